@@ -1,0 +1,143 @@
+//! Time for latency measurements: the CPU's invariant counter where there is one, else CLOCK_MONOTONIC.
+//!
+//! A pair of clock reads costs more than a call into a guest, so the read is one instruction and the conversion to
+//! nanoseconds waits until somebody looks at the figures. Counter reads are not serialising: a few instructions at the
+//! edges may fall on the other side, which is below the resolution of anything reported here.
+
+use once_cell::sync::Lazy;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// How ticks become nanoseconds. Made once for the process by [`calibration`].
+#[derive(Debug, Clone, Copy)]
+pub struct Calibration {
+    pub ns_per_tick: f64,
+    pub source: Source,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The invariant time-stamp counter (x86-64) or the virtual counter (aarch64).
+    Counter,
+    /// `clock_gettime(CLOCK_MONOTONIC)`: one tick is one nanosecond.
+    Monotonic,
+}
+
+/// Set by the calibration; until then time comes from the system, so that a reading is never wrong, only slow.
+static USE_COUNTER: AtomicBool = AtomicBool::new(false);
+
+static CALIBRATION: Lazy<Calibration> = Lazy::new(|| {
+    let calibration = match counter_is_invariant() {
+        true => calibrate_counter(),
+        false => Calibration { ns_per_tick: 1.0, source: Source::Monotonic },
+    };
+    USE_COUNTER.store(calibration.source == Source::Counter, Relaxed);
+    calibration
+});
+
+/// Calibrates on the first call, which takes about 20 ms; every later one returns the same figures. Not for real-time threads
+/// before somebody has called it once (`rtw_runtime_create` does).
+pub fn calibration() -> Calibration {
+    *CALIBRATION
+}
+
+/// The time now, in ticks.
+#[inline(always)]
+pub fn ticks() -> u64 {
+    if USE_COUNTER.load(Relaxed) { counter() } else { monotonic_ns() }
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds; through the vDSO, without a system call, on the usual clock sources.
+#[inline]
+pub fn monotonic_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live timespec; CLOCK_MONOTONIC always exists on Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn counter() -> u64 {
+    // SAFETY: every x86-64 CPU has the instruction; where the system forbids it to user code, the calibration below would
+    // have died of it at creation, not here.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn counter_is_invariant() -> bool {
+    use core::arch::x86_64::__cpuid;
+    const INVARIANT_TSC: u32 = 1 << 8;
+    __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & INVARIANT_TSC != 0
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+fn counter() -> u64 {
+    let ticks: u64;
+    // SAFETY: reads the virtual counter, which Linux gives to user code; no memory is touched.
+    unsafe { core::arch::asm!("mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags)) };
+    ticks
+}
+
+#[cfg(target_arch = "aarch64")]
+fn counter_is_invariant() -> bool {
+    // The architecture defines the counter as fixed in frequency and running in every power state.
+    true
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn counter() -> u64 {
+    monotonic_ns()
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn counter_is_invariant() -> bool {
+    false
+}
+
+/// Holds the counter against CLOCK_MONOTONIC over 20 ms. Each end is the tightest of several readings, so that an
+/// interruption between the two clocks does not count; what is left is tens of nanoseconds in 20 ms, some parts per million.
+fn calibrate_counter() -> Calibration {
+    const WINDOW: std::time::Duration = std::time::Duration::from_millis(20);
+    let (ticks_before, ns_before) = simultaneous_reading();
+    std::thread::sleep(WINDOW);
+    let (ticks_after, ns_after) = simultaneous_reading();
+    let ticks = ticks_after.wrapping_sub(ticks_before);
+    let ns = ns_after - ns_before;
+    // A counter that stands still or runs backwards is none.
+    if ticks == 0 || ticks > u64::MAX / 2 {
+        return Calibration { ns_per_tick: 1.0, source: Source::Monotonic };
+    }
+    Calibration { ns_per_tick: ns as f64 / ticks as f64, source: Source::Counter }
+}
+
+/// The counter and CLOCK_MONOTONIC at nearly the same moment.
+fn simultaneous_reading() -> (u64, u64) {
+    (0..32)
+        .map(|_| {
+            let before = counter();
+            let ns = monotonic_ns();
+            let width = counter().wrapping_sub(before);
+            (width, before.wrapping_add(width / 2), ns)
+        })
+        .min_by_key(|(width, _, _)| *width)
+        .map(|(_, ticks, ns)| (ticks, ns))
+        .expect("there are readings")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_run_with_the_system_clock() {
+        let calibration = calibration();
+        let (ticks_before, ns_before) = (ticks(), monotonic_ns());
+        while monotonic_ns() - ns_before < 50_000_000 {
+            std::hint::spin_loop();
+        }
+        let by_ticks = (ticks() - ticks_before) as f64 * calibration.ns_per_tick;
+        let by_system = (monotonic_ns() - ns_before) as f64;
+        assert!((by_ticks / by_system - 1.0).abs() < 0.01, "{by_ticks} ns by ticks, {by_system} by the system");
+    }
+}

@@ -1,0 +1,143 @@
+//! Making memory present before somebody is in a hurry: touched by writing where it will be written, locked where asked.
+
+use crate::status::*;
+use std::ops::Range;
+
+/// Whether regions are locked into memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    Off,
+    /// Locked where the system permits it.
+    On,
+    /// A refusal is an error.
+    Required,
+}
+
+pub fn page_size() -> usize {
+    // SAFETY: sysconf has no preconditions.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
+
+/// Widens a range to whole pages.
+fn pages(range: Range<usize>) -> Range<usize> {
+    let page = page_size();
+    range.start / page * page..range.end.next_multiple_of(page)
+}
+
+/// Makes every page of the range present and writable without changing its content.
+///
+/// # Safety
+/// The range is mapped readable and writable, and nobody else writes to it meanwhile.
+pub unsafe fn touch_for_writing(range: Range<usize>) {
+    // SAFETY: passed on; populating changes no content.
+    unsafe { touch(range, libc::MADV_POPULATE_WRITE, true) }
+}
+
+/// Makes every page of the range present for reading and execution.
+///
+/// # Safety
+/// The range is mapped readable.
+pub unsafe fn touch_for_reading(range: Range<usize>) {
+    // SAFETY: passed on.
+    unsafe { touch(range, libc::MADV_POPULATE_READ, false) }
+}
+
+unsafe fn touch(range: Range<usize>, advice: i32, write: bool) {
+    if range.is_empty() {
+        return;
+    }
+    let whole = pages(range.clone());
+    // SAFETY: the advice acts on mapped pages only and reports others as an error.
+    if unsafe { libc::madvise(whole.start as *mut _, whole.len(), advice) } == 0 {
+        return;
+    }
+    // A kernel before 5.14: page by page, at an address inside the range itself.
+    for page in whole.step_by(page_size()) {
+        let address = page.max(range.start) as *mut u8;
+        // SAFETY: inside the range, which the caller vouches for.
+        unsafe {
+            let byte = address.read_volatile();
+            if write {
+                address.write_volatile(byte);
+            }
+        }
+    }
+}
+
+/// Locks the range's pages into memory. They are unlocked when they are unmapped.
+pub fn lock(range: Range<usize>) -> Result<()> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    let whole = pages(range);
+    // SAFETY: locking changes no content; unmapped ranges are reported as an error.
+    if unsafe { libc::mlock(whole.start as *const _, whole.len()) } == 0 {
+        return Ok(());
+    }
+    let cause = std::io::Error::last_os_error();
+    Err(Error::os(
+        RTW_ERR_MEMLOCK,
+        format!(
+            "cannot lock {} KiB: the limit on locked memory (RLIMIT_MEMLOCK) is {}, of which {} KiB are in use; raise it \
+             (ulimit -l, LimitMEMLOCK=, or `memlock` in limits.conf) or give the process CAP_IPC_LOCK",
+            whole.len() / 1024,
+            memlock_limit(),
+            locked_kib().map_or("unknown".into(), |kib| kib.to_string()),
+        ),
+        &cause,
+    ))
+}
+
+fn memlock_limit() -> String {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a live rlimit.
+    match unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit) } {
+        0 if limit.rlim_cur == libc::RLIM_INFINITY => "unlimited".into(),
+        0 => format!("{} KiB", limit.rlim_cur / 1024),
+        _ => "unknown".into(),
+    }
+}
+
+fn locked_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmLck:"))?.trim().split(' ').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resident_pages(start: usize, bytes: usize) -> usize {
+        let mut map = vec![0u8; bytes.div_ceil(page_size())];
+        // SAFETY: the range is mapped and the vector has a byte a page.
+        assert_eq!(unsafe { libc::mincore(start as *mut _, bytes, map.as_mut_ptr()) }, 0);
+        map.iter().filter(|page| **page & 1 == 1).count()
+    }
+
+    #[test]
+    fn touching_makes_pages_present_and_keeps_them() {
+        let bytes = 64 * page_size();
+        // SAFETY: a fresh anonymous mapping.
+        let start = unsafe {
+            libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
+        } as usize;
+        assert_eq!(resident_pages(start, bytes), 0);
+        // SAFETY: just mapped, ours alone.
+        unsafe {
+            *(start as *mut u8) = 42;
+            touch_for_writing(start..start + bytes);
+            assert_eq!(*(start as *mut u8), 42);
+        }
+        assert_eq!(resident_pages(start, bytes), 64);
+        // SAFETY: mapped above.
+        unsafe { libc::munmap(start as *mut _, bytes) };
+    }
+
+    #[test]
+    fn a_refused_lock_names_the_limit() {
+        // An unmapped range is refused whatever the limits are.
+        let error = lock(page_size()..2 * page_size()).unwrap_err();
+        assert_eq!(error.status, RTW_ERR_MEMLOCK);
+        assert!(error.message.contains("RLIMIT_MEMLOCK"), "{error}");
+    }
+}

@@ -1,0 +1,312 @@
+//! Preparing the calling thread for real-time calls, and putting it back as it was.
+//!
+//! What is changed: scheduling, affinity, the alternate signal stack (standalone only). What is touched: the stack down to what
+//! guests may use, our own thread-locals, the engine's. A thread may be attached for several owners at once, as a host's
+//! audio thread is that runs several plug-ins; each attachment remembers what it found, and they may end in any order.
+
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
+
+use super::clock;
+use super::memory::{self, Lock};
+use crate::status::*;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    Other,
+    Fifo,
+    RoundRobin,
+}
+
+impl Policy {
+    fn number(self) -> libc::c_int {
+        match self {
+            Policy::Other => libc::SCHED_OTHER,
+            Policy::Fifo => libc::SCHED_FIFO,
+            Policy::RoundRobin => libc::SCHED_RR,
+        }
+    }
+}
+
+pub const CPU_SET_WORDS: usize = 16;
+pub type CpuSet = [u64; CPU_SET_WORDS];
+
+/// What a thread gets when it is attached.
+#[derive(Clone, Debug)]
+pub struct Attach {
+    /// `None`: scheduling stays as it is.
+    pub scheduling: Option<(Policy, i32)>,
+    /// `None`: affinity stays as it is.
+    pub cpus: Option<CpuSet>,
+    /// Stack that guests may use, in bytes, below the frame that calls them.
+    pub guest_stack_bytes: usize,
+    pub lock: Lock,
+    /// Whether faults are caught by signal, so that the engine's alternate stack must stay in place.
+    pub signals: bool,
+}
+
+/// Stack that our own frames, the engine's and a signal frame need beside the guest's.
+pub const HOST_STACK_BYTES: usize = 64 << 10;
+
+struct Attachment {
+    owner: usize,
+    before: State,
+}
+
+/// What attach may change.
+#[derive(Clone)]
+struct State {
+    policy: libc::c_int,
+    priority: libc::sched_param,
+    affinity: libc::cpu_set_t,
+    signal_stack: libc::stack_t,
+}
+
+thread_local! {
+    static ATTACHMENTS: RefCell<Vec<Attachment>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether the calling thread is attached for `owner`.
+pub fn is_attached(owner: usize) -> bool {
+    ATTACHMENTS.with_borrow(|list| list.iter().any(|a| a.owner == owner))
+}
+
+/// Attaches the calling thread. `engine_init` sets up the engine's per-thread state. Nothing is changed on failure.
+pub fn attach(owner: usize, wanted: &Attach, engine_init: impl FnOnce()) -> Result<()> {
+    if is_attached(owner) {
+        return Err(Error::new(RTW_ERR_ATTACHED, "this thread is attached to the runtime already"));
+    }
+    let need = wanted.guest_stack_bytes + HOST_STACK_BYTES;
+    let left = stack_left()?;
+    if left < need {
+        return Err(Error::new(
+            RTW_ERR_STACK_SIZE,
+            format!(
+                "this thread has {} KiB of stack left and guests need {} KiB ({} KiB of their own and {} KiB for the calls \
+                 around them): create the thread with more (pthread_attr_setstacksize), or set guest_stack_bytes lower",
+                left / 1024,
+                need / 1024,
+                wanted.guest_stack_bytes / 1024,
+                HOST_STACK_BYTES / 1024
+            ),
+        ));
+    }
+    let before = State::current()?;
+    apply(wanted).inspect_err(|_| before.restore())?;
+
+    engine_init();
+    if wanted.signals {
+        engine_signal_stack(&before.signal_stack);
+    } else {
+        // Without signal-based traps the engine's stack serves nobody; the host's stays.
+        set_signal_stack(&before.signal_stack);
+    }
+    let stack = touch_stack(need);
+    if wanted.lock != Lock::Off
+        && let Err(error) = memory::lock(stack)
+        && wanted.lock == Lock::Required
+    {
+        before.restore();
+        return Err(error);
+    }
+    // The first reading of a clock maps and touches what later ones need.
+    clock::ticks();
+    clock::monotonic_ns();
+    ATTACHMENTS.with_borrow_mut(|list| list.push(Attachment { owner, before }));
+    Ok(())
+}
+
+/// Ends the attachment for `owner` and restores what it found.
+pub fn detach(owner: usize) -> Result<()> {
+    ATTACHMENTS.with_borrow_mut(|list| {
+        let at = list
+            .iter()
+            .position(|a| a.owner == owner)
+            .ok_or_else(|| Error::new(RTW_ERR_NOT_ATTACHED, "this thread is not attached to the runtime"))?;
+        let ended = list.remove(at);
+        match list.get_mut(at) {
+            // A later attachment is still in force: what we found is now what it shall restore.
+            Some(later) => later.before = ended.before,
+            None => ended.before.restore(),
+        }
+        Ok(())
+    })
+}
+
+impl State {
+    fn current() -> Result<State> {
+        // SAFETY: all-zero is a valid value of each of these plain structs, and each call fills the one it is given.
+        unsafe {
+            let mut state: State = MaybeUninit::zeroed().assume_init();
+            let refused = libc::pthread_getschedparam(libc::pthread_self(), &mut state.policy, &mut state.priority);
+            if refused != 0 {
+                let cause = std::io::Error::from_raw_os_error(refused);
+                return Err(Error::os(RTW_ERR_PERMISSION, "cannot read the thread's scheduling", &cause));
+            }
+            if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut state.affinity) != 0 {
+                return Err(Error::last_os_error(RTW_ERR_PERMISSION, "cannot read the thread's affinity"));
+            }
+            libc::sigaltstack(std::ptr::null(), &mut state.signal_stack);
+            Ok(state)
+        }
+    }
+
+    /// Going back to what the thread had before is permitted, or was changed by somebody else meanwhile: no error to tell.
+    fn restore(&self) {
+        // SAFETY: each pointer is to a live struct that the system filled in earlier.
+        unsafe {
+            libc::pthread_setschedparam(libc::pthread_self(), self.policy, &self.priority);
+            libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &self.affinity);
+        }
+        set_signal_stack(&self.signal_stack);
+    }
+}
+
+fn apply(wanted: &Attach) -> Result<()> {
+    if let Some(cpus) = &wanted.cpus {
+        set_affinity(cpus)?;
+    }
+    if let Some((policy, priority)) = wanted.scheduling {
+        set_scheduling(policy, priority)?;
+    }
+    Ok(())
+}
+
+fn set_affinity(cpus: &CpuSet) -> Result<()> {
+    // SAFETY: a cpu_set_t is a plain bit array of the same 1024 bits; all-zero is valid, and the call reads it only.
+    let refused = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        for cpu in (0..CPU_SET_WORDS * 64).filter(|cpu| cpus[cpu / 64] >> (cpu % 64) & 1 == 1) {
+            libc::CPU_SET(cpu, &mut set);
+        }
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set)
+    };
+    if refused != 0 {
+        return Err(Error::last_os_error(
+            RTW_ERR_PERMISSION,
+            format!("cannot pin the thread to CPU {}: are they there and in this process's cpuset?", list(cpus)),
+        ));
+    }
+    Ok(())
+}
+
+fn list(cpus: &CpuSet) -> String {
+    let numbers: Vec<String> =
+        (0..CPU_SET_WORDS * 64).filter(|cpu| cpus[cpu / 64] >> (cpu % 64) & 1 == 1).map(|cpu| cpu.to_string()).collect();
+    numbers.join(",")
+}
+
+fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
+    // SAFETY: all-zero is a valid sched_param; the call reads it only.
+    let refused = unsafe {
+        let mut parameter: libc::sched_param = std::mem::zeroed();
+        parameter.sched_priority = priority;
+        libc::pthread_setschedparam(libc::pthread_self(), policy.number(), &parameter)
+    };
+    if refused == 0 {
+        return Ok(());
+    }
+    let cause = std::io::Error::from_raw_os_error(refused);
+    let status = if refused == libc::EPERM { RTW_ERR_PERMISSION } else { RTW_ERR_ARGUMENT };
+    Err(Error::os(
+        status,
+        format!(
+            "cannot set scheduling {policy:?} with priority {priority}: it takes CAP_SYS_NICE or an RLIMIT_RTPRIO of at least \
+             that (`rtprio` in limits.conf, LimitRTPRIO=)"
+        ),
+        &cause,
+    ))
+}
+
+fn set_signal_stack(stack: &libc::stack_t) {
+    let mut stack = *stack;
+    // A disabled stack is told by its flag; the kernel reports a flag that it does not take back.
+    stack.ss_flags &= libc::SS_DISABLE;
+    // SAFETY: the stack was in force on this thread before, or is disabled.
+    unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
+}
+
+thread_local! {
+    /// The signal stack that the engine made for this thread, which it does once: a second attachment has to bring it back.
+    static ENGINE_STACK: std::cell::Cell<Option<libc::stack_t>> = const { std::cell::Cell::new(None) };
+}
+
+/// Makes sure that the engine's signal stack is the one in force, and present.
+fn engine_signal_stack(before: &libc::stack_t) {
+    // SAFETY: all-zero is a valid stack_t to be filled in.
+    let now = unsafe {
+        let mut now: libc::stack_t = std::mem::zeroed();
+        libc::sigaltstack(std::ptr::null(), &mut now);
+        now
+    };
+    if now.ss_sp != before.ss_sp {
+        ENGINE_STACK.set(Some(now));
+    } else if let Some(engine) = ENGINE_STACK.get() {
+        set_signal_stack(&engine);
+    }
+    let start = ENGINE_STACK.get().unwrap_or(now);
+    if start.ss_flags & libc::SS_DISABLE == 0 && !start.ss_sp.is_null() {
+        let start_at = start.ss_sp as usize;
+        // SAFETY: a registered signal stack is mapped writable, and no signal runs on it now.
+        unsafe { memory::touch_for_writing(start_at..start_at + start.ss_size) };
+    }
+}
+
+/// Bytes between this frame and the lowest address that the thread's stack may reach.
+fn stack_left() -> Result<usize> {
+    let marker = std::hint::black_box(0u8);
+    let here = &raw const marker as usize;
+    // SAFETY: the attribute is initialised by the call that fills it and destroyed once.
+    unsafe {
+        let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+        let refused = libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr());
+        if refused != 0 {
+            let cause = std::io::Error::from_raw_os_error(refused);
+            return Err(Error::os(RTW_ERR_STACK_SIZE, "cannot find out the thread's stack", &cause));
+        }
+        let mut attributes = attributes.assume_init();
+        let (mut low, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
+        libc::pthread_attr_getstack(&attributes, &mut low, &mut size);
+        libc::pthread_attr_getguardsize(&attributes, &mut guard);
+        libc::pthread_attr_destroy(&mut attributes);
+        // Some C libraries count the guard into the stack: leave it out to be on the safe side.
+        Ok(here.saturating_sub(low as usize + guard))
+    }
+}
+
+/// Walks down the stack page by page, writing, and returns the range that is now present.
+fn touch_stack(bytes: usize) -> std::ops::Range<usize> {
+    #[inline(never)]
+    fn descend(target: usize) -> usize {
+        let mut frame = [0u8; 2048];
+        let here = std::hint::black_box(frame.as_mut_ptr());
+        // SAFETY: the frame is ours; the write must not be optimised away.
+        unsafe { here.write_volatile(0) };
+        let lowest = if here as usize > target { descend(target) } else { here as usize };
+        std::hint::black_box(&mut frame);
+        lowest
+    }
+    let marker = std::hint::black_box(0u8);
+    let top = &raw const marker as usize;
+    descend(top - bytes)..top
+}
+
+/// Page faults of a thread.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct FaultCount {
+    /// Served from memory.
+    pub minor: u64,
+    /// Served by I/O.
+    pub major: u64,
+}
+
+/// What the calling thread has had so far. A system call.
+pub fn faults() -> FaultCount {
+    // SAFETY: all-zero is a valid rusage to be filled in.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_THREAD, &mut usage);
+        usage
+    };
+    FaultCount { minor: usage.ru_minflt as u64, major: usage.ru_majflt as u64 }
+}

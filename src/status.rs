@@ -1,0 +1,243 @@
+//! Statuses: what every fallible function returns. Numbers are never reused; the hundreds are families.
+
+/// What a function answers: 0 is success, everything else is negative and one of the RTW_ERR_ constants.
+#[allow(non_camel_case_types)]
+pub type rtw_status_t = i32;
+
+/// Success.
+pub const RTW_OK: rtw_status_t = 0;
+
+/// A pointer that must not be NULL is NULL.
+pub const RTW_ERR_NULL: rtw_status_t = -101;
+/// An argument is outside what the function's comment allows.
+pub const RTW_ERR_ARGUMENT: rtw_status_t = -102;
+/// A handle is of the wrong kind, already destroyed, or no handle at all.
+pub const RTW_ERR_HANDLE: rtw_status_t = -103;
+/// A struct's struct_size is not one that this library knows: call its _init function first.
+pub const RTW_ERR_STRUCT_SIZE: rtw_status_t = -104;
+/// The value array is shorter than the larger of the function's parameter and result counts.
+pub const RTW_ERR_VALUES: rtw_status_t = -105;
+/// An offset and length reach outside a memory, or an index outside a list.
+pub const RTW_ERR_BOUNDS: rtw_status_t = -106;
+/// The request is understood but not available here.
+pub const RTW_ERR_UNSUPPORTED: rtw_status_t = -107;
+
+/// The bytes are not an rtwasm artifact.
+pub const RTW_ERR_NOT_ARTIFACT: rtw_status_t = -201;
+/// The bytes are a plain WebAssembly module: compile it first (rtwasm compile).
+pub const RTW_ERR_PLAIN_WASM: rtw_status_t = -202;
+/// The artifact ends early.
+pub const RTW_ERR_TRUNCATED: rtw_status_t = -203;
+/// The artifact's content does not match its digest.
+pub const RTW_ERR_DIGEST: rtw_status_t = -204;
+/// The artifact's envelope has a version that this library does not read.
+pub const RTW_ERR_ENVELOPE_VERSION: rtw_status_t = -205;
+/// The artifact was made by another engine version, or with settings that this engine does not accept.
+pub const RTW_ERR_ENGINE: rtw_status_t = -206;
+/// The artifact was made for another architecture or operating system.
+pub const RTW_ERR_TARGET: rtw_status_t = -207;
+/// The artifact needs a CPU feature that this machine lacks.
+pub const RTW_ERR_CPU_FEATURE: rtw_status_t = -208;
+/// The artifact was compiled for another profile than the runtime's.
+pub const RTW_ERR_PROFILE: rtw_status_t = -209;
+/// The artifact's envelope contradicts itself.
+pub const RTW_ERR_ARTIFACT: rtw_status_t = -210;
+/// The WebAssembly module is malformed or invalid.
+pub const RTW_ERR_WASM: rtw_status_t = -211;
+/// The WebAssembly module needs a proposal that is switched off.
+pub const RTW_ERR_PROPOSAL: rtw_status_t = -212;
+
+/// There is no export of that name.
+pub const RTW_ERR_NO_EXPORT: rtw_status_t = -301;
+/// The export exists but is of another kind.
+pub const RTW_ERR_EXPORT_KIND: rtw_status_t = -302;
+/// The export's type is not the one asked for.
+pub const RTW_ERR_SIGNATURE: rtw_status_t = -303;
+/// A signature string cannot be read.
+pub const RTW_ERR_SIGNATURE_SYNTAX: rtw_status_t = -304;
+/// The module imports something that was not provided.
+pub const RTW_ERR_IMPORT_MISSING: rtw_status_t = -305;
+/// An import was provided with another type.
+pub const RTW_ERR_IMPORT_TYPE: rtw_status_t = -306;
+
+/// There is not enough memory or address space.
+pub const RTW_ERR_NO_MEMORY: rtw_status_t = -401;
+/// Memory could not be locked.
+pub const RTW_ERR_MEMLOCK: rtw_status_t = -402;
+/// The system does not permit it: priority, affinity or memory locking.
+pub const RTW_ERR_PERMISSION: rtw_status_t = -403;
+/// A file could not be read.
+pub const RTW_ERR_IO: rtw_status_t = -404;
+/// A configured limit is exceeded.
+pub const RTW_ERR_LIMIT: rtw_status_t = -405;
+/// The thread's stack is too small for guests.
+pub const RTW_ERR_STACK_SIZE: rtw_status_t = -406;
+
+/// The thread is not attached.
+pub const RTW_ERR_NOT_ATTACHED: rtw_status_t = -501;
+/// The thread is attached already.
+pub const RTW_ERR_ATTACHED: rtw_status_t = -502;
+/// The instance faulted in an earlier call and runs no more.
+pub const RTW_ERR_FAULTED: rtw_status_t = -503;
+/// The instance is in a call.
+pub const RTW_ERR_BUSY: rtw_status_t = -504;
+/// The process was forked after the object was made; the child cannot use it.
+pub const RTW_ERR_FORKED: rtw_status_t = -505;
+/// Somebody replaced the signal handlers that the standalone profile needs.
+pub const RTW_ERR_SIGNALS: rtw_status_t = -506;
+/// An earlier internal error made the object unusable.
+pub const RTW_ERR_POISONED: rtw_status_t = -507;
+
+/// The guest executed an unreachable instruction.
+pub const RTW_ERR_TRAP_UNREACHABLE: rtw_status_t = -601;
+/// The guest reached outside a linear memory.
+pub const RTW_ERR_TRAP_MEMORY: rtw_status_t = -602;
+/// The guest reached outside a table.
+pub const RTW_ERR_TRAP_TABLE: rtw_status_t = -603;
+/// The guest called through an empty or differently typed table entry.
+pub const RTW_ERR_TRAP_INDIRECT_CALL: rtw_status_t = -604;
+/// The guest divided an integer by zero.
+pub const RTW_ERR_TRAP_DIVIDE_BY_ZERO: rtw_status_t = -605;
+/// The guest's integer division or conversion overflowed.
+pub const RTW_ERR_TRAP_INTEGER_OVERFLOW: rtw_status_t = -606;
+/// The guest converted a NaN or an infinity to an integer.
+pub const RTW_ERR_TRAP_BAD_CONVERSION: rtw_status_t = -607;
+/// The guest used up its stack.
+pub const RTW_ERR_TRAP_STACK: rtw_status_t = -608;
+/// The guest trapped for a reason without a status of its own.
+pub const RTW_ERR_TRAP_OTHER: rtw_status_t = -609;
+/// A host function answered with an error.
+pub const RTW_ERR_HOST: rtw_status_t = -610;
+/// The call used up its time budget and was cut off.
+pub const RTW_ERR_BUDGET: rtw_status_t = -611;
+
+/// A defect in this library; the object concerned is poisoned.
+pub const RTW_ERR_INTERNAL: rtw_status_t = -901;
+
+macro_rules! table {
+    ($($name:ident $text:literal,)*) => {
+        /// Every status with its name and its sentence, both NUL-terminated so that C can have them as they are.
+        pub const TABLE: &[(rtw_status_t, &str, &str)] = &[
+            $(($name, concat!(stringify!($name), "\0"), concat!($text, "\0")),)*
+        ];
+    };
+}
+
+table! {
+    RTW_OK "success",
+    RTW_ERR_NULL "a pointer that must not be NULL is NULL",
+    RTW_ERR_ARGUMENT "an argument is out of range",
+    RTW_ERR_HANDLE "the handle is of the wrong kind, destroyed, or no handle",
+    RTW_ERR_STRUCT_SIZE "struct_size is unknown: call the struct's _init function",
+    RTW_ERR_VALUES "the value array is shorter than the signature needs",
+    RTW_ERR_BOUNDS "out of bounds",
+    RTW_ERR_UNSUPPORTED "not available here",
+    RTW_ERR_NOT_ARTIFACT "not an rtwasm artifact",
+    RTW_ERR_PLAIN_WASM "a plain WebAssembly module: compile it first",
+    RTW_ERR_TRUNCATED "the artifact ends early",
+    RTW_ERR_DIGEST "the artifact does not match its digest",
+    RTW_ERR_ENVELOPE_VERSION "the artifact's envelope version is not known",
+    RTW_ERR_ENGINE "the artifact was made by another engine or with other settings",
+    RTW_ERR_TARGET "the artifact was made for another architecture or system",
+    RTW_ERR_CPU_FEATURE "the artifact needs a CPU feature that is missing here",
+    RTW_ERR_PROFILE "the artifact was compiled for another profile",
+    RTW_ERR_ARTIFACT "the artifact's envelope contradicts itself",
+    RTW_ERR_WASM "the WebAssembly module is malformed or invalid",
+    RTW_ERR_PROPOSAL "the WebAssembly module needs a proposal that is off",
+    RTW_ERR_NO_EXPORT "no export of that name",
+    RTW_ERR_EXPORT_KIND "the export is of another kind",
+    RTW_ERR_SIGNATURE "the export has another type",
+    RTW_ERR_SIGNATURE_SYNTAX "the signature string cannot be read",
+    RTW_ERR_IMPORT_MISSING "an import is missing",
+    RTW_ERR_IMPORT_TYPE "an import has another type",
+    RTW_ERR_NO_MEMORY "not enough memory or address space",
+    RTW_ERR_MEMLOCK "memory could not be locked",
+    RTW_ERR_PERMISSION "not permitted by the system",
+    RTW_ERR_IO "a file could not be read",
+    RTW_ERR_LIMIT "a configured limit is exceeded",
+    RTW_ERR_STACK_SIZE "the thread's stack is too small for guests",
+    RTW_ERR_NOT_ATTACHED "the thread is not attached",
+    RTW_ERR_ATTACHED "the thread is attached already",
+    RTW_ERR_FAULTED "the instance has faulted",
+    RTW_ERR_BUSY "the instance is in a call",
+    RTW_ERR_FORKED "the process was forked",
+    RTW_ERR_SIGNALS "the signal handlers were replaced",
+    RTW_ERR_POISONED "an earlier internal error made the object unusable",
+    RTW_ERR_TRAP_UNREACHABLE "trap: unreachable executed",
+    RTW_ERR_TRAP_MEMORY "trap: memory access out of bounds",
+    RTW_ERR_TRAP_TABLE "trap: table access out of bounds",
+    RTW_ERR_TRAP_INDIRECT_CALL "trap: indirect call to an empty or differently typed entry",
+    RTW_ERR_TRAP_DIVIDE_BY_ZERO "trap: integer division by zero",
+    RTW_ERR_TRAP_INTEGER_OVERFLOW "trap: integer overflow",
+    RTW_ERR_TRAP_BAD_CONVERSION "trap: conversion of NaN or infinity to an integer",
+    RTW_ERR_TRAP_STACK "trap: stack exhausted",
+    RTW_ERR_TRAP_OTHER "trap",
+    RTW_ERR_HOST "a host function failed",
+    RTW_ERR_BUDGET "the call was cut off at its budget",
+    RTW_ERR_INTERNAL "internal error",
+}
+
+/// A status with the particulars that a setup function can afford to put into words.
+#[derive(Debug, Clone)]
+pub struct Error {
+    pub status: rtw_status_t,
+    /// `errno` where a system call was refused, else 0.
+    pub os_error: i32,
+    pub message: String,
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub fn new(status: rtw_status_t, message: impl Into<String>) -> Error {
+        Error { status, os_error: 0, message: message.into() }
+    }
+
+    /// The same with the calling thread's `errno`, whose text is appended.
+    pub fn last_os_error(status: rtw_status_t, message: impl std::fmt::Display) -> Error {
+        Error::os(status, message, &std::io::Error::last_os_error())
+    }
+
+    pub fn os(status: rtw_status_t, message: impl std::fmt::Display, cause: &std::io::Error) -> Error {
+        Error { status, os_error: cause.raw_os_error().unwrap_or(0), message: format!("{message}: {cause}") }
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The name and the sentence of a status, NUL-terminated; a number that is not a status gets a text saying so.
+pub fn describe(status: rtw_status_t) -> (&'static str, &'static str) {
+    TABLE
+        .iter()
+        .find(|(known, _, _)| *known == status)
+        .map_or(("RTW_ERR_?\0", "not a status of this library\0"), |(_, name, text)| (name, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_constant_is_in_the_table_once() {
+        let source = include_str!("status.rs");
+        let declared: Vec<&str> = source
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub const RTW_")?.split(':').next())
+            .collect();
+        assert_eq!(declared.len(), TABLE.len());
+        for name in declared {
+            let full = format!("RTW_{name}\0");
+            assert_eq!(TABLE.iter().filter(|(_, known, _)| *known == full).count(), 1, "{full}");
+        }
+        let mut numbers: Vec<_> = TABLE.iter().map(|(status, _, _)| *status).collect();
+        numbers.sort();
+        numbers.dedup();
+        assert_eq!(numbers.len(), TABLE.len(), "a number stands twice");
+    }
+}
