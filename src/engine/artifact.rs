@@ -1,0 +1,315 @@
+//! The artifact: an envelope around precompiled code that says what the code is before any of it is trusted.
+//!
+//! Layout, little-endian: a fixed header of 64 bytes, then the metadata, then the code.
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0  | 8  | magic: 0x89 'R' 'T' 'W' CR LF 0x1A LF, which a text-mode copy destroys |
+//! | 8  | 4  | envelope version |
+//! | 12 | 4  | length of the metadata |
+//! | 16 | 8  | length of the code |
+//! | 24 | 8  | reserved, zero |
+//! | 32 | 32 | SHA-256 over bytes 0 to 32 and all that follows the header |
+//!
+//! Native code can do anything, so the order of the checks is part of the design: shape, version, digest, and only then the
+//! metadata and what it says about this machine. Nothing here maps code.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::cpu;
+use super::profile::{ENGINE_VERSION, Settings};
+use crate::status::*;
+
+pub const MAGIC: [u8; 8] = *b"\x89RTW\r\n\x1a\n";
+pub const VERSION: u32 = 1;
+const HEADER_BYTES: usize = 64;
+const DIGEST_RANGE: std::ops::Range<usize> = 32..64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExternKind {
+    Func,
+    Memory,
+    Global,
+    Table,
+    Tag,
+}
+
+impl ExternKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            ExternKind::Func => "func",
+            ExternKind::Memory => "memory",
+            ExternKind::Global => "global",
+            ExternKind::Table => "table",
+            ExternKind::Tag => "tag",
+        }
+    }
+}
+
+/// One import or export, as the envelope tells it without the code being loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extern {
+    pub kind: ExternKind,
+    /// The module an import is asked of; empty for exports.
+    pub module: String,
+    pub name: String,
+    /// `(i32,f32)->(f32)`, `memory 1..4 pages`, `global mut i32`, `table 3..3 funcref`.
+    pub ty: String,
+}
+
+/// One linear memory of the module, imported or defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryFacts {
+    pub min_bytes: u64,
+    /// `None`: the module declares no maximum.
+    pub max_bytes: Option<u64>,
+}
+
+/// What an artifact says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The engine that made the code, see `profile::ENGINE_VERSION`.
+    pub engine: String,
+    /// The program that wrote the artifact, with its version.
+    pub producer: String,
+    /// Target triple.
+    pub target: String,
+    pub opt_level: String,
+    /// By the code generator's names (`has_avx2`), sorted.
+    pub cpu_features: Vec<String>,
+    pub settings: Settings,
+    pub imports: Vec<Extern>,
+    pub exports: Vec<Extern>,
+    pub memories: Vec<MemoryFacts>,
+    /// Functions defined in the module.
+    pub function_count: u32,
+    /// The module's size and SHA-256 before compilation.
+    pub source_bytes: u64,
+    pub source_sha256: [u8; 32],
+}
+
+/// An artifact whose shape and digest are right. Borrowed from the bytes it was read from.
+#[derive(Debug)]
+pub struct Artifact<'a> {
+    pub metadata: Metadata,
+    pub code: &'a [u8],
+    pub digest: [u8; 32],
+}
+
+/// Puts the envelope around code.
+pub fn write(metadata: &Metadata, code: &[u8]) -> Result<Vec<u8>> {
+    let meta = postcard::to_stdvec(metadata).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("cannot encode metadata: {e}")))?;
+    let meta_length = u32::try_from(meta.len()).map_err(|_| Error::new(RTW_ERR_LIMIT, "the module's metadata exceeds 4 GiB"))?;
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + meta.len() + code.len());
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&meta_length.to_le_bytes());
+    bytes.extend_from_slice(&(code.len() as u64).to_le_bytes());
+    bytes.resize(HEADER_BYTES, 0);
+    bytes.extend_from_slice(&meta);
+    bytes.extend_from_slice(code);
+    let digest = digest_of(&bytes);
+    bytes[DIGEST_RANGE].copy_from_slice(&digest);
+    Ok(bytes)
+}
+
+/// Reads the envelope and holds the content against its digest. Says nothing yet about this machine: see [`check_host`].
+pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
+    if bytes.starts_with(b"\0asm") {
+        return Err(Error::new(
+            RTW_ERR_PLAIN_WASM,
+            "this is a plain WebAssembly module; make an artifact of it with `rtwasm compile in.wasm -o out.rtw`",
+        ));
+    }
+    let shared = bytes.len().min(MAGIC.len());
+    if bytes.is_empty() || bytes[..shared] != MAGIC[..shared] {
+        return Err(Error::new(RTW_ERR_NOT_ARTIFACT, not_an_artifact(bytes)));
+    }
+    if bytes.len() < HEADER_BYTES {
+        return Err(truncated(bytes.len(), HEADER_BYTES as u64));
+    }
+    let version = u32_at(bytes, 8);
+    if version != VERSION {
+        return Err(Error::new(
+            RTW_ERR_ENVELOPE_VERSION,
+            format!("the artifact's envelope has version {version}; this library reads version {VERSION}"),
+        ));
+    }
+    let meta_length = u64::from(u32_at(bytes, 12));
+    let code_length = u64_at(bytes, 16);
+    let total = (HEADER_BYTES as u64).checked_add(meta_length).and_then(|n| n.checked_add(code_length)).unwrap_or(u64::MAX);
+    let have = bytes.len() as u64;
+    if have < total {
+        return Err(truncated(bytes.len(), total));
+    }
+    if have > total {
+        return Err(Error::new(RTW_ERR_ARTIFACT, format!("{} bytes follow the artifact's end at byte {total}", have - total)));
+    }
+    let digest = digest_of(bytes);
+    if digest != bytes[DIGEST_RANGE] {
+        return Err(Error::new(RTW_ERR_DIGEST, "the artifact's content does not match its SHA-256 digest: it was changed or damaged"));
+    }
+    let (meta, code) = bytes[HEADER_BYTES..].split_at(meta_length as usize);
+    let metadata = postcard::from_bytes(meta)
+        .map_err(|e| Error::new(RTW_ERR_ARTIFACT, format!("the artifact's metadata cannot be read: {e}")))?;
+    Ok(Artifact { metadata, code, digest })
+}
+
+/// Whether code with this metadata can run here at all: engine, target, CPU features. The profile is the runtime's affair.
+pub fn check_host(metadata: &Metadata) -> Result<()> {
+    if metadata.engine != ENGINE_VERSION {
+        return Err(Error::new(
+            RTW_ERR_ENGINE,
+            format!("the artifact was made by {}; this library holds {ENGINE_VERSION}: compile it again", metadata.engine),
+        ));
+    }
+    let (architecture, system) = split_target(&metadata.target);
+    if architecture != std::env::consts::ARCH || system != std::env::consts::OS {
+        return Err(Error::new(
+            RTW_ERR_TARGET,
+            format!(
+                "the artifact was made for {architecture} {system}; this machine is {} {}",
+                std::env::consts::ARCH,
+                std::env::consts::OS
+            ),
+        ));
+    }
+    let missing: Vec<&str> =
+        metadata.cpu_features.iter().map(String::as_str).filter(|name| cpu::detected(name) != Some(true)).collect();
+    if !missing.is_empty() {
+        return Err(Error::new(
+            RTW_ERR_CPU_FEATURE,
+            format!("the artifact needs CPU features that this machine lacks: {}", missing.join(", ")),
+        ));
+    }
+    Ok(())
+}
+
+/// Architecture and system of a triple such as `x86_64-unknown-linux-gnu`.
+fn split_target(triple: &str) -> (&str, &str) {
+    let mut parts = triple.split('-');
+    let architecture = parts.next().unwrap_or("");
+    (architecture, parts.nth(1).unwrap_or(""))
+}
+
+fn digest_of(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(&bytes[..DIGEST_RANGE.start]);
+    hash.update(&bytes[HEADER_BYTES..]);
+    hash.finalize().into()
+}
+
+fn truncated(have: usize, need: u64) -> Error {
+    Error::new(RTW_ERR_TRUNCATED, format!("the artifact ends at byte {have}; its header says {need}"))
+}
+
+fn not_an_artifact(bytes: &[u8]) -> String {
+    let guess = match bytes {
+        [] => "it is empty",
+        [0x7f, b'E', b'L', b'F', ..] => "it is an ELF file: a shared library, or the engine's own precompiled form",
+        [b'(', ..] => "it looks like WebAssembly text: compile it with `rtwasm compile`",
+        _ => "its first bytes are not an artifact's",
+    };
+    format!("not an rtwasm artifact: {guess}")
+}
+
+fn u32_at(bytes: &[u8], offset: usize) -> u32 {
+    u32::from_le_bytes(bytes[offset..offset + 4].try_into().expect("four bytes"))
+}
+
+fn u64_at(bytes: &[u8], offset: usize) -> u64 {
+    u64::from_le_bytes(bytes[offset..offset + 8].try_into().expect("eight bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::profile::Profile;
+    use super::*;
+
+    fn sample() -> Metadata {
+        Metadata {
+            engine: ENGINE_VERSION.into(),
+            producer: "test".into(),
+            target: format!("{}-unknown-{}-gnu", std::env::consts::ARCH, std::env::consts::OS),
+            opt_level: "speed".into(),
+            cpu_features: vec![],
+            settings: Settings::new(Profile::Plugin),
+            imports: vec![],
+            exports: vec![Extern {
+                kind: ExternKind::Func,
+                module: String::new(),
+                name: "run".into(),
+                ty: "()->()".into(),
+            }],
+            memories: vec![MemoryFacts { min_bytes: 65536, max_bytes: None }],
+            function_count: 1,
+            source_bytes: 3,
+            source_sha256: [7; 32],
+        }
+    }
+
+    fn status(bytes: &[u8]) -> rtw_status_t {
+        read(bytes).map_or_else(|e| e.status, |_| RTW_OK)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let bytes = write(&sample(), b"code").unwrap();
+        let artifact = read(&bytes).unwrap();
+        assert_eq!(artifact.metadata, sample());
+        assert_eq!(artifact.code, b"code");
+        check_host(&artifact.metadata).unwrap();
+    }
+
+    #[test]
+    fn every_prefix_is_refused() {
+        let bytes = write(&sample(), b"code").unwrap();
+        for length in 0..bytes.len() {
+            let expected = if length == 0 { RTW_ERR_NOT_ARTIFACT } else { RTW_ERR_TRUNCATED };
+            assert_eq!(status(&bytes[..length]), expected, "prefix of {length}");
+        }
+    }
+
+    #[test]
+    fn every_changed_bit_is_refused() {
+        let bytes = write(&sample(), b"code").unwrap();
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut changed = bytes.clone();
+                changed[at] ^= 1 << bit;
+                assert_ne!(status(&changed), RTW_OK, "byte {at} bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_files_are_named() {
+        assert_eq!(status(b"\0asm\x01\0\0\0"), RTW_ERR_PLAIN_WASM);
+        assert_eq!(status(b"\x7fELF and so on"), RTW_ERR_NOT_ARTIFACT);
+        assert_eq!(status(b"(module)"), RTW_ERR_NOT_ARTIFACT);
+        let mut longer = write(&sample(), b"code").unwrap();
+        longer.push(0);
+        assert_eq!(status(&longer), RTW_ERR_ARTIFACT);
+    }
+
+    #[test]
+    fn what_does_not_run_here_is_named() {
+        let with = |change: fn(&mut Metadata)| {
+            let mut metadata = sample();
+            change(&mut metadata);
+            check_host(&metadata).map_or_else(|e| e.status, |()| RTW_OK)
+        };
+        assert_eq!(with(|m| m.engine = "wasmtime 1.0.0".into()), RTW_ERR_ENGINE);
+        assert_eq!(with(|m| m.target = "riscv64-unknown-linux-gnu".into()), RTW_ERR_TARGET);
+        assert_eq!(with(|m| m.target = format!("{}-pc-windows-msvc", std::env::consts::ARCH)), RTW_ERR_TARGET);
+        assert_eq!(with(|m| m.cpu_features = vec!["has_warp_drive".into()]), RTW_ERR_CPU_FEATURE);
+    }
+
+    #[test]
+    fn engine_version_is_the_locked_one() {
+        let lock = include_str!("../../Cargo.lock");
+        let version = lock.split("name = \"wasmtime\"\nversion = \"").nth(1).and_then(|rest| rest.split('"').next());
+        assert_eq!(ENGINE_VERSION, format!("wasmtime {}", version.expect("wasmtime is locked")));
+    }
+}

@@ -1,0 +1,73 @@
+//! CPU features by the names that the compiler's code generator gives them, and whether this machine has them.
+
+/// Every feature the code generator can make use of on `architecture` ("x86_64", "aarch64").
+pub fn known(architecture: &str) -> &'static [&'static str] {
+    match architecture {
+        "x86_64" => &[
+            "has_cmpxchg16b", "has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_avx", "has_avx2", "has_fma", "has_popcnt",
+            "has_bmi1", "has_bmi2", "has_lzcnt", "has_avx512bitalg", "has_avx512dq", "has_avx512f", "has_avx512vbmi",
+            "has_avx512vl",
+        ],
+        "aarch64" => &["has_lse", "has_pauth", "has_fp16"],
+        _ => &[],
+    }
+}
+
+/// Whether this machine has the feature; `None` for a name that is not known here.
+pub fn detected(feature: &str) -> Option<bool> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        Some(match feature {
+            "has_cmpxchg16b" => std::is_x86_feature_detected!("cmpxchg16b"),
+            "has_sse3" => std::is_x86_feature_detected!("sse3"),
+            "has_ssse3" => std::is_x86_feature_detected!("ssse3"),
+            "has_sse41" => std::is_x86_feature_detected!("sse4.1"),
+            "has_sse42" => std::is_x86_feature_detected!("sse4.2"),
+            "has_avx" => std::is_x86_feature_detected!("avx"),
+            "has_avx2" => std::is_x86_feature_detected!("avx2"),
+            "has_fma" => std::is_x86_feature_detected!("fma"),
+            "has_popcnt" => std::is_x86_feature_detected!("popcnt"),
+            "has_bmi1" => std::is_x86_feature_detected!("bmi1"),
+            "has_bmi2" => std::is_x86_feature_detected!("bmi2"),
+            "has_lzcnt" => std::is_x86_feature_detected!("lzcnt"),
+            "has_avx512bitalg" => std::is_x86_feature_detected!("avx512bitalg"),
+            "has_avx512dq" => std::is_x86_feature_detected!("avx512dq"),
+            "has_avx512f" => std::is_x86_feature_detected!("avx512f"),
+            "has_avx512vbmi" => std::is_x86_feature_detected!("avx512vbmi"),
+            "has_avx512vl" => std::is_x86_feature_detected!("avx512vl"),
+            _ => return None,
+        })
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        Some(match feature {
+            "has_lse" => std::arch::is_aarch64_feature_detected!("lse"),
+            "has_pauth" => std::arch::is_aarch64_feature_detected!("paca"),
+            "has_fp16" => std::arch::is_aarch64_feature_detected!("fp16"),
+            _ => return None,
+        })
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        let _ = feature;
+        None
+    }
+}
+
+/// All features of this machine that code may be generated for.
+pub fn native() -> Vec<String> {
+    known(std::env::consts::ARCH).iter().filter(|name| detected(name) == Some(true)).map(|name| name.to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_feature_of_this_architecture_can_be_detected() {
+        for name in known(std::env::consts::ARCH) {
+            assert!(detected(name).is_some(), "{name}");
+        }
+        assert_eq!(detected("has_warp_drive"), None);
+    }
+}

@@ -1,0 +1,12 @@
+//! What wraps Wasmtime: from an artifact's bytes to a call. Nothing here knows of C pointers.
+
+pub mod artifact;
+pub mod call;
+pub mod cpu;
+pub mod imports;
+pub mod instance;
+pub mod module;
+pub mod prepare;
+pub mod profile;
+pub mod runtime;
+pub mod signature;

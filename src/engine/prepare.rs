@@ -1,0 +1,95 @@
+//! Prepare: making an instance warm, and showing by dry calls that it is.
+
+use wasmtime::ValRaw;
+
+use super::call;
+use super::instance::{Func, Instance};
+use crate::rt::clock;
+use crate::rt::thread::{FaultCount, faults};
+use crate::status::*;
+
+/// A function to be called before it matters.
+pub struct DryCall<'a> {
+    pub func: &'a Func,
+    pub values: &'a [ValRaw],
+    pub repeats: u32,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Report {
+    pub touched_bytes: usize,
+    pub locked_bytes: usize,
+    /// Whether all of it is locked.
+    pub locked: bool,
+    pub dry_calls: u64,
+    /// The first of the dry calls.
+    pub first_call_ns: f64,
+    /// The median of the last half of them.
+    pub steady_call_ns: f64,
+    /// Faults of this thread during the last half of the dry calls.
+    pub faults: FaultCount,
+}
+
+impl Instance {
+    /// Touches all that calls will touch, then makes the dry calls, whose times do not enter the funcs' statistics.
+    pub fn prepare(self: &std::sync::Arc<Self>, calls: &[DryCall<'_>]) -> Result<Report> {
+        self.module.runtime.check_signals()?;
+        let mut warmed = self.warm()?;
+        for (at, call) in calls.iter().enumerate() {
+            if !std::sync::Arc::ptr_eq(&call.func.instance, self) {
+                return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: the func belongs to another instance")));
+            }
+            if call.values.len() < call.func.value_count {
+                return Err(Error::new(
+                    RTW_ERR_VALUES,
+                    format!("dry call {at}: \"{}\" {} needs {} values", call.func.name, call.func.signature, call.func.value_count),
+                ));
+            }
+            warmed += call.func.warm()?;
+        }
+        let mut report = Report {
+            touched_bytes: warmed.touched_bytes,
+            locked_bytes: warmed.locked_bytes,
+            locked: warmed.locked_bytes == warmed.touched_bytes,
+            ..Report::default()
+        };
+        let mut times = Vec::with_capacity(calls.iter().map(|c| c.repeats as usize).sum());
+        for call in calls {
+            let mut run = || dry_run(call, &mut times, &mut report.faults);
+            match &call.func.recorder {
+                Some(recorder) => recorder.aside(run),
+                None => run(),
+            }?;
+        }
+        report.dry_calls = times.len() as u64;
+        let to_ns = clock::calibration().ns_per_tick;
+        report.first_call_ns = times.first().map_or(0.0, |ticks| *ticks as f64 * to_ns);
+        let steady = times.len() / 2;
+        times[steady..].sort_unstable();
+        report.steady_call_ns = times.get(steady + (times.len() - steady) / 2).map_or(0.0, |ticks| *ticks as f64 * to_ns);
+        Ok(report)
+    }
+}
+
+fn dry_run(call: &DryCall<'_>, times: &mut Vec<u64>, faulted: &mut FaultCount) -> Result<()> {
+    let mut values = call.values.to_vec();
+    let mut before = faults();
+    for round in 0..call.repeats {
+        if round == call.repeats / 2 {
+            before = faults();
+        }
+        values.copy_from_slice(call.values);
+        let started = clock::ticks();
+        // SAFETY: there are as many values as the function needs; prepare has the instance.
+        let status = unsafe { call::invoke(call.func, values.as_mut_ptr(), values.len()) };
+        times.push(clock::ticks().wrapping_sub(started));
+        if status != RTW_OK {
+            let name = describe(status).0.trim_end_matches('\0');
+            return Err(Error::new(status, format!("dry call {round} of \"{}\" ended with {name}", call.func.name)));
+        }
+    }
+    let after = faults();
+    faulted.minor += after.minor - before.minor;
+    faulted.major += after.major - before.major;
+    Ok(())
+}

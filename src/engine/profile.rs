@@ -1,0 +1,171 @@
+//! The one place where Wasmtime's options are set, for the library that loads code and for the compiler that makes it.
+//!
+//! Every option that the engine compares when it loads an artifact is set here explicitly: defaults depend on Cargo
+//! features, and one of them on an environment variable, and a comparison that fails on a user's machine because of a
+//! variable is the kind of surprise this project exists to remove.
+//!
+//! Not here: anything about threads, scheduling or memory locking (`rt`).
+
+use serde::{Deserialize, Serialize};
+use wasmtime::{Config, Engine, WasmFeatures};
+
+/// The engine that makes and loads code. An artifact names it and is refused by any other; a test holds this string
+/// against the lock file.
+pub const ENGINE_VERSION: &str = "wasmtime 48.0.8";
+
+/// How code is compiled and how traps are caught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Profile {
+    /// Guard pages and signal handlers: the fastest code, for a process of one's own.
+    Standalone,
+    /// Explicit checks and no signal handler at all: for code that lives in somebody else's process.
+    Plugin,
+}
+
+impl Profile {
+    pub const ALL: [Profile; 2] = [Profile::Standalone, Profile::Plugin];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Standalone => "standalone",
+            Profile::Plugin => "plugin",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Profile> {
+        Profile::ALL.into_iter().find(|p| p.name() == name)
+    }
+}
+
+/// What the engine compiles into the code so that it can be interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Interruption {
+    /// Nothing.
+    None,
+    /// The engine's epoch checks.
+    Epoch,
+    /// The engine's fuel counting.
+    Fuel,
+}
+
+impl Interruption {
+    pub fn name(self) -> &'static str {
+        match self {
+            Interruption::None => "none",
+            Interruption::Epoch => "epoch",
+            Interruption::Fuel => "fuel",
+        }
+    }
+}
+
+/// All that must agree between the compiler and the library; the artifact carries it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    pub profile: Profile,
+    pub interruption: Interruption,
+    /// Address space set aside for one linear memory, in bytes. 4 GiB lets the standalone profile leave bounds checks out.
+    pub memory_reservation_bytes: u64,
+}
+
+pub const FULL_RESERVATION_BYTES: u64 = 4 << 30;
+const GUARD_BYTES: u64 = 32 << 20;
+
+impl Settings {
+    pub fn new(profile: Profile) -> Settings {
+        Settings {
+            profile,
+            interruption: Interruption::None,
+            memory_reservation_bytes: FULL_RESERVATION_BYTES,
+        }
+    }
+}
+
+/// Guest stack, in bytes, when the host names no other figure.
+pub const DEFAULT_GUEST_STACK_BYTES: usize = 256 << 10;
+
+/// The proposals a guest may use. What is off needs a collector, another calling convention or shared memory, none of
+/// which belongs into a thread that must not be late.
+pub fn guest_features() -> WasmFeatures {
+    WasmFeatures::MUTABLE_GLOBAL
+        | WasmFeatures::SATURATING_FLOAT_TO_INT
+        | WasmFeatures::SIGN_EXTENSION
+        | WasmFeatures::REFERENCE_TYPES
+        | WasmFeatures::CALL_INDIRECT_OVERLONG
+        | WasmFeatures::MULTI_VALUE
+        | WasmFeatures::BULK_MEMORY
+        | WasmFeatures::BULK_MEMORY_OPT
+        | WasmFeatures::SIMD
+        | WasmFeatures::RELAXED_SIMD
+        | WasmFeatures::THREADS
+        | WasmFeatures::TAIL_CALL
+        | WasmFeatures::FLOATS
+        | WasmFeatures::MULTI_MEMORY
+        | WasmFeatures::EXTENDED_CONST
+        | WasmFeatures::MEMORY64
+}
+
+/// Sets every option that both sides must agree on, and those that only matter at run time.
+pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
+    let signals = settings.profile == Profile::Standalone;
+    let mut config = Config::new();
+
+    config.wasm_features(WasmFeatures::all(), false);
+    config.wasm_features(guest_features(), true);
+    // Atomics are allowed, memories shared between threads are not: an instance belongs to one thread at a time.
+    config.shared_memory(false);
+
+    // Guard pages instead of bounds checks where we may have a signal handler; checks in the code where we may not.
+    config.signals_based_traps(signals);
+    config.memory_reservation(settings.memory_reservation_bytes);
+    config.memory_guard_size(if signals { GUARD_BYTES } else { 0 });
+    config.guard_before_linear_memory(signals);
+    // A memory that moves on growth would invalidate the host's pointers and copy in the middle of a call.
+    config.memory_may_move(false);
+    config.memory_reservation_for_growth(0);
+    // Copy-on-write images are mapped in lazily, page fault by page fault.
+    config.memory_init_cow(false);
+    config.memory_guaranteed_dense_image_size(0);
+    config.force_memory_init_memfd(false);
+    // Lazily filled tables put a check and a call to the host into every first indirect call.
+    config.table_lazy_init(false);
+
+    config.epoch_interruption(settings.interruption == Interruption::Epoch);
+    config.consume_fuel(settings.interruption == Interruption::Fuel);
+
+    // Backtraces are built on the heap at the moment of the trap; what a developer needs is gathered without them.
+    config.wasm_backtrace_max_frames(None);
+    // Its default is read from the environment.
+    config.wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable);
+    config.native_unwind_info(true);
+    config.generate_address_map(true);
+    config.debug_info(false);
+    config.debug_symbols(false);
+
+    config.relaxed_simd_deterministic(false);
+    config.compiler_inlining(wasmtime::Inlining::No);
+    config.concurrency_support(false);
+    config.rr(wasmtime::RRConfig::None);
+    config.gc_support(false);
+    // Compared on load although there is no collector in this build.
+    config.gc_heap_reservation(0);
+    config.gc_heap_guard_size(0);
+    config.gc_heap_reservation_for_growth(0);
+    config.gc_heap_may_move(false);
+    config.gc_heap_initial_size(0);
+
+    // The engine's check ignores the patch release; ours does not.
+    config
+        .module_version(wasmtime::ModuleVersionStrategy::Custom(ENGINE_VERSION.into()))
+        .expect("the version string is short");
+
+    config.max_wasm_stack(guest_stack_bytes);
+    config.async_stack_size(guest_stack_bytes + (1 << 20));
+    config.profiler(wasmtime::ProfilingStrategy::None);
+    config.allocation_strategy(wasmtime::InstanceAllocationStrategy::OnDemand);
+    config
+}
+
+/// An engine that loads what was compiled with `settings`.
+pub fn engine(settings: &Settings, guest_stack_bytes: usize) -> wasmtime::Result<Engine> {
+    Engine::new(&config(settings, guest_stack_bytes))
+}

@@ -1,0 +1,87 @@
+//! The runtime: what all modules, instances and threads of one owner have in common, and the engines that hold their code.
+
+use std::sync::{Arc, Mutex};
+use wasmtime::Engine;
+
+use super::profile::{self, Profile, Settings};
+use crate::rt::memory::Lock;
+use crate::rt::thread::{Attach, CpuSet, Policy};
+use crate::rt::{clock, signals, thread};
+use crate::status::*;
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub profile: Profile,
+    /// What attached threads get, unless they ask for something else.
+    pub cpus: Option<CpuSet>,
+    pub scheduling: Option<(Policy, i32)>,
+    /// Whether calls are timed and recorded.
+    pub statistics: bool,
+    pub lock: Lock,
+    pub guest_stack_bytes: usize,
+}
+
+pub struct Runtime {
+    pub config: Config,
+    /// One for each combination of settings that an artifact has come with; the profile's own is made at once.
+    engines: Mutex<Vec<(Settings, Engine)>>,
+}
+
+impl Runtime {
+    pub fn new(config: Config) -> Result<Arc<Runtime>> {
+        clock::calibration();
+        let runtime = Runtime { config, engines: Mutex::new(Vec::new()) };
+        // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now and not when the
+        // first module comes.
+        runtime.engine(&Settings::new(runtime.config.profile))?;
+        Ok(Arc::new(runtime))
+    }
+
+    /// The engine for artifacts with these settings.
+    pub fn engine(&self, settings: &Settings) -> Result<Engine> {
+        let mut engines = self.engines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some((_, engine)) = engines.iter().find(|(known, _)| known == settings) {
+            return Ok(engine.clone());
+        }
+        let engine = profile::engine(settings, self.config.guest_stack_bytes)
+            .map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
+        if settings.profile == Profile::Standalone {
+            signals::remember_engine_handlers();
+        }
+        engines.push((settings.clone(), engine.clone()));
+        Ok(engine)
+    }
+
+    /// Identifies this runtime among a thread's attachments.
+    fn owner(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self) as usize
+    }
+
+    /// What a thread gets when it asks for nothing in particular.
+    pub fn default_attach(&self) -> Attach {
+        Attach {
+            scheduling: self.config.scheduling,
+            cpus: self.config.cpus,
+            guest_stack_bytes: self.config.guest_stack_bytes,
+            lock: self.config.lock,
+            signals: self.config.profile == Profile::Standalone,
+        }
+    }
+
+    pub fn attach(self: &Arc<Self>, wanted: &Attach) -> Result<()> {
+        self.check_signals()?;
+        thread::attach(self.owner(), wanted, Engine::tls_eager_initialize)
+    }
+
+    pub fn detach(self: &Arc<Self>) -> Result<()> {
+        thread::detach(self.owner())
+    }
+
+    /// Whether guests' faults still reach the engine; always so where it needs no signals.
+    pub fn check_signals(&self) -> Result<()> {
+        match self.config.profile {
+            Profile::Standalone => signals::check(),
+            Profile::Plugin => Ok(()),
+        }
+    }
+}
