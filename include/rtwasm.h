@@ -1,0 +1,1301 @@
+/*
+ * rtwasm: WebAssembly inside threads that must never be late.
+ *
+ * Generated from src/capi by cbindgen (make header); do not edit.
+ *
+ * Every function's comment starts with what it does, then its role in brackets:
+ *
+ *   [setup]          may block, allocate and do I/O; never on a real-time thread that has a deadline to keep.
+ *   [rt]             on a real-time thread: allocates nothing, takes no lock, makes no system call.
+ *   [rt & attached]  the same, on a thread that rtw_thread_attach has prepared.
+ *   [any]            on any thread, concurrently with everything else.
+ *
+ * then its arguments with units and ownership, its errors, and for [rt] what it costs.
+ *
+ * Rules that hold throughout. Functions that can fail return an rtw_status_t: 0 is success, errors are negative. Outputs are
+ * written only on success; where an output is a handle, *out is NULL on failure. Destroying NULL does nothing, and objects
+ * may be destroyed in any order: a child keeps its parents alive. A NULL, wrong or stale handle is answered with RTW_ERR_NULL
+ * or RTW_ERR_HANDLE. Structs that begin with struct_size are initialised by their _init function. Strings are NUL-terminated
+ * UTF-8. No function changes errno on purpose, and none prints.
+ */
+
+
+#ifndef RTWASM_H
+#define RTWASM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Functions for real-time threads are marked for compilers that can check it (clang 20 and later: -Wfunction-effects). */
+#if defined(__has_attribute) && !defined(RTW_NONBLOCKING)
+#if defined(__clang__) && __clang_major__ >= 20
+#define RTW_NONBLOCKING __attribute__((nonblocking))
+#endif
+#endif
+#ifndef RTW_NONBLOCKING
+#define RTW_NONBLOCKING
+#endif
+
+/**
+ * Version of this header, to be compared with rtw_version() of the library found at run time.
+ */
+#define RTW_VERSION_MAJOR 0
+
+/**
+ * See RTW_VERSION_MAJOR.
+ */
+#define RTW_VERSION_MINOR 1
+
+/**
+ * See RTW_VERSION_MAJOR.
+ */
+#define RTW_VERSION_PATCH 0
+
+/**
+ * Guard pages and signal handlers: the fastest code, for a process of one's own.
+ */
+#define RTW_PROFILE_STANDALONE 0
+
+/**
+ * Explicit checks and no signal handler at all: for code in somebody else's process.
+ */
+#define RTW_PROFILE_PLUGIN 1
+
+/**
+ * Scheduling stays as it is.
+ */
+#define RTW_SCHED_KEEP 0
+
+/**
+ * SCHED_OTHER.
+ */
+#define RTW_SCHED_OTHER 1
+
+/**
+ * SCHED_FIFO.
+ */
+#define RTW_SCHED_FIFO 2
+
+/**
+ * SCHED_RR.
+ */
+#define RTW_SCHED_RR 3
+
+/**
+ * Nothing is locked into memory.
+ */
+#define RTW_LOCK_OFF 0
+
+/**
+ * What calls touch is locked where the system permits it; rtw_prepare_report_t tells how much was.
+ */
+#define RTW_LOCK_ON 1
+
+/**
+ * A refusal is RTW_ERR_MEMLOCK.
+ */
+#define RTW_LOCK_REQUIRED 2
+
+/**
+ * Words in a CPU set: 1024 CPUs.
+ */
+#define RTW_CPU_SET_WORDS 16
+
+/**
+ * The export or import is a function.
+ */
+#define RTW_EXTERN_FUNC 1
+
+/**
+ * The export or import is a linear memory.
+ */
+#define RTW_EXTERN_MEMORY 2
+
+/**
+ * The export or import is a global.
+ */
+#define RTW_EXTERN_GLOBAL 3
+
+/**
+ * The export or import is a table.
+ */
+#define RTW_EXTERN_TABLE 4
+
+/**
+ * The export or import is an exception tag.
+ */
+#define RTW_EXTERN_TAG 5
+
+/**
+ * Scheduling and affinity as the runtime's configuration says.
+ */
+#define RTW_SCHED_RUNTIME 2147483647
+
+/**
+ * An exported function, looked up and checked once, called many times, with the statistics of its calls.
+ */
+typedef struct rtw_func_t rtw_func_t;
+
+/**
+ * The host functions that instances are linked against.
+ */
+typedef struct rtw_imports_t rtw_imports_t;
+
+/**
+ * One guest with its own memory. Used by one thread at a time; different instances run in parallel.
+ */
+typedef struct rtw_instance_t rtw_instance_t;
+
+/**
+ * A loaded artifact; immutable, to be shared between threads.
+ */
+typedef struct rtw_module_t rtw_module_t;
+
+/**
+ * One engine configuration and what threads attached to it get.
+ */
+typedef struct rtw_runtime_t rtw_runtime_t;
+
+/**
+ * What a function answers: 0 is success, everything else is negative and one of the RTW_ERR_ constants.
+ */
+typedef int32_t rtw_status_t;
+
+/**
+ * How a runtime shall be. Call rtw_runtime_config_init first.
+ */
+typedef struct rtw_runtime_config_t {
+    /**
+     * sizeof(rtw_runtime_config_t), set by rtw_runtime_config_init.
+     */
+    uint32_t struct_size;
+    /**
+     * RTW_PROFILE_STANDALONE (default) or RTW_PROFILE_PLUGIN. Artifacts must have been compiled for the same.
+     */
+    uint32_t profile;
+    /**
+     * Bit n % 64 of word n / 64 stands for CPU n. All zero (default): affinity is left alone.
+     */
+    uint64_t cpu_set[RTW_CPU_SET_WORDS];
+    /**
+     * Scheduling of the runtime's own threads and, unless they ask otherwise, of attached ones: RTW_SCHED_KEEP (default) ...
+     */
+    uint32_t sched_policy;
+    /**
+     * Priority for that policy: 1 to 99 for FIFO and RR, 0 otherwise.
+     */
+    int32_t priority;
+    /**
+     * 1 (default): every call is timed and recorded. 0: calls are not timed, which saves two clock reads each.
+     */
+    uint32_t statistics;
+    /**
+     * RTW_LOCK_OFF (default), RTW_LOCK_ON or RTW_LOCK_REQUIRED.
+     */
+    uint32_t memory_lock;
+    /**
+     * Stack that guests may use in one call, in bytes: 16 KiB to 64 MiB. 0 (default): 256 KiB. An attached thread needs 64 KiB more.
+     */
+    uint64_t guest_stack_bytes;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_runtime_config_t;
+
+/**
+ * What went wrong in a [setup] function, in words: which import, which byte, which limit. The caller owns it; it needs no
+ * initialisation, and every [setup] function that takes one fills it, with RTW_OK and an empty message on success. Its layout
+ * is final.
+ */
+typedef struct rtw_error_t {
+    /**
+     * The status that the function also returned.
+     */
+    rtw_status_t status;
+    /**
+     * `errno` of the system call that was refused, or 0.
+     */
+    int32_t os_error;
+    /**
+     * A sentence for the developer, NUL-terminated, cut if it is longer than this.
+     */
+    char message[504];
+} rtw_error_t;
+
+/**
+ * What an artifact's envelope says. Call rtw_module_info_init first.
+ */
+typedef struct rtw_module_info_t {
+    /**
+     * sizeof(rtw_module_info_t), set by rtw_module_info_init.
+     */
+    uint32_t struct_size;
+    /**
+     * Version of the envelope.
+     */
+    uint32_t envelope_version;
+    /**
+     * RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN.
+     */
+    uint32_t profile;
+    /**
+     * Number of imports.
+     */
+    uint32_t import_count;
+    /**
+     * Number of exports.
+     */
+    uint32_t export_count;
+    /**
+     * Functions defined in the module.
+     */
+    uint32_t function_count;
+    /**
+     * Size of the compiled code, in bytes.
+     */
+    uint64_t code_bytes;
+    /**
+     * Size of the module before compilation, in bytes.
+     */
+    uint64_t source_bytes;
+    /**
+     * What all linear memories have at the start, in bytes.
+     */
+    uint64_t memory_min_bytes;
+    /**
+     * What they can grow to, in bytes; UINT64_MAX where one declares no maximum.
+     */
+    uint64_t memory_max_bytes;
+    /**
+     * Target triple, such as "x86_64-unknown-linux-gnu".
+     */
+    char target[64];
+    /**
+     * The engine that made the code, such as "wasmtime 48.0.8".
+     */
+    char engine[32];
+    /**
+     * The program that wrote the artifact.
+     */
+    char producer[32];
+    /**
+     * Optimisation level: "none", "speed" or "speed_and_size".
+     */
+    char opt_level[32];
+    /**
+     * How calls can be interrupted: "none", "epoch" or "fuel".
+     */
+    char interruption[32];
+    /**
+     * CPU features that the code needs, separated by commas.
+     */
+    char cpu_features[512];
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_module_info_t;
+
+/**
+ * One export or import. The strings belong to the module and live as long as its handle.
+ */
+typedef struct rtw_extern_t {
+    /**
+     * RTW_EXTERN_FUNC, RTW_EXTERN_MEMORY, RTW_EXTERN_GLOBAL or RTW_EXTERN_TABLE.
+     */
+    uint32_t kind;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * The module that an import is asked of; "" for exports.
+     */
+    const char *module;
+    /**
+     * Its name.
+     */
+    const char *name;
+    /**
+     * Its type: "(i32,f32)->(f32)", "memory 1..4 pages", "global mut i32", "table 3..3 funcref".
+     */
+    const char *ty;
+} rtw_extern_t;
+
+/**
+ * One argument, result or global: 16 bytes, read as the signature says. Little-endian in memory on every target.
+ */
+typedef union rtw_value_t {
+    /**
+     * i32, signed.
+     */
+    int32_t i32;
+    /**
+     * i32, unsigned.
+     */
+    uint32_t u32;
+    /**
+     * i64, signed.
+     */
+    int64_t i64;
+    /**
+     * i64, unsigned.
+     */
+    uint64_t u64;
+    /**
+     * f32.
+     */
+    float f32;
+    /**
+     * f64.
+     */
+    double f64;
+    /**
+     * v128, as bytes.
+     */
+    uint8_t v128[16];
+    /**
+     * v128, as four floats.
+     */
+    float f32x4[4];
+} rtw_value_t;
+
+/**
+ * A host function. It runs on the thread that called the guest, so on a real-time thread it keeps the same rules: no
+ * allocation, no lock, no system call.
+ *
+ * user_data  what was given to rtw_imports_func.
+ * instance   the guest that calls; memory functions and rtw_invoke may be used on it. During instantiation (a start function)
+ *            it is not valid yet and every function answers RTW_ERR_HANDLE.
+ * values     in: the arguments; out: the results. As many as the larger of the two counts.
+ * returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: neither longjmp nor
+ *            a C++ exception may leave it.
+ */
+typedef rtw_status_t (*rtw_host_func_t)(void *user_data, struct rtw_instance_t *instance, union rtw_value_t *values);
+
+/**
+ * How an instance shall be. Call rtw_instance_config_init first.
+ */
+typedef struct rtw_instance_config_t {
+    /**
+     * sizeof(rtw_instance_config_t), set by rtw_instance_config_init.
+     */
+    uint32_t struct_size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * The most that one linear memory may have, in bytes; growth beyond it fails inside the guest. 0 (default): what the
+     * module declares.
+     */
+    uint64_t memory_limit_bytes;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_instance_config_t;
+
+/**
+ * Where a linear memory is.
+ */
+typedef struct rtw_memory_view_t {
+    /**
+     * Its first byte. It does not move while the instance lives.
+     */
+    void *base;
+    /**
+     * Its size now, in bytes; it changes only when it grows.
+     */
+    uint64_t size_bytes;
+} rtw_memory_view_t;
+
+/**
+ * What a thread shall get. Call rtw_thread_config_init first.
+ */
+typedef struct rtw_thread_config_t {
+    /**
+     * sizeof(rtw_thread_config_t), set by rtw_thread_config_init.
+     */
+    uint32_t struct_size;
+    /**
+     * RTW_SCHED_RUNTIME (default): as the runtime's configuration says; or RTW_SCHED_KEEP, _OTHER, _FIFO, _RR.
+     */
+    uint32_t sched_policy;
+    /**
+     * Priority for that policy: 1 to 99 for FIFO and RR, 0 otherwise.
+     */
+    int32_t priority;
+    /**
+     * The one CPU to run on, or -1 (default): as the runtime's configuration says.
+     */
+    int32_t cpu;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_thread_config_t;
+
+/**
+ * A function that prepare shall call, with arguments that are safe to use before the real ones.
+ */
+typedef struct rtw_dry_call_t {
+    /**
+     * A func of the instance.
+     */
+    struct rtw_func_t *func;
+    /**
+     * Its arguments; read only. At least as many as rtw_invoke wants.
+     */
+    const union rtw_value_t *values;
+    /**
+     * How many values there are.
+     */
+    size_t value_count;
+    /**
+     * How often to call, 1 to 1000000. The guest's state changes as with every call: where that matters, let the guest have
+     * a reset function and call it afterwards.
+     */
+    uint32_t repeats;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+} rtw_dry_call_t;
+
+/**
+ * What prepare shall do. Call rtw_prepare_config_init first.
+ */
+typedef struct rtw_prepare_config_t {
+    /**
+     * sizeof(rtw_prepare_config_t), set by rtw_prepare_config_init.
+     */
+    uint32_t struct_size;
+    /**
+     * How many dry calls there are.
+     */
+    uint32_t dry_call_count;
+    /**
+     * The dry calls, made in this order; NULL where there are none.
+     */
+    const struct rtw_dry_call_t *dry_calls;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_prepare_config_t;
+
+/**
+ * What prepare did and found. Call rtw_prepare_report_init first.
+ */
+typedef struct rtw_prepare_report_t {
+    /**
+     * sizeof(rtw_prepare_report_t), set by rtw_prepare_report_init.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 where everything touched is locked into memory, 0 where locking was off or refused for a part.
+     */
+    uint32_t locked;
+    /**
+     * Code, memories and statistics made present, in bytes.
+     */
+    uint64_t touched_bytes;
+    /**
+     * How much of that is locked, in bytes.
+     */
+    uint64_t locked_bytes;
+    /**
+     * Dry calls made.
+     */
+    uint64_t dry_calls;
+    /**
+     * How long the first dry call took, in ns.
+     */
+    double first_call_ns;
+    /**
+     * Median of the second half of the dry calls, in ns.
+     */
+    double steady_call_ns;
+    /**
+     * Page faults without I/O that this thread took in the second half of the dry calls.
+     */
+    uint64_t minor_faults;
+    /**
+     * Page faults with I/O that this thread took in the second half of the dry calls.
+     */
+    uint64_t major_faults;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_prepare_report_t;
+
+/**
+ * How long a func's calls took, since it was made or last reset. Call rtw_func_stats_init first. All times are in ns, from the
+ * moment before the guest is entered to the moment after it is left; percentiles are within 1 %, last, min, mean and max exact
+ * to the clock's resolution.
+ */
+typedef struct rtw_func_stats_t {
+    /**
+     * sizeof(rtw_func_stats_t), set by rtw_func_stats_init.
+     */
+    uint32_t struct_size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Calls that entered the guest, faulted ones included.
+     */
+    uint64_t calls;
+    /**
+     * Calls that ended in a fault.
+     */
+    uint64_t faults;
+    /**
+     * Calls longer than the buckets reach (100 s and more); in max, but in no bucket.
+     */
+    uint64_t overflows;
+    /**
+     * The last call.
+     */
+    double last_ns;
+    /**
+     * The shortest.
+     */
+    double min_ns;
+    /**
+     * The mean.
+     */
+    double mean_ns;
+    /**
+     * Half of all calls took at most this long.
+     */
+    double p50_ns;
+    /**
+     * 90 %.
+     */
+    double p90_ns;
+    /**
+     * 95 %.
+     */
+    double p95_ns;
+    /**
+     * 99 %.
+     */
+    double p99_ns;
+    /**
+     * 99.9 %.
+     */
+    double p999_ns;
+    /**
+     * 99.99 %.
+     */
+    double p9999_ns;
+    /**
+     * The longest.
+     */
+    double max_ns;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_func_stats_t;
+
+/**
+ * One bucket of the histogram: how many calls took from low_ns (inclusive) to high_ns (exclusive).
+ */
+typedef struct rtw_bucket_t {
+    /**
+     * Lower bound in ns, inclusive.
+     */
+    double low_ns;
+    /**
+     * Upper bound in ns, exclusive.
+     */
+    double high_ns;
+    /**
+     * Number of calls.
+     */
+    uint64_t count;
+} rtw_bucket_t;
+
+/**
+ * Success.
+ */
+#define RTW_OK 0
+
+/**
+ * A pointer that must not be NULL is NULL.
+ */
+#define RTW_ERR_NULL -101
+
+/**
+ * An argument is outside what the function's comment allows.
+ */
+#define RTW_ERR_ARGUMENT -102
+
+/**
+ * A handle is of the wrong kind, already destroyed, or no handle at all.
+ */
+#define RTW_ERR_HANDLE -103
+
+/**
+ * A struct's struct_size is not one that this library knows: call its _init function first.
+ */
+#define RTW_ERR_STRUCT_SIZE -104
+
+/**
+ * The value array is shorter than the larger of the function's parameter and result counts.
+ */
+#define RTW_ERR_VALUES -105
+
+/**
+ * An offset and length reach outside a memory, or an index outside a list.
+ */
+#define RTW_ERR_BOUNDS -106
+
+/**
+ * The request is understood but not available here.
+ */
+#define RTW_ERR_UNSUPPORTED -107
+
+/**
+ * The bytes are not an rtwasm artifact.
+ */
+#define RTW_ERR_NOT_ARTIFACT -201
+
+/**
+ * The bytes are a plain WebAssembly module: compile it first (rtwasm compile).
+ */
+#define RTW_ERR_PLAIN_WASM -202
+
+/**
+ * The artifact ends early.
+ */
+#define RTW_ERR_TRUNCATED -203
+
+/**
+ * The artifact's content does not match its digest.
+ */
+#define RTW_ERR_DIGEST -204
+
+/**
+ * The artifact's envelope has a version that this library does not read.
+ */
+#define RTW_ERR_ENVELOPE_VERSION -205
+
+/**
+ * The artifact was made by another engine version, or with settings that this engine does not accept.
+ */
+#define RTW_ERR_ENGINE -206
+
+/**
+ * The artifact was made for another architecture or operating system.
+ */
+#define RTW_ERR_TARGET -207
+
+/**
+ * The artifact needs a CPU feature that this machine lacks.
+ */
+#define RTW_ERR_CPU_FEATURE -208
+
+/**
+ * The artifact was compiled for another profile than the runtime's.
+ */
+#define RTW_ERR_PROFILE -209
+
+/**
+ * The artifact's envelope contradicts itself.
+ */
+#define RTW_ERR_ARTIFACT -210
+
+/**
+ * The WebAssembly module is malformed or invalid.
+ */
+#define RTW_ERR_WASM -211
+
+/**
+ * The WebAssembly module needs a proposal that is switched off.
+ */
+#define RTW_ERR_PROPOSAL -212
+
+/**
+ * There is no export of that name.
+ */
+#define RTW_ERR_NO_EXPORT -301
+
+/**
+ * The export exists but is of another kind.
+ */
+#define RTW_ERR_EXPORT_KIND -302
+
+/**
+ * The export's type is not the one asked for.
+ */
+#define RTW_ERR_SIGNATURE -303
+
+/**
+ * A signature string cannot be read.
+ */
+#define RTW_ERR_SIGNATURE_SYNTAX -304
+
+/**
+ * The module imports something that was not provided.
+ */
+#define RTW_ERR_IMPORT_MISSING -305
+
+/**
+ * An import was provided with another type.
+ */
+#define RTW_ERR_IMPORT_TYPE -306
+
+/**
+ * There is not enough memory or address space.
+ */
+#define RTW_ERR_NO_MEMORY -401
+
+/**
+ * Memory could not be locked.
+ */
+#define RTW_ERR_MEMLOCK -402
+
+/**
+ * The system does not permit it: priority, affinity or memory locking.
+ */
+#define RTW_ERR_PERMISSION -403
+
+/**
+ * A file could not be read.
+ */
+#define RTW_ERR_IO -404
+
+/**
+ * A configured limit is exceeded.
+ */
+#define RTW_ERR_LIMIT -405
+
+/**
+ * The thread's stack is too small for guests.
+ */
+#define RTW_ERR_STACK_SIZE -406
+
+/**
+ * The thread is not attached.
+ */
+#define RTW_ERR_NOT_ATTACHED -501
+
+/**
+ * The thread is attached already.
+ */
+#define RTW_ERR_ATTACHED -502
+
+/**
+ * The instance faulted in an earlier call and runs no more.
+ */
+#define RTW_ERR_FAULTED -503
+
+/**
+ * The instance is in a call.
+ */
+#define RTW_ERR_BUSY -504
+
+/**
+ * The process was forked after the object was made; the child cannot use it.
+ */
+#define RTW_ERR_FORKED -505
+
+/**
+ * Somebody replaced the signal handlers that the standalone profile needs.
+ */
+#define RTW_ERR_SIGNALS -506
+
+/**
+ * An earlier internal error made the object unusable.
+ */
+#define RTW_ERR_POISONED -507
+
+/**
+ * The guest executed an unreachable instruction.
+ */
+#define RTW_ERR_TRAP_UNREACHABLE -601
+
+/**
+ * The guest reached outside a linear memory.
+ */
+#define RTW_ERR_TRAP_MEMORY -602
+
+/**
+ * The guest reached outside a table.
+ */
+#define RTW_ERR_TRAP_TABLE -603
+
+/**
+ * The guest called through an empty or differently typed table entry.
+ */
+#define RTW_ERR_TRAP_INDIRECT_CALL -604
+
+/**
+ * The guest divided an integer by zero.
+ */
+#define RTW_ERR_TRAP_DIVIDE_BY_ZERO -605
+
+/**
+ * The guest's integer division or conversion overflowed.
+ */
+#define RTW_ERR_TRAP_INTEGER_OVERFLOW -606
+
+/**
+ * The guest converted a NaN or an infinity to an integer.
+ */
+#define RTW_ERR_TRAP_BAD_CONVERSION -607
+
+/**
+ * The guest used up its stack.
+ */
+#define RTW_ERR_TRAP_STACK -608
+
+/**
+ * The guest trapped for a reason without a status of its own.
+ */
+#define RTW_ERR_TRAP_OTHER -609
+
+/**
+ * A host function answered with an error.
+ */
+#define RTW_ERR_HOST -610
+
+/**
+ * The call used up its time budget and was cut off.
+ */
+#define RTW_ERR_BUDGET -611
+
+/**
+ * A defect in this library; the object concerned is poisoned.
+ */
+#define RTW_ERR_INTERNAL -901
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The library's version as one number: major * 65536 + minor * 256 + patch.
+ *
+ * [any]
+ * real time: allocates 0, locks 0, system calls 0.
+ */
+uint32_t rtw_version(void) RTW_NONBLOCKING;
+
+/**
+ * The library's version and its engine's as text, such as "rtwasm 0.1.0 (wasmtime 48.0.8)". Static, never NULL.
+ *
+ * [any]
+ * real time: allocates 0, locks 0, system calls 0.
+ */
+const char *rtw_version_string(void) RTW_NONBLOCKING;
+
+/**
+ * The status's name, such as "RTW_ERR_NULL"; "RTW_ERR_?" for a number that is not a status. Static, never NULL.
+ *
+ * [any]
+ * real time: allocates 0, locks 0, system calls 0.
+ */
+const char *rtw_status_name(rtw_status_t status) RTW_NONBLOCKING;
+
+/**
+ * The status in a few words, such as "a pointer that must not be NULL is NULL". Static, never NULL.
+ *
+ * [any]
+ * real time: allocates 0, locks 0, system calls 0.
+ */
+const char *rtw_status_string(rtw_status_t status) RTW_NONBLOCKING;
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_runtime_config_init(struct rtw_runtime_config_t *config);
+
+/**
+ * Makes a runtime. Measures the clock (about 20 ms, once a process) and, in the standalone profile, installs the engine's
+ * handlers for SIGSEGV, SIGILL and SIGFPE (once a process), which pass on what is not a guest's.
+ *
+ * [setup]
+ * config  NULL for the defaults; read only during the call.
+ * out     receives the runtime, to be ended with rtw_runtime_destroy; NULL on failure.
+ * err     NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero), RTW_ERR_ENGINE.
+ */
+rtw_status_t rtw_runtime_create(const struct rtw_runtime_config_t *config, struct rtw_runtime_t **out, struct rtw_error_t *err);
+
+/**
+ * Ends the use of a runtime by its owner. What was made from it keeps it alive, so the order does not matter. NULL does
+ * nothing. Signal handlers stay: the engine cannot take them back safely.
+ *
+ * [setup]  No other thread uses the handle.
+ */
+void rtw_runtime_destroy(struct rtw_runtime_t *runtime);
+
+/**
+ * Prepares an info struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_module_info_init(struct rtw_module_info_t *info);
+
+/**
+ * Tells from the envelope alone what an artifact is and whether it would load here. Maps no code.
+ *
+ * [setup]
+ * runtime  the runtime it would be loaded into; NULL: any runtime on this machine (the profile is then not judged).
+ * bytes    the artifact, `length` bytes; read only during the call.
+ * info     NULL, or filled as soon as the envelope can be read, also where the artifact would not load.
+ * err      NULL, or filled with the reason.
+ * returns  RTW_OK where it would load, or why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT, RTW_ERR_TRUNCATED,
+ *          RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
+ *          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE; or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+ */
+rtw_status_t rtw_module_probe(const struct rtw_runtime_t *runtime,
+                              const void *bytes,
+                              size_t length,
+                              struct rtw_module_info_t *info,
+                              struct rtw_error_t *err);
+
+/**
+ * Loads an artifact. The digest and whether it fits this machine and runtime are checked before any of its code is mapped;
+ * that its maker is to be trusted with native code is the caller's decision.
+ *
+ * [setup]
+ * runtime  is kept alive by the module.
+ * bytes    the artifact, `length` bytes; copied.
+ * out      receives the module, to be ended with rtw_module_destroy; NULL on failure.
+ * err      NULL, or filled.
+ * errors: those of rtw_module_probe.
+ */
+rtw_status_t rtw_module_load(struct rtw_runtime_t *runtime,
+                             const void *bytes,
+                             size_t length,
+                             struct rtw_module_t **out,
+                             struct rtw_error_t *err);
+
+/**
+ * The same from a file.
+ *
+ * [setup]
+ * path  NUL-terminated UTF-8.
+ * errors: RTW_ERR_IO (the message says why), and those of rtw_module_load.
+ */
+rtw_status_t rtw_module_load_file(struct rtw_runtime_t *runtime,
+                                  const char *path,
+                                  struct rtw_module_t **out,
+                                  struct rtw_error_t *err);
+
+/**
+ * Ends the use of a module by its owner; instances keep it alive. NULL does nothing.
+ *
+ * [setup]  No other thread uses the handle.
+ */
+void rtw_module_destroy(struct rtw_module_t *module);
+
+/**
+ * How many exports the module has; 0 for a handle that is none.
+ *
+ * [any]
+ */
+size_t rtw_module_export_count(const struct rtw_module_t *module);
+
+/**
+ * One export, in the module's order.
+ *
+ * [any]
+ * out  receives it; its strings live as long as the module's handle.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BOUNDS.
+ */
+rtw_status_t rtw_module_export(const struct rtw_module_t *module, size_t index, struct rtw_extern_t *out);
+
+/**
+ * How many imports the module has; 0 for a handle that is none.
+ *
+ * [any]
+ */
+size_t rtw_module_import_count(const struct rtw_module_t *module);
+
+/**
+ * One import, in the module's order.
+ *
+ * [any]
+ * out  receives it; its strings live as long as the module's handle.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BOUNDS.
+ */
+rtw_status_t rtw_module_import(const struct rtw_module_t *module, size_t index, struct rtw_extern_t *out);
+
+/**
+ * Makes an empty list of imports.
+ *
+ * [setup]
+ * out  receives the list, to be ended with rtw_imports_destroy; NULL on failure.
+ * err  NULL, or filled.
+ * errors: RTW_ERR_NULL.
+ */
+rtw_status_t rtw_imports_create(struct rtw_imports_t **out, struct rtw_error_t *err);
+
+/**
+ * Adds a host function; one of the same module and name is replaced for instances made afterwards.
+ *
+ * [setup]
+ * module, name  what guests import it as, such as "env" "log_level"; copied.
+ * signature     such as "(i32,f32)->(f32)"; types are i32, i64, f32, f64, v128.
+ * func          called on the thread that called the guest.
+ * user_data     passed to func; must stay valid while instances linked against it exist.
+ * err           NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8).
+ */
+rtw_status_t rtw_imports_func(struct rtw_imports_t *imports,
+                              const char *module,
+                              const char *name,
+                              const char *signature,
+                              rtw_host_func_t func,
+                              void *user_data,
+                              struct rtw_error_t *err);
+
+/**
+ * Ends the list; instances made with it keep what they need. NULL does nothing.
+ *
+ * [setup]  No other thread uses the handle.
+ */
+void rtw_imports_destroy(struct rtw_imports_t *imports);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_instance_config_init(struct rtw_instance_config_t *config);
+
+/**
+ * Makes an instance: memory, tables and globals initialised, imports linked, the start function run.
+ *
+ * [setup]
+ * module   is kept alive by the instance.
+ * imports  NULL where the module imports nothing; read only during the call.
+ * config   NULL for the defaults; read only during the call.
+ * out      receives the instance, to be ended with rtw_instance_destroy; NULL on failure.
+ * err      NULL, or filled, naming the import or limit concerned.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED
+ *         (reference types at the boundary), RTW_ERR_LIMIT, RTW_ERR_NO_MEMORY, RTW_ERR_TRAP_... and RTW_ERR_HOST (the start
+ *         function ended so).
+ */
+rtw_status_t rtw_instance_create(struct rtw_module_t *module,
+                                 struct rtw_imports_t *imports,
+                                 const struct rtw_instance_config_t *config,
+                                 struct rtw_instance_t **out,
+                                 struct rtw_error_t *err);
+
+/**
+ * Ends the use of an instance by its owner; funcs keep it alive. NULL does nothing.
+ *
+ * [setup]  No other thread uses the handle.
+ */
+void rtw_instance_destroy(struct rtw_instance_t *instance);
+
+/**
+ * Where an exported linear memory is and how large it is now.
+ *
+ * [setup]  On the thread that has the instance, and not while it is in a call, except from its host functions.
+ * name  NULL: the one exported as "memory", else the first exported one.
+ * out   receives base and size.
+ * err   NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_BUSY.
+ */
+rtw_status_t rtw_instance_memory(struct rtw_instance_t *instance,
+                                 const char *name,
+                                 struct rtw_memory_view_t *out,
+                                 struct rtw_error_t *err);
+
+/**
+ * A pointer to `length` bytes at `offset` of the default memory (see rtw_instance_memory), or NULL if they are not all
+ * inside, or the handle is none. Guests' pointers are offsets: this is how a host follows one.
+ *
+ * [rt]  On the thread that has the instance, also from its host functions.
+ * offset, length  in bytes.
+ * returns  valid until the instance is destroyed; the memory does not move.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0.
+ */
+void *rtw_instance_memory_at(struct rtw_instance_t *instance, uint64_t offset, uint64_t length) RTW_NONBLOCKING;
+
+/**
+ * Reads an exported global.
+ *
+ * [setup]  On the thread that has the instance, and not while it is in a call, except from its host functions.
+ * name  the export.
+ * out   receives the value.
+ * err   NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_UNSUPPORTED (a reference), RTW_ERR_BUSY.
+ */
+rtw_status_t rtw_instance_global_get(struct rtw_instance_t *instance,
+                                     const char *name,
+                                     union rtw_value_t *out,
+                                     struct rtw_error_t *err);
+
+/**
+ * Writes an exported mutable global.
+ *
+ * [setup]  On the thread that has the instance, and not while it is in a call, except from its host functions.
+ * name   the export.
+ * value  read as the global's type says.
+ * err    NULL, or filled.
+ * errors: those of rtw_instance_global_get, and RTW_ERR_ARGUMENT (the global is immutable).
+ */
+rtw_status_t rtw_instance_global_set(struct rtw_instance_t *instance,
+                                     const char *name,
+                                     const union rtw_value_t *value,
+                                     struct rtw_error_t *err);
+
+/**
+ * Looks up an exported function and checks its type once, so that calls need not. Two look-ups of one function are two funcs,
+ * each with its own statistics.
+ *
+ * [setup]  On the thread that has the instance, and not while it is in a call.
+ * name       the export.
+ * signature  such as "(i32,i32,f32)->()"; NULL: any.
+ * out        receives the func, to be ended with rtw_func_destroy; NULL on failure. It keeps the instance alive.
+ * err        NULL, or filled, naming what the type is and what was asked for.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_SIGNATURE_SYNTAX,
+ *         RTW_ERR_UNSUPPORTED (a reference type), RTW_ERR_BUSY.
+ */
+rtw_status_t rtw_instance_func(struct rtw_instance_t *instance,
+                               const char *name,
+                               const char *signature,
+                               struct rtw_func_t **out,
+                               struct rtw_error_t *err);
+
+/**
+ * Ends a func. NULL does nothing.
+ *
+ * [setup]  No other thread uses the handle.
+ */
+void rtw_func_destroy(struct rtw_func_t *func);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_thread_config_init(struct rtw_thread_config_t *config);
+
+/**
+ * Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
+ * set up (in the standalone profile its alternate signal stack), the stack touched down to what guests may use. A thread may
+ * be attached to several runtimes, but only once to each. A thread that ends without detaching leaks nothing.
+ *
+ * [setup]  On the thread itself, before its deadlines matter.
+ * config  NULL: as the runtime's configuration says.
+ * err     NULL, or filled. Nothing is changed on failure.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT, RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling
+ *         or affinity), RTW_ERR_STACK_SIZE (with the numbers), RTW_ERR_MEMLOCK (only where locking is required),
+ *         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are there).
+ */
+rtw_status_t rtw_thread_attach(struct rtw_runtime_t *runtime,
+                               const struct rtw_thread_config_t *config,
+                               struct rtw_error_t *err);
+
+/**
+ * Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the alternate signal stack.
+ *
+ * [setup]  On the thread itself.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NOT_ATTACHED.
+ */
+rtw_status_t rtw_thread_detach(struct rtw_runtime_t *runtime);
+
+/**
+ * Fills a configuration with the defaults: no dry calls. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_prepare_config_init(struct rtw_prepare_config_t *config);
+
+/**
+ * Prepares a report to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_prepare_report_init(struct rtw_prepare_report_t *report);
+
+/**
+ * Makes an instance warm: its memories, its code and its funcs' statistics made present (by writing where they are written),
+ * locked as the runtime's configuration says, then the dry calls. Dry calls do not enter the funcs' statistics.
+ *
+ * [setup]  On the attached thread that will call, before its deadlines matter; may be repeated.
+ * config  NULL: no dry calls.
+ * report  NULL, or filled on success.
+ * err     NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of range),
+ *         RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required), RTW_ERR_SIGNALS; and what a dry call
+ *         answered, which leaves the instance faulted as any call does.
+ */
+rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
+                                  const struct rtw_prepare_config_t *config,
+                                  struct rtw_prepare_report_t *report,
+                                  struct rtw_error_t *err);
+
+/**
+ * Runs one call of `func` on the calling thread.
+ *
+ * [rt & attached]  One thread at a time per instance; different instances run in parallel. Host functions may call the instance
+ * that called them.
+ * values       in: the arguments; out: the results, on RTW_OK only. Not converted: 16 bytes each, as the signature says.
+ * value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be NULL
+ *              where both are 0.
+ * returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
+ *          RTW_ERR_FAULTED when it already was; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
+ *          RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
+ *          on. On a fault the engine allocates, and in the standalone profile a signal is delivered.
+ */
+rtw_status_t rtw_invoke(struct rtw_func_t *func, union rtw_value_t *values, size_t value_count) RTW_NONBLOCKING;
+
+/**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_func_stats_init(struct rtw_func_stats_t *stats);
+
+/**
+ * Reads a func's statistics. Any thread may, at any time, also while the func is being called: the caller is not disturbed.
+ * A call that ends meanwhile may be in some figures and not yet in others.
+ *
+ * [any] but a real-time thread: it copies 17 KiB.
+ * stats   filled on success; all figures are 0 while there are no calls.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
+ */
+rtw_status_t rtw_func_stats(const struct rtw_func_t *func, struct rtw_func_stats_t *stats);
+
+/**
+ * Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts as
+ * before the reset.
+ *
+ * [any] but a real-time thread.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
+ */
+rtw_status_t rtw_func_stats_reset(struct rtw_func_t *func);
+
+/**
+ * The histogram behind the statistics: its non-empty buckets in ascending order.
+ *
+ * [any] but a real-time thread.
+ * buckets   receives the first `capacity` of them; NULL where capacity is 0.
+ * count     receives how many there are, which may be more than capacity; while calls go on the next reading may have more.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
+ */
+rtw_status_t rtw_func_buckets(const struct rtw_func_t *func, struct rtw_bucket_t *buckets, size_t capacity, size_t *count);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* RTWASM_H */

@@ -1,0 +1,67 @@
+//! The error struct that setup functions fill.
+
+use std::ffi::c_char;
+
+use super::text;
+use crate::status::*;
+
+/// What went wrong in a [setup] function, in words: which import, which byte, which limit. The caller owns it; it needs no
+/// initialisation, and every [setup] function that takes one fills it, with RTW_OK and an empty message on success. Its layout
+/// is final.
+#[repr(C)]
+pub struct rtw_error_t {
+    /// The status that the function also returned.
+    pub status: rtw_status_t,
+    /// `errno` of the system call that was refused, or 0.
+    pub os_error: i32,
+    /// A sentence for the developer, NUL-terminated, cut if it is longer than this.
+    pub message: [c_char; 504],
+}
+
+const _: () = assert!(size_of::<rtw_error_t>() == 512);
+
+/// # Safety
+/// `err` is NULL or writable.
+pub unsafe fn fill(err: *mut rtw_error_t, error: &Error) {
+    if err.is_null() {
+        return;
+    }
+    let mut filled = rtw_error_t { status: error.status, os_error: error.os_error, message: [0; 504] };
+    text::copy(&error.message, &mut filled.message);
+    // SAFETY: writable by the caller's word.
+    unsafe { err.write(filled) };
+}
+
+/// # Safety
+/// As for [`fill`].
+pub unsafe fn clear(err: *mut rtw_error_t) {
+    // SAFETY: passed on.
+    unsafe { fill(err, &Error::new(RTW_OK, "")) };
+}
+
+#[cfg(test)]
+impl rtw_error_t {
+    pub fn empty() -> rtw_error_t {
+        rtw_error_t { status: RTW_OK, os_error: 0, message: [0; 504] }
+    }
+
+    pub fn text(&self) -> String {
+        // SAFETY: always NUL-terminated.
+        unsafe { std::ffi::CStr::from_ptr(self.message.as_ptr()) }.to_string_lossy().into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_messages_are_cut_at_a_character() {
+        let mut err = rtw_error_t::empty();
+        // SAFETY: a live struct.
+        unsafe { fill(&mut err, &Error::new(RTW_ERR_IO, "ä".repeat(400))) };
+        assert_eq!(err.text(), "ä".repeat(251));
+        unsafe { clear(&mut err) };
+        assert_eq!((err.status, err.text().as_str()), (RTW_OK, ""));
+    }
+}

@@ -1,0 +1,151 @@
+//! The guard around every entry: a panic becomes RTW_ERR_INTERNAL and poisons its object, and nothing is printed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use super::error::{clear, fill, rtw_error_t};
+use super::handle::{Noun, poison};
+use crate::status::*;
+
+/// Keeps panics from printing. The C library has a copy of the standard library to itself, so this hook is nobody else's.
+pub fn silence_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+}
+
+/// Runs a setup entry about `object`, which may be NULL where there is none yet, and tells its outcome in `err`.
+///
+/// # Safety
+/// `err` is NULL or writable; `object` is NULL or a handle.
+pub unsafe fn setup<N: Noun>(object: *const N, err: *mut rtw_error_t, entry: impl FnOnce() -> Result<()>) -> rtw_status_t {
+    let error = match catch_unwind(AssertUnwindSafe(entry)) {
+        Ok(Ok(())) => {
+            // SAFETY: passed on.
+            unsafe { clear(err) };
+            return RTW_OK;
+        }
+        Ok(Err(error)) => error,
+        Err(panic) => {
+            if !object.is_null() {
+                // SAFETY: passed on.
+                unsafe { poison(object) };
+            }
+            Error::new(RTW_ERR_INTERNAL, format!("internal error: {}", panic_text(&panic)))
+        }
+    };
+    // SAFETY: passed on.
+    unsafe { fill(err, &error) };
+    error.status
+}
+
+/// Runs an entry that has no error struct. A panic is answered with `on_panic`.
+pub fn plain<T>(on_panic: T, entry: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(entry)).unwrap_or(on_panic)
+}
+
+fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
+}
+
+/// For entries whose failure has a status and nothing to say about it.
+pub fn status_of(result: std::result::Result<(), rtw_status_t>) -> rtw_status_t {
+    result.map_or_else(|status| status, |()| RTW_OK)
+}
+
+/// A bare status as an error with its sentence.
+pub fn bare(status: rtw_status_t, what: &str) -> Error {
+    Error::new(status, format!("{what}: {}", describe(status).1.trim_end_matches('\0')))
+}
+
+/// An output pointer, which is set to NULL at once: outputs are written only on success.
+///
+/// # Safety
+/// NULL or writable.
+pub unsafe fn output<'a, T>(out: *mut *mut T, what: &str) -> Result<&'a mut *mut T> {
+    // SAFETY: writable by the caller's word.
+    let out = unsafe { out.as_mut() }.ok_or_else(|| Error::new(RTW_ERR_NULL, format!("{what} is NULL")))?;
+    *out = std::ptr::null_mut();
+    Ok(out)
+}
+
+/// The structs whose first field is their size.
+pub unsafe trait Sized32 {}
+
+/// A versioned struct that may be NULL.
+///
+/// # Safety
+/// NULL or readable for as long as its own first field says.
+pub unsafe fn optional_struct<'a, T: Sized32>(from: *const T, what: &str) -> Result<Option<&'a T>> {
+    if from.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the size comes first in all of them, and decides whether the rest is looked at.
+    let size = unsafe { from.cast::<u32>().read() };
+    if size as usize != size_of::<T>() {
+        return Err(Error::new(
+            RTW_ERR_STRUCT_SIZE,
+            format!("{what}: struct_size is {size} and should be {}: call the struct's _init function", size_of::<T>()),
+        ));
+    }
+    // SAFETY: readable, and of the right size.
+    Ok(Some(unsafe { &*from }))
+}
+
+/// A versioned struct to be written to.
+///
+/// # Safety
+/// NULL or writable for as long as its own first field says.
+pub unsafe fn output_struct<'a, T: Sized32>(to: *mut T) -> std::result::Result<&'a mut T, rtw_status_t> {
+    if to.is_null() {
+        return Err(RTW_ERR_NULL);
+    }
+    // SAFETY: as in `optional_struct`.
+    unsafe {
+        if to.cast::<u32>().read() as usize != size_of::<T>() {
+            return Err(RTW_ERR_STRUCT_SIZE);
+        }
+        Ok(&mut *to)
+    }
+}
+
+/// What a later version may give a meaning to must be zero today.
+pub fn reserved_is_zero(reserved: &[u64]) -> Result<()> {
+    match reserved.iter().any(|word| *word != 0) {
+        true => Err(Error::new(RTW_ERR_ARGUMENT, "a reserved field is not zero: call the struct's _init function")),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::handle::{Pool, borrow, create};
+    use super::*;
+
+    struct Thing;
+    static POOL: Pool = Pool::new();
+    impl Noun for Thing {
+        type Value = u32;
+        const MAGIC: u64 = 0xc;
+        fn pool() -> &'static Pool {
+            &POOL
+        }
+    }
+
+    #[test]
+    fn a_panic_is_told_and_poisons() {
+        let thing: *mut Thing = create(1);
+        let mut err = rtw_error_t::empty();
+        // SAFETY: a live handle and a live struct.
+        unsafe {
+            assert_eq!(setup(thing, &mut err, || panic!("planted {}", 7)), RTW_ERR_INTERNAL);
+            assert_eq!(err.status, RTW_ERR_INTERNAL);
+            assert!(err.text().contains("planted 7"), "{}", err.text());
+            assert_eq!(borrow(thing).unwrap_err(), RTW_ERR_POISONED);
+        }
+        assert_eq!(plain(5, || panic!("planted")), 5);
+    }
+}

@@ -1,0 +1,196 @@
+//! Handles: what a C pointer of ours points to, and how a wrong one is told from a right one.
+//!
+//! A slot carries a magic word that names its kind while it is in use. Slots are never given back to the allocator, so a
+//! stale handle is read from memory that is still ours; they are used again only after many others have been freed, so that
+//! it stays recognisable for a while.
+
+use std::cell::UnsafeCell;
+use std::collections::VecDeque;
+use std::mem::MaybeUninit;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+
+use crate::status::*;
+
+const FREED: u64 = 0x6465_6572_665f_7774;
+
+/// How many freed slots of a kind are kept unused.
+const QUARANTINE: usize = 256;
+
+#[repr(C)]
+pub struct Slot<T> {
+    magic: AtomicU64,
+    poisoned: AtomicBool,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+/// The freed slots of one kind, oldest first.
+pub struct Pool(Mutex<VecDeque<usize>>);
+
+impl Pool {
+    pub const fn new() -> Pool {
+        Pool(Mutex::new(VecDeque::new()))
+    }
+}
+
+/// Ties a C handle type to what stands behind it.
+pub trait Noun: Sized + 'static {
+    type Value: Send + Sync;
+    const MAGIC: u64;
+    fn pool() -> &'static Pool;
+}
+
+fn slot<N: Noun>(handle: *const N) -> *const Slot<N::Value> {
+    handle.cast()
+}
+
+/// A handle that is not valid yet: its address can be given away before its value exists.
+pub fn reserve<N: Noun>() -> *mut N {
+    let mut free = N::pool().0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let recycled = if free.len() > QUARANTINE { free.pop_front() } else { None };
+    match recycled {
+        Some(address) => address as *mut N,
+        None => Box::into_raw(Box::new(Slot::<N::Value> {
+            magic: AtomicU64::new(FREED),
+            poisoned: AtomicBool::new(false),
+            value: UnsafeCell::new(MaybeUninit::uninit()),
+        }))
+        .cast(),
+    }
+}
+
+/// Makes a reserved handle valid.
+pub fn publish<N: Noun>(handle: *mut N, value: N::Value) {
+    // SAFETY: `reserve` made the slot, and nobody uses it before its magic says so.
+    unsafe {
+        let slot = &*slot(handle);
+        (*slot.value.get()).write(value);
+        slot.poisoned.store(false, Relaxed);
+        slot.magic.store(N::MAGIC, Release);
+    }
+}
+
+/// Gives a reserved handle back that was never published.
+pub fn cancel<N: Noun>(handle: *mut N) {
+    N::pool().0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push_back(handle as usize);
+}
+
+pub fn create<N: Noun>(value: N::Value) -> *mut N {
+    let handle = reserve::<N>();
+    publish(handle, value);
+    handle
+}
+
+/// The value behind a handle.
+///
+/// # Safety
+/// A pointer that is neither NULL nor misaligned points to readable memory, and the object is not destroyed meanwhile.
+#[inline(always)]
+pub unsafe fn borrow<'a, N: Noun>(handle: *const N) -> std::result::Result<&'a N::Value, rtw_status_t> {
+    if handle.is_null() {
+        return Err(RTW_ERR_NULL);
+    }
+    if !(handle as usize).is_multiple_of(align_of::<Slot<N::Value>>()) {
+        return Err(RTW_ERR_HANDLE);
+    }
+    // SAFETY: readable by the caller's word; a magic word that fits says that it is a published slot.
+    unsafe {
+        let slot = &*slot(handle);
+        if slot.magic.load(Acquire) != N::MAGIC {
+            return Err(RTW_ERR_HANDLE);
+        }
+        if slot.poisoned.load(Relaxed) {
+            return Err(RTW_ERR_POISONED);
+        }
+        Ok((*slot.value.get()).assume_init_ref())
+    }
+}
+
+/// Makes every later use of the handle answer RTW_ERR_POISONED.
+///
+/// # Safety
+/// As for [`borrow`].
+pub unsafe fn poison<N: Noun>(handle: *const N) {
+    // SAFETY: passed on.
+    if unsafe { borrow(handle) }.is_ok() {
+        unsafe { &*slot(handle) }.poisoned.store(true, Relaxed);
+    }
+}
+
+/// Destroys the object. A NULL, stale or foreign handle is left alone.
+///
+/// # Safety
+/// As for [`borrow`], and no other thread uses the object.
+pub unsafe fn destroy<N: Noun>(handle: *mut N) {
+    if handle.is_null() || !(handle as usize).is_multiple_of(align_of::<Slot<N::Value>>()) {
+        return;
+    }
+    // SAFETY: readable by the caller's word; only the one that takes the magic word away drops the value.
+    unsafe {
+        let slot = &*slot(handle);
+        if slot.magic.compare_exchange(N::MAGIC, FREED, AcqRel, Relaxed).is_ok() {
+            (*slot.value.get()).assume_init_drop();
+            cancel(handle);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    struct Apple;
+    struct Pear;
+    static APPLES: Pool = Pool::new();
+    static PEARS: Pool = Pool::new();
+    impl Noun for Apple {
+        type Value = Arc<u32>;
+        const MAGIC: u64 = 0xa;
+        fn pool() -> &'static Pool {
+            &APPLES
+        }
+    }
+    impl Noun for Pear {
+        type Value = u32;
+        const MAGIC: u64 = 0xb;
+        fn pool() -> &'static Pool {
+            &PEARS
+        }
+    }
+
+    #[test]
+    fn wrong_handles_are_told() {
+        let value = Arc::new(7);
+        let apple: *mut Apple = create(value.clone());
+        // SAFETY: all pointers are null, misaligned, or to slots.
+        unsafe {
+            assert_eq!(**borrow(apple).unwrap(), 7);
+            assert_eq!(borrow::<Apple>(std::ptr::null()).unwrap_err(), RTW_ERR_NULL);
+            assert_eq!(borrow::<Apple>(apple.byte_add(1)).unwrap_err(), RTW_ERR_HANDLE);
+            assert_eq!(borrow::<Pear>(apple.cast()).unwrap_err(), RTW_ERR_HANDLE);
+            poison(apple);
+            assert_eq!(borrow(apple).unwrap_err(), RTW_ERR_POISONED);
+            destroy(apple);
+            assert_eq!(Arc::strong_count(&value), 1, "the value was dropped");
+            assert_eq!(borrow(apple).unwrap_err(), RTW_ERR_HANDLE);
+            destroy(apple);
+            destroy::<Apple>(std::ptr::null_mut());
+        }
+    }
+
+    #[test]
+    fn slots_come_back_after_the_quarantine_and_not_before() {
+        let first: *mut Pear = create(1);
+        let mut seen = std::collections::HashSet::new();
+        // SAFETY: each handle is created here and destroyed once.
+        unsafe { destroy(first) };
+        for round in 0..10_000 {
+            let pear: *mut Pear = create(round);
+            assert!(round as usize >= QUARANTINE || pear != first, "reused after {round}");
+            seen.insert(pear as usize);
+            unsafe { destroy(pear) };
+        }
+        assert!(seen.len() <= QUARANTINE + 2, "slots are reused: {}", seen.len());
+    }
+}

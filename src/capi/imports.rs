@@ -1,0 +1,104 @@
+//! Imports: the host functions that guests may call.
+
+use std::ffi::{c_char, c_void};
+
+use super::error::rtw_error_t;
+use super::guard::{self, bare, setup};
+use super::handle::{self, Noun, Pool};
+use super::instance::{rtw_instance_t, rtw_value_t};
+use super::text;
+use crate::engine::imports::{HostFunc, Imports};
+use crate::engine::signature::Signature;
+use crate::status::*;
+
+/// The host functions that instances are linked against.
+pub struct rtw_imports_t {
+    _private: [u8; 0],
+}
+
+/// A host function. It runs on the thread that called the guest, so on a real-time thread it keeps the same rules: no
+/// allocation, no lock, no system call.
+///
+/// user_data  what was given to rtw_imports_func.
+/// instance   the guest that calls; memory functions and rtw_invoke may be used on it. During instantiation (a start function)
+///            it is not valid yet and every function answers RTW_ERR_HANDLE.
+/// values     in: the arguments; out: the results. As many as the larger of the two counts.
+/// returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: neither longjmp nor
+///            a C++ exception may leave it.
+pub type rtw_host_func_t = Option<
+    unsafe extern "C" fn(user_data: *mut c_void, instance: *mut rtw_instance_t, values: *mut rtw_value_t) -> rtw_status_t,
+>;
+
+impl Noun for rtw_imports_t {
+    type Value = Imports;
+    const MAGIC: u64 = 0x0073_7472_6f70_6d03;
+    fn pool() -> &'static Pool {
+        static POOL: Pool = Pool::new();
+        &POOL
+    }
+}
+
+/// Makes an empty list of imports.
+///
+/// [setup]
+/// out  receives the list, to be ended with rtw_imports_destroy; NULL on failure.
+/// err  NULL, or filled.
+/// errors: RTW_ERR_NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_imports_create(out: *mut *mut rtw_imports_t, err: *mut rtw_error_t) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup::<rtw_imports_t>(std::ptr::null(), err, || {
+            *guard::output(out, "out")? = handle::create(Imports::default());
+            Ok(())
+        })
+    }
+}
+
+/// Adds a host function; one of the same module and name is replaced for instances made afterwards.
+///
+/// [setup]
+/// module, name  what guests import it as, such as "env" "log_level"; copied.
+/// signature     such as "(i32,f32)->(f32)"; types are i32, i64, f32, f64, v128.
+/// func          called on the thread that called the guest.
+/// user_data     passed to func; must stay valid while instances linked against it exist.
+/// err           NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_imports_func(
+    imports: *mut rtw_imports_t,
+    module: *const c_char,
+    name: *const c_char,
+    signature: *const c_char,
+    func: rtw_host_func_t,
+    user_data: *mut c_void,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract; the two function types differ in pointer types only.
+    unsafe {
+        setup(imports, err, || {
+            let imports = handle::borrow(imports).map_err(|s| bare(s, "imports"))?;
+            let func = func.ok_or_else(|| Error::new(RTW_ERR_NULL, "func is NULL"))?;
+            imports.add(HostFunc {
+                module: text::required(module, "module")?.to_owned(),
+                name: text::required(name, "name")?.to_owned(),
+                signature: Signature::parse(text::required(signature, "signature")?)?,
+                func: std::mem::transmute::<
+                    unsafe extern "C" fn(*mut c_void, *mut rtw_instance_t, *mut rtw_value_t) -> rtw_status_t,
+                    crate::engine::imports::HostFn,
+                >(func),
+                user_data,
+            });
+            Ok(())
+        })
+    }
+}
+
+/// Ends the list; instances made with it keep what they need. NULL does nothing.
+///
+/// [setup]  No other thread uses the handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_imports_destroy(imports: *mut rtw_imports_t) {
+    // SAFETY: a handle by the API's contract.
+    guard::plain((), || unsafe { handle::destroy(imports) });
+}

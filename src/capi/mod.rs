@@ -1,0 +1,19 @@
+//! The boundary to C: pointers, statuses, panics. One file per C noun; no logic of its own.
+//!
+//! Types carry their C names, and their comments are the C user's documentation: cbindgen copies both into the header, in
+//! the order in which these files are named in `tools/headergen`.
+#![allow(non_camel_case_types)]
+
+pub mod call;
+pub mod error;
+mod guard;
+mod handle;
+pub mod imports;
+pub mod instance;
+pub mod module;
+pub mod prepare;
+pub mod runtime;
+pub mod stats;
+mod text;
+pub mod thread;
+pub mod version;

@@ -1,0 +1,340 @@
+//! The module: artifacts, looked at and loaded.
+
+use std::ffi::{CString, c_char, c_void};
+use std::sync::Arc;
+
+use super::error::rtw_error_t;
+use super::guard::{self, bare, setup, status_of};
+use super::handle::{self, Noun, Pool};
+use super::runtime::{RTW_PROFILE_PLUGIN, RTW_PROFILE_STANDALONE, rtw_runtime_t};
+use super::text;
+use crate::engine::artifact::{self, Extern, ExternKind, Metadata};
+use crate::engine::module::{self, Module};
+use crate::engine::profile::Profile;
+use crate::status::*;
+
+/// A loaded artifact; immutable, to be shared between threads.
+pub struct rtw_module_t {
+    _private: [u8; 0],
+}
+
+/// What an artifact's envelope says. Call rtw_module_info_init first.
+#[repr(C)]
+pub struct rtw_module_info_t {
+    /// sizeof(rtw_module_info_t), set by rtw_module_info_init.
+    pub struct_size: u32,
+    /// Version of the envelope.
+    pub envelope_version: u32,
+    /// RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN.
+    pub profile: u32,
+    /// Number of imports.
+    pub import_count: u32,
+    /// Number of exports.
+    pub export_count: u32,
+    /// Functions defined in the module.
+    pub function_count: u32,
+    /// Size of the compiled code, in bytes.
+    pub code_bytes: u64,
+    /// Size of the module before compilation, in bytes.
+    pub source_bytes: u64,
+    /// What all linear memories have at the start, in bytes.
+    pub memory_min_bytes: u64,
+    /// What they can grow to, in bytes; UINT64_MAX where one declares no maximum.
+    pub memory_max_bytes: u64,
+    /// Target triple, such as "x86_64-unknown-linux-gnu".
+    pub target: [c_char; 64],
+    /// The engine that made the code, such as "wasmtime 48.0.8".
+    pub engine: [c_char; 32],
+    /// The program that wrote the artifact.
+    pub producer: [c_char; 32],
+    /// Optimisation level: "none", "speed" or "speed_and_size".
+    pub opt_level: [c_char; 32],
+    /// How calls can be interrupted: "none", "epoch" or "fuel".
+    pub interruption: [c_char; 32],
+    /// CPU features that the code needs, separated by commas.
+    pub cpu_features: [c_char; 512],
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+/// The export or import is a function.
+pub const RTW_EXTERN_FUNC: u32 = 1;
+/// The export or import is a linear memory.
+pub const RTW_EXTERN_MEMORY: u32 = 2;
+/// The export or import is a global.
+pub const RTW_EXTERN_GLOBAL: u32 = 3;
+/// The export or import is a table.
+pub const RTW_EXTERN_TABLE: u32 = 4;
+/// The export or import is an exception tag.
+pub const RTW_EXTERN_TAG: u32 = 5;
+
+/// One export or import. The strings belong to the module and live as long as its handle.
+#[repr(C)]
+pub struct rtw_extern_t {
+    /// RTW_EXTERN_FUNC, RTW_EXTERN_MEMORY, RTW_EXTERN_GLOBAL or RTW_EXTERN_TABLE.
+    pub kind: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// The module that an import is asked of; "" for exports.
+    pub module: *const c_char,
+    /// Its name.
+    pub name: *const c_char,
+    /// Its type: "(i32,f32)->(f32)", "memory 1..4 pages", "global mut i32", "table 3..3 funcref".
+    pub ty: *const c_char,
+}
+
+/// What stands behind a module's handle.
+pub struct Loaded {
+    pub module: Arc<Module>,
+    exports: Vec<Listed>,
+    imports: Vec<Listed>,
+}
+
+struct Listed {
+    kind: u32,
+    module: CString,
+    name: CString,
+    ty: CString,
+}
+
+impl Noun for rtw_module_t {
+    type Value = Loaded;
+    const MAGIC: u64 = 0x0065_6c75_646f_6d02;
+    fn pool() -> &'static Pool {
+        static POOL: Pool = Pool::new();
+        &POOL
+    }
+}
+
+// SAFETY: its first field is its size.
+unsafe impl guard::Sized32 for rtw_module_info_t {}
+
+/// Prepares an info struct to be filled. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_module_info_init(info: *mut rtw_module_info_t) {
+    if !info.is_null() {
+        // SAFETY: writable by the API's contract; all-zero is a valid value.
+        unsafe {
+            info.write_bytes(0, 1);
+            (*info).struct_size = size_of::<rtw_module_info_t>() as u32;
+        }
+    }
+}
+
+/// Tells from the envelope alone what an artifact is and whether it would load here. Maps no code.
+///
+/// [setup]
+/// runtime  the runtime it would be loaded into; NULL: any runtime on this machine (the profile is then not judged).
+/// bytes    the artifact, `length` bytes; read only during the call.
+/// info     NULL, or filled as soon as the envelope can be read, also where the artifact would not load.
+/// err      NULL, or filled with the reason.
+/// returns  RTW_OK where it would load, or why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT, RTW_ERR_TRUNCATED,
+///          RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
+///          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE; or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_module_probe(
+    runtime: *const rtw_runtime_t,
+    bytes: *const c_void,
+    length: usize,
+    info: *mut rtw_module_info_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(runtime, err, || {
+            let runtime = match runtime.is_null() {
+                true => None,
+                false => Some(handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?),
+            };
+            let bytes = slice(bytes, length)?;
+            let info = match info.is_null() {
+                true => None,
+                false => Some(guard::output_struct(info).map_err(|s| bare(s, "info"))?),
+            };
+            let artifact = artifact::read(bytes)?;
+            if let Some(info) = info {
+                describe_artifact(info, &artifact.metadata, artifact.code.len());
+            }
+            module::check(runtime.map(|r| &**r), &artifact.metadata)
+        })
+    }
+}
+
+/// Loads an artifact. The digest and whether it fits this machine and runtime are checked before any of its code is mapped;
+/// that its maker is to be trusted with native code is the caller's decision.
+///
+/// [setup]
+/// runtime  is kept alive by the module.
+/// bytes    the artifact, `length` bytes; copied.
+/// out      receives the module, to be ended with rtw_module_destroy; NULL on failure.
+/// err      NULL, or filled.
+/// errors: those of rtw_module_probe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_module_load(
+    runtime: *mut rtw_runtime_t,
+    bytes: *const c_void,
+    length: usize,
+    out: *mut *mut rtw_module_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(runtime, err, || {
+            let out = guard::output(out, "out")?;
+            let runtime = handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?;
+            *out = loaded(Module::load(runtime, slice(bytes, length)?)?);
+            Ok(())
+        })
+    }
+}
+
+/// The same from a file.
+///
+/// [setup]
+/// path  NUL-terminated UTF-8.
+/// errors: RTW_ERR_IO (the message says why), and those of rtw_module_load.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_module_load_file(
+    runtime: *mut rtw_runtime_t,
+    path: *const c_char,
+    out: *mut *mut rtw_module_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(runtime, err, || {
+            let out = guard::output(out, "out")?;
+            let runtime = handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?;
+            let path = text::required(path, "path")?;
+            let bytes = std::fs::read(path).map_err(|e| Error::os(RTW_ERR_IO, format!("cannot read {path}"), &e))?;
+            let module = Module::load(runtime, &bytes)
+                .map_err(|e| Error { message: format!("{path}: {}", e.message), ..e })?;
+            *out = loaded(module);
+            Ok(())
+        })
+    }
+}
+
+/// Ends the use of a module by its owner; instances keep it alive. NULL does nothing.
+///
+/// [setup]  No other thread uses the handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_module_destroy(module: *mut rtw_module_t) {
+    // SAFETY: a handle by the API's contract.
+    guard::plain((), || unsafe { handle::destroy(module) });
+}
+
+/// How many exports the module has; 0 for a handle that is none.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_module_export_count(module: *const rtw_module_t) -> usize {
+    // SAFETY: a handle by the API's contract.
+    unsafe { handle::borrow(module) }.map_or(0, |m| m.exports.len())
+}
+
+/// One export, in the module's order.
+///
+/// [any]
+/// out  receives it; its strings live as long as the module's handle.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BOUNDS.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_module_export(module: *const rtw_module_t, index: usize, out: *mut rtw_extern_t) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    status_of(unsafe { handle::borrow(module) }.and_then(|m| unsafe { list(&m.exports, index, out) }))
+}
+
+/// How many imports the module has; 0 for a handle that is none.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_module_import_count(module: *const rtw_module_t) -> usize {
+    // SAFETY: a handle by the API's contract.
+    unsafe { handle::borrow(module) }.map_or(0, |m| m.imports.len())
+}
+
+/// One import, in the module's order.
+///
+/// [any]
+/// out  receives it; its strings live as long as the module's handle.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BOUNDS.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_module_import(module: *const rtw_module_t, index: usize, out: *mut rtw_extern_t) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    status_of(unsafe { handle::borrow(module) }.and_then(|m| unsafe { list(&m.imports, index, out) }))
+}
+
+unsafe fn slice<'a>(bytes: *const c_void, length: usize) -> Result<&'a [u8]> {
+    if length == 0 {
+        return Ok(&[]);
+    }
+    if bytes.is_null() {
+        return Err(Error::new(RTW_ERR_NULL, "bytes is NULL"));
+    }
+    if length > isize::MAX as usize {
+        return Err(Error::new(RTW_ERR_ARGUMENT, "length is larger than any object can be"));
+    }
+    // SAFETY: readable by the caller's word.
+    Ok(unsafe { std::slice::from_raw_parts(bytes.cast(), length) })
+}
+
+fn loaded(module: Arc<Module>) -> *mut rtw_module_t {
+    let list = |externs: &[Extern]| externs.iter().map(Listed::new).collect();
+    let (exports, imports) = (list(&module.metadata.exports), list(&module.metadata.imports));
+    handle::create(Loaded { module, exports, imports })
+}
+
+impl Listed {
+    fn new(from: &Extern) -> Listed {
+        // A name may contain NUL in WebAssembly; in C it ends there.
+        let c = |text: &str| CString::new(text.split('\0').next().unwrap_or("")).expect("no NUL is left");
+        let kind = match from.kind {
+            ExternKind::Func => RTW_EXTERN_FUNC,
+            ExternKind::Memory => RTW_EXTERN_MEMORY,
+            ExternKind::Global => RTW_EXTERN_GLOBAL,
+            ExternKind::Table => RTW_EXTERN_TABLE,
+            ExternKind::Tag => RTW_EXTERN_TAG,
+        };
+        Listed { kind, module: c(&from.module), name: c(&from.name), ty: c(&from.ty) }
+    }
+}
+
+unsafe fn list(all: &[Listed], index: usize, out: *mut rtw_extern_t) -> std::result::Result<(), rtw_status_t> {
+    let listed = all.get(index).ok_or(RTW_ERR_BOUNDS)?;
+    if out.is_null() {
+        return Err(RTW_ERR_NULL);
+    }
+    let answer = rtw_extern_t {
+        kind: listed.kind,
+        reserved: 0,
+        module: listed.module.as_ptr(),
+        name: listed.name.as_ptr(),
+        ty: listed.ty.as_ptr(),
+    };
+    // SAFETY: writable by the caller's word.
+    unsafe { out.write(answer) };
+    Ok(())
+}
+
+fn describe_artifact(info: &mut rtw_module_info_t, metadata: &Metadata, code_bytes: usize) {
+    info.envelope_version = artifact::VERSION;
+    info.profile = match metadata.settings.profile {
+        Profile::Standalone => RTW_PROFILE_STANDALONE,
+        Profile::Plugin => RTW_PROFILE_PLUGIN,
+    };
+    info.import_count = metadata.imports.len() as u32;
+    info.export_count = metadata.exports.len() as u32;
+    info.function_count = metadata.function_count;
+    info.code_bytes = code_bytes as u64;
+    info.source_bytes = metadata.source_bytes;
+    info.memory_min_bytes = metadata.memories.iter().fold(0, |sum: u64, m| sum.saturating_add(m.min_bytes));
+    info.memory_max_bytes = metadata.memories.iter().fold(0, |sum: u64, m| sum.saturating_add(m.max_bytes.unwrap_or(u64::MAX)));
+    text::copy(&metadata.target, &mut info.target);
+    text::copy(&metadata.engine, &mut info.engine);
+    text::copy(&metadata.producer, &mut info.producer);
+    text::copy(&metadata.opt_level, &mut info.opt_level);
+    text::copy(metadata.settings.interruption.name(), &mut info.interruption);
+    text::copy(&metadata.cpu_features.join(","), &mut info.cpu_features);
+}

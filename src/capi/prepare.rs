@@ -1,0 +1,171 @@
+//! Preparing instances.
+
+use super::error::rtw_error_t;
+use super::guard::{self, bare, setup};
+use super::handle;
+use super::instance::{rtw_func_t, rtw_instance_t, rtw_value_t};
+use crate::engine::prepare::DryCall;
+use crate::status::*;
+
+/// A function that prepare shall call, with arguments that are safe to use before the real ones.
+#[repr(C)]
+pub struct rtw_dry_call_t {
+    /// A func of the instance.
+    pub func: *mut rtw_func_t,
+    /// Its arguments; read only. At least as many as rtw_invoke wants.
+    pub values: *const rtw_value_t,
+    /// How many values there are.
+    pub value_count: usize,
+    /// How often to call, 1 to 1000000. The guest's state changes as with every call: where that matters, let the guest have
+    /// a reset function and call it afterwards.
+    pub repeats: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// What prepare shall do. Call rtw_prepare_config_init first.
+#[repr(C)]
+pub struct rtw_prepare_config_t {
+    /// sizeof(rtw_prepare_config_t), set by rtw_prepare_config_init.
+    pub struct_size: u32,
+    /// How many dry calls there are.
+    pub dry_call_count: u32,
+    /// The dry calls, made in this order; NULL where there are none.
+    pub dry_calls: *const rtw_dry_call_t,
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+/// What prepare did and found. Call rtw_prepare_report_init first.
+#[repr(C)]
+pub struct rtw_prepare_report_t {
+    /// sizeof(rtw_prepare_report_t), set by rtw_prepare_report_init.
+    pub struct_size: u32,
+    /// 1 where everything touched is locked into memory, 0 where locking was off or refused for a part.
+    pub locked: u32,
+    /// Code, memories and statistics made present, in bytes.
+    pub touched_bytes: u64,
+    /// How much of that is locked, in bytes.
+    pub locked_bytes: u64,
+    /// Dry calls made.
+    pub dry_calls: u64,
+    /// How long the first dry call took, in ns.
+    pub first_call_ns: f64,
+    /// Median of the second half of the dry calls, in ns.
+    pub steady_call_ns: f64,
+    /// Page faults without I/O that this thread took in the second half of the dry calls.
+    pub minor_faults: u64,
+    /// Page faults with I/O that this thread took in the second half of the dry calls.
+    pub major_faults: u64,
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+// SAFETY: their first field is their size.
+unsafe impl guard::Sized32 for rtw_prepare_config_t {}
+unsafe impl guard::Sized32 for rtw_prepare_report_t {}
+
+/// Fills a configuration with the defaults: no dry calls. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_prepare_config_init(config: *mut rtw_prepare_config_t) {
+    if !config.is_null() {
+        // SAFETY: writable by the API's contract; all-zero is a valid value.
+        unsafe {
+            config.write_bytes(0, 1);
+            (*config).struct_size = size_of::<rtw_prepare_config_t>() as u32;
+        }
+    }
+}
+
+/// Prepares a report to be filled. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_prepare_report_init(report: *mut rtw_prepare_report_t) {
+    if !report.is_null() {
+        // SAFETY: writable by the API's contract; all-zero is a valid value.
+        unsafe {
+            report.write_bytes(0, 1);
+            (*report).struct_size = size_of::<rtw_prepare_report_t>() as u32;
+        }
+    }
+}
+
+/// Makes an instance warm: its memories, its code and its funcs' statistics made present (by writing where they are written),
+/// locked as the runtime's configuration says, then the dry calls. Dry calls do not enter the funcs' statistics.
+///
+/// [setup]  On the attached thread that will call, before its deadlines matter; may be repeated.
+/// config  NULL: no dry calls.
+/// report  NULL, or filled on success.
+/// err     NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of range),
+///         RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required), RTW_ERR_SIGNALS; and what a dry call
+///         answered, which leaves the instance faulted as any call does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_instance_prepare(
+    instance: *mut rtw_instance_t,
+    config: *const rtw_prepare_config_t,
+    report: *mut rtw_prepare_report_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(instance, err, || {
+            let instance = handle::borrow(instance).map_err(|s| bare(s, "instance"))?;
+            let report = match report.is_null() {
+                true => None,
+                false => Some(guard::output_struct(report).map_err(|s| bare(s, "report"))?),
+            };
+            let calls = match guard::optional_struct(config, "config")? {
+                Some(config) => dry_calls(config)?,
+                None => vec![],
+            };
+            let done = instance.prepare(&calls)?;
+            if let Some(report) = report {
+                report.locked = u32::from(done.locked);
+                report.touched_bytes = done.touched_bytes as u64;
+                report.locked_bytes = done.locked_bytes as u64;
+                report.dry_calls = done.dry_calls;
+                report.first_call_ns = done.first_call_ns;
+                report.steady_call_ns = done.steady_call_ns;
+                report.minor_faults = done.faults.minor;
+                report.major_faults = done.faults.major;
+            }
+            Ok(())
+        })
+    }
+}
+
+unsafe fn dry_calls(config: &rtw_prepare_config_t) -> Result<Vec<DryCall<'_>>> {
+    guard::reserved_is_zero(&config.reserved)?;
+    if config.dry_call_count == 0 {
+        return Ok(vec![]);
+    }
+    if config.dry_calls.is_null() {
+        return Err(Error::new(RTW_ERR_NULL, "dry_calls is NULL"));
+    }
+    // SAFETY: as many as the caller says.
+    let calls = unsafe { std::slice::from_raw_parts(config.dry_calls, config.dry_call_count as usize) };
+    calls
+        .iter()
+        .enumerate()
+        .map(|(at, call)| {
+            // SAFETY: a handle by the API's contract.
+            let func = unsafe { handle::borrow(call.func) }.map_err(|s| bare(s, &format!("dry call {at}: func")))?;
+            if !(1..=1_000_000).contains(&call.repeats) {
+                return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: repeats is {}, not 1 to 1000000", call.repeats)));
+            }
+            if call.values.is_null() && call.value_count != 0 {
+                return Err(Error::new(RTW_ERR_NULL, format!("dry call {at}: values is NULL")));
+            }
+            let values = match call.value_count {
+                0 => &[],
+                // SAFETY: as many as the caller says; both value types are the same 16 bytes.
+                count => unsafe { std::slice::from_raw_parts(call.values.cast(), count) },
+            };
+            Ok(DryCall { func, values, repeats: call.repeats })
+        })
+        .collect()
+}

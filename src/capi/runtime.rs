@@ -1,0 +1,191 @@
+//! The runtime.
+
+use std::sync::Arc;
+
+use super::error::rtw_error_t;
+use super::guard::{self, setup, silence_panics};
+use super::handle::{self, Noun, Pool};
+use crate::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Profile};
+use crate::engine::runtime::{Config, Runtime};
+use crate::rt::memory::Lock;
+use crate::rt::thread::Policy;
+use crate::status::*;
+
+/// Guard pages and signal handlers: the fastest code, for a process of one's own.
+pub const RTW_PROFILE_STANDALONE: u32 = 0;
+/// Explicit checks and no signal handler at all: for code in somebody else's process.
+pub const RTW_PROFILE_PLUGIN: u32 = 1;
+
+/// Scheduling stays as it is.
+pub const RTW_SCHED_KEEP: u32 = 0;
+/// SCHED_OTHER.
+pub const RTW_SCHED_OTHER: u32 = 1;
+/// SCHED_FIFO.
+pub const RTW_SCHED_FIFO: u32 = 2;
+/// SCHED_RR.
+pub const RTW_SCHED_RR: u32 = 3;
+
+/// Nothing is locked into memory.
+pub const RTW_LOCK_OFF: u32 = 0;
+/// What calls touch is locked where the system permits it; rtw_prepare_report_t tells how much was.
+pub const RTW_LOCK_ON: u32 = 1;
+/// A refusal is RTW_ERR_MEMLOCK.
+pub const RTW_LOCK_REQUIRED: u32 = 2;
+
+/// Words in a CPU set: 1024 CPUs.
+pub const RTW_CPU_SET_WORDS: usize = 16;
+
+/// One engine configuration and what threads attached to it get.
+pub struct rtw_runtime_t {
+    _private: [u8; 0],
+}
+
+/// How a runtime shall be. Call rtw_runtime_config_init first.
+#[repr(C)]
+pub struct rtw_runtime_config_t {
+    /// sizeof(rtw_runtime_config_t), set by rtw_runtime_config_init.
+    pub struct_size: u32,
+    /// RTW_PROFILE_STANDALONE (default) or RTW_PROFILE_PLUGIN. Artifacts must have been compiled for the same.
+    pub profile: u32,
+    /// Bit n % 64 of word n / 64 stands for CPU n. All zero (default): affinity is left alone.
+    pub cpu_set: [u64; RTW_CPU_SET_WORDS],
+    /// Scheduling of the runtime's own threads and, unless they ask otherwise, of attached ones: RTW_SCHED_KEEP (default) ...
+    pub sched_policy: u32,
+    /// Priority for that policy: 1 to 99 for FIFO and RR, 0 otherwise.
+    pub priority: i32,
+    /// 1 (default): every call is timed and recorded. 0: calls are not timed, which saves two clock reads each.
+    pub statistics: u32,
+    /// RTW_LOCK_OFF (default), RTW_LOCK_ON or RTW_LOCK_REQUIRED.
+    pub memory_lock: u32,
+    /// Stack that guests may use in one call, in bytes: 16 KiB to 64 MiB. 0 (default): 256 KiB. An attached thread needs 64 KiB more.
+    pub guest_stack_bytes: u64,
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+// SAFETY: its first field is its size.
+unsafe impl guard::Sized32 for rtw_runtime_config_t {}
+
+impl Noun for rtw_runtime_t {
+    type Value = Arc<Runtime>;
+    const MAGIC: u64 = 0x656d_6974_6e75_7201;
+    fn pool() -> &'static Pool {
+        static POOL: Pool = Pool::new();
+        &POOL
+    }
+}
+
+/// Fills a configuration with the defaults. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_runtime_config_init(config: *mut rtw_runtime_config_t) {
+    if !config.is_null() {
+        // SAFETY: writable by the API's contract.
+        unsafe { config.write(defaults()) };
+    }
+}
+
+/// Makes a runtime. Measures the clock (about 20 ms, once a process) and, in the standalone profile, installs the engine's
+/// handlers for SIGSEGV, SIGILL and SIGFPE (once a process), which pass on what is not a guest's.
+///
+/// [setup]
+/// config  NULL for the defaults; read only during the call.
+/// out     receives the runtime, to be ended with rtw_runtime_destroy; NULL on failure.
+/// err     NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero), RTW_ERR_ENGINE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_runtime_create(
+    config: *const rtw_runtime_config_t,
+    out: *mut *mut rtw_runtime_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    silence_panics();
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup::<rtw_runtime_t>(std::ptr::null(), err, || {
+            let out = guard::output(out, "out")?;
+            let config = match guard::optional_struct(config, "config")? {
+                Some(config) => read(config)?,
+                None => read(&defaults())?,
+            };
+            *out = handle::create(Runtime::new(config)?);
+            Ok(())
+        })
+    }
+}
+
+/// Ends the use of a runtime by its owner. What was made from it keeps it alive, so the order does not matter. NULL does
+/// nothing. Signal handlers stay: the engine cannot take them back safely.
+///
+/// [setup]  No other thread uses the handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_runtime_destroy(runtime: *mut rtw_runtime_t) {
+    // SAFETY: a handle by the API's contract.
+    guard::plain((), || unsafe { handle::destroy(runtime) });
+}
+
+fn defaults() -> rtw_runtime_config_t {
+    rtw_runtime_config_t {
+        struct_size: size_of::<rtw_runtime_config_t>() as u32,
+        profile: RTW_PROFILE_STANDALONE,
+        cpu_set: [0; RTW_CPU_SET_WORDS],
+        sched_policy: RTW_SCHED_KEEP,
+        priority: 0,
+        statistics: 1,
+        memory_lock: RTW_LOCK_OFF,
+        guest_stack_bytes: 0,
+        reserved: [0; 8],
+    }
+}
+
+fn read(config: &rtw_runtime_config_t) -> Result<Config> {
+    guard::reserved_is_zero(&config.reserved)?;
+    Ok(Config {
+        profile: match config.profile {
+            RTW_PROFILE_STANDALONE => Profile::Standalone,
+            RTW_PROFILE_PLUGIN => Profile::Plugin,
+            other => return Err(out_of_range("profile", other)),
+        },
+        cpus: config.cpu_set.iter().any(|word| *word != 0).then_some(config.cpu_set),
+        scheduling: scheduling(config.sched_policy, config.priority)?,
+        statistics: match config.statistics {
+            0 => false,
+            1 => true,
+            other => return Err(out_of_range("statistics", other)),
+        },
+        lock: match config.memory_lock {
+            RTW_LOCK_OFF => Lock::Off,
+            RTW_LOCK_ON => Lock::On,
+            RTW_LOCK_REQUIRED => Lock::Required,
+            other => return Err(out_of_range("memory_lock", other)),
+        },
+        guest_stack_bytes: match config.guest_stack_bytes {
+            0 => DEFAULT_GUEST_STACK_BYTES,
+            bytes @ 0x4000..=0x400_0000 => bytes as usize,
+            other => return Err(out_of_range("guest_stack_bytes", other)),
+        },
+    })
+}
+
+/// A policy and its priority, as the system will accept them.
+pub fn scheduling(policy: u32, priority: i32) -> Result<Option<(Policy, i32)>> {
+    let (policy, allowed) = match policy {
+        RTW_SCHED_KEEP => (None, 0..=0),
+        RTW_SCHED_OTHER => (Some(Policy::Other), 0..=0),
+        RTW_SCHED_FIFO => (Some(Policy::Fifo), 1..=99),
+        RTW_SCHED_RR => (Some(Policy::RoundRobin), 1..=99),
+        other => return Err(out_of_range("sched_policy", other)),
+    };
+    if !allowed.contains(&priority) {
+        return Err(Error::new(
+            RTW_ERR_ARGUMENT,
+            format!("priority {priority} does not go with that policy: {} to {}", allowed.start(), allowed.end()),
+        ));
+    }
+    Ok(policy.map(|policy| (policy, priority)))
+}
+
+pub fn out_of_range(field: &str, value: impl std::fmt::Display) -> Error {
+    Error::new(RTW_ERR_ARGUMENT, format!("{field} is {value}, which is not one of its values"))
+}

@@ -1,0 +1,40 @@
+//! Strings across the boundary.
+
+use std::ffi::{CStr, c_char};
+
+use crate::status::*;
+
+/// A required C string; `what` names the argument in the error.
+///
+/// # Safety
+/// NULL or NUL-terminated, and unchanged while it is used.
+pub unsafe fn required<'a>(text: *const c_char, what: &str) -> Result<&'a str> {
+    // SAFETY: passed on.
+    unsafe { optional(text, what) }?.ok_or_else(|| Error::new(RTW_ERR_NULL, format!("{what} is NULL")))
+}
+
+/// A C string that may be NULL.
+///
+/// # Safety
+/// As for [`required`].
+pub unsafe fn optional<'a>(text: *const c_char, what: &str) -> Result<Option<&'a str>> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: NUL-terminated by the caller's word.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map(Some).map_err(|_| Error::new(RTW_ERR_ARGUMENT, format!("{what} is not UTF-8")))
+}
+
+/// Copies into a fixed array, cut at a character's boundary where it is too long, always NUL-terminated.
+pub fn copy(text: &str, array: &mut [c_char]) {
+    let room = array.len() - 1;
+    let mut end = text.len().min(room);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    for (to, from) in array.iter_mut().zip(text.as_bytes()[..end].iter().chain(std::iter::repeat(&0))) {
+        *to = *from as c_char;
+    }
+    array[room] = 0;
+}

@@ -1,0 +1,103 @@
+//! Attaching and detaching threads.
+
+use super::error::rtw_error_t;
+use super::guard::{self, bare, setup};
+use super::handle;
+use super::runtime::{RTW_SCHED_KEEP, out_of_range, rtw_runtime_t, scheduling};
+use crate::rt::thread::CPU_SET_WORDS;
+use crate::status::*;
+
+/// Scheduling and affinity as the runtime's configuration says.
+pub const RTW_SCHED_RUNTIME: u32 = 0x7fff_ffff;
+
+/// What a thread shall get. Call rtw_thread_config_init first.
+#[repr(C)]
+pub struct rtw_thread_config_t {
+    /// sizeof(rtw_thread_config_t), set by rtw_thread_config_init.
+    pub struct_size: u32,
+    /// RTW_SCHED_RUNTIME (default): as the runtime's configuration says; or RTW_SCHED_KEEP, _OTHER, _FIFO, _RR.
+    pub sched_policy: u32,
+    /// Priority for that policy: 1 to 99 for FIFO and RR, 0 otherwise.
+    pub priority: i32,
+    /// The one CPU to run on, or -1 (default): as the runtime's configuration says.
+    pub cpu: i32,
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+// SAFETY: its first field is its size.
+unsafe impl guard::Sized32 for rtw_thread_config_t {}
+
+/// Fills a configuration with the defaults. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_thread_config_init(config: *mut rtw_thread_config_t) {
+    if !config.is_null() {
+        let defaults = rtw_thread_config_t {
+            struct_size: size_of::<rtw_thread_config_t>() as u32,
+            sched_policy: RTW_SCHED_RUNTIME,
+            priority: 0,
+            cpu: -1,
+            reserved: [0; 8],
+        };
+        // SAFETY: writable by the API's contract.
+        unsafe { config.write(defaults) };
+    }
+}
+
+/// Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
+/// set up (in the standalone profile its alternate signal stack), the stack touched down to what guests may use. A thread may
+/// be attached to several runtimes, but only once to each. A thread that ends without detaching leaks nothing.
+///
+/// [setup]  On the thread itself, before its deadlines matter.
+/// config  NULL: as the runtime's configuration says.
+/// err     NULL, or filled. Nothing is changed on failure.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT, RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling
+///         or affinity), RTW_ERR_STACK_SIZE (with the numbers), RTW_ERR_MEMLOCK (only where locking is required),
+///         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are there).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_thread_attach(
+    runtime: *mut rtw_runtime_t,
+    config: *const rtw_thread_config_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(runtime, err, || {
+            let runtime = handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?;
+            let mut wanted = runtime.default_attach();
+            if let Some(config) = guard::optional_struct(config, "config")? {
+                guard::reserved_is_zero(&config.reserved)?;
+                if config.sched_policy != RTW_SCHED_RUNTIME {
+                    wanted.scheduling = scheduling(config.sched_policy, config.priority)?;
+                } else if config.priority != 0 {
+                    // A priority without a policy is a policy forgotten.
+                    scheduling(RTW_SCHED_KEEP, config.priority)?;
+                }
+                match usize::try_from(config.cpu) {
+                    Ok(cpu) if cpu < CPU_SET_WORDS * 64 => {
+                        let mut set = [0; CPU_SET_WORDS];
+                        set[cpu / 64] = 1 << (cpu % 64);
+                        wanted.cpus = Some(set);
+                    }
+                    Err(_) if config.cpu == -1 => {}
+                    _ => return Err(out_of_range("cpu", config.cpu)),
+                }
+            }
+            runtime.attach(&wanted)
+        })
+    }
+}
+
+/// Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the alternate signal stack.
+///
+/// [setup]  On the thread itself.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NOT_ATTACHED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_thread_detach(runtime: *mut rtw_runtime_t) -> rtw_status_t {
+    // SAFETY: a handle by the API's contract.
+    unsafe {
+        setup(runtime, std::ptr::null_mut(), || handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?.detach())
+    }
+}
