@@ -1,0 +1,131 @@
+#include "report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/plot.h"
+
+void report_start(const loop_t *loop, const options_t *options)
+{
+    printf("control loop: %s controls %s, %g Hz for %g s, profile %s\n", options->controller, options->plant, options->rate_hz,
+           options->seconds, options->profile_name);
+    if (loop->fifo_refused) {
+        printf("SCHED_FIFO not permitted here: %s; running with normal scheduling; latencies will be worse\n", loop->fifo_error.message);
+    } else if (options->fast) {
+        printf("scheduling: normal, and no pacing (--fast): simulated time only\n");
+    } else if (options->priority == 0) {
+        printf("scheduling: normal (--priority 0)\n");
+    } else {
+        printf("scheduling: SCHED_FIFO, priority %d\n", options->priority);
+    }
+    if (options->cpu == CPU_NONE) printf("pinned to: no CPU\n");
+    else printf("pinned to: CPU %d\n", options->cpu);
+    printf("prepared: %" PRIu64 " KiB touched, %" PRIu64 " KiB locked, first call %.0f ns, warm call %.0f ns\n\n",
+           loop->prepared.touched_bytes / 1024, loop->prepared.locked_bytes / 1024, loop->prepared.first_call_ns,
+           loop->prepared.steady_call_ns);
+    fflush(stdout);
+}
+
+static void print_latency_row(const char *name, const summary_t *summary)
+{
+    printf("%-14s %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f\n", name, summary->min_ns / 1e3, summary->mean_ns / 1e3, summary->p50_ns / 1e3,
+           summary->p99_ns / 1e3, summary->p999_ns / 1e3, summary->max_ns / 1e3);
+}
+
+static void print_control_error(const loop_t *loop)
+{
+    const control_error_t *error = &loop->error;
+    const char *unit = loop->plant_model->output_unit;
+    double rms = loop->counts.executed > 0 ? sqrt(error->sum_of_squares / (double)loop->counts.executed) : 0.0;
+    printf("control error: RMS %.6f %s, ", rms, unit);
+    if (error->settled_steps > 0) printf("max after settling %.6f %s, ", error->max_settled, unit);
+    else printf("max after settling: run too short, ");
+    printf("final %.6f %s\n", error->final, unit);
+}
+
+static void print_fault(const loop_t *loop)
+{
+    const loop_counts_t *counts = &loop->counts;
+    printf("GUEST FAULT at step %" PRIu64 " (%.4f s): %s\n", counts->fault_step, (double)(counts->fault_step * loop->period_ns) * 1e-9,
+           counts->fault_status == RTW_OK ? "it returned a control that is not a number" : rtw_status_string(counts->fault_status));
+    if (counts->fault_status != RTW_OK) printf("status %s; ", rtw_status_name(counts->fault_status));
+    printf("actuator in the safe state (%g %s) for the %" PRIu64 " steps since\n", SAFE_CONTROL, loop->plant_model->control_unit,
+           counts->safe_steps);
+}
+
+void report_run(const loop_t *loop, const options_t *options, const summary_t *wake_up, const rtw_func_stats_t *call)
+{
+    const summary_t call_summary = {call->min_ns, call->mean_ns, call->p50_ns, call->p99_ns, call->p999_ns, call->max_ns};
+    printf("%-14s %9s %9s %9s %9s %9s %9s\n", "latency in us", "min", "mean", "p50", "p99", "p99.9", "max");
+    if (!options->fast) print_latency_row("wake-up", wake_up);
+    print_latency_row("call", &call_summary);
+    printf("\nsteps %" PRIu64 ", misses %" PRIu64 " (%" PRIu64 " of them skipped periods), guest calls %" PRIu64 ", guest faults %" PRIu64 "\n",
+           loop->counts.executed, loop->counts.misses, loop->counts.skipped, call->calls, loop->counts.faults);
+    printf("page faults of the real-time thread while it ran: %" PRIu64 "\n", loop->counts.page_faults);
+    print_control_error(loop);
+    if (loop->counts.faults > 0) print_fault(loop);
+}
+
+static int complain(const char *path)
+{
+    fprintf(stderr, "control_loop: %s: %s\n", path, strerror(errno));
+    return -1;
+}
+
+int report_csv(const loop_t *loop, const char *path)
+{
+    FILE *out = fopen(path, "w");
+    if (!out) return complain(path);
+    fputs("time_s,reference,output,control", out);
+    for (size_t i = 0; i < loop->plant_model->sensor_count; i++) fprintf(out, ",measurement_%zu", i);
+    fputs(",wake_up_us\n", out);
+    for (size_t period = 0; period < loop->periods; period++) {
+        const trace_t *entry = &loop->trace[period];
+        if (!entry->ran) continue; /* a skipped period */
+        fprintf(out, "%.6f,%.9g,%.9g,%.9g", (double)(period * loop->period_ns) * 1e-9, entry->reference, entry->output, entry->control);
+        for (size_t i = 0; i < loop->plant_model->sensor_count; i++) fprintf(out, ",%.9g", entry->measurement[i]);
+        fprintf(out, ",%.3f\n", (double)entry->wake_up_ns / 1e3);
+    }
+    int write_error = ferror(out) ? EIO : 0;
+    if (fclose(out) != 0 && write_error == 0) write_error = errno;
+    errno = write_error;
+    return write_error == 0 ? 0 : complain(path);
+}
+
+/* The call histogram's buckets, in memory for the caller to free; NULL with *count 0 when there are none. */
+static rtw_bucket_t *copy_call_buckets(const loop_t *loop, size_t *count)
+{
+    *count = 0;
+    size_t available = 0;
+    if (rtw_func_buckets(loop->controller->step, NULL, 0, &available) != RTW_OK || available == 0) return NULL;
+    rtw_bucket_t *buckets = calloc(available, sizeof *buckets);
+    if (!buckets || rtw_func_buckets(loop->controller->step, buckets, available, &available) != RTW_OK) {
+        free(buckets);
+        return NULL;
+    }
+    *count = available;
+    return buckets;
+}
+
+int report_plot(const loop_t *loop, const options_t *options, const summary_t *wake_up, const rtw_func_stats_t *call)
+{
+    static rtw_bucket_t wake_up_buckets[SAMPLES_MAX_BUCKETS];
+    size_t call_bucket_count, wake_up_bucket_count = samples_buckets(&loop->wake_up, wake_up_buckets, SAMPLES_MAX_BUCKETS);
+    rtw_bucket_t *call_buckets = copy_call_buckets(loop, &call_bucket_count);
+    char title[160];
+    snprintf(title, sizeof title, "Control loop at %g Hz: %s controls %s", options->rate_hz, options->controller, options->plant);
+
+    const plot_series_t series[2] = {
+        {"call latency of the guest's step()", call_buckets, call_bucket_count, call->p50_ns, call->p99_ns, call->p999_ns, call->max_ns, 0.0},
+        {"wake-up latency; deadline: the period", wake_up_buckets, wake_up_bucket_count, wake_up->p50_ns, wake_up->p99_ns,
+         wake_up->p999_ns, wake_up->max_ns, (double)loop->period_ns},
+    };
+    int result = plot_latency_svg(options->plot, title, series, options->fast ? 1 : 2);
+    if (result != 0) complain(options->plot);
+    free(call_buckets);
+    return result;
+}

@@ -1,0 +1,187 @@
+#!/bin/sh
+# The control-loop example end to end. Run by `make test`, which builds the programs.
+# Environment: OUT (where they are), RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is).
+cd "$(dirname "$0")" || exit 1
+root=../..
+OUT=${OUT:-$root/target/examples-c/control-loop}
+RTWASM=${RTWASM:-$root/target/tools/rtwasm}
+loop=$OUT/control_loop
+scratch=$OUT/test
+artifacts=$scratch/artifacts
+faulty=$scratch/faulty # holds a faulty guest under the PID's name
+rm -rf "$scratch"
+mkdir -p "$artifacts" "$faulty"
+
+# Programs ask for the library by its SONAME; an uninstalled build has the plain name only.
+libdir=${RTWASM_LIBDIR:-$root/target/release}
+soname=$(objdump -p "$libdir/librtwasm.so" | awk '$1 == "SONAME" { print $2 }')
+[ -n "$soname" ] || { echo "FAIL $libdir/librtwasm.so: not built, or without a SONAME"; exit 1; }
+mkdir -p "$scratch/lib"
+ln -s "$(realpath "$libdir/librtwasm.so")" "$scratch/lib/$soname"
+LD_LIBRARY_PATH=$scratch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH
+
+passed=0 failed=0
+check() { # check WHAT COMMAND...: ok if the command succeeds
+    what=$1
+    shift
+    if "$@" >"$scratch/check.log" 2>&1; then
+        echo "ok $what"
+        passed=$((passed + 1))
+    else
+        echo "FAIL $what"
+        cat "$scratch/check.log"
+        for log in out err; do [ -s "$scratch/$log" ] && sed "s/^/    $log: /" "$scratch/$log"; done
+        failed=$((failed + 1))
+    fi
+}
+run() { # run COMMAND...: leaves status, $scratch/out and $scratch/err
+    "$@" >"$scratch/out" 2>"$scratch/err"
+    status=$?
+}
+run_program() { # run_program PROGRAM ARGUMENT...: a test program of our kind; its lines and counts become ours
+    run "$@"
+    cat "$scratch/out" "$scratch/err" | grep -Ev '^[0-9]+ passed, [0-9]+ failed$'
+    passed=$((passed + $(grep -c '^ok ' "$scratch/out")))
+    failed=$((failed + $(grep -c '^FAIL ' "$scratch/out")))
+    : >"$scratch/out"
+    : >"$scratch/err"
+    check "$(basename "$1") ended well" test $status -eq 0
+}
+below() { # below WORD BOUND: the number after WORD in the output is less than BOUND
+    value=$(sed -n "s/.*$1 \(-\{0,1\}[0-9.][0-9.]*\).*/\1/p" "$scratch/out")
+    echo "$1: '$value', bound $2"
+    [ -n "$value" ] && awk -v value="$value" -v bound="$2" 'BEGIN { exit !(value < bound && value > -bound) }'
+}
+count() { # count WORD: the integer after WORD in the output
+    sed -n "s/.*$1 \([0-9][0-9]*\).*/\1/p" "$scratch/out"
+}
+unprivileged() { # without the right to SCHED_FIFO
+    if [ "$(id -u)" = 0 ]; then # stays root, so that it can read the tree wherever it lies
+        prlimit --rtprio=0 setpriv --bounding-set=-sys_nice --inh-caps=-sys_nice "$@"
+    else
+        prlimit --rtprio=0 "$@"
+    fi
+}
+
+# ---- the plot ----
+run_program "$OUT/test_plot" "$scratch"
+plots="$scratch/ordinary.svg $scratch/empty.svg $scratch/one.svg $scratch/huge.svg $scratch/narrow.svg $scratch/broken.svg $scratch/four.svg"
+svg="python3 check_svg.py"
+check "every plot is well-formed" $svg $plots
+check "ordinary plot: labels, marks, ticks, bars" $svg "$scratch/ordinary.svg" --bars 40 --text "Control loop at 1 kHz" --text "wake-up latency" \
+    --text p50 --text p99 --text p99.9 --text max --text deadline --text "5.20 us" --text "1 ms" --text "100 ns" --text 10k
+check "empty plot says so; its label is escaped" $svg "$scratch/empty.svg" --text "no samples" --text "nothing <recorded> & \"quoted\" 'x' ?? µs" \
+    --text "A & B < C > D"
+check "a lone call has its bar" $svg "$scratch/one.svg" --bars 1 --text "1 sample" --text "1.02 us"
+check "a huge range has all its bars" $svg "$scratch/huge.svg" --bars 4 --text "1 000 000 011 samples, 1 past the deadline" --text "1000 s"
+check "the checker itself finds a missing text" sh -c '! python3 check_svg.py "$0" --text "not there"' "$scratch/one.svg"
+check "the checker itself finds missing bars" sh -c '! python3 check_svg.py "$0" --bars 10' "$scratch/one.svg"
+sed 's/<\/svg>//' "$scratch/one.svg" >"$scratch/open.svg"
+check "the checker itself finds malformed XML" sh -c '! python3 check_svg.py "$0"' "$scratch/open.svg"
+
+# ---- artifacts ----
+for profile in standalone plugin; do
+    for guest in pid lqr_kalman; do
+        check "$guest compiles for $profile" "$RTWASM" compile "$root/guests/built/$guest.wasm" -o "$artifacts/$guest.$profile.rtw" --profile $profile
+    done
+    check "the faulty guest compiles for $profile" "$RTWASM" compile "$root/guests/built/faulty_controller.wasm" -o "$faulty/pid.$profile.rtw" --profile $profile
+done
+
+# ---- the parts, and the guests against their native twins ----
+for profile in standalone plugin; do
+    run_program "$OUT/test_control" "$artifacts" $profile
+done
+
+# ---- simulated time ----
+for profile in standalone plugin; do
+    for pair in "pid motor 0.010" "lqr motor 0.003" "lqr pendulum 0.030"; do
+        set -- $pair
+        run "$loop" --fast --controller "$1" --plant "$2" --artifacts "$artifacts" --profile $profile --seconds 8
+        check "--fast, $1 on $2, $profile: exit status 0" test $status -eq 0
+        check "--fast, $1 on $2, $profile: steady error below $3" below "max after settling" "$3"
+        check "--fast, $1 on $2, $profile: every step called the guest" test "$(count steps) $(count 'guest calls')" = "8000 8000"
+        check "--fast, $1 on $2, $profile: no misses, no wake-ups" sh -c 'grep -q "misses 0 " "$0" && ! grep -q "^wake-up" "$0"' "$scratch/out"
+    done
+done
+run "$loop" --fast --controller pid --artifacts "$artifacts" --seconds 0.1
+check "a run too short for an error after settling says so" grep -q "max after settling: run too short" "$scratch/out"
+run "$loop" --fast --artifacts "$artifacts" --seconds 1 --csv "$scratch/fast.csv" --plot "$scratch/fast.svg"
+check "--fast --plot shows the calls alone" sh -c 'python3 check_svg.py "$0" --bars 1 --text "call latency" && ! grep -q wake-up "$0"' "$scratch/fast.svg"
+check "--csv has a header and a line a step" test "$(wc -l <"$scratch/fast.csv")" -eq 1001
+check "--csv names its columns" grep -qx "time_s,reference,output,control,measurement_0,wake_up_us" "$scratch/fast.csv"
+
+# ---- a guest that fails ----
+for profile in standalone plugin; do
+    run "$loop" --fast --controller pid --artifacts "$faulty" --profile $profile --seconds 0.5 --csv "$scratch/fault.csv"
+    check "faulty guest, $profile: exit status 3" test $status -eq 3
+    check "faulty guest, $profile: says where and why" grep -q "^GUEST FAULT at step 100 (0.1000 s)" "$scratch/out"
+    check "faulty guest, $profile: the status" grep -q "RTW_ERR_TRAP_DIVIDE_BY_ZERO" "$scratch/out"
+    check "faulty guest, $profile: counted once, and the rest of the run in the safe state" \
+        sh -c 'grep -q "guest faults 1$" "$0" && grep -q "safe state (0 V) for the 400 steps since" "$0"' "$scratch/out"
+    check "faulty guest, $profile: the actuator was driven before and is at 0 after" \
+        awk -F, 'NR > 1 { if (NR <= 101 && $4 != 0) driven++; if (NR > 101 && $4 != 0) after++ } END { exit !(NR == 501 && driven > 50 && after == 0) }' "$scratch/fault.csv"
+done
+
+# ---- at real pace ----
+run "$loop" --seconds 1 --artifacts "$artifacts" --csv "$scratch/paced.csv" --plot "$scratch/paced.svg"
+check "real pace: exit status 0" test $status -eq 0
+if chrt -f 80 true 2>/dev/null; then
+    check "real pace: SCHED_FIFO is used" grep -q "^scheduling: SCHED_FIFO, priority 80" "$scratch/out"
+else
+    check "real pace: SCHED_FIFO is refused, and said" grep -q "^SCHED_FIFO not permitted here: " "$scratch/out"
+fi
+check "real pace: wake-up and call latencies" sh -c 'grep -Eq "^wake-up( +[0-9.]+){6}$" "$0" && grep -Eq "^call( +[0-9.]+){6}$" "$0"' "$scratch/out"
+check "real pace: page faults are counted" grep -Eq "^page faults of the real-time thread while it ran: [0-9]+$" "$scratch/out"
+check "real pace: each period ran or was skipped" test $(($(count steps) + $(sed -n 's/.*(\([0-9]*\) of them skipped.*/\1/p' "$scratch/out"))) -eq 1000
+check "real pace: the trace holds the steps that ran" test "$(wc -l <"$scratch/paced.csv")" -eq $(($(count steps) + 1))
+check "real pace: both histograms are plotted" $svg "$scratch/paced.svg" --bars 2 --text "call latency" --text "wake-up latency" --text "1 000 samples" --text deadline
+
+run "$loop" --seconds 1 --artifacts "$artifacts" --priority 0
+check "--priority 0: exit status 0" test $status -eq 0
+check "--priority 0: normal scheduling" grep -q "^scheduling: normal (--priority 0)" "$scratch/out"
+
+run unprivileged "$loop" --seconds 1 --artifacts "$artifacts"
+check "without the right to SCHED_FIFO: exit status 0" test $status -eq 0
+check "without the right to SCHED_FIFO: it says what it does instead" \
+    grep -Eq "^SCHED_FIFO not permitted here: .+; running with normal scheduling; latencies will be worse$" "$scratch/out"
+check "without the right to SCHED_FIFO: the loop runs all the same" grep -Eq "^wake-up( +[0-9.]+){6}$" "$scratch/out"
+
+# ---- wrong use ----
+wrong() { # wrong STATUS MESSAGE ARGUMENT...
+    expected=$1
+    message=$2
+    shift 2
+    run "$loop" "$@"
+    check "$*: exit status $expected" test $status -eq "$expected"
+    check "$*: says '$message'" grep -qe "$message" "$scratch/err"
+}
+wrong 2 "unknown option" --no-such-option 1
+wrong 2 "value is missing" --rate
+wrong 2 "expected 200 to 10000 Hz" --rate 20000
+wrong 2 "expected 200 to 10000 Hz" --rate 1kHz
+wrong 2 "expected pid or lqr" --controller bang-bang
+wrong 2 "expected motor or pendulum" --plant kettle
+wrong 2 "expected standalone or plugin" --profile native
+wrong 2 "expected 0 to 99" --priority 100
+wrong 2 "expected seconds" --seconds -1
+wrong 2 "expected a CPU" --cpu one
+wrong 2 "less than one period" --seconds 0.001 --rate 200
+wrong 2 "use --controller lqr" --controller pid --plant pendulum
+wrong 1 "RTW_ERR_IO" --artifacts "$scratch/nowhere"
+wrong 1 "setting up the real-time thread" --cpu 1023 --seconds 0.1 --artifacts "$artifacts"
+wrong 1 "No such file or directory" --fast --seconds 0.1 --artifacts "$artifacts" --csv "$scratch/no/such/folder.csv"
+wrong 1 "No such file or directory" --fast --seconds 0.1 --artifacts "$artifacts" --plot "$scratch/no/such/folder.svg"
+mkdir "$scratch/bad"
+cp "$root/guests/built/pid.wasm" "$scratch/bad/pid.standalone.rtw"
+wrong 1 "RTW_ERR_PLAIN_WASM" --controller pid --artifacts "$scratch/bad"
+cp "$artifacts/pid.plugin.rtw" "$scratch/bad/pid.standalone.rtw"
+wrong 1 "RTW_ERR_PROFILE" --controller pid --artifacts "$scratch/bad"
+check "a guest without these exports compiles" "$RTWASM" compile "$root/guests/built/minimal.wasm" -o "$scratch/bad/lqr_kalman.standalone.rtw"
+wrong 1 "RTW_ERR_NO_EXPORT" --artifacts "$scratch/bad"
+run "$loop" --help
+check "--help: exit status 0" test $status -eq 0
+check "--help: usage" grep -q "^usage: control_loop" "$scratch/out"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
