@@ -6,9 +6,9 @@ pub fn known(architecture: &str) -> &'static [&'static str] {
         "x86_64" => &[
             "has_cmpxchg16b", "has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_avx", "has_avx2", "has_fma", "has_popcnt",
             "has_bmi1", "has_bmi2", "has_lzcnt", "has_avx512bitalg", "has_avx512dq", "has_avx512f", "has_avx512vbmi",
-            "has_avx512vl",
+            "has_avx512vl", "has_avx_vnni", "has_avx512vnni",
         ],
-        "aarch64" => &["has_lse", "has_pauth", "has_fp16"],
+        "aarch64" => &["has_lse", "has_pauth", "has_fp16", "has_dotprod", "has_i8mm"],
         _ => &[],
     }
 }
@@ -35,6 +35,8 @@ pub fn detected(feature: &str) -> Option<bool> {
             "has_avx512f" => std::is_x86_feature_detected!("avx512f"),
             "has_avx512vbmi" => std::is_x86_feature_detected!("avx512vbmi"),
             "has_avx512vl" => std::is_x86_feature_detected!("avx512vl"),
+            "has_avx_vnni" => std::is_x86_feature_detected!("avxvnni"),
+            "has_avx512vnni" => std::is_x86_feature_detected!("avx512vnni"),
             _ => return None,
         })
     }
@@ -44,6 +46,8 @@ pub fn detected(feature: &str) -> Option<bool> {
             "has_lse" => std::arch::is_aarch64_feature_detected!("lse"),
             "has_pauth" => std::arch::is_aarch64_feature_detected!("paca"),
             "has_fp16" => std::arch::is_aarch64_feature_detected!("fp16"),
+            "has_dotprod" => std::arch::is_aarch64_feature_detected!("dotprod"),
+            "has_i8mm" => std::arch::is_aarch64_feature_detected!("i8mm"),
             _ => return None,
         })
     }
