@@ -1,0 +1,161 @@
+//! What the subcommands share: reading arguments, reading files, printing, and the ways to fail.
+
+use std::ffi::OsString;
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use rtwasm::status::{Error, describe, rtw_status_t};
+
+pub enum Failure {
+    /// The command line is wrong: exit status 2.
+    Usage(String),
+    /// What was asked for failed: exit status 1.
+    Failed(String),
+    /// The same, and the command has told why on its own.
+    Reported,
+}
+
+impl Failure {
+    /// What failed about a file.
+    pub fn about(path: &Path, cause: impl std::fmt::Display) -> Failure {
+        Failure::Failed(format!("{}: {cause}", shown(path)))
+    }
+
+    /// The same for what the library says.
+    pub fn with_status(path: &Path, error: &Error) -> Failure {
+        Failure::about(path, format_args!("{}: {}", status_name(error.status), error.message))
+    }
+}
+
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Failure {
+        Failure::Usage(error.to_string())
+    }
+}
+
+/// A subcommand's arguments.
+pub struct Args {
+    parser: lexopt::Parser,
+}
+
+pub enum Arg {
+    /// An option, with its dashes.
+    Option(String),
+    /// A file name or the like.
+    Value(OsString),
+}
+
+impl Args {
+    pub fn new(words: Vec<OsString>) -> Args {
+        Args { parser: lexopt::Parser::from_args(words) }
+    }
+
+    pub fn next(&mut self) -> Result<Option<Arg>, Failure> {
+        Ok(self.parser.next()?.map(|arg| match arg {
+            lexopt::Arg::Short(letter) => Arg::Option(format!("-{letter}")),
+            lexopt::Arg::Long(name) => Arg::Option(format!("--{name}")),
+            lexopt::Arg::Value(value) => Arg::Value(value),
+        }))
+    }
+
+    /// The value of the option that `next` has just returned.
+    pub fn value(&mut self) -> Result<OsString, Failure> {
+        Ok(self.parser.value()?)
+    }
+
+    pub fn text(&mut self) -> Result<String, Failure> {
+        self.value()?.into_string().map_err(|value| Failure::Usage(format!("{} is not UTF-8", value.display())))
+    }
+
+    /// The option's value, which has to be one of `names`.
+    pub fn one_of<T>(&mut self, option: &str, names: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Failure> {
+        let text = self.text()?;
+        parse(&text).ok_or_else(|| Failure::Usage(format!("{option} {text}: expected one of {names}")))
+    }
+}
+
+/// A status by its name in the C header.
+pub fn status_name(status: rtw_status_t) -> &'static str {
+    describe(status).0.trim_end_matches('\0')
+}
+
+pub fn unknown_option(option: &str) -> Failure {
+    Failure::Usage(format!("no option {option}"))
+}
+
+/// Keeps the one file name that a command takes.
+pub fn set_once(slot: &mut Option<PathBuf>, value: OsString, what: &str) -> Result<(), Failure> {
+    match slot {
+        Some(first) => Err(Failure::Usage(format!("more than one {what}: {} and {}", first.display(), value.display()))),
+        None => {
+            *slot = Some(value.into());
+            Ok(())
+        }
+    }
+}
+
+pub fn is_standard_stream(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+pub fn shown(path: &Path) -> String {
+    if is_standard_stream(path) { "standard input".into() } else { path.display().to_string() }
+}
+
+/// The whole file, or the whole of the standard input for `-`.
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = if is_standard_stream(path) {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(path)
+    };
+    bytes.map_err(|error| Failure::about(path, error))
+}
+
+/// Prints to the standard output. A reader that has seen enough is no failure.
+pub fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
+}
+
+pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Failed(format!("standard output: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+/// `512 bytes`, `12.3 kB`, `4.6 MB`.
+pub fn human_bytes(bytes: u64) -> String {
+    let count = bytes as f64;
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{:.1} kB", count / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", count / 1e6),
+        _ => format!("{:.1} GB", count / 1e9),
+    }
+}
+
+pub fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_readable() {
+        let cases = [(0, "0 bytes"), (999, "999 bytes"), (1_000, "1.0 kB"), (12_345, "12.3 kB"), (4_600_000, "4.6 MB")];
+        for (bytes, text) in cases {
+            assert_eq!(human_bytes(bytes), text);
+        }
+        assert_eq!(human_bytes(5_000_000_000), "5.0 GB");
+    }
+
+    #[test]
+    fn nouns_are_counted() {
+        assert_eq!([plural(0, "import"), plural(1, "import"), plural(2, "import")], ["0 imports", "1 import", "2 imports"]);
+    }
+}

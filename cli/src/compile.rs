@@ -1,0 +1,246 @@
+//! `rtwasm compile`: from a module's file to an artifact's.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rtwasm::engine::profile::{Interruption, Profile};
+use rtwasm_compiler::{Cpu, Opt, Options, Phase, Progress, Target, interruption_from_name};
+
+use crate::args::{self, Arg, Args, Failure};
+
+pub const HELP: &str = "rtwasm compile: make an artifact of a WebAssembly module
+
+Usage: rtwasm compile INPUT -o OUTPUT [OPTIONS]
+
+INPUT is a module in binary (.wasm) or text form (.wat); - reads the standard input.
+
+Options:
+  -o, --output FILE     where the artifact goes (.rtw); - writes the standard output.
+                        The file appears complete or not at all
+  --profile NAME        standalone (default): guard pages and signal handlers, the fastest code,
+                        for a process of one's own
+                        plugin: checks in the code and no signal handler at all, for code in
+                        somebody else's process
+  --target TRIPLE       x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu; default: this machine
+  --cpu WHICH           native: what this machine has; the default when it is the target
+                        baseline: runs on every machine of the target; the default for another one
+                        LIST: features such as avx2,fma and those that they build on
+                        A machine that lacks a feature refuses the artifact and names it
+  --opt LEVEL           speed (default), size, or none, which compiles faster
+  -v, --verbose         report progress even where standard error is not a terminal
+  -q, --quiet           say nothing unless it fails
+  -h, --help            this text
+
+The same input with the same options makes the same artifact, byte for byte; with --cpu native the machine is
+one of the options.
+
+Exit status: 0 done, 1 failed, 2 wrong usage.
+
+Examples:
+  rtwasm compile gain.wasm -o gain.rtw
+  rtwasm compile gain.wat -o gain.rtw --profile plugin --cpu avx2,fma
+  rtwasm compile control.wasm -o control-arm.rtw --target aarch64-unknown-linux-gnu
+";
+
+struct Request {
+    input: PathBuf,
+    output: PathBuf,
+    options: Options,
+    talk: Talk,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Talk {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    let request = parse(args)?;
+    let input = args::read(&request.input)?;
+    refuse_own_input(&request.input, &request.output)?;
+
+    let mut reporter = Reporter::new(request.talk);
+    let compiled = rtwasm_compiler::compile(&input, &request.options, &mut |progress| reporter.update(progress));
+    reporter.finish();
+    let artifact = compiled.map_err(|error| Failure::with_status(&request.input, &error))?;
+
+    if args::is_standard_stream(&request.output) {
+        return args::print_bytes(&artifact);
+    }
+    write_whole(&request.output, &artifact).map_err(|error| Failure::about(&request.output, error))?;
+    if request.talk != Talk::Quiet {
+        args::print(&summary(&request, artifact.len() as u64, &reporter))?;
+    }
+    Ok(())
+}
+
+fn parse(mut args: Args) -> Result<Request, Failure> {
+    let (mut input, mut output) = (None, None);
+    let mut profile = Profile::Standalone;
+    let (mut target, mut cpu) = (None, None);
+    let mut opt = Opt::Speed;
+    let mut interruption = Interruption::None;
+    let mut talk = Talk::Normal;
+    let usage = |error: rtwasm::status::Error| Failure::Usage(error.message);
+
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Value(value) => args::set_once(&mut input, value, "input")?,
+            Arg::Option(option) => match option.as_str() {
+                "-o" | "--output" => {
+                    let value = args.value()?;
+                    args::set_once(&mut output, value, "output")?;
+                }
+                "--profile" => profile = args.one_of(&option, "standalone, plugin", Profile::from_name)?,
+                "--target" => target = Some(Target::from_triple(&args.text()?).map_err(usage)?),
+                "--cpu" => cpu = Some(Cpu::from_text(&args.text()?).map_err(usage)?),
+                "--opt" => opt = args.one_of(&option, "none, speed, size", Opt::from_name)?,
+                // Not in the help: only for comparing the engine's own means of interruption.
+                "--interruption" => interruption = args.one_of(&option, "none, epoch, fuel", interruption_from_name)?,
+                "-q" | "--quiet" => talk = Talk::Quiet,
+                "-v" | "--verbose" => talk = Talk::Verbose,
+                _ => return Err(args::unknown_option(&option)),
+            },
+        }
+    }
+
+    let input = input.ok_or_else(|| Failure::Usage("no input file given".into()))?;
+    let output = output.ok_or_else(|| Failure::Usage("no output file given: -o FILE".into()))?;
+    let mut options = match target {
+        Some(target) => Options::for_target(profile, target),
+        None => Options::for_host(profile).map_err(usage)?,
+    };
+    options.opt = opt;
+    options.interruption = interruption;
+    if let Some(cpu) = cpu {
+        options.cpu = cpu;
+    }
+    // A wrong feature name is a wrong usage, whatever the input.
+    options.cpu_features().map_err(usage)?;
+    if args::is_standard_stream(&output) && io::stdout().is_terminal() {
+        return Err(Failure::Usage("an artifact is not for a terminal: -o FILE, or redirect the standard output".into()));
+    }
+    Ok(Request { input, output, options, talk })
+}
+
+/// By what the names lead to, so that links do not deceive.
+fn refuse_own_input(input: &Path, output: &Path) -> Result<(), Failure> {
+    if args::is_standard_stream(input) || args::is_standard_stream(output) {
+        return Ok(());
+    }
+    match (fs::metadata(input), fs::metadata(output)) {
+        (Ok(a), Ok(b)) if a.is_file() && (a.dev(), a.ino()) == (b.dev(), b.ino()) => {
+            Err(Failure::about(output, "the output is the input: name another file with -o"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes beside the destination and renames, so that nobody ever sees half an artifact.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Through a link, so that the link stays one.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+        // A device or a pipe cannot be replaced, and a directory says so itself.
+        return OpenOptions::new().write(true).open(&path)?.write_all(bytes);
+    }
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
+    let mut temporary_name = std::ffi::OsString::from(".");
+    temporary_name.push(name);
+    temporary_name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(temporary_name);
+
+    let written = File::create_new(&temporary)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&temporary, &path));
+    if written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists) {
+        // Nothing more can be done about what is left if this fails too.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn summary(request: &Request, artifact_bytes: u64, reporter: &Reporter) -> String {
+    format!(
+        "{}: {} for {}, profile {}, {}, {:.1} s\n",
+        request.output.display(),
+        args::plural(reporter.function_count.into(), "function"),
+        request.options.target.triple(),
+        request.options.profile.name(),
+        args::human_bytes(artifact_bytes),
+        reporter.elapsed.as_secs_f64(),
+    )
+}
+
+/// Compilations shorter than this end before anybody wonders.
+const SILENT: Duration = Duration::from_millis(500);
+/// Between two lines about the same phase, where lines cannot be overwritten.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Tells on the standard error how a long compilation is going.
+struct Reporter {
+    style: Style,
+    last: Option<(Phase, Duration)>,
+    line_is_open: bool,
+    function_count: u32,
+    elapsed: Duration,
+}
+
+enum Style {
+    Silent,
+    /// One line, overwritten.
+    Terminal,
+    Lines,
+}
+
+impl Reporter {
+    fn new(talk: Talk) -> Reporter {
+        let style = match talk {
+            Talk::Quiet => Style::Silent,
+            _ if io::stderr().is_terminal() => Style::Terminal,
+            Talk::Normal => Style::Silent,
+            Talk::Verbose => Style::Lines,
+        };
+        Reporter { style, last: None, line_is_open: false, function_count: 0, elapsed: Duration::ZERO }
+    }
+
+    fn update(&mut self, progress: Progress) {
+        self.function_count = progress.function_count;
+        self.elapsed = progress.elapsed;
+        match self.style {
+            Style::Silent => {}
+            Style::Terminal if progress.elapsed >= SILENT => {
+                eprint!("\r\x1b[K{}", line(&progress));
+                self.line_is_open = true;
+            }
+            Style::Terminal => {}
+            Style::Lines => {
+                let is_due = self.last.is_none_or(|(phase, at)| phase != progress.phase || progress.elapsed - at >= LINE_INTERVAL);
+                if is_due {
+                    eprintln!("{}", line(&progress));
+                    self.last = Some((progress.phase, progress.elapsed));
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        if self.line_is_open {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+fn line(progress: &Progress) -> String {
+    let functions = match progress.function_count {
+        0 => String::new(),
+        count => format!(" {},", args::plural(count.into(), "function")),
+    };
+    let bytes = args::human_bytes(progress.bytes);
+    format!("{}:{functions} {bytes}, {:.1} s", progress.phase.name(), progress.elapsed.as_secs_f64())
+}

@@ -1,0 +1,182 @@
+//! `rtwasm inspect`: what an artifact says about itself, and whether it would run here.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use rtwasm::engine::artifact::{self, Artifact, Extern, Metadata};
+use rtwasm::status::{Error, RTW_OK};
+use serde_json::{Value, json};
+
+use crate::args::{self, Arg, Args, Failure, status_name};
+
+pub const HELP: &str = "rtwasm inspect: tell what an artifact is and whether it runs on this machine
+
+Usage: rtwasm inspect ARTIFACT [OPTIONS]
+
+Reads the envelope, holds the content against its digest, and prints what the artifact says about itself: engine,
+target, CPU features, profile, imports and exports with their types, memories, and the module it was made from.
+Nothing is loaded and no code is run. - reads the standard input.
+
+Options:
+  --json      as JSON; a file that is no sound artifact gives {\"error\": {\"status\", \"number\", \"message\"}}
+  -h, --help  this text
+
+Exit status: 0 a sound artifact, even one for another machine; 1 not one; 2 wrong usage.
+
+Examples:
+  rtwasm inspect gain.rtw
+  rtwasm inspect gain.rtw --json
+";
+
+pub fn run(mut args: Args) -> Result<(), Failure> {
+    let mut path: Option<PathBuf> = None;
+    let mut as_json = false;
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Value(value) => args::set_once(&mut path, value, "artifact")?,
+            Arg::Option(option) if option == "--json" => as_json = true,
+            Arg::Option(option) => return Err(args::unknown_option(&option)),
+        }
+    }
+    let path = path.ok_or_else(|| Failure::Usage("no artifact given".into()))?;
+    let bytes = args::read(&path)?;
+    let artifact = match artifact::read(&bytes) {
+        Ok(artifact) => artifact,
+        Err(error) if as_json => {
+            print_json(&json!({ "error": error_json(&error) }))?;
+            return Err(Failure::Reported);
+        }
+        Err(error) => return Err(Failure::with_status(&path, &error)),
+    };
+    let verdict = artifact::check_host(&artifact.metadata);
+    if as_json {
+        print_json(&to_json(&artifact, bytes.len(), &verdict))
+    } else {
+        args::print(&to_text(&args::shown(&path), &artifact, bytes.len(), &verdict))
+    }
+}
+
+fn print_json(value: &Value) -> Result<(), Failure> {
+    args::print(&format!("{value:#}\n"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes everything");
+        text
+    })
+}
+
+fn error_json(error: &Error) -> Value {
+    json!({ "status": status_name(error.status), "number": error.status, "message": error.message })
+}
+
+fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Error>) -> Value {
+    let Metadata {
+        engine,
+        producer,
+        target,
+        opt_level,
+        cpu_features,
+        settings,
+        imports,
+        exports,
+        memories,
+        function_count,
+        source_bytes,
+        source_sha256,
+    } = &artifact.metadata;
+    let externs = |list: &[Extern], is_import: bool| -> Vec<Value> {
+        list.iter()
+            .map(|item| {
+                let mut value = json!({ "kind": item.kind.name(), "name": item.name, "type": item.ty });
+                if is_import {
+                    value["module"] = json!(item.module);
+                }
+                value
+            })
+            .collect()
+    };
+    let memories: Vec<Value> =
+        memories.iter().map(|memory| json!({ "min_bytes": memory.min_bytes, "max_bytes": memory.max_bytes })).collect();
+    let runs_here = match verdict {
+        Ok(()) => json!({ "ok": true, "status": status_name(RTW_OK), "number": RTW_OK, "message": "" }),
+        Err(error) => {
+            let mut value = error_json(error);
+            value["ok"] = json!(false);
+            value
+        }
+    };
+    json!({
+        "envelope_version": artifact::VERSION,
+        "file_bytes": file_bytes,
+        "code_bytes": artifact.code.len(),
+        "digest_sha256": hex(&artifact.digest),
+        "engine": engine,
+        "producer": producer,
+        "target": target,
+        "cpu_features": cpu_features,
+        "opt_level": opt_level,
+        "profile": settings.profile.name(),
+        "interruption": settings.interruption.name(),
+        "memory_reservation_bytes": settings.memory_reservation_bytes,
+        "function_count": function_count,
+        "imports": externs(imports, true),
+        "exports": externs(exports, false),
+        "memories": memories,
+        "source": { "bytes": source_bytes, "sha256": hex(source_sha256) },
+        "runs_here": runs_here,
+    })
+}
+
+fn to_text(name: &str, artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Error>) -> String {
+    let metadata = &artifact.metadata;
+    let mut text = format!("{name}: rtwasm artifact, envelope version {}\n\n", artifact::VERSION);
+    let mut row = |label: &str, value: String| {
+        writeln!(text, "  {label:<14} {value}").expect("a string takes everything");
+    };
+    row("runs here", match verdict {
+        Ok(()) => "yes".into(),
+        Err(error) => format!("no: {} [{}]", error.message, status_name(error.status)),
+    });
+    row("profile", metadata.settings.profile.name().into());
+    row("target", metadata.target.clone());
+    row("CPU features", cpu_text(&metadata.cpu_features));
+    row("optimised for", metadata.opt_level.clone());
+    row("interruption", metadata.settings.interruption.name().into());
+    row("reservation", format!("{} bytes of address space a memory", metadata.settings.memory_reservation_bytes));
+    row("engine", metadata.engine.clone());
+    row("producer", metadata.producer.clone());
+    row("file", format!("{file_bytes} bytes"));
+    row("code", format!("{} bytes, {}", artifact.code.len(), args::plural(metadata.function_count.into(), "function")));
+    row("digest", format!("sha256 {}", hex(&artifact.digest)));
+    row("made from", format!("{} bytes, sha256 {}", metadata.source_bytes, hex(&metadata.source_sha256)));
+    for (index, memory) in metadata.memories.iter().enumerate() {
+        let maximum = memory.max_bytes.map_or_else(|| "no declared maximum".into(), |bytes| format!("at most {bytes}"));
+        row(&format!("memory {index}"), format!("{} bytes, {maximum}", memory.min_bytes));
+    }
+    list(&mut text, "imports", &metadata.imports);
+    list(&mut text, "exports", &metadata.exports);
+    text
+}
+
+fn cpu_text(features: &[String]) -> String {
+    if features.is_empty() {
+        return "baseline".into();
+    }
+    features.iter().map(|name| name.trim_start_matches("has_")).collect::<Vec<_>>().join(" ")
+}
+
+fn list(text: &mut String, heading: &str, externs: &[Extern]) {
+    writeln!(text, "\n  {heading}: {}", externs.len()).expect("a string takes everything");
+    for item in externs {
+        // Names come from the module and may hold anything; a terminal gets them escaped.
+        let name = if item.module.is_empty() {
+            item.name.escape_debug().to_string()
+        } else {
+            format!("{}.{}", item.module.escape_debug(), item.name.escape_debug())
+        };
+        let kind = if item.ty.starts_with('(') { "func " } else { "" };
+        writeln!(text, "    {name}  {kind}{}", item.ty).expect("a string takes everything");
+    }
+}

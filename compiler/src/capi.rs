@@ -1,0 +1,304 @@
+//! The compiler's C API: the boundary only. `include/rtwasm_compiler.h` is made from this file.
+//!
+//! librtwasm_compiler.so is a library of its own beside librtwasm.so, with an engine of its own; what passes between them
+//! is the artifact.
+#![allow(non_camel_case_types)]
+// What the entries require is in their comments, in the header's words.
+#![allow(clippy::missing_safety_doc)]
+
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::Once;
+
+use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Interruption, Profile, Settings};
+use rtwasm::status::*;
+
+use crate::{Cpu, Opt, Options, Target};
+
+/// Compile fast; the code is slow.
+pub const RTW_COMPILE_OPT_NONE: u32 = 0;
+/// The fastest code.
+pub const RTW_COMPILE_OPT_SPEED: u32 = 1;
+/// Fast code, and smaller where that costs little.
+pub const RTW_COMPILE_OPT_SIZE: u32 = 2;
+
+/// Nothing is compiled in to interrupt the guest.
+pub const RTW_COMPILE_INTERRUPTION_NONE: u32 = 0;
+/// The engine's epoch checks: for comparison.
+pub const RTW_COMPILE_INTERRUPTION_EPOCH: u32 = 1;
+/// The engine's fuel counting: for comparison.
+pub const RTW_COMPILE_INTERRUPTION_FUEL: u32 = 2;
+
+/// How a module shall be compiled. Call rtw_compile_options_init first.
+#[repr(C)]
+pub struct rtw_compile_options_t {
+    /// sizeof(rtw_compile_options_t), set by rtw_compile_options_init.
+    pub struct_size: u32,
+    /// RTW_PROFILE_STANDALONE (default) or RTW_PROFILE_PLUGIN: that of the runtime which will load the artifact.
+    pub profile: u32,
+    /// RTW_COMPILE_OPT_SPEED (default), RTW_COMPILE_OPT_SIZE or RTW_COMPILE_OPT_NONE.
+    pub opt_level: u32,
+    /// RTW_COMPILE_INTERRUPTION_NONE (default) ...
+    pub interruption: u32,
+    /// "x86_64-unknown-linux-gnu" or "aarch64-unknown-linux-gnu"; NULL (default): this machine.
+    pub target: *const c_char,
+    /// "native": what this machine has. "baseline": runs on every machine of the target. Otherwise features such as "avx2,fma",
+    /// which bring those they build on. NULL (default): native when the target is this machine, else baseline.
+    pub cpu: *const c_char,
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+/// What went wrong, as rtwasm.h declares it.
+#[repr(C)]
+pub struct rtw_error_t {
+    pub status: rtw_status_t,
+    pub os_error: i32,
+    pub message: [c_char; 504],
+}
+
+const _: () = assert!(size_of::<rtw_error_t>() == 512);
+const _: () = assert!(size_of::<rtw_compile_options_t>() == 4 * 4 + 2 * size_of::<usize>() + 8 * 8);
+
+/// Fills options with the defaults. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_compile_options_init(options: *mut rtw_compile_options_t) {
+    if !options.is_null() {
+        // SAFETY: writable by the API's contract.
+        unsafe { options.write(defaults()) };
+    }
+}
+
+/// Compiles a WebAssembly module, in binary or text form, into an artifact for rtw_module_load.
+///
+/// [setup]  Any number of threads at once. The threads that help are ordinary ones with all signals blocked, and are gone when
+///          the call returns. The process's signal handlers are as before; the first call, though, should not run while another
+///          thread installs handlers (rtw_runtime_create does), since it puts back those it found.
+/// wasm_or_wat, length  the module; read only during the call.
+/// options          NULL for the defaults; read only during the call.
+/// artifact         receives the artifact, to be freed with rtw_compile_free; NULL on failure.
+/// artifact_length  receives its length in bytes; 0 on failure.
+/// err              NULL, or filled: what is wrong with the module, and where.
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a CPU feature is not known, reserved is
+///         not zero), RTW_ERR_WASM (malformed or invalid, or no WebAssembly), RTW_ERR_PROPOSAL (needs something that is off),
+///         RTW_ERR_UNSUPPORTED (no such target, or beyond the code generator's limits), RTW_ERR_LIMIT, RTW_ERR_NO_MEMORY,
+///         RTW_ERR_INTERNAL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_compile(
+    wasm_or_wat: *const c_void,
+    length: usize,
+    options: *const rtw_compile_options_t,
+    artifact: *mut *mut c_void,
+    artifact_length: *mut usize,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    silence_panics();
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    let outcome = crate::caught(|| unsafe {
+        let outputs = outputs(artifact, artifact_length)?;
+        let input = input(wasm_or_wat, length)?;
+        let options = read_options(options)?;
+        keep_signal_handlers();
+        let compiled = crate::compile(input, &options, &mut |_| {})?;
+        hand_over(&compiled, outputs)
+    });
+    let error = outcome.map_or_else(|error| error, |()| Error::new(RTW_OK, ""));
+    // SAFETY: as above.
+    unsafe { fill(err, &error) };
+    error.status
+}
+
+/// Frees an artifact made by rtw_compile. NULL does nothing. A module that was loaded from it does not need it any more.
+///
+/// [setup]
+/// artifact, length  as rtw_compile returned them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_compile_free(artifact: *mut c_void, length: usize) {
+    // For an allocator that will want to know; today's does not.
+    let _ = length;
+    // SAFETY: from `hand_over`, by the API's contract, or NULL.
+    unsafe { libc::free(artifact) };
+}
+
+fn defaults() -> rtw_compile_options_t {
+    rtw_compile_options_t {
+        struct_size: size_of::<rtw_compile_options_t>() as u32,
+        profile: 0,
+        opt_level: RTW_COMPILE_OPT_SPEED,
+        interruption: RTW_COMPILE_INTERRUPTION_NONE,
+        target: std::ptr::null(),
+        cpu: std::ptr::null(),
+        reserved: [0; 8],
+    }
+}
+
+/// Keeps panics from printing. This library has a copy of the standard library to itself, so this hook is nobody else's.
+fn silence_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+}
+
+/// The first engine with the standalone profile's settings installs signal handlers. They are for running code, which this
+/// library never does, and left in place they would stand between guests' faults and the handlers of librtwasm.so. So that
+/// engine is made here, and the handlers put back.
+fn keep_signal_handlers() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        const SIGNALS: [libc::c_int; 4] = [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGBUS];
+        // SAFETY: all-zero is a valid sigaction to be filled in; what is put back is what was there.
+        unsafe {
+            let before = SIGNALS.map(|signal| {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                libc::sigaction(signal, std::ptr::null(), &mut action);
+                action
+            });
+            // If it cannot be made, compiling will say so.
+            let _ = profile::engine(&Settings::new(Profile::Standalone), DEFAULT_GUEST_STACK_BYTES);
+            for (signal, action) in SIGNALS.iter().zip(&before) {
+                libc::sigaction(*signal, action, std::ptr::null_mut());
+            }
+        }
+    });
+}
+
+type Outputs<'a> = (&'a mut *mut c_void, &'a mut usize);
+
+/// # Safety
+/// Both NULL or writable.
+unsafe fn outputs<'a>(artifact: *mut *mut c_void, length: *mut usize) -> Result<Outputs<'a>> {
+    // SAFETY: passed on.
+    let (artifact, length) = unsafe { (artifact.as_mut(), length.as_mut()) };
+    // What is there is cleared even if the other one is missing: nobody shall free what was never made.
+    let artifact = artifact.map(|artifact| {
+        *artifact = std::ptr::null_mut();
+        artifact
+    });
+    let length = length.map(|length| {
+        *length = 0;
+        length
+    });
+    Ok((artifact.ok_or_else(|| is_null("artifact"))?, length.ok_or_else(|| is_null("artifact_length"))?))
+}
+
+fn is_null(what: &str) -> Error {
+    Error::new(RTW_ERR_NULL, format!("{what} is NULL"))
+}
+
+/// # Safety
+/// `from` is NULL or readable for `length` bytes.
+unsafe fn input<'a>(from: *const c_void, length: usize) -> Result<&'a [u8]> {
+    if from.is_null() {
+        return Err(is_null("wasm_or_wat"));
+    }
+    if length > isize::MAX as usize {
+        return Err(out_of_range("length", length));
+    }
+    // SAFETY: by the caller's word, and not longer than an object can be.
+    Ok(unsafe { std::slice::from_raw_parts(from.cast(), length) })
+}
+
+/// # Safety
+/// NULL or readable for as long as its own first field says, with strings as the header says.
+unsafe fn read_options(from: *const rtw_compile_options_t) -> Result<Options> {
+    if from.is_null() {
+        // SAFETY: live, and its strings are NULL.
+        return unsafe { options(&defaults()) };
+    }
+    // SAFETY: the size comes first, and decides whether the rest is looked at.
+    let size = unsafe { from.cast::<u32>().read() };
+    let expected = size_of::<rtw_compile_options_t>();
+    if size as usize != expected {
+        return Err(Error::new(
+            RTW_ERR_STRUCT_SIZE,
+            format!("options: struct_size is {size} and should be {expected}: call rtw_compile_options_init"),
+        ));
+    }
+    // SAFETY: readable, and of the right size.
+    unsafe { options(&*from) }
+}
+
+/// # Safety
+/// Its strings are NULL or NUL-terminated.
+unsafe fn options(from: &rtw_compile_options_t) -> Result<Options> {
+    if from.reserved.iter().any(|word| *word != 0) {
+        return Err(Error::new(RTW_ERR_ARGUMENT, "a reserved field is not zero: call rtw_compile_options_init"));
+    }
+    let profile = match from.profile {
+        // rtwasm.h's RTW_PROFILE_STANDALONE and RTW_PROFILE_PLUGIN.
+        0 => Profile::Standalone,
+        1 => Profile::Plugin,
+        other => return Err(out_of_range("profile", other)),
+    };
+    // SAFETY: passed on.
+    let (target, cpu) = unsafe { (optional_text(from.target, "target")?, optional_text(from.cpu, "cpu")?) };
+    let mut options = match target {
+        Some(triple) => Options::for_target(profile, Target::from_triple(triple)?),
+        None => Options::for_host(profile)?,
+    };
+    if let Some(cpu) = cpu {
+        options.cpu = Cpu::from_text(cpu)?;
+    }
+    options.opt = match from.opt_level {
+        RTW_COMPILE_OPT_NONE => Opt::None,
+        RTW_COMPILE_OPT_SPEED => Opt::Speed,
+        RTW_COMPILE_OPT_SIZE => Opt::SpeedAndSize,
+        other => return Err(out_of_range("opt_level", other)),
+    };
+    options.interruption = match from.interruption {
+        RTW_COMPILE_INTERRUPTION_NONE => Interruption::None,
+        RTW_COMPILE_INTERRUPTION_EPOCH => Interruption::Epoch,
+        RTW_COMPILE_INTERRUPTION_FUEL => Interruption::Fuel,
+        other => return Err(out_of_range("interruption", other)),
+    };
+    Ok(options)
+}
+
+/// # Safety
+/// NULL or NUL-terminated.
+unsafe fn optional_text<'a>(text: *const c_char, what: &str) -> Result<Option<&'a str>> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: NUL-terminated by the caller's word.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map(Some).map_err(|_| Error::new(RTW_ERR_ARGUMENT, format!("{what} is not UTF-8")))
+}
+
+fn out_of_range(field: &str, value: impl std::fmt::Display) -> Error {
+    Error::new(RTW_ERR_ARGUMENT, format!("{field} is {value}, which is not one of its values"))
+}
+
+/// Into memory of malloc's, which a wrong length cannot corrupt when it is freed.
+fn hand_over(compiled: &[u8], (artifact, length): Outputs<'_>) -> Result<()> {
+    // SAFETY: the copy is as long as the allocation, which is checked.
+    unsafe {
+        let copy = libc::malloc(compiled.len());
+        if copy.is_null() {
+            return Err(Error::new(RTW_ERR_NO_MEMORY, format!("no memory for an artifact of {} bytes", compiled.len())));
+        }
+        copy.cast::<u8>().copy_from_nonoverlapping(compiled.as_ptr(), compiled.len());
+        *artifact = copy;
+    }
+    *length = compiled.len();
+    Ok(())
+}
+
+/// # Safety
+/// `err` is NULL or writable.
+unsafe fn fill(err: *mut rtw_error_t, error: &Error) {
+    if err.is_null() {
+        return;
+    }
+    let mut filled = rtw_error_t { status: error.status, os_error: error.os_error, message: [0; 504] };
+    let room = filled.message.len() - 1;
+    let mut end = error.message.len().min(room);
+    while !error.message.is_char_boundary(end) {
+        end -= 1;
+    }
+    for (to, from) in filled.message.iter_mut().zip(&error.message.as_bytes()[..end]) {
+        *to = *from as c_char;
+    }
+    // SAFETY: writable by the caller's word.
+    unsafe { err.write(filled) };
+}

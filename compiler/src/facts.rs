@@ -1,0 +1,170 @@
+//! What the envelope tells about a module's interface, gathered from the module itself.
+
+use rtwasm::engine::artifact::{Extern, ExternKind, MemoryFacts};
+use rtwasm::status::*;
+use wasmparser::types::{CoreTypeId, EntityType, TypesRef};
+use wasmparser::{FuncType, GlobalType, MemoryType, Parser, Payload, TableType, ValType};
+
+use crate::validate::Checked;
+
+pub struct Facts {
+    pub imports: Vec<Extern>,
+    pub exports: Vec<Extern>,
+    pub memories: Vec<MemoryFacts>,
+    /// Functions defined in the module.
+    pub function_count: u32,
+}
+
+/// For a module that has passed validation.
+pub fn gather(module: &[u8], checked: &Checked) -> Result<Facts> {
+    let types = checked.types.as_ref();
+    let unreadable = |error: wasmparser::Error| Error::new(RTW_ERR_INTERNAL, format!("a valid module cannot be read: {error}"));
+    let mut facts = Facts {
+        imports: Vec::new(),
+        exports: Vec::new(),
+        memories: (0..types.memory_count()).map(|index| memory_facts(&types.memory_at(index))).collect(),
+        function_count: 0,
+    };
+    for payload in Parser::new(0).parse_all(module) {
+        match payload.map_err(unreadable)? {
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import.map_err(unreadable)?;
+                    let entity = types.entity_type_from_import(&import);
+                    facts.imports.push(described(types, import.module, import.name, entity)?);
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export.map_err(unreadable)?;
+                    let entity = types.entity_type_from_export(&export);
+                    facts.exports.push(described(types, "", export.name, entity)?);
+                }
+            }
+            Payload::CodeSectionStart { count, .. } => facts.function_count = count,
+            _ => {}
+        }
+    }
+    Ok(facts)
+}
+
+fn described(types: TypesRef<'_>, module: &str, name: &str, entity: Option<EntityType>) -> Result<Extern> {
+    let entity = entity
+        .ok_or_else(|| Error::new(RTW_ERR_INTERNAL, format!("the type of {name:?} is missing from a valid module")))?;
+    let (kind, ty) = match entity {
+        EntityType::Func(id) | EntityType::FuncExact(id) => (ExternKind::Func, func_text(func_type(types, id))),
+        EntityType::Memory(ty) => (ExternKind::Memory, memory_text(&ty)),
+        EntityType::Global(ty) => (ExternKind::Global, global_text(&ty)),
+        EntityType::Table(ty) => (ExternKind::Table, table_text(&ty)),
+        EntityType::Tag(id) => (ExternKind::Tag, format!("tag {}", func_text(func_type(types, id)))),
+    };
+    Ok(Extern { kind, module: module.into(), name: name.into(), ty })
+}
+
+fn func_type(types: TypesRef<'_>, id: CoreTypeId) -> &FuncType {
+    types.get(id).expect("the id comes from these types").unwrap_func()
+}
+
+fn func_text(ty: &FuncType) -> String {
+    let list = |types: &[ValType]| types.iter().map(ValType::to_string).collect::<Vec<_>>().join(",");
+    format!("({})->({})", list(ty.params()), list(ty.results()))
+}
+
+/// `1..4`, or `1..` without a maximum.
+fn limits_text(minimum: u64, maximum: Option<u64>) -> String {
+    format!("{minimum}..{}", maximum.map_or_else(String::new, |maximum| maximum.to_string()))
+}
+
+/// What the text format puts before the limits of a memory or table with 64-bit indices.
+fn index_text(is_64: bool) -> &'static str {
+    if is_64 { "i64 " } else { "" }
+}
+
+fn memory_text(ty: &MemoryType) -> String {
+    format!("memory {}{} pages", index_text(ty.memory64), limits_text(ty.initial, ty.maximum))
+}
+
+fn global_text(ty: &GlobalType) -> String {
+    format!("global {}{}", if ty.mutable { "mut " } else { "" }, ty.content_type)
+}
+
+fn table_text(ty: &TableType) -> String {
+    format!("table {}{} {}", index_text(ty.table64), limits_text(ty.initial, ty.maximum), ty.element_type)
+}
+
+fn memory_facts(ty: &MemoryType) -> MemoryFacts {
+    let page_bytes = 1u64 << ty.page_size_log2.unwrap_or(16);
+    // A 64-bit memory may declare all of the address space, which is one byte more than fits.
+    let bytes = |pages: u64| pages.saturating_mul(page_bytes);
+    MemoryFacts { min_bytes: bytes(ty.initial), max_bytes: ty.maximum.map(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate;
+
+    fn facts(text: &str) -> Facts {
+        let module = wat::parse_str(text).unwrap();
+        gather(&module, &validate::module(&module).unwrap()).unwrap()
+    }
+
+    fn listed(externs: &[Extern]) -> Vec<String> {
+        externs.iter().map(|e| format!("{} {}.{} {}", e.kind.name(), e.module, e.name, e.ty)).collect()
+    }
+
+    #[test]
+    fn every_kind_is_described() {
+        let facts = facts(
+            r#"(module
+                (import "env" "log" (func (param i32 f32) (result f32)))
+                (import "env" "none" (func))
+                (import "env" "g" (global i64))
+                (import "env" "t" (table 0 funcref))
+                (import "env" "m" (memory 1 4))
+                (memory (export "mine") 2)
+                (memory (export "wide") i64 1 3)
+                (table (export "table") 3 3 funcref)
+                (global (export "counter") (mut i32) (i32.const 0))
+                (func (export "many") (param v128 f64) (result i32 i64) i32.const 0 i64.const 0)
+                (func))"#,
+        );
+        assert_eq!(
+            listed(&facts.imports),
+            [
+                "func env.log (i32,f32)->(f32)",
+                "func env.none ()->()",
+                "global env.g global i64",
+                "table env.t table 0.. funcref",
+                "memory env.m memory 1..4 pages",
+            ]
+        );
+        assert_eq!(
+            listed(&facts.exports),
+            [
+                "memory .mine memory 2.. pages",
+                "memory .wide memory i64 1..3 pages",
+                "table .table table 3..3 funcref",
+                "global .counter global mut i32",
+                "func .many (v128,f64)->(i32,i64)",
+            ]
+        );
+        assert_eq!(facts.function_count, 2);
+        let page = 65536;
+        let sizes: Vec<_> = facts.memories.iter().map(|m| (m.min_bytes, m.max_bytes)).collect();
+        assert_eq!(sizes, [(page, Some(4 * page)), (2 * page, None), (page, Some(3 * page))]);
+    }
+
+    #[test]
+    fn the_empty_module_has_nothing() {
+        let facts = facts("(module)");
+        assert!(facts.imports.is_empty() && facts.exports.is_empty() && facts.memories.is_empty());
+        assert_eq!(facts.function_count, 0);
+    }
+
+    #[test]
+    fn the_largest_memory_does_not_overflow() {
+        let facts = facts("(module (memory i64 0 0x1000000000000))");
+        assert_eq!(facts.memories[0].max_bytes, Some(u64::MAX));
+    }
+}

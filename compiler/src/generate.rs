@@ -1,0 +1,178 @@
+//! Cranelift's part: machine code in the engine's own precompiled form.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Settings};
+use rtwasm::status::*;
+use wasmtime::{Config, Engine, OptLevel};
+
+use crate::options::{Opt, Target};
+
+pub struct Job<'a> {
+    pub settings: &'a Settings,
+    pub target: Target,
+    pub cpu_features: &'a [String],
+    pub opt: Opt,
+}
+
+/// How often the caller hears that the code generator is still at work.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Of a compiling thread; the caller's may be as small as it likes.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Generates code for a valid module. `tick` is called on the calling thread, at once and then every [`TICK`].
+pub fn code(module: &[u8], job: &Job<'_>, tick: &mut dyn FnMut()) -> Result<Vec<u8>> {
+    let config = config(job)?;
+    with_pool(|pool| ticking(pool, || precompile(&config, module), tick))?
+}
+
+/// Has the pool do `work`, and calls `tick` here until it is done.
+fn ticking<R: Send>(pool: &rayon::ThreadPool, work: impl FnOnce() -> Result<R> + Send, tick: &mut dyn FnMut()) -> Result<R> {
+    let (sender, receiver) = mpsc::channel();
+    pool.in_place_scope(|scope| {
+        // The sender goes along, so that it is dropped if the work panics; the receiver outlives it.
+        scope.spawn(move |_| {
+            let _ = sender.send(work());
+        });
+        loop {
+            tick();
+            match receiver.recv_timeout(TICK) {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Timeout) => {}
+                // It panicked: the scope's end passes the panic on to here.
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::new(RTW_ERR_INTERNAL, "the compiling thread ended without a result"));
+                }
+            }
+        }
+    })
+}
+
+/// What the library sets when it loads, and beside it only what matters to code generation alone: the target, checked on
+/// load by architecture and system; the CPU features, checked one by one; the optimisation level, not compared.
+fn config(job: &Job<'_>) -> Result<Config> {
+    let mut config = profile::config(job.settings, DEFAULT_GUEST_STACK_BYTES);
+    // Naming the target, even this machine's, also keeps the engine from adding what it detects here.
+    config
+        .target(job.target.triple())
+        .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("no code can be made for {}: {error}", job.target.triple())))?;
+    for feature in job.cpu_features {
+        // SAFETY: these flags allow instructions and change no convention; the artifact names them, and is not loaded by a
+        // machine that lacks one.
+        unsafe { config.cranelift_flag_enable(feature) };
+    }
+    config.cranelift_opt_level(match job.opt {
+        Opt::None => OptLevel::None,
+        Opt::Speed => OptLevel::Speed,
+        Opt::SpeedAndSize => OptLevel::SpeedAndSize,
+    });
+    config.parallel_compilation(true);
+    Ok(config)
+}
+
+fn precompile(config: &Config, module: &[u8]) -> Result<Vec<u8>> {
+    let engine = Engine::new(config)
+        .map_err(|error| Error::new(RTW_ERR_INTERNAL, format!("the engine refuses its settings: {error:#}")))?;
+    // The module is valid, so what is left are the limits of the code generator: a function or a frame that is too large.
+    engine
+        .precompile_module(module)
+        .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("no code can be generated for this module: {error:#}")))
+}
+
+/// Runs `work` with threads of its own that end with it: a host process keeps nothing of a compilation.
+fn with_pool<R>(work: impl FnOnce(&rayon::ThreadPool) -> R) -> Result<R> {
+    let mut handles = Vec::new();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(std::thread::available_parallelism().map_or(1, usize::from))
+        .spawn_handler(|thread| {
+            let name = format!("rtw-compile-{}", thread.index());
+            handles.push(std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(|| {
+                be_a_background_thread();
+                thread.run();
+            })?);
+            Ok(())
+        })
+        .build();
+    // Consuming the pool tells its threads to end, also when `work` panics.
+    let outcome = pool.map(|pool| catch_unwind(AssertUnwindSafe(|| work(&pool))));
+    for handle in handles {
+        // A panic in there has been passed on by the pool already.
+        let _ = handle.join();
+    }
+    outcome
+        .map_err(|error| Error::new(RTW_ERR_NO_MEMORY, format!("cannot start the compiling threads: {error}")))
+        .map(|result| result.unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+/// What a thread inherits is the caller's: neither its priority nor its signals are for a compiler.
+fn be_a_background_thread() {
+    // SAFETY: both calls concern this thread alone and get pointers to initialised local values. Leaving a real-time class is
+    // always permitted; should either fail, the thread only stays as it was.
+    unsafe {
+        let mut every_signal: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut every_signal);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &every_signal, std::ptr::null_mut());
+        let ordinary: libc::sched_param = std::mem::zeroed();
+        libc::pthread_setschedparam(libc::pthread_self(), libc::SCHED_OTHER, &ordinary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_pool_ends_with_its_work() {
+        // SAFETY: asks for a number.
+        let threads = with_pool(|pool| pool.broadcast(|_| unsafe { libc::gettid() })).unwrap();
+        assert!(!threads.is_empty());
+        // The system removes a thread a moment after it is joined; one that stays would keep this test from ending.
+        for thread in threads {
+            while Path::new(&format!("/proc/self/task/{thread}")).exists() {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_in_the_work_comes_through() {
+        let outcome = catch_unwind(|| with_pool(|pool| ticking::<()>(pool, || panic!("planted"), &mut || {})));
+        assert_eq!(outcome.unwrap_err().downcast_ref::<&str>(), Some(&"planted"));
+    }
+
+    #[test]
+    fn it_ticks_until_the_work_is_done() {
+        // The work ends when it is told to, which is at the third tick.
+        let (enough, wait) = mpsc::channel();
+        let mut ticks = 0;
+        let result = with_pool(|pool| {
+            ticking(pool, move || Ok(wait.recv().is_ok()), &mut || {
+                ticks += 1;
+                if ticks == 3 {
+                    enough.send(()).unwrap();
+                }
+            })
+        });
+        assert!(result.unwrap().unwrap());
+        assert!(ticks >= 3);
+    }
+
+    #[test]
+    fn compiling_threads_block_signals() {
+        let blocked = with_pool(|pool| {
+            // SAFETY: asks for this thread's mask.
+            pool.install(|| unsafe {
+                let mut mask: libc::sigset_t = std::mem::zeroed();
+                libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
+                libc::sigismember(&mask, libc::SIGINT)
+            })
+        })
+        .unwrap();
+        assert_eq!(blocked, 1);
+    }
+}

@@ -1,0 +1,125 @@
+//! From a WebAssembly module to an artifact.
+//!
+//! The order is: understand what the bytes are (`input`), validate them and say what is wrong and where (`validate`,
+//! `place`), gather what the envelope tells (`facts`), let Cranelift make code (`generate`), put the envelope around it.
+//!
+//! Not for real-time threads: everything here allocates, and takes as long as it takes.
+
+pub mod capi;
+mod facts;
+mod generate;
+mod input;
+mod options;
+mod place;
+mod validate;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use rtwasm::engine::artifact::{self, Metadata};
+use rtwasm::engine::profile::{ENGINE_VERSION, Settings};
+use rtwasm::status::{Error, RTW_ERR_INTERNAL, Result};
+use sha2::{Digest, Sha256};
+
+pub use options::{Cpu, INTERRUPTIONS, Opt, Options, Target, interruption_from_name};
+
+/// What the compiler is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Validating,
+    Compiling,
+    Writing,
+}
+
+impl Phase {
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Validating => "validating",
+            Phase::Compiling => "compiling",
+            Phase::Writing => "writing",
+        }
+    }
+}
+
+/// How far a compilation is. The code generator does not tell how many functions it has done, so neither does this: there
+/// are the amounts, and the time that has passed.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    pub phase: Phase,
+    /// Functions defined in the module; 0 until it has been validated.
+    pub function_count: u32,
+    /// What the phase works on: the module's size while validating and compiling, the code's while writing.
+    pub bytes: u64,
+    /// Since the call began.
+    pub elapsed: Duration,
+}
+
+/// The program name and version that artifacts carry as their producer.
+pub const PRODUCER: &str = concat!("rtwasm ", env!("CARGO_PKG_VERSION"));
+
+/// Compiles a module in binary or text form into an artifact. `progress` is called on the calling thread: when a phase
+/// begins, and several times a second while code is generated.
+pub fn compile(input: &[u8], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
+    caught(|| compile_unguarded(input, options, progress))
+}
+
+fn compile_unguarded(input: &[u8], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
+    let start = Instant::now();
+    let mut report = |phase, function_count, bytes: usize| {
+        progress(Progress { phase, function_count, bytes: bytes as u64, elapsed: start.elapsed() });
+    };
+    let cpu_features = options.cpu_features()?;
+    let module = input::binary(input)?;
+
+    report(Phase::Validating, 0, module.len());
+    let checked = validate::module(&module)?;
+    let facts = facts::gather(&module, &checked)?;
+
+    let settings = Settings { interruption: options.interruption, ..Settings::new(options.profile) };
+    let job = generate::Job { settings: &settings, target: options.target, cpu_features: &cpu_features, opt: options.opt };
+    let code = generate::code(&module, &job, &mut || report(Phase::Compiling, facts.function_count, module.len()))?;
+
+    report(Phase::Writing, facts.function_count, code.len());
+    let metadata = Metadata {
+        engine: ENGINE_VERSION.into(),
+        producer: PRODUCER.into(),
+        target: options.target.triple().into(),
+        opt_level: options.opt.name().into(),
+        cpu_features,
+        settings,
+        imports: facts.imports,
+        exports: facts.exports,
+        memories: facts.memories,
+        function_count: facts.function_count,
+        // Of the bytes as they were given, so that `sha256sum` of the file says the same.
+        source_bytes: input.len() as u64,
+        source_sha256: Sha256::digest(input).into(),
+    };
+    artifact::write(&metadata, &code)
+}
+
+/// A panic in the compiler is a defect there or here; it must not take the host with it.
+fn caught<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
+        Err(Error::new(RTW_ERR_INTERNAL, format!("internal error in the compiler: {text}")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_error_with_its_text() {
+        for panicking in [(|| panic!("plain")) as fn() -> Result<()>, || panic!("made {}", "up")] {
+            let error = caught(panicking).unwrap_err();
+            assert_eq!(error.status, RTW_ERR_INTERNAL);
+            assert!(error.message.contains("plain") || error.message.contains("made up"), "{error}");
+        }
+    }
+}

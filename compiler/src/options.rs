@@ -1,0 +1,280 @@
+//! What can be chosen, and the names by which it is chosen on a command line and in C.
+
+use rtwasm::engine::cpu;
+use rtwasm::engine::profile::{Interruption, Profile};
+use rtwasm::status::*;
+
+/// A machine that code can be made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    X86_64Linux,
+    Aarch64Linux,
+}
+
+impl Target {
+    pub const ALL: [Target; 2] = [Target::X86_64Linux, Target::Aarch64Linux];
+
+    /// This machine, if code can be made for it.
+    pub fn host() -> Option<Target> {
+        let on_linux = std::env::consts::OS == "linux";
+        Target::ALL.into_iter().find(|target| on_linux && target.architecture() == std::env::consts::ARCH)
+    }
+
+    pub fn triple(self) -> &'static str {
+        match self {
+            Target::X86_64Linux => "x86_64-unknown-linux-gnu",
+            Target::Aarch64Linux => "aarch64-unknown-linux-gnu",
+        }
+    }
+
+    pub fn architecture(self) -> &'static str {
+        match self {
+            Target::X86_64Linux => "x86_64",
+            Target::Aarch64Linux => "aarch64",
+        }
+    }
+
+    pub fn from_triple(triple: &str) -> Result<Target> {
+        Target::ALL.into_iter().find(|target| target.triple() == triple).ok_or_else(|| {
+            let known = Target::ALL.map(Target::triple).join(", ");
+            Error::new(RTW_ERR_UNSUPPORTED, format!("no code can be made for target {triple:?}; known targets: {known}"))
+        })
+    }
+}
+
+/// Which of the target's optional instructions the code may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cpu {
+    /// None: runs on every machine of the target's architecture.
+    Baseline,
+    /// Those of the machine that compiles.
+    Native,
+    /// The named ones and those they build on, with or without the leading `has_`.
+    Features(Vec<String>),
+}
+
+impl Cpu {
+    /// `baseline`, `native`, or feature names separated by commas.
+    pub fn from_text(text: &str) -> Result<Cpu> {
+        match text {
+            "baseline" => Ok(Cpu::Baseline),
+            "native" => Ok(Cpu::Native),
+            list => {
+                let names: Vec<String> = list.split(',').map(|name| name.trim().to_string()).collect();
+                if names.iter().any(String::is_empty) {
+                    return Err(Error::new(
+                        RTW_ERR_ARGUMENT,
+                        format!("CPU features {list:?}: expected baseline, native, or names separated by commas such as avx2,fma"),
+                    ));
+                }
+                Ok(Cpu::Features(names))
+            }
+        }
+    }
+}
+
+/// How hard the code generator works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opt {
+    None,
+    Speed,
+    SpeedAndSize,
+}
+
+impl Opt {
+    pub const ALL: [Opt; 3] = [Opt::None, Opt::Speed, Opt::SpeedAndSize];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Opt::None => "none",
+            Opt::Speed => "speed",
+            Opt::SpeedAndSize => "size",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Opt> {
+        Opt::ALL.into_iter().find(|opt| opt.name() == name)
+    }
+}
+
+pub const INTERRUPTIONS: [Interruption; 3] = [Interruption::None, Interruption::Epoch, Interruption::Fuel];
+
+pub fn interruption_from_name(name: &str) -> Option<Interruption> {
+    INTERRUPTIONS.into_iter().find(|interruption| interruption.name() == name)
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    pub profile: Profile,
+    pub target: Target,
+    pub cpu: Cpu,
+    pub opt: Opt,
+    pub interruption: Interruption,
+}
+
+impl Options {
+    /// For `target`; what the code may use of it is what this machine has, or nothing optional if it is another one.
+    pub fn for_target(profile: Profile, target: Target) -> Options {
+        let cpu = if Target::host() == Some(target) { Cpu::Native } else { Cpu::Baseline };
+        Options { profile, target, cpu, opt: Opt::Speed, interruption: Interruption::None }
+    }
+
+    /// For this machine.
+    pub fn for_host(profile: Profile) -> Result<Options> {
+        let target = Target::host().ok_or_else(|| {
+            let known = Target::ALL.map(Target::triple).join(", ");
+            Error::new(RTW_ERR_UNSUPPORTED, format!("no code can be made for this machine; name a target: {known}"))
+        })?;
+        Ok(Options::for_target(profile, target))
+    }
+
+    /// The chosen features by the code generator's names, sorted, complete: what is not in the list is not used.
+    pub fn cpu_features(&self) -> Result<Vec<String>> {
+        let mut features = match &self.cpu {
+            Cpu::Baseline => Vec::new(),
+            Cpu::Native if Target::host() == Some(self.target) => cpu::native(),
+            Cpu::Native => {
+                return Err(Error::new(
+                    RTW_ERR_ARGUMENT,
+                    format!(
+                        "CPU \"native\" means the machine that compiles, which is not a {}: name the features or use \"baseline\"",
+                        self.target.triple()
+                    ),
+                ));
+            }
+            Cpu::Features(names) => named_features(names, self.target)?,
+        };
+        features.sort();
+        features.dedup();
+        Ok(features)
+    }
+}
+
+fn named_features(names: &[String], target: Target) -> Result<Vec<String>> {
+    let known = cpu::known(target.architecture());
+    let mut features = Vec::new();
+    for name in names {
+        let full = format!("has_{}", name.strip_prefix("has_").unwrap_or(name));
+        if !known.contains(&full.as_str()) {
+            let list: Vec<&str> = known.iter().map(|name| name.trim_start_matches("has_")).collect();
+            return Err(Error::new(
+                RTW_ERR_ARGUMENT,
+                format!("CPU feature {name:?} is not known for {}; known: {}", target.architecture(), list.join(", ")),
+            ));
+        }
+        add_with_foundations(full, known, &mut features);
+    }
+    Ok(features)
+}
+
+/// No processor has one of these without the others, and the code generator looks at each on its own: with AVX2 but
+/// without SSE4.1 it would use the new instructions in one place and work around the old ones in another.
+const FOUNDATIONS: &[(&str, &[&str])] = &[
+    ("has_ssse3", &["has_sse3"]),
+    ("has_sse41", &["has_ssse3"]),
+    ("has_sse42", &["has_sse41", "has_popcnt"]),
+    ("has_avx", &["has_sse42"]),
+    ("has_avx2", &["has_avx"]),
+    ("has_fma", &["has_avx"]),
+    ("has_avx_vnni", &["has_avx2"]),
+    ("has_avx512f", &["has_avx2", "has_fma"]),
+    ("has_avx512bitalg", &["has_avx512f"]),
+    ("has_avx512dq", &["has_avx512f"]),
+    ("has_avx512vbmi", &["has_avx512f"]),
+    ("has_avx512vl", &["has_avx512f"]),
+    ("has_avx512vnni", &["has_avx512f"]),
+];
+
+fn add_with_foundations(feature: String, known: &[&str], features: &mut Vec<String>) {
+    if features.contains(&feature) || !known.contains(&feature.as_str()) {
+        return;
+    }
+    let below = FOUNDATIONS.iter().find(|(name, _)| *name == feature).map_or(&[][..], |(_, below)| below);
+    features.push(feature);
+    for name in below {
+        add_with_foundations(name.to_string(), known, features);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn features(target: Target, text: &str) -> Result<Vec<String>> {
+        let mut options = Options::for_target(Profile::Plugin, target);
+        options.cpu = Cpu::from_text(text)?;
+        options.cpu_features()
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for opt in Opt::ALL {
+            assert_eq!(Opt::from_name(opt.name()), Some(opt));
+        }
+        for interruption in INTERRUPTIONS {
+            assert_eq!(interruption_from_name(interruption.name()), Some(interruption));
+        }
+        for target in Target::ALL {
+            assert_eq!(Target::from_triple(target.triple()).unwrap(), target);
+        }
+        assert_eq!(Opt::from_name("fast"), None);
+        let refused = Target::from_triple("riscv64gc-unknown-linux-gnu").unwrap_err();
+        assert_eq!(refused.status, RTW_ERR_UNSUPPORTED);
+        assert!(refused.message.contains("aarch64-unknown-linux-gnu"), "{refused}");
+    }
+
+    #[test]
+    fn baseline_is_nothing_and_native_is_what_was_detected() {
+        for target in Target::ALL {
+            assert_eq!(features(target, "baseline").unwrap(), Vec::<String>::new());
+        }
+        let mut expected = cpu::native();
+        expected.sort();
+        assert_eq!(features(Target::host().unwrap(), "native").unwrap(), expected);
+    }
+
+    #[test]
+    fn native_is_refused_for_another_machine() {
+        let foreign = Target::ALL.into_iter().find(|target| Some(*target) != Target::host()).unwrap();
+        assert_eq!(features(foreign, "native").unwrap_err().status, RTW_ERR_ARGUMENT);
+    }
+
+    #[test]
+    fn the_prefix_is_optional_and_order_does_not_matter() {
+        let both = features(Target::X86_64Linux, "avx2,has_fma").unwrap();
+        assert_eq!(both, features(Target::X86_64Linux, "has_fma, avx2,fma").unwrap());
+        assert!(both.is_sorted());
+    }
+
+    #[test]
+    fn a_feature_brings_what_it_builds_on() {
+        assert_eq!(features(Target::X86_64Linux, "sse3").unwrap(), ["has_sse3"]);
+        let avx = ["has_avx", "has_popcnt", "has_sse3", "has_sse41", "has_sse42", "has_ssse3"];
+        assert_eq!(features(Target::X86_64Linux, "avx").unwrap(), avx);
+        assert_eq!(features(Target::Aarch64Linux, "lse").unwrap(), ["has_lse"]);
+    }
+
+    #[test]
+    fn the_code_generator_has_every_feature_that_can_be_named() {
+        use cranelift_codegen::isa;
+        use cranelift_codegen::settings::Configurable;
+        for target in Target::ALL {
+            for name in cpu::known(target.architecture()) {
+                let mut builder = isa::lookup_by_name(target.triple()).unwrap();
+                assert!(builder.enable(name).is_ok(), "{name} on {}", target.triple());
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_features_are_refused_with_the_known_ones() {
+        let refused = features(Target::X86_64Linux, "avx2,warp").unwrap_err();
+        assert_eq!(refused.status, RTW_ERR_ARGUMENT);
+        assert!(refused.message.contains("\"warp\"") && refused.message.contains("avx512f"), "{refused}");
+        let other_architecture = features(Target::Aarch64Linux, "avx2").unwrap_err();
+        assert!(other_architecture.message.contains("lse"), "{other_architecture}");
+        for malformed in ["", "avx2,", ",", " "] {
+            assert_eq!(features(Target::X86_64Linux, malformed).unwrap_err().status, RTW_ERR_ARGUMENT, "{malformed:?}");
+        }
+    }
+}
