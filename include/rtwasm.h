@@ -127,6 +127,32 @@
 #define RTW_EXTERN_TAG 5
 
 /**
+ * Once the instance is prepared, growing a memory or table fails inside the guest: it would take a system call.
+ */
+#define RTW_GROWTH_REFUSED 0
+
+/**
+ * Memories and tables may grow at any time, as far as their limits allow.
+ */
+#define RTW_GROWTH_ALLOWED 1
+
+/**
+ * Denormal numbers are treated as the thread treats them.
+ */
+#define RTW_DENORMALS_KEEP 0
+
+/**
+ * Denormal numbers count as zero: FTZ and DAZ on x86-64, FZ on aarch64. Decaying filters and reverbs can cost many times
+ * their usual price without it.
+ */
+#define RTW_DENORMALS_FLUSH 1
+
+/**
+ * Denormal numbers are kept, as IEEE 754 and WebAssembly have it.
+ */
+#define RTW_DENORMALS_IEEE 2
+
+/**
  * Scheduling and affinity as the runtime's configuration says.
  */
 #define RTW_SCHED_RUNTIME 2147483647
@@ -383,6 +409,15 @@ typedef struct rtw_instance_config_t {
      */
     uint32_t struct_size;
     /**
+     * RTW_GROWTH_REFUSED (default) or RTW_GROWTH_ALLOWED.
+     */
+    uint32_t growth;
+    /**
+     * RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: what holds during this instance's calls; what
+     * the thread had is put back after each.
+     */
+    uint32_t denormals;
+    /**
      * Zero.
      */
     uint32_t reserved0;
@@ -398,11 +433,49 @@ typedef struct rtw_instance_config_t {
 } rtw_instance_config_t;
 
 /**
+ * What ended a call. Call rtw_fault_init first.
+ */
+typedef struct rtw_fault_t {
+    /**
+     * sizeof(rtw_fault_t), set by rtw_fault_init.
+     */
+    uint32_t struct_size;
+    /**
+     * What the call answered.
+     */
+    rtw_status_t status;
+    /**
+     * What the host function answered that ended the call, or 0.
+     */
+    rtw_status_t host_status;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Index of the guest's function in the module, imports counted; -1 where it is not known, as in the plugin profile.
+     */
+    int64_t function_index;
+    /**
+     * Offset in bytes of the instruction in the module that was compiled; -1 where it is not known.
+     */
+    int64_t wasm_offset;
+    /**
+     * The function's name from the module's name section; "" where there is none.
+     */
+    char function_name[128];
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_fault_t;
+
+/**
  * Where a linear memory is.
  */
 typedef struct rtw_memory_view_t {
     /**
-     * Its first byte. It does not move while the instance lives.
+     * Its first byte. It does not move until the instance is reset or destroyed.
      */
     void *base;
     /**
@@ -431,6 +504,16 @@ typedef struct rtw_thread_config_t {
      * The one CPU to run on, or -1 (default): as the runtime's configuration says.
      */
     int32_t cpu;
+    /**
+     * RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread treats denormal numbers until it is
+     * detached, the host's own code included.
+     */
+    uint32_t denormals;
+    /**
+     * What a failing call may take from the thread's arena, in bytes: 0 (default) for 64 KiB less its header, which is also
+     * the most.
+     */
+    uint32_t arena_bytes;
     /**
      * Zero.
      */
@@ -519,6 +602,10 @@ typedef struct rtw_prepare_report_t {
      */
     double steady_call_ns;
     /**
+     * Allocations of this library in all dry calls; 0 where none of them failed.
+     */
+    uint64_t allocations;
+    /**
      * Page faults without I/O that this thread took in the second half of the dry calls.
      */
     uint64_t minor_faults;
@@ -558,6 +645,10 @@ typedef struct rtw_func_stats_t {
      * Calls longer than the buckets reach (100 s and more); in max, but in no bucket.
      */
     uint64_t overflows;
+    /**
+     * The most bytes that one faulted call took of its thread's arena.
+     */
+    uint64_t arena_peak_bytes;
     /**
      * The last call.
      */
@@ -781,6 +872,11 @@ typedef struct rtw_bucket_t {
  * The thread's stack is too small for guests.
  */
 #define RTW_ERR_STACK_SIZE -406
+
+/**
+ * The thread's arena could not hold what a failing call needed; the call failed all the same, for a reason that is lost.
+ */
+#define RTW_ERR_ARENA -407
 
 /**
  * The thread is not attached.
@@ -1103,6 +1199,35 @@ rtw_status_t rtw_instance_create(struct rtw_module_t *module,
 void rtw_instance_destroy(struct rtw_instance_t *instance);
 
 /**
+ * Makes the guest new behind the same handle, after a fault or at any other time: memories, tables and globals as the module
+ * has them, the start function run. Funcs stay valid, with their statistics. Pointers into the guest's memory do not: ask
+ * for them again. Where the instance was prepared, its memory is made present again; dry calls are not repeated.
+ *
+ * [setup]  On the thread that has the instance, and not while it is in a call.
+ * err  NULL, or filled. On failure the instance stays as it was.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_TRAP_... and
+ *         RTW_ERR_HOST (the start function ended so).
+ */
+rtw_status_t rtw_instance_reset(struct rtw_instance_t *instance, struct rtw_error_t *err);
+
+/**
+ * Tells what the fault was that ended the instance's last call.
+ *
+ * [setup]  On the thread that has the instance, or on another while no call runs.
+ * out  filled on success; call rtw_fault_init first.
+ * err  NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (the instance has not faulted).
+ */
+rtw_status_t rtw_instance_fault(const struct rtw_instance_t *instance, struct rtw_fault_t *out, struct rtw_error_t *err);
+
+/**
+ * Prepares a fault struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_fault_init(struct rtw_fault_t *fault);
+
+/**
  * Where an exported linear memory is and how large it is now.
  *
  * [setup]  On the thread that has the instance, and not while it is in a call, except from its host functions.
@@ -1122,7 +1247,7 @@ rtw_status_t rtw_instance_memory(struct rtw_instance_t *instance,
  *
  * [rt]  On the thread that has the instance, also from its host functions.
  * offset, length  in bytes.
- * returns  valid until the instance is destroyed; the memory does not move.
+ * returns  valid until the instance is reset or destroyed; the memory does not move.
  * real time: allocates 0, locks 0, system calls 0, page faults 0.
  */
 void *rtw_instance_memory_at(struct rtw_instance_t *instance, uint64_t offset, uint64_t length) RTW_NONBLOCKING;
@@ -1189,8 +1314,8 @@ void rtw_thread_config_init(struct rtw_thread_config_t *config);
 
 /**
  * Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
- * set up (in the standalone profile its alternate signal stack), the stack touched down to what guests may use. A thread may
- * be attached to several runtimes, but only once to each. A thread that ends without detaching leaks nothing.
+ * set up (in the standalone profile its alternate signal stack), the stack touched down to what guests may use, an arena made
+ * ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only once to each. A thread that ends without detaching leaks nothing.
  *
  * [setup]  On the thread itself, before its deadlines matter.
  * config  NULL: as the runtime's configuration says.
@@ -1204,7 +1329,8 @@ rtw_status_t rtw_thread_attach(struct rtw_runtime_t *runtime,
                                struct rtw_error_t *err);
 
 /**
- * Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the alternate signal stack.
+ * Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the alternate signal stack, the
+ * treatment of denormals.
  *
  * [setup]  On the thread itself.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NOT_ATTACHED.
@@ -1254,7 +1380,9 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  *          RTW_ERR_FAULTED when it already was; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
  *          RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
  * real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
- *          on. On a fault the engine allocates, and in the standalone profile a signal is delivered.
+ *          on. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
+ *          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
+ *          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena.
  */
 rtw_status_t rtw_invoke(struct rtw_func_t *func, union rtw_value_t *values, size_t value_count) RTW_NONBLOCKING;
 

@@ -10,3 +10,8 @@ pub mod rt;
 
 #[cfg(feature = "capi")]
 pub mod capi;
+
+/// The C library's own allocator; Rust programs that use the engine part have theirs.
+#[cfg(feature = "capi")]
+#[global_allocator]
+static ALLOCATOR: rt::alloc::Allocator = rt::alloc::Allocator;

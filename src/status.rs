@@ -72,6 +72,8 @@ pub const RTW_ERR_IO: rtw_status_t = -404;
 pub const RTW_ERR_LIMIT: rtw_status_t = -405;
 /// The thread's stack is too small for guests.
 pub const RTW_ERR_STACK_SIZE: rtw_status_t = -406;
+/// The thread's arena could not hold what a failing call needed; the call failed all the same, for a reason that is lost.
+pub const RTW_ERR_ARENA: rtw_status_t = -407;
 
 /// The thread is not attached.
 pub const RTW_ERR_NOT_ATTACHED: rtw_status_t = -501;
@@ -156,6 +158,7 @@ table! {
     RTW_ERR_IO "a file could not be read",
     RTW_ERR_LIMIT "a configured limit is exceeded",
     RTW_ERR_STACK_SIZE "the thread's stack is too small for guests",
+    RTW_ERR_ARENA "the thread's arena is exhausted",
     RTW_ERR_NOT_ATTACHED "the thread is not attached",
     RTW_ERR_ATTACHED "the thread is attached already",
     RTW_ERR_FAULTED "the instance has faulted",

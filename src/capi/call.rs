@@ -18,7 +18,9 @@ use crate::status::*;
 ///          RTW_ERR_FAULTED when it already was; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
 ///          RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
-///          on. On a fault the engine allocates, and in the standalone profile a signal is delivered.
+///          on. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
+///          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
+///          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_invoke(func: *mut rtw_func_t, values: *mut rtw_value_t, value_count: usize) -> rtw_status_t {

@@ -5,6 +5,7 @@ use std::sync::Once;
 
 use super::error::{clear, fill, rtw_error_t};
 use super::handle::{Noun, poison};
+use crate::rt::alloc;
 use crate::status::*;
 
 /// Keeps panics from printing. The C library has a copy of the standard library to itself, so this hook is nobody else's.
@@ -18,28 +19,36 @@ pub fn silence_panics() {
 /// # Safety
 /// `err` is NULL or writable; `object` is NULL or a handle.
 pub unsafe fn setup<N: Noun>(object: *const N, err: *mut rtw_error_t, entry: impl FnOnce() -> Result<()>) -> rtw_status_t {
-    let error = match catch_unwind(AssertUnwindSafe(entry)) {
-        Ok(Ok(())) => {
-            // SAFETY: passed on.
-            unsafe { clear(err) };
-            return RTW_OK;
-        }
-        Ok(Err(error)) => error,
-        Err(panic) => {
-            if !object.is_null() {
+    alloc::in_setup(|| {
+        let error = match catch_unwind(AssertUnwindSafe(entry)) {
+            Ok(Ok(())) => {
                 // SAFETY: passed on.
-                unsafe { poison(object) };
+                unsafe { clear(err) };
+                return RTW_OK;
             }
-            Error::new(RTW_ERR_INTERNAL, format!("internal error: {}", panic_text(&panic)))
-        }
-    };
-    // SAFETY: passed on.
-    unsafe { fill(err, &error) };
-    error.status
+            Ok(Err(error)) => error,
+            Err(panic) => {
+                if !object.is_null() {
+                    // SAFETY: passed on.
+                    unsafe { poison(object) };
+                }
+                Error::new(RTW_ERR_INTERNAL, format!("internal error: {}", panic_text(&panic)))
+            }
+        };
+        // SAFETY: passed on.
+        unsafe { fill(err, &error) };
+        error.status
+    })
 }
 
-/// Runs an entry that has no error struct. A panic is answered with `on_panic`.
+/// Runs an entry that has no error struct and is not for real-time threads. A panic is answered with `on_panic`.
 pub fn plain<T>(on_panic: T, entry: impl FnOnce() -> T) -> T {
+    alloc::in_setup(|| catch_unwind(AssertUnwindSafe(entry)).unwrap_or(on_panic))
+}
+
+/// Runs an [rt] entry. A panic is answered with `on_panic`.
+#[inline(always)]
+pub fn real_time<T>(on_panic: T, entry: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(entry)).unwrap_or(on_panic)
 }
 

@@ -9,9 +9,11 @@ use super::guard::{self, bare, setup};
 use super::handle::{self, Noun, Pool};
 use super::imports::rtw_imports_t;
 use super::module::rtw_module_t;
+use super::runtime::out_of_range;
 use super::text;
-use crate::engine::instance::{Func, Instance};
+use crate::engine::instance::{Config, Func, Growth, Instance};
 use crate::engine::signature::Signature;
+use crate::rt::float::Denormals;
 use crate::status::*;
 
 /// One guest with its own memory. Used by one thread at a time; different instances run in parallel.
@@ -48,11 +50,29 @@ pub union rtw_value_t {
 
 const _: () = assert!(size_of::<rtw_value_t>() == size_of::<ValRaw>() && align_of::<rtw_value_t>() == align_of::<ValRaw>());
 
+/// Once the instance is prepared, growing a memory or table fails inside the guest: it would take a system call.
+pub const RTW_GROWTH_REFUSED: u32 = 0;
+/// Memories and tables may grow at any time, as far as their limits allow.
+pub const RTW_GROWTH_ALLOWED: u32 = 1;
+
+/// Denormal numbers are treated as the thread treats them.
+pub const RTW_DENORMALS_KEEP: u32 = 0;
+/// Denormal numbers count as zero: FTZ and DAZ on x86-64, FZ on aarch64. Decaying filters and reverbs can cost many times
+/// their usual price without it.
+pub const RTW_DENORMALS_FLUSH: u32 = 1;
+/// Denormal numbers are kept, as IEEE 754 and WebAssembly have it.
+pub const RTW_DENORMALS_IEEE: u32 = 2;
+
 /// How an instance shall be. Call rtw_instance_config_init first.
 #[repr(C)]
 pub struct rtw_instance_config_t {
     /// sizeof(rtw_instance_config_t), set by rtw_instance_config_init.
     pub struct_size: u32,
+    /// RTW_GROWTH_REFUSED (default) or RTW_GROWTH_ALLOWED.
+    pub growth: u32,
+    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: what holds during this instance's calls; what
+    /// the thread had is put back after each.
+    pub denormals: u32,
     /// Zero.
     pub reserved0: u32,
     /// The most that one linear memory may have, in bytes; growth beyond it fails inside the guest. 0 (default): what the
@@ -62,10 +82,31 @@ pub struct rtw_instance_config_t {
     pub reserved: [u64; 8],
 }
 
+/// What ended a call. Call rtw_fault_init first.
+#[repr(C)]
+pub struct rtw_fault_t {
+    /// sizeof(rtw_fault_t), set by rtw_fault_init.
+    pub struct_size: u32,
+    /// What the call answered.
+    pub status: rtw_status_t,
+    /// What the host function answered that ended the call, or 0.
+    pub host_status: rtw_status_t,
+    /// Zero.
+    pub reserved0: u32,
+    /// Index of the guest's function in the module, imports counted; -1 where it is not known, as in the plugin profile.
+    pub function_index: i64,
+    /// Offset in bytes of the instruction in the module that was compiled; -1 where it is not known.
+    pub wasm_offset: i64,
+    /// The function's name from the module's name section; "" where there is none.
+    pub function_name: [c_char; 128],
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
 /// Where a linear memory is.
 #[repr(C)]
 pub struct rtw_memory_view_t {
-    /// Its first byte. It does not move while the instance lives.
+    /// Its first byte. It does not move until the instance is reset or destroyed.
     pub base: *mut c_void,
     /// Its size now, in bytes; it changes only when it grows.
     pub size_bytes: u64,
@@ -89,8 +130,9 @@ impl Noun for rtw_func_t {
     }
 }
 
-// SAFETY: its first field is its size.
+// SAFETY: their first field is their size.
 unsafe impl guard::Sized32 for rtw_instance_config_t {}
+unsafe impl guard::Sized32 for rtw_fault_t {}
 
 /// Fills a configuration with the defaults. NULL does nothing.
 ///
@@ -134,13 +176,9 @@ pub unsafe extern "C" fn rtw_instance_create(
                 true => None,
                 false => Some(handle::borrow(imports).map_err(|s| bare(s, "imports"))?),
             };
-            let config = guard::optional_struct(config, "config")?;
-            if let Some(config) = config {
-                guard::reserved_is_zero(&config.reserved)?;
-            }
-            let limit = config.map(|c| c.memory_limit_bytes).filter(|bytes| *bytes != 0);
+            let config = guard::optional_struct(config, "config")?.map_or(Ok(Config::default()), read)?;
             let reserved = handle::reserve::<rtw_instance_t>();
-            let instance = Instance::new(module, imports, limit, reserved.cast()).inspect_err(|_| handle::cancel(reserved))?;
+            let instance = Instance::new(module, imports, config, reserved.cast()).inspect_err(|_| handle::cancel(reserved))?;
             handle::publish(reserved, Arc::new(instance));
             *out = reserved;
             Ok(())
@@ -155,6 +193,62 @@ pub unsafe extern "C" fn rtw_instance_create(
 pub unsafe extern "C" fn rtw_instance_destroy(instance: *mut rtw_instance_t) {
     // SAFETY: a handle by the API's contract.
     guard::plain((), || unsafe { handle::destroy(instance) });
+}
+
+/// Makes the guest new behind the same handle, after a fault or at any other time: memories, tables and globals as the module
+/// has them, the start function run. Funcs stay valid, with their statistics. Pointers into the guest's memory do not: ask
+/// for them again. Where the instance was prepared, its memory is made present again; dry calls are not repeated.
+///
+/// [setup]  On the thread that has the instance, and not while it is in a call.
+/// err  NULL, or filled. On failure the instance stays as it was.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_TRAP_... and
+///         RTW_ERR_HOST (the start function ended so).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_instance_reset(instance: *mut rtw_instance_t, err: *mut rtw_error_t) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe { setup(instance, err, || handle::borrow(instance).map_err(|s| bare(s, "instance"))?.reset()) }
+}
+
+/// Tells what the fault was that ended the instance's last call.
+///
+/// [setup]  On the thread that has the instance, or on another while no call runs.
+/// out  filled on success; call rtw_fault_init first.
+/// err  NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (the instance has not faulted).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_instance_fault(
+    instance: *const rtw_instance_t,
+    out: *mut rtw_fault_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(instance, err, || {
+            let instance = handle::borrow(instance).map_err(|s| bare(s, "instance"))?;
+            let out = guard::output_struct(out).map_err(|s| bare(s, "out"))?;
+            let fault = instance.fault().ok_or_else(|| Error::new(RTW_ERR_ARGUMENT, "the instance has not faulted"))?;
+            out.status = fault.record.status;
+            out.host_status = fault.record.host_status;
+            out.function_index = fault.place.as_ref().map_or(-1, |place| i64::from(place.function_index));
+            out.wasm_offset = fault.place.as_ref().and_then(|place| place.wasm_offset).map_or(-1, i64::from);
+            text::copy(fault.place.as_ref().and_then(|place| place.function_name.as_deref()).unwrap_or(""), &mut out.function_name);
+            Ok(())
+        })
+    }
+}
+
+/// Prepares a fault struct to be filled. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_fault_init(fault: *mut rtw_fault_t) {
+    if !fault.is_null() {
+        // SAFETY: writable by the API's contract; all-zero is a valid value.
+        unsafe {
+            fault.write_bytes(0, 1);
+            (*fault).struct_size = size_of::<rtw_fault_t>() as u32;
+        }
+    }
 }
 
 /// Where an exported linear memory is and how large it is now.
@@ -190,14 +284,14 @@ pub unsafe extern "C" fn rtw_instance_memory(
 ///
 /// [rt]  On the thread that has the instance, also from its host functions.
 /// offset, length  in bytes.
-/// returns  valid until the instance is destroyed; the memory does not move.
+/// returns  valid until the instance is reset or destroyed; the memory does not move.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_memory_at(instance: *mut rtw_instance_t, offset: u64, length: u64) -> *mut c_void {
     // SAFETY: a handle by the API's contract.
     match unsafe { handle::borrow(instance) } {
-        Ok(instance) => guard::plain(std::ptr::null_mut(), || instance.memory_at(offset, length).cast()),
+        Ok(instance) => guard::real_time(std::ptr::null_mut(), || instance.memory_at(offset, length).cast()),
         Err(_) => std::ptr::null_mut(),
     }
 }
@@ -294,4 +388,27 @@ pub unsafe extern "C" fn rtw_instance_func(
 pub unsafe extern "C" fn rtw_func_destroy(func: *mut rtw_func_t) {
     // SAFETY: a handle by the API's contract.
     guard::plain((), || unsafe { handle::destroy(func) });
+}
+
+fn read(config: &rtw_instance_config_t) -> Result<Config> {
+    guard::reserved_is_zero(&config.reserved)?;
+    Ok(Config {
+        memory_limit_bytes: Some(config.memory_limit_bytes).filter(|bytes| *bytes != 0),
+        growth: match config.growth {
+            RTW_GROWTH_REFUSED => Growth::Refused,
+            RTW_GROWTH_ALLOWED => Growth::Allowed,
+            other => return Err(out_of_range("growth", other)),
+        },
+        denormals: denormals(config.denormals)?,
+    })
+}
+
+/// One of the RTW_DENORMALS_ constants.
+pub fn denormals(value: u32) -> Result<Denormals> {
+    match value {
+        RTW_DENORMALS_KEEP => Ok(Denormals::Keep),
+        RTW_DENORMALS_FLUSH => Ok(Denormals::Flush),
+        RTW_DENORMALS_IEEE => Ok(Denormals::Ieee),
+        other => Err(out_of_range("denormals", other)),
+    }
 }

@@ -53,6 +53,8 @@ pub struct rtw_prepare_report_t {
     pub first_call_ns: f64,
     /// Median of the second half of the dry calls, in ns.
     pub steady_call_ns: f64,
+    /// Allocations of this library in all dry calls; 0 where none of them failed.
+    pub allocations: u64,
     /// Page faults without I/O that this thread took in the second half of the dry calls.
     pub minor_faults: u64,
     /// Page faults with I/O that this thread took in the second half of the dry calls.
@@ -130,6 +132,7 @@ pub unsafe extern "C" fn rtw_instance_prepare(
                 report.dry_calls = done.dry_calls;
                 report.first_call_ns = done.first_call_ns;
                 report.steady_call_ns = done.steady_call_ns;
+                report.allocations = done.allocations;
                 report.minor_faults = done.faults.minor;
                 report.major_faults = done.faults.major;
             }

@@ -23,6 +23,8 @@ pub struct rtw_func_stats_t {
     pub faults: u64,
     /// Calls longer than the buckets reach (100 s and more); in max, but in no bucket.
     pub overflows: u64,
+    /// The most bytes that one faulted call took of its thread's arena.
+    pub arena_peak_bytes: u64,
     /// The last call.
     pub last_ns: f64,
     /// The shortest.
@@ -141,7 +143,7 @@ pub unsafe extern "C" fn rtw_func_buckets(
 unsafe fn recorder<'a>(func: *const rtw_func_t) -> std::result::Result<&'a Recorder, rtw_status_t> {
     // SAFETY: a handle by the API's contract.
     let func: &'a Func = unsafe { handle::borrow(func) }?;
-    func.recorder.as_deref().ok_or(RTW_ERR_UNSUPPORTED)
+    func.shared.recorder.as_ref().ok_or(RTW_ERR_UNSUPPORTED)
 }
 
 fn fill(stats: &mut rtw_func_stats_t, recorder: &Recorder) {
@@ -152,6 +154,7 @@ fn fill(stats: &mut rtw_func_stats_t, recorder: &Recorder) {
     stats.calls = snapshot.count;
     stats.faults = snapshot.faults;
     stats.overflows = snapshot.overflows;
+    stats.arena_peak_bytes = snapshot.arena_peak;
     stats.last_ns = snapshot.last as f64 * to_ns;
     stats.min_ns = if empty { 0.0 } else { snapshot.min as f64 * to_ns };
     stats.mean_ns = if empty { 0.0 } else { snapshot.sum as f64 / snapshot.count as f64 * to_ns };

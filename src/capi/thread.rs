@@ -3,7 +3,9 @@
 use super::error::rtw_error_t;
 use super::guard::{self, bare, setup};
 use super::handle;
+use super::instance::{RTW_DENORMALS_KEEP, denormals};
 use super::runtime::{RTW_SCHED_KEEP, out_of_range, rtw_runtime_t, scheduling};
+use crate::rt::alloc::DEFAULT_ARENA_BYTES;
 use crate::rt::thread::CPU_SET_WORDS;
 use crate::status::*;
 
@@ -21,6 +23,12 @@ pub struct rtw_thread_config_t {
     pub priority: i32,
     /// The one CPU to run on, or -1 (default): as the runtime's configuration says.
     pub cpu: i32,
+    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread treats denormal numbers until it is
+    /// detached, the host's own code included.
+    pub denormals: u32,
+    /// What a failing call may take from the thread's arena, in bytes: 0 (default) for 64 KiB less its header, which is also
+    /// the most.
+    pub arena_bytes: u32,
     /// Zero.
     pub reserved: [u64; 8],
 }
@@ -39,6 +47,8 @@ pub unsafe extern "C" fn rtw_thread_config_init(config: *mut rtw_thread_config_t
             sched_policy: RTW_SCHED_RUNTIME,
             priority: 0,
             cpu: -1,
+            denormals: RTW_DENORMALS_KEEP,
+            arena_bytes: 0,
             reserved: [0; 8],
         };
         // SAFETY: writable by the API's contract.
@@ -47,8 +57,8 @@ pub unsafe extern "C" fn rtw_thread_config_init(config: *mut rtw_thread_config_t
 }
 
 /// Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
-/// set up (in the standalone profile its alternate signal stack), the stack touched down to what guests may use. A thread may
-/// be attached to several runtimes, but only once to each. A thread that ends without detaching leaks nothing.
+/// set up (in the standalone profile its alternate signal stack), the stack touched down to what guests may use, an arena made
+/// ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only once to each. A thread that ends without detaching leaks nothing.
 ///
 /// [setup]  On the thread itself, before its deadlines matter.
 /// config  NULL: as the runtime's configuration says.
@@ -75,6 +85,13 @@ pub unsafe extern "C" fn rtw_thread_attach(
                     // A priority without a policy is a policy forgotten.
                     scheduling(RTW_SCHED_KEEP, config.priority)?;
                 }
+                wanted.denormals = denormals(config.denormals)?;
+                if config.arena_bytes != 0 {
+                    wanted.arena_bytes = config.arena_bytes as usize;
+                }
+                if wanted.arena_bytes > DEFAULT_ARENA_BYTES {
+                    return Err(out_of_range("arena_bytes", config.arena_bytes));
+                }
                 match usize::try_from(config.cpu) {
                     Ok(cpu) if cpu < CPU_SET_WORDS * 64 => {
                         let mut set = [0; CPU_SET_WORDS];
@@ -90,7 +107,8 @@ pub unsafe extern "C" fn rtw_thread_attach(
     }
 }
 
-/// Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the alternate signal stack.
+/// Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the alternate signal stack, the
+/// treatment of denormals.
 ///
 /// [setup]  On the thread itself.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NOT_ATTACHED.

@@ -3,8 +3,10 @@
 use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::{Trap, ValRaw};
 
-use super::instance::{Func, GATE_FREE, GATE_IN_CALL, trap_status};
-use crate::rt::clock;
+use super::fault::FaultRecord;
+use super::instance::{Core, Func, FuncShared, GATE_FREE, GATE_IN_CALL, trap_status};
+use crate::rt::float::{self, Denormals};
+use crate::rt::{alloc, clock};
 use crate::status::*;
 
 /// Runs one call on this thread. `values` holds the arguments and receives the results.
@@ -19,23 +21,23 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_stat
     if gate != GATE_FREE {
         return gate;
     }
-    if count < func.value_count {
+    let shared = &*func.shared;
+    if count < shared.value_count {
         return RTW_ERR_VALUES;
     }
-    if values.is_null() && func.value_count != 0 {
+    if values.is_null() && shared.value_count != 0 {
         return RTW_ERR_NULL;
     }
     core.gate.store(GATE_IN_CALL, Relaxed);
-    let values = std::ptr::slice_from_raw_parts_mut(values, func.value_count);
+    let values = std::ptr::slice_from_raw_parts_mut(values, shared.value_count);
     // SAFETY: the gate was open, so no other call uses the store; the values are as many as the type has.
     let result = unsafe {
-        match &func.recorder {
-            None => func.func.call_unchecked(core.context(), values),
+        match &shared.recorder {
+            None => enter(core, shared, values),
             Some(recorder) => {
                 let started = clock::ticks();
-                let result = func.func.call_unchecked(core.context(), values);
-                let ended = clock::ticks();
-                recorder.active().record(ended.wrapping_sub(started));
+                let result = enter(core, shared, values);
+                recorder.active().record(clock::ticks().wrapping_sub(started));
                 result
             }
         }
@@ -45,24 +47,45 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_stat
             core.gate.store(GATE_FREE, Relaxed);
             RTW_OK
         }
-        Err(error) => fault(func, error),
+        Err(error) => fault(core, shared, error),
     }
 }
 
-/// A call ended early: says why, and closes the gate for good.
+/// Enters the guest, in the floating-point mode that the instance wants.
+#[inline(always)]
+unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
+    // SAFETY: passed on.
+    let call = || unsafe { shared.func.get().call_unchecked(core.context(), values) };
+    if core.denormals == Denormals::Keep {
+        return call();
+    }
+    let before = float::set(core.denormals);
+    let result = call();
+    float::restore(before);
+    result
+}
+
+/// A call ended early: says why, notes what a developer will ask, and closes the gate for good. What the error took of the thread's
+/// arena is back when this returns.
 #[cold]
 #[inline(never)]
-fn fault(func: &Func, error: wasmtime::Error) -> rtw_status_t {
-    // SAFETY: as in `invoke`.
-    let core = unsafe { &*func.core };
-    if let Some(recorder) = &func.recorder {
-        recorder.active().record_fault();
-    }
-    let status = match (core.host_status.replace(RTW_OK), error.downcast_ref::<Trap>()) {
-        (RTW_OK, Some(trap)) => trap_status(*trap),
-        (RTW_OK, None) => RTW_ERR_TRAP_OTHER,
-        (_, _) => RTW_ERR_HOST,
+fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status_t {
+    let host_status = core.host_status.replace(RTW_OK);
+    let address = core.fault_address.replace(0);
+    let status = match error.downcast_ref::<Trap>() {
+        _ if host_status != RTW_OK => RTW_ERR_HOST,
+        Some(trap) => trap_status(*trap),
+        None if alloc::take_refused() != 0 => RTW_ERR_ARENA,
+        None => RTW_ERR_TRAP_OTHER,
     };
-    core.gate.store(RTW_ERR_FAULTED, Relaxed);
+    drop(error);
+    if let Some(recorder) = &shared.recorder {
+        recorder.active().record_fault(alloc::take_peak() as u64);
+    }
+    core.fault.set(Some(FaultRecord { status, host_status, address }));
+    // A child process keeps saying that it is one.
+    if core.gate.load(Relaxed) == GATE_IN_CALL || core.gate.load(Relaxed) == GATE_FREE {
+        core.gate.store(RTW_ERR_FAULTED, Relaxed);
+    }
     status
 }

@@ -1,21 +1,27 @@
 //! One guest with its own memory, and the functions looked up in it.
 //!
 //! An instance belongs to one thread at a time. Its `gate` says what a call has to know first, in one word: free, in a call,
-//! or a status that every further call is answered with.
+//! or a status that every further call is answered with. A reset builds the guest anew behind the same handle: the funcs that
+//! were looked up stay, and are pointed at the new guest's functions.
 
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, Weak};
+use wasmtime::unix::StoreExt;
 use wasmtime::{
     AsContextMut, Caller, Extern, ExternType, Func as EngineFunc, Global, Memory, Mutability, Store, StoreContextMut,
     Trap, Val, ValRaw,
 };
 
 use super::imports::{HostFunc, Imports, missing};
+use super::fault::{self, FaultRecord};
 use super::module::{Module, lock_as_configured};
+use super::profile::Profile;
 use super::signature::Signature;
+use crate::rt::float::Denormals;
+use crate::rt::fork;
 use crate::rt::histogram::Recorder;
 use crate::rt::memory as pages;
 use crate::status::*;
@@ -24,20 +30,56 @@ use crate::status::*;
 pub const GATE_FREE: rtw_status_t = RTW_OK;
 pub const GATE_IN_CALL: rtw_status_t = RTW_ERR_BUSY;
 
+/// What growth of memories and tables does once the instance is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// It fails inside the guest, as if the maximum were reached: growing takes a system call, or allocates.
+    Refused,
+    Allowed,
+}
+
+/// How an instance shall be.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// The most that one memory may have.
+    pub memory_limit_bytes: Option<u64>,
+    pub growth: Growth,
+    /// What holds during its calls.
+    pub denormals: Denormals,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config { memory_limit_bytes: None, growth: Growth::Refused, denormals: Denormals::Keep }
+    }
+}
+
+impl Config {
+    fn limit(&self) -> usize {
+        self.memory_limit_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+}
+
 /// What the engine carries for us.
 pub struct Data {
-    /// How much memory the guest may have.
     memory_limit_bytes: usize,
+    growth: Growth,
     core: Arc<Core>,
 }
 
+impl Data {
+    fn may_grow(&self) -> bool {
+        self.growth == Growth::Allowed || !self.core.prepared.load(Relaxed)
+    }
+}
+
 impl wasmtime::ResourceLimiter for Data {
-    fn memory_growing(&mut self, _now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(wanted <= self.memory_limit_bytes)
+    fn memory_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(wanted <= self.memory_limit_bytes && (now == wanted || self.may_grow()))
     }
 
-    fn table_growing(&mut self, _now: usize, _wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(true)
+    fn table_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(now == wanted || self.may_grow())
     }
 }
 
@@ -49,6 +91,17 @@ pub struct Core {
     context: Cell<Option<Context>>,
     /// What a host function answered, for the call that it ended.
     pub host_status: Cell<rtw_status_t>,
+    /// Whether a host function runs.
+    in_host: Cell<bool>,
+    /// Whether the guest is being made, so that there is none yet that a host function could use.
+    making: Cell<bool>,
+    pub denormals: Denormals,
+    /// Whether the instance has been prepared since it was made or reset.
+    prepared: AtomicBool,
+    /// Where the last fault happened that came as a signal; 0 where there was none.
+    pub fault_address: Cell<usize>,
+    /// What the fault was that closed the gate.
+    pub fault: Cell<Option<FaultRecord>>,
     /// What host functions are given as their instance; the C API's handle.
     handle: *mut c_void,
 }
@@ -62,7 +115,18 @@ unsafe impl Sync for Core {}
 pub struct Instance {
     pub core: Arc<Core>,
     pub module: Arc<Module>,
-    instance: Option<wasmtime::Instance>,
+    config: Config,
+    /// The host functions that it was linked against, for a reset; in the order of the module's imports.
+    hosts: Vec<HostFunc>,
+    /// The funcs that were looked up and still exist.
+    funcs: Mutex<Vec<Weak<FuncShared>>>,
+    /// Replaced by a reset, which has the instance to itself.
+    guest: UnsafeCell<Guest>,
+}
+
+/// The engine's part of an instance.
+struct Guest {
+    instance: wasmtime::Instance,
     memory: Option<Memory>,
     store: Store<Data>,
 }
@@ -73,6 +137,7 @@ unsafe impl Sync for Instance {}
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        fork::forget(&self.core.gate);
         // The view of the store must not outlive it.
         self.core.context.set(None);
     }
@@ -93,83 +158,100 @@ impl Core {
 
 impl Instance {
     /// Instantiates, which runs the start function. `handle` is what host functions are given.
-    pub fn new(module: &Arc<Module>, imports: Option<&Imports>, memory_limit_bytes: Option<u64>, handle: *mut c_void) -> Result<Instance> {
-        let engine = module.code.engine();
-        let limit = memory_limit_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        check_memory_limit(module, limit)?;
+    pub fn new(module: &Arc<Module>, imports: Option<&Imports>, config: Config, handle: *mut c_void) -> Result<Instance> {
+        check_memory_limit(module, config.limit())?;
+        let hosts = host_functions(module, imports)?;
         let core = Arc::new(Core {
             gate: AtomicI32::new(GATE_FREE),
             context: Cell::new(None),
             host_status: Cell::new(RTW_OK),
+            in_host: Cell::new(false),
+            making: Cell::new(false),
+            denormals: config.denormals,
+            prepared: AtomicBool::new(false),
+            fault_address: Cell::new(0),
+            fault: Cell::new(None),
             handle,
         });
-        let mut instance = Instance {
-            core: core.clone(),
+        let guest = Guest::new(module, &hosts, &config, &core)?;
+        let instance = Instance {
+            core,
             module: module.clone(),
-            instance: None,
-            memory: None,
-            store: Store::new(engine, Data { memory_limit_bytes: limit, core }),
+            config,
+            hosts,
+            funcs: Mutex::new(Vec::new()),
+            guest: UnsafeCell::new(guest),
         };
-        instance.store.limiter(|data| data);
-        let externs = instance.link(imports)?;
-        instance.core.gate.store(GATE_IN_CALL, Relaxed);
-        let made = wasmtime::Instance::new(&mut instance.store, &module.code, &externs);
-        instance.core.gate.store(GATE_FREE, Relaxed);
-        let made = made.map_err(|e| instance.instantiation_error(&e))?;
-        instance.instance = Some(made);
-        instance.memory = instance.default_memory();
-        // SAFETY: the store is boxed inside, so the view stays valid when the instance moves; `drop` takes it back.
-        let context: Context = unsafe { std::mem::transmute(instance.store.as_context_mut()) };
-        instance.core.context.set(Some(context));
+        instance.take_view();
+        // SAFETY: taken back when the instance is dropped, before the core is.
+        unsafe { fork::tell_children(&instance.core.gate, RTW_ERR_FORKED) };
         Ok(instance)
     }
 
-    fn link(&mut self, imports: Option<&Imports>) -> Result<Vec<Extern>> {
-        let module = self.module.clone();
-        module
-            .code
-            .imports()
-            .map(|import| {
-                let ExternType::Func(ty) = import.ty() else {
-                    return Err(Error::new(
-                        RTW_ERR_IMPORT_MISSING,
-                        format!("import \"{}\" \"{}\" is not a function; only functions can be provided", import.module(), import.name()),
-                    ));
-                };
-                let wanted = Signature::of(&ty).ok_or_else(|| {
-                    Error::new(
-                        RTW_ERR_UNSUPPORTED,
-                        format!("import \"{}\" \"{}\" uses reference types, which cannot cross into C", import.module(), import.name()),
-                    )
-                })?;
-                let host = match imports {
-                    Some(imports) => imports.find(import.module(), import.name(), &wanted)?,
-                    None => return Err(missing(import.module(), import.name(), &wanted)),
-                };
-                let call = move |caller: Caller<'_, Data>, values: &mut [MaybeUninit<ValRaw>]| call_host(&host, caller, values);
-                // SAFETY: the type is the import's own, and `call_host` passes the values on untouched.
-                Ok(unsafe { EngineFunc::new_unchecked(&mut self.store, ty, call) }.into())
-            })
-            .collect()
+    /// Makes the guest new: memories, tables and globals as the module has them, the start function run, every func pointed at its
+    /// function again. What was prepared is made present again. On failure the instance stays as it is.
+    pub fn reset(&self) -> Result<()> {
+        match self.core.gate.load(Relaxed) {
+            GATE_IN_CALL => return Err(Error::new(RTW_ERR_BUSY, "the instance is in a call")),
+            RTW_ERR_FORKED => return Err(Error::new(RTW_ERR_FORKED, "the instance belongs to the parent process")),
+            _ => {}
+        }
+        if self.core.in_host.get() {
+            // The gate is open, but the guest is still on the stack.
+            return Err(Error::new(RTW_ERR_BUSY, "the instance is in a call"));
+        }
+        let own_view = self.core.context.take();
+        let closed = self.core.gate.load(Relaxed);
+        // The start function may grow memory again.
+        let was_prepared = self.core.prepared.swap(false, Relaxed);
+        let fresh = Guest::new(&self.module, &self.hosts, &self.config, &self.core);
+        let fresh = match fresh {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                self.core.prepared.store(was_prepared, Relaxed);
+                self.core.context.set(own_view);
+                self.core.gate.store(closed, Relaxed);
+                return Err(error);
+            }
+        };
+        drop(own_view);
+        // SAFETY: the API gives us the instance's thread, and no call runs.
+        let old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
+        self.take_view();
+        let funcs: Vec<_> = self.lock_funcs().iter().filter_map(Weak::upgrade).collect();
+        for func in funcs {
+            let Extern::Func(found) = self.export(&func.name, "func")? else {
+                return Err(Error::new(RTW_ERR_INTERNAL, format!("function \"{}\" is gone after a reset", func.name)));
+            };
+            func.func.set(found);
+        }
+        drop(old);
+        self.core.fault.set(None);
+        self.core.gate.store(GATE_FREE, Relaxed);
+        if was_prepared {
+            self.warm()?;
+            self.core.prepared.store(true, Relaxed);
+        }
+        Ok(())
     }
 
-    fn instantiation_error(&self, error: &wasmtime::Error) -> Error {
-        let host = self.core.host_status.get();
-        if host != RTW_OK {
-            return Error::new(RTW_ERR_HOST, format!("the start function ended because a host function answered {host}"));
-        }
-        match error.downcast_ref::<Trap>() {
-            Some(trap) => Error::new(trap_status(*trap), format!("the start function or an initialiser trapped: {trap}")),
-            None => Error::new(RTW_ERR_NO_MEMORY, format!("the instance cannot be made: {error:#}")),
-        }
+    /// Sets the core's view of the store to our own.
+    fn take_view(&self) {
+        // SAFETY: nobody else has the guest; the store is boxed inside, so that the view stays valid when the instance moves. It
+        // is taken back before the store goes.
+        let context: Context = unsafe { std::mem::transmute((*self.guest.get()).store.as_context_mut()) };
+        self.core.context.set(Some(context));
     }
 
-    fn default_memory(&mut self) -> Option<Memory> {
-        let instance = self.instance?;
-        instance.get_memory(&mut self.store, "memory").or_else(|| {
-            let name = self.module.code.exports().find(|e| matches!(e.ty(), ExternType::Memory(_)))?.name().to_owned();
-            instance.get_memory(&mut self.store, &name)
-        })
+    fn lock_funcs(&self) -> std::sync::MutexGuard<'_, Vec<Weak<FuncShared>>> {
+        self.funcs.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The engine's handles, which are copies.
+    fn engine_parts(&self) -> (wasmtime::Instance, Option<Memory>) {
+        // SAFETY: replaced by a reset only, which has the instance to itself.
+        let guest = unsafe { &*self.guest.get() };
+        (guest.instance, guest.memory)
     }
 
     /// Refuses while a call runs on the instance, except from inside its host functions.
@@ -184,8 +266,7 @@ impl Instance {
         self.idle()?;
         // SAFETY: the API gives us the instance's thread, and the gate is open.
         let context = unsafe { self.core.context() };
-        let instance = self.instance.expect("a made instance has one");
-        instance.get_export(context, name).ok_or_else(|| {
+        self.engine_parts().0.get_export(context, name).ok_or_else(|| {
             let there: Vec<&str> =
                 self.module.metadata.exports.iter().filter(|e| e.kind.name() == kind).map(|e| e.name.as_str()).collect();
             let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
@@ -198,7 +279,7 @@ impl Instance {
         let memory = match name {
             None => {
                 self.idle()?;
-                self.memory.ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory"))?
+                self.engine_parts().1.ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory"))?
             }
             Some(name) => match self.export(name, "memory")? {
                 Extern::Memory(memory) => memory,
@@ -213,8 +294,11 @@ impl Instance {
     /// A pointer to `length` bytes at `offset` of the default memory, or null if they are not all inside.
     #[inline]
     pub fn memory_at(&self, offset: u64, length: u64) -> *mut u8 {
-        let Some(memory) = self.memory else { return std::ptr::null_mut() };
-        // SAFETY: the API gives us the instance's thread.
+        if self.core.making.get() {
+            return std::ptr::null_mut();
+        }
+        let Some(memory) = self.engine_parts().1 else { return std::ptr::null_mut() };
+        // SAFETY: the API gives us the instance's thread, and the guest is made.
         let context = unsafe { self.core.context() };
         match offset.checked_add(length) {
             Some(end) if end <= memory.data_size(&context) as u64 => memory.data_ptr(&context).wrapping_add(offset as usize),
@@ -279,23 +363,25 @@ impl Instance {
         if let Some(wanted) = wanted.filter(|wanted| **wanted != signature) {
             return Err(Error::new(RTW_ERR_SIGNATURE, format!("function \"{name}\" has type {signature}; {wanted} was asked for")));
         }
-        let recorder = self.module.runtime.config.statistics.then(|| Box::new(Recorder::new()));
-        Ok(Func {
-            core: Arc::as_ptr(&self.core),
-            func,
+        let shared = Arc::new(FuncShared {
+            func: Cell::new(func),
             value_count: signature.value_count(),
-            recorder,
+            recorder: self.module.runtime.config.statistics.then(Recorder::new),
             signature,
             name: name.to_owned(),
             instance: self.clone(),
-        })
+        });
+        let mut funcs = self.lock_funcs();
+        funcs.retain(|func| func.strong_count() != 0);
+        funcs.push(Arc::downgrade(&shared));
+        Ok(Func { core: Arc::as_ptr(&self.core), shared })
     }
 
     /// Makes the guest's memories and code present, and locked where the runtime wants it.
     pub fn warm(&self) -> Result<Warmed> {
         self.idle()?;
         let mut warmed = self.module.warm_code()?;
-        let instance = self.instance.expect("a made instance has one");
+        let instance = self.engine_parts().0;
         for export in self.module.code.exports().filter(|e| matches!(e.ty(), ExternType::Memory(_))) {
             // SAFETY: as in `export`.
             let mut context = unsafe { self.core.context() };
@@ -309,6 +395,99 @@ impl Instance {
         }
         Ok(warmed)
     }
+
+    /// From here on calls have deadlines: what takes a system call is refused.
+    pub(super) fn is_prepared(&self) {
+        self.core.prepared.store(true, Relaxed);
+    }
+
+    /// What the fault was that closed the instance, if one did.
+    pub fn fault(&self) -> Option<fault::Fault> {
+        let record = self.core.fault.get()?;
+        Some(fault::resolve(&self.module, record))
+    }
+}
+
+impl Guest {
+    fn new(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
+        let data = Data { memory_limit_bytes: config.limit(), growth: config.growth, core: core.clone() };
+        let mut store = Store::new(module.code.engine(), data);
+        store.limiter(|data| data);
+        if module.metadata.settings.profile == Profile::Standalone {
+            let core = core.clone();
+            // SAFETY: the handler stores one word, which is async-signal-safe; the address is told to nobody before the call that
+            // faulted has come back.
+            unsafe {
+                store.set_signal_handler(move |_, _, context| {
+                    core.fault_address.set(fault::interrupted_at(context));
+                    false
+                });
+            }
+        }
+        let externs: Vec<Extern> = hosts
+            .iter()
+            .map(|host| {
+                let ty = host.signature.engine_type(module.code.engine());
+                let host = host.clone();
+                let call = move |caller: Caller<'_, Data>, values: &mut [MaybeUninit<ValRaw>]| call_host(&host, caller, values);
+                // SAFETY: the type is the import's own, and `call_host` passes the values on untouched.
+                unsafe { EngineFunc::new_unchecked(&mut store, ty, call) }.into()
+            })
+            .collect();
+        core.gate.store(GATE_IN_CALL, Relaxed);
+        core.making.set(true);
+        let made = wasmtime::Instance::new(&mut store, &module.code, &externs);
+        core.making.set(false);
+        core.gate.store(GATE_FREE, Relaxed);
+        let instance = made.map_err(|e| instantiation_error(core, &e))?;
+        let memory = default_memory(module, instance, &mut store);
+        Ok(Guest { instance, memory, store })
+    }
+}
+
+/// The host function for each of the module's imports.
+fn host_functions(module: &Module, imports: Option<&Imports>) -> Result<Vec<HostFunc>> {
+    module
+        .code
+        .imports()
+        .map(|import| {
+            let ExternType::Func(ty) = import.ty() else {
+                return Err(Error::new(
+                    RTW_ERR_IMPORT_MISSING,
+                    format!("import \"{}\" \"{}\" is not a function; only functions can be provided", import.module(), import.name()),
+                ));
+            };
+            let wanted = Signature::of(&ty).ok_or_else(|| {
+                Error::new(
+                    RTW_ERR_UNSUPPORTED,
+                    format!("import \"{}\" \"{}\" uses reference types, which cannot cross into C", import.module(), import.name()),
+                )
+            })?;
+            match imports {
+                Some(imports) => imports.find(import.module(), import.name(), &wanted),
+                None => Err(missing(import.module(), import.name(), &wanted)),
+            }
+        })
+        .collect()
+}
+
+fn instantiation_error(core: &Core, error: &wasmtime::Error) -> Error {
+    let host = core.host_status.replace(RTW_OK);
+    if host != RTW_OK {
+        return Error::new(RTW_ERR_HOST, format!("the start function ended because a host function answered {host}"));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => Error::new(trap_status(*trap), format!("the start function or an initialiser trapped: {trap}")),
+        None => Error::new(RTW_ERR_NO_MEMORY, format!("the instance cannot be made: {error:#}")),
+    }
+}
+
+/// The memory exported as "memory", else the first exported one.
+fn default_memory(module: &Module, instance: wasmtime::Instance, store: &mut Store<Data>) -> Option<Memory> {
+    instance.get_memory(&mut *store, "memory").or_else(|| {
+        let first = module.code.exports().find(|e| matches!(e.ty(), ExternType::Memory(_)))?;
+        instance.get_memory(&mut *store, first.name())
+    })
 }
 
 /// What was made present.
@@ -328,10 +507,16 @@ impl std::ops::AddAssign for Warmed {
 /// An export that was looked up and checked once, with the figures of its calls.
 pub struct Func {
     pub(super) core: *const Core,
-    pub(super) func: EngineFunc,
+    pub shared: Arc<FuncShared>,
+}
+
+/// What a func's handle and its instance both know.
+pub struct FuncShared {
+    /// Replaced by a reset, which has the instance to itself.
+    pub(super) func: Cell<EngineFunc>,
     pub(super) value_count: usize,
-    /// Boxed: a call needs one of its words, and only with statistics on.
-    pub recorder: Option<Box<Recorder>>,
+    /// None where the runtime's statistics are off.
+    pub recorder: Option<Recorder>,
     pub signature: Signature,
     pub name: String,
     pub instance: Arc<Instance>,
@@ -340,17 +525,19 @@ pub struct Func {
 // SAFETY: as for `Instance`; the statistics are atomic.
 unsafe impl Send for Func {}
 unsafe impl Sync for Func {}
+unsafe impl Send for FuncShared {}
+unsafe impl Sync for FuncShared {}
 
 impl Func {
     /// Makes present what recording touches.
     pub fn warm(&self) -> Result<Warmed> {
         let mut warmed = Warmed::default();
-        let Some(recorder) = &self.recorder else { return Ok(warmed) };
+        let Some(recorder) = &self.shared.recorder else { return Ok(warmed) };
         for range in recorder.ranges() {
             // SAFETY: our own memory. A value that is recorded meanwhile may be lost where the kernel cannot populate; prepare
             // comes before calls.
             unsafe { pages::touch_for_writing(range.clone()) };
-            warmed.locked_bytes += lock_as_configured(self.instance.module.runtime.config.lock, range.clone())?;
+            warmed.locked_bytes += lock_as_configured(self.shared.instance.module.runtime.config.lock, range.clone())?;
             warmed.touched_bytes += range.len();
         }
         Ok(warmed)
@@ -358,7 +545,7 @@ impl Func {
 
     /// Closes the instance to all further calls: something in this library went wrong during one.
     pub fn poison(&self) {
-        self.instance.core.gate.store(RTW_ERR_POISONED, Relaxed);
+        self.shared.instance.core.gate.store(RTW_ERR_POISONED, Relaxed);
     }
 }
 
@@ -388,21 +575,38 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     let core: *const Core = &*caller.data().core;
     // SAFETY: the store that is calling holds its core.
     let core = unsafe { &*core };
+    // SAFETY: the host vouches for its function; the values are an array of 16-byte unions, as it expects.
+    let mut call = || unsafe { (host.func)(host.user_data, core.handle, values.as_mut_ptr().cast()) };
+    if core.making.get() {
+        // A start function: the gate stays closed, since there is nothing yet to call back into.
+        let answer = call();
+        return if answer == RTW_OK { Ok(()) } else { Err(host_error(core, answer)) };
+    }
     // SAFETY: the view is taken back below, before the engine's own becomes usable again.
     let inner: Context = unsafe { std::mem::transmute(caller.as_context_mut()) };
     let outer = core.context.replace(Some(inner));
+    let outer_host = core.in_host.replace(true);
     core.gate.store(GATE_FREE, Relaxed);
-    // SAFETY: the host vouches for its function; the values are an array of 16-byte unions, as it expects.
-    let answer = unsafe { (host.func)(host.user_data, core.handle, values.as_mut_ptr().cast()) };
-    // A call that the host function made may have faulted: then the guest's state is broken, whatever the host answers.
-    let status = if answer == RTW_OK { core.gate.load(Relaxed) } else { answer };
-    core.gate.store(GATE_IN_CALL, Relaxed);
+    let answer = call();
+    core.in_host.set(outer_host);
     core.context.set(outer);
-    if status == RTW_OK {
-        return Ok(());
+    // A call that the host function made may have faulted, or the process been forked: then the gate is closed, whatever the
+    // host answers.
+    let gate = core.gate.load(Relaxed);
+    if gate == GATE_FREE {
+        core.gate.store(GATE_IN_CALL, Relaxed);
+        if answer == RTW_OK {
+            return Ok(());
+        }
     }
-    core.host_status.set(status);
-    Err(Trap::UnreachableCodeReached.into())
+    Err(host_error(core, if answer == RTW_OK { gate } else { answer }))
+}
+
+/// Notes what the host answered, and gives the engine a reason to end the call.
+#[cold]
+fn host_error(core: &Core, answer: rtw_status_t) -> wasmtime::Error {
+    core.host_status.set(answer);
+    Trap::UnreachableCodeReached.into()
 }
 
 /// The status for a trap of the engine.

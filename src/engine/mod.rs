@@ -3,6 +3,7 @@
 pub mod artifact;
 pub mod call;
 pub mod cpu;
+pub mod fault;
 pub mod imports;
 pub mod instance;
 pub mod module;

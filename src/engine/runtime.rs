@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 use wasmtime::Engine;
 
 use super::profile::{self, Profile, Settings};
+use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
 use crate::rt::thread::{Attach, CpuSet, Policy};
-use crate::rt::{clock, signals, thread};
+use crate::rt::{alloc, clock, signals, thread};
 use crate::status::*;
 
 #[derive(Clone, Debug)]
@@ -64,6 +65,8 @@ impl Runtime {
             cpus: self.config.cpus,
             guest_stack_bytes: self.config.guest_stack_bytes,
             lock: self.config.lock,
+            denormals: Denormals::Keep,
+            arena_bytes: alloc::DEFAULT_ARENA_BYTES,
             signals: self.config.profile == Profile::Standalone,
         }
     }

@@ -1,7 +1,10 @@
 //! What a real-time thread needs from the machine: time, warm memory, scheduling, a place to record into. Knows nothing of
 //! WebAssembly. System calls live here, behind plain functions, so that a port touches this folder and `host`.
 
+pub mod alloc;
 pub mod clock;
+pub mod float;
+pub mod fork;
 pub mod histogram;
 pub mod memory;
 pub mod signals;

@@ -1,14 +1,15 @@
 //! Preparing the calling thread for real-time calls, and putting it back as it was.
 //!
-//! What is changed: scheduling, affinity, the alternate signal stack (standalone only). What is touched: the stack down to what
-//! guests may use, our own thread-locals, the engine's. A thread may be attached for several owners at once, as a host's
+//! What is changed: scheduling, affinity, the alternate signal stack (standalone only), the treatment of denormals. What is made
+//! ready: the stack down to what guests may use, our own thread-locals, the engine's, an arena for calls that fail. A thread may be attached for several owners at once, as a host's
 //! audio thread is that runs several plug-ins; each attachment remembers what it found, and they may end in any order.
 
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 
-use super::clock;
+use super::float::{self, Denormals};
 use super::memory::{self, Lock};
+use super::{alloc, clock};
 use crate::status::*;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,14 @@ pub enum Policy {
 }
 
 impl Policy {
+    fn name(self) -> &'static str {
+        match self {
+            Policy::Other => "SCHED_OTHER",
+            Policy::Fifo => "SCHED_FIFO",
+            Policy::RoundRobin => "SCHED_RR",
+        }
+    }
+
     fn number(self) -> libc::c_int {
         match self {
             Policy::Other => libc::SCHED_OTHER,
@@ -41,6 +50,10 @@ pub struct Attach {
     /// Stack that guests may use, in bytes, below the frame that calls them.
     pub guest_stack_bytes: usize,
     pub lock: Lock,
+    /// How denormals are treated while the thread is attached.
+    pub denormals: Denormals,
+    /// What a failing call may take.
+    pub arena_bytes: usize,
     /// Whether faults are caught by signal, so that the engine's alternate stack must stay in place.
     pub signals: bool,
 }
@@ -60,15 +73,22 @@ struct State {
     priority: libc::sched_param,
     affinity: libc::cpu_set_t,
     signal_stack: libc::stack_t,
+    float: float::Mode,
+}
+
+/// What a thread has from its first attachment to the end of its last.
+struct Attached {
+    list: Vec<Attachment>,
+    arena: Option<alloc::Attached>,
 }
 
 thread_local! {
-    static ATTACHMENTS: RefCell<Vec<Attachment>> = const { RefCell::new(Vec::new()) };
+    static ATTACHED: RefCell<Attached> = const { RefCell::new(Attached { list: Vec::new(), arena: None }) };
 }
 
 /// Whether the calling thread is attached for `owner`.
 pub fn is_attached(owner: usize) -> bool {
-    ATTACHMENTS.with_borrow(|list| list.iter().any(|a| a.owner == owner))
+    ATTACHED.with_borrow(|attached| attached.list.iter().any(|a| a.owner == owner))
 }
 
 /// Attaches the calling thread. `engine_init` sets up the engine's per-thread state. Nothing is changed on failure.
@@ -112,22 +132,34 @@ pub fn attach(owner: usize, wanted: &Attach, engine_init: impl FnOnce()) -> Resu
     // The first reading of a clock maps and touches what later ones need.
     clock::ticks();
     clock::monotonic_ns();
-    ATTACHMENTS.with_borrow_mut(|list| list.push(Attachment { owner, before }));
-    Ok(())
+    ATTACHED.with_borrow_mut(|attached| {
+        if attached.arena.is_none() {
+            let arena = alloc::Attached::new(wanted.arena_bytes, wanted.lock).inspect_err(|_| before.restore())?;
+            arena.open();
+            attached.arena = Some(arena);
+        }
+        float::set(wanted.denormals);
+        attached.list.push(Attachment { owner, before });
+        Ok(())
+    })
 }
 
 /// Ends the attachment for `owner` and restores what it found.
 pub fn detach(owner: usize) -> Result<()> {
-    ATTACHMENTS.with_borrow_mut(|list| {
-        let at = list
+    ATTACHED.with_borrow_mut(|attached| {
+        let at = attached
+            .list
             .iter()
             .position(|a| a.owner == owner)
             .ok_or_else(|| Error::new(RTW_ERR_NOT_ATTACHED, "this thread is not attached to the runtime"))?;
-        let ended = list.remove(at);
-        match list.get_mut(at) {
+        let ended = attached.list.remove(at);
+        match attached.list.get_mut(at) {
             // A later attachment is still in force: what we found is now what it shall restore.
             Some(later) => later.before = ended.before,
             None => ended.before.restore(),
+        }
+        if attached.list.is_empty() {
+            attached.arena = None;
         }
         Ok(())
     })
@@ -147,6 +179,7 @@ impl State {
                 return Err(Error::last_os_error(RTW_ERR_PERMISSION, "cannot read the thread's affinity"));
             }
             libc::sigaltstack(std::ptr::null(), &mut state.signal_stack);
+            state.float = float::set(Denormals::Keep);
             Ok(state)
         }
     }
@@ -159,6 +192,7 @@ impl State {
             libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &self.affinity);
         }
         set_signal_stack(&self.signal_stack);
+        float::restore(self.float);
     }
 }
 
@@ -211,8 +245,9 @@ fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
     Err(Error::os(
         status,
         format!(
-            "cannot set scheduling {policy:?} with priority {priority}: it takes CAP_SYS_NICE or an RLIMIT_RTPRIO of at least \
-             that (`rtprio` in limits.conf, LimitRTPRIO=)"
+            "cannot set {} with priority {priority}: it takes CAP_SYS_NICE or an RLIMIT_RTPRIO of at least that (`rtprio` in \
+             limits.conf, LimitRTPRIO=)",
+            policy.name()
         ),
         &cause,
     ))

@@ -1,0 +1,70 @@
+//! What a fault was: noted in a few words when it happens, put into names later and elsewhere.
+
+use super::module::Module;
+use crate::status::*;
+
+/// What the failing call leaves behind.
+#[derive(Clone, Copy, Debug)]
+pub struct FaultRecord {
+    /// What the call answered.
+    pub status: rtw_status_t,
+    /// What the host function answered that ended it, or 0.
+    pub host_status: rtw_status_t,
+    /// The address of the instruction, or 0 where it is not known: the plugin profile's traps come without one.
+    pub address: usize,
+}
+
+/// The same for a developer.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub record: FaultRecord,
+    pub place: Option<Place>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Index in the module, imports counted.
+    pub function_index: u32,
+    /// From the module's name section.
+    pub function_name: Option<String>,
+    /// Byte offset of the instruction in the module that was compiled.
+    pub wasm_offset: Option<u32>,
+}
+
+/// Finds the function and the instruction.
+pub fn resolve(module: &Module, record: FaultRecord) -> Fault {
+    Fault { record, place: place(module, record.address) }
+}
+
+fn place(module: &Module, address: usize) -> Option<Place> {
+    let text = module.code.text().as_ptr_range();
+    let offset = address.checked_sub(text.start as usize).filter(|offset| *offset < module.code.text().len())?;
+    let function = module.code.functions().find(|f| (f.offset..f.offset + f.len).contains(&offset))?;
+    // The map names where each run of instructions starts: the last one at or before the address holds it.
+    let wasm_offset = module
+        .code
+        .address_map()
+        .and_then(|map| map.take_while(|(start, _)| *start <= offset).last())
+        .and_then(|(_, wasm)| wasm);
+    Some(Place { function_index: function.index.as_u32(), function_name: function.name, wasm_offset })
+}
+
+/// Where the interrupted code was, from what a signal handler is given.
+pub fn interrupted_at(context: *const libc::c_void) -> usize {
+    // SAFETY: the third argument of a handler installed with SA_SIGINFO is a ucontext_t.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        {
+            (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] as usize
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            (*context.cast::<libc::ucontext_t>()).uc_mcontext.pc as usize
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        {
+            let _ = context;
+            0
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The library's own allocator: the system's everywhere but in real-time sections, and there an arena of the thread's own.
+//!
+//! A call that goes well allocates nothing. One that goes wrong does: the engine boxes its trap, inside a signal handler in the
+//! standalone profile, then its error. So every attached thread has an arena, mapped, present and locked beforehand, and whatever
+//! this library allocates on that thread outside [setup] functions comes from there. What a failing call takes it gives
+//! back before it returns; so the arena hands out memory by moving one offset, and starts anew once nothing is out: O(1), no
+//! search, nothing to fragment. Where it is exhausted the allocation fails, which the engine's trap path is written for,
+//! and the call answers RTW_ERR_ARENA.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::ptr::{null_mut, NonNull};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
+
+use super::memory::{self, Lock};
+use crate::status::*;
+
+/// Address space of one arena, header included.
+const SLOT_BYTES: usize = 64 << 10;
+/// Arenas that can exist at a time: so many threads can be attached.
+const SLOTS: usize = 4096;
+const HEADER_BYTES: usize = 128;
+/// What an arena has unless less is asked for.
+pub const DEFAULT_ARENA_BYTES: usize = SLOT_BYTES - HEADER_BYTES;
+
+/// One thread's arena. Only its thread takes from it; any thread may give back.
+#[repr(C, align(64))]
+pub struct Arena {
+    /// Allocations that are out.
+    live: AtomicUsize,
+    /// Where the next allocation starts, counted from the end of the header. The owner's alone.
+    offset: Cell<usize>,
+    /// Bytes behind the header that may be used. The owner's alone.
+    capacity: Cell<usize>,
+    /// The most that was out at a time since it was last asked. The owner's alone.
+    peak: Cell<usize>,
+    counters: Counters,
+}
+
+const _: () = assert!(size_of::<Arena>() <= HEADER_BYTES);
+
+/// What happened in a thread's real-time sections since it was attached.
+#[derive(Default)]
+struct Counters {
+    taken: AtomicU64,
+    refused: AtomicU64,
+    /// Memory of the system's that was given back in a section, which calls `free`.
+    system_frees: AtomicU64,
+}
+
+/// A copy of a thread's counters.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Allocations served by the arena.
+    pub taken: u64,
+    /// Allocations that it could not serve.
+    pub refused: u64,
+    /// Memory of the system's that was given back.
+    pub system_frees: u64,
+}
+
+/// The address range of all arenas, reserved once; 0 until then.
+static BASE: AtomicUsize = AtomicUsize::new(0);
+/// Slots that have been used and are free again.
+static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+/// Slots below this number have been used.
+static USED: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// The arena that this thread's allocations come from outside [setup] functions, or null: it is not attached.
+    static ARENA: Cell<*const Arena> = const { Cell::new(null_mut()) };
+    /// How many [setup] functions the thread is in.
+    static SETUP_DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// Allocations of this library on this thread that the system served.
+    static FROM_SYSTEM: Cell<u64> = const { Cell::new(0) };
+}
+
+pub struct Allocator;
+
+// SAFETY: memory comes from the arena or from the system, and goes back to where its address says that it came from.
+unsafe impl GlobalAlloc for Allocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match section() {
+            Some(arena) => arena.take(layout),
+            None => {
+                count_system();
+                // SAFETY: passed on.
+                unsafe { System.alloc(layout) }
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        match section() {
+            Some(arena) => {
+                let memory = arena.take(layout);
+                if !memory.is_null() {
+                    // SAFETY: just taken, as large as the layout says.
+                    unsafe { memory.write_bytes(0, layout.size()) };
+                }
+                memory
+            }
+            None => {
+                count_system();
+                // SAFETY: passed on.
+                unsafe { System.alloc_zeroed(layout) }
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        if let Some(arena) = owner(memory) {
+            arena.give_back();
+            return;
+        }
+        if let Some(arena) = section() {
+            arena.counters.system_frees.fetch_add(1, Relaxed);
+        }
+        // SAFETY: it was the system's.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if owner(memory).is_none() && section().is_none() {
+            count_system();
+            // SAFETY: passed on.
+            return unsafe { System.realloc(memory, layout, new_size) };
+        }
+        // SAFETY: the new size and the old alignment make a layout by the caller's word; the two blocks do not overlap.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
+            if !new.is_null() {
+                new.copy_from_nonoverlapping(memory, layout.size().min(new_size));
+                self.dealloc(memory, layout);
+            }
+            new
+        }
+    }
+}
+
+#[inline]
+fn count_system() {
+    let _ = FROM_SYSTEM.try_with(|count| count.set(count.get() + 1));
+}
+
+/// How often this library has allocated on this thread so far, arena or not.
+pub fn allocations() -> u64 {
+    FROM_SYSTEM.try_with(Cell::get).unwrap_or(0) + ARENA.try_with(Cell::get).map_or(0, |arena| {
+        // SAFETY: as in `section`.
+        unsafe { arena.as_ref() }.map_or(0, |arena| arena.counters.taken.load(Relaxed))
+    })
+}
+
+#[inline]
+fn section<'a>() -> Option<&'a Arena> {
+    let arena = match SETUP_DEPTH.try_with(Cell::get) {
+        Ok(0) => ARENA.try_with(Cell::get).unwrap_or(null_mut()),
+        _ => null_mut(),
+    };
+    // SAFETY: an arena's memory is never unmapped, and a thread takes its pointer away before it gives the arena back.
+    unsafe { arena.as_ref() }
+}
+
+/// The arena that an address belongs to.
+#[inline]
+fn owner<'a>(memory: *mut u8) -> Option<&'a Arena> {
+    let base = BASE.load(Relaxed);
+    let distance = (memory as usize).wrapping_sub(base);
+    if base == 0 || distance >= SLOTS * SLOT_BYTES {
+        return None;
+    }
+    // SAFETY: what was handed out lies in a slot that has its header.
+    Some(unsafe { &*((base + distance / SLOT_BYTES * SLOT_BYTES) as *const Arena) })
+}
+
+impl Arena {
+    fn take(&self, layout: Layout) -> *mut u8 {
+        if self.live.load(Acquire) == 0 {
+            self.offset.set(0);
+        }
+        let start = self as *const Arena as usize + HEADER_BYTES;
+        let at = (start + self.offset.get()).next_multiple_of(layout.align());
+        let end = at - start + layout.size();
+        if end > self.capacity.get() {
+            self.counters.refused.fetch_add(1, Relaxed);
+            return null_mut();
+        }
+        self.offset.set(end);
+        self.peak.set(self.peak.get().max(end));
+        self.live.fetch_add(1, Relaxed);
+        self.counters.taken.fetch_add(1, Relaxed);
+        at as *mut u8
+    }
+
+    fn give_back(&self) {
+        self.live.fetch_sub(1, Release);
+    }
+}
+
+/// An attached thread's arena, given back on drop.
+pub struct Attached(NonNull<Arena>);
+
+impl Attached {
+    /// Makes an arena present, and locked where asked.
+    pub fn new(bytes: usize, lock: Lock) -> Result<Attached> {
+        let slot = free_slot()?;
+        // SAFETY: the slot is this thread's alone now; its pages are mapped writable below.
+        let arena = unsafe {
+            let start = base()? + slot * SLOT_BYTES;
+            if libc::mprotect(start as *mut _, SLOT_BYTES, libc::PROT_READ | libc::PROT_WRITE) != 0 {
+                return Err(Error::last_os_error(RTW_ERR_NO_MEMORY, "cannot map a thread's arena"));
+            }
+            memory::touch_for_writing(start..start + SLOT_BYTES);
+            let arena = start as *mut Arena;
+            (*arena).offset.set(0);
+            (*arena).capacity.set(bytes.min(DEFAULT_ARENA_BYTES));
+            (*arena).peak.set(0);
+            (*arena).counters = Counters::default();
+            NonNull::new_unchecked(arena)
+        };
+        let attached = Attached(arena);
+        if lock != Lock::Off {
+            let start = arena.as_ptr() as usize;
+            let locked = memory::lock(start..start + SLOT_BYTES);
+            if lock == Lock::Required {
+                locked?;
+            }
+        }
+        Ok(attached)
+    }
+
+    /// From here on the calling thread's allocations come from this arena, outside [`in_setup`].
+    pub fn open(&self) {
+        ARENA.set(self.0.as_ptr());
+    }
+
+    /// Ends that.
+    pub fn close(&self) {
+        let _ = ARENA.try_with(|arena| {
+            if arena.get() == self.0.as_ptr() {
+                arena.set(null_mut());
+            }
+        });
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.close();
+        // SAFETY: still mapped.
+        let arena = unsafe { self.0.as_ref() };
+        // Something of ours is still out, which a defect of ours must have caused: then the memory is not used again.
+        if arena.live.load(Acquire) == 0 {
+            let slot = (self.0.as_ptr() as usize - BASE.load(Relaxed)) / SLOT_BYTES;
+            FREE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(slot);
+        }
+    }
+}
+
+/// Runs a [setup] function: its allocations are the system's, also on an attached thread.
+pub fn in_setup<T>(run: impl FnOnce() -> T) -> T {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            let _ = SETUP_DEPTH.try_with(|depth| depth.set(depth.get() - 1));
+        }
+    }
+    let entered = SETUP_DEPTH.try_with(|depth| depth.set(depth.get() + 1));
+    let _leave = entered.map(|()| Leave);
+    run()
+}
+
+/// What this thread's arena has counted since it was attached; zeros for a thread without one, and in [setup] functions.
+pub fn counts() -> Counts {
+    section().map_or(Counts::default(), |arena| Counts {
+        taken: arena.counters.taken.load(Relaxed),
+        refused: arena.counters.refused.load(Relaxed),
+        system_frees: arena.counters.system_frees.load(Relaxed),
+    })
+}
+
+/// The most bytes that were out at a time since the last call of this function, on this thread.
+pub fn take_peak() -> usize {
+    section().map_or(0, |arena| arena.peak.replace(0))
+}
+
+/// How many allocations the arena refused since the last call of this function, on this thread.
+pub fn take_refused() -> u64 {
+    section().map_or(0, |arena| arena.counters.refused.swap(0, Relaxed))
+}
+
+fn base() -> Result<usize> {
+    let known = BASE.load(Acquire);
+    if known != 0 {
+        return Ok(known);
+    }
+    // SAFETY: a fresh reservation without access.
+    let fresh = unsafe {
+        libc::mmap(
+            null_mut(),
+            SLOTS * SLOT_BYTES,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    if fresh == libc::MAP_FAILED {
+        return Err(Error::last_os_error(RTW_ERR_NO_MEMORY, "cannot reserve address space for the threads' arenas"));
+    }
+    match BASE.compare_exchange(0, fresh as usize, AcqRel, Acquire) {
+        Ok(_) => Ok(fresh as usize),
+        Err(theirs) => {
+            // SAFETY: nobody has seen this reservation.
+            unsafe { libc::munmap(fresh, SLOTS * SLOT_BYTES) };
+            Ok(theirs)
+        }
+    }
+}
+
+fn free_slot() -> Result<usize> {
+    if let Some(slot) = FREE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop() {
+        return Ok(slot);
+    }
+    let slot = USED.fetch_add(1, Relaxed);
+    if slot >= SLOTS {
+        USED.fetch_sub(1, Relaxed);
+        return Err(Error::new(RTW_ERR_LIMIT, format!("{SLOTS} threads are attached already")));
+    }
+    Ok(slot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_take_from_the_arena_and_give_back() {
+        std::thread::spawn(|| {
+            let attached = Attached::new(DEFAULT_ARENA_BYTES, Lock::Off).unwrap();
+            attached.open();
+            let taken = Box::new([1u8; 100]);
+            assert!(owner(&raw const *taken as *mut u8).is_some());
+            let outside = in_setup(|| Box::new(7));
+            assert!(owner(&raw const *outside as *mut u8).is_none());
+            let mut grown = vec![1u64, 2, 3];
+            grown.extend(0..100);
+            assert_eq!(grown[..4], [1, 2, 3, 0]);
+            assert_eq!(counts().system_frees, 0);
+            drop(outside);
+            assert_eq!(counts().system_frees, 1, "the planted free was seen");
+            let peak = take_peak();
+            assert!((100 + 8 * 103..4096).contains(&peak), "{peak}");
+            drop((taken, grown));
+            // Everything is back: the arena starts anew.
+            drop(Box::new([0u8; 16]));
+            assert_eq!(take_peak(), 16);
+            attached.close();
+            let system = Box::new(1);
+            assert!(owner(&raw const *system as *mut u8).is_none());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn an_exhausted_arena_refuses_and_counts() {
+        std::thread::spawn(|| {
+            let attached = Attached::new(1024, Lock::Off).unwrap();
+            attached.open();
+            // SAFETY: valid layouts; the block is given back with its own.
+            unsafe {
+                let (fits, large) = (Layout::from_size_align_unchecked(1024, 1), Layout::from_size_align_unchecked(1, 1));
+                let block = Allocator.alloc(fits);
+                assert!(!block.is_null());
+                assert!(Allocator.alloc(large).is_null());
+                Allocator.dealloc(block, fits);
+                let counts = counts();
+                attached.close();
+                assert_eq!((counts.taken, counts.refused), (1, 1));
+            }
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn memory_may_be_given_back_by_another_thread() {
+        let taken = std::thread::spawn(|| {
+            let attached = Attached::new(DEFAULT_ARENA_BYTES, Lock::Off).unwrap();
+            attached.open();
+            let taken = Box::new(42u64);
+            attached.close();
+            taken
+        })
+        .join()
+        .unwrap();
+        assert_eq!(*taken, 42);
+        drop(taken);
+    }
+}
