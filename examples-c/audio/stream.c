@@ -1,0 +1,273 @@
+/* For RUSAGE_THREAD; it brings the POSIX clocks with it. */
+#define _GNU_SOURCE
+
+#include "stream.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define NS_PER_S 1000000000u
+#define DRY_CALLS 200
+#define REHEARSALS 16
+#define LEAD_PERIODS 4 /* between getting ready and the first block */
+
+/* ---- [setup] ---- */
+
+double stream_period_ns(const stream_t *stream) {
+    return (double)stream->block_frames * (double)NS_PER_S / (double)stream->in.rate_hz;
+}
+
+size_t stream_latency_frames(const stream_t *stream) {
+    size_t sum = 0;
+    for (size_t i = 0; i < stream->effect_count; i++) {
+        sum += stream->effects[i].latency_frames;
+    }
+    return sum;
+}
+
+/* Memory that calloc gives is not there before it is written to; volatile keeps the writes. */
+static void touch(void *memory, size_t bytes) {
+    volatile unsigned char *at = memory;
+    for (size_t n = 0; n < bytes; n += 1024) {
+        at[n] = 0;
+    }
+}
+
+static uint64_t *make_times(size_t count) {
+    uint64_t *times = calloc(count, sizeof *times);
+    if (times != NULL) {
+        touch(times, count * sizeof *times);
+    }
+    return times;
+}
+
+static bool make_buffers(stream_t *stream, const wav_audio_t *in, size_t frames, failure_t *failure) {
+    wav_error_t error = {"no memory for the measurements"};
+    stream->work_ns = make_times(stream->blocks);
+    stream->late_ns = make_times(stream->blocks);
+    if (!wav_create(&stream->in, in->rate_hz, in->channels, stream->blocks * stream->block_frames, &error) ||
+        !wav_create(&stream->out, in->rate_hz, in->channels, stream->blocks * stream->block_frames, &error) ||
+        stream->work_ns == NULL || stream->late_ns == NULL) {
+        snprintf(failure->message, sizeof failure->message, "%s", error.message);
+        stream_free(stream);
+        return false;
+    }
+    const size_t bytes = stream->in.frames * in->channels * sizeof(float);
+    touch(stream->in.channel[0], bytes);
+    touch(stream->out.channel[0], bytes);
+    for (uint32_t channel = 0; channel < in->channels; channel++) {
+        memcpy(stream->in.channel[channel], in->channel[channel], frames * sizeof(float));
+    }
+    return true;
+}
+
+bool stream_create(stream_t *stream, rtw_runtime_t *runtime, effect_t *effects, const options_t *options, const wav_audio_t *in,
+                   failure_t *failure) {
+    memset(stream, 0, sizeof *stream);
+    stream->runtime = runtime;
+    stream->effects = effects;
+    stream->effect_count = options->chain_length;
+    stream->block_frames = options->block_frames;
+    stream->paced = !options->fast;
+    stream->priority = options->priority;
+    stream->cpu = options->cpu;
+    const size_t tail = (size_t)(options->tail_s * in->rate_hz);
+    const size_t total = in->frames + tail + stream_latency_frames(stream);
+    stream->blocks = (total + options->block_frames - 1) / options->block_frames;
+    return make_buffers(stream, in, in->frames, failure);
+}
+
+void stream_free(stream_t *stream) {
+    wav_free(&stream->in);
+    wav_free(&stream->out);
+    free(stream->work_ns);
+    free(stream->late_ns);
+    memset(stream, 0, sizeof *stream);
+}
+
+/* ---- [rt] the cycle ---- */
+
+static uint64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now); /* no system call: the kernel's clock page */
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void sleep_until(uint64_t time_ns) {
+    const struct timespec until = {(time_t)(time_ns / NS_PER_S), (long)(time_ns % NS_PER_S)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
+    }
+}
+
+/* When a block begins by the sample clock, counted from the stream's start without adding up rounding errors. */
+static uint64_t block_time_ns(const stream_t *stream, size_t block) {
+    const uint64_t frames = (uint64_t)block * stream->block_frames;
+    const uint64_t rate = stream->in.rate_hz;
+    return frames / rate * NS_PER_S + frames % rate * NS_PER_S / rate;
+}
+
+static void left_out(bypass_t *bypass, rtw_status_t status, size_t block) {
+    if (bypass->status == RTW_OK) {
+        bypass->status = status;
+        bypass->first_block = block;
+    }
+    bypass->blocks++;
+}
+
+/* From input to output through all effects; an effect that fails is skipped, now and from then on. */
+static void process_block(stream_t *stream, size_t block) {
+    const uint32_t channels = stream->in.channels;
+    const size_t bytes = stream->block_frames * sizeof(float);
+    const size_t at = block * stream->block_frames;
+    const float *signal[EFFECT_MAX_CHANNELS];
+    for (uint32_t channel = 0; channel < channels; channel++) {
+        signal[channel] = stream->in.channel[channel] + at;
+    }
+    for (size_t i = 0; i < stream->effect_count; i++) {
+        const effect_t *effect = &stream->effects[i];
+        rtw_status_t status = stream->bypasses[i].status;
+        if (status == RTW_OK) {
+            for (uint32_t channel = 0; channel < channels; channel++) {
+                memcpy(effect->input[channel], signal[channel], bytes);
+            }
+            status = effect_process(effect, stream->block_frames);
+        }
+        if (status != RTW_OK) {
+            left_out(&stream->bypasses[i], status, block);
+            continue;
+        }
+        for (uint32_t channel = 0; channel < channels; channel++) {
+            signal[channel] = effect->output[channel];
+        }
+    }
+    for (uint32_t channel = 0; channel < channels; channel++) {
+        memcpy(stream->out.channel[channel] + at, signal[channel], bytes);
+    }
+}
+
+static void run_paced(stream_t *stream) {
+    const uint64_t start = now_ns() + LEAD_PERIODS * (uint64_t)stream_period_ns(stream);
+    for (size_t block = 0; block < stream->blocks; block++) {
+        const uint64_t due = start + block_time_ns(stream, block);
+        sleep_until(due);
+        const uint64_t woken = now_ns();
+        process_block(stream, block);
+        const uint64_t done = now_ns();
+        stream->late_ns[block] = woken - due;
+        stream->work_ns[block] = done - woken;
+        stream->missed += done > start + block_time_ns(stream, block + 1);
+    }
+}
+
+static void run_unpaced(stream_t *stream) {
+    for (size_t block = 0; block < stream->blocks; block++) {
+        const uint64_t begun = now_ns();
+        process_block(stream, block);
+        stream->work_ns[block] = now_ns() - begun;
+    }
+}
+
+/* ---- the thread ---- */
+
+static bool attach(stream_t *stream, uint32_t policy, rtw_error_t *error) {
+    rtw_thread_config_t config;
+    rtw_thread_config_init(&config);
+    config.sched_policy = policy;
+    config.priority = policy == RTW_SCHED_FIFO ? stream->priority : 0;
+    config.cpu = stream->cpu;
+    return rtw_thread_attach(stream->runtime, &config, error) == RTW_OK;
+}
+
+/* Real-time scheduling if it is granted; without pacing it is not asked for, as a thread that never sleeps must not have it. */
+static bool attach_best(stream_t *stream) {
+    rtw_error_t error;
+    if (stream->paced) {
+        stream->real_time = attach(stream, RTW_SCHED_FIFO, &error);
+        if (stream->real_time) {
+            return true;
+        }
+        snprintf(stream->scheduling_refusal.message, sizeof stream->scheduling_refusal.message, "%s", error.message);
+    }
+    if (!attach(stream, RTW_SCHED_KEEP, &error)) {
+        snprintf(stream->failure.message, sizeof stream->failure.message, "cannot attach the audio thread: %s", error.message);
+        return false;
+    }
+    return true;
+}
+
+static bool prepare_effects(stream_t *stream) {
+    for (size_t i = 0; i < stream->effect_count; i++) {
+        if (!effect_prepare(&stream->effects[i], stream->block_frames, DRY_CALLS, &stream->failure)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The effects are warm now; the cycle's own code becomes so by running the first block over and over. Left lazy otherwise: the
+ * pages of this program's code, and the dynamic linker's first look for clock_nanosleep and others. */
+static bool rehearse(stream_t *stream) {
+    for (int n = 0; n < REHEARSALS; n++) {
+        sleep_until(now_ns());
+        process_block(stream, 0);
+    }
+    for (size_t i = 0; i < stream->effect_count; i++) {
+        const effect_t *effect = &stream->effects[i];
+        if (stream->bypasses[i].status != RTW_OK) {
+            snprintf(stream->failure.message, sizeof stream->failure.message, "effect '%s' failed before the start: %s",
+                     effect->name, rtw_status_string(stream->bypasses[i].status));
+            return false;
+        }
+        if (!effect_start_anew(&stream->effects[i], &stream->failure)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void run_measured(stream_t *stream) {
+    struct rusage before, after;
+    getrusage(RUSAGE_THREAD, &before);
+    if (stream->paced) {
+        run_paced(stream);
+    } else {
+        run_unpaced(stream);
+    }
+    getrusage(RUSAGE_THREAD, &after);
+    stream->minor_faults = after.ru_minflt - before.ru_minflt;
+    stream->major_faults = after.ru_majflt - before.ru_majflt;
+}
+
+static void *thread_main(void *argument) {
+    stream_t *stream = argument;
+    if (!attach_best(stream)) {
+        stream->failed = true;
+        return NULL;
+    }
+    if (prepare_effects(stream) && rehearse(stream)) {
+        run_measured(stream);
+    } else {
+        stream->failed = true;
+    }
+    rtw_thread_detach(stream->runtime);
+    return NULL;
+}
+
+bool stream_run(stream_t *stream, failure_t *failure) {
+    pthread_t thread;
+    const int refused = pthread_create(&thread, NULL, thread_main, stream);
+    if (refused != 0) {
+        snprintf(failure->message, sizeof failure->message, "cannot start the audio thread: %s", strerror(refused));
+        return false;
+    }
+    pthread_join(thread, NULL);
+    if (stream->failed) {
+        *failure = stream->failure;
+    }
+    return !stream->failed;
+}

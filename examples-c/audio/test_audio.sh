@@ -1,0 +1,282 @@
+#!/bin/sh
+# The audio example end to end: its WAV files, its effects, and the program from the outside: what it makes of sounds, and what
+# it says when something is wrong. Run by `make test`, which builds the programs. Wants sox, and alsa-utils for a recording.
+# Environment: OUT (where the programs are), RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is).
+set -u
+cd "$(dirname "$0")" || exit 1
+root=../..
+OUT=${OUT:-$root/target/examples-c/audio}
+RTWASM=${RTWASM:-$root/target/tools/rtwasm}
+audio=$OUT/audio
+phrase=$root/assets/phrase.wav
+voice=/usr/share/sounds/alsa/Front_Center.wav
+scratch=$OUT/test
+artifacts=$scratch/artifacts # both profiles side by side
+faulty=$scratch/faulty       # the reverb is one that fails
+rm -rf "$scratch"
+mkdir -p "$artifacts" "$faulty" "$scratch/lib" "$scratch/plain" || exit 1
+
+# Programs ask for the library by its SONAME; an uninstalled build has the plain name only.
+libdir=${RTWASM_LIBDIR:-$root/target/release}
+soname=$(objdump -p "$libdir/librtwasm.so" | awk '$1 == "SONAME" { print $2 }')
+[ -n "$soname" ] || {
+    echo "FAIL $libdir/librtwasm.so: not built, or without a SONAME"
+    exit 1
+}
+ln -s "$(realpath "$libdir/librtwasm.so")" "$scratch/lib/$soname"
+LD_LIBRARY_PATH=$scratch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH
+
+for guest in eq reverb compressor; do
+    for profile in standalone plugin; do
+        "$RTWASM" compile -q "$root/guests/built/$guest.wasm" -o "$artifacts/$guest.$profile.rtw" --profile "$profile" || exit 1
+    done
+    cp "$artifacts/$guest.standalone.rtw" "$scratch/plain/$guest.rtw" || exit 1
+    cp "$artifacts/$guest.standalone.rtw" "$faulty/$guest.rtw" || exit 1
+done
+"$RTWASM" compile -q test_faulty.wat -o "$faulty/reverb.rtw" || exit 1
+
+passed=0
+failed=0
+
+ok() {
+    echo "ok $*"
+    passed=$((passed + 1))
+}
+
+fail() {
+    echo "FAIL $*"
+    failed=$((failed + 1))
+}
+
+# verdict STATUS WHAT: for the check that has just run
+verdict() {
+    if [ "$1" -eq 0 ]; then ok "$2"; else fail "$2"; fi
+}
+
+# adopt COMMAND...: a test of our kind; its lines and counts become ours
+adopt() {
+    if "$@" > "$scratch/said" 2> "$scratch/complaints"; then status=0; else status=$?; fi
+    grep -E '^(ok|FAIL) ' "$scratch/said"
+    passed=$((passed + $(grep -c '^ok ' "$scratch/said")))
+    failed=$((failed + $(grep -c '^FAIL ' "$scratch/said")))
+    cat "$scratch/complaints"
+    [ "$status" -eq 0 ] && [ ! -s "$scratch/complaints" ]
+    verdict $? "$(basename "$1"): ended well"
+}
+
+# play OUT OPTION...: runs the example; its words are in $scratch/said, its status in $status. The input is $in.
+in=$phrase
+play() {
+    out=$1
+    shift
+    rm -f "$out"
+    if "$audio" --artifacts "$artifacts" "$@" "$in" "$out" > "$scratch/said" 2> "$scratch/complaints"; then
+        status=0
+    else
+        status=$?
+    fi
+}
+
+# played WHAT: it went well, without a complaint
+played() {
+    [ "$status" -eq 0 ] && [ ! -s "$scratch/complaints" ] && [ -s "$out" ]
+    verdict $? "$1"
+}
+
+# stat FILE FIELD [SOX EFFECT...]: a line of sox's statistics, such as "RMS     amplitude"
+stat_of() {
+    stat_file=$1 stat_field=$2
+    shift 2
+    sox "$stat_file" -n "$@" stat 2>&1 | sed -n "s/^$stat_field: *//p"
+}
+
+# holds EXPRESSION: awk's truth
+holds() {
+    awk "BEGIN { exit !($1) }"
+}
+
+frames_of() { soxi -s "$1"; }
+
+# ---- the parts ----
+
+adopt ./test_wav.sh "$OUT/test_wav" "$scratch"
+adopt "$OUT/test_effects" "$artifacts" "$voice" standalone
+adopt "$OUT/test_effects" "$artifacts" "$voice" plugin
+"$OUT/make_phrase" "$scratch/phrase.wav" && cmp "$scratch/phrase.wav" "$phrase"
+verdict $? "assets/make_phrase.c writes assets/phrase.wav, byte for byte"
+
+# ---- the default chain ----
+
+for file in "$phrase" "$voice"; do
+    in=$file
+    name=$(basename "$file" .wav)
+    play "$scratch/$name.wav" --fast --tail 1.5
+    played "$name: through all three effects"
+    rate=$(soxi -r "$file")
+    [ "$(frames_of "$out")" -eq $(($(frames_of "$file") + rate * 3 / 2)) ] && [ "$(soxi -r "$out")" -eq "$rate" ] &&
+        [ "$(soxi -c "$out")" -eq 1 ]
+    verdict $? "$name: as long as the input and its tail, same rate, mono"
+    loudest=$(stat_of "$out" "Maximum amplitude")
+    lowest=$(stat_of "$out" "Minimum amplitude")
+    holds "$loudest > 0.3 && $loudest <= 0.9661 && $lowest >= -0.9661"
+    verdict $? "$name: $lowest .. $loudest, below the ceiling of -0.3 dB"
+    early=$(stat_of "$out" "RMS     amplitude" trim "$(frames_of "$file")s" 0.3)
+    late=$(stat_of "$out" "RMS     amplitude" trim "$(($(frames_of "$file") + rate))s" 0.3)
+    holds "$early > 0.0002 && $late < 0.5 * $early"
+    verdict $? "$name: the reverb rings on after the end and dies away (RMS $early, then $late)"
+    blocks=$(((($(frames_of "$file") + rate * 3 / 2) + (3 * rate + 1000) / 2000 + 127) / 128))
+    calls=$(awk '$1 == "eq" || $1 == "reverb" || $1 == "compressor" { print $2 } $1 == "whole" { print $3 }' "$scratch/said" |
+        sort -u)
+    [ "$calls" = "$blocks" ]
+    verdict $? "$name: $blocks blocks, each table counts as many calls ($calls)"
+    holds "$(awk '$1 == "whole" { print ($4 > 0 && $4 <= $5 && $6 <= $7 && $7 <= $8 && $8 <= $9 && $9 <= $10) }' "$scratch/said")"
+    verdict $? "$name: the chain's figures are in order"
+done
+
+# ---- settings that must leave the sound alone, and ones that must not ----
+
+in=$phrase
+flat="--set eq.1.gain=0 --set eq.4.gain=0 --set eq.6.gain=0"
+# shellcheck disable=SC2086 # the settings are words
+play "$scratch/flat.wav" --fast --tail 0 --chain eq $flat
+played "flat equaliser"
+cmp -s "$out" "$phrase"
+verdict $? "flat equaliser: the output is the input, byte for byte"
+
+play "$scratch/dry.wav" --fast --tail 0 --chain reverb --set reverb.wet=0 --set reverb.dry=1
+cmp -s "$out" "$phrase"
+verdict $? "dry reverb: the output is the input, byte for byte"
+
+play "$scratch/idle.wav" --fast --tail 0 --chain compressor --set compressor.threshold=0 --set compressor.makeup=0 \
+    --set compressor.ceiling=0
+cmp -s "$out" "$phrase"
+verdict $? "idle compressor: its latency is taken out, the output is the input, byte for byte"
+
+# shellcheck disable=SC2086
+play "$scratch/half.wav" --fast --tail 0 --chain eq $flat --set eq.output=-6.0206 --format float32
+before=$(stat_of "$phrase" "RMS     amplitude")
+after=$(stat_of "$out" "RMS     amplitude")
+holds "$after / $before > 0.499 && $after / $before < 0.501"
+verdict $? "-6.02 dB halve the RMS amplitude ($before to $after)"
+
+play "$scratch/squeezed.wav" --fast --tail 0 --chain compressor --set compressor.threshold=-40 --set compressor.ratio=8 \
+    --set compressor.attack=0.05 --set compressor.makeup=20
+crest_before=$(echo "$(stat_of "$phrase" "Maximum amplitude") $before" | awk '{ print $1 / $2 }')
+crest_after=$(echo "$(stat_of "$out" "Maximum amplitude") $(stat_of "$out" "RMS     amplitude")" | awk '{ print $1 / $2 }')
+holds "$crest_after < 0.6 * $crest_before"
+verdict $? "compressed: the crest factor falls from $crest_before to $crest_after"
+
+# ---- the same samples whatever the way they are made ----
+
+play "$scratch/reference.wav" --fast --seconds 1 --tail 0.5
+played "one second of it"
+for variant in "--block 64" "--block 512" "--block 17" "--block 4096" "--profile plugin" "--artifacts $scratch/plain"; do
+    # shellcheck disable=SC2086
+    play "$scratch/variant.wav" --fast --seconds 1 --tail 0.5 $variant
+    cmp -s "$scratch/reference.wav" "$scratch/variant.wav"
+    verdict $? "same output with $(echo "$variant" | sed "s|$scratch/||")"
+done
+
+play "$scratch/paced.wav" --seconds 1 --tail 0.5 --plot "$scratch/paced.svg"
+[ "$status" -eq 0 ] && cmp -s "$scratch/reference.wav" "$out"
+verdict $? "same output at the pace of the sample clock"
+grep -q '^wake-up late' "$scratch/said" && grep -q '^missed deadlines: [0-9]* of ' "$scratch/said"
+verdict $? "paced: wake-up lateness and missed deadlines are reported"
+grep -q '</svg>' "$scratch/paced.svg" && grep -q 'whole chain' "$scratch/paced.svg"
+verdict $? "the plot is written to its end"
+
+sox -R "$voice" "$scratch/stereo.wav" remix 1 1v0.3
+in=$scratch/stereo.wav
+play "$scratch/stereo-out.wav" --fast --tail 0.5
+played "stereo"
+[ "$(soxi -c "$out")" -eq 2 ]
+verdict $? "stereo stays stereo"
+
+# ---- without the right to real-time scheduling ----
+
+# Root stays root, so that it can read the tree wherever it lies, but for the one capability.
+unprivileged() {
+    if [ "$(id -u)" = 0 ]; then
+        prlimit --rtprio=0 setpriv --bounding-set=-sys_nice --inh-caps=-sys_nice "$@"
+    else
+        prlimit --rtprio=0 "$@"
+    fi
+}
+unprivileged "$audio" --artifacts "$artifacts" --seconds 1 --tail 0.5 "$phrase" "$scratch/ordinary.wav" > "$scratch/said"
+verdict $? "goes on without real-time scheduling"
+grep -q "no real-time scheduling, .*RLIMIT_RTPRIO" "$scratch/said" && cmp -s "$scratch/ordinary.wav" "$scratch/reference.wav"
+verdict $? "says so, and the output is the same"
+
+# ---- an effect that fails ----
+
+in=$phrase
+play "$scratch/faulty.wav" --artifacts "$faulty" --chain reverb --fast --tail 0
+blocks=$((($(frames_of "$phrase") + 127) / 128))
+wanted="effect 'reverb' failed in block 299 and was bypassed for $((blocks - 299)) blocks: .*RTW_ERR_TRAP"
+[ "$status" -eq 3 ] && grep -q "$wanted" "$scratch/said"
+verdict $? "failing effect: reported with block and reason, exit status 3"
+sox "$out" -t s16 "$scratch/faulty.s16" trim $((299 * 128))s
+sox "$phrase" -t s16 "$scratch/phrase.s16" trim $((299 * 128))s
+cmp -s "$scratch/faulty.s16" "$scratch/phrase.s16" && [ -s "$scratch/phrase.s16" ]
+verdict $? "failing effect: from the failed block on the sound passes by it"
+play "$scratch/faulty-chain.wav" --artifacts "$faulty" --fast --tail 0
+[ "$status" -eq 3 ] && holds "$(stat_of "$out" "RMS     amplitude" trim 2) > 0.01"
+verdict $? "failing effect: the others go on"
+
+# ---- errors ----
+
+# refused STATUS TEXT OPTION...: ends with that status, says TEXT, leaves no file
+refused() {
+    expected=$1 text=$2
+    shift 2
+    play "$scratch/refused.wav" --fast "$@"
+    [ "$status" -eq "$expected" ] && grep -q -- "$text" "$scratch/complaints" && [ ! -e "$out" ]
+    verdict $? "refused with status $status: $(head -n 1 "$scratch/complaints" | sed "s|$scratch/||g")"
+}
+
+head -c 100000 "$phrase" > "$scratch/truncated.wav"
+echo "this is no sound" > "$scratch/text.wav"
+sox -R -n -r 4000 -b 16 "$scratch/slow.wav" synth 0.1 sine 100
+sox -R -n -r 44100 -c 6 -b 16 "$scratch/six.wav" synth 0.1 sine 100
+sox -R -n -r 44100 -b 16 "$scratch/empty.wav" trim 0 0
+in=$scratch/truncated.wav && refused 1 "left in the file"
+in=$scratch/text.wav && refused 1 "not a WAV file"
+in=$scratch/none.wav && refused 1 "cannot open"
+in=$scratch/slow.wav && refused 1 "sample rate out of range"
+in=$scratch/six.wav && refused 1 "mono and stereo"
+in=$scratch/empty.wav && refused 1 "no sound"
+in=$phrase
+refused 1 "cannot load" --artifacts "$scratch/nowhere"
+cp "$phrase" "$faulty/eq.rtw"
+refused 1 "RTW_ERR_NOT_ARTIFACT" --artifacts "$faulty"
+cp "$root/guests/built/eq.wasm" "$faulty/eq.rtw"
+refused 1 "RTW_ERR_PLAIN_WASM" --artifacts "$faulty"
+refused 1 "RTW_ERR_PROFILE" --artifacts "$scratch/plain" --profile plugin
+cp "$artifacts/eq.plugin.rtw" "$scratch/plain/eq.rtw"
+refused 1 "RTW_ERR_PROFILE" --artifacts "$scratch/plain"
+refused 1 "value out of range" --set compressor.ratio=0.5
+refused 1 "value out of range" --set eq.2.gain=99
+refused 2 "unknown parameter" --set eq.7.gain=1
+refused 2 "unknown parameter" --set reverb.volume=1
+refused 2 "EFFECT.PARAM=VALUE" --set volume=1
+refused 2 "wants a number" --set eq.2.gain=loud
+refused 2 "unknown effect" --chain eq,flanger
+refused 2 "unknown effect" --chain eq,
+refused 2 "from 16 to 4096" --block 8
+refused 2 "whole number" --block 64.5
+refused 2 "unknown profile" --profile server
+refused 2 "unknown option" --loud yes
+refused 2 "one file too many" third.wav
+
+play "$scratch/no such folder/out.wav" --fast
+[ "$status" -eq 1 ] && grep -q "cannot create" "$scratch/complaints"
+verdict $? "refused with status $status: an output that cannot be created"
+"$audio" --help > "$scratch/said" && grep -q -- "--chain" "$scratch/said"
+verdict $? "--help lists the options"
+if "$audio" > "$scratch/said" 2> "$scratch/complaints"; then status=0; else status=$?; fi
+[ "$status" -eq 2 ] && grep -q "^usage:" "$scratch/complaints"
+verdict $? "no arguments: usage, status 2"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
