@@ -1,4 +1,69 @@
-header:
-	cargo run -q -p rtwasm-headergen -- cbindgen.toml include/rtwasm.h src/capi/version.rs src/status.rs src/capi/error.rs \
-	    src/capi/runtime.rs src/capi/module.rs src/capi/imports.rs src/capi/instance.rs src/capi/thread.rs src/capi/prepare.rs \
-	    src/capi/call.rs src/capi/stats.rs
+# rtwasm: what there is to do, a line or two each. `make demo` and `make test` set up all they need.
+
+LIB       := target/release/librtwasm.so
+COMMAND   := target/tools/rtwasm
+ARTIFACTS := target/artifacts
+GUESTS    := $(patsubst guests/built/%.wasm,%,$(wildcard guests/built/*.wasm))
+PROFILES  := standalone plugin
+HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,error.rs runtime.rs module.rs imports.rs \
+                    instance.rs thread.rs prepare.rs call.rs stats.rs))
+WAV       ?= assets/phrase.wav
+DEMO      := target/demo
+
+.PHONY: all lib command artifacts examples demo test bench header guests install uninstall packages unit clean FORCE
+all: lib command artifacts examples
+
+# Cargo does not optimise at link time when an rlib is among the crate types, and a call then costs twice as much: so the
+# shipped libraries are built by name. The link is what a linker would make of the SONAME on installing.
+lib: FORCE
+	cargo rustc --locked --release --lib --crate-type cdylib,staticlib
+	ln -sf librtwasm.so target/release/librtwasm.so.0.1
+
+command: FORCE
+	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler
+	ln -sf librtwasm_compiler.so target/tools/librtwasm_compiler.so.0.1
+
+artifacts: $(foreach p,$(PROFILES),$(GUESTS:%=$(ARTIFACTS)/%.$(p).rtw))
+define artifact_rule
+$(ARTIFACTS)/%.$(1).rtw: guests/built/%.wasm | command
+	@mkdir -p $$(@D)
+	$(COMMAND) compile --quiet --profile $(1) $$< -o $$@
+endef
+$(foreach p,$(PROFILES),$(eval $(call artifact_rule,$(p))))
+
+EXAMPLES := minimal audio control-loop
+examples: lib
+	@for e in $(EXAMPLES); do $(MAKE) -s -C examples-c/$$e || exit 1; done
+
+demo: lib command artifacts examples
+	./examples-c/demo.sh "$(WAV)" $(DEMO)
+
+header: FORCE
+	cargo run --locked -q -p rtwasm-headergen -- cbindgen.toml include/rtwasm.h $(HEADER_SOURCES)
+	cargo run --locked -q -p rtwasm-headergen -- cbindgen-compiler.toml include/rtwasm_compiler.h compiler/src/capi.rs
+
+guests: FORCE
+	$(MAKE) -C guests
+
+bench: lib command
+	cargo build --locked --profile bench-host -p rtwasm-bench
+	./bench/run.sh
+
+install: lib command
+	./packaging/install.sh "$(PREFIX)" "$(DESTDIR)"
+
+uninstall:
+	./packaging/uninstall.sh "$(PREFIX)" "$(DESTDIR)"
+
+packages:
+	./tests/packages.sh
+
+unit: FORCE
+	cargo test --locked -q -p rtwasm --lib
+	cargo test --locked -q --profile tools -p rtwasm-cli -p rtwasm-compiler
+
+test: packages
+	./tests/run.sh
+
+clean:
+	rm -rf target

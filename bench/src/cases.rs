@@ -1,0 +1,164 @@
+//! What is compared with what.
+
+use std::ffi::CStr;
+use std::hint::black_box;
+
+use rtwasm::engine::{artifact, profile};
+use rtwasm::rt::clock;
+use rtwasm::rt::histogram::Recorder;
+use wasmtime::{Caller, Engine, Extern, Func, Instance, Module, Store, TypedFunc, WasmParams, WasmResults};
+
+use super::library::{Handle, Invoke, Library, Value};
+use super::measure::{BATCH, Row, Subject, interleaved};
+
+/// The bare engine with the same settings and the same code: what a Rust host could have at best.
+struct Bare {
+    store: Store<()>,
+    instance: Instance,
+}
+
+impl Bare {
+    fn new(path: &str) -> Result<Bare, String> {
+        let bytes = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
+        let artifact = artifact::read(&bytes).map_err(|e| e.message)?;
+        let engine = profile::engine(&artifact.metadata.settings, profile::DEFAULT_GUEST_STACK_BYTES).map_err(|e| e.to_string())?;
+        // SAFETY: our own compiler's output, its digest checked by the reading above.
+        let module = unsafe { Module::deserialize(&engine, artifact.code) }.map_err(|e| e.to_string())?;
+        Engine::tls_eager_initialize();
+        let mut store = Store::new(&engine, ());
+        let nop = Func::wrap(&mut store, |_: Caller<'_, ()>| {});
+        let instance = Instance::new(&mut store, &module, &[Extern::Func(nop)]).map_err(|e| e.to_string())?;
+        Ok(Bare { store, instance })
+    }
+
+    fn func<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Result<TypedFunc<P, R>, String> {
+        self.instance.get_typed_func(&mut self.store, name).map_err(|e| e.to_string())
+    }
+}
+
+const BARE: &str = "TypedFunc::call";
+
+/// Calls into empty and nearly empty guests, with statistics off and on.
+pub fn calls(library: &Library, artifacts: &str, profile: &str) -> Result<Vec<Row>, String> {
+    let path = format!("{artifacts}/calls-{profile}.rtw");
+    let plugin = profile == "plugin";
+    let mut bare = Bare::new(&path)?;
+    let off = library.guest(&path, plugin, false)?;
+    let on = library.guest(&path, plugin, true)?;
+    let mut rows = Vec::new();
+
+    for (case, name, c_name) in [("call-empty", "empty", c"empty"), ("call-host", "call_host", c"call_host")] {
+        let func = bare.func::<(), ()>(name)?;
+        let store = &mut bare.store;
+        rows.extend(interleaved(
+            &format!("{case}/{profile}"),
+            BATCH,
+            vec![
+                Subject { name: BARE, run: Box::new(|n| (0..n).for_each(|_| func.call(&mut *store, ()).expect("it returns"))) },
+                invocations("rtw_invoke, statistics off", library.invoke, off.func(c_name)?),
+                invocations("rtw_invoke, statistics on", library.invoke, on.func(c_name)?),
+            ],
+        ));
+    }
+
+    let func = bare.func::<(i32, i32), i32>("add")?;
+    let store = &mut bare.store;
+    let sum = |n| {
+        for at in 0..n as i32 {
+            let sum = func.call(&mut *store, (black_box(at), 1)).expect("it returns");
+            assert_eq!(sum, at + 1);
+        }
+    };
+    rows.extend(interleaved(
+        &format!("call-add/{profile}"),
+        BATCH,
+        vec![
+            Subject { name: BARE, run: Box::new(sum) },
+            additions("rtw_invoke, statistics off", library.invoke, func_of(&off, c"add")?),
+            additions("rtw_invoke, statistics on", library.invoke, func_of(&on, c"add")?),
+        ],
+    ));
+    Ok(rows)
+}
+
+fn func_of(guest: &super::library::Guest<'_>, name: &CStr) -> Result<usize, String> {
+    guest.func(name).map(|handle| handle as usize)
+}
+
+fn invocations<'a>(name: &'static str, invoke: Invoke, func: Handle) -> Subject<'a> {
+    let mut values = [Value { i32: 0 }; 1];
+    let run = move |n| {
+        for _ in 0..n {
+            // SAFETY: a live func of this thread's instance.
+            let status = unsafe { invoke(func, values.as_mut_ptr(), 1) };
+            assert_eq!(status, 0);
+        }
+    };
+    Subject { name, run: Box::new(run) }
+}
+
+fn additions<'a>(name: &'static str, invoke: Invoke, func: usize) -> Subject<'a> {
+    let run = move |n| {
+        for at in 0..n as i32 {
+            let mut values = [Value { i32: black_box(at) }, Value { i32: 1 }];
+            // SAFETY: a live func of this thread's instance, and as many values as it has.
+            let status = unsafe { invoke(func as Handle, values.as_mut_ptr(), 2) };
+            // SAFETY: the result is an i32.
+            assert_eq!((status, unsafe { values[0].i32 }), (0, at + 1));
+        }
+    };
+    Subject { name, run: Box::new(run) }
+}
+
+/// What recording costs beyond reading the clock.
+pub fn recording() -> Vec<Row> {
+    clock::calibration();
+    let recorder = Recorder::new();
+    let clock_only = |n| {
+        for _ in 0..n {
+            let started = clock::ticks();
+            black_box(clock::ticks().wrapping_sub(started));
+        }
+    };
+    let with_record = |n| {
+        for _ in 0..n {
+            let started = clock::ticks();
+            recorder.active().record(clock::ticks().wrapping_sub(started));
+        }
+    };
+    let system_clock = |n| {
+        for _ in 0..n {
+            let started = clock::monotonic_ns();
+            black_box(clock::monotonic_ns() - started);
+        }
+    };
+    interleaved(
+        "recording",
+        BATCH,
+        vec![
+            Subject { name: "two clock reads", run: Box::new(clock_only) },
+            Subject { name: "two clock reads and recording", run: Box::new(with_record) },
+            Subject { name: "two CLOCK_MONOTONIC reads", run: Box::new(system_clock) },
+        ],
+    )
+}
+
+/// What reading the statistics costs the reader.
+pub fn reading(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
+    let guest = library.guest(&format!("{artifacts}/calls-plugin.rtw"), true, true)?;
+    let func = guest.func(c"empty")?;
+    let mut values = [Value { i32: 0 }; 1];
+    for _ in 0..BATCH {
+        // SAFETY: a live func of this thread's instance.
+        unsafe { (library.invoke)(func, values.as_mut_ptr(), 1) };
+    }
+    let mut stats = library.empty_stats();
+    let run = |n| {
+        for _ in 0..n {
+            // SAFETY: a live func and an initialised struct.
+            let status = unsafe { (library.func_stats)(func, &mut stats) };
+            assert!(status == 0 && stats.calls >= BATCH);
+        }
+    };
+    Ok(interleaved("read-statistics", 10_000, vec![Subject { name: "rtw_func_stats", run: Box::new(run) }]))
+}

@@ -1,0 +1,105 @@
+//! Timing: batches for means, single calls for the distribution, rivals in turn.
+
+use rtwasm::rt::clock;
+
+/// Calls in a batch whose mean is taken.
+pub const BATCH: u64 = 1_000_000;
+/// Rounds, each with one batch of every subject.
+pub const ROUNDS: usize = 15;
+/// Calls timed one by one for the distribution.
+const SINGLE: usize = 200_000;
+
+/// Something to be timed. `run(n)` makes n calls.
+pub struct Subject<'a> {
+    pub name: &'static str,
+    pub run: Box<dyn FnMut(u64) + 'a>,
+}
+
+/// One subject's figures.
+pub struct Row {
+    pub case: String,
+    pub subject: &'static str,
+    pub baseline: &'static str,
+    pub n: u64,
+    pub mean_ns: f64,
+    pub min_ns: f64,
+    pub p50_ns: f64,
+    pub p99_ns: f64,
+    pub p999_ns: f64,
+    pub max_ns: f64,
+    /// Mean against the baseline's: the median over rounds.
+    pub ratio: f64,
+}
+
+/// Times the subjects in turn; the first is the baseline. `batch` calls a round.
+pub fn interleaved(case: &str, batch: u64, mut subjects: Vec<Subject<'_>>) -> Vec<Row> {
+    let ns_per_tick = clock::calibration().ns_per_tick;
+    for subject in &mut subjects {
+        (subject.run)(batch / 10 + 1);
+    }
+    let mut means: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
+    for _ in 0..ROUNDS {
+        for (subject, means) in subjects.iter_mut().zip(&mut means) {
+            let started = clock::ticks();
+            (subject.run)(batch);
+            means.push((clock::ticks() - started) as f64 * ns_per_tick / batch as f64);
+        }
+    }
+    let baseline = subjects[0].name;
+    let distributions = singles(&mut subjects, SINGLE.min(batch as usize));
+    let rows = subjects.iter().zip(&means).zip(distributions).map(|((subject, own), mut single)| {
+        single.sort_unstable();
+        let at = |quantile: f64| single[((single.len() - 1) as f64 * quantile) as usize] as f64 * ns_per_tick;
+        Row {
+            case: case.to_owned(),
+            subject: subject.name,
+            baseline,
+            n: batch * ROUNDS as u64,
+            mean_ns: own.iter().sum::<f64>() / own.len() as f64,
+            min_ns: at(0.0),
+            p50_ns: at(0.5),
+            p99_ns: at(0.99),
+            p999_ns: at(0.999),
+            max_ns: at(1.0),
+            ratio: median(own.iter().zip(&means[0]).map(|(own, base)| own / base).collect()),
+        }
+    });
+    rows.collect()
+}
+
+/// Single calls of every subject, in turn.
+fn singles(subjects: &mut [Subject<'_>], count: usize) -> Vec<Vec<u64>> {
+    const TURN: usize = 1000;
+    let mut times: Vec<Vec<u64>> = subjects.iter().map(|_| Vec::with_capacity(count)).collect();
+    for _ in 0..count.div_ceil(TURN) {
+        for (subject, times) in subjects.iter_mut().zip(&mut times) {
+            for _ in 0..TURN.min(count) {
+                let started = clock::ticks();
+                (subject.run)(1);
+                times.push(clock::ticks() - started);
+            }
+        }
+    }
+    times
+}
+
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Keeps this thread on the last CPU it may use, which on most machines has least to do with interrupts.
+pub fn pin_to_last_cpu() -> Result<usize, String> {
+    // SAFETY: all-zero is a valid set; the calls read and write it only.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set);
+        let cpu = (0..libc::CPU_SETSIZE as usize).rev().find(|cpu| libc::CPU_ISSET(*cpu, &set)).ok_or("no CPU to run on")?;
+        libc::CPU_ZERO(&mut set);
+        libc::CPU_SET(cpu, &mut set);
+        match libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) {
+            0 => Ok(cpu),
+            _ => Err(format!("cannot pin to CPU {cpu}: {}", std::io::Error::last_os_error())),
+        }
+    }
+}
