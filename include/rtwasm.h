@@ -1053,7 +1053,8 @@ void rtw_module_info_init(struct rtw_module_info_t *info);
  * err      NULL, or filled with the reason.
  * returns  RTW_OK where it would load, or why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT, RTW_ERR_TRUNCATED,
  *          RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
- *          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE; or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+ *          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE; or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT
+ *          (length is larger than any object).
  */
 rtw_status_t rtw_module_probe(const struct rtw_runtime_t *runtime,
                               const void *bytes,
@@ -1083,7 +1084,7 @@ rtw_status_t rtw_module_load(struct rtw_runtime_t *runtime,
  *
  * [setup]
  * path  NUL-terminated UTF-8.
- * errors: RTW_ERR_IO (the message says why), and those of rtw_module_load.
+ * errors: RTW_ERR_IO (the message says why), RTW_ERR_ARGUMENT (the path is not UTF-8), and those of rtw_module_load.
  */
 rtw_status_t rtw_module_load_file(struct rtw_runtime_t *runtime,
                                   const char *path,
@@ -1181,9 +1182,9 @@ void rtw_instance_config_init(struct rtw_instance_config_t *config);
  * config   NULL for the defaults; read only during the call.
  * out      receives the instance, to be ended with rtw_instance_destroy; NULL on failure.
  * err      NULL, or filled, naming the import or limit concerned.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED
- *         (reference types at the boundary), RTW_ERR_LIMIT, RTW_ERR_NO_MEMORY, RTW_ERR_TRAP_... and RTW_ERR_HOST (the start
- *         function ended so).
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero),
+ *         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary), RTW_ERR_LIMIT,
+ *         RTW_ERR_NO_MEMORY, RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
  */
 rtw_status_t rtw_instance_create(struct rtw_module_t *module,
                                  struct rtw_imports_t *imports,
@@ -1234,7 +1235,8 @@ void rtw_fault_init(struct rtw_fault_t *fault);
  * name  NULL: the one exported as "memory", else the first exported one.
  * out   receives base and size.
  * err   NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_BUSY.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
+ *         RTW_ERR_BUSY.
  */
 rtw_status_t rtw_instance_memory(struct rtw_instance_t *instance,
                                  const char *name,
@@ -1259,7 +1261,8 @@ void *rtw_instance_memory_at(struct rtw_instance_t *instance, uint64_t offset, u
  * name  the export.
  * out   receives the value.
  * err   NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_UNSUPPORTED (a reference), RTW_ERR_BUSY.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
+ *         RTW_ERR_UNSUPPORTED (a reference), RTW_ERR_BUSY.
  */
 rtw_status_t rtw_instance_global_get(struct rtw_instance_t *instance,
                                      const char *name,
@@ -1289,8 +1292,8 @@ rtw_status_t rtw_instance_global_set(struct rtw_instance_t *instance,
  * signature  such as "(i32,i32,f32)->()"; NULL: any.
  * out        receives the func, to be ended with rtw_func_destroy; NULL on failure. It keeps the instance alive.
  * err        NULL, or filled, naming what the type is and what was asked for.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_SIGNATURE_SYNTAX,
- *         RTW_ERR_UNSUPPORTED (a reference type), RTW_ERR_BUSY.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (a string is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
+ *         RTW_ERR_SIGNATURE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_UNSUPPORTED (a reference type), RTW_ERR_BUSY.
  */
 rtw_status_t rtw_instance_func(struct rtw_instance_t *instance,
                                const char *name,
@@ -1330,7 +1333,7 @@ rtw_status_t rtw_thread_attach(struct rtw_runtime_t *runtime,
 
 /**
  * Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the alternate signal stack, the
- * treatment of denormals.
+ * treatment of denormals. A stack that was locked stays locked until the thread ends, since the host may have locked it too.
  *
  * [setup]  On the thread itself.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NOT_ATTACHED.
@@ -1359,8 +1362,8 @@ void rtw_prepare_report_init(struct rtw_prepare_report_t *report);
  * config  NULL: no dry calls.
  * report  NULL, or filled on success.
  * err     NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of range),
- *         RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required), RTW_ERR_SIGNALS; and what a dry call
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of range,
+ *         reserved is not zero), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required), RTW_ERR_SIGNALS; and what a dry call
  *         answered, which leaves the instance faulted as any call does.
  */
 rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,

@@ -229,10 +229,8 @@ mod tests {
     #[test]
     fn every_constant_is_in_the_table_once() {
         let source = include_str!("status.rs");
-        let declared: Vec<&str> = source
-            .lines()
-            .filter_map(|line| line.strip_prefix("pub const RTW_")?.split(':').next())
-            .collect();
+        let declared: Vec<&str> =
+            source.lines().filter_map(|line| line.strip_prefix("pub const RTW_")?.split(':').next()).collect();
         assert_eq!(declared.len(), TABLE.len());
         for name in declared {
             let full = format!("RTW_{name}\0");

@@ -21,7 +21,8 @@ impl Bare {
     fn new(path: &str) -> Result<Bare, String> {
         let bytes = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
         let artifact = artifact::read(&bytes).map_err(|e| e.message)?;
-        let engine = profile::engine(&artifact.metadata.settings, profile::DEFAULT_GUEST_STACK_BYTES).map_err(|e| e.to_string())?;
+        let engine =
+            profile::engine(&artifact.metadata.settings, profile::DEFAULT_GUEST_STACK_BYTES).map_err(|e| e.to_string())?;
         // SAFETY: our own compiler's output, its digest checked by the reading above.
         let module = unsafe { Module::deserialize(&engine, artifact.code) }.map_err(|e| e.to_string())?;
         Engine::tls_eager_initialize();

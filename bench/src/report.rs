@@ -28,7 +28,9 @@ pub fn print_conditions(cpu: usize) {
     println!("kernel     {}", kernel.trim());
     println!("pinned to  CPU {cpu}, normal scheduling");
     println!("build      release: opt-level 3, fat LTO, one codegen unit");
-    println!("means      {ROUNDS} batches of {BATCH} calls, subjects in turn; ratio: median over batches, to the first subject");
+    println!(
+        "means      {ROUNDS} batches of {BATCH} calls, subjects in turn; ratio: median over batches, to the first subject"
+    );
     println!("p50 to max single calls timed one by one, the clock's own two readings included\n");
 }
 

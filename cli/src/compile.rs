@@ -220,7 +220,8 @@ impl Reporter {
             }
             Style::Terminal => {}
             Style::Lines => {
-                let is_due = self.last.is_none_or(|(phase, at)| phase != progress.phase || progress.elapsed - at >= LINE_INTERVAL);
+                let is_due =
+                    self.last.is_none_or(|(phase, at)| phase != progress.phase || progress.elapsed - at >= LINE_INTERVAL);
                 if is_due {
                     eprintln!("{}", line(&progress));
                     self.last = Some((progress.phase, progress.elapsed));

@@ -135,10 +135,13 @@ fn to_text(name: &str, artifact: &Artifact<'_>, file_bytes: usize, verdict: &Res
     let mut row = |label: &str, value: String| {
         writeln!(text, "  {label:<14} {value}").expect("a string takes everything");
     };
-    row("runs here", match verdict {
-        Ok(()) => "yes".into(),
-        Err(error) => format!("no: {} [{}]", error.message, status_name(error.status)),
-    });
+    row(
+        "runs here",
+        match verdict {
+            Ok(()) => "yes".into(),
+            Err(error) => format!("no: {} [{}]", error.message, status_name(error.status)),
+        },
+    );
     row("profile", metadata.settings.profile.name().into());
     row("target", metadata.target.clone());
     row("CPU features", cpu_text(&metadata.cpu_features));

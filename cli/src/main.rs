@@ -16,12 +16,7 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
-    Command {
-        name: "compile",
-        summary: "make an artifact of a WebAssembly module",
-        help: compile::HELP,
-        run: compile::run,
-    },
+    Command { name: "compile", summary: "make an artifact of a WebAssembly module", help: compile::HELP, run: compile::run },
     Command {
         name: "inspect",
         summary: "tell what an artifact is and whether it runs on this machine",
@@ -64,7 +59,9 @@ fn dispatch(mut words: Vec<std::ffi::OsString>) -> (Option<&'static Command>, Re
         },
         Some("--version" | "-V") => (None, args::print(&version())),
         _ => match find(&first) {
-            Ok(command) if words.iter().any(|word| word == "--help" || word == "-h") => (Some(command), args::print(command.help)),
+            Ok(command) if words.iter().any(|word| word == "--help" || word == "-h") => {
+                (Some(command), args::print(command.help))
+            }
             Ok(command) => (Some(command), (command.run)(Args::new(words))),
             Err(failure) => (None, Err(failure)),
         },

@@ -127,7 +127,14 @@ fn inspect_tells_everything_as_json() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|export| format!("{} {} {}", export["kind"].as_str().unwrap(), export["name"].as_str().unwrap(), export["type"].as_str().unwrap()))
+        .map(|export| {
+            format!(
+                "{} {} {}",
+                export["kind"].as_str().unwrap(),
+                export["name"].as_str().unwrap(),
+                export["type"].as_str().unwrap()
+            )
+        })
         .collect();
     let expected = [
         "memory memory memory 1..4 pages",
@@ -151,7 +158,13 @@ fn inspect_tells_the_same_in_words() {
     for key in ["digest_sha256", "engine", "producer", "target", "profile", "opt_level", "interruption"] {
         assert!(words.contains(told[key].as_str().unwrap()), "{key} is not in {words}");
     }
-    for part in ["runs here      yes", "env.log  func (i32)->()", "process  func (i32,i32)->(f32)", "gain  global mut f32", "65536 bytes, at most 262144"] {
+    for part in [
+        "runs here      yes",
+        "env.log  func (i32)->()",
+        "process  func (i32,i32)->(f32)",
+        "gain  global mut f32",
+        "65536 bytes, at most 262144",
+    ] {
         assert!(words.contains(part), "{part:?} is not in {words}");
     }
     for feature in told["cpu_features"].as_array().unwrap() {
@@ -190,7 +203,10 @@ fn chosen_options_are_recorded() {
     let baseline = told(&["--cpu", "baseline"]);
     assert_eq!((baseline["cpu_features"].as_array().unwrap().len(), &baseline["runs_here"]["ok"]), (0, &Value::Bool(true)));
     assert_eq!(told(&["--cpu", "native"]), told(&[]), "native is the default for this machine");
-    assert_eq!(told(&["--target", "aarch64-unknown-linux-gnu", "--cpu", "lse"])["cpu_features"], serde_json::json!(["has_lse"]));
+    assert_eq!(
+        told(&["--target", "aarch64-unknown-linux-gnu", "--cpu", "lse"])["cpu_features"],
+        serde_json::json!(["has_lse"])
+    );
     let x86 = told(&["--target=x86_64-unknown-linux-gnu", "--cpu=has_sse41,sse3"]);
     assert_eq!(x86["cpu_features"], serde_json::json!(["has_sse3", "has_sse41", "has_ssse3"]));
 }
@@ -201,7 +217,10 @@ fn options_change_the_code_and_not_only_its_description() {
     let simd = "(module (func (export \"f\") (param v128 v128) (result v128) local.get 0 local.get 1 f32x4.mul local.get 0 f32x4.add))";
     fs::write(directory.join("g.wat"), simd).unwrap();
     let code = |args: &[&str]| {
-        succeeds(run(&directory, &[&["compile", "g.wat", "-o", "g.rtw", "--target", "x86_64-unknown-linux-gnu"], args].concat()));
+        succeeds(run(
+            &directory,
+            &[&["compile", "g.wat", "-o", "g.rtw", "--target", "x86_64-unknown-linux-gnu"], args].concat(),
+        ));
         let bytes = fs::read(directory.join("g.rtw")).unwrap();
         rtwasm::engine::artifact::read(&bytes).unwrap().code.to_vec()
     };
@@ -234,7 +253,9 @@ fn the_same_input_makes_the_same_artifact() {
     let directory = directory("the_same_input_makes_the_same_artifact");
     // Enough functions for the compiling threads to finish in different orders.
     let functions: String = (0..300)
-        .map(|i| format!("(func (export \"f{i}\") (param i32) (result i32) local.get 0 i32.const {i} i32.mul local.get 0 i32.rem_u)"))
+        .map(|i| {
+            format!("(func (export \"f{i}\") (param i32) (result i32) local.get 0 i32.const {i} i32.mul local.get 0 i32.rem_u)")
+        })
         .collect();
     fs::write(directory.join("g.wat"), format!("(module {functions})")).unwrap();
     let environments: [&[(&str, &str)]; 6] = [
@@ -253,7 +274,8 @@ fn the_same_input_makes_the_same_artifact() {
             let artifact = fs::read(directory.join("g.rtw")).unwrap();
             assert!(first.get_or_insert_with(|| artifact.clone()) == &artifact, "{profile} {environment:?}");
         }
-        let bare = rtwasm(&directory).args(["compile", "g.wat", "-o", "g.rtw", "--profile", profile]).env_clear().output().unwrap();
+        let bare =
+            rtwasm(&directory).args(["compile", "g.wat", "-o", "g.rtw", "--profile", profile]).env_clear().output().unwrap();
         succeeds(bare);
         assert!(first.unwrap() == fs::read(directory.join("g.rtw")).unwrap(), "{profile} without any environment");
     }
@@ -314,13 +336,21 @@ fn modules_that_are_refused() {
         ("cut in the header", &whole[..6], &["RTW_ERR_WASM", "ends at byte 6"]),
         ("cut in the code", &whole[..whole.len() - 60], &["RTW_ERR_WASM", "at offset 0x"]),
         ("another version", &wrong_version, &["RTW_ERR_WASM", "version 9"]),
-        ("a type error", &invalid, &["RTW_ERR_WASM", "type mismatch", "in function 1 \"process\" at offset 0x", "into its body"]),
+        (
+            "a type error",
+            &invalid,
+            &["RTW_ERR_WASM", "type mismatch", "in function 1 \"process\" at offset 0x", "into its body"],
+        ),
         ("exceptions", &exceptions, &["RTW_ERR_PROPOSAL", "exception handling", "in the tag section at offset 0x"]),
         ("a shared memory", &shared, &["RTW_ERR_PROPOSAL", "shared", "in the memory section"]),
         ("a component", &component, &["RTW_ERR_PROPOSAL", "component"]),
         ("an artifact", &artifact, &["RTW_ERR_WASM", "artifact already"]),
         ("an executable", &executable, &["RTW_ERR_WASM", "ELF"]),
-        ("text with an error", b"(module\n  (func i32.addd))\n", &["RTW_ERR_WASM", "2:9: ", "\n 2 |   (func i32.addd))\n", "^"]),
+        (
+            "text with an error",
+            b"(module\n  (func i32.addd))\n",
+            &["RTW_ERR_WASM", "2:9: ", "\n 2 |   (func i32.addd))\n", "^"],
+        ),
         ("no text at all", b"\xff\xd8\xff\xe0 picture", &["RTW_ERR_WASM", "ff d8 ff e0"]),
         ("prose", b"hello there", &["RTW_ERR_WASM", "1:1: "]),
     ];
@@ -335,7 +365,8 @@ fn modules_that_are_refused() {
 #[test]
 fn every_changed_byte_of_a_module_is_survived() {
     let directory = directory("every_changed_byte");
-    let whole = wat::parse_str("(module (memory 1) (func $f (export \"f\") (param i32) (result i32) local.get 0 i32.load))").unwrap();
+    let whole =
+        wat::parse_str("(module (memory 1) (func $f (export \"f\") (param i32) (result i32) local.get 0 i32.load))").unwrap();
     let mut refused = 0;
     for at in 0..whole.len() {
         let mut changed = whole.clone();
@@ -369,7 +400,9 @@ fn the_input_is_never_overwritten() {
     let directory = with_artifact("the_input_is_never_overwritten");
     symlink("g.wat", directory.join("link.wat")).unwrap();
     fs::hard_link(directory.join("g.wat"), directory.join("hard.wat")).unwrap();
-    for (input, output) in [("g.wat", "g.wat"), ("g.wat", "./g.wat"), ("g.wat", "link.wat"), ("link.wat", "g.wat"), ("g.wat", "hard.wat")] {
+    for (input, output) in
+        [("g.wat", "g.wat"), ("g.wat", "./g.wat"), ("g.wat", "link.wat"), ("link.wat", "g.wat"), ("g.wat", "hard.wat")]
+    {
         fails(run(&directory, &["compile", input, "-o", output]), EXIT_ERROR, &["the output is the input"]);
         assert_eq!(fs::read_to_string(directory.join("g.wat")).unwrap(), GUEST);
     }
@@ -471,7 +504,10 @@ fn wrong_usage_has_a_status_of_its_own() {
 fn help_and_version() {
     let directory = directory("help_and_version");
     let help = |args: &[&str]| succeeds(run(&directory, args));
-    assert_eq!(help(&["--version"]), format!("rtwasm {} ({})\n", env!("CARGO_PKG_VERSION"), rtwasm::engine::profile::ENGINE_VERSION));
+    assert_eq!(
+        help(&["--version"]),
+        format!("rtwasm {} ({})\n", env!("CARGO_PKG_VERSION"), rtwasm::engine::profile::ENGINE_VERSION)
+    );
     assert_eq!(help(&["-V"]), help(&["--version"]));
     assert_eq!(help(&["--help"]), help(&["help"]));
     for command in ["compile", "inspect"] {

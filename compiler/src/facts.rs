@@ -49,8 +49,8 @@ pub fn gather(module: &[u8], checked: &Checked) -> Result<Facts> {
 }
 
 fn described(types: TypesRef<'_>, module: &str, name: &str, entity: Option<EntityType>) -> Result<Extern> {
-    let entity = entity
-        .ok_or_else(|| Error::new(RTW_ERR_INTERNAL, format!("the type of {name:?} is missing from a valid module")))?;
+    let entity =
+        entity.ok_or_else(|| Error::new(RTW_ERR_INTERNAL, format!("the type of {name:?} is missing from a valid module")))?;
     let (kind, ty) = match entity {
         EntityType::Func(id) | EntityType::FuncExact(id) => (ExternKind::Func, func_text(func_type(types, id))),
         EntityType::Memory(ty) => (ExternKind::Memory, memory_text(&ty)),

@@ -56,9 +56,9 @@ fn ticking<R: Send>(pool: &rayon::ThreadPool, work: impl FnOnce() -> Result<R> +
 fn config(job: &Job<'_>) -> Result<Config> {
     let mut config = profile::config(job.settings, DEFAULT_GUEST_STACK_BYTES);
     // Naming the target, even this machine's, also keeps the engine from adding what it detects here.
-    config
-        .target(job.target.triple())
-        .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("no code can be made for {}: {error}", job.target.triple())))?;
+    config.target(job.target.triple()).map_err(|error| {
+        Error::new(RTW_ERR_UNSUPPORTED, format!("no code can be made for {}: {error}", job.target.triple()))
+    })?;
     for feature in job.cpu_features {
         // SAFETY: these flags allow instructions and change no convention; the artifact names them, and is not loaded by a
         // machine that lacks one.

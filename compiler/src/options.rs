@@ -64,7 +64,9 @@ impl Cpu {
                 if names.iter().any(String::is_empty) {
                     return Err(Error::new(
                         RTW_ERR_ARGUMENT,
-                        format!("CPU features {list:?}: expected baseline, native, or names separated by commas such as avx2,fma"),
+                        format!(
+                            "CPU features {list:?}: expected baseline, native, or names separated by commas such as avx2,fma"
+                        ),
                     ));
                 }
                 Ok(Cpu::Features(names))

@@ -68,7 +68,8 @@ pub fn find(module: &[u8], offset: usize) -> Place {
         // What is missing at the end of the file is missing from the last section, if that one is cut off.
         sections.last().filter(|last| last.cut_off && offset >= last.whole.end)
     });
-    let function = inside.filter(|section| section.id == SECTION_CODE).and_then(|code| function_at(module, &sections, code, offset));
+    let function =
+        inside.filter(|section| section.id == SECTION_CODE).and_then(|code| function_at(module, &sections, code, offset));
     Place { offset, section: inside.map(|section| section.name(module)), function }
 }
 
@@ -88,8 +89,20 @@ impl Section {
 
     fn name(&self, module: &[u8]) -> String {
         const NAMES: [&str; 14] = [
-            "custom", "type", "import", "function", "table", "memory", "global", "export", "start", "element", "code", "data",
-            "data count", "tag",
+            "custom",
+            "type",
+            "import",
+            "function",
+            "table",
+            "memory",
+            "global",
+            "export",
+            "start",
+            "element",
+            "code",
+            "data",
+            "data count",
+            "tag",
         ];
         match (self.id, self.reader(module).read_string()) {
             (SECTION_CUSTOM, Ok(name)) => format!("custom {}", quoted(name)),

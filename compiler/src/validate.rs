@@ -75,8 +75,7 @@ const PROPOSALS: &[Proposal] = &[
 ];
 
 /// Proposals whose types need a collector.
-const COLLECTED: WasmFeatures =
-    WasmFeatures::GC.union(WasmFeatures::STACK_SWITCHING).union(WasmFeatures::CUSTOM_DESCRIPTORS);
+const COLLECTED: WasmFeatures = WasmFeatures::GC.union(WasmFeatures::STACK_SWITCHING).union(WasmFeatures::CUSTOM_DESCRIPTORS);
 
 fn explain(module: &[u8], features: WasmFeatures, error: &wasmparser::Error) -> Error {
     let what_and_where = |error: &wasmparser::Error| format!("{}, {}", error.message(), place::find(module, error.offset()));
@@ -127,7 +126,10 @@ fn refuse_object_file(module: &[u8]) -> Result<()> {
         }
     }
     if has_linking_section && imports_memory_of_linker {
-        return Err(Error::new(RTW_ERR_WASM, "this is an object file that has not been linked: make a module of it with wasm-ld"));
+        return Err(Error::new(
+            RTW_ERR_WASM,
+            "this is an object file that has not been linked: make a module of it with wasm-ld",
+        ));
     }
     Ok(())
 }
@@ -153,7 +155,9 @@ fn memory_offset(module: &[u8], index: u32) -> Option<usize> {
         match payload {
             Payload::ImportSection(section) => {
                 let imports = section.into_imports_with_offsets().flatten();
-                offsets.extend(imports.filter(|(_, import)| matches!(import.ty, wasmparser::TypeRef::Memory(_))).map(|(at, _)| at));
+                offsets.extend(
+                    imports.filter(|(_, import)| matches!(import.ty, wasmparser::TypeRef::Memory(_))).map(|(at, _)| at),
+                );
             }
             Payload::MemorySection(section) => {
                 offsets.extend(section.into_iter_with_offsets().flatten().map(|(at, _)| at));
@@ -234,7 +238,11 @@ mod tests {
     #[test]
     fn errors_tell_function_and_distance() {
         // Header 8, type section 8, function section 4, code section: id, size, count, body size, locals, f32.const, end.
-        refused("(module (func $f (result i32) f32.const 1))", RTW_ERR_WASM, &["in function 0 \"f\" at offset 0x1d, 0x6 into its body"]);
+        refused(
+            "(module (func $f (result i32) f32.const 1))",
+            RTW_ERR_WASM,
+            &["in function 0 \"f\" at offset 0x1d, 0x6 into its body"],
+        );
     }
 
     #[test]
@@ -257,8 +265,13 @@ mod tests {
 
     #[test]
     fn shared_memories_are_refused() {
-        refused("(module (memory 1 4 shared))", RTW_ERR_PROPOSAL, &["memory 0 is shared", "in the memory section at offset 0xb"]);
-        let imported = "(module (import \"a\" \"f\" (func)) (import \"a\" \"m\" (memory 1)) (import \"a\" \"s\" (memory 1 1 shared)))";
+        refused(
+            "(module (memory 1 4 shared))",
+            RTW_ERR_PROPOSAL,
+            &["memory 0 is shared", "in the memory section at offset 0xb"],
+        );
+        let imported =
+            "(module (import \"a\" \"f\" (func)) (import \"a\" \"m\" (memory 1)) (import \"a\" \"s\" (memory 1 1 shared)))";
         refused(imported, RTW_ERR_PROPOSAL, &["memory 1 is shared", "in the import section at offset 0x1e"]);
     }
 

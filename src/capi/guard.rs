@@ -82,6 +82,9 @@ pub unsafe fn output<'a, T>(out: *mut *mut T, what: &str) -> Result<&'a mut *mut
 }
 
 /// The structs whose first field is their size.
+///
+/// # Safety
+/// It is, and a u32.
 pub unsafe trait Sized32 {}
 
 /// A versioned struct that may be NULL.

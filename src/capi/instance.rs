@@ -156,9 +156,9 @@ pub unsafe extern "C" fn rtw_instance_config_init(config: *mut rtw_instance_conf
 /// config   NULL for the defaults; read only during the call.
 /// out      receives the instance, to be ended with rtw_instance_destroy; NULL on failure.
 /// err      NULL, or filled, naming the import or limit concerned.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED
-///         (reference types at the boundary), RTW_ERR_LIMIT, RTW_ERR_NO_MEMORY, RTW_ERR_TRAP_... and RTW_ERR_HOST (the start
-///         function ended so).
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero),
+///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary), RTW_ERR_LIMIT,
+///         RTW_ERR_NO_MEMORY, RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_create(
     module: *mut rtw_module_t,
@@ -231,7 +231,10 @@ pub unsafe extern "C" fn rtw_instance_fault(
             out.host_status = fault.record.host_status;
             out.function_index = fault.place.as_ref().map_or(-1, |place| i64::from(place.function_index));
             out.wasm_offset = fault.place.as_ref().and_then(|place| place.wasm_offset).map_or(-1, i64::from);
-            text::copy(fault.place.as_ref().and_then(|place| place.function_name.as_deref()).unwrap_or(""), &mut out.function_name);
+            text::copy(
+                fault.place.as_ref().and_then(|place| place.function_name.as_deref()).unwrap_or(""),
+                &mut out.function_name,
+            );
             Ok(())
         })
     }
@@ -257,7 +260,8 @@ pub unsafe extern "C" fn rtw_fault_init(fault: *mut rtw_fault_t) {
 /// name  NULL: the one exported as "memory", else the first exported one.
 /// out   receives base and size.
 /// err   NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_BUSY.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
+///         RTW_ERR_BUSY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_memory(
     instance: *mut rtw_instance_t,
@@ -302,7 +306,8 @@ pub unsafe extern "C" fn rtw_instance_memory_at(instance: *mut rtw_instance_t, o
 /// name  the export.
 /// out   receives the value.
 /// err   NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_UNSUPPORTED (a reference), RTW_ERR_BUSY.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
+///         RTW_ERR_UNSUPPORTED (a reference), RTW_ERR_BUSY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_global_get(
     instance: *mut rtw_instance_t,
@@ -358,8 +363,8 @@ pub unsafe extern "C" fn rtw_instance_global_set(
 /// signature  such as "(i32,i32,f32)->()"; NULL: any.
 /// out        receives the func, to be ended with rtw_func_destroy; NULL on failure. It keeps the instance alive.
 /// err        NULL, or filled, naming what the type is and what was asked for.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_SIGNATURE_SYNTAX,
-///         RTW_ERR_UNSUPPORTED (a reference type), RTW_ERR_BUSY.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (a string is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
+///         RTW_ERR_SIGNATURE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_UNSUPPORTED (a reference type), RTW_ERR_BUSY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_func(
     instance: *mut rtw_instance_t,
@@ -392,6 +397,7 @@ pub unsafe extern "C" fn rtw_func_destroy(func: *mut rtw_func_t) {
 
 fn read(config: &rtw_instance_config_t) -> Result<Config> {
     guard::reserved_is_zero(&config.reserved)?;
+    guard::reserved_is_zero(&[config.reserved0.into()])?;
     Ok(Config {
         memory_limit_bytes: Some(config.memory_limit_bytes).filter(|bytes| *bytes != 0),
         growth: match config.growth {

@@ -132,7 +132,8 @@ pub unsafe extern "C" fn rtw_module_info_init(info: *mut rtw_module_info_t) {
 /// err      NULL, or filled with the reason.
 /// returns  RTW_OK where it would load, or why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT, RTW_ERR_TRUNCATED,
 ///          RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
-///          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE; or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+///          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE; or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT
+///          (length is larger than any object).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_module_probe(
     runtime: *const rtw_runtime_t,
@@ -194,7 +195,7 @@ pub unsafe extern "C" fn rtw_module_load(
 ///
 /// [setup]
 /// path  NUL-terminated UTF-8.
-/// errors: RTW_ERR_IO (the message says why), and those of rtw_module_load.
+/// errors: RTW_ERR_IO (the message says why), RTW_ERR_ARGUMENT (the path is not UTF-8), and those of rtw_module_load.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_module_load_file(
     runtime: *mut rtw_runtime_t,
@@ -209,8 +210,7 @@ pub unsafe extern "C" fn rtw_module_load_file(
             let runtime = handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?;
             let path = text::required(path, "path")?;
             let bytes = std::fs::read(path).map_err(|e| Error::os(RTW_ERR_IO, format!("cannot read {path}"), &e))?;
-            let module = Module::load(runtime, &bytes)
-                .map_err(|e| Error { message: format!("{path}: {}", e.message), ..e })?;
+            let module = Module::load(runtime, &bytes).map_err(|e| Error { message: format!("{path}: {}", e.message), ..e })?;
             *out = loaded(module);
             Ok(())
         })

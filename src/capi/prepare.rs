@@ -102,8 +102,8 @@ pub unsafe extern "C" fn rtw_prepare_report_init(report: *mut rtw_prepare_report
 /// config  NULL: no dry calls.
 /// report  NULL, or filled on success.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of range),
-///         RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required), RTW_ERR_SIGNALS; and what a dry call
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of range,
+///         reserved is not zero), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required), RTW_ERR_SIGNALS; and what a dry call
 ///         answered, which leaves the instance faulted as any call does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_prepare(
@@ -158,8 +158,12 @@ unsafe fn dry_calls(config: &rtw_prepare_config_t) -> Result<Vec<DryCall<'_>>> {
             // SAFETY: a handle by the API's contract.
             let func = unsafe { handle::borrow(call.func) }.map_err(|s| bare(s, &format!("dry call {at}: func")))?;
             if !(1..=1_000_000).contains(&call.repeats) {
-                return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: repeats is {}, not 1 to 1000000", call.repeats)));
+                return Err(Error::new(
+                    RTW_ERR_ARGUMENT,
+                    format!("dry call {at}: repeats is {}, not 1 to 1000000", call.repeats),
+                ));
             }
+            guard::reserved_is_zero(&[call.reserved.into()])?;
             if call.values.is_null() && call.value_count != 0 {
                 return Err(Error::new(RTW_ERR_NULL, format!("dry call {at}: values is NULL")));
             }

@@ -99,8 +99,10 @@ pub struct Artifact<'a> {
 
 /// Puts the envelope around code.
 pub fn write(metadata: &Metadata, code: &[u8]) -> Result<Vec<u8>> {
-    let meta = postcard::to_stdvec(metadata).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("cannot encode metadata: {e}")))?;
-    let meta_length = u32::try_from(meta.len()).map_err(|_| Error::new(RTW_ERR_LIMIT, "the module's metadata exceeds 4 GiB"))?;
+    let meta =
+        postcard::to_stdvec(metadata).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("cannot encode metadata: {e}")))?;
+    let meta_length =
+        u32::try_from(meta.len()).map_err(|_| Error::new(RTW_ERR_LIMIT, "the module's metadata exceeds 4 GiB"))?;
     let mut bytes = Vec::with_capacity(HEADER_BYTES + meta.len() + code.len());
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -146,9 +148,15 @@ pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
     if have > total {
         return Err(Error::new(RTW_ERR_ARTIFACT, format!("{} bytes follow the artifact's end at byte {total}", have - total)));
     }
+    if u64_at(bytes, 24) != 0 {
+        return Err(Error::new(RTW_ERR_ARTIFACT, "the reserved bytes of the artifact's header are not zero"));
+    }
     let digest = digest_of(bytes);
     if digest != bytes[DIGEST_RANGE] {
-        return Err(Error::new(RTW_ERR_DIGEST, "the artifact's content does not match its SHA-256 digest: it was changed or damaged"));
+        return Err(Error::new(
+            RTW_ERR_DIGEST,
+            "the artifact's content does not match its SHA-256 digest: it was changed or damaged",
+        ));
     }
     let (meta, code) = bytes[HEADER_BYTES..].split_at(meta_length as usize);
     let metadata = postcard::from_bytes(meta)
@@ -236,12 +244,7 @@ mod tests {
             cpu_features: vec![],
             settings: Settings::new(Profile::Plugin),
             imports: vec![],
-            exports: vec![Extern {
-                kind: ExternKind::Func,
-                module: String::new(),
-                name: "run".into(),
-                ty: "()->()".into(),
-            }],
+            exports: vec![Extern { kind: ExternKind::Func, module: String::new(), name: "run".into(), ty: "()->()".into() }],
             memories: vec![MemoryFacts { min_bytes: 65536, max_bytes: None }],
             function_count: 1,
             source_bytes: 3,

@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use wasmtime::unix::StoreExt;
 use wasmtime::{
-    AsContextMut, Caller, Extern, ExternType, Func as EngineFunc, Global, Memory, Mutability, Store, StoreContextMut,
-    Trap, Val, ValRaw,
+    AsContextMut, Caller, Extern, ExternType, Func as EngineFunc, Global, Memory, Mutability, Store, StoreContextMut, Trap,
+    Val, ValRaw,
 };
 
-use super::imports::{HostFunc, Imports, missing};
 use super::fault::{self, FaultRecord};
+use super::imports::{HostFunc, Imports, missing};
 use super::module::{Module, lock_as_configured};
 use super::profile::Profile;
 use super::signature::Signature;
@@ -214,7 +214,6 @@ impl Instance {
                 return Err(error);
             }
         };
-        drop(own_view);
         // SAFETY: the API gives us the instance's thread, and no call runs.
         let old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
         self.take_view();
@@ -343,7 +342,10 @@ impl Instance {
             wasmtime::ValType::F64 => Val::F64(value.get_f64()),
             wasmtime::ValType::V128 => Val::V128(value.get_v128().into()),
             wasmtime::ValType::Ref(_) => {
-                return Err(Error::new(RTW_ERR_UNSUPPORTED, format!("global \"{name}\" is a reference, which cannot cross into C")));
+                return Err(Error::new(
+                    RTW_ERR_UNSUPPORTED,
+                    format!("global \"{name}\" is a reference, which cannot cross into C"),
+                ));
             }
         };
         global.set(context, value).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("global \"{name}\": {e:#}")))
@@ -361,7 +363,10 @@ impl Instance {
             Error::new(RTW_ERR_UNSUPPORTED, format!("function \"{name}\" uses reference types, which cannot cross into C"))
         })?;
         if let Some(wanted) = wanted.filter(|wanted| **wanted != signature) {
-            return Err(Error::new(RTW_ERR_SIGNATURE, format!("function \"{name}\" has type {signature}; {wanted} was asked for")));
+            return Err(Error::new(
+                RTW_ERR_SIGNATURE,
+                format!("function \"{name}\" has type {signature}; {wanted} was asked for"),
+            ));
         }
         let shared = Arc::new(FuncShared {
             func: Cell::new(func),
@@ -454,13 +459,21 @@ fn host_functions(module: &Module, imports: Option<&Imports>) -> Result<Vec<Host
             let ExternType::Func(ty) = import.ty() else {
                 return Err(Error::new(
                     RTW_ERR_IMPORT_MISSING,
-                    format!("import \"{}\" \"{}\" is not a function; only functions can be provided", import.module(), import.name()),
+                    format!(
+                        "import \"{}\" \"{}\" is not a function; only functions can be provided",
+                        import.module(),
+                        import.name()
+                    ),
                 ));
             };
             let wanted = Signature::of(&ty).ok_or_else(|| {
                 Error::new(
                     RTW_ERR_UNSUPPORTED,
-                    format!("import \"{}\" \"{}\" uses reference types, which cannot cross into C", import.module(), import.name()),
+                    format!(
+                        "import \"{}\" \"{}\" uses reference types, which cannot cross into C",
+                        import.module(),
+                        import.name()
+                    ),
                 )
             })?;
             match imports {

@@ -4,8 +4,8 @@ use wasmtime::ValRaw;
 
 use super::call;
 use super::instance::{Func, Instance};
-use crate::rt::{alloc, clock};
 use crate::rt::thread::{FaultCount, faults};
+use crate::rt::{alloc, clock};
 use crate::status::*;
 
 /// A function to be called before it matters.
@@ -45,16 +45,15 @@ impl Instance {
             if call.values.len() < call.func.shared.value_count {
                 return Err(Error::new(
                     RTW_ERR_VALUES,
-                    format!("dry call {at}: \"{}\" {} needs {} values", call.func.shared.name, call.func.shared.signature, call.func.shared.value_count),
+                    format!(
+                        "dry call {at}: \"{}\" {} needs {} values",
+                        call.func.shared.name, call.func.shared.signature, call.func.shared.value_count
+                    ),
                 ));
             }
             warmed += call.func.warm()?;
         }
-        let mut report = Report {
-            touched_bytes: warmed.touched_bytes,
-            locked_bytes: warmed.locked_bytes,
-            ..Report::default()
-        };
+        let mut report = Report { touched_bytes: warmed.touched_bytes, locked_bytes: warmed.locked_bytes, ..Report::default() };
         let mut times = Vec::with_capacity(calls.iter().map(|c| c.repeats as usize).sum());
         for call in calls {
             let mut run = || dry_run(call, &mut times, &mut report);

@@ -72,11 +72,7 @@ const GUARD_BYTES: u64 = 32 << 20;
 
 impl Settings {
     pub fn new(profile: Profile) -> Settings {
-        Settings {
-            profile,
-            interruption: Interruption::None,
-            memory_reservation_bytes: FULL_RESERVATION_BYTES,
-        }
+        Settings { profile, interruption: Interruption::None, memory_reservation_bytes: FULL_RESERVATION_BYTES }
     }
 }
 
@@ -154,9 +150,7 @@ pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
     config.gc_heap_initial_size(0);
 
     // The engine's check ignores the patch release; ours does not.
-    config
-        .module_version(wasmtime::ModuleVersionStrategy::Custom(ENGINE_VERSION.into()))
-        .expect("the version string is short");
+    config.module_version(wasmtime::ModuleVersionStrategy::Custom(ENGINE_VERSION.into())).expect("the version string is short");
 
     config.max_wasm_stack(guest_stack_bytes);
     config.async_stack_size(guest_stack_bytes + (1 << 20));

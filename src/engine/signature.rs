@@ -59,7 +59,10 @@ impl Signature {
     pub fn parse(text: &str) -> Result<Signature> {
         let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let refuse = |why: String| {
-            Error::new(RTW_ERR_SIGNATURE_SYNTAX, format!("signature \"{text}\": {why}; it should look like \"(i32,f32)->(f64)\""))
+            Error::new(
+                RTW_ERR_SIGNATURE_SYNTAX,
+                format!("signature \"{text}\": {why}; it should look like \"(i32,f32)->(f64)\""),
+            )
         };
         let (params, results) = packed.split_once("->").ok_or_else(|| refuse("there is no ->".into()))?;
         let list = |part: &str| -> Result<Vec<Type>> {

@@ -9,7 +9,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::ptr::{null_mut, NonNull};
+use std::ptr::{NonNull, null_mut};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 
@@ -150,10 +150,11 @@ fn count_system() {
 
 /// How often this library has allocated on this thread so far, arena or not.
 pub fn allocations() -> u64 {
-    FROM_SYSTEM.try_with(Cell::get).unwrap_or(0) + ARENA.try_with(Cell::get).map_or(0, |arena| {
-        // SAFETY: as in `section`.
-        unsafe { arena.as_ref() }.map_or(0, |arena| arena.counters.taken.load(Relaxed))
-    })
+    FROM_SYSTEM.try_with(Cell::get).unwrap_or(0)
+        + ARENA.try_with(Cell::get).map_or(0, |arena| {
+            // SAFETY: as in `section`.
+            unsafe { arena.as_ref() }.map_or(0, |arena| arena.counters.taken.load(Relaxed))
+        })
 }
 
 #[inline]

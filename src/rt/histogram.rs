@@ -5,8 +5,8 @@
 //! stores that are always taken, no read-modify-write, and touches at most three cache lines. The construction is that of
 //! HdrHistogram (Gil Tene), with the sub-bucket count fixed and the totals derived on reading.
 
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
 
 const SUB_BITS: u32 = 6;
 const SUB: u64 = 1 << SUB_BITS;
@@ -83,7 +83,9 @@ impl Histogram {
 
     /// Empties it. Not while it is written to.
     fn clear(&self) {
-        for cell in [&self.last, &self.sum, &self.max, &self.overflows, &self.faults, &self.arena_peak].into_iter().chain(&self.buckets) {
+        for cell in
+            [&self.last, &self.sum, &self.max, &self.overflows, &self.faults, &self.arena_peak].into_iter().chain(&self.buckets)
+        {
             cell.store(0, Relaxed);
         }
         self.min.store(u64::MAX, Relaxed);

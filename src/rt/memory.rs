@@ -119,7 +119,14 @@ mod tests {
         let bytes = 64 * page_size();
         // SAFETY: a fresh anonymous mapping.
         let start = unsafe {
-            libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
         } as usize;
         assert_eq!(resident_pages(start, bytes), 0);
         // SAFETY: just mapped, ours alone.
