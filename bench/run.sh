@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 out=target/bench
 mkdir -p $out
 for profile in standalone plugin; do
-    target/tools/rtwasm compile --quiet --profile $profile bench/guests/calls.wat -o $out/calls-$profile.rtw
+    for guest in calls tail; do
+        target/tools/rtwasm compile --quiet --profile $profile bench/guests/$guest.wat -o $out/$guest-$profile.rtw
+    done
 done
 exec target/bench-host/rtwasm-bench "$PWD/target/release/librtwasm.so" $out $out/results.json

@@ -939,12 +939,12 @@ typedef struct rtw_bucket_t {
 #define RTW_ERR_TRAP_DIVIDE_BY_ZERO -605
 
 /**
- * The guest's integer division or conversion overflowed.
+ * The guest's integer division overflowed, or it converted a number outside an integer's range, an infinity included.
  */
 #define RTW_ERR_TRAP_INTEGER_OVERFLOW -606
 
 /**
- * The guest converted a NaN or an infinity to an integer.
+ * The guest converted a NaN to an integer.
  */
 #define RTW_ERR_TRAP_BAD_CONVERSION -607
 

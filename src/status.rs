@@ -100,9 +100,9 @@ pub const RTW_ERR_TRAP_TABLE: rtw_status_t = -603;
 pub const RTW_ERR_TRAP_INDIRECT_CALL: rtw_status_t = -604;
 /// The guest divided an integer by zero.
 pub const RTW_ERR_TRAP_DIVIDE_BY_ZERO: rtw_status_t = -605;
-/// The guest's integer division or conversion overflowed.
+/// The guest's integer division overflowed, or it converted a number outside an integer's range, an infinity included.
 pub const RTW_ERR_TRAP_INTEGER_OVERFLOW: rtw_status_t = -606;
-/// The guest converted a NaN or an infinity to an integer.
+/// The guest converted a NaN to an integer.
 pub const RTW_ERR_TRAP_BAD_CONVERSION: rtw_status_t = -607;
 /// The guest used up its stack.
 pub const RTW_ERR_TRAP_STACK: rtw_status_t = -608;
@@ -172,7 +172,7 @@ table! {
     RTW_ERR_TRAP_INDIRECT_CALL "trap: indirect call to an empty or differently typed entry",
     RTW_ERR_TRAP_DIVIDE_BY_ZERO "trap: integer division by zero",
     RTW_ERR_TRAP_INTEGER_OVERFLOW "trap: integer overflow",
-    RTW_ERR_TRAP_BAD_CONVERSION "trap: conversion of NaN or infinity to an integer",
+    RTW_ERR_TRAP_BAD_CONVERSION "trap: conversion of NaN to an integer",
     RTW_ERR_TRAP_STACK "trap: stack exhausted",
     RTW_ERR_TRAP_OTHER "trap",
     RTW_ERR_HOST "a host function failed",

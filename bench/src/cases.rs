@@ -8,7 +8,7 @@ use rtwasm::rt::clock;
 use rtwasm::rt::histogram::Recorder;
 use wasmtime::{Caller, Engine, Extern, Func, Instance, Module, Store, TypedFunc, WasmParams, WasmResults};
 
-use super::library::{Handle, Invoke, Library, Value};
+use super::library::{Handle, Invoke, Library, Options, Value};
 use super::measure::{BATCH, Row, Subject, interleaved};
 
 /// The bare engine with the same settings and the same code: what a Rust host could have at best.
@@ -38,14 +38,18 @@ impl Bare {
 }
 
 const BARE: &str = "TypedFunc::call";
+/// RTW_DENORMALS_...
+const KEEP: u32 = 0;
+const FLUSH: u32 = 1;
+const IEEE: u32 = 2;
 
 /// Calls into empty and nearly empty guests, with statistics off and on.
 pub fn calls(library: &Library, artifacts: &str, profile: &str) -> Result<Vec<Row>, String> {
     let path = format!("{artifacts}/calls-{profile}.rtw");
     let plugin = profile == "plugin";
     let mut bare = Bare::new(&path)?;
-    let off = library.guest(&path, plugin, false)?;
-    let on = library.guest(&path, plugin, true)?;
+    let off = library.guest(&path, Options { plugin, statistics: false, denormals: KEEP })?;
+    let on = library.guest(&path, Options { plugin, statistics: true, denormals: KEEP })?;
     let mut rows = Vec::new();
 
     for (case, name, c_name) in [("call-empty", "empty", c"empty"), ("call-host", "call_host", c"call_host")] {
@@ -146,7 +150,8 @@ pub fn recording() -> Vec<Row> {
 
 /// What reading the statistics costs the reader.
 pub fn reading(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
-    let guest = library.guest(&format!("{artifacts}/calls-plugin.rtw"), true, true)?;
+    let options = Options { plugin: true, statistics: true, denormals: KEEP };
+    let guest = library.guest(&format!("{artifacts}/calls-plugin.rtw"), options)?;
     let func = guest.func(c"empty")?;
     let mut values = [Value { i32: 0 }; 1];
     for _ in 0..BATCH {
@@ -162,4 +167,16 @@ pub fn reading(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
         }
     };
     Ok(interleaved("read-statistics", 10_000, vec![Subject { name: "rtw_func_stats", run: Box::new(run) }]))
+}
+
+/// What a filter's decaying tail costs: 512 samples of a resonator whose state has become denormal, in both floating-point
+/// modes. Setting the mode and putting it back is in the figures.
+pub fn denormal_tail(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
+    let path = format!("{artifacts}/tail-standalone.rtw");
+    let mut subjects = Vec::new();
+    for (name, denormals) in [("flushed", FLUSH), ("IEEE", IEEE)] {
+        let guest = library.guest(&path, Options { plugin: false, statistics: false, denormals })?;
+        subjects.push(invocations(name, library.invoke, guest.func(c"tail")?));
+    }
+    Ok(interleaved("denormal-tail", 10_000, subjects))
 }

@@ -33,7 +33,8 @@ pub struct Library {
     imports_create: unsafe extern "C" fn(*mut Handle, *mut Error) -> i32,
     imports_func:
         unsafe extern "C" fn(Handle, *const c_char, *const c_char, *const c_char, HostFunc, *mut c_void, *mut Error) -> i32,
-    instance_create: unsafe extern "C" fn(Handle, Handle, *const c_void, *mut Handle, *mut Error) -> i32,
+    instance_config_init: unsafe extern "C" fn(*mut InstanceConfig),
+    instance_create: unsafe extern "C" fn(Handle, Handle, *const InstanceConfig, *mut Handle, *mut Error) -> i32,
     instance_func: unsafe extern "C" fn(Handle, *const c_char, *const c_char, *mut Handle, *mut Error) -> i32,
     thread_attach: unsafe extern "C" fn(Handle, *const c_void, *mut Error) -> i32,
     instance_prepare: unsafe extern "C" fn(Handle, *const c_void, *mut c_void, *mut Error) -> i32,
@@ -54,13 +55,33 @@ pub struct RuntimeConfig {
     reserved: [u64; 8],
 }
 
+/// rtw_instance_config_t.
+#[repr(C)]
+pub struct InstanceConfig {
+    struct_size: u32,
+    growth: u32,
+    denormals: u32,
+    reserved0: u32,
+    memory_limit_bytes: u64,
+    reserved: [u64; 8],
+}
+
+/// How a guest shall run.
+#[derive(Clone, Copy)]
+pub struct Options {
+    pub plugin: bool,
+    pub statistics: bool,
+    /// RTW_DENORMALS_...
+    pub denormals: u32,
+}
+
 /// rtw_func_stats_t, of which only the calls are looked at.
 #[repr(C)]
 pub struct Stats {
     struct_size: u32,
     reserved0: u32,
     pub calls: u64,
-    rest: [u64; 20],
+    rest: [u64; 21],
 }
 
 /// A guest in the shared library, on an attached thread until it is dropped.
@@ -101,6 +122,7 @@ impl Library {
                 module_load_file: transmute::<*mut c_void, _>(entry("rtw_module_load_file")?),
                 imports_create: transmute::<*mut c_void, _>(entry("rtw_imports_create")?),
                 imports_func: transmute::<*mut c_void, _>(entry("rtw_imports_func")?),
+                instance_config_init: transmute::<*mut c_void, _>(entry("rtw_instance_config_init")?),
                 instance_create: transmute::<*mut c_void, _>(entry("rtw_instance_create")?),
                 instance_func: transmute::<*mut c_void, _>(entry("rtw_instance_func")?),
                 thread_attach: transmute::<*mut c_void, _>(entry("rtw_thread_attach")?),
@@ -110,8 +132,8 @@ impl Library {
         }
     }
 
-    /// Loads the call benchmark's guest, attaches this thread and prepares the instance.
-    pub fn guest(&self, artifact: &str, plugin: bool, statistics: bool) -> Result<Guest<'_>, String> {
+    /// Loads a guest, attaches this thread and prepares the instance.
+    pub fn guest(&self, artifact: &str, options: Options) -> Result<Guest<'_>, String> {
         let path = CString::new(artifact).map_err(|e| e.to_string())?;
         let mut err = Error { status: 0, os_error: 0, message: [0; 504] };
         let (mut runtime, mut module, mut imports, mut instance) = (null_mut(), null_mut(), null_mut(), null_mut());
@@ -120,15 +142,19 @@ impl Library {
             let mut config = std::mem::MaybeUninit::uninit();
             (self.config_init)(config.as_mut_ptr());
             let mut config = config.assume_init();
-            config.profile = u32::from(plugin);
-            config.statistics = u32::from(statistics);
+            config.profile = u32::from(options.plugin);
+            config.statistics = u32::from(options.statistics);
             let e = &mut err as *mut Error;
             check((self.runtime_create)(&config, &mut runtime, e), e)?;
             check((self.module_load_file)(runtime, path.as_ptr(), &mut module, e), e)?;
             check((self.imports_create)(&mut imports, e), e)?;
             let nop = (c"host".as_ptr(), c"nop".as_ptr(), c"()->()".as_ptr());
             check((self.imports_func)(imports, nop.0, nop.1, nop.2, host_nop, null_mut(), e), e)?;
-            check((self.instance_create)(module, imports, null(), &mut instance, e), e)?;
+            let mut config = std::mem::MaybeUninit::uninit();
+            (self.instance_config_init)(config.as_mut_ptr());
+            let mut config = config.assume_init();
+            config.denormals = options.denormals;
+            check((self.instance_create)(module, imports, &config, &mut instance, e), e)?;
             check((self.thread_attach)(runtime, null(), e), e)?;
             check((self.instance_prepare)(instance, null(), null_mut(), e), e)?;
         }
@@ -136,7 +162,7 @@ impl Library {
     }
 
     pub fn empty_stats(&self) -> Stats {
-        let mut stats = Stats { struct_size: 0, reserved0: 0, calls: 0, rest: [0; 20] };
+        let mut stats = Stats { struct_size: 0, reserved0: 0, calls: 0, rest: [0; 21] };
         // SAFETY: as large as the library's own struct, which the first use confirms by its size.
         unsafe { (self.stats_init)(&mut stats) };
         stats

@@ -35,6 +35,7 @@ fn run(library: &str, artifacts: &str, out: &str) -> Result<(), String> {
     for profile in ["standalone", "plugin"] {
         rows.extend(cases::calls(&library, artifacts, profile)?);
     }
+    rows.extend(cases::denormal_tail(&library, artifacts)?);
     rows.extend(cases::recording());
     rows.extend(cases::reading(&library, artifacts)?);
     report::print(&rows);

@@ -57,24 +57,25 @@ pub struct Signature {
 impl Signature {
     /// Reads `(i32,f32)->(f64)`; white space is allowed between words, and nothing else is.
     pub fn parse(text: &str) -> Result<Signature> {
-        let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let refuse = |why: String| {
             Error::new(
                 RTW_ERR_SIGNATURE_SYNTAX,
                 format!("signature \"{text}\": {why}; it should look like \"(i32,f32)->(f64)\""),
             )
         };
-        let (params, results) = packed.split_once("->").ok_or_else(|| refuse("there is no ->".into()))?;
+        let (params, results) = text.split_once("->").ok_or_else(|| refuse("there is no ->".into()))?;
         let list = |part: &str| -> Result<Vec<Type>> {
             let inner = part
+                .trim()
                 .strip_prefix('(')
                 .and_then(|p| p.strip_suffix(')'))
                 .ok_or_else(|| refuse(format!("\"{part}\" is not in parentheses")))?;
-            if inner.is_empty() {
+            if inner.trim().is_empty() {
                 return Ok(vec![]);
             }
             inner
                 .split(',')
+                .map(str::trim)
                 .map(|word| {
                     Type::ALL
                         .into_iter()
@@ -133,6 +134,8 @@ mod tests {
             ("(i32->()", "parentheses"),
             ("(int)->()", "\"int\""),
             ("(i32,)->()", "\"\""),
+            ("(i 32)->()", "\"i 32\""),
+            ("()- >()", "->"),
             ("(funcref)->()", "funcref"),
         ] {
             let error = Signature::parse(text).unwrap_err();

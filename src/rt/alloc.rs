@@ -21,6 +21,8 @@ const SLOT_BYTES: usize = 64 << 10;
 /// Arenas that can exist at a time: so many threads can be attached.
 const SLOTS: usize = 4096;
 const HEADER_BYTES: usize = 128;
+/// The smallest page of any system we run on.
+const SYSTEM_PAGE_BYTES: usize = 4096;
 /// What an arena has unless less is asked for.
 pub const DEFAULT_ARENA_BYTES: usize = SLOT_BYTES - HEADER_BYTES;
 
@@ -106,7 +108,15 @@ unsafe impl GlobalAlloc for Allocator {
             None => {
                 count_system();
                 // SAFETY: passed on.
-                unsafe { System.alloc_zeroed(layout) }
+                let memory = unsafe { System.alloc_zeroed(layout) };
+                if !memory.is_null() && layout.size() >= SYSTEM_PAGE_BYTES {
+                    // Large zeroed blocks are pages that are not there yet: a table's would be fetched one by one by the
+                    // guest's first indirect calls.
+                    let start = memory as usize;
+                    // SAFETY: just allocated, nobody else's.
+                    unsafe { memory::touch_for_writing(start..start + layout.size()) };
+                }
+                memory
             }
         }
     }
