@@ -10,7 +10,7 @@ HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,e
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test bench header guests install uninstall packages unit clean FORCE
+.PHONY: all lib command artifacts examples demo test proofs bench header guests install uninstall packages unit clean FORCE
 all: lib command artifacts examples
 
 # Cargo does not optimise at link time when an rlib is among the crate types, and a call then costs twice as much: so the
@@ -23,9 +23,11 @@ command: FORCE
 	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler
 	ln -sf librtwasm_compiler.so target/tools/librtwasm_compiler.so.0.1
 
+# A newer command may write another envelope, so it makes the artifacts anew.
 artifacts: $(foreach p,$(PROFILES),$(GUESTS:%=$(ARTIFACTS)/%.$(p).rtw))
+$(COMMAND): | command
 define artifact_rule
-$(ARTIFACTS)/%.$(1).rtw: guests/built/%.wasm | command
+$(ARTIFACTS)/%.$(1).rtw: guests/built/%.wasm $(COMMAND)
 	@mkdir -p $$(@D)
 	$(COMMAND) compile --quiet --profile $(1) $$< -o $$@
 endef
@@ -44,6 +46,9 @@ header: FORCE
 
 guests: FORCE
 	$(MAKE) -C guests
+
+proofs: lib command
+	./tests/proofs/run.sh
 
 bench: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench

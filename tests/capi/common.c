@@ -1,0 +1,103 @@
+#include "common.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint32_t profile;
+const char *profile_name;
+const char *artifacts;
+
+void read_command_line(int argc, char **argv) {
+    if (argc == 3 && (strcmp(argv[1], "standalone") == 0 || strcmp(argv[1], "plugin") == 0)) {
+        profile_name = argv[1];
+        profile = strcmp(argv[1], "plugin") == 0 ? RTW_PROFILE_PLUGIN : RTW_PROFILE_STANDALONE;
+        artifacts = argv[2];
+        return;
+    }
+    fprintf(stderr, "usage: %s standalone|plugin ARTIFACTS\n", argv[0]);
+    exit(2);
+}
+
+const char *artifact_path(const char *guest) {
+    static char path[4096];
+    snprintf(path, sizeof path, "%s/%s.%s.rtw", artifacts, guest, profile_name);
+    return path;
+}
+
+unsigned char *read_file(const char *path, size_t *length) {
+    FILE *file = fopen(path, "rb");
+    if (file == NULL || fseek(file, 0, SEEK_END) != 0) {
+        perror(path);
+        exit(2);
+    }
+    long size = ftell(file);
+    unsigned char *bytes = malloc(size > 0 ? (size_t)size : 1);
+    rewind(file);
+    if (size < 0 || bytes == NULL || fread(bytes, 1, (size_t)size, file) != (size_t)size) {
+        fprintf(stderr, "%s: cannot be read\n", path);
+        exit(2);
+    }
+    fclose(file);
+    *length = (size_t)size;
+    return bytes;
+}
+
+rtw_runtime_t *make_runtime(void) {
+    rtw_runtime_config_t config;
+    rtw_runtime_config_init(&config);
+    config.profile = profile;
+    rtw_runtime_t *runtime = NULL;
+    rtw_error_t err;
+    require(rtw_runtime_create(&config, &runtime, &err), &err, "a %s runtime", profile_name);
+    return runtime;
+}
+
+rtw_module_t *load(rtw_runtime_t *runtime, const char *guest) {
+    rtw_module_t *module = NULL;
+    rtw_error_t err;
+    require(rtw_module_load_file(runtime, artifact_path(guest), &module, &err), &err, "load %s", guest);
+    return module;
+}
+
+guest_t open_guest(const char *guest, rtw_imports_t *imports) {
+    guest_t made = {make_runtime(), NULL, NULL};
+    made.module = load(made.runtime, guest);
+    renew(&made, imports);
+    return made;
+}
+
+void renew(guest_t *guest, rtw_imports_t *imports) {
+    rtw_error_t err;
+    rtw_instance_destroy(guest->instance);
+    require(rtw_instance_create(guest->module, imports, NULL, &guest->instance, &err), &err, "an instance");
+}
+
+void close_guest(guest_t *guest) {
+    rtw_instance_destroy(guest->instance);
+    rtw_module_destroy(guest->module);
+    rtw_runtime_destroy(guest->runtime);
+    memset(guest, 0, sizeof *guest);
+}
+
+rtw_func_t *look_up(rtw_instance_t *instance, const char *name, const char *signature) {
+    rtw_func_t *func = NULL;
+    rtw_error_t err;
+    require(rtw_instance_func(instance, name, signature, &func, &err), &err, "look up %s", name);
+    return func;
+}
+
+rtw_status_t call(rtw_instance_t *instance, const char *name, rtw_value_t *values, size_t count) {
+    rtw_func_t *func = look_up(instance, name, NULL);
+    rtw_status_t status = rtw_invoke(func, values, count);
+    rtw_func_destroy(func);
+    return status;
+}
+
+int32_t call_i32(rtw_instance_t *instance, const char *name, int32_t a, int32_t b) {
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    values[0].i32 = a;
+    values[1].i32 = b;
+    return call(instance, name, values, 2) == RTW_OK ? values[0].i32 : INT32_MIN;
+}

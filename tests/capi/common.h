@@ -1,0 +1,45 @@
+/* What the tests of the C API set up again and again. */
+#ifndef RTWASM_TEST_COMMON_H
+#define RTWASM_TEST_COMMON_H
+
+#include "check.h"
+
+#include <stddef.h>
+
+/* From the command line: PROFILE ARTIFACTS. */
+extern uint32_t profile;          /* RTW_PROFILE_... */
+extern const char *profile_name;  /* "standalone" or "plugin" */
+extern const char *artifacts;     /* the folder of NAME.PROFILE.rtw */
+
+/* Reads the command line; ends the program if it is wrong. */
+void read_command_line(int argc, char **argv);
+
+/* The path of a guest's artifact for the profile; static, until the next call. */
+const char *artifact_path(const char *guest);
+
+/* A file's bytes, to be freed; ends the program if it cannot be read. */
+unsigned char *read_file(const char *path, size_t *length);
+
+/* Everything that a call needs. */
+typedef struct guest_t {
+    rtw_runtime_t *runtime;
+    rtw_module_t *module;
+    rtw_instance_t *instance;
+} guest_t;
+
+rtw_runtime_t *make_runtime(void);
+rtw_module_t *load(rtw_runtime_t *runtime, const char *guest);
+/* `imports` may be NULL. */
+guest_t open_guest(const char *guest, rtw_imports_t *imports);
+/* A new instance of the same module in place of the one there. */
+void renew(guest_t *guest, rtw_imports_t *imports);
+void close_guest(guest_t *guest);
+/* Signature may be NULL. */
+rtw_func_t *look_up(rtw_instance_t *instance, const char *name, const char *signature);
+
+/* Looks the function up, calls it and destroys the func. */
+rtw_status_t call(rtw_instance_t *instance, const char *name, rtw_value_t *values, size_t count);
+/* The same for i32 functions of at most two arguments; answers the result, or INT32_MIN when the call failed. */
+int32_t call_i32(rtw_instance_t *instance, const char *name, int32_t a, int32_t b);
+
+#endif

@@ -1,0 +1,1 @@
+(module (import "env" "rate" (global f32)))

@@ -1,0 +1,1 @@
+(module (import "env" "shared" (memory 1)))

@@ -1,0 +1,1 @@
+(module (import "env" "hold" (func (param funcref))))

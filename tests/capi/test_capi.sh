@@ -1,0 +1,57 @@
+#!/bin/sh
+# The C API's tests: builds them, makes their artifacts, runs them in both profiles. Run by `make test`.
+# Environment: RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is), CC, CXX, CAPI_FLAGS (for the C side, such as
+# sanitizers; see test_sanitized.sh), CAPI_OUT (where everything goes), CAPI_ONLY (programs to run instead of all).
+cd "$(dirname "$0")" || exit 1
+root=../..
+scratch=${CAPI_OUT:-$root/target/tests/capi}
+. ../lib.sh
+use_uninstalled_library
+build=$scratch/build
+artifacts=$scratch/artifacts
+mkdir -p "$build" "$artifacts"
+
+programs=$(ls test_*.c | sed 's/\.c$//')
+C_FLAGS="-std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread $CAPI_FLAGS"
+CXX_FLAGS="-std=c++17 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread $CAPI_FLAGS"
+
+# ---- artifacts ----
+for profile in standalone plugin; do
+    for guest in guests/*.wat; do
+        "$RTWASM" compile -q "$guest" -o "$artifacts/$(basename "$guest" .wat).$profile.rtw" --profile $profile || fail "$guest for $profile"
+    done
+    python3 forge.py "$artifacts/calls.$profile.rtw" "$artifacts/forged.$profile" || fail "forged artifacts for $profile"
+done
+case $(uname -m) in aarch64) other=x86_64 ;; *) other=aarch64 ;; esac
+check "a guest compiles for $other" "$RTWASM" compile -q guests/calls.wat -o "$artifacts/calls.other-target.rtw" --target $other-unknown-linux-gnu
+
+# ---- programs ----
+common="$build/check.o $build/common.o"
+for source in check common $programs; do
+    $CC $C_FLAGS -c $source.c -o "$build/$source.o" || fail "$source.c compiles"
+done
+$CXX $CXX_FLAGS -c test_cpp.cpp -o "$build/test_cpp.o" || fail "test_cpp.cpp compiles"
+for program in $programs; do
+    $CC $CAPI_FLAGS -pthread "$build/$program.o" $common -o "$build/$program" "$RTWASM_LIBDIR/librtwasm.so" -lm || fail "$program links"
+done
+$CXX $CAPI_FLAGS -pthread "$build/test_cpp.o" $common -o "$build/test_cpp" "$RTWASM_LIBDIR/librtwasm.so" || fail "test_cpp links"
+[ "$failed" -eq 0 ] || { finish; exit 1; }
+
+STATUSES_FILE=$scratch/statuses
+export STATUSES_FILE
+: >"$STATUSES_FILE"
+for profile in standalone plugin; do
+    for program in ${CAPI_ONLY:-$programs test_cpp}; do
+        adopt "$program $profile" "$build/$program" $profile "$artifacts"
+    done
+done
+
+# ---- what the tests leave out ----
+if [ -z "$CAPI_ONLY" ]; then
+    check "every function of the header is called" python3 check_coverage.py functions "$root/include/rtwasm.h" "$build"/test_*.o
+    check "every status that can come was seen" python3 check_coverage.py statuses "$root/include/rtwasm.h" "$STATUSES_FILE"
+    refuses "a function that no test calls is found" "rtw_invoke" python3 check_coverage.py functions "$root/include/rtwasm.h" "$build/test_runtime.o"
+    grep -v RTW_ERR_BUSY "$STATUSES_FILE" >"$scratch/fewer"
+    refuses "a status that no test saw is found" "RTW_ERR_BUSY" python3 check_coverage.py statuses "$root/include/rtwasm.h" "$scratch/fewer"
+fi
+finish

@@ -1,0 +1,83 @@
+# What the tests in shell have in common. To be sourced; the script sets `root` (the project's) and `scratch` (its own folder
+# below target/) before. Every check prints `ok WHAT` or `FAIL WHAT`; `finish` prints `N passed, N failed` as the last line.
+
+: "${root:?the sourcing script sets root}" "${scratch:?the sourcing script sets scratch}"
+RTWASM=${RTWASM:-$root/target/tools/rtwasm}
+RTWASM_LIBDIR=${RTWASM_LIBDIR:-$root/target/release}
+CC=${CC:-gcc}
+CXX=${CXX:-g++}
+CLANG=${CLANG:-clang-19}
+CLANGXX=${CLANGXX:-clang++-19}
+C_WARNINGS="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
+passed=0
+failed=0
+
+rm -rf "$scratch"
+mkdir -p "$scratch"
+
+ok() { # ok WHAT
+    echo "ok $*"
+    passed=$((passed + 1))
+}
+
+fail() { # fail WHAT
+    echo "FAIL $*"
+    failed=$((failed + 1))
+}
+
+check() { # check WHAT COMMAND...: ok if the command succeeds; what it said is shown if not
+    what=$1
+    shift
+    if "$@" >"$scratch/check.log" 2>&1; then
+        ok "$what"
+    else
+        fail "$what"
+        sed 's/^/    /' "$scratch/check.log"
+    fi
+}
+
+refuses() { # refuses WHAT MESSAGE COMMAND...: ok if the command fails and says MESSAGE (a fixed string)
+    what=$1
+    message=$2
+    shift 2
+    if "$@" >"$scratch/check.log" 2>&1; then
+        fail "$what: it succeeded"
+    elif grep -qF -e "$message" "$scratch/check.log"; then
+        ok "$what"
+    else
+        fail "$what: it failed without saying '$message'"
+        sed 's/^/    /' "$scratch/check.log"
+    fi
+}
+
+adopt() { # adopt NAME COMMAND...: runs a test program of our kind; its lines and counts become ours
+    name=$1
+    shift
+    "$@" >"$scratch/adopt.out" 2>"$scratch/adopt.err"
+    status=$?
+    grep -Ev '^[0-9]+ passed, [0-9]+ failed$' "$scratch/adopt.out" | sed -E "s/^(ok|FAIL) /\1 $name: /"
+    passed=$((passed + $(grep -c '^ok ' "$scratch/adopt.out")))
+    failed=$((failed + $(grep -c '^FAIL ' "$scratch/adopt.out")))
+    if ! tail -n 1 "$scratch/adopt.out" | grep -Eq '^[1-9][0-9]* passed, [0-9]+ failed$'; then
+        fail "$name: ended early, with exit status $status"
+        sed 's/^/    /' "$scratch/adopt.err"
+    elif [ $status -ne 0 ] && ! grep -q '^FAIL ' "$scratch/adopt.out"; then
+        fail "$name: exit status $status"
+        sed 's/^/    /' "$scratch/adopt.err"
+    fi
+}
+
+# Programs ask for the library by its SONAME; an uninstalled build has the plain name only.
+use_uninstalled_library() {
+    soname=$(objdump -p "$RTWASM_LIBDIR/librtwasm.so" | awk '$1 == "SONAME" { print $2 }')
+    [ -n "$soname" ] || { echo "FAIL $RTWASM_LIBDIR/librtwasm.so: not built, or without a SONAME"; exit 1; }
+    mkdir -p "$scratch/lib"
+    ln -sf "$(realpath "$RTWASM_LIBDIR/librtwasm.so")" "$scratch/lib/$soname"
+    LD_LIBRARY_PATH=$scratch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    export LD_LIBRARY_PATH
+}
+
+finish() { # the last line, and the exit status
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}

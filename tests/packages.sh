@@ -1,0 +1,22 @@
+#!/bin/sh
+# Makes sure that what the tests need is there: installs it where it may, and names it where it may not.
+set -eu
+
+packages="gcc g++ libc6-dev make cmake pkg-config binutils util-linux python3 valgrind gdb
+    clang-19 lld-19 llvm-19 wasi-libc libclang-rt-19-dev-wasm32 libclang-rt-19-dev sox alsa-utils"
+
+missing=
+for package in $packages; do
+    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [ "$status" = "install ok installed" ] || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    apt-get update -qq
+    # shellcheck disable=SC2086 # a list of words
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+else
+    echo "The tests need these Debian packages:$missing" >&2
+    exit 1
+fi
