@@ -1184,7 +1184,8 @@ void rtw_instance_config_init(struct rtw_instance_config_t *config);
  * err      NULL, or filled, naming the import or limit concerned.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero),
  *         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary), RTW_ERR_LIMIT,
- *         RTW_ERR_NO_MEMORY, RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
+ *         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
+ *         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
  */
 rtw_status_t rtw_instance_create(struct rtw_module_t *module,
                                  struct rtw_imports_t *imports,

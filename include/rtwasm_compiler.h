@@ -43,6 +43,17 @@
 #define RTW_COMPILE_INTERRUPTION_FUEL 2
 
 /*
+ 4 GiB of address space are set aside for each linear memory, which lets the standalone profile leave bounds checks out.
+ */
+#define RTW_COMPILE_RESERVATION_FULL 0
+
+/*
+ As much is set aside as the module declares as its maximum: for processes whose locked or total memory is limited.
+ Accesses are then checked in the code, in both profiles.
+ */
+#define RTW_COMPILE_RESERVATION_DECLARED 1
+
+/*
  How a module shall be compiled. Call rtw_compile_options_init first.
  */
 typedef struct rtw_compile_options_t {
@@ -71,6 +82,14 @@ typedef struct rtw_compile_options_t {
      which bring those they build on. NULL (default): native when the target is this machine, else baseline.
      */
     const char *cpu;
+    /*
+     RTW_COMPILE_RESERVATION_FULL (default) or RTW_COMPILE_RESERVATION_DECLARED.
+     */
+    uint32_t reservation;
+    /*
+     Zero.
+     */
+    uint32_t reserved0;
     /*
      Zero.
      */

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rtwasm::engine::profile::{Interruption, Profile};
-use rtwasm_compiler::{Cpu, Opt, Options, Phase, Progress, Target, interruption_from_name};
+use rtwasm_compiler::{Cpu, Opt, Options, Phase, Progress, Reservation, Target, interruption_from_name};
 
 use crate::args::{self, Arg, Args, Failure};
 
@@ -30,6 +30,8 @@ Options:
                         LIST: features such as avx2,fma and those that they build on
                         A machine that lacks a feature refuses the artifact and names it
   --opt LEVEL           speed (default), size, or none, which compiles faster
+  --reservation HOW     address space for each linear memory: full (default), which is 4 GiB, or declared, the maximum
+                        that the module declares, for processes whose locked or total memory is limited
   -v, --verbose         report progress even where standard error is not a terminal
   -q, --quiet           say nothing unless it fails
   -h, --help            this text
@@ -85,6 +87,7 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
     let (mut target, mut cpu) = (None, None);
     let mut opt = Opt::Speed;
     let mut interruption = Interruption::None;
+    let mut reservation = Reservation::Full;
     let mut talk = Talk::Normal;
     let usage = |error: rtwasm::status::Error| Failure::Usage(error.message);
 
@@ -99,6 +102,7 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
                 "--profile" => profile = args.one_of(&option, "standalone, plugin", Profile::from_name)?,
                 "--target" => target = Some(Target::from_triple(&args.text()?).map_err(usage)?),
                 "--cpu" => cpu = Some(Cpu::from_text(&args.text()?).map_err(usage)?),
+                "--reservation" => reservation = args.one_of(&option, "full, declared", Reservation::from_name)?,
                 "--opt" => opt = args.one_of(&option, "none, speed, size", Opt::from_name)?,
                 // Not in the help: only for comparing the engine's own means of interruption.
                 "--interruption" => interruption = args.one_of(&option, "none, epoch, fuel", interruption_from_name)?,
@@ -117,6 +121,7 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
     };
     options.opt = opt;
     options.interruption = interruption;
+    options.reservation = reservation;
     if let Some(cpu) = cpu {
         options.cpu = cpu;
     }

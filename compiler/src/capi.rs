@@ -12,7 +12,7 @@ use std::sync::Once;
 use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Interruption, Profile, Settings};
 use rtwasm::status::*;
 
-use crate::{Cpu, Opt, Options, Target};
+use crate::{Cpu, Opt, Options, Reservation, Target};
 
 /// Compile fast; the code is slow.
 pub const RTW_COMPILE_OPT_NONE: u32 = 0;
@@ -27,6 +27,12 @@ pub const RTW_COMPILE_INTERRUPTION_NONE: u32 = 0;
 pub const RTW_COMPILE_INTERRUPTION_EPOCH: u32 = 1;
 /// The engine's fuel counting: for comparison.
 pub const RTW_COMPILE_INTERRUPTION_FUEL: u32 = 2;
+
+/// 4 GiB of address space are set aside for each linear memory, which lets the standalone profile leave bounds checks out.
+pub const RTW_COMPILE_RESERVATION_FULL: u32 = 0;
+/// As much is set aside as the module declares as its maximum: for processes whose locked or total memory is limited.
+/// Accesses are then checked in the code, in both profiles.
+pub const RTW_COMPILE_RESERVATION_DECLARED: u32 = 1;
 
 /// How a module shall be compiled. Call rtw_compile_options_init first.
 #[repr(C)]
@@ -44,6 +50,10 @@ pub struct rtw_compile_options_t {
     /// "native": what this machine has. "baseline": runs on every machine of the target. Otherwise features such as "avx2,fma",
     /// which bring those they build on. NULL (default): native when the target is this machine, else baseline.
     pub cpu: *const c_char,
+    /// RTW_COMPILE_RESERVATION_FULL (default) or RTW_COMPILE_RESERVATION_DECLARED.
+    pub reservation: u32,
+    /// Zero.
+    pub reserved0: u32,
     /// Zero.
     pub reserved: [u64; 8],
 }
@@ -57,7 +67,7 @@ pub struct rtw_error_t {
 }
 
 const _: () = assert!(size_of::<rtw_error_t>() == 512);
-const _: () = assert!(size_of::<rtw_compile_options_t>() == 4 * 4 + 2 * size_of::<usize>() + 8 * 8);
+const _: () = assert!(size_of::<rtw_compile_options_t>() == 4 * 4 + 2 * size_of::<usize>() + 2 * 4 + 8 * 8);
 
 /// Fills options with the defaults. NULL does nothing.
 ///
@@ -129,6 +139,8 @@ fn defaults() -> rtw_compile_options_t {
         interruption: RTW_COMPILE_INTERRUPTION_NONE,
         target: std::ptr::null(),
         cpu: std::ptr::null(),
+        reservation: RTW_COMPILE_RESERVATION_FULL,
+        reserved0: 0,
         reserved: [0; 8],
     }
 }
@@ -221,7 +233,7 @@ unsafe fn read_options(from: *const rtw_compile_options_t) -> Result<Options> {
 /// # Safety
 /// Its strings are NULL or NUL-terminated.
 unsafe fn options(from: &rtw_compile_options_t) -> Result<Options> {
-    if from.reserved.iter().any(|word| *word != 0) {
+    if from.reserved0 != 0 || from.reserved.iter().any(|word| *word != 0) {
         return Err(Error::new(RTW_ERR_ARGUMENT, "a reserved field is not zero: call rtw_compile_options_init"));
     }
     let profile = match from.profile {
@@ -250,6 +262,11 @@ unsafe fn options(from: &rtw_compile_options_t) -> Result<Options> {
         RTW_COMPILE_INTERRUPTION_EPOCH => Interruption::Epoch,
         RTW_COMPILE_INTERRUPTION_FUEL => Interruption::Fuel,
         other => return Err(out_of_range("interruption", other)),
+    };
+    options.reservation = match from.reservation {
+        RTW_COMPILE_RESERVATION_FULL => Reservation::Full,
+        RTW_COMPILE_RESERVATION_DECLARED => Reservation::Declared,
+        other => return Err(out_of_range("reservation", other)),
     };
     Ok(options)
 }

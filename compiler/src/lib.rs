@@ -21,7 +21,7 @@ use rtwasm::engine::profile::{ENGINE_VERSION, Settings};
 use rtwasm::status::{Error, RTW_ERR_INTERNAL, Result};
 use sha2::{Digest, Sha256};
 
-pub use options::{Cpu, INTERRUPTIONS, Opt, Options, Target, interruption_from_name};
+pub use options::{Cpu, INTERRUPTIONS, Opt, Options, Reservation, Target, interruption_from_name};
 
 /// What the compiler is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,11 @@ fn compile_unguarded(input: &[u8], options: &Options, progress: &mut dyn FnMut(P
     let checked = validate::module(&module)?;
     let facts = facts::gather(&module, &checked)?;
 
-    let settings = Settings { interruption: options.interruption, ..Settings::new(options.profile) };
+    let settings = Settings {
+        interruption: options.interruption,
+        memory_reservation_bytes: options.reservation.bytes(&facts.memories)?,
+        ..Settings::new(options.profile)
+    };
     let job = generate::Job { settings: &settings, target: options.target, cpu_features: &cpu_features, opt: options.opt };
     let code = generate::code(&module, &job, &mut || report(Phase::Compiling, facts.function_count, module.len()))?;
 

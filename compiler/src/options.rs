@@ -1,7 +1,8 @@
 //! What can be chosen, and the names by which it is chosen on a command line and in C.
 
+use rtwasm::engine::artifact::MemoryFacts;
 use rtwasm::engine::cpu;
-use rtwasm::engine::profile::{Interruption, Profile};
+use rtwasm::engine::profile::{FULL_RESERVATION_BYTES, Interruption, Profile};
 use rtwasm::status::*;
 
 /// A machine that code can be made for.
@@ -105,6 +106,43 @@ pub fn interruption_from_name(name: &str) -> Option<Interruption> {
     INTERRUPTIONS.into_iter().find(|interruption| interruption.name() == name)
 }
 
+/// How much address space is set aside for each linear memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reservation {
+    /// 4 GiB, which lets the standalone profile leave bounds checks out.
+    Full,
+    /// What the module declares as its maximum, for processes whose locked or total memory is limited. Accesses are then
+    /// checked in the code, in both profiles.
+    Declared,
+}
+
+impl Reservation {
+    pub fn from_name(name: &str) -> Option<Reservation> {
+        match name {
+            "full" => Some(Reservation::Full),
+            "declared" => Some(Reservation::Declared),
+            _ => None,
+        }
+    }
+
+    /// In bytes, for a module with these memories.
+    pub fn bytes(self, memories: &[MemoryFacts]) -> Result<u64> {
+        if self == Reservation::Full {
+            return Ok(FULL_RESERVATION_BYTES);
+        }
+        let mut largest = 0;
+        for memory in memories {
+            largest = largest.max(memory.max_bytes.ok_or_else(|| {
+                Error::new(
+                    RTW_ERR_ARGUMENT,
+                    "a reservation of the declared size needs a declared maximum, and a memory has none",
+                )
+            })?);
+        }
+        Ok(largest.min(FULL_RESERVATION_BYTES))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     pub profile: Profile,
@@ -112,13 +150,14 @@ pub struct Options {
     pub cpu: Cpu,
     pub opt: Opt,
     pub interruption: Interruption,
+    pub reservation: Reservation,
 }
 
 impl Options {
     /// For `target`; what the code may use of it is what this machine has, or nothing optional if it is another one.
     pub fn for_target(profile: Profile, target: Target) -> Options {
         let cpu = if Target::host() == Some(target) { Cpu::Native } else { Cpu::Baseline };
-        Options { profile, target, cpu, opt: Opt::Speed, interruption: Interruption::None }
+        Options { profile, target, cpu, opt: Opt::Speed, interruption: Interruption::None, reservation: Reservation::Full }
     }
 
     /// For this machine.

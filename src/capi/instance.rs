@@ -158,7 +158,8 @@ pub unsafe extern "C" fn rtw_instance_config_init(config: *mut rtw_instance_conf
 /// err      NULL, or filled, naming the import or limit concerned.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero),
 ///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary), RTW_ERR_LIMIT,
-///         RTW_ERR_NO_MEMORY, RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
+///         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
+///         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_create(
     module: *mut rtw_module_t,

@@ -444,7 +444,7 @@ impl Guest {
         let made = wasmtime::Instance::new(&mut store, &module.code, &externs);
         core.making.set(false);
         core.gate.store(GATE_FREE, Relaxed);
-        let instance = made.map_err(|e| instantiation_error(core, &e))?;
+        let instance = made.map_err(|e| instantiation_error(module, core, &e))?;
         let memory = default_memory(module, instance, &mut store);
         Ok(Guest { instance, memory, store })
     }
@@ -484,14 +484,15 @@ fn host_functions(module: &Module, imports: Option<&Imports>) -> Result<Vec<Host
         .collect()
 }
 
-fn instantiation_error(core: &Core, error: &wasmtime::Error) -> Error {
+fn instantiation_error(module: &Module, core: &Core, error: &wasmtime::Error) -> Error {
     let host = core.host_status.replace(RTW_OK);
     if host != RTW_OK {
         return Error::new(RTW_ERR_HOST, format!("the start function ended because a host function answered {host}"));
     }
     match error.downcast_ref::<Trap>() {
         Some(trap) => Error::new(trap_status(*trap), format!("the start function or an initialiser trapped: {trap}")),
-        None => Error::new(RTW_ERR_NO_MEMORY, format!("the instance cannot be made: {error:#}")),
+        None => pages::reservation_refused(module.metadata.settings.memory_reservation_bytes)
+            .unwrap_or_else(|| Error::new(RTW_ERR_NO_MEMORY, format!("the instance cannot be made: {error:#}"))),
     }
 }
 

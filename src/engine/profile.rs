@@ -113,8 +113,10 @@ pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
     // Guard pages instead of bounds checks where we may have a signal handler; checks in the code where we may not.
     config.signals_based_traps(signals);
     config.memory_reservation(settings.memory_reservation_bytes);
-    config.memory_guard_size(if signals { GUARD_BYTES } else { 0 });
-    config.guard_before_linear_memory(signals);
+    // A memory that is to be small has no guards either: they count where locked or total memory is limited.
+    let guarded = signals && settings.memory_reservation_bytes == FULL_RESERVATION_BYTES;
+    config.memory_guard_size(if guarded { GUARD_BYTES } else { 0 });
+    config.guard_before_linear_memory(guarded);
     // A memory that moves on growth would invalidate the host's pointers and copy in the middle of a call.
     config.memory_may_move(false);
     config.memory_reservation_for_growth(0);

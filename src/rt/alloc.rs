@@ -18,8 +18,10 @@ use crate::status::*;
 
 /// Address space of one arena, header included.
 const SLOT_BYTES: usize = 64 << 10;
-/// Arenas that can exist at a time: so many threads can be attached.
-const SLOTS: usize = 4096;
+/// Regions of slots, each reserved when those before it are used up and twice as large as the one before: a process that locks
+/// all it maps pays for what it uses. Together they hold the arenas of 8176 threads.
+const REGIONS: usize = 9;
+const FIRST_REGION_SLOTS: usize = 16;
 const HEADER_BYTES: usize = 128;
 /// The smallest page of any system we run on.
 const SYSTEM_PAGE_BYTES: usize = 4096;
@@ -62,12 +64,20 @@ pub struct Counts {
     pub system_frees: u64,
 }
 
-/// The address range of all arenas, reserved once; 0 until then.
-static BASE: AtomicUsize = AtomicUsize::new(0);
-/// Slots that have been used and are free again.
-static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-/// Slots below this number have been used.
-static USED: AtomicUsize = AtomicUsize::new(0);
+/// Where each region starts; 0 until it is reserved.
+static BASES: [AtomicUsize; REGIONS] = [const { AtomicUsize::new(0) }; REGIONS];
+static SLOTS: Mutex<Slots> = Mutex::new(Slots { free: Vec::new(), used: 0 });
+
+struct Slots {
+    /// Addresses of slots that have been used and are free again.
+    free: Vec<usize>,
+    /// How many have been used, counted through the regions.
+    used: usize,
+}
+
+fn slots_of(region: usize) -> usize {
+    FIRST_REGION_SLOTS << region
+}
 
 thread_local! {
     /// The arena that this thread's allocations come from outside [setup] functions, or null: it is not attached.
@@ -180,13 +190,19 @@ fn section<'a>() -> Option<&'a Arena> {
 /// The arena that an address belongs to.
 #[inline]
 fn owner<'a>(memory: *mut u8) -> Option<&'a Arena> {
-    let base = BASE.load(Relaxed);
-    let distance = (memory as usize).wrapping_sub(base);
-    if base == 0 || distance >= SLOTS * SLOT_BYTES {
-        return None;
+    for (region, base) in BASES.iter().enumerate() {
+        let base = base.load(Relaxed);
+        if base == 0 {
+            // Regions are reserved in order.
+            return None;
+        }
+        let distance = (memory as usize).wrapping_sub(base);
+        if distance < slots_of(region) * SLOT_BYTES {
+            // SAFETY: what was handed out lies in a slot that has its header.
+            return Some(unsafe { &*((base + distance / SLOT_BYTES * SLOT_BYTES) as *const Arena) });
+        }
     }
-    // SAFETY: what was handed out lies in a slot that has its header.
-    Some(unsafe { &*((base + distance / SLOT_BYTES * SLOT_BYTES) as *const Arena) })
+    None
 }
 
 impl Arena {
@@ -219,10 +235,9 @@ pub struct Attached(NonNull<Arena>);
 impl Attached {
     /// Makes an arena present, and locked where asked.
     pub fn new(bytes: usize, lock: Lock) -> Result<Attached> {
-        let slot = free_slot()?;
+        let start = free_slot()?;
         // SAFETY: the slot is this thread's alone now; its pages are mapped writable below.
         let arena = unsafe {
-            let start = base()? + slot * SLOT_BYTES;
             if libc::mprotect(start as *mut _, SLOT_BYTES, libc::PROT_READ | libc::PROT_WRITE) != 0 {
                 return Err(Error::last_os_error(RTW_ERR_NO_MEMORY, "cannot map a thread's arena"));
             }
@@ -267,8 +282,7 @@ impl Drop for Attached {
         let arena = unsafe { self.0.as_ref() };
         // Something of ours is still out, which a defect of ours must have caused: then the memory is not used again.
         if arena.live.load(Acquire) == 0 {
-            let slot = (self.0.as_ptr() as usize - BASE.load(Relaxed)) / SLOT_BYTES;
-            FREE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(slot);
+            lock_slots().free.push(self.0.as_ptr() as usize);
         }
     }
 }
@@ -305,45 +319,45 @@ pub fn take_refused() -> u64 {
     section().map_or(0, |arena| arena.counters.refused.swap(0, Relaxed))
 }
 
-fn base() -> Result<usize> {
-    let known = BASE.load(Acquire);
+fn lock_slots() -> std::sync::MutexGuard<'static, Slots> {
+    SLOTS.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The address of a slot that nobody has.
+fn free_slot() -> Result<usize> {
+    let mut slots = lock_slots();
+    if let Some(slot) = slots.free.pop() {
+        return Ok(slot);
+    }
+    let mut index = slots.used;
+    for region in 0..REGIONS {
+        if index < slots_of(region) {
+            let slot = base(region)? + index * SLOT_BYTES;
+            slots.used += 1;
+            return Ok(slot);
+        }
+        index -= slots_of(region);
+    }
+    Err(Error::new(RTW_ERR_LIMIT, format!("{} threads are attached already", slots.used)))
+}
+
+/// Where a region starts; reserved now if it is not yet. With the slots locked.
+fn base(region: usize) -> Result<usize> {
+    let known = BASES[region].load(Relaxed);
     if known != 0 {
         return Ok(known);
     }
+    let bytes = slots_of(region) * SLOT_BYTES;
     // SAFETY: a fresh reservation without access.
     let fresh = unsafe {
-        libc::mmap(
-            null_mut(),
-            SLOTS * SLOT_BYTES,
-            libc::PROT_NONE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-            -1,
-            0,
-        )
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        libc::mmap(null_mut(), bytes, libc::PROT_NONE, flags, -1, 0)
     };
     if fresh == libc::MAP_FAILED {
         return Err(Error::last_os_error(RTW_ERR_NO_MEMORY, "cannot reserve address space for the threads' arenas"));
     }
-    match BASE.compare_exchange(0, fresh as usize, AcqRel, Acquire) {
-        Ok(_) => Ok(fresh as usize),
-        Err(theirs) => {
-            // SAFETY: nobody has seen this reservation.
-            unsafe { libc::munmap(fresh, SLOTS * SLOT_BYTES) };
-            Ok(theirs)
-        }
-    }
-}
-
-fn free_slot() -> Result<usize> {
-    if let Some(slot) = FREE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop() {
-        return Ok(slot);
-    }
-    let slot = USED.fetch_add(1, Relaxed);
-    if slot >= SLOTS {
-        USED.fetch_sub(1, Relaxed);
-        return Err(Error::new(RTW_ERR_LIMIT, format!("{SLOTS} threads are attached already")));
-    }
-    Ok(slot)
+    BASES[region].store(fresh as usize, Relaxed);
+    Ok(fresh as usize)
 }
 
 #[cfg(test)]

@@ -88,6 +88,34 @@ pub fn lock(range: Range<usize>) -> Result<()> {
     ))
 }
 
+/// Why address space cannot be reserved, where the reason is that the process locks all it maps and may not lock so much.
+pub fn reservation_refused(bytes: u64) -> Option<Error> {
+    let bytes = usize::try_from(bytes).ok()?;
+    // SAFETY: a fresh reservation without access, given back at once.
+    let cause = unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let start = libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0);
+        if start != libc::MAP_FAILED {
+            libc::munmap(start, bytes);
+            return None;
+        }
+        std::io::Error::last_os_error()
+    };
+    (cause.raw_os_error() == Some(libc::EAGAIN)).then(|| {
+        Error::os(
+            RTW_ERR_MEMLOCK,
+            format!(
+                "cannot reserve {} MiB of address space for a linear memory: the process locks all it maps \
+                 (mlockall(MCL_FUTURE)) and its limit on locked memory (RLIMIT_MEMLOCK) is {}; raise it, or compile with \
+                 --reservation declared",
+                bytes >> 20,
+                memlock_limit()
+            ),
+            &cause,
+        )
+    })
+}
+
 fn memlock_limit() -> String {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a live rlimit.
