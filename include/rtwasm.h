@@ -220,7 +220,8 @@ typedef struct rtw_runtime_config_t {
      */
     uint32_t memory_lock;
     /**
-     * Stack that guests may use in one call, in bytes: 16 KiB to 64 MiB. 0 (default): 256 KiB. An attached thread needs 64 KiB more.
+     * Stack that guests may use in one call, in bytes: 16 KiB to 64 MiB. 0 (default): 256 KiB. An attached thread needs 64 KiB
+     * more.
      */
     uint64_t guest_stack_bytes;
     /**
@@ -392,11 +393,11 @@ typedef union rtw_value_t {
  * allocation, no lock, no system call.
  *
  * user_data  what was given to rtw_imports_func.
- * instance   the guest that calls; memory functions and rtw_invoke may be used on it. During instantiation (a start function)
- *            it is not valid yet and every function answers RTW_ERR_HANDLE.
+ * instance   the guest that calls; memory functions and rtw_invoke may be used on it. In a start function it
+ *            is not to be used: functions answer RTW_ERR_HANDLE while it is made, and RTW_ERR_BUSY while it is reset.
  * values     in: the arguments; out: the results. As many as the larger of the two counts.
- * returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: neither longjmp nor
- *            a C++ exception may leave it.
+ * returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: neither longjmp
+ *            nor a C++ exception may leave it.
  */
 typedef rtw_status_t (*rtw_host_func_t)(void *user_data, struct rtw_instance_t *instance, union rtw_value_t *values);
 
@@ -505,8 +506,8 @@ typedef struct rtw_thread_config_t {
      */
     int32_t cpu;
     /**
-     * RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread treats denormal numbers until it is
-     * detached, the host's own code included.
+     * RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread treats denormal numbers until it
+     * is detached, the host's own code included.
      */
     uint32_t denormals;
     /**
@@ -1319,13 +1320,14 @@ void rtw_thread_config_init(struct rtw_thread_config_t *config);
 /**
  * Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
  * set up (in the standalone profile its alternate signal stack), the stack touched down to what guests may use, an arena made
- * ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only once to each. A thread that ends without detaching leaks nothing.
+ * ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
+ * once to each. A thread that ends without detaching leaks nothing.
  *
  * [setup]  On the thread itself, before its deadlines matter.
  * config  NULL: as the runtime's configuration says.
  * err     NULL, or filled. Nothing is changed on failure.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT, RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling
- *         or affinity), RTW_ERR_STACK_SIZE (with the numbers), RTW_ERR_MEMLOCK (only where locking is required),
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT, RTW_ERR_ATTACHED, RTW_ERR_PERMISSION
+ *         (scheduling or affinity), RTW_ERR_STACK_SIZE (with the numbers), RTW_ERR_MEMLOCK (only where locking is required),
  *         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are there).
  */
 rtw_status_t rtw_thread_attach(struct rtw_runtime_t *runtime,
@@ -1363,9 +1365,9 @@ void rtw_prepare_report_init(struct rtw_prepare_report_t *report);
  * config  NULL: no dry calls.
  * report  NULL, or filled on success.
  * err     NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of range,
- *         reserved is not zero), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required), RTW_ERR_SIGNALS; and what a dry call
- *         answered, which leaves the instance faulted as any call does.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of
+ *         range, reserved is not zero), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
+ *         RTW_ERR_SIGNALS; and what a dry call answered, which leaves the instance faulted as any call does.
  */
 rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
                                   const struct rtw_prepare_config_t *config,
@@ -1375,13 +1377,14 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
 /**
  * Runs one call of `func` on the calling thread.
  *
- * [rt & attached]  One thread at a time per instance; different instances run in parallel. Host functions may call the instance
- * that called them.
+ * [rt & attached]  One thread at a time per instance; different instances run in parallel. Host functions may call the
+ * instance that called them.
  * values       in: the arguments; out: the results, on RTW_OK only. Not converted: 16 bytes each, as the signature says.
- * value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be NULL
- *              where both are 0.
+ * value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be
+ *              NULL where both are 0.
  * returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
- *          RTW_ERR_FAULTED when it already was; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
+ *          RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted and the reason did not fit; RTW_ERR_FORKED in a
+ *          child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
  *          RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
  * real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
  *          on. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the

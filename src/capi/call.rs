@@ -9,13 +9,14 @@ use crate::status::*;
 
 /// Runs one call of `func` on the calling thread.
 ///
-/// [rt & attached]  One thread at a time per instance; different instances run in parallel. Host functions may call the instance
-/// that called them.
+/// [rt & attached]  One thread at a time per instance; different instances run in parallel. Host functions may call the
+/// instance that called them.
 /// values       in: the arguments; out: the results, on RTW_OK only. Not converted: 16 bytes each, as the signature says.
-/// value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be NULL
-///              where both are 0.
+/// value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be
+///              NULL where both are 0.
 /// returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
-///          RTW_ERR_FAULTED when it already was; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
+///          RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted and the reason did not fit; RTW_ERR_FORKED in a
+///          child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
 ///          RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
 ///          on. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the

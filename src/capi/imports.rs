@@ -20,11 +20,11 @@ pub struct rtw_imports_t {
 /// allocation, no lock, no system call.
 ///
 /// user_data  what was given to rtw_imports_func.
-/// instance   the guest that calls; memory functions and rtw_invoke may be used on it. During instantiation (a start function)
-///            it is not valid yet and every function answers RTW_ERR_HANDLE.
+/// instance   the guest that calls; memory functions and rtw_invoke may be used on it. In a start function it
+///            is not to be used: functions answer RTW_ERR_HANDLE while it is made, and RTW_ERR_BUSY while it is reset.
 /// values     in: the arguments; out: the results. As many as the larger of the two counts.
-/// returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: neither longjmp nor
-///            a C++ exception may leave it.
+/// returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: neither longjmp
+///            nor a C++ exception may leave it.
 pub type rtw_host_func_t = Option<
     unsafe extern "C" fn(user_data: *mut c_void, instance: *mut rtw_instance_t, values: *mut rtw_value_t) -> rtw_status_t,
 >;

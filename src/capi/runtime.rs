@@ -57,7 +57,8 @@ pub struct rtw_runtime_config_t {
     pub statistics: u32,
     /// RTW_LOCK_OFF (default), RTW_LOCK_ON or RTW_LOCK_REQUIRED.
     pub memory_lock: u32,
-    /// Stack that guests may use in one call, in bytes: 16 KiB to 64 MiB. 0 (default): 256 KiB. An attached thread needs 64 KiB more.
+    /// Stack that guests may use in one call, in bytes: 16 KiB to 64 MiB. 0 (default): 256 KiB. An attached thread needs 64 KiB
+    /// more.
     pub guest_stack_bytes: u64,
     /// Zero.
     pub reserved: [u64; 8],

@@ -23,8 +23,8 @@ pub struct rtw_thread_config_t {
     pub priority: i32,
     /// The one CPU to run on, or -1 (default): as the runtime's configuration says.
     pub cpu: i32,
-    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread treats denormal numbers until it is
-    /// detached, the host's own code included.
+    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread treats denormal numbers until it
+    /// is detached, the host's own code included.
     pub denormals: u32,
     /// What a failing call may take from the thread's arena, in bytes: 0 (default) for 64 KiB less its header, which is also
     /// the most.
@@ -58,13 +58,14 @@ pub unsafe extern "C" fn rtw_thread_config_init(config: *mut rtw_thread_config_t
 
 /// Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
 /// set up (in the standalone profile its alternate signal stack), the stack touched down to what guests may use, an arena made
-/// ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only once to each. A thread that ends without detaching leaks nothing.
+/// ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
+/// once to each. A thread that ends without detaching leaks nothing.
 ///
 /// [setup]  On the thread itself, before its deadlines matter.
 /// config  NULL: as the runtime's configuration says.
 /// err     NULL, or filled. Nothing is changed on failure.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT, RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling
-///         or affinity), RTW_ERR_STACK_SIZE (with the numbers), RTW_ERR_MEMLOCK (only where locking is required),
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT, RTW_ERR_ATTACHED, RTW_ERR_PERMISSION
+///         (scheduling or affinity), RTW_ERR_STACK_SIZE (with the numbers), RTW_ERR_MEMLOCK (only where locking is required),
 ///         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are there).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_thread_attach(

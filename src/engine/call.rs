@@ -18,8 +18,10 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_stat
     // SAFETY: a func keeps its instance alive, and the core does not move.
     let core = unsafe { &*func.core };
     let gate = core.gate.load(Relaxed);
-    if gate != GATE_FREE {
-        return gate;
+    if gate != GATE_FREE
+        && let Err(status) = core.reenter(gate)
+    {
+        return status;
     }
     let shared = &*func.shared;
     if count < shared.value_count {
@@ -44,7 +46,8 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_stat
     };
     match result {
         Ok(()) => {
-            core.gate.store(GATE_FREE, Relaxed);
+            // Free, or a host function's again.
+            core.gate.store(gate, Relaxed);
             RTW_OK
         }
         Err(error) => fault(core, shared, error),
@@ -65,8 +68,8 @@ unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasm
     result
 }
 
-/// A call ended early: says why, notes what a developer will ask, and closes the gate for good. What the error took of the thread's
-/// arena is back when this returns.
+/// A call ended early: says why, notes what a developer will ask, and closes the gate for good. What the error took of the
+/// thread's arena is back when this returns.
 #[cold]
 #[inline(never)]
 fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status_t {
@@ -84,7 +87,7 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
     }
     core.fault.set(Some(FaultRecord { status, host_status, address }));
     // A child process keeps saying that it is one.
-    if core.gate.load(Relaxed) == GATE_IN_CALL || core.gate.load(Relaxed) == GATE_FREE {
+    if core.gate.load(Relaxed) == GATE_IN_CALL {
         core.gate.store(RTW_ERR_FAULTED, Relaxed);
     }
     status

@@ -7,7 +7,7 @@
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use wasmtime::unix::StoreExt;
 use wasmtime::{
@@ -29,6 +29,8 @@ use crate::status::*;
 /// What a call stores on its way in and takes away on its way out.
 pub const GATE_FREE: rtw_status_t = RTW_OK;
 pub const GATE_IN_CALL: rtw_status_t = RTW_ERR_BUSY;
+/// A host function runs: the thread that it runs on may call, all others are told that the instance is busy.
+pub const GATE_IN_HOST: rtw_status_t = 1;
 
 /// What growth of memories and tables does once the instance is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +93,8 @@ pub struct Core {
     context: Cell<Option<Context>>,
     /// What a host function answered, for the call that it ended.
     pub host_status: Cell<rtw_status_t>,
-    /// Whether a host function runs.
-    in_host: Cell<bool>,
+    /// The thread that the innermost host function runs on.
+    host_thread: AtomicUsize,
     /// Whether the guest is being made, so that there is none yet that a host function could use.
     making: Cell<bool>,
     pub denormals: Denormals,
@@ -144,6 +146,17 @@ impl Drop for Instance {
 }
 
 impl Core {
+    /// Whether a gate that is not free lets the calling thread through all the same, or what to answer.
+    #[cold]
+    pub fn reenter(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
+        match gate {
+            GATE_FREE => Ok(()),
+            GATE_IN_HOST if self.host_thread.load(Relaxed) == this_thread() => Ok(()),
+            GATE_IN_HOST => Err(RTW_ERR_BUSY),
+            status => Err(status),
+        }
+    }
+
     /// The store, for the thread that has the instance now.
     ///
     /// # Safety
@@ -165,7 +178,7 @@ impl Instance {
             gate: AtomicI32::new(GATE_FREE),
             context: Cell::new(None),
             host_status: Cell::new(RTW_OK),
-            in_host: Cell::new(false),
+            host_thread: AtomicUsize::new(0),
             making: Cell::new(false),
             denormals: config.denormals,
             prepared: AtomicBool::new(false),
@@ -188,17 +201,13 @@ impl Instance {
         Ok(instance)
     }
 
-    /// Makes the guest new: memories, tables and globals as the module has them, the start function run, every func pointed at its
-    /// function again. What was prepared is made present again. On failure the instance stays as it is.
+    /// Makes the guest new: memories, tables and globals as the module has them, the start function run, every func pointed at
+    /// its function again. What was prepared is made present again. On failure the instance stays as it is.
     pub fn reset(&self) -> Result<()> {
         match self.core.gate.load(Relaxed) {
-            GATE_IN_CALL => return Err(Error::new(RTW_ERR_BUSY, "the instance is in a call")),
+            GATE_IN_CALL | GATE_IN_HOST => return Err(busy()),
             RTW_ERR_FORKED => return Err(Error::new(RTW_ERR_FORKED, "the instance belongs to the parent process")),
             _ => {}
-        }
-        if self.core.in_host.get() {
-            // The gate is open, but the guest is still on the stack.
-            return Err(Error::new(RTW_ERR_BUSY, "the instance is in a call"));
         }
         let own_view = self.core.context.take();
         let closed = self.core.gate.load(Relaxed);
@@ -236,8 +245,8 @@ impl Instance {
 
     /// Sets the core's view of the store to our own.
     fn take_view(&self) {
-        // SAFETY: nobody else has the guest; the store is boxed inside, so that the view stays valid when the instance moves. It
-        // is taken back before the store goes.
+        // SAFETY: nobody else has the guest; the store is boxed inside, so that the view stays valid when the instance moves.
+        // It is taken back before the store goes.
         let context: Context = unsafe { std::mem::transmute((*self.guest.get()).store.as_context_mut()) };
         self.core.context.set(Some(context));
     }
@@ -255,8 +264,9 @@ impl Instance {
 
     /// Refuses while a call runs on the instance, except from inside its host functions.
     fn idle(&self) -> Result<()> {
-        match self.core.gate.load(Relaxed) {
-            GATE_IN_CALL => Err(Error::new(RTW_ERR_BUSY, "the instance is in a call")),
+        match self.core.reenter(self.core.gate.load(Relaxed)) {
+            Err(RTW_ERR_BUSY) => Err(busy()),
+            // A faulted guest can still be looked at.
             _ => Ok(()),
         }
     }
@@ -420,8 +430,8 @@ impl Guest {
         store.limiter(|data| data);
         if module.metadata.settings.profile == Profile::Standalone {
             let core = core.clone();
-            // SAFETY: the handler stores one word, which is async-signal-safe; the address is told to nobody before the call that
-            // faulted has come back.
+            // SAFETY: the handler stores one word, which is async-signal-safe; the address is told to nobody before the call
+            // that faulted has come back.
             unsafe {
                 store.set_signal_handler(move |_, _, context| {
                     core.fault_address.set(fault::interrupted_at(context));
@@ -573,6 +583,17 @@ fn check_memory_limit(module: &Module, limit: usize) -> Result<()> {
     }
 }
 
+/// Tells threads apart. No system call.
+#[inline]
+fn this_thread() -> usize {
+    // SAFETY: always succeeds.
+    unsafe { libc::pthread_self() as usize }
+}
+
+fn busy() -> Error {
+    Error::new(RTW_ERR_BUSY, "the instance is in a call")
+}
+
 fn wrong_kind(name: &str, wanted: &str, found: &Extern) -> Error {
     let found = match found {
         Extern::Func(_) => "function",
@@ -584,7 +605,8 @@ fn wrong_kind(name: &str, wanted: &str, found: &Extern) -> Error {
     Error::new(RTW_ERR_EXPORT_KIND, format!("export \"{name}\" is a {found}, not a {wanted}"))
 }
 
-/// A guest's call into the host. The gate opens for the time of it, so that the host may call back into the guest.
+/// A guest's call into the host. The gate opens for the time of it to this thread, so that the host may call back into the
+/// guest.
 fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeUninit<ValRaw>]) -> wasmtime::Result<()> {
     let core: *const Core = &*caller.data().core;
     // SAFETY: the store that is calling holds its core.
@@ -599,15 +621,14 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     // SAFETY: the view is taken back below, before the engine's own becomes usable again.
     let inner: Context = unsafe { std::mem::transmute(caller.as_context_mut()) };
     let outer = core.context.replace(Some(inner));
-    let outer_host = core.in_host.replace(true);
-    core.gate.store(GATE_FREE, Relaxed);
+    core.host_thread.store(this_thread(), Relaxed);
+    core.gate.store(GATE_IN_HOST, Relaxed);
     let answer = call();
-    core.in_host.set(outer_host);
     core.context.set(outer);
     // A call that the host function made may have faulted, or the process been forked: then the gate is closed, whatever the
     // host answers.
     let gate = core.gate.load(Relaxed);
-    if gate == GATE_FREE {
+    if gate == GATE_IN_HOST {
         core.gate.store(GATE_IN_CALL, Relaxed);
         if answer == RTW_OK {
             return Ok(());

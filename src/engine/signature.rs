@@ -1,4 +1,5 @@
-//! Function types as text: `(i32,f32)->(f64)`. The form in which C hosts ask for them, artifacts tell them and errors name them.
+//! Function types as text: `(i32,f32)->(f64)`. The form in which C hosts ask for them, artifacts tell them and errors name
+//! them.
 
 use crate::status::*;
 use wasmtime::{Engine, FuncType, ValType};

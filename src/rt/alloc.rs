@@ -1,10 +1,10 @@
 //! The library's own allocator: the system's everywhere but in real-time sections, and there an arena of the thread's own.
 //!
 //! A call that goes well allocates nothing. One that goes wrong does: the engine boxes its trap, inside a signal handler in the
-//! standalone profile, then its error. So every attached thread has an arena, mapped, present and locked beforehand, and whatever
-//! this library allocates on that thread outside [setup] functions comes from there. What a failing call takes it gives
-//! back before it returns; so the arena hands out memory by moving one offset, and starts anew once nothing is out: O(1), no
-//! search, nothing to fragment. Where it is exhausted the allocation fails, which the engine's trap path is written for,
+//! standalone profile, then its error. So every attached thread has an arena, mapped, present and locked beforehand, and
+//! whatever this library allocates on that thread outside [setup] functions comes from there. What a failing call takes it
+//! gives back before it returns; so the arena hands out memory by moving one offset, and starts anew once nothing is out: O(1),
+//! no search, nothing to fragment. Where it is exhausted the allocation fails, which the engine's trap path is written for,
 //! and the call answers RTW_ERR_ARENA.
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -1,8 +1,8 @@
 //! Where call times go: fixed log-linear buckets, written by one thread with relaxed stores and read by any other.
 //!
 //! Values are clock ticks. Below 64 every value has its own bucket; above, each power of two is divided into 64, so that a
-//! bucket is at most 1/64 of its value wide and its middle is within 0.8 % of every value in it. The writer does two loads and three
-//! stores that are always taken, no read-modify-write, and touches at most three cache lines. The construction is that of
+//! bucket is at most 1/64 of its value wide and its middle is within 0.8 % of every value in it. The writer does two loads and
+//! three stores that are always taken, no read-modify-write, and touches at most three cache lines. The construction is that of
 //! HdrHistogram (Gil Tene), with the sub-bucket count fixed and the totals derived on reading.
 
 use std::sync::Mutex;

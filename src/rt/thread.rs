@@ -1,10 +1,10 @@
 //! Preparing the calling thread for real-time calls, and putting it back as it was.
 //!
 //! What is changed: scheduling, affinity, the alternate signal stack (standalone only), the treatment of denormals. What is
-//! made ready: the stack down to what guests may use, our own thread-locals, the engine's, an arena for calls that fail. A thread
-//! may be attached for several owners at once, as a host's audio thread is that runs several plug-ins; each attachment remembers
-//! what it found, and they may end in any order. What was locked stays locked until the thread ends: the host may have locked it
-//! as well, and the system does not count.
+//! made ready: the stack down to what guests may use, our own thread-locals, the engine's, an arena for calls that fail. A
+//! thread may be attached for several owners at once, as a host's audio thread is that runs several plug-ins; each attachment
+//! remembers what it found, and they may end in any order. What was locked stays locked until the thread ends: the host may
+//! have locked it as well, and the system does not count.
 
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
