@@ -1367,7 +1367,7 @@ void rtw_prepare_report_init(struct rtw_prepare_report_t *report);
  * err     NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of
  *         range, reserved is not zero), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
- *         RTW_ERR_SIGNALS; and what a dry call answered, which leaves the instance faulted as any call does.
+ *         RTW_ERR_SIGNALS, RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
  */
 rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
                                   const struct rtw_prepare_config_t *config,

@@ -206,14 +206,18 @@ impl Instance {
     pub fn reset(&self) -> Result<()> {
         match self.core.gate.load(Relaxed) {
             GATE_IN_CALL | GATE_IN_HOST => return Err(busy()),
-            RTW_ERR_FORKED => return Err(Error::new(RTW_ERR_FORKED, "the instance belongs to the parent process")),
-            _ => {}
+            _ => self.is_ours()?,
         }
         let own_view = self.core.context.take();
         let closed = self.core.gate.load(Relaxed);
         // The start function may grow memory again.
         let was_prepared = self.core.prepared.swap(false, Relaxed);
-        let fresh = Guest::new(&self.module, &self.hosts, &self.config, &self.core);
+        let fresh = Guest::new(&self.module, &self.hosts, &self.config, &self.core).and_then(|mut fresh| {
+            if was_prepared {
+                warm_memories(&self.module, fresh.instance, fresh.store.as_context_mut())?;
+            }
+            Ok(fresh)
+        });
         let fresh = match fresh {
             Ok(fresh) => fresh,
             Err(error) => {
@@ -235,11 +239,8 @@ impl Instance {
         }
         drop(old);
         self.core.fault.set(None);
+        self.core.prepared.store(was_prepared, Relaxed);
         self.core.gate.store(GATE_FREE, Relaxed);
-        if was_prepared {
-            self.warm()?;
-            self.core.prepared.store(true, Relaxed);
-        }
         Ok(())
     }
 
@@ -396,19 +397,17 @@ impl Instance {
     pub fn warm(&self) -> Result<Warmed> {
         self.idle()?;
         let mut warmed = self.module.warm_code()?;
-        let instance = self.engine_parts().0;
-        for export in self.module.code.exports().filter(|e| matches!(e.ty(), ExternType::Memory(_))) {
-            // SAFETY: as in `export`.
-            let mut context = unsafe { self.core.context() };
-            let memory = instance.get_memory(&mut context, export.name()).expect("the module says that it is there");
-            let start = memory.data_ptr(&context) as usize;
-            let range = start..start + memory.data_size(&context);
-            // SAFETY: the guest's memory is mapped writable up to its size and nobody runs in it.
-            unsafe { pages::touch_for_writing(range.clone()) };
-            warmed.locked_bytes += lock_as_configured(self.module.runtime.config.lock, range.clone())?;
-            warmed.touched_bytes += range.len();
-        }
+        // SAFETY: as in `export`.
+        warmed += warm_memories(&self.module, self.engine_parts().0, unsafe { self.core.context() })?;
         Ok(warmed)
+    }
+
+    /// Refuses in a forked child.
+    pub(super) fn is_ours(&self) -> Result<()> {
+        match self.core.gate.load(Relaxed) {
+            RTW_ERR_FORKED => Err(Error::new(RTW_ERR_FORKED, "the instance belongs to the parent process")),
+            _ => Ok(()),
+        }
     }
 
     /// From here on calls have deadlines: what takes a system call is refused.
@@ -458,6 +457,21 @@ impl Guest {
         let memory = default_memory(module, instance, &mut store);
         Ok(Guest { instance, memory, store })
     }
+}
+
+/// Makes a guest's memories present, and locked where the runtime wants it.
+fn warm_memories(module: &Module, instance: wasmtime::Instance, mut context: StoreContextMut<'_, Data>) -> Result<Warmed> {
+    let mut warmed = Warmed::default();
+    for export in module.code.exports().filter(|e| matches!(e.ty(), ExternType::Memory(_))) {
+        let memory = instance.get_memory(&mut context, export.name()).expect("the module says that it is there");
+        let start = memory.data_ptr(&context) as usize;
+        let range = start..start + memory.data_size(&context);
+        // SAFETY: the guest's memory is mapped writable up to its size and nobody runs in it.
+        unsafe { pages::touch_for_writing(range.clone()) };
+        warmed.locked_bytes += lock_as_configured(module.runtime.config.lock, range.clone())?;
+        warmed.touched_bytes += range.len();
+    }
+    Ok(warmed)
 }
 
 /// The host function for each of the module's imports.

@@ -36,6 +36,7 @@ impl Instance {
     /// Touches all that calls will touch, then makes the dry calls, whose times do not enter the funcs' statistics.
     pub fn prepare(self: &std::sync::Arc<Self>, calls: &[DryCall<'_>]) -> Result<Report> {
         self.module.runtime.check_signals()?;
+        self.is_ours()?;
         let warmed_guest = self.warm()?;
         let mut warmed = warmed_guest;
         for (at, call) in calls.iter().enumerate() {
