@@ -137,6 +137,12 @@
 #define RTW_GROWTH_ALLOWED 1
 
 /**
+ * Memories are there up to growth_ahead_bytes from the start, and growing so far takes no system call; beyond that, and for
+ * tables, growth is refused once the instance is prepared. Plugin profile only.
+ */
+#define RTW_GROWTH_AHEAD 2
+
+/**
  * Denormal numbers are treated as the thread treats them.
  */
 #define RTW_DENORMALS_KEEP 0
@@ -410,7 +416,7 @@ typedef struct rtw_instance_config_t {
      */
     uint32_t struct_size;
     /**
-     * RTW_GROWTH_REFUSED (default) or RTW_GROWTH_ALLOWED.
+     * RTW_GROWTH_REFUSED (default), RTW_GROWTH_ALLOWED or RTW_GROWTH_AHEAD.
      */
     uint32_t growth;
     /**
@@ -428,9 +434,14 @@ typedef struct rtw_instance_config_t {
      */
     uint64_t memory_limit_bytes;
     /**
+     * With RTW_GROWTH_AHEAD: how large each memory can become without a system call, in bytes; no more than its maximum and
+     * memory_limit_bytes are used. Otherwise 0.
+     */
+    uint64_t growth_ahead_bytes;
+    /**
      * Zero.
      */
-    uint64_t reserved[8];
+    uint64_t reserved[7];
 } rtw_instance_config_t;
 
 /**
@@ -1184,7 +1195,8 @@ void rtw_instance_config_init(struct rtw_instance_config_t *config);
  * out      receives the instance, to be ended with rtw_instance_destroy; NULL on failure.
  * err      NULL, or filled, naming the import or limit concerned.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero),
- *         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary), RTW_ERR_LIMIT,
+ *         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
+ *         RTW_GROWTH_AHEAD in the standalone profile), RTW_ERR_LIMIT,
  *         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
  *         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
  */

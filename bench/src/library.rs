@@ -63,7 +63,8 @@ pub struct InstanceConfig {
     denormals: u32,
     reserved0: u32,
     memory_limit_bytes: u64,
-    reserved: [u64; 8],
+    growth_ahead_bytes: u64,
+    reserved: [u64; 7],
 }
 
 /// How a guest shall run.

@@ -54,6 +54,9 @@ const _: () = assert!(size_of::<rtw_value_t>() == size_of::<ValRaw>() && align_o
 pub const RTW_GROWTH_REFUSED: u32 = 0;
 /// Memories and tables may grow at any time, as far as their limits allow.
 pub const RTW_GROWTH_ALLOWED: u32 = 1;
+/// Memories are there up to growth_ahead_bytes from the start, and growing so far takes no system call; beyond that, and for
+/// tables, growth is refused once the instance is prepared. Plugin profile only.
+pub const RTW_GROWTH_AHEAD: u32 = 2;
 
 /// Denormal numbers are treated as the thread treats them.
 pub const RTW_DENORMALS_KEEP: u32 = 0;
@@ -68,7 +71,7 @@ pub const RTW_DENORMALS_IEEE: u32 = 2;
 pub struct rtw_instance_config_t {
     /// sizeof(rtw_instance_config_t), set by rtw_instance_config_init.
     pub struct_size: u32,
-    /// RTW_GROWTH_REFUSED (default) or RTW_GROWTH_ALLOWED.
+    /// RTW_GROWTH_REFUSED (default), RTW_GROWTH_ALLOWED or RTW_GROWTH_AHEAD.
     pub growth: u32,
     /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: what holds during this instance's calls; what
     /// the thread had is put back after each.
@@ -78,8 +81,11 @@ pub struct rtw_instance_config_t {
     /// The most that one linear memory may have, in bytes; growth beyond it fails inside the guest. 0 (default): what the
     /// module declares.
     pub memory_limit_bytes: u64,
+    /// With RTW_GROWTH_AHEAD: how large each memory can become without a system call, in bytes; no more than its maximum and
+    /// memory_limit_bytes are used. Otherwise 0.
+    pub growth_ahead_bytes: u64,
     /// Zero.
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 7],
 }
 
 /// What ended a call. Call rtw_fault_init first.
@@ -157,7 +163,8 @@ pub unsafe extern "C" fn rtw_instance_config_init(config: *mut rtw_instance_conf
 /// out      receives the instance, to be ended with rtw_instance_destroy; NULL on failure.
 /// err      NULL, or filled, naming the import or limit concerned.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero),
-///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary), RTW_ERR_LIMIT,
+///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
+///         RTW_GROWTH_AHEAD in the standalone profile), RTW_ERR_LIMIT,
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
 ///         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
 #[unsafe(no_mangle)]
@@ -399,11 +406,15 @@ pub unsafe extern "C" fn rtw_func_destroy(func: *mut rtw_func_t) {
 fn read(config: &rtw_instance_config_t) -> Result<Config> {
     guard::reserved_is_zero(&config.reserved)?;
     guard::reserved_is_zero(&[config.reserved0.into()])?;
+    if config.growth != RTW_GROWTH_AHEAD && config.growth_ahead_bytes != 0 {
+        return Err(Error::new(RTW_ERR_ARGUMENT, "growth_ahead_bytes goes with RTW_GROWTH_AHEAD"));
+    }
     Ok(Config {
         memory_limit_bytes: Some(config.memory_limit_bytes).filter(|bytes| *bytes != 0),
         growth: match config.growth {
             RTW_GROWTH_REFUSED => Growth::Refused,
             RTW_GROWTH_ALLOWED => Growth::Allowed,
+            RTW_GROWTH_AHEAD => Growth::Ahead { bytes: config.growth_ahead_bytes },
             other => return Err(out_of_range("growth", other)),
         },
         denormals: denormals(config.denormals)?,

@@ -17,13 +17,14 @@ use wasmtime::{
 
 use super::fault::{self, FaultRecord};
 use super::imports::{HostFunc, Imports, missing};
-use super::module::{Module, lock_as_configured};
+use super::memory::{self, Region};
+use super::module::{Module, Warmed, lock_as_configured};
 use super::profile::Profile;
 use super::signature::Signature;
 use crate::rt::float::Denormals;
 use crate::rt::fork;
 use crate::rt::histogram::Recorder;
-use crate::rt::memory as pages;
+use crate::rt::memory::{self as pages, Lock};
 use crate::status::*;
 
 /// What a call stores on its way in and takes away on its way out.
@@ -38,6 +39,10 @@ pub enum Growth {
     /// It fails inside the guest, as if the maximum were reached: growing takes a system call, or allocates.
     Refused,
     Allowed,
+    /// A memory may grow up to so many bytes, which are there from the start; beyond that, and for tables, as refused.
+    Ahead {
+        bytes: u64,
+    },
 }
 
 /// How an instance shall be.
@@ -57,6 +62,14 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How much of each memory is to be there from the start, beyond what the module says.
+    fn ahead(&self) -> usize {
+        match self.growth {
+            Growth::Ahead { bytes } => usize::try_from(bytes).unwrap_or(usize::MAX).min(self.limit()),
+            Growth::Refused | Growth::Allowed => 0,
+        }
+    }
+
     fn limit(&self) -> usize {
         self.memory_limit_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
     }
@@ -77,7 +90,8 @@ impl Data {
 
 impl wasmtime::ResourceLimiter for Data {
     fn memory_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(wanted <= self.memory_limit_bytes && (now == wanted || self.may_grow()))
+        let there = matches!(self.growth, Growth::Ahead { bytes } if wanted as u64 <= bytes);
+        Ok(wanted <= self.memory_limit_bytes && (now == wanted || there || self.may_grow()))
     }
 
     fn table_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
@@ -130,6 +144,8 @@ pub struct Instance {
 struct Guest {
     instance: wasmtime::Instance,
     memory: Option<Memory>,
+    /// All of the guest's own memories, exported or not.
+    memories: Vec<Arc<Region>>,
     store: Store<Data>,
 }
 
@@ -173,6 +189,13 @@ impl Instance {
     /// Instantiates, which runs the start function. `handle` is what host functions are given.
     pub fn new(module: &Arc<Module>, imports: Option<&Imports>, config: Config, handle: *mut c_void) -> Result<Instance> {
         check_memory_limit(module, config.limit())?;
+        if matches!(config.growth, Growth::Ahead { .. }) && module.metadata.settings.profile != Profile::Plugin {
+            return Err(Error::new(
+                RTW_ERR_UNSUPPORTED,
+                "memory can be committed ahead of growth only where the code checks its accesses itself, which is the plugin \
+                 profile: in the standalone profile what is accessible is what the guest has",
+            ));
+        }
         let hosts = host_functions(module, imports)?;
         let core = Arc::new(Core {
             gate: AtomicI32::new(GATE_FREE),
@@ -212,9 +235,9 @@ impl Instance {
         let closed = self.core.gate.load(Relaxed);
         // The start function may grow memory again.
         let was_prepared = self.core.prepared.swap(false, Relaxed);
-        let fresh = Guest::new(&self.module, &self.hosts, &self.config, &self.core).and_then(|mut fresh| {
+        let fresh = Guest::new(&self.module, &self.hosts, &self.config, &self.core).and_then(|fresh| {
             if was_prepared {
-                warm_memories(&self.module, fresh.instance, fresh.store.as_context_mut())?;
+                fresh.warm(self.module.runtime.config.lock)?;
             }
             Ok(fresh)
         });
@@ -398,7 +421,7 @@ impl Instance {
         self.idle()?;
         let mut warmed = self.module.warm_code()?;
         // SAFETY: as in `export`.
-        warmed += warm_memories(&self.module, self.engine_parts().0, unsafe { self.core.context() })?;
+        warmed += unsafe { &*self.guest.get() }.warm(self.module.runtime.config.lock)?;
         Ok(warmed)
     }
 
@@ -450,28 +473,22 @@ impl Guest {
             .collect();
         core.gate.store(GATE_IN_CALL, Relaxed);
         core.making.set(true);
-        let made = wasmtime::Instance::new(&mut store, &module.code, &externs);
+        let (made, memories) = memory::collect(config.ahead(), || wasmtime::Instance::new(&mut store, &module.code, &externs));
         core.making.set(false);
         core.gate.store(GATE_FREE, Relaxed);
         let instance = made.map_err(|e| instantiation_error(module, core, &e))?;
         let memory = default_memory(module, instance, &mut store);
-        Ok(Guest { instance, memory, store })
+        Ok(Guest { instance, memory, memories, store })
     }
-}
 
-/// Makes a guest's memories present, and locked where the runtime wants it.
-fn warm_memories(module: &Module, instance: wasmtime::Instance, mut context: StoreContextMut<'_, Data>) -> Result<Warmed> {
-    let mut warmed = Warmed::default();
-    for export in module.code.exports().filter(|e| matches!(e.ty(), ExternType::Memory(_))) {
-        let memory = instance.get_memory(&mut context, export.name()).expect("the module says that it is there");
-        let start = memory.data_ptr(&context) as usize;
-        let range = start..start + memory.data_size(&context);
-        // SAFETY: the guest's memory is mapped writable up to its size and nobody runs in it.
-        unsafe { pages::touch_for_writing(range.clone()) };
-        warmed.locked_bytes += lock_as_configured(module.runtime.config.lock, range.clone())?;
-        warmed.touched_bytes += range.len();
+    /// Makes the memories present, and locked where asked.
+    fn warm(&self, lock: Lock) -> Result<Warmed> {
+        let mut warmed = Warmed::default();
+        for memory in &self.memories {
+            warmed += memory.warm(lock)?;
+        }
+        Ok(warmed)
     }
-    Ok(warmed)
 }
 
 /// The host function for each of the module's imports.
@@ -526,20 +543,6 @@ fn default_memory(module: &Module, instance: wasmtime::Instance, store: &mut Sto
         let first = module.code.exports().find(|e| matches!(e.ty(), ExternType::Memory(_)))?;
         instance.get_memory(&mut *store, first.name())
     })
-}
-
-/// What was made present.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Warmed {
-    pub touched_bytes: usize,
-    pub locked_bytes: usize,
-}
-
-impl std::ops::AddAssign for Warmed {
-    fn add_assign(&mut self, more: Warmed) {
-        self.touched_bytes += more.touched_bytes;
-        self.locked_bytes += more.locked_bytes;
-    }
 }
 
 /// An export that was looked up and checked once, with the figures of its calls.

@@ -6,6 +6,7 @@ pub mod cpu;
 pub mod fault;
 pub mod imports;
 pub mod instance;
+pub mod memory;
 pub mod module;
 pub mod prepare;
 pub mod profile;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::artifact::{self, Artifact, Metadata};
-use super::instance::Warmed;
 use super::runtime::Runtime;
 use crate::rt::memory::{self, Lock};
 use crate::status::*;
@@ -62,5 +61,19 @@ pub(super) fn lock_as_configured(lock: Lock, range: std::ops::Range<usize>) -> R
         Lock::Off => Ok(0),
         Lock::On => Ok(memory::lock(range.clone()).map_or(0, |()| range.len())),
         Lock::Required => memory::lock(range.clone()).map(|()| range.len()),
+    }
+}
+
+/// What was made present.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Warmed {
+    pub touched_bytes: usize,
+    pub locked_bytes: usize,
+}
+
+impl std::ops::AddAssign for Warmed {
+    fn add_assign(&mut self, more: Warmed) {
+        self.touched_bytes += more.touched_bytes;
+        self.locked_bytes += more.locked_bytes;
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use wasmtime::Engine;
 
+use super::memory::Creator;
 use super::profile::{self, Profile, Settings};
 use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
@@ -44,8 +45,10 @@ impl Runtime {
         if let Some((_, engine)) = engines.iter().find(|(known, _)| known == settings) {
             return Ok(engine.clone());
         }
-        let engine = profile::engine(settings, self.config.guest_stack_bytes)
-            .map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
+        let mut config = profile::config(settings, self.config.guest_stack_bytes);
+        config.with_host_memory(Arc::new(Creator));
+        let engine =
+            Engine::new(&config).map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
         if settings.profile == Profile::Standalone {
             signals::remember_engine_handlers();
         }

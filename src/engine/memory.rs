@@ -1,0 +1,180 @@
+//! Linear memories as this library wants them: present from the start, known by address whether the module exports them or
+//! not, and, where asked, committed ahead to a size up to which growing is only a number.
+//!
+//! The engine asks for a memory while an instance is being made on the calling thread; what that instance wants is left in a
+//! thread-local for the time of it, and the memories that were made are collected there.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
+
+use super::module::{Warmed, lock_as_configured};
+use crate::rt::memory::{self, Lock};
+use crate::status::*;
+
+/// One linear memory's address space.
+pub struct Region {
+    /// Start and size of the whole mapping, guards included.
+    mapping: usize,
+    mapping_bytes: usize,
+    base: usize,
+    reserved_bytes: usize,
+    /// What the guest has now.
+    size: AtomicUsize,
+    /// What is accessible; never less.
+    committed: AtomicUsize,
+}
+
+/// What the instance that is being made wants of its memories, and what it got.
+#[derive(Default)]
+struct Making {
+    /// Commit this much ahead, as far as the memory's maximum allows.
+    ahead_bytes: usize,
+    made: Vec<Arc<Region>>,
+}
+
+thread_local! {
+    static MAKING: RefCell<Making> = const { RefCell::new(Making { ahead_bytes: 0, made: Vec::new() }) };
+}
+
+/// Runs `make`, which makes an instance, and returns the memories that were made with it.
+pub fn collect<T>(ahead_bytes: usize, make: impl FnOnce() -> T) -> (T, Vec<Arc<Region>>) {
+    let outer = MAKING.replace(Making { ahead_bytes, made: Vec::new() });
+    let outcome = make();
+    let mine = MAKING.replace(outer);
+    (outcome, mine.made)
+}
+
+impl Region {
+    fn new(size: usize, committed: usize, reserved_bytes: usize, guard_bytes: usize) -> Result<Region> {
+        let mapping_bytes = guard_bytes + reserved_bytes + guard_bytes;
+        // SAFETY: a fresh reservation without access. An empty one still needs an address.
+        let mapping = unsafe {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+            libc::mmap(std::ptr::null_mut(), mapping_bytes.max(memory::page_size()), libc::PROT_NONE, flags, -1, 0)
+        };
+        if mapping == libc::MAP_FAILED {
+            return Err(Error::last_os_error(
+                RTW_ERR_NO_MEMORY,
+                format!("cannot reserve {} MiB of address space for a linear memory", mapping_bytes >> 20),
+            ));
+        }
+        let region = Region {
+            mapping: mapping as usize,
+            mapping_bytes: mapping_bytes.max(memory::page_size()),
+            base: mapping as usize + guard_bytes,
+            reserved_bytes,
+            size: AtomicUsize::new(size),
+            committed: AtomicUsize::new(0),
+        };
+        region.commit(committed)?;
+        Ok(region)
+    }
+
+    /// Makes the memory accessible and present up to `bytes`.
+    fn commit(&self, bytes: usize) -> Result<()> {
+        let before = self.committed.load(Relaxed);
+        if bytes <= before {
+            return Ok(());
+        }
+        let start = self.base + before;
+        // SAFETY: inside our own reservation.
+        if unsafe { libc::mprotect(start as *mut _, bytes - before, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
+            return Err(Error::last_os_error(RTW_ERR_NO_MEMORY, "cannot make a linear memory accessible"));
+        }
+        // SAFETY: just made writable; zero, and nobody has seen it.
+        unsafe { memory::touch_for_writing(start..start + bytes - before) };
+        self.committed.store(bytes, Relaxed);
+        Ok(())
+    }
+
+    fn range(&self) -> std::ops::Range<usize> {
+        self.base..self.base + self.committed.load(Relaxed)
+    }
+
+    /// Makes the memory present, what is committed ahead included, and locks it where asked.
+    pub fn warm(&self, lock: Lock) -> Result<Warmed> {
+        let range = self.range();
+        // SAFETY: accessible up to there; populating changes no content, and the instance is not in a call.
+        unsafe { memory::touch_for_writing(range.clone()) };
+        Ok(Warmed { touched_bytes: range.len(), locked_bytes: lock_as_configured(lock, range)? })
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping; the engine has given the memory up.
+        unsafe { libc::munmap(self.mapping as *mut _, self.mapping_bytes) };
+    }
+}
+
+struct Linear(Arc<Region>);
+
+// SAFETY: the region is mapped as long as the value lives and never moves; between its size and its reservation's end plus guard
+// there is no access, except where more is committed ahead, which is done only for code that checks its accesses itself.
+unsafe impl LinearMemory for Linear {
+    fn byte_size(&self) -> usize {
+        self.0.size.load(Relaxed)
+    }
+
+    fn byte_capacity(&self) -> usize {
+        self.0.reserved_bytes
+    }
+
+    fn grow_to(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        if bytes > self.0.reserved_bytes {
+            return Err(wasmtime::Error::msg("the memory's reservation is used up"));
+        }
+        self.0.commit(bytes).map_err(|e| wasmtime::Error::msg(e.message))?;
+        self.0.size.store(bytes, Relaxed);
+        Ok(())
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        self.0.base as *mut u8
+    }
+}
+
+/// Gives the engine its memories.
+pub struct Creator;
+
+// SAFETY: memories are fresh mappings, zero, with the reservation and the guards that the engine asks for.
+unsafe impl MemoryCreator for Creator {
+    fn new_memory(
+        &self,
+        _ty: MemoryType,
+        minimum: usize,
+        maximum: Option<usize>,
+        reserved_bytes: Option<usize>,
+        guard_bytes: usize,
+    ) -> std::result::Result<Box<dyn LinearMemory>, String> {
+        let reserved = reserved_bytes.unwrap_or(0).max(minimum);
+        let most = maximum.unwrap_or(usize::MAX).min(reserved);
+        MAKING.with_borrow_mut(|making| {
+            let committed = making.ahead_bytes.min(most).max(minimum).next_multiple_of(memory::page_size());
+            let region = Arc::new(Region::new(minimum, committed, reserved, guard_bytes).map_err(|e| e.message)?);
+            making.made.push(region.clone());
+            Ok(Box::new(Linear(region)) as Box<dyn LinearMemory>)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_within_what_is_committed_touches_nothing_new() {
+        let region = Arc::new(Region::new(65536, 4 * 65536, 1 << 20, 1 << 16).unwrap());
+        let mut linear = Linear(region.clone());
+        assert_eq!((linear.byte_size(), region.range().len()), (65536, 4 * 65536));
+        linear.grow_to(3 * 65536).unwrap();
+        assert_eq!((linear.byte_size(), region.range().len()), (3 * 65536, 4 * 65536));
+        linear.grow_to(6 * 65536).unwrap();
+        assert_eq!((linear.byte_size(), region.range().len()), (6 * 65536, 6 * 65536));
+        // SAFETY: committed.
+        unsafe { linear.as_ptr().add(6 * 65536 - 1).write(1) };
+        assert!(linear.grow_to((1 << 20) + 1).is_err());
+    }
+}
