@@ -1029,20 +1029,23 @@ const char *rtw_status_string(rtw_status_t status) RTW_NONBLOCKING;
 void rtw_runtime_config_init(struct rtw_runtime_config_t *config);
 
 /**
- * Makes a runtime. Measures the clock (about 20 ms, once a process) and, in the standalone profile, installs the engine's
+ * Makes a runtime. Makes the library's own code and data present, and locks them where asked; measures the clock (about 20 ms, once a process) and, in the standalone profile, installs the engine's
  * handlers for SIGSEGV, SIGILL and SIGFPE (once a process), which pass on what is not a guest's.
  *
  * [setup]
  * config  NULL for the defaults; read only during the call.
  * out     receives the runtime, to be ended with rtw_runtime_destroy; NULL on failure.
  * err     NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero), RTW_ERR_ENGINE.
+ * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero), RTW_ERR_ENGINE,
+ *         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be).
  */
-rtw_status_t rtw_runtime_create(const struct rtw_runtime_config_t *config, struct rtw_runtime_t **out, struct rtw_error_t *err);
+rtw_status_t rtw_runtime_create(const struct rtw_runtime_config_t *config,
+                                struct rtw_runtime_t **out,
+                                struct rtw_error_t *err);
 
 /**
- * Ends the use of a runtime by its owner. What was made from it keeps it alive, so the order does not matter. NULL does
- * nothing. Signal handlers stay: the engine cannot take them back safely.
+ * Ends the use of a runtime by its owner. What was made from it keeps it alive, so the order does not matter. Threads that are
+ * still attached stay so until they end. NULL does nothing. Signal handlers stay: the engine cannot take them back safely.
  *
  * [setup]  No other thread uses the handle.
  */

@@ -1,5 +1,6 @@
 //! The runtime: what all modules, instances and threads of one owner have in common, and the engines that hold their code.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use wasmtime::Engine;
 
@@ -8,7 +9,7 @@ use super::profile::{self, Profile, Settings};
 use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
 use crate::rt::thread::{Attach, CpuSet, Policy};
-use crate::rt::{alloc, clock, signals, thread};
+use crate::rt::{alloc, clock, memory, signals, thread};
 use crate::status::*;
 
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Config {
 
 pub struct Runtime {
     pub config: Config,
+    /// Tells runtimes apart for ever, as an address would not.
+    number: u64,
     /// One for each combination of settings that an artifact has come with; the profile's own is made at once.
     engines: Mutex<Vec<(Settings, Engine)>>,
 }
@@ -32,7 +35,10 @@ pub struct Runtime {
 impl Runtime {
     pub fn new(config: Config) -> Result<Arc<Runtime>> {
         clock::calibration();
-        let runtime = Runtime { config, engines: Mutex::new(Vec::new()) };
+        memory::warm_own_image(config.lock)?;
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Relaxed);
+        let runtime = Runtime { config, number, engines: Mutex::new(Vec::new()) };
         // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now and not when the
         // first module comes.
         runtime.engine(&Settings::new(runtime.config.profile))?;
@@ -56,11 +62,6 @@ impl Runtime {
         Ok(engine)
     }
 
-    /// Identifies this runtime among a thread's attachments.
-    fn owner(self: &Arc<Self>) -> usize {
-        Arc::as_ptr(self) as usize
-    }
-
     /// What a thread gets when it asks for nothing in particular.
     pub fn default_attach(&self) -> Attach {
         Attach {
@@ -74,13 +75,13 @@ impl Runtime {
         }
     }
 
-    pub fn attach(self: &Arc<Self>, wanted: &Attach) -> Result<()> {
+    pub fn attach(&self, wanted: &Attach) -> Result<()> {
         self.check_signals()?;
-        thread::attach(self.owner(), wanted, Engine::tls_eager_initialize)
+        thread::attach(self.number, wanted, Engine::tls_eager_initialize)
     }
 
-    pub fn detach(self: &Arc<Self>) -> Result<()> {
-        thread::detach(self.owner())
+    pub fn detach(&self) -> Result<()> {
+        thread::detach(self.number)
     }
 
     /// Whether guests' faults still reach the engine; always so where it needs no signals.

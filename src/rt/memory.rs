@@ -64,6 +64,72 @@ unsafe fn touch(range: Range<usize>, advice: i32, write: bool) {
     }
 }
 
+/// Makes this library's own code and data present, and locks them where asked: they are file pages, which the system drops
+/// and reads again when memory is short. Where the library is linked into a program this is the whole program.
+pub fn warm_own_image(wanted: Lock) -> Result<()> {
+    let mut segments: Vec<Segment> = Vec::new();
+    // SAFETY: the callback has this signature, and the vector outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(own_segments), (&raw mut segments).cast()) };
+    for Segment { range, writable } in segments {
+        populate(range.clone(), writable);
+        if wanted != Lock::Off {
+            let locked = lock(range);
+            if wanted == Lock::Required {
+                locked?;
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Segment {
+    range: Range<usize>,
+    writable: bool,
+}
+
+/// Called for every loaded object: notes the segments of the one that holds this function.
+unsafe extern "C" fn own_segments(info: *mut libc::dl_phdr_info, _size: usize, found: *mut libc::c_void) -> libc::c_int {
+    let here = own_segments as *const () as usize;
+    // SAFETY: the loader gives valid tables; `found` is ours.
+    let (base, headers, found) = unsafe {
+        let headers = std::slice::from_raw_parts((*info).dlpi_phdr, (*info).dlpi_phnum as usize);
+        ((*info).dlpi_addr as usize, headers, &mut *found.cast::<Vec<Segment>>())
+    };
+    let range = |header: &libc::Elf64_Phdr| {
+        let start = base + header.p_vaddr as usize;
+        start..start + header.p_memsz as usize
+    };
+    let loaded = || headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
+    if !loaded().any(|header| range(header).contains(&here)) {
+        return 0;
+    }
+    // What was relocated is read-only since, although its segment is writable.
+    let relro = headers.iter().find(|header| header.p_type == libc::PT_GNU_RELRO).map(range).unwrap_or(0..0);
+    for header in loaded() {
+        let whole = range(header);
+        if header.p_flags & libc::PF_W == 0 {
+            found.push(Segment { range: whole, writable: false });
+            continue;
+        }
+        let data = relro.end.clamp(whole.start, whole.end).next_multiple_of(page_size()).min(whole.end);
+        found.push(Segment { range: whole.start..data, writable: false });
+        found.push(Segment { range: data..whole.end, writable: true });
+    }
+    1
+}
+
+/// Makes pages present by the system's own means only, for memory that other threads use meanwhile; a kernel before 5.14
+/// leaves them as they are.
+fn populate(range: Range<usize>, write: bool) {
+    if range.is_empty() {
+        return;
+    }
+    let whole = pages(range);
+    let advice = if write { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
+    // SAFETY: populating changes no content, and unsuitable pages are reported as an error.
+    unsafe { libc::madvise(whole.start as *mut _, whole.len(), advice) };
+}
+
 /// Locks the range's pages into memory. They are unlocked when they are unmapped.
 pub fn lock(range: Range<usize>) -> Result<()> {
     if range.is_empty() {

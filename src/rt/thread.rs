@@ -64,18 +64,17 @@ pub struct Attach {
 pub const HOST_STACK_BYTES: usize = 64 << 10;
 
 struct Attachment {
-    owner: usize,
-    before: State,
+    owner: u64,
+    before: Changed,
 }
 
-/// What attach may change.
-#[derive(Clone)]
-struct State {
-    policy: libc::c_int,
-    priority: libc::sched_param,
-    affinity: libc::cpu_set_t,
-    signal_stack: libc::stack_t,
-    float: float::Mode,
+/// What an attachment has changed, as it was before; nothing where it left something alone.
+#[derive(Default)]
+struct Changed {
+    scheduling: Option<(libc::c_int, libc::sched_param)>,
+    affinity: Option<libc::cpu_set_t>,
+    signal_stack: Option<libc::stack_t>,
+    float: Option<float::Mode>,
 }
 
 /// What a thread has from its first attachment to the end of its last.
@@ -89,12 +88,12 @@ thread_local! {
 }
 
 /// Whether the calling thread is attached for `owner`.
-pub fn is_attached(owner: usize) -> bool {
+pub fn is_attached(owner: u64) -> bool {
     ATTACHED.with_borrow(|attached| attached.list.iter().any(|a| a.owner == owner))
 }
 
 /// Attaches the calling thread. `engine_init` sets up the engine's per-thread state. Nothing is changed on failure.
-pub fn attach(owner: usize, wanted: &Attach, engine_init: impl FnOnce()) -> Result<()> {
+pub fn attach(owner: u64, wanted: &Attach, engine_init: impl FnOnce()) -> Result<()> {
     if is_attached(owner) {
         return Err(Error::new(RTW_ERR_ATTACHED, "this thread is attached to the runtime already"));
     }
@@ -113,53 +112,78 @@ pub fn attach(owner: usize, wanted: &Attach, engine_init: impl FnOnce()) -> Resu
             ),
         ));
     }
-    let before = State::current()?;
-    apply(wanted).inspect_err(|_| before.restore())?;
+    let mut before = Changed::default();
+    match change(wanted, need, engine_init, &mut before) {
+        Ok(()) => {
+            ATTACHED.with_borrow_mut(|attached| attached.list.push(Attachment { owner, before }));
+            Ok(())
+        }
+        Err(error) => {
+            before.restore();
+            Err(error)
+        }
+    }
+}
 
+/// Does what was wanted, and notes in `before` what it changed.
+fn change(wanted: &Attach, stack_bytes: usize, engine_init: impl FnOnce(), before: &mut Changed) -> Result<()> {
+    if let Some(cpus) = &wanted.cpus {
+        before.affinity = Some(affinity()?);
+        set_affinity(cpus)?;
+    }
+    if let Some((policy, priority)) = wanted.scheduling {
+        before.scheduling = Some(scheduling()?);
+        set_scheduling(policy, priority)?;
+    }
+    let host_signal_stack = signal_stack();
     engine_init();
+    let mut present = vec![touch_stack(stack_bytes)];
     if wanted.signals {
-        engine_signal_stack(&before.signal_stack);
+        before.signal_stack = Some(host_signal_stack);
+        present.extend(engine_signal_stack(&host_signal_stack));
     } else {
         // Without signal-based traps the engine's stack serves nobody; the host's stays.
-        set_signal_stack(&before.signal_stack);
+        set_signal_stack(&host_signal_stack);
     }
-    let stack = touch_stack(need);
-    if wanted.lock != Lock::Off
-        && let Err(error) = memory::lock(stack)
-        && wanted.lock == Lock::Required
-    {
-        before.restore();
-        return Err(error);
+    if wanted.lock != Lock::Off {
+        for range in present {
+            let locked = memory::lock(range);
+            if wanted.lock == Lock::Required {
+                locked?;
+            }
+        }
     }
     // The first reading of a clock maps and touches what later ones need.
     clock::ticks();
     clock::monotonic_ns();
     ATTACHED.with_borrow_mut(|attached| {
         if attached.arena.is_none() {
-            let arena = alloc::Attached::new(wanted.arena_bytes, wanted.lock).inspect_err(|_| before.restore())?;
+            let arena = alloc::Attached::new(wanted.arena_bytes, wanted.lock)?;
             arena.open();
             attached.arena = Some(arena);
         }
-        float::set(wanted.denormals);
-        attached.list.push(Attachment { owner, before });
         Ok(())
-    })
+    })?;
+    if wanted.denormals != Denormals::Keep {
+        before.float = Some(float::set(wanted.denormals));
+    }
+    Ok(())
 }
 
-/// Ends the attachment for `owner` and restores what it found.
-pub fn detach(owner: usize) -> Result<()> {
+/// Ends the attachment for `owner` and restores what it changed.
+pub fn detach(owner: u64) -> Result<()> {
     ATTACHED.with_borrow_mut(|attached| {
         let at = attached
             .list
             .iter()
             .position(|a| a.owner == owner)
             .ok_or_else(|| Error::new(RTW_ERR_NOT_ATTACHED, "this thread is not attached to the runtime"))?;
-        let ended = attached.list.remove(at);
-        match attached.list.get_mut(at) {
-            // A later attachment is still in force: what we found is now what it shall restore.
-            Some(later) => later.before = ended.before,
-            None => ended.before.restore(),
+        let mut before = attached.list.remove(at).before;
+        // What a later attachment has changed since is in force: what we found is now what it shall restore.
+        for later in &mut attached.list[at..] {
+            before.hand_on(&mut later.before);
         }
+        before.restore();
         if attached.list.is_empty() {
             attached.arena = None;
         }
@@ -167,45 +191,71 @@ pub fn detach(owner: usize) -> Result<()> {
     })
 }
 
-impl State {
-    fn current() -> Result<State> {
-        // SAFETY: all-zero is a valid value of each of these plain structs, and each call fills the one it is given.
-        unsafe {
-            let mut state: State = MaybeUninit::zeroed().assume_init();
-            let refused = libc::pthread_getschedparam(libc::pthread_self(), &mut state.policy, &mut state.priority);
-            if refused != 0 {
-                let cause = std::io::Error::from_raw_os_error(refused);
-                return Err(Error::os(RTW_ERR_PERMISSION, "cannot read the thread's scheduling", &cause));
+impl Changed {
+    /// Gives away what `later` has changed as well.
+    fn hand_on(&mut self, later: &mut Changed) {
+        fn pass<T>(from: &mut Option<T>, to: &mut Option<T>) {
+            if to.is_some() && from.is_some() {
+                *to = from.take();
             }
-            if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut state.affinity) != 0 {
-                return Err(Error::last_os_error(RTW_ERR_PERMISSION, "cannot read the thread's affinity"));
-            }
-            libc::sigaltstack(std::ptr::null(), &mut state.signal_stack);
-            state.float = float::set(Denormals::Keep);
-            Ok(state)
         }
+        pass(&mut self.scheduling, &mut later.scheduling);
+        pass(&mut self.affinity, &mut later.affinity);
+        pass(&mut self.signal_stack, &mut later.signal_stack);
+        pass(&mut self.float, &mut later.float);
     }
 
     /// Going back to what the thread had before is permitted, or was changed by somebody else meanwhile: no error to tell.
     fn restore(&self) {
         // SAFETY: each pointer is to a live struct that the system filled in earlier.
         unsafe {
-            libc::pthread_setschedparam(libc::pthread_self(), self.policy, &self.priority);
-            libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &self.affinity);
+            if let Some((policy, parameter)) = &self.scheduling {
+                libc::pthread_setschedparam(libc::pthread_self(), *policy, parameter);
+            }
+            if let Some(affinity) = &self.affinity {
+                libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), affinity);
+            }
         }
-        set_signal_stack(&self.signal_stack);
-        float::restore(self.float);
+        if let Some(stack) = &self.signal_stack {
+            set_signal_stack(stack);
+        }
+        if let Some(mode) = self.float {
+            float::restore(mode);
+        }
     }
 }
 
-fn apply(wanted: &Attach) -> Result<()> {
-    if let Some(cpus) = &wanted.cpus {
-        set_affinity(cpus)?;
+/// As the kernel has it: the C library remembers only what was set through itself.
+fn scheduling() -> Result<(libc::c_int, libc::sched_param)> {
+    // SAFETY: all-zero is a valid sched_param to be filled in.
+    unsafe {
+        let mut parameter: libc::sched_param = std::mem::zeroed();
+        let policy = libc::sched_getscheduler(0);
+        if policy < 0 || libc::sched_getparam(0, &mut parameter) != 0 {
+            return Err(Error::last_os_error(RTW_ERR_PERMISSION, "cannot read the thread's scheduling"));
+        }
+        Ok((policy, parameter))
     }
-    if let Some((policy, priority)) = wanted.scheduling {
-        set_scheduling(policy, priority)?;
+}
+
+fn affinity() -> Result<libc::cpu_set_t> {
+    // SAFETY: all-zero is a valid set to be filled in.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        match libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) {
+            0 => Ok(set),
+            _ => Err(Error::last_os_error(RTW_ERR_PERMISSION, "cannot read the thread's affinity")),
+        }
     }
-    Ok(())
+}
+
+fn signal_stack() -> libc::stack_t {
+    // SAFETY: all-zero is a valid stack_t to be filled in.
+    unsafe {
+        let mut stack: libc::stack_t = std::mem::zeroed();
+        libc::sigaltstack(std::ptr::null(), &mut stack);
+        stack
+    }
 }
 
 fn set_affinity(cpus: &CpuSet) -> Result<()> {
@@ -257,8 +307,8 @@ fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
 
 fn set_signal_stack(stack: &libc::stack_t) {
     let mut stack = *stack;
-    // A disabled stack is told by its flag; the kernel reports a flag that it does not take back.
-    stack.ss_flags &= libc::SS_DISABLE;
+    // That it was in use is reported, and not taken back.
+    stack.ss_flags &= !libc::SS_ONSTACK;
     // SAFETY: the stack was in force on this thread before, or is disabled.
     unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
 }
@@ -268,25 +318,24 @@ thread_local! {
     static ENGINE_STACK: std::cell::Cell<Option<libc::stack_t>> = const { std::cell::Cell::new(None) };
 }
 
-/// Makes sure that the engine's signal stack is the one in force, and present.
-fn engine_signal_stack(before: &libc::stack_t) {
-    // SAFETY: all-zero is a valid stack_t to be filled in.
-    let now = unsafe {
-        let mut now: libc::stack_t = std::mem::zeroed();
-        libc::sigaltstack(std::ptr::null(), &mut now);
-        now
-    };
+/// Makes sure that the engine's signal stack is the one in force, and present. Returns where it is.
+fn engine_signal_stack(before: &libc::stack_t) -> Option<std::ops::Range<usize>> {
+    let now = signal_stack();
     if now.ss_sp != before.ss_sp {
+        // The engine has just made it.
         ENGINE_STACK.set(Some(now));
     } else if let Some(engine) = ENGINE_STACK.get() {
         set_signal_stack(&engine);
     }
-    let start = ENGINE_STACK.get().unwrap_or(now);
-    if start.ss_flags & libc::SS_DISABLE == 0 && !start.ss_sp.is_null() {
-        let start_at = start.ss_sp as usize;
-        // SAFETY: a registered signal stack is mapped writable, and no signal runs on it now.
-        unsafe { memory::touch_for_writing(start_at..start_at + start.ss_size) };
+    // Neither: the host's own is large enough for the engine.
+    let in_force = ENGINE_STACK.get().unwrap_or(now);
+    if in_force.ss_flags & libc::SS_DISABLE != 0 || in_force.ss_sp.is_null() {
+        return None;
     }
+    let range = in_force.ss_sp as usize..in_force.ss_sp as usize + in_force.ss_size;
+    // SAFETY: a registered signal stack is mapped writable, and no signal runs on it now.
+    unsafe { memory::touch_for_writing(range.clone()) };
+    Some(range)
 }
 
 /// Bytes between this frame and the lowest address that the thread's stack may reach.
