@@ -425,6 +425,15 @@ impl Instance {
         Ok(warmed)
     }
 
+    /// Makes present what recording the calls of this instance's funcs touches.
+    pub(super) fn warm_funcs(&self) -> Result<Warmed> {
+        let mut warmed = Warmed::default();
+        for func in self.lock_funcs().iter().filter_map(Weak::upgrade) {
+            warmed += func.warm(self.module.runtime.config.lock)?;
+        }
+        Ok(warmed)
+    }
+
     /// Refuses in a forked child.
     pub(super) fn is_ours(&self) -> Result<()> {
         match self.core.gate.load(Relaxed) {
@@ -570,23 +579,23 @@ unsafe impl Send for FuncShared {}
 unsafe impl Sync for FuncShared {}
 
 impl Func {
-    /// Makes present what recording touches.
-    pub fn warm(&self) -> Result<Warmed> {
-        let mut warmed = Warmed::default();
-        let Some(recorder) = &self.shared.recorder else { return Ok(warmed) };
-        for range in recorder.ranges() {
-            // SAFETY: our own memory. A value that is recorded meanwhile may be lost where the kernel cannot populate; prepare
-            // comes before calls.
-            unsafe { pages::touch_for_writing(range.clone()) };
-            warmed.locked_bytes += lock_as_configured(self.shared.instance.module.runtime.config.lock, range.clone())?;
-            warmed.touched_bytes += range.len();
-        }
-        Ok(warmed)
-    }
-
     /// Closes the instance to all further calls: something in this library went wrong during one.
     pub fn poison(&self) {
         self.shared.instance.core.gate.store(RTW_ERR_POISONED, Relaxed);
+    }
+}
+
+impl FuncShared {
+    fn warm(&self, lock: Lock) -> Result<Warmed> {
+        let mut warmed = Warmed::default();
+        for range in self.recorder.iter().flat_map(Recorder::ranges) {
+            // SAFETY: our own memory. A value that is recorded meanwhile may be lost where the kernel cannot populate; prepare
+            // comes before calls.
+            unsafe { pages::touch_for_writing(range.clone()) };
+            warmed.locked_bytes += lock_as_configured(lock, range.clone())?;
+            warmed.touched_bytes += range.len();
+        }
+        Ok(warmed)
     }
 }
 

@@ -52,8 +52,8 @@ impl Instance {
                     ),
                 ));
             }
-            warmed += call.func.warm()?;
         }
+        warmed += self.warm_funcs()?;
         let mut report = Report { touched_bytes: warmed.touched_bytes, locked_bytes: warmed.locked_bytes, ..Report::default() };
         let mut times = Vec::with_capacity(calls.iter().map(|c| c.repeats as usize).sum());
         for call in calls {
