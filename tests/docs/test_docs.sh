@@ -1,0 +1,97 @@
+#!/bin/sh
+# What the documents say, executed: the README's example is compiled and run, its commands are run as shown, and every name in the
+# documents is looked up in the tree. The library and the command are built before.
+# Environment: RTWASM_PREFIX (where rtwasm is installed; otherwise it is installed below target/ for this).
+set -u
+root=$(cd "$(dirname "$0")/../.." && pwd)
+scratch=$root/target/tests/docs
+. "$root/tests/lib.sh"
+
+docs() { # docs COMMAND...: the helper
+    python3 "$root/tests/docs/check_docs.py" "$@"
+}
+
+# ---- every name ----
+
+adopt names docs names "$root" "$root" "$RTWASM"
+
+# ---- the README's example ----
+
+example=$scratch/example
+prefix=${RTWASM_PREFIX:-$scratch/prefix}
+check "README: there is one example, a short one" docs example "$root/README.md" "$example"
+[ -n "${RTWASM_PREFIX:-}" ] || check "rtwasm can be installed for its commands" "$root/packaging/install.sh" "$prefix" ""
+pkgconfig=$(dirname "$(find "$prefix" -name rtwasm.pc | head -n 1)")
+library=$(dirname "$(find "$prefix" -name librtwasm.so | head -n 1)")
+
+installed() { # installed COMMAND...: as somebody has it who has installed rtwasm there
+    (cd "$example" && PATH=$prefix/bin:$PATH PKG_CONFIG_PATH=$pkgconfig LD_LIBRARY_PATH=$library "$@")
+}
+
+check "README: the commands run as shown" installed sh -eux commands.sh
+cp "$scratch/check.log" "$scratch/commands.log"
+check "README: the program prints what it should" grep -E '^0\.5, 1000 calls, max [1-9][0-9]* ns$' "$scratch/commands.log"
+for compiler in $CC $CLANG; do
+    # shellcheck disable=SC2016,SC2086 # the inner shell expands; the warnings are words
+    check "README: the example has no warning from $compiler" \
+        installed sh -c '"$@" $(pkg-config --cflags --libs rtwasm)' - "$compiler" -std=c99 -O2 $C_WARNINGS gain.c -o "gain-$compiler"
+    check "README: the example built with $compiler runs" installed "./gain-$compiler"
+done
+mkdir -p "$scratch/cmake"
+cp "$example/gain.c" "$scratch/cmake"
+{
+    printf 'cmake_minimum_required(VERSION 3.16)\nproject(gain C)\nset(CMAKE_C_STANDARD 99)\nadd_executable(gain gain.c)\n'
+    cat "$example/lines.cmake"
+} >"$scratch/cmake/CMakeLists.txt"
+check "README: its CMake lines configure" cmake -S "$scratch/cmake" -B "$scratch/cmake/build" -DCMAKE_PREFIX_PATH="$prefix"
+check "README: its CMake lines build" cmake --build "$scratch/cmake/build"
+check "README: what CMake has built runs" installed "$scratch/cmake/build/gain"
+
+# ---- the commands of the examples' pages, each in its folder; what they write goes to the scratch folder ----
+
+docs commands "$root" >"$scratch/commands"
+check "the examples' pages show commands" test -s "$scratch/commands"
+while IFS="$(printf '\t')" read -r folder arguments; do
+    elsewhere=$(echo "$arguments" | sed "s| -o [^ ]*| -o $scratch/shown.rtw|")
+    # shellcheck disable=SC2086 # the arguments are words
+    check "$folder: rtwasm $arguments" sh -c 'cd "$1" && shift && exec "$@"' - "$root/$folder" "$RTWASM" $elsewhere
+done <"$scratch/commands"
+
+# ---- the checks can fail: each of these plants one error in a copy of the documents ----
+
+planted=$scratch/planted
+plant() { # plant WHAT MESSAGE FILE SED-SCRIPT: the error is found, and said so with MESSAGE
+    rm -rf "$planted"
+    mkdir -p "$planted"
+    (cd "$root" && find . \( -path ./target -o -path ./.git \) -prune -o -name '*.md' -exec cp --parents {} "$planted" \;)
+    sed -i "$4" "$planted/$3"
+    if cmp -s "$planted/$3" "$root/$3"; then
+        fail "planted: $1: $3 has nothing to plant it in"
+    else
+        refuses "planted: $1" "FAIL $3: $2" docs names "$planted" "$root" "$RTWASM"
+    fi
+}
+
+plant "a function that is not there" "functions, types and constants are in the headers: not rtw_invoked" README.md s/rtw_invoke/rtw_invoked/
+plant "a constant that is not there" "functions, types and constants are in the headers: not RTW_ERR_SIGNALLED" README.md \
+    s/RTW_ERR_SIGNALS/RTW_ERR_SIGNALLED/
+plant "a make target that is not there" "make targets exist" CONTRIBUTING.md 's/make unit/make units/'
+plant "a make target in a sentence" "make targets exist" README.md 's/`make bench`/`make race`/'
+plant "a file that is not there" "files and folders exist" docs/design.md 's|src/engine/call.rs|src/engine/calls.rs|'
+plant "a file of an example" "files and folders exist" examples-c/audio/README.md 's|`stream.c`|`streams.c`|'
+plant "a link that leads nowhere" "links lead somewhere" README.md 's|(docs/design.md)|(docs/designs.md)|'
+plant "a heading that is not there" "links lead somewhere" CONTRIBUTING.md 's|#rules-of-the-c-api|#rules-of-the-api|'
+plant "an option that the command does not have" "the command has what is shown of it" README.md 's/--profile plugin/--profiles plugin/'
+plant "another version" "its first entry is version" CHANGELOG.md 's/^## 0\.1\.0/## 9.9.9/'
+
+wrong=$scratch/wrong
+mkdir -p "$wrong"
+sed 's/rtw_invoke(gain/rtw_invoked(gain/' "$root/README.md" >"$wrong/README.md"
+docs example "$wrong/README.md" "$wrong"
+# shellcheck disable=SC2086
+refuses "planted: an example that does not compile" rtw_invoked \
+    $CC -std=c99 $C_WARNINGS -I"$root/include" -c "$wrong/gain.c" -o "$wrong/gain.o"
+sed 's/^`gain.c` calls/The host calls/' "$root/README.md" >"$wrong/README.md"
+refuses "planted: an example that is not announced" "not gain.wat, gain.c and one of each" docs example "$wrong/README.md" "$wrong"
+
+finish
