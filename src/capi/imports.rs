@@ -49,7 +49,8 @@ pub unsafe extern "C" fn rtw_imports_create(out: *mut *mut rtw_imports_t, err: *
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
         setup::<rtw_imports_t>(std::ptr::null(), err, || {
-            *guard::output(out, "out")? = handle::create(Imports::default());
+            let out = guard::output(out, "out")?;
+            *out = handle::create(Imports::default());
             Ok(())
         })
     }

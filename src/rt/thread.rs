@@ -338,10 +338,23 @@ fn engine_signal_stack(before: &libc::stack_t) -> Option<std::ops::Range<usize>>
     Some(range)
 }
 
+thread_local! {
+    /// The lowest address that this thread's stack may reach, once it has been asked for; 0 until then. Asked for once only:
+    /// the C library reads the main thread's from the list of mappings, which our locking divides.
+    static STACK_LOW: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Bytes between this frame and the lowest address that the thread's stack may reach.
 fn stack_left() -> Result<usize> {
     let marker = std::hint::black_box(0u8);
     let here = &raw const marker as usize;
+    if STACK_LOW.get() == 0 {
+        STACK_LOW.set(stack_low()?);
+    }
+    Ok(here.saturating_sub(STACK_LOW.get()))
+}
+
+fn stack_low() -> Result<usize> {
     // SAFETY: the attribute is initialised by the call that fills it and destroyed once.
     unsafe {
         let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
@@ -356,7 +369,7 @@ fn stack_left() -> Result<usize> {
         libc::pthread_attr_getguardsize(&attributes, &mut guard);
         libc::pthread_attr_destroy(&mut attributes);
         // Some C libraries count the guard into the stack: leave it out to be on the safe side.
-        Ok(here.saturating_sub(low as usize + guard))
+        Ok(low as usize + guard)
     }
 }
 
