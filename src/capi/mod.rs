@@ -12,6 +12,8 @@ mod guard;
 mod handle;
 pub mod imports;
 pub mod instance;
+#[cfg(test)]
+mod layout;
 pub mod module;
 pub mod prepare;
 pub mod runtime;

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Takes away what install.sh has installed, with the same arguments: uninstall.sh [PREFIX [DESTDIR]]. Folders that are then
+# empty go too, PREFIX included; those of the system stay.
+set -eu
+. "$(dirname "$0")/common.sh"
+
+rm -f "$dest/bin/rtwasm" "$dest/include/rtwasm.h" "$dest/include/rtwasm_compiler.h" "$dest/lib/librtwasm.a"
+for library in $libraries; do
+    # Earlier patch versions went under the same SONAME; upgrading has left them behind.
+    rm -f "$dest/lib/$library.so" "$dest/lib/$library.so.$soversion" "$dest/lib/$library.so.$soversion".*
+done
+for file in $pc_files; do rm -f "$dest/lib/pkgconfig/$file"; done
+for file in $cmake_files; do rm -f "$dest/lib/cmake/rtwasm/$file"; done
+
+remove_if_empty() {
+    [ ! -d "$1" ] || rmdir --ignore-fail-on-non-empty "$1"
+}
+remove_if_empty "$dest/lib/cmake/rtwasm"
+case $prefix in
+    "" | /usr | /usr/local) [ "$dest" != "$prefix" ] || { refresh_linker_cache; exit 0; } ;;
+esac
+for folder in "$dest/lib/cmake" "$dest/lib/pkgconfig" "$dest/lib" "$dest/include" "$dest/bin" "$dest"; do
+    remove_if_empty "$folder"
+done

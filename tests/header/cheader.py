@@ -1,0 +1,108 @@
+"""Reads the C headers that cbindgen writes: functions, structs and their fields, constants, each with its comment.
+
+Not a C parser. It knows the few forms that the generated headers have, and stops at anything else with a message.
+"""
+import re
+import sys
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Item:
+    kind: str  # "function", "record", "opaque", "alias", "constant" or "field"
+    name: str
+    comment: str | None
+    text: str  # the declaration without its comments
+    fields: list = field(default_factory=list)  # of a record
+
+
+def comment_text(comment):
+    """A comment's lines without its marks."""
+    body = comment[2:-2].lstrip("*")
+    return "\n".join(re.sub(r"^\s*\*? ?", "", line).rstrip() for line in body.split("\n")).strip("\n")
+
+
+def declarations(text):
+    """(comment, text) of each declaration and preprocessor line; the comment is the one directly before it."""
+    found, comment, position = [], None, 0
+    while position < len(text):
+        if text[position].isspace():
+            position += 1
+        elif text.startswith("/*", position):
+            end = text.index("*/", position) + 2
+            comment = text[position:end]
+            position = end
+        elif text.startswith("//", position):
+            position = (text.find("\n", position) + 1) or len(text)
+        elif text[position] == "#" or text.startswith('extern "C" {', position) or text[position] == "}":
+            end = text.find("\n", position)
+            end = len(text) if end < 0 else end
+            found.append((comment, text[position:end]))
+            comment, position = None, end
+        else:
+            end = end_of_declaration(text, position)
+            found.append((comment, text[position:end]))
+            comment, position = None, end
+    return found
+
+
+def end_of_declaration(text, position):
+    depth = 0
+    while position < len(text):
+        if text.startswith("/*", position):
+            position = text.index("*/", position) + 2
+            continue
+        depth += {"{": 1, "}": -1}.get(text[position], 0)
+        position += 1
+        if depth == 0 and text[position - 1] == ";":
+            return position
+    raise ValueError("a declaration has no end")
+
+
+def parse_fields(body):
+    fields = []
+    for comment, text in declarations(body):
+        match = re.fullmatch(r"[\w\s*]+?\b(\w+)(\[\w+\])?;", text.strip())
+        if not match:
+            raise ValueError(f"not understood as a field: {text!r}")
+        fields.append(Item("field", match[1], comment and comment_text(comment), text))
+    return fields
+
+
+def parse_one(comment, text):
+    comment = comment and comment_text(comment)
+    if text.startswith("#"):
+        match = re.match(r"#define (RTW_[A-Z0-9_]+) +(?!__attribute__)\S", text)
+        return Item("constant", match[1], comment, text) if match else None
+    if text.startswith(("extern", "}")):
+        return None
+    if match := re.fullmatch(r"typedef (?:struct|union) (\w+) \{(.*)\} (\w+);", text, re.S):
+        return Item("record", match[3], comment, text, parse_fields(match[2]))
+    if match := re.fullmatch(r"typedef struct (\w+) \1;", text):
+        return Item("opaque", match[1], comment, text)
+    if match := re.fullmatch(r"typedef .*?(?:\(\*(\w+)\)\(.*\)|\b(\w+));", text, re.S):
+        return Item("alias", match[1] or match[2], comment, text)
+    if match := re.fullmatch(r"[\w\s*]+?\b(rtw_\w+)\(.*\)(?: RTW_NONBLOCKING)?;", text, re.S):
+        return Item("function", match[1], comment, text)
+    raise ValueError(f"not understood: {text!r}")
+
+
+def parse(path):
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    items = [parse_one(comment, declaration) for comment, declaration in declarations(text)]
+    items = [item for item in items if item]
+    if not any(item.kind == "function" for item in items):
+        raise ValueError(f"{path}: no functions found")
+    return items
+
+
+def main():
+    """cheader.py KIND HEADER...: the names of one kind, sorted."""
+    kind, paths = sys.argv[1], sys.argv[2:]
+    for name in sorted(item.name for path in paths for item in parse(path) if item.kind == kind):
+        print(name)
+
+
+if __name__ == "__main__":
+    main()

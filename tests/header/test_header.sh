@@ -1,0 +1,104 @@
+#!/bin/sh
+# The headers: do they stand alone in every language and compiler, are they what the sources say, are they documented?
+# Every check has a twin: a copy of the header or of the sources in which something is planted that must be found.
+# shellcheck disable=SC2086 # lists of words
+root=$(cd "$(dirname "$0")/../.." && pwd)
+scratch=$root/target/tests-header
+. "$root/tests/lib.sh"
+export PYTHONDONTWRITEBYTECODE=1 # nothing of ours is left beside the sources
+cd "$root" || exit 1
+planted=$scratch/planted
+mkdir -p "$planted"
+
+# The program is a header, twice: it must bring along all that it needs, and bear to be included again.
+compiles() { # compiles HEADER COMPILER FLAGS...
+    header=$1
+    shift
+    printf '#include "%s"\n#include "%s"\n' "$header" "$header" | "$@" -fsyntax-only -
+}
+
+in_all_languages() { # in_all_languages JUDGE HEADER [FLAGS...]: JUDGE gets a name and a command for every compiler and language
+    judge=$1
+    header=$2
+    shift 2
+    for std in c99 c11 c17; do
+        $judge "$(basename "$header"): $std, gcc" compiles "$header" "$CC" -std=$std -x c $C_WARNINGS "$@"
+        $judge "$(basename "$header"): $std, clang" compiles "$header" "$CLANG" -std=$std -x c $C_WARNINGS "$@"
+        $judge "$(basename "$header"): $std, clang -Weverything" compiles "$header" "$CLANG" -std=$std -x c -Weverything -Werror "$@"
+    done
+    for std in c++11 c++14 c++17 c++20; do
+        $judge "$(basename "$header"): $std, g++" compiles "$header" "$CXX" -std=$std -x c++ $C_WARNINGS "$@"
+        $judge "$(basename "$header"): $std, clang++" compiles "$header" "$CLANGXX" -std=$std -x c++ $C_WARNINGS "$@"
+        $judge "$(basename "$header"): $std, clang++ -Weverything" compiles "$header" "$CLANGXX" -std=$std -x c++ -Weverything -Werror "$@"
+    done
+}
+
+expect_error() { # expect_error WHAT COMMAND...: the command must end in a compiler's error
+    what=$1
+    shift
+    refuses "$what, without stdint.h: refused" error: "$@"
+}
+
+in_all_languages check "$root/include/rtwasm.h"
+in_all_languages check "$root/include/rtwasm_compiler.h"
+grep -v '#include <stdint.h>' include/rtwasm.h >"$planted/rtwasm.h"
+in_all_languages expect_error "$planted/rtwasm.h"
+
+{ cat include/rtwasm.h; echo 'struct planted_t { int32_t outside_the_guard; };'; } >"$planted/rtwasm.h"
+refuses "twin: what the include guard leaves out is found" redefinition compiles "$planted/rtwasm.h" "$CC" -std=c99 -x c
+
+# What -Weverything is for, in each language: the plain warnings let this pass.
+sed '/RTWASM_H \*\//i static inline int planted(float x, float y) { return x == y; }' include/rtwasm.h >"$planted/rtwasm.h"
+check "twin: an unsafe comparison passes the plain warnings" compiles "$planted/rtwasm.h" "$CLANG" -std=c99 -x c $C_WARNINGS
+refuses "twin: it is found in C" -Wfloat-equal compiles "$planted/rtwasm.h" "$CLANG" -std=c99 -x c -Weverything -Werror
+refuses "twin: it is found in C++" -Wfloat-equal compiles "$planted/rtwasm.h" "$CLANGXX" -std=c++11 -x c++ -Weverything -Werror
+
+# The marker stands where an attribute may stand. `nonblocking` itself takes clang 20; any function attribute shows the place.
+for compiler in "$CC -std=c99 -x c" "$CLANG -std=c99 -x c" "$CXX -std=c++11 -x c++" "$CLANGXX -std=c++11 -x c++"; do
+    check "RTW_NONBLOCKING as an attribute: ${compiler%% *}" \
+        compiles "$root/include/rtwasm.h" $compiler $C_WARNINGS '-DRTW_NONBLOCKING=__attribute__((cold))'
+done
+
+# The Makefile's own recipe, with another folder to write to and, for the twin, others to read from.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+regenerate() { # regenerate OUT_DIR [SOURCE_DIR]
+    mkdir -p "$1"
+    make -n --no-print-directory header | sed -E "s# include/# $1/#; s# (compiler/)?src/# ${2:-$root}/\1src/#g" >"$1/recipe.sh"
+    sh -eu "$1/recipe.sh"
+}
+check "the headers can be generated" regenerate "$scratch/generated"
+mkdir -p "$scratch/sources/compiler"
+cp -r src "$scratch/sources/src"
+cp -r compiler/src "$scratch/sources/compiler/src"
+sed -i 's/fn rtw_version()/fn rtw_planted()/' "$scratch/sources/src/capi/version.rs"
+sed -i 's/pub reservation: u32/pub planted: u32/' "$scratch/sources/compiler/src/capi.rs"
+check "they can be from changed sources" regenerate "$scratch/changed" "$scratch/sources"
+check "rtwasm.h is what the sources say" diff -u include/rtwasm.h "$scratch/generated/rtwasm.h"
+check "rtwasm_compiler.h is what the sources say" diff -u include/rtwasm_compiler.h "$scratch/generated/rtwasm_compiler.h"
+refuses "twin: a function's change is found" "+uint32_t rtw_planted(void)" diff -u include/rtwasm.h "$scratch/changed/rtwasm.h"
+refuses "twin: a field's change is found" "+    uint32_t planted;" \
+    diff -u include/rtwasm_compiler.h "$scratch/changed/rtwasm_compiler.h"
+
+docs() { # docs HEADER...
+    python3 "$root/tests/header/check_docs.py" "$@"
+}
+check "every function, field and constant is documented" docs include/rtwasm.h include/rtwasm_compiler.h
+
+undocumented() { # undocumented MESSAGE SED_SCRIPT: a copy changed so must be answered with MESSAGE
+    sed -E "$2" include/rtwasm.h >"$planted/rtwasm.h"
+    refuses "twin: $1" "$1" docs "$planted/rtwasm.h"
+}
+undocumented "rtw_runtime_create: 0 role lines instead of one" '/^ \* Makes a runtime\./,/^rtw_status_t/s/\[setup\]//'
+undocumented "rtw_runtime_create: 2 role lines instead of one" '/^ \* Makes a runtime\./,/^rtw_status_t/s/ config  NULL/ [any]/'
+undocumented "rtw_runtime_create: unknown role [set-up]" '/^ \* Makes a runtime\./,/^rtw_status_t/s/\[setup\]/[set-up]/'
+undocumented "rtw_runtime_create: answers a status but has no line" '/^ \* Makes a runtime\./,/^rtw_status_t/s/errors:/fails with/'
+undocumented "rtw_invoke: answers a status but has no line" '/^ \* Runs one call/,/^rtw_status_t/s/ returns / answers /'
+undocumented "rtw_invoke: has no line \`real time:\`" '/^ \* Runs one call/,/^rtw_status_t/s/real time:/costs/'
+undocumented "rtw_invoke: is for real-time threads but not marked" '/^rtw_status_t rtw_invoke/s/ RTW_NONBLOCKING//'
+undocumented "rtw_version: has no line \`real time:\`" '/version as one number/,/^uint32_t/s/real time:/costs/'
+undocumented "rtw_module_destroy: has no comment" '/^ \* Ends the use of a module/,/^ \* \[setup\]/d'
+undocumented "rtw_thread_config_t: its field cpu has no comment" '/The one CPU to run on/d'
+undocumented "RTW_ERR_BUSY: has no comment" '/^ \* The instance is in a call\./d'
+undocumented "its comment names rtw_module_prob" '/those of rtw_module_probe/s/probe/prob/'
+
+finish
