@@ -10,7 +10,6 @@ import sys
 NOT_HERE = {
     "RTW_ERR_WASM": "the compiler's",
     "RTW_ERR_PROPOSAL": "the compiler's",
-    "RTW_ERR_FORKED": "no function answers it yet",
     "RTW_ERR_BUDGET": "no function answers it yet",
     "RTW_ERR_POISONED": "follows an internal error",
     "RTW_ERR_INTERNAL": "a defect",

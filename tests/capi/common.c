@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 uint32_t profile;
 const char *profile_name;
@@ -100,4 +103,19 @@ int32_t call_i32(rtw_instance_t *instance, const char *name, int32_t a, int32_t 
     values[0].i32 = a;
     values[1].i32 = b;
     return call(instance, name, values, 2) == RTW_OK ? values[0].i32 : INT32_MIN;
+}
+
+void limit_memlock(uint64_t bytes) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    limit.rlim_cur = bytes;
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0) check(false, "the limit on locked memory can be set to %llu bytes", (unsigned long long)bytes);
+}
+
+void drop_rights(uint64_t memlock_bytes) {
+    struct rlimit memlock = {memlock_bytes, memlock_bytes}, none = {0, 0};
+    if (setrlimit(RLIMIT_RTPRIO, &none) != 0 || setrlimit(RLIMIT_MEMLOCK, &memlock) != 0 || (getuid() == 0 && setuid(65534) != 0))
+        check(false, "rights are dropped, with %llu bytes of memory to be locked", (unsigned long long)memlock_bytes);
+    /* A process that changed its user may not read its own /proc otherwise. */
+    prctl(PR_SET_DUMPABLE, 1);
 }

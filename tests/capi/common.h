@@ -6,6 +6,14 @@
 
 #include <stddef.h>
 
+/* Whether AddressSanitizer is in. It needs terabytes of address space and the last word on SIGSEGV, and makes a no-operation of
+ * mlock, so what is about these is left to the plain build. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { sanitized = 1 };
+#else
+enum { sanitized = 0 };
+#endif
+
 /* From the command line: PROFILE ARTIFACTS. */
 extern uint32_t profile;          /* RTW_PROFILE_... */
 extern const char *profile_name;  /* "standalone" or "plugin" */
@@ -36,6 +44,12 @@ void renew(guest_t *guest, rtw_imports_t *imports);
 void close_guest(guest_t *guest);
 /* Signature may be NULL. */
 rtw_func_t *look_up(rtw_instance_t *instance, const char *name, const char *signature);
+
+/* In a process of its own: becomes an ordinary user who may lock that much memory and set no real-time priority. Fails the test
+ * where that cannot be done. */
+void drop_rights(uint64_t memlock_bytes);
+/* Lowers what may be locked from here on. */
+void limit_memlock(uint64_t bytes);
 
 /* Looks the function up, calls it and destroys the func. */
 rtw_status_t call(rtw_instance_t *instance, const char *name, rtw_value_t *values, size_t count);

@@ -1,7 +1,8 @@
 #!/bin/sh
 # The C API's tests: builds them, makes their artifacts, runs them in both profiles. Run by `make test`.
-# Environment: RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is), CC, CXX, CAPI_FLAGS (for the C side, such as
-# sanitizers; see test_sanitized.sh), CAPI_OUT (where everything goes), CAPI_ONLY (programs to run instead of all).
+# Environment: RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is), CC, CXX, CLANG, CLANGXX; and for the variants
+# (test_sanitized.sh, test_valgrind.sh): CAPI_FLAGS (more for the compiler), CAPI_OUT (where everything goes), CAPI_RUN (what
+# programs are run under), CAPI_CPU (for which artifacts are made), CAPI_PROFILES, CAPI_ONLY (programs to run instead of all).
 cd "$(dirname "$0")" || exit 1
 root=../..
 scratch=${CAPI_OUT:-$root/target/tests/capi}
@@ -18,7 +19,7 @@ CXX_FLAGS="-std=c++17 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread 
 # ---- artifacts ----
 for profile in standalone plugin; do
     for guest in guests/*.wat; do
-        "$RTWASM" compile -q "$guest" -o "$artifacts/$(basename "$guest" .wat).$profile.rtw" --profile $profile || fail "$guest for $profile"
+        "$RTWASM" compile -q --cpu "${CAPI_CPU:-native}" "$guest" -o "$artifacts/$(basename "$guest" .wat).$profile.rtw" --profile $profile || fail "$guest for $profile"
     done
     python3 forge.py "$artifacts/calls.$profile.rtw" "$artifacts/forged.$profile" || fail "forged artifacts for $profile"
 done
@@ -40,14 +41,18 @@ $CXX $CAPI_FLAGS -pthread "$build/test_cpp.o" $common -o "$build/test_cpp" "$RTW
 STATUSES_FILE=$scratch/statuses
 export STATUSES_FILE
 : >"$STATUSES_FILE"
-for profile in standalone plugin; do
+for profile in ${CAPI_PROFILES:-standalone plugin}; do
     for program in ${CAPI_ONLY:-$programs test_cpp}; do
-        adopt "$program $profile" "$build/$program" $profile "$artifacts"
+        adopt "$program $profile" $CAPI_RUN "$build/$program" $profile "$artifacts"
     done
 done
 
 # ---- what the tests leave out ----
-if [ -z "$CAPI_ONLY" ]; then
+if [ -z "$CAPI_ONLY$CAPI_FLAGS$CAPI_RUN" ]; then
+    for source in check common $programs; do
+        check "$source.c with clang" $CLANG $C_FLAGS -fsyntax-only $source.c
+    done
+    check "test_cpp.cpp with clang++" $CLANGXX $CXX_FLAGS -fsyntax-only test_cpp.cpp
     check "every function of the header is called" python3 check_coverage.py functions "$root/include/rtwasm.h" "$build"/test_*.o
     check "every status that can come was seen" python3 check_coverage.py statuses "$root/include/rtwasm.h" "$STATUSES_FILE"
     refuses "a function that no test calls is found" "rtw_invoke" python3 check_coverage.py functions "$root/include/rtwasm.h" "$build/test_runtime.o"

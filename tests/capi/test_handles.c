@@ -54,6 +54,12 @@ static rtw_status_t global_set(void *h) {
     rtw_value_t value = {0};
     return rtw_instance_global_set(h, "g_i32", &value, &err);
 }
+static rtw_status_t reset(void *h) { return rtw_instance_reset(h, &err); }
+static rtw_status_t fault(void *h) {
+    rtw_fault_t what;
+    rtw_fault_init(&what);
+    return rtw_instance_fault(h, &what, &err);
+}
 static rtw_status_t find_func(void *h) { return rtw_instance_func(h, "nothing", NULL, &out.func, &err); }
 static rtw_status_t prepare(void *h) { return rtw_instance_prepare(h, NULL, NULL, &err); }
 static rtw_status_t prepare_func(void *h) {
@@ -95,6 +101,8 @@ static const struct {
     {"rtw_instance_memory", INSTANCE, memory, false, true},
     {"rtw_instance_global_get", INSTANCE, global_get, false, true},
     {"rtw_instance_global_set", INSTANCE, global_set, false, true},
+    {"rtw_instance_reset", INSTANCE, reset, false, true},
+    {"rtw_instance_fault", INSTANCE, fault, false, true},
     {"rtw_instance_func", INSTANCE, find_func, false, true},
     {"rtw_instance_prepare", INSTANCE, prepare, false, true},
     {"rtw_instance_prepare (dry call)", FUNC, prepare_func, false, true},

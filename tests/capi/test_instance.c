@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 static rtw_runtime_t *runtime;
@@ -65,11 +66,23 @@ static void test_create(void) {
     config.struct_size = (uint32_t)sizeof config + 1;
     check_create("calls", NULL, &config, RTW_ERR_STRUCT_SIZE, "config", "struct_size too large");
     rtw_instance_config_init(&config);
-    config.reserved[7] = 1;
+    config.reserved[6] = 1;
     check_create("calls", NULL, &config, RTW_ERR_ARGUMENT, "reserved", "a reserved word that is not zero");
     rtw_instance_config_init(&config);
     config.reserved0 = 1;
     check_create("calls", NULL, &config, RTW_ERR_ARGUMENT, "reserved", "reserved0 that is not zero");
+    rtw_instance_config_init(&config);
+    config.growth = 3;
+    check_create("calls", NULL, &config, RTW_ERR_ARGUMENT, "growth is 3", "growth out of range");
+    for (uint32_t growth = RTW_GROWTH_REFUSED; growth <= RTW_GROWTH_ALLOWED; growth++) {
+        rtw_instance_config_init(&config);
+        config.growth = growth;
+        config.growth_ahead_bytes = 65536;
+        check_create("calls", NULL, &config, RTW_ERR_ARGUMENT, "growth_ahead_bytes", "growth_ahead_bytes without RTW_GROWTH_AHEAD");
+    }
+    rtw_instance_config_init(&config);
+    config.denormals = 3;
+    check_create("calls", NULL, &config, RTW_ERR_ARGUMENT, "denormals is 3", "denormals out of range");
     rtw_module_destroy(module);
 }
 
@@ -153,6 +166,20 @@ static void short_of_memory(void *data) {
     check_status(rtw_instance_create(module, NULL, NULL, &instance, &err), RTW_ERR_NO_MEMORY, "create: 3 GiB of address space");
     check_error(&err, RTW_ERR_NO_MEMORY, "memory", "create: 3 GiB of address space: the message says what is short");
     check(instance == NULL, "create: 3 GiB of address space: *out is NULL");
+    rtw_module_destroy(module);
+}
+
+/* Where the process locks all that it maps and may not lock that much. */
+static void locked_future(void *data) {
+    (void)data;
+    rtw_module_t *module = load(runtime, "calls");
+    drop_rights(8 << 20);
+    check(mlockall(MCL_FUTURE) == 0, "create: mlockall(MCL_FUTURE)");
+    rtw_instance_t *instance = NULL;
+    check_status(rtw_instance_create(module, NULL, NULL, &instance, &err), RTW_ERR_MEMLOCK, "create: under mlockall(MCL_FUTURE)");
+    check_error(&err, RTW_ERR_MEMLOCK, "mlockall", "create: under mlockall(MCL_FUTURE): the message names the cause");
+    check(instance == NULL, "create: under mlockall(MCL_FUTURE): *out is NULL");
+    rtw_module_destroy(module);
 }
 
 static void test_memory(void) {
@@ -299,9 +326,10 @@ int main(int argc, char **argv) {
     test_imports_of_other_kinds();
     test_start();
     test_limit();
-#if !defined(__SANITIZE_ADDRESS__)
-    check_in_child("create: 3 GiB of address space", short_of_memory, NULL);
-#endif
+    if (!sanitized) {
+        check_in_child("create: 3 GiB of address space", short_of_memory, NULL);
+        check_in_child("create: under mlockall(MCL_FUTURE)", locked_future, NULL);
+    }
     test_memory();
     test_which_memory();
     test_globals();

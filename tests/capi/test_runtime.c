@@ -26,7 +26,7 @@ static void test_statuses(void) {
         NAMED(RTW_ERR_ARTIFACT), NAMED(RTW_ERR_WASM), NAMED(RTW_ERR_PROPOSAL), NAMED(RTW_ERR_NO_EXPORT),
         NAMED(RTW_ERR_EXPORT_KIND), NAMED(RTW_ERR_SIGNATURE), NAMED(RTW_ERR_SIGNATURE_SYNTAX), NAMED(RTW_ERR_IMPORT_MISSING),
         NAMED(RTW_ERR_IMPORT_TYPE), NAMED(RTW_ERR_NO_MEMORY), NAMED(RTW_ERR_MEMLOCK), NAMED(RTW_ERR_PERMISSION),
-        NAMED(RTW_ERR_IO), NAMED(RTW_ERR_LIMIT), NAMED(RTW_ERR_STACK_SIZE), NAMED(RTW_ERR_NOT_ATTACHED),
+        NAMED(RTW_ERR_IO), NAMED(RTW_ERR_LIMIT), NAMED(RTW_ERR_STACK_SIZE), NAMED(RTW_ERR_ARENA), NAMED(RTW_ERR_NOT_ATTACHED),
         NAMED(RTW_ERR_ATTACHED), NAMED(RTW_ERR_FAULTED), NAMED(RTW_ERR_BUSY), NAMED(RTW_ERR_FORKED), NAMED(RTW_ERR_SIGNALS),
         NAMED(RTW_ERR_POISONED), NAMED(RTW_ERR_TRAP_UNREACHABLE), NAMED(RTW_ERR_TRAP_MEMORY), NAMED(RTW_ERR_TRAP_TABLE),
         NAMED(RTW_ERR_TRAP_INDIRECT_CALL), NAMED(RTW_ERR_TRAP_DIVIDE_BY_ZERO), NAMED(RTW_ERR_TRAP_INTEGER_OVERFLOW),
@@ -69,7 +69,7 @@ static void test_inits(void) {
         check(memcmp(&twice[0], &first, sizeof first) == 0, #init " sets every byte");                           \
         check(memcmp(&twice[1], &guard, sizeof guard) == 0, #init " writes no further");                         \
         uint64_t reserved = 0;                                                                                   \
-        for (int word = 0; word < 8; word++) reserved |= first.reserved[word];                                   \
+        for (size_t word = 0; word < sizeof first.reserved / 8; word++) reserved |= first.reserved[word];        \
         check(reserved == 0, #init " zeroes what is reserved");                                                  \
         init(NULL);                                                                                              \
         check(true, #init "(NULL) does nothing");                                                                \
@@ -81,6 +81,7 @@ static void test_inits(void) {
     CHECK_INIT(rtw_prepare_config_t, rtw_prepare_config_init);
     CHECK_INIT(rtw_prepare_report_t, rtw_prepare_report_init);
     CHECK_INIT(rtw_func_stats_t, rtw_func_stats_init);
+    CHECK_INIT(rtw_fault_t, rtw_fault_init);
 
     rtw_runtime_config_t runtime;
     rtw_runtime_config_init(&runtime);
@@ -91,10 +92,14 @@ static void test_inits(void) {
           "the runtime's defaults are those of the header");
     rtw_instance_config_t instance;
     rtw_instance_config_init(&instance);
-    check(instance.memory_limit_bytes == 0, "the instance's defaults are those of the header");
+    check(instance.memory_limit_bytes == 0 && instance.growth == RTW_GROWTH_REFUSED && instance.growth_ahead_bytes == 0 &&
+              instance.denormals == RTW_DENORMALS_KEEP,
+          "the instance's defaults are those of the header");
     rtw_thread_config_t thread;
     rtw_thread_config_init(&thread);
-    check(thread.sched_policy == RTW_SCHED_RUNTIME && thread.priority == 0 && thread.cpu == -1, "the thread's defaults are those of the header");
+    check(thread.sched_policy == RTW_SCHED_RUNTIME && thread.priority == 0 && thread.cpu == -1 &&
+              thread.denormals == RTW_DENORMALS_KEEP && thread.arena_bytes == 0,
+          "the thread's defaults are those of the header");
     rtw_prepare_config_t prepare;
     rtw_prepare_config_init(&prepare);
     check(prepare.dry_call_count == 0 && prepare.dry_calls == NULL, "prepare's defaults are those of the header");
@@ -149,7 +154,7 @@ static void test_config(void) {
     WITH(guest_stack_bytes, 67108865, RTW_ERR_ARGUMENT, "guest_stack_bytes is 67108865");
     WITH(guest_stack_bytes, UINT64_MAX, RTW_ERR_ARGUMENT, "guest_stack_bytes");
     WITH(cpu_set[15], UINT64_C(1) << 63, RTW_OK, "");
-    for (int word = 0; word < 8; word++) {
+    for (size_t word = 0; word < sizeof good.reserved / 8; word++) {
         rtw_runtime_config_t config = good;
         config.reserved[word] = 1;
         check_config(&config, RTW_ERR_ARGUMENT, "reserved", "a reserved word that is not zero");
@@ -163,6 +168,19 @@ static void test_config(void) {
     fifo.sched_policy = RTW_SCHED_OTHER;
     fifo.priority = 1;
     check_config(&fifo, RTW_ERR_ARGUMENT, "priority 1", "SCHED_OTHER with a priority");
+}
+
+/* Where the library itself is to be locked and cannot be; in a process of its own. */
+static void without_memlock(void *data) {
+    (void)data;
+    drop_rights(65536);
+    rtw_runtime_config_t config;
+    rtw_runtime_config_init(&config);
+    config.profile = profile;
+    config.memory_lock = RTW_LOCK_REQUIRED;
+    check_config(&config, RTW_ERR_MEMLOCK, "64 KiB", "64 KiB of locked memory where locking is required");
+    config.memory_lock = RTW_LOCK_ON;
+    check_config(&config, RTW_OK, "", "64 KiB of locked memory where locking is wished for");
 }
 
 static void test_create(void) {
@@ -196,5 +214,6 @@ int main(int argc, char **argv) {
     test_inits();
     test_config();
     test_create();
+    if (!sanitized) check_in_child("without memlock", without_memlock, NULL);
     return check_summary();
 }

@@ -67,13 +67,13 @@ static void test_each(void) {
     }
 }
 
-/* What an infinity is: the engine and the header must agree on it. */
+/* An infinity is too large, as the WebAssembly specification's own tests have it. */
 static void test_infinity(void) {
     const float infinities[] = {INFINITY, -INFINITY};
     for (int i = 0; i < 2; i++) {
         renew(&guest, NULL);
         rtw_value_t value = F32(infinities[i]);
-        check_status(call(guest.instance, "truncate", &value, 1), RTW_ERR_TRAP_BAD_CONVERSION, "%g to i32", (double)infinities[i]);
+        check_status(call(guest.instance, "truncate", &value, 1), RTW_ERR_TRAP_INTEGER_OVERFLOW, "%g to i32", (double)infinities[i]);
     }
 }
 

@@ -1,0 +1,268 @@
+/* Faults told, and instances reset after them. */
+#include "common.h"
+
+#include <string.h>
+
+static rtw_error_t err;
+
+static void test_fault(guest_t *guest) {
+    rtw_fault_t fault;
+    rtw_fault_init(&fault);
+    check_status(rtw_instance_fault(guest->instance, &fault, &err), RTW_ERR_ARGUMENT, "fault: there is none");
+    check_error(&err, RTW_ERR_ARGUMENT, "not faulted", "fault: there is none: the message says so");
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    check_status(call(guest->instance, "div", values, 2), RTW_ERR_TRAP_DIVIDE_BY_ZERO, "fault: a call that traps");
+    check_status(rtw_instance_fault(guest->instance, &fault, NULL), RTW_OK, "fault: it is told");
+    check(fault.status == RTW_ERR_TRAP_DIVIDE_BY_ZERO && fault.host_status == 0, "fault: with its status");
+    if (profile == RTW_PROFILE_STANDALONE) {
+        check(fault.function_index >= 0 && fault.wasm_offset > 0, "fault: in function %lld at offset %lld",
+              (long long)fault.function_index, (long long)fault.wasm_offset);
+        int64_t index = fault.function_index;
+        renew(guest, NULL);
+        (void)call(guest->instance, "unreachable", NULL, 0);
+        check_status(rtw_instance_fault(guest->instance, &fault, &err), RTW_OK, "fault: another one");
+        check(fault.function_index >= 0 && fault.function_index < index, "fault: in an earlier function, %lld", (long long)fault.function_index);
+        renew(guest, NULL);
+        memset(values, 0xff, sizeof values);
+        (void)call(guest->instance, "load", values, 1);
+        check_status(rtw_instance_fault(guest->instance, &fault, &err), RTW_OK, "fault: a guard page");
+        check(fault.function_index >= 0 && fault.wasm_offset > 0, "fault: a guard page is found in function %lld", (long long)fault.function_index);
+    } else {
+        check(fault.function_index == -1 && fault.wasm_offset == -1, "fault: where is not known in the plugin profile");
+    }
+    check_status(rtw_instance_fault(guest->instance, NULL, &err), RTW_ERR_NULL, "fault: out is NULL");
+    check_error(&err, RTW_ERR_NULL, "out", "fault: out is NULL: the message names it");
+    fault.struct_size = 0;
+    check_status(rtw_instance_fault(guest->instance, &fault, &err), RTW_ERR_STRUCT_SIZE, "fault: without _init");
+    fault.struct_size = (uint32_t)sizeof fault + 8;
+    check_status(rtw_instance_fault(guest->instance, &fault, &err), RTW_ERR_STRUCT_SIZE, "fault: struct_size too large");
+    rtw_fault_init(&fault);
+    check_status(rtw_instance_reset(guest->instance, &err), RTW_OK, "fault: a reset");
+    check_status(rtw_instance_fault(guest->instance, &fault, &err), RTW_ERR_ARGUMENT, "fault: none after a reset");
+}
+
+static void test_reset(void) {
+    guest_t guest = open_guest("calls", NULL);
+    rtw_func_t *count = look_up(guest.instance, "count", NULL);
+    rtw_value_t value;
+    memset(&value, 0, sizeof value);
+    for (int i = 0; i < 5; i++) (void)rtw_invoke(count, &value, 1);
+    check(value.i32 == 5, "reset: five calls before");
+    unsigned char *bytes = rtw_instance_memory_at(guest.instance, 0, 65536);
+    memset(bytes, 0xaa, 65536);
+    value.i32 = 99;
+    (void)rtw_instance_global_set(guest.instance, "g_i32", &value, NULL);
+    check(call_i32(guest.instance, "grow", 1, 0) == 1, "reset: grown before");
+    check_status(rtw_instance_reset(guest.instance, &err), RTW_OK, "reset: an instance that has not faulted");
+    check_error(&err, RTW_OK, "", "reset: no message");
+    bytes = rtw_instance_memory_at(guest.instance, 0, 65536);
+    check(bytes != NULL && memcmp(bytes + 16, "rtwasm", 6) == 0 && bytes[0] == 0, "reset: the memory is as the module has it");
+    check(rtw_instance_memory_at(guest.instance, 0, 65537) == NULL, "reset: and as large");
+    (void)rtw_instance_global_get(guest.instance, "g_i32", &value, NULL);
+    check(value.i32 == -7, "reset: so are the globals");
+    check_status(rtw_invoke(count, &value, 1), RTW_OK, "reset: funcs stay valid");
+    check(value.i32 == 1, "reset: hidden globals are new too");
+    rtw_func_stats_t stats;
+    rtw_func_stats_init(&stats);
+    check(rtw_func_stats(count, &stats) == RTW_OK && stats.calls == 6, "reset: statistics go on");
+    check_status(rtw_instance_reset(guest.instance, NULL), RTW_OK, "reset: without an error struct");
+    bool all = true;
+    for (int i = 0; i < 50; i++) {
+        all = rtw_instance_reset(guest.instance, NULL) == RTW_OK && rtw_invoke(count, &value, 1) == RTW_OK && value.i32 == 1 && all;
+    }
+    check(all, "reset: fifty in a row");
+    /* The instance's handle gone, the func keeps all it needs. */
+    rtw_instance_destroy(guest.instance);
+    check_status(rtw_invoke(count, &value, 1), RTW_OK, "reset: the func outlives the handle");
+    check_status(rtw_instance_reset(guest.instance, &err), RTW_ERR_HANDLE, "reset: a stale instance");
+    guest.instance = NULL;
+    rtw_func_destroy(count);
+    close_guest(&guest);
+}
+
+/* A start function that fails when it runs again leaves the instance as it was. */
+struct start {
+    int calls;
+    rtw_status_t answer;
+    rtw_instance_t *instance;
+    rtw_status_t during_reset[4];
+    bool memory_at;
+};
+
+static rtw_status_t host_init(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
+    struct start *start = user_data;
+    rtw_value_t value;
+    start->calls++;
+    if (start->calls > 1) {
+        rtw_func_t *func = NULL;
+        rtw_memory_view_t view;
+        start->during_reset[0] = rtw_instance_global_get(instance, "seen", &value, NULL);
+        start->during_reset[1] = rtw_instance_memory(instance, NULL, &view, NULL);
+        start->during_reset[2] = rtw_instance_func(instance, "seen", NULL, &func, NULL);
+        start->during_reset[3] = rtw_instance_reset(instance, NULL);
+        start->memory_at = rtw_instance_memory_at(instance, 0, 0) != NULL;
+    }
+    values[0].i32 = 100 + start->calls;
+    return start->answer;
+}
+
+static void test_failing_reset(void) {
+    struct start start;
+    memset(&start, 0, sizeof start);
+    rtw_imports_t *imports = NULL;
+    require(rtw_imports_create(&imports, &err), &err, "imports");
+    require(rtw_imports_func(imports, "env", "init", "()->(i32)", host_init, &start, &err), &err, "init");
+    guest_t guest = open_guest("start_ok", imports);
+    rtw_imports_destroy(imports);
+    rtw_value_t value;
+    check_status(rtw_instance_reset(guest.instance, &err), RTW_OK, "reset: the start function runs again");
+    check(start.calls == 2, "reset: twice by now");
+    for (int i = 0; i < 4; i++) check_status(start.during_reset[i], RTW_ERR_BUSY, "reset: while it runs the instance is busy (%d)", i);
+    check(!start.memory_at, "reset: while it runs there is no memory");
+    (void)rtw_instance_global_get(guest.instance, "seen", &value, NULL);
+    check(value.i32 == 102, "reset: what it left is there");
+    start.answer = -9;
+    check_status(rtw_instance_reset(guest.instance, &err), RTW_ERR_HOST, "reset: the start function fails");
+    check_error(&err, RTW_ERR_HOST, "-9", "reset: the start function fails: the message has the host's answer");
+    check_status(rtw_instance_global_get(guest.instance, "seen", &value, NULL), RTW_OK, "reset: the instance stays usable");
+    check(value.i32 == 102, "reset: as it was");
+    start.answer = RTW_OK;
+    check_status(rtw_instance_reset(guest.instance, &err), RTW_OK, "reset: and can be reset later");
+    close_guest(&guest);
+
+}
+
+/* Growth is a matter of before and after prepare. */
+static void test_growth(void) {
+    guest_t guest = open_guest("unbounded", NULL);
+    check(call_i32(guest.instance, "grow", 1, 0) == 2, "growth: before prepare");
+    check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "growth: prepare");
+    check(call_i32(guest.instance, "grow", 1, 0) == -1, "growth: refused after prepare");
+    check(call_i32(guest.instance, "grow", 0, 0) == 3, "growth: by nothing is no growth");
+    check_status(rtw_instance_reset(guest.instance, &err), RTW_OK, "growth: a reset of a prepared instance");
+    check(call_i32(guest.instance, "grow", 1, 0) == -1, "growth: it is prepared still");
+    check(call_i32(guest.instance, "pages", 0, 0) == 2, "growth: with the memory that it starts with");
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.growth = RTW_GROWTH_ALLOWED;
+    rtw_instance_t *growing = NULL;
+    require(rtw_instance_create(guest.module, NULL, &config, &growing, &err), &err, "an instance that may grow");
+    check_status(rtw_instance_prepare(growing, NULL, NULL, &err), RTW_OK, "growth: prepare where it is allowed");
+    check(call_i32(growing, "grow", 1, 0) == 2, "growth: allowed after prepare");
+    rtw_instance_destroy(growing);
+    close_guest(&guest);
+}
+
+/* Growth that was paid for beforehand. */
+static void test_growth_ahead(void) {
+    guest_t guest = open_guest("unbounded", NULL);
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.growth = RTW_GROWTH_AHEAD;
+    config.growth_ahead_bytes = 5 * 65536;
+    rtw_instance_t *instance = NULL;
+    if (profile == RTW_PROFILE_STANDALONE) {
+        check_status(rtw_instance_create(guest.module, NULL, &config, &instance, &err), RTW_ERR_UNSUPPORTED, "ahead: in the standalone profile");
+        check_error(&err, RTW_ERR_UNSUPPORTED, "plugin profile", "ahead: the message says where it works");
+        close_guest(&guest);
+        return;
+    }
+    check_status(rtw_instance_create(guest.module, NULL, &config, &instance, &err), RTW_OK, "ahead: an instance");
+    check(call_i32(instance, "pages", 0, 0) == 2, "ahead: the memory starts as the module says");
+    check(rtw_instance_memory_at(instance, 0, 2 * 65536 + 1) == NULL, "ahead: what is not grown yet is outside");
+    rtw_prepare_report_t report;
+    rtw_prepare_report_init(&report);
+    check_status(rtw_instance_prepare(instance, NULL, &report, &err), RTW_OK, "ahead: prepare");
+    check(report.touched_bytes >= 5 * 65536, "ahead: prepare touches all of it");
+    void *base = rtw_instance_memory_at(instance, 0, 1);
+    check(call_i32(instance, "grow", 3, 0) == 2, "ahead: it grows after prepare");
+    unsigned char *last = rtw_instance_memory_at(instance, 5 * 65536 - 1, 1);
+    check(last != NULL && *last == 0 && rtw_instance_memory_at(instance, 0, 1) == base, "ahead: in its place, with zeros");
+    check(call_i32(instance, "grow", 1, 0) == -1, "ahead: and no further");
+    check_status(rtw_instance_reset(instance, &err), RTW_OK, "ahead: a reset");
+    check(call_i32(instance, "pages", 0, 0) == 2 && call_i32(instance, "grow", 3, 0) == 2 && call_i32(instance, "grow", 1, 0) == -1,
+          "ahead: a reset keeps what was paid for");
+    rtw_instance_destroy(instance);
+    /* More than the memory can have is cut to that. */
+    rtw_module_t *bounded = load(guest.runtime, "calls");
+    config.growth_ahead_bytes = UINT64_MAX;
+    check_status(rtw_instance_create(bounded, NULL, &config, &instance, &err), RTW_OK, "ahead: more than the maximum");
+    check_status(rtw_instance_prepare(instance, NULL, NULL, &err), RTW_OK, "ahead: prepare");
+    check(call_i32(instance, "grow", 3, 0) == 1 && call_i32(instance, "grow", 1, 0) == -1, "ahead: the maximum holds");
+    rtw_instance_destroy(instance);
+    config.memory_limit_bytes = 2 * 65536;
+    check_status(rtw_instance_create(bounded, NULL, &config, &instance, &err), RTW_OK, "ahead: more than the limit");
+    check_status(rtw_instance_prepare(instance, NULL, NULL, &err), RTW_OK, "ahead: prepare");
+    check(call_i32(instance, "grow", 1, 0) == 1 && call_i32(instance, "grow", 1, 0) == -1, "ahead: the limit holds");
+    rtw_instance_destroy(instance);
+    rtw_module_destroy(bounded);
+    close_guest(&guest);
+}
+
+/* Where memory cannot be locked again, a reset fails; "the instance stays as it was". */
+static void reset_without_memlock(void *data) {
+    (void)data;
+    drop_rights(8 << 20);
+    rtw_runtime_config_t config;
+    rtw_runtime_config_init(&config);
+    config.profile = profile;
+    config.memory_lock = RTW_LOCK_REQUIRED;
+    guest_t guest = {NULL, NULL, NULL};
+    require(rtw_runtime_create(&config, &guest.runtime, &err), &err, "a runtime that locks");
+    guest.module = load(guest.runtime, "calls");
+    renew(&guest, NULL);
+    rtw_func_t *count = look_up(guest.instance, "count", NULL);
+    rtw_value_t value;
+    memset(&value, 0, sizeof value);
+    check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "memlock: there is enough at first");
+    (void)rtw_invoke(count, &value, 1);
+    (void)rtw_invoke(count, &value, 1);
+    limit_memlock(4096);
+    check_status(rtw_instance_reset(guest.instance, &err), RTW_ERR_MEMLOCK, "memlock: a reset that cannot lock");
+    check_error(&err, RTW_ERR_MEMLOCK, "RLIMIT_MEMLOCK", "memlock: the message names the limit");
+    check_status(rtw_invoke(count, &value, 1), RTW_OK, "memlock: the instance goes on");
+    check(value.i32 == 3, "memlock: as it was: %d", value.i32);
+    rtw_func_destroy(count);
+    close_guest(&guest);
+}
+
+/* A child process is told that the instance is its parent's. */
+static void in_child(void *data) {
+    guest_t *guest = data;
+    rtw_value_t value;
+    memset(&value, 0, sizeof value);
+    rtw_func_t *func = look_up(guest->instance, "count", NULL);
+    check_status(rtw_invoke(func, &value, 1), RTW_ERR_FORKED, "fork: rtw_invoke in the child");
+    check_status(rtw_instance_reset(guest->instance, &err), RTW_ERR_FORKED, "fork: rtw_instance_reset in the child");
+    check_error(&err, RTW_ERR_FORKED, "parent", "fork: the message says why");
+    check_status(rtw_instance_prepare(guest->instance, NULL, NULL, NULL), RTW_ERR_FORKED, "fork: rtw_instance_prepare in the child");
+    rtw_instance_t *own = NULL;
+    check_status(rtw_instance_create(guest->module, NULL, NULL, &own, &err), RTW_OK, "fork: the child can make its own");
+    check(call_i32(own, "count", 0, 0) == 1, "fork: which runs");
+    rtw_instance_destroy(own);
+    rtw_func_destroy(func);
+    rtw_instance_destroy(guest->instance);
+}
+
+static void test_fork(void) {
+    guest_t guest = open_guest("calls", NULL);
+    check(call_i32(guest.instance, "count", 0, 0) == 1, "fork: a call before");
+    check_in_child("fork", in_child, &guest);
+    check(call_i32(guest.instance, "count", 0, 0) == 2, "fork: the parent goes on");
+    close_guest(&guest);
+}
+
+int main(int argc, char **argv) {
+    read_command_line(argc, argv);
+    guest_t guest = open_guest("traps", NULL);
+    test_fault(&guest);
+    close_guest(&guest);
+    test_reset();
+    test_failing_reset();
+    test_growth();
+    test_growth_ahead();
+    test_fork();
+    if (!sanitized) check_in_child("memlock", reset_without_memlock, NULL);
+    return check_summary();
+}

@@ -1,0 +1,189 @@
+/* The statistics of calls. */
+#include "common.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static rtw_func_stats_t read_stats(rtw_func_t *func) {
+    rtw_func_stats_t stats;
+    rtw_func_stats_init(&stats);
+    require(rtw_func_stats(func, &stats), NULL, "statistics");
+    return stats;
+}
+
+static bool ordered(const rtw_func_stats_t *s) {
+    return 0 < s->min_ns && s->min_ns <= s->p50_ns && s->p50_ns <= s->p90_ns && s->p90_ns <= s->p95_ns && s->p95_ns <= s->p99_ns &&
+           s->p99_ns <= s->p999_ns && s->p999_ns <= s->p9999_ns && s->p9999_ns <= s->max_ns && s->min_ns <= s->mean_ns &&
+           s->mean_ns <= s->max_ns && s->min_ns <= s->last_ns && s->last_ns <= s->max_ns;
+}
+
+static bool empty(const rtw_func_stats_t *s) {
+    return s->calls == 0 && s->faults == 0 && s->overflows == 0 && s->arena_peak_bytes == 0 && s->last_ns == 0 && s->min_ns == 0 &&
+           s->mean_ns == 0 && s->p50_ns == 0 && s->p90_ns == 0 && s->p95_ns == 0 && s->p99_ns == 0 && s->p999_ns == 0 &&
+           s->p9999_ns == 0 && s->max_ns == 0;
+}
+
+static void test_counting(rtw_instance_t *instance) {
+    rtw_func_t *func = look_up(instance, "add", NULL);
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    rtw_func_stats_t stats = read_stats(func);
+    check(empty(&stats), "no calls: all figures are 0");
+    check(rtw_invoke(func, values, 2) == RTW_OK, "a call");
+    stats = read_stats(func);
+    check(stats.calls == 1 && stats.min_ns == stats.max_ns && stats.last_ns == stats.max_ns && stats.mean_ns == stats.max_ns &&
+              stats.p50_ns == stats.max_ns && stats.p9999_ns == stats.max_ns,
+          "one call: every figure is its time");
+    for (int i = 1; i < 10000; i++) (void)rtw_invoke(func, values, 2);
+    stats = read_stats(func);
+    check(stats.calls == 10000 && stats.faults == 0, "ten thousand calls are counted: %llu", (unsigned long long)stats.calls);
+    check(ordered(&stats), "percentiles ascend: %.0f %.0f %.0f %.0f ns", stats.p50_ns, stats.p99_ns, stats.p9999_ns, stats.max_ns);
+    check(stats.p50_ns >= 1 && stats.p50_ns < 1e6, "the median of an addition is between 1 ns and 1 ms: %.1f ns", stats.p50_ns);
+    (void)rtw_invoke(func, values, 1);
+    check(read_stats(func).calls == 10000, "refused calls are not counted");
+    check_status(rtw_func_stats_reset(func), RTW_OK, "reset");
+    stats = read_stats(func);
+    check(empty(&stats), "reset: all figures are 0");
+    (void)rtw_invoke(func, values, 2);
+    check(read_stats(func).calls == 1, "reset: counting goes on");
+    rtw_func_destroy(func);
+}
+
+static void test_buckets(rtw_instance_t *instance) {
+    rtw_func_t *func = look_up(instance, "add", NULL);
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    size_t count = 77;
+    check_status(rtw_func_buckets(func, NULL, 0, &count), RTW_OK, "buckets: no calls");
+    check(count == 0, "buckets: no calls, no buckets");
+    for (int i = 0; i < 5000; i++) (void)rtw_invoke(func, values, 2);
+    check_status(rtw_func_buckets(func, NULL, 0, &count), RTW_OK, "buckets: how many there are");
+    rtw_bucket_t *buckets = calloc(count + 1, sizeof *buckets);
+    buckets[count].count = 4711;
+    size_t again = 0;
+    check_status(rtw_func_buckets(func, buckets, count, &again), RTW_OK, "buckets: all of them");
+    check(again == count && buckets[count].count == 4711, "buckets: as many as were said, and no more");
+    rtw_func_stats_t stats = read_stats(func);
+    uint64_t sum = 0, below = 0;
+    bool ascending = true, narrow = true;
+    double p50 = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += buckets[i].count;
+        ascending = ascending && buckets[i].low_ns < buckets[i].high_ns && buckets[i].count > 0 &&
+                    (i == 0 || buckets[i - 1].high_ns <= buckets[i].low_ns);
+        narrow = narrow && (buckets[i].high_ns - buckets[i].low_ns <= buckets[i].low_ns / 64 * 1.001 || buckets[i].low_ns < 128);
+        if (p50 == 0 && below + buckets[i].count >= stats.calls / 2) p50 = buckets[i].high_ns;
+        below += buckets[i].count;
+    }
+    check(sum == stats.calls && sum == 5000, "buckets: their counts sum up to the calls");
+    check(ascending, "buckets: ascending, none empty, none across another");
+    check(narrow, "buckets: no wider than 1/64 of their value");
+    check(buckets[0].low_ns <= stats.min_ns && stats.min_ns < buckets[0].high_ns, "buckets: the first one holds the minimum");
+    check(buckets[count - 1].low_ns <= stats.max_ns && stats.max_ns < buckets[count - 1].high_ns, "buckets: the last one holds the maximum");
+    check(p50 * 0.97 < stats.p50_ns && stats.p50_ns <= p50, "buckets: the median is where they say: %.1f of %.1f ns", stats.p50_ns, p50);
+    if (count > 1) {
+        memset(buckets, 0, count * sizeof *buckets);
+        check_status(rtw_func_buckets(func, buckets, 1, &again), RTW_OK, "buckets: room for one");
+        check(again == count && buckets[0].count > 0 && buckets[1].count == 0, "buckets: one is written, all are counted");
+    }
+    check_status(rtw_func_buckets(func, NULL, 1, &again), RTW_ERR_NULL, "buckets: NULL with room");
+    check_status(rtw_func_buckets(func, buckets, count, NULL), RTW_ERR_NULL, "buckets: count is NULL");
+    free(buckets);
+    rtw_func_destroy(func);
+}
+
+static void test_errors(rtw_instance_t *instance) {
+    rtw_func_t *func = look_up(instance, "add", NULL);
+    rtw_func_stats_t stats;
+    check_status(rtw_func_stats(func, NULL), RTW_ERR_NULL, "statistics: stats is NULL");
+    rtw_func_stats_init(&stats);
+    stats.struct_size = 0;
+    check_status(rtw_func_stats(func, &stats), RTW_ERR_STRUCT_SIZE, "statistics: without _init");
+    stats.struct_size = (uint32_t)sizeof stats - 8;
+    check_status(rtw_func_stats(func, &stats), RTW_ERR_STRUCT_SIZE, "statistics: struct_size too small");
+    stats.struct_size = (uint32_t)sizeof stats + 8;
+    check_status(rtw_func_stats(func, &stats), RTW_ERR_STRUCT_SIZE, "statistics: struct_size too large");
+    rtw_func_destroy(func);
+}
+
+static void test_off(void) {
+    rtw_runtime_config_t config;
+    rtw_runtime_config_init(&config);
+    config.profile = profile;
+    config.statistics = 0;
+    rtw_error_t err;
+    guest_t guest = {NULL, NULL, NULL};
+    require(rtw_runtime_create(&config, &guest.runtime, &err), &err, "a runtime without statistics");
+    guest.module = load(guest.runtime, "calls");
+    renew(&guest, NULL);
+    rtw_func_t *func = look_up(guest.instance, "add", NULL);
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    values[0].i32 = 1, values[1].i32 = 2;
+    check(rtw_invoke(func, values, 2) == RTW_OK && values[0].i32 == 3, "statistics off: calls work");
+    rtw_func_stats_t stats;
+    rtw_func_stats_init(&stats);
+    size_t count;
+    check_status(rtw_func_stats(func, &stats), RTW_ERR_UNSUPPORTED, "statistics off: rtw_func_stats");
+    check_status(rtw_func_stats_reset(func), RTW_ERR_UNSUPPORTED, "statistics off: rtw_func_stats_reset");
+    check_status(rtw_func_buckets(func, NULL, 0, &count), RTW_ERR_UNSUPPORTED, "statistics off: rtw_func_buckets");
+    rtw_func_destroy(func);
+    close_guest(&guest);
+}
+
+/* Readers and resetters on another thread while calls go on. */
+struct watching {
+    rtw_func_t *func;
+    int stop;
+    uint64_t readings;
+    bool sound;
+};
+
+static void *watch(void *data) {
+    struct watching *watching = data;
+    rtw_bucket_t buckets[64];
+    while (!__atomic_load_n(&watching->stop, __ATOMIC_ACQUIRE)) {
+        rtw_func_stats_t stats;
+        rtw_func_stats_init(&stats);
+        size_t count = 0;
+        watching->sound = watching->sound && rtw_func_stats(watching->func, &stats) == RTW_OK &&
+                          rtw_func_buckets(watching->func, buckets, 64, &count) == RTW_OK && stats.p50_ns <= stats.p99_ns &&
+                          stats.faults == 0;
+        if (watching->readings % 16 == 15) watching->sound = watching->sound && rtw_func_stats_reset(watching->func) == RTW_OK;
+        __atomic_fetch_add(&watching->readings, 1, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+static void test_concurrent(rtw_instance_t *instance) {
+    rtw_func_t *func = look_up(instance, "add", NULL);
+    struct watching watching = {func, 0, 0, true};
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    pthread_t thread;
+    pthread_create(&thread, NULL, watch, &watching);
+    bool all = true;
+    for (int i = 0; i < 200000 || __atomic_load_n(&watching.readings, __ATOMIC_ACQUIRE) < 100; i++)
+        all = rtw_invoke(func, values, 2) == RTW_OK && all;
+    __atomic_store_n(&watching.stop, 1, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    check(all, "concurrent: calls are not disturbed");
+    check(watching.sound, "concurrent: %llu readings are sound", (unsigned long long)watching.readings);
+    check_status(rtw_func_stats_reset(func), RTW_OK, "concurrent: a last reset");
+    for (int i = 0; i < 10; i++) (void)rtw_invoke(func, values, 2);
+    check(read_stats(func).calls == 10, "concurrent: afterwards counts are exact");
+    rtw_func_destroy(func);
+}
+
+int main(int argc, char **argv) {
+    read_command_line(argc, argv);
+    guest_t guest = open_guest("calls", NULL);
+    test_counting(guest.instance);
+    test_buckets(guest.instance);
+    test_errors(guest.instance);
+    test_concurrent(guest.instance);
+    test_off();
+    close_guest(&guest);
+    return check_summary();
+}
