@@ -15,9 +15,9 @@ all: lib command artifacts examples
 
 # Cargo does not optimise at link time when an rlib is among the crate types, and a call then costs twice as much: so the
 # shipped libraries are built by name. The link is what a linker would make of the SONAME on installing.
-# No path of the building machine goes into it.
+# No path of the building machine goes into what is installed. The unit tests share the command's build.
 CARGO_HOME ?= $(HOME)/.cargo
-lib: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(CURDIR)=rtwasm
+lib command unit: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(CURDIR)=rtwasm
 lib: FORCE
 	cargo rustc --locked --release --lib --crate-type cdylib,staticlib
 	ln -sf librtwasm.so target/release/librtwasm.so.0.1

@@ -1212,7 +1212,7 @@ rtw_status_t rtw_instance_create(struct rtw_module_t *module,
 /**
  * Ends the use of an instance by its owner; funcs keep it alive. NULL does nothing.
  *
- * [setup]  No other thread uses the handle.
+ * [setup]  No other thread uses the handle, and it is not in a call.
  */
 void rtw_instance_destroy(struct rtw_instance_t *instance);
 
@@ -1321,7 +1321,7 @@ rtw_status_t rtw_instance_func(struct rtw_instance_t *instance,
 /**
  * Ends a func. NULL does nothing.
  *
- * [setup]  No other thread uses the handle.
+ * [setup]  No other thread uses the handle, and no call of it is under way: not from a host function that it called.
  */
 void rtw_func_destroy(struct rtw_func_t *func);
 
@@ -1354,9 +1354,10 @@ rtw_status_t rtw_thread_attach(struct rtw_runtime_t *runtime,
  * treatment of denormals. A stack that was locked stays locked until the thread ends, since the host may have locked it too.
  *
  * [setup]  On the thread itself.
+ * err  NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NOT_ATTACHED.
  */
-rtw_status_t rtw_thread_detach(struct rtw_runtime_t *runtime);
+rtw_status_t rtw_thread_detach(struct rtw_runtime_t *runtime, struct rtw_error_t *err);
 
 /**
  * Fills a configuration with the defaults: no dry calls. NULL does nothing.

@@ -38,7 +38,7 @@ pub struct Library {
     instance_func: unsafe extern "C" fn(Handle, *const c_char, *const c_char, *mut Handle, *mut Error) -> i32,
     thread_attach: unsafe extern "C" fn(Handle, *const c_void, *mut Error) -> i32,
     instance_prepare: unsafe extern "C" fn(Handle, *const c_void, *mut c_void, *mut Error) -> i32,
-    thread_detach: unsafe extern "C" fn(Handle) -> i32,
+    thread_detach: unsafe extern "C" fn(Handle, *mut Error) -> i32,
 }
 
 /// rtw_runtime_config_t.
@@ -186,7 +186,7 @@ impl Guest<'_> {
 impl Drop for Guest<'_> {
     fn drop(&mut self) {
         // SAFETY: attached on this thread when it was made. The objects stay: the process ends soon.
-        unsafe { (self.library.thread_detach)(self.runtime) };
+        unsafe { (self.library.thread_detach)(self.runtime, null_mut()) };
     }
 }
 

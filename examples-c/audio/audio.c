@@ -127,7 +127,7 @@ static bool configure_attached(program_t *p) {
         return complain("cannot attach the main thread", error.message);
     }
     const bool ok = configure_effects(p);
-    rtw_thread_detach(p->runtime);
+    rtw_thread_detach(p->runtime, NULL);
     return ok;
 }
 

@@ -254,7 +254,7 @@ static void *thread_main(void *argument) {
     } else {
         stream->failed = true;
     }
-    rtw_thread_detach(stream->runtime);
+    rtw_thread_detach(stream->runtime, NULL);
     return NULL;
 }
 

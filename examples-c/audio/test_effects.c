@@ -1020,7 +1020,7 @@ int main(int argc, char **argv) {
     for (int which = 0; which < EFFECTS; which++) {
         effect_unload(&guests[which]);
     }
-    need(rtw_thread_detach(runtime), "detach");
+    need(rtw_thread_detach(runtime, NULL), "detach");
     rtw_runtime_destroy(runtime);
     wav_free(&recording);
     return check_summary();

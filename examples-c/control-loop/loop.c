@@ -178,7 +178,7 @@ static void set_up(loop_t *loop)
     loop->setup_status = attach_as_permitted(loop);
     if (loop->setup_status != RTW_OK) return;
     loop->setup_status = prepare(loop);
-    if (loop->setup_status != RTW_OK) (void)rtw_thread_detach(loop->runtime);
+    if (loop->setup_status != RTW_OK) (void)rtw_thread_detach(loop->runtime, NULL);
 }
 
 static void *thread_main(void *argument)
@@ -191,7 +191,7 @@ static void *thread_main(void *argument)
     uint64_t page_faults_before = page_faults_so_far();
     run(loop, loop->periods);
     loop->counts.page_faults = page_faults_so_far() - page_faults_before;
-    (void)rtw_thread_detach(loop->runtime);
+    (void)rtw_thread_detach(loop->runtime, NULL);
     return NULL;
 }
 

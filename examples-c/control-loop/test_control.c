@@ -347,7 +347,7 @@ static void test_guests(const char *artifacts, const char *profile)
     for (size_t i = 0; i < sizeof requirements / sizeof requirements[0]; i++) {
         for (double rate_hz = 1000.0; rate_hz <= 10000.0; rate_hz *= 10.0) test_closed_loop(runtime, &requirements[i], rate_hz, artifacts, profile);
     }
-    check(rtw_thread_detach(runtime) == RTW_OK, "detached");
+    check(rtw_thread_detach(runtime, NULL) == RTW_OK, "detached");
     rtw_runtime_destroy(runtime);
 }
 

@@ -196,7 +196,7 @@ pub unsafe extern "C" fn rtw_instance_create(
 
 /// Ends the use of an instance by its owner; funcs keep it alive. NULL does nothing.
 ///
-/// [setup]  No other thread uses the handle.
+/// [setup]  No other thread uses the handle, and it is not in a call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_destroy(instance: *mut rtw_instance_t) {
     // SAFETY: a handle by the API's contract.
@@ -396,7 +396,7 @@ pub unsafe extern "C" fn rtw_instance_func(
 
 /// Ends a func. NULL does nothing.
 ///
-/// [setup]  No other thread uses the handle.
+/// [setup]  No other thread uses the handle, and no call of it is under way: not from a host function that it called.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_func_destroy(func: *mut rtw_func_t) {
     // SAFETY: a handle by the API's contract.

@@ -112,9 +112,10 @@ pub unsafe extern "C" fn rtw_thread_attach(
 /// treatment of denormals. A stack that was locked stays locked until the thread ends, since the host may have locked it too.
 ///
 /// [setup]  On the thread itself.
+/// err  NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NOT_ATTACHED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_thread_detach(runtime: *mut rtw_runtime_t) -> rtw_status_t {
-    // SAFETY: a handle by the API's contract.
-    unsafe { setup(runtime, std::ptr::null_mut(), || handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?.detach()) }
+pub unsafe extern "C" fn rtw_thread_detach(runtime: *mut rtw_runtime_t, err: *mut rtw_error_t) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe { setup(runtime, err, || handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?.detach()) }
 }

@@ -76,7 +76,7 @@ static void destroy(struct objects *o, int kind, rtw_status_t *detached) {
         case IMPORTS: rtw_imports_destroy(o->imports), o->imports = NULL; break;
         case INSTANCE: rtw_instance_destroy(o->instance), o->instance = NULL; break;
         case FUNC: rtw_func_destroy(o->func), o->func = NULL; break;
-        case THREAD: *detached = rtw_thread_detach(o->runtime); break;
+        case THREAD: *detached = rtw_thread_detach(o->runtime, NULL); break;
     }
 }
 

@@ -30,7 +30,7 @@ static rtw_status_t probe(void *h) { return rtw_module_probe(h, bytes, length, N
 static rtw_status_t load_bytes(void *h) { return rtw_module_load(h, bytes, length, &out.module, &err); }
 static rtw_status_t load_from_file(void *h) { return rtw_module_load_file(h, artifact_path("calls"), &out.module, &err); }
 static rtw_status_t attach(void *h) { return rtw_thread_attach(h, NULL, &err); }
-static rtw_status_t detach(void *h) { return rtw_thread_detach(h); }
+static rtw_status_t detach(void *h) { return rtw_thread_detach(h, &err); }
 static rtw_status_t module_export(void *h) {
     rtw_extern_t one;
     return rtw_module_export(h, 0, &one);
@@ -92,7 +92,7 @@ static const struct {
     {"rtw_module_load", RUNTIME, load_bytes, false, true},
     {"rtw_module_load_file", RUNTIME, load_from_file, false, true},
     {"rtw_thread_attach", RUNTIME, attach, false, true},
-    {"rtw_thread_detach", RUNTIME, detach, false, false},
+    {"rtw_thread_detach", RUNTIME, detach, false, true},
     {"rtw_module_export", MODULE, module_export, false, false},
     {"rtw_module_import", MODULE, module_import, false, false},
     {"rtw_instance_create", MODULE, instance_of_module, false, true},

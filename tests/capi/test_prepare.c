@@ -168,7 +168,7 @@ int main(int argc, char **argv) {
     require(rtw_thread_attach(guest.runtime, NULL, &err), &err, "attach");
     test_plain(&guest);
     test_dry_calls(&guest);
-    (void)rtw_thread_detach(guest.runtime);
+    (void)rtw_thread_detach(guest.runtime, NULL);
     close_guest(&guest);
     test_faulting();
     if (!sanitized) check_in_child("locking", locking, NULL);

@@ -70,7 +70,7 @@ static void dispositions(void *data) {
     check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "dispositions: prepared");
     trap_all(&guest);
     check_dispositions(before, "trapping");
-    check_status(rtw_thread_detach(guest.runtime), RTW_OK, "dispositions: detached");
+    check_status(rtw_thread_detach(guest.runtime, NULL), RTW_OK, "dispositions: detached");
     close_guest(&guest);
     check_dispositions(before, "destroying");
     pthread_sigmask(SIG_SETMASK, NULL, &after);
@@ -117,7 +117,7 @@ static void handler_before(void *data) {
     check(handled == SIGFPE, "handler before: and a signal that was sent");
     trap_all(&guest);
     check(handled == SIGFPE, "handler before: traps are traps afterwards");
-    (void)rtw_thread_detach(guest.runtime);
+    (void)rtw_thread_detach(guest.runtime, NULL);
     close_guest(&guest);
 }
 
@@ -135,7 +135,7 @@ static void crash(void *data) {
 static void check_taken(guest_t *guest, rtw_status_t expected, const char *part, const char *what) {
     check_status(rtw_thread_attach(guest->runtime, NULL, &err), expected, "handler after: attach with %s", what);
     check_error(&err, expected, part, "handler after: attach with %s: the message says \"%s\"", what, part);
-    if (err.status == RTW_OK) (void)rtw_thread_detach(guest->runtime);
+    if (err.status == RTW_OK) (void)rtw_thread_detach(guest->runtime, NULL);
     check_status(rtw_instance_prepare(guest->instance, NULL, NULL, &err), expected, "handler after: prepare with %s", what);
     check_error(&err, expected, part, "handler after: prepare with %s: the message says \"%s\"", what, part);
 }
@@ -179,7 +179,7 @@ static void all_blocked(void *data) {
     pthread_sigmask(SIG_BLOCK, &all, NULL);
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "all signals blocked: attached");
     trap_all(&guest);
-    (void)rtw_thread_detach(guest.runtime);
+    (void)rtw_thread_detach(guest.runtime, NULL);
     close_guest(&guest);
 }
 

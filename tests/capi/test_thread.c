@@ -113,7 +113,7 @@ static int first_cpu(void) {
 static void *plain(void *data) {
     rtw_runtime_t *runtime = data;
     struct state before = look();
-    check_status(rtw_thread_detach(runtime), RTW_ERR_NOT_ATTACHED, "detach: not attached");
+    check_status(rtw_thread_detach(runtime, NULL), RTW_ERR_NOT_ATTACHED, "detach: not attached");
     check_status(rtw_thread_attach(runtime, NULL, &err), RTW_OK, "attach: defaults");
     check_error(&err, RTW_OK, "", "attach: no message");
     struct state during = look();
@@ -129,11 +129,11 @@ static void *plain(void *data) {
     check_error(&err, RTW_ERR_ATTACHED, "attached", "attach: twice: the message says so");
     struct state unchanged = look();
     check(memcmp(&unchanged.signal_stack.ss_sp, &during.signal_stack.ss_sp, sizeof(void *)) == 0, "attach: twice changes nothing");
-    check_status(rtw_thread_detach(runtime), RTW_OK, "detach");
+    check_status(rtw_thread_detach(runtime, NULL), RTW_OK, "detach");
     check_same(&before, "detach");
-    check_status(rtw_thread_detach(runtime), RTW_ERR_NOT_ATTACHED, "detach: twice");
+    check_status(rtw_thread_detach(runtime, NULL), RTW_ERR_NOT_ATTACHED, "detach: twice");
     for (int i = 0; i < 20; i++) {
-        if (rtw_thread_attach(runtime, NULL, NULL) != RTW_OK || rtw_thread_detach(runtime) != RTW_OK) check(false, "attach and detach, round %d", i);
+        if (rtw_thread_attach(runtime, NULL, NULL) != RTW_OK || rtw_thread_detach(runtime, NULL) != RTW_OK) check(false, "attach and detach, round %d", i);
     }
     check_same(&before, "twenty attachments");
     return NULL;
@@ -163,7 +163,7 @@ static void *with_everything(void *data) {
     check(small == 0, "attach: denormals are flushed");
     if (profile == RTW_PROFILE_PLUGIN)
         check(during.signal_stack.ss_sp == own.ss_sp, "attach: the host's signal stack stays in force in the plugin profile");
-    check_status(rtw_thread_detach(runtime), RTW_OK, "detach");
+    check_status(rtw_thread_detach(runtime, NULL), RTW_OK, "detach");
     check_same(&before, "detach from everything");
     small = 1.17549435e-38f;
     small = small * 0.5f;
@@ -185,7 +185,7 @@ static void *autodisarm(void *data) {
     }
     struct state before = look();
     check_status(rtw_thread_attach(runtime, NULL, &err), RTW_OK, "attach: with SS_AUTODISARM");
-    check_status(rtw_thread_detach(runtime), RTW_OK, "detach");
+    check_status(rtw_thread_detach(runtime, NULL), RTW_OK, "detach");
     check_same(&before, "SS_AUTODISARM");
     own.ss_flags = SS_DISABLE;
     sigaltstack(&own, NULL);
@@ -210,7 +210,7 @@ static void *set_from_outside(void *data) {
                                .signal_stack = look().signal_stack, .blocked = before.blocked, .float_mode = before.float_mode,
                                .nice = before.nice},
                "attach: scheduling set from outside");
-    check_status(rtw_thread_detach(runtime), RTW_OK, "detach: scheduling set from outside");
+    check_status(rtw_thread_detach(runtime, NULL), RTW_OK, "detach: scheduling set from outside");
     check_same(&before, "detach: scheduling set from outside");
     return NULL;
 }
@@ -227,7 +227,7 @@ static void *batch(void *data) {
     config.sched_policy = RTW_SCHED_OTHER;
     check_status(rtw_thread_attach(runtime, &config, &err), RTW_OK, "attach: from SCHED_BATCH to SCHED_OTHER");
     check(look().policy == SCHED_OTHER, "attach: it is SCHED_OTHER");
-    check_status(rtw_thread_detach(runtime), RTW_OK, "detach: back to SCHED_BATCH");
+    check_status(rtw_thread_detach(runtime, NULL), RTW_OK, "detach: back to SCHED_BATCH");
     check_same(&before, "detach: back to SCHED_BATCH");
     return NULL;
 }
@@ -242,13 +242,13 @@ static void *two_runtimes(void *data) {
         check_status(rtw_thread_attach(first, NULL, &err), RTW_OK, "two runtimes: attached to the first");
         config.denormals = RTW_DENORMALS_FLUSH;
         check_status(rtw_thread_attach(second, &config, &err), RTW_OK, "two runtimes: and to the second");
-        check_status(rtw_thread_detach(first_ends_first ? first : second), RTW_OK, "two runtimes: %s ends first", first_ends_first ? "the first" : "the second");
+        check_status(rtw_thread_detach(first_ends_first ? first : second, NULL), RTW_OK, "two runtimes: %s ends first", first_ends_first ? "the first" : "the second");
         if (first_ends_first) {
             struct state now = look();
             check(CPU_COUNT(&now.affinity) == 1 && now.float_mode != before.float_mode, "two runtimes: what the second asked for stays");
         }
-        check_status(rtw_thread_detach(first_ends_first ? first : second), RTW_ERR_NOT_ATTACHED, "two runtimes: which is not attached then");
-        check_status(rtw_thread_detach(first_ends_first ? second : first), RTW_OK, "two runtimes: then the other");
+        check_status(rtw_thread_detach(first_ends_first ? first : second, NULL), RTW_ERR_NOT_ATTACHED, "two runtimes: which is not attached then");
+        check_status(rtw_thread_detach(first_ends_first ? second : first, NULL), RTW_OK, "two runtimes: then the other");
         check_same(&before, first_ends_first ? "two runtimes, first in first out" : "two runtimes, last in first out");
     }
     rtw_runtime_destroy(second);
@@ -261,14 +261,14 @@ static void *call_between(void *data) {
     guest_t one = open_guest("traps", NULL), other = open_guest("traps", NULL);
     (void)rtw_thread_attach(one.runtime, NULL, NULL);
     (void)rtw_thread_attach(other.runtime, NULL, NULL);
-    (void)rtw_thread_detach(one.runtime);
+    (void)rtw_thread_detach(one.runtime, NULL);
     rtw_value_t values[2];
     memset(values, 0, sizeof values);
     check_status(call(other.instance, "div", values, 2), RTW_ERR_TRAP_DIVIDE_BY_ZERO, "two runtimes: a trap when one has ended");
-    (void)rtw_thread_detach(other.runtime);
+    (void)rtw_thread_detach(other.runtime, NULL);
     (void)rtw_thread_attach(one.runtime, NULL, NULL);
     check_status(call(one.instance, "recurse", values, 1), RTW_ERR_TRAP_STACK, "two runtimes: a stack overflow after attaching anew");
-    (void)rtw_thread_detach(one.runtime);
+    (void)rtw_thread_detach(one.runtime, NULL);
     close_guest(&one);
     close_guest(&other);
     return NULL;
@@ -283,7 +283,7 @@ static void *too_small(void *data) {
     unsigned left = 0;
     check(sscanf(err.message, "this thread has %u KiB", &left) == 1 && left > 64 && left <= 128, "stack: and what there is: %u KiB", left);
     check_same(&before, "stack: refused");
-    check_status(rtw_thread_detach(runtime), RTW_ERR_NOT_ATTACHED, "stack: it is not attached");
+    check_status(rtw_thread_detach(runtime, NULL), RTW_ERR_NOT_ATTACHED, "stack: it is not attached");
     /* A smaller guest stack fits. */
     rtw_runtime_config_t config;
     rtw_runtime_config_init(&config);
@@ -292,7 +292,7 @@ static void *too_small(void *data) {
     rtw_runtime_t *modest = NULL;
     require(rtw_runtime_create(&config, &modest, &err), &err, "a runtime with 32 KiB of guest stack");
     check_status(rtw_thread_attach(modest, NULL, &err), RTW_OK, "stack: a runtime with a smaller guest stack takes it");
-    check_status(rtw_thread_detach(modest), RTW_OK, "stack: and lets it go");
+    check_status(rtw_thread_detach(modest, NULL), RTW_OK, "stack: and lets it go");
     rtw_runtime_destroy(modest);
     return NULL;
 }
@@ -329,7 +329,7 @@ static void check_config(rtw_runtime_t *runtime, const rtw_thread_config_t *conf
     rtw_status_t status = rtw_thread_attach(runtime, config, &err);
     check_status(status, expected, "attach: %s", what);
     check_error(&err, expected, part, "attach: %s: the message says \"%s\"", what, part);
-    if (status == RTW_OK) (void)rtw_thread_detach(runtime);
+    if (status == RTW_OK) (void)rtw_thread_detach(runtime, NULL);
     check_same(&before, what);
 }
 
@@ -385,14 +385,14 @@ static void *from_runtime(void *data) {
     struct state during = look();
     check(CPU_COUNT(&during.affinity) == 1 && CPU_ISSET((size_t)cpu, &during.affinity), "attach: on the runtime's CPU");
     if (fifo) check(during.policy == SCHED_RR && during.priority.sched_priority == 3, "attach: with the runtime's scheduling");
-    check_status(rtw_thread_detach(runtime), RTW_OK, "detach");
+    check_status(rtw_thread_detach(runtime, NULL), RTW_OK, "detach");
     check_same(&before, "detach from a runtime that pins");
     rtw_thread_config_t own;
     rtw_thread_config_init(&own);
     own.sched_policy = RTW_SCHED_KEEP;
     check_status(rtw_thread_attach(runtime, &own, &err), RTW_OK, "attach: keeping what the thread has");
     check(look().policy == before.policy, "attach: the thread's own scheduling stays");
-    (void)rtw_thread_detach(runtime);
+    (void)rtw_thread_detach(runtime, NULL);
     rtw_runtime_destroy(runtime);
     return NULL;
 }
@@ -406,7 +406,7 @@ static void *reborn(void *data) {
         if (rtw_thread_attach(gone, NULL, &err) != RTW_OK) refused++;
         rtw_runtime_destroy(gone);
         rtw_runtime_t *next = make_runtime();
-        if (rtw_thread_detach(next) == RTW_OK) detached++;
+        if (rtw_thread_detach(next, NULL) == RTW_OK) detached++;
         rtw_runtime_destroy(next);
     }
     check(refused == 0, "attach: a new runtime is never taken for one that is gone (%d refusals)", refused);
@@ -430,7 +430,7 @@ static void unprivileged(void *data) {
     check_error(&err, RTW_ERR_PERMISSION, "RLIMIT_RTPRIO", "unprivileged: the message says what it takes");
     check(err.os_error == EPERM, "unprivileged: os_error is EPERM");
     check_same(&before, "unprivileged: refused");
-    check_status(rtw_thread_detach(runtime), RTW_ERR_NOT_ATTACHED, "unprivileged: it is not attached");
+    check_status(rtw_thread_detach(runtime, NULL), RTW_ERR_NOT_ATTACHED, "unprivileged: it is not attached");
 
     rtw_runtime_config_t locking;
     rtw_runtime_config_init(&locking);
@@ -449,7 +449,7 @@ static void unprivileged(void *data) {
     require(rtw_runtime_create(&locking, &lenient, &err), &err, "a runtime that locks what it may");
     check_status(rtw_thread_attach(lenient, NULL, &err), RTW_OK, "unprivileged: locking where it is permitted");
     check_error(&err, RTW_OK, "", "unprivileged: no message");
-    check_status(rtw_thread_detach(lenient), RTW_OK, "unprivileged: detached");
+    check_status(rtw_thread_detach(lenient, NULL), RTW_OK, "unprivileged: detached");
     rtw_runtime_destroy(lenient);
     rtw_runtime_destroy(strict);
     rtw_runtime_destroy(runtime);
@@ -471,8 +471,8 @@ static void *attach_locked_again(void *data) {
         check_error(&err, RTW_OK, "", "locked stack, %s: no message", where);
         check_status(rtw_thread_attach(second, NULL, &err), RTW_OK, "locked stack, %s: attached to a second runtime, round %d", where, round);
         check_error(&err, RTW_OK, "", "locked stack, %s: no message", where);
-        (void)rtw_thread_detach(second);
-        (void)rtw_thread_detach(runtime);
+        (void)rtw_thread_detach(second, NULL);
+        (void)rtw_thread_detach(runtime, NULL);
     }
     rtw_runtime_destroy(runtime);
     rtw_runtime_destroy(second);
@@ -494,7 +494,7 @@ static void *tiny_arena(void *data) {
     memset(values, 0, sizeof values);
     check_status(rtw_invoke(div, values, 2), RTW_ERR_ARENA, "arena: a trap that does not fit");
     check_status(rtw_invoke(div, values, 2), RTW_ERR_FAULTED, "arena: the instance has faulted");
-    (void)rtw_thread_detach(guest.runtime);
+    (void)rtw_thread_detach(guest.runtime, NULL);
     rtw_thread_config_init(&config);
     check_status(rtw_thread_attach(guest.runtime, &config, &err), RTW_OK, "arena: the usual one");
     check_status(rtw_instance_reset(guest.instance, &err), RTW_OK, "arena: a reset");
@@ -504,7 +504,7 @@ static void *tiny_arena(void *data) {
     rtw_func_stats_init(&stats);
     check(rtw_func_stats(div, &stats) == RTW_OK && stats.arena_peak_bytes > 0 && stats.arena_peak_bytes < 4096,
           "arena: it took %llu bytes", (unsigned long long)stats.arena_peak_bytes);
-    (void)rtw_thread_detach(guest.runtime);
+    (void)rtw_thread_detach(guest.runtime, NULL);
     rtw_func_destroy(div);
     close_guest(&guest);
     return NULL;
@@ -531,7 +531,7 @@ int main(int argc, char **argv) {
     test_exit_without_detach();
     check_in_child("unprivileged", unprivileged, NULL);
     check_status(rtw_thread_attach(runtime, NULL, &err), RTW_OK, "the main thread is attached");
-    check_status(rtw_thread_detach(runtime), RTW_OK, "and detached");
+    check_status(rtw_thread_detach(runtime, NULL), RTW_OK, "and detached");
     rtw_runtime_destroy(runtime);
     return check_summary();
 }

@@ -114,7 +114,7 @@ static void *recurse_here(void *data) {
     answers[0] = rtw_thread_attach(guest.runtime, NULL, &err);
     rtw_value_t value = I32(0);
     answers[1] = call(guest.instance, "recurse", &value, 1);
-    answers[2] = rtw_thread_detach(guest.runtime);
+    answers[2] = rtw_thread_detach(guest.runtime, NULL);
     return NULL;
 }
 

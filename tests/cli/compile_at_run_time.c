@@ -165,7 +165,7 @@ static void check_running(rtw_runtime_t *runtime, artifact_t artifact) {
     check(call(guest, "optional", 0, 0, &result) == RTW_OK && result == OPTIONAL_RESULT, "optional instructions");
     unload(guest);
     check_traps(runtime, artifact);
-    require(rtw_thread_detach(runtime), &err, "rtw_thread_detach");
+    require(rtw_thread_detach(runtime, NULL), &err, "rtw_thread_detach");
 }
 
 static void compile_and_run(uint32_t profile, const char *name) {

@@ -19,7 +19,7 @@ int main(int argc, char **argv)
     values[1].i32 = 2;
     if (rtw_invoke(add, values, 2)) return 1;
     printf("%s: 40 + 2 = %d\n", rtw_version_string(), (int)values[0].i32);
-    rtw_thread_detach(runtime);
+    rtw_thread_detach(runtime, NULL);
     rtw_func_destroy(add);
     rtw_instance_destroy(instance);
     rtw_module_destroy(module);

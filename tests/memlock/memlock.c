@@ -42,7 +42,7 @@ int main(int argc, char **argv)
     must(rtw_instance_prepare(instance, NULL, &report, &err), "prepare");
     rtw_value_t values[2] = {{.i32 = 2}, {.i32 = 3}};
     must(rtw_invoke(add, values, 2), "invoke");
-    must(rtw_thread_detach(runtime), "detach");
+    must(rtw_thread_detach(runtime, NULL), "detach");
     printf("2 + 3 = %d, locked %u\n", values[0].i32, report.locked);
     return 0;
 }
