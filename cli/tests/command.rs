@@ -200,6 +200,9 @@ fn chosen_options_are_recorded() {
     for interruption in ["none", "epoch", "fuel"] {
         assert_eq!(told(&["--interruption", interruption])["interruption"], interruption);
     }
+    assert_eq!(told(&[])["memory_reservation_bytes"], 4u64 << 30);
+    let told_declared = told(&["--reservation", "declared"]);
+    assert_eq!(told_declared["memory_reservation_bytes"], told_declared["memories"][0]["max_bytes"]);
     let baseline = told(&["--cpu", "baseline"]);
     assert_eq!((baseline["cpu_features"].as_array().unwrap().len(), &baseline["runs_here"]["ok"]), (0, &Value::Bool(true)));
     assert_eq!(told(&["--cpu", "native"]), told(&[]), "native is the default for this machine");
@@ -209,6 +212,16 @@ fn chosen_options_are_recorded() {
     );
     let x86 = told(&["--target=x86_64-unknown-linux-gnu", "--cpu=has_sse41,sse3"]);
     assert_eq!(x86["cpu_features"], serde_json::json!(["has_sse3", "has_sse41", "has_ssse3"]));
+}
+
+#[test]
+fn a_declared_reservation_needs_a_declared_maximum() {
+    let directory = directory("declared_reservation");
+    fs::write(directory.join("g.wat"), "(module (memory (export \"memory\") 1))").unwrap();
+    let refused = run(&directory, &["compile", "g.wat", "-o", "g.rtw", "--reservation", "declared"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(text.contains("needs a declared maximum"), "{text}");
 }
 
 #[test]

@@ -1,16 +1,23 @@
 //! Prepare: making an instance warm, and showing by dry calls that it is.
 
+use std::ffi::c_void;
+use std::sync::Arc;
 use wasmtime::ValRaw;
 
-use super::call;
 use super::instance::{Func, Instance};
 use crate::rt::thread::{FaultCount, faults};
 use crate::rt::{alloc, clock};
 use crate::status::*;
 
+/// The entry that real calls take. Dry calls take the same one: code that is the same but lies elsewhere would be warm in
+/// its place.
+pub type Entry = unsafe extern "C" fn(*mut c_void, *mut ValRaw, usize) -> rtw_status_t;
+
 /// A function to be called before it matters.
 pub struct DryCall<'a> {
     pub func: &'a Func,
+    /// What `Entry` knows the func by.
+    pub handle: *mut c_void,
     pub values: &'a [ValRaw],
     pub repeats: u32,
 }
@@ -24,82 +31,103 @@ pub struct Report {
     pub dry_calls: u64,
     /// The first of the dry calls.
     pub first_call_ns: f64,
-    /// The median of the last half of them.
+    /// The median of the second half of them.
     pub steady_call_ns: f64,
-    /// Faults of this thread during the last half of the dry calls.
+    /// Faults of this thread during the second half of the dry calls.
     pub faults: FaultCount,
     /// Allocations of this library on this thread during all dry calls.
     pub allocations: u64,
 }
 
 impl Instance {
-    /// Touches all that calls will touch, then makes the dry calls, whose times do not enter the funcs' statistics.
-    pub fn prepare(self: &std::sync::Arc<Self>, calls: &[DryCall<'_>]) -> Result<Report> {
+    /// Touches all that calls will touch, then makes the dry calls, whose times do not enter the funcs' statistics. The last
+    /// thing done is to call, so that what the next call needs is in the caches.
+    pub fn prepare(self: &Arc<Self>, calls: &[DryCall<'_>], entry: Entry) -> Result<Report> {
         self.module.runtime.check_signals()?;
         self.is_ours()?;
-        let warmed_guest = self.warm()?;
-        let mut warmed = warmed_guest;
         for (at, call) in calls.iter().enumerate() {
-            if !std::sync::Arc::ptr_eq(&call.func.shared.instance, self) {
-                return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: the func belongs to another instance")));
-            }
-            if call.values.len() < call.func.shared.value_count {
-                return Err(Error::new(
-                    RTW_ERR_VALUES,
-                    format!(
-                        "dry call {at}: \"{}\" {} needs {} values",
-                        call.func.shared.name, call.func.shared.signature, call.func.shared.value_count
-                    ),
-                ));
-            }
+            check(self, at, call)?;
         }
-        warmed += self.warm_funcs()?;
-        let mut report = Report { touched_bytes: warmed.touched_bytes, locked_bytes: warmed.locked_bytes, ..Report::default() };
-        let mut times = Vec::with_capacity(calls.iter().map(|c| c.repeats as usize).sum());
+        self.warm()?;
+        let total: usize = calls.iter().map(|call| call.repeats as usize).sum();
+        let mut runs = Runs { entry, times: Vec::with_capacity(total), allocations: 0 };
         for call in calls {
-            let mut run = || dry_run(call, &mut times, &mut report);
-            match &call.func.shared.recorder {
-                Some(recorder) => recorder.aside(run),
-                None => run(),
-            }?;
+            runs.make(call, 0..call.repeats / 2)?;
         }
-        // What the dry calls grew is not present yet.
-        let grown = self.warm()?;
-        report.touched_bytes += grown.touched_bytes - warmed_guest.touched_bytes;
-        report.locked_bytes += grown.locked_bytes - warmed_guest.locked_bytes;
-        report.locked = report.locked_bytes == report.touched_bytes;
+        // What the first calls grew is not present yet.
+        let mut warmed = self.warm()?;
+        warmed += self.warm_funcs()?;
+        let first_half = runs.times.len();
+        let before = faults();
+        for call in calls {
+            runs.make(call, call.repeats / 2..call.repeats)?;
+        }
+        let after = faults();
         self.is_prepared();
-        report.dry_calls = times.len() as u64;
+
         let to_ns = clock::calibration().ns_per_tick;
-        report.first_call_ns = times.first().map_or(0.0, |ticks| *ticks as f64 * to_ns);
-        let steady = times.len() / 2;
-        times[steady..].sort_unstable();
-        report.steady_call_ns = times.get(steady + (times.len() - steady) / 2).map_or(0.0, |ticks| *ticks as f64 * to_ns);
-        Ok(report)
+        let first = runs.times.first().copied().unwrap_or(0);
+        let steady = &mut runs.times[first_half..];
+        let middle = steady.len() / 2;
+        let median = if steady.is_empty() { 0 } else { *steady.select_nth_unstable(middle).1 };
+        Ok(Report {
+            touched_bytes: warmed.touched_bytes,
+            locked_bytes: warmed.locked_bytes,
+            locked: warmed.locked_bytes == warmed.touched_bytes,
+            dry_calls: total as u64,
+            first_call_ns: first as f64 * to_ns,
+            steady_call_ns: median as f64 * to_ns,
+            faults: FaultCount { minor: after.minor - before.minor, major: after.major - before.major },
+            allocations: runs.allocations,
+        })
     }
 }
 
-fn dry_run(call: &DryCall<'_>, times: &mut Vec<u64>, report: &mut Report) -> Result<()> {
-    let mut values = call.values.to_vec();
-    let mut before = faults();
-    for round in 0..call.repeats {
-        if round == call.repeats / 2 {
-            before = faults();
-        }
-        values.copy_from_slice(call.values);
-        let allocations = alloc::allocations();
-        let started = clock::ticks();
-        // SAFETY: there are as many values as the function needs; prepare has the instance.
-        let status = unsafe { call::invoke(call.func, values.as_mut_ptr(), values.len()) };
-        times.push(clock::ticks().wrapping_sub(started));
-        report.allocations += alloc::allocations() - allocations;
-        if status != RTW_OK {
-            let name = describe(status).0.trim_end_matches('\0');
-            return Err(Error::new(status, format!("dry call {round} of \"{}\" ended with {name}", call.func.shared.name)));
+fn check(instance: &Arc<Instance>, at: usize, call: &DryCall<'_>) -> Result<()> {
+    let func = &call.func.shared;
+    if !Arc::ptr_eq(&func.instance, instance) {
+        return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: the func belongs to another instance")));
+    }
+    if call.values.len() < func.value_count {
+        return Err(Error::new(
+            RTW_ERR_VALUES,
+            format!("dry call {at}: \"{}\" {} needs {} values", func.name, func.signature, func.value_count),
+        ));
+    }
+    Ok(())
+}
+
+/// Dry calls as they are made.
+struct Runs {
+    entry: Entry,
+    /// In ticks; has room for all of them.
+    times: Vec<u64>,
+    allocations: u64,
+}
+
+impl Runs {
+    fn make(&mut self, call: &DryCall<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
+        match &call.func.shared.recorder {
+            Some(recorder) => recorder.aside(|| self.make_unrecorded(call, rounds)),
+            None => self.make_unrecorded(call, rounds),
         }
     }
-    let after = faults();
-    report.faults.minor += after.minor - before.minor;
-    report.faults.major += after.major - before.major;
-    Ok(())
+
+    fn make_unrecorded(&mut self, call: &DryCall<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
+        let mut values = call.values.to_vec();
+        for round in rounds {
+            values.copy_from_slice(call.values);
+            let allocations = alloc::allocations();
+            let started = clock::ticks();
+            // SAFETY: the handle is the func's, there are as many values as it needs, and prepare has the instance.
+            let status = unsafe { (self.entry)(call.handle, values.as_mut_ptr(), values.len()) };
+            self.times.push(clock::ticks().wrapping_sub(started));
+            self.allocations += alloc::allocations() - allocations;
+            if status != RTW_OK {
+                let name = describe(status).0.trim_end_matches('\0');
+                return Err(Error::new(status, format!("dry call {round} of \"{}\" ended with {name}", call.func.shared.name)));
+            }
+        }
+        Ok(())
+    }
 }
