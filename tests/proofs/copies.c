@@ -1,0 +1,245 @@
+/* The library as something that comes and goes: opened and closed a hundred times, and twice in one process.
+ *
+ *   copies PROFILE FOLDER LIBRARY COPY */
+#include "harness.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *library, *copy;
+
+/* The functions of one copy. */
+#define FUNCTIONS(X)                                                                                                              \
+    X(rtw_runtime_config_init)                                                                                                    \
+    X(rtw_runtime_create)                                                                                                         \
+    X(rtw_runtime_destroy)                                                                                                        \
+    X(rtw_module_load_file)                                                                                                       \
+    X(rtw_module_destroy)                                                                                                         \
+    X(rtw_imports_create)                                                                                                         \
+    X(rtw_imports_func)                                                                                                           \
+    X(rtw_imports_destroy)                                                                                                        \
+    X(rtw_instance_create)                                                                                                        \
+    X(rtw_instance_destroy)                                                                                                       \
+    X(rtw_instance_reset)                                                                                                         \
+    X(rtw_instance_prepare)                                                                                                       \
+    X(rtw_instance_func)                                                                                                          \
+    X(rtw_func_destroy)                                                                                                           \
+    X(rtw_thread_attach)                                                                                                          \
+    X(rtw_thread_detach)                                                                                                          \
+    X(rtw_invoke)
+
+typedef struct api_t {
+    void *handle;
+#define FIELD(name) __typeof__(&name) name;
+    FUNCTIONS(FIELD)
+} api_t;
+
+static api_t open_copy(const char *path)
+{
+    api_t api;
+    api.handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    NEED(api.handle, "%s", dlerror());
+    /* POSIX has dlsym give functions as object pointers. */
+#define FIND(name)                                                                                                                \
+    *(void **)&api.name = dlsym(api.handle, #name);                                                                               \
+    NEED(api.name, "%s", dlerror());
+    FUNCTIONS(FIND)
+    return api;
+}
+
+/* A copy with all it takes to call and to trap. */
+typedef struct life_t {
+    api_t api;
+    rtw_runtime_t *runtime;
+    rtw_instance_t *instance;
+} life_t;
+
+static rtw_status_t nothing(void *user_data, rtw_instance_t *instance, rtw_value_t *values)
+{
+    (void)user_data;
+    (void)instance;
+    (void)values;
+    return RTW_OK;
+}
+
+static bool begin(life_t *life, const char *path)
+{
+    rtw_error_t err;
+    rtw_runtime_config_t config;
+    life->api = open_copy(path);
+    life->api.rtw_runtime_config_init(&config);
+    config.profile = profile;
+    EXPECT(life->api.rtw_runtime_create(&config, &life->runtime, &err) == RTW_OK, "%s: %s", path, err.message);
+    rtw_module_t *module;
+    EXPECT(life->api.rtw_module_load_file(life->runtime, artifact_path("work"), &module, &err) == RTW_OK, "%s: %s", path, err.message);
+    rtw_imports_t *imports;
+    life->api.rtw_imports_create(&imports, &err);
+    life->api.rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", nothing, NULL, &err);
+    life->api.rtw_imports_func(imports, "env", "answer", "(i32)->()", nothing, NULL, &err);
+    EXPECT(life->api.rtw_instance_create(module, imports, NULL, &life->instance, &err) == RTW_OK, "%s: %s", path, err.message);
+    life->api.rtw_imports_destroy(imports);
+    life->api.rtw_module_destroy(module);
+    return true;
+}
+
+static bool attach_and_prepare(life_t *life, const char *who)
+{
+    rtw_error_t err;
+    EXPECT(life->api.rtw_thread_attach(life->runtime, NULL, &err) == RTW_OK, "%s: attach: %s", who, err.message);
+    EXPECT(life->api.rtw_instance_prepare(life->instance, NULL, NULL, &err) == RTW_OK, "%s: prepare: %s", who, err.message);
+    return true;
+}
+
+static rtw_status_t call(life_t *life, const char *function, int32_t argument)
+{
+    rtw_error_t err;
+    rtw_func_t *func;
+    rtw_value_t values[2] = {{.i32 = argument}, {.i32 = 1}};
+    NEED(life->api.rtw_instance_func(life->instance, function, NULL, &func, &err) == RTW_OK, "%s", err.message);
+    const rtw_status_t status = life->api.rtw_invoke(func, values, 2);
+    life->api.rtw_func_destroy(func);
+    return status;
+}
+
+static bool runs_and_traps(life_t *life, const char *who)
+{
+    static const struct {
+        const char *function;
+        rtw_status_t status;
+    } calls[] = {{"add", RTW_OK},
+                 {"outside", RTW_ERR_TRAP_MEMORY},
+                 {"divide", RTW_ERR_TRAP_DIVIDE_BY_ZERO},
+                 {"unreachable", RTW_ERR_TRAP_UNREACHABLE},
+                 {"recurse", RTW_ERR_TRAP_STACK}};
+    rtw_error_t err;
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        const rtw_status_t status = call(life, calls[i].function, 1);
+        EXPECT(status == calls[i].status, "%s: %s answered %d", who, calls[i].function, (int)status);
+        EXPECT(life->api.rtw_instance_reset(life->instance, &err) == RTW_OK, "%s: reset: %s", who, err.message);
+    }
+    return true;
+}
+
+static void finish(life_t *life)
+{
+    life->api.rtw_thread_detach(life->runtime, NULL);
+    life->api.rtw_instance_destroy(life->instance);
+    life->api.rtw_runtime_destroy(life->runtime);
+    dlclose(life->api.handle);
+}
+
+/* ---- the host */
+
+static sigjmp_buf recovery;
+static volatile sig_atomic_t handled;
+
+static void on_fault(int signal)
+{
+    handled = signal;
+    siglongjmp(recovery, 1);
+}
+
+static bool host_recovers(void)
+{
+    handled = 0;
+    if (sigsetjmp(recovery, 1) == 0)
+        __asm__ volatile("movl $1, 0" : : : "memory");
+    return handled == SIGSEGV;
+}
+
+static bool mapped(const char *part)
+{
+    char line[4352];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    NEED(maps, "/proc/self/maps: %s", strerror(errno));
+    bool found = false;
+    while (fgets(line, sizeof line, maps))
+        found = found || strstr(line, part);
+    fclose(maps);
+    return found;
+}
+
+enum { TIMES = 100 };
+
+static bool comes_and_goes(void *data)
+{
+    (void)data;
+    signal(SIGSEGV, on_fault);
+    for (int i = 0; i < TIMES; i++) {
+        life_t life;
+        if (!begin(&life, library) || !attach_and_prepare(&life, library) || !runs_and_traps(&life, library))
+            return false;
+        finish(&life);
+    }
+    EXPECT(host_recovers(), "the host's fault did not reach its handler");
+    /* Twice: the first one may have been lucky. */
+    EXPECT(host_recovers(), "the host's second fault did not reach its handler");
+    note("%s", mapped("/librtwasm") ? "the library stays mapped, as it must" : "the library was unmapped");
+    return true;
+}
+
+/* A handler in a library that is gone: what the proof must be able to see. */
+static bool handler_gone(void *data)
+{
+    (void)data;
+    void *page = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    NEED(page, "%s", dlerror());
+    struct sigaction gone;
+    memset(&gone, 0, sizeof gone);
+    /* An address that nothing is mapped at, as code of an unmapped library is. */
+    memcpy(&gone.sa_handler, &(uintptr_t){0x1000}, sizeof(uintptr_t));
+    sigaction(SIGSEGV, &gone, NULL);
+    EXPECT(host_recovers(), "the host's fault did not reach its handler");
+    return true;
+}
+
+typedef enum order_t { ONE_AFTER_THE_OTHER, RUNTIMES_FIRST } order_t;
+
+static bool two_copies(void *data)
+{
+    const order_t order = *(const order_t *)data;
+    signal(SIGSEGV, on_fault);
+    life_t a, b;
+    if (order == ONE_AFTER_THE_OTHER) {
+        if (!begin(&a, library) || !attach_and_prepare(&a, "first") || !begin(&b, copy) || !attach_and_prepare(&b, "second"))
+            return false;
+    } else {
+        if (!begin(&a, library) || !begin(&b, copy) || !attach_and_prepare(&a, "first") || !attach_and_prepare(&b, "second"))
+            return false;
+    }
+    EXPECT(a.api.rtw_invoke != b.api.rtw_invoke, "the copy is the same library");
+    for (int i = 0; i < 3; i++)
+        if (!runs_and_traps(&a, "first") || !runs_and_traps(&b, "second"))
+            return false;
+    EXPECT(host_recovers(), "the host's fault did not reach its handler");
+    finish(&a);
+    if (!runs_and_traps(&b, "second, the first being gone"))
+        return false;
+    finish(&b);
+    EXPECT(host_recovers(), "the host's fault afterwards did not reach its handler");
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    NEED(argc == 5, "usage: copies PROFILE FOLDER LIBRARY COPY");
+    library = argv[3];
+    copy = argv[4];
+    read_command_line(3, argv);
+
+    const bool gone = !in_child(handler_gone, NULL);
+    bool held = in_child(comes_and_goes, NULL);
+    row("comes and goes", "dlopen, use, dlclose 100 times, then a crash of the host", TIMES, held, caught(gone), "%s", remark());
+    order_t order = ONE_AFTER_THE_OTHER;
+    held = in_child(two_copies, &order);
+    row("two copies in one process", "the second made after the first is attached", 15 * 2 + 5, held, PLANTED_NONE, "%s", remark());
+    order = RUNTIMES_FIRST;
+    held = in_child(two_copies, &order);
+    row("two copies in one process", "both made, then both attached", 15 * 2 + 5, held, PLANTED_NONE, "%s", remark());
+    return 0;
+}

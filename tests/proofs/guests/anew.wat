@@ -1,0 +1,31 @@
+;; State of every kind, made by the module, by its start function and by calls.
+(module
+  (import "env" "started" (func $started))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "\2a\00\00\00")
+  (global $count (export "count") (mut i32) (i32.const 5))
+  (table $table 2 funcref)
+  (elem (i32.const 0) $one)
+  (elem declare func $two)
+  (type $number (func (result i32)))
+  (func $one (result i32) (i32.const 1))
+  (func $two (result i32) (i32.const 2))
+  (func $start
+    (call $started)
+    (i32.store (i32.const 32) (i32.const 99)))
+  (start $start)
+  ;; Changes all of it.
+  (func (export "change")
+    (i32.store (i32.const 16) (i32.const 43))
+    (i32.store (i32.const 32) (i32.const 100))
+    (i32.store (i32.const 4096) (i32.const 7))
+    (global.set $count (i32.const 6))
+    (table.set $table (i32.const 0) (ref.func $two)))
+  ;; data, start's word, a word nobody set, global and table, in one number.
+  (func (export "state") (result i32)
+    (i32.add (i32.mul (i32.load (i32.const 16)) (i32.const 1000000))
+      (i32.add (i32.mul (i32.load (i32.const 32)) (i32.const 1000))
+        (i32.add (i32.mul (i32.load (i32.const 4096)) (i32.const 100))
+          (i32.add (i32.mul (global.get $count) (i32.const 10))
+            (call_indirect (type $number) (i32.const 0)))))))
+  (func (export "fail") (unreachable)))

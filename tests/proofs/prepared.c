@@ -1,0 +1,82 @@
+/* What is present once an instance is prepared: the first touch of everything that a call can touch takes no page fault, on a
+ * fresh instance and on one that was reset. The planted violation is the same touch after the pages were taken away.
+ *
+ *   prepared PROFILE FOLDER */
+#include "guest.h"
+#include "section.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+typedef struct touch_t {
+    const char *what, *guest, *function;
+    int32_t argument;
+    bool exported; /* a memory whose pages can be taken away here */
+} touch_t;
+
+static const touch_t touches[] = {
+    {"a memory of 4 MiB", "cold", "memory_pages", 64 * 16, true},
+    {"a memory that is not exported", "cold", "hidden_memory_pages", 64 * 16, false},
+    {"a table of 100000 entries", "cold", "table_pages", 390, false},
+    {"a table that is not exported", "cold", "hidden_table_pages", 390, false},
+    {"a passive data segment", "cold", "passive", 0, false},
+    {"100 KiB of the guest's stack", "cold", "down", 3000, false},
+    {"1 MiB of code, 1000 globals", "large", "all", 1, false},
+};
+
+typedef enum how_t { PREPARED, RESET, TAKEN_AWAY } how_t;
+
+static uint64_t first_touch_faults(rtw_module_t *module, const touch_t *touch, how_t how)
+{
+    rtw_error_t err;
+    rtw_instance_t *instance = open_instance(module, NULL, NULL);
+    rtw_func_t *func = look_up(instance, touch->function);
+    prepare(instance);
+    if (how == RESET)
+        OK(rtw_instance_reset(instance, &err), err);
+    if (how == TAKEN_AWAY) {
+        rtw_memory_view_t view;
+        OK(rtw_instance_memory(instance, NULL, &view, &err), err);
+        NEED(madvise(view.base, view.size_bytes, MADV_DONTNEED) == 0, "madvise: %s", strerror(errno));
+    }
+    rtw_value_t value = {.i32 = touch->argument};
+    findings_t findings;
+    memset(&findings, 0, sizeof findings);
+    section_begin();
+    const rtw_status_t status = guarded_call(rtw_invoke, func, &value, 1, &findings.changed);
+    section_end(&findings);
+    NEED(status == RTW_OK, "%s: %s", touch->function, rtw_status_name(status));
+    rtw_func_destroy(func);
+    rtw_instance_destroy(instance);
+    return findings.minor_faults + findings.major_faults;
+}
+
+int main(int argc, char **argv)
+{
+    read_command_line(argc, argv);
+    for (size_t i = 0; i < sizeof touches / sizeof touches[0]; i++) {
+        const touch_t *touch = &touches[i];
+        rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);
+        attach(runtime);
+        /* Each loads anew: what one made present must not help the next. */
+        rtw_module_t *module = load(runtime, touch->guest);
+        findings_t warm_up;
+        memset(&warm_up, 0, sizeof warm_up);
+        section_begin();
+        section_end(&warm_up);
+        const uint64_t prepared = first_touch_faults(module, touch, PREPARED);
+        const uint64_t after_reset = first_touch_faults(module, touch, RESET);
+        const uint64_t taken = touch->exported ? first_touch_faults(module, touch, TAKEN_AWAY) : 0;
+        char how[128];
+        snprintf(how, sizeof how, "first touch of %s", touch->what);
+        row("prepared means present", how, 2, prepared == 0 && after_reset == 0, touch->exported ? caught(taken > 0) : PLANTED_NONE,
+            "faults when prepared %" PRIu64 ", after a reset %" PRIu64, prepared, after_reset);
+        rtw_module_destroy(module);
+        rtw_thread_detach(runtime, NULL);
+        rtw_runtime_destroy(runtime);
+    }
+    return 0;
+}

@@ -1,0 +1,577 @@
+/* The promises about a call, on good and on failing paths, each watched over all the calls: it allocates nothing, locks nothing,
+ * makes no system call, takes no page fault, does not let go of the CPU, and leaves errno, the signal mask and the registers
+ * as they were.
+ *
+ *   promises PROFILE FOLDER          on a machine at rest
+ *   promises PROFILE FOLDER pressed  while a process presses memory and the library's pages are reclaimed where they can be
+ *   promises PROFILE FOLDER beside   beside a thread that loads and drops modules and instances all the time */
+#include "guest.h"
+#include "interpose.h"
+#include "section.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, FLOATS = 16 };
+
+typedef enum violation_t {
+    ALLOCATE,
+    LOCK,
+    SYSTEM_CALL,
+    TOUCH,     /* a fresh page */
+    TOUCH_FILE, /* a page of a file that is not in memory */
+    SLEEP,
+    SET_ERRNO,
+    SET_MASK,
+    SET_MXCSR,
+    SET_X87,
+    NONE
+} violation_t;
+
+/* One way to fail. */
+typedef struct failure_t {
+    const char *function;
+    rtw_status_t status;
+    rtw_instance_t *instance;
+    rtw_func_t *func;
+} failure_t;
+
+static failure_t failures[] = {
+    {"unreachable", RTW_ERR_TRAP_UNREACHABLE, NULL, NULL},
+    {"outside", RTW_ERR_TRAP_MEMORY, NULL, NULL},
+    {"fill_outside", RTW_ERR_TRAP_MEMORY, NULL, NULL},
+    {"divide", RTW_ERR_TRAP_DIVIDE_BY_ZERO, NULL, NULL},
+    {"overflow", RTW_ERR_TRAP_INTEGER_OVERFLOW, NULL, NULL},
+    {"convert", RTW_ERR_TRAP_BAD_CONVERSION, NULL, NULL},
+    {"too_large", RTW_ERR_TRAP_INTEGER_OVERFLOW, NULL, NULL},
+    {"call_null", RTW_ERR_TRAP_INDIRECT_CALL, NULL, NULL},
+    {"call_other", RTW_ERR_TRAP_INDIRECT_CALL, NULL, NULL},
+    {"call_outside", RTW_ERR_TRAP_TABLE, NULL, NULL},
+    {"recurse", RTW_ERR_TRAP_STACK, NULL, NULL},
+    {"refuse", RTW_ERR_HOST, NULL, NULL},
+    {"nested", RTW_ERR_HOST, NULL, NULL},
+};
+enum { FAILURES = sizeof failures / sizeof failures[0] };
+
+/* What host functions work with. */
+typedef struct host_t {
+    rtw_func_t *inner, *divide;
+    violation_t violation;
+    char *fresh;             /* pages nobody has touched */
+    volatile char *file;     /* pages of a file */
+    pthread_mutex_t mutex;
+} host_t;
+
+/* One for the good calls, one for each failing instance. */
+static host_t hosts[1 + FAILURES];
+static atomic_bool done;
+static volatile uintptr_t sink;
+
+static void violate(host_t *host)
+{
+    struct timespec moment = {0, 1000};
+    sigset_t mask;
+    switch (host->violation) {
+    case ALLOCATE: {
+        char *memory = malloc(64);
+        sink = (uintptr_t)memory;
+        free(memory);
+        break;
+    }
+    case LOCK:
+        pthread_mutex_lock(&host->mutex);
+        pthread_mutex_unlock(&host->mutex);
+        break;
+    case SYSTEM_CALL: sink = (uintptr_t)getppid(); break;
+    case TOUCH: host->fresh[0] = 1; break;
+    case TOUCH_FILE: sink = (uintptr_t)host->file[0]; break;
+    case SLEEP: nanosleep(&moment, NULL); break;
+    case SET_ERRNO: errno = ENOENT; break;
+    case SET_MASK:
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGUSR1);
+        pthread_sigmask(SIG_BLOCK, &mask, NULL);
+        break;
+    case SET_MXCSR: __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8000); break;
+    case SET_X87: {
+        const unsigned short single = 0x007f;
+        __asm__ volatile("fldcw %0" : : "m"(single));
+        break;
+    }
+    case NONE: break;
+    }
+}
+
+/* Reads and writes the guest's memory and calls it again; with -1 so that it fails. */
+static rtw_status_t visit(void *user_data, rtw_instance_t *instance, rtw_value_t *values)
+{
+    host_t *host = user_data;
+    int32_t *word = rtw_instance_memory_at(instance, 1024, 4);
+    if (!word)
+        return -1;
+    *word += 1;
+    if (host->violation != NONE)
+        violate(host);
+    rtw_value_t inner = {.i32 = values[0].i32};
+    if (values[0].i32 == -1)
+        return rtw_invoke(host->divide, &inner, 1);
+    const rtw_status_t status = rtw_invoke(host->inner, &inner, 1);
+    values[0] = inner;
+    return status;
+}
+
+static rtw_status_t answer(void *user_data, rtw_instance_t *instance, rtw_value_t *values)
+{
+    (void)user_data;
+    (void)instance;
+    return values[0].i32;
+}
+
+static rtw_imports_t *imports_for(host_t *host)
+{
+    rtw_error_t err;
+    rtw_imports_t *imports;
+    OK(rtw_imports_create(&imports, &err), err);
+    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visit, host, &err), err);
+    OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", answer, host, &err), err);
+    return imports;
+}
+
+static rtw_instance_t *new_instance(rtw_module_t *module, host_t *host)
+{
+    host->violation = NONE;
+    pthread_mutex_init(&host->mutex, NULL);
+    rtw_imports_t *imports = imports_for(host);
+    rtw_instance_t *instance = open_instance(module, imports, NULL);
+    rtw_imports_destroy(imports);
+    host->inner = look_up(instance, "inner");
+    host->divide = look_up(instance, "divide");
+    return instance;
+}
+
+/* ---- the workloads */
+
+static rtw_func_t *empty, *add, *scale, *scale4, *bulk, *ask, *grow, *grow_table;
+static rtw_instance_t *instance;
+
+static void expect(findings_t *findings, bool held)
+{
+    findings->calls++;
+    findings->wrong += !held;
+}
+
+/* Calls of all sorts, one after the other. */
+static void plain_calls(findings_t *findings, uint64_t calls)
+{
+    rtw_value_t values[2];
+    for (uint64_t i = 0; i < calls; i += 8) {
+        const int32_t number = (int32_t)(i & 0xffff);
+        expect(findings, guarded_call(rtw_invoke, empty, NULL, 0, &findings->changed) == RTW_OK);
+        for (int twice = 0; twice < 2; twice++) {
+            values[0].i32 = number;
+            values[1].i32 = 3;
+            expect(findings, guarded_call(rtw_invoke, add, values, 2, &findings->changed) == RTW_OK && values[0].i32 == number + 3);
+        }
+        values[0].i32 = FLOATS;
+        expect(findings, guarded_call(rtw_invoke, scale, values, 1, &findings->changed) == RTW_OK);
+        values[0].i32 = FLOATS;
+        expect(findings, guarded_call(rtw_invoke, scale4, values, 1, &findings->changed) == RTW_OK);
+        values[0].i32 = number;
+        values[1].i32 = 4;
+        expect(findings, guarded_call(rtw_invoke, bulk, values, 2, &findings->changed) == RTW_OK && values[0].i32 == number + 4);
+        values[0].i32 = 1;
+        expect(findings, guarded_call(rtw_invoke, grow, values, 1, &findings->changed) == RTW_OK && values[0].i32 == -1);
+        values[0].i32 = 1;
+        expect(findings, guarded_call(rtw_invoke, grow_table, values, 1, &findings->changed) == RTW_OK && values[0].i32 == -1);
+    }
+}
+
+/* Calls that call the host, which looks into the guest's memory and calls the guest. */
+static void host_calls(findings_t *findings, uint64_t calls)
+{
+    rtw_value_t value;
+    for (uint64_t i = 0; i < calls; i++) {
+        value.i32 = (int32_t)(i & 0xffff);
+        expect(findings, guarded_call(rtw_invoke, ask, &value, 1, &findings->changed) == RTW_OK && value.i32 == (int32_t)(i & 0xffff) + 1);
+    }
+}
+
+static rtw_status_t look(rtw_func_t *func, rtw_value_t *values, size_t offset)
+{
+    (void)func;
+    (void)values;
+    float *at = rtw_instance_memory_at(instance, offset, 8);
+    if (!at)
+        return RTW_ERR_BOUNDS;
+    at[1] = at[0];
+    return RTW_OK;
+}
+
+static void memory_access(findings_t *findings, uint64_t calls)
+{
+    for (uint64_t i = 0; i < calls; i++)
+        expect(findings, guarded_call(look, NULL, NULL, (i * 8) & 0xffff, &findings->changed) == RTW_OK);
+}
+
+/* One fault and one call of what has faulted, watched; then everything anew, which is not. */
+static void failing_calls(findings_t *findings, uint64_t faults)
+{
+    rtw_error_t err;
+    for (uint64_t i = 0; i < faults; i++) {
+        failure_t *failure = &failures[i % FAILURES];
+        rtw_value_t value = {.i32 = 1};
+        section_begin();
+        expect(findings, guarded_call(rtw_invoke, failure->func, &value, 1, &findings->changed) == failure->status);
+        expect(findings, guarded_call(rtw_invoke, failure->func, &value, 1, &findings->changed) == RTW_ERR_FAULTED);
+        section_end(findings);
+        OK(rtw_instance_reset(failure->instance, &err), err);
+    }
+}
+
+/* ---- around them */
+
+static void *read_statistics(void *data)
+{
+    (void)data;
+    rtw_func_stats_t stats;
+    rtw_func_stats_init(&stats);
+    uint64_t before = 0;
+    while (!atomic_load(&done)) {
+        NEED(rtw_func_stats(ask, &stats) == RTW_OK && stats.calls >= before, "statistics went back");
+        before = stats.calls;
+        sched_yield();
+    }
+    return NULL;
+}
+
+/* The mappings of files whose path holds `part` (or, inverted, does not): base and length to `act`. */
+static void for_file_mappings(const char *part, bool holds, void (*act)(void *base, size_t length, const char *path))
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    NEED(maps, "/proc/self/maps: %s", strerror(errno));
+    char line[4352], path[4096];
+    while (fgets(line, sizeof line, maps)) {
+        uintptr_t low, high;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %*s %*s %*s %*s %4095s", &low, &high, path) == 3 && path[0] == '/' &&
+            (strstr(path, part) != NULL) == holds)
+            act((void *)low, high - low, path);
+    }
+    fclose(maps);
+}
+
+static void reclaim(void *base, size_t length, const char *path)
+{
+    (void)path;
+    madvise(base, length, MADV_PAGEOUT);
+}
+
+static void lock_here(void *base, size_t length, const char *path)
+{
+    NEED(mlock(base, length) == 0, "cannot lock %s (%s): raise the limit on locked memory (ulimit -l)", path, strerror(errno));
+}
+
+/* Asks the kernel again and again to take the library's pages away, as it does itself when memory is short. */
+static void *reclaim_library(void *data)
+{
+    (void)data;
+    const struct timespec pause = {0, 20000000};
+    while (!atomic_load(&done)) {
+        for_file_mappings("/librtwasm", true, reclaim);
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+static uint64_t available_bytes(void)
+{
+    FILE *file = fopen("/proc/meminfo", "r");
+    NEED(file, "/proc/meminfo: %s", strerror(errno));
+    char line[256];
+    uint64_t kib = 0;
+    while (fgets(line, sizeof line, file))
+        if (sscanf(line, "MemAvailable: %" SCNu64, &kib) == 1)
+            break;
+    fclose(file);
+    return kib * 1024;
+}
+
+/* A process that fills memory, and has the kernel drop the page cache where it may. */
+static pid_t press_memory(void)
+{
+    uint64_t bytes = available_bytes() / 10 * 6;
+    if (bytes > (uint64_t)4 << 30)
+        bytes = (uint64_t)4 << 30;
+    const pid_t child = fork();
+    NEED(child >= 0, "fork: %s", strerror(errno));
+    if (child > 0)
+        return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (char round = 1;; round++) {
+        char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED)
+            _exit(1);
+        for (uint64_t at = 0; at < bytes; at += PAGE)
+            memory[at] = round;
+        const int drop = open("/proc/sys/vm/drop_caches", O_WRONLY);
+        if (drop >= 0) {
+            const ssize_t written = write(drop, "1", 1);
+            (void)written;
+            close(drop);
+        }
+        munmap(memory, bytes);
+    }
+}
+
+static bool pressed(void) { return strcmp(mode, "pressed") == 0; }
+static bool beside(void) { return strcmp(mode, "beside") == 0; }
+
+/* What takes the engine's locks for writing. */
+static void *load_and_drop(void *data)
+{
+    rtw_runtime_t *runtime = data;
+    host_t host;
+    memset(&host, 0, sizeof host);
+    while (!atomic_load(&done)) {
+        rtw_module_t *module = load(runtime, "work");
+        rtw_imports_t *imports = imports_for(&host);
+        rtw_instance_destroy(open_instance(module, imports, NULL));
+        rtw_imports_destroy(imports);
+        rtw_module_destroy(module);
+    }
+    return NULL;
+}
+
+static void set_up(rtw_runtime_t *runtime)
+{
+    rtw_module_t *module = load(runtime, "work");
+    attach(runtime);
+    instance = new_instance(module, &hosts[0]);
+    empty = look_up(instance, "empty");
+    add = look_up(instance, "add");
+    scale = look_up(instance, "scale");
+    scale4 = look_up(instance, "scale4");
+    bulk = look_up(instance, "bulk");
+    ask = look_up(instance, "ask");
+    grow = look_up(instance, "grow");
+    grow_table = look_up(instance, "grow_table");
+    rtw_value_t zeros[2] = {{.i32 = 0}, {.i32 = 0}};
+    rtw_func_t *all[] = {empty, add, scale, scale4, bulk, ask, grow, grow_table, hosts[0].inner, hosts[0].divide};
+    rtw_dry_call_t dry[9];
+    memset(dry, 0, sizeof dry);
+    for (size_t i = 0; i < 9; i++) {
+        dry[i].func = all[i];
+        dry[i].values = zeros;
+        dry[i].value_count = 2;
+        dry[i].repeats = 64;
+    }
+    rtw_error_t err;
+    rtw_prepare_config_t config;
+    rtw_prepare_report_t report;
+    rtw_prepare_config_init(&config);
+    rtw_prepare_report_init(&report);
+    config.dry_calls = dry;
+    config.dry_call_count = 9;
+    OK(rtw_instance_prepare(instance, &config, &report, &err), err);
+    if (!pressed() && !beside())
+        row("allocates nothing", "prepare's report of the dry calls", report.dry_calls, report.allocations == 0 && report.minor_faults == 0,
+        PLANTED_NONE, "%" PRIu64 " allocations, %" PRIu64 " faults", report.allocations, report.minor_faults + report.major_faults);
+    for (size_t i = 0; i < FAILURES; i++) {
+        failures[i].instance = new_instance(module, &hosts[1 + i]);
+        failures[i].func = look_up(failures[i].instance, failures[i].function);
+        /* Nothing has failed yet: no dry call does. */
+        prepare(failures[i].instance);
+    }
+}
+
+/* Runs one violation inside a call of the host and says what the observers saw. */
+static findings_t plant(violation_t violation)
+{
+    findings_t findings;
+    memset(&findings, 0, sizeof findings);
+    hosts[0].violation = violation;
+    section_begin();
+    host_calls(&findings, 1);
+    section_end(&findings);
+    hosts[0].violation = NONE;
+    return findings;
+}
+
+static char evidence[512];
+
+static const char *tell(const findings_t *f)
+{
+    snprintf(evidence, sizeof evidence,
+             "allocations %" PRIu64 "%s%s, locks %" PRIu64 "%s%s, system calls %" PRIu64 " (first %ld), faults %" PRIu64 "+%" PRIu64
+             ", switches %" PRIu64 ", errno %" PRIu64 ", mask %" PRIu64 ", registers %#x, wrong answers %" PRIu64,
+             f->allocations, f->first_allocation ? " " : "", f->first_allocation ? f->first_allocation : "", f->locks,
+             f->first_lock ? " " : "", f->first_lock ? f->first_lock : "", f->system_calls, f->first_system_call, f->minor_faults,
+             f->major_faults, f->switches, f->errno_changes, f->mask_changes, f->changed, f->wrong);
+    return evidence;
+}
+
+static bool registers_caught(void)
+{
+    for (size_t i = 0; i < 6; i++) {
+        uint32_t changed = 0;
+        guarded_call(clobbering[i], NULL, NULL, 0, &changed);
+        if (changed != 1u << i)
+            return false;
+    }
+    return true;
+}
+
+/* The rows of one path, with the planted violations' outcomes. */
+static void tell_rows(const char *path, const findings_t *f)
+{
+    static bool planted[NONE];
+    static bool have_planted;
+    if (!have_planted) {
+        have_planted = true;
+        planted[ALLOCATE] = plant(ALLOCATE).allocations > 0;
+        planted[LOCK] = plant(LOCK).locks > 0;
+        planted[SYSTEM_CALL] = plant(SYSTEM_CALL).system_calls > 0;
+        planted[TOUCH] = plant(TOUCH).minor_faults > 0;
+        planted[TOUCH_FILE] = !hosts[0].file || plant(TOUCH_FILE).major_faults > 0;
+        planted[SLEEP] = plant(SLEEP).switches > 0;
+        planted[SET_ERRNO] = plant(SET_ERRNO).errno_changes > 0;
+        planted[SET_MASK] = plant(SET_MASK).mask_changes > 0;
+        planted[SET_MXCSR] = (plant(SET_MXCSR).changed & CHANGED_MXCSR) != 0;
+        planted[SET_X87] = (plant(SET_X87).changed & CHANGED_X87) != 0;
+    }
+    char what[128];
+    const char *found = tell(f);
+#define ROW(promise, how, holds, seen)                                                                                            \
+    snprintf(what, sizeof what, "%s, %s", path, how);                                                                             \
+    row(promise, what, f->calls, (holds) && f->wrong == 0, caught(seen), "%s", (holds) && f->wrong == 0 ? "" : found)
+    if (beside()) {
+        ROW("waits for no lock", "modules loaded beside", f->system_calls == 0 && f->switches == 0, planted[SYSTEM_CALL] && planted[SLEEP]);
+        return;
+    }
+    if (!pressed()) {
+        ROW("allocates nothing", "malloc interposer", f->allocations == 0, planted[ALLOCATE]);
+        ROW("locks nothing", "pthread interposer", f->locks == 0, planted[LOCK]);
+        ROW("no system call", "seccomp filter", f->system_calls == 0, planted[SYSTEM_CALL]);
+        ROW("errno as before", "sentinel", f->errno_changes == 0, planted[SET_ERRNO]);
+        ROW("signal mask as before", "rt_sigprocmask", f->mask_changes == 0, planted[SET_MASK]);
+        ROW("MXCSR and x87 control as before", "assembly wrapper", (f->changed & (CHANGED_MXCSR | CHANGED_X87)) == 0,
+            planted[SET_MXCSR] && planted[SET_X87]);
+        ROW("callee-saved registers as before", "assembly wrapper", (f->changed & (CHANGED_REGISTERS | CHANGED_DIRECTION)) == 0,
+            registers_caught());
+    }
+    ROW(pressed() ? "no page fault under memory pressure" : "no page fault", "getrusage of the thread",
+        f->minor_faults == 0 && f->major_faults == 0, planted[TOUCH] && planted[TOUCH_FILE]);
+    ROW(pressed() ? "keeps the CPU under memory pressure" : "keeps the CPU", "voluntary switches", f->switches == 0, planted[SLEEP]);
+#undef ROW
+}
+
+/* A file of one page that is not in memory; NULL where the file system keeps it there. */
+static volatile char *absent_file(void)
+{
+    char path[4096], page[PAGE];
+    snprintf(path, sizeof path, "%s/absent.%s%s", folder, profile_name, mode);
+    const int file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    NEED(file >= 0, "%s: %s", path, strerror(errno));
+    memset(page, 7, sizeof page);
+    NEED(write(file, page, sizeof page) == PAGE && fsync(file) == 0, "%s: %s", path, strerror(errno));
+    NEED(posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) == 0, "%s cannot be dropped", path);
+    volatile char *mapped = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, file, 0);
+    NEED(mapped != MAP_FAILED, "mmap of %s: %s", path, strerror(errno));
+    close(file);
+    unsigned char present = 0;
+    NEED(mincore((void *)(uintptr_t)mapped, PAGE, &present) == 0, "mincore: %s", strerror(errno));
+    if (present & 1) {
+        printf("measured\t%s: no major fault could be planted: %s stays in memory\n", profile_name, path);
+        return NULL;
+    }
+    return mapped;
+}
+
+int main(int argc, char **argv)
+{
+    read_command_line(argc, argv);
+    hosts[0].fresh = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    NEED(hosts[0].fresh != MAP_FAILED, "mmap: %s", strerror(errno));
+    /* Before anything is made present: a fork turns every private page into one that the next write has to copy. */
+    const pid_t presser = pressed() ? press_memory() : 0;
+    rtw_runtime_t *runtime = open_runtime(pressed() ? RTW_LOCK_REQUIRED : RTW_LOCK_OFF, 0);
+    set_up(runtime);
+
+    pthread_t reader, reclaimer, loader;
+    if (beside())
+        NEED(pthread_create(&loader, NULL, load_and_drop, runtime) == 0, "pthread_create");
+    NEED(pthread_create(&reader, NULL, read_statistics, NULL) == 0, "pthread_create");
+    if (pressed()) {
+        /* The host's own code is the host's to keep. */
+        for_file_mappings("/librtwasm", false, lock_here);
+        for_file_mappings("/librtwasm", true, reclaim);
+        NEED(pthread_create(&reclaimer, NULL, reclaim_library, NULL) == 0, "pthread_create");
+    }
+    hosts[0].file = absent_file();
+    watch_system_calls();
+
+    /* The observers' own first time. */
+    findings_t warm_up;
+    memset(&warm_up, 0, sizeof warm_up);
+    section_begin();
+    section_end(&warm_up);
+    sink = (uintptr_t)tell(&warm_up);
+
+    findings_t good, failing;
+    memset(&good, 0, sizeof good);
+    memset(&failing, 0, sizeof failing);
+    const uint64_t calls = proof_calls(), faults = proof_faults();
+    section_begin();
+    plain_calls(&good, calls);
+    host_calls(&good, calls);
+    memory_access(&good, calls);
+    section_end(&good);
+    failing_calls(&failing, faults);
+
+    atomic_store(&done, true);
+    pthread_join(reader, NULL);
+    if (pressed())
+        pthread_join(reclaimer, NULL);
+    if (beside())
+        pthread_join(loader, NULL);
+    tell_rows("good calls", &good);
+    /* In the standalone profile a trap looks its code up under a read lock that loading takes for writing: not promised. */
+    if (!beside() || profile == RTW_PROFILE_PLUGIN)
+        tell_rows("failing calls", &failing);
+
+    rtw_func_stats_t stats;
+    rtw_func_stats_init(&stats);
+    uint64_t peak = 0;
+    double longest_ns = 0;
+    for (size_t i = 0; i < FAILURES; i++) {
+        NEED(rtw_func_stats(failures[i].func, &stats) == RTW_OK, "statistics of %s", failures[i].function);
+        if (stats.arena_peak_bytes > peak)
+            peak = stats.arena_peak_bytes;
+        if (stats.max_ns > longest_ns)
+            longest_ns = stats.max_ns;
+    }
+    if (beside())
+        printf("measured\t%s: %" PRIu64 " faults beside a thread that loads modules: %" PRIu64 " waits for a lock, the longest fault %.1f us\n",
+               profile_name, failing.calls / 2, failing.system_calls, longest_ns / 1000);
+    if (!pressed() && !beside())
+        row("a fault's memory is the arena's", "arena_peak_bytes", failing.calls / 2, peak > 0 && peak < 4096, PLANTED_NONE,
+            "at most %" PRIu64 " bytes a fault", peak);
+    if (presser) {
+        int status;
+        kill(presser, SIGKILL);
+        NEED(waitpid(presser, &status, 0) == presser && WIFSIGNALED(status), "the process that presses memory ended early");
+    }
+    return 0;
+}

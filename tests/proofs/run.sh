@@ -1,0 +1,197 @@
+#!/bin/sh
+# Proves the real-time contract (docs/real-time-contract.md) on this machine, for both profiles, and ends with a table, promise by
+# promise, and the line `N passed, N failed`.
+#   PROOF_CALLS   calls of each kind where all goes well, 10000000 otherwise
+#   PROOF_FAULTS  faults, 100000 otherwise
+#   PROOF_ONLY    only these programs, such as "promises faults"
+#   CLANG_RTSAN   a clang with RealtimeSanitizer, clang-22 otherwise; without one that proof is left out, which the run says
+root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
+here=$root/tests/proofs
+out=$root/target/proofs
+command=${RTWASM:-$root/target/tools/rtwasm}
+library=${RTWASM_LIBDIR:-$root/target/release}/librtwasm.so
+CC=${CC:-gcc}
+profiles="standalone plugin"
+
+stop() { # stop WHY: the proofs cannot be made
+    echo "FAIL $*"
+    echo "0 passed, 1 failed"
+    exit 1
+}
+
+[ -x "$command" ] || stop "$command is not there: make command"
+[ -f "$library" ] || stop "$library is not there: make lib"
+
+# ---- build
+
+warnings="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
+flags="-std=gnu99 -D_GNU_SOURCE -O2 -g $warnings -I$root/include"
+build() { # build OUTPUT ARGUMENTS...
+    output=$1
+    shift
+    # shellcheck disable=SC2086 # lists of words
+    $CC $flags "$@" -o "$output" || stop "cannot build $output"
+}
+
+rm -rf "$out"
+mkdir -p "$out/lib" "$out/core"
+# Copies of their own: pages that other processes map as well are not reclaimed.
+soname=$(objdump -p "$library" | awk '$1 == "SONAME" { print $2 }')
+[ -n "$soname" ] || stop "$library has no SONAME"
+cp "$library" "$out/lib/$soname" && cp "$library" "$out/lib/second-copy.so" || stop "cannot copy $library"
+sync "$out/lib/$soname"
+
+build "$out/libinterpose.so" -fno-builtin -shared -fPIC -Wl,-z,now "$here/interpose.c"
+linked="-L$out -linterpose $out/lib/$soname -Wl,-rpath,\$ORIGIN:\$ORIGIN/lib -Wl,-z,now -pthread"
+for program in promises prepared faults manners first_call; do
+    extra=
+    [ $program = faults ] && extra=$here/place.c
+    # shellcheck disable=SC2086
+    build "$out/$program" "$here/$program.c" $extra "$here/section.c" "$here/guest.c" "$here/harness.c" $linked
+done
+build "$out/copies" "$here/copies.c" "$here/harness.c" -ldl
+
+"$out/faults" standalone "$out" emit || stop "cannot write place.wasm"
+"$here/guests/large.sh" >"$out/large.wat" || stop "cannot write large.wat"
+cp "$here"/guests/*.wat "$out/"
+for profile in $profiles; do
+    for guest in work.wat cold.wat anew.wat large.wat place.wasm; do
+        "$command" compile --quiet --profile "$profile" "$out/$guest" -o "$out/${guest%.*}.$profile.rtw" || stop "cannot compile $guest"
+    done
+done
+
+# ---- run
+
+rows=$out/rows
+: >"$rows"
+
+broken_row() { # broken_row PROMISE HOW PROFILE REMARK: a row that a program could not write itself
+    printf 'row\t%s\t%s\t0\t%s\tBROKEN\t-\t%s\n' "$1" "$2" "$3" "$4" >>"$rows"
+}
+
+prove() { # prove PROGRAM PROFILE [ARGUMENTS...]: its rows are added; a program that ends badly adds one of its own
+    program=$1
+    profile=$2
+    shift 2
+    case " ${PROOF_ONLY:-$program} " in *" $program "*) ;; *) return ;; esac
+    started=$(date +%s)
+    "$out/$program" "$profile" "$out" "$@" >"$out/$program.out" 2>"$out/$program.err"
+    status=$?
+    cat "$out/$program.out" >>"$rows"
+    cat "$out/$program.err"
+    mode=$program
+    case "${1:-}" in "" | /*) ;; *) mode="$program $1" ;; esac
+    echo "$mode, $profile: $(grep -c '^row' "$out/$program.out") rows, $(($(date +%s) - started)) s"
+    if [ $status -ne 0 ]; then
+        broken_row "the proof itself" "$mode" "$profile" "exit status $status: $(tail -n 1 "$out/$program.err")"
+    elif ! grep -q '^row' "$out/$program.out"; then
+        broken_row "the proof itself" "$mode" "$profile" "no rows"
+    fi
+}
+
+stack_of_crash() { # stack_of_crash PROFILE MODE: the stack that the core dump of a crash shows
+    rm -f "$out"/core/core*
+    (cd "$out/core" && ulimit -c unlimited && exec "$out/manners" "$1" "$out" "$2") >/dev/null 2>&1
+    for core in "$out"/core/core*; do
+        [ -f "$core" ] && gdb -batch -nx -ex bt "$out/manners" "$core" 2>/dev/null
+    done
+    rm -f "$out"/core/core*
+}
+
+shows_host() { # shows_host STACK: whether the stack has the crash and what led to it
+    echo "$1" | grep -q 'host_crashes_here' && echo "$1" | grep -q 'host_work_that_crashes' && echo "$1" | grep -q ' main '
+}
+
+core_dumps() { # core_dumps PROFILE
+    case " ${PROOF_ONLY:-manners} " in *" manners "*) ;; *) return ;; esac
+    promise="a host crash shows the host's stack"
+    case $(cat /proc/sys/kernel/core_pattern) in
+    "|"* | /*)
+        printf 'measured\t%s: no proof that %s: core dumps go elsewhere (kernel.core_pattern)\n' "$1" "$promise" >>"$rows"
+        return
+        ;;
+    esac
+    command -v gdb >/dev/null || {
+        broken_row "$promise" "core dump" "$1" "gdb is not there"
+        return
+    }
+    # The shell tells of the crashes that are wanted here.
+    stack=$(stack_of_crash "$1" crash 2>/dev/null)
+    other=$(stack_of_crash "$1" crash-early 2>/dev/null)
+    held=BROKEN
+    shows_host "$stack" && held=kept
+    caught=no
+    echo "$other" | grep -q abort && ! shows_host "$other" && caught=yes
+    printf 'row\t%s\tcore dump after a trap, gdb\t1\t%s\t%s\t%s\t%s\n' "$promise" "$1" $held $caught \
+        "$(echo "$stack" | grep '^#' | head -3 | tr -s ' \n\t' ' ')" >>"$rows"
+}
+
+# RealtimeSanitizer came with clang 20.
+rtsan_compiler=${CLANG_RTSAN:-clang-22}
+if command -v "$rtsan_compiler" >/dev/null; then
+    # shellcheck disable=SC2086
+    $rtsan_compiler $flags -fsanitize=realtime "$here/rtsan.c" "$here/guest.c" "$here/harness.c" "$out/lib/$soname" \
+        '-Wl,-rpath,$ORIGIN/lib' -o "$out/rtsan" || stop "cannot build rtsan"
+else
+    printf 'measured\tno RealtimeSanitizer: %s is not there\n' "$rtsan_compiler" >>"$rows"
+fi
+
+rtsan() { # rtsan PROFILE
+    case " ${PROOF_ONLY:-rtsan} " in *" rtsan "*) ;; *) return ;; esac
+    [ -x "$out/rtsan" ] || return
+    started=$(date +%s)
+    held=kept
+    "$out/rtsan" "$1" "$out" >"$out/rtsan.out" 2>"$out/rtsan.err" || held=BROKEN
+    caught=no
+    PROOF_CALLS=100 PROOF_FAULTS=100 "$out/rtsan" "$1" "$out" violate 2>&1 | grep -q 'real-time unsafe function .malloc. in real-time context' && caught=yes
+    # Calls that called the host, each of which called the guest; then the faults.
+    printf 'row\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "neither allocates nor blocks" "RealtimeSanitizer, good and failing calls" \
+        $((${PROOF_CALLS:-10000000} + ${PROOF_FAULTS:-100000})) "$1" $held $caught "$(grep -v '^$' "$out/rtsan.err" | head -3 | tr '\n\t' '  ')" >>"$rows"
+    echo "rtsan, $1: 1 rows, $(($(date +%s) - started)) s"
+}
+
+for profile in $profiles; do
+    prove promises "$profile"
+    prove promises "$profile" pressed
+    prove promises "$profile" beside
+    prove prepared "$profile"
+    prove faults "$profile"
+    prove manners "$profile"
+    core_dumps "$profile"
+    rtsan "$profile"
+    prove copies "$profile" "$out/lib/$soname" "$out/lib/second-copy.so"
+done
+
+# ---- the table
+
+awk -F '\t' '
+    $1 == "measured" { measured[++notes] = $2; next }
+    $1 != "row" { next }
+    {
+        rows++
+        good = $6 == "kept" && $7 != "no"
+        if (good) passed++; else failed++
+        for (i = 2; i <= 7; i++) {
+            cell[rows, i] = $i
+            if (length($i) > width[i]) width[i] = length($i)
+        }
+        remark[rows] = $8
+        verdict[rows] = good
+    }
+    function line(promise, how, calls, profile, result, planted) {
+        printf "%-" width[2] "s  %-" width[3] "s  %" width[4] "s  %-10s  %-6s  %s\n", promise, how, calls, profile, result, planted
+    }
+    END {
+        print ""
+        if (width[4] < 5) width[4] = 5
+        line("promise", "shown by", "calls", "profile", "result", "planted violation caught")
+        for (r = 1; r <= rows; r++)
+            line(cell[r, 2], cell[r, 3], cell[r, 4], cell[r, 5], cell[r, 6], cell[r, 7])
+        print ""
+        for (n = 1; n <= notes; n++) print "measured: " measured[n]
+        for (r = 1; r <= rows; r++)
+            if (!verdict[r]) printf "FAIL %s (%s, %s): %s%s\n", cell[r, 2], cell[r, 3], cell[r, 5], remark[r], \
+                cell[r, 7] == "no" ? " [the planted violation was not caught]" : ""
+        printf "%d passed, %d failed\n", passed, failed
+        exit !(failed == 0 && passed > 0)
+    }' "$rows"
