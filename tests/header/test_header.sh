@@ -79,6 +79,16 @@ refuses "twin: a function's change is found" "+uint32_t rtw_planted(void)" diff 
 refuses "twin: a field's change is found" "+    uint32_t planted;" \
     diff -u include/rtwasm_compiler.h "$scratch/changed/rtwasm_compiler.h"
 
+for language in "-xc -std=c99" "-xc -std=c17" "-xc++ -std=c++20"; do
+    # shellcheck disable=SC2086 # words
+    effects() { # effects OPTION...
+        "${CLANG_EFFECTS:-clang-22}" $language -Wall -Wextra -Wpedantic -Wfunction-effects -Werror -Iinclude -fsyntax-only "$@" \
+            tests/header/effects.c
+    }
+    check "$language: the compiler lets real-time functions be called from non-blocking ones" effects
+    refuses "twin: $language: and no others" "must not call non-'nonblocking' function 'rtw_func_destroy'" effects -DPLANTED
+done
+
 docs() { # docs HEADER...
     python3 "$root/tests/header/check_docs.py" "$@"
 }
