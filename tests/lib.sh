@@ -33,6 +33,9 @@ check() { # check WHAT COMMAND...: ok if the command succeeds; what it said is s
     else
         fail "$what"
         sed 's/^/    /' "$scratch/check.log"
+        for log in out err; do # of the program that the check is about, where a script keeps them
+            [ -s "$scratch/$log" ] && sed "s/^/    $log: /" "$scratch/$log"
+        done
     fi
 }
 

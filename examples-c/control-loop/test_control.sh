@@ -4,37 +4,14 @@
 cd "$(dirname "$0")" || exit 1
 root=../..
 OUT=${OUT:-$root/target/examples-c/control-loop}
-RTWASM=${RTWASM:-$root/target/tools/rtwasm}
 loop=$OUT/control_loop
 scratch=$OUT/test
+. "$root/tests/lib.sh"
+use_uninstalled_library
 artifacts=$scratch/artifacts
 faulty=$scratch/faulty # holds a faulty guest under the PID's name
-rm -rf "$scratch"
 mkdir -p "$artifacts" "$faulty"
 
-# Programs ask for the library by its SONAME; an uninstalled build has the plain name only.
-libdir=${RTWASM_LIBDIR:-$root/target/release}
-soname=$(objdump -p "$libdir/librtwasm.so" | awk '$1 == "SONAME" { print $2 }')
-[ -n "$soname" ] || { echo "FAIL $libdir/librtwasm.so: not built, or without a SONAME"; exit 1; }
-mkdir -p "$scratch/lib"
-ln -s "$(realpath "$libdir/librtwasm.so")" "$scratch/lib/$soname"
-LD_LIBRARY_PATH=$scratch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-export LD_LIBRARY_PATH
-
-passed=0 failed=0
-check() { # check WHAT COMMAND...: ok if the command succeeds
-    what=$1
-    shift
-    if "$@" >"$scratch/check.log" 2>&1; then
-        echo "ok $what"
-        passed=$((passed + 1))
-    else
-        echo "FAIL $what"
-        cat "$scratch/check.log"
-        for log in out err; do [ -s "$scratch/$log" ] && sed "s/^/    $log: /" "$scratch/$log"; done
-        failed=$((failed + 1))
-    fi
-}
 run() { # run COMMAND...: leaves status, $scratch/out and $scratch/err
     "$@" >"$scratch/out" 2>"$scratch/err"
     status=$?
@@ -183,5 +160,4 @@ run "$loop" --help
 check "--help: exit status 0" test $status -eq 0
 check "--help: usage" grep -q "^usage: control_loop" "$scratch/out"
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

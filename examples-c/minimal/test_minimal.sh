@@ -4,34 +4,10 @@
 cd "$(dirname "$0")" || exit 1
 root=../..
 OUT=${OUT:-$root/target/examples-c/minimal}
-RTWASM=${RTWASM:-$root/target/tools/rtwasm}
 scratch=$OUT/test
-rm -rf "$scratch"
-mkdir -p "$scratch"
+. "$root/tests/lib.sh"
+use_uninstalled_library
 
-# Programs ask for the library by its SONAME; an uninstalled build has the plain name only.
-libdir=${RTWASM_LIBDIR:-$root/target/release}
-soname=$(objdump -p "$libdir/librtwasm.so" | awk '$1 == "SONAME" { print $2 }')
-[ -n "$soname" ] || { echo "FAIL $libdir/librtwasm.so: not built, or without a SONAME"; exit 1; }
-mkdir -p "$scratch/lib"
-ln -s "$(realpath "$libdir/librtwasm.so")" "$scratch/lib/$soname"
-LD_LIBRARY_PATH=$scratch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-export LD_LIBRARY_PATH
-
-passed=0 failed=0
-check() { # check WHAT COMMAND...: ok if the command succeeds
-    what=$1
-    shift
-    if "$@" >"$scratch/check.log" 2>&1; then
-        echo "ok $what"
-        passed=$((passed + 1))
-    else
-        echo "FAIL $what"
-        cat "$scratch/check.log"
-        for log in out err; do [ -s "$scratch/$log" ] && sed "s/^/    $log: /" "$scratch/$log"; done
-        failed=$((failed + 1))
-    fi
-}
 run() { # run ARGUMENT...: leaves status, $scratch/out and $scratch/err
     "$OUT/minimal" "$@" >"$scratch/out" 2>"$scratch/err"
     status=$?
@@ -71,5 +47,4 @@ check "a cut file: its status" grep -q "RTW_ERR_TRUNCATED" "$scratch/err"
 
 check "the example stays under 60 lines" test "$(wc -l <minimal.c)" -lt 60
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish
