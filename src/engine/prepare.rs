@@ -40,8 +40,8 @@ pub struct Report {
 }
 
 impl Instance {
-    /// Touches all that calls will touch, then makes the dry calls, whose times do not enter the funcs' statistics. The last
-    /// thing done is to call, so that what the next call needs is in the caches.
+    /// Touches all that calls will touch, then makes the dry calls, whose times do not enter the funcs' statistics. The last of
+    /// them are made when everything else is done, system calls above all, which leave caches and branch predictors cold.
     pub fn prepare(self: &Arc<Self>, calls: &[DryCall<'_>], entry: Entry) -> Result<Report> {
         self.module.runtime.check_signals()?;
         self.is_ours()?;
@@ -60,7 +60,7 @@ impl Instance {
         let first_half = runs.times.len();
         let before = faults();
         for call in calls {
-            runs.make(call, call.repeats / 2..call.repeats)?;
+            runs.make(call, call.repeats / 2..call.repeats - last_calls(call))?;
         }
         let after = faults();
         self.is_prepared();
@@ -70,7 +70,7 @@ impl Instance {
         let steady = &mut runs.times[first_half..];
         let middle = steady.len() / 2;
         let median = if steady.is_empty() { 0 } else { *steady.select_nth_unstable(middle).1 };
-        Ok(Report {
+        let report = Report {
             touched_bytes: warmed.touched_bytes,
             locked_bytes: warmed.locked_bytes,
             locked: warmed.locked_bytes == warmed.touched_bytes,
@@ -79,8 +79,18 @@ impl Instance {
             steady_call_ns: median as f64 * to_ns,
             faults: FaultCount { minor: after.minor - before.minor, major: after.major - before.major },
             allocations: runs.allocations,
-        })
+        };
+        drop(std::mem::take(&mut runs.times));
+        for call in calls {
+            runs.finish(call, median)?;
+        }
+        Ok(report)
     }
+}
+
+/// How many of the dry calls are kept for the end.
+fn last_calls(call: &DryCall<'_>) -> u32 {
+    (call.repeats / 4).min(32)
 }
 
 fn check(instance: &Arc<Instance>, at: usize, call: &DryCall<'_>) -> Result<()> {
@@ -113,6 +123,30 @@ impl Runs {
         }
     }
 
+    /// The last calls, untimed; then the words that recording the next one will touch. Nothing after them but returning.
+    fn finish(&self, call: &DryCall<'_>, ticks: u64) -> Result<()> {
+        let mut values = call.values.to_vec();
+        let mut calls = || {
+            for round in call.repeats - last_calls(call)..call.repeats {
+                values.copy_from_slice(call.values);
+                // SAFETY: as in `make_unrecorded`.
+                let status = unsafe { (self.entry)(call.handle, values.as_mut_ptr(), values.len()) };
+                if status != RTW_OK {
+                    return Err(refused(call, round, status));
+                }
+            }
+            Ok(())
+        };
+        match &call.func.shared.recorder {
+            Some(recorder) => {
+                recorder.aside(&mut calls)?;
+                recorder.active().look_at(ticks);
+                Ok(())
+            }
+            None => calls(),
+        }
+    }
+
     fn make_unrecorded(&mut self, call: &DryCall<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
         let mut values = call.values.to_vec();
         for round in rounds {
@@ -124,10 +158,14 @@ impl Runs {
             self.times.push(clock::ticks().wrapping_sub(started));
             self.allocations += alloc::allocations() - allocations;
             if status != RTW_OK {
-                let name = describe(status).0.trim_end_matches('\0');
-                return Err(Error::new(status, format!("dry call {round} of \"{}\" ended with {name}", call.func.shared.name)));
+                return Err(refused(call, round, status));
             }
         }
         Ok(())
     }
+}
+
+fn refused(call: &DryCall<'_>, round: u32, status: rtw_status_t) -> Error {
+    let name = describe(status).0.trim_end_matches('\0');
+    Error::new(status, format!("dry call {round} of \"{}\" ended with {name}", call.func.shared.name))
 }

@@ -73,6 +73,17 @@ impl Histogram {
         counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
 
+    /// Reads what recording a value near this one will touch, so that it is in the caches.
+    pub fn look_at(&self, value: u64) {
+        // The bucket's cache line and its neighbours: values scatter.
+        const LINE: usize = 8;
+        let bucket = bucket_of(value.min((1 << VALUE_BITS) - 1));
+        for near in (bucket.saturating_sub(2 * LINE)..=bucket + LINE).step_by(LINE).filter(|near| *near < BUCKETS) {
+            std::hint::black_box(self.buckets[near].load(Relaxed));
+        }
+        std::hint::black_box((self.last.load(Relaxed), self.max.load(Relaxed)));
+    }
+
     /// Counts a call that ended in a fault, and what it took of its thread's arena; its time is recorded as well.
     pub fn record_fault(&self, arena_bytes: u64) {
         self.faults.store(self.faults.load(Relaxed) + 1, Relaxed);
