@@ -157,7 +157,9 @@ fn fill(stats: &mut rtw_func_stats_t, recorder: &Recorder) {
     stats.arena_peak_bytes = snapshot.arena_peak;
     stats.last_ns = snapshot.last as f64 * to_ns;
     stats.min_ns = if empty { 0.0 } else { snapshot.min as f64 * to_ns };
-    stats.mean_ns = if empty { 0.0 } else { snapshot.sum as f64 / snapshot.count as f64 * to_ns };
+    let mean = snapshot.sum as f64 / snapshot.count as f64;
+    // A call that is ending may be in the sum and not yet in the count.
+    stats.mean_ns = if empty { 0.0 } else { mean.clamp(snapshot.min as f64, snapshot.max as f64) * to_ns };
     [stats.p50_ns, stats.p90_ns, stats.p95_ns, stats.p99_ns, stats.p999_ns, stats.p9999_ns] = quantiles;
     stats.max_ns = snapshot.max as f64 * to_ns;
 }

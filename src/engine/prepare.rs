@@ -77,7 +77,8 @@ impl Instance {
             dry_calls: total as u64,
             first_call_ns: first as f64 * to_ns,
             steady_call_ns: median as f64 * to_ns,
-            faults: FaultCount { minor: after.minor - before.minor, major: after.major - before.major },
+            // Without calls, what the two readings took themselves is nobody's.
+            faults: if calls.is_empty() { FaultCount::default() } else { after.since(before) },
             allocations: runs.allocations,
         };
         drop(std::mem::take(&mut runs.times));

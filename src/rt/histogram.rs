@@ -107,7 +107,7 @@ impl Histogram {
     pub fn snapshot(&self) -> Snapshot {
         let buckets: Vec<u64> = self.buckets.iter().map(|count| count.load(Relaxed)).collect();
         let overflows = self.overflows.load(Relaxed);
-        Snapshot {
+        let mut snapshot = Snapshot {
             count: buckets.iter().sum::<u64>() + overflows,
             buckets,
             overflows,
@@ -117,7 +117,9 @@ impl Histogram {
             max: self.max.load(Relaxed),
             faults: self.faults.load(Relaxed),
             arena_peak: self.arena_peak.load(Relaxed),
-        }
+        };
+        snapshot.reconcile();
+        snapshot
     }
 }
 
@@ -138,6 +140,19 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Brings the extremes into the outermost buckets, where they are unless a value was being recorded meanwhile, or one
+    /// that was on its way during a reset arrived after it.
+    fn reconcile(&mut self) {
+        let outermost = |bucket: Option<usize>| bucket.map(bounds_of).map(|(low, high)| (low, high - 1));
+        let beyond = (self.overflows != 0).then_some((1 << VALUE_BITS, u64::MAX));
+        let first = outermost(self.buckets.iter().position(|count| *count != 0)).or(beyond);
+        let last = beyond.or(outermost(self.buckets.iter().rposition(|count| *count != 0)));
+        if let (Some(first), Some(last)) = (first, last) {
+            self.min = self.min.clamp(first.0, first.1);
+            self.max = self.max.clamp(last.0, last.1).max(self.min);
+        }
+    }
+
     /// The values at the given quantiles, which must ascend and lie in 0..=1. A quantile is the smallest recorded value
     /// that at least that share of all values does not exceed (nearest rank), told by the middle of its bucket and kept between
     /// the exact minimum and maximum.
@@ -286,6 +301,21 @@ mod tests {
         let snapshot = recorder.active().snapshot();
         assert_eq!((snapshot.count, snapshot.overflows, snapshot.max), (3, 2, u64::MAX));
         assert_eq!(snapshot.quantiles([1.0]), [u64::MAX as f64]);
+    }
+
+    #[test]
+    fn a_value_that_arrives_in_pieces_does_no_harm() {
+        // A writer that was interrupted in the middle of recording, by two resets: its extremes are cleared, its bucket is not.
+        let histogram = Histogram::new();
+        histogram.buckets[bucket_of(1000)].store(1, Relaxed);
+        let snapshot = histogram.snapshot();
+        assert_eq!((snapshot.count, snapshot.min), (1, bounds_of(bucket_of(1000)).1 - 1));
+        assert!(snapshot.quantiles([0.0, 0.5, 1.0]).iter().all(|value| (value / 1000.0 - 1.0).abs() < 0.02));
+        histogram.overflows.store(1, Relaxed);
+        assert_eq!(histogram.snapshot().max, 1 << VALUE_BITS);
+        histogram.buckets[bucket_of(1000)].store(0, Relaxed);
+        let snapshot = histogram.snapshot();
+        assert!(snapshot.min <= snapshot.max && snapshot.min >= 1 << VALUE_BITS);
     }
 
     #[test]

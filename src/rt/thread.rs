@@ -399,6 +399,12 @@ pub struct FaultCount {
     pub major: u64,
 }
 
+impl FaultCount {
+    pub fn since(self, before: FaultCount) -> FaultCount {
+        FaultCount { minor: self.minor - before.minor, major: self.major - before.major }
+    }
+}
+
 /// What the calling thread has had so far. A system call.
 pub fn faults() -> FaultCount {
     // SAFETY: all-zero is a valid rusage to be filled in.
