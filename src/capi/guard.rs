@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 use super::error::{clear, fill, rtw_error_t};
-use super::handle::{Noun, poison};
+use super::handle::{Noun, borrow, poison};
 use crate::rt::alloc;
 use crate::status::*;
 
@@ -81,11 +81,34 @@ pub unsafe fn output<'a, T>(out: *mut *mut T, what: &str) -> Result<&'a mut *mut
     Ok(out)
 }
 
+/// The value behind a handle, or an error that names the argument.
+///
+/// # Safety
+/// As for [`borrow`].
+pub unsafe fn named<'a, N: Noun>(handle: *const N, what: &str) -> Result<&'a N::Value> {
+    // SAFETY: passed on.
+    unsafe { borrow(handle) }.map_err(|status| bare(status, what))
+}
+
 /// The structs whose first field is their size.
 ///
 /// # Safety
-/// It is, and a u32.
+/// It is, and a u32; all-zero is a valid value.
 pub unsafe trait Sized32 {}
+
+/// Zeroes a struct and sets its size. NULL does nothing.
+///
+/// # Safety
+/// NULL or writable.
+pub unsafe fn init<T: Sized32>(to: *mut T) {
+    if !to.is_null() {
+        // SAFETY: writable by the caller's word; the size comes first in all of them, and zeros are valid.
+        unsafe {
+            to.write_bytes(0, 1);
+            to.cast::<u32>().write(size_of::<T>() as u32);
+        }
+    }
+}
 
 /// A versioned struct that may be NULL.
 ///

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::error::rtw_error_t;
-use super::guard::{self, bare, setup};
+use super::guard::{self, setup};
 use super::handle::{self, Noun, Pool};
 use super::instance::{rtw_instance_t, rtw_value_t};
 use super::text;
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn rtw_imports_func(
     // SAFETY: pointers are NULL or valid by the API's contract; the two function types differ in pointer types only.
     unsafe {
         setup(imports, err, || {
-            let imports = handle::borrow(imports).map_err(|s| bare(s, "imports"))?;
+            let imports = guard::named(imports, "imports")?;
             let func = func.ok_or_else(|| Error::new(RTW_ERR_NULL, "func is NULL"))?;
             imports.add(HostFunc {
                 module: text::required(module, "module")?.to_owned(),

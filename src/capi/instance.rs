@@ -145,13 +145,8 @@ unsafe impl guard::Sized32 for rtw_fault_t {}
 /// [any]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_config_init(config: *mut rtw_instance_config_t) {
-    if !config.is_null() {
-        // SAFETY: writable by the API's contract; all-zero is a valid value.
-        unsafe {
-            config.write_bytes(0, 1);
-            (*config).struct_size = size_of::<rtw_instance_config_t>() as u32;
-        }
-    }
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(config) };
 }
 
 /// Makes an instance: memory, tables and globals initialised, imports linked, the start function run.
@@ -179,10 +174,10 @@ pub unsafe extern "C" fn rtw_instance_create(
     unsafe {
         setup(module, err, || {
             let out = guard::output(out, "out")?;
-            let module = &handle::borrow(module).map_err(|s| bare(s, "module"))?.module;
+            let module = &guard::named(module, "module")?.module;
             let imports = match imports.is_null() {
                 true => None,
-                false => Some(handle::borrow(imports).map_err(|s| bare(s, "imports"))?),
+                false => Some(guard::named(imports, "imports")?),
             };
             let config = guard::optional_struct(config, "config")?.map_or(Ok(Config::default()), read)?;
             let reserved = handle::reserve::<rtw_instance_t>();
@@ -214,7 +209,7 @@ pub unsafe extern "C" fn rtw_instance_destroy(instance: *mut rtw_instance_t) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_reset(instance: *mut rtw_instance_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    unsafe { setup(instance, err, || handle::borrow(instance).map_err(|s| bare(s, "instance"))?.reset()) }
+    unsafe { setup(instance, err, || guard::named(instance, "instance")?.reset()) }
 }
 
 /// Tells what the fault was that ended the instance's last call.
@@ -232,7 +227,7 @@ pub unsafe extern "C" fn rtw_instance_fault(
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
         setup(instance, err, || {
-            let instance = handle::borrow(instance).map_err(|s| bare(s, "instance"))?;
+            let instance = guard::named(instance, "instance")?;
             let out = guard::output_struct(out).map_err(|s| bare(s, "out"))?;
             let fault = instance.fault().ok_or_else(|| Error::new(RTW_ERR_ARGUMENT, "the instance has not faulted"))?;
             out.status = fault.record.status;
@@ -253,13 +248,8 @@ pub unsafe extern "C" fn rtw_instance_fault(
 /// [any]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_fault_init(fault: *mut rtw_fault_t) {
-    if !fault.is_null() {
-        // SAFETY: writable by the API's contract; all-zero is a valid value.
-        unsafe {
-            fault.write_bytes(0, 1);
-            (*fault).struct_size = size_of::<rtw_fault_t>() as u32;
-        }
-    }
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(fault) };
 }
 
 /// Where an exported linear memory is and how large it is now.
@@ -280,7 +270,7 @@ pub unsafe extern "C" fn rtw_instance_memory(
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
         setup(instance, err, || {
-            let instance = handle::borrow(instance).map_err(|s| bare(s, "instance"))?;
+            let instance = guard::named(instance, "instance")?;
             if out.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "out is NULL"));
             }
@@ -326,7 +316,7 @@ pub unsafe extern "C" fn rtw_instance_global_get(
     // SAFETY: pointers are NULL or valid by the API's contract; both value types are the same 16 bytes.
     unsafe {
         setup(instance, err, || {
-            let instance = handle::borrow(instance).map_err(|s| bare(s, "instance"))?;
+            let instance = guard::named(instance, "instance")?;
             if out.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "out is NULL"));
             }
@@ -354,7 +344,7 @@ pub unsafe extern "C" fn rtw_instance_global_set(
     // SAFETY: pointers are NULL or valid by the API's contract; both value types are the same 16 bytes.
     unsafe {
         setup(instance, err, || {
-            let instance = handle::borrow(instance).map_err(|s| bare(s, "instance"))?;
+            let instance = guard::named(instance, "instance")?;
             if value.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "value is NULL"));
             }
@@ -385,7 +375,7 @@ pub unsafe extern "C" fn rtw_instance_func(
     unsafe {
         setup(instance, err, || {
             let out = guard::output(out, "out")?;
-            let instance = handle::borrow(instance).map_err(|s| bare(s, "instance"))?;
+            let instance = guard::named(instance, "instance")?;
             let name = text::required(name, "name")?;
             let signature = text::optional(signature, "signature")?.map(Signature::parse).transpose()?;
             *out = handle::create(instance.func(name, signature.as_ref())?);

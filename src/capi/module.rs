@@ -114,13 +114,8 @@ unsafe impl guard::Sized32 for rtw_module_info_t {}
 /// [any]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_module_info_init(info: *mut rtw_module_info_t) {
-    if !info.is_null() {
-        // SAFETY: writable by the API's contract; all-zero is a valid value.
-        unsafe {
-            info.write_bytes(0, 1);
-            (*info).struct_size = size_of::<rtw_module_info_t>() as u32;
-        }
-    }
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(info) };
 }
 
 /// Tells from the envelope alone what an artifact is and whether it would load here. Maps no code.
@@ -147,7 +142,7 @@ pub unsafe extern "C" fn rtw_module_probe(
         setup(runtime, err, || {
             let runtime = match runtime.is_null() {
                 true => None,
-                false => Some(handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?),
+                false => Some(guard::named(runtime, "runtime")?),
             };
             let bytes = slice(bytes, length)?;
             let info = match info.is_null() {
@@ -184,7 +179,7 @@ pub unsafe extern "C" fn rtw_module_load(
     unsafe {
         setup(runtime, err, || {
             let out = guard::output(out, "out")?;
-            let runtime = handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?;
+            let runtime = guard::named(runtime, "runtime")?;
             *out = loaded(Module::load(runtime, slice(bytes, length)?)?);
             Ok(())
         })
@@ -207,7 +202,7 @@ pub unsafe extern "C" fn rtw_module_load_file(
     unsafe {
         setup(runtime, err, || {
             let out = guard::output(out, "out")?;
-            let runtime = handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?;
+            let runtime = guard::named(runtime, "runtime")?;
             let path = text::required(path, "path")?;
             let bytes = std::fs::read(path).map_err(|e| Error::os(RTW_ERR_IO, format!("cannot read {path}"), &e))?;
             let module = Module::load(runtime, &bytes).map_err(|e| Error { message: format!("{path}: {}", e.message), ..e })?;

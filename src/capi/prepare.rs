@@ -76,13 +76,8 @@ unsafe impl guard::Sized32 for rtw_prepare_report_t {}
 /// [any]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_prepare_config_init(config: *mut rtw_prepare_config_t) {
-    if !config.is_null() {
-        // SAFETY: writable by the API's contract; all-zero is a valid value.
-        unsafe {
-            config.write_bytes(0, 1);
-            (*config).struct_size = size_of::<rtw_prepare_config_t>() as u32;
-        }
-    }
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(config) };
 }
 
 /// Prepares a report to be filled. NULL does nothing.
@@ -90,13 +85,8 @@ pub unsafe extern "C" fn rtw_prepare_config_init(config: *mut rtw_prepare_config
 /// [any]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_prepare_report_init(report: *mut rtw_prepare_report_t) {
-    if !report.is_null() {
-        // SAFETY: writable by the API's contract; all-zero is a valid value.
-        unsafe {
-            report.write_bytes(0, 1);
-            (*report).struct_size = size_of::<rtw_prepare_report_t>() as u32;
-        }
-    }
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(report) };
 }
 
 /// Makes an instance warm: its memories, its code and its funcs' statistics made present (by writing where they are written),
@@ -119,7 +109,7 @@ pub unsafe extern "C" fn rtw_instance_prepare(
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
         setup(instance, err, || {
-            let instance = handle::borrow(instance).map_err(|s| bare(s, "instance"))?;
+            let instance = guard::named(instance, "instance")?;
             let report = match report.is_null() {
                 true => None,
                 false => Some(guard::output_struct(report).map_err(|s| bare(s, "report"))?),

@@ -68,13 +68,8 @@ unsafe impl guard::Sized32 for rtw_func_stats_t {}
 /// [any]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_func_stats_init(stats: *mut rtw_func_stats_t) {
-    if !stats.is_null() {
-        // SAFETY: writable by the API's contract; all-zero is a valid value.
-        unsafe {
-            stats.write_bytes(0, 1);
-            (*stats).struct_size = size_of::<rtw_func_stats_t>() as u32;
-        }
-    }
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(stats) };
 }
 
 /// Reads a func's statistics. Any thread may, at any time, also while the func is being called: the caller is not disturbed.

@@ -1,8 +1,7 @@
 //! Attaching and detaching threads.
 
 use super::error::rtw_error_t;
-use super::guard::{self, bare, setup};
-use super::handle;
+use super::guard::{self, setup};
 use super::instance::{RTW_DENORMALS_KEEP, denormals};
 use super::runtime::{RTW_SCHED_KEEP, out_of_range, rtw_runtime_t, scheduling};
 use crate::rt::alloc::DEFAULT_ARENA_BYTES;
@@ -76,7 +75,7 @@ pub unsafe extern "C" fn rtw_thread_attach(
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
         setup(runtime, err, || {
-            let runtime = handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?;
+            let runtime = guard::named(runtime, "runtime")?;
             let mut wanted = runtime.default_attach();
             if let Some(config) = guard::optional_struct(config, "config")? {
                 guard::reserved_is_zero(&config.reserved)?;
@@ -117,5 +116,5 @@ pub unsafe extern "C" fn rtw_thread_attach(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_thread_detach(runtime: *mut rtw_runtime_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    unsafe { setup(runtime, err, || handle::borrow(runtime).map_err(|s| bare(s, "runtime"))?.detach()) }
+    unsafe { setup(runtime, err, || guard::named(runtime, "runtime")?.detach()) }
 }

@@ -18,7 +18,7 @@ use wasmtime::{
 use super::fault::{self, FaultRecord};
 use super::imports::{HostFunc, Imports, missing};
 use super::memory::{self, Region};
-use super::module::{Module, Warmed, lock_as_configured};
+use super::module::{Module, Warmed};
 use super::profile::Profile;
 use super::signature::Signature;
 use crate::rt::float::Denormals;
@@ -227,12 +227,12 @@ impl Instance {
     /// Makes the guest new: memories, tables and globals as the module has them, the start function run, every func pointed at
     /// its function again. What was prepared is made present again. On failure the instance stays as it is.
     pub fn reset(&self) -> Result<()> {
-        match self.core.gate.load(Relaxed) {
+        let gate = self.core.gate.load(Relaxed);
+        match gate {
             GATE_IN_CALL | GATE_IN_HOST => return Err(busy()),
             _ => self.is_ours()?,
         }
         let own_view = self.core.context.take();
-        let closed = self.core.gate.load(Relaxed);
         // The start function may grow memory again.
         let was_prepared = self.core.prepared.swap(false, Relaxed);
         let fresh = Guest::new(&self.module, &self.hosts, &self.config, &self.core).and_then(|fresh| {
@@ -246,7 +246,7 @@ impl Instance {
             Err(error) => {
                 self.core.prepared.store(was_prepared, Relaxed);
                 self.core.context.set(own_view);
-                self.core.gate.store(closed, Relaxed);
+                self.core.gate.store(gate, Relaxed);
                 return Err(error);
             }
         };
@@ -485,9 +485,9 @@ impl Guest {
         let (made, memories) = memory::collect(config.ahead(), || wasmtime::Instance::new(&mut store, &module.code, &externs));
         core.making.set(false);
         core.gate.store(GATE_FREE, Relaxed);
-        let instance = made.map_err(|e| instantiation_error(module, core, &e))?;
+        let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
-        Ok(Guest { instance, memory, memories, store })
+        Ok(Guest { instance, memory, memories: memories.made, store })
     }
 
     /// Makes the memories present, and locked where asked.
@@ -534,15 +534,16 @@ fn host_functions(module: &Module, imports: Option<&Imports>) -> Result<Vec<Host
         .collect()
 }
 
-fn instantiation_error(module: &Module, core: &Core, error: &wasmtime::Error) -> Error {
+fn instantiation_error(core: &Core, refused: Option<Error>, error: &wasmtime::Error) -> Error {
+    // Told here: the next fault is not to take it for its own.
+    core.fault_address.set(0);
     let host = core.host_status.replace(RTW_OK);
     if host != RTW_OK {
         return Error::new(RTW_ERR_HOST, format!("the start function ended because a host function answered {host}"));
     }
     match error.downcast_ref::<Trap>() {
         Some(trap) => Error::new(trap_status(*trap), format!("the start function or an initialiser trapped: {trap}")),
-        None => pages::reservation_refused(module.metadata.settings.memory_reservation_bytes)
-            .unwrap_or_else(|| Error::new(RTW_ERR_NO_MEMORY, format!("the instance cannot be made: {error:#}"))),
+        None => refused.unwrap_or_else(|| Error::new(RTW_ERR_NO_MEMORY, format!("the instance cannot be made: {error:#}"))),
     }
 }
 
@@ -592,7 +593,7 @@ impl FuncShared {
             // SAFETY: our own memory. A value that is recorded meanwhile may be lost where the kernel cannot populate; prepare
             // comes before calls.
             unsafe { pages::touch_for_writing(range.clone()) };
-            warmed.locked_bytes += lock_as_configured(lock, range.clone())?;
+            warmed.locked_bytes += pages::lock_as(lock, range.clone())?;
             warmed.touched_bytes += range.len();
         }
         Ok(warmed)

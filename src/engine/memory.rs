@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
-use super::module::{Warmed, lock_as_configured};
+use super::module::Warmed;
 use crate::rt::memory::{self, Lock};
 use crate::status::*;
 
@@ -32,38 +32,38 @@ struct Making {
     /// Commit this much ahead, as far as the memory's maximum allows.
     ahead_bytes: usize,
     made: Vec<Arc<Region>>,
+    /// Why one could not be made: the engine passes on no more than a text.
+    refused: Option<Error>,
 }
 
 thread_local! {
-    static MAKING: RefCell<Making> = const { RefCell::new(Making { ahead_bytes: 0, made: Vec::new() }) };
+    static MAKING: RefCell<Making> = const { RefCell::new(Making { ahead_bytes: 0, made: Vec::new(), refused: None }) };
 }
 
-/// Runs `make`, which makes an instance, and returns the memories that were made with it.
-pub fn collect<T>(ahead_bytes: usize, make: impl FnOnce() -> T) -> (T, Vec<Arc<Region>>) {
-    let outer = MAKING.replace(Making { ahead_bytes, made: Vec::new() });
+/// What became of the memories of an instance that was made.
+pub struct Collected {
+    pub made: Vec<Arc<Region>>,
+    /// Why one could not be made.
+    pub refused: Option<Error>,
+}
+
+/// Runs `make`, which makes an instance, and tells what became of its memories.
+pub fn collect<T>(ahead_bytes: usize, make: impl FnOnce() -> T) -> (T, Collected) {
+    let outer = MAKING.replace(Making { ahead_bytes, ..Making::default() });
     let outcome = make();
     let mine = MAKING.replace(outer);
-    (outcome, mine.made)
+    (outcome, Collected { made: mine.made, refused: mine.refused })
 }
 
 impl Region {
     fn new(size: usize, committed: usize, reserved_bytes: usize, guard_bytes: usize) -> Result<Region> {
-        let mapping_bytes = guard_bytes + reserved_bytes + guard_bytes;
-        // SAFETY: a fresh reservation without access. An empty one still needs an address.
-        let mapping = unsafe {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-            libc::mmap(std::ptr::null_mut(), mapping_bytes.max(memory::page_size()), libc::PROT_NONE, flags, -1, 0)
-        };
-        if mapping == libc::MAP_FAILED {
-            return Err(Error::last_os_error(
-                RTW_ERR_NO_MEMORY,
-                format!("cannot reserve {} MiB of address space for a linear memory", mapping_bytes >> 20),
-            ));
-        }
+        // An empty memory still needs an address.
+        let mapping_bytes = (guard_bytes + reserved_bytes + guard_bytes).max(memory::page_size());
+        let mapping = memory::reserve(mapping_bytes).map_err(|e| memory::reservation_refused(reserved_bytes, &e))?;
         let region = Region {
-            mapping: mapping as usize,
-            mapping_bytes: mapping_bytes.max(memory::page_size()),
-            base: mapping as usize + guard_bytes,
+            mapping,
+            mapping_bytes,
+            base: mapping + guard_bytes,
             reserved_bytes,
             size: AtomicUsize::new(size),
             committed: AtomicUsize::new(0),
@@ -98,7 +98,7 @@ impl Region {
         let range = self.range();
         // SAFETY: accessible up to there; populating changes no content, and the instance is not in a call.
         unsafe { memory::touch_for_writing(range.clone()) };
-        Ok(Warmed { touched_bytes: range.len(), locked_bytes: lock_as_configured(lock, range)? })
+        Ok(Warmed { touched_bytes: range.len(), locked_bytes: memory::lock_as(lock, range)? })
     }
 }
 
@@ -153,7 +153,12 @@ unsafe impl MemoryCreator for Creator {
         let most = maximum.unwrap_or(usize::MAX).min(reserved);
         MAKING.with_borrow_mut(|making| {
             let committed = making.ahead_bytes.min(most).max(minimum).next_multiple_of(memory::page_size());
-            let region = Arc::new(Region::new(minimum, committed, reserved, guard_bytes).map_err(|e| e.message)?);
+            let region = Region::new(minimum, committed, reserved, guard_bytes).map_err(|error| {
+                let text = error.message.clone();
+                making.refused = Some(error);
+                text
+            })?;
+            let region = Arc::new(region);
             making.made.push(region.clone());
             Ok(Box::new(Linear(region)) as Box<dyn LinearMemory>)
         })

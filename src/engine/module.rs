@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::artifact::{self, Artifact, Metadata};
 use super::runtime::Runtime;
-use crate::rt::memory::{self, Lock};
+use crate::rt::memory;
 use crate::status::*;
 
 pub struct Module {
@@ -50,17 +50,8 @@ impl Module {
         let range = image.start as usize..image.end as usize;
         // SAFETY: the engine keeps its image mapped readable as long as the module lives.
         unsafe { memory::touch_for_reading(range.clone()) };
-        let locked = lock_as_configured(self.runtime.config.lock, range.clone())?;
+        let locked = memory::lock_as(self.runtime.config.lock, range.clone())?;
         Ok(Warmed { touched_bytes: range.len(), locked_bytes: locked })
-    }
-}
-
-/// Locks a range as the configuration says, and returns how much of it is locked.
-pub(super) fn lock_as_configured(lock: Lock, range: std::ops::Range<usize>) -> Result<usize> {
-    match lock {
-        Lock::Off => Ok(0),
-        Lock::On => Ok(memory::lock(range.clone()).map_or(0, |()| range.len())),
-        Lock::Required => memory::lock(range.clone()).map(|()| range.len()),
     }
 }
 

@@ -250,13 +250,7 @@ impl Attached {
             NonNull::new_unchecked(arena)
         };
         let attached = Attached(arena);
-        if lock != Lock::Off {
-            let start = arena.as_ptr() as usize;
-            let locked = memory::lock(start..start + SLOT_BYTES);
-            if lock == Lock::Required {
-                locked?;
-            }
-        }
+        memory::lock_as(lock, start..start + SLOT_BYTES)?;
         Ok(attached)
     }
 
@@ -347,17 +341,10 @@ fn base(region: usize) -> Result<usize> {
     if known != 0 {
         return Ok(known);
     }
-    let bytes = slots_of(region) * SLOT_BYTES;
-    // SAFETY: a fresh reservation without access.
-    let fresh = unsafe {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        libc::mmap(null_mut(), bytes, libc::PROT_NONE, flags, -1, 0)
-    };
-    if fresh == libc::MAP_FAILED {
-        return Err(Error::last_os_error(RTW_ERR_NO_MEMORY, "cannot reserve address space for the threads' arenas"));
-    }
-    BASES[region].store(fresh as usize, Relaxed);
-    Ok(fresh as usize)
+    let fresh = memory::reserve(slots_of(region) * SLOT_BYTES)
+        .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot reserve address space for the threads' arenas", &e))?;
+    BASES[region].store(fresh, Relaxed);
+    Ok(fresh)
 }
 
 #[cfg(test)]

@@ -72,12 +72,7 @@ pub fn warm_own_image(wanted: Lock) -> Result<()> {
     unsafe { libc::dl_iterate_phdr(Some(own_segments), (&raw mut segments).cast()) };
     for Segment { range, writable } in segments {
         populate(range.clone(), writable);
-        if wanted != Lock::Off {
-            let locked = lock(range);
-            if wanted == Lock::Required {
-                locked?;
-            }
-        }
+        lock_as(wanted, range)?;
     }
     Ok(())
 }
@@ -130,6 +125,15 @@ fn populate(range: Range<usize>, write: bool) {
     unsafe { libc::madvise(whole.start as *mut _, whole.len(), advice) };
 }
 
+/// Locks a range as wanted, and returns how many of its bytes are locked.
+pub fn lock_as(wanted: Lock, range: Range<usize>) -> Result<usize> {
+    match wanted {
+        Lock::Off => Ok(0),
+        Lock::On => Ok(lock(range.clone()).map_or(0, |()| range.len())),
+        Lock::Required => lock(range.clone()).map(|()| range.len()),
+    }
+}
+
 /// Locks the range's pages into memory. They are unlocked when they are unmapped.
 pub fn lock(range: Range<usize>) -> Result<()> {
     if range.is_empty() {
@@ -154,32 +158,31 @@ pub fn lock(range: Range<usize>) -> Result<()> {
     ))
 }
 
-/// Why address space cannot be reserved, where the reason is that the process locks all it maps and may not lock so much.
-pub fn reservation_refused(bytes: u64) -> Option<Error> {
-    let bytes = usize::try_from(bytes).ok()?;
-    // SAFETY: a fresh reservation without access, given back at once.
-    let cause = unsafe {
+/// Reserves fresh address space without access.
+pub fn reserve(bytes: usize) -> std::io::Result<usize> {
+    // SAFETY: a fresh reservation; nobody else's memory is touched.
+    let start = unsafe {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        let start = libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0);
-        if start != libc::MAP_FAILED {
-            libc::munmap(start, bytes);
-            return None;
-        }
-        std::io::Error::last_os_error()
+        libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0)
     };
-    (cause.raw_os_error() == Some(libc::EAGAIN)).then(|| {
-        Error::os(
-            RTW_ERR_MEMLOCK,
-            format!(
-                "cannot reserve {} MiB of address space for a linear memory: the process locks all it maps \
-                 (mlockall(MCL_FUTURE)) and its limit on locked memory (RLIMIT_MEMLOCK) is {}; raise it, or compile with \
-                 --reservation declared",
-                bytes >> 20,
-                memlock_limit()
-            ),
-            &cause,
-        )
-    })
+    if start == libc::MAP_FAILED { Err(std::io::Error::last_os_error()) } else { Ok(start as usize) }
+}
+
+/// Why a linear memory cannot be reserved, which under a limit on locked memory is that the process locks all it maps.
+pub fn reservation_refused(bytes: usize, cause: &std::io::Error) -> Error {
+    let what = format!("cannot reserve {} MiB of address space for a linear memory", bytes >> 20);
+    if cause.raw_os_error() != Some(libc::EAGAIN) {
+        return Error::os(RTW_ERR_NO_MEMORY, what, cause);
+    }
+    Error::os(
+        RTW_ERR_MEMLOCK,
+        format!(
+            "{what}: the process locks all it maps (mlockall(MCL_FUTURE)) and its limit on locked memory (RLIMIT_MEMLOCK) is \
+             {}; raise it, or compile with --reservation declared",
+            memlock_limit()
+        ),
+        cause,
+    )
 }
 
 fn memlock_limit() -> String {

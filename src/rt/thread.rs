@@ -145,13 +145,8 @@ fn change(wanted: &Attach, stack_bytes: usize, engine_init: impl FnOnce(), befor
         // Without signal-based traps the engine's stack serves nobody; the host's stays.
         set_signal_stack(&host_signal_stack);
     }
-    if wanted.lock != Lock::Off {
-        for range in present {
-            let locked = memory::lock(range);
-            if wanted.lock == Lock::Required {
-                locked?;
-            }
-        }
+    for range in present {
+        memory::lock_as(wanted.lock, range)?;
     }
     // The first reading of a clock maps and touches what later ones need.
     clock::ticks();
