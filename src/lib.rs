@@ -1,12 +1,13 @@
 //! rtwasm: WebAssembly inside threads that must never be late.
 //!
 //! The C API in `capi` is the product; Rust programs of this project (the compiler, the command, the benchmark) use
-//! `engine` and `rt` directly. Arrows run one way: `capi -> engine -> rt`.
+//! `engine` and `rt` directly. Arrows run one way: `capi -> worker, stats -> engine -> rt`.
 
 pub mod status;
 
 pub mod engine;
 pub mod rt;
+pub mod stats;
 
 #[cfg(feature = "capi")]
 pub mod capi;

@@ -1,0 +1,72 @@
+//! Statistics as they are read and passed on: copies of what was recorded, put together for a reader. Not for real-time threads:
+//! everything here allocates. The recording side is `rt::histogram`.
+
+use crate::rt::histogram::Snapshot;
+
+/// What one subject (a func, an instance, a worker) has recorded, as exporters take it. Times are in clock ticks until they are
+/// written (`clock::calibration().ns_per_tick`).
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// "func", "instance", "worker".
+    pub kind: &'static str,
+    /// The subject's own name.
+    pub name: String,
+    /// When what is in here began, in ns of CLOCK_REALTIME.
+    pub since_realtime_ns: u64,
+    pub duration_ns: u64,
+    pub counters: Vec<Counter>,
+    pub series: Vec<Series>,
+    pub timeline: Vec<Point>,
+    /// The worst calls, worst first.
+    pub worst: Vec<Worst>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Counter {
+    /// In snake case, as metrics are named: "deadline_misses".
+    pub name: &'static str,
+    pub help: &'static str,
+    pub value: u64,
+}
+
+/// One distribution.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// "call_time", "wake_up_latency", "response_time".
+    pub name: &'static str,
+    pub help: &'static str,
+    pub snapshot: Snapshot,
+}
+
+/// The maximum of one stretch of time.
+#[derive(Debug, Clone, Copy)]
+pub struct Point {
+    /// Since the report's beginning.
+    pub at_ns: u64,
+    pub count: u64,
+    pub max_ns: u64,
+}
+
+/// One of the worst calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Worst {
+    pub at_realtime_ns: u64,
+    /// From the actual start.
+    pub call_ns: u64,
+    /// From the intended start.
+    pub response_ns: u64,
+    /// Bits of [`cause`].
+    pub causes: u32,
+}
+
+/// What went along with a bad call.
+pub mod cause {
+    pub const PAGE_FAULT: u32 = 1;
+    pub const INVOLUNTARY_SWITCH: u32 = 2;
+    pub const VOLUNTARY_SWITCH: u32 = 4;
+    pub const BUDGET: u32 = 8;
+    pub const TRAP: u32 = 16;
+    pub const DEADLINE: u32 = 32;
+    /// The thread woke up late.
+    pub const WAKE_UP: u32 = 64;
+}
