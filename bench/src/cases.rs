@@ -190,10 +190,11 @@ pub fn reading(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
 /// modes. Setting the mode and putting it back is in the figures.
 pub fn denormal_tail(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
     let path = format!("{artifacts}/tail-standalone.rtw");
-    let mut subjects = Vec::new();
-    for (name, denormals) in [("flushed", FLUSH), ("IEEE", IEEE)] {
-        let guest = library.guest(&path, Options { plugin: false, statistics: false, denormals })?;
-        subjects.push(invocations(name, library.invoke, guest.func(c"tail")?));
-    }
+    let guest = |denormals| library.guest(&path, Options { plugin: false, statistics: false, denormals });
+    let (flushed, ieee) = (guest(FLUSH)?, guest(IEEE)?);
+    let subjects = vec![
+        invocations("flushed", library.invoke, flushed.func(c"tail")?),
+        invocations("IEEE", library.invoke, ieee.func(c"tail")?),
+    ];
     Ok(interleaved("denormal-tail", 10_000, subjects))
 }
