@@ -4,6 +4,7 @@ pub mod artifact;
 pub mod call;
 pub mod cpu;
 pub mod fault;
+pub mod housekeeper;
 pub mod imports;
 pub mod instance;
 pub mod memory;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use wasmtime::Engine;
 
+use super::housekeeper::Housekeeper;
 use super::memory::Creator;
 use super::profile::{self, Profile, Settings};
 use crate::rt::float::Denormals;
@@ -30,6 +31,8 @@ pub struct Runtime {
     number: u64,
     /// One for each combination of settings that an artifact has come with; the profile's own is made at once.
     engines: Mutex<Vec<(Settings, Engine)>>,
+    /// Does what must not hold up a thread that has deadlines.
+    housekeeper: Housekeeper,
 }
 
 impl Runtime {
@@ -38,11 +41,16 @@ impl Runtime {
         memory::warm_own_image(config.lock)?;
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Relaxed);
-        let runtime = Runtime { config, number, engines: Mutex::new(Vec::new()) };
+        let housekeeper = Housekeeper::new(config.guest_stack_bytes, config.cpus);
+        let runtime = Runtime { config, number, engines: Mutex::new(Vec::new()), housekeeper };
         // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now and not when the
         // first module comes.
         runtime.engine(&Settings::new(runtime.config.profile))?;
         Ok(Arc::new(runtime))
+    }
+
+    pub fn housekeeper(&self) -> &Housekeeper {
+        &self.housekeeper
     }
 
     /// The engine for artifacts with these settings.

@@ -385,6 +385,39 @@ fn touch_stack(bytes: usize) -> std::ops::Range<usize> {
     descend(top - bytes)..top
 }
 
+/// Runs `start`, which starts a thread, with all signals blocked, as the new thread then has them: the host's are for its own
+/// threads.
+pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+    // SAFETY: all-zero is a valid set to be filled in; the calls change this thread's mask only.
+    unsafe {
+        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let answer = start();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        answer
+    }
+}
+
+/// Gives the calling thread, which is ours, ordinary scheduling and the CPUs of the process's first thread without those to
+/// avoid: it has inherited what the thread has that started it. What is refused stays as it is.
+pub fn become_ordinary(avoid: Option<&CpuSet>) {
+    // SAFETY: all-zero is valid for both; each call reads or fills what it is given.
+    unsafe {
+        let parameter: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_OTHER, &parameter);
+        let mut cpus: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(libc::getpid(), size_of::<libc::cpu_set_t>(), &mut cpus) != 0 {
+            return;
+        }
+        for cpu in (0..CPU_SET_WORDS * 64).filter(|cpu| avoid.is_some_and(|set| set[cpu / 64] >> (cpu % 64) & 1 == 1)) {
+            libc::CPU_CLR(cpu, &mut cpus);
+        }
+        // Refused where nothing is left.
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &cpus);
+    }
+}
+
 /// Page faults of a thread.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct FaultCount {
