@@ -14,6 +14,7 @@ use super::text;
 use crate::engine::instance::{Config, Func, Growth, Instance};
 use crate::engine::signature::Signature;
 use crate::rt::float::Denormals;
+use crate::rt::heap;
 use crate::status::*;
 
 /// One guest with its own memory. Used by one thread at a time; different instances run in parallel.
@@ -180,9 +181,14 @@ pub unsafe extern "C" fn rtw_instance_create(
                 false => Some(guard::named(imports, "imports")?),
             };
             let config = guard::optional_struct(config, "config")?.map_or(Ok(Config::default()), read)?;
-            let reserved = handle::reserve::<rtw_instance_t>();
-            let instance = Instance::new(module, imports, config, reserved.cast()).inspect_err(|_| handle::cancel(reserved))?;
-            handle::publish(reserved, Arc::new(instance));
+            let (made, kept) = heap::keep(module.runtime.config.lock, || {
+                let reserved = handle::reserve::<rtw_instance_t>();
+                let instance = Instance::new(module, imports, config, reserved.cast());
+                Ok((reserved, Arc::new(instance.inspect_err(|_| handle::cancel(reserved))?)))
+            });
+            let (reserved, instance) = made?;
+            instance.count_kept(kept);
+            handle::publish(reserved, instance);
             *out = reserved;
             Ok(())
         })
@@ -378,7 +384,8 @@ pub unsafe extern "C" fn rtw_instance_func(
             let instance = guard::named(instance, "instance")?;
             let name = text::required(name, "name")?;
             let signature = text::optional(signature, "signature")?.map(Signature::parse).transpose()?;
-            *out = handle::create(instance.func(name, signature.as_ref())?);
+            let func = instance.func(name, signature.as_ref())?;
+            *out = instance.keep(|| handle::create(func));
             Ok(())
         })
     }

@@ -23,6 +23,7 @@ use super::profile::Profile;
 use super::signature::Signature;
 use crate::rt::float::Denormals;
 use crate::rt::fork;
+use crate::rt::heap::{self, Kept};
 use crate::rt::histogram::Recorder;
 use crate::rt::memory::{self as pages, Lock};
 use crate::status::*;
@@ -136,6 +137,8 @@ pub struct Instance {
     hosts: Vec<HostFunc>,
     /// The funcs that were looked up and still exist.
     funcs: Mutex<Vec<Weak<FuncShared>>>,
+    /// What calls touch of the instance beside the guest and the funcs.
+    kept: Mutex<Kept>,
     /// Replaced by a reset, which has the instance to itself.
     guest: UnsafeCell<Guest>,
 }
@@ -146,6 +149,8 @@ struct Guest {
     memory: Option<Memory>,
     /// All of the guest's own memories, exported or not.
     memories: Vec<Arc<Region>>,
+    /// The store, the globals, the tables.
+    kept: Kept,
     store: Store<Data>,
 }
 
@@ -216,6 +221,7 @@ impl Instance {
             config,
             hosts,
             funcs: Mutex::new(Vec::new()),
+            kept: Mutex::default(),
             guest: UnsafeCell::new(guest),
         };
         instance.take_view();
@@ -402,14 +408,21 @@ impl Instance {
                 format!("function \"{name}\" has type {signature}; {wanted} was asked for"),
             ));
         }
-        let shared = Arc::new(FuncShared {
-            func: Cell::new(func),
-            value_count: signature.value_count(),
-            recorder: self.module.runtime.config.statistics.then(Recorder::new),
-            signature,
-            name: name.to_owned(),
-            instance: self.clone(),
+        let config = &self.module.runtime.config;
+        let (mut shared, kept) = heap::keep(config.lock, || {
+            Arc::new(FuncShared {
+                func: Cell::new(func),
+                value_count: signature.value_count(),
+                recorder: config.statistics.then(Recorder::new),
+                signature,
+                name: name.to_owned(),
+                instance: self.clone(),
+                kept: Kept::default(),
+            })
         });
+        if let Some(shared) = Arc::get_mut(&mut shared) {
+            shared.kept = kept;
+        }
         let mut funcs = self.lock_funcs();
         funcs.retain(|func| func.strong_count() != 0);
         funcs.push(Arc::downgrade(&shared));
@@ -419,10 +432,28 @@ impl Instance {
     /// Makes the guest's memories and code present, and locked where the runtime wants it.
     pub fn warm(&self) -> Result<Warmed> {
         self.idle()?;
+        let lock = self.module.runtime.config.lock;
         let mut warmed = self.module.warm_code()?;
         // SAFETY: as in `export`.
-        warmed += unsafe { &*self.guest.get() }.warm(self.module.runtime.config.lock)?;
+        warmed += unsafe { &*self.guest.get() }.warm(lock)?;
+        warmed += Warmed::kept(*self.lock_kept(), lock)?;
         Ok(warmed)
+    }
+
+    /// Runs `make`, which makes something that calls of this instance touch.
+    pub fn keep<T>(&self, make: impl FnOnce() -> T) -> T {
+        let (made, kept) = heap::keep(self.module.runtime.config.lock, make);
+        self.count_kept(kept);
+        made
+    }
+
+    /// Notes what was kept for this instance.
+    pub fn count_kept(&self, kept: Kept) {
+        *self.lock_kept() += kept;
+    }
+
+    fn lock_kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Makes present what recording the calls of this instance's funcs touches.
@@ -456,6 +487,11 @@ impl Instance {
 
 impl Guest {
     fn new(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
+        let (guest, kept) = heap::keep(module.runtime.config.lock, || Guest::make(module, hosts, config, core));
+        Ok(Guest { kept, ..guest? })
+    }
+
+    fn make(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let data = Data { memory_limit_bytes: config.limit(), growth: config.growth, core: core.clone() };
         let mut store = Store::new(module.code.engine(), data);
         store.limiter(|data| data);
@@ -487,12 +523,12 @@ impl Guest {
         core.gate.store(GATE_FREE, Relaxed);
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
-        Ok(Guest { instance, memory, memories: memories.made, store })
+        Ok(Guest { instance, memory, memories: memories.made, kept: Kept::default(), store })
     }
 
     /// Makes the memories present, and locked where asked.
     fn warm(&self, lock: Lock) -> Result<Warmed> {
-        let mut warmed = Warmed::default();
+        let mut warmed = Warmed::kept(self.kept, lock)?;
         for memory in &self.memories {
             warmed += memory.warm(lock)?;
         }
@@ -571,6 +607,7 @@ pub struct FuncShared {
     pub signature: Signature,
     pub name: String,
     pub instance: Arc<Instance>,
+    kept: Kept,
 }
 
 // SAFETY: as for `Instance`; the statistics are atomic.
@@ -588,7 +625,10 @@ impl Func {
 
 impl FuncShared {
     fn warm(&self, lock: Lock) -> Result<Warmed> {
-        let mut warmed = Warmed::default();
+        let recorder: usize = self.recorder.iter().flat_map(Recorder::ranges).map(|range| range.len()).sum();
+        // The recorder's are counted below.
+        let beside = Kept { bytes: self.kept.bytes.saturating_sub(recorder), ..self.kept };
+        let mut warmed = Warmed::kept(beside, lock)?;
         for range in self.recorder.iter().flat_map(Recorder::ranges) {
             // SAFETY: our own memory. A value that is recorded meanwhile may be lost where the kernel cannot populate; prepare
             // comes before calls.

@@ -119,8 +119,8 @@ struct Runs {
 impl Runs {
     fn make(&mut self, call: &DryCall<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
         match &call.func.shared.recorder {
-            Some(recorder) => recorder.aside(|| self.make_unrecorded(call, rounds)),
-            None => self.make_unrecorded(call, rounds),
+            Some(recorder) => recorder.aside(|| self.make_kept(call, rounds)),
+            None => self.make_kept(call, rounds),
         }
     }
 
@@ -146,6 +146,11 @@ impl Runs {
             }
             None => calls(),
         }
+    }
+
+    /// What a first call may leave behind is there for those that follow.
+    fn make_kept(&mut self, call: &DryCall<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
+        call.func.shared.instance.keep(|| self.make_unrecorded(call, rounds))
     }
 
     fn make_unrecorded(&mut self, call: &DryCall<'_>, rounds: std::ops::Range<u32>) -> Result<()> {

@@ -10,7 +10,7 @@ use super::profile::{self, Profile, Settings};
 use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
 use crate::rt::thread::{Attach, CpuSet, Policy};
-use crate::rt::{alloc, clock, memory, signals, thread};
+use crate::rt::{alloc, clock, heap, memory, signals, thread};
 use crate::status::*;
 
 #[derive(Clone, Debug)]
@@ -61,8 +61,9 @@ impl Runtime {
         }
         let mut config = profile::config(settings, self.config.guest_stack_bytes);
         config.with_host_memory(Arc::new(Creator));
-        let engine =
-            Engine::new(&config).map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
+        // Calls read what the engine was configured with.
+        let (made, _) = heap::keep(self.config.lock, || Engine::new(&config));
+        let engine = made.map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
         if settings.profile == Profile::Standalone {
             signals::remember_engine_handlers();
         }

@@ -5,6 +5,7 @@ pub mod alloc;
 pub mod clock;
 pub mod float;
 pub mod fork;
+pub mod heap;
 pub mod histogram;
 pub mod memory;
 pub mod signals;

@@ -145,12 +145,13 @@ fn change(wanted: &Attach, stack_bytes: usize, engine_init: impl FnOnce(), befor
         // Without signal-based traps the engine's stack serves nobody; the host's stays.
         set_signal_stack(&host_signal_stack);
     }
-    for range in present {
-        memory::lock_as(wanted.lock, range)?;
-    }
     // The first reading of a clock maps and touches what later ones need.
     clock::ticks();
     clock::monotonic_ns();
+    present.push(memory::own_thread_locals());
+    for range in present {
+        memory::lock_as(wanted.lock, range)?;
+    }
     ATTACHED.with_borrow_mut(|attached| {
         if attached.arena.is_none() {
             let arena = alloc::Attached::new(wanted.arena_bytes, wanted.lock)?;
