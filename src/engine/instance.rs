@@ -15,11 +15,12 @@ use wasmtime::{
     Val, ValRaw,
 };
 
+use super::budget::{self, Limits, Timing, Watching};
 use super::fault::{self, FaultRecord};
 use super::imports::{HostFunc, Imports, missing};
 use super::memory::{self, Region};
 use super::module::{Module, Warmed};
-use super::profile::Profile;
+use super::profile::{Interruption, Profile};
 use super::signature::Signature;
 use crate::rt::float::Denormals;
 use crate::rt::fork;
@@ -54,11 +55,12 @@ pub struct Config {
     pub growth: Growth,
     /// What holds during its calls.
     pub denormals: Denormals,
+    pub limits: Limits,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { memory_limit_bytes: None, growth: Growth::Refused, denormals: Denormals::Keep }
+        Config { memory_limit_bytes: None, growth: Growth::Refused, denormals: Denormals::Keep, limits: Limits::NONE }
     }
 }
 
@@ -113,6 +115,7 @@ pub struct Core {
     /// Whether the guest is being made, so that there is none yet that a host function could use.
     making: Cell<bool>,
     pub denormals: Denormals,
+    pub timing: Timing,
     /// Whether the instance has been prepared since it was made or reset.
     prepared: AtomicBool,
     /// Where the last fault happened that came as a signal; 0 where there was none.
@@ -145,6 +148,8 @@ pub struct Instance {
 
 /// The engine's part of an instance.
 struct Guest {
+    /// Before the memories: the watchdog looks away before they go.
+    watching: Option<Watching>,
     instance: wasmtime::Instance,
     memory: Option<Memory>,
     /// All of the guest's own memories, exported or not.
@@ -172,7 +177,10 @@ impl Core {
     pub fn reenter(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
         match gate {
             GATE_FREE => Ok(()),
-            GATE_IN_HOST if self.host_thread.load(Relaxed) == this_thread() => Ok(()),
+            GATE_IN_HOST if self.host_thread.load(Relaxed) == this_thread() => match self.timing.has_expired() {
+                false => Ok(()),
+                true => Err(RTW_ERR_BUDGET),
+            },
             GATE_IN_HOST => Err(RTW_ERR_BUSY),
             status => Err(status),
         }
@@ -201,6 +209,7 @@ impl Instance {
                  profile: in the standalone profile what is accessible is what the guest has",
             ));
         }
+        budget::check(&config.limits, module.metadata.settings.interruption == Interruption::Guard)?;
         let hosts = host_functions(module, imports)?;
         let core = Arc::new(Core {
             gate: AtomicI32::new(GATE_FREE),
@@ -209,6 +218,7 @@ impl Instance {
             host_thread: AtomicUsize::new(0),
             making: Cell::new(false),
             denormals: config.denormals,
+            timing: Timing::new(&config.limits),
             prepared: AtomicBool::new(false),
             fault_address: Cell::new(0),
             fault: Cell::new(None),
@@ -279,6 +289,8 @@ impl Instance {
         // It is taken back before the store goes.
         let context: Context = unsafe { std::mem::transmute((*self.guest.get()).store.as_context_mut()) };
         self.core.context.set(Some(context));
+        // SAFETY: as above.
+        Watching::take_over(unsafe { &*self.guest.get() }.watching.as_ref(), &self.core.timing);
     }
 
     fn lock_funcs(&self) -> std::sync::MutexGuard<'_, Vec<Weak<FuncShared>>> {
@@ -495,12 +507,21 @@ impl Guest {
         let data = Data { memory_limit_bytes: config.limit(), growth: config.growth, core: core.clone() };
         let mut store = Store::new(module.code.engine(), data);
         store.limiter(|data| data);
+        match module.metadata.settings.interruption {
+            // Artifacts for comparison: the checks are paid for and never strike.
+            Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
+            Interruption::Fuel => store.set_fuel(u64::MAX).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("fuel: {e}")))?,
+            Interruption::None | Interruption::Guard => {}
+        }
         if module.metadata.settings.profile == Profile::Standalone {
             let core = core.clone();
-            // SAFETY: the handler stores one word, which is async-signal-safe; the address is told to nobody before the call
-            // that faulted has come back.
+            // SAFETY: the handler stores some words and at most opens a page, which is async-signal-safe; the address is told to
+            // nobody before the call that faulted has come back.
             unsafe {
-                store.set_signal_handler(move |_, _, context| {
+                store.set_signal_handler(move |_, info, context| {
+                    if core.timing.meets_closed_page((*info).si_addr() as usize) {
+                        return true;
+                    }
                     core.fault_address.set(fault::interrupted_at(context));
                     false
                 });
@@ -518,12 +539,22 @@ impl Guest {
             .collect();
         core.gate.store(GATE_IN_CALL, Relaxed);
         core.making.set(true);
-        let (made, memories) = memory::collect(config.ahead(), || wasmtime::Instance::new(&mut store, &module.code, &externs));
+        let settings = &module.metadata.settings;
+        let guard_index = (settings.interruption == Interruption::Guard).then_some(module.metadata.memories.len());
+        let wanted = memory::Wanted { ahead_bytes: config.ahead(), guard_index };
+        let (made, memories) = memory::collect(wanted, || wasmtime::Instance::new(&mut store, &module.code, &externs));
         core.making.set(false);
         core.gate.store(GATE_FREE, Relaxed);
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
-        Ok(Guest { instance, memory, memories: memories.made, kept: Kept::default(), store })
+        let watching = match &memories.guard {
+            Some(guard) => {
+                guard.warm(module.runtime.config.lock)?;
+                Watching::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?
+            }
+            None => None,
+        };
+        Ok(Guest { watching, instance, memory, memories: memories.made, kept: Kept::default(), store })
     }
 
     /// Makes the memories present, and locked where asked.
@@ -617,6 +648,13 @@ unsafe impl Send for FuncShared {}
 unsafe impl Sync for FuncShared {}
 
 impl Func {
+    /// The limits of its instance's calls.
+    #[inline(always)]
+    pub fn timing(&self) -> &Timing {
+        // SAFETY: a func keeps its instance alive, and the core does not move.
+        unsafe { &(*self.core).timing }
+    }
+
     /// Closes the instance to all further calls: something in this library went wrong during one.
     pub fn poison(&self) {
         self.shared.instance.core.gate.store(RTW_ERR_POISONED, Relaxed);

@@ -1,6 +1,7 @@
 //! What wraps Wasmtime: from an artifact's bytes to a call. Nothing here knows of C pointers.
 
 pub mod artifact;
+pub mod budget;
 pub mod call;
 pub mod cpu;
 pub mod fault;
@@ -13,3 +14,5 @@ pub mod prepare;
 pub mod profile;
 pub mod runtime;
 pub mod signature;
+pub mod watch;
+pub mod watchdog;

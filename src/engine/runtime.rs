@@ -7,6 +7,7 @@ use wasmtime::Engine;
 use super::housekeeper::Housekeeper;
 use super::memory::Creator;
 use super::profile::{self, Profile, Settings};
+use super::watchdog::Watchdog;
 use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
 use crate::rt::thread::{Attach, CpuSet, Policy};
@@ -23,6 +24,8 @@ pub struct Config {
     pub statistics: bool,
     pub lock: Lock,
     pub guest_stack_bytes: usize,
+    /// How often the watchdog looks, in ns; 0: as often as the smallest budget needs.
+    pub watchdog_tick_ns: u64,
 }
 
 pub struct Runtime {
@@ -33,6 +36,7 @@ pub struct Runtime {
     engines: Mutex<Vec<(Settings, Engine)>>,
     /// Does what must not hold up a thread that has deadlines.
     housekeeper: Housekeeper,
+    watchdog: Watchdog,
 }
 
 impl Runtime {
@@ -42,7 +46,8 @@ impl Runtime {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Relaxed);
         let housekeeper = Housekeeper::new(config.guest_stack_bytes, config.cpus);
-        let runtime = Runtime { config, number, engines: Mutex::new(Vec::new()), housekeeper };
+        let watchdog = Watchdog::new(config.watchdog_tick_ns, config.scheduling);
+        let runtime = Runtime { config, number, engines: Mutex::new(Vec::new()), housekeeper, watchdog };
         // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now and not when the
         // first module comes.
         runtime.engine(&Settings::new(runtime.config.profile))?;
@@ -51,6 +56,10 @@ impl Runtime {
 
     pub fn housekeeper(&self) -> &Housekeeper {
         &self.housekeeper
+    }
+
+    pub fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
     }
 
     /// The engine for artifacts with these settings.
@@ -86,7 +95,11 @@ impl Runtime {
 
     pub fn attach(&self, wanted: &Attach) -> Result<()> {
         self.check_signals()?;
-        thread::attach(self.number, wanted, Engine::tls_eager_initialize)
+        thread::attach(self.number, wanted, Engine::tls_eager_initialize)?;
+        if let Some(scheduling) = thread::current_scheduling() {
+            self.watchdog.rise_above(scheduling);
+        }
+        Ok(())
     }
 
     pub fn detach(&self) -> Result<()> {

@@ -41,6 +41,9 @@ pub struct Histogram {
     max: AtomicU64,
     overflows: AtomicU64,
     faults: AtomicU64,
+    cut_offs: AtomicU64,
+    overruns: AtomicU64,
+    misses: AtomicU64,
     arena_peak: AtomicU64,
     buckets: [AtomicU64; BUCKETS],
 }
@@ -85,17 +88,31 @@ impl Histogram {
     }
 
     /// Counts a call that ended in a fault, and what it took of its thread's arena; its time is recorded as well.
-    pub fn record_fault(&self, arena_bytes: u64) {
+    pub fn record_fault(&self, arena_bytes: u64, cut_off: bool) {
         self.faults.store(self.faults.load(Relaxed) + 1, Relaxed);
+        self.cut_offs.store(self.cut_offs.load(Relaxed) + u64::from(cut_off), Relaxed);
         if arena_bytes > self.arena_peak.load(Relaxed) {
             self.arena_peak.store(arena_bytes, Relaxed);
         }
     }
 
+    /// Counts a call that took longer than its budget and was not cut off.
+    pub fn record_overrun(&self) {
+        self.overruns.store(self.overruns.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Counts a call that took longer than its deadline and was not cut off.
+    pub fn record_miss(&self) {
+        self.misses.store(self.misses.load(Relaxed) + 1, Relaxed);
+    }
+
     /// Empties it. Not while it is written to.
     fn clear(&self) {
         for cell in
-            [&self.last, &self.sum, &self.max, &self.overflows, &self.faults, &self.arena_peak].into_iter().chain(&self.buckets)
+            [&self.last, &self.sum, &self.max, &self.overflows, &self.faults, &self.cut_offs, &self.overruns, &self.misses]
+                .into_iter()
+                .chain([&self.arena_peak])
+                .chain(&self.buckets)
         {
             cell.store(0, Relaxed);
         }
@@ -116,6 +133,9 @@ impl Histogram {
             min: self.min.load(Relaxed),
             max: self.max.load(Relaxed),
             faults: self.faults.load(Relaxed),
+            cut_offs: self.cut_offs.load(Relaxed),
+            overruns: self.overruns.load(Relaxed),
+            misses: self.misses.load(Relaxed),
             arena_peak: self.arena_peak.load(Relaxed),
         };
         snapshot.reconcile();
@@ -129,6 +149,12 @@ pub struct Snapshot {
     pub count: u64,
     pub overflows: u64,
     pub faults: u64,
+    /// Faults that were the budget's.
+    pub cut_offs: u64,
+    /// Values above their call's budget, of calls that were not cut off.
+    pub overruns: u64,
+    /// Values above their deadline, of calls that were not cut off.
+    pub misses: u64,
     /// The most bytes that one failing call took of its thread's arena.
     pub arena_peak: u64,
     pub last: u64,

@@ -9,4 +9,5 @@ pub mod heap;
 pub mod histogram;
 pub mod memory;
 pub mod signals;
+pub mod sleep;
 pub mod thread;

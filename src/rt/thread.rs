@@ -278,12 +278,45 @@ fn list(cpus: &CpuSet) -> String {
     numbers.join(",")
 }
 
-fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
+/// The calling thread's, where it is one that can be asked for by name.
+pub fn current_scheduling() -> Option<(Policy, i32)> {
+    let (policy, parameter) = scheduling().ok()?;
+    let policy = match policy & !libc::SCHED_RESET_ON_FORK {
+        libc::SCHED_FIFO => Policy::Fifo,
+        libc::SCHED_RR => Policy::RoundRobin,
+        _ => Policy::Other,
+    };
+    Some((policy, parameter.sched_priority))
+}
+
+/// The calling thread, as the kernel numbers it.
+pub fn id() -> i32 {
+    // SAFETY: asks for a number.
+    unsafe { libc::gettid() }
+}
+
+/// How much later than asked the calling thread may be woken, outside the real-time classes.
+pub fn set_timer_slack_ns(ns: u64) {
+    // SAFETY: takes a number and changes this thread only; a refusal leaves it as it was.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, ns as libc::c_ulong) };
+}
+
+pub fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
+    set_scheduling_of(0, policy, priority)
+}
+
+/// Of the thread with this number in this process; 0: the calling one.
+pub fn set_scheduling_of(thread: i32, policy: Policy, priority: i32) -> Result<()> {
     // SAFETY: all-zero is a valid sched_param; the call reads it only.
     let refused = unsafe {
         let mut parameter: libc::sched_param = std::mem::zeroed();
         parameter.sched_priority = priority;
-        libc::pthread_setschedparam(libc::pthread_self(), policy.number(), &parameter)
+        match thread {
+            // The C library remembers it.
+            0 => libc::pthread_setschedparam(libc::pthread_self(), policy.number(), &parameter),
+            thread if libc::sched_setscheduler(thread, policy.number(), &parameter) == 0 => 0,
+            _ => std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL),
+        }
     };
     if refused == 0 {
         return Ok(());
