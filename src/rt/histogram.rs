@@ -275,6 +275,30 @@ impl Snapshot {
         corrected
     }
 
+    /// The same in the ticks of another clock; a bucket goes where its middle belongs.
+    pub fn scaled(&self, factor: f64) -> Snapshot {
+        if factor == 1.0 {
+            return self.clone();
+        }
+        const BEYOND: u64 = 1 << VALUE_BITS;
+        let scale = |ticks: f64| (ticks * factor).round() as u64;
+        let mut scaled = Snapshot::empty();
+        for (low, high, count) in self.occupied() {
+            match scale(self.middle((low, high))) {
+                value @ 0..BEYOND => scaled.buckets[bucket_of(value)] += count,
+                _ => scaled.overflows += count,
+            }
+        }
+        scaled.overflows += self.overflows;
+        (scaled.count, scaled.faults, scaled.arena_peak) = (self.count, self.faults, self.arena_peak);
+        scaled.last = scale(self.last as f64);
+        scaled.sum = scale(self.sum as f64);
+        scaled.min = scale(self.min as f64);
+        scaled.max = scale(self.max as f64);
+        scaled.reconcile();
+        scaled
+    }
+
     fn extremes(&self) -> Extremes {
         Extremes { min: self.min, max: self.max, arena_peak: self.arena_peak }
     }
@@ -401,6 +425,11 @@ impl Began {
     /// How long ago that was.
     pub fn elapsed(&self) -> Duration {
         self.monotonic.elapsed()
+    }
+
+    /// From an earlier moment to this one.
+    pub fn since(&self, earlier: &Began) -> Duration {
+        self.monotonic.duration_since(earlier.monotonic)
     }
 }
 
