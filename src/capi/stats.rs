@@ -126,7 +126,7 @@ pub unsafe extern "C" fn rtw_func_buckets(
                 return Err(RTW_ERR_NULL);
             }
             let to_ns = clock::calibration().ns_per_tick;
-            let snapshot = recorder.active().snapshot();
+            let snapshot = recorder.snapshot();
             let mut found = 0;
             for (low, high, calls) in snapshot.occupied() {
                 if found < capacity {
@@ -149,7 +149,7 @@ unsafe fn recorder<'a>(func: *const rtw_func_t) -> std::result::Result<&'a Recor
 
 fn fill(stats: &mut rtw_func_stats_t, recorder: &Recorder) {
     let to_ns = clock::calibration().ns_per_tick;
-    let snapshot = recorder.active().snapshot();
+    let snapshot = recorder.snapshot();
     let quantiles = snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999, 0.9999]).map(|ticks| ticks * to_ns);
     let empty = snapshot.count == 0;
     stats.calls = snapshot.count;

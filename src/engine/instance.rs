@@ -25,7 +25,7 @@ use super::signature::Signature;
 use crate::rt::float::Denormals;
 use crate::rt::fork;
 use crate::rt::heap::{self, Kept};
-use crate::rt::histogram::Recorder;
+use crate::rt::histogram::{Began, Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
 use crate::status::*;
 
@@ -142,6 +142,9 @@ pub struct Instance {
     funcs: Mutex<Vec<Weak<FuncShared>>>,
     /// What calls touch of the instance beside the guest and the funcs.
     kept: Mutex<Kept>,
+    /// What the funcs recorded that are no more. Locked while `funcs` is, so that a func is in exactly one of the two.
+    past_calls: Mutex<Snapshot>,
+    began: Began,
     /// Replaced by a reset, which has the instance to itself.
     guest: UnsafeCell<Guest>,
 }
@@ -232,6 +235,8 @@ impl Instance {
             hosts,
             funcs: Mutex::new(Vec::new()),
             kept: Mutex::default(),
+            past_calls: Mutex::new(Snapshot::empty()),
+            began: Began::now(),
             guest: UnsafeCell::new(guest),
         };
         instance.take_view();
@@ -269,8 +274,7 @@ impl Instance {
         // SAFETY: the API gives us the instance's thread, and no call runs.
         let old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
         self.take_view();
-        let funcs: Vec<_> = self.lock_funcs().iter().filter_map(Weak::upgrade).collect();
-        for func in funcs {
+        for func in self.living_funcs() {
             let Extern::Func(found) = self.export(&func.name, "func")? else {
                 return Err(Error::new(RTW_ERR_INTERNAL, format!("function \"{}\" is gone after a reset", func.name)));
             };
@@ -435,9 +439,7 @@ impl Instance {
         if let Some(shared) = Arc::get_mut(&mut shared) {
             shared.kept = kept;
         }
-        let mut funcs = self.lock_funcs();
-        funcs.retain(|func| func.strong_count() != 0);
-        funcs.push(Arc::downgrade(&shared));
+        self.lock_funcs().push(Arc::downgrade(&shared));
         Ok(Func { core: Arc::as_ptr(&self.core), shared })
     }
 
@@ -471,10 +473,46 @@ impl Instance {
     /// Makes present what recording the calls of this instance's funcs touches.
     pub(super) fn warm_funcs(&self) -> Result<Warmed> {
         let mut warmed = Warmed::default();
-        for func in self.lock_funcs().iter().filter_map(Weak::upgrade) {
+        for func in self.living_funcs() {
             warmed += func.warm(self.module.runtime.config.lock)?;
         }
         Ok(warmed)
+    }
+
+    /// The funcs that were looked up and still exist. Whoever drops the last hold of one needs the list: not to be done with
+    /// the list locked.
+    pub fn living_funcs(&self) -> Vec<Arc<FuncShared>> {
+        self.lock_funcs().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Everything that this instance's funcs have recorded ever, those that are no more included; None where statistics are off.
+    pub fn recorded(&self) -> Option<Snapshot> {
+        if !self.module.runtime.config.statistics {
+            return None;
+        }
+        loop {
+            let funcs = self.lock_funcs();
+            let living: Vec<Arc<FuncShared>> = funcs.iter().filter_map(Weak::upgrade).collect();
+            // One that is in the list and cannot be had any more is about to hand in its figures, and waits for the list.
+            let complete = living.len() == funcs.len();
+            let mut sum = complete.then(|| self.lock_past_calls().clone());
+            drop(funcs);
+            if let Some(sum) = &mut sum {
+                living.iter().filter_map(|func| func.recorder.as_ref()).for_each(|recorder| sum.add(&recorder.ever()));
+                return Some(sum.clone());
+            }
+            drop(living);
+            std::thread::yield_now();
+        }
+    }
+
+    /// Since when the instance has been there.
+    pub fn began(&self) -> Began {
+        self.began
+    }
+
+    fn lock_past_calls(&self) -> std::sync::MutexGuard<'_, Snapshot> {
+        self.past_calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Refuses in a forked child.
@@ -658,6 +696,17 @@ impl Func {
     /// Closes the instance to all further calls: something in this library went wrong during one.
     pub fn poison(&self) {
         self.shared.instance.core.gate.store(RTW_ERR_POISONED, Relaxed);
+    }
+}
+
+impl Drop for FuncShared {
+    /// Leaves the figures to the instance.
+    fn drop(&mut self) {
+        let mut funcs = self.instance.lock_funcs();
+        funcs.retain(|func| !std::ptr::eq(func.as_ptr(), self));
+        if let Some(recorder) = &self.recorder {
+            self.instance.lock_past_calls().add(&recorder.ever());
+        }
     }
 }
 
