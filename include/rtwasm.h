@@ -159,6 +159,16 @@
 #define RTW_DENORMALS_IEEE 2
 
 /**
+ * A call that has used up its budget is cut off: it ends with RTW_ERR_BUDGET, and the instance is faulted.
+ */
+#define RTW_BUDGET_CUT_OFF 0
+
+/**
+ * It goes on, and is counted in the func's statistics when it has ended.
+ */
+#define RTW_BUDGET_COUNT 1
+
+/**
  * Scheduling and affinity as the runtime's configuration says.
  */
 #define RTW_SCHED_RUNTIME 2147483647
@@ -231,9 +241,14 @@ typedef struct rtw_runtime_config_t {
      */
     uint64_t guest_stack_bytes;
     /**
+     * How often the watchdog looks for calls whose budget is used up, in ns: 50,000 to 250,000,000. 0 (default): four times in
+     * the smallest budget of the runtime's instances.
+     */
+    uint64_t watchdog_tick_ns;
+    /**
      * Zero.
      */
-    uint64_t reserved[8];
+    uint64_t reserved[7];
 } rtw_runtime_config_t;
 
 /**
@@ -255,6 +270,77 @@ typedef struct rtw_error_t {
      */
     char message[504];
 } rtw_error_t;
+
+/**
+ * The watchdog of a runtime: the thread that ends calls whose budget is used up. Call rtw_watchdog_stats_init first.
+ */
+typedef struct rtw_watchdog_stats_t {
+    /**
+     * sizeof(rtw_watchdog_stats_t), set by rtw_watchdog_stats_init.
+     */
+    uint32_t struct_size;
+    /**
+     * Its scheduling: RTW_SCHED_OTHER or RTW_SCHED_FIFO. It asks for one priority more than the threads that are attached have;
+     * where that is not permitted, a guest that spins in a real-time thread on its CPU keeps it from running.
+     */
+    uint32_t sched_policy;
+    /**
+     * Its priority.
+     */
+    int32_t priority;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Instances that it watches: those with a budget whose calls are to be cut off.
+     */
+    uint64_t watched;
+    /**
+     * How often it looks, in ns; 0 while there is nothing to watch, and it sleeps.
+     */
+    uint64_t tick_ns;
+    /**
+     * Times it has looked.
+     */
+    uint64_t ticks;
+    /**
+     * Calls that it saw over their budget.
+     */
+    uint64_t expiries;
+    /**
+     * Those that were cut off; the others ended by themselves just then.
+     */
+    uint64_t cut_offs;
+    /**
+     * How late its ticks came, in ns: median.
+     */
+    double late_p50_ns;
+    /**
+     * 99 %.
+     */
+    double late_p99_ns;
+    /**
+     * The latest.
+     */
+    double late_max_ns;
+    /**
+     * How far over its budget a call was when it saw it, in ns: median.
+     */
+    double over_p50_ns;
+    /**
+     * 99 %.
+     */
+    double over_p99_ns;
+    /**
+     * The longest.
+     */
+    double over_max_ns;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_watchdog_stats_t;
 
 /**
  * What an artifact's envelope says. Call rtw_module_info_init first.
@@ -425,9 +511,9 @@ typedef struct rtw_instance_config_t {
      */
     uint32_t denormals;
     /**
-     * Zero.
+     * RTW_BUDGET_CUT_OFF (default) or RTW_BUDGET_COUNT: what happens to a call that has used up its budget.
      */
-    uint32_t reserved0;
+    uint32_t on_budget;
     /**
      * The most that one linear memory may have, in bytes; growth beyond it fails inside the guest. 0 (default): what the
      * module declares.
@@ -439,9 +525,21 @@ typedef struct rtw_instance_config_t {
      */
     uint64_t growth_ahead_bytes;
     /**
+     * The most that one call may take, in ns; rtw_invoke_budget may name another for one call. 0 (default): no limit, and nobody
+     * watches. With RTW_BUDGET_CUT_OFF the module must have been compiled with the budget guard, which is the default; inside
+     * one bulk memory operation or host function nothing is cut off, only after it. The start function has no budget, dry
+     * calls have at least a second.
+     */
+    uint64_t budget_ns;
+    /**
+     * Calls that take longer and are not cut off are counted as deadline misses, in ns. 0 (default): no deadline. Needs the
+     * runtime's statistics.
+     */
+    uint64_t deadline_ns;
+    /**
      * Zero.
      */
-    uint64_t reserved[7];
+    uint64_t reserved[5];
 } rtw_instance_config_t;
 
 /**
@@ -702,9 +800,21 @@ typedef struct rtw_func_stats_t {
      */
     double max_ns;
     /**
+     * Calls that ended in a fault because their budget was used up.
+     */
+    uint64_t cut_offs;
+    /**
+     * Calls that took longer than their budget and were not cut off: RTW_BUDGET_COUNT, or they ended by themselves just then.
+     */
+    uint64_t overruns;
+    /**
+     * Calls that took longer than the instance's deadline_ns and were not cut off.
+     */
+    uint64_t deadline_misses;
+    /**
      * Zero.
      */
-    uint64_t reserved[8];
+    uint64_t reserved[5];
 } rtw_func_stats_t;
 
 /**
@@ -1052,6 +1162,23 @@ rtw_status_t rtw_runtime_create(const struct rtw_runtime_config_t *config,
 void rtw_runtime_destroy(struct rtw_runtime_t *runtime);
 
 /**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_watchdog_stats_init(struct rtw_watchdog_stats_t *stats);
+
+/**
+ * What the runtime's watchdog has seen and done since the runtime was made, and how punctual it was: a budget is kept no better
+ * than its watchdog wakes up.
+ *
+ * [any] but a real-time thread.
+ * stats   filled on success.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+ */
+rtw_status_t rtw_runtime_watchdog(const struct rtw_runtime_t *runtime, struct rtw_watchdog_stats_t *stats);
+
+/**
  * Prepares an info struct to be filled. NULL does nothing.
  *
  * [any]
@@ -1199,7 +1326,7 @@ void rtw_instance_config_init(struct rtw_instance_config_t *config);
  * err      NULL, or filled, naming the import or limit concerned.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero),
  *         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
- *         RTW_GROWTH_AHEAD in the standalone profile), RTW_ERR_LIMIT,
+ *         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard), RTW_ERR_LIMIT,
  *         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
  *         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
  */
@@ -1399,7 +1526,7 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  * value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be
  *              NULL where both are 0.
  * returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
- *          RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted and the reason did not fit; RTW_ERR_FORKED in a
+ *          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted and the reason did not fit; RTW_ERR_FORKED in a
  *          child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
  *          RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
  * real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
@@ -1407,7 +1534,28 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  *          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
  *          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena.
  */
-rtw_status_t rtw_invoke(struct rtw_func_t *func, union rtw_value_t *values, size_t value_count) RTW_NONBLOCKING;
+rtw_status_t rtw_invoke(struct rtw_func_t *func,
+                        union rtw_value_t *values,
+                        size_t value_count)
+RTW_NONBLOCKING;
+
+/**
+ * As rtw_invoke, with a budget for this one call in place of the instance's: a call that takes longer is cut off, or counted,
+ * as the instance's on_budget says.
+ *
+ * [rt & attached]  As rtw_invoke.
+ * values, value_count  as for rtw_invoke.
+ * budget_ns  the most that this call may take, in ns; 0: no limit. How soon after it a call is cut off depends on the watchdog's
+ *            tick (rtw_runtime_config_t). A call that a host function makes runs under the budget of the one that called the host.
+ * returns  as rtw_invoke; RTW_ERR_BUDGET: cut off, the instance is then faulted; RTW_ERR_UNSUPPORTED: budget_ns is not 0 and the
+ *          instance was created without a budget, so nobody watches it.
+ * real time: as rtw_invoke.
+ */
+rtw_status_t rtw_invoke_budget(struct rtw_func_t *func,
+                               union rtw_value_t *values,
+                               size_t value_count,
+                               uint64_t budget_ns)
+RTW_NONBLOCKING;
 
 /**
  * Prepares a stats struct to be filled. NULL does nothing.

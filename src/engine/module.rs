@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use super::artifact::{self, Artifact, Metadata};
 use super::runtime::Runtime;
-use crate::rt::memory;
+use crate::rt::heap::{self, Kept};
+use crate::rt::memory::{self, Lock};
 use crate::status::*;
 
 pub struct Module {
     pub runtime: Arc<Runtime>,
     pub metadata: Metadata,
     pub(super) code: wasmtime::Module,
+    /// The engine's own records of it.
+    kept: Kept,
 }
 
 /// Whether an artifact with this metadata can be loaded into the runtime, or into any on this machine.
@@ -39,9 +42,9 @@ impl Module {
         let engine = runtime.engine(&metadata.settings)?;
         // SAFETY: the digest shows that these are the bytes the compiler wrote, and the envelope that it was this engine's.
         // That the compiler was ours is what loading an artifact trusts in.
-        let code = unsafe { wasmtime::Module::deserialize(&engine, code) }
-            .map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine refuses the artifact's code: {e:#}")))?;
-        Ok(Arc::new(Module { runtime: runtime.clone(), metadata, code }))
+        let (code, kept) = heap::keep(runtime.config.lock, || unsafe { wasmtime::Module::deserialize(&engine, code) });
+        let code = code.map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine refuses the artifact's code: {e:#}")))?;
+        Ok(Arc::new(Module { runtime: runtime.clone(), metadata, code, kept }))
     }
 
     /// Makes the code present, and locked where the runtime wants it.
@@ -51,7 +54,9 @@ impl Module {
         // SAFETY: the engine keeps its image mapped readable as long as the module lives.
         unsafe { memory::touch_for_reading(range.clone()) };
         let locked = memory::lock_as(self.runtime.config.lock, range.clone())?;
-        Ok(Warmed { touched_bytes: range.len(), locked_bytes: locked })
+        let mut warmed = Warmed { touched_bytes: range.len(), locked_bytes: locked };
+        warmed += Warmed::kept(self.kept, self.runtime.config.lock)?;
+        Ok(warmed)
     }
 }
 
@@ -60,6 +65,20 @@ impl Module {
 pub struct Warmed {
     pub touched_bytes: usize,
     pub locked_bytes: usize,
+}
+
+impl Warmed {
+    /// What lies on the heap of what calls touch: present as it is, locked now.
+    pub(super) fn kept(kept: Kept, lock: Lock) -> Result<Warmed> {
+        if kept.elsewhere_bytes != 0 && lock == Lock::Required {
+            return Err(Error::new(
+                RTW_ERR_MEMLOCK,
+                format!("{} bytes of what calls touch could not be put where they can be locked", kept.elsewhere_bytes),
+            ));
+        }
+        let locked = kept.bytes != 0 && heap::lock(lock)?;
+        Ok(Warmed { touched_bytes: kept.bytes + kept.elsewhere_bytes, locked_bytes: if locked { kept.bytes } else { 0 } })
+    }
 }
 
 impl std::ops::AddAssign for Warmed {

@@ -1,4 +1,5 @@
-//! The library's own allocator: the system's everywhere but in real-time sections, and there an arena of the thread's own.
+//! The library's own allocator: the system's everywhere but in real-time sections, and there an arena of the thread's own. What
+//! calls touch comes from a heap of ours (`heap`) where it is to be locked.
 //!
 //! A call that goes well allocates nothing. One that goes wrong does: the engine boxes its trap, inside a signal handler in the
 //! standalone profile, then its error. So every attached thread has an arena, mapped, present and locked beforehand, and
@@ -13,6 +14,7 @@ use std::ptr::{NonNull, null_mut};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 
+use super::heap;
 use super::memory::{self, Lock};
 use crate::status::*;
 
@@ -98,6 +100,9 @@ unsafe impl GlobalAlloc for Allocator {
             Some(arena) => arena.take(layout),
             None => {
                 count_system();
+                if let Some(kept) = kept(layout) {
+                    return kept.as_ptr();
+                }
                 // SAFETY: passed on.
                 unsafe { System.alloc(layout) }
             }
@@ -117,6 +122,11 @@ unsafe impl GlobalAlloc for Allocator {
             }
             None => {
                 count_system();
+                if let Some(kept) = kept(layout) {
+                    // SAFETY: just taken, as large as the layout says.
+                    unsafe { kept.write_bytes(0, layout.size()) };
+                    return kept.as_ptr();
+                }
                 // SAFETY: passed on.
                 let memory = unsafe { System.alloc_zeroed(layout) };
                 if !memory.is_null() && layout.size() >= SYSTEM_PAGE_BYTES {
@@ -140,20 +150,28 @@ unsafe impl GlobalAlloc for Allocator {
         if let Some(arena) = section() {
             arena.counters.system_frees.fetch_add(1, Relaxed);
         }
+        if heap::owns(memory) {
+            // SAFETY: it was the heap's.
+            return unsafe { heap::give_back(memory, layout) };
+        }
         // SAFETY: it was the system's.
         unsafe { System.dealloc(memory, layout) }
     }
 
     #[inline]
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if owner(memory).is_none() && section().is_none() {
+        let ours = heap::owns(memory);
+        if !ours && owner(memory).is_none() && section().is_none() {
             count_system();
             // SAFETY: passed on.
             return unsafe { System.realloc(memory, layout, new_size) };
         }
         // SAFETY: the new size and the old alignment make a layout by the caller's word; the two blocks do not overlap.
         unsafe {
-            let new = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
+            let larger = Layout::from_size_align_unchecked(new_size, layout.align());
+            // What is kept stays so, also when it grows later.
+            let stays = if ours && section().is_none() { NonNull::new(heap::take(larger)) } else { None };
+            let new = stays.map_or_else(|| self.alloc(larger), NonNull::as_ptr);
             if !new.is_null() {
                 new.copy_from_nonoverlapping(memory, layout.size().min(new_size));
                 self.dealloc(memory, layout);
@@ -161,6 +179,12 @@ unsafe impl GlobalAlloc for Allocator {
             new
         }
     }
+}
+
+/// Memory of the heap's, where this thread is making what calls will touch; the system's has to do where the heap is exhausted.
+#[inline]
+fn kept(layout: Layout) -> Option<NonNull<u8>> {
+    if heap::keeping() { NonNull::new(heap::take(layout)) } else { None }
 }
 
 #[inline]

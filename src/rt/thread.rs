@@ -145,12 +145,13 @@ fn change(wanted: &Attach, stack_bytes: usize, engine_init: impl FnOnce(), befor
         // Without signal-based traps the engine's stack serves nobody; the host's stays.
         set_signal_stack(&host_signal_stack);
     }
-    for range in present {
-        memory::lock_as(wanted.lock, range)?;
-    }
     // The first reading of a clock maps and touches what later ones need.
     clock::ticks();
     clock::monotonic_ns();
+    present.push(memory::own_thread_locals());
+    for range in present {
+        memory::lock_as(wanted.lock, range)?;
+    }
     ATTACHED.with_borrow_mut(|attached| {
         if attached.arena.is_none() {
             let arena = alloc::Attached::new(wanted.arena_bytes, wanted.lock)?;
@@ -277,12 +278,45 @@ fn list(cpus: &CpuSet) -> String {
     numbers.join(",")
 }
 
-fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
+/// The calling thread's, where it is one that can be asked for by name.
+pub fn current_scheduling() -> Option<(Policy, i32)> {
+    let (policy, parameter) = scheduling().ok()?;
+    let policy = match policy & !libc::SCHED_RESET_ON_FORK {
+        libc::SCHED_FIFO => Policy::Fifo,
+        libc::SCHED_RR => Policy::RoundRobin,
+        _ => Policy::Other,
+    };
+    Some((policy, parameter.sched_priority))
+}
+
+/// The calling thread, as the kernel numbers it.
+pub fn id() -> i32 {
+    // SAFETY: asks for a number.
+    unsafe { libc::gettid() }
+}
+
+/// How much later than asked the calling thread may be woken, outside the real-time classes.
+pub fn set_timer_slack_ns(ns: u64) {
+    // SAFETY: takes a number and changes this thread only; a refusal leaves it as it was.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, ns as libc::c_ulong) };
+}
+
+pub fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
+    set_scheduling_of(0, policy, priority)
+}
+
+/// Of the thread with this number in this process; 0: the calling one.
+pub fn set_scheduling_of(thread: i32, policy: Policy, priority: i32) -> Result<()> {
     // SAFETY: all-zero is a valid sched_param; the call reads it only.
     let refused = unsafe {
         let mut parameter: libc::sched_param = std::mem::zeroed();
         parameter.sched_priority = priority;
-        libc::pthread_setschedparam(libc::pthread_self(), policy.number(), &parameter)
+        match thread {
+            // The C library remembers it.
+            0 => libc::pthread_setschedparam(libc::pthread_self(), policy.number(), &parameter),
+            thread if libc::sched_setscheduler(thread, policy.number(), &parameter) == 0 => 0,
+            _ => std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL),
+        }
     };
     if refused == 0 {
         return Ok(());
@@ -383,6 +417,39 @@ fn touch_stack(bytes: usize) -> std::ops::Range<usize> {
     let marker = std::hint::black_box(0u8);
     let top = &raw const marker as usize;
     descend(top - bytes)..top
+}
+
+/// Runs `start`, which starts a thread, with all signals blocked, as the new thread then has them: the host's are for its own
+/// threads.
+pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+    // SAFETY: all-zero is a valid set to be filled in; the calls change this thread's mask only.
+    unsafe {
+        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let answer = start();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        answer
+    }
+}
+
+/// Gives the calling thread, which is ours, ordinary scheduling and the CPUs of the process's first thread without those to
+/// avoid: it has inherited what the thread has that started it. What is refused stays as it is.
+pub fn become_ordinary(avoid: Option<&CpuSet>) {
+    // SAFETY: all-zero is valid for both; each call reads or fills what it is given.
+    unsafe {
+        let parameter: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_OTHER, &parameter);
+        let mut cpus: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(libc::getpid(), size_of::<libc::cpu_set_t>(), &mut cpus) != 0 {
+            return;
+        }
+        for cpu in (0..CPU_SET_WORDS * 64).filter(|cpu| avoid.is_some_and(|set| set[cpu / 64] >> (cpu % 64) & 1 == 1)) {
+            libc::CPU_CLR(cpu, &mut cpus);
+        }
+        // Refused where nothing is left.
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &cpus);
+    }
 }
 
 /// Page faults of a thread.
