@@ -94,7 +94,12 @@ fn late(core: &Core, histogram: &Histogram, took: u64, budget: u64, ended_well: 
 #[inline(always)]
 unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
     // SAFETY: passed on.
-    let call = || unsafe { shared.func.get().call_unchecked(core.context(), values) };
+    let call = || unsafe {
+        core.watch_exit();
+        let result = shared.func.get().call_unchecked(core.context(), values);
+        core.unwatch_exit();
+        result
+    };
     if core.denormals == Denormals::Keep {
         return call();
     }
@@ -110,7 +115,7 @@ unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasm
 #[inline(never)]
 fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status_t {
     let host_status = core.host_status.replace(RTW_OK);
-    let address = core.fault_address.replace(0);
+    let address = core.take_fault_address();
     let trap = error.downcast_ref::<Trap>().copied();
     let cut_off = match trap {
         Some(Trap::UnreachableCodeReached) if host_status == RTW_OK => core.timing.trapped_in_poll(),
@@ -127,10 +132,15 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
     if let Some(recorder) = &shared.recorder {
         recorder.active().record_fault(alloc::take_peak() as u64, cut_off);
     }
-    if cut_off {
+    let record = match core.fault.get() {
+        // The call that was cut off was made by a host function: the place is known from there.
+        Some(inner) if cut_off && inner.status == RTW_ERR_BUDGET => inner,
+        _ => FaultRecord { status, host_status, address },
+    };
+    if cut_off && core.fault.get().is_none() {
         shared.instance.module.runtime.watchdog().count_cut_off();
     }
-    core.fault.set(Some(FaultRecord { status, host_status, address }));
+    core.fault.set(Some(record));
     // A child process keeps saying that it is one.
     if core.gate.load(Relaxed) == GATE_IN_CALL {
         core.gate.store(RTW_ERR_FAULTED, Relaxed);
