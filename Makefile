@@ -64,7 +64,7 @@ proofs: lib command
 
 bench: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench
-	./bench/run.sh
+	ONLY='$(ONLY)' ./bench/run.sh
 
 install: lib command
 	./packaging/install.sh "$(PREFIX)" "$(DESTDIR)"

@@ -3,22 +3,24 @@
 use std::ffi::CStr;
 use std::hint::black_box;
 
+use rtwasm::engine::profile::Interruption;
 use rtwasm::engine::{artifact, profile};
 use rtwasm::rt::clock;
 use rtwasm::rt::histogram::Recorder;
 use wasmtime::{Caller, Engine, Extern, Func, Instance, Module, Store, TypedFunc, WasmParams, WasmResults};
 
 use super::library::{Handle, Invoke, Library, Options, Value};
-use super::measure::{BATCH, Row, Subject, interleaved};
+use super::measure::{BATCH, Only, Row, Subject, interleaved};
 
 /// The bare engine with the same settings and the same code: what a Rust host could have at best.
-struct Bare {
-    store: Store<()>,
+pub struct Bare {
+    pub store: Store<()>,
     instance: Instance,
 }
 
 impl Bare {
-    fn new(path: &str) -> Result<Bare, String> {
+    /// Imports, where there are any, are functions that do nothing.
+    pub fn new(path: &str) -> Result<Bare, String> {
         let bytes = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
         let artifact = artifact::read(&bytes).map_err(|e| e.message)?;
         let engine =
@@ -27,24 +29,31 @@ impl Bare {
         let module = unsafe { Module::deserialize(&engine, artifact.code) }.map_err(|e| e.to_string())?;
         Engine::tls_eager_initialize();
         let mut store = Store::new(&engine, ());
+        // Far enough never to be reached.
+        match artifact.metadata.settings.interruption {
+            Interruption::None => {}
+            Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
+            Interruption::Fuel => store.set_fuel(u64::MAX).map_err(|e| e.to_string())?,
+        }
         let nop = Func::wrap(&mut store, |_: Caller<'_, ()>| {});
-        let instance = Instance::new(&mut store, &module, &[Extern::Func(nop)]).map_err(|e| e.to_string())?;
+        let imports: Vec<Extern> = module.imports().map(|_| nop.into()).collect();
+        let instance = Instance::new(&mut store, &module, &imports).map_err(|e| e.to_string())?;
         Ok(Bare { store, instance })
     }
 
-    fn func<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Result<TypedFunc<P, R>, String> {
+    pub fn func<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Result<TypedFunc<P, R>, String> {
         self.instance.get_typed_func(&mut self.store, name).map_err(|e| e.to_string())
     }
 }
 
 const BARE: &str = "TypedFunc::call";
 /// RTW_DENORMALS_...
-const KEEP: u32 = 0;
+pub const KEEP: u32 = 0;
 const FLUSH: u32 = 1;
 const IEEE: u32 = 2;
 
 /// Calls into empty and nearly empty guests, with statistics off and on.
-pub fn calls(library: &Library, artifacts: &str, profile: &str) -> Result<Vec<Row>, String> {
+pub fn calls(library: &Library, artifacts: &str, profile: &str, only: &Only) -> Result<Vec<Row>, String> {
     let path = format!("{artifacts}/calls-{profile}.rtw");
     let plugin = profile == "plugin";
     let mut bare = Bare::new(&path)?;
@@ -53,10 +62,14 @@ pub fn calls(library: &Library, artifacts: &str, profile: &str) -> Result<Vec<Ro
     let mut rows = Vec::new();
 
     for (case, name, c_name) in [("call-empty", "empty", c"empty"), ("call-host", "call_host", c"call_host")] {
+        let case = format!("{case}/{profile}");
+        if !only.wants(&case) {
+            continue;
+        }
         let func = bare.func::<(), ()>(name)?;
         let store = &mut bare.store;
         rows.extend(interleaved(
-            &format!("{case}/{profile}"),
+            &case,
             BATCH,
             vec![
                 Subject { name: BARE, run: Box::new(|n| (0..n).for_each(|_| func.call(&mut *store, ()).expect("it returns"))) },
@@ -66,6 +79,10 @@ pub fn calls(library: &Library, artifacts: &str, profile: &str) -> Result<Vec<Ro
         ));
     }
 
+    let case = format!("call-add/{profile}");
+    if !only.wants(&case) {
+        return Ok(rows);
+    }
     let func = bare.func::<(i32, i32), i32>("add")?;
     let store = &mut bare.store;
     let sum = |n| {
@@ -75,7 +92,7 @@ pub fn calls(library: &Library, artifacts: &str, profile: &str) -> Result<Vec<Ro
         }
     };
     rows.extend(interleaved(
-        &format!("call-add/{profile}"),
+        &case,
         BATCH,
         vec![
             Subject { name: BARE, run: Box::new(sum) },
@@ -173,10 +190,11 @@ pub fn reading(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
 /// modes. Setting the mode and putting it back is in the figures.
 pub fn denormal_tail(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
     let path = format!("{artifacts}/tail-standalone.rtw");
-    let mut subjects = Vec::new();
-    for (name, denormals) in [("flushed", FLUSH), ("IEEE", IEEE)] {
-        let guest = library.guest(&path, Options { plugin: false, statistics: false, denormals })?;
-        subjects.push(invocations(name, library.invoke, guest.func(c"tail")?));
-    }
+    let guest = |denormals| library.guest(&path, Options { plugin: false, statistics: false, denormals });
+    let (flushed, ieee) = (guest(FLUSH)?, guest(IEEE)?);
+    let subjects = vec![
+        invocations("flushed", library.invoke, flushed.func(c"tail")?),
+        invocations("IEEE", library.invoke, ieee.func(c"tail")?),
+    ];
     Ok(interleaved("denormal-tail", 10_000, subjects))
 }
