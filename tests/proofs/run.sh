@@ -46,8 +46,9 @@ linked="-L$out -linterpose $out/lib/$soname -Wl,-rpath,\$ORIGIN:\$ORIGIN/lib -Wl
 for program in promises prepared locked faults manners first_call; do
     extra=
     [ $program = faults ] && extra=$here/place.c
+    [ $program = first_call ] && extra=-Wl,-z,lazy
     # shellcheck disable=SC2086
-    build "$out/$program" "$here/$program.c" $extra "$here/section.c" "$here/guest.c" "$here/harness.c" $linked
+    build "$out/$program" "$here/$program.c" "$here/section.c" "$here/guest.c" "$here/harness.c" $linked $extra
 done
 build "$out/copies" "$here/copies.c" "$here/harness.c" -ldl
 
