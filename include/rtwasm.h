@@ -692,7 +692,8 @@ typedef struct rtw_prepare_report_t {
      */
     uint32_t locked;
     /**
-     * Code, memories and statistics made present, in bytes.
+     * Code, memories and statistics made present, in bytes; where memory is to be locked also what calls touch on the heap:
+     * the engine's records of module and instance, globals, tables, funcs.
      */
     uint64_t touched_bytes;
     /**
@@ -1502,7 +1503,8 @@ void rtw_prepare_report_init(struct rtw_prepare_report_t *report);
 
 /**
  * Makes an instance warm: its memories, its code and its funcs' statistics made present (by writing where they are written),
- * locked as the runtime's configuration says, then the dry calls. Dry calls do not enter the funcs' statistics.
+ * locked as the runtime's configuration says together with its globals, tables and the engine's records, then the dry calls.
+ * Dry calls do not enter the funcs' statistics.
  *
  * [setup]  On the attached thread that will call, before its deadlines matter; may be repeated.
  * config  NULL: no dry calls.

@@ -47,7 +47,8 @@ pub struct rtw_prepare_report_t {
     pub struct_size: u32,
     /// 1 where everything touched is locked into memory, 0 where locking was off or refused for a part.
     pub locked: u32,
-    /// Code, memories and statistics made present, in bytes.
+    /// Code, memories and statistics made present, in bytes; where memory is to be locked also what calls touch on the heap:
+    /// the engine's records of module and instance, globals, tables, funcs.
     pub touched_bytes: u64,
     /// How much of that is locked, in bytes.
     pub locked_bytes: u64,
@@ -90,7 +91,8 @@ pub unsafe extern "C" fn rtw_prepare_report_init(report: *mut rtw_prepare_report
 }
 
 /// Makes an instance warm: its memories, its code and its funcs' statistics made present (by writing where they are written),
-/// locked as the runtime's configuration says, then the dry calls. Dry calls do not enter the funcs' statistics.
+/// locked as the runtime's configuration says together with its globals, tables and the engine's records, then the dry calls.
+/// Dry calls do not enter the funcs' statistics.
 ///
 /// [setup]  On the attached thread that will call, before its deadlines matter; may be repeated.
 /// config  NULL: no dry calls.
