@@ -220,8 +220,8 @@ impl Changed {
     }
 }
 
-/// As the kernel has it: the C library remembers only what was set through itself.
-fn scheduling() -> Result<(libc::c_int, libc::sched_param)> {
+/// The calling thread's policy and priority. As the kernel has it: the C library remembers only what was set through itself.
+pub fn scheduling() -> Result<(libc::c_int, libc::sched_param)> {
     // SAFETY: all-zero is a valid sched_param to be filled in.
     unsafe {
         let mut parameter: libc::sched_param = std::mem::zeroed();
@@ -253,7 +253,8 @@ fn signal_stack() -> libc::stack_t {
     }
 }
 
-fn set_affinity(cpus: &CpuSet) -> Result<()> {
+/// Keeps the calling thread on these CPUs.
+pub fn set_affinity(cpus: &CpuSet) -> Result<()> {
     // SAFETY: a cpu_set_t is a plain bit array of the same 1024 bits; all-zero is valid, and the call reads it only.
     let refused = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
@@ -277,7 +278,8 @@ fn list(cpus: &CpuSet) -> String {
     numbers.join(",")
 }
 
-fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
+/// Sets the calling thread's policy and priority.
+pub fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
     // SAFETY: all-zero is a valid sched_param; the call reads it only.
     let refused = unsafe {
         let mut parameter: libc::sched_param = std::mem::zeroed();
@@ -298,6 +300,50 @@ fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
         ),
         &cause,
     ))
+}
+
+/// How much of every period a SCHED_DEADLINE thread may run, and by when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    pub runtime_ns: u64,
+    pub deadline_ns: u64,
+    pub period_ns: u64,
+}
+
+/// Gives the calling thread to SCHED_DEADLINE.
+pub fn set_deadline(deadline: Deadline) -> Result<()> {
+    const SCHED_DEADLINE: u32 = 6;
+    /// The kernel's struct sched_attr, in its first version.
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime_ns: u64,
+        deadline_ns: u64,
+        period_ns: u64,
+    }
+    let Deadline { runtime_ns, deadline_ns, period_ns } = deadline;
+    let policy = SCHED_DEADLINE;
+    let size = size_of::<Attributes>() as u32;
+    let wanted = Attributes { size, policy, flags: 0, nice: 0, priority: 0, runtime_ns, deadline_ns, period_ns };
+    // SAFETY: the struct is live and as large as it says.
+    if unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &wanted, 0) } == 0 {
+        return Ok(());
+    }
+    let cause = std::io::Error::last_os_error();
+    let (status, why) = match cause.raw_os_error() {
+        Some(libc::EPERM) => (
+            RTW_ERR_PERMISSION,
+            "it takes CAP_SYS_NICE, and a thread that may run on all CPUs of its scheduling domain: no affinity, no smaller cpuset",
+        ),
+        Some(libc::EBUSY) => (RTW_ERR_PERMISSION, "the CPUs have promised too much of their time to others already"),
+        _ => (RTW_ERR_ARGUMENT, "runtime <= deadline <= period is needed, each of them at least 1024 ns"),
+    };
+    let asked = format!("cannot set SCHED_DEADLINE with {runtime_ns} ns of every {period_ns} ns");
+    Err(Error::os(status, format!("{asked}: {why}"), &cause))
 }
 
 fn set_signal_stack(stack: &libc::stack_t) {
@@ -383,6 +429,38 @@ fn touch_stack(bytes: usize) -> std::ops::Range<usize> {
     let marker = std::hint::black_box(0u8);
     let top = &raw const marker as usize;
     descend(top - bytes)..top
+}
+
+/// The calling thread as the system knows it.
+pub fn id() -> i32 {
+    // SAFETY: always succeeds.
+    unsafe { libc::gettid() }
+}
+
+/// A thread's policy and priority, in the system's numbers; nothing where there is no such thread.
+pub fn scheduling_of(thread: i32) -> Option<(i32, i32)> {
+    // SAFETY: all-zero is a valid sched_param to be filled in.
+    unsafe {
+        let mut parameter: libc::sched_param = std::mem::zeroed();
+        let policy = libc::sched_getscheduler(thread);
+        let known = policy >= 0 && libc::sched_getparam(thread, &mut parameter) == 0;
+        known.then_some((policy, parameter.sched_priority))
+    }
+}
+
+/// Leaves the process's signals to its other threads: a handler of the host's has no business on a thread of ours. What the
+/// thread itself causes still arrives.
+pub fn block_signals() {
+    let own = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
+    // SAFETY: the set is live, and filled before it is used.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        for signal in own {
+            libc::sigdelset(&mut set, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+    }
 }
 
 /// Page faults of a thread.
