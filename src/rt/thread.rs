@@ -337,7 +337,8 @@ pub fn set_deadline(deadline: Deadline) -> Result<()> {
     let (status, why) = match cause.raw_os_error() {
         Some(libc::EPERM) => (
             RTW_ERR_PERMISSION,
-            "it takes CAP_SYS_NICE, and a thread that may run on all CPUs of its scheduling domain: no affinity, no smaller cpuset",
+            "it takes CAP_SYS_NICE, and a thread that may run on all CPUs of its scheduling domain: no affinity, no smaller \
+             cpuset",
         ),
         Some(libc::EBUSY) => (RTW_ERR_PERMISSION, "the CPUs have promised too much of their time to others already"),
         _ => (RTW_ERR_ARGUMENT, "runtime <= deadline <= period is needed, each of them at least 1024 ns"),

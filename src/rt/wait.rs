@@ -1,5 +1,5 @@
-//! Waiting without a lock: futexes, and sleeping to a point in time. System calls, which a real-time thread of ours makes between
-//! its deadlines and nowhere else.
+//! Waiting without a lock: futexes, and sleeping to a point in time. System calls, which a real-time thread of ours makes
+//! between its deadlines and nowhere else.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
@@ -45,8 +45,8 @@ pub fn set(word: &AtomicU32, value: u32) {
 /// Longer sleeps than this can be ended through the word that [`sleep_until`] is given.
 const DEAF_NS: u64 = 20_000_000;
 
-/// Sleeps until `time_ns` of CLOCK_MONOTONIC, or until `word` is no longer `value`, which it learns at once while the time is far
-/// off and within 20 ms near to it: the last stretch is a plain sleep to an absolute time, the most exact that there is.
+/// Sleeps until `time_ns` of CLOCK_MONOTONIC, or until `word` is no longer `value`, which it learns at once while the time is
+/// far off and within 20 ms near to it: the last stretch is a plain sleep to an absolute time, the most exact that there is.
 pub fn sleep_until(time_ns: u64, word: &AtomicU32, value: u32) {
     while word.load(SeqCst) == value && clock::monotonic_ns() + DEAF_NS < time_ns {
         while_equal(word, value, Some(time_ns - DEAF_NS));

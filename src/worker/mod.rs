@@ -1,10 +1,10 @@
 //! Workers: threads of ours, pinned, prioritised and attached, that do their work at points in time (`periodic`) or when they
 //! are given some (`queue`).
 //!
-//! A worker's thread lives as long as the worker. It attaches once; at each start it prepares the guests that it will call, then
-//! runs until it is stopped or stops by itself, and then waits for the next start. Between a start and a stop it takes no lock
-//! and allocates nothing; its system calls are sleeping, waking those who wait for it, and one look at what the system did to it
-//! after every step. Everybody else talks to it through two words and, for queues, two rings.
+//! A worker's thread lives as long as the worker. It attaches once; at each start it prepares the guests that it will call,
+//! then runs until it is stopped or stops by itself, and then waits for the next start. Between a start and a stop it takes no
+//! lock and allocates nothing; its system calls are sleeping, waking those who wait for it, and one look at what the system did
+//! to it after every step. Everybody else talks to it through two words and, for queues, two rings.
 
 pub mod periodic;
 pub mod queue;

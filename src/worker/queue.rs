@@ -1,9 +1,9 @@
 //! A worker that is fed: others hand it invocations, and take their outcomes.
 //!
 //! An invocation lives in one of a fixed number of places. Who has a place is told by its state: it is free; queued, and then
-//! the worker's, unless a canceller is faster; running; or done, and then its taker's. Places travel as numbers: free ones through
-//! a queue between threads that may wait for each other, those towards the worker and back through rings that never wait. The
-//! ends of the rings that face the others are shared by them behind locks that the worker never touches.
+//! the worker's, unless a canceller is faster; running; or done, and then its taker's. Places travel as numbers: free ones
+//! through a queue between threads that may wait for each other, those towards the worker and back through rings that never
+//! wait. The ends of the rings that face the others are shared by them behind locks that the worker never touches.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*, fence};
@@ -57,11 +57,11 @@ pub struct Completion {
 
 /// What is counted on the others' side.
 #[derive(Default)]
-pub struct Counters {
-    pub submitted: AtomicU64,
-    pub refused: AtomicU64,
-    pub cancelled: AtomicU64,
-    pub completed: AtomicU64,
+struct Counters {
+    submitted: AtomicU64,
+    completed: AtomicU64,
+    cancelled: AtomicU64,
+    refused: AtomicU64,
 }
 
 struct Hall {
@@ -76,6 +76,8 @@ struct Hall {
     /// Counts completions, for those who wait for one.
     completions: AtomicU32,
     waiting: AtomicU32,
+    /// Whether more completions may come.
+    served: AtomicBool,
     counters: Counters,
 }
 
@@ -123,6 +125,7 @@ pub fn queue(capacity: usize, spin_ns: u64) -> Lane {
         bell: AtomicU32::new(0),
         completions: AtomicU32::new(0),
         waiting: AtomicU32::new(0),
+        served: AtomicBool::new(false),
         counters: Counters::default(),
     });
     Lane { hall, coming, going, spin_ns }
@@ -156,6 +159,15 @@ impl Hall {
         }
     }
 
+    /// Wakes those who wait for completions, if there are any. The worker's thread only.
+    fn announce(&self) {
+        self.completions.store(self.completions.load(Relaxed).wrapping_add(1), SeqCst);
+        fence(SeqCst);
+        if self.waiting.load(SeqCst) != 0 {
+            wait::wake(&self.completions, i32::MAX);
+        }
+    }
+
     /// Takes the outcome out of a place that is done, and frees it.
     fn clear_out(&self, place: u32) -> Completion {
         // SAFETY: it is done, and its number came to us alone.
@@ -170,8 +182,11 @@ impl Hall {
 }
 
 impl Queue {
-    pub fn counters(&self) -> &Counters {
-        &self.0.counters
+    /// Submissions since the beginning, how many of them are completed, and how many cancelled; then those refused for want of
+    /// places.
+    pub fn counted(&self) -> [u64; 4] {
+        let counters = &self.0.counters;
+        [&counters.submitted, &counters.completed, &counters.cancelled, &counters.refused].map(|counter| counter.load(Relaxed))
     }
 
     pub fn ring_the_bell(&self) {
@@ -258,27 +273,29 @@ impl Queue {
         Some(self.0.clear_out(number))
     }
 
-    /// The same, waiting for one.
-    pub fn wait(&self, timeout_ns: Option<u64>) -> Option<Completion> {
+    /// The same, waiting for one as long as there may be one to come.
+    pub fn wait(&self, timeout_ns: Option<u64>) -> std::result::Result<Completion, rtw_status_t> {
         let hall = &*self.0;
         let until_ns = timeout_ns.map(|timeout| clock::monotonic_ns().saturating_add(timeout));
-        loop {
-            if let Some(completion) = self.poll() {
-                return Some(completion);
-            }
+        hall.waiting.fetch_add(1, SeqCst);
+        fence(SeqCst);
+        let found = loop {
+            // In this order: what comes after the look at the completions changes this word.
             let seen = hall.completions.load(SeqCst);
-            hall.waiting.fetch_add(1, SeqCst);
-            fence(SeqCst);
-            let found = self.poll();
-            let late = until_ns.is_some_and(|until| clock::monotonic_ns() >= until);
-            if found.is_none() && !late {
-                wait::while_equal(&hall.completions, seen, until_ns);
+            let served = hall.served.load(SeqCst);
+            if let Some(completion) = self.poll() {
+                break Ok(completion);
             }
-            hall.waiting.fetch_sub(1, SeqCst);
-            if found.is_some() || late {
-                return found;
+            if !served {
+                break Err(RTW_ERR_STOPPED);
             }
-        }
+            if until_ns.is_some_and(|until| clock::monotonic_ns() >= until) {
+                break Err(RTW_ERR_TIMEOUT);
+            }
+            wait::while_equal(&hall.completions, seen, until_ns);
+        };
+        hall.waiting.fetch_sub(1, SeqCst);
+        found
     }
 
     /// Cancels what has not begun of all invocations with this tag, and tells how many those are. Their completions come in
@@ -325,6 +342,7 @@ impl Lane {
 
     /// Opens the entrance. Before the thread is told to run.
     pub(super) fn open(&self) {
+        self.hall.served.store(true, SeqCst);
         self.hall.entrance().open = true;
     }
 
@@ -338,6 +356,8 @@ impl Lane {
             }
             self.finish(number);
         }
+        self.hall.served.store(false, SeqCst);
+        self.hall.announce();
     }
 
     /// Runs one invocation, unless it was cancelled.
@@ -393,12 +413,7 @@ impl Lane {
         place.state.store(DONE, Release);
         // There is room: as many as there are places.
         self.going.push(number);
-        let completions = &hall.completions;
-        completions.store(completions.load(Relaxed).wrapping_add(1), SeqCst);
-        fence(SeqCst);
-        if hall.waiting.load(SeqCst) != 0 {
-            wait::wake(completions, i32::MAX);
-        }
+        hall.announce();
     }
 
     /// Waits for the bell.

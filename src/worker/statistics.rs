@@ -1,8 +1,8 @@
 //! What a worker records about itself, from the intended start of its work as well as from the actual one.
 //!
-//! One writer, the worker's thread, which stores and never waits; any number of readers. Distributions go to recorders. Counters,
-//! worst calls and the time line are in a ledger, guarded by a version that is odd while they change: a reader that meets a change
-//! reads again. There are two ledgers: a reset empties the idle one and exchanges them.
+//! One writer, the worker's thread, which stores and never waits; any number of readers. Distributions go to recorders.
+//! Counters, worst calls and the time line are in a ledger, guarded by a version that is odd while they change: a reader that
+//! meets a change reads again. There are two ledgers: a reset empties the idle one and exchanges them.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*, fence};
@@ -174,15 +174,15 @@ impl Ledger {
         self.version.store(version.wrapping_add(2), Release);
     }
 
-    /// Reads what the version guards. A worker that is always in the middle of a change is not waited for for ever: what is read
-    /// then may be of two moments.
+    /// Reads what the version guards. A worker that is always in the middle of a change is not waited for for ever: what is
+    /// read then may be of two moments.
     fn look<T>(&self, mut look: impl FnMut() -> T) -> T {
         const TRIES: usize = 64;
         for _ in 0..TRIES {
             let before = self.version.load(Acquire);
             let seen = look();
             fence(Acquire);
-            if before % 2 == 0 && self.version.load(Relaxed) == before {
+            if before.is_multiple_of(2) && self.version.load(Relaxed) == before {
                 return seen;
             }
             std::hint::spin_loop();
