@@ -391,10 +391,11 @@ impl Lane {
             missed: 0,
             jitter: None,
         };
-        self.finish(number);
+        // First: who has the outcome finds it in the statistics.
         if let Some(book) = book {
             book.enter(&step, sleeps);
         }
+        self.finish(number);
     }
 
     /// Hands an invocation that ran, or never will, to whoever waits for it.
