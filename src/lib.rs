@@ -8,6 +8,7 @@ pub mod status;
 pub mod engine;
 pub mod rt;
 pub mod stats;
+pub mod worker;
 
 #[cfg(feature = "capi")]
 pub mod capi;

@@ -10,6 +10,10 @@ use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t}
 use super::runtime::{rtw_runtime_config_t, rtw_watchdog_stats_t};
 use super::stats::{rtw_bucket_t, rtw_func_stats_t};
 use super::thread::rtw_thread_config_t;
+use super::worker::{
+    rtw_completion_t, rtw_distribution_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t,
+    rtw_worst_t,
+};
 
 fn size_of_pointee<T>(_: *const T) -> usize {
     size_of::<T>()
@@ -55,6 +59,20 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_func_stats_t: struct_size reserved0 calls faults overflows arena_peak_bytes last_ns min_ns mean_ns p50_ns
             p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns cut_offs overruns deadline_misses reserved),
         lines!(rtw_bucket_t: low_ns high_ns count),
+        lines!(rtw_tick_t: index intended_ns actual_ns missed reserved),
+        lines!(rtw_worker_config_t: struct_size kind name sched_policy priority cpu denormals strict memory_lock statistics
+            dma_latency_us deadline_runtime_ns deadline_ns setup user_data dry_calls dry_call_count missed period_ns early_ns
+            touch on_fault tick_limit step func values value_count warm_func warm_values warm_value_count queue_capacity
+            reserved0 spin_ns reserved),
+        lines!(rtw_worker_info_t: struct_size running thread_id sched_policy priority ended_by warning_count reserved0
+            reserved),
+        lines!(rtw_completion_t: struct_size status tag submitted_ns started_ns ended_ns values reserved),
+        lines!(rtw_distribution_t: count min_ns mean_ns p50_ns p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns),
+        lines!(rtw_worker_stats_t: struct_size reserved0 since_realtime_ns duration_ns ticks skipped overruns misses
+            longest_miss_run faults minor_faults major_faults voluntary_switches involuntary_switches submitted completed
+            cancelled refused wake_up call response jitter reserved),
+        lines!(rtw_worst_t: at_realtime_ns index wake_up_ns call_ns response_ns status causes),
+        lines!(rtw_second_t: at_ns count max_ns),
     ];
     assert_eq!(ours.concat(), table.collect::<Vec<_>>());
 }

@@ -21,3 +21,4 @@ pub mod stats;
 mod text;
 pub mod thread;
 pub mod version;
+pub mod worker;

@@ -716,7 +716,8 @@ fn default_memory(module: &Module, instance: wasmtime::Instance, store: &mut Sto
     })
 }
 
-/// An export that was looked up and checked once, with the figures of its calls.
+/// An export that was looked up and checked once, with the figures of its calls. A clone is the same func.
+#[derive(Clone)]
 pub struct Func {
     pub(super) core: *const Core,
     pub shared: Arc<FuncShared>,
@@ -726,7 +727,7 @@ pub struct Func {
 pub struct FuncShared {
     /// Replaced by a reset, which has the instance to itself.
     pub(super) func: Cell<EngineFunc>,
-    pub(super) value_count: usize,
+    pub value_count: usize,
     /// None where the runtime's statistics are off.
     pub recorder: Option<Recorder>,
     pub signature: Signature,

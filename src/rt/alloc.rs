@@ -393,6 +393,18 @@ pub fn in_setup<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
+/// Runs what has deadlines within a [setup] function: its allocations are not the system's.
+pub fn in_section<T>(run: impl FnOnce() -> T) -> T {
+    struct Leave(u32);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            let _ = SETUP_DEPTH.try_with(|depth| depth.set(self.0));
+        }
+    }
+    let _leave = SETUP_DEPTH.try_with(|depth| depth.replace(0)).map(Leave);
+    run()
+}
+
 /// What this thread's arena has counted since it was attached; zeros for a thread without one, and in [setup] functions.
 pub fn counts() -> Counts {
     section().map_or(Counts::default(), |arena| Counts {

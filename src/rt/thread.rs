@@ -231,8 +231,8 @@ impl Changed {
     }
 }
 
-/// As the kernel has it: the C library remembers only what was set through itself.
-fn scheduling() -> Result<(libc::c_int, libc::sched_param)> {
+/// The calling thread's policy and priority. As the kernel has it: the C library remembers only what was set through itself.
+pub fn scheduling() -> Result<(libc::c_int, libc::sched_param)> {
     // SAFETY: all-zero is a valid sched_param to be filled in.
     unsafe {
         let mut parameter: libc::sched_param = std::mem::zeroed();
@@ -264,7 +264,8 @@ fn signal_stack() -> libc::stack_t {
     }
 }
 
-fn set_affinity(cpus: &CpuSet) -> Result<()> {
+/// Keeps the calling thread on these CPUs.
+pub fn set_affinity(cpus: &CpuSet) -> Result<()> {
     // SAFETY: a cpu_set_t is a plain bit array of the same 1024 bits; all-zero is valid, and the call reads it only.
     let refused = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
@@ -311,6 +312,7 @@ pub fn set_timer_slack_ns(ns: u64) {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, ns as libc::c_ulong) };
 }
 
+/// Sets the calling thread's policy and priority.
 pub fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
     set_scheduling_of(0, policy, priority)
 }
@@ -342,6 +344,51 @@ pub fn set_scheduling_of(thread: i32, policy: Policy, priority: i32) -> Result<(
         ),
         &cause,
     ))
+}
+
+/// How much of every period a SCHED_DEADLINE thread may run, and by when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    pub runtime_ns: u64,
+    pub deadline_ns: u64,
+    pub period_ns: u64,
+}
+
+/// Gives the calling thread to SCHED_DEADLINE.
+pub fn set_deadline(deadline: Deadline) -> Result<()> {
+    const SCHED_DEADLINE: u32 = 6;
+    /// The kernel's struct sched_attr, in its first version.
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime_ns: u64,
+        deadline_ns: u64,
+        period_ns: u64,
+    }
+    let Deadline { runtime_ns, deadline_ns, period_ns } = deadline;
+    let policy = SCHED_DEADLINE;
+    let size = size_of::<Attributes>() as u32;
+    let wanted = Attributes { size, policy, flags: 0, nice: 0, priority: 0, runtime_ns, deadline_ns, period_ns };
+    // SAFETY: the struct is live and as large as it says.
+    if unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &wanted, 0) } == 0 {
+        return Ok(());
+    }
+    let cause = std::io::Error::last_os_error();
+    let (status, why) = match cause.raw_os_error() {
+        Some(libc::EPERM) => (
+            RTW_ERR_PERMISSION,
+            "it takes CAP_SYS_NICE, and a thread that may run on all CPUs of its scheduling domain: no affinity, no smaller \
+             cpuset",
+        ),
+        Some(libc::EBUSY) => (RTW_ERR_PERMISSION, "the CPUs have promised too much of their time to others already"),
+        _ => (RTW_ERR_ARGUMENT, "runtime <= deadline <= period is needed, each of them at least 1024 ns"),
+    };
+    let asked = format!("cannot set SCHED_DEADLINE with {runtime_ns} ns of every {period_ns} ns");
+    Err(Error::os(status, format!("{asked}: {why}"), &cause))
 }
 
 fn set_signal_stack(stack: &libc::stack_t) {
@@ -429,14 +476,28 @@ fn touch_stack(bytes: usize) -> std::ops::Range<usize> {
     descend(top - bytes)..top
 }
 
-/// Runs `start`, which starts a thread, with all signals blocked, as the new thread then has them: the host's are for its own
-/// threads.
+/// The signals that a thread does not cause itself.
+fn signals_of_others() -> libc::sigset_t {
+    let own = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
+    // SAFETY: all-zero is a valid set to be filled in.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        for signal in own {
+            libc::sigdelset(&mut set, signal);
+        }
+        set
+    }
+}
+
+/// Runs `start`, which starts a thread of ours, with the signals blocked that the new thread is to leave to the process's others:
+/// a handler of the host's has no business on it. What it causes itself, guests' traps included, still arrives.
 pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+    let all = signals_of_others();
     // SAFETY: all-zero is a valid set to be filled in; the calls change this thread's mask only.
     unsafe {
-        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = std::mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
         let answer = start();
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
         answer
@@ -459,6 +520,25 @@ pub fn become_ordinary(avoid: Option<&CpuSet>) {
         }
         // Refused where nothing is left.
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &cpus);
+    }
+}
+
+/// A thread's policy and priority, in the system's numbers; nothing where there is no such thread.
+pub fn scheduling_of(thread: i32) -> Option<(i32, i32)> {
+    // SAFETY: all-zero is a valid sched_param to be filled in.
+    unsafe {
+        let mut parameter: libc::sched_param = std::mem::zeroed();
+        let policy = libc::sched_getscheduler(thread);
+        let known = policy >= 0 && libc::sched_getparam(thread, &mut parameter) == 0;
+        known.then_some((policy, parameter.sched_priority))
+    }
+}
+
+/// The same on the thread itself.
+pub fn block_signals() {
+    // SAFETY: the set is live; this thread's mask only.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_BLOCK, &signals_of_others(), std::ptr::null_mut());
     }
 }
 
