@@ -131,6 +131,8 @@ unsafe impl Sync for Core {}
 
 pub struct Instance {
     pub core: Arc<Core>,
+    /// Replaced by a reset, which has the instance to itself. Goes before the module, which then drops the code.
+    guest: UnsafeCell<Guest>,
     pub module: Arc<Module>,
     config: Config,
     /// The host functions that it was linked against, for a reset; in the order of the module's imports.
@@ -139,8 +141,6 @@ pub struct Instance {
     funcs: Mutex<Vec<Weak<FuncShared>>>,
     /// What calls touch of the instance beside the guest and the funcs.
     kept: Mutex<Kept>,
-    /// Replaced by a reset, which has the instance to itself.
-    guest: UnsafeCell<Guest>,
 }
 
 /// The engine's part of an instance.
