@@ -142,6 +142,8 @@ unsafe impl Sync for Core {}
 
 pub struct Instance {
     pub core: Arc<Core>,
+    /// Replaced by a reset, which has the instance to itself. Goes before the module, which then drops the code.
+    guest: UnsafeCell<Guest>,
     pub module: Arc<Module>,
     config: Config,
     /// The host functions that it was linked against, for a reset; in the order of the module's imports.
@@ -153,8 +155,6 @@ pub struct Instance {
     /// What the funcs recorded that are no more. Locked while `funcs` is, so that a func is in exactly one of the two.
     past_calls: Mutex<Snapshot>,
     began: Began,
-    /// Replaced by a reset, which has the instance to itself.
-    guest: UnsafeCell<Guest>,
 }
 
 /// The engine's part of an instance.

@@ -9,6 +9,7 @@
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::float::{self, Denormals};
 use super::memory::{self, Lock};
@@ -67,6 +68,58 @@ pub const HOST_STACK_BYTES: usize = 64 << 10;
 struct Attachment {
     owner: u64,
     before: Changed,
+    _real_time: Option<RealTime>,
+}
+
+/// How many attachments there are of threads with real-time scheduling.
+static REAL_TIME: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts one of them; a thread that ends without detaching takes its own with it.
+struct RealTime;
+
+impl RealTime {
+    /// For the calling thread, if it is one.
+    fn count() -> Option<RealTime> {
+        // SAFETY: asks about this thread only.
+        is_real_time(unsafe { libc::sched_getscheduler(0) }).then(|| {
+            REAL_TIME.fetch_add(1, Relaxed);
+            RealTime
+        })
+    }
+}
+
+impl Drop for RealTime {
+    fn drop(&mut self) {
+        REAL_TIME.fetch_sub(1, Relaxed);
+    }
+}
+
+fn is_real_time(policy: libc::c_int) -> bool {
+    !matches!(policy & !libc::SCHED_RESET_ON_FORK, libc::SCHED_OTHER | libc::SCHED_BATCH | libc::SCHED_IDLE)
+}
+
+/// Runs something short for whose end a real-time thread may have to wait. Where one is attached, the calling thread has the
+/// lowest real-time priority meanwhile, if it may: so that no thread but a real-time one takes the CPU from it in the middle.
+pub fn ahead_of_ordinary<T>(run: impl FnOnce() -> T) -> T {
+    struct Restore(Option<(libc::c_int, libc::sched_param)>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            if let Some((policy, parameter)) = &self.0 {
+                // SAFETY: what the system told before.
+                unsafe { libc::sched_setscheduler(0, *policy, parameter) };
+            }
+        }
+    }
+    let ordinary =
+        if REAL_TIME.load(Relaxed) == 0 { None } else { scheduling().ok().filter(|(policy, _)| !is_real_time(*policy)) };
+    let _restore = Restore(ordinary.filter(|(policy, _)| {
+        // SAFETY: changes this thread only, and reads the parameter, which is valid.
+        unsafe {
+            let parameter = libc::sched_param { sched_priority: libc::sched_get_priority_min(libc::SCHED_FIFO) };
+            libc::sched_setscheduler(0, libc::SCHED_FIFO | policy & libc::SCHED_RESET_ON_FORK, &parameter) == 0
+        }
+    }));
+    run()
 }
 
 /// What an attachment has changed, as it was before; nothing where it left something alone.
@@ -125,7 +178,8 @@ pub fn attach(owner: u64, wanted: &Attach, engine_init: impl FnOnce()) -> Result
     let mut before = Changed::default();
     match change(wanted, need, engine_init, &mut before) {
         Ok(()) => {
-            ATTACHED.with_borrow_mut(|attached| attached.list.push(Attachment { owner, before }));
+            let attachment = Attachment { owner, before, _real_time: RealTime::count() };
+            ATTACHED.with_borrow_mut(|attached| attached.list.push(attachment));
             Ok(())
         }
         Err(error) => {
@@ -566,4 +620,57 @@ pub fn faults() -> FaultCount {
         usage
     };
     FaultCount { minor: usage.ru_minflt as u64, major: usage.ru_majflt as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(scheduling: Option<(Policy, i32)>) -> Attach {
+        Attach {
+            scheduling,
+            cpus: None,
+            guest_stack_bytes: 16 << 10,
+            lock: Lock::Off,
+            denormals: Denormals::Keep,
+            arena_bytes: 1024,
+            signals: false,
+        }
+    }
+
+    /// The policy inside, and whether it was put back.
+    fn policy_ahead() -> (libc::c_int, bool) {
+        let before = scheduling().unwrap().0;
+        let inside = ahead_of_ordinary(|| scheduling().unwrap().0);
+        (inside, scheduling().unwrap().0 == before)
+    }
+
+    #[test]
+    fn ordinary_threads_go_ahead_only_where_a_real_time_thread_could_wait() {
+        std::thread::spawn(|| {
+            attach(1, &wanted(None), || {}).unwrap();
+            assert_eq!(policy_ahead(), (libc::SCHED_OTHER, true), "nobody would wait");
+            detach(1).unwrap();
+            match attach(1, &wanted(Some((Policy::Fifo, 2))), || {}) {
+                Ok(()) => {
+                    let (inside, restored) = std::thread::spawn(|| {
+                        become_ordinary(None);
+                        policy_ahead()
+                    })
+                    .join()
+                    .unwrap();
+                    assert_eq!((inside, restored), (libc::SCHED_FIFO, true));
+                    assert_eq!(policy_ahead(), (libc::SCHED_FIFO, true), "a real-time thread stays what it is");
+                    detach(1).unwrap();
+                }
+                // Where real-time scheduling is not permitted there is nothing to go ahead of.
+                Err(error) => assert_eq!(error.status, RTW_ERR_PERMISSION),
+            }
+            // Gone without detaching: its count goes with it.
+            std::thread::spawn(|| drop(attach(2, &wanted(Some((Policy::Fifo, 2))), || {}))).join().unwrap();
+            assert_eq!(policy_ahead(), (libc::SCHED_OTHER, true));
+        })
+        .join()
+        .unwrap();
+    }
 }
