@@ -4,6 +4,7 @@
 use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 
 use super::error::rtw_error_t;
+use super::host::{rtw_host_config_t, rtw_host_finding_t};
 use super::instance::{rtw_fault_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};
@@ -52,6 +53,10 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_func_stats_t: struct_size reserved0 calls faults overflows arena_peak_bytes last_ns min_ns mean_ns p50_ns
             p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns reserved),
         lines!(rtw_bucket_t: low_ns high_ns count),
+        lines!(rtw_host_config_t: struct_size host_class cpu probe_ms period_ns root artifact artifact_length calling_thread
+            reserved0 reserved),
+        lines!(rtw_host_finding_t: struct_size state severity apply needs_root reserved0 class_severity id title found expected
+            why remedy commands reserved),
     ];
     assert_eq!(ours.concat(), table.collect::<Vec<_>>());
 }

@@ -51,7 +51,7 @@ pub fn memory_locked(machine: &Machine) -> Outcome {
     match (is_locked(machine), machine.options.thread) {
         (Some(true), _) => Outcome::good(found),
         (_, true) => Outcome::bad(found),
-        (_, false) => Outcome::bad(found).severity(INFO),
+        (_, false) => Outcome::skipped(format!("{found}; not said to be the process of the real-time thread")),
     }
 }
 

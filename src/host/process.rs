@@ -77,6 +77,9 @@ pub fn signal_stack(machine: &Machine) -> Outcome {
     if !machine.is_live() {
         return Outcome::skipped("only the thread itself can tell");
     }
+    if !machine.options.thread {
+        return Outcome::skipped("this is not said to be the real-time thread");
+    }
     match sys::signal_stack_bytes() {
         None => Outcome::good("none yet: attaching sets one up"),
         Some(bytes) => Outcome::good_if(bytes >= SIGNAL_STACK_BYTES, parse::mebibytes(bytes as u64)),
