@@ -233,17 +233,17 @@ pub fn cpu_throttled(machine: &Machine) -> Outcome {
 }
 
 /// A share of the last ten seconds in which a runnable thread waited for a CPU.
-const CPU_PRESSURE_PERCENT: f64 = 10.0;
+const CPU_PRESSURE_PERCENT: u32 = 10;
 
 pub fn cpu_pressure(machine: &Machine) -> Outcome {
     let Some(text) = machine.root.word("proc/pressure/cpu") else { return Outcome::unknown("no /proc/pressure/cpu") };
-    match parse::pressure_percent(&text, "some") {
+    match parse::pressure(&text, "some") {
         None => Outcome::unknown("/proc/pressure/cpu is not understood"),
-        Some(percent) => {
-            let found = format!("something waited for a CPU {percent:.1} % of the last 10 s");
+        Some(share) => {
+            let found = format!("something waited for a CPU {} of the last 10 s", parse::percent(share));
             // Real-time threads do not wait for others; those that cannot be one do.
             let severity = if machine.may_be_real_time() == Some(true) { INFO } else { MEDIUM };
-            match percent < CPU_PRESSURE_PERCENT {
+            match share < 100 * CPU_PRESSURE_PERCENT {
                 true => Outcome::good(found),
                 false => Outcome::bad(found).severity(severity),
             }
@@ -272,7 +272,7 @@ pub fn neighbours(machine: &Machine) -> Outcome {
         return Outcome::bad(format!("real-time processes on {where_to}: {}", first(&real_time)));
     }
     // With as many at work as there are CPUs, an ordinary thread has to share.
-    if running.len() >= cpus.0.len() {
+    if running.len() >= cpus.count() {
         let severity = if machine.may_be_real_time() == Some(true) { INFO } else { MEDIUM };
         return Outcome::bad(format!("at work on {where_to} right now: {}", first(&running))).severity(severity);
     }
