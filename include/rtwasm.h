@@ -254,9 +254,124 @@
 #define RTW_CAUSE_WAKE_UP 64
 
 /**
+ * All classes: the worst of them counts.
+ */
+#define RTW_HOST_CLASS_ALL 0
+
+/**
+ * Audio in blocks of 128 frames at 48 kHz: a period of 2667 us.
+ */
+#define RTW_HOST_CLASS_AUDIO_128 1
+
+/**
+ * Audio in blocks of 32 frames at 48 kHz: 667 us.
+ */
+#define RTW_HOST_CLASS_AUDIO_32 2
+
+/**
+ * A control loop at 1 kHz: 1000 us.
+ */
+#define RTW_HOST_CLASS_CONTROL_1KHZ 3
+
+/**
+ * A control loop at 10 kHz: 100 us.
+ */
+#define RTW_HOST_CLASS_CONTROL_10KHZ 4
+
+/**
+ * How many classes there are beside RTW_HOST_CLASS_ALL.
+ */
+#define RTW_HOST_CLASSES 4
+
+/**
+ * No CPU is chosen: any that the calling thread may use.
+ */
+#define RTW_HOST_CPU_ANY -1
+
+/**
+ * As it should be.
+ */
+#define RTW_HOST_GOOD 0
+
+/**
+ * Not as it should be; the severity tells how much that costs.
+ */
+#define RTW_HOST_BAD 1
+
+/**
+ * It matters and cannot be told, for want of a file or of the right to read it.
+ */
+#define RTW_HOST_UNKNOWN 2
+
+/**
+ * Not asked for, or without a meaning here.
+ */
+#define RTW_HOST_SKIPPED 3
+
+/**
+ * Of no importance.
+ */
+#define RTW_HOST_SEVERITY_NONE 0
+
+/**
+ * Worth knowing; shows in figures that are compared with others.
+ */
+#define RTW_HOST_SEVERITY_INFO 1
+
+/**
+ * Deadlines are missed now and then.
+ */
+#define RTW_HOST_SEVERITY_MEDIUM 2
+
+/**
+ * Deadlines are missed regularly.
+ */
+#define RTW_HOST_SEVERITY_HIGH 3
+
+/**
+ * It does not run at all.
+ */
+#define RTW_HOST_SEVERITY_FATAL 4
+
+/**
+ * The commands take effect at once, until the next boot, and nothing else suffers.
+ */
+#define RTW_HOST_APPLY_NOW 0
+
+/**
+ * The commands take thought: something else may suffer, or words have to be filled in.
+ */
+#define RTW_HOST_APPLY_WITH_THOUGHT 1
+
+/**
+ * The commands take effect with the next boot.
+ */
+#define RTW_HOST_APPLY_REBOOT 2
+
+/**
+ * Nothing of medium severity or worse was found.
+ */
+#define RTW_HOST_READY 0
+
+/**
+ * Something of medium severity was found, or something cannot be told that would be high or fatal.
+ */
+#define RTW_HOST_READY_WITH_WARNINGS 1
+
+/**
+ * Something high or fatal was found.
+ */
+#define RTW_HOST_NOT_READY 2
+
+/**
  * An exported function, looked up and checked once, called many times, with the statistics of its calls.
  */
 typedef struct rtw_func_t rtw_func_t;
+
+/**
+ * What the doctor found, made by rtw_host_check; immutable.
+ */
+typedef struct rtw_host_report_t rtw_host_report_t;
 
 /**
  * The host functions that instances are linked against.
@@ -1401,6 +1516,124 @@ typedef struct rtw_second_t {
 } rtw_second_t;
 
 /**
+ * What the doctor shall look at. Call rtw_host_config_init first.
+ */
+typedef struct rtw_host_config_t {
+    /**
+     * sizeof(rtw_host_config_t), set by rtw_host_config_init.
+     */
+    uint32_t struct_size;
+    /**
+     * The class to judge for: RTW_HOST_CLASS_ALL (default) ...
+     */
+    uint32_t host_class;
+    /**
+     * The CPU that the real-time thread runs on, or RTW_HOST_CPU_ANY (default).
+     */
+    int32_t cpu;
+    /**
+     * How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0 (default):
+     * nothing is measured. Probes run on the running system only.
+     */
+    uint32_t probe_ms;
+    /**
+     * Stands for the period of every class, in ns: 10000 to 10000000000. 0 (default): each has its own.
+     */
+    uint64_t period_ns;
+    /**
+     * A directory that holds a copy of another machine's files, or NULL (default) for the running system. NUL-terminated UTF-8.
+     */
+    const char *root;
+    /**
+     * The bytes of an artifact that shall run here, or NULL (default). Read only during the call.
+     */
+    const void *artifact;
+    /**
+     * How many they are.
+     */
+    size_t artifact_length;
+    /**
+     * 1: the calling thread is the real-time thread, so that its own policy, affinity and stack are judged. 0 (default).
+     */
+    uint32_t calling_thread;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_host_config_t;
+
+/**
+ * What one check has found. Call rtw_host_finding_init first. The strings belong to the report and live as long as its handle.
+ */
+typedef struct rtw_host_finding_t {
+    /**
+     * sizeof(rtw_host_finding_t), set by rtw_host_finding_init.
+     */
+    uint32_t struct_size;
+    /**
+     * RTW_HOST_GOOD, RTW_HOST_BAD, RTW_HOST_UNKNOWN or RTW_HOST_SKIPPED.
+     */
+    uint32_t state;
+    /**
+     * RTW_HOST_SEVERITY_INFO ... RTW_HOST_SEVERITY_FATAL: the worst for the classes that were judged; where nothing is bad, what
+     * it would be.
+     */
+    uint32_t severity;
+    /**
+     * When the commands take effect: RTW_HOST_APPLY_NOW ...
+     */
+    uint32_t apply;
+    /**
+     * 1 where the commands take root.
+     */
+    uint32_t needs_root;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is good.
+     */
+    uint32_t class_severity[RTW_HOST_CLASSES];
+    /**
+     * Its name, such as "governor"; names are never reused.
+     */
+    const char *id;
+    /**
+     * The name in a few words.
+     */
+    const char *title;
+    /**
+     * What was found.
+     */
+    const char *found;
+    /**
+     * What should have been.
+     */
+    const char *expected;
+    /**
+     * Why it matters, in one line.
+     */
+    const char *why;
+    /**
+     * What to do, in a sentence or two.
+     */
+    const char *remedy;
+    /**
+     * The same as lines of a shell's, to copy; "" where no command helps.
+     */
+    const char *commands;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_host_finding_t;
+
+/**
  * Success.
  */
 #define RTW_OK 0
@@ -2402,6 +2635,69 @@ rtw_status_t rtw_worker_worst(const struct rtw_worker_t *worker, struct rtw_wors
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
  */
 rtw_status_t rtw_worker_timeline(const struct rtw_worker_t *worker, struct rtw_second_t *out, size_t capacity, size_t *count);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_host_config_init(struct rtw_host_config_t *config);
+
+/**
+ * Prepares a finding to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_host_finding_init(struct rtw_host_finding_t *finding);
+
+/**
+ * Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc, /sys
+ * and others, and changes nothing; what cannot be read is RTW_HOST_UNKNOWN and no error. Takes some milliseconds, and with probes
+ * as long as they were asked to: they run on threads of their own.
+ *
+ * [setup]
+ * config  NULL for the defaults; read only during the call.
+ * out     receives the report, to be ended with rtw_host_report_destroy; NULL on failure.
+ * err     NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not zero),
+ *         RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
+ */
+rtw_status_t rtw_host_check(const struct rtw_host_config_t *config,
+                            struct rtw_host_report_t **out,
+                            struct rtw_error_t *err);
+
+/**
+ * Ends a report. NULL does nothing.
+ *
+ * [setup]  No other thread uses the handle.
+ */
+void rtw_host_report_destroy(struct rtw_host_report_t *report);
+
+/**
+ * How many findings the report has, one a check; 0 for a handle that is none.
+ *
+ * [any]
+ */
+size_t rtw_host_report_count(const struct rtw_host_report_t *report);
+
+/**
+ * One finding. Bad ones come first, the worst of them first, then unknown, good and skipped ones.
+ *
+ * [any]
+ * out  filled on success; its strings live as long as the report's handle.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_BOUNDS.
+ */
+rtw_status_t rtw_host_report_finding(const struct rtw_host_report_t *report, size_t index, struct rtw_host_finding_t *out);
+
+/**
+ * Whether the machine is ready for a class of work.
+ *
+ * [any]
+ * host_class  one that was judged, or RTW_HOST_CLASS_ALL for the worst of those.
+ * verdict     receives RTW_HOST_READY, RTW_HOST_READY_WITH_WARNINGS or RTW_HOST_NOT_READY.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (no such class, or not one that was judged).
+ */
+rtw_status_t rtw_host_report_verdict(const struct rtw_host_report_t *report, uint32_t host_class, uint32_t *verdict);
 
 #ifdef __cplusplus
 }  // extern "C"

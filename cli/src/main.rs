@@ -2,6 +2,7 @@
 
 mod args;
 mod compile;
+mod doctor;
 mod inspect;
 
 use std::process::ExitCode;
@@ -23,6 +24,12 @@ const COMMANDS: &[Command] = &[
         help: inspect::HELP,
         run: inspect::run,
     },
+    Command {
+        name: "doctor",
+        summary: "tell what about this machine will cost latency, and what to do about it",
+        help: doctor::HELP,
+        run: doctor::run,
+    },
 ];
 
 const EXIT_ERROR: u8 = 1;
@@ -42,6 +49,7 @@ fn main() -> ExitCode {
             ExitCode::from(EXIT_ERROR)
         }
         Err(Failure::Reported) => ExitCode::from(EXIT_ERROR),
+        Err(Failure::Outcome(status)) => ExitCode::from(status),
     }
 }
 

@@ -4,16 +4,14 @@
 use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 
 use super::error::rtw_error_t;
+use super::host::{rtw_host_config_t, rtw_host_finding_t};
 use super::instance::{rtw_fault_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};
 use super::runtime::{rtw_runtime_config_t, rtw_watchdog_stats_t};
 use super::stats::{rtw_bucket_t, rtw_func_stats_t};
 use super::thread::rtw_thread_config_t;
-use super::worker::{
-    rtw_completion_t, rtw_distribution_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t,
-    rtw_worst_t,
-};
+use super::worker::{rtw_completion_t, rtw_distribution_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t, rtw_worst_t};
 
 fn size_of_pointee<T>(_: *const T) -> usize {
     size_of::<T>()
@@ -73,6 +71,10 @@ fn types_have_the_layout_that_c_was_promised() {
             cancelled refused wake_up call response jitter reserved),
         lines!(rtw_worst_t: at_realtime_ns index wake_up_ns call_ns response_ns status causes),
         lines!(rtw_second_t: at_ns count max_ns),
+        lines!(rtw_host_config_t: struct_size host_class cpu probe_ms period_ns root artifact artifact_length calling_thread
+            reserved0 reserved),
+        lines!(rtw_host_finding_t: struct_size state severity apply needs_root reserved0 class_severity id title found expected
+            why remedy commands reserved),
     ];
     assert_eq!(ours.concat(), table.collect::<Vec<_>>());
 }

@@ -10,6 +10,7 @@ pub mod call;
 pub mod error;
 mod guard;
 mod handle;
+pub mod host;
 pub mod imports;
 pub mod instance;
 #[cfg(test)]
