@@ -1,8 +1,10 @@
 //! The `rtwasm` command. Each subcommand has a file of its own, with its help text, and is one line in the table below.
 
 mod args;
+mod bench;
 mod compile;
 mod inspect;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -11,19 +13,34 @@ use args::{Args, Failure};
 struct Command {
     name: &'static str,
     summary: &'static str,
-    help: &'static str,
+    help: fn() -> String,
     run: fn(Args) -> Result<(), Failure>,
 }
 
 const COMMANDS: &[Command] = &[
-    Command { name: "compile", summary: "make an artifact of a WebAssembly module", help: compile::HELP, run: compile::run },
+    Command {
+        name: "compile",
+        summary: "make an artifact of a WebAssembly module",
+        help: || compile::HELP.into(),
+        run: compile::run,
+    },
     Command {
         name: "inspect",
         summary: "tell what an artifact is and whether it runs on this machine",
-        help: inspect::HELP,
+        help: || inspect::HELP.into(),
         run: inspect::run,
     },
+    Command {
+        name: "bench",
+        summary: "measure what calls of a module cost on this machine",
+        help: bench::help,
+        run: bench::run,
+    },
 ];
+
+/// As in the library, so that what calls allocate is counted, and comes from where it would come from in a host.
+#[global_allocator]
+static ALLOCATOR: rtwasm::rt::alloc::Allocator = rtwasm::rt::alloc::Allocator;
 
 const EXIT_ERROR: u8 = 1;
 const EXIT_USAGE: u8 = 2;
@@ -54,13 +71,14 @@ fn dispatch(mut words: Vec<std::ffi::OsString>) -> (Option<&'static Command>, Re
     match first.to_str() {
         Some("--help" | "-h" | "help") => match words.first().map(|word| find(word)) {
             None => (None, args::print(&general_help())),
-            Some(Ok(command)) => (Some(command), args::print(command.help)),
+            Some(Ok(command)) => (Some(command), args::print(&(command.help)())),
             Some(Err(failure)) => (None, Err(failure)),
         },
         Some("--version" | "-V") => (None, args::print(&version())),
+        Some(workload::cold::COMMAND) => (None, workload::cold::run_as_child(Args::new(words))),
         _ => match find(&first) {
             Ok(command) if words.iter().any(|word| word == "--help" || word == "-h") => {
-                (Some(command), args::print(command.help))
+                (Some(command), args::print(&(command.help)()))
             }
             Ok(command) => (Some(command), (command.run)(Args::new(words))),
             Err(failure) => (None, Err(failure)),

@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rtwasm::engine::artifact::{self, Metadata};
-use rtwasm::engine::profile::{ENGINE_VERSION, Settings};
+use rtwasm::engine::profile::{ENGINE_VERSION, Settings, Variations};
 use rtwasm::status::{Error, RTW_ERR_INTERNAL, Result};
 use sha2::{Digest, Sha256};
 
@@ -60,10 +60,25 @@ pub const PRODUCER: &str = concat!("rtwasm ", env!("CARGO_PKG_VERSION"));
 /// Compiles a module in binary or text form into an artifact. `progress` is called on the calling thread: when a phase
 /// begins, and several times a second while code is generated.
 pub fn compile(input: &[u8], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
-    caught(|| compile_unguarded(input, options, progress))
+    compile_varied(input, options, Variations::default(), progress)
 }
 
-fn compile_unguarded(input: &[u8], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
+/// The same with the engine set otherwise than in the product, for tools: only a runtime that varies likewise loads the result.
+pub fn compile_varied(
+    input: &[u8],
+    options: &Options,
+    variations: Variations,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<u8>> {
+    caught(|| compile_unguarded(input, options, variations, progress))
+}
+
+fn compile_unguarded(
+    input: &[u8],
+    options: &Options,
+    variations: Variations,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<u8>> {
     let start = Instant::now();
     let mut report = |phase, function_count, bytes: usize| {
         progress(Progress { phase, function_count, bytes: bytes as u64, elapsed: start.elapsed() });
@@ -80,7 +95,13 @@ fn compile_unguarded(input: &[u8], options: &Options, progress: &mut dyn FnMut(P
         memory_reservation_bytes: options.reservation.bytes(&facts.memories)?,
         ..Settings::new(options.profile)
     };
-    let job = generate::Job { settings: &settings, target: options.target, cpu_features: &cpu_features, opt: options.opt };
+    let job = generate::Job {
+        settings: &settings,
+        target: options.target,
+        cpu_features: &cpu_features,
+        opt: options.opt,
+        variations,
+    };
     let code = generate::code(&module, &job, &mut || report(Phase::Compiling, facts.function_count, module.len()))?;
 
     report(Phase::Writing, facts.function_count, code.len());

@@ -1,7 +1,9 @@
 //! The call: stamp, enter, leave, stamp, record. Every line here runs on somebody's real-time thread.
 
 use std::sync::atomic::Ordering::Relaxed;
-use wasmtime::{Trap, ValRaw};
+use wasmtime::Trap;
+/// A value as calls take it: 16 bytes, not converted.
+pub use wasmtime::ValRaw;
 
 use super::fault::FaultRecord;
 use super::instance::{Core, Func, FuncShared, GATE_FREE, GATE_IN_CALL, trap_status};

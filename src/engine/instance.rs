@@ -19,7 +19,7 @@ use super::fault::{self, FaultRecord};
 use super::imports::{HostFunc, Imports, missing};
 use super::memory::{self, Region};
 use super::module::{Module, Warmed};
-use super::profile::Profile;
+use super::profile::{Interruption, Profile};
 use super::signature::Signature;
 use crate::rt::float::Denormals;
 use crate::rt::fork;
@@ -459,6 +459,7 @@ impl Guest {
         let data = Data { memory_limit_bytes: config.limit(), growth: config.growth, core: core.clone() };
         let mut store = Store::new(module.code.engine(), data);
         store.limiter(|data| data);
+        never_interrupt(&mut store, module.metadata.settings.interruption)?;
         if module.metadata.settings.profile == Profile::Standalone {
             let core = core.clone();
             // SAFETY: the handler stores one word, which is async-signal-safe; the address is told to nobody before the call
@@ -498,6 +499,19 @@ impl Guest {
         }
         Ok(warmed)
     }
+}
+
+/// Code that looks at epochs or counts fuel, which is made for comparison only, runs as long as it likes: without a word it would
+/// be stopped at its first look.
+fn never_interrupt(store: &mut Store<Data>, interruption: Interruption) -> Result<()> {
+    match interruption {
+        Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
+        Interruption::Fuel => {
+            store.set_fuel(u64::MAX).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("the engine takes no fuel: {e:#}")))?
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The host function for each of the module's imports.

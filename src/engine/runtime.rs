@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use wasmtime::Engine;
 
 use super::memory::Creator;
-use super::profile::{self, Profile, Settings};
+use super::profile::{self, Profile, Settings, Variations};
 use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
 use crate::rt::thread::{Attach, CpuSet, Policy};
@@ -26,6 +26,7 @@ pub struct Config {
 
 pub struct Runtime {
     pub config: Config,
+    variations: Variations,
     /// Tells runtimes apart for ever, as an address would not.
     number: u64,
     /// One for each combination of settings that an artifact has come with; the profile's own is made at once.
@@ -34,11 +35,16 @@ pub struct Runtime {
 
 impl Runtime {
     pub fn new(config: Config) -> Result<Arc<Runtime>> {
+        Runtime::varied(config, Variations::default())
+    }
+
+    /// One whose engines differ from the product's, for tools.
+    pub fn varied(config: Config, variations: Variations) -> Result<Arc<Runtime>> {
         clock::calibration();
         memory::warm_own_image(config.lock)?;
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Relaxed);
-        let runtime = Runtime { config, number, engines: Mutex::new(Vec::new()) };
+        let runtime = Runtime { config, variations, number, engines: Mutex::new(Vec::new()) };
         // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now and not when the
         // first module comes.
         runtime.engine(&Settings::new(runtime.config.profile))?;
@@ -52,7 +58,10 @@ impl Runtime {
             return Ok(engine.clone());
         }
         let mut config = profile::config(settings, self.config.guest_stack_bytes);
-        config.with_host_memory(Arc::new(Creator));
+        profile::vary(&mut config, self.variations)?;
+        if !self.variations.engine_memories() {
+            config.with_host_memory(Arc::new(Creator));
+        }
         let engine =
             Engine::new(&config).map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
         if settings.profile == Profile::Standalone {
