@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod bisect;
 mod compile;
 mod inspect;
 mod workload;
@@ -35,6 +36,12 @@ const COMMANDS: &[Command] = &[
         summary: "measure what calls of a module cost on this machine",
         help: bench::help,
         run: bench::run,
+    },
+    Command {
+        name: "bisect",
+        summary: "find out which choice makes a workload slow or late",
+        help: bisect::help,
+        run: bisect::run,
     },
 ];
 

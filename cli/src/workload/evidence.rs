@@ -46,6 +46,25 @@ pub struct Evidence {
     pub steal_ns: Option<u64>,
 }
 
+impl Evidence {
+    /// Both together.
+    pub fn plus(&self, more: &Evidence) -> Evidence {
+        let both = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a + b).or(a).or(b);
+        Evidence {
+            elapsed_ns: self.elapsed_ns + more.elapsed_ns,
+            minor_faults: self.minor_faults + more.minor_faults,
+            major_faults: self.major_faults + more.major_faults,
+            voluntary_switches: self.voluntary_switches + more.voluntary_switches,
+            involuntary_switches: self.involuntary_switches + more.involuntary_switches,
+            allocations: self.allocations + more.allocations,
+            wait_ns: both(self.wait_ns, more.wait_ns),
+            throttled: both(self.throttled, more.throttled),
+            throttled_ns: both(self.throttled_ns, more.throttled_ns),
+            steal_ns: both(self.steal_ns, more.steal_ns),
+        }
+    }
+}
+
 /// Begins to count.
 pub struct Watch {
     group: Option<PathBuf>,

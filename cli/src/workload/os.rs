@@ -55,25 +55,6 @@ pub fn allowed_cpus() -> Vec<u32> {
     }
 }
 
-/// Whether this thread may become SCHED_FIFO with this priority; tried, and taken back.
-pub fn may_be_fifo(priority: i32) -> bool {
-    // SAFETY: all-zero is a valid sched_param; the calls concern this thread and read and write live structs.
-    unsafe {
-        let mut before: libc::sched_param = std::mem::zeroed();
-        let mut wanted = before;
-        let policy = libc::sched_getscheduler(0);
-        wanted.sched_priority = priority;
-        if policy < 0
-            || libc::sched_getparam(0, &mut before) != 0
-            || libc::sched_setscheduler(0, libc::SCHED_FIFO, &wanted) != 0
-        {
-            return false;
-        }
-        libc::sched_setscheduler(0, policy, &before);
-        true
-    }
-}
-
 /// A file that has no name, for child processes to read: it goes with the last process that has it.
 pub struct Nameless(File);
 

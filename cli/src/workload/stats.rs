@@ -90,19 +90,11 @@ impl Verdict {
             Verdict::Noise
         }
     }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Faster => "faster",
-            Verdict::Slower => "slower",
-            Verdict::Noise => "within noise",
-        }
-    }
 }
 
-/// The smallest factor that counts, as a logarithm: what is of practical interest, or twice what the twin differed by.
+/// The smallest factor that counts, as a logarithm: what is of practical interest, or what the twin may differ by.
 pub fn floor(practical: f64, twin: &Estimate) -> f64 {
-    practical.ln_1p().max(2.0 * twin.farthest())
+    practical.ln_1p().max(twin.farthest())
 }
 
 /// Numbers that look random and are the same in every run.
