@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
 use crate::workload::cold::{Phases, Starter};
-use crate::workload::describe::{self, OPTIONS_HELP, Options, Setup, Workload};
+use crate::workload::describe::{self, Options, Setup, Workload};
 use crate::workload::diagnosis::{self, DenormalCheck, Findings, Suspect, nanoseconds};
 use crate::workload::evidence::Evidence;
 use crate::workload::guest::{self, Attached, Guest, aside};
@@ -17,9 +17,8 @@ use crate::workload::run::{self, Distribution, Figures, Length};
 use crate::workload::source::{Code, Source};
 use crate::workload::stats;
 
-pub fn help() -> String {
-    format!(
-        "rtwasm bench: measure what calls of a module cost on this machine
+pub const HELP: &str = concat!(
+    "rtwasm bench: measure what calls of a module cost on this machine
 
 Usage: rtwasm bench MODULE [OPTIONS]
 
@@ -30,8 +29,9 @@ MODULE is an artifact (.rtw) or a module (.wasm, .wat). Calls it as a host would
 and what in all of it looks like a cause of lateness, with the evidence and a remedy. What measuring itself adds to each
 figure is measured and told, and subtracted nowhere.
 
-{OPTIONS_HELP}
-How long:
+",
+    describe::options_help!(),
+    "How long:
   --seconds S           of steady cycles; default 2
   --calls N             so many steady cycles instead
   --processes N         fresh processes for the cold figures; default 5, 0 leaves them out
@@ -47,8 +47,7 @@ Examples:
   rtwasm bench reverb.rtw --scenario audio --block 64 --seconds 10 --cpu 3 --fifo 80
   rtwasm bench pid.wasm --scenario periodic --period 1000 --before init --args f64:0.001 --func step --args f64:1,f64:0
 "
-    )
-}
+);
 
 struct Request {
     options: Options,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::args::{self, Arg, Args, Failure};
 use crate::bench;
 use crate::workload::cold::Phases;
-use crate::workload::describe::{self, Compilation, OPTIONS_HELP, Options, Workload};
+use crate::workload::describe::{self, Compilation, Options, Workload};
 use crate::workload::diagnosis::{self, Findings, Suspect, nanoseconds};
 use crate::workload::evidence::Evidence;
 use crate::workload::rounds::{self, Entrant, Plan, Turn};
@@ -18,9 +18,8 @@ use crate::workload::source::{Code, Source};
 use crate::workload::stats::{self, Estimate, Verdict};
 use crate::workload::variants::{self, Skipped, Variant};
 
-pub fn help() -> String {
-    format!(
-        "rtwasm bisect: find out which choice makes a workload slow or late
+pub const HELP: &str = concat!(
+    "rtwasm bisect: find out which choice makes a workload slow or late
 
 Usage: rtwasm bisect MODULE [OPTIONS]
 
@@ -33,8 +32,9 @@ twin, which is the same again, tells how much of all this is noise.
 
 MODULE is a module (.wasm, .wat); of an artifact (.rtw) only what is chosen at run time can be tried.
 
-{OPTIONS_HELP}
-How long:
+",
+    describe::options_help!(),
+    "How long:
   --time S              of the rounds, about; default 60
   --processes N         rounds of fresh processes, for what shows there; default 20, 0 leaves them out
 
@@ -52,8 +52,7 @@ Examples:
   rtwasm bisect reverb.wasm
   rtwasm bisect gain.wasm --func gain --args i32:128,f32:0.5 --interruption epoch --only interruption
 "
-    )
-}
+);
 
 struct Request {
     options: Options,

@@ -14,33 +14,28 @@ use args::{Args, Failure};
 struct Command {
     name: &'static str,
     summary: &'static str,
-    help: fn() -> String,
+    help: &'static str,
     run: fn(Args) -> Result<(), Failure>,
 }
 
 const COMMANDS: &[Command] = &[
-    Command {
-        name: "compile",
-        summary: "make an artifact of a WebAssembly module",
-        help: || compile::HELP.into(),
-        run: compile::run,
-    },
+    Command { name: "compile", summary: "make an artifact of a WebAssembly module", help: compile::HELP, run: compile::run },
     Command {
         name: "inspect",
         summary: "tell what an artifact is and whether it runs on this machine",
-        help: || inspect::HELP.into(),
+        help: inspect::HELP,
         run: inspect::run,
     },
     Command {
         name: "bench",
         summary: "measure what calls of a module cost on this machine",
-        help: bench::help,
+        help: bench::HELP,
         run: bench::run,
     },
     Command {
         name: "bisect",
         summary: "find out which choice makes a workload slow or late",
-        help: bisect::help,
+        help: bisect::HELP,
         run: bisect::run,
     },
 ];
@@ -78,14 +73,14 @@ fn dispatch(mut words: Vec<std::ffi::OsString>) -> (Option<&'static Command>, Re
     match first.to_str() {
         Some("--help" | "-h" | "help") => match words.first().map(|word| find(word)) {
             None => (None, args::print(&general_help())),
-            Some(Ok(command)) => (Some(command), args::print(&(command.help)())),
+            Some(Ok(command)) => (Some(command), args::print(command.help)),
             Some(Err(failure)) => (None, Err(failure)),
         },
         Some("--version" | "-V") => (None, args::print(&version())),
         Some(workload::cold::COMMAND) => (None, workload::cold::run_as_child(Args::new(words))),
         _ => match find(&first) {
             Ok(command) if words.iter().any(|word| word == "--help" || word == "-h") => {
-                (Some(command), args::print(&(command.help)()))
+                (Some(command), args::print(command.help))
             }
             Ok(command) => (Some(command), (command.run)(Args::new(words))),
             Err(failure) => (None, Err(failure)),

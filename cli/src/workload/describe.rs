@@ -106,7 +106,10 @@ pub struct Compilation {
     pub interruption: Interruption,
 }
 
-pub const OPTIONS_HELP: &str = "\
+/// The part of a command's help that tells of [`Options`]; a literal, so that it can be part of one.
+macro_rules! options_help {
+    () => {
+        "\
 What is called:
   --func NAME           an export to call; several are called one after the other, and make one cycle. Default: the only
                         exported function, if it has no parameters
@@ -130,7 +133,10 @@ How (a .wasm or .wat is compiled for it; of an artifact, what concerns the code 
   --lock                lock memory
   --flush-denormals     count denormal numbers as zero
   --unprepared          without rtw_instance_prepare, as a host that leaves it out
-";
+"
+    };
+}
+pub(crate) use options_help;
 
 /// The options that all measuring commands take.
 pub struct Options {
