@@ -6,6 +6,7 @@
 pub mod status;
 
 pub mod engine;
+pub mod host;
 pub mod rt;
 pub mod stats;
 

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod bisect;
 mod compile;
+mod doctor;
 mod inspect;
 mod workload;
 
@@ -38,6 +39,12 @@ const COMMANDS: &[Command] = &[
         help: bisect::HELP,
         run: bisect::run,
     },
+    Command {
+        name: "doctor",
+        summary: "tell what about this machine will cost latency, and what to do about it",
+        help: doctor::HELP,
+        run: doctor::run,
+    },
 ];
 
 /// As in the library, so that what calls allocate is counted, and comes from where it would come from in a host.
@@ -61,6 +68,7 @@ fn main() -> ExitCode {
             ExitCode::from(EXIT_ERROR)
         }
         Err(Failure::Reported) => ExitCode::from(EXIT_ERROR),
+        Err(Failure::Outcome(status)) => ExitCode::from(status),
     }
 }
 
