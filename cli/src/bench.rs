@@ -77,11 +77,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let request = parse(args)?;
     let path = request.options.module.clone().ok_or_else(|| Failure::Usage("no module given".into()))?;
     let source = Source::read(&path)?;
-    if let Some(option) = request.options.settled_by_artifact().filter(|_| source.is_artifact) {
-        return Err(Failure::Usage(format!("{option} is settled in an artifact: give the module it was made from")));
-    }
-    let code = source.code(request.options.compilation())?;
-    let workload = request.options.workload(&code.funcs())?;
+    let (code, workload) = code_and_workload(&source, &request.options)?;
     let length = match request.calls {
         Some(calls) => Length::Cycles(calls),
         None => Length::Ns((request.seconds * 1e9) as u64),
@@ -91,6 +87,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return args::print(&format!("{:#}\n", to_json(&results)));
     }
     args::print(&to_text(&source.name, &results))
+}
+
+/// What the options make of a module.
+pub fn code_and_workload(source: &Source, options: &Options) -> Result<(Code, Workload), Failure> {
+    if let Some(option) = options.settled_by_artifact().filter(|_| source.is_artifact) {
+        return Err(Failure::Usage(format!("{option} is settled in an artifact: give the module it was made from")));
+    }
+    let code = source.code(options.compilation())?;
+    let workload = options.workload(&code.funcs())?;
+    Ok((code, workload))
 }
 
 fn parse(mut args: Args) -> Result<Request, Failure> {
@@ -245,6 +251,7 @@ pub fn to_json(results: &Results) -> Value {
     for (name, distribution) in results.distributions() {
         value[name.replace('-', "_") + "_ns"] = json!(distribution);
     }
+    value["first_cycle_faults"] = json!(results.typical_cold().map(|phases| phases.first_cycle_faults));
     value["misses"] = json!(results.steady.misses);
     value["evidence"] = json!(results.steady.evidence);
     value["denormals"] = json!(results.denormals);
@@ -281,7 +288,7 @@ pub fn figures_text(results: &Results) -> String {
     columns.iter().for_each(|column| put(&mut text, format_args!(" {column:>10}")));
     for (name, d) in results.distributions() {
         put(&mut text, format_args!("\n{name:<9} {:>10}", d.count));
-        for value in [d.mean, d.p50, d.p90, d.p95, d.p99, d.p99_9, d.max] {
+        for value in [d.mean, d.p50, d.p90, d.p95, d.p99, d.p999, d.max] {
             put(&mut text, format_args!(" {:>10}", nanoseconds(value)));
         }
     }

@@ -111,9 +111,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let request = parse(args)?;
     let path = request.options.module.clone().ok_or_else(|| Failure::Usage("no module given".into()))?;
     let source = Source::read(&path)?;
-    if let Some(option) = request.options.settled_by_artifact().filter(|_| source.is_artifact) {
-        return Err(Failure::Usage(format!("{option} is settled in an artifact: give the module it was made from")));
-    }
     let outcome = find_out(&source, &request)?;
     if request.json {
         return args::print(&format!("{:#}\n", to_json(&outcome)));
@@ -153,8 +150,7 @@ fn find_out(source: &Source, request: &Request) -> Result<Outcome, Failure> {
     if let Some(only) = &request.only {
         keep_only(only, &mut variants, &mut skipped)?;
     }
-    let baseline = source.code(how)?;
-    let workload = request.options.workload(&baseline.funcs())?;
+    let (baseline, workload) = bench::code_and_workload(source, &request.options)?;
     let entrants = enter(source, variants, &mut skipped, &workload)?;
 
     let cycles: Vec<f64> = entrants.iter().map(|entrant| entrant.cycle_ns).collect();
@@ -229,11 +225,17 @@ fn enter(
         match entered {
             Ok(entrant) => entrants.push(entrant),
             Err(failure) if entrants.len() < 2 => return Err(failure),
-            Err(Failure::Usage(reason) | Failure::Failed(reason)) => skipped.push(Skipped { name, reason }),
-            Err(Failure::Reported) => {}
+            Err(failure) => skipped.push(Skipped { name, reason: reason(failure) }),
         }
     }
     Ok(entrants)
+}
+
+fn reason(failure: Failure) -> String {
+    match failure {
+        Failure::Usage(reason) | Failure::Failed(reason) => reason,
+        _ => "it failed".into(),
+    }
 }
 
 /// What counts, by [`METRICS`] and [`FRESH_METRICS`]: told by the twin, which is the second.

@@ -6,6 +6,7 @@ mod bisect;
 mod compile;
 mod doctor;
 mod inspect;
+mod report;
 mod workload;
 
 use std::process::ExitCode;
@@ -38,6 +39,12 @@ const COMMANDS: &[Command] = &[
         summary: "find out which choice makes a workload slow or late",
         help: bisect::HELP,
         run: bisect::run,
+    },
+    Command {
+        name: "report",
+        summary: "write one file about this machine and a module's figures on it",
+        help: report::HELP,
+        run: report::run,
     },
     Command {
         name: "doctor",

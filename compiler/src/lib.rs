@@ -123,6 +123,15 @@ fn compile_unguarded(
     artifact::write(&metadata, &code)
 }
 
+/// The proposals that a module uses, by name; it may be in binary or text form.
+pub fn proposals(input: &[u8]) -> Result<Vec<String>> {
+    caught(|| {
+        let module = input::binary(input)?;
+        validate::module(&module)?;
+        Ok(validate::used_proposals(&module))
+    })
+}
+
 /// A panic in the compiler is a defect there or here; it must not take the host with it.
 fn caught<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
@@ -138,6 +147,15 @@ fn caught<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn proposals_are_named_where_they_are_used() {
+        let used = |text: &str| proposals(text.as_bytes()).unwrap().join(" ");
+        assert_eq!(used("(module (func (param f32)))"), "");
+        assert_eq!(used("(module (func (result i32 i32) i32.const 0 i32.const 0))"), "multi-value");
+        assert_eq!(used("(module (memory 1) (memory 1) (func v128.const i64x2 0 0 drop))"), "simd multi-memory");
+        assert!(proposals(b"(module (func i32.add))").is_err());
+    }
 
     #[test]
     fn a_panic_becomes_an_error_with_its_text() {

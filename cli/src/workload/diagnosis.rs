@@ -81,14 +81,14 @@ fn neighbour(findings: &Findings<'_>) -> Option<Suspect> {
     // Whoever is stopped by a quota waits too.
     let waited = evidence.wait_ns?.saturating_sub(evidence.throttled_ns.unwrap_or(0));
     let share = waited as f64 / evidence.elapsed_ns.max(1) as f64;
-    (evidence.involuntary_switches >= 3 && share >= WAIT_SHARE).then(|| Suspect {
+    (share >= WAIT_SHARE).then(|| Suspect {
         id: "neighbour",
         evidence: format!(
-            "something else ran on the CPU: {} involuntary switches, and the thread was ready but waiting {:.0} % of the time",
-            evidence.involuntary_switches,
-            share * 100.0
+            "something else ran on the CPU: the thread was ready but waiting {:.0} % of the time, with {} involuntary switches",
+            share * 100.0,
+            evidence.involuntary_switches
         ),
-        remedy: "give the thread a CPU of its own (--cpu, isolcpus) or a real-time class (--fifo, rtw_attach_config_t)",
+        remedy: "give the thread a real-time class (--fifo, rtw_attach_config_t) or a CPU of its own (--cpu, isolcpus)",
     })
 }
 
@@ -314,7 +314,7 @@ mod tests {
     }
 
     fn steady(p50: f64, max: f64) -> Distribution {
-        Distribution { count: 1000, mean: p50, p50, p90: p50, p95: p50, p99: p50, p99_9: max, max }
+        Distribution { count: 1000, mean: p50, p50, p90: p50, p95: p50, p99: p50, p999: max, max }
     }
 
     /// What is suspected once `change` has planted something in figures that are in order.

@@ -62,16 +62,16 @@ pub struct Distribution {
     pub p90: f64,
     pub p95: f64,
     pub p99: f64,
-    pub p99_9: f64,
+    pub p999: f64,
     pub max: f64,
 }
 
 impl Distribution {
     /// Of a histogram in ticks of `ns` each.
     fn of(snapshot: &Snapshot, ns: f64) -> Distribution {
-        let [p50, p90, p95, p99, p99_9] = snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999]).map(|ticks| ticks * ns);
+        let [p50, p90, p95, p99, p999] = snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999]).map(|ticks| ticks * ns);
         let mean = if snapshot.count == 0 { 0.0 } else { snapshot.sum as f64 / snapshot.count as f64 * ns };
-        Distribution { count: snapshot.count, mean, p50, p90, p95, p99, p99_9, max: snapshot.max as f64 * ns }
+        Distribution { count: snapshot.count, mean, p50, p90, p95, p99, p999, max: snapshot.max as f64 * ns }
     }
 
     pub fn of_values(values: &[f64]) -> Distribution {
@@ -79,9 +79,9 @@ impl Distribution {
             return Distribution::default();
         }
         let ascending = stats::sorted(values.to_vec());
-        let [p50, p90, p95, p99, p99_9] = [0.5, 0.9, 0.95, 0.99, 0.999].map(|at| stats::quantile(&ascending, at));
+        let [p50, p90, p95, p99, p999] = [0.5, 0.9, 0.95, 0.99, 0.999].map(|at| stats::quantile(&ascending, at));
         let max = stats::quantile(&ascending, 1.0);
-        Distribution { count: values.len() as u64, mean: stats::mean(values), p50, p90, p95, p99, p99_9, max }
+        Distribution { count: values.len() as u64, mean: stats::mean(values), p50, p90, p95, p99, p999, max }
     }
 }
 

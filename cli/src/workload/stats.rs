@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(Verdict::of(&ratio(1.005, 1.015), floor), Verdict::Noise, "sure, and too small to matter");
         // The twin differed: then as much counts for nothing.
         let noisy = super::floor(0.02, &ratio(0.8, 1.3));
-        assert_eq!(Verdict::of(&ratio(1.5, 1.7), noisy), Verdict::Noise);
+        assert_eq!(Verdict::of(&ratio(1.2, 1.3), noisy), Verdict::Noise);
         assert_eq!(Verdict::of(&ratio(2.5, 2.7), noisy), Verdict::Slower);
     }
 
