@@ -88,7 +88,7 @@ fn neighbour(findings: &Findings<'_>) -> Option<Suspect> {
             share * 100.0,
             evidence.involuntary_switches
         ),
-        remedy: "give the thread a real-time class (--fifo, rtw_attach_config_t) or a CPU of its own (--cpu, isolcpus)",
+        remedy: "give the thread a real-time class (--fifo, rtw_thread_config_t) or a CPU of its own (--cpu, isolcpus)",
     })
 }
 
