@@ -601,12 +601,7 @@ impl Guest {
         let data = Data { memory_limit_bytes: config.limit(), growth: config.growth, core: core.clone() };
         let mut store = Store::new(module.code.engine(), data);
         store.limiter(|data| data);
-        match module.metadata.settings.interruption {
-            // Artifacts for comparison: the checks are paid for and never strike.
-            Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
-            Interruption::Fuel => store.set_fuel(u64::MAX).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("fuel: {e}")))?,
-            Interruption::None | Interruption::Guard => {}
-        }
+        never_interrupt(&mut store, module.metadata.settings.interruption)?;
         if module.metadata.settings.profile == Profile::Standalone {
             let core = core.clone();
             // SAFETY: the handler stores some words and at most opens a page, which is async-signal-safe; the address is told to
@@ -659,6 +654,19 @@ impl Guest {
         }
         Ok(warmed)
     }
+}
+
+/// Code that looks at epochs or counts fuel, which is made for comparison only, runs as long as it likes: without a word it would
+/// be stopped at its first look.
+fn never_interrupt(store: &mut Store<Data>, interruption: Interruption) -> Result<()> {
+    match interruption {
+        Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
+        Interruption::Fuel => {
+            store.set_fuel(u64::MAX).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("the engine takes no fuel: {e:#}")))?
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The host function for each of the module's imports.
