@@ -13,11 +13,10 @@ for profile in standalone plugin; do
     target/tools/rtwasm compile --quiet --profile $profile tests/proofs/guests/work.wat -o $out/work.$profile.rtw
     for source in guests/kernels/*.c; do
         kernel=$(basename "$source" .c)
-        for budget in none epoch fuel; do
-            target/tools/rtwasm compile --quiet --profile $profile --interruption $budget guests/built/"$kernel".wasm \
+        for budget in off guard epoch fuel; do
+            target/tools/rtwasm compile --quiet --profile $profile --budget $budget guests/built/"$kernel".wasm \
                 -o $out/kernels/"$kernel".$profile.$budget.rtw
         done
-        mv $out/kernels/"$kernel".$profile.none.rtw $out/kernels/"$kernel".$profile.off.rtw
     done
 done
 "${CC:-cc}" -std=gnu99 -O2 -Iinclude tests/proofs/first_call.c tests/proofs/guest.c tests/proofs/harness.c -o $out/first_call \

@@ -3,7 +3,6 @@
 use std::ffi::CStr;
 use std::hint::black_box;
 
-use rtwasm::engine::profile::Interruption;
 use rtwasm::engine::{artifact, profile};
 use rtwasm::rt::clock;
 use rtwasm::rt::histogram::Recorder;
@@ -13,14 +12,13 @@ use super::library::{Handle, Invoke, Library, Options, Value};
 use super::measure::{BATCH, Only, Row, Subject, interleaved};
 
 /// The bare engine with the same settings and the same code: what a Rust host could have at best.
-pub struct Bare {
-    pub store: Store<()>,
+struct Bare {
+    store: Store<()>,
     instance: Instance,
 }
 
 impl Bare {
-    /// Imports, where there are any, are functions that do nothing.
-    pub fn new(path: &str) -> Result<Bare, String> {
+    fn new(path: &str) -> Result<Bare, String> {
         let bytes = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
         let artifact = artifact::read(&bytes).map_err(|e| e.message)?;
         let engine =
@@ -29,19 +27,12 @@ impl Bare {
         let module = unsafe { Module::deserialize(&engine, artifact.code) }.map_err(|e| e.to_string())?;
         Engine::tls_eager_initialize();
         let mut store = Store::new(&engine, ());
-        // Far enough never to be reached.
-        match artifact.metadata.settings.interruption {
-            Interruption::None => {}
-            Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
-            Interruption::Fuel => store.set_fuel(u64::MAX).map_err(|e| e.to_string())?,
-        }
         let nop = Func::wrap(&mut store, |_: Caller<'_, ()>| {});
-        let imports: Vec<Extern> = module.imports().map(|_| nop.into()).collect();
-        let instance = Instance::new(&mut store, &module, &imports).map_err(|e| e.to_string())?;
+        let instance = Instance::new(&mut store, &module, &[Extern::Func(nop)]).map_err(|e| e.to_string())?;
         Ok(Bare { store, instance })
     }
 
-    pub fn func<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Result<TypedFunc<P, R>, String> {
+    fn func<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Result<TypedFunc<P, R>, String> {
         self.instance.get_typed_func(&mut self.store, name).map_err(|e| e.to_string())
     }
 }
@@ -57,8 +48,8 @@ pub fn calls(library: &Library, artifacts: &str, profile: &str, only: &Only) -> 
     let path = format!("{artifacts}/calls-{profile}.rtw");
     let plugin = profile == "plugin";
     let mut bare = Bare::new(&path)?;
-    let off = library.guest(&path, Options { plugin, statistics: false, denormals: KEEP })?;
-    let on = library.guest(&path, Options { plugin, statistics: true, denormals: KEEP })?;
+    let off = library.guest(&path, Options { plugin, statistics: false, denormals: KEEP, budget_ns: 0 })?;
+    let on = library.guest(&path, Options { plugin, statistics: true, denormals: KEEP, budget_ns: 0 })?;
     let mut rows = Vec::new();
 
     for (case, name, c_name) in [("call-empty", "empty", c"empty"), ("call-host", "call_host", c"call_host")] {
@@ -167,7 +158,7 @@ pub fn recording() -> Vec<Row> {
 
 /// What reading the statistics costs the reader.
 pub fn reading(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
-    let options = Options { plugin: true, statistics: true, denormals: KEEP };
+    let options = Options { plugin: true, statistics: true, denormals: KEEP, budget_ns: 0 };
     let guest = library.guest(&format!("{artifacts}/calls-plugin.rtw"), options)?;
     let func = guest.func(c"empty")?;
     let mut values = [Value { i32: 0 }; 1];
@@ -190,7 +181,7 @@ pub fn reading(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
 /// modes. Setting the mode and putting it back is in the figures.
 pub fn denormal_tail(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
     let path = format!("{artifacts}/tail-standalone.rtw");
-    let guest = |denormals| library.guest(&path, Options { plugin: false, statistics: false, denormals });
+    let guest = |denormals| library.guest(&path, Options { plugin: false, statistics: false, denormals, budget_ns: 0 });
     let (flushed, ieee) = (guest(FLUSH)?, guest(IEEE)?);
     let subjects = vec![
         invocations("flushed", library.invoke, flushed.func(c"tail")?),

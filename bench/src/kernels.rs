@@ -2,12 +2,10 @@
 //! means.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use rtwasm::rt::clock;
-use wasmtime::TypedFunc;
 
-use super::cases::{Bare, KEEP};
+use super::cases::KEEP;
 use super::library::{Guest, Handle, Invoke, Library, Options, Value};
 use super::measure::{Only, Row, Subject, interleaved_rounds};
 
@@ -17,6 +15,9 @@ const KERNELS: [&str; 10] =
 const PROFILES: [&str; 2] = ["standalone", "plugin"];
 /// As the compiler's --budget has it, and what a reader knows it as. The first is what the others are compared with.
 const BUDGETS: [(&str, &str); 4] = [("off", "unguarded"), ("guard", "guard"), ("epoch", "epoch"), ("fuel", "fuel")];
+
+/// With which guarded calls run: each is announced to the watchdog, and none is cut off on a busy machine.
+const BUDGET_NS: u64 = 1_000_000_000;
 
 /// Of one batch: short, so that most batches are not interrupted, and the clock's own time is nothing beside it.
 const BATCH_NS: f64 = 500_000.0;
@@ -46,22 +47,19 @@ fn one(library: &Library, artifacts: &str, kernel: &str, profile: &str) -> Resul
     let mut contenders = Vec::new();
     for (budget, name) in BUDGETS {
         let path = format!("{artifacts}/kernels/{kernel}.{profile}.{budget}.rtw");
-        if !Path::new(&path).exists() {
-            continue;
-        }
         let load = |_| Kernel::load(library, &path, budget, profile == "plugin");
         contenders.push((name, (0..INSTANCES).map(load).collect::<Result<Vec<_>, _>>()?));
     }
-    same_results(&mut contenders)?;
+    same_results(&contenders)?;
     let batch = (BATCH_NS / contenders[0].1[0].run_ns()).ceil() as u64;
-    let subjects = contenders.iter_mut().map(|(name, instances)| Subject { name, run: taking_turns(instances) }).collect();
+    let subjects = contenders.iter().map(|(name, instances)| Subject { name, run: taking_turns(instances) }).collect();
     let rows = interleaved_rounds(&format!("{kernel}/{profile}"), batch, ROUNDS, SINGLE_CALLS, subjects);
-    same_results(&mut contenders)?;
+    same_results(&contenders)?;
     Ok(rows)
 }
 
 /// Another instance for every batch; single calls stay with one.
-fn taking_turns<'a>(instances: &'a mut [Kernel<'_>]) -> Box<dyn FnMut(u64) + 'a> {
+fn taking_turns<'a>(instances: &'a [Kernel<'_>]) -> Box<dyn FnMut(u64) + 'a> {
     let mut turn = 0;
     Box::new(move |n| {
         turn += usize::from(n > 1);
@@ -69,7 +67,7 @@ fn taking_turns<'a>(instances: &'a mut [Kernel<'_>]) -> Box<dyn FnMut(u64) + 'a>
     })
 }
 
-fn same_results(contenders: &mut [(&str, Vec<Kernel<'_>>)]) -> Result<(), String> {
+fn same_results(contenders: &[(&str, Vec<Kernel<'_>>)]) -> Result<(), String> {
     let expected = contenders[0].1[0].sum();
     for (name, instances) in contenders {
         for instance in instances {
@@ -83,73 +81,45 @@ fn same_results(contenders: &mut [(&str, Vec<Kernel<'_>>)]) -> Result<(), String
 }
 
 /// One instance, ready to run.
-enum Kernel<'a> {
-    Library {
-        _guest: Guest<'a>,
-        invoke: Invoke,
-        init: Handle,
-        run: Handle,
-        checksum: Handle,
-    },
-    /// For the engine's own means, which the library has no use for.
-    Bare {
-        engine: Bare,
-        init: TypedFunc<(), ()>,
-        run: TypedFunc<(), ()>,
-        checksum: TypedFunc<(), i32>,
-    },
+struct Kernel<'a> {
+    _guest: Guest<'a>,
+    invoke: Invoke,
+    init: Handle,
+    run: Handle,
+    checksum: Handle,
 }
 
 impl<'a> Kernel<'a> {
     fn load(library: &'a Library, path: &str, budget: &str, plugin: bool) -> Result<Kernel<'a>, String> {
-        if budget == "epoch" || budget == "fuel" {
-            let mut engine = Bare::new(path)?;
-            let (init, run, checksum) = (engine.func("init")?, engine.func("run")?, engine.func("checksum")?);
-            return Ok(Kernel::Bare { engine, init, run, checksum });
-        }
-        let guest = library.guest(path, Options { plugin, statistics: false, denormals: KEEP })?;
+        let budget_ns = if budget == "guard" { BUDGET_NS } else { 0 };
+        let guest = library.guest(path, Options { plugin, statistics: false, denormals: KEEP, budget_ns })?;
         let (init, run, checksum) = (guest.func(c"init")?, guest.func(c"run")?, guest.func(c"checksum")?);
-        Ok(Kernel::Library { _guest: guest, invoke: library.invoke, init, run, checksum })
+        Ok(Kernel { _guest: guest, invoke: library.invoke, init, run, checksum })
     }
 
-    fn run(&mut self, n: u64) {
-        match self {
-            Kernel::Library { invoke, run, .. } => {
-                for _ in 0..n {
-                    // SAFETY: a live func of this thread's instance, without arguments.
-                    let status = unsafe { invoke(*run, std::ptr::null_mut(), 0) };
-                    assert_eq!(status, 0);
-                }
-            }
-            Kernel::Bare { engine, run, .. } => (0..n).for_each(|_| run.call(&mut engine.store, ()).expect("it returns")),
+    fn call(&self, func: Handle) -> i32 {
+        let mut values = [Value { i32: 0 }];
+        // SAFETY: a live func of this thread's instance, without arguments and with one result at most, an i32.
+        let (status, result) = unsafe { ((self.invoke)(func, values.as_mut_ptr(), 1), values[0].i32) };
+        assert_eq!(status, 0);
+        result
+    }
+
+    fn run(&self, n: u64) {
+        for _ in 0..n {
+            self.call(self.run);
         }
     }
 
     /// From the start, what a number of runs works out.
-    fn sum(&mut self) -> i32 {
-        match self {
-            Kernel::Library { invoke, init, .. } => {
-                // SAFETY: as in `run`.
-                assert_eq!(unsafe { invoke(*init, std::ptr::null_mut(), 0) }, 0);
-            }
-            Kernel::Bare { engine, init, .. } => init.call(&mut engine.store, ()).expect("it returns"),
-        }
+    fn sum(&self) -> i32 {
+        self.call(self.init);
         self.run(CHECKED_RUNS);
-        match self {
-            Kernel::Library { invoke, checksum, .. } => {
-                let mut value = [Value { i32: 0 }];
-                // SAFETY: as in `run`; it has one result, an i32.
-                unsafe {
-                    assert_eq!(invoke(*checksum, value.as_mut_ptr(), 1), 0);
-                    value[0].i32
-                }
-            }
-            Kernel::Bare { engine, checksum, .. } => checksum.call(&mut engine.store, ()).expect("it returns"),
-        }
+        self.call(self.checksum)
     }
 
     /// About how long a run takes.
-    fn run_ns(&mut self) -> f64 {
+    fn run_ns(&self) -> f64 {
         let started = clock::ticks();
         self.run(CHECKED_RUNS);
         (clock::ticks() - started) as f64 * clock::calibration().ns_per_tick / CHECKED_RUNS as f64

@@ -58,7 +58,8 @@ pub struct RuntimeConfig {
     statistics: u32,
     memory_lock: u32,
     guest_stack_bytes: u64,
-    reserved: [u64; 8],
+    watchdog_tick_ns: u64,
+    reserved: [u64; 7],
 }
 
 /// rtw_instance_config_t.
@@ -67,10 +68,12 @@ pub struct InstanceConfig {
     struct_size: u32,
     growth: u32,
     denormals: u32,
-    reserved0: u32,
+    on_budget: u32,
     memory_limit_bytes: u64,
     growth_ahead_bytes: u64,
-    reserved: [u64; 7],
+    budget_ns: u64,
+    deadline_ns: u64,
+    reserved: [u64; 5],
 }
 
 /// How a guest shall run.
@@ -80,6 +83,8 @@ pub struct Options {
     pub statistics: bool,
     /// RTW_DENORMALS_...
     pub denormals: u32,
+    /// 0: none.
+    pub budget_ns: u64,
 }
 
 /// rtw_func_stats_t, of which only the calls are looked at.
@@ -167,6 +172,7 @@ impl Library {
             (self.instance_config_init)(config.as_mut_ptr());
             let mut config = config.assume_init();
             config.denormals = options.denormals;
+            config.budget_ns = options.budget_ns;
             check((self.instance_create)(module, imports, &config, &mut instance, e), e)?;
             check((self.thread_attach)(runtime, null(), e), e)?;
             check((self.instance_prepare)(instance, null(), null_mut(), e), e)?;
