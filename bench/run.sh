@@ -20,7 +20,7 @@ for profile in standalone plugin; do
     done
 done
 "${CC:-cc}" -std=gnu99 -O2 -Iinclude tests/proofs/first_call.c tests/proofs/guest.c tests/proofs/harness.c -o $out/first_call \
-    -Ltarget/release -lrtwasm -pthread -Wl,-rpath,"$PWD/target/release"
+    -Ltarget/release -lrtwasm -pthread -Wl,-z,lazy -Wl,-rpath,"$PWD/target/release"
 
 target/bench-host/rtwasm-bench "$PWD/target/release/librtwasm.so" $out $out/results.json ${ONLY:+--only "$ONLY"}
 if [ -z "${ONLY:-}" ]; then

@@ -158,7 +158,7 @@ fn refuse_own_input(input: &Path, output: &Path) -> Result<(), Failure> {
 }
 
 /// Writes beside the destination and renames, so that nobody ever sees half an artifact.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Through a link, so that the link stays one.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {

@@ -60,7 +60,7 @@ fn print_json(value: &Value) -> Result<(), Failure> {
     args::print(&format!("{value:#}\n"))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a string takes everything");
         text

@@ -52,10 +52,9 @@ pub unsafe extern "C" fn rtw_invoke_budget(
     unsafe {
         call_with(func, values, value_count, |func| {
             let timing = func.timing();
-            match budget_ns.min(LONGEST_BUDGET_NS) {
-                0 => Ok(Some(0)),
-                _ if !timing.limited => Err(RTW_ERR_UNSUPPORTED),
-                ns => Ok(Some(timing.ticks(ns))),
+            match budget_ns == 0 || timing.limited {
+                true => Ok(Some(timing.ticks(budget_ns.min(LONGEST_BUDGET_NS)))),
+                false => Err(RTW_ERR_UNSUPPORTED),
             }
         })
     }

@@ -276,6 +276,7 @@ mod tests {
             imports: vec![],
             exports: vec![Extern { kind: ExternKind::Func, module: String::new(), name: "run".into(), ty: "()->()".into() }],
             memories: vec![MemoryFacts { min_bytes: 65536, max_bytes: None }],
+            edits: vec![Edit { copied: 10, removed: 1, inserted: 3 }, Edit { copied: 5, ..Edit::default() }],
             function_count: 1,
             source_bytes: 3,
             source_sha256: [7; 32],
@@ -337,6 +338,14 @@ mod tests {
         assert_eq!(with(|m| m.target = "riscv64-unknown-linux-gnu".into()), RTW_ERR_TARGET);
         assert_eq!(with(|m| m.target = format!("{}-pc-windows-msvc", std::env::consts::ARCH)), RTW_ERR_TARGET);
         assert_eq!(with(|m| m.cpu_features = vec!["has_warp_drive".into()]), RTW_ERR_CPU_FEATURE);
+    }
+
+    #[test]
+    fn offsets_before_in_and_after_an_edit() {
+        let edits = [Edit { copied: 10, removed: 1, inserted: 3 }, Edit { copied: 5, removed: 0, inserted: 2 }];
+        let told = |offset| original_offset(&edits, offset);
+        assert_eq!([0, 9, 10, 12, 13, 17, 18, 19, 20].map(told), [0, 9, 10, 10, 11, 15, 16, 16, 16]);
+        assert_eq!(original_offset(&[], 7), 7);
     }
 
     #[test]

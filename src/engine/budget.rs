@@ -45,7 +45,7 @@ impl Limits {
 pub struct Timing {
     /// Where calls are announced; null where none is cut off.
     watch: Cell<*const Watch>,
-    /// For calls that name no budget of their own, in ticks; 0 for none.
+    /// For calls that name no budget of their own, in ticks; `u64::MAX` for none.
     budget: Cell<u64>,
     /// In ticks; `u64::MAX` for none.
     pub deadline: u64,
@@ -63,11 +63,11 @@ pub struct Timing {
 impl Timing {
     pub fn new(limits: &Limits) -> Timing {
         let ticks_per_ns = 1.0 / clock::calibration().ns_per_tick;
-        let ticks = |ns: u64| (ns as f64 * ticks_per_ns) as u64;
+        let ticks = |ns: u64| if ns == 0 { u64::MAX } else { (ns as f64 * ticks_per_ns) as u64 };
         Timing {
             watch: Cell::new(std::ptr::null()),
             budget: Cell::new(ticks(limits.budget_ns)),
-            deadline: if limits.deadline_ns == 0 { u64::MAX } else { ticks(limits.deadline_ns) },
+            deadline: ticks(limits.deadline_ns),
             limited: limits.budget_ns != 0,
             ticks_per_ns,
             number: Cell::new(0),
@@ -82,9 +82,16 @@ impl Timing {
         self.budget.get()
     }
 
+    /// A budget in ticks; 0 ns is none.
     #[inline]
     pub fn ticks(&self, ns: u64) -> u64 {
-        (ns as f64 * self.ticks_per_ns) as u64
+        if ns == 0 { u64::MAX } else { (ns as f64 * self.ticks_per_ns) as u64 }
+    }
+
+    /// Whether calls are announced, those without a budget included: every call takes a number.
+    #[inline(always)]
+    pub fn is_watched(&self) -> bool {
+        !self.watch.get().is_null()
     }
 
     /// Announces a call, where it can be cut off. Stores only.
@@ -145,12 +152,10 @@ impl Timing {
         self.cut_off.get()
     }
 
-    /// Runs something during which calls get `ns` instead of what they usually have, where they have less. 0: no limit at all.
+    /// Runs something during which calls get `ns` instead of what they usually have, where they have less.
     pub fn with_at_least<T>(&self, ns: u64, run: impl FnOnce() -> T) -> T {
         let usual = self.budget.get();
-        if usual != 0 {
-            self.budget.set(usual.max(self.ticks(ns)));
-        }
+        self.budget.set(usual.max(self.ticks(ns)));
         let outcome = run();
         self.budget.set(usual);
         outcome
@@ -173,7 +178,7 @@ impl Watching {
         if !limits.cuts_off() {
             return Ok(None);
         }
-        let own = (!in_page).then(|| Box::new(Watch::new()));
+        let own = (!in_page).then(|| Box::<Watch>::default());
         let watch: *const Watch = own.as_deref().map_or(guard.page() as *const Watch, |watch| watch);
         let (means, page) = match in_page {
             true => (Means::Verdict, 0),

@@ -1,7 +1,9 @@
 //! The call: stamp, enter, leave, stamp, record. Every line here runs on somebody's real-time thread.
 
 use std::sync::atomic::Ordering::Relaxed;
-use wasmtime::{Trap, ValRaw};
+use wasmtime::Trap;
+/// A value as calls take it: 16 bytes, not converted.
+pub use wasmtime::ValRaw;
 
 use super::fault::FaultRecord;
 use super::instance::{Core, Func, FuncShared, GATE_FREE, GATE_IN_CALL, trap_status};
@@ -11,7 +13,7 @@ use crate::rt::{alloc, clock};
 use crate::status::*;
 
 /// Runs one call on this thread. `values` holds the arguments and receives the results. `budget` in ticks, where the call has
-/// one of its own; 0 for none at all.
+/// one of its own; `u64::MAX` for none at all.
 ///
 /// # Safety
 /// `values` points to at least `count` values, unless `count` is 0; the instance is this thread's.
@@ -38,18 +40,18 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize, budget: Opt
     // SAFETY: the gate was open, so no other call uses the store; the values are as many as the type has.
     let result = unsafe {
         match &shared.recorder {
-            None if budget == 0 => enter(core, shared, values),
+            None if !core.timing.is_watched() => enter(core, shared, values),
             None => announced(core, gate, clock::ticks(), budget, || enter(core, shared, values)),
             Some(recorder) => {
                 let started = clock::ticks();
-                let result = match budget {
-                    0 => enter(core, shared, values),
-                    _ => announced(core, gate, started, budget, || enter(core, shared, values)),
+                let result = match core.timing.is_watched() {
+                    false => enter(core, shared, values),
+                    true => announced(core, gate, started, budget, || enter(core, shared, values)),
                 };
                 let took = clock::ticks().wrapping_sub(started);
                 let histogram = recorder.active();
                 histogram.record(took);
-                if took > core.timing.deadline || (budget != 0 && took > budget) {
+                if took > core.timing.deadline.min(budget) {
                     late(core, histogram, took, budget, result.is_ok());
                 }
                 result
@@ -82,7 +84,7 @@ fn announced<T>(core: &Core, gate: rtw_status_t, started: u64, budget: u64, ente
 #[cold]
 #[inline(never)]
 fn late(core: &Core, histogram: &Histogram, took: u64, budget: u64, ended_well: bool) {
-    if ended_well && budget != 0 && took > budget {
+    if ended_well && took > budget {
         histogram.record_overrun();
     }
     if took > core.timing.deadline && !core.timing.was_cut_off() {
@@ -94,7 +96,12 @@ fn late(core: &Core, histogram: &Histogram, took: u64, budget: u64, ended_well: 
 #[inline(always)]
 unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
     // SAFETY: passed on.
-    let call = || unsafe { shared.func.get().call_unchecked(core.context(), values) };
+    let call = || unsafe {
+        core.watch_exit();
+        let result = shared.func.get().call_unchecked(core.context(), values);
+        core.unwatch_exit();
+        result
+    };
     if core.denormals == Denormals::Keep {
         return call();
     }
@@ -110,7 +117,7 @@ unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasm
 #[inline(never)]
 fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status_t {
     let host_status = core.host_status.replace(RTW_OK);
-    let address = core.fault_address.replace(0);
+    let address = core.take_fault_address();
     let trap = error.downcast_ref::<Trap>().copied();
     let cut_off = match trap {
         Some(Trap::UnreachableCodeReached) if host_status == RTW_OK => core.timing.trapped_in_poll(),
@@ -127,10 +134,15 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
     if let Some(recorder) = &shared.recorder {
         recorder.active().record_fault(alloc::take_peak() as u64, cut_off);
     }
-    if cut_off {
+    let record = match core.fault.get() {
+        // The call that was cut off was made by a host function: the place is known from there.
+        Some(inner) if cut_off && inner.status == RTW_ERR_BUDGET => inner,
+        _ => FaultRecord { status, host_status, address },
+    };
+    if cut_off && core.fault.get().is_none() {
         shared.instance.module.runtime.watchdog().count_cut_off();
     }
-    core.fault.set(Some(FaultRecord { status, host_status, address }));
+    core.fault.set(Some(record));
     // A child process keeps saying that it is one.
     if core.gate.load(Relaxed) == GATE_IN_CALL {
         core.gate.store(RTW_ERR_FAULTED, Relaxed);

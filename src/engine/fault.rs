@@ -11,7 +11,8 @@ pub struct FaultRecord {
     pub status: rtw_status_t,
     /// What the host function answered that ended it, or 0.
     pub host_status: rtw_status_t,
-    /// The address of the instruction, or 0 where it is not known: the plugin profile's traps come without one.
+    /// The address of the instruction, or 0 where it is not known: in the plugin profile, on a thread that the instance was not
+    /// prepared on, and for traps in the engine's own operations.
     pub address: usize,
 }
 

@@ -15,7 +15,9 @@ use wasmtime::{
     Val, ValRaw,
 };
 
+use super::artifact::ExternKind;
 use super::budget::{self, Limits, Timing, Watching};
+use super::exit;
 use super::fault::{self, FaultRecord};
 use super::imports::{HostFunc, Imports, missing};
 use super::memory::{self, Region};
@@ -23,10 +25,10 @@ use super::module::{Module, Warmed};
 use super::profile::{Interruption, Profile};
 use super::signature::Signature;
 use crate::rt::float::Denormals;
-use crate::rt::fork;
 use crate::rt::heap::{self, Kept};
 use crate::rt::histogram::{Began, Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
+use crate::rt::{alloc, fork, thread};
 use crate::status::*;
 
 /// What a call stores on its way in and takes away on its way out.
@@ -94,10 +96,12 @@ impl Data {
 impl wasmtime::ResourceLimiter for Data {
     fn memory_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
         let there = matches!(self.growth, Growth::Ahead { bytes } if wanted as u64 <= bytes);
+        self.core.arena.ignore_next();
         Ok(wanted <= self.memory_limit_bytes && (now == wanted || there || self.may_grow()))
     }
 
     fn table_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        self.core.arena.ignore_next();
         Ok(now == wanted || self.may_grow())
     }
 }
@@ -120,6 +124,10 @@ pub struct Core {
     prepared: AtomicBool,
     /// Where the last fault happened that came as a signal; 0 where there was none.
     pub fault_address: Cell<usize>,
+    /// Where the engine notes the address that a guest traps at without a signal; null with signals.
+    exit_word: Cell<*const usize>,
+    /// To the arena of the thread that the instance was prepared on.
+    arena: Arc<alloc::Link>,
     /// What the fault was that closed the gate.
     pub fault: Cell<Option<FaultRecord>>,
     /// What host functions are given as their instance; the C API's handle.
@@ -134,6 +142,8 @@ unsafe impl Sync for Core {}
 
 pub struct Instance {
     pub core: Arc<Core>,
+    /// Replaced by a reset, which has the instance to itself. Goes before the module, which then drops the code.
+    guest: UnsafeCell<Guest>,
     pub module: Arc<Module>,
     config: Config,
     /// The host functions that it was linked against, for a reset; in the order of the module's imports.
@@ -145,8 +155,6 @@ pub struct Instance {
     /// What the funcs recorded that are no more. Locked while `funcs` is, so that a func is in exactly one of the two.
     past_calls: Mutex<Snapshot>,
     began: Began,
-    /// Replaced by a reset, which has the instance to itself.
-    guest: UnsafeCell<Guest>,
 }
 
 /// The engine's part of an instance.
@@ -175,6 +183,35 @@ impl Drop for Instance {
 }
 
 impl Core {
+    /// From here on a trap's address is noted. The thread that the instance was prepared on; no-op on others.
+    #[inline(always)]
+    pub fn watch_exit(&self) {
+        let word = self.exit_word.get();
+        if !word.is_null() {
+            // SAFETY: the word lives as long as the store, which outlives the call.
+            unsafe { self.arena.watch(word) };
+        }
+    }
+
+    #[inline(always)]
+    pub fn unwatch_exit(&self) {
+        if !self.exit_word.get().is_null() {
+            self.arena.unwatch();
+        }
+    }
+
+    /// The address of the trap that has just ended a call; 0 where it is not known.
+    pub fn take_fault_address(&self) -> usize {
+        match (self.fault_address.replace(0), self.exit_word.get().is_null()) {
+            (address, true) => address,
+            (_, false) => match self.arena.noted() {
+                0 | alloc::IGNORED => 0,
+                // Where the guest would have gone on.
+                address => address - 1,
+            },
+        }
+    }
+
     /// Whether a gate that is not free lets the calling thread through all the same, or what to answer.
     #[cold]
     pub fn reenter(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
@@ -224,6 +261,8 @@ impl Instance {
             timing: Timing::new(&config.limits),
             prepared: AtomicBool::new(false),
             fault_address: Cell::new(0),
+            exit_word: Cell::new(std::ptr::null()),
+            arena: Arc::default(),
             fault: Cell::new(None),
             handle,
         });
@@ -293,8 +332,24 @@ impl Instance {
         // It is taken back before the store goes.
         let context: Context = unsafe { std::mem::transmute((*self.guest.get()).store.as_context_mut()) };
         self.core.context.set(Some(context));
+        self.core.exit_word.set(self.exit_word());
         // SAFETY: as above.
         Watching::take_over(unsafe { &*self.guest.get() }.watching.as_ref(), &self.core.timing);
+    }
+
+    /// For traps without a signal: where the engine notes their address.
+    fn exit_word(&self) -> *const usize {
+        if self.module.metadata.settings.profile != Profile::Plugin {
+            return std::ptr::null();
+        }
+        let (instance, _) = self.engine_parts();
+        // SAFETY: as in `export`.
+        let context = || unsafe { self.core.context() };
+        let funcs = self.module.metadata.exports.iter().filter(|export| export.kind == ExternKind::Func);
+        funcs
+            .filter_map(|export| exit::word(&instance.get_func(context(), &export.name)?, context()))
+            .next()
+            .map_or(std::ptr::null(), |word| word.as_ptr())
     }
 
     fn lock_funcs(&self) -> std::sync::MutexGuard<'_, Vec<Weak<FuncShared>>> {
@@ -525,6 +580,7 @@ impl Instance {
 
     /// From here on calls have deadlines: what takes a system call is refused.
     pub(super) fn is_prepared(&self) {
+        thread::link_arena(&self.core.arena);
         self.core.prepared.store(true, Relaxed);
     }
 
@@ -545,12 +601,7 @@ impl Guest {
         let data = Data { memory_limit_bytes: config.limit(), growth: config.growth, core: core.clone() };
         let mut store = Store::new(module.code.engine(), data);
         store.limiter(|data| data);
-        match module.metadata.settings.interruption {
-            // Artifacts for comparison: the checks are paid for and never strike.
-            Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
-            Interruption::Fuel => store.set_fuel(u64::MAX).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("fuel: {e}")))?,
-            Interruption::None | Interruption::Guard => {}
-        }
+        never_interrupt(&mut store, module.metadata.settings.interruption)?;
         if module.metadata.settings.profile == Profile::Standalone {
             let core = core.clone();
             // SAFETY: the handler stores some words and at most opens a page, which is async-signal-safe; the address is told to
@@ -603,6 +654,19 @@ impl Guest {
         }
         Ok(warmed)
     }
+}
+
+/// Code that looks at epochs or counts fuel, which is made for comparison only, runs as long as it likes: without a word it would
+/// be stopped at its first look.
+fn never_interrupt(store: &mut Store<Data>, interruption: Interruption) -> Result<()> {
+    match interruption {
+        Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
+        Interruption::Fuel => {
+            store.set_fuel(u64::MAX).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("the engine takes no fuel: {e:#}")))?
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The host function for each of the module's imports.
@@ -660,7 +724,8 @@ fn default_memory(module: &Module, instance: wasmtime::Instance, store: &mut Sto
     })
 }
 
-/// An export that was looked up and checked once, with the figures of its calls.
+/// An export that was looked up and checked once, with the figures of its calls. A clone is the same func.
+#[derive(Clone)]
 pub struct Func {
     pub(super) core: *const Core,
     pub shared: Arc<FuncShared>,
@@ -670,7 +735,7 @@ pub struct Func {
 pub struct FuncShared {
     /// Replaced by a reset, which has the instance to itself.
     pub(super) func: Cell<EngineFunc>,
-    pub(super) value_count: usize,
+    pub value_count: usize,
     /// None where the runtime's statistics are off.
     pub recorder: Option<Recorder>,
     pub signature: Signature,
@@ -767,6 +832,8 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     let core = unsafe { &*core };
     // SAFETY: the host vouches for its function; the values are an array of 16-byte unions, as it expects.
     let mut call = || unsafe { (host.func)(host.user_data, core.handle, values.as_mut_ptr().cast()) };
+    // What the host allocates is none of the guest's.
+    core.unwatch_exit();
     if core.making.get() {
         // A start function: the gate stays closed, since there is nothing yet to call back into.
         let answer = call();
@@ -779,6 +846,7 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     core.gate.store(GATE_IN_HOST, Relaxed);
     let answer = call();
     core.context.set(outer);
+    core.watch_exit();
     // A call that the host function made may have faulted, or the process been forked: then the gate is closed, whatever the
     // host answers.
     let gate = core.gate.load(Relaxed);

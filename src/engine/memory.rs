@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 use super::module::Warmed;
-use super::watch::Watch;
 use crate::rt::memory::{self, Lock};
 use crate::status::*;
 
@@ -112,7 +111,7 @@ impl Region {
         self.base..self.base + self.committed.load(Relaxed)
     }
 
-    /// The guard's page, which holds a [`Watch`].
+    /// The guard's page. Of zeros it is a `Watch` to which nothing has happened.
     pub fn page(&self) -> usize {
         self.base
     }
@@ -192,12 +191,9 @@ unsafe impl MemoryCreator for Creator {
                 text
             })?;
             let region = Arc::new(region);
-            if is_guard {
-                // SAFETY: fresh, writable, large enough and aligned; nobody else has it yet. A guest's polls may run at once.
-                unsafe { (region.base as *mut Watch).write(Watch::new()) };
-                making.guard = Some(region.clone());
-            } else {
-                making.made.push(region.clone());
+            match is_guard {
+                true => making.guard = Some(region.clone()),
+                false => making.made.push(region.clone()),
             }
             Ok(Box::new(Linear(region)) as Box<dyn LinearMemory>)
         })

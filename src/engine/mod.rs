@@ -4,6 +4,7 @@ pub mod artifact;
 pub mod budget;
 pub mod call;
 pub mod cpu;
+pub mod exit;
 pub mod fault;
 pub mod housekeeper;
 pub mod imports;

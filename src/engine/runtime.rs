@@ -6,7 +6,7 @@ use wasmtime::Engine;
 
 use super::housekeeper::Housekeeper;
 use super::memory::Creator;
-use super::profile::{self, Profile, Settings};
+use super::profile::{self, Profile, Settings, Variations};
 use super::watchdog::Watchdog;
 use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
@@ -30,6 +30,7 @@ pub struct Config {
 
 pub struct Runtime {
     pub config: Config,
+    variations: Variations,
     /// Tells runtimes apart for ever, as an address would not.
     number: u64,
     /// One for each combination of settings that an artifact has come with; the profile's own is made at once.
@@ -41,13 +42,19 @@ pub struct Runtime {
 
 impl Runtime {
     pub fn new(config: Config) -> Result<Arc<Runtime>> {
+        Runtime::varied(config, Variations::default())
+    }
+
+    /// One whose engines differ from the product's, for tools.
+    pub fn varied(config: Config, variations: Variations) -> Result<Arc<Runtime>> {
         clock::calibration();
         memory::warm_own_image(config.lock)?;
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Relaxed);
         let housekeeper = Housekeeper::new(config.guest_stack_bytes, config.cpus);
         let watchdog = Watchdog::new(config.watchdog_tick_ns, config.scheduling);
-        let runtime = Runtime { config, number, engines: Mutex::new(Vec::new()), housekeeper, watchdog };
+        let engines = Mutex::new(Vec::new());
+        let runtime = Runtime { config, variations, number, engines, housekeeper, watchdog };
         // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now and not when the
         // first module comes.
         runtime.engine(&Settings::new(runtime.config.profile))?;
@@ -69,7 +76,10 @@ impl Runtime {
             return Ok(engine.clone());
         }
         let mut config = profile::config(settings, self.config.guest_stack_bytes);
-        config.with_host_memory(Arc::new(Creator));
+        profile::vary(&mut config, self.variations)?;
+        if !self.variations.engine_memories() {
+            config.with_host_memory(Arc::new(Creator));
+        }
         // Calls read what the engine was configured with.
         let (made, _) = heap::keep(self.config.lock, || Engine::new(&config));
         let engine = made.map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;

@@ -1,31 +1,30 @@
 //! What a call says of itself to the watchdog: which one it is, when it began, how long it may take. The real-time thread only
 //! stores; the watchdog reads, and writes one word of its own.
 //!
-//! Every call has a number that its instance never uses again. The watchdog writes the number of the call that it saw expire: a
-//! verdict that comes too late names a call that is over, and an old number never equals a new one.
+//! Every call has a number, each of an instance's calls the next. The watchdog's verdict is the number after that of the call
+//! which it saw expire: calls below it are to end. A verdict that comes too late concerns a call that is over, and the calls
+//! after it are not below. A page of zeros is a watch that nothing has happened to.
 
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// In the plugin profile these words stand at the start of the guard's page, where the guest's polls compare the first two.
 #[repr(C, align(64))]
+#[derive(Default)]
 pub struct Watch {
-    /// Number of the call that is running; 0 where none is, or it has no budget.
+    /// Number of the call that is running; 0 where none is.
     current: AtomicU64,
-    /// Number of the call that the watchdog saw expire.
-    expired: AtomicU64,
+    /// Calls with numbers below this one have expired.
+    verdict: AtomicU64,
     /// Clock ticks.
     started: AtomicU64,
-    /// Clock ticks.
+    /// Clock ticks; `u64::MAX` for none.
     budget: AtomicU64,
 }
 
 pub const CURRENT_OFFSET: usize = 0;
-pub const EXPIRED_OFFSET: usize = 8;
+pub const VERDICT_OFFSET: usize = 8;
 const _: () = assert!(std::mem::offset_of!(Watch, current) == CURRENT_OFFSET);
-const _: () = assert!(std::mem::offset_of!(Watch, expired) == EXPIRED_OFFSET);
-
-/// No call has it.
-const NOBODY: u64 = u64::MAX;
+const _: () = assert!(std::mem::offset_of!(Watch, verdict) == VERDICT_OFFSET);
 
 /// A call, as the watchdog sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,15 +35,6 @@ pub struct Running {
 }
 
 impl Watch {
-    pub fn new() -> Watch {
-        Watch {
-            current: AtomicU64::new(0),
-            expired: AtomicU64::new(NOBODY),
-            started: AtomicU64::new(0),
-            budget: AtomicU64::new(0),
-        }
-    }
-
     /// A call begins. The caller's thread.
     #[inline(always)]
     pub fn begin(&self, number: u64, started: u64, budget: u64) {
@@ -70,18 +60,19 @@ impl Watch {
 
     /// The watchdog's verdict.
     pub fn expire(&self, number: u64) {
-        self.expired.store(number, SeqCst);
+        self.verdict.store(number + 1, SeqCst);
     }
 
     /// Whether the call with this number has been seen to expire.
     #[inline(always)]
     pub fn has_expired(&self, number: u64) -> bool {
-        self.expired.load(Relaxed) == number
+        number < self.verdict.load(Relaxed)
     }
 
     /// Whether the call that runs now has expired: asked by whoever finds the poll's page closed.
     pub fn current_has_expired(&self) -> bool {
-        self.expired.load(SeqCst) == self.current.load(SeqCst)
+        let current = self.current.load(SeqCst);
+        current != 0 && current < self.verdict.load(SeqCst)
     }
 }
 
@@ -94,19 +85,13 @@ impl Running {
     }
 }
 
-impl Default for Watch {
-    fn default() -> Watch {
-        Watch::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_verdict_concerns_one_call_only() {
-        let watch = Watch::new();
+        let watch = Watch::default();
         assert!(watch.running().is_none() && !watch.current_has_expired());
         watch.begin(1, 100, 50);
         let seen = watch.running().unwrap();

@@ -170,8 +170,8 @@ impl Watchdog {
             priority,
             expiries: statistics.expiries.load(Relaxed),
             cut_offs: statistics.cut_offs.load(Relaxed),
-            lateness: statistics.lateness.active().snapshot(),
-            overdue: statistics.overdue.active().snapshot(),
+            lateness: statistics.lateness.snapshot(),
+            overdue: statistics.overdue.snapshot(),
         }
     }
 

@@ -11,8 +11,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr::{NonNull, null_mut};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::heap;
 use super::memory::{self, Lock};
@@ -41,6 +41,10 @@ pub struct Arena {
     capacity: Cell<usize>,
     /// The most that was out at a time since it was last asked. The owner's alone.
     peak: Cell<usize>,
+    /// A word that is to be copied at the next allocation, or null. The owner's alone.
+    watched: Cell<*const usize>,
+    /// What the watched word held at the first allocation since it was watched; 0 where there was none. The owner's alone.
+    noted: Cell<usize>,
     counters: Counters,
 }
 
@@ -231,6 +235,7 @@ fn owner<'a>(memory: *mut u8) -> Option<&'a Arena> {
 
 impl Arena {
     fn take(&self, layout: Layout) -> *mut u8 {
+        self.note();
         if self.live.load(Acquire) == 0 {
             self.offset.set(0);
         }
@@ -248,13 +253,70 @@ impl Arena {
         at as *mut u8
     }
 
+    fn note(&self) {
+        let word = self.watched.get();
+        if self.noted.get() == 0 && !word.is_null() {
+            // SAFETY: watched for the time of a call only, during which it lives.
+            self.noted.set(unsafe { word.read() });
+        }
+    }
+
     fn give_back(&self) {
         self.live.fetch_sub(1, Release);
     }
 }
 
+/// The way from something that a thread calls to that thread's arena, without asking for a thread-local. Cut when the thread
+/// is detached.
+#[derive(Default)]
+pub struct Link(AtomicPtr<Arena>);
+
+impl Link {
+    /// Has `word` copied at this thread's next allocation in a real-time section, until [`Link::unwatch`]. Stores only.
+    ///
+    /// # Safety
+    /// The word lives until then, and the thread is the one that was linked.
+    #[inline(always)]
+    pub unsafe fn watch(&self, word: *const usize) {
+        // SAFETY: an arena's memory is never unmapped.
+        if let Some(arena) = unsafe { self.0.load(Relaxed).as_ref() } {
+            arena.noted.set(0);
+            arena.watched.set(word);
+        }
+    }
+
+    #[inline(always)]
+    pub fn unwatch(&self) {
+        // SAFETY: as above.
+        if let Some(arena) = unsafe { self.0.load(Relaxed).as_ref() } {
+            arena.watched.set(std::ptr::null());
+        }
+    }
+
+    /// What was copied since the last call of `watch`; 0 where nothing was.
+    pub fn noted(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { self.0.load(Relaxed).as_ref() }.map_or(0, |arena| arena.noted.get())
+    }
+
+    /// The next allocation is nothing to be noted.
+    pub fn ignore_next(&self) {
+        // SAFETY: as above.
+        if let Some(arena) = unsafe { self.0.load(Relaxed).as_ref() } {
+            arena.noted.set(IGNORED);
+        }
+    }
+}
+
+/// Stands for a note that was not taken; no word worth copying has it.
+pub const IGNORED: usize = 1;
+
 /// An attached thread's arena, given back on drop.
-pub struct Attached(NonNull<Arena>);
+pub struct Attached {
+    arena: NonNull<Arena>,
+    /// To be cut at the end.
+    links: Vec<Weak<Link>>,
+}
 
 impl Attached {
     /// Makes an arena present, and locked where asked.
@@ -270,23 +332,32 @@ impl Attached {
             (*arena).offset.set(0);
             (*arena).capacity.set(bytes.min(DEFAULT_ARENA_BYTES));
             (*arena).peak.set(0);
+            (*arena).watched.set(std::ptr::null());
+            (*arena).noted.set(0);
             (*arena).counters = Counters::default();
             NonNull::new_unchecked(arena)
         };
-        let attached = Attached(arena);
+        let attached = Attached { arena, links: Vec::new() };
         memory::lock_as(lock, start..start + SLOT_BYTES)?;
         Ok(attached)
     }
 
     /// From here on the calling thread's allocations come from this arena, outside [`in_setup`].
     pub fn open(&self) {
-        ARENA.set(self.0.as_ptr());
+        ARENA.set(self.arena.as_ptr());
+    }
+
+    /// Leads from `link` to this arena, as long as the thread is attached.
+    pub fn link(&mut self, link: &Arc<Link>) {
+        self.links.retain(|known| known.strong_count() != 0 && !std::ptr::eq(known.as_ptr(), Arc::as_ptr(link)));
+        self.links.push(Arc::downgrade(link));
+        link.0.store(self.arena.as_ptr(), Relaxed);
     }
 
     /// Ends that.
     pub fn close(&self) {
         let _ = ARENA.try_with(|arena| {
-            if arena.get() == self.0.as_ptr() {
+            if arena.get() == self.arena.as_ptr() {
                 arena.set(null_mut());
             }
         });
@@ -296,11 +367,15 @@ impl Attached {
 impl Drop for Attached {
     fn drop(&mut self) {
         self.close();
+        for link in self.links.drain(..).filter_map(|link| link.upgrade()) {
+            // Unless it leads to another thread's by now.
+            let _ = link.0.compare_exchange(self.arena.as_ptr(), null_mut(), Relaxed, Relaxed);
+        }
         // SAFETY: still mapped.
-        let arena = unsafe { self.0.as_ref() };
+        let arena = unsafe { self.arena.as_ref() };
         // Something of ours is still out, which a defect of ours must have caused: then the memory is not used again.
         if arena.live.load(Acquire) == 0 {
-            lock_slots().free.push(self.0.as_ptr() as usize);
+            lock_slots().free.push(self.arena.as_ptr() as usize);
         }
     }
 }
@@ -315,6 +390,18 @@ pub fn in_setup<T>(run: impl FnOnce() -> T) -> T {
     }
     let entered = SETUP_DEPTH.try_with(|depth| depth.set(depth.get() + 1));
     let _leave = entered.map(|()| Leave);
+    run()
+}
+
+/// Runs what has deadlines within a [setup] function: its allocations are not the system's.
+pub fn in_section<T>(run: impl FnOnce() -> T) -> T {
+    struct Leave(u32);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            let _ = SETUP_DEPTH.try_with(|depth| depth.set(self.0));
+        }
+    }
+    let _leave = SETUP_DEPTH.try_with(|depth| depth.replace(0)).map(Leave);
     run()
 }
 

@@ -270,6 +270,20 @@ mod tests {
     }
 
     #[test]
+    fn our_thread_locals_are_found_on_every_thread() {
+        thread_local!(static OURS: std::cell::Cell<u64> = const { std::cell::Cell::new(7) });
+        let look = || {
+            let address = OURS.with(|ours| ours.as_ptr() as usize);
+            let found = own_thread_locals();
+            assert!(found.contains(&address), "{address:#x} in {found:x?}");
+            found.start
+        };
+        let here = look();
+        let there = std::thread::spawn(look).join().unwrap();
+        assert_ne!(here, there);
+    }
+
+    #[test]
     fn a_refused_lock_names_the_limit() {
         // An unmapped range is refused whatever the limits are.
         let error = lock(page_size()..2 * page_size()).unwrap_err();

@@ -7,8 +7,7 @@
 //!
 //! What a poll is depends on the profile. *Standalone*: an atomic load that is dropped; to end the call the watchdog takes the
 //! page's access rights away, and the load faults. It is atomic because a plain one is merged away in a loop without stores.
-//! *Plugin*: the number of the running call is compared with the number of the call that the watchdog saw expire, and
-//! `unreachable` ends it. Neither calls anything: a call in the cold path would spill every live register in the loop.
+//! *Plugin*: the number of the running call is compared with the watchdog's verdict, and `unreachable` ends it. Neither calls anything: a call in the cold path would spill every live register in the loop.
 //!
 //! The code is spliced, byte for byte, rather than written anew: names, custom sections and whatever else is in the module stay
 //! as they are, and every offset in the guarded module can be told as an offset in the one that was given.
@@ -19,7 +18,7 @@ mod splice;
 
 use rtwasm::engine::artifact::Edit;
 use rtwasm::engine::profile::Profile;
-use rtwasm::engine::watch::{CURRENT_OFFSET, EXPIRED_OFFSET};
+use rtwasm::engine::watch::{CURRENT_OFFSET, VERDICT_OFFSET};
 use rtwasm::status::*;
 use wasmparser::{FunctionBody, Operator, Parser, Payload};
 
@@ -179,9 +178,9 @@ fn poll(profile: Profile, memory_index: u32) -> Vec<u8> {
         }
         Profile::Plugin => {
             operand(&mut code, LOAD_64, 3, CURRENT_OFFSET as u64);
-            operand(&mut code, ATOMIC_LOAD_64, 3, EXPIRED_OFFSET as u64);
+            operand(&mut code, ATOMIC_LOAD_64, 3, VERDICT_OFFSET as u64);
             code.extend_from_slice(&[
-                0x51, // i64.eq
+                0x54, // i64.lt_u
                 0x04, 0x40, // if
                 0x00, // unreachable
                 0x0b, // end
