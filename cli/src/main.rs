@@ -3,6 +3,8 @@
 mod args;
 mod compile;
 mod inspect;
+mod stats;
+mod table;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,7 @@ const COMMANDS: &[Command] = &[
         help: inspect::HELP,
         run: inspect::run,
     },
+    Command { name: "stats", summary: "show, convert and compare statistics", help: stats::HELP, run: stats::run },
 ];
 
 const EXIT_ERROR: u8 = 1;
