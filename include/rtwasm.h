@@ -364,6 +364,36 @@
 #define RTW_HOST_NOT_READY 2
 
 /**
+ * JSON with everything in it, which `rtwasm stats` makes the other formats of.
+ */
+#define RTW_EXPORT_JSON 0
+
+/**
+ * A page with tables and plots, in one file that needs nothing from elsewhere.
+ */
+#define RTW_EXPORT_HTML 1
+
+/**
+ * HdrHistogram's percentile distribution (.hgrm), of one series; values are in us.
+ */
+#define RTW_EXPORT_HGRM 2
+
+/**
+ * HdrHistogram's interval log, version 2: one line a series; values are in ns.
+ */
+#define RTW_EXPORT_HLOG 3
+
+/**
+ * OpenMetrics text, as Prometheus reads it.
+ */
+#define RTW_EXPORT_OPENMETRICS 4
+
+/**
+ * The buckets as a table.
+ */
+#define RTW_EXPORT_CSV 5
+
+/**
  * An exported function, looked up and checked once, called many times, with the statistics of its calls.
  */
 typedef struct rtw_func_t rtw_func_t;
@@ -382,6 +412,13 @@ typedef struct rtw_imports_t rtw_imports_t;
  * One guest with its own memory. Used by one thread at a time; different instances run in parallel.
  */
 typedef struct rtw_instance_t rtw_instance_t;
+
+/**
+ * Somebody who asks again and again what has happened since. Each has an interval of its own, and none takes anything from
+ * another; nor does a reset, and calls are not disturbed by any of them. The readings of an interval add up exactly to what
+ * was recorded since it was made.
+ */
+typedef struct rtw_interval_t rtw_interval_t;
 
 /**
  * A loaded artifact; immutable, to be shared between threads.
@@ -931,9 +968,9 @@ typedef struct rtw_prepare_report_t {
 } rtw_prepare_report_t;
 
 /**
- * How long a func's calls took, since it was made or last reset. Call rtw_func_stats_init first. All times are in ns, from the
- * moment before the guest is entered to the moment after it is left; percentiles are within 1 %, last, min, mean and max exact
- * to the clock's resolution.
+ * How long calls took: a func's since it was made or last reset, an instance's since it was made, an interval's since it was last
+ * read. Call rtw_func_stats_init first. All times are in ns, from the moment before the guest is entered to the moment after it
+ * is left; percentiles are within 1 %, last, min, mean and max exact to the clock's resolution (see rtw_interval_read for its own).
  */
 typedef struct rtw_func_stats_t {
     /**
@@ -961,7 +998,7 @@ typedef struct rtw_func_stats_t {
      */
     uint64_t arena_peak_bytes;
     /**
-     * The last call.
+     * The last call; 0 where that is not known, as of several funcs together.
      */
     double last_ns;
     /**
@@ -1001,6 +1038,10 @@ typedef struct rtw_func_stats_t {
      */
     double max_ns;
     /**
+     * How much time all this covers.
+     */
+    double duration_ns;
+    /**
      * Calls that ended in a fault because their budget was used up.
      */
     uint64_t cut_offs;
@@ -1015,7 +1056,7 @@ typedef struct rtw_func_stats_t {
     /**
      * Zero.
      */
-    uint64_t reserved[5];
+    uint64_t reserved[4];
 } rtw_func_stats_t;
 
 /**
@@ -1634,6 +1675,49 @@ typedef struct rtw_host_finding_t {
 } rtw_host_finding_t;
 
 /**
+ * What is to be written, and where to. Call rtw_export_config_init first.
+ */
+typedef struct rtw_export_config_t {
+    /**
+     * sizeof(rtw_export_config_t), set by rtw_export_config_init.
+     */
+    uint32_t struct_size;
+    /**
+     * One of the RTW_EXPORT_ constants; RTW_EXPORT_JSON by default.
+     */
+    uint32_t format;
+    /**
+     * The file to write, which takes the place of one that is there when it is complete; NULL: none.
+     */
+    const char *path;
+    /**
+     * Without a path: receives the text, NUL-terminated; NULL: the text's length is wanted only.
+     */
+    char *buffer;
+    /**
+     * Size of buffer in bytes; 0 where there is none.
+     */
+    size_t buffer_bytes;
+    /**
+     * What the subject is called; NULL: a function by its export, an instance "instance".
+     */
+    const char *name;
+    /**
+     * The one series to write, such as "call_time"; NULL: all, or the first where the format holds one.
+     */
+    const char *series;
+    /**
+     * Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with those
+     * calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
+     */
+    uint64_t expected_interval_ns;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_export_config_t;
+
+/**
  * Success.
  */
 #define RTW_OK 0
@@ -1779,7 +1863,7 @@ typedef struct rtw_host_finding_t {
 #define RTW_ERR_PERMISSION -403
 
 /**
- * A file could not be read.
+ * A file could not be read or written.
  */
 #define RTW_ERR_IO -404
 
@@ -2409,8 +2493,20 @@ void rtw_func_stats_init(struct rtw_func_stats_t *stats);
 rtw_status_t rtw_func_stats(const struct rtw_func_t *func, struct rtw_func_stats_t *stats);
 
 /**
- * Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts as
- * before the reset.
+ * Reads the statistics of all calls of an instance's funcs together since it was made: of those that are destroyed, too, and
+ * whether or not they were reset meanwhile. A call that a host function makes from inside another counts, and so does the time
+ * it takes, in both. Any thread may, also while calls go on.
+ *
+ * [any] but a real-time thread: it copies 17 KiB a func.
+ * stats   filled on success; all figures are 0 while there are no calls.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
+ */
+rtw_status_t rtw_instance_stats(const struct rtw_instance_t *instance, struct rtw_func_stats_t *stats);
+
+/**
+ * Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts once,
+ * before or after. Intervals and the instance's statistics know nothing of resets. Who wants to know what happened since
+ * they last asked takes rtw_func_interval: a reset is for everybody.
  *
  * [any] but a real-time thread.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
@@ -2698,6 +2794,101 @@ rtw_status_t rtw_host_report_finding(const struct rtw_host_report_t *report, siz
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (no such class, or not one that was judged).
  */
 rtw_status_t rtw_host_report_verdict(const struct rtw_host_report_t *report, uint32_t host_class, uint32_t *verdict);
+
+/**
+ * Makes an interval of a func's calls; it begins now.
+ *
+ * [setup]
+ * func  is kept alive by the interval, with its statistics.
+ * out   receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
+ * err   NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
+ */
+rtw_status_t rtw_func_interval(const struct rtw_func_t *func, struct rtw_interval_t **out, struct rtw_error_t *err);
+
+/**
+ * Makes an interval of the calls of all of an instance's funcs together, future ones included; it begins now.
+ *
+ * [setup]
+ * instance  is kept alive by the interval.
+ * out       receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
+ * err       NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
+ */
+rtw_status_t rtw_instance_interval(const struct rtw_instance_t *instance, struct rtw_interval_t **out, struct rtw_error_t *err);
+
+/**
+ * Reads what happened since the last reading, or since the interval was made, and begins the next one. Calls and their times are
+ * exact; the extremes are where they can be told (a single call, a new extreme of all), else they are the outer end of their bucket,
+ * which is at most 1.6 % wide: min_ns is never too long, max_ns never too short.
+ *
+ * [any] but a real-time thread: it copies 17 KiB a func. Threads that share an interval take turns.
+ * stats   filled on success; call rtw_func_stats_init first. duration_ns is the interval's length.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+ */
+rtw_status_t rtw_interval_read(struct rtw_interval_t *interval,
+                               struct rtw_func_stats_t *stats);
+
+/**
+ * Ends an interval. NULL does nothing.
+ *
+ * [setup]  No other thread uses the handle.
+ */
+void rtw_interval_destroy(struct rtw_interval_t *interval);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_export_config_init(struct rtw_export_config_t *config);
+
+/**
+ * Writes a func's statistics, since it was made or last reset. Calls may go on meanwhile.
+ *
+ * [setup]
+ * config  what to write, and where to; read only during the call.
+ * length  NULL, or receives the text's length in bytes without the NUL; on RTW_ERR_LIMIT as well. While calls go on, the next text
+ *         may be longer.
+ * err     NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a string is not UTF-8, there
+ *         is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too small: nothing
+ *         is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
+ */
+rtw_status_t rtw_func_export(const struct rtw_func_t *func,
+                             const struct rtw_export_config_t *config,
+                             size_t *length,
+                             struct rtw_error_t *err);
+
+/**
+ * Writes an instance's statistics: all its calls together, those of funcs that are destroyed included, since it was made; then those
+ * of each function that has a func, since that was made or last reset.
+ *
+ * [setup]
+ * config  what to write, and where to; read only during the call. A name also stands before those of the functions: "left/gain".
+ * length  as for rtw_func_export.
+ * err     NULL, or filled.
+ * errors: those of rtw_func_export.
+ */
+rtw_status_t rtw_instance_export(const struct rtw_instance_t *instance,
+                                 const struct rtw_export_config_t *config,
+                                 size_t *length,
+                                 struct rtw_error_t *err);
+
+/**
+ * Writes what an interval's readings have found so far, together, with a time line that has the maximum of each. It does not read:
+ * what happened since the last reading is not in it.
+ *
+ * [setup]
+ * config  what to write, and where to; read only during the call.
+ * length  as for rtw_func_export.
+ * err     NULL, or filled.
+ * errors: those of rtw_func_export.
+ */
+rtw_status_t rtw_interval_export(const struct rtw_interval_t *interval,
+                                 const struct rtw_export_config_t *config,
+                                 size_t *length,
+                                 struct rtw_error_t *err);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -66,7 +66,7 @@ pub const RTW_ERR_NO_MEMORY: rtw_status_t = -401;
 pub const RTW_ERR_MEMLOCK: rtw_status_t = -402;
 /// The system does not permit it: priority, affinity or memory locking.
 pub const RTW_ERR_PERMISSION: rtw_status_t = -403;
-/// A file could not be read.
+/// A file could not be read or written.
 pub const RTW_ERR_IO: rtw_status_t = -404;
 /// A configured limit is exceeded.
 pub const RTW_ERR_LIMIT: rtw_status_t = -405;
@@ -168,7 +168,7 @@ table! {
     RTW_ERR_NO_MEMORY "not enough memory or address space",
     RTW_ERR_MEMLOCK "memory could not be locked",
     RTW_ERR_PERMISSION "not permitted by the system",
-    RTW_ERR_IO "a file could not be read",
+    RTW_ERR_IO "a file could not be read or written",
     RTW_ERR_LIMIT "a configured limit is exceeded",
     RTW_ERR_STACK_SIZE "the thread's stack is too small for guests",
     RTW_ERR_ARENA "the thread's arena is exhausted",

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rtwasm::host::{self, Artifact, Class, State};
 use rtwasm::rt::clock;
+use rtwasm::rt::file;
 use serde_json::{Map, Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
@@ -75,7 +76,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let text = if as_json { format!("{report:#}\n") } else { to_markdown(&report) };
     match &request.output {
         Some(path) if !args::is_standard_stream(path) => {
-            compile::write_whole(path, text.as_bytes()).map_err(|error| Failure::about(path, error))
+            file::replace(path, text.as_bytes()).map_err(|error| Failure::about(path, error))
         }
         _ => args::print(&text),
     }

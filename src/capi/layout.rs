@@ -4,6 +4,7 @@
 use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 
 use super::error::rtw_error_t;
+use super::export::rtw_export_config_t;
 use super::host::{rtw_host_config_t, rtw_host_finding_t};
 use super::instance::{rtw_fault_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
@@ -58,7 +59,7 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_prepare_report_t: struct_size locked touched_bytes locked_bytes dry_calls first_call_ns steady_call_ns
             allocations minor_faults major_faults reserved),
         lines!(rtw_func_stats_t: struct_size reserved0 calls faults overflows arena_peak_bytes last_ns min_ns mean_ns p50_ns
-            p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns cut_offs overruns deadline_misses reserved),
+            p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns duration_ns cut_offs overruns deadline_misses reserved),
         lines!(rtw_bucket_t: low_ns high_ns count),
         lines!(rtw_tick_t: index intended_ns actual_ns missed reserved),
         lines!(rtw_worker_config_t: struct_size kind name sched_policy priority cpu denormals strict memory_lock statistics
@@ -78,6 +79,7 @@ fn types_have_the_layout_that_c_was_promised() {
             reserved0 reserved),
         lines!(rtw_host_finding_t: struct_size state severity apply needs_root reserved0 class_severity id title found expected
             why remedy commands reserved),
+        lines!(rtw_export_config_t: struct_size format path buffer buffer_bytes name series expected_interval_ns reserved),
     ];
     assert_eq!(ours.concat(), table.collect::<Vec<_>>());
 }

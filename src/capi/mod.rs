@@ -8,11 +8,13 @@
 
 pub mod call;
 pub mod error;
+pub mod export;
 mod guard;
 mod handle;
 pub mod host;
 pub mod imports;
 pub mod instance;
+pub mod interval;
 #[cfg(test)]
 mod layout;
 pub mod module;

@@ -3,6 +3,7 @@
 
 pub mod alloc;
 pub mod clock;
+pub mod file;
 pub mod float;
 pub mod fork;
 pub mod heap;
