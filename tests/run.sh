@@ -51,6 +51,7 @@ suite abi tests/abi/test_abi.sh
 suite capi tests/capi/test_capi.sh
 suite capi-sanitized tests/capi/test_sanitized.sh
 suite capi-valgrind tests/capi/test_valgrind.sh
+suite budget tests/budget/test_budget.sh
 suite cli tests/cli/compile_at_run_time.sh
 suite finding tests/finding/test_finding.sh
 suite statistics tests/statistics/test_statistics.sh

@@ -36,18 +36,29 @@ for profile in standalone plugin; do
 done
 [ "$failed" -eq 0 ] || { finish; exit 1; }
 
-# ---- cut-offs ----
-# What they print of times is for readers.
-figures() { grep -v '^ok \|^FAIL \|passed' "$scratch/adopt.out"; }
+# ---- cut-offs, late verdicts, faults for a long time ----
+run() { # run PROGRAM PROFILE [ARGUMENT]: what it says of times is for readers
+    adopt "$*" "$build/$1" "$2" "$artifacts" $3
+}
 for profile in standalone plugin; do
-    for program in cutoff stale soak; do
-        is_wanted $program || continue
-        adopt "$program $profile" "$build/$program" $profile "$artifacts"
-    done
-    if is_wanted soak; then
-        adopt "soak $profile, planted" env -u SOAK_MINUTES "$build/soak" $profile "$artifacts" leak
-    fi
+    is_wanted cutoff && run cutoff $profile
+    is_wanted stale && run stale $profile
 done
+if is_wanted soak && [ -n "$SOAK_MINUTES" ]; then
+    # Both profiles side by side.
+    for profile in standalone plugin; do
+        { "$build/soak" $profile "$artifacts" >"$scratch/soak.$profile" 2>&1; echo $? >"$scratch/soak.$profile.status"; } &
+    done
+    wait
+    for profile in standalone plugin; do
+        adopt "soak $profile" sh -c 'cat "$1"; exit $(cat "$1.status")' sh "$scratch/soak.$profile"
+    done
+elif is_wanted soak; then
+    for profile in standalone plugin; do
+        run soak $profile
+        for leak in memory threads descriptors; do run soak $profile $leak; done
+    done
+fi
 
 # ---- guarded or not, a module is the same ----
 outline() { # outline MODULE PROFILE BUDGET: into NAME.PROFILE.BUDGET.txt
