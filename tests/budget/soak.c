@@ -54,10 +54,9 @@ static void print_usage(const char *when, usage_t now) {
 
 /* What has grown, or NULL. */
 static const char *grown(usage_t before, usage_t after) {
-    if (after.resident_kb > before.resident_kb + SLACK_KB) return "memory";
     if (after.threads > before.threads) return "threads";
     if (after.descriptors > before.descriptors) return "descriptors";
-    return NULL;
+    return after.resident_kb > before.resident_kb + SLACK_KB ? "memory" : NULL;
 }
 
 /* One fault, the reset, and work as if nothing had been. */
