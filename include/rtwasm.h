@@ -174,6 +174,63 @@
 #define RTW_SCHED_RUNTIME 2147483647
 
 /**
+ * The instance that is published starts as it is.
+ */
+#define RTW_STATE_NONE 0
+
+/**
+ * It is given what the instance in use saves, by the guests' exports: rtw_state_save, of type ()->(i32,i32) (address and length)
+ * or ()->(i64) (length in the upper half); rtw_state_load, of type (i32,i32)->(i32), which answers 0 if it refuses; and, where the
+ * memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and answers an address.
+ */
+#define RTW_STATE_GUEST 1
+
+/**
+ * The host's callback carries the state over.
+ */
+#define RTW_STATE_HOST 2
+
+/**
+ * The real-time thread runs what was published.
+ */
+#define RTW_SLOT_EVENT_TAKEN 1
+
+/**
+ * An instance faulted; rtw_instance_fault tells of what.
+ */
+#define RTW_SLOT_EVENT_FAULTED 2
+
+/**
+ * The real-time thread runs a spare.
+ */
+#define RTW_SLOT_EVENT_SPARE_TAKEN 3
+
+/**
+ * A spare is ready.
+ */
+#define RTW_SLOT_EVENT_SPARE_READY 4
+
+/**
+ * A spare could not be made; no more is tried until the next publication. The status says why.
+ */
+#define RTW_SLOT_EVENT_SPARE_FAILED 5
+
+/**
+ * The first block with what was published.
+ */
+#define RTW_BLOCK_NEW 1
+
+/**
+ * The instance before has faulted: the first block with a spare.
+ */
+#define RTW_BLOCK_SPARE 2
+
+/**
+ * The instance before is still at hand, in held_instance and held_funcs.
+ */
+#define RTW_BLOCK_HELD 4
+
+/**
  * Works at equal distances in time.
  */
 #define RTW_WORKER_PERIODIC 0
@@ -429,6 +486,11 @@ typedef struct rtw_module_t rtw_module_t;
  * One engine configuration and what threads attached to it get.
  */
 typedef struct rtw_runtime_t rtw_runtime_t;
+
+/**
+ * The stable place that a real-time thread calls through, while the instances behind it are exchanged.
+ */
+typedef struct rtw_slot_t rtw_slot_t;
 
 /**
  * A pinned, prioritised, attached thread of the library's own that calls guests: periodically, or as it is told.
@@ -1076,6 +1138,226 @@ typedef struct rtw_bucket_t {
      */
     uint64_t count;
 } rtw_bucket_t;
+
+/**
+ * A function that every instance in a slot exports.
+ */
+typedef struct rtw_slot_func_t {
+    /**
+     * The export's name.
+     */
+    const char *name;
+    /**
+     * Its type, such as "(i32,f32)->(f32)"; NULL: any.
+     */
+    const char *signature;
+} rtw_slot_func_t;
+
+/**
+ * A call that every instance makes before it is used, off the real-time thread.
+ */
+typedef struct rtw_slot_dry_call_t {
+    /**
+     * Which of the slot's functions.
+     */
+    uint32_t func_index;
+    /**
+     * How often: 1 to 1,000,000.
+     */
+    uint32_t repeats;
+    /**
+     * The arguments, for each of them; they have to be safe, and to leave the guest in a state to begin with.
+     */
+    const union rtw_value_t *values;
+    /**
+     * How many values: as for rtw_invoke.
+     */
+    uint64_t value_count;
+} rtw_slot_dry_call_t;
+
+/**
+ * What has happened behind a slot.
+ */
+typedef struct rtw_slot_event_t {
+    /**
+     * One of the RTW_SLOT_EVENT_ constants.
+     */
+    uint32_t kind;
+    /**
+     * Of the fault, or of what failed; otherwise RTW_OK.
+     */
+    rtw_status_t status;
+    /**
+     * Which publication it concerns: the number that rtw_slot_publish told.
+     */
+    uint64_t publication;
+    /**
+     * The instance; NULL where there is none. Valid during the callback, for [setup] functions that only look.
+     */
+    struct rtw_instance_t *instance;
+} rtw_slot_event_t;
+
+/**
+ * Told what has happened, on the housekeeper's thread, some milliseconds after. May take its time, though nothing is tended to
+ * meanwhile. Must not destroy the slot, nor unwind.
+ *
+ * user_data  what was given to rtw_slot_create.
+ * event      valid during the callback.
+ */
+typedef void (*rtw_slot_event_func_t)(void *user_data, const struct rtw_slot_event_t *event);
+
+/**
+ * Carries the state of the instance in use over to the one being published, on the publisher's thread. Blocks that the
+ * real-time thread begins meanwhile are answered with RTW_ERR_BUSY, so it is to be short. Anything but RTW_OK refuses: the
+ * publication fails with RTW_ERR_STATE, and the old instance stays.
+ *
+ * user_data  what was given to rtw_slot_create.
+ * from, to   the instances; rtw_invoke and memory functions may be used on both.
+ */
+typedef rtw_status_t (*rtw_slot_state_func_t)(void *user_data, struct rtw_instance_t *from, struct rtw_instance_t *to);
+
+/**
+ * How a slot shall be. Call rtw_slot_config_init first.
+ */
+typedef struct rtw_slot_config_t {
+    /**
+     * sizeof(rtw_slot_config_t), set by rtw_slot_config_init.
+     */
+    uint32_t struct_size;
+    /**
+     * How many functions; at most 1024.
+     */
+    uint32_t func_count;
+    /**
+     * The functions that calls name by their index here.
+     */
+    const struct rtw_slot_func_t *funcs;
+    /**
+     * How many spares stand behind the instance in use, prepared; at most 64. 0 (default): a fault ends the service until the
+     * next publication.
+     */
+    uint32_t standby;
+    /**
+     * For how many blocks the instance that was exchanged can still be called, for a crossfade. 0 (default): it goes at once.
+     */
+    uint32_t hold_blocks;
+    /**
+     * RTW_STATE_NONE (default), RTW_STATE_GUEST or RTW_STATE_HOST.
+     */
+    uint32_t state;
+    /**
+     * How many dry calls.
+     */
+    uint32_t dry_call_count;
+    /**
+     * Calls that every instance makes when it is prepared.
+     */
+    const struct rtw_slot_dry_call_t *dry_calls;
+    /**
+     * Told what happens; NULL: nobody is.
+     */
+    rtw_slot_event_func_t on_event;
+    /**
+     * With RTW_STATE_HOST: carries the state over. Otherwise NULL.
+     */
+    rtw_slot_state_func_t on_state;
+    /**
+     * Passed to the callbacks.
+     */
+    void *user_data;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_slot_config_t;
+
+/**
+ * What a block runs on, from rtw_slot_begin to rtw_slot_end.
+ */
+typedef struct rtw_block_t {
+    /**
+     * The instance.
+     */
+    struct rtw_instance_t *instance;
+    /**
+     * Its functions, in the order of the slot's interface.
+     */
+    struct rtw_func_t *const *funcs;
+    /**
+     * The instance that was exchanged, while it is held; otherwise NULL.
+     */
+    struct rtw_instance_t *held_instance;
+    /**
+     * Its functions; otherwise NULL.
+     */
+    struct rtw_func_t *const *held_funcs;
+    /**
+     * RTW_BLOCK_ constants, added up.
+     */
+    uint32_t flags;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+} rtw_block_t;
+
+/**
+ * What has happened behind a slot since it was made. Call rtw_slot_stats_init first.
+ */
+typedef struct rtw_slot_stats_t {
+    /**
+     * sizeof(rtw_slot_stats_t), set by rtw_slot_stats_init.
+     */
+    uint32_t struct_size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Blocks that were begun, those that were refused included.
+     */
+    uint64_t blocks;
+    /**
+     * Instances published.
+     */
+    uint64_t publications;
+    /**
+     * Publications refused.
+     */
+    uint64_t refused;
+    /**
+     * Publications that the real-time thread has taken; what was overtaken by the next one is not.
+     */
+    uint64_t taken;
+    /**
+     * Instances that faulted in a block.
+     */
+    uint64_t faults;
+    /**
+     * Spares that were taken in their place.
+     */
+    uint64_t spares_used;
+    /**
+     * Blocks refused because there was no instance: none published, or faulted and no spare ready.
+     */
+    uint64_t unserved;
+    /**
+     * Blocks refused because the state of the instance was being saved.
+     */
+    uint64_t busy;
+    /**
+     * Spares ready now.
+     */
+    uint64_t spares_ready;
+    /**
+     * Instances that exist behind the slot now.
+     */
+    uint64_t instances;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_slot_stats_t;
 
 /**
  * What the host does on the worker's thread at each start, before any deadline: open a device, call rtw_instance_prepare.
@@ -1918,6 +2200,11 @@ typedef struct rtw_export_config_t {
 #define RTW_ERR_POISONED -507
 
 /**
+ * A guest's state could not be carried over: the one in use could not save it, or the new one refuses it.
+ */
+#define RTW_ERR_STATE -508
+
+/**
  * The guest executed an unreachable instruction.
  */
 #define RTW_ERR_TRAP_UNREACHABLE -601
@@ -2522,6 +2809,125 @@ rtw_status_t rtw_func_stats_reset(struct rtw_func_t *func);
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
  */
 rtw_status_t rtw_func_buckets(const struct rtw_func_t *func, struct rtw_bucket_t *buckets, size_t capacity, size_t *count);
+
+/**
+ * Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_slot_config_init(struct rtw_slot_config_t *config);
+
+/**
+ * Makes a slot, empty. A slot looks after its instances by the runtime's housekeeper: a plain thread that destroys what has gone,
+ * makes spares and calls back, and looks every 5 ms, since a real-time thread cannot wake it.
+ *
+ * [setup]
+ * runtime  is kept alive by the slot.
+ * config   read only during the call, with all it points to.
+ * out      receives the slot, to be ended with rtw_slot_destroy; NULL on failure.
+ * err      NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry call of
+ *         a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY.
+ */
+rtw_status_t rtw_slot_create(struct rtw_runtime_t *runtime,
+                             const struct rtw_slot_config_t *config,
+                             struct rtw_slot_t **out,
+                             struct rtw_error_t *err);
+
+/**
+ * Ends a slot and its instances, those included that were published, as far as the host does not keep them itself. NULL does
+ * nothing.
+ *
+ * [setup]  No other thread uses the slot, and no block is begun.
+ */
+void rtw_slot_destroy(struct rtw_slot_t *slot);
+
+/**
+ * Puts an instance in: looks its functions up, prepares it with the slot's dry calls (without any, only where it is not prepared
+ * yet), carries the state over, and leaves it to the real-time thread, which takes it at its next block. What was published before
+ * and not yet taken goes. From here on the instance is the slot's: nobody else calls it.
+ *
+ * [setup]  On any thread but the real-time one; publishers may be several.
+ * instance     of the slot's runtime; kept alive by the slot, so that the host may destroy its handle. Host functions are given
+ *              the slot's own handle from here on.
+ * publication  NULL, or receives the number of this publication, for events.
+ * err          NULL, or filled, naming the export that is missing or the reason of the refusal.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in the slot already), RTW_ERR_NO_EXPORT,
+ *         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old instance
+ *         stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state); and what
+ *         rtw_instance_prepare answers.
+ */
+rtw_status_t rtw_slot_publish(struct rtw_slot_t *slot,
+                              struct rtw_instance_t *instance,
+                              uint64_t *publication,
+                              struct rtw_error_t *err);
+
+/**
+ * Begins a block: takes what was published, or a spare where the instance has faulted. The block's instance stays the same until
+ * rtw_slot_end; its functions are called with rtw_invoke, its memory is reached as any instance's.
+ *
+ * [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
+ * block    filled on success.
+ * returns  RTW_OK; RTW_ERR_EMPTY: nothing was published yet; RTW_ERR_FAULTED: the instance has faulted, and no spare is ready;
+ *          RTW_ERR_BUSY: the instance's state is being saved; RTW_ERR_NULL, RTW_ERR_HANDLE. Then no block has begun.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0; taking an instance exchanges one pointer.
+ */
+rtw_status_t rtw_slot_begin(struct rtw_slot_t *slot,
+                            struct rtw_block_t *block)
+RTW_NONBLOCKING;
+
+/**
+ * Ends the block that was begun.
+ *
+ * [rt & attached]  The thread that began it.
+ * returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0.
+ */
+rtw_status_t rtw_slot_end(struct rtw_slot_t *slot) RTW_NONBLOCKING;
+
+/**
+ * A block of one call: rtw_slot_begin, rtw_invoke, rtw_slot_end.
+ *
+ * [rt & attached]  One thread at a time, not inside a block.
+ * func_index           which of the slot's functions.
+ * values, value_count  as for rtw_invoke.
+ * flags                NULL, or receives the block's RTW_BLOCK_ constants; 0 where no block began.
+ * returns  what rtw_slot_begin or rtw_invoke answers; RTW_ERR_BOUNDS: there is no such function.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0, as rtw_slot_begin and rtw_invoke.
+ */
+rtw_status_t rtw_slot_invoke(struct rtw_slot_t *slot,
+                             uint32_t func_index,
+                             union rtw_value_t *values,
+                             size_t value_count,
+                             uint32_t *flags)
+RTW_NONBLOCKING;
+
+/**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_slot_stats_init(struct rtw_slot_stats_t *stats);
+
+/**
+ * What has happened behind a slot.
+ *
+ * [any] but a real-time thread.
+ * stats   filled on success.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+ */
+rtw_status_t rtw_slot_stats(const struct rtw_slot_t *slot, struct rtw_slot_stats_t *stats);
+
+/**
+ * How long the calls of one of the slot's functions took, on whichever of its instances; last_ns and duration_ns are 0.
+ *
+ * [any] but a real-time thread.
+ * func_index  which of the slot's functions.
+ * stats       filled on success.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_BOUNDS, RTW_ERR_UNSUPPORTED (the runtime's statistics are
+ *         off).
+ */
+rtw_status_t rtw_slot_func_stats(const struct rtw_slot_t *slot, uint32_t func_index, struct rtw_func_stats_t *stats);
 
 /**
  * Fills a configuration with the defaults. NULL does nothing.

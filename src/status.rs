@@ -90,6 +90,9 @@ pub const RTW_ERR_SIGNALS: rtw_status_t = -506;
 /// An earlier internal error made the object unusable.
 pub const RTW_ERR_POISONED: rtw_status_t = -507;
 
+/// A guest's state could not be carried over: the one in use could not save it, or the new one refuses it.
+pub const RTW_ERR_STATE: rtw_status_t = -508;
+
 /// The guest executed an unreachable instruction.
 pub const RTW_ERR_TRAP_UNREACHABLE: rtw_status_t = -601;
 /// The guest reached outside a linear memory.
@@ -179,6 +182,7 @@ table! {
     RTW_ERR_FORKED "the process was forked",
     RTW_ERR_SIGNALS "the signal handlers were replaced",
     RTW_ERR_POISONED "an earlier internal error made the object unusable",
+    RTW_ERR_STATE "the guest's state could not be carried over",
     RTW_ERR_TRAP_UNREACHABLE "trap: unreachable executed",
     RTW_ERR_TRAP_MEMORY "trap: memory access out of bounds",
     RTW_ERR_TRAP_TABLE "trap: table access out of bounds",

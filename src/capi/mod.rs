@@ -20,6 +20,7 @@ mod layout;
 pub mod module;
 pub mod prepare;
 pub mod runtime;
+pub mod slot;
 pub mod stats;
 mod text;
 pub mod thread;
