@@ -36,6 +36,11 @@ fn run(library: &str, artifacts: &str, out: &str) -> Result<(), String> {
         rows.extend(cases::calls(&library, artifacts, profile)?);
     }
     rows.extend(cases::denormal_tail(&library, artifacts)?);
+    rows.extend(cases::reverb_tail(&library, artifacts, "reverb")?);
+    // Needs a compiler for WebAssembly: see run.sh.
+    if std::path::Path::new(artifacts).join("reverb-plain-standalone.rtw").exists() {
+        rows.extend(cases::reverb_tail(&library, artifacts, "reverb-plain")?);
+    }
     rows.extend(cases::recording());
     rows.extend(cases::reading(&library, artifacts)?);
     report::print(&rows);
