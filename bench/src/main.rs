@@ -45,6 +45,11 @@ fn run(library: &str, artifacts: &str, out: &str, only: &Only) -> Result<(), Str
     }
     if only.wants("denormal-tail") {
         rows.extend(cases::denormal_tail(&library, artifacts)?);
+        rows.extend(cases::reverb_tail(&library, artifacts, "reverb")?);
+        // Needs a compiler for WebAssembly: see run.sh.
+        if std::path::Path::new(artifacts).join("reverb-plain-standalone.rtw").exists() {
+            rows.extend(cases::reverb_tail(&library, artifacts, "reverb-plain")?);
+        }
     }
     if only.wants("recording") {
         rows.extend(cases::recording());
