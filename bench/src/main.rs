@@ -9,6 +9,7 @@ mod cases;
 mod library;
 mod measure;
 mod report;
+mod snapshot;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ fn run(library: &str, artifacts: &str, out: &str) -> Result<(), String> {
     rows.extend(cases::denormal_tail(&library, artifacts)?);
     rows.extend(cases::recording());
     rows.extend(cases::reading(&library, artifacts)?);
+    rows.extend(snapshot::snapshot(&library, artifacts)?);
     report::print(&rows);
     report::write(&rows, out)?;
     println!("\nwritten to {out}");
