@@ -26,6 +26,7 @@ pub type HostFunc = unsafe extern "C" fn(*mut c_void, Handle, *mut Value) -> i32
 
 /// The entries that the benchmark uses, with the signatures of rtwasm.h.
 pub struct Library {
+    object: Handle,
     pub invoke: Invoke,
     pub func_stats: unsafe extern "C" fn(Handle, *mut Stats) -> i32,
     stats_init: unsafe extern "C" fn(*mut Stats),
@@ -129,6 +130,7 @@ impl Library {
         unsafe {
             use std::mem::transmute;
             Ok(Library {
+                object,
                 invoke: transmute::<*mut c_void, Invoke>(entry("rtw_invoke")?),
                 func_stats: transmute::<*mut c_void, _>(entry("rtw_func_stats")?),
                 stats_init: transmute::<*mut c_void, _>(entry("rtw_func_stats_init")?),
@@ -194,7 +196,77 @@ impl Library {
     }
 }
 
+/// The entries that read statistics of more than one func.
+pub struct Statistics {
+    pub instance_stats: unsafe extern "C" fn(Handle, *mut Stats) -> i32,
+    pub interval_read: unsafe extern "C" fn(Handle, *mut Stats) -> i32,
+    instance_interval: unsafe extern "C" fn(Handle, *mut Handle, *mut Error) -> i32,
+    config_init: unsafe extern "C" fn(*mut ExportConfig),
+    instance_export: unsafe extern "C" fn(Handle, *const ExportConfig, *mut usize, *mut Error) -> i32,
+}
+
+/// rtw_export_config_t.
+#[repr(C)]
+struct ExportConfig {
+    struct_size: u32,
+    format: u32,
+    path: *const c_char,
+    buffer: *mut u8,
+    buffer_bytes: usize,
+    name: *const c_char,
+    series: *const c_char,
+    expected_interval_ns: u64,
+    reserved: [u64; 8],
+}
+
+impl Statistics {
+    pub fn of(library: &Library) -> Result<Statistics, String> {
+        let entry = |name: &CStr| {
+            // SAFETY: the object is open; it is never closed.
+            let entry = unsafe { libc::dlsym(library.object, name.as_ptr()) };
+            if entry.is_null() { Err(format!("the library has no {}", name.to_string_lossy())) } else { Ok(entry) }
+        };
+        // SAFETY: each is transmuted to its own declaration in rtwasm.h.
+        unsafe {
+            use std::mem::transmute;
+            Ok(Statistics {
+                instance_stats: transmute::<Handle, _>(entry(c"rtw_instance_stats")?),
+                interval_read: transmute::<Handle, _>(entry(c"rtw_interval_read")?),
+                instance_interval: transmute::<Handle, _>(entry(c"rtw_instance_interval")?),
+                config_init: transmute::<Handle, _>(entry(c"rtw_export_config_init")?),
+                instance_export: transmute::<Handle, _>(entry(c"rtw_instance_export")?),
+            })
+        }
+    }
+
+    pub fn interval_of(&self, instance: Handle) -> Result<Handle, String> {
+        let mut err = Error { status: 0, os_error: 0, message: [0; 504] };
+        let mut interval = null_mut();
+        // SAFETY: live handles and structs.
+        unsafe {
+            let e = &mut err as *mut Error;
+            check((self.instance_interval)(instance, &mut interval, e), e)?;
+        }
+        Ok(interval)
+    }
+
+    pub fn export_json(&self, instance: Handle, text: &mut [u8]) -> i32 {
+        let mut config = std::mem::MaybeUninit::uninit();
+        // SAFETY: the struct is initialised by the library; the buffer is as large as it says.
+        unsafe {
+            (self.config_init)(config.as_mut_ptr());
+            let mut config = config.assume_init();
+            (config.buffer, config.buffer_bytes) = (text.as_mut_ptr(), text.len());
+            (self.instance_export)(instance, &config, null_mut(), null_mut())
+        }
+    }
+}
+
 impl Guest<'_> {
+    pub fn instance(&self) -> Handle {
+        self.instance
+    }
+
     pub fn func(&self, name: &CStr) -> Result<Handle, String> {
         let mut err = Error { status: 0, os_error: 0, message: [0; 504] };
         let mut func = null_mut();

@@ -10,6 +10,7 @@ mod kernels;
 mod library;
 mod measure;
 mod report;
+mod snapshot;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,9 @@ fn run(library: &str, artifacts: &str, out: &str, only: &Only) -> Result<(), Str
     }
     if only.wants("read-statistics") {
         rows.extend(cases::reading(&library, artifacts)?);
+    }
+    if only.wants("snapshot") {
+        rows.extend(snapshot::snapshot(&library, artifacts)?);
     }
     let kernel_rows = kernels::all(&library, artifacts, only)?;
     let costs = kernels::costs(&kernel_rows);

@@ -235,7 +235,7 @@ fn histogram(lines: &[&Line<'_>]) -> String {
         .map(|line| {
             let snapshot = line.snapshot();
             let mut bars: Vec<(u64, u64, u64)> = vec![];
-            let mut bar = (snapshot.min, snapshot.min, 0);
+            let mut bar = (0, 0, 0);
             for (low, high, count) in snapshot.occupied() {
                 if bar.1 <= low {
                     bars.extend(Some(bar).filter(|(_, _, count)| *count != 0));
