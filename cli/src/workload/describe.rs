@@ -116,8 +116,9 @@ What is called:
   --before NAME         an export to call once, before the first cycle
   --args LIST           arguments of the --func or --before that it follows: i32:5,i64:-1,f32:0.5,f64:1e-3
   --scenario NAME       call: cycles without a pause (default)
-                        audio: a block of sound each cycle, through an effect as guests/README.md describes it: process(frames),
-                        and where they are there init, input, reset; the default where no --func is given and process is exported
+                        audio: a block of sound each cycle, through an effect as guests/README.md describes it:
+                        process(frames), and where they are there init, input, reset; the default where no --func is
+                        given and process is exported
                         periodic: a cycle every period, from an absolute sleep
   --block FRAMES        of the audio scenario: 128
   --rate HZ             of the audio scenario: 48000
@@ -127,7 +128,7 @@ What is called:
 How (a .wasm or .wat is compiled for it; of an artifact, what concerns the code is settled):
   --profile NAME        standalone (default) or plugin
   --opt LEVEL           speed (default), size, none
-  --interruption NAME   none (default), or what the compiler knows to cut calls off: guard, epoch, fuel
+  --interruption NAME   none (default), or a means to cut calls off that the compiler knows: guard, epoch, fuel
   --cpu N               pin the thread to this CPU
   --fifo PRIORITY       SCHED_FIFO with this priority
   --lock                lock memory

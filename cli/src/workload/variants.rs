@@ -1,6 +1,6 @@
 //! The choices that can be made for a workload, each as one change of a baseline.
 
-use rtwasm::engine::profile::{Interruption, Profile};
+use rtwasm::engine::profile::Profile;
 use rtwasm_compiler::{Opt, interruption_from_name};
 
 use super::describe::{Compilation, Setup};
@@ -45,6 +45,7 @@ impl Variant {
             ("interruption", false) => "the price of being able to cut calls off this way",
             ("denormals", true) => "the workload computes with denormal numbers: flush them, or cut them to zero in the guest",
             ("prepare", false) => "what the first cycles cost where nobody has called rtw_instance_prepare",
+            ("prepare", true) => "prepare takes its time once, before the first deadline, so that cycles do not",
             ("scheduling", true) => "others run on the CPU when the thread is due: a real-time class keeps them off",
             ("CPU", true) => "the thread is better off on one CPU",
             ("traps", false) => "the price of checks in the code, which need no signal handler",
@@ -142,11 +143,11 @@ impl Matrix<'_> {
 }
 
 /// What the baseline is, in words.
-pub fn text(how: Compilation, interruption: Interruption, setup: &Setup) -> String {
+pub fn text(how: Compilation, setup: &Setup) -> String {
     format!(
         "optimisation {}, interruption {}, profile {}, {}",
         how.opt.name(),
-        interruption.name(),
+        how.interruption.name(),
         how.profile.name(),
         setup.text()
     )
