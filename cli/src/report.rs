@@ -24,8 +24,8 @@ Usage: rtwasm report [MODULE] [OPTIONS]
        rtwasm report --compare A.json B.json
 
 Holds versions, CPU, kernel, what the doctor finds, and for a module (.rtw, .wasm, .wat) the facts about it (imports,
-proposals, sizes), how it was set up, and its figures, cold, warm and steady, as `rtwasm bench` takes them. The module's code
-is not in it unless asked for. Names of users, of the host and of home folders are taken out.
+proposals, sizes), how it was set up, and its figures, cold, warm and steady, as `rtwasm bench` takes them. The module's
+code is not in it unless asked for. Names of users, of the host and of home folders are taken out.
 
 Options:
   -o, --output FILE     where the report goes: JSON if it ends in .json, else Markdown; default: standard output
