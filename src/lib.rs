@@ -9,6 +9,7 @@ pub mod engine;
 pub mod host;
 pub mod rt;
 pub mod stats;
+pub mod worker;
 
 #[cfg(feature = "capi")]
 pub mod capi;

@@ -113,6 +113,19 @@ pub const RTW_ERR_HOST: rtw_status_t = -610;
 /// The call used up its time budget and was cut off.
 pub const RTW_ERR_BUDGET: rtw_status_t = -611;
 
+/// A bounded queue has no place left.
+pub const RTW_ERR_FULL: rtw_status_t = -701;
+/// There is nothing to take.
+pub const RTW_ERR_EMPTY: rtw_status_t = -702;
+/// The time given for waiting is over.
+pub const RTW_ERR_TIMEOUT: rtw_status_t = -703;
+/// The invocation was cancelled before it began.
+pub const RTW_ERR_CANCELLED: rtw_status_t = -704;
+/// The worker runs, and this takes one that does not.
+pub const RTW_ERR_RUNNING: rtw_status_t = -705;
+/// The worker does not run, and this takes one that does.
+pub const RTW_ERR_STOPPED: rtw_status_t = -706;
+
 /// A defect in this library; the object concerned is poisoned.
 pub const RTW_ERR_INTERNAL: rtw_status_t = -901;
 
@@ -177,6 +190,12 @@ table! {
     RTW_ERR_TRAP_OTHER "trap",
     RTW_ERR_HOST "a host function failed",
     RTW_ERR_BUDGET "the call was cut off at its budget",
+    RTW_ERR_FULL "the queue is full",
+    RTW_ERR_EMPTY "nothing is there",
+    RTW_ERR_TIMEOUT "the time for waiting is over",
+    RTW_ERR_CANCELLED "cancelled before it began",
+    RTW_ERR_RUNNING "the worker runs",
+    RTW_ERR_STOPPED "the worker does not run",
     RTW_ERR_INTERNAL "internal error",
 }
 

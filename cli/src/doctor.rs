@@ -196,7 +196,8 @@ fn to_text(report: &Report) -> String {
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
         let told = if told.is_empty() { "nothing found".into() } else { told.join(", ") };
         text += &format!(
-            "{:<20} {:<40} {}\n",
+            "{:<20} {:<56} {}
+",
             tally.verdict().name().to_uppercase(),
             format!("{} ({})", class.title(), class.name()),
             told

@@ -83,6 +83,7 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         exports,
         memories,
         function_count,
+        edits: _,
         source_bytes,
         source_sha256,
     } = &artifact.metadata;

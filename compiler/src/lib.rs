@@ -8,16 +8,18 @@
 pub mod capi;
 mod facts;
 mod generate;
+mod guard;
 mod input;
 mod options;
 mod place;
 mod validate;
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rtwasm::engine::artifact::{self, Metadata};
-use rtwasm::engine::profile::{ENGINE_VERSION, Settings, Variations};
+use rtwasm::engine::profile::{ENGINE_VERSION, Interruption, Settings, Variations};
 use rtwasm::status::{Error, RTW_ERR_INTERNAL, Result};
 use sha2::{Digest, Sha256};
 
@@ -102,6 +104,13 @@ fn compile_unguarded(
         opt: options.opt,
         variations,
     };
+    let (module, edits) = match options.interruption {
+        Interruption::Guard => {
+            let guarded = guard::insert(&module, &checked, options.profile)?;
+            (Cow::Owned(guarded.module), guarded.edits)
+        }
+        Interruption::None | Interruption::Epoch | Interruption::Fuel => (module, Vec::new()),
+    };
     let code = generate::code(&module, &job, &mut || report(Phase::Compiling, facts.function_count, module.len()))?;
 
     report(Phase::Writing, facts.function_count, code.len());
@@ -116,6 +125,7 @@ fn compile_unguarded(
         exports: facts.exports,
         memories: facts.memories,
         function_count: facts.function_count,
+        edits,
         // Of the bytes as they were given, so that `sha256sum` of the file says the same.
         source_bytes: input.len() as u64,
         source_sha256: Sha256::digest(input).into(),

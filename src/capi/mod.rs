@@ -10,6 +10,7 @@ pub mod call;
 pub mod error;
 mod guard;
 mod handle;
+pub mod host;
 pub mod imports;
 pub mod instance;
 #[cfg(test)]
@@ -21,3 +22,4 @@ pub mod stats;
 mod text;
 pub mod thread;
 pub mod version;
+pub mod worker;

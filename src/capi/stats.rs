@@ -45,8 +45,14 @@ pub struct rtw_func_stats_t {
     pub p9999_ns: f64,
     /// The longest.
     pub max_ns: f64,
+    /// Calls that ended in a fault because their budget was used up.
+    pub cut_offs: u64,
+    /// Calls that took longer than their budget and were not cut off: RTW_BUDGET_COUNT, or they ended by themselves just then.
+    pub overruns: u64,
+    /// Calls that took longer than the instance's deadline_ns and were not cut off.
+    pub deadline_misses: u64,
     /// Zero.
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 5],
 }
 
 /// One bucket of the histogram: how many calls took from low_ns (inclusive) to high_ns (exclusive).
@@ -120,7 +126,7 @@ pub unsafe extern "C" fn rtw_func_buckets(
                 return Err(RTW_ERR_NULL);
             }
             let to_ns = clock::calibration().ns_per_tick;
-            let snapshot = recorder.active().snapshot();
+            let snapshot = recorder.snapshot();
             let mut found = 0;
             for (low, high, calls) in snapshot.occupied() {
                 if found < capacity {
@@ -143,12 +149,15 @@ unsafe fn recorder<'a>(func: *const rtw_func_t) -> std::result::Result<&'a Recor
 
 fn fill(stats: &mut rtw_func_stats_t, recorder: &Recorder) {
     let to_ns = clock::calibration().ns_per_tick;
-    let snapshot = recorder.active().snapshot();
+    let snapshot = recorder.snapshot();
     let quantiles = snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999, 0.9999]).map(|ticks| ticks * to_ns);
     let empty = snapshot.count == 0;
     stats.calls = snapshot.count;
     stats.faults = snapshot.faults;
     stats.overflows = snapshot.overflows;
+    stats.cut_offs = snapshot.cut_offs;
+    stats.overruns = snapshot.overruns;
+    stats.deadline_misses = snapshot.misses;
     stats.arena_peak_bytes = snapshot.arena_peak;
     stats.last_ns = snapshot.last as f64 * to_ns;
     stats.min_ns = if empty { 0.0 } else { snapshot.min as f64 * to_ns };

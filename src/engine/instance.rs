@@ -15,6 +15,9 @@ use wasmtime::{
     Val, ValRaw,
 };
 
+use super::artifact::ExternKind;
+use super::budget::{self, Limits, Timing, Watching};
+use super::exit;
 use super::fault::{self, FaultRecord};
 use super::imports::{HostFunc, Imports, missing};
 use super::memory::{self, Region};
@@ -22,9 +25,10 @@ use super::module::{Module, Warmed};
 use super::profile::{Interruption, Profile};
 use super::signature::Signature;
 use crate::rt::float::Denormals;
-use crate::rt::fork;
-use crate::rt::histogram::Recorder;
+use crate::rt::heap::{self, Kept};
+use crate::rt::histogram::{Began, Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
+use crate::rt::{alloc, fork, thread};
 use crate::status::*;
 
 /// What a call stores on its way in and takes away on its way out.
@@ -53,11 +57,12 @@ pub struct Config {
     pub growth: Growth,
     /// What holds during its calls.
     pub denormals: Denormals,
+    pub limits: Limits,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { memory_limit_bytes: None, growth: Growth::Refused, denormals: Denormals::Keep }
+        Config { memory_limit_bytes: None, growth: Growth::Refused, denormals: Denormals::Keep, limits: Limits::NONE }
     }
 }
 
@@ -91,10 +96,12 @@ impl Data {
 impl wasmtime::ResourceLimiter for Data {
     fn memory_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
         let there = matches!(self.growth, Growth::Ahead { bytes } if wanted as u64 <= bytes);
+        self.core.arena.ignore_next();
         Ok(wanted <= self.memory_limit_bytes && (now == wanted || there || self.may_grow()))
     }
 
     fn table_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        self.core.arena.ignore_next();
         Ok(now == wanted || self.may_grow())
     }
 }
@@ -112,10 +119,15 @@ pub struct Core {
     /// Whether the guest is being made, so that there is none yet that a host function could use.
     making: Cell<bool>,
     pub denormals: Denormals,
+    pub timing: Timing,
     /// Whether the instance has been prepared since it was made or reset.
     prepared: AtomicBool,
     /// Where the last fault happened that came as a signal; 0 where there was none.
     pub fault_address: Cell<usize>,
+    /// Where the engine notes the address that a guest traps at without a signal; null with signals.
+    exit_word: Cell<*const usize>,
+    /// To the arena of the thread that the instance was prepared on.
+    arena: Arc<alloc::Link>,
     /// What the fault was that closed the gate.
     pub fault: Cell<Option<FaultRecord>>,
     /// What host functions are given as their instance; the C API's handle.
@@ -130,22 +142,31 @@ unsafe impl Sync for Core {}
 
 pub struct Instance {
     pub core: Arc<Core>,
+    /// Replaced by a reset, which has the instance to itself. Goes before the module, which then drops the code.
+    guest: UnsafeCell<Guest>,
     pub module: Arc<Module>,
     config: Config,
     /// The host functions that it was linked against, for a reset; in the order of the module's imports.
     hosts: Vec<HostFunc>,
     /// The funcs that were looked up and still exist.
     funcs: Mutex<Vec<Weak<FuncShared>>>,
-    /// Replaced by a reset, which has the instance to itself.
-    guest: UnsafeCell<Guest>,
+    /// What calls touch of the instance beside the guest and the funcs.
+    kept: Mutex<Kept>,
+    /// What the funcs recorded that are no more. Locked while `funcs` is, so that a func is in exactly one of the two.
+    past_calls: Mutex<Snapshot>,
+    began: Began,
 }
 
 /// The engine's part of an instance.
 struct Guest {
+    /// Before the memories: the watchdog looks away before they go.
+    watching: Option<Watching>,
     instance: wasmtime::Instance,
     memory: Option<Memory>,
     /// All of the guest's own memories, exported or not.
     memories: Vec<Arc<Region>>,
+    /// The store, the globals, the tables.
+    kept: Kept,
     store: Store<Data>,
 }
 
@@ -162,12 +183,44 @@ impl Drop for Instance {
 }
 
 impl Core {
+    /// From here on a trap's address is noted. The thread that the instance was prepared on; no-op on others.
+    #[inline(always)]
+    pub fn watch_exit(&self) {
+        let word = self.exit_word.get();
+        if !word.is_null() {
+            // SAFETY: the word lives as long as the store, which outlives the call.
+            unsafe { self.arena.watch(word) };
+        }
+    }
+
+    #[inline(always)]
+    pub fn unwatch_exit(&self) {
+        if !self.exit_word.get().is_null() {
+            self.arena.unwatch();
+        }
+    }
+
+    /// The address of the trap that has just ended a call; 0 where it is not known.
+    pub fn take_fault_address(&self) -> usize {
+        match (self.fault_address.replace(0), self.exit_word.get().is_null()) {
+            (address, true) => address,
+            (_, false) => match self.arena.noted() {
+                0 | alloc::IGNORED => 0,
+                // Where the guest would have gone on.
+                address => address - 1,
+            },
+        }
+    }
+
     /// Whether a gate that is not free lets the calling thread through all the same, or what to answer.
     #[cold]
     pub fn reenter(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
         match gate {
             GATE_FREE => Ok(()),
-            GATE_IN_HOST if self.host_thread.load(Relaxed) == this_thread() => Ok(()),
+            GATE_IN_HOST if self.host_thread.load(Relaxed) == this_thread() => match self.timing.has_expired() {
+                false => Ok(()),
+                true => Err(RTW_ERR_BUDGET),
+            },
             GATE_IN_HOST => Err(RTW_ERR_BUSY),
             status => Err(status),
         }
@@ -196,6 +249,7 @@ impl Instance {
                  profile: in the standalone profile what is accessible is what the guest has",
             ));
         }
+        budget::check(&config.limits, module.metadata.settings.interruption == Interruption::Guard)?;
         let hosts = host_functions(module, imports)?;
         let core = Arc::new(Core {
             gate: AtomicI32::new(GATE_FREE),
@@ -204,8 +258,11 @@ impl Instance {
             host_thread: AtomicUsize::new(0),
             making: Cell::new(false),
             denormals: config.denormals,
+            timing: Timing::new(&config.limits),
             prepared: AtomicBool::new(false),
             fault_address: Cell::new(0),
+            exit_word: Cell::new(std::ptr::null()),
+            arena: Arc::default(),
             fault: Cell::new(None),
             handle,
         });
@@ -216,6 +273,9 @@ impl Instance {
             config,
             hosts,
             funcs: Mutex::new(Vec::new()),
+            kept: Mutex::default(),
+            past_calls: Mutex::new(Snapshot::empty()),
+            began: Began::now(),
             guest: UnsafeCell::new(guest),
         };
         instance.take_view();
@@ -253,8 +313,7 @@ impl Instance {
         // SAFETY: the API gives us the instance's thread, and no call runs.
         let old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
         self.take_view();
-        let funcs: Vec<_> = self.lock_funcs().iter().filter_map(Weak::upgrade).collect();
-        for func in funcs {
+        for func in self.living_funcs() {
             let Extern::Func(found) = self.export(&func.name, "func")? else {
                 return Err(Error::new(RTW_ERR_INTERNAL, format!("function \"{}\" is gone after a reset", func.name)));
             };
@@ -273,6 +332,24 @@ impl Instance {
         // It is taken back before the store goes.
         let context: Context = unsafe { std::mem::transmute((*self.guest.get()).store.as_context_mut()) };
         self.core.context.set(Some(context));
+        self.core.exit_word.set(self.exit_word());
+        // SAFETY: as above.
+        Watching::take_over(unsafe { &*self.guest.get() }.watching.as_ref(), &self.core.timing);
+    }
+
+    /// For traps without a signal: where the engine notes their address.
+    fn exit_word(&self) -> *const usize {
+        if self.module.metadata.settings.profile != Profile::Plugin {
+            return std::ptr::null();
+        }
+        let (instance, _) = self.engine_parts();
+        // SAFETY: as in `export`.
+        let context = || unsafe { self.core.context() };
+        let funcs = self.module.metadata.exports.iter().filter(|export| export.kind == ExternKind::Func);
+        funcs
+            .filter_map(|export| exit::word(&instance.get_func(context(), &export.name)?, context()))
+            .next()
+            .map_or(std::ptr::null(), |word| word.as_ptr())
     }
 
     fn lock_funcs(&self) -> std::sync::MutexGuard<'_, Vec<Weak<FuncShared>>> {
@@ -402,36 +479,95 @@ impl Instance {
                 format!("function \"{name}\" has type {signature}; {wanted} was asked for"),
             ));
         }
-        let shared = Arc::new(FuncShared {
-            func: Cell::new(func),
-            value_count: signature.value_count(),
-            recorder: self.module.runtime.config.statistics.then(Recorder::new),
-            signature,
-            name: name.to_owned(),
-            instance: self.clone(),
+        let config = &self.module.runtime.config;
+        let (mut shared, kept) = heap::keep(config.lock, || {
+            Arc::new(FuncShared {
+                func: Cell::new(func),
+                value_count: signature.value_count(),
+                recorder: config.statistics.then(Recorder::new),
+                signature,
+                name: name.to_owned(),
+                instance: self.clone(),
+                kept: Kept::default(),
+            })
         });
-        let mut funcs = self.lock_funcs();
-        funcs.retain(|func| func.strong_count() != 0);
-        funcs.push(Arc::downgrade(&shared));
+        if let Some(shared) = Arc::get_mut(&mut shared) {
+            shared.kept = kept;
+        }
+        self.lock_funcs().push(Arc::downgrade(&shared));
         Ok(Func { core: Arc::as_ptr(&self.core), shared })
     }
 
     /// Makes the guest's memories and code present, and locked where the runtime wants it.
     pub fn warm(&self) -> Result<Warmed> {
         self.idle()?;
+        let lock = self.module.runtime.config.lock;
         let mut warmed = self.module.warm_code()?;
         // SAFETY: as in `export`.
-        warmed += unsafe { &*self.guest.get() }.warm(self.module.runtime.config.lock)?;
+        warmed += unsafe { &*self.guest.get() }.warm(lock)?;
+        warmed += Warmed::kept(*self.lock_kept(), lock)?;
         Ok(warmed)
+    }
+
+    /// Runs `make`, which makes something that calls of this instance touch.
+    pub fn keep<T>(&self, make: impl FnOnce() -> T) -> T {
+        let (made, kept) = heap::keep(self.module.runtime.config.lock, make);
+        self.count_kept(kept);
+        made
+    }
+
+    /// Notes what was kept for this instance.
+    pub fn count_kept(&self, kept: Kept) {
+        *self.lock_kept() += kept;
+    }
+
+    fn lock_kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Makes present what recording the calls of this instance's funcs touches.
     pub(super) fn warm_funcs(&self) -> Result<Warmed> {
         let mut warmed = Warmed::default();
-        for func in self.lock_funcs().iter().filter_map(Weak::upgrade) {
+        for func in self.living_funcs() {
             warmed += func.warm(self.module.runtime.config.lock)?;
         }
         Ok(warmed)
+    }
+
+    /// The funcs that were looked up and still exist. Whoever drops the last hold of one needs the list: not to be done with
+    /// the list locked.
+    pub fn living_funcs(&self) -> Vec<Arc<FuncShared>> {
+        self.lock_funcs().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Everything that this instance's funcs have recorded ever, those that are no more included; None where statistics are off.
+    pub fn recorded(&self) -> Option<Snapshot> {
+        if !self.module.runtime.config.statistics {
+            return None;
+        }
+        loop {
+            let funcs = self.lock_funcs();
+            let living: Vec<Arc<FuncShared>> = funcs.iter().filter_map(Weak::upgrade).collect();
+            // One that is in the list and cannot be had any more is about to hand in its figures, and waits for the list.
+            let complete = living.len() == funcs.len();
+            let mut sum = complete.then(|| self.lock_past_calls().clone());
+            drop(funcs);
+            if let Some(sum) = &mut sum {
+                living.iter().filter_map(|func| func.recorder.as_ref()).for_each(|recorder| sum.add(&recorder.ever()));
+                return Some(sum.clone());
+            }
+            drop(living);
+            std::thread::yield_now();
+        }
+    }
+
+    /// Since when the instance has been there.
+    pub fn began(&self) -> Began {
+        self.began
+    }
+
+    fn lock_past_calls(&self) -> std::sync::MutexGuard<'_, Snapshot> {
+        self.past_calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Refuses in a forked child.
@@ -444,6 +580,7 @@ impl Instance {
 
     /// From here on calls have deadlines: what takes a system call is refused.
     pub(super) fn is_prepared(&self) {
+        thread::link_arena(&self.core.arena);
         self.core.prepared.store(true, Relaxed);
     }
 
@@ -456,16 +593,24 @@ impl Instance {
 
 impl Guest {
     fn new(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
+        let (guest, kept) = heap::keep(module.runtime.config.lock, || Guest::make(module, hosts, config, core));
+        Ok(Guest { kept, ..guest? })
+    }
+
+    fn make(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let data = Data { memory_limit_bytes: config.limit(), growth: config.growth, core: core.clone() };
         let mut store = Store::new(module.code.engine(), data);
         store.limiter(|data| data);
         never_interrupt(&mut store, module.metadata.settings.interruption)?;
         if module.metadata.settings.profile == Profile::Standalone {
             let core = core.clone();
-            // SAFETY: the handler stores one word, which is async-signal-safe; the address is told to nobody before the call
-            // that faulted has come back.
+            // SAFETY: the handler stores some words and at most opens a page, which is async-signal-safe; the address is told to
+            // nobody before the call that faulted has come back.
             unsafe {
-                store.set_signal_handler(move |_, _, context| {
+                store.set_signal_handler(move |_, info, context| {
+                    if core.timing.meets_closed_page((*info).si_addr() as usize) {
+                        return true;
+                    }
                     core.fault_address.set(fault::interrupted_at(context));
                     false
                 });
@@ -483,17 +628,27 @@ impl Guest {
             .collect();
         core.gate.store(GATE_IN_CALL, Relaxed);
         core.making.set(true);
-        let (made, memories) = memory::collect(config.ahead(), || wasmtime::Instance::new(&mut store, &module.code, &externs));
+        let settings = &module.metadata.settings;
+        let guard_index = (settings.interruption == Interruption::Guard).then_some(module.metadata.memories.len());
+        let wanted = memory::Wanted { ahead_bytes: config.ahead(), guard_index };
+        let (made, memories) = memory::collect(wanted, || wasmtime::Instance::new(&mut store, &module.code, &externs));
         core.making.set(false);
         core.gate.store(GATE_FREE, Relaxed);
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
-        Ok(Guest { instance, memory, memories: memories.made, store })
+        let watching = match &memories.guard {
+            Some(guard) => {
+                guard.warm(module.runtime.config.lock)?;
+                Watching::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?
+            }
+            None => None,
+        };
+        Ok(Guest { watching, instance, memory, memories: memories.made, kept: Kept::default(), store })
     }
 
     /// Makes the memories present, and locked where asked.
     fn warm(&self, lock: Lock) -> Result<Warmed> {
-        let mut warmed = Warmed::default();
+        let mut warmed = Warmed::kept(self.kept, lock)?;
         for memory in &self.memories {
             warmed += memory.warm(lock)?;
         }
@@ -569,7 +724,8 @@ fn default_memory(module: &Module, instance: wasmtime::Instance, store: &mut Sto
     })
 }
 
-/// An export that was looked up and checked once, with the figures of its calls.
+/// An export that was looked up and checked once, with the figures of its calls. A clone is the same func.
+#[derive(Clone)]
 pub struct Func {
     pub(super) core: *const Core,
     pub shared: Arc<FuncShared>,
@@ -579,12 +735,13 @@ pub struct Func {
 pub struct FuncShared {
     /// Replaced by a reset, which has the instance to itself.
     pub(super) func: Cell<EngineFunc>,
-    pub(super) value_count: usize,
+    pub value_count: usize,
     /// None where the runtime's statistics are off.
     pub recorder: Option<Recorder>,
     pub signature: Signature,
     pub name: String,
     pub instance: Arc<Instance>,
+    kept: Kept,
 }
 
 // SAFETY: as for `Instance`; the statistics are atomic.
@@ -594,15 +751,36 @@ unsafe impl Send for FuncShared {}
 unsafe impl Sync for FuncShared {}
 
 impl Func {
+    /// The limits of its instance's calls.
+    #[inline(always)]
+    pub fn timing(&self) -> &Timing {
+        // SAFETY: a func keeps its instance alive, and the core does not move.
+        unsafe { &(*self.core).timing }
+    }
+
     /// Closes the instance to all further calls: something in this library went wrong during one.
     pub fn poison(&self) {
         self.shared.instance.core.gate.store(RTW_ERR_POISONED, Relaxed);
     }
 }
 
+impl Drop for FuncShared {
+    /// Leaves the figures to the instance.
+    fn drop(&mut self) {
+        let mut funcs = self.instance.lock_funcs();
+        funcs.retain(|func| !std::ptr::eq(func.as_ptr(), self));
+        if let Some(recorder) = &self.recorder {
+            self.instance.lock_past_calls().add(&recorder.ever());
+        }
+    }
+}
+
 impl FuncShared {
     fn warm(&self, lock: Lock) -> Result<Warmed> {
-        let mut warmed = Warmed::default();
+        let recorder: usize = self.recorder.iter().flat_map(Recorder::ranges).map(|range| range.len()).sum();
+        // The recorder's are counted below.
+        let beside = Kept { bytes: self.kept.bytes.saturating_sub(recorder), ..self.kept };
+        let mut warmed = Warmed::kept(beside, lock)?;
         for range in self.recorder.iter().flat_map(Recorder::ranges) {
             // SAFETY: our own memory. A value that is recorded meanwhile may be lost where the kernel cannot populate; prepare
             // comes before calls.
@@ -654,6 +832,8 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     let core = unsafe { &*core };
     // SAFETY: the host vouches for its function; the values are an array of 16-byte unions, as it expects.
     let mut call = || unsafe { (host.func)(host.user_data, core.handle, values.as_mut_ptr().cast()) };
+    // What the host allocates is none of the guest's.
+    core.unwatch_exit();
     if core.making.get() {
         // A start function: the gate stays closed, since there is nothing yet to call back into.
         let answer = call();
@@ -666,6 +846,7 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     core.gate.store(GATE_IN_HOST, Relaxed);
     let answer = call();
     core.context.set(outer);
+    core.watch_exit();
     // A call that the host function made may have faulted, or the process been forked: then the gate is closed, whatever the
     // host answers.
     let gate = core.gate.load(Relaxed);

@@ -46,6 +46,8 @@ pub enum Interruption {
     Epoch,
     /// The engine's fuel counting.
     Fuel,
+    /// Our own polls, see `watch`.
+    Guard,
 }
 
 impl Interruption {
@@ -54,6 +56,7 @@ impl Interruption {
             Interruption::None => "none",
             Interruption::Epoch => "epoch",
             Interruption::Fuel => "fuel",
+            Interruption::Guard => "guard",
         }
     }
 }
@@ -72,7 +75,7 @@ const GUARD_BYTES: u64 = 32 << 20;
 
 impl Settings {
     pub fn new(profile: Profile) -> Settings {
-        Settings { profile, interruption: Interruption::None, memory_reservation_bytes: FULL_RESERVATION_BYTES }
+        Settings { profile, interruption: Interruption::Guard, memory_reservation_bytes: FULL_RESERVATION_BYTES }
     }
 }
 

@@ -1,15 +1,9 @@
 //! Checks of the processor that the real-time thread runs on: its speed, its sleep, and who else uses it.
 
-use std::collections::BTreeSet;
-
 use super::machine::Machine;
 use super::parse::{CpuList, count, shown};
 use super::table::{AUDIO_INFO_CONTROL_MEDIUM, INFO, MEDIUM};
 use super::{Class, Outcome, Severity::*};
-
-fn list(cpus: impl IntoIterator<Item = usize>) -> String {
-    CpuList(cpus.into_iter().collect()).to_string()
-}
 
 /// For what a hypervisor hides.
 fn hidden(machine: &Machine, what: &str) -> Outcome {
@@ -21,8 +15,8 @@ fn hidden(machine: &Machine, what: &str) -> Outcome {
 }
 
 pub fn governor(machine: &Machine) -> Outcome {
-    let mut others = BTreeSet::new();
-    let (mut slow, mut seen) = (BTreeSet::new(), 0);
+    let mut others: Vec<String> = Vec::new();
+    let (mut slow, mut seen) = (CpuList::EMPTY, 0);
     for (cpu, folder) in machine.cpu_folders() {
         let read = |name: &str| machine.root.word(&format!("{folder}/cpufreq/{name}"));
         let Some(governor) = read("scaling_governor") else { continue };
@@ -30,21 +24,21 @@ pub fn governor(machine: &Machine) -> Outcome {
         let fixed = read("scaling_min_freq").is_some_and(|min| read("scaling_max_freq") == Some(min));
         if governor != "performance" && !fixed {
             slow.insert(cpu);
-            others.insert(shown(&governor));
+            let name = shown(&governor);
+            if !others.contains(&name) {
+                others.push(name);
+            }
         }
     }
     match (seen, slow.is_empty()) {
         (0, _) => hidden(machine, "processor frequency"),
         (_, true) => Outcome::good("performance, or a fixed frequency"),
-        (_, false) => {
-            let names = others.into_iter().collect::<Vec<_>>().join(", ");
-            Outcome::bad(format!("{names} on CPU {}", list(slow)))
-        }
+        (_, false) => Outcome::bad(format!("{} on CPU {slow}", others.join(", "))),
     }
 }
 
 pub fn energy_preference(machine: &Machine) -> Outcome {
-    let mut thrifty = BTreeSet::new();
+    let mut thrifty = CpuList::EMPTY;
     let mut seen = Vec::new();
     for (cpu, folder) in machine.cpu_folders() {
         let Some(preference) = machine.root.word(&format!("{folder}/cpufreq/energy_performance_preference")) else { continue };
@@ -53,15 +47,15 @@ pub fn energy_preference(machine: &Machine) -> Outcome {
         }
         seen.push(preference);
     }
-    match (seen.first(), thrifty.first()) {
+    match (seen.first(), thrifty.is_empty()) {
         (None, _) => Outcome::skipped("this processor has none, or its driver does not tell"),
-        (Some(preference), None) => Outcome::good(shown(preference)),
-        (Some(_), Some(_)) => Outcome::bad(format!("saves energy on CPU {}", list(thrifty))),
+        (Some(preference), true) => Outcome::good(shown(preference)),
+        (Some(_), false) => Outcome::bad(format!("saves energy on CPU {thrifty}")),
     }
 }
 
 pub fn frequency_range(machine: &Machine) -> Outcome {
-    let mut open = BTreeSet::new();
+    let mut open = CpuList::EMPTY;
     let (mut range, mut seen) = (None, 0);
     for (cpu, folder) in machine.cpu_folders() {
         let read = |name: &str| machine.root.number::<u64>(&format!("{folder}/cpufreq/{name}"));
@@ -78,7 +72,7 @@ pub fn frequency_range(machine: &Machine) -> Outcome {
     match (seen, range) {
         (0, _) => Outcome { by_class: Some(INFO), ..hidden(machine, "processor frequency") },
         (_, None) => Outcome::good_if(turbo.is_empty(), format!("fixed{turbo}")),
-        (_, Some((min, max))) => Outcome::bad(format!("{min} to {max} MHz on CPU {}{turbo}", list(open))),
+        (_, Some((min, max))) => Outcome::bad(format!("{min} to {max} MHz on CPU {open}{turbo}")),
     }
 }
 
@@ -125,18 +119,18 @@ pub fn smt(machine: &Machine) -> Outcome {
         Some(_) => return Outcome::unknown("/sys/devices/system/cpu/smt/active is not understood"),
         None => return hidden(machine, "second threads on a core"),
     }
-    let isolated = machine.isolated_cpus().unwrap_or_default();
-    let mut shared = BTreeSet::new();
+    let isolated = machine.isolated_cpus().unwrap_or(CpuList::EMPTY);
+    let mut shared = CpuList::EMPTY;
     for (cpu, folder) in machine.cpu_folders() {
         let siblings = machine.root.word(&format!("{folder}/topology/thread_siblings_list"));
-        let siblings = siblings.and_then(|text| CpuList::parse(&text)).unwrap_or_default();
-        if siblings.0.iter().any(|sibling| *sibling != cpu && !isolated.contains(*sibling)) {
+        let siblings = siblings.and_then(|text| CpuList::parse(&text)).unwrap_or(CpuList::EMPTY);
+        if siblings.iter().any(|sibling| sibling != cpu && !isolated.contains(sibling)) {
             shared.insert(cpu);
         }
     }
     match shared.is_empty() {
         true => Outcome::good("on; the thread's core has no other thread, or an isolated one"),
-        false => Outcome::bad(format!("on: CPU {} share their cores with others", list(shared))),
+        false => Outcome::bad(format!("on: CPU {shared} share their cores with others")),
     }
 }
 
@@ -166,7 +160,7 @@ pub fn affinity(machine: &Machine) -> Outcome {
 pub fn isolation(machine: &Machine) -> Outcome {
     let Some(isolated) = machine.isolated_cpus() else { return Outcome::unknown("no /sys/devices/system/cpu/isolated") };
     let Some(cpus) = machine.cpus() else { return Outcome::unknown("the CPUs of this thread are not known") };
-    match (isolated.0.is_empty(), cpus.is_subset(&isolated)) {
+    match (isolated.is_empty(), cpus.is_subset(&isolated)) {
         (true, _) if machine.online_cpus().is_some_and(|online| online.single().is_some()) => {
             Outcome::skipped("the only CPU there is cannot be isolated")
         }
@@ -207,7 +201,7 @@ pub fn irqs(machine: &Machine) -> Outcome {
         [] => Outcome::good(format!("none arrives on CPU {cpu}")),
         [(number, name), ..] => {
             let found = format!("{} on CPU {cpu}, such as {number} ({})", count(here.len(), "device interrupt"), shown(name));
-            let elsewhere = machine.online_cpus().and_then(|online| online.0.into_iter().find(|other| *other != cpu));
+            let elsewhere = machine.online_cpus().and_then(|online| online.iter().find(|other| *other != cpu));
             let commands = elsewhere.map(|other| {
                 let line = |(number, _): &(u32, String)| format!("echo {other} > /proc/irq/{number}/smp_affinity_list");
                 here.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -241,15 +235,100 @@ pub fn core_type(machine: &Machine) -> Outcome {
     let Some(best) = capacities.iter().map(|(_, capacity)| *capacity).max() else {
         return Outcome::skipped("the kernel does not tell how fast each CPU is");
     };
-    let allowed = machine.cpus().unwrap_or_default();
-    // Turbo limits differ by some percent between the best and the other cores of one kind.
-    let slow: BTreeSet<usize> = capacities
-        .iter()
-        .filter(|(cpu, capacity)| allowed.contains(*cpu) && *capacity < best / 4 * 3)
-        .map(|(cpu, _)| *cpu)
-        .collect();
+    let allowed = machine.cpus().unwrap_or(CpuList::EMPTY);
+    let mut slow = CpuList::EMPTY;
+    for (cpu, capacity) in capacities {
+        // Turbo limits differ by some percent between the best and the other cores of one kind.
+        if allowed.contains(cpu) && capacity < best / 4 * 3 {
+            slow.insert(cpu);
+        }
+    }
     match slow.is_empty() {
         true => Outcome::good("the thread's CPUs are of the fastest kind"),
-        false => Outcome::bad(format!("CPU {} are slower ones", list(slow))).severity(MEDIUM),
+        false => Outcome::bad(format!("CPU {slow} are slower ones")).severity(MEDIUM),
     }
+}
+
+/// Matters where the thread computes for longer than the tick's few milliseconds.
+pub fn timer_tick(machine: &Machine) -> Outcome {
+    let Some(cpu) = machine.own_cpu() else { return Outcome::skipped("no CPU chosen") };
+    match machine.root.text("sys/devices/system/cpu/nohz_full") {
+        None => Outcome::unknown("no /sys/devices/system/cpu/nohz_full"),
+        Some(text) => match CpuList::parse(&text) {
+            Some(cpus) if cpus.contains(cpu) => Outcome::good(format!("CPU {cpu} runs without it")),
+            // `(null)` where the kernel could and was not told to.
+            _ => Outcome::bad(format!("CPU {cpu} has it")),
+        },
+    }
+}
+
+/// The firmware's memory of a board that was too hot or had too little power: which bits of `get_throttled` mean what.
+const BOARD_THROTTLED: [(u32, &str); 8] = [
+    (1 << 0, "under-voltage now"),
+    (1 << 1, "frequency capped now"),
+    (1 << 2, "throttled now"),
+    (1 << 3, "soft temperature limit now"),
+    (1 << 16, "under-voltage since boot"),
+    (1 << 17, "frequency capped since boot"),
+    (1 << 18, "throttled since boot"),
+    (1 << 19, "soft temperature limit since boot"),
+];
+
+/// A zone this close to the temperature at which the kernel slows the machine down is hot, in thousandths of a degree.
+const NEAR_TRIP_MILLIDEGREES: i64 = 5_000;
+
+pub fn thermal(machine: &Machine) -> Outcome {
+    let counts: Vec<u64> = machine
+        .cpu_folders()
+        .iter()
+        .flat_map(|(_, folder)| ["core", "package"].map(|what| format!("{folder}/thermal_throttle/{what}_throttle_count")))
+        .filter_map(|file| machine.root.number(&file))
+        .collect();
+    let throttled = counts.iter().copied().max();
+    let zones = machine.root.numbered("sys/class/thermal", "thermal_zone");
+    let temperatures: Vec<(i64, bool)> = zones
+        .iter()
+        .filter_map(|(_, zone)| {
+            let temperature = machine.root.number(&format!("{zone}/temp"))?;
+            let trip = slowing_trip(machine, zone);
+            Some((temperature, trip.is_some_and(|trip| temperature >= trip - NEAR_TRIP_MILLIDEGREES)))
+        })
+        .collect();
+    let board = board_throttled(machine);
+    if throttled.is_none() && temperatures.is_empty() && board.is_none() {
+        return Outcome::unknown("no throttle counts and no temperatures");
+    }
+    let mut trouble = Vec::new();
+    if let Some(times) = throttled.filter(|times| *times > 0) {
+        trouble.push(format!("throttled {} since boot", count(times as usize, "time")));
+    }
+    if let Some((hot, _)) = temperatures.iter().find(|(_, near)| *near) {
+        trouble.push(format!("{} degrees, near the limit", hot / 1000));
+    }
+    trouble.extend(board.unwrap_or_default());
+    let hottest = temperatures.iter().map(|(temperature, _)| *temperature).max();
+    match trouble.is_empty() {
+        true => Outcome::good(match hottest {
+            Some(hottest) => format!("not throttled, hottest zone at {} degrees", hottest / 1000),
+            None => "not throttled".into(),
+        }),
+        false => Outcome::bad(trouble.join(", ")),
+    }
+}
+
+/// The lowest temperature from which the kernel slows down or switches off.
+fn slowing_trip(machine: &Machine, zone: &str) -> Option<i64> {
+    let trips = (0..16).map_while(|n| Some((machine.root.word(&format!("{zone}/trip_point_{n}_type"))?, n)));
+    trips
+        .filter(|(kind, _)| matches!(kind.as_str(), "passive" | "hot" | "critical"))
+        .filter_map(|(_, n)| machine.root.number(&format!("{zone}/trip_point_{n}_temp")))
+        .filter(|trip: &i64| *trip > 0)
+        .min()
+}
+
+fn board_throttled(machine: &Machine) -> Option<Vec<String>> {
+    let text = machine.root.word("sys/devices/platform/soc/soc:firmware/get_throttled")?;
+    let bits = u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()?;
+    let set = BOARD_THROTTLED.iter().filter(|(bit, _)| bits & bit != 0);
+    Some(set.map(|(_, meaning)| meaning.to_string()).collect())
 }

@@ -90,11 +90,12 @@ struct Code {
 impl Code {
     fn new(lengths: &[usize]) -> Code {
         let mut counts = [0; MAX_CODE_BITS + 1];
-        let mut symbols: Vec<usize> = (0..lengths.len()).filter(|symbol| lengths[*symbol] != 0).collect();
-        for symbol in &symbols {
-            counts[lengths[*symbol]] += 1;
+        let mut symbols = Vec::new();
+        for (bits, count) in counts.iter_mut().enumerate().skip(1) {
+            let before = symbols.len();
+            symbols.extend((0..lengths.len()).filter(|symbol| lengths[*symbol] == bits));
+            *count = symbols.len() - before;
         }
-        symbols.sort_by_key(|symbol| (lengths[*symbol], *symbol));
         Code { counts, symbols }
     }
 

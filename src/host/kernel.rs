@@ -1,7 +1,7 @@
 //! Checks of the kernel itself: how it preempts, whether it is a guest of another, what it does beside its work.
 
 use super::machine::Machine;
-use super::parse::{self, count, shown};
+use super::parse::{count, shown};
 use super::table::{AUDIO_INFO_CONTROL_MEDIUM, HIGH, INFO, MEDIUM};
 use super::{ByClass, Outcome, Severity::*};
 
@@ -80,8 +80,8 @@ pub fn virtualised(machine: &Machine) -> Outcome {
     }
 }
 
-/// Time that the hypervisor gave to others, as a share of all since boot.
-const STEAL_HIGH_PERCENT: f64 = 0.1;
+/// Time that the hypervisor gave to others, as a share of all since boot, in thousandths of a percent.
+const STEAL_HIGH: u64 = 100;
 
 pub fn steal(machine: &Machine) -> Outcome {
     let Some(stat) = machine.root.word("proc/stat") else { return Outcome::unknown("no /proc/stat") };
@@ -98,11 +98,11 @@ pub fn steal(machine: &Machine) -> Outcome {
     };
     let total =
         [user, nice, system, idle, iowait, irq, softirq, steal].iter().fold(0u64, |sum, time| sum.saturating_add(*time));
-    let percent = 100.0 * steal as f64 / total.max(1) as f64;
-    let found = format!("{percent:.3} % of the time since boot");
+    let share = (u128::from(steal) * 100_000 / u128::from(total.max(1))) as u64;
+    let found = format!("{}.{:03} % of the time since boot", share / 1000, share % 1000);
     match steal {
         0 => Outcome::good("none since boot"),
-        _ if percent >= STEAL_HIGH_PERCENT => Outcome::bad(found),
+        _ if share >= STEAL_HIGH => Outcome::bad(found),
         _ => Outcome::bad(found).severity(MEDIUM),
     }
 }
@@ -173,92 +173,6 @@ pub fn mitigations(machine: &Machine) -> Outcome {
     }
 }
 
-/// A share of the last ten seconds in which something waited; below it is ordinary housekeeping.
-const PRESSURE_PERCENT: f64 = 1.0;
-
-pub fn memory_pressure(machine: &Machine) -> Outcome {
-    let read = |what: &str| parse::pressure_percent(&machine.root.word(&format!("proc/pressure/{what}"))?, "some");
-    match (read("memory"), read("io")) {
-        (None, _) => Outcome::unknown("no /proc/pressure/memory"),
-        (Some(memory), io) => {
-            let found =
-                format!("something waited for memory {memory:.1} %, for I/O {:.1} % of the last 10 s", io.unwrap_or(0.0));
-            Outcome::good_if(memory < PRESSURE_PERCENT, found)
-        }
-    }
-}
-
-/// The firmware's memory of a board that was too hot or had too little power: which bits of `get_throttled` mean what.
-const BOARD_THROTTLED: [(u32, &str); 8] = [
-    (1 << 0, "under-voltage now"),
-    (1 << 1, "frequency capped now"),
-    (1 << 2, "throttled now"),
-    (1 << 3, "soft temperature limit now"),
-    (1 << 16, "under-voltage since boot"),
-    (1 << 17, "frequency capped since boot"),
-    (1 << 18, "throttled since boot"),
-    (1 << 19, "soft temperature limit since boot"),
-];
-
-/// A zone this close to the temperature at which the kernel slows the machine down is hot, in thousandths of a degree.
-const NEAR_TRIP_MILLIDEGREES: i64 = 5_000;
-
-pub fn thermal(machine: &Machine) -> Outcome {
-    let counts: Vec<u64> = machine
-        .cpu_folders()
-        .iter()
-        .flat_map(|(_, folder)| ["core", "package"].map(|what| format!("{folder}/thermal_throttle/{what}_throttle_count")))
-        .filter_map(|file| machine.root.number(&file))
-        .collect();
-    let throttled = counts.iter().copied().max();
-    let zones = machine.root.numbered("sys/class/thermal", "thermal_zone");
-    let temperatures: Vec<(i64, bool)> = zones
-        .iter()
-        .filter_map(|(_, zone)| {
-            let temperature = machine.root.number(&format!("{zone}/temp"))?;
-            let trip = slowing_trip(machine, zone);
-            Some((temperature, trip.is_some_and(|trip| temperature >= trip - NEAR_TRIP_MILLIDEGREES)))
-        })
-        .collect();
-    let board = board_throttled(machine);
-    if throttled.is_none() && temperatures.is_empty() && board.is_none() {
-        return Outcome::unknown("no throttle counts and no temperatures");
-    }
-    let mut trouble = Vec::new();
-    if let Some(times) = throttled.filter(|times| *times > 0) {
-        trouble.push(format!("throttled {} since boot", count(times as usize, "time")));
-    }
-    if let Some((hot, _)) = temperatures.iter().find(|(_, near)| *near) {
-        trouble.push(format!("{} degrees, near the limit", hot / 1000));
-    }
-    trouble.extend(board.unwrap_or_default());
-    let hottest = temperatures.iter().map(|(temperature, _)| *temperature).max();
-    match trouble.is_empty() {
-        true => Outcome::good(match hottest {
-            Some(hottest) => format!("not throttled, hottest zone at {} degrees", hottest / 1000),
-            None => "not throttled".into(),
-        }),
-        false => Outcome::bad(trouble.join(", ")),
-    }
-}
-
-/// The lowest temperature from which the kernel slows down or switches off.
-fn slowing_trip(machine: &Machine, zone: &str) -> Option<i64> {
-    let trips = (0..16).map_while(|n| Some((machine.root.word(&format!("{zone}/trip_point_{n}_type"))?, n)));
-    trips
-        .filter(|(kind, _)| matches!(kind.as_str(), "passive" | "hot" | "critical"))
-        .filter_map(|(_, n)| machine.root.number(&format!("{zone}/trip_point_{n}_temp")))
-        .filter(|trip: &i64| *trip > 0)
-        .min()
-}
-
-fn board_throttled(machine: &Machine) -> Option<Vec<String>> {
-    let text = machine.root.word("sys/devices/platform/soc/soc:firmware/get_throttled")?;
-    let bits = u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()?;
-    let set = BOARD_THROTTLED.iter().filter(|(bit, _)| bits & bit != 0);
-    Some(set.map(|(_, meaning)| meaning.to_string()).collect())
-}
-
 /// Interrupt handlers of a kernel without PREEMPT_RT are threads, with priorities, only where they are told to be.
 pub fn threaded_irqs(machine: &Machine) -> Outcome {
     match (machine.is_preempt_rt(), machine.command_line.as_deref()) {
@@ -267,19 +181,6 @@ pub fn threaded_irqs(machine: &Machine) -> Outcome {
         (_, Some(line)) if line.split_whitespace().any(|word| word == "threadirqs") => Outcome::good("threadirqs"),
         (None, _) => Outcome::unknown("no kernel version"),
         _ => Outcome::bad("handlers run in interrupt context").severity(AUDIO_INFO_CONTROL_MEDIUM),
-    }
-}
-
-/// Preemption as the only thing that is asked about where the real-time thread computes for long: a tick every few milliseconds.
-pub fn timer_tick(machine: &Machine) -> Outcome {
-    let Some(cpu) = machine.own_cpu() else { return Outcome::skipped("no CPU chosen") };
-    match machine.root.text("sys/devices/system/cpu/nohz_full") {
-        None => Outcome::unknown("no /sys/devices/system/cpu/nohz_full"),
-        Some(text) => match parse::CpuList::parse(&text) {
-            Some(cpus) if cpus.contains(cpu) => Outcome::good(format!("CPU {cpu} runs without it")),
-            // `(null)` where the kernel could and was not told to.
-            _ => Outcome::bad(format!("CPU {cpu} has it")),
-        },
     }
 }
 

@@ -67,7 +67,7 @@ impl<'a> Machine<'a> {
             None => "an unknown kernel".into(),
         };
         let cpus = match self.online_cpus() {
-            Some(online) => parse::count(online.0.len(), "CPU"),
+            Some(online) => parse::count(online.count(), "CPU"),
             None => "an unknown number of CPUs".into(),
         };
         let model = self.cpuinfo().and_then(|text| {
@@ -228,8 +228,8 @@ impl<'a> Machine<'a> {
 
     /// Folders in sysfs of the CPUs where the thread will run.
     pub fn cpu_folders(&self) -> Vec<(usize, String)> {
-        let cpus = self.cpus().unwrap_or_default();
-        cpus.0.iter().take(MAX_EXAMINED_CPUS).map(|cpu| (*cpu, format!("sys/devices/system/cpu/cpu{cpu}"))).collect()
+        let cpus = self.cpus().unwrap_or(CpuList::EMPTY);
+        cpus.iter().take(MAX_EXAMINED_CPUS).map(|cpu| (cpu, format!("sys/devices/system/cpu/cpu{cpu}"))).collect()
     }
 
     pub fn isolated_cpus(&self) -> Option<CpuList> {

@@ -51,7 +51,7 @@ pub fn memory_locked(machine: &Machine) -> Outcome {
     match (is_locked(machine), machine.options.thread) {
         (Some(true), _) => Outcome::good(found),
         (_, true) => Outcome::bad(found),
-        (_, false) => Outcome::bad(found).severity(INFO),
+        (_, false) => Outcome::skipped(format!("{found}; not said to be the process of the real-time thread")),
     }
 }
 
@@ -143,7 +143,7 @@ pub fn numa_placement(machine: &Machine) -> Outcome {
     let Some(cpus) = machine.cpus() else { return Outcome::unknown("the CPUs of this thread are not known") };
     let nodes = machine.root.numbered("sys/devices/system/node", "node");
     let lists = nodes.iter().filter_map(|(_, folder)| parse::CpuList::parse(&machine.root.text(&format!("{folder}/cpulist"))?));
-    let touched = lists.filter(|list| !list.0.is_disjoint(&cpus.0)).count();
+    let touched = lists.filter(|list| list.overlaps(&cpus)).count();
     match (nodes.len(), touched) {
         (0, _) => Outcome::unknown("no /sys/devices/system/node"),
         (1, _) => Outcome::good("one node"),
@@ -175,6 +175,16 @@ pub fn swap_compression(machine: &Machine) -> Outcome {
         None if machine.root.exists("sys/module") => Outcome::good("the kernel has none"),
         None => Outcome::unknown("no /sys/module"),
     }
+}
+
+/// A share of the last ten seconds in which something waited, in hundredths of a percent; below it is ordinary housekeeping.
+const PRESSURE: u32 = 100;
+
+pub fn memory_pressure(machine: &Machine) -> Outcome {
+    let read = |what: &str| parse::pressure(&machine.root.word(&format!("proc/pressure/{what}"))?, "some");
+    let Some(memory) = read("memory") else { return Outcome::unknown("no /proc/pressure/memory") };
+    let (waited, io) = (parse::percent(memory), parse::percent(read("io").unwrap_or(0)));
+    Outcome::good_if(memory < PRESSURE, format!("something waited for memory {waited}, for I/O {io} of the last 10 s"))
 }
 
 /// Less than this below the limit, and an ordinary guest is refused.

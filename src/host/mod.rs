@@ -138,6 +138,20 @@ pub struct Finding {
     pub needs_root: bool,
 }
 
+const RANKS: usize = 7;
+
+impl Finding {
+    /// The order in which findings are told.
+    fn rank(&self) -> usize {
+        match (self.state, self.severity) {
+            (State::Bad, severity) => Severity::Fatal as usize - severity as usize,
+            (State::Unknown, _) => RANKS - 3,
+            (State::Good, _) => RANKS - 2,
+            (State::Skipped, _) => RANKS - 1,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     Ready,
@@ -236,12 +250,14 @@ impl Report {
 /// Runs all checks.
 pub fn check(options: &Options) -> Report {
     let machine = Machine::new(options);
-    let mut findings: Vec<Finding> = CHECKS.iter().map(|check| finding(check, &machine)).collect();
-    findings.sort_by_key(|finding| {
-        let severity = if finding.state == State::Bad { finding.severity as i32 } else { 0 };
-        let state = [State::Bad, State::Unknown, State::Good, State::Skipped].iter().position(|s| *s == finding.state);
-        (state, -severity)
-    });
+    let mut unsorted: Vec<Finding> = CHECKS.iter().map(|check| finding(check, &machine)).collect();
+    let mut findings = Vec::new();
+    // In the table's order within a rank.
+    for rank in 0..RANKS {
+        let (of_rank, rest) = unsorted.into_iter().partition(|finding| finding.rank() == rank);
+        findings.extend::<Vec<Finding>>(of_rank);
+        unsorted = rest;
+    }
     Report { machine: machine.description(), findings, class: options.class }
 }
 

@@ -1,53 +1,78 @@
 //! The forms in which the kernel writes things, read from text that may be damaged.
 
-use std::collections::BTreeSet;
-
 /// CPUs beyond this number are not believed.
-const MAX_CPUS: usize = 1 << 13;
+const MAX_CPUS: usize = 1 << 12;
 /// How much of a file's own words goes into a finding.
 const MAX_SHOWN_CHARS: usize = 160;
 
 /// Numbers of CPUs, in the kernel's list form: `0-3,8`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CpuList(pub BTreeSet<usize>);
+#[derive(Clone, PartialEq, Eq)]
+pub struct CpuList([u64; MAX_CPUS / 64]);
 
 impl CpuList {
+    pub const EMPTY: CpuList = CpuList([0; MAX_CPUS / 64]);
+
     /// An empty text is an empty list; one that is no list is none.
     pub fn parse(text: &str) -> Option<CpuList> {
-        let mut cpus = BTreeSet::new();
+        let mut cpus = CpuList::EMPTY;
         for part in text.trim().split(',').filter(|part| !part.is_empty()) {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
             if first > last || last >= MAX_CPUS {
                 return None;
             }
-            cpus.extend(first..=last);
+            (first..=last).for_each(|cpu| cpus.insert(cpu));
         }
-        Some(CpuList(cpus))
+        Some(cpus)
     }
 
     pub fn only(cpu: usize) -> CpuList {
-        CpuList([cpu].into())
+        let mut cpus = CpuList::EMPTY;
+        cpus.insert(cpu);
+        cpus
+    }
+
+    /// A number that no machine has is left out.
+    pub fn insert(&mut self, cpu: usize) {
+        if let Some(word) = self.0.get_mut(cpu / 64) {
+            *word |= 1 << (cpu % 64);
+        }
     }
 
     pub fn contains(&self, cpu: usize) -> bool {
-        self.0.contains(&cpu)
+        self.0.get(cpu / 64).is_some_and(|word| word >> (cpu % 64) & 1 == 1)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..MAX_CPUS).filter(|cpu| self.contains(*cpu))
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
     }
 
     pub fn is_subset(&self, of: &CpuList) -> bool {
-        self.0.is_subset(&of.0)
+        self.0.iter().zip(&of.0).all(|(ours, theirs)| ours & !theirs == 0)
+    }
+
+    pub fn overlaps(&self, with: &CpuList) -> bool {
+        self.0.iter().zip(&with.0).any(|(ours, theirs)| ours & theirs != 0)
     }
 
     /// The CPU where there is only one.
     pub fn single(&self) -> Option<usize> {
-        (self.0.len() == 1).then(|| self.0.first().copied())?
+        if self.count() == 1 { self.iter().next() } else { None }
     }
 }
 
 impl std::fmt::Display for CpuList {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut ranges: Vec<(usize, usize)> = Vec::new();
-        for &cpu in &self.0 {
+        for cpu in self.iter() {
             match ranges.last_mut() {
                 Some((_, last)) if *last + 1 == cpu => *last = cpu,
                 _ => ranges.push((cpu, cpu)),
@@ -149,11 +174,18 @@ pub fn policy_name(policy: u32) -> String {
     }
 }
 
-/// `some avg10=1.23 ...`: the share of the last ten seconds, in percent, in which something waited.
-pub fn pressure_percent(text: &str, line: &str) -> Option<f64> {
+/// `some avg10=1.23 ...`: the share of the last ten seconds, in hundredths of a percent, in which something waited.
+pub fn pressure(text: &str, line: &str) -> Option<u32> {
     let words = text.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(' '))?;
-    let percent: f64 = words.split_whitespace().find_map(|word| word.strip_prefix("avg10="))?.parse().ok()?;
-    (0.0..=100.0).contains(&percent).then_some(percent)
+    let percent = words.split_whitespace().find_map(|word| word.strip_prefix("avg10="))?;
+    let (whole, hundredths) = percent.split_once('.')?;
+    let (whole, hundredths): (u32, u32) = (whole.parse().ok()?, hundredths.get(..2)?.parse().ok()?);
+    (whole <= 100 && hundredths < 100).then_some(100 * whole + hundredths)
+}
+
+/// Hundredths of a percent as a percentage.
+pub fn percent(hundredths: u32) -> String {
+    format!("{}.{} %", hundredths / 100, hundredths / 10 % 10)
 }
 
 /// A file's own words for a finding: one line, without what a terminal or a shell could take for more than text, and not long.
@@ -191,7 +223,7 @@ mod tests {
             assert_eq!(CpuList::parse(text).unwrap().to_string(), text);
         }
         for text in ["x", "3-1", "0-", "-1", "0-99999999999999999999", "0-4000000000"] {
-            assert_eq!(CpuList::parse(text), None, "{text}");
+            assert!(CpuList::parse(text).is_none(), "{text}");
         }
         assert_eq!(CpuList::parse("5\n").unwrap().single(), Some(5));
         assert_eq!(CpuList::parse("5-6").unwrap().single(), None);
@@ -209,8 +241,8 @@ mod tests {
         assert_eq!(parameter("quiet preempt=none preempt=full", "preempt"), Some("full"));
         assert_eq!(kib("VmLck:\t      12 kB\nVmRSS: 8 kB", "VmRSS"), Some(8));
         assert_eq!(keyed("nr_periods 3\nnr_throttled 2\n", "nr_throttled"), Some(2));
-        assert_eq!(pressure_percent("some avg10=1.50 avg60=0.00\nfull avg10=0.25", "full"), Some(0.25));
-        assert_eq!(pressure_percent("some avg10=nan", "some"), None);
+        assert_eq!(pressure("some avg10=1.50 avg60=0.00\nfull avg10=10.25", "full").map(percent), Some("10.2 %".into()));
+        assert_eq!((pressure("some avg10=nan", "some"), pressure("some avg10=1.x", "some")), (None, None));
     }
 
     #[test]

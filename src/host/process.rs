@@ -77,6 +77,9 @@ pub fn signal_stack(machine: &Machine) -> Outcome {
     if !machine.is_live() {
         return Outcome::skipped("only the thread itself can tell");
     }
+    if !machine.options.thread {
+        return Outcome::skipped("this is not said to be the real-time thread");
+    }
     match sys::signal_stack_bytes() {
         None => Outcome::good("none yet: attaching sets one up"),
         Some(bytes) => Outcome::good_if(bytes >= SIGNAL_STACK_BYTES, parse::mebibytes(bytes as u64)),
@@ -99,14 +102,13 @@ const ENGINES: [&str; 6] = ["librtwasm.so", "libwasmtime", "libwasmer", "libwasm
 
 pub fn engines(machine: &Machine) -> Outcome {
     let Some(maps) = machine.root.word("proc/self/maps") else { return Outcome::unknown("no /proc/self/maps") };
-    let mut files: Vec<&str> = maps.lines().filter_map(|line| Some(&line[line.find('/')?..])).collect();
-    files.dedup();
-    files.retain(|file| {
+    let mut files: Vec<&str> = Vec::new();
+    for file in maps.lines().filter_map(|line| Some(&line[line.find('/')?..])) {
         let name = file.rsplit('/').next().unwrap_or_default();
-        ENGINES.iter().any(|engine| name.starts_with(engine))
-    });
-    files.sort();
-    files.dedup();
+        if ENGINES.iter().any(|engine| name.starts_with(engine)) && !files.contains(&file) {
+            files.push(file);
+        }
+    }
     let others = files.iter().any(|file| !file.rsplit('/').next().unwrap_or_default().starts_with(ENGINES[0]));
     match (files.len(), others) {
         (0 | 1, false) => Outcome::good("no other"),

@@ -1,6 +1,7 @@
 //! Files below a root, which is the running system's or a folder that holds a copy of another's. What is missing, unreadable or no
 //! file at all is `None`, never an error: the checks make "unknown" of it.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -78,16 +79,20 @@ impl Root {
     /// The names in a directory, sorted; numbers by their value.
     pub fn names(&self, directory: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path(directory)) else { return vec![] };
-        let mut names: Vec<String> =
-            entries.take(MAX_ENTRIES).filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-        names.sort_by_key(|name| (trailing_number(name), name.clone()));
-        names
+        let names = entries.take(MAX_ENTRIES).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let sorted: BTreeMap<(u64, String), ()> = names.map(|name| ((trailing_number(&name), name), ())).collect();
+        sorted.into_keys().map(|(_, name)| name).collect()
     }
 
     /// The names of a directory's entries that are `prefix` and a number: `node0`, `state3`.
     pub fn numbered(&self, directory: &str, prefix: &str) -> Vec<(usize, String)> {
-        let number = |name: &String| name.strip_prefix(prefix)?.parse().ok();
-        self.names(directory).into_iter().filter_map(|name| Some((number(&name)?, format!("{directory}/{name}")))).collect()
+        let mut found = Vec::new();
+        for name in self.names(directory) {
+            if let Some(Ok(number)) = name.strip_prefix(prefix).map(str::parse) {
+                found.push((number, format!("{directory}/{name}")));
+            }
+        }
+        found
     }
 }
 

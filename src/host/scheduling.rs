@@ -130,6 +130,15 @@ fn group_folders(machine: &Machine, mount: &str, path: &str) -> Vec<String> {
     (0..=parts.len()).rev().map(|depth| [&[mount], &parts[..depth]].concat().join("/")).collect()
 }
 
+/// What to say where the groups cannot be looked at: there are none, or nobody knows.
+fn without_groups(machine: &Machine) -> Outcome {
+    let systems = machine.root.word("proc/filesystems");
+    match systems.is_some_and(|text| !text.contains("cgroup")) {
+        true => Outcome::good("the kernel has no control groups"),
+        false => Outcome::unknown("no /proc/self/cgroup, or nothing in /sys/fs/cgroup"),
+    }
+}
+
 /// Where the groups that share out processor time are, and whether they are of version 2.
 fn cpu_groups(machine: &Machine) -> Option<(Vec<String>, bool)> {
     // Where both versions are mounted, the controller is in the first.
@@ -144,10 +153,7 @@ fn cpu_groups(machine: &Machine) -> Option<(Vec<String>, bool)> {
 }
 
 pub fn rt_group(machine: &Machine) -> Outcome {
-    if !machine.root.exists("proc/self/cgroup") {
-        return Outcome::unknown("no /proc/self/cgroup");
-    }
-    let Some((folders, is_v2)) = cpu_groups(machine) else { return Outcome::good("no group shares out processor time") };
+    let Some((folders, is_v2)) = cpu_groups(machine) else { return without_groups(machine) };
     let own = folders.first().map(String::as_str).unwrap_or_default();
     if is_v2 {
         // Only the root group has no such file where the controller is on.
@@ -175,10 +181,7 @@ fn quota_severity(machine: &Machine) -> super::ByClass {
 }
 
 pub fn cpu_quota(machine: &Machine) -> Outcome {
-    if !machine.root.exists("proc/self/cgroup") {
-        return Outcome::unknown("no /proc/self/cgroup");
-    }
-    let Some((folders, is_v2)) = cpu_groups(machine) else { return Outcome::good("no group shares out processor time") };
+    let Some((folders, is_v2)) = cpu_groups(machine) else { return without_groups(machine) };
     let quotas = folders.iter().filter_map(|folder| Some((quota(machine, folder, is_v2)?, folder)));
     let tightest = quotas.min_by(|((a, b), _), ((c, d), _)| (a * d).cmp(&(c * b)));
     let Some(((quota_us, period_us), folder)) = tightest else { return Outcome::good("none") };
@@ -213,10 +216,7 @@ fn quota(machine: &Machine, folder: &str, is_v2: bool) -> Option<(u128, u128)> {
 }
 
 pub fn cpu_throttled(machine: &Machine) -> Outcome {
-    if !machine.root.exists("proc/self/cgroup") {
-        return Outcome::unknown("no /proc/self/cgroup");
-    }
-    let Some((folders, _)) = cpu_groups(machine) else { return Outcome::good("no group shares out processor time") };
+    let Some((folders, _)) = cpu_groups(machine) else { return without_groups(machine) };
     let counts = folders.iter().filter_map(|folder| {
         let stat = machine.root.word(&format!("{folder}/cpu.stat"))?;
         let time_us = parse::keyed(&stat, "throttled_usec").or_else(|| Some(parse::keyed(&stat, "throttled_time")? / 1000));
@@ -233,17 +233,17 @@ pub fn cpu_throttled(machine: &Machine) -> Outcome {
 }
 
 /// A share of the last ten seconds in which a runnable thread waited for a CPU.
-const CPU_PRESSURE_PERCENT: f64 = 10.0;
+const CPU_PRESSURE_PERCENT: u32 = 10;
 
 pub fn cpu_pressure(machine: &Machine) -> Outcome {
     let Some(text) = machine.root.word("proc/pressure/cpu") else { return Outcome::unknown("no /proc/pressure/cpu") };
-    match parse::pressure_percent(&text, "some") {
+    match parse::pressure(&text, "some") {
         None => Outcome::unknown("/proc/pressure/cpu is not understood"),
-        Some(percent) => {
-            let found = format!("something waited for a CPU {percent:.1} % of the last 10 s");
+        Some(share) => {
+            let found = format!("something waited for a CPU {} of the last 10 s", parse::percent(share));
             // Real-time threads do not wait for others; those that cannot be one do.
             let severity = if machine.may_be_real_time() == Some(true) { INFO } else { MEDIUM };
-            match percent < CPU_PRESSURE_PERCENT {
+            match share < 100 * CPU_PRESSURE_PERCENT {
                 true => Outcome::good(found),
                 false => Outcome::bad(found).severity(severity),
             }
@@ -272,7 +272,7 @@ pub fn neighbours(machine: &Machine) -> Outcome {
         return Outcome::bad(format!("real-time processes on {where_to}: {}", first(&real_time)));
     }
     // With as many at work as there are CPUs, an ordinary thread has to share.
-    if running.len() >= cpus.0.len() {
+    if running.len() >= cpus.count() {
         let severity = if machine.may_be_real_time() == Some(true) { INFO } else { MEDIUM };
         return Outcome::bad(format!("at work on {where_to} right now: {}", first(&running))).severity(severity);
     }

@@ -140,18 +140,6 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: kernel::kernel_taint,
     },
-    Check {
-        id: "thermal",
-        title: "throttling by temperature or power",
-        severity: MEDIUM,
-        expected: "not throttled, no zone within 5 degrees of its limit",
-        why: "a throttled processor takes longer for the same call",
-        remedy: "Improve cooling or the power supply, or cap the frequency below where it throttles.",
-        commands: "",
-        apply: WithThought,
-        needs_root: false,
-        run: kernel::thermal,
-    },
     // --- scheduling
     Check {
         id: "rt-priority",
@@ -416,7 +404,7 @@ pub const CHECKS: &[Check] = &[
         commands: "",
         apply: WithThought,
         needs_root: false,
-        run: kernel::memory_pressure,
+        run: memory::memory_pressure,
     },
     Check {
         id: "overcommit",
@@ -562,7 +550,7 @@ pub const CHECKS: &[Check] = &[
         commands: "sed -i 's/^GRUB_CMDLINE_LINUX=\"/&nohz_full=N /' /etc/default/grub && update-grub",
         apply: Reboot,
         needs_root: true,
-        run: kernel::timer_tick,
+        run: cpu::timer_tick,
     },
     Check {
         id: "irqs",
@@ -587,6 +575,18 @@ pub const CHECKS: &[Check] = &[
         apply: WithThought,
         needs_root: true,
         run: cpu::irqbalance,
+    },
+    Check {
+        id: "thermal",
+        title: "throttling by temperature or power",
+        severity: MEDIUM,
+        expected: "not throttled, no zone within 5 degrees of its limit",
+        why: "a throttled processor takes longer for the same call",
+        remedy: "Improve cooling or the power supply, or cap the frequency below where it throttles.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: cpu::thermal,
     },
     // --- time
     Check {

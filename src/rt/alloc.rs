@@ -1,4 +1,5 @@
-//! The library's own allocator: the system's everywhere but in real-time sections, and there an arena of the thread's own.
+//! The library's own allocator: the system's everywhere but in real-time sections, and there an arena of the thread's own. What
+//! calls touch comes from a heap of ours (`heap`) where it is to be locked.
 //!
 //! A call that goes well allocates nothing. One that goes wrong does: the engine boxes its trap, inside a signal handler in the
 //! standalone profile, then its error. So every attached thread has an arena, mapped, present and locked beforehand, and
@@ -10,9 +11,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr::{NonNull, null_mut};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::{Arc, Mutex, Weak};
 
+use super::heap;
 use super::memory::{self, Lock};
 use crate::status::*;
 
@@ -39,6 +41,10 @@ pub struct Arena {
     capacity: Cell<usize>,
     /// The most that was out at a time since it was last asked. The owner's alone.
     peak: Cell<usize>,
+    /// A word that is to be copied at the next allocation, or null. The owner's alone.
+    watched: Cell<*const usize>,
+    /// What the watched word held at the first allocation since it was watched; 0 where there was none. The owner's alone.
+    noted: Cell<usize>,
     counters: Counters,
 }
 
@@ -98,6 +104,9 @@ unsafe impl GlobalAlloc for Allocator {
             Some(arena) => arena.take(layout),
             None => {
                 count_system();
+                if let Some(kept) = kept(layout) {
+                    return kept.as_ptr();
+                }
                 // SAFETY: passed on.
                 unsafe { System.alloc(layout) }
             }
@@ -117,6 +126,11 @@ unsafe impl GlobalAlloc for Allocator {
             }
             None => {
                 count_system();
+                if let Some(kept) = kept(layout) {
+                    // SAFETY: just taken, as large as the layout says.
+                    unsafe { kept.write_bytes(0, layout.size()) };
+                    return kept.as_ptr();
+                }
                 // SAFETY: passed on.
                 let memory = unsafe { System.alloc_zeroed(layout) };
                 if !memory.is_null() && layout.size() >= SYSTEM_PAGE_BYTES {
@@ -140,20 +154,28 @@ unsafe impl GlobalAlloc for Allocator {
         if let Some(arena) = section() {
             arena.counters.system_frees.fetch_add(1, Relaxed);
         }
+        if heap::owns(memory) {
+            // SAFETY: it was the heap's.
+            return unsafe { heap::give_back(memory, layout) };
+        }
         // SAFETY: it was the system's.
         unsafe { System.dealloc(memory, layout) }
     }
 
     #[inline]
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if owner(memory).is_none() && section().is_none() {
+        let ours = heap::owns(memory);
+        if !ours && owner(memory).is_none() && section().is_none() {
             count_system();
             // SAFETY: passed on.
             return unsafe { System.realloc(memory, layout, new_size) };
         }
         // SAFETY: the new size and the old alignment make a layout by the caller's word; the two blocks do not overlap.
         unsafe {
-            let new = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
+            let larger = Layout::from_size_align_unchecked(new_size, layout.align());
+            // What is kept stays so, also when it grows later.
+            let stays = if ours && section().is_none() { NonNull::new(heap::take(larger)) } else { None };
+            let new = stays.map_or_else(|| self.alloc(larger), NonNull::as_ptr);
             if !new.is_null() {
                 new.copy_from_nonoverlapping(memory, layout.size().min(new_size));
                 self.dealloc(memory, layout);
@@ -161,6 +183,12 @@ unsafe impl GlobalAlloc for Allocator {
             new
         }
     }
+}
+
+/// Memory of the heap's, where this thread is making what calls will touch; the system's has to do where the heap is exhausted.
+#[inline]
+fn kept(layout: Layout) -> Option<NonNull<u8>> {
+    if heap::keeping() { NonNull::new(heap::take(layout)) } else { None }
 }
 
 #[inline]
@@ -207,6 +235,7 @@ fn owner<'a>(memory: *mut u8) -> Option<&'a Arena> {
 
 impl Arena {
     fn take(&self, layout: Layout) -> *mut u8 {
+        self.note();
         if self.live.load(Acquire) == 0 {
             self.offset.set(0);
         }
@@ -224,13 +253,70 @@ impl Arena {
         at as *mut u8
     }
 
+    fn note(&self) {
+        let word = self.watched.get();
+        if self.noted.get() == 0 && !word.is_null() {
+            // SAFETY: watched for the time of a call only, during which it lives.
+            self.noted.set(unsafe { word.read() });
+        }
+    }
+
     fn give_back(&self) {
         self.live.fetch_sub(1, Release);
     }
 }
 
+/// The way from something that a thread calls to that thread's arena, without asking for a thread-local. Cut when the thread
+/// is detached.
+#[derive(Default)]
+pub struct Link(AtomicPtr<Arena>);
+
+impl Link {
+    /// Has `word` copied at this thread's next allocation in a real-time section, until [`Link::unwatch`]. Stores only.
+    ///
+    /// # Safety
+    /// The word lives until then, and the thread is the one that was linked.
+    #[inline(always)]
+    pub unsafe fn watch(&self, word: *const usize) {
+        // SAFETY: an arena's memory is never unmapped.
+        if let Some(arena) = unsafe { self.0.load(Relaxed).as_ref() } {
+            arena.noted.set(0);
+            arena.watched.set(word);
+        }
+    }
+
+    #[inline(always)]
+    pub fn unwatch(&self) {
+        // SAFETY: as above.
+        if let Some(arena) = unsafe { self.0.load(Relaxed).as_ref() } {
+            arena.watched.set(std::ptr::null());
+        }
+    }
+
+    /// What was copied since the last call of `watch`; 0 where nothing was.
+    pub fn noted(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { self.0.load(Relaxed).as_ref() }.map_or(0, |arena| arena.noted.get())
+    }
+
+    /// The next allocation is nothing to be noted.
+    pub fn ignore_next(&self) {
+        // SAFETY: as above.
+        if let Some(arena) = unsafe { self.0.load(Relaxed).as_ref() } {
+            arena.noted.set(IGNORED);
+        }
+    }
+}
+
+/// Stands for a note that was not taken; no word worth copying has it.
+pub const IGNORED: usize = 1;
+
 /// An attached thread's arena, given back on drop.
-pub struct Attached(NonNull<Arena>);
+pub struct Attached {
+    arena: NonNull<Arena>,
+    /// To be cut at the end.
+    links: Vec<Weak<Link>>,
+}
 
 impl Attached {
     /// Makes an arena present, and locked where asked.
@@ -246,23 +332,32 @@ impl Attached {
             (*arena).offset.set(0);
             (*arena).capacity.set(bytes.min(DEFAULT_ARENA_BYTES));
             (*arena).peak.set(0);
+            (*arena).watched.set(std::ptr::null());
+            (*arena).noted.set(0);
             (*arena).counters = Counters::default();
             NonNull::new_unchecked(arena)
         };
-        let attached = Attached(arena);
+        let attached = Attached { arena, links: Vec::new() };
         memory::lock_as(lock, start..start + SLOT_BYTES)?;
         Ok(attached)
     }
 
     /// From here on the calling thread's allocations come from this arena, outside [`in_setup`].
     pub fn open(&self) {
-        ARENA.set(self.0.as_ptr());
+        ARENA.set(self.arena.as_ptr());
+    }
+
+    /// Leads from `link` to this arena, as long as the thread is attached.
+    pub fn link(&mut self, link: &Arc<Link>) {
+        self.links.retain(|known| known.strong_count() != 0 && !std::ptr::eq(known.as_ptr(), Arc::as_ptr(link)));
+        self.links.push(Arc::downgrade(link));
+        link.0.store(self.arena.as_ptr(), Relaxed);
     }
 
     /// Ends that.
     pub fn close(&self) {
         let _ = ARENA.try_with(|arena| {
-            if arena.get() == self.0.as_ptr() {
+            if arena.get() == self.arena.as_ptr() {
                 arena.set(null_mut());
             }
         });
@@ -272,11 +367,15 @@ impl Attached {
 impl Drop for Attached {
     fn drop(&mut self) {
         self.close();
+        for link in self.links.drain(..).filter_map(|link| link.upgrade()) {
+            // Unless it leads to another thread's by now.
+            let _ = link.0.compare_exchange(self.arena.as_ptr(), null_mut(), Relaxed, Relaxed);
+        }
         // SAFETY: still mapped.
-        let arena = unsafe { self.0.as_ref() };
+        let arena = unsafe { self.arena.as_ref() };
         // Something of ours is still out, which a defect of ours must have caused: then the memory is not used again.
         if arena.live.load(Acquire) == 0 {
-            lock_slots().free.push(self.0.as_ptr() as usize);
+            lock_slots().free.push(self.arena.as_ptr() as usize);
         }
     }
 }
@@ -291,6 +390,18 @@ pub fn in_setup<T>(run: impl FnOnce() -> T) -> T {
     }
     let entered = SETUP_DEPTH.try_with(|depth| depth.set(depth.get() + 1));
     let _leave = entered.map(|()| Leave);
+    run()
+}
+
+/// Runs what has deadlines within a [setup] function: its allocations are not the system's.
+pub fn in_section<T>(run: impl FnOnce() -> T) -> T {
+    struct Leave(u32);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            let _ = SETUP_DEPTH.try_with(|depth| depth.set(self.0));
+        }
+    }
+    let _leave = SETUP_DEPTH.try_with(|depth| depth.replace(0)).map(Leave);
     run()
 }
 

@@ -1,7 +1,17 @@
 //! Statistics as they are read and passed on: copies of what was recorded, put together for a reader. Not for real-time threads:
 //! everything here allocates. The recording side is `rt::histogram`.
 
+pub mod document;
+pub mod export;
+pub mod interval;
+pub mod subject;
+
 use crate::rt::histogram::Snapshot;
+
+/// The series of the calls' own times, which every func and every worker has.
+pub const CALL_TIME: &str = "call_time";
+/// The same with the calls put in that a late one kept from starting.
+pub const CALL_TIME_CORRECTED: &str = "call_time_corrected";
 
 /// What one subject (a func, an instance, a worker) has recorded, as exporters take it. Times are in clock ticks until they are
 /// written (`clock::calibration().ns_per_tick`).
@@ -23,10 +33,18 @@ pub struct Report {
 
 #[derive(Debug, Clone, Copy)]
 pub struct Counter {
-    /// In snake case, as metrics are named: "deadline_misses".
+    /// In snake case, as metrics are named: "deadline_misses". What begins with "longest_" or ends with a unit ("_ns", "_bytes") is
+    /// a level, all else only grows.
     pub name: &'static str,
     pub help: &'static str,
     pub value: u64,
+}
+
+impl Counter {
+    /// Whether it can go down again.
+    pub fn is_level(&self) -> bool {
+        self.name.starts_with("longest_") || self.name.ends_with("_ns") || self.name.ends_with("_bytes")
+    }
 }
 
 /// One distribution.
@@ -69,4 +87,33 @@ pub mod cause {
     pub const DEADLINE: u32 = 32;
     /// The thread woke up late.
     pub const WAKE_UP: u32 = 64;
+
+    /// Every bit with its name in exports.
+    pub const NAMES: [(u32, &str); 7] = [
+        (PAGE_FAULT, "page_fault"),
+        (INVOLUNTARY_SWITCH, "involuntary_switch"),
+        (VOLUNTARY_SWITCH, "voluntary_switch"),
+        (BUDGET, "budget"),
+        (TRAP, "trap"),
+        (DEADLINE, "deadline"),
+        (WAKE_UP, "wake_up"),
+    ];
+
+    pub fn names(causes: u32) -> impl Iterator<Item = &'static str> {
+        NAMES.into_iter().filter(move |(bit, _)| causes & bit != 0).map(|(_, name)| name)
+    }
+}
+
+impl Report {
+    /// Puts beside the call times what they would have been had the calls started when they were due, every `period` ticks. The
+    /// measured series stays as it is.
+    pub fn correct(&mut self, period: u64) {
+        let Some(calls) = self.series.iter().find(|series| series.name == CALL_TIME) else { return };
+        let corrected = Series {
+            name: CALL_TIME_CORRECTED,
+            help: "Call times, with those put in that a late call kept from starting at the expected period",
+            snapshot: calls.snapshot.corrected(period),
+        };
+        self.series.push(corrected);
+    }
 }

@@ -1,0 +1,115 @@
+//! What an export is made of: reports, with what a reader elsewhere has to know about the clock and the machine.
+
+use super::{Report, Series};
+use crate::engine::profile::ENGINE_VERSION;
+use crate::rt::clock::{self, Source};
+use crate::rt::histogram::Began;
+
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// Tells it from others that it is compared with; empty where there are none.
+    pub label: String,
+    /// When it was taken, in ns of CLOCK_REALTIME.
+    pub taken_realtime_ns: u64,
+    pub ns_per_tick: f64,
+    /// What was measured with, and on what: names and values.
+    pub environment: Vec<(String, String)>,
+    pub reports: Vec<Report>,
+}
+
+impl Document {
+    /// Of reports that were measured in this process.
+    pub fn here(reports: Vec<Report>) -> Document {
+        Document {
+            label: String::new(),
+            taken_realtime_ns: Began::now().realtime_ns(),
+            ns_per_tick: clock::calibration().ns_per_tick,
+            environment: environment(),
+            reports,
+        }
+    }
+
+    /// Puts beside all call times what they would have been had the calls started when they were due.
+    pub fn correct(&mut self, period_ns: u64) {
+        let period = (period_ns as f64 / self.ns_per_tick).round() as u64;
+        self.reports.iter_mut().for_each(|report| report.correct(period));
+    }
+
+    /// Leaves only the series of that name; false where there is none.
+    pub fn keep_series(&mut self, name: &str) -> bool {
+        self.reports.iter_mut().for_each(|report| report.series.retain(|series| series.name == name));
+        self.reports.iter().any(|report| !report.series.is_empty())
+    }
+
+    pub fn series(&self) -> impl Iterator<Item = (&Report, &Series)> {
+        self.reports.iter().flat_map(|report| report.series.iter().map(move |series| (report, series)))
+    }
+
+    /// Takes in what another one holds: equal kinds, names and series become one, what this one lacks is appended. The other's
+    /// ticks become ours; where the clocks differ, a bucket goes where its middle belongs.
+    pub fn merge(&mut self, other: Document) {
+        let scale = other.ns_per_tick / self.ns_per_tick;
+        self.taken_realtime_ns = self.taken_realtime_ns.max(other.taken_realtime_ns);
+        for mut report in other.reports {
+            report.series.iter_mut().for_each(|series| series.snapshot = series.snapshot.scaled(scale));
+            match self.reports.iter_mut().find(|own| (own.kind, &own.name) == (report.kind, &report.name)) {
+                Some(own) => own.merge(report),
+                None => self.reports.push(report),
+            }
+        }
+    }
+}
+
+impl Report {
+    fn merge(&mut self, other: Report) {
+        let offset = |since: u64| since.saturating_sub(self.since_realtime_ns.min(other.since_realtime_ns));
+        let (own_offset, other_offset) = (offset(self.since_realtime_ns), offset(other.since_realtime_ns));
+        for counter in other.counters {
+            match self.counters.iter_mut().find(|own| own.name == counter.name) {
+                Some(own) if own.is_level() => own.value = own.value.max(counter.value),
+                Some(own) => own.value = own.value.saturating_add(counter.value),
+                None => self.counters.push(counter),
+            }
+        }
+        for series in other.series {
+            match self.series.iter_mut().find(|own| own.name == series.name) {
+                Some(own) => own.snapshot.add(&series.snapshot),
+                None => self.series.push(series),
+            }
+        }
+        self.timeline.iter_mut().for_each(|point| point.at_ns += own_offset);
+        self.timeline.extend(other.timeline.into_iter().map(|mut point| {
+            point.at_ns += other_offset;
+            point
+        }));
+        self.timeline.sort_by_key(|point| point.at_ns);
+        self.worst.extend(other.worst);
+        self.worst.sort_by_key(|worst| std::cmp::Reverse(worst.response_ns));
+        self.since_realtime_ns = self.since_realtime_ns.min(other.since_realtime_ns);
+        self.duration_ns = self.duration_ns.saturating_add(other.duration_ns);
+    }
+}
+
+fn environment() -> Vec<(String, String)> {
+    let clock = match clock::calibration() {
+        clock if clock.source == Source::Counter => format!("counter of the CPU, {:.0} MHz", 1e3 / clock.ns_per_tick),
+        _ => "CLOCK_MONOTONIC".to_owned(),
+    };
+    let cpu = first_value("/proc/cpuinfo", "model name").or_else(|| first_value("/proc/cpuinfo", "CPU implementer"));
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let known = [
+        ("library", format!("rtwasm {}", env!("CARGO_PKG_VERSION"))),
+        ("engine", ENGINE_VERSION.to_owned()),
+        ("machine", std::env::consts::ARCH.to_owned()),
+        ("CPU", cpu.unwrap_or_default()),
+        ("kernel", kernel.trim().to_owned()),
+        ("clock", clock),
+    ];
+    known.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn first_value(path: &str, key: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(key))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}

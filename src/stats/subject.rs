@@ -1,0 +1,67 @@
+//! What funcs and instances have to report.
+
+use std::sync::Arc;
+
+use super::{CALL_TIME, Counter, Report, Series};
+use crate::engine::instance::{FuncShared, Instance};
+use crate::rt::histogram::{Began, Snapshot};
+
+/// A func's calls since it was made or last reset; None where statistics are off.
+pub fn func(func: &FuncShared) -> Option<Report> {
+    let (snapshot, began) = func.recorder.as_ref()?.snapshot_since();
+    Some(calls("func", func.name.clone(), began, snapshot))
+}
+
+/// The calls of all of an instance's funcs together since it was made, then of those that exist now, each since it was made or
+/// last reset; look-ups of one function count as one. None where statistics are off. `name` stands for the instance, and before
+/// its functions' names.
+pub fn instance(instance: &Arc<Instance>, name: Option<&str>) -> Option<Vec<Report>> {
+    let mut reports = vec![calls("instance", name.unwrap_or("instance").to_owned(), instance.began(), instance.recorded()?)];
+    for shared in instance.living_funcs() {
+        let Some(mut report) = func(&shared) else { continue };
+        if let Some(name) = name {
+            report.name = format!("{name}/{}", report.name);
+        }
+        match reports.iter().position(|known| known.kind == "func" && known.name == report.name) {
+            Some(at) => reports[at] = together(&reports[at], &report),
+            None => reports.push(report),
+        }
+    }
+    Some(reports)
+}
+
+/// A report about calls into guests.
+pub fn calls(kind: &'static str, name: String, began: Began, snapshot: Snapshot) -> Report {
+    Report {
+        kind,
+        name,
+        since_realtime_ns: began.realtime_ns(),
+        duration_ns: began.elapsed().as_nanos() as u64,
+        counters: counters(&snapshot),
+        series: vec![Series { name: CALL_TIME, help: "From before the guest is entered to after it is left", snapshot }],
+        timeline: vec![],
+        worst: vec![],
+    }
+}
+
+fn counters(snapshot: &Snapshot) -> Vec<Counter> {
+    vec![
+        Counter { name: "faults", help: "Calls that ended in a fault", value: snapshot.faults },
+        Counter { name: "overflows", help: "Calls longer than the buckets reach", value: snapshot.overflows },
+        Counter {
+            name: "arena_peak_bytes",
+            help: "The most that one faulted call took of its thread's arena",
+            value: snapshot.arena_peak,
+        },
+    ]
+}
+
+/// Two look-ups of one function.
+fn together(one: &Report, other: &Report) -> Report {
+    let mut sum = one.clone();
+    sum.series[0].snapshot.add(&other.series[0].snapshot);
+    sum.counters = counters(&sum.series[0].snapshot);
+    sum.since_realtime_ns = one.since_realtime_ns.min(other.since_realtime_ns);
+    sum.duration_ns = one.duration_ns.max(other.duration_ns);
+    sum
+}
