@@ -24,7 +24,7 @@ pub const HELP: &str = concat!(
 Usage: rtwasm bisect MODULE [OPTIONS]
 
 Runs the same workload as the options say (the baseline), and once for every other choice there is, one changed at a
-time: optimisation, interruption, traps by signal or by checks, allocation on demand or from a pool, memory images
+time: optimisation, budget, traps by signal or by checks, allocation on demand or from a pool, memory images
 copied or mapped copy-on-write, tables filled at once or lazily, prepared or not, pinned or not, SCHED_FIFO or not,
 denormals kept or flushed. They take turns in many short rounds, in shuffled order, so that a machine that changes
 changes for all. Each is told as a ratio to the baseline of the same round, in the mean and in the tail, with an
@@ -50,7 +50,7 @@ Exit status: 0 measured, whatever the figures; 1 failed; 2 wrong usage.
 
 Examples:
   rtwasm bisect reverb.wasm
-  rtwasm bisect gain.wasm --func gain --args i32:128,f32:0.5 --interruption epoch --only interruption
+  rtwasm bisect gain.wasm --func gain --args i32:128,f32:0.5 --budget epoch --only budget
 "
 );
 

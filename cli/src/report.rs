@@ -209,7 +209,7 @@ fn module(source: &Source, code: &Code, with_it: bool) -> Value {
         "engine": metadata.engine,
         "profile": metadata.settings.profile.name(),
         "opt_level": metadata.opt_level,
-        "interruption": metadata.settings.interruption.name(),
+        "budget": compile::budget_name(metadata.settings.interruption),
         "memory_reservation_bytes": metadata.settings.memory_reservation_bytes,
         "code_cpu_features": metadata.cpu_features,
         "functions": metadata.function_count,

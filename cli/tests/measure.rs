@@ -87,7 +87,7 @@ fn wrong_usage_is_told() {
     fails(&directory, &format!("bench g.wat {WORK} --calls 0"), 2, "from 1 to");
     fails(&directory, &format!("bench g.wat {WORK} --seconds -1"), 2, "above 0");
     fails(&directory, &format!("bisect g.wat {WORK} --processes 5"), 2, "tell nothing");
-    fails(&directory, &format!("bisect g.wat {WORK} --only weather"), 2, "the choices are optimisation, interruption");
+    fails(&directory, &format!("bisect g.wat {WORK} --only weather"), 2, "the choices are optimisation, budget");
     fails(&directory, "report --compare a.json", 2, "two reports");
     fails(&directory, "report --include-module", 2, "no module given");
     fails(&directory, "measure-fresh-process", 2, "for the command itself");
@@ -144,11 +144,11 @@ fn bench_measures_what_it_is_told() {
 #[test]
 fn an_artifact_is_measured_like_its_module() {
     let directory = directory("an_artifact_is_measured_like_its_module");
-    succeeds(&directory, "compile g.wat -o g.rtw --profile plugin --opt none --interruption fuel");
+    succeeds(&directory, "compile g.wat -o g.rtw --profile plugin --opt none --budget fuel");
     let found = json(&directory, &format!("bench g.rtw {WORK} --calls 50 --processes 0 --json"));
-    assert_eq!([&found["profile"], &found["opt_level"], &found["interruption"]], ["plugin", "none", "fuel"]);
+    assert_eq!([&found["profile"], &found["opt_level"], &found["budget"]], ["plugin", "none", "fuel"]);
     let suspects: Vec<&str> = found["suspects"].as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap()).collect();
-    assert!(suspects.contains(&"interruption") && suspects.contains(&"unoptimised"), "{suspects:?}");
+    assert!(suspects.contains(&"budget") && suspects.contains(&"unoptimised"), "{suspects:?}");
     let found = json(&directory, &format!("bisect g.rtw {WORK} --processes 0 --time 0.1 --json"));
     let names = |list: &str| -> Vec<String> {
         found[list].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
@@ -184,8 +184,8 @@ fn bisect_tries_every_choice() {
         "twin",
         "optimisation none",
         "optimisation size",
-        "interruption epoch",
-        "interruption fuel",
+        "budget epoch",
+        "budget fuel",
         "traps explicit (plugin)",
         "allocation pooling",
         "memory copy-on-write",
@@ -195,7 +195,7 @@ fn bisect_tries_every_choice() {
     ] {
         assert!(tried.contains(&name), "{name} is not among {tried:?}; skipped: {}", found["skipped"]);
     }
-    for name in ["interruption guard", "scheduling FIFO 50"] {
+    for name in ["budget off", "scheduling FIFO 50"] {
         assert!(tried.contains(&name) != skipped.contains(&name), "{name}: {tried:?} {skipped:?}");
     }
     for variant in found["variants"].as_array().unwrap() {

@@ -48,21 +48,21 @@ check "prepared: bisect finds nothing to gain" look quiet "$result" "prepare lef
 
 # ---- checks in the code, as other engines interrupt calls
 
-for kind in epoch none; do
-    check "interruption $kind: it compiles" \
-        "$RTWASM" compile -q --interruption $kind "$guests/gain.wat" -o "$scratch/$kind.rtw"
-    check "interruption $kind: bench runs" bench "$kind" "$scratch/$kind.rtw" --func gain --args i32:1 --calls 500 --processes 0
+for kind in epoch off; do
+    check "--budget $kind: it compiles" "$RTWASM" compile -q --budget $kind "$guests/room.wat" -o "$scratch/$kind.rtw"
+    check "--budget $kind: bench runs" bench "$kind" "$scratch/$kind.rtw" --func process --args i32:16 --calls 500 --processes 0
     if [ $kind = epoch ]; then
-        check "epoch checks: bench names them" names interruption
+        check "epoch checks: bench names them" names budget
     else
-        check "no checks: bench does not name them" does_not_name interruption
+        check "no checks: bench does not name them" does_not_name budget
     fi
-    check "interruption $kind: bisect runs" bisect $kind-bisect "$guests/gain.wat" --func gain --args i32:1 \
-        --interruption $kind --only interruption --processes 0 --time 2
+    check "--budget $kind: bisect runs" bisect $kind-bisect "$guests/room.wat" --func process --args i32:16 \
+        --budget $kind --only budget --processes 0 --time 2
     if [ $kind = epoch ]; then
-        check "epoch checks: bisect finds it faster without" look faster "$result" "interruption none" p50
+        check "epoch checks: bisect finds it faster without" look faster "$result" "budget off" p50
+        check "epoch checks: bisect finds it faster with the guard" look faster "$result" "budget guard" p50
     else
-        check "no checks: bisect finds nothing to gain" look quiet "$result" "interruption epoch"
+        check "no checks: bisect finds nothing to gain" look quiet "$result" "budget epoch"
     fi
 done
 

@@ -48,7 +48,7 @@ pub fn suspects(findings: &Findings<'_>) -> Vec<Suspect> {
         unprepared,
         page_faults,
         allocations,
-        interruption,
+        budget,
         denormals,
         unoptimised,
         overload,
@@ -153,12 +153,12 @@ fn allocations(findings: &Findings<'_>) -> Option<Suspect> {
     })
 }
 
-fn interruption(findings: &Findings<'_>) -> Option<Suspect> {
+fn budget(findings: &Findings<'_>) -> Option<Suspect> {
     let kind = findings.metadata.settings.interruption;
     matches!(kind, Interruption::Epoch | Interruption::Fuel).then(|| Suspect {
-        id: "interruption",
-        evidence: format!("the artifact's code counts {} in every loop and function (interruption {0})", kind.name()),
-        remedy: "compile without --interruption; `rtwasm bisect` of the module says what it costs",
+        id: "budget",
+        evidence: format!("the artifact's code counts {} in every loop and function (--budget {0})", kind.name()),
+        remedy: "compile with --budget guard or off; `rtwasm bisect` of the module says what each costs",
     })
 }
 
@@ -374,8 +374,8 @@ mod tests {
         assert_eq!(ids(|_, _, e, _| e.minor_faults = 100), ["page-faults"]);
         assert_eq!(ids(|_, _, e, _| e.major_faults = 1), ["page-faults"]);
         assert_eq!(ids(|_, _, e, _| e.allocations = 1), ["allocations"]);
-        assert_eq!(ids(|m, _, _, _| m.settings.interruption = Interruption::Epoch), ["interruption"]);
-        assert_eq!(ids(|m, _, _, _| m.settings.interruption = Interruption::Fuel), ["interruption"]);
+        assert_eq!(ids(|m, _, _, _| m.settings.interruption = Interruption::Epoch), ["budget"]);
+        assert_eq!(ids(|m, _, _, _| m.settings.interruption = Interruption::Fuel), ["budget"]);
         assert_eq!(ids(|m, _, _, _| m.opt_level = "none".into()), ["unoptimised"]);
         assert_eq!(ids(|_, _, _, p| p.steady.p50 = 8e5), ["overload"]);
         assert_eq!(ids(|_, _, _, p| (p.wake_up.p99, p.misses) = (5e5, 4)), ["wake-up"]);

@@ -31,6 +31,7 @@ pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
         statistics: true,
         lock: if setup.lock { Lock::Required } else { Lock::Off },
         guest_stack_bytes: DEFAULT_GUEST_STACK_BYTES,
+        watchdog_tick_ns: 0,
     };
     Runtime::varied(config, setup.variations())
 }
@@ -254,7 +255,7 @@ fn example(signature: &Signature) -> String {
 /// The entry that dry calls and measured ones share.
 unsafe extern "C" fn enter(func: *mut c_void, values: *mut ValRaw, count: usize) -> rtw_status_t {
     // SAFETY: passed on; the handle is a func's address.
-    unsafe { call::invoke(&*func.cast::<Func>(), values, count) }
+    unsafe { call::invoke(&*func.cast::<Func>(), values, count, None) }
 }
 
 /// Says in which function and where a call ended.

@@ -132,7 +132,7 @@ pub fn back_to_back(subject: &mut impl Subject, length: Length) -> Result<Figure
         }
     }
     let evidence = watch.end();
-    let call = aside(|| Distribution::of(&recorder.active().snapshot(), ns));
+    let call = aside(|| Distribution::of(&recorder.snapshot(), ns));
     Ok(Figures { call, response: None, wake_up: None, misses: 0, evidence })
 }
 
@@ -158,7 +158,7 @@ pub fn periodic(subject: &mut impl Subject, period_ns: u64, cycles: u64) -> Resu
     let evidence = watch.end();
     let ns = clock::calibration().ns_per_tick;
     aside(|| {
-        let figures = |recorder: &Recorder, ns| Distribution::of(&recorder.active().snapshot(), ns);
+        let figures = |recorder: &Recorder, ns| Distribution::of(&recorder.snapshot(), ns);
         Ok(Figures {
             call: figures(&call, ns),
             response: Some(figures(&response, 1.0)),
