@@ -295,6 +295,7 @@ mod tests {
             exports: vec![],
             memories: vec![],
             function_count: 0,
+            edits: vec![],
             source_bytes: 0,
             source_sha256: [0; 32],
         }
