@@ -192,4 +192,26 @@ sed 's/"kernel": "[^"]*"/"kernel": "9.9"/' "$scratch/report.json" >"$scratch/oth
 "$RTWASM" report --compare "$scratch/report.json" "$scratch/other.json" >"$scratch/differs" 2>&1
 check "a report compared with one from another kernel says so" grep -q '^machine.kernel: .* -> 9.9$' "$scratch/differs"
 
+# ---- the walk's commands, as docs/finding-latency.md shows them, only shorter
+
+walk=$scratch/walk
+mkdir -p "$walk"
+cp "$guests"/*.wat "$walk"
+"$RTWASM" compile -q --budget epoch "$guests/room.wat" -o "$walk/slow.rtw"
+sed -n 's/^    \$ rtwasm //p' docs/finding-latency.md | sed -e 's/--seconds 5/--seconds 0.5/' -e 's/--time [0-9]*/--time 1/' \
+    >"$scratch/commands"
+check "the walk shows commands" test "$(wc -l <"$scratch/commands")" -ge 12
+while read -r command; do
+    case $command in
+    doctor*) most=2 ;; # its verdict
+    *--fifo*) chrt -f 50 true 2>/dev/null && most=0 || most=1 ;;
+    *) most=0 ;;
+    esac
+    # The second report is one that somebody has made later.
+    [ -f "$walk/before.json" ] && cp "$walk/before.json" "$walk/after.json"
+    # shellcheck disable=SC2016,SC2086 # the inner shell expands; a command is words
+    check "the walk: rtwasm $command" sh -c 'cd "$1" && most=$2 && shift 2 && "$@"; [ $? -le "$most" ]' - "$walk" $most \
+        "$RTWASM" $command
+done <"$scratch/commands"
+
 finish
