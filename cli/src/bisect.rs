@@ -225,15 +225,18 @@ fn enter(
         match entered {
             Ok(entrant) => entrants.push(entrant),
             Err(failure) if entrants.len() < 2 => return Err(failure),
-            Err(failure) => skipped.push(Skipped { name, reason: reason(failure) }),
+            Err(failure) => skipped.push(Skipped { name, reason: reason(failure, source) }),
         }
     }
     Ok(entrants)
 }
 
-fn reason(failure: Failure) -> String {
+/// Why, without the module's name, which stands above.
+fn reason(failure: Failure, source: &Source) -> String {
     match failure {
-        Failure::Usage(reason) | Failure::Failed(reason) => reason,
+        Failure::Usage(reason) | Failure::Failed(reason) => {
+            reason.strip_prefix(&format!("{}: ", source.name)).unwrap_or(&reason).to_owned()
+        }
         _ => "it failed".into(),
     }
 }
