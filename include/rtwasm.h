@@ -174,6 +174,63 @@
 #define RTW_SCHED_RUNTIME 2147483647
 
 /**
+ * The instance that is published starts as it is.
+ */
+#define RTW_STATE_NONE 0
+
+/**
+ * It is given what the instance in use saves, by the guests' exports: rtw_state_save, of type ()->(i32,i32) (address and length)
+ * or ()->(i64) (length in the upper half); rtw_state_load, of type (i32,i32)->(i32), which answers 0 if it refuses; and, where the
+ * memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and answers an address.
+ */
+#define RTW_STATE_GUEST 1
+
+/**
+ * The host's callback carries the state over.
+ */
+#define RTW_STATE_HOST 2
+
+/**
+ * The real-time thread runs what was published.
+ */
+#define RTW_SLOT_EVENT_TAKEN 1
+
+/**
+ * An instance faulted; rtw_instance_fault tells of what.
+ */
+#define RTW_SLOT_EVENT_FAULTED 2
+
+/**
+ * The real-time thread runs a spare.
+ */
+#define RTW_SLOT_EVENT_SPARE_TAKEN 3
+
+/**
+ * A spare is ready.
+ */
+#define RTW_SLOT_EVENT_SPARE_READY 4
+
+/**
+ * A spare could not be made; no more is tried until the next publication. The status says why.
+ */
+#define RTW_SLOT_EVENT_SPARE_FAILED 5
+
+/**
+ * The first block with what was published.
+ */
+#define RTW_BLOCK_NEW 1
+
+/**
+ * The instance before has faulted: the first block with a spare.
+ */
+#define RTW_BLOCK_SPARE 2
+
+/**
+ * The instance before is still at hand, in held_instance and held_funcs.
+ */
+#define RTW_BLOCK_HELD 4
+
+/**
  * Works at equal distances in time.
  */
 #define RTW_WORKER_PERIODIC 0
@@ -364,6 +421,36 @@
 #define RTW_HOST_NOT_READY 2
 
 /**
+ * JSON with everything in it, which `rtwasm stats` makes the other formats of.
+ */
+#define RTW_EXPORT_JSON 0
+
+/**
+ * A page with tables and plots, in one file that needs nothing from elsewhere.
+ */
+#define RTW_EXPORT_HTML 1
+
+/**
+ * HdrHistogram's percentile distribution (.hgrm), of one series; values are in us.
+ */
+#define RTW_EXPORT_HGRM 2
+
+/**
+ * HdrHistogram's interval log, version 2: one line a series; values are in ns.
+ */
+#define RTW_EXPORT_HLOG 3
+
+/**
+ * OpenMetrics text, as Prometheus reads it.
+ */
+#define RTW_EXPORT_OPENMETRICS 4
+
+/**
+ * The buckets as a table.
+ */
+#define RTW_EXPORT_CSV 5
+
+/**
  * An exported function, looked up and checked once, called many times, with the statistics of its calls.
  */
 typedef struct rtw_func_t rtw_func_t;
@@ -384,6 +471,13 @@ typedef struct rtw_imports_t rtw_imports_t;
 typedef struct rtw_instance_t rtw_instance_t;
 
 /**
+ * Somebody who asks again and again what has happened since. Each has an interval of its own, and none takes anything from
+ * another; nor does a reset, and calls are not disturbed by any of them. The readings of an interval add up exactly to what
+ * was recorded since it was made.
+ */
+typedef struct rtw_interval_t rtw_interval_t;
+
+/**
  * A loaded artifact; immutable, to be shared between threads.
  */
 typedef struct rtw_module_t rtw_module_t;
@@ -392,6 +486,11 @@ typedef struct rtw_module_t rtw_module_t;
  * One engine configuration and what threads attached to it get.
  */
 typedef struct rtw_runtime_t rtw_runtime_t;
+
+/**
+ * The stable place that a real-time thread calls through, while the instances behind it are exchanged.
+ */
+typedef struct rtw_slot_t rtw_slot_t;
 
 /**
  * A pinned, prioritised, attached thread of the library's own that calls guests: periodically, or as it is told.
@@ -931,9 +1030,9 @@ typedef struct rtw_prepare_report_t {
 } rtw_prepare_report_t;
 
 /**
- * How long a func's calls took, since it was made or last reset. Call rtw_func_stats_init first. All times are in ns, from the
- * moment before the guest is entered to the moment after it is left; percentiles are within 1 %, last, min, mean and max exact
- * to the clock's resolution.
+ * How long calls took: a func's since it was made or last reset, an instance's since it was made, an interval's since it was last
+ * read. Call rtw_func_stats_init first. All times are in ns, from the moment before the guest is entered to the moment after it
+ * is left; percentiles are within 1 %, last, min, mean and max exact to the clock's resolution (see rtw_interval_read for its own).
  */
 typedef struct rtw_func_stats_t {
     /**
@@ -961,7 +1060,7 @@ typedef struct rtw_func_stats_t {
      */
     uint64_t arena_peak_bytes;
     /**
-     * The last call.
+     * The last call; 0 where that is not known, as of several funcs together.
      */
     double last_ns;
     /**
@@ -1001,6 +1100,10 @@ typedef struct rtw_func_stats_t {
      */
     double max_ns;
     /**
+     * How much time all this covers.
+     */
+    double duration_ns;
+    /**
      * Calls that ended in a fault because their budget was used up.
      */
     uint64_t cut_offs;
@@ -1015,7 +1118,7 @@ typedef struct rtw_func_stats_t {
     /**
      * Zero.
      */
-    uint64_t reserved[5];
+    uint64_t reserved[4];
 } rtw_func_stats_t;
 
 /**
@@ -1035,6 +1138,226 @@ typedef struct rtw_bucket_t {
      */
     uint64_t count;
 } rtw_bucket_t;
+
+/**
+ * A function that every instance in a slot exports.
+ */
+typedef struct rtw_slot_func_t {
+    /**
+     * The export's name.
+     */
+    const char *name;
+    /**
+     * Its type, such as "(i32,f32)->(f32)"; NULL: any.
+     */
+    const char *signature;
+} rtw_slot_func_t;
+
+/**
+ * A call that every instance makes before it is used, off the real-time thread.
+ */
+typedef struct rtw_slot_dry_call_t {
+    /**
+     * Which of the slot's functions.
+     */
+    uint32_t func_index;
+    /**
+     * How often: 1 to 1,000,000.
+     */
+    uint32_t repeats;
+    /**
+     * The arguments, for each of them; they have to be safe, and to leave the guest in a state to begin with.
+     */
+    const union rtw_value_t *values;
+    /**
+     * How many values: as for rtw_invoke.
+     */
+    uint64_t value_count;
+} rtw_slot_dry_call_t;
+
+/**
+ * What has happened behind a slot.
+ */
+typedef struct rtw_slot_event_t {
+    /**
+     * One of the RTW_SLOT_EVENT_ constants.
+     */
+    uint32_t kind;
+    /**
+     * Of the fault, or of what failed; otherwise RTW_OK.
+     */
+    rtw_status_t status;
+    /**
+     * Which publication it concerns: the number that rtw_slot_publish told.
+     */
+    uint64_t publication;
+    /**
+     * The instance; NULL where there is none. Valid during the callback, for [setup] functions that only look.
+     */
+    struct rtw_instance_t *instance;
+} rtw_slot_event_t;
+
+/**
+ * Told what has happened, on the housekeeper's thread, some milliseconds after. May take its time, though nothing is tended to
+ * meanwhile. Must not destroy the slot, nor unwind.
+ *
+ * user_data  what was given to rtw_slot_create.
+ * event      valid during the callback.
+ */
+typedef void (*rtw_slot_event_func_t)(void *user_data, const struct rtw_slot_event_t *event);
+
+/**
+ * Carries the state of the instance in use over to the one being published, on the publisher's thread. Blocks that the
+ * real-time thread begins meanwhile are answered with RTW_ERR_BUSY, so it is to be short. Anything but RTW_OK refuses: the
+ * publication fails with RTW_ERR_STATE, and the old instance stays.
+ *
+ * user_data  what was given to rtw_slot_create.
+ * from, to   the instances; rtw_invoke and memory functions may be used on both.
+ */
+typedef rtw_status_t (*rtw_slot_state_func_t)(void *user_data, struct rtw_instance_t *from, struct rtw_instance_t *to);
+
+/**
+ * How a slot shall be. Call rtw_slot_config_init first.
+ */
+typedef struct rtw_slot_config_t {
+    /**
+     * sizeof(rtw_slot_config_t), set by rtw_slot_config_init.
+     */
+    uint32_t struct_size;
+    /**
+     * How many functions; at most 1024.
+     */
+    uint32_t func_count;
+    /**
+     * The functions that calls name by their index here.
+     */
+    const struct rtw_slot_func_t *funcs;
+    /**
+     * How many spares stand behind the instance in use, prepared; at most 64. 0 (default): a fault ends the service until the
+     * next publication.
+     */
+    uint32_t standby;
+    /**
+     * For how many blocks the instance that was exchanged can still be called, for a crossfade. 0 (default): it goes at once.
+     */
+    uint32_t hold_blocks;
+    /**
+     * RTW_STATE_NONE (default), RTW_STATE_GUEST or RTW_STATE_HOST.
+     */
+    uint32_t state;
+    /**
+     * How many dry calls.
+     */
+    uint32_t dry_call_count;
+    /**
+     * Calls that every instance makes when it is prepared.
+     */
+    const struct rtw_slot_dry_call_t *dry_calls;
+    /**
+     * Told what happens; NULL: nobody is.
+     */
+    rtw_slot_event_func_t on_event;
+    /**
+     * With RTW_STATE_HOST: carries the state over. Otherwise NULL.
+     */
+    rtw_slot_state_func_t on_state;
+    /**
+     * Passed to the callbacks.
+     */
+    void *user_data;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_slot_config_t;
+
+/**
+ * What a block runs on, from rtw_slot_begin to rtw_slot_end.
+ */
+typedef struct rtw_block_t {
+    /**
+     * The instance.
+     */
+    struct rtw_instance_t *instance;
+    /**
+     * Its functions, in the order of the slot's interface.
+     */
+    struct rtw_func_t *const *funcs;
+    /**
+     * The instance that was exchanged, while it is held; otherwise NULL.
+     */
+    struct rtw_instance_t *held_instance;
+    /**
+     * Its functions; otherwise NULL.
+     */
+    struct rtw_func_t *const *held_funcs;
+    /**
+     * RTW_BLOCK_ constants, added up.
+     */
+    uint32_t flags;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+} rtw_block_t;
+
+/**
+ * What has happened behind a slot since it was made. Call rtw_slot_stats_init first.
+ */
+typedef struct rtw_slot_stats_t {
+    /**
+     * sizeof(rtw_slot_stats_t), set by rtw_slot_stats_init.
+     */
+    uint32_t struct_size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Blocks that were begun, those that were refused included.
+     */
+    uint64_t blocks;
+    /**
+     * Instances published.
+     */
+    uint64_t publications;
+    /**
+     * Publications refused.
+     */
+    uint64_t refused;
+    /**
+     * Publications that the real-time thread has taken; what was overtaken by the next one is not.
+     */
+    uint64_t taken;
+    /**
+     * Instances that faulted in a block.
+     */
+    uint64_t faults;
+    /**
+     * Spares that were taken in their place.
+     */
+    uint64_t spares_used;
+    /**
+     * Blocks refused because there was no instance: none published, or faulted and no spare ready.
+     */
+    uint64_t unserved;
+    /**
+     * Blocks refused because the state of the instance was being saved.
+     */
+    uint64_t busy;
+    /**
+     * Spares ready now.
+     */
+    uint64_t spares_ready;
+    /**
+     * Instances that exist behind the slot now.
+     */
+    uint64_t instances;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_slot_stats_t;
 
 /**
  * What the host does on the worker's thread at each start, before any deadline: open a device, call rtw_instance_prepare.
@@ -1634,6 +1957,49 @@ typedef struct rtw_host_finding_t {
 } rtw_host_finding_t;
 
 /**
+ * What is to be written, and where to. Call rtw_export_config_init first.
+ */
+typedef struct rtw_export_config_t {
+    /**
+     * sizeof(rtw_export_config_t), set by rtw_export_config_init.
+     */
+    uint32_t struct_size;
+    /**
+     * One of the RTW_EXPORT_ constants; RTW_EXPORT_JSON by default.
+     */
+    uint32_t format;
+    /**
+     * The file to write, which takes the place of one that is there when it is complete; NULL: none.
+     */
+    const char *path;
+    /**
+     * Without a path: receives the text, NUL-terminated; NULL: the text's length is wanted only.
+     */
+    char *buffer;
+    /**
+     * Size of buffer in bytes; 0 where there is none.
+     */
+    size_t buffer_bytes;
+    /**
+     * What the subject is called; NULL: a function by its export, an instance "instance".
+     */
+    const char *name;
+    /**
+     * The one series to write, such as "call_time"; NULL: all, or the first where the format holds one.
+     */
+    const char *series;
+    /**
+     * Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with those
+     * calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
+     */
+    uint64_t expected_interval_ns;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_export_config_t;
+
+/**
  * Success.
  */
 #define RTW_OK 0
@@ -1779,7 +2145,7 @@ typedef struct rtw_host_finding_t {
 #define RTW_ERR_PERMISSION -403
 
 /**
- * A file could not be read.
+ * A file could not be read or written.
  */
 #define RTW_ERR_IO -404
 
@@ -1832,6 +2198,11 @@ typedef struct rtw_host_finding_t {
  * An earlier internal error made the object unusable.
  */
 #define RTW_ERR_POISONED -507
+
+/**
+ * A guest's state could not be carried over: the one in use could not save it, or the new one refuses it.
+ */
+#define RTW_ERR_STATE -508
 
 /**
  * The guest executed an unreachable instruction.
@@ -2409,8 +2780,20 @@ void rtw_func_stats_init(struct rtw_func_stats_t *stats);
 rtw_status_t rtw_func_stats(const struct rtw_func_t *func, struct rtw_func_stats_t *stats);
 
 /**
- * Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts as
- * before the reset.
+ * Reads the statistics of all calls of an instance's funcs together since it was made: of those that are destroyed, too, and
+ * whether or not they were reset meanwhile. A call that a host function makes from inside another counts, and so does the time
+ * it takes, in both. Any thread may, also while calls go on.
+ *
+ * [any] but a real-time thread: it copies 17 KiB a func.
+ * stats   filled on success; all figures are 0 while there are no calls.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
+ */
+rtw_status_t rtw_instance_stats(const struct rtw_instance_t *instance, struct rtw_func_stats_t *stats);
+
+/**
+ * Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts once,
+ * before or after. Intervals and the instance's statistics know nothing of resets. Who wants to know what happened since
+ * they last asked takes rtw_func_interval: a reset is for everybody.
  *
  * [any] but a real-time thread.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
@@ -2426,6 +2809,125 @@ rtw_status_t rtw_func_stats_reset(struct rtw_func_t *func);
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
  */
 rtw_status_t rtw_func_buckets(const struct rtw_func_t *func, struct rtw_bucket_t *buckets, size_t capacity, size_t *count);
+
+/**
+ * Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_slot_config_init(struct rtw_slot_config_t *config);
+
+/**
+ * Makes a slot, empty. A slot looks after its instances by the runtime's housekeeper: a plain thread that destroys what has gone,
+ * makes spares and calls back, and looks every 5 ms, since a real-time thread cannot wake it.
+ *
+ * [setup]
+ * runtime  is kept alive by the slot.
+ * config   read only during the call, with all it points to.
+ * out      receives the slot, to be ended with rtw_slot_destroy; NULL on failure.
+ * err      NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry call of
+ *         a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY.
+ */
+rtw_status_t rtw_slot_create(struct rtw_runtime_t *runtime,
+                             const struct rtw_slot_config_t *config,
+                             struct rtw_slot_t **out,
+                             struct rtw_error_t *err);
+
+/**
+ * Ends a slot and its instances, those included that were published, as far as the host does not keep them itself. NULL does
+ * nothing.
+ *
+ * [setup]  No other thread uses the slot, and no block is begun.
+ */
+void rtw_slot_destroy(struct rtw_slot_t *slot);
+
+/**
+ * Puts an instance in: looks its functions up, prepares it with the slot's dry calls (without any, only where it is not prepared
+ * yet), carries the state over, and leaves it to the real-time thread, which takes it at its next block. What was published before
+ * and not yet taken goes. From here on the instance is the slot's: nobody else calls it.
+ *
+ * [setup]  On any thread but the real-time one; publishers may be several.
+ * instance     of the slot's runtime; kept alive by the slot, so that the host may destroy its handle. Host functions are given
+ *              the slot's own handle from here on.
+ * publication  NULL, or receives the number of this publication, for events.
+ * err          NULL, or filled, naming the export that is missing or the reason of the refusal.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in the slot already), RTW_ERR_NO_EXPORT,
+ *         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old instance
+ *         stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state); and what
+ *         rtw_instance_prepare answers.
+ */
+rtw_status_t rtw_slot_publish(struct rtw_slot_t *slot,
+                              struct rtw_instance_t *instance,
+                              uint64_t *publication,
+                              struct rtw_error_t *err);
+
+/**
+ * Begins a block: takes what was published, or a spare where the instance has faulted. The block's instance stays the same until
+ * rtw_slot_end; its functions are called with rtw_invoke, its memory is reached as any instance's.
+ *
+ * [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
+ * block    filled on success.
+ * returns  RTW_OK; RTW_ERR_EMPTY: nothing was published yet; RTW_ERR_FAULTED: the instance has faulted, and no spare is ready;
+ *          RTW_ERR_BUSY: the instance's state is being saved; RTW_ERR_NULL, RTW_ERR_HANDLE. Then no block has begun.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0; taking an instance exchanges one pointer.
+ */
+rtw_status_t rtw_slot_begin(struct rtw_slot_t *slot,
+                            struct rtw_block_t *block)
+RTW_NONBLOCKING;
+
+/**
+ * Ends the block that was begun.
+ *
+ * [rt & attached]  The thread that began it.
+ * returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0.
+ */
+rtw_status_t rtw_slot_end(struct rtw_slot_t *slot) RTW_NONBLOCKING;
+
+/**
+ * A block of one call: rtw_slot_begin, rtw_invoke, rtw_slot_end.
+ *
+ * [rt & attached]  One thread at a time, not inside a block.
+ * func_index           which of the slot's functions.
+ * values, value_count  as for rtw_invoke.
+ * flags                NULL, or receives the block's RTW_BLOCK_ constants; 0 where no block began.
+ * returns  what rtw_slot_begin or rtw_invoke answers; RTW_ERR_BOUNDS: there is no such function.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0, as rtw_slot_begin and rtw_invoke.
+ */
+rtw_status_t rtw_slot_invoke(struct rtw_slot_t *slot,
+                             uint32_t func_index,
+                             union rtw_value_t *values,
+                             size_t value_count,
+                             uint32_t *flags)
+RTW_NONBLOCKING;
+
+/**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_slot_stats_init(struct rtw_slot_stats_t *stats);
+
+/**
+ * What has happened behind a slot.
+ *
+ * [any] but a real-time thread.
+ * stats   filled on success.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+ */
+rtw_status_t rtw_slot_stats(const struct rtw_slot_t *slot, struct rtw_slot_stats_t *stats);
+
+/**
+ * How long the calls of one of the slot's functions took, on whichever of its instances; last_ns and duration_ns are 0.
+ *
+ * [any] but a real-time thread.
+ * func_index  which of the slot's functions.
+ * stats       filled on success.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_BOUNDS, RTW_ERR_UNSUPPORTED (the runtime's statistics are
+ *         off).
+ */
+rtw_status_t rtw_slot_func_stats(const struct rtw_slot_t *slot, uint32_t func_index, struct rtw_func_stats_t *stats);
 
 /**
  * Fills a configuration with the defaults. NULL does nothing.
@@ -2698,6 +3200,101 @@ rtw_status_t rtw_host_report_finding(const struct rtw_host_report_t *report, siz
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (no such class, or not one that was judged).
  */
 rtw_status_t rtw_host_report_verdict(const struct rtw_host_report_t *report, uint32_t host_class, uint32_t *verdict);
+
+/**
+ * Makes an interval of a func's calls; it begins now.
+ *
+ * [setup]
+ * func  is kept alive by the interval, with its statistics.
+ * out   receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
+ * err   NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
+ */
+rtw_status_t rtw_func_interval(const struct rtw_func_t *func, struct rtw_interval_t **out, struct rtw_error_t *err);
+
+/**
+ * Makes an interval of the calls of all of an instance's funcs together, future ones included; it begins now.
+ *
+ * [setup]
+ * instance  is kept alive by the interval.
+ * out       receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
+ * err       NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
+ */
+rtw_status_t rtw_instance_interval(const struct rtw_instance_t *instance, struct rtw_interval_t **out, struct rtw_error_t *err);
+
+/**
+ * Reads what happened since the last reading, or since the interval was made, and begins the next one. Calls and their times are
+ * exact; the extremes are where they can be told (a single call, a new extreme of all), else they are the outer end of their bucket,
+ * which is at most 1.6 % wide: min_ns is never too long, max_ns never too short.
+ *
+ * [any] but a real-time thread: it copies 17 KiB a func. Threads that share an interval take turns.
+ * stats   filled on success; call rtw_func_stats_init first. duration_ns is the interval's length.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+ */
+rtw_status_t rtw_interval_read(struct rtw_interval_t *interval,
+                               struct rtw_func_stats_t *stats);
+
+/**
+ * Ends an interval. NULL does nothing.
+ *
+ * [setup]  No other thread uses the handle.
+ */
+void rtw_interval_destroy(struct rtw_interval_t *interval);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_export_config_init(struct rtw_export_config_t *config);
+
+/**
+ * Writes a func's statistics, since it was made or last reset. Calls may go on meanwhile.
+ *
+ * [setup]
+ * config  what to write, and where to; read only during the call.
+ * length  NULL, or receives the text's length in bytes without the NUL; on RTW_ERR_LIMIT as well. While calls go on, the next text
+ *         may be longer.
+ * err     NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a string is not UTF-8, there
+ *         is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too small: nothing
+ *         is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
+ */
+rtw_status_t rtw_func_export(const struct rtw_func_t *func,
+                             const struct rtw_export_config_t *config,
+                             size_t *length,
+                             struct rtw_error_t *err);
+
+/**
+ * Writes an instance's statistics: all its calls together, those of funcs that are destroyed included, since it was made; then those
+ * of each function that has a func, since that was made or last reset.
+ *
+ * [setup]
+ * config  what to write, and where to; read only during the call. A name also stands before those of the functions: "left/gain".
+ * length  as for rtw_func_export.
+ * err     NULL, or filled.
+ * errors: those of rtw_func_export.
+ */
+rtw_status_t rtw_instance_export(const struct rtw_instance_t *instance,
+                                 const struct rtw_export_config_t *config,
+                                 size_t *length,
+                                 struct rtw_error_t *err);
+
+/**
+ * Writes what an interval's readings have found so far, together, with a time line that has the maximum of each. It does not read:
+ * what happened since the last reading is not in it.
+ *
+ * [setup]
+ * config  what to write, and where to; read only during the call.
+ * length  as for rtw_func_export.
+ * err     NULL, or filled.
+ * errors: those of rtw_func_export.
+ */
+rtw_status_t rtw_interval_export(const struct rtw_interval_t *interval,
+                                 const struct rtw_export_config_t *config,
+                                 size_t *length,
+                                 struct rtw_error_t *err);
 
 #ifdef __cplusplus
 }  // extern "C"

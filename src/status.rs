@@ -66,7 +66,7 @@ pub const RTW_ERR_NO_MEMORY: rtw_status_t = -401;
 pub const RTW_ERR_MEMLOCK: rtw_status_t = -402;
 /// The system does not permit it: priority, affinity or memory locking.
 pub const RTW_ERR_PERMISSION: rtw_status_t = -403;
-/// A file could not be read.
+/// A file could not be read or written.
 pub const RTW_ERR_IO: rtw_status_t = -404;
 /// A configured limit is exceeded.
 pub const RTW_ERR_LIMIT: rtw_status_t = -405;
@@ -89,6 +89,9 @@ pub const RTW_ERR_FORKED: rtw_status_t = -505;
 pub const RTW_ERR_SIGNALS: rtw_status_t = -506;
 /// An earlier internal error made the object unusable.
 pub const RTW_ERR_POISONED: rtw_status_t = -507;
+
+/// A guest's state could not be carried over: the one in use could not save it, or the new one refuses it.
+pub const RTW_ERR_STATE: rtw_status_t = -508;
 
 /// The guest executed an unreachable instruction.
 pub const RTW_ERR_TRAP_UNREACHABLE: rtw_status_t = -601;
@@ -168,7 +171,7 @@ table! {
     RTW_ERR_NO_MEMORY "not enough memory or address space",
     RTW_ERR_MEMLOCK "memory could not be locked",
     RTW_ERR_PERMISSION "not permitted by the system",
-    RTW_ERR_IO "a file could not be read",
+    RTW_ERR_IO "a file could not be read or written",
     RTW_ERR_LIMIT "a configured limit is exceeded",
     RTW_ERR_STACK_SIZE "the thread's stack is too small for guests",
     RTW_ERR_ARENA "the thread's arena is exhausted",
@@ -179,6 +182,7 @@ table! {
     RTW_ERR_FORKED "the process was forked",
     RTW_ERR_SIGNALS "the signal handlers were replaced",
     RTW_ERR_POISONED "an earlier internal error made the object unusable",
+    RTW_ERR_STATE "the guest's state could not be carried over",
     RTW_ERR_TRAP_UNREACHABLE "trap: unreachable executed",
     RTW_ERR_TRAP_MEMORY "trap: memory access out of bounds",
     RTW_ERR_TRAP_TABLE "trap: table access out of bounds",

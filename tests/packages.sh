@@ -2,7 +2,7 @@
 # Makes sure that what the tests need is there: installs it where it may, and names it where it may not.
 set -eu
 
-packages="gcc g++ libc6-dev make cmake pkg-config binutils util-linux python3 valgrind gdb
+packages="gcc g++ libc6-dev make cmake pkg-config binutils util-linux python3 python3-venv valgrind gdb
     clang-19 lld-19 llvm-19 wasi-libc libclang-rt-19-dev-wasm32 libclang-rt-19-dev clang-22 libclang-rt-22-dev sox alsa-utils"
 
 missing=
@@ -10,13 +10,24 @@ for package in $packages; do
     status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
     [ "$status" = "install ok installed" ] || missing="$missing $package"
 done
-[ -z "$missing" ] && exit 0
-
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+if [ -z "$missing" ]; then
+    :
+elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq
     # shellcheck disable=SC2086 # a list of words
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
 else
     echo "The tests need these Debian packages:$missing" >&2
     exit 1
+fi
+
+# What reads our exports in tests/statistics, in a Python of its own below target/.
+python_packages="hdrhistogram==0.10.8 prometheus_client==0.26.0"
+python=$(dirname "$0")/../target/python
+if [ "$(cat "$python/packages" 2>/dev/null)" != "$python_packages" ]; then
+    rm -rf "$python"
+    python3 -m venv "$python"
+    # shellcheck disable=SC2086 # a list of words
+    "$python/bin/python" -m pip install --quiet --disable-pip-version-check $python_packages
+    echo "$python_packages" >"$python/packages"
 fi

@@ -1,12 +1,13 @@
 //! `rtwasm compile`: from a module's file to an artifact's.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::fs;
+use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rtwasm::engine::profile::{Interruption, Profile};
+use rtwasm::rt::file;
 use rtwasm_compiler::{Cpu, Opt, Options, Phase, Progress, Reservation, Target, interruption_from_name};
 
 use crate::args::{self, Arg, Args, Failure};
@@ -77,7 +78,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if args::is_standard_stream(&request.output) {
         return args::print_bytes(&artifact);
     }
-    write_whole(&request.output, &artifact).map_err(|error| Failure::about(&request.output, error))?;
+    file::replace(&request.output, &artifact).map_err(|error| Failure::about(&request.output, error))?;
     if request.talk != Talk::Quiet {
         args::print(&summary(&request, artifact.len() as u64, &reporter))?;
     }
@@ -164,30 +165,6 @@ fn refuse_own_input(input: &Path, output: &Path) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
-}
-
-/// Writes beside the destination and renames, so that nobody ever sees half an artifact.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Through a link, so that the link stays one.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-        // A device or a pipe cannot be replaced, and a directory says so itself.
-        return OpenOptions::new().write(true).open(&path)?.write_all(bytes);
-    }
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
-    let mut temporary_name = std::ffi::OsString::from(".");
-    temporary_name.push(name);
-    temporary_name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(temporary_name);
-
-    let written = File::create_new(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, &path));
-    if written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists) {
-        // Nothing more can be done about what is left if this fails too.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
 }
 
 fn summary(request: &Request, artifact_bytes: u64, reporter: &Reporter) -> String {

@@ -7,6 +7,8 @@ mod compile;
 mod doctor;
 mod inspect;
 mod report;
+mod stats;
+mod table;
 mod workload;
 
 use std::process::ExitCode;
@@ -52,6 +54,7 @@ const COMMANDS: &[Command] = &[
         help: doctor::HELP,
         run: doctor::run,
     },
+    Command { name: "stats", summary: "show, convert and compare statistics", help: stats::HELP, run: stats::run },
 ];
 
 /// As in the library, so that what calls allocate is counted, and comes from where it would come from in a host.

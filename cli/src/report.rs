@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 
 use rtwasm::host::{self, Artifact, Class, State};
 use rtwasm::rt::clock;
+use rtwasm::rt::file;
 use serde_json::{Map, Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
 use crate::workload::describe::{self, Options};
 use crate::workload::run::Length;
 use crate::workload::source::{Code, Source};
-use crate::{bench, compile, inspect};
+use crate::{bench, inspect};
 
 pub const HELP: &str = concat!(
     "rtwasm report: one file about this machine and a module's figures on it, to send to somebody
@@ -75,7 +76,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let text = if as_json { format!("{report:#}\n") } else { to_markdown(&report) };
     match &request.output {
         Some(path) if !args::is_standard_stream(path) => {
-            compile::write_whole(path, text.as_bytes()).map_err(|error| Failure::about(path, error))
+            file::replace(path, text.as_bytes()).map_err(|error| Failure::about(path, error))
         }
         _ => args::print(&text),
     }

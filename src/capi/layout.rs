@@ -4,17 +4,16 @@
 use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 
 use super::error::rtw_error_t;
+use super::export::rtw_export_config_t;
 use super::host::{rtw_host_config_t, rtw_host_finding_t};
 use super::instance::{rtw_fault_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};
 use super::runtime::{rtw_runtime_config_t, rtw_watchdog_stats_t};
+use super::slot::{rtw_block_t, rtw_slot_config_t, rtw_slot_dry_call_t, rtw_slot_event_t, rtw_slot_func_t, rtw_slot_stats_t};
 use super::stats::{rtw_bucket_t, rtw_func_stats_t};
 use super::thread::rtw_thread_config_t;
-use super::worker::{
-    rtw_completion_t, rtw_distribution_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t,
-    rtw_worst_t,
-};
+use super::worker::{rtw_completion_t, rtw_distribution_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t, rtw_worst_t};
 
 fn size_of_pointee<T>(_: *const T) -> usize {
     size_of::<T>()
@@ -58,8 +57,16 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_prepare_report_t: struct_size locked touched_bytes locked_bytes dry_calls first_call_ns steady_call_ns
             allocations minor_faults major_faults reserved),
         lines!(rtw_func_stats_t: struct_size reserved0 calls faults overflows arena_peak_bytes last_ns min_ns mean_ns p50_ns
-            p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns cut_offs overruns deadline_misses reserved),
+            p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns duration_ns cut_offs overruns deadline_misses reserved),
         lines!(rtw_bucket_t: low_ns high_ns count),
+        lines!(rtw_slot_func_t: name signature),
+        lines!(rtw_slot_dry_call_t: func_index repeats values value_count),
+        lines!(rtw_slot_event_t: kind status publication instance),
+        lines!(rtw_slot_config_t: struct_size func_count funcs standby hold_blocks state dry_call_count dry_calls on_event
+            on_state user_data reserved),
+        lines!(rtw_block_t: instance funcs held_instance held_funcs flags reserved0),
+        lines!(rtw_slot_stats_t: struct_size reserved0 blocks publications refused taken faults spares_used unserved busy
+            spares_ready instances reserved),
         lines!(rtw_tick_t: index intended_ns actual_ns missed reserved),
         lines!(rtw_worker_config_t: struct_size kind name sched_policy priority cpu denormals strict memory_lock statistics
             dma_latency_us deadline_runtime_ns deadline_ns setup user_data dry_calls dry_call_count missed period_ns early_ns
@@ -78,6 +85,7 @@ fn types_have_the_layout_that_c_was_promised() {
             reserved0 reserved),
         lines!(rtw_host_finding_t: struct_size state severity apply needs_root reserved0 class_severity id title found expected
             why remedy commands reserved),
+        lines!(rtw_export_config_t: struct_size format path buffer buffer_bytes name series expected_interval_ns reserved),
     ];
     assert_eq!(ours.concat(), table.collect::<Vec<_>>());
 }

@@ -8,16 +8,19 @@
 
 pub mod call;
 pub mod error;
+pub mod export;
 mod guard;
 mod handle;
 pub mod host;
 pub mod imports;
 pub mod instance;
+pub mod interval;
 #[cfg(test)]
 mod layout;
 pub mod module;
 pub mod prepare;
 pub mod runtime;
+pub mod slot;
 pub mod stats;
 mod text;
 pub mod thread;

@@ -1,16 +1,18 @@
-//! The statistics of a func's calls.
+//! The statistics of calls: of a func, of all of an instance's.
+
+use std::time::Duration;
 
 use super::guard::{self, status_of};
 use super::handle;
-use super::instance::rtw_func_t;
+use super::instance::{rtw_func_t, rtw_instance_t};
 use crate::engine::instance::Func;
 use crate::rt::clock;
-use crate::rt::histogram::Recorder;
+use crate::rt::histogram::{Recorder, Snapshot};
 use crate::status::*;
 
-/// How long a func's calls took, since it was made or last reset. Call rtw_func_stats_init first. All times are in ns, from the
-/// moment before the guest is entered to the moment after it is left; percentiles are within 1 %, last, min, mean and max exact
-/// to the clock's resolution.
+/// How long calls took: a func's since it was made or last reset, an instance's since it was made, an interval's since it was last
+/// read. Call rtw_func_stats_init first. All times are in ns, from the moment before the guest is entered to the moment after it
+/// is left; percentiles are within 1 %, last, min, mean and max exact to the clock's resolution (see rtw_interval_read for its own).
 #[repr(C)]
 pub struct rtw_func_stats_t {
     /// sizeof(rtw_func_stats_t), set by rtw_func_stats_init.
@@ -25,7 +27,7 @@ pub struct rtw_func_stats_t {
     pub overflows: u64,
     /// The most bytes that one faulted call took of its thread's arena.
     pub arena_peak_bytes: u64,
-    /// The last call.
+    /// The last call; 0 where that is not known, as of several funcs together.
     pub last_ns: f64,
     /// The shortest.
     pub min_ns: f64,
@@ -45,6 +47,8 @@ pub struct rtw_func_stats_t {
     pub p9999_ns: f64,
     /// The longest.
     pub max_ns: f64,
+    /// How much time all this covers.
+    pub duration_ns: f64,
     /// Calls that ended in a fault because their budget was used up.
     pub cut_offs: u64,
     /// Calls that took longer than their budget and were not cut off: RTW_BUDGET_COUNT, or they ended by themselves just then.
@@ -52,7 +56,7 @@ pub struct rtw_func_stats_t {
     /// Calls that took longer than the instance's deadline_ns and were not cut off.
     pub deadline_misses: u64,
     /// Zero.
-    pub reserved: [u64; 5],
+    pub reserved: [u64; 4],
 }
 
 /// One bucket of the histogram: how many calls took from low_ns (inclusive) to high_ns (exclusive).
@@ -89,14 +93,35 @@ pub unsafe extern "C" fn rtw_func_stats(func: *const rtw_func_t, stats: *mut rtw
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(recorder(func).and_then(|recorder| {
-            fill(guard::output_struct(stats)?, recorder);
+            let (snapshot, began) = recorder.snapshot_since();
+            fill(guard::output_struct(stats)?, &snapshot, began.elapsed());
             Ok(())
         }))
     })
 }
 
-/// Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts as
-/// before the reset.
+/// Reads the statistics of all calls of an instance's funcs together since it was made: of those that are destroyed, too, and
+/// whether or not they were reset meanwhile. A call that a host function makes from inside another counts, and so does the time
+/// it takes, in both. Any thread may, also while calls go on.
+///
+/// [any] but a real-time thread: it copies 17 KiB a func.
+/// stats   filled on success; all figures are 0 while there are no calls.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_instance_stats(instance: *const rtw_instance_t, stats: *mut rtw_func_stats_t) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+        status_of(handle::borrow(instance).and_then(|instance| {
+            let snapshot = instance.recorded().ok_or(RTW_ERR_UNSUPPORTED)?;
+            fill(guard::output_struct(stats)?, &snapshot, instance.began().elapsed());
+            Ok(())
+        }))
+    })
+}
+
+/// Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts once,
+/// before or after. Intervals and the instance's statistics know nothing of resets. Who wants to know what happened since
+/// they last asked takes rtw_func_interval: a reset is for everybody.
 ///
 /// [any] but a real-time thread.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
@@ -147,11 +172,10 @@ unsafe fn recorder<'a>(func: *const rtw_func_t) -> std::result::Result<&'a Recor
     func.shared.recorder.as_ref().ok_or(RTW_ERR_UNSUPPORTED)
 }
 
-fn fill(stats: &mut rtw_func_stats_t, recorder: &Recorder) {
+/// A snapshot in ns.
+pub(super) fn fill(stats: &mut rtw_func_stats_t, snapshot: &Snapshot, duration: Duration) {
     let to_ns = clock::calibration().ns_per_tick;
-    let snapshot = recorder.snapshot();
     let quantiles = snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999, 0.9999]).map(|ticks| ticks * to_ns);
-    let empty = snapshot.count == 0;
     stats.calls = snapshot.count;
     stats.faults = snapshot.faults;
     stats.overflows = snapshot.overflows;
@@ -160,10 +184,9 @@ fn fill(stats: &mut rtw_func_stats_t, recorder: &Recorder) {
     stats.deadline_misses = snapshot.misses;
     stats.arena_peak_bytes = snapshot.arena_peak;
     stats.last_ns = snapshot.last as f64 * to_ns;
-    stats.min_ns = if empty { 0.0 } else { snapshot.min as f64 * to_ns };
-    let mean = snapshot.sum as f64 / snapshot.count as f64;
-    // A call that is ending may be in the sum and not yet in the count.
-    stats.mean_ns = if empty { 0.0 } else { mean.clamp(snapshot.min as f64, snapshot.max as f64) * to_ns };
+    stats.min_ns = if snapshot.count == 0 { 0.0 } else { snapshot.min as f64 * to_ns };
+    stats.mean_ns = snapshot.mean() * to_ns;
     [stats.p50_ns, stats.p90_ns, stats.p95_ns, stats.p99_ns, stats.p999_ns, stats.p9999_ns] = quantiles;
     stats.max_ns = snapshot.max as f64 * to_ns;
+    stats.duration_ns = duration.as_nanos() as f64;
 }

@@ -1,6 +1,6 @@
 //! The call: stamp, enter, leave, stamp, record. Every line here runs on somebody's real-time thread.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use wasmtime::Trap;
 /// A value as calls take it: 16 bytes, not converted.
 pub use wasmtime::ValRaw;
@@ -145,7 +145,8 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
     core.fault.set(Some(record));
     // A child process keeps saying that it is one.
     if core.gate.load(Relaxed) == GATE_IN_CALL {
-        core.gate.store(RTW_ERR_FAULTED, Relaxed);
+        // With what was noted before it, for whoever looks from another thread.
+        core.gate.store(RTW_ERR_FAULTED, Release);
     }
     status
 }

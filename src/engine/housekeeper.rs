@@ -6,8 +6,9 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::rt::thread::{self, CpuSet};
 use crate::status::*;
@@ -17,6 +18,14 @@ const NAME: &str = "rtw-housekeeper";
 const JOB_STACK_BYTES: usize = 512 << 10;
 
 type Job = Box<dyn FnOnce() + Send>;
+
+/// Something that is looked after regularly. A real-time thread cannot wake anybody, so what it leaves behind is looked for.
+pub trait Tend: Send + Sync {
+    fn tend(&self);
+}
+
+/// How often.
+const TEND_EVERY: Duration = Duration::from_millis(5);
 
 /// What the thread and its owner share.
 #[derive(Default)]
@@ -29,6 +38,9 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    tended: Vec<Weak<dyn Tend>>,
+    /// What is tended is to be looked after now.
+    hurry: bool,
     ending: bool,
 }
 
@@ -37,24 +49,49 @@ impl Shared {
         self.queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// The thread: jobs in the order they came, until there are none left and none will come.
+    /// The thread: jobs in the order they came, and what is tended in between, until no jobs are left and none will come.
     fn run(&self) {
-        loop {
-            let mut queue = self.lock();
-            let job = loop {
-                if let Some(job) = queue.jobs.pop_front() {
-                    break job;
-                }
-                if queue.ending {
-                    return;
-                }
-                queue = self.came.wait(queue).unwrap_or_else(|poisoned| poisoned.into_inner());
+        while let Some(work) = self.next() {
+            // What panics is a defect of ours, and takes only itself away.
+            let _ = match work {
+                Work::Job(job) => catch_unwind(AssertUnwindSafe(job)),
+                Work::Tend(tended) => catch_unwind(AssertUnwindSafe(|| tended.iter().for_each(|one| one.tend()))),
             };
-            drop(queue);
-            // A job that panics is a defect of ours, and takes only itself away.
-            let _ = catch_unwind(AssertUnwindSafe(job));
         }
     }
+
+    fn next(&self) -> Option<Work> {
+        let mut queue = self.lock();
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(Work::Job(job));
+            }
+            if queue.ending {
+                return None;
+            }
+            queue.tended.retain(|one| one.strong_count() != 0);
+            let due = if queue.tended.is_empty() {
+                queue = self.came.wait(queue).unwrap_or_else(|poisoned| poisoned.into_inner());
+                false
+            } else if queue.hurry {
+                true
+            } else {
+                let (back, timeout) =
+                    self.came.wait_timeout(queue, TEND_EVERY).unwrap_or_else(|poisoned| poisoned.into_inner());
+                queue = back;
+                timeout.timed_out()
+            };
+            if due {
+                queue.hurry = false;
+                return Some(Work::Tend(queue.tended.iter().filter_map(Weak::upgrade).collect()));
+            }
+        }
+    }
+}
+
+enum Work {
+    Job(Job),
+    Tend(Vec<Arc<dyn Tend>>),
 }
 
 pub struct Housekeeper {
@@ -97,6 +134,19 @@ impl Housekeeper {
         self.shared.lock().jobs.push_back(Box::new(job));
         self.shared.came.notify_one();
         Ok(())
+    }
+
+    /// Looks after something every few milliseconds, on the housekeeper's thread, as long as it lives.
+    pub fn tend(&self, one: Weak<dyn Tend>) -> Result<()> {
+        self.shared.lock().tended.push(one);
+        // Which starts the thread, and has it look at its list.
+        self.post(|| {})
+    }
+
+    /// What is tended is to be looked after now.
+    pub fn wake(&self) {
+        self.shared.lock().hurry = true;
+        self.shared.came.notify_one();
     }
 
     fn start(&self) -> Result<Running> {

@@ -7,7 +7,10 @@
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicUsize,
+    Ordering::{Acquire, Relaxed},
+};
 use std::sync::{Arc, Mutex, Weak};
 use wasmtime::unix::StoreExt;
 use wasmtime::{
@@ -28,7 +31,7 @@ use crate::rt::float::Denormals;
 use crate::rt::heap::{self, Kept};
 use crate::rt::histogram::{Began, Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
-use crate::rt::{alloc, fork, thread};
+use crate::rt::{alloc, fork};
 use crate::status::*;
 
 /// What a call stores on its way in and takes away on its way out.
@@ -126,12 +129,12 @@ pub struct Core {
     pub fault_address: Cell<usize>,
     /// Where the engine notes the address that a guest traps at without a signal; null with signals.
     exit_word: Cell<*const usize>,
-    /// To the arena of the thread that the instance was prepared on.
-    arena: Arc<alloc::Link>,
+    /// To the arena of the thread that calls.
+    arena: alloc::Link,
     /// What the fault was that closed the gate.
     pub fault: Cell<Option<FaultRecord>>,
     /// What host functions are given as their instance; the C API's handle.
-    handle: *mut c_void,
+    handle: Cell<*mut c_void>,
 }
 
 type Context = StoreContextMut<'static, Data>;
@@ -250,7 +253,10 @@ impl Instance {
             ));
         }
         budget::check(&config.limits, module.metadata.settings.interruption == Interruption::Guard)?;
-        let hosts = host_functions(module, imports)?;
+        Instance::linked(module, host_functions(module, imports)?, config, handle)
+    }
+
+    fn linked(module: &Arc<Module>, hosts: Vec<HostFunc>, config: Config, handle: *mut c_void) -> Result<Instance> {
         let core = Arc::new(Core {
             gate: AtomicI32::new(GATE_FREE),
             context: Cell::new(None),
@@ -262,9 +268,9 @@ impl Instance {
             prepared: AtomicBool::new(false),
             fault_address: Cell::new(0),
             exit_word: Cell::new(std::ptr::null()),
-            arena: Arc::default(),
+            arena: alloc::Link::default(),
             fault: Cell::new(None),
-            handle,
+            handle: Cell::new(handle),
         });
         let guest = Guest::new(module, &hosts, &config, &core)?;
         let instance = Instance {
@@ -579,8 +585,38 @@ impl Instance {
     }
 
     /// From here on calls have deadlines: what takes a system call is refused.
+    pub fn was_prepared(&self) -> bool {
+        self.core.prepared.load(Relaxed)
+    }
+
+    /// Whether a call has closed it: a fault, or a defect.
+    #[inline(always)]
+    pub fn is_faulted(&self) -> bool {
+        matches!(self.core.gate.load(Acquire), RTW_ERR_FAULTED | RTW_ERR_POISONED)
+    }
+
+    /// Another instance of the same module, linked to the same host functions, with the same configuration.
+    pub fn another(&self, handle: *mut c_void) -> Result<Instance> {
+        Instance::linked(&self.module, self.hosts.clone(), self.config, handle)
+    }
+
+    /// What host functions are given as their instance from now on. No call runs.
+    pub fn set_handle(&self, handle: *mut c_void) {
+        self.core.handle.set(handle);
+    }
+
+    /// Grows the default memory, prepared or not, and answers where the new part begins. The caller has the instance.
+    pub(super) fn grow_for_setup(&self, pages: u64) -> Result<u64> {
+        let memory = self.engine_parts().1.ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory"))?;
+        let was_prepared = self.core.prepared.swap(false, Relaxed);
+        // SAFETY: as in `export`.
+        let grown = memory.grow(unsafe { self.core.context() }, pages);
+        self.core.prepared.store(was_prepared, Relaxed);
+        grown.map(|before| before * 65536).map_err(|e| Error::new(RTW_ERR_LIMIT, format!("{e:#}")))
+    }
+
     pub(super) fn is_prepared(&self) {
-        thread::link_arena(&self.core.arena);
+        self.core.arena.find();
         self.core.prepared.store(true, Relaxed);
     }
 
@@ -831,7 +867,7 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     // SAFETY: the store that is calling holds its core.
     let core = unsafe { &*core };
     // SAFETY: the host vouches for its function; the values are an array of 16-byte unions, as it expects.
-    let mut call = || unsafe { (host.func)(host.user_data, core.handle, values.as_mut_ptr().cast()) };
+    let mut call = || unsafe { (host.func)(host.user_data, core.handle.get(), values.as_mut_ptr().cast()) };
     // What the host allocates is none of the guest's.
     core.unwatch_exit();
     if core.making.get() {

@@ -15,5 +15,7 @@ pub mod prepare;
 pub mod profile;
 pub mod runtime;
 pub mod signature;
+pub mod slot;
+pub mod state;
 pub mod watch;
 pub mod watchdog;

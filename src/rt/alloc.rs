@@ -11,8 +11,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr::{NonNull, null_mut};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
-use std::sync::{Arc, Mutex, Weak};
 
 use super::heap;
 use super::memory::{self, Lock};
@@ -41,6 +41,8 @@ pub struct Arena {
     capacity: Cell<usize>,
     /// The most that was out at a time since it was last asked. The owner's alone.
     peak: Cell<usize>,
+    /// The thread that it is open to; 0 for none. For those who were led here by a [`Link`].
+    owner: AtomicUsize,
     /// A word that is to be copied at the next allocation, or null. The owner's alone.
     watched: Cell<*const usize>,
     /// What the watched word held at the first allocation since it was watched; 0 where there was none. The owner's alone.
@@ -266,20 +268,19 @@ impl Arena {
     }
 }
 
-/// The way from something that a thread calls to that thread's arena, without asking for a thread-local. Cut when the thread
-/// is detached.
+/// The way from something that a thread calls to that thread's arena, without asking for a thread-local at every call. It is found
+/// anew when another thread calls.
 #[derive(Default)]
 pub struct Link(AtomicPtr<Arena>);
 
 impl Link {
-    /// Has `word` copied at this thread's next allocation in a real-time section, until [`Link::unwatch`]. Stores only.
+    /// Has `word` copied at the calling thread's next allocation in a real-time section, until [`Link::unwatch`]. Stores only.
     ///
     /// # Safety
-    /// The word lives until then, and the thread is the one that was linked.
+    /// The word lives until then.
     #[inline(always)]
     pub unsafe fn watch(&self, word: *const usize) {
-        // SAFETY: an arena's memory is never unmapped.
-        if let Some(arena) = unsafe { self.0.load(Relaxed).as_ref() } {
+        if let Some(arena) = self.own().or_else(|| self.find()) {
             arena.noted.set(0);
             arena.watched.set(word);
         }
@@ -287,36 +288,69 @@ impl Link {
 
     #[inline(always)]
     pub fn unwatch(&self) {
-        // SAFETY: as above.
-        if let Some(arena) = unsafe { self.0.load(Relaxed).as_ref() } {
+        if let Some(arena) = self.own() {
             arena.watched.set(std::ptr::null());
         }
     }
 
     /// What was copied since the last call of `watch`; 0 where nothing was.
     pub fn noted(&self) -> usize {
-        // SAFETY: as above.
-        unsafe { self.0.load(Relaxed).as_ref() }.map_or(0, |arena| arena.noted.get())
+        self.own().map_or(0, |arena| arena.noted.get())
     }
 
     /// The next allocation is nothing to be noted.
     pub fn ignore_next(&self) {
-        // SAFETY: as above.
-        if let Some(arena) = unsafe { self.0.load(Relaxed).as_ref() } {
+        if let Some(arena) = self.own() {
             arena.noted.set(IGNORED);
         }
     }
+
+    /// The arena, if it is the calling thread's.
+    #[inline(always)]
+    fn own(&self) -> Option<&Arena> {
+        // SAFETY: null, or an arena; their memory is never unmapped.
+        unsafe { self.0.load(Relaxed).as_ref() }.filter(|arena| arena.owner.load(Relaxed) == thread_token())
+    }
+
+    /// Leads to the calling thread's arena from now on, if it has one.
+    #[cold]
+    #[inline(never)]
+    pub fn find(&self) -> Option<&Arena> {
+        let arena = ARENA.try_with(Cell::get).unwrap_or(null_mut());
+        self.0.store(arena.cast_mut(), Relaxed);
+        // SAFETY: as above.
+        unsafe { arena.as_ref() }
+    }
+}
+
+/// Tells the calling thread from all others that live; never 0. One instruction: the thread pointer.
+#[inline(always)]
+fn thread_token() -> usize {
+    let token: usize;
+    // SAFETY: on x86-64 Linux the word at the thread pointer holds the thread pointer (System V ABI, TLS); on aarch64 the register
+    // itself can be read. No memory is changed.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) token, options(nostack, preserves_flags, readonly, pure));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("mrs {}, tpidr_el0", out(reg) token, options(nomem, nostack, preserves_flags, pure));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        // SAFETY: always succeeds.
+        token = unsafe { libc::pthread_self() as usize };
+    }
+    token
 }
 
 /// Stands for a note that was not taken; no word worth copying has it.
 pub const IGNORED: usize = 1;
 
 /// An attached thread's arena, given back on drop.
-pub struct Attached {
-    arena: NonNull<Arena>,
-    /// To be cut at the end.
-    links: Vec<Weak<Link>>,
-}
+pub struct Attached(NonNull<Arena>);
 
 impl Attached {
     /// Makes an arena present, and locked where asked.
@@ -337,27 +371,24 @@ impl Attached {
             (*arena).counters = Counters::default();
             NonNull::new_unchecked(arena)
         };
-        let attached = Attached { arena, links: Vec::new() };
+        let attached = Attached(arena);
         memory::lock_as(lock, start..start + SLOT_BYTES)?;
         Ok(attached)
     }
 
     /// From here on the calling thread's allocations come from this arena, outside [`in_setup`].
     pub fn open(&self) {
-        ARENA.set(self.arena.as_ptr());
-    }
-
-    /// Leads from `link` to this arena, as long as the thread is attached.
-    pub fn link(&mut self, link: &Arc<Link>) {
-        self.links.retain(|known| known.strong_count() != 0 && !std::ptr::eq(known.as_ptr(), Arc::as_ptr(link)));
-        self.links.push(Arc::downgrade(link));
-        link.0.store(self.arena.as_ptr(), Relaxed);
+        // SAFETY: mapped, and this thread's.
+        unsafe { self.0.as_ref() }.owner.store(thread_token(), Relaxed);
+        ARENA.set(self.0.as_ptr());
     }
 
     /// Ends that.
     pub fn close(&self) {
+        // SAFETY: still mapped.
+        unsafe { self.0.as_ref() }.owner.store(0, Relaxed);
         let _ = ARENA.try_with(|arena| {
-            if arena.get() == self.arena.as_ptr() {
+            if arena.get() == self.0.as_ptr() {
                 arena.set(null_mut());
             }
         });
@@ -367,15 +398,11 @@ impl Attached {
 impl Drop for Attached {
     fn drop(&mut self) {
         self.close();
-        for link in self.links.drain(..).filter_map(|link| link.upgrade()) {
-            // Unless it leads to another thread's by now.
-            let _ = link.0.compare_exchange(self.arena.as_ptr(), null_mut(), Relaxed, Relaxed);
-        }
         // SAFETY: still mapped.
-        let arena = unsafe { self.arena.as_ref() };
+        let arena = unsafe { self.0.as_ref() };
         // Something of ours is still out, which a defect of ours must have caused: then the memory is not used again.
         if arena.live.load(Acquire) == 0 {
-            lock_slots().free.push(self.arena.as_ptr() as usize);
+            lock_slots().free.push(self.0.as_ptr() as usize);
         }
     }
 }

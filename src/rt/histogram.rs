@@ -419,7 +419,9 @@ impl Snapshot {
     }
 
     fn rank(&self, quantile: f64) -> u64 {
-        ((quantile * self.count as f64).ceil() as u64).clamp(1, self.count)
+        // A product that is a whole number but for its rounding is that number.
+        let rank = quantile * self.count as f64;
+        ((rank - rank * 1e-12).ceil() as u64).clamp(1, self.count)
     }
 
     /// The non-empty buckets in ascending order: bounds in ticks (upper exclusive) and count.
@@ -601,6 +603,18 @@ mod tests {
         for (quantile, answer) in wanted.iter().zip(snapshot.quantiles(wanted)) {
             let exact = values[((quantile * 100_000f64).ceil() as usize).max(1) - 1] as f64;
             assert!((answer / exact - 1.0).abs() <= 0.01, "quantile {quantile}: {answer} for {exact}");
+        }
+    }
+
+    #[test]
+    fn ranks_are_not_rounded_up_by_accident() {
+        for (quantile, share) in [(0.9, 9u128), (0.99, 99), (0.999, 999), (0.9999, 9999)] {
+            let whole = share + 1;
+            for count in (1..200_000u64).step_by(7) {
+                let snapshot = Snapshot { count, ..Snapshot::empty() };
+                let exact = (u128::from(count) * share).div_ceil(whole) as u64;
+                assert_eq!(snapshot.rank(quantile), exact, "{quantile} of {count}");
+            }
         }
     }
 

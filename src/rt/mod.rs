@@ -2,7 +2,9 @@
 //! WebAssembly. System calls live here, behind plain functions, so that a port touches this folder and `host`.
 
 pub mod alloc;
+pub mod barrier;
 pub mod clock;
+pub mod file;
 pub mod float;
 pub mod fork;
 pub mod heap;

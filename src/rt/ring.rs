@@ -92,6 +92,14 @@ impl<T: Copy> Producer<T> {
     }
 }
 
+impl<T: Copy> Producer<T> {
+    /// How many pushes have room for certain.
+    #[inline]
+    pub fn room(&self) -> usize {
+        self.0.slots.len() - self.0.pushed.0.load(Relaxed).wrapping_sub(self.0.popped.0.load(Acquire))
+    }
+}
+
 impl<T: Copy> Consumer<T> {
     /// The oldest value. Wait-free.
     #[inline]

@@ -8,7 +8,6 @@
 
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::float::{self, Denormals};
@@ -144,15 +143,6 @@ thread_local! {
 /// Whether the calling thread is attached for `owner`.
 pub fn is_attached(owner: u64) -> bool {
     ATTACHED.with_borrow(|attached| attached.list.iter().any(|a| a.owner == owner))
-}
-
-/// Leads from `link` to the calling thread's arena, if it has one, until it is detached.
-pub fn link_arena(link: &Arc<alloc::Link>) {
-    ATTACHED.with_borrow_mut(|attached| {
-        if let Some(arena) = &mut attached.arena {
-            arena.link(link);
-        }
-    });
 }
 
 /// Attaches the calling thread. `engine_init` sets up the engine's per-thread state. Nothing is changed on failure.

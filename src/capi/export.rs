@@ -1,0 +1,217 @@
+//! Statistics as files and texts.
+
+use std::ffi::c_char;
+use std::path::Path;
+
+use super::error::rtw_error_t;
+use super::guard::{self, setup};
+use super::instance::{rtw_func_t, rtw_instance_t};
+use super::interval::rtw_interval_t;
+use super::runtime::out_of_range;
+use super::text;
+use crate::rt::file;
+use crate::stats::document::Document;
+use crate::stats::export::{self, Format};
+use crate::stats::{Report, subject};
+use crate::status::*;
+
+/// JSON with everything in it, which `rtwasm stats` makes the other formats of.
+pub const RTW_EXPORT_JSON: u32 = 0;
+/// A page with tables and plots, in one file that needs nothing from elsewhere.
+pub const RTW_EXPORT_HTML: u32 = 1;
+/// HdrHistogram's percentile distribution (.hgrm), of one series; values are in us.
+pub const RTW_EXPORT_HGRM: u32 = 2;
+/// HdrHistogram's interval log, version 2: one line a series; values are in ns.
+pub const RTW_EXPORT_HLOG: u32 = 3;
+/// OpenMetrics text, as Prometheus reads it.
+pub const RTW_EXPORT_OPENMETRICS: u32 = 4;
+/// The buckets as a table.
+pub const RTW_EXPORT_CSV: u32 = 5;
+
+/// What is to be written, and where to. Call rtw_export_config_init first.
+#[repr(C)]
+pub struct rtw_export_config_t {
+    /// sizeof(rtw_export_config_t), set by rtw_export_config_init.
+    pub struct_size: u32,
+    /// One of the RTW_EXPORT_ constants; RTW_EXPORT_JSON by default.
+    pub format: u32,
+    /// The file to write, which takes the place of one that is there when it is complete; NULL: none.
+    pub path: *const c_char,
+    /// Without a path: receives the text, NUL-terminated; NULL: the text's length is wanted only.
+    pub buffer: *mut c_char,
+    /// Size of buffer in bytes; 0 where there is none.
+    pub buffer_bytes: usize,
+    /// What the subject is called; NULL: a function by its export, an instance "instance".
+    pub name: *const c_char,
+    /// The one series to write, such as "call_time"; NULL: all, or the first where the format holds one.
+    pub series: *const c_char,
+    /// Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with those
+    /// calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
+    pub expected_interval_ns: u64,
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+// SAFETY: its first field is its size, and pointers may be NULL.
+unsafe impl guard::Sized32 for rtw_export_config_t {}
+
+/// Fills a configuration with the defaults. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_export_config_init(config: *mut rtw_export_config_t) {
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(config) };
+}
+
+/// Writes a func's statistics, since it was made or last reset. Calls may go on meanwhile.
+///
+/// [setup]
+/// config  what to write, and where to; read only during the call.
+/// length  NULL, or receives the text's length in bytes without the NUL; on RTW_ERR_LIMIT as well. While calls go on, the next text
+///         may be longer.
+/// err     NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a string is not UTF-8, there
+///         is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too small: nothing
+///         is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_func_export(
+    func: *const rtw_func_t,
+    config: *const rtw_export_config_t,
+    length: *mut usize,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(func, err, || {
+            let func = guard::named(func, "func")?;
+            deliver(config, length, |name| {
+                let mut report = subject::func(&func.shared)?;
+                report.name = name.map_or(report.name, str::to_owned);
+                Some(vec![report])
+            })
+        })
+    }
+}
+
+/// Writes an instance's statistics: all its calls together, those of funcs that are destroyed included, since it was made; then those
+/// of each function that has a func, since that was made or last reset.
+///
+/// [setup]
+/// config  what to write, and where to; read only during the call. A name also stands before those of the functions: "left/gain".
+/// length  as for rtw_func_export.
+/// err     NULL, or filled.
+/// errors: those of rtw_func_export.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_instance_export(
+    instance: *const rtw_instance_t,
+    config: *const rtw_export_config_t,
+    length: *mut usize,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(instance, err, || {
+            let instance = guard::named(instance, "instance")?;
+            deliver(config, length, |name| subject::instance(instance, name))
+        })
+    }
+}
+
+/// Writes what an interval's readings have found so far, together, with a time line that has the maximum of each. It does not read:
+/// what happened since the last reading is not in it.
+///
+/// [setup]
+/// config  what to write, and where to; read only during the call.
+/// length  as for rtw_func_export.
+/// err     NULL, or filled.
+/// errors: those of rtw_func_export.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_interval_export(
+    interval: *const rtw_interval_t,
+    config: *const rtw_export_config_t,
+    length: *mut usize,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(interval, err, || {
+            let interval = guard::named(interval, "interval")?;
+            deliver(config, length, |name| Some(vec![interval.report(name)]))
+        })
+    }
+}
+
+/// Writes reports as the configuration says. `reports` gets the name that the subject shall have, and answers None where statistics
+/// are off.
+///
+/// # Safety
+/// `config` and what it points to is readable, its buffer writable, for as long as it says; `length` is NULL or writable.
+pub(super) unsafe fn deliver(
+    config: *const rtw_export_config_t,
+    length: *mut usize,
+    reports: impl FnOnce(Option<&str>) -> Option<Vec<Report>>,
+) -> Result<()> {
+    // SAFETY: readable by the caller's word.
+    let config =
+        unsafe { guard::optional_struct(config, "config") }?.ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL"))?;
+    guard::reserved_is_zero(&config.reserved)?;
+    let format = format(config.format)?;
+    // SAFETY: C strings by the caller's word.
+    let (path, name, series) = unsafe {
+        (text::optional(config.path, "path")?, text::optional(config.name, "name")?, text::optional(config.series, "series")?)
+    };
+    if path.is_some() && !config.buffer.is_null() {
+        return Err(Error::new(RTW_ERR_ARGUMENT, "path and buffer are both set: one place only"));
+    }
+    if config.buffer.is_null() && config.buffer_bytes != 0 {
+        return Err(Error::new(RTW_ERR_NULL, "buffer is NULL and buffer_bytes is not 0"));
+    }
+    let reports = reports(name).ok_or_else(|| Error::new(RTW_ERR_UNSUPPORTED, "the runtime's statistics are off"))?;
+    let mut document = Document::here(reports);
+    if config.expected_interval_ns != 0 {
+        document.correct(config.expected_interval_ns);
+    }
+    export::keep_series(&mut document, series)?;
+    let text = export::write(format, &[document])?;
+    if !length.is_null() {
+        // SAFETY: writable by the caller's word.
+        unsafe { length.write(text.len()) };
+    }
+    match path {
+        // A scraper may look at any moment.
+        Some(path) => file::replace(Path::new(path), text.as_bytes()).map_err(|error| Error::os(RTW_ERR_IO, path, &error)),
+        // SAFETY: so large by the caller's word.
+        None => unsafe { write_buffer(config.buffer, config.buffer_bytes, &text) },
+    }
+}
+
+fn format(format: u32) -> Result<Format> {
+    match format {
+        RTW_EXPORT_JSON => Ok(Format::Json),
+        RTW_EXPORT_HTML => Ok(Format::Html),
+        RTW_EXPORT_HGRM => Ok(Format::Hgrm),
+        RTW_EXPORT_HLOG => Ok(Format::Hlog),
+        RTW_EXPORT_OPENMETRICS => Ok(Format::OpenMetrics),
+        RTW_EXPORT_CSV => Ok(Format::Csv),
+        other => Err(out_of_range("format", other)),
+    }
+}
+
+unsafe fn write_buffer(buffer: *mut c_char, bytes: usize, text: &str) -> Result<()> {
+    if buffer.is_null() {
+        return Ok(());
+    }
+    if text.len() >= bytes {
+        return Err(Error::new(
+            RTW_ERR_LIMIT,
+            format!("the text takes {} bytes and a NUL; the buffer has {bytes} bytes", text.len()),
+        ));
+    }
+    // SAFETY: it has room for the text and one more, by the caller's word.
+    unsafe {
+        buffer.copy_from_nonoverlapping(text.as_ptr().cast(), text.len());
+        buffer.add(text.len()).write(0);
+    }
+    Ok(())
+}
