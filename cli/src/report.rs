@@ -16,7 +16,7 @@ use crate::args::{self, Arg, Args, Failure};
 use crate::workload::describe::{self, Options};
 use crate::workload::run::Length;
 use crate::workload::source::{Code, Source};
-use crate::{bench, inspect};
+use crate::{bench, compile, inspect};
 
 pub const HELP: &str = concat!(
     "rtwasm report: one file about this machine and a module's figures on it, to send to somebody
