@@ -51,6 +51,7 @@ suite abi tests/abi/test_abi.sh
 suite capi tests/capi/test_capi.sh
 suite capi-sanitized tests/capi/test_sanitized.sh
 suite capi-valgrind tests/capi/test_valgrind.sh
+suite worker tests/worker/test_worker.sh
 suite cli tests/cli/compile_at_run_time.sh
 suite guests build make -s -C guests check
 suite artifacts build make -s artifacts examples
