@@ -11,6 +11,9 @@ for profile in standalone plugin; do
     done
     target/tools/rtwasm compile --quiet --profile $profile tests/proofs/guests/work.wat -o $out/work.$profile.rtw
 done
+target/tools/rtwasm compile --quiet guests/built/pid.wasm -o $out/pid.rtw
+"${CC:-cc}" -std=gnu99 -D_GNU_SOURCE -O2 -Iinclude bench/workers.c examples-c/control-loop/native_pid.c -o $out/workers \
+    -Ltarget/release -lrtwasm -pthread -Wl,-rpath,"$PWD/target/release"
 "${CC:-cc}" -std=gnu99 -O2 -Iinclude tests/proofs/first_call.c tests/proofs/guest.c tests/proofs/harness.c -o $out/first_call \
     -Ltarget/release -lrtwasm -pthread -Wl,-rpath,"$PWD/target/release"
 

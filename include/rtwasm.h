@@ -947,14 +947,13 @@ typedef struct rtw_worker_config_t {
      */
     uint64_t early_ns;
     /**
-     * Periodic: 1: while it spins, the thread makes the call warm_func and reads the statistics and code (of small modules)
-     * that the step will use, so that they are in the caches. 0 (default): it does not.
-     */
-    uint32_t touch;
-    /**
      * Periodic: RTW_ON_FAULT_STOP (default) or RTW_ON_FAULT_CONTINUE.
      */
     uint32_t on_fault;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
     /**
      * Periodic: after so many steps the run ends; 0 (default): never.
      */
@@ -977,8 +976,9 @@ typedef struct rtw_worker_config_t {
      */
     size_t value_count;
     /**
-     * With touch: a func that does no harm, called before each tick to warm the way into the guest; NULL (default): none is. A
-     * func of the instance that the step calls serves best; its calls have statistics of their own.
+     * With early_ns: a func that does no harm, called while the thread spins, so that the way into the guest is in the caches
+     * and branch predictors when the step takes it; NULL (default): none is. A func of the instance that the step calls serves
+     * best. Its calls have statistics of their own.
      */
     struct rtw_func_t *warm_func;
     /**
@@ -997,7 +997,7 @@ typedef struct rtw_worker_config_t {
     /**
      * Zero.
      */
-    uint32_t reserved0;
+    uint32_t reserved1;
     /**
      * Queue: how long the thread looks for the next invocation before it sleeps, in ns, at most 1 s; 0 (default): not at all.
      */

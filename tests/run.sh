@@ -52,6 +52,7 @@ suite capi tests/capi/test_capi.sh
 suite capi-sanitized tests/capi/test_sanitized.sh
 suite capi-valgrind tests/capi/test_valgrind.sh
 suite worker tests/worker/test_worker.sh
+suite worker-loom cargo test --locked -q -p rtwasm-worker-loom
 suite cli tests/cli/compile_at_run_time.sh
 suite guests build make -s -C guests check
 suite artifacts build make -s artifacts examples

@@ -9,6 +9,7 @@ mod cases;
 mod library;
 mod measure;
 mod report;
+mod workers;
 
 use std::process::ExitCode;
 
@@ -31,7 +32,7 @@ fn run(library: &str, artifacts: &str, out: &str) -> Result<(), String> {
     let cpu = measure::pin_to_last_cpu()?;
     report::print_conditions(cpu);
     let library = library::Library::open(library)?;
-    let mut rows = Vec::new();
+    let mut rows = workers::all(artifacts)?;
     for profile in ["standalone", "plugin"] {
         rows.extend(cases::calls(&library, artifacts, profile)?);
     }

@@ -163,11 +163,10 @@ pub struct rtw_worker_config_t {
     /// which takes the wake-up latency out of the way and costs the CPU's time. 0 (default): it sleeps until the intended
     /// start.
     pub early_ns: u64,
-    /// Periodic: 1: while it spins, the thread makes the call warm_func and reads the statistics and code (of small modules)
-    /// that the step will use, so that they are in the caches. 0 (default): it does not.
-    pub touch: u32,
     /// Periodic: RTW_ON_FAULT_STOP (default) or RTW_ON_FAULT_CONTINUE.
     pub on_fault: u32,
+    /// Zero.
+    pub reserved0: u32,
     /// Periodic: after so many steps the run ends; 0 (default): never.
     pub tick_limit: u64,
     /// Periodic: the step, or NULL where func is given.
@@ -179,8 +178,9 @@ pub struct rtw_worker_config_t {
     pub values: *const rtw_value_t,
     /// How many values there are.
     pub value_count: usize,
-    /// With touch: a func that does no harm, called before each tick to warm the way into the guest; NULL (default): none is. A
-    /// func of the instance that the step calls serves best; its calls have statistics of their own.
+    /// With early_ns: a func that does no harm, called while the thread spins, so that the way into the guest is in the caches
+    /// and branch predictors when the step takes it; NULL (default): none is. A func of the instance that the step calls serves
+    /// best. Its calls have statistics of their own.
     pub warm_func: *mut rtw_func_t,
     /// The arguments of warm_func; copied.
     pub warm_values: *const rtw_value_t,
@@ -190,7 +190,7 @@ pub struct rtw_worker_config_t {
     /// 64.
     pub queue_capacity: u32,
     /// Zero.
-    pub reserved0: u32,
+    pub reserved1: u32,
     /// Queue: how long the thread looks for the next invocation before it sleeps, in ns, at most 1 s; 0 (default): not at all.
     pub spin_ns: u64,
     /// Zero.
@@ -915,7 +915,7 @@ const PERIODS_NS: std::ops::RangeInclusive<u64> = 10_000..=3_600_000_000_000;
 
 unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) -> Result<(Config, Work)> {
     guard::reserved_is_zero(&config.reserved)?;
-    guard::reserved_is_zero(&[config.reserved0.into()])?;
+    guard::reserved_is_zero(&[config.reserved0.into(), config.reserved1.into()])?;
     let by_deadline = config.sched_policy == RTW_SCHED_DEADLINE;
     let thread_config = rtw_thread_config_t {
         sched_policy: if by_deadline { RTW_SCHED_KEEP } else { config.sched_policy },
@@ -1038,7 +1038,7 @@ unsafe fn call(
     }
     settings.prepare(func);
     // SAFETY: as many as the caller says.
-    Ok(Some(Call::new(func, own_handle(func), unsafe { raw(values, count) })))
+    Ok(Some(Call::new(own_handle(func), unsafe { raw(values, count) })))
 }
 
 unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, settings: &mut Config) -> Result<Periodic> {
@@ -1050,9 +1050,7 @@ unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, setting
     if config.early_ns > config.period_ns / 2 {
         return Err(out_of_range("early_ns", config.early_ns));
     }
-    let touch = yes_or_no("touch", config.touch)?;
-    left_alone("touch", !touch || config.early_ns != 0, "early_ns")?;
-    left_alone("warm_func", touch || config.warm_func.is_null(), "touch")?;
+    left_alone("warm_func", config.early_ns != 0 || config.warm_func.is_null(), "early_ns")?;
     // SAFETY: a handle, and as many values as it says, by the API's contract.
     let func = unsafe { call("func", runtime, config.func, config.values, config.value_count, settings) }?;
     // SAFETY: as above.
@@ -1081,7 +1079,6 @@ unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, setting
             other => return Err(out_of_range("missed", other)),
         },
         early_ns: config.early_ns,
-        touch,
         warm_call,
         tick_limit: config.tick_limit,
         stop_on_fault: match config.on_fault {
@@ -1100,7 +1097,6 @@ fn fed_by_queue(config: &rtw_worker_config_t, by_deadline: bool) -> Result<queue
     left_alone("warm_func", config.warm_func.is_null(), PERIODIC)?;
     left_alone("period_ns", config.period_ns == 0 || by_deadline, "RTW_WORKER_PERIODIC or RTW_SCHED_DEADLINE")?;
     left_alone("early_ns", config.early_ns == 0, PERIODIC)?;
-    left_alone("touch", config.touch == 0, PERIODIC)?;
     left_alone("missed", config.missed == 0, PERIODIC)?;
     left_alone("on_fault", config.on_fault == 0, PERIODIC)?;
     left_alone("tick_limit", config.tick_limit == 0, PERIODIC)?;

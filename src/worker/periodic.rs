@@ -45,9 +45,7 @@ pub struct Periodic {
     pub missed: Missed,
     /// How long before an intended start the thread is awake; the rest it spins.
     pub early_ns: u64,
-    /// Whether the path is touched while it spins.
-    pub touch: bool,
-    /// A call that does no harm, made before each tick.
+    /// A call that does no harm, made while it spins: it brings the way into the guest back into the caches and predictors.
     pub warm_call: Option<Call>,
     /// After so many ticks the run ends; 0: never.
     pub tick_limit: u64,
@@ -149,19 +147,13 @@ impl Periodic {
 
     /// Brings what the next step uses back into the caches, as far as that can be done without doing it.
     fn touch(&mut self, book: Option<&Book<'_>>) {
-        if !self.touch {
-            return;
-        }
-        if let Some(call) = &mut self.warm_call {
-            // What it answers is nobody's concern: it is made for its traces in the caches.
-            // SAFETY: as in `Task::run`.
-            unsafe { call.make() };
-        }
-        if let Task::Call(call) = &mut self.task {
-            call.look_at();
-        }
         if let Some(book) = book {
             book.look_ahead();
+        }
+        if let Some(call) = &mut self.warm_call {
+            // What it answers is nobody's concern: it is made for the traces that it leaves.
+            // SAFETY: as in `Task::run`.
+            unsafe { call.make() };
         }
     }
 }

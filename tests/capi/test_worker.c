@@ -98,9 +98,8 @@ static void test_refusals(void) {
     REFUSE(good, bad.period_ns = 0, RTW_ERR_ARGUMENT, "period_ns");
     REFUSE(good, bad.period_ns = 3600000000001u, RTW_ERR_ARGUMENT, "period_ns");
     REFUSE(good, bad.early_ns = PERIOD_NS / 2 + 1, RTW_ERR_ARGUMENT, "early_ns");
-    REFUSE(good, bad.touch = 1, RTW_ERR_ARGUMENT, "early_ns");
-    REFUSE(good, (bad.touch = 2, bad.early_ns = 1000), RTW_ERR_ARGUMENT, "touch");
-    REFUSE(good, (bad.warm_func = add, bad.warm_values = values, bad.warm_value_count = 2), RTW_ERR_ARGUMENT, "touch");
+    REFUSE(good, (bad.warm_func = add, bad.warm_values = values, bad.warm_value_count = 2), RTW_ERR_ARGUMENT, "early_ns");
+    REFUSE(good, (bad.warm_func = add, bad.early_ns = 1000), RTW_ERR_VALUES, "warm_func");
     REFUSE(good, bad.missed = 2, RTW_ERR_ARGUMENT, "missed");
     REFUSE(good, bad.on_fault = 2, RTW_ERR_ARGUMENT, "on_fault");
     REFUSE(good, bad.name = "sixteen letters!", RTW_ERR_LIMIT, "15");
@@ -122,6 +121,7 @@ static void test_refusals(void) {
     REFUSE(good, bad.queue_capacity = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_QUEUE");
     REFUSE(good, bad.spin_ns = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_QUEUE");
     REFUSE(good, bad.reserved0 = 1, RTW_ERR_ARGUMENT, "reserved");
+    REFUSE(good, bad.reserved1 = 1, RTW_ERR_ARGUMENT, "reserved");
     REFUSE(good, bad.reserved[7] = 1, RTW_ERR_ARGUMENT, "reserved");
     rtw_dry_call_t dry = {foreign, NULL, 0, 1, 0};
     REFUSE(good, (bad.dry_calls = &dry, bad.dry_call_count = 1), RTW_ERR_ARGUMENT, "another runtime");
@@ -134,7 +134,6 @@ static void test_refusals(void) {
     REFUSE(queue, bad.warm_func = add, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.period_ns = PERIOD_NS, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.early_ns = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
-    REFUSE(queue, bad.touch = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.missed = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.on_fault = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.tick_limit = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
@@ -215,7 +214,8 @@ typedef struct run_t {
     uint64_t steps, skipped, last_index;
     uint64_t first_ns;
     int disorder;
-    uint64_t stall_at, stall_ns; /* the step with this index takes so long */
+    uint64_t stall_at, stall_ns; /* the first step from this index on takes so long */
+    uint64_t stalled_index;
     uint64_t answer_at;          /* and this one answers so */
     rtw_status_t answer;
     rtw_status_t seen[4];
@@ -238,6 +238,7 @@ static rtw_status_t step(void *user_data, const rtw_tick_t *tick) {
     if (run->stall_ns != 0 && tick->index >= run->stall_at) {
         busy_until(tick->intended_ns + run->stall_ns);
         run->stall_ns = 0;
+        run->stalled_index = tick->index;
     }
     return run->answer != RTW_OK && tick->index >= run->answer_at ? run->answer : RTW_OK;
 }
@@ -295,7 +296,6 @@ static void test_direct_calls(void) {
     config.dry_calls = &dry;
     config.dry_call_count = 1;
     config.early_ns = PERIOD_NS / 10;
-    config.touch = 1;
     config.warm_func = nothing;
     rtw_worker_t *worker = make_worker(guest.runtime, &config);
     rtw_func_destroy(nothing);
@@ -336,9 +336,11 @@ static void test_missed_periods(void) {
         size_t count = 0;
         check(rtw_worker_worst(worker, worst, 40, &count) == RTW_OK && count == 32, "%s: the worst are kept", name);
         size_t at = 0;
-        while (at < count && worst[at].index != 10) at++;
-        check(at < count && worst[at].causes & RTW_CAUSE_DEADLINE && worst[at].call_ns >= 9 * PERIOD_NS * 0.99 && worst[at].status == RTW_OK,
-              "%s: the stall is among them, with its cause", name);
+        while (at < count && worst[at].index != run.stalled_index) at++;
+        /* On a machine that stalls by itself there may be worse ones. */
+        bool displaced = worst[31].response_ns > 10 * PERIOD_NS;
+        bool known = at < count && worst[at].causes & RTW_CAUSE_DEADLINE && worst[at].response_ns >= 10 * PERIOD_NS * 0.99 && worst[at].status == RTW_OK;
+        check(known || displaced, "%s: the stall is among them, with its cause", name);
         check(worst[0].response_ns >= worst[1].response_ns && worst[0].at_realtime_ns > stats.since_realtime_ns, "%s: worst first", name);
         rtw_second_t seconds[700];
         check(rtw_worker_timeline(worker, seconds, 700, &count) == RTW_OK && count >= 1, "%s: there is a time line", name);

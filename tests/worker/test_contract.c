@@ -64,10 +64,10 @@ static rtw_status_t watched_step(void *user_data, const rtw_tick_t *tick) {
     return RTW_STEP_STOP;
 }
 
-static findings_t watch_periodic(rtw_runtime_t *runtime, rtw_func_t *func, planted_t planted, uint32_t statistics, uint64_t early_ns) {
+static findings_t watch_periodic(rtw_runtime_t *runtime, rtw_instance_t *instance, planted_t planted, uint32_t statistics, uint64_t early_ns) {
     watch_t watch;
     memset(&watch, 0, sizeof watch);
-    watch.func = func;
+    rtw_func_t *func = watch.func = look_up(instance, "add", NULL);
     watch.planted = planted;
     rtw_worker_config_t config;
     rtw_worker_t *worker;
@@ -81,7 +81,7 @@ static findings_t watch_periodic(rtw_runtime_t *runtime, rtw_func_t *func, plant
     config.user_data = &watch;
     config.statistics = statistics;
     config.early_ns = early_ns;
-    config.touch = early_ns != 0;
+    if (early_ns != 0) config.warm_func = look_up(instance, "nothing", NULL);
     config.dry_calls = &dry;
     config.dry_call_count = 1;
     require(rtw_worker_create(runtime, &config, &worker, &err), &err, "a worker");
@@ -96,7 +96,7 @@ static void check_periodic(void *data) {
     const int way = *(int *)data;
     const char *name = way == 0 ? "periodic" : way == 1 ? "periodic, without statistics" : "periodic, woken early";
     guest_t guest = open_guest("calls", NULL);
-    findings_t found = watch_periodic(guest.runtime, look_up(guest.instance, "add", NULL), NOTHING, way != 1, way == 2 ? 100000 : 0);
+    findings_t found = watch_periodic(guest.runtime, guest.instance, NOTHING, way != 1, way == 2 ? 100000 : 0);
     check(found.allocations == 0, "%s: no allocation in %d steps (%s)", name, STEPS, found.first_allocation ? found.first_allocation : "-");
     check(found.locks == 0, "%s: no lock (%s)", name, found.first_lock ? found.first_lock : "-");
     uint64_t most = way == 1 ? STEPS : 2 * STEPS;
@@ -108,7 +108,7 @@ static void check_periodic(void *data) {
 static void check_planted(void *data) {
     const planted_t planted = *(planted_t *)data;
     guest_t guest = open_guest("calls", NULL);
-    findings_t found = watch_periodic(guest.runtime, look_up(guest.instance, "add", NULL), planted, 1, 0);
+    findings_t found = watch_periodic(guest.runtime, guest.instance, planted, 1, 0);
     if (planted == ALLOCATION) check(found.allocations >= STEPS, "twin: a step that allocates is found");
     if (planted == LOCK) check(found.locks >= STEPS, "twin: one that locks");
     if (planted == SYSTEM_CALL) check(found.system_calls > 2 * STEPS, "twin: one that asks the system");
