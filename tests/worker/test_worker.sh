@@ -18,9 +18,13 @@ done
 
 C_FLAGS="-std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread"
 common="../capi/check.c ../capi/common.c"
+awk '/^```c$/ { code = 1; next } /^```/ { code = 0; print "" } code' "$root/docs/workers.md" >"$scratch/document.h"
+check "docs/workers.md shows code" test -s "$scratch/document.h"
 for source in test_*.c; do
-    check "$source with clang" $CLANG $C_FLAGS -fsyntax-only "$source"
+    check "$source with clang" $CLANG $C_FLAGS -I"$scratch" -fsyntax-only "$source"
 done
+check "test_document.c" $CC $C_FLAGS -I"$scratch" test_document.c $common -o "$build/test_document" "$RTWASM_LIBDIR/librtwasm.so"
+adopt "test_document" "$build/test_document" plugin "$scratch"
 check "test_stress.c" $CC $C_FLAGS test_stress.c $common -o "$build/test_stress" "$RTWASM_LIBDIR/librtwasm.so"
 for profile in standalone plugin; do
     adopt "test_stress $profile" "$build/test_stress" $profile "$scratch"
