@@ -405,6 +405,9 @@ impl Worker {
     }
 }
 
+/// Of workers whose threads are the parent's, in a child process.
+static ORPHANS: Mutex<Vec<(Arc<Shared>, Option<JoinHandle<()>>)>> = Mutex::new(Vec::new());
+
 impl Drop for Worker {
     fn drop(&mut self) {
         let shared = &*self.shared;
@@ -412,8 +415,8 @@ impl Drop for Worker {
         fork::forget(&shared.gate);
         let thread = self.control().thread.take();
         if !ours {
-            // A child process: the thread is the parent's. What it would end with stays where it is.
-            std::mem::forget(self.shared.clone());
+            // What belongs to a thread that this process does not have stays as it is.
+            ORPHANS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((self.shared.clone(), thread));
             return;
         }
         let own_thread = shared.is_own_thread();

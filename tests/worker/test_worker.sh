@@ -25,6 +25,8 @@ for source in test_*.c; do
 done
 check "test_document.c" $CC $C_FLAGS -I"$scratch" test_document.c $common -o "$build/test_document" "$RTWASM_LIBDIR/librtwasm.so"
 adopt "test_document" "$build/test_document" plugin "$scratch"
+check "test_fork.c" $CC $C_FLAGS test_fork.c $common -o "$build/test_fork" "$RTWASM_LIBDIR/librtwasm.so"
+adopt "test_fork" "$build/test_fork" standalone "$scratch"
 check "test_stress.c" $CC $C_FLAGS test_stress.c $common -o "$build/test_stress" "$RTWASM_LIBDIR/librtwasm.so"
 for profile in standalone plugin; do
     adopt "test_stress $profile" "$build/test_stress" $profile "$scratch"
