@@ -209,6 +209,26 @@
 #define RTW_FOREVER UINT64_MAX
 
 /**
+ * What rtw_worker_buckets shall tell: the distribution wake_up of rtw_worker_stats_t.
+ */
+#define RTW_SERIES_WAKE_UP 0
+
+/**
+ * The distribution call.
+ */
+#define RTW_SERIES_CALL 1
+
+/**
+ * The distribution response.
+ */
+#define RTW_SERIES_RESPONSE 2
+
+/**
+ * The distribution jitter.
+ */
+#define RTW_SERIES_JITTER 3
+
+/**
  * The thread took page faults between the step before and the end of this one.
  */
 #define RTW_CAUSE_PAGE_FAULT 1
@@ -955,9 +975,10 @@ typedef struct rtw_worker_config_t {
      */
     uint32_t reserved0;
     /**
-     * Periodic: after so many steps the run ends; 0 (default): never.
+     * Periodic: how many periods a run has, after which the worker stops by itself. Periods that are passed over count; the
+     * last one never is. 0 (default): no end.
      */
-    uint64_t tick_limit;
+    uint64_t period_limit;
     /**
      * Periodic: the step, or NULL where func is given.
      */
@@ -1034,7 +1055,7 @@ typedef struct rtw_worker_info_t {
      */
     int32_t priority;
     /**
-     * What ended the last run: RTW_OK where it was stopped, reached tick_limit or its step answered RTW_STEP_STOP; otherwise
+     * What ended the last run: RTW_OK where it was stopped, reached period_limit or its step answered RTW_STEP_STOP; otherwise
      * what the step answered.
      */
     rtw_status_t ended_by;
@@ -2232,6 +2253,22 @@ rtw_status_t rtw_worker_stats(const struct rtw_worker_t *worker, struct rtw_work
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
  */
 rtw_status_t rtw_worker_stats_reset(struct rtw_worker_t *worker);
+
+/**
+ * The histogram behind one of the distributions: its non-empty buckets in ascending order.
+ *
+ * [any] but a real-time thread.
+ * series    RTW_SERIES_WAKE_UP ...
+ * out       receives the first `capacity` of them; NULL where capacity is 0.
+ * count     receives how many there are, which may be more than capacity; while the worker runs the next reading may have
+ * more.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_ARGUMENT (there is no such series).
+ */
+rtw_status_t rtw_worker_buckets(const struct rtw_worker_t *worker,
+                                uint32_t series,
+                                struct rtw_bucket_t *out,
+                                size_t capacity,
+                                size_t *count);
 
 /**
  * The steps or invocations with the longest response times since the statistics began, worst first; 32 are kept.

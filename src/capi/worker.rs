@@ -10,6 +10,7 @@ use super::handle::{self, Noun, Pool};
 use super::instance::{RTW_DENORMALS_KEEP, rtw_func_t, rtw_value_t};
 use super::prepare::{self, rtw_dry_call_t};
 use super::runtime::{RTW_SCHED_FIFO, RTW_SCHED_KEEP, RTW_SCHED_OTHER, RTW_SCHED_RR, out_of_range, rtw_runtime_t};
+use super::stats::rtw_bucket_t;
 use super::text;
 use super::thread::{self, RTW_SCHED_RUNTIME, rtw_thread_config_t};
 use crate::engine::instance::Func;
@@ -49,6 +50,15 @@ pub const RTW_WORKER_VALUES: usize = 16;
 
 /// For timeouts: for ever.
 pub const RTW_FOREVER: u64 = u64::MAX;
+
+/// What rtw_worker_buckets shall tell: the distribution wake_up of rtw_worker_stats_t.
+pub const RTW_SERIES_WAKE_UP: u32 = 0;
+/// The distribution call.
+pub const RTW_SERIES_CALL: u32 = 1;
+/// The distribution response.
+pub const RTW_SERIES_RESPONSE: u32 = 2;
+/// The distribution jitter.
+pub const RTW_SERIES_JITTER: u32 = 3;
 
 /// The thread took page faults between the step before and the end of this one.
 pub const RTW_CAUSE_PAGE_FAULT: u32 = 1;
@@ -167,8 +177,9 @@ pub struct rtw_worker_config_t {
     pub on_fault: u32,
     /// Zero.
     pub reserved0: u32,
-    /// Periodic: after so many steps the run ends; 0 (default): never.
-    pub tick_limit: u64,
+    /// Periodic: how many periods a run has, after which the worker stops by itself. Periods that are passed over count; the
+    /// last one never is. 0 (default): no end.
+    pub period_limit: u64,
     /// Periodic: the step, or NULL where func is given.
     pub step: rtw_step_t,
     /// Periodic: a func to be called directly at each tick, or NULL where step is given. Its instance is prepared at each
@@ -211,7 +222,7 @@ pub struct rtw_worker_info_t {
     pub sched_policy: u32,
     /// The priority in force.
     pub priority: i32,
-    /// What ended the last run: RTW_OK where it was stopped, reached tick_limit or its step answered RTW_STEP_STOP; otherwise
+    /// What ended the last run: RTW_OK where it was stopped, reached period_limit or its step answered RTW_STEP_STOP; otherwise
     /// what the step answered.
     pub ended_by: rtw_status_t,
     /// How many warnings rtw_worker_warning has.
@@ -701,6 +712,43 @@ pub unsafe extern "C" fn rtw_worker_stats_reset(worker: *mut rtw_worker_t) -> rt
     guard::plain(RTW_ERR_INTERNAL, || status_of(unsafe { ours(worker) }.map(|worker| worker.shared.statistics.reset())))
 }
 
+/// The histogram behind one of the distributions: its non-empty buckets in ascending order.
+///
+/// [any] but a real-time thread.
+/// series    RTW_SERIES_WAKE_UP ...
+/// out       receives the first `capacity` of them; NULL where capacity is 0.
+/// count     receives how many there are, which may be more than capacity; while the worker runs the next reading may have
+/// more.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_ARGUMENT (there is no such series).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_worker_buckets(
+    worker: *const rtw_worker_t,
+    series: u32,
+    out: *mut rtw_bucket_t,
+    capacity: usize,
+    count: *mut usize,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+        status_of(ours(worker).and_then(|worker| {
+            let all = worker.shared.statistics.snapshot();
+            let snapshot = match series {
+                RTW_SERIES_WAKE_UP => all.wake_up,
+                RTW_SERIES_CALL => all.call,
+                RTW_SERIES_RESPONSE => all.response,
+                RTW_SERIES_JITTER => all.jitter,
+                _ => return Err(RTW_ERR_ARGUMENT),
+            };
+            let to_ns = clock::calibration().ns_per_tick;
+            let buckets: Vec<rtw_bucket_t> = snapshot
+                .occupied()
+                .map(|(low, high, count)| rtw_bucket_t { low_ns: low as f64 * to_ns, high_ns: high as f64 * to_ns, count })
+                .collect();
+            list(buckets.into_iter(), out, capacity, count)
+        }))
+    })
+}
+
 /// The steps or invocations with the longest response times since the statistics began, worst first; 32 are kept.
 ///
 /// [any] but a real-time thread.
@@ -1080,7 +1128,7 @@ unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, setting
         },
         early_ns: config.early_ns,
         warm_call,
-        tick_limit: config.tick_limit,
+        period_limit: config.period_limit,
         stop_on_fault: match config.on_fault {
             RTW_ON_FAULT_STOP => true,
             RTW_ON_FAULT_CONTINUE => false,
@@ -1099,7 +1147,7 @@ fn fed_by_queue(config: &rtw_worker_config_t, by_deadline: bool) -> Result<queue
     left_alone("early_ns", config.early_ns == 0, PERIODIC)?;
     left_alone("missed", config.missed == 0, PERIODIC)?;
     left_alone("on_fault", config.on_fault == 0, PERIODIC)?;
-    left_alone("tick_limit", config.tick_limit == 0, PERIODIC)?;
+    left_alone("period_limit", config.period_limit == 0, PERIODIC)?;
     if config.spin_ns > 1_000_000_000 {
         return Err(out_of_range("spin_ns", config.spin_ns));
     }

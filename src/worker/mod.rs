@@ -405,8 +405,9 @@ impl Worker {
     }
 }
 
-/// Of workers whose threads are the parent's, in a child process.
-static ORPHANS: Mutex<Vec<(Arc<Shared>, Option<JoinHandle<()>>)>> = Mutex::new(Vec::new());
+/// What belongs to a thread of the parent's, in a child process.
+type Orphan = (Arc<Shared>, Option<JoinHandle<()>>);
+static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
 
 impl Drop for Worker {
     fn drop(&mut self) {

@@ -112,7 +112,7 @@ static void test_inits(void) {
     rtw_worker_config_init(&worker);
     check(worker.kind == RTW_WORKER_PERIODIC && worker.sched_policy == RTW_SCHED_RUNTIME && worker.cpu == -1 && worker.strict == 0 &&
               worker.memory_lock == 1 && worker.statistics == 1 && worker.dma_latency_us == -1 && worker.missed == RTW_MISSED_SKIP &&
-              worker.on_fault == RTW_ON_FAULT_STOP && worker.early_ns == 0 && worker.tick_limit == 0,
+              worker.on_fault == RTW_ON_FAULT_STOP && worker.early_ns == 0 && worker.period_limit == 0,
           "the worker's defaults are those of the header");
 }
 

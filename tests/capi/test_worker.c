@@ -136,7 +136,7 @@ static void test_refusals(void) {
     REFUSE(queue, bad.early_ns = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.missed = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.on_fault = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
-    REFUSE(queue, bad.tick_limit = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
+    REFUSE(queue, bad.period_limit = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.queue_capacity = 65537, RTW_ERR_ARGUMENT, "queue_capacity");
     REFUSE(queue, bad.spin_ns = 1000000001, RTW_ERR_ARGUMENT, "spin_ns");
 #undef REFUSE
@@ -174,6 +174,7 @@ static void test_pointers(void) {
         check_status(rtw_worker_cancel(handle, 0, NULL), status, "cancel: handle");
         check_status(rtw_worker_stats(handle, &stats), status, "stats: handle");
         check_status(rtw_worker_stats_reset(handle), status, "reset: handle");
+        check_status(rtw_worker_buckets(handle, RTW_SERIES_CALL, NULL, 0, &count), status, "buckets: handle");
         check_status(rtw_worker_worst(handle, NULL, 0, &count), status, "worst: handle");
         check_status(rtw_worker_timeline(handle, NULL, 0, &count), status, "timeline: handle");
         rtw_worker_destroy(handle);
@@ -185,6 +186,8 @@ static void test_pointers(void) {
     check_status(rtw_worker_stats(worker, &stats), RTW_ERR_STRUCT_SIZE, "stats: size");
     check_status(rtw_worker_warning(worker, 1000, &err), RTW_ERR_BOUNDS, "warning: bounds");
     check_status(rtw_worker_worst(worker, NULL, 1, &count), RTW_ERR_NULL, "worst: array");
+    check_status(rtw_worker_buckets(worker, RTW_SERIES_CALL, NULL, 1, &count), RTW_ERR_NULL, "buckets: array");
+    check_status(rtw_worker_buckets(worker, 4, NULL, 0, &count), RTW_ERR_ARGUMENT, "buckets: no such series");
     check_status(rtw_worker_timeline(worker, NULL, 0, NULL), RTW_ERR_NULL, "timeline: count");
     check_status(rtw_worker_submit(worker, func, NULL, 0, 0), RTW_ERR_UNSUPPORTED, "submit: a periodic worker");
     check_status(rtw_worker_invoke(worker, func, NULL, 0), RTW_ERR_UNSUPPORTED, "invoke: a periodic worker");
@@ -291,7 +294,8 @@ static void test_direct_calls(void) {
     config.func = count;
     config.values = &value;
     config.value_count = 1;
-    config.tick_limit = 20;
+    config.period_limit = 20;
+    config.missed = RTW_MISSED_CATCH_UP; /* so that it is called so often */
     config.dry_calls = &dry;
     config.dry_call_count = 1;
     config.early_ns = PERIOD_NS / 10;
@@ -331,6 +335,18 @@ static void test_missed_periods(void) {
         check(stats.response.count == run.last_index + 1, "%s: every period has a response time", name);
         check(stats.response.max_ns >= 10 * PERIOD_NS * 0.99, "%s: the stall is in the maximum", name);
         check(stats.response.p99_ns >= 5 * PERIOD_NS, "%s: and in the p99, from the intended start", name);
+        rtw_bucket_t buckets[2000];
+        size_t bucket_count = 0;
+        const uint64_t counts[] = {stats.wake_up.count, stats.call.count, stats.response.count, stats.jitter.count};
+        for (uint32_t series = RTW_SERIES_WAKE_UP; series <= RTW_SERIES_JITTER; series++) {
+            uint64_t sum = 0;
+            bool ascending = rtw_worker_buckets(worker, series, buckets, 2000, &bucket_count) == RTW_OK && bucket_count > 0;
+            for (size_t i = 0; i < bucket_count; i++) {
+                sum += buckets[i].count;
+                ascending = ascending && buckets[i].low_ns < buckets[i].high_ns && (i == 0 || buckets[i - 1].high_ns <= buckets[i].low_ns);
+            }
+            check(ascending && sum == counts[series], "%s: series %u has all its values in buckets", name, (unsigned)series);
+        }
         rtw_worst_t worst[40];
         size_t count = 0;
         check(rtw_worker_worst(worker, worst, 40, &count) == RTW_OK && count == 32, "%s: the worst are kept", name);
@@ -356,6 +372,16 @@ static void test_missed_periods(void) {
         check(rtw_worker_timeline(worker, NULL, 0, &count) == RTW_OK && count == 0, "%s: and the time line", name);
         rtw_worker_destroy(worker);
     }
+
+    run_t run = {.stall_at = 15, .stall_ns = 10 * PERIOD_NS};
+    rtw_worker_config_t config = periodic_config(step, &run);
+    config.period_limit = 20;
+    rtw_worker_t *worker = make_worker(guest.runtime, &config);
+    start(worker);
+    check_status(rtw_worker_join(worker, RTW_FOREVER), RTW_OK, "it ends at its limit");
+    check(run.last_index == 19 && run.steps + run.skipped == 20 && run.skipped >= 3, "the last period is not passed over");
+    check(info_of(worker).ended_by == RTW_OK && stats_of(worker).response.count == 20, "and nothing comes after it");
+    rtw_worker_destroy(worker);
     close_guest(&guest);
 }
 
@@ -371,7 +397,8 @@ static void test_faults(void) {
 
     run = (run_t){.answer_at = 0, .answer = -4711};
     config.on_fault = RTW_ON_FAULT_CONTINUE;
-    config.tick_limit = 20;
+    config.missed = RTW_MISSED_CATCH_UP;
+    config.period_limit = 20;
     worker = make_worker(guest.runtime, &config);
     start(worker);
     rtw_worker_join(worker, RTW_FOREVER);
@@ -427,7 +454,7 @@ static void test_setup(void) {
     setup_t setup = {guest.instance, -77, 0};
     rtw_worker_config_t config = periodic_config(step_nothing, &setup);
     config.setup = set_up;
-    config.tick_limit = 1;
+    config.period_limit = 1;
     rtw_worker_t *worker = make_worker(guest.runtime, &config);
     rtw_error_t err;
     check_status(rtw_worker_start(worker, &err), -77, "what setup answers is answered by start");
@@ -712,7 +739,7 @@ static void with_rights(void) {
     config.sched_policy = RTW_SCHED_FIFO;
     config.priority = 3;
     config.cpu = sched_getcpu();
-    config.tick_limit = 2;
+    config.period_limit = 2;
     config.dma_latency_us = 100;
     rtw_worker_t *worker = make_worker(guest.runtime, &config);
     rtw_worker_info_t info = info_of(worker);
@@ -730,7 +757,7 @@ static void with_rights(void) {
     config = periodic_config(step_nothing, NULL);
     config.sched_policy = RTW_SCHED_DEADLINE;
     config.deadline_runtime_ns = 100000;
-    config.tick_limit = 2;
+    config.period_limit = 2;
     worker = make_worker(guest.runtime, &config);
     info = info_of(worker);
     refused = info.warning_count > 0 && rtw_worker_warning(worker, 0, &err) == RTW_OK && strstr(err.message, "SCHED_DEADLINE") != NULL;
@@ -758,7 +785,7 @@ static void without_rights(void *data) {
     config.sched_policy = RTW_SCHED_RR;
     config.priority = 10;
     config.dma_latency_us = 0;
-    config.tick_limit = 2;
+    config.period_limit = 2;
     rtw_worker_t *worker = make_worker(guest.runtime, &config);
     rtw_error_t err;
     check(info_of(worker).warning_count == 2 && info_of(worker).sched_policy == RTW_SCHED_OTHER, "an ordinary user's worker has warnings");

@@ -23,7 +23,7 @@ class WorkerConfig(ctypes.Structure):
         ("cpu", c_int32), ("denormals", c_uint32), ("strict", c_uint32), ("memory_lock", c_uint32), ("statistics", c_uint32),
         ("dma_latency_us", c_int32), ("deadline_runtime_ns", c_uint64), ("deadline_ns", c_uint64), ("setup", c_void_p),
         ("user_data", c_void_p), ("dry_calls", c_void_p), ("dry_call_count", c_uint32), ("missed", c_uint32),
-        ("period_ns", c_uint64), ("early_ns", c_uint64), ("on_fault", c_uint32), ("reserved0", c_uint32), ("tick_limit", c_uint64),
+        ("period_ns", c_uint64), ("early_ns", c_uint64), ("on_fault", c_uint32), ("reserved0", c_uint32), ("period_limit", c_uint64),
         ("step", c_void_p), ("func", c_void_p), ("values", c_void_p), ("value_count", c_size_t), ("warm_func", c_void_p),
         ("warm_values", c_void_p), ("warm_value_count", c_size_t), ("queue_capacity", c_uint32), ("reserved1", c_uint32),
         ("spin_ns", c_uint64), ("reserved", c_uint64 * 8),
