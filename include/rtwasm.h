@@ -276,6 +276,26 @@
 #define RTW_FOREVER UINT64_MAX
 
 /**
+ * What rtw_worker_buckets shall tell: the distribution wake_up of rtw_worker_stats_t.
+ */
+#define RTW_SERIES_WAKE_UP 0
+
+/**
+ * The distribution call.
+ */
+#define RTW_SERIES_CALL 1
+
+/**
+ * The distribution response.
+ */
+#define RTW_SERIES_RESPONSE 2
+
+/**
+ * The distribution jitter.
+ */
+#define RTW_SERIES_JITTER 3
+
+/**
  * The thread took page faults between the step before and the end of this one.
  */
 #define RTW_CAUSE_PAGE_FAULT 1
@@ -1496,18 +1516,18 @@ typedef struct rtw_worker_config_t {
      */
     uint64_t early_ns;
     /**
-     * Periodic: 1: while it spins, the thread makes the call warm_func and reads the statistics and code (of small modules)
-     * that the step will use, so that they are in the caches. 0 (default): it does not.
-     */
-    uint32_t touch;
-    /**
      * Periodic: RTW_ON_FAULT_STOP (default) or RTW_ON_FAULT_CONTINUE.
      */
     uint32_t on_fault;
     /**
-     * Periodic: after so many steps the run ends; 0 (default): never.
+     * Zero.
      */
-    uint64_t tick_limit;
+    uint32_t reserved0;
+    /**
+     * Periodic: how many periods a run has, after which the worker stops by itself. Periods that are passed over count; the
+     * last one never is. 0 (default): no end.
+     */
+    uint64_t period_limit;
     /**
      * Periodic: the step, or NULL where func is given.
      */
@@ -1526,8 +1546,9 @@ typedef struct rtw_worker_config_t {
      */
     size_t value_count;
     /**
-     * With touch: a func that does no harm, called before each tick to warm the way into the guest; NULL (default): none is. A
-     * func of the instance that the step calls serves best; its calls have statistics of their own.
+     * With early_ns: a func that does no harm, called while the thread spins, so that the way into the guest is in the caches
+     * and branch predictors when the step takes it; NULL (default): none is. A func of the instance that the step calls serves
+     * best. Its calls have statistics of their own.
      */
     struct rtw_func_t *warm_func;
     /**
@@ -1546,7 +1567,7 @@ typedef struct rtw_worker_config_t {
     /**
      * Zero.
      */
-    uint32_t reserved0;
+    uint32_t reserved1;
     /**
      * Queue: how long the thread looks for the next invocation before it sleeps, in ns, at most 1 s; 0 (default): not at all.
      */
@@ -1583,7 +1604,7 @@ typedef struct rtw_worker_info_t {
      */
     int32_t priority;
     /**
-     * What ended the last run: RTW_OK where it was stopped, reached tick_limit or its step answered RTW_STEP_STOP; otherwise
+     * What ended the last run: RTW_OK where it was stopped, reached period_limit or its step answered RTW_STEP_STOP; otherwise
      * what the step answered.
      */
     rtw_status_t ended_by;
@@ -3118,6 +3139,22 @@ rtw_status_t rtw_worker_stats(const struct rtw_worker_t *worker, struct rtw_work
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
  */
 rtw_status_t rtw_worker_stats_reset(struct rtw_worker_t *worker);
+
+/**
+ * The histogram behind one of the distributions: its non-empty buckets in ascending order.
+ *
+ * [any] but a real-time thread.
+ * series    RTW_SERIES_WAKE_UP ...
+ * out       receives the first `capacity` of them; NULL where capacity is 0.
+ * count     receives how many there are, which may be more than capacity; while the worker runs the next reading may have
+ * more.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_ARGUMENT (there is no such series).
+ */
+rtw_status_t rtw_worker_buckets(const struct rtw_worker_t *worker,
+                                uint32_t series,
+                                struct rtw_bucket_t *out,
+                                size_t capacity,
+                                size_t *count);
 
 /**
  * The steps or invocations with the longest response times since the statistics began, worst first; 32 are kept.
