@@ -15,11 +15,11 @@ doctor() { # doctor ARGUMENTS...: output in $scratch/out, messages in $scratch/e
     "$RTWASM" doctor "$@" >"$scratch/out" 2>"$scratch/err"
 }
 ends_with() { # ends_with STATUS ARGUMENTS...: with that status, and nothing on the standard error
-    expected=$1
+    ending=$1
     shift
     doctor "$@"
     status=$?
-    [ $status -eq "$expected" ] && [ ! -s "$scratch/err" ] || { echo "it ended with $status"; return 1; }
+    [ $status -eq "$ending" ] && [ ! -s "$scratch/err" ] || { echo "it ended with $status"; return 1; }
 }
 says() { # says TEXT: in what the doctor printed last
     grep -qF -e "$1" "$scratch/out" || { echo "'$1' is not in the output"; return 1; }
@@ -31,14 +31,14 @@ says_not() { ! says "$1" >/dev/null || { echo "'$1' is in the output"; return 1;
 for expected in tests/doctor/expected/*; do
     machine=$(basename "$expected")
     case $machine in
-        controller) arguments=$tuned; status=0 ;;
-        *) arguments="--root $fixtures/$machine"; status=2 ;;
+        controller) arguments=$tuned; wanted=0 ;;
+        *) arguments="--root $fixtures/$machine"; wanted=2 ;;
     esac
-    check "$machine: exit status $status" ends_with $status --json $arguments
+    check "$machine: exit status $wanted" ends_with $wanted --json $arguments
     adopt "$machine" judge findings "$scratch/out" "$expected"
     adopt "$machine" judge whole "$scratch/out"
-    check "$machine: as text, with the same status" ends_with $status $arguments
-    check "$machine: a script, with the same status" ends_with $status --fix $arguments
+    check "$machine: as text, with the same status" ends_with $wanted $arguments
+    check "$machine: a script, with the same status" ends_with $wanted --fix $arguments
     check "$machine: the shell can read the script" sh -n "$scratch/out"
 done
 sed '/^high governor$/d' tests/doctor/expected/laptop >"$scratch/fewer"
@@ -115,7 +115,7 @@ check "and sent to another" says "echo 0 > /proc/irq/145/smp_affinity_list"
 
 # ---- an artifact
 
-"$RTWASM" compile -q --cpu avx2,fma --target x86_64-unknown-linux-gnu guests/built/gain.wasm -o "$scratch/gain.rtw" || fail "gain.rtw compiles"
+"$RTWASM" compile -q --cpu avx2,fma --target x86_64-unknown-linux-gnu guests/built/eq.wasm -o "$scratch/gain.rtw" || fail "gain.rtw compiles"
 ends_with 0 $tuned --artifact "$scratch/gain.rtw"
 check "an artifact whose features the machine has" says "has all the CPU features"
 check "an artifact whose features it lacks: exit status 2" ends_with 2 --root $fixtures/vm --artifact "$scratch/gain.rtw"
@@ -142,8 +142,8 @@ check "an unknown option" misused "no option --nothing" --nothing
 check "an unknown class" misused "--class audio-1: expected one of audio-128" --class audio-1
 check "a CPU that is no number" misused "--cpu x" --cpu x
 check "a value that nothing takes" misused "no argument controller" controller
-check "--static and --probe" misused "exclude each other" --static --probe
-check "--json and --fix" misused "exclude each other" --json --fix
+check "--static and --probe" misused "--static and --probe exclude" --static --probe
+check "--json and --fix" misused "--json, --fix and --list exclude" --json --fix
 check "too long a probe" misused "--probe 61" --probe 61
 check "no time for a probe" misused "--probe 0" --probe=0
 check "an artifact that is not there" fails "nowhere.rtw" --artifact nowhere.rtw
@@ -168,6 +168,14 @@ refuses "twin: a check that is not documented is found" "-governor" same_checks 
 sed 's/^| `governor` | medium/| `governor` | high/' docs/doctor.md >"$scratch/doctor.md"
 refuses "twin: another severity is found" "+governor high" same_checks "$scratch/doctor.md"
 
+example() { # the C program of the page: it compiles, and ends well
+    sed -n '/^```c$/,/^```$/p' docs/doctor.md | grep -v '^```' >"$scratch/example.c"
+    $CC -std=c99 $C_WARNINGS -Iinclude "$scratch/example.c" -o "$scratch/example" "$RTWASM_LIBDIR/librtwasm.so" &&
+        "$scratch/example"
+}
+use_uninstalled_library
+check "docs/doctor.md: its C program compiles and runs" example
+
 # ---- the running machine
 
 doctor --json
@@ -187,7 +195,7 @@ done
 doctor --json
 refuses "twin: what was not measured is told apart" skipped measured wakeup
 if [ "$(uname -m)" = x86_64 ]; then
-    "$RTWASM" compile -q guests/built/gain.wasm -o "$scratch/native.rtw" || fail "native.rtw compiles"
+    "$RTWASM" compile -q guests/built/eq.wasm -o "$scratch/native.rtw" || fail "native.rtw compiles"
     doctor --artifact "$scratch/native.rtw"
     check "this machine: its own artifact runs here" says "runs here"
 fi
