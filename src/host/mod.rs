@@ -1,9 +1,9 @@
 //! The doctor: what about this machine costs latency. Each check reads a few of the kernel's own files, judges what they say
 //! for four classes of work, and tells what to do about it.
 //!
-//! All that is read lies below a root that can be another folder, so that a copy of another machine's files can be judged, and is a
-//! test. What is missing or cannot be understood is "unknown", never a failure. Nothing is changed: the probes, which run only
-//! where asked for, take time and nothing else. Not for real-time threads.
+//! All that is read lies below a root that can be another folder, so that a copy of another machine's files can be judged, and
+//! is a test. What is missing or cannot be understood is "unknown", never a failure. Nothing is changed: the probes, which run
+//! only where asked for, take time and nothing else. Not for real-time threads.
 //!
 //! What every check calls is kept out of line: inlined sixty times it would be the larger part of this folder's code.
 

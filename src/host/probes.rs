@@ -1,5 +1,5 @@
-//! Checks that measure. Only where asked for, only on the running system, each on a thread of its own: pinned to the CPU that was
-//! chosen, with SCHED_FIFO where that is permitted.
+//! Checks that measure. Only where asked for, only on the running system, each on a thread of its own: pinned to the CPU that
+//! was chosen, with SCHED_FIFO where that is permitted.
 
 use std::time::Duration;
 

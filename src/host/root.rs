@@ -1,5 +1,5 @@
-//! Files below a root, which is the running system's or a folder that holds a copy of another's. What is missing, unreadable or no
-//! file at all is `None`, never an error: the checks make "unknown" of it.
+//! Files below a root, which is the running system's or a folder that holds a copy of another's. What is missing, unreadable or
+//! no file at all is `None`, never an error: the checks make "unknown" of it.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
