@@ -113,6 +113,13 @@ check "interrupts that arrive on the chosen CPU are named" says "145 (iwlwifi)"
 ends_with 2 --fix --root $fixtures/laptop --cpu 2
 check "and sent to another" says "echo 0 > /proc/irq/145/smp_affinity_list"
 
+cp -r $fixtures/controller "$scratch/awake"
+echo 0 >"$scratch/awake/sys/devices/system/cpu/cpu3/cpuidle/state2/disable"
+check "a deep idle state is on: exit status 2" ends_with 2 --root "$scratch/awake" --cpu 3
+mkdir "$scratch/awake/dev"
+printf '\000\000\000\000' >"$scratch/awake/dev/cpu_dma_latency"
+check "it is on, and somebody holds /dev/cpu_dma_latency: exit status 0" ends_with 0 --root "$scratch/awake" --cpu 3
+
 # ---- an artifact
 
 "$RTWASM" compile -q --cpu avx2,fma --target x86_64-unknown-linux-gnu guests/built/eq.wasm -o "$scratch/gain.rtw" || fail "gain.rtw compiles"
@@ -194,6 +201,52 @@ for probe in wakeup gaps clock-cost; do
 done
 doctor --json
 refuses "twin: what was not measured is told apart" skipped measured wakeup
+
+# What is done to it for the occasion is found.
+state_of() { # state_of ID: in the report that the doctor printed last
+    python3 -c 'import json, sys
+print({f["id"]: f["state"] + " " + f["found"] for f in json.load(open(sys.argv[1]))["findings"]}[sys.argv[2]])' "$scratch/out" "$1"
+}
+is_bad() { state_of "$1" | grep "^bad.*$2"; }
+cpu=$(taskset --pid --cpu-list $$ | sed 's/.*[: ,-]//')
+taskset --cpu-list "$cpu" sh -c 'while :; do :; done' &
+busy=$!
+doctor --json --cpu "$cpu"
+check "a busy neighbour on the chosen CPU is found" is_bad neighbours "at work on CPU $cpu"
+kill $busy
+wait $busy 2>/dev/null
+if chrt --fifo 60 true 2>/dev/null; then
+    taskset --cpu-list "$cpu" chrt --fifo 60 sleep 600 &
+    idle=$!
+    until grep -q '^Name:.sleep' /proc/$idle/status; do :; done
+    doctor --json --cpu "$cpu"
+    check "a real-time process on the chosen CPU is found" is_bad neighbours "real-time processes on CPU $cpu: .*sleep ($idle)"
+    kill $idle
+    wait $idle 2>/dev/null
+else
+    echo "no right to SCHED_FIFO: no real-time neighbour was tried"
+fi
+
+in_group() { # in_group FOLDER COMMAND...
+    (echo 0 >"$1/cgroup.procs" && shift && "$@")
+}
+for folder in /sys/fs/cgroup/cpu /sys/fs/cgroup/cpu,cpuacct /sys/fs/cgroup; do
+    group=$folder/rtwasm-doctor-$$
+    mkdir "$group" 2>/dev/null || continue
+    [ -f "$group/cpu.max" ] && echo "30000 100000" >"$group/cpu.max"
+    [ -f "$group/cpu.cfs_quota_us" ] && echo 30000 >"$group/cpu.cfs_quota_us"
+    if [ -f "$group/cpu.max" ] || [ -f "$group/cpu.cfs_quota_us" ]; then
+        in_group "$group" "$RTWASM" doctor --json >"$scratch/out" 2>"$scratch/err"
+        check "a quota on this machine is found" is_bad cpu-quota "30000 us in 100000 us"
+        doctor --json
+        check "twin: outside of the group there is no such quota" says_not "30000 us in 100000 us"
+        quota_tried=yes
+    fi
+    rmdir "$group"
+    [ -z "${quota_tried:-}" ] || break
+done
+[ -n "${quota_tried:-}" ] || echo "no group with a quota can be made here: none was tried"
+
 if [ "$(uname -m)" = x86_64 ]; then
     "$RTWASM" compile -q guests/built/eq.wasm -o "$scratch/native.rtw" || fail "native.rtw compiles"
     doctor --artifact "$scratch/native.rtw"
