@@ -1876,8 +1876,8 @@ typedef struct rtw_host_config_t {
      */
     int32_t cpu;
     /**
-     * How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0 (default):
-     * nothing is measured. Probes run on the running system only.
+     * How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0
+     * (default): nothing is measured. Probes run on the running system only.
      */
     uint32_t probe_ms;
     /**
@@ -1885,7 +1885,8 @@ typedef struct rtw_host_config_t {
      */
     uint64_t period_ns;
     /**
-     * A directory that holds a copy of another machine's files, or NULL (default) for the running system. NUL-terminated UTF-8.
+     * A directory that holds a copy of another machine's files, or NULL (default) for the running system. NUL-terminated
+     * UTF-8.
      */
     const char *root;
     /**
@@ -1923,8 +1924,8 @@ typedef struct rtw_host_finding_t {
      */
     uint32_t state;
     /**
-     * RTW_HOST_SEVERITY_INFO ... RTW_HOST_SEVERITY_FATAL: the worst for the classes that were judged; where nothing is bad, what
-     * it would be.
+     * RTW_HOST_SEVERITY_INFO ... RTW_HOST_SEVERITY_FATAL: the worst for the classes that were judged; where nothing is bad,
+     * what it would be.
      */
     uint32_t severity;
     /**
@@ -1940,7 +1941,8 @@ typedef struct rtw_host_finding_t {
      */
     uint32_t reserved0;
     /**
-     * What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is good.
+     * What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is
+     * good.
      */
     uint32_t class_severity[RTW_HOST_CLASSES];
     /**
@@ -3191,20 +3193,18 @@ void rtw_host_config_init(struct rtw_host_config_t *config);
 void rtw_host_finding_init(struct rtw_host_finding_t *finding);
 
 /**
- * Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc, /sys
- * and others, and changes nothing; what cannot be read is RTW_HOST_UNKNOWN and no error. Takes some milliseconds, and with probes
- * as long as they were asked to: they run on threads of their own.
+ * Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc,
+ * /sys and others, and changes nothing; what cannot be read is RTW_HOST_UNKNOWN and no error. Takes some milliseconds, and
+ * with probes as long as they were asked to: they run on threads of their own.
  *
  * [setup]
  * config  NULL for the defaults; read only during the call.
  * out     receives the report, to be ended with rtw_host_report_destroy; NULL on failure.
  * err     NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not zero),
- *         RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
+ * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not
+ *         zero), RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
  */
-rtw_status_t rtw_host_check(const struct rtw_host_config_t *config,
-                            struct rtw_host_report_t **out,
-                            struct rtw_error_t *err);
+rtw_status_t rtw_host_check(const struct rtw_host_config_t *config, struct rtw_host_report_t **out, struct rtw_error_t *err);
 
 /**
  * Ends a report. NULL does nothing.

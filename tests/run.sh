@@ -57,6 +57,7 @@ suite worker-loom cargo test --locked -q -p rtwasm-worker-loom
 suite cli tests/cli/compile_at_run_time.sh
 suite finding tests/finding/test_finding.sh
 suite statistics tests/statistics/test_statistics.sh
+suite doctor tests/doctor/test_doctor.sh
 suite guests build make -s -C guests check
 suite artifacts build make -s artifacts examples
 suite minimal make -s -C examples-c/minimal test
