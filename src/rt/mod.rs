@@ -12,4 +12,5 @@ pub mod ring;
 pub mod signals;
 pub mod thread;
 pub mod usage;
+pub mod version;
 pub mod wait;

@@ -5,12 +5,13 @@
 //! meets a change reads again. There are two ledgers: a reset empties the idle one and exchanges them.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*, fence};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
 
 use crate::rt::clock;
 use crate::rt::histogram::{Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
 use crate::rt::usage::{self, Usage};
+use crate::rt::version::Version;
 use crate::stats::{Counter, Point, Report, Series, Worst, cause};
 use crate::status::*;
 
@@ -135,7 +136,7 @@ fn read<const N: usize>(cells: &Cells<N>) -> [u64; N] {
 /// All of one stretch of time.
 #[repr(C)]
 struct Ledger {
-    version: AtomicU64,
+    version: Version,
     since_realtime_ns: AtomicU64,
     since_monotonic_ns: AtomicU64,
     counts: Cells<{ COUNTERS.len() }>,
@@ -162,32 +163,6 @@ impl Ledger {
         self.timeline.iter().for_each(|cells| write(cells, [0; 3]));
         self.since_realtime_ns.store(clock::realtime_ns(), Relaxed);
         self.since_monotonic_ns.store(clock::monotonic_ns(), Relaxed);
-    }
-
-    /// Changes what the version guards. The worker's thread only.
-    #[inline]
-    fn change(&self, change: impl FnOnce()) {
-        let version = self.version.load(Relaxed);
-        self.version.store(version.wrapping_add(1), Relaxed);
-        fence(Release);
-        change();
-        self.version.store(version.wrapping_add(2), Release);
-    }
-
-    /// Reads what the version guards. A worker that is always in the middle of a change is not waited for for ever: what is
-    /// read then may be of two moments.
-    fn look<T>(&self, mut look: impl FnMut() -> T) -> T {
-        const TRIES: usize = 64;
-        for _ in 0..TRIES {
-            let before = self.version.load(Acquire);
-            let seen = look();
-            fence(Acquire);
-            if before.is_multiple_of(2) && self.version.load(Relaxed) == before {
-                return seen;
-            }
-            std::hint::spin_loop();
-        }
-        look()
     }
 }
 
@@ -268,7 +243,7 @@ impl Statistics {
 
     pub fn counts(&self) -> Counts {
         let ledger = self.active();
-        Counts::from_array(ledger.look(|| read(&ledger.counts)))
+        Counts::from_array(ledger.version.look(|| read(&ledger.counts)))
     }
 
     /// Everything but the worst calls and the time line.
@@ -277,7 +252,7 @@ impl Statistics {
         Everything {
             since_realtime_ns: ledger.since_realtime_ns.load(Relaxed),
             duration_ns: clock::monotonic_ns().saturating_sub(ledger.since_monotonic_ns.load(Relaxed)),
-            counts: Counts::from_array(ledger.look(|| read(&ledger.counts))),
+            counts: Counts::from_array(ledger.version.look(|| read(&ledger.counts))),
             wake_up: snapshot(&self.wake_up),
             call: snapshot(&self.call),
             response: snapshot(&self.response),
@@ -288,7 +263,7 @@ impl Statistics {
     /// The worst calls, worst first.
     pub fn worst(&self) -> Vec<Bad> {
         let ledger = self.active();
-        let cells: [[u64; 6]; WORST] = ledger.look(|| std::array::from_fn(|i| read(&ledger.worst[i])));
+        let cells: [[u64; 6]; WORST] = ledger.version.look(|| std::array::from_fn(|i| read(&ledger.worst[i])));
         let mut worst: Vec<Bad> = cells.into_iter().map(Bad::from_array).filter(|bad| bad.at_realtime_ns != 0).collect();
         worst.sort_by_key(|bad| std::cmp::Reverse(bad.response));
         worst
@@ -298,7 +273,7 @@ impl Statistics {
     pub fn timeline(&self) -> Vec<Point> {
         let to_ns = clock::calibration().ns_per_tick;
         let ledger = self.active();
-        let cells: [[u64; 3]; TIMELINE] = ledger.look(|| std::array::from_fn(|i| read(&ledger.timeline[i])));
+        let cells: [[u64; 3]; TIMELINE] = ledger.version.look(|| std::array::from_fn(|i| read(&ledger.timeline[i])));
         let mut seconds: Vec<[u64; 3]> = cells.into_iter().filter(|[second, ..]| *second != 0).collect();
         seconds.sort_by_key(|[second, ..]| *second);
         let oldest = seconds.last().map_or(0, |[newest, ..]| newest.saturating_sub(TIMELINE as u64));
@@ -425,7 +400,7 @@ impl<'a> Book<'a> {
             status: step.status,
             causes: causes(step, &since, sleeps, overrun),
         };
-        ledger.change(|| {
+        ledger.version.change(|| {
             let now = Counts::from_array(read(&ledger.counts));
             let counts = Counts {
                 ticks: now.ticks + 1,
