@@ -408,7 +408,7 @@ impl<'a> Book<'a> {
                 overruns: now.overruns + u64::from(overrun),
                 misses: now.misses + step.missed + u64::from(overrun),
                 longest_miss_run: now.longest_miss_run.max(longest),
-                faults: now.faults + u64::from(step.status < 0),
+                faults: now.faults + u64::from(step.status != RTW_OK),
                 minor_faults: now.minor_faults + since.minor_faults,
                 major_faults: now.major_faults + since.major_faults,
                 voluntary_switches: now.voluntary_switches + since.voluntary_switches,
@@ -425,7 +425,7 @@ impl<'a> Book<'a> {
 
 /// What went along with a step.
 fn causes(step: &Step, since: &Usage, sleeps: u64, overrun: bool) -> u32 {
-    let failed = step.status < 0;
+    let failed = step.status != RTW_OK;
     let flags = [
         (since.minor_faults + since.major_faults != 0, cause::PAGE_FAULT),
         (since.involuntary_switches != 0, cause::INVOLUNTARY_SWITCH),
