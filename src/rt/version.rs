@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering::*, fence};
 
 pub struct Version(AtomicU64);
 
-/// How often a reader that meets a change looks again.
+/// How often a reader that meets a change looks again: at first at once, then having let others go first, one of which may be a
+/// writer that was interrupted in the middle of a change.
 #[cfg(not(loom))]
-const TRIES: usize = 64;
+const TRIES: [usize; 2] = [64, 10_000];
 #[cfg(loom)]
-const TRIES: usize = 1;
+const TRIES: [usize; 2] = [1, 0];
 
 impl Version {
     pub fn new() -> Version {
@@ -40,14 +41,17 @@ impl Version {
         (before.is_multiple_of(2) && self.0.load(Relaxed) == before).then_some(seen)
     }
 
-    /// Reads the words. A writer that is always in the middle of a change is not waited for for ever: what is read then may be of
-    /// two moments.
+    /// Reads the words; not on a real-time thread. A writer that is always in the middle of a change is not waited for for ever:
+    /// what is read then may be of two moments.
     pub fn look<T>(&self, look: impl Fn() -> T) -> T {
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES.iter().sum() {
             if let Some(seen) = self.look_once(&look) {
                 return seen;
             }
-            std::hint::spin_loop();
+            match attempt < TRIES[0] {
+                true => std::hint::spin_loop(),
+                false => std::thread::yield_now(),
+            }
         }
         look()
     }
