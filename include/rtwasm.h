@@ -1384,7 +1384,7 @@ typedef struct rtw_slot_stats_t {
  * [setup] functions may be called.
  *
  * user_data  what the worker's configuration says.
- * returns    RTW_OK, or a negative number, which rtw_worker_start then answers.
+ * returns    RTW_OK, or another number, which rtw_worker_start then answers.
  */
 typedef rtw_status_t (*rtw_worker_setup_t)(void *user_data);
 
@@ -1420,7 +1420,7 @@ typedef struct rtw_tick_t {
  *
  * user_data  what the worker's configuration says.
  * tick       which period, and when; valid during the call.
- * returns    RTW_OK; RTW_STEP_STOP to end the run regularly; any negative number for a failure. Must return: neither longjmp
+ * returns    RTW_OK; RTW_STEP_STOP to end the run regularly; any other number for a failure. Must return: neither longjmp
  *            nor a C++ exception may leave it.
  */
 typedef rtw_status_t (*rtw_step_t)(void *user_data, const struct rtw_tick_t *tick);

@@ -113,7 +113,7 @@ const _: () = assert!(size_of::<rtw_tick_t>() == size_of::<Tick>());
 ///
 /// user_data  what the worker's configuration says.
 /// tick       which period, and when; valid during the call.
-/// returns    RTW_OK; RTW_STEP_STOP to end the run regularly; any negative number for a failure. Must return: neither longjmp
+/// returns    RTW_OK; RTW_STEP_STOP to end the run regularly; any other number for a failure. Must return: neither longjmp
 ///            nor a C++ exception may leave it.
 pub type rtw_step_t = Option<unsafe extern "C" fn(user_data: *mut c_void, tick: *const rtw_tick_t) -> rtw_status_t>;
 
@@ -121,7 +121,7 @@ pub type rtw_step_t = Option<unsafe extern "C" fn(user_data: *mut c_void, tick: 
 /// [setup] functions may be called.
 ///
 /// user_data  what the worker's configuration says.
-/// returns    RTW_OK, or a negative number, which rtw_worker_start then answers.
+/// returns    RTW_OK, or another number, which rtw_worker_start then answers.
 pub type rtw_worker_setup_t = Option<unsafe extern "C" fn(user_data: *mut c_void) -> rtw_status_t>;
 
 /// How a worker shall be. Call rtw_worker_config_init first. What belongs to the other kind of worker must be left alone.

@@ -494,6 +494,7 @@ fn become_real_time(shared: &Shared) -> Result<()> {
     let config = &shared.config;
     shared.thread.store(thread::id(), Relaxed);
     thread::block_signals();
+    thread::sleep_exactly();
     attach(shared)?;
     if let Some(cpus) = &config.attach.cpus {
         thread::set_affinity(cpus).or_else(|error| shared.refused(error))?;

@@ -1,17 +1,22 @@
-//! Runs what two threads do at the same time in every order that the memory model allows: the ring of `src/rt/ring.rs` itself, and
-//! the two hand-overs that `src/worker/queue.rs` builds on it, each with a twin that is wrong and must be found.
+//! Runs what two threads do at the same time in every order that the memory model allows: the ring of `src/rt/ring.rs` and the
+//! version of `src/rt/version.rs` themselves, and the two hand-overs that `src/worker/queue.rs` builds on the ring; what can be
+//! wrong has a twin that is wrong and must be found.
 #![cfg(test)]
 
 #[path = "../../../../src/rt/ring.rs"]
 mod ring;
+#[path = "../../../../src/rt/version.rs"]
+#[allow(dead_code)]
+mod version;
 
 use std::panic::AssertUnwindSafe;
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU32, Ordering::*, fence};
+use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, fence};
 use loom::thread;
 
 use ring::ring;
+use version::Version;
 
 /// What a model of it finds.
 fn holds(model: impl Fn() + Sync + Send + 'static) -> bool {
@@ -100,4 +105,34 @@ fn claim(exchange: bool) {
 fn an_invocation_runs_or_is_cancelled() {
     assert!(holds(|| claim(true)));
     assert!(!holds(|| claim(false)), "twin: without the exchange it can be both");
+}
+
+/// A worker enters a step while somebody reads its counters.
+fn read_beside_a_change(guarded: bool) {
+    let shared = Arc::new((Version::new(), AtomicU64::new(0), AtomicU64::new(0)));
+    let writer = {
+        let shared = shared.clone();
+        thread::spawn(move || {
+            let (version, ticks, misses) = &*shared;
+            for value in 1..=2 {
+                let write = || {
+                    ticks.store(value, Relaxed);
+                    misses.store(value, Relaxed);
+                };
+                if guarded { version.change(write) } else { write() }
+            }
+        })
+    };
+    let (version, ticks, misses) = &*shared;
+    if let Some((ticks, misses)) = version.look_once(|| (ticks.load(Relaxed), misses.load(Relaxed))) {
+        assert_eq!(ticks, misses, "they are of two moments");
+    }
+    writer.join().unwrap();
+    assert_eq!(version.look(|| (ticks.load(Relaxed), misses.load(Relaxed))), (2, 2));
+}
+
+#[test]
+fn counters_are_of_one_moment() {
+    assert!(holds(|| read_beside_a_change(true)));
+    assert!(!holds(|| read_beside_a_change(false)), "twin: without the version they are not");
 }
