@@ -6,11 +6,11 @@ ARTIFACTS := target/artifacts
 GUESTS    := $(patsubst guests/built/%.wasm,%,$(wildcard guests/built/*.wasm))
 PROFILES  := standalone plugin
 HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,error.rs runtime.rs module.rs imports.rs \
-                    instance.rs thread.rs prepare.rs call.rs stats.rs interval.rs export.rs))
+                    instance.rs thread.rs prepare.rs call.rs stats.rs slot.rs worker.rs host.rs interval.rs export.rs))
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test proofs bench header guests install uninstall packages unit loom clean FORCE
+.PHONY: all lib command artifacts examples demo test proofs bench header layout guests install uninstall packages unit loom clean FORCE
 all: lib command artifacts examples
 
 # Cargo does not optimise at link time when an rlib is among the crate types, and a call then costs twice as much: so the
@@ -47,6 +47,15 @@ header: FORCE
 	cargo run --locked -q -p rtwasm-headergen -- cbindgen.toml include/rtwasm.h $(HEADER_SOURCES)
 	cargo run --locked -q -p rtwasm-headergen -- cbindgen-compiler.toml include/rtwasm_compiler.h compiler/src/capi.rs
 
+# The committed layout of the API's structs, and the unit test that holds the library against it.
+layout: header
+	mkdir -p target/layout
+	python3 tests/abi/layout.py probe include/rtwasm.h include/rtwasm_compiler.h > target/layout/probe.c
+	$(CC) -std=c11 -Iinclude target/layout/probe.c -o target/layout/probe
+	target/layout/probe > tests/abi/layout.txt
+	python3 tests/abi/layout.py rust tests/abi/layout.txt $$(ls src/capi/*.rs) > target/layout/layout.rs
+	cp target/layout/layout.rs src/capi/layout.rs
+
 guests: FORCE
 	$(MAKE) -C guests
 
@@ -55,7 +64,7 @@ proofs: lib command
 
 bench: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench
-	./bench/run.sh
+	ONLY='$(ONLY)' ./bench/run.sh
 
 install: lib command
 	./packaging/install.sh "$(PREFIX)" "$(DESTDIR)"

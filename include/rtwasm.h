@@ -159,9 +159,266 @@
 #define RTW_DENORMALS_IEEE 2
 
 /**
+ * A call that has used up its budget is cut off: it ends with RTW_ERR_BUDGET, and the instance is faulted.
+ */
+#define RTW_BUDGET_CUT_OFF 0
+
+/**
+ * It goes on, and is counted in the func's statistics when it has ended.
+ */
+#define RTW_BUDGET_COUNT 1
+
+/**
  * Scheduling and affinity as the runtime's configuration says.
  */
 #define RTW_SCHED_RUNTIME 2147483647
+
+/**
+ * The instance that is published starts as it is.
+ */
+#define RTW_STATE_NONE 0
+
+/**
+ * It is given what the instance in use saves, by the guests' exports: rtw_state_save, of type ()->(i32,i32) (address and length)
+ * or ()->(i64) (length in the upper half); rtw_state_load, of type (i32,i32)->(i32), which answers 0 if it refuses; and, where the
+ * memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and answers an address.
+ */
+#define RTW_STATE_GUEST 1
+
+/**
+ * The host's callback carries the state over.
+ */
+#define RTW_STATE_HOST 2
+
+/**
+ * The real-time thread runs what was published.
+ */
+#define RTW_SLOT_EVENT_TAKEN 1
+
+/**
+ * An instance faulted; rtw_instance_fault tells of what.
+ */
+#define RTW_SLOT_EVENT_FAULTED 2
+
+/**
+ * The real-time thread runs a spare.
+ */
+#define RTW_SLOT_EVENT_SPARE_TAKEN 3
+
+/**
+ * A spare is ready.
+ */
+#define RTW_SLOT_EVENT_SPARE_READY 4
+
+/**
+ * A spare could not be made; no more is tried until the next publication. The status says why.
+ */
+#define RTW_SLOT_EVENT_SPARE_FAILED 5
+
+/**
+ * The first block with what was published.
+ */
+#define RTW_BLOCK_NEW 1
+
+/**
+ * The instance before has faulted: the first block with a spare.
+ */
+#define RTW_BLOCK_SPARE 2
+
+/**
+ * The instance before is still at hand, in held_instance and held_funcs.
+ */
+#define RTW_BLOCK_HELD 4
+
+/**
+ * Works at equal distances in time.
+ */
+#define RTW_WORKER_PERIODIC 0
+
+/**
+ * Works on what it is given: rtw_worker_submit, rtw_worker_invoke.
+ */
+#define RTW_WORKER_QUEUE 1
+
+/**
+ * SCHED_DEADLINE, for workers only: the system sees to it that the thread gets deadline_runtime_ns of every period.
+ */
+#define RTW_SCHED_DEADLINE 4
+
+/**
+ * Periods that are over before their step could begin are passed over.
+ */
+#define RTW_MISSED_SKIP 0
+
+/**
+ * Every period gets its step, one after the other until time is made up for.
+ */
+#define RTW_MISSED_CATCH_UP 1
+
+/**
+ * A step that fails ends the run.
+ */
+#define RTW_ON_FAULT_STOP 0
+
+/**
+ * A step that fails is counted, and the next one comes as usual.
+ */
+#define RTW_ON_FAULT_CONTINUE 1
+
+/**
+ * The most values that an invocation given to a worker may have.
+ */
+#define RTW_WORKER_VALUES 16
+
+/**
+ * For timeouts: for ever.
+ */
+#define RTW_FOREVER UINT64_MAX
+
+/**
+ * The thread took page faults between the step before and the end of this one.
+ */
+#define RTW_CAUSE_PAGE_FAULT 1
+
+/**
+ * Another thread took the CPU in that time.
+ */
+#define RTW_CAUSE_INVOLUNTARY_SWITCH 2
+
+/**
+ * The thread slept or waited in that time, beyond the worker's own sleep: something in the step blocked.
+ */
+#define RTW_CAUSE_VOLUNTARY_SWITCH 4
+
+/**
+ * The call was cut off at its budget.
+ */
+#define RTW_CAUSE_BUDGET 8
+
+/**
+ * The step failed in another way: a trap, a host function's error.
+ */
+#define RTW_CAUSE_TRAP 16
+
+/**
+ * The step ended after the next one was due, or periods went by before it.
+ */
+#define RTW_CAUSE_DEADLINE 32
+
+/**
+ * The thread woke up late: more than half of the response time went by before the step began.
+ */
+#define RTW_CAUSE_WAKE_UP 64
+
+/**
+ * All classes: the worst of them counts.
+ */
+#define RTW_HOST_CLASS_ALL 0
+
+/**
+ * Audio in blocks of 128 frames at 48 kHz: a period of 2667 us.
+ */
+#define RTW_HOST_CLASS_AUDIO_128 1
+
+/**
+ * Audio in blocks of 32 frames at 48 kHz: 667 us.
+ */
+#define RTW_HOST_CLASS_AUDIO_32 2
+
+/**
+ * A control loop at 1 kHz: 1000 us.
+ */
+#define RTW_HOST_CLASS_CONTROL_1KHZ 3
+
+/**
+ * A control loop at 10 kHz: 100 us.
+ */
+#define RTW_HOST_CLASS_CONTROL_10KHZ 4
+
+/**
+ * How many classes there are beside RTW_HOST_CLASS_ALL.
+ */
+#define RTW_HOST_CLASSES 4
+
+/**
+ * No CPU is chosen: any that the calling thread may use.
+ */
+#define RTW_HOST_CPU_ANY -1
+
+/**
+ * As it should be.
+ */
+#define RTW_HOST_GOOD 0
+
+/**
+ * Not as it should be; the severity tells how much that costs.
+ */
+#define RTW_HOST_BAD 1
+
+/**
+ * It matters and cannot be told, for want of a file or of the right to read it.
+ */
+#define RTW_HOST_UNKNOWN 2
+
+/**
+ * Not asked for, or without a meaning here.
+ */
+#define RTW_HOST_SKIPPED 3
+
+/**
+ * Of no importance.
+ */
+#define RTW_HOST_SEVERITY_NONE 0
+
+/**
+ * Worth knowing; shows in figures that are compared with others.
+ */
+#define RTW_HOST_SEVERITY_INFO 1
+
+/**
+ * Deadlines are missed now and then.
+ */
+#define RTW_HOST_SEVERITY_MEDIUM 2
+
+/**
+ * Deadlines are missed regularly.
+ */
+#define RTW_HOST_SEVERITY_HIGH 3
+
+/**
+ * It does not run at all.
+ */
+#define RTW_HOST_SEVERITY_FATAL 4
+
+/**
+ * The commands take effect at once, until the next boot, and nothing else suffers.
+ */
+#define RTW_HOST_APPLY_NOW 0
+
+/**
+ * The commands take thought: something else may suffer, or words have to be filled in.
+ */
+#define RTW_HOST_APPLY_WITH_THOUGHT 1
+
+/**
+ * The commands take effect with the next boot.
+ */
+#define RTW_HOST_APPLY_REBOOT 2
+
+/**
+ * Nothing of medium severity or worse was found.
+ */
+#define RTW_HOST_READY 0
+
+/**
+ * Something of medium severity was found, or something cannot be told that would be high or fatal.
+ */
+#define RTW_HOST_READY_WITH_WARNINGS 1
+
+/**
+ * Something high or fatal was found.
+ */
+#define RTW_HOST_NOT_READY 2
 
 /**
  * JSON with everything in it, which `rtwasm stats` makes the other formats of.
@@ -199,6 +456,11 @@
 typedef struct rtw_func_t rtw_func_t;
 
 /**
+ * What the doctor found, made by rtw_host_check; immutable.
+ */
+typedef struct rtw_host_report_t rtw_host_report_t;
+
+/**
  * The host functions that instances are linked against.
  */
 typedef struct rtw_imports_t rtw_imports_t;
@@ -224,6 +486,16 @@ typedef struct rtw_module_t rtw_module_t;
  * One engine configuration and what threads attached to it get.
  */
 typedef struct rtw_runtime_t rtw_runtime_t;
+
+/**
+ * The stable place that a real-time thread calls through, while the instances behind it are exchanged.
+ */
+typedef struct rtw_slot_t rtw_slot_t;
+
+/**
+ * A pinned, prioritised, attached thread of the library's own that calls guests: periodically, or as it is told.
+ */
+typedef struct rtw_worker_t rtw_worker_t;
 
 /**
  * What a function answers: 0 is success, everything else is negative and one of the RTW_ERR_ constants.
@@ -268,9 +540,14 @@ typedef struct rtw_runtime_config_t {
      */
     uint64_t guest_stack_bytes;
     /**
+     * How often the watchdog looks for calls whose budget is used up, in ns: 50,000 to 250,000,000. 0 (default): four times in
+     * the smallest budget of the runtime's instances.
+     */
+    uint64_t watchdog_tick_ns;
+    /**
      * Zero.
      */
-    uint64_t reserved[8];
+    uint64_t reserved[7];
 } rtw_runtime_config_t;
 
 /**
@@ -292,6 +569,77 @@ typedef struct rtw_error_t {
      */
     char message[504];
 } rtw_error_t;
+
+/**
+ * The watchdog of a runtime: the thread that ends calls whose budget is used up. Call rtw_watchdog_stats_init first.
+ */
+typedef struct rtw_watchdog_stats_t {
+    /**
+     * sizeof(rtw_watchdog_stats_t), set by rtw_watchdog_stats_init.
+     */
+    uint32_t struct_size;
+    /**
+     * Its scheduling: RTW_SCHED_OTHER or RTW_SCHED_FIFO. It asks for one priority more than the threads that are attached have;
+     * where that is not permitted, a guest that spins in a real-time thread on its CPU keeps it from running.
+     */
+    uint32_t sched_policy;
+    /**
+     * Its priority.
+     */
+    int32_t priority;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Instances that it watches: those with a budget whose calls are to be cut off.
+     */
+    uint64_t watched;
+    /**
+     * How often it looks, in ns; 0 while there is nothing to watch, and it sleeps.
+     */
+    uint64_t tick_ns;
+    /**
+     * Times it has looked.
+     */
+    uint64_t ticks;
+    /**
+     * Calls that it saw over their budget.
+     */
+    uint64_t expiries;
+    /**
+     * Those that were cut off; the others ended by themselves just then.
+     */
+    uint64_t cut_offs;
+    /**
+     * How late its ticks came, in ns: median.
+     */
+    double late_p50_ns;
+    /**
+     * 99 %.
+     */
+    double late_p99_ns;
+    /**
+     * The latest.
+     */
+    double late_max_ns;
+    /**
+     * How far over its budget a call was when it saw it, in ns: median.
+     */
+    double over_p50_ns;
+    /**
+     * 99 %.
+     */
+    double over_p99_ns;
+    /**
+     * The longest.
+     */
+    double over_max_ns;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_watchdog_stats_t;
 
 /**
  * What an artifact's envelope says. Call rtw_module_info_init first.
@@ -462,9 +810,9 @@ typedef struct rtw_instance_config_t {
      */
     uint32_t denormals;
     /**
-     * Zero.
+     * RTW_BUDGET_CUT_OFF (default) or RTW_BUDGET_COUNT: what happens to a call that has used up its budget.
      */
-    uint32_t reserved0;
+    uint32_t on_budget;
     /**
      * The most that one linear memory may have, in bytes; growth beyond it fails inside the guest. 0 (default): what the
      * module declares.
@@ -476,9 +824,21 @@ typedef struct rtw_instance_config_t {
      */
     uint64_t growth_ahead_bytes;
     /**
+     * The most that one call may take, in ns; rtw_invoke_budget may name another for one call. 0 (default): no limit, and nobody
+     * watches. With RTW_BUDGET_CUT_OFF the module must have been compiled with the budget guard, which is the default; inside
+     * one bulk memory operation or host function nothing is cut off, only after it. The start function has no budget, dry
+     * calls have at least a second.
+     */
+    uint64_t budget_ns;
+    /**
+     * Calls that take longer and are not cut off are counted as deadline misses, in ns. 0 (default): no deadline. Needs the
+     * runtime's statistics.
+     */
+    uint64_t deadline_ns;
+    /**
      * Zero.
      */
-    uint64_t reserved[7];
+    uint64_t reserved[5];
 } rtw_instance_config_t;
 
 /**
@@ -631,7 +991,8 @@ typedef struct rtw_prepare_report_t {
      */
     uint32_t locked;
     /**
-     * Code, memories and statistics made present, in bytes.
+     * Code, memories and statistics made present, in bytes; where memory is to be locked also what calls touch on the heap:
+     * the engine's records of module and instance, globals, tables, funcs.
      */
     uint64_t touched_bytes;
     /**
@@ -743,9 +1104,21 @@ typedef struct rtw_func_stats_t {
      */
     double duration_ns;
     /**
+     * Calls that ended in a fault because their budget was used up.
+     */
+    uint64_t cut_offs;
+    /**
+     * Calls that took longer than their budget and were not cut off: RTW_BUDGET_COUNT, or they ended by themselves just then.
+     */
+    uint64_t overruns;
+    /**
+     * Calls that took longer than the instance's deadline_ns and were not cut off.
+     */
+    uint64_t deadline_misses;
+    /**
      * Zero.
      */
-    uint64_t reserved[7];
+    uint64_t reserved[4];
 } rtw_func_stats_t;
 
 /**
@@ -765,6 +1138,823 @@ typedef struct rtw_bucket_t {
      */
     uint64_t count;
 } rtw_bucket_t;
+
+/**
+ * A function that every instance in a slot exports.
+ */
+typedef struct rtw_slot_func_t {
+    /**
+     * The export's name.
+     */
+    const char *name;
+    /**
+     * Its type, such as "(i32,f32)->(f32)"; NULL: any.
+     */
+    const char *signature;
+} rtw_slot_func_t;
+
+/**
+ * A call that every instance makes before it is used, off the real-time thread.
+ */
+typedef struct rtw_slot_dry_call_t {
+    /**
+     * Which of the slot's functions.
+     */
+    uint32_t func_index;
+    /**
+     * How often: 1 to 1,000,000.
+     */
+    uint32_t repeats;
+    /**
+     * The arguments, for each of them; they have to be safe, and to leave the guest in a state to begin with.
+     */
+    const union rtw_value_t *values;
+    /**
+     * How many values: as for rtw_invoke.
+     */
+    uint64_t value_count;
+} rtw_slot_dry_call_t;
+
+/**
+ * What has happened behind a slot.
+ */
+typedef struct rtw_slot_event_t {
+    /**
+     * One of the RTW_SLOT_EVENT_ constants.
+     */
+    uint32_t kind;
+    /**
+     * Of the fault, or of what failed; otherwise RTW_OK.
+     */
+    rtw_status_t status;
+    /**
+     * Which publication it concerns: the number that rtw_slot_publish told.
+     */
+    uint64_t publication;
+    /**
+     * The instance; NULL where there is none. Valid during the callback, for [setup] functions that only look.
+     */
+    struct rtw_instance_t *instance;
+} rtw_slot_event_t;
+
+/**
+ * Told what has happened, on the housekeeper's thread, some milliseconds after. May take its time, though nothing is tended to
+ * meanwhile. Must not destroy the slot, nor unwind.
+ *
+ * user_data  what was given to rtw_slot_create.
+ * event      valid during the callback.
+ */
+typedef void (*rtw_slot_event_func_t)(void *user_data, const struct rtw_slot_event_t *event);
+
+/**
+ * Carries the state of the instance in use over to the one being published, on the publisher's thread. Blocks that the
+ * real-time thread begins meanwhile are answered with RTW_ERR_BUSY, so it is to be short. Anything but RTW_OK refuses: the
+ * publication fails with RTW_ERR_STATE, and the old instance stays.
+ *
+ * user_data  what was given to rtw_slot_create.
+ * from, to   the instances; rtw_invoke and memory functions may be used on both.
+ */
+typedef rtw_status_t (*rtw_slot_state_func_t)(void *user_data, struct rtw_instance_t *from, struct rtw_instance_t *to);
+
+/**
+ * How a slot shall be. Call rtw_slot_config_init first.
+ */
+typedef struct rtw_slot_config_t {
+    /**
+     * sizeof(rtw_slot_config_t), set by rtw_slot_config_init.
+     */
+    uint32_t struct_size;
+    /**
+     * How many functions; at most 1024.
+     */
+    uint32_t func_count;
+    /**
+     * The functions that calls name by their index here.
+     */
+    const struct rtw_slot_func_t *funcs;
+    /**
+     * How many spares stand behind the instance in use, prepared; at most 64. 0 (default): a fault ends the service until the
+     * next publication.
+     */
+    uint32_t standby;
+    /**
+     * For how many blocks the instance that was exchanged can still be called, for a crossfade. 0 (default): it goes at once.
+     */
+    uint32_t hold_blocks;
+    /**
+     * RTW_STATE_NONE (default), RTW_STATE_GUEST or RTW_STATE_HOST.
+     */
+    uint32_t state;
+    /**
+     * How many dry calls.
+     */
+    uint32_t dry_call_count;
+    /**
+     * Calls that every instance makes when it is prepared.
+     */
+    const struct rtw_slot_dry_call_t *dry_calls;
+    /**
+     * Told what happens; NULL: nobody is.
+     */
+    rtw_slot_event_func_t on_event;
+    /**
+     * With RTW_STATE_HOST: carries the state over. Otherwise NULL.
+     */
+    rtw_slot_state_func_t on_state;
+    /**
+     * Passed to the callbacks.
+     */
+    void *user_data;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_slot_config_t;
+
+/**
+ * What a block runs on, from rtw_slot_begin to rtw_slot_end.
+ */
+typedef struct rtw_block_t {
+    /**
+     * The instance.
+     */
+    struct rtw_instance_t *instance;
+    /**
+     * Its functions, in the order of the slot's interface.
+     */
+    struct rtw_func_t *const *funcs;
+    /**
+     * The instance that was exchanged, while it is held; otherwise NULL.
+     */
+    struct rtw_instance_t *held_instance;
+    /**
+     * Its functions; otherwise NULL.
+     */
+    struct rtw_func_t *const *held_funcs;
+    /**
+     * RTW_BLOCK_ constants, added up.
+     */
+    uint32_t flags;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+} rtw_block_t;
+
+/**
+ * What has happened behind a slot since it was made. Call rtw_slot_stats_init first.
+ */
+typedef struct rtw_slot_stats_t {
+    /**
+     * sizeof(rtw_slot_stats_t), set by rtw_slot_stats_init.
+     */
+    uint32_t struct_size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Blocks that were begun, those that were refused included.
+     */
+    uint64_t blocks;
+    /**
+     * Instances published.
+     */
+    uint64_t publications;
+    /**
+     * Publications refused.
+     */
+    uint64_t refused;
+    /**
+     * Publications that the real-time thread has taken; what was overtaken by the next one is not.
+     */
+    uint64_t taken;
+    /**
+     * Instances that faulted in a block.
+     */
+    uint64_t faults;
+    /**
+     * Spares that were taken in their place.
+     */
+    uint64_t spares_used;
+    /**
+     * Blocks refused because there was no instance: none published, or faulted and no spare ready.
+     */
+    uint64_t unserved;
+    /**
+     * Blocks refused because the state of the instance was being saved.
+     */
+    uint64_t busy;
+    /**
+     * Spares ready now.
+     */
+    uint64_t spares_ready;
+    /**
+     * Instances that exist behind the slot now.
+     */
+    uint64_t instances;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_slot_stats_t;
+
+/**
+ * What the host does on the worker's thread at each start, before any deadline: open a device, call rtw_instance_prepare.
+ * [setup] functions may be called.
+ *
+ * user_data  what the worker's configuration says.
+ * returns    RTW_OK, or a negative number, which rtw_worker_start then answers.
+ */
+typedef rtw_status_t (*rtw_worker_setup_t)(void *user_data);
+
+/**
+ * What a step is told. Its layout is final.
+ */
+typedef struct rtw_tick_t {
+    /**
+     * Number of the period since the start, beginning with 0; periods that were passed over are counted.
+     */
+    uint64_t index;
+    /**
+     * When the step was to begin, in ns of CLOCK_MONOTONIC: a whole number of periods after that of tick 0.
+     */
+    uint64_t intended_ns;
+    /**
+     * When the thread was ready to begin it, in ns of CLOCK_MONOTONIC.
+     */
+    uint64_t actual_ns;
+    /**
+     * How many periods were passed over just before this one.
+     */
+    uint64_t missed;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[4];
+} rtw_tick_t;
+
+/**
+ * A step of a periodic worker: reads its inputs, calls the guest, writes its outputs. It runs on the worker's thread, which
+ * has a deadline to keep: no allocation, no lock, no system call.
+ *
+ * user_data  what the worker's configuration says.
+ * tick       which period, and when; valid during the call.
+ * returns    RTW_OK; RTW_STEP_STOP to end the run regularly; any negative number for a failure. Must return: neither longjmp
+ *            nor a C++ exception may leave it.
+ */
+typedef rtw_status_t (*rtw_step_t)(void *user_data, const struct rtw_tick_t *tick);
+
+/**
+ * How a worker shall be. Call rtw_worker_config_init first. What belongs to the other kind of worker must be left alone.
+ */
+typedef struct rtw_worker_config_t {
+    /**
+     * sizeof(rtw_worker_config_t), set by rtw_worker_config_init.
+     */
+    uint32_t struct_size;
+    /**
+     * RTW_WORKER_PERIODIC (default) or RTW_WORKER_QUEUE.
+     */
+    uint32_t kind;
+    /**
+     * The thread's name, for tools: at most 15 bytes. NULL (default): "rtw-worker".
+     */
+    const char *name;
+    /**
+     * RTW_SCHED_RUNTIME (default): as the runtime's configuration says; or RTW_SCHED_KEEP, _OTHER, _FIFO, _RR, _DEADLINE.
+     */
+    uint32_t sched_policy;
+    /**
+     * Priority for that policy: 1 to 99 for FIFO and RR, 0 otherwise.
+     */
+    int32_t priority;
+    /**
+     * The one CPU to run on, or -1 (default): as the runtime's configuration says. RTW_SCHED_DEADLINE takes no affinity.
+     */
+    int32_t cpu;
+    /**
+     * RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread treats denormal numbers.
+     */
+    uint32_t denormals;
+    /**
+     * 0 (default): what the system refuses (scheduling, affinity, locked memory, dma_latency_us) is a warning, see
+     * rtw_worker_warning. 1: it is an error.
+     */
+    uint32_t strict;
+    /**
+     * 1 (default): the thread's stack and the worker's statistics are locked into memory. 0: as the runtime's configuration
+     * says.
+     */
+    uint32_t memory_lock;
+    /**
+     * 1 (default): the worker's statistics are kept. 0: they stay empty, which saves a system call and about a microsecond a
+     * step.
+     */
+    uint32_t statistics;
+    /**
+     * While the worker runs, no CPU idles so deeply that waking it takes longer than this, in us (/dev/cpu_dma_latency); 0
+     * keeps them from idling at all. -1 (default): left alone.
+     */
+    int32_t dma_latency_us;
+    /**
+     * With RTW_SCHED_DEADLINE: how long the thread may run in every period, in ns. Otherwise 0.
+     */
+    uint64_t deadline_runtime_ns;
+    /**
+     * With RTW_SCHED_DEADLINE: by when after the beginning of a period it gets that, in ns; 0 (default): by its end.
+     */
+    uint64_t deadline_ns;
+    /**
+     * Called on the thread at each start, before the dry calls; NULL (default): nothing is.
+     */
+    rtw_worker_setup_t setup;
+    /**
+     * What setup and step are given.
+     */
+    void *user_data;
+    /**
+     * Dry calls to be made at each start, see rtw_instance_prepare: the instances of their funcs are prepared on the thread.
+     */
+    const struct rtw_dry_call_t *dry_calls;
+    /**
+     * How many dry calls there are.
+     */
+    uint32_t dry_call_count;
+    /**
+     * Periodic: RTW_MISSED_SKIP (default) or RTW_MISSED_CATCH_UP.
+     */
+    uint32_t missed;
+    /**
+     * Periodic: the distance of intended starts in ns, 10 us to 1 h. For a queue only with RTW_SCHED_DEADLINE.
+     */
+    uint64_t period_ns;
+    /**
+     * Periodic: how long before an intended start the thread is woken, in ns, at most half a period; it spins for the rest,
+     * which takes the wake-up latency out of the way and costs the CPU's time. 0 (default): it sleeps until the intended
+     * start.
+     */
+    uint64_t early_ns;
+    /**
+     * Periodic: 1: while it spins, the thread makes the call warm_func and reads the statistics and code (of small modules)
+     * that the step will use, so that they are in the caches. 0 (default): it does not.
+     */
+    uint32_t touch;
+    /**
+     * Periodic: RTW_ON_FAULT_STOP (default) or RTW_ON_FAULT_CONTINUE.
+     */
+    uint32_t on_fault;
+    /**
+     * Periodic: after so many steps the run ends; 0 (default): never.
+     */
+    uint64_t tick_limit;
+    /**
+     * Periodic: the step, or NULL where func is given.
+     */
+    rtw_step_t step;
+    /**
+     * Periodic: a func to be called directly at each tick, or NULL where step is given. Its instance is prepared at each
+     * start.
+     */
+    struct rtw_func_t *func;
+    /**
+     * The arguments of func, the same for every tick; copied. Results are not kept.
+     */
+    const union rtw_value_t *values;
+    /**
+     * How many values there are.
+     */
+    size_t value_count;
+    /**
+     * With touch: a func that does no harm, called before each tick to warm the way into the guest; NULL (default): none is. A
+     * func of the instance that the step calls serves best; its calls have statistics of their own.
+     */
+    struct rtw_func_t *warm_func;
+    /**
+     * The arguments of warm_func; copied.
+     */
+    const union rtw_value_t *warm_values;
+    /**
+     * How many warm_values there are.
+     */
+    size_t warm_value_count;
+    /**
+     * Queue: how many invocations there may be from their submission until their completion is taken, 1 to 65536; 0 (default):
+     * 64.
+     */
+    uint32_t queue_capacity;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Queue: how long the thread looks for the next invocation before it sleeps, in ns, at most 1 s; 0 (default): not at all.
+     */
+    uint64_t spin_ns;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_worker_config_t;
+
+/**
+ * What a worker is and has got. Call rtw_worker_info_init first.
+ */
+typedef struct rtw_worker_info_t {
+    /**
+     * sizeof(rtw_worker_info_t), set by rtw_worker_info_init.
+     */
+    uint32_t struct_size;
+    /**
+     * 1 while it runs.
+     */
+    uint32_t running;
+    /**
+     * The thread's number in the system (gettid).
+     */
+    int32_t thread_id;
+    /**
+     * The scheduling in force: RTW_SCHED_OTHER, RTW_SCHED_FIFO, RTW_SCHED_RR, RTW_SCHED_DEADLINE; RTW_SCHED_KEEP for any
+     * other.
+     */
+    uint32_t sched_policy;
+    /**
+     * The priority in force.
+     */
+    int32_t priority;
+    /**
+     * What ended the last run: RTW_OK where it was stopped, reached tick_limit or its step answered RTW_STEP_STOP; otherwise
+     * what the step answered.
+     */
+    rtw_status_t ended_by;
+    /**
+     * How many warnings rtw_worker_warning has.
+     */
+    uint32_t warning_count;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_worker_info_t;
+
+/**
+ * How an invocation went that a worker was given. Call rtw_completion_init first.
+ */
+typedef struct rtw_completion_t {
+    /**
+     * sizeof(rtw_completion_t), set by rtw_completion_init.
+     */
+    uint32_t struct_size;
+    /**
+     * What rtw_invoke answered, or RTW_ERR_CANCELLED.
+     */
+    rtw_status_t status;
+    /**
+     * As it was submitted.
+     */
+    uint64_t tag;
+    /**
+     * When it was submitted, in ns of CLOCK_MONOTONIC.
+     */
+    uint64_t submitted_ns;
+    /**
+     * When it began on the worker's thread; 0 where it never did.
+     */
+    uint64_t started_ns;
+    /**
+     * When it ended there; 0 where it never began.
+     */
+    uint64_t ended_ns;
+    /**
+     * The results, where the status is RTW_OK; otherwise the arguments.
+     */
+    union rtw_value_t values[RTW_WORKER_VALUES];
+    /**
+     * Zero.
+     */
+    uint64_t reserved[4];
+} rtw_completion_t;
+
+/**
+ * A distribution of times, in ns. Percentiles are within 1 %, min, mean and max exact to the clock's resolution. All 0 where
+ * count is.
+ */
+typedef struct rtw_distribution_t {
+    /**
+     * How many values there are.
+     */
+    uint64_t count;
+    /**
+     * The shortest.
+     */
+    double min_ns;
+    /**
+     * The mean.
+     */
+    double mean_ns;
+    /**
+     * Half of all values are at most this.
+     */
+    double p50_ns;
+    /**
+     * 90 %.
+     */
+    double p90_ns;
+    /**
+     * 95 %.
+     */
+    double p95_ns;
+    /**
+     * 99 %.
+     */
+    double p99_ns;
+    /**
+     * 99.9 %.
+     */
+    double p999_ns;
+    /**
+     * 99.99 %.
+     */
+    double p9999_ns;
+    /**
+     * The longest.
+     */
+    double max_ns;
+} rtw_distribution_t;
+
+/**
+ * What a worker recorded since it was made or last reset. Call rtw_worker_stats_init first. For a queue, the intended start of
+ * an invocation is its submission, and what is about periods is 0.
+ */
+typedef struct rtw_worker_stats_t {
+    /**
+     * sizeof(rtw_worker_stats_t), set by rtw_worker_stats_init.
+     */
+    uint32_t struct_size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * When that was, in ns of CLOCK_REALTIME.
+     */
+    uint64_t since_realtime_ns;
+    /**
+     * How long ago that was.
+     */
+    uint64_t duration_ns;
+    /**
+     * Steps or invocations that ran.
+     */
+    uint64_t ticks;
+    /**
+     * Periods that were passed over.
+     */
+    uint64_t skipped;
+    /**
+     * Steps that ended after the next one was due.
+     */
+    uint64_t overruns;
+    /**
+     * Periods whose step had not ended when the next one was due: overruns and skipped together.
+     */
+    uint64_t misses;
+    /**
+     * The longest run of periods in a row that missed.
+     */
+    uint64_t longest_miss_run;
+    /**
+     * Steps or invocations that failed.
+     */
+    uint64_t faults;
+    /**
+     * Page faults of the thread served from memory.
+     */
+    uint64_t minor_faults;
+    /**
+     * Page faults of the thread served by I/O.
+     */
+    uint64_t major_faults;
+    /**
+     * How often the thread slept or waited, its sleeps between steps included.
+     */
+    uint64_t voluntary_switches;
+    /**
+     * How often another thread took the CPU.
+     */
+    uint64_t involuntary_switches;
+    /**
+     * Queue: invocations accepted, since the worker was made.
+     */
+    uint64_t submitted;
+    /**
+     * Queue: of these, those whose completion was taken.
+     */
+    uint64_t completed;
+    /**
+     * Queue: of these, those that never began.
+     */
+    uint64_t cancelled;
+    /**
+     * Queue: submissions refused with RTW_ERR_FULL.
+     */
+    uint64_t refused;
+    /**
+     * From the intended to the actual start. Periods that were passed over count with what their own step would have had:
+     * leaving them out would make a stall of many periods look like one late call (coordinated omission).
+     */
+    struct rtw_distribution_t wake_up;
+    /**
+     * From the actual start to the end of the step.
+     */
+    struct rtw_distribution_t call;
+    /**
+     * From the intended start to the end. Periods that were passed over count as in wake_up.
+     */
+    struct rtw_distribution_t response;
+    /**
+     * How far the distance of two actual starts was from that of their intended starts.
+     */
+    struct rtw_distribution_t jitter;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_worker_stats_t;
+
+/**
+ * One of the worst steps or invocations. Its layout is final.
+ */
+typedef struct rtw_worst_t {
+    /**
+     * When it had ended, in ns of CLOCK_REALTIME.
+     */
+    uint64_t at_realtime_ns;
+    /**
+     * The tick's index, or the invocation's tag.
+     */
+    uint64_t index;
+    /**
+     * From the intended start of the first period that it stands for to the actual start.
+     */
+    double wake_up_ns;
+    /**
+     * From the actual start to the end.
+     */
+    double call_ns;
+    /**
+     * Both together.
+     */
+    double response_ns;
+    /**
+     * What it answered.
+     */
+    rtw_status_t status;
+    /**
+     * RTW_CAUSE_ bits: what went along with it.
+     */
+    uint32_t causes;
+} rtw_worst_t;
+
+/**
+ * The worst of one second. Its layout is final.
+ */
+typedef struct rtw_second_t {
+    /**
+     * When it began, in ns after the statistics did.
+     */
+    uint64_t at_ns;
+    /**
+     * How many steps or invocations ran in it.
+     */
+    uint64_t count;
+    /**
+     * The longest response time.
+     */
+    uint64_t max_ns;
+} rtw_second_t;
+
+/**
+ * What the doctor shall look at. Call rtw_host_config_init first.
+ */
+typedef struct rtw_host_config_t {
+    /**
+     * sizeof(rtw_host_config_t), set by rtw_host_config_init.
+     */
+    uint32_t struct_size;
+    /**
+     * The class to judge for: RTW_HOST_CLASS_ALL (default) ...
+     */
+    uint32_t host_class;
+    /**
+     * The CPU that the real-time thread runs on, or RTW_HOST_CPU_ANY (default).
+     */
+    int32_t cpu;
+    /**
+     * How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0 (default):
+     * nothing is measured. Probes run on the running system only.
+     */
+    uint32_t probe_ms;
+    /**
+     * Stands for the period of every class, in ns: 10000 to 10000000000. 0 (default): each has its own.
+     */
+    uint64_t period_ns;
+    /**
+     * A directory that holds a copy of another machine's files, or NULL (default) for the running system. NUL-terminated UTF-8.
+     */
+    const char *root;
+    /**
+     * The bytes of an artifact that shall run here, or NULL (default). Read only during the call.
+     */
+    const void *artifact;
+    /**
+     * How many they are.
+     */
+    size_t artifact_length;
+    /**
+     * 1: the calling thread is the real-time thread, so that its own policy, affinity and stack are judged. 0 (default).
+     */
+    uint32_t calling_thread;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_host_config_t;
+
+/**
+ * What one check has found. Call rtw_host_finding_init first. The strings belong to the report and live as long as its handle.
+ */
+typedef struct rtw_host_finding_t {
+    /**
+     * sizeof(rtw_host_finding_t), set by rtw_host_finding_init.
+     */
+    uint32_t struct_size;
+    /**
+     * RTW_HOST_GOOD, RTW_HOST_BAD, RTW_HOST_UNKNOWN or RTW_HOST_SKIPPED.
+     */
+    uint32_t state;
+    /**
+     * RTW_HOST_SEVERITY_INFO ... RTW_HOST_SEVERITY_FATAL: the worst for the classes that were judged; where nothing is bad, what
+     * it would be.
+     */
+    uint32_t severity;
+    /**
+     * When the commands take effect: RTW_HOST_APPLY_NOW ...
+     */
+    uint32_t apply;
+    /**
+     * 1 where the commands take root.
+     */
+    uint32_t needs_root;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is good.
+     */
+    uint32_t class_severity[RTW_HOST_CLASSES];
+    /**
+     * Its name, such as "governor"; names are never reused.
+     */
+    const char *id;
+    /**
+     * The name in a few words.
+     */
+    const char *title;
+    /**
+     * What was found.
+     */
+    const char *found;
+    /**
+     * What should have been.
+     */
+    const char *expected;
+    /**
+     * Why it matters, in one line.
+     */
+    const char *why;
+    /**
+     * What to do, in a sentence or two.
+     */
+    const char *remedy;
+    /**
+     * The same as lines of a shell's, to copy; "" where no command helps.
+     */
+    const char *commands;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_host_finding_t;
 
 /**
  * What is to be written, and where to. Call rtw_export_config_init first.
@@ -808,6 +1998,36 @@ typedef struct rtw_export_config_t {
      */
     uint64_t reserved[8];
 } rtw_export_config_t;
+
+/**
+ * Somebody whose statistics are written with those of others. One of the handles is set, the others are NULL.
+ */
+typedef struct rtw_export_subject_t {
+    /**
+     * As for rtw_func_export.
+     */
+    const struct rtw_func_t *func;
+    /**
+     * As for rtw_instance_export.
+     */
+    const struct rtw_instance_t *instance;
+    /**
+     * As for rtw_interval_export.
+     */
+    const struct rtw_interval_t *interval;
+    /**
+     * As for rtw_worker_export.
+     */
+    const struct rtw_worker_t *worker;
+    /**
+     * What it is called; NULL: as without a name in rtw_export_config_t. Subjects of a kind need different names.
+     */
+    const char *name;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[3];
+} rtw_export_subject_t;
 
 /**
  * Success.
@@ -1010,6 +2230,11 @@ typedef struct rtw_export_config_t {
 #define RTW_ERR_POISONED -507
 
 /**
+ * A guest's state could not be carried over: the one in use could not save it, or the new one refuses it.
+ */
+#define RTW_ERR_STATE -508
+
+/**
  * The guest executed an unreachable instruction.
  */
 #define RTW_ERR_TRAP_UNREACHABLE -601
@@ -1065,9 +2290,44 @@ typedef struct rtw_export_config_t {
 #define RTW_ERR_BUDGET -611
 
 /**
+ * A bounded queue has no place left.
+ */
+#define RTW_ERR_FULL -701
+
+/**
+ * There is nothing to take.
+ */
+#define RTW_ERR_EMPTY -702
+
+/**
+ * The time given for waiting is over.
+ */
+#define RTW_ERR_TIMEOUT -703
+
+/**
+ * The invocation was cancelled before it began.
+ */
+#define RTW_ERR_CANCELLED -704
+
+/**
+ * The worker runs, and this takes one that does not.
+ */
+#define RTW_ERR_RUNNING -705
+
+/**
+ * The worker does not run, and this takes one that does.
+ */
+#define RTW_ERR_STOPPED -706
+
+/**
  * A defect in this library; the object concerned is poisoned.
  */
 #define RTW_ERR_INTERNAL -901
+
+/**
+ * What a step answers to end the run regularly.
+ */
+#define RTW_STEP_STOP 1
 
 #ifdef __cplusplus
 extern "C" {
@@ -1134,6 +2394,23 @@ rtw_status_t rtw_runtime_create(const struct rtw_runtime_config_t *config,
  * [setup]  No other thread uses the handle.
  */
 void rtw_runtime_destroy(struct rtw_runtime_t *runtime);
+
+/**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_watchdog_stats_init(struct rtw_watchdog_stats_t *stats);
+
+/**
+ * What the runtime's watchdog has seen and done since the runtime was made, and how punctual it was: a budget is kept no better
+ * than its watchdog wakes up.
+ *
+ * [any] but a real-time thread.
+ * stats   filled on success.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+ */
+rtw_status_t rtw_runtime_watchdog(const struct rtw_runtime_t *runtime, struct rtw_watchdog_stats_t *stats);
 
 /**
  * Prepares an info struct to be filled. NULL does nothing.
@@ -1283,7 +2560,7 @@ void rtw_instance_config_init(struct rtw_instance_config_t *config);
  * err      NULL, or filled, naming the import or limit concerned.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero),
  *         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
- *         RTW_GROWTH_AHEAD in the standalone profile), RTW_ERR_LIMIT,
+ *         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard), RTW_ERR_LIMIT,
  *         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
  *         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
  */
@@ -1459,7 +2736,8 @@ void rtw_prepare_report_init(struct rtw_prepare_report_t *report);
 
 /**
  * Makes an instance warm: its memories, its code and its funcs' statistics made present (by writing where they are written),
- * locked as the runtime's configuration says, then the dry calls. Dry calls do not enter the funcs' statistics.
+ * locked as the runtime's configuration says together with its globals, tables and the engine's records, then the dry calls.
+ * Dry calls do not enter the funcs' statistics.
  *
  * [setup]  On the attached thread that will call, before its deadlines matter; may be repeated.
  * config  NULL: no dry calls.
@@ -1483,7 +2761,7 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  * value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be
  *              NULL where both are 0.
  * returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
- *          RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted and the reason did not fit; RTW_ERR_FORKED in a
+ *          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted and the reason did not fit; RTW_ERR_FORKED in a
  *          child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
  *          RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
  * real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
@@ -1491,7 +2769,28 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  *          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
  *          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena.
  */
-rtw_status_t rtw_invoke(struct rtw_func_t *func, union rtw_value_t *values, size_t value_count) RTW_NONBLOCKING;
+rtw_status_t rtw_invoke(struct rtw_func_t *func,
+                        union rtw_value_t *values,
+                        size_t value_count)
+RTW_NONBLOCKING;
+
+/**
+ * As rtw_invoke, with a budget for this one call in place of the instance's: a call that takes longer is cut off, or counted,
+ * as the instance's on_budget says.
+ *
+ * [rt & attached]  As rtw_invoke.
+ * values, value_count  as for rtw_invoke.
+ * budget_ns  the most that this call may take, in ns; 0: no limit. How soon after it a call is cut off depends on the watchdog's
+ *            tick (rtw_runtime_config_t). A call that a host function makes runs under the budget of the one that called the host.
+ * returns  as rtw_invoke; RTW_ERR_BUDGET: cut off, the instance is then faulted; RTW_ERR_UNSUPPORTED: budget_ns is not 0 and the
+ *          instance was created without a budget, so nobody watches it.
+ * real time: as rtw_invoke.
+ */
+rtw_status_t rtw_invoke_budget(struct rtw_func_t *func,
+                               union rtw_value_t *values,
+                               size_t value_count,
+                               uint64_t budget_ns)
+RTW_NONBLOCKING;
 
 /**
  * Prepares a stats struct to be filled. NULL does nothing.
@@ -1540,6 +2839,397 @@ rtw_status_t rtw_func_stats_reset(struct rtw_func_t *func);
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
  */
 rtw_status_t rtw_func_buckets(const struct rtw_func_t *func, struct rtw_bucket_t *buckets, size_t capacity, size_t *count);
+
+/**
+ * Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_slot_config_init(struct rtw_slot_config_t *config);
+
+/**
+ * Makes a slot, empty. A slot looks after its instances by the runtime's housekeeper: a plain thread that destroys what has gone,
+ * makes spares and calls back, and looks every 5 ms, since a real-time thread cannot wake it.
+ *
+ * [setup]
+ * runtime  is kept alive by the slot.
+ * config   read only during the call, with all it points to.
+ * out      receives the slot, to be ended with rtw_slot_destroy; NULL on failure.
+ * err      NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry call of
+ *         a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY.
+ */
+rtw_status_t rtw_slot_create(struct rtw_runtime_t *runtime,
+                             const struct rtw_slot_config_t *config,
+                             struct rtw_slot_t **out,
+                             struct rtw_error_t *err);
+
+/**
+ * Ends a slot and its instances, those included that were published, as far as the host does not keep them itself. NULL does
+ * nothing.
+ *
+ * [setup]  No other thread uses the slot, and no block is begun.
+ */
+void rtw_slot_destroy(struct rtw_slot_t *slot);
+
+/**
+ * Puts an instance in: looks its functions up, prepares it with the slot's dry calls (without any, only where it is not prepared
+ * yet), carries the state over, and leaves it to the real-time thread, which takes it at its next block. What was published before
+ * and not yet taken goes. From here on the instance is the slot's: nobody else calls it.
+ *
+ * [setup]  On any thread but the real-time one; publishers may be several.
+ * instance     of the slot's runtime; kept alive by the slot, so that the host may destroy its handle. Host functions are given
+ *              the slot's own handle from here on.
+ * publication  NULL, or receives the number of this publication, for events.
+ * err          NULL, or filled, naming the export that is missing or the reason of the refusal.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in the slot already), RTW_ERR_NO_EXPORT,
+ *         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old instance
+ *         stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state); and what
+ *         rtw_instance_prepare answers.
+ */
+rtw_status_t rtw_slot_publish(struct rtw_slot_t *slot,
+                              struct rtw_instance_t *instance,
+                              uint64_t *publication,
+                              struct rtw_error_t *err);
+
+/**
+ * Begins a block: takes what was published, or a spare where the instance has faulted. The block's instance stays the same until
+ * rtw_slot_end; its functions are called with rtw_invoke, its memory is reached as any instance's.
+ *
+ * [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
+ * block    filled on success.
+ * returns  RTW_OK; RTW_ERR_EMPTY: nothing was published yet; RTW_ERR_FAULTED: the instance has faulted, and no spare is ready;
+ *          RTW_ERR_BUSY: the instance's state is being saved; RTW_ERR_NULL, RTW_ERR_HANDLE. Then no block has begun.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0; taking an instance exchanges one pointer.
+ */
+rtw_status_t rtw_slot_begin(struct rtw_slot_t *slot,
+                            struct rtw_block_t *block)
+RTW_NONBLOCKING;
+
+/**
+ * Ends the block that was begun.
+ *
+ * [rt & attached]  The thread that began it.
+ * returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0.
+ */
+rtw_status_t rtw_slot_end(struct rtw_slot_t *slot) RTW_NONBLOCKING;
+
+/**
+ * A block of one call: rtw_slot_begin, rtw_invoke, rtw_slot_end.
+ *
+ * [rt & attached]  One thread at a time, not inside a block.
+ * func_index           which of the slot's functions.
+ * values, value_count  as for rtw_invoke.
+ * flags                NULL, or receives the block's RTW_BLOCK_ constants; 0 where no block began.
+ * returns  what rtw_slot_begin or rtw_invoke answers; RTW_ERR_BOUNDS: there is no such function.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0, as rtw_slot_begin and rtw_invoke.
+ */
+rtw_status_t rtw_slot_invoke(struct rtw_slot_t *slot,
+                             uint32_t func_index,
+                             union rtw_value_t *values,
+                             size_t value_count,
+                             uint32_t *flags)
+RTW_NONBLOCKING;
+
+/**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_slot_stats_init(struct rtw_slot_stats_t *stats);
+
+/**
+ * What has happened behind a slot.
+ *
+ * [any] but a real-time thread.
+ * stats   filled on success.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+ */
+rtw_status_t rtw_slot_stats(const struct rtw_slot_t *slot, struct rtw_slot_stats_t *stats);
+
+/**
+ * How long the calls of one of the slot's functions took, on whichever of its instances; last_ns and duration_ns are 0.
+ *
+ * [any] but a real-time thread.
+ * func_index  which of the slot's functions.
+ * stats       filled on success.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_BOUNDS, RTW_ERR_UNSUPPORTED (the runtime's statistics are
+ *         off).
+ */
+rtw_status_t rtw_slot_func_stats(const struct rtw_slot_t *slot, uint32_t func_index, struct rtw_func_stats_t *stats);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_worker_config_init(struct rtw_worker_config_t *config);
+
+/**
+ * Makes a worker: its thread is created and attached, with scheduling, affinity and locked memory as asked for. It does
+ * nothing until it is started. The process's signals are blocked on it, but for those that a thread causes itself.
+ *
+ * [setup]
+ * runtime  is kept alive by the worker, as are the funcs that the configuration names.
+ * config   read only during the call, with all that it points to; step, setup and user_data are used until the worker is
+ *          destroyed.
+ * out      receives the worker, to be ended with rtw_worker_destroy; NULL on failure.
+ * err      NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range or belongs to the other
+ *         kind, a func of another runtime, reserved is not zero), RTW_ERR_VALUES, RTW_ERR_LIMIT (the name is too long),
+ *         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS; and where strict: RTW_ERR_PERMISSION (scheduling or affinity), RTW_ERR_MEMLOCK.
+ */
+rtw_status_t rtw_worker_create(struct rtw_runtime_t *runtime,
+                               const struct rtw_worker_config_t *config,
+                               struct rtw_worker_t **out,
+                               struct rtw_error_t *err);
+
+/**
+ * Ends a worker: stops it if it runs, and ends its thread. NULL does nothing. In a forked child, which does not have the
+ * thread, only the handle ends. On the worker's own thread it does not wait, and the thread ends when the step is over.
+ *
+ * [setup]  No other thread uses the handle.
+ */
+void rtw_worker_destroy(struct rtw_worker_t *worker);
+
+/**
+ * Starts a worker: on its thread, setup is called, guests are prepared and the dry calls made; then it runs, and the first
+ * tick is due one period later. Returns as soon as it runs. While it runs, the instances that it calls are the worker's.
+ *
+ * [setup]  From any thread but the worker's own.
+ * err  NULL, or filled. The worker stays stopped on failure.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_RUNNING, RTW_ERR_POISONED; where strict RTW_ERR_PERMISSION and
+ *         RTW_ERR_UNSUPPORTED (dma_latency_us); what rtw_instance_prepare and setup answered.
+ */
+rtw_status_t rtw_worker_start(struct rtw_worker_t *worker, struct rtw_error_t *err);
+
+/**
+ * Stops a worker and waits until the step or invocation that is under way is over; a worker that does not run stays so. What a
+ * queue has not begun is cancelled. The instances are then free for other threads. On the worker's own thread it returns at
+ * once, and the run ends with the step.
+ *
+ * [any] but a real-time thread.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
+ */
+rtw_status_t rtw_worker_stop(struct rtw_worker_t *worker);
+
+/**
+ * Waits until a worker does not run: it was stopped, or stopped by itself (rtw_worker_info_t tells why).
+ *
+ * [any] but a real-time thread.
+ * timeout_ns  how long to wait at most; 0: not at all; RTW_FOREVER.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_TIMEOUT, RTW_ERR_BUSY (on the worker's own thread).
+ */
+rtw_status_t rtw_worker_join(struct rtw_worker_t *worker, uint64_t timeout_ns);
+
+/**
+ * Prepares an info struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_worker_info_init(struct rtw_worker_info_t *info);
+
+/**
+ * Tells whether a worker runs, what scheduling it has got, what ended it, and how many warnings there are.
+ *
+ * [any] but a real-time thread.
+ * info  filled on success.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_FORKED.
+ */
+rtw_status_t rtw_worker_info(const struct rtw_worker_t *worker, struct rtw_worker_info_t *info);
+
+/**
+ * Tells what the system refused that was asked for and not insisted on (strict), in words: first what the thread could not
+ * get, then what the last start could not.
+ *
+ * [any] but a real-time thread.
+ * index  0 to warning_count - 1 of rtw_worker_info_t.
+ * out    receives the refusal as it would have been told as an error.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_BOUNDS (there are not so many).
+ */
+rtw_status_t rtw_worker_warning(const struct rtw_worker_t *worker, uint32_t index, struct rtw_error_t *out);
+
+/**
+ * Gives a worker of the kind RTW_WORKER_QUEUE an invocation to run, and returns at once. Every invocation that was accepted is
+ * answered by exactly one completion: rtw_worker_poll, rtw_worker_wait. They run in the order of submission.
+ *
+ * [any] but a real-time thread: submitters take turns at a lock, which the worker never touches.
+ * func         may be destroyed once this has returned.
+ * values       the arguments; copied.
+ * value_count  as for rtw_invoke, and at most RTW_WORKER_VALUES.
+ * tag          comes back in the completion; need not be unique.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_POISONED, RTW_ERR_FORKED, RTW_ERR_UNSUPPORTED (a periodic worker),
+ *         RTW_ERR_VALUES, RTW_ERR_LIMIT (more than RTW_WORKER_VALUES), RTW_ERR_ARGUMENT (a func of another runtime),
+ *         RTW_ERR_FULL (queue_capacity invocations are under way or their completions not taken), RTW_ERR_STOPPED.
+ */
+rtw_status_t rtw_worker_submit(struct rtw_worker_t *worker,
+                               struct rtw_func_t *func,
+                               const union rtw_value_t *values,
+                               size_t value_count,
+                               uint64_t tag);
+
+/**
+ * Has a worker of the kind RTW_WORKER_QUEUE run an invocation, and waits for its end: rtw_invoke on another thread. No
+ * completion comes of it.
+ *
+ * [any] but a real-time thread, nor the worker's own.
+ * values  in: the arguments; out: the results, on RTW_OK only.
+ * errors: those of rtw_worker_submit, and of rtw_invoke; RTW_ERR_CANCELLED (the worker was stopped first); RTW_ERR_BUSY (on
+ *         the worker's own thread).
+ */
+rtw_status_t rtw_worker_invoke(struct rtw_worker_t *worker,
+                               struct rtw_func_t *func,
+                               union rtw_value_t *values,
+                               size_t value_count);
+
+/**
+ * Prepares a completion to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_completion_init(struct rtw_completion_t *completion);
+
+/**
+ * Takes the oldest completion, if there is one. Each is taken once, whoever asks.
+ *
+ * [any] but a real-time thread.
+ * out  filled on success; call rtw_completion_init first.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_FORKED, RTW_ERR_UNSUPPORTED (a periodic worker),
+ *         RTW_ERR_EMPTY.
+ */
+rtw_status_t rtw_worker_poll(struct rtw_worker_t *worker, struct rtw_completion_t *out);
+
+/**
+ * The same, waiting for one.
+ *
+ * [any] but a real-time thread.
+ * out         filled on success; call rtw_completion_init first.
+ * timeout_ns  how long to wait at most; RTW_FOREVER.
+ * errors: those of rtw_worker_poll but RTW_ERR_EMPTY; RTW_ERR_TIMEOUT; RTW_ERR_STOPPED (the worker does not run, and its
+ *         completions are all taken).
+ */
+rtw_status_t rtw_worker_wait(struct rtw_worker_t *worker, struct rtw_completion_t *out, uint64_t timeout_ns);
+
+/**
+ * Cancels all invocations with a tag that have not begun. Their completions, with RTW_ERR_CANCELLED, come in their turn.
+ *
+ * [any] but a real-time thread.
+ * count  NULL, or receives how many those are, also 0.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_UNSUPPORTED (a periodic worker), RTW_ERR_EMPTY (none with that
+ *         tag was waiting: it ran, runs, or never was).
+ */
+rtw_status_t rtw_worker_cancel(struct rtw_worker_t *worker, uint64_t tag, size_t *count);
+
+/**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_worker_stats_init(struct rtw_worker_stats_t *stats);
+
+/**
+ * Reads a worker's statistics. Any thread may, at any time: the worker is not disturbed. A step that ends meanwhile may be in
+ * some figures and not yet in others. The thread enters a step after its end, and asks the system then, once a step, for its
+ * page faults and switches.
+ *
+ * [any] but a real-time thread: it copies some 80 KiB.
+ * stats  filled on success.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_FORKED.
+ */
+rtw_status_t rtw_worker_stats(const struct rtw_worker_t *worker, struct rtw_worker_stats_t *stats);
+
+/**
+ * Starts a worker's statistics anew, but for what is counted since it was made. Any thread may, also while it runs; a step
+ * that is just ending counts as before the reset.
+ *
+ * [any] but a real-time thread.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
+ */
+rtw_status_t rtw_worker_stats_reset(struct rtw_worker_t *worker);
+
+/**
+ * The steps or invocations with the longest response times since the statistics began, worst first; 32 are kept.
+ *
+ * [any] but a real-time thread.
+ * out       receives the first `capacity` of them; NULL where capacity is 0.
+ * count     receives how many there are, which may be more than capacity.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
+ */
+rtw_status_t rtw_worker_worst(const struct rtw_worker_t *worker, struct rtw_worst_t *out, size_t capacity, size_t *count);
+
+/**
+ * The longest response time of each second in which something ran, oldest first; the last ten minutes are kept.
+ *
+ * [any] but a real-time thread.
+ * out       receives the first `capacity` of them; NULL where capacity is 0.
+ * count     receives how many there are, which may be more than capacity.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
+ */
+rtw_status_t rtw_worker_timeline(const struct rtw_worker_t *worker, struct rtw_second_t *out, size_t capacity, size_t *count);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_host_config_init(struct rtw_host_config_t *config);
+
+/**
+ * Prepares a finding to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_host_finding_init(struct rtw_host_finding_t *finding);
+
+/**
+ * Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc, /sys
+ * and others, and changes nothing; what cannot be read is RTW_HOST_UNKNOWN and no error. Takes some milliseconds, and with probes
+ * as long as they were asked to: they run on threads of their own.
+ *
+ * [setup]
+ * config  NULL for the defaults; read only during the call.
+ * out     receives the report, to be ended with rtw_host_report_destroy; NULL on failure.
+ * err     NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not zero),
+ *         RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
+ */
+rtw_status_t rtw_host_check(const struct rtw_host_config_t *config,
+                            struct rtw_host_report_t **out,
+                            struct rtw_error_t *err);
+
+/**
+ * Ends a report. NULL does nothing.
+ *
+ * [setup]  No other thread uses the handle.
+ */
+void rtw_host_report_destroy(struct rtw_host_report_t *report);
+
+/**
+ * How many findings the report has, one a check; 0 for a handle that is none.
+ *
+ * [any]
+ */
+size_t rtw_host_report_count(const struct rtw_host_report_t *report);
+
+/**
+ * One finding. Bad ones come first, the worst of them first, then unknown, good and skipped ones.
+ *
+ * [any]
+ * out  filled on success; its strings live as long as the report's handle.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_BOUNDS.
+ */
+rtw_status_t rtw_host_report_finding(const struct rtw_host_report_t *report, size_t index, struct rtw_host_finding_t *out);
+
+/**
+ * Whether the machine is ready for a class of work.
+ *
+ * [any]
+ * host_class  one that was judged, or RTW_HOST_CLASS_ALL for the worst of those.
+ * verdict     receives RTW_HOST_READY, RTW_HOST_READY_WITH_WARNINGS or RTW_HOST_NOT_READY.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (no such class, or not one that was judged).
+ */
+rtw_status_t rtw_host_report_verdict(const struct rtw_host_report_t *report, uint32_t host_class, uint32_t *verdict);
 
 /**
  * Makes an interval of a func's calls; it begins now.
@@ -1635,6 +3325,40 @@ rtw_status_t rtw_interval_export(const struct rtw_interval_t *interval,
                                  const struct rtw_export_config_t *config,
                                  size_t *length,
                                  struct rtw_error_t *err);
+
+/**
+ * Writes a worker's statistics, since it was made or last reset: call times, wake-up latencies, response times from the intended start,
+ * period jitter; the longest of each second, and the worst calls with what went along with them.
+ *
+ * [setup]
+ * config  what to write, and where to; read only during the call.
+ * length  as for rtw_func_export.
+ * err     NULL, or filled.
+ * errors: those of rtw_func_export but RTW_ERR_UNSUPPORTED.
+ */
+rtw_status_t rtw_worker_export(const struct rtw_worker_t *worker,
+                               const struct rtw_export_config_t *config,
+                               size_t *length,
+                               struct rtw_error_t *err);
+
+/**
+ * Writes the statistics of several subjects together: the effects of a chain on one page, everything that a process has for one
+ * scraper. (OpenMetrics texts cannot be put one after the other.)
+ *
+ * [setup]
+ * subjects  as many as `count` says; read only during the call.
+ * count     how many there are, at least 1.
+ * config    what to write, and where to; its name is NULL, as each subject has its own; read only during the call.
+ * length    as for rtw_func_export.
+ * err       NULL, or filled.
+ * errors: those of rtw_func_export, and RTW_ERR_ARGUMENT (a subject without a handle or with several, two of the same kind and name,
+ *         a name in config, reserved is not zero).
+ */
+rtw_status_t rtw_export(const struct rtw_export_subject_t *subjects,
+                        size_t count,
+                        const struct rtw_export_config_t *config,
+                        size_t *length,
+                        struct rtw_error_t *err);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -43,6 +43,11 @@
 #define RTW_COMPILE_INTERRUPTION_FUEL 2
 
 /*
+ The budget guard: polls at loop headers, through which the watchdog ends a call that runs too long.
+ */
+#define RTW_COMPILE_INTERRUPTION_GUARD 3
+
+/*
  4 GiB of address space are set aside for each linear memory, which lets the standalone profile leave bounds checks out.
  */
 #define RTW_COMPILE_RESERVATION_FULL 0
@@ -70,7 +75,7 @@ typedef struct rtw_compile_options_t {
      */
     uint32_t opt_level;
     /*
-     RTW_COMPILE_INTERRUPTION_NONE (default) ...
+     RTW_COMPILE_INTERRUPTION_GUARD (default) or another: whether time budgets can be enforced, and by which means.
      */
     uint32_t interruption;
     /*

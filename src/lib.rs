@@ -6,8 +6,10 @@
 pub mod status;
 
 pub mod engine;
+pub mod host;
 pub mod rt;
 pub mod stats;
+pub mod worker;
 
 #[cfg(feature = "capi")]
 pub mod capi;

@@ -90,6 +90,9 @@ pub const RTW_ERR_SIGNALS: rtw_status_t = -506;
 /// An earlier internal error made the object unusable.
 pub const RTW_ERR_POISONED: rtw_status_t = -507;
 
+/// A guest's state could not be carried over: the one in use could not save it, or the new one refuses it.
+pub const RTW_ERR_STATE: rtw_status_t = -508;
+
 /// The guest executed an unreachable instruction.
 pub const RTW_ERR_TRAP_UNREACHABLE: rtw_status_t = -601;
 /// The guest reached outside a linear memory.
@@ -112,6 +115,19 @@ pub const RTW_ERR_TRAP_OTHER: rtw_status_t = -609;
 pub const RTW_ERR_HOST: rtw_status_t = -610;
 /// The call used up its time budget and was cut off.
 pub const RTW_ERR_BUDGET: rtw_status_t = -611;
+
+/// A bounded queue has no place left.
+pub const RTW_ERR_FULL: rtw_status_t = -701;
+/// There is nothing to take.
+pub const RTW_ERR_EMPTY: rtw_status_t = -702;
+/// The time given for waiting is over.
+pub const RTW_ERR_TIMEOUT: rtw_status_t = -703;
+/// The invocation was cancelled before it began.
+pub const RTW_ERR_CANCELLED: rtw_status_t = -704;
+/// The worker runs, and this takes one that does not.
+pub const RTW_ERR_RUNNING: rtw_status_t = -705;
+/// The worker does not run, and this takes one that does.
+pub const RTW_ERR_STOPPED: rtw_status_t = -706;
 
 /// A defect in this library; the object concerned is poisoned.
 pub const RTW_ERR_INTERNAL: rtw_status_t = -901;
@@ -166,6 +182,7 @@ table! {
     RTW_ERR_FORKED "the process was forked",
     RTW_ERR_SIGNALS "the signal handlers were replaced",
     RTW_ERR_POISONED "an earlier internal error made the object unusable",
+    RTW_ERR_STATE "the guest's state could not be carried over",
     RTW_ERR_TRAP_UNREACHABLE "trap: unreachable executed",
     RTW_ERR_TRAP_MEMORY "trap: memory access out of bounds",
     RTW_ERR_TRAP_TABLE "trap: table access out of bounds",
@@ -177,6 +194,12 @@ table! {
     RTW_ERR_TRAP_OTHER "trap",
     RTW_ERR_HOST "a host function failed",
     RTW_ERR_BUDGET "the call was cut off at its budget",
+    RTW_ERR_FULL "the queue is full",
+    RTW_ERR_EMPTY "nothing is there",
+    RTW_ERR_TIMEOUT "the time for waiting is over",
+    RTW_ERR_CANCELLED "cancelled before it began",
+    RTW_ERR_RUNNING "the worker runs",
+    RTW_ERR_STOPPED "the worker does not run",
     RTW_ERR_INTERNAL "internal error",
 }
 

@@ -9,7 +9,7 @@ use rtwasm::rt::histogram::Recorder;
 use wasmtime::{Caller, Engine, Extern, Func, Instance, Module, Store, TypedFunc, WasmParams, WasmResults};
 
 use super::library::{Handle, Invoke, Library, Options, Value};
-use super::measure::{BATCH, Row, Subject, interleaved};
+use super::measure::{BATCH, Only, Row, Subject, interleaved};
 
 /// The bare engine with the same settings and the same code: what a Rust host could have at best.
 struct Bare {
@@ -39,24 +39,28 @@ impl Bare {
 
 const BARE: &str = "TypedFunc::call";
 /// RTW_DENORMALS_...
-const KEEP: u32 = 0;
+pub const KEEP: u32 = 0;
 const FLUSH: u32 = 1;
 const IEEE: u32 = 2;
 
 /// Calls into empty and nearly empty guests, with statistics off and on.
-pub fn calls(library: &Library, artifacts: &str, profile: &str) -> Result<Vec<Row>, String> {
+pub fn calls(library: &Library, artifacts: &str, profile: &str, only: &Only) -> Result<Vec<Row>, String> {
     let path = format!("{artifacts}/calls-{profile}.rtw");
     let plugin = profile == "plugin";
     let mut bare = Bare::new(&path)?;
-    let off = library.guest(&path, Options { plugin, statistics: false, denormals: KEEP })?;
-    let on = library.guest(&path, Options { plugin, statistics: true, denormals: KEEP })?;
+    let off = library.guest(&path, Options { plugin, statistics: false, denormals: KEEP, budget_ns: 0 })?;
+    let on = library.guest(&path, Options { plugin, statistics: true, denormals: KEEP, budget_ns: 0 })?;
     let mut rows = Vec::new();
 
     for (case, name, c_name) in [("call-empty", "empty", c"empty"), ("call-host", "call_host", c"call_host")] {
+        let case = format!("{case}/{profile}");
+        if !only.wants(&case) {
+            continue;
+        }
         let func = bare.func::<(), ()>(name)?;
         let store = &mut bare.store;
         rows.extend(interleaved(
-            &format!("{case}/{profile}"),
+            &case,
             BATCH,
             vec![
                 Subject { name: BARE, run: Box::new(|n| (0..n).for_each(|_| func.call(&mut *store, ()).expect("it returns"))) },
@@ -66,6 +70,10 @@ pub fn calls(library: &Library, artifacts: &str, profile: &str) -> Result<Vec<Ro
         ));
     }
 
+    let case = format!("call-add/{profile}");
+    if !only.wants(&case) {
+        return Ok(rows);
+    }
     let func = bare.func::<(i32, i32), i32>("add")?;
     let store = &mut bare.store;
     let sum = |n| {
@@ -75,7 +83,7 @@ pub fn calls(library: &Library, artifacts: &str, profile: &str) -> Result<Vec<Ro
         }
     };
     rows.extend(interleaved(
-        &format!("call-add/{profile}"),
+        &case,
         BATCH,
         vec![
             Subject { name: BARE, run: Box::new(sum) },
@@ -150,7 +158,7 @@ pub fn recording() -> Vec<Row> {
 
 /// What reading the statistics costs the reader.
 pub fn reading(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
-    let options = Options { plugin: true, statistics: true, denormals: KEEP };
+    let options = Options { plugin: true, statistics: true, denormals: KEEP, budget_ns: 0 };
     let guest = library.guest(&format!("{artifacts}/calls-plugin.rtw"), options)?;
     let func = guest.func(c"empty")?;
     let mut values = [Value { i32: 0 }; 1];
@@ -173,10 +181,11 @@ pub fn reading(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
 /// modes. Setting the mode and putting it back is in the figures.
 pub fn denormal_tail(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
     let path = format!("{artifacts}/tail-standalone.rtw");
-    let mut subjects = Vec::new();
-    for (name, denormals) in [("flushed", FLUSH), ("IEEE", IEEE)] {
-        let guest = library.guest(&path, Options { plugin: false, statistics: false, denormals })?;
-        subjects.push(invocations(name, library.invoke, guest.func(c"tail")?));
-    }
+    let guest = |denormals| library.guest(&path, Options { plugin: false, statistics: false, denormals, budget_ns: 0 });
+    let (flushed, ieee) = (guest(FLUSH)?, guest(IEEE)?);
+    let subjects = vec![
+        invocations("flushed", library.invoke, flushed.func(c"tail")?),
+        invocations("IEEE", library.invoke, ieee.func(c"tail")?),
+    ];
     Ok(interleaved("denormal-tail", 10_000, subjects))
 }

@@ -1,5 +1,6 @@
 //! The shared library as a host sees it: opened at run time, called through the C ABI.
 
+use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::{null, null_mut};
 
@@ -40,6 +41,11 @@ pub struct Library {
     thread_attach: unsafe extern "C" fn(Handle, *const c_void, *mut Error) -> i32,
     instance_prepare: unsafe extern "C" fn(Handle, *const c_void, *mut c_void, *mut Error) -> i32,
     thread_detach: unsafe extern "C" fn(Handle, *mut Error) -> i32,
+    func_destroy: unsafe extern "C" fn(Handle),
+    instance_destroy: unsafe extern "C" fn(Handle),
+    imports_destroy: unsafe extern "C" fn(Handle),
+    module_destroy: unsafe extern "C" fn(Handle),
+    runtime_destroy: unsafe extern "C" fn(Handle),
 }
 
 /// rtw_runtime_config_t.
@@ -53,7 +59,8 @@ pub struct RuntimeConfig {
     statistics: u32,
     memory_lock: u32,
     guest_stack_bytes: u64,
-    reserved: [u64; 8],
+    watchdog_tick_ns: u64,
+    reserved: [u64; 7],
 }
 
 /// rtw_instance_config_t.
@@ -62,10 +69,12 @@ pub struct InstanceConfig {
     struct_size: u32,
     growth: u32,
     denormals: u32,
-    reserved0: u32,
+    on_budget: u32,
     memory_limit_bytes: u64,
     growth_ahead_bytes: u64,
-    reserved: [u64; 7],
+    budget_ns: u64,
+    deadline_ns: u64,
+    reserved: [u64; 5],
 }
 
 /// How a guest shall run.
@@ -75,6 +84,8 @@ pub struct Options {
     pub statistics: bool,
     /// RTW_DENORMALS_...
     pub denormals: u32,
+    /// 0: none.
+    pub budget_ns: u64,
 }
 
 /// rtw_func_stats_t, of which only the calls are looked at.
@@ -86,11 +97,12 @@ pub struct Stats {
     rest: [u64; 21],
 }
 
-/// A guest in the shared library, on an attached thread until it is dropped.
+/// A guest in the shared library, on an attached thread until it is dropped; its funcs go with it.
 pub struct Guest<'a> {
     library: &'a Library,
     runtime: Handle,
     instance: Handle,
+    funcs: RefCell<Vec<Handle>>,
 }
 
 unsafe extern "C" fn host_nop(_: *mut c_void, _: Handle, _: *mut Value) -> i32 {
@@ -131,6 +143,11 @@ impl Library {
                 thread_attach: transmute::<*mut c_void, _>(entry("rtw_thread_attach")?),
                 instance_prepare: transmute::<*mut c_void, _>(entry("rtw_instance_prepare")?),
                 thread_detach: transmute::<*mut c_void, _>(entry("rtw_thread_detach")?),
+                func_destroy: transmute::<*mut c_void, _>(entry("rtw_func_destroy")?),
+                instance_destroy: transmute::<*mut c_void, _>(entry("rtw_instance_destroy")?),
+                imports_destroy: transmute::<*mut c_void, _>(entry("rtw_imports_destroy")?),
+                module_destroy: transmute::<*mut c_void, _>(entry("rtw_module_destroy")?),
+                runtime_destroy: transmute::<*mut c_void, _>(entry("rtw_runtime_destroy")?),
             })
         }
     }
@@ -157,11 +174,15 @@ impl Library {
             (self.instance_config_init)(config.as_mut_ptr());
             let mut config = config.assume_init();
             config.denormals = options.denormals;
+            config.budget_ns = options.budget_ns;
             check((self.instance_create)(module, imports, &config, &mut instance, e), e)?;
             check((self.thread_attach)(runtime, null(), e), e)?;
             check((self.instance_prepare)(instance, null(), null_mut(), e), e)?;
+            // What is still needed is kept by the instance.
+            (self.imports_destroy)(imports);
+            (self.module_destroy)(module);
         }
-        Ok(Guest { library: self, runtime, instance })
+        Ok(Guest { library: self, runtime, instance, funcs: RefCell::new(Vec::new()) })
     }
 
     pub fn empty_stats(&self) -> Stats {
@@ -251,14 +272,20 @@ impl Guest<'_> {
             let e = &mut err as *mut Error;
             check((self.library.instance_func)(self.instance, name.as_ptr(), null(), &mut func, e), e)?;
         }
+        self.funcs.borrow_mut().push(func);
         Ok(func)
     }
 }
 
 impl Drop for Guest<'_> {
     fn drop(&mut self) {
-        // SAFETY: attached on this thread when it was made. The objects stay: the process ends soon.
-        unsafe { (self.library.thread_detach)(self.runtime, null_mut()) };
+        // SAFETY: attached on this thread when it was made; no call runs, and funcs are not used without their guest.
+        unsafe {
+            self.funcs.borrow().iter().for_each(|func| (self.library.func_destroy)(*func));
+            (self.library.instance_destroy)(self.instance);
+            (self.library.thread_detach)(self.runtime, null_mut());
+            (self.library.runtime_destroy)(self.runtime);
+        }
     }
 }
 

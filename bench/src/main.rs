@@ -1,11 +1,12 @@
 //! What a call costs: rtwasm's shared library beside the bare engine, interleaved in one run on one pinned thread.
 //!
-//! `rtwasm-bench LIBRTWASM.SO ARTIFACT-DIR OUT.JSON`. Means come from batches of a million untimed calls, subjects taking turns in
+//! `rtwasm-bench LIBRTWASM.SO ARTIFACT-DIR OUT.JSON [--only CASE-PREFIX]`. Means come from batches of a million untimed calls, subjects taking turns in
 //! every round, so that a change of the machine's speed meets all of them; ratios are medians over rounds. The
 //! distribution beside them comes from calls timed one by one, with the clock's own two readings in it. Nothing here judges:
 //! the figures are printed and written, a reader compares.
 
 mod cases;
+mod kernels;
 mod library;
 mod measure;
 mod report;
@@ -13,13 +14,20 @@ mod snapshot;
 
 use std::process::ExitCode;
 
+use measure::Only;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [library, artifacts, out] = arguments.as_slice() else {
-        eprintln!("usage: rtwasm-bench LIBRTWASM.SO ARTIFACT-DIR OUT.JSON");
-        return ExitCode::from(2);
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (library, artifacts, out, only) = match words.as_slice() {
+        [library, artifacts, out] => (library, artifacts, out, Only(None)),
+        [library, artifacts, out, "--only", prefix] => (library, artifacts, out, Only(Some(prefix.to_string()))),
+        _ => {
+            eprintln!("usage: rtwasm-bench LIBRTWASM.SO ARTIFACT-DIR OUT.JSON [--only CASE-PREFIX]");
+            return ExitCode::from(2);
+        }
     };
-    match run(library, artifacts, out) {
+    match run(library, artifacts, out, &only) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("rtwasm-bench: {message}");
@@ -28,19 +36,34 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(library: &str, artifacts: &str, out: &str) -> Result<(), String> {
+fn run(library: &str, artifacts: &str, out: &str, only: &Only) -> Result<(), String> {
     let cpu = measure::pin_to_last_cpu()?;
     report::print_conditions(cpu);
     let library = library::Library::open(library)?;
     let mut rows = Vec::new();
     for profile in ["standalone", "plugin"] {
-        rows.extend(cases::calls(&library, artifacts, profile)?);
+        rows.extend(cases::calls(&library, artifacts, profile, only)?);
     }
-    rows.extend(cases::denormal_tail(&library, artifacts)?);
-    rows.extend(cases::recording());
-    rows.extend(cases::reading(&library, artifacts)?);
-    rows.extend(snapshot::snapshot(&library, artifacts)?);
+    if only.wants("denormal-tail") {
+        rows.extend(cases::denormal_tail(&library, artifacts)?);
+    }
+    if only.wants("recording") {
+        rows.extend(cases::recording());
+    }
+    if only.wants("read-statistics") {
+        rows.extend(cases::reading(&library, artifacts)?);
+    }
+    if only.wants("snapshot") {
+        rows.extend(snapshot::snapshot(&library, artifacts)?);
+    }
+    let kernel_rows = kernels::all(&library, artifacts, only)?;
+    let costs = kernels::costs(&kernel_rows);
+    rows.extend(kernel_rows);
+    if rows.is_empty() {
+        return Err("no case's name begins so".into());
+    }
     report::print(&rows);
+    print!("{costs}");
     report::write(&rows, out)?;
     println!("\nwritten to {out}");
     Ok(())

@@ -9,6 +9,15 @@ pub const ROUNDS: usize = 15;
 /// Calls timed one by one for the distribution.
 const SINGLE: usize = 200_000;
 
+/// Which cases are wanted: those whose names begin so; all if nothing is said.
+pub struct Only(pub Option<String>);
+
+impl Only {
+    pub fn wants(&self, case: &str) -> bool {
+        self.0.as_ref().is_none_or(|prefix| case.starts_with(prefix.as_str()))
+    }
+}
+
 /// Something to be timed. `run(n)` makes n calls.
 pub struct Subject<'a> {
     pub name: &'static str,
@@ -32,21 +41,34 @@ pub struct Row {
 }
 
 /// Times the subjects in turn; the first is the baseline. `batch` calls a round.
-pub fn interleaved(case: &str, batch: u64, mut subjects: Vec<Subject<'_>>) -> Vec<Row> {
+pub fn interleaved(case: &str, batch: u64, subjects: Vec<Subject<'_>>) -> Vec<Row> {
+    interleaved_rounds(case, batch, ROUNDS, SINGLE.min(batch as usize), subjects)
+}
+
+/// The same with a number of rounds of one's own, and of single calls.
+pub fn interleaved_rounds(
+    case: &str,
+    batch: u64,
+    rounds: usize,
+    single_calls: usize,
+    mut subjects: Vec<Subject<'_>>,
+) -> Vec<Row> {
     let ns_per_tick = clock::calibration().ns_per_tick;
     for subject in &mut subjects {
         (subject.run)(batch / 10 + 1);
     }
     let mut means: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
-    for _ in 0..ROUNDS {
-        for (subject, means) in subjects.iter_mut().zip(&mut means) {
+    for round in 0..rounds {
+        for turn in 0..subjects.len() {
+            // Nobody always comes after the same one.
+            let which = (round + turn) % subjects.len();
             let started = clock::ticks();
-            (subject.run)(batch);
-            means.push((clock::ticks() - started) as f64 * ns_per_tick / batch as f64);
+            (subjects[which].run)(batch);
+            means[which].push((clock::ticks() - started) as f64 * ns_per_tick / batch as f64);
         }
     }
     let baseline = subjects[0].name;
-    let distributions = singles(&mut subjects, SINGLE.min(batch as usize));
+    let distributions = singles(&mut subjects, single_calls);
     let rows = subjects.iter().zip(&means).zip(distributions).map(|((subject, own), mut single)| {
         single.sort_unstable();
         let at = |quantile: f64| single[((single.len() - 1) as f64 * quantile) as usize] as f64 * ns_per_tick;
@@ -54,7 +76,7 @@ pub fn interleaved(case: &str, batch: u64, mut subjects: Vec<Subject<'_>>) -> Ve
             case: case.to_owned(),
             subject: subject.name,
             baseline,
-            n: batch * ROUNDS as u64,
+            n: batch * rounds as u64,
             mean_ns: own.iter().sum::<f64>() / own.len() as f64,
             min_ns: at(0.0),
             p50_ns: at(0.5),

@@ -12,7 +12,7 @@ const READINGS: u64 = 2_000;
 
 /// The baseline is what a host did before there was anything but rtw_func_stats: one func.
 pub fn snapshot(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
-    let options = Options { plugin: true, statistics: true, denormals: 0 };
+    let options = Options { plugin: true, statistics: true, denormals: 0, budget_ns: 0 };
     let guest = library.guest(&format!("{artifacts}/calls-plugin.rtw"), options)?;
     let funcs = (0..FUNCS).map(|_| guest.func(c"empty")).collect::<Result<Vec<Handle>, String>>()?;
     let mut values = [super::library::Value { i32: 0 }; 1];

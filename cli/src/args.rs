@@ -13,6 +13,8 @@ pub enum Failure {
     Failed(String),
     /// The same, and the command has told why on its own.
     Reported,
+    /// The command has done its work and tells the outcome by an exit status of its own.
+    Outcome(u8),
 }
 
 impl Failure {
@@ -61,6 +63,16 @@ impl Args {
     /// The value of the option that `next` has just returned.
     pub fn value(&mut self) -> Result<OsString, Failure> {
         Ok(self.parser.value()?)
+    }
+
+    /// The number that may follow the option that `next` has just returned.
+    pub fn optional_number(&mut self) -> Result<Option<f64>, Failure> {
+        let is_number = |word: &std::ffi::OsStr| word.to_str().is_some_and(|word| word.parse::<f64>().is_ok());
+        let attached = self.parser.optional_value();
+        let word = attached.or_else(|| self.parser.try_raw_args()?.next_if(is_number));
+        let Some(word) = word else { return Ok(None) };
+        let number = word.to_str().and_then(|word| word.parse().ok());
+        number.map(Some).ok_or_else(|| Failure::Usage(format!("{} is not a number", word.display())))
     }
 
     pub fn text(&mut self) -> Result<String, Failure> {

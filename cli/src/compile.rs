@@ -33,6 +33,9 @@ Options:
   --opt LEVEL           speed (default), size, or none, which compiles faster
   --reservation HOW     address space for each linear memory: full (default), which is 4 GiB, or declared, the maximum
                         that the module declares, for processes whose locked or total memory is limited
+  --budget HOW          how a call can be ended when its time budget is used up:
+                        guard (default): polls in loops that cost next to nothing; off: not at all;
+                        epoch, fuel: the engine's own checks, for comparison; no budget works with them
   -v, --verbose         report progress even where standard error is not a terminal
   -q, --quiet           say nothing unless it fails
   -h, --help            this text
@@ -82,12 +85,21 @@ pub fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// By which means a call's time can be bounded.
+fn budget_from_name(name: &str) -> Option<Interruption> {
+    match name {
+        "off" => Some(Interruption::None),
+        "none" => None,
+        other => interruption_from_name(other),
+    }
+}
+
 fn parse(mut args: Args) -> Result<Request, Failure> {
     let (mut input, mut output) = (None, None);
     let mut profile = Profile::Standalone;
     let (mut target, mut cpu) = (None, None);
     let mut opt = Opt::Speed;
-    let mut interruption = Interruption::None;
+    let mut interruption = Interruption::Guard;
     let mut reservation = Reservation::Full;
     let mut talk = Talk::Normal;
     let usage = |error: rtwasm::status::Error| Failure::Usage(error.message);
@@ -105,8 +117,7 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
                 "--cpu" => cpu = Some(Cpu::from_text(&args.text()?).map_err(usage)?),
                 "--reservation" => reservation = args.one_of(&option, "full, declared", Reservation::from_name)?,
                 "--opt" => opt = args.one_of(&option, "none, speed, size", Opt::from_name)?,
-                // Not in the help: only for comparing the engine's own means of interruption.
-                "--interruption" => interruption = args.one_of(&option, "none, epoch, fuel", interruption_from_name)?,
+                "--budget" => interruption = args.one_of(&option, "guard, off, epoch, fuel", budget_from_name)?,
                 "-q" | "--quiet" => talk = Talk::Quiet,
                 "-v" | "--verbose" => talk = Talk::Verbose,
                 _ => return Err(args::unknown_option(&option)),

@@ -60,7 +60,7 @@ fn print_json(value: &Value) -> Result<(), Failure> {
     args::print(&format!("{value:#}\n"))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a string takes everything");
         text
@@ -83,6 +83,7 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         exports,
         memories,
         function_count,
+        edits: _,
         source_bytes,
         source_sha256,
     } = &artifact.metadata;

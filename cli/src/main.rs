@@ -1,10 +1,15 @@
 //! The `rtwasm` command. Each subcommand has a file of its own, with its help text, and is one line in the table below.
 
 mod args;
+mod bench;
+mod bisect;
 mod compile;
+mod doctor;
 mod inspect;
+mod report;
 mod stats;
 mod table;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -25,8 +30,36 @@ const COMMANDS: &[Command] = &[
         help: inspect::HELP,
         run: inspect::run,
     },
+    Command {
+        name: "bench",
+        summary: "measure what calls of a module cost on this machine",
+        help: bench::HELP,
+        run: bench::run,
+    },
+    Command {
+        name: "bisect",
+        summary: "find out which choice makes a workload slow or late",
+        help: bisect::HELP,
+        run: bisect::run,
+    },
+    Command {
+        name: "report",
+        summary: "write one file about this machine and a module's figures on it",
+        help: report::HELP,
+        run: report::run,
+    },
+    Command {
+        name: "doctor",
+        summary: "tell what about this machine will cost latency, and what to do about it",
+        help: doctor::HELP,
+        run: doctor::run,
+    },
     Command { name: "stats", summary: "show, convert and compare statistics", help: stats::HELP, run: stats::run },
 ];
+
+/// As in the library, so that what calls allocate is counted, and comes from where it would come from in a host.
+#[global_allocator]
+static ALLOCATOR: rtwasm::rt::alloc::Allocator = rtwasm::rt::alloc::Allocator;
 
 const EXIT_ERROR: u8 = 1;
 const EXIT_USAGE: u8 = 2;
@@ -45,6 +78,7 @@ fn main() -> ExitCode {
             ExitCode::from(EXIT_ERROR)
         }
         Err(Failure::Reported) => ExitCode::from(EXIT_ERROR),
+        Err(Failure::Outcome(status)) => ExitCode::from(status),
     }
 }
 
@@ -61,6 +95,7 @@ fn dispatch(mut words: Vec<std::ffi::OsString>) -> (Option<&'static Command>, Re
             Some(Err(failure)) => (None, Err(failure)),
         },
         Some("--version" | "-V") => (None, args::print(&version())),
+        Some(workload::cold::COMMAND) => (None, workload::cold::run_as_child(Args::new(words))),
         _ => match find(&first) {
             Ok(command) if words.iter().any(|word| word == "--help" || word == "-h") => {
                 (Some(command), args::print(command.help))

@@ -27,6 +27,8 @@ pub const RTW_COMPILE_INTERRUPTION_NONE: u32 = 0;
 pub const RTW_COMPILE_INTERRUPTION_EPOCH: u32 = 1;
 /// The engine's fuel counting: for comparison.
 pub const RTW_COMPILE_INTERRUPTION_FUEL: u32 = 2;
+/// The budget guard: polls at loop headers, through which the watchdog ends a call that runs too long.
+pub const RTW_COMPILE_INTERRUPTION_GUARD: u32 = 3;
 
 /// 4 GiB of address space are set aside for each linear memory, which lets the standalone profile leave bounds checks out.
 pub const RTW_COMPILE_RESERVATION_FULL: u32 = 0;
@@ -43,7 +45,7 @@ pub struct rtw_compile_options_t {
     pub profile: u32,
     /// RTW_COMPILE_OPT_SPEED (default), RTW_COMPILE_OPT_SIZE or RTW_COMPILE_OPT_NONE.
     pub opt_level: u32,
-    /// RTW_COMPILE_INTERRUPTION_NONE (default) ...
+    /// RTW_COMPILE_INTERRUPTION_GUARD (default) or another: whether time budgets can be enforced, and by which means.
     pub interruption: u32,
     /// "x86_64-unknown-linux-gnu" or "aarch64-unknown-linux-gnu"; NULL (default): this machine.
     pub target: *const c_char,
@@ -136,7 +138,7 @@ fn defaults() -> rtw_compile_options_t {
         struct_size: size_of::<rtw_compile_options_t>() as u32,
         profile: 0,
         opt_level: RTW_COMPILE_OPT_SPEED,
-        interruption: RTW_COMPILE_INTERRUPTION_NONE,
+        interruption: RTW_COMPILE_INTERRUPTION_GUARD,
         target: std::ptr::null(),
         cpu: std::ptr::null(),
         reservation: RTW_COMPILE_RESERVATION_FULL,
@@ -261,6 +263,7 @@ unsafe fn options(from: &rtw_compile_options_t) -> Result<Options> {
         RTW_COMPILE_INTERRUPTION_NONE => Interruption::None,
         RTW_COMPILE_INTERRUPTION_EPOCH => Interruption::Epoch,
         RTW_COMPILE_INTERRUPTION_FUEL => Interruption::Fuel,
+        RTW_COMPILE_INTERRUPTION_GUARD => Interruption::Guard,
         other => return Err(out_of_range("interruption", other)),
     };
     options.reservation = match from.reservation {

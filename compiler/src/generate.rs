@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Settings};
+use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Settings, Variations};
 use rtwasm::status::*;
 use wasmtime::{Config, Engine, OptLevel};
 
@@ -15,6 +15,7 @@ pub struct Job<'a> {
     pub target: Target,
     pub cpu_features: &'a [String],
     pub opt: Opt,
+    pub variations: Variations,
 }
 
 /// How often the caller hears that the code generator is still at work.
@@ -55,6 +56,8 @@ fn ticking<R: Send>(pool: &rayon::ThreadPool, work: impl FnOnce() -> Result<R> +
 /// load by architecture and system; the CPU features, checked one by one; the optimisation level, not compared.
 fn config(job: &Job<'_>) -> Result<Config> {
     let mut config = profile::config(job.settings, DEFAULT_GUEST_STACK_BYTES);
+    // How instances are allocated does not enter the code.
+    profile::vary(&mut config, Variations { pooling: false, ..job.variations })?;
     // Naming the target, even this machine's, also keeps the engine from adding what it detects here.
     config.target(job.target.triple()).map_err(|error| {
         Error::new(RTW_ERR_UNSUPPORTED, format!("no code can be made for {}: {error}", job.target.triple()))

@@ -8,16 +8,18 @@
 pub mod capi;
 mod facts;
 mod generate;
+mod guard;
 mod input;
 mod options;
 mod place;
 mod validate;
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rtwasm::engine::artifact::{self, Metadata};
-use rtwasm::engine::profile::{ENGINE_VERSION, Settings};
+use rtwasm::engine::profile::{ENGINE_VERSION, Interruption, Settings, Variations};
 use rtwasm::status::{Error, RTW_ERR_INTERNAL, Result};
 use sha2::{Digest, Sha256};
 
@@ -60,10 +62,25 @@ pub const PRODUCER: &str = concat!("rtwasm ", env!("CARGO_PKG_VERSION"));
 /// Compiles a module in binary or text form into an artifact. `progress` is called on the calling thread: when a phase
 /// begins, and several times a second while code is generated.
 pub fn compile(input: &[u8], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
-    caught(|| compile_unguarded(input, options, progress))
+    compile_varied(input, options, Variations::default(), progress)
 }
 
-fn compile_unguarded(input: &[u8], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
+/// The same with the engine set otherwise than in the product, for tools: only a runtime that varies likewise loads the result.
+pub fn compile_varied(
+    input: &[u8],
+    options: &Options,
+    variations: Variations,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<u8>> {
+    caught(|| compile_unguarded(input, options, variations, progress))
+}
+
+fn compile_unguarded(
+    input: &[u8],
+    options: &Options,
+    variations: Variations,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<u8>> {
     let start = Instant::now();
     let mut report = |phase, function_count, bytes: usize| {
         progress(Progress { phase, function_count, bytes: bytes as u64, elapsed: start.elapsed() });
@@ -80,7 +97,20 @@ fn compile_unguarded(input: &[u8], options: &Options, progress: &mut dyn FnMut(P
         memory_reservation_bytes: options.reservation.bytes(&facts.memories)?,
         ..Settings::new(options.profile)
     };
-    let job = generate::Job { settings: &settings, target: options.target, cpu_features: &cpu_features, opt: options.opt };
+    let job = generate::Job {
+        settings: &settings,
+        target: options.target,
+        cpu_features: &cpu_features,
+        opt: options.opt,
+        variations,
+    };
+    let (module, edits) = match options.interruption {
+        Interruption::Guard => {
+            let guarded = guard::insert(&module, &checked, options.profile)?;
+            (Cow::Owned(guarded.module), guarded.edits)
+        }
+        Interruption::None | Interruption::Epoch | Interruption::Fuel => (module, Vec::new()),
+    };
     let code = generate::code(&module, &job, &mut || report(Phase::Compiling, facts.function_count, module.len()))?;
 
     report(Phase::Writing, facts.function_count, code.len());
@@ -95,11 +125,21 @@ fn compile_unguarded(input: &[u8], options: &Options, progress: &mut dyn FnMut(P
         exports: facts.exports,
         memories: facts.memories,
         function_count: facts.function_count,
+        edits,
         // Of the bytes as they were given, so that `sha256sum` of the file says the same.
         source_bytes: input.len() as u64,
         source_sha256: Sha256::digest(input).into(),
     };
     artifact::write(&metadata, &code)
+}
+
+/// The proposals that a module uses, by name; it may be in binary or text form.
+pub fn proposals(input: &[u8]) -> Result<Vec<String>> {
+    caught(|| {
+        let module = input::binary(input)?;
+        validate::module(&module)?;
+        Ok(validate::used_proposals(&module))
+    })
 }
 
 /// A panic in the compiler is a defect there or here; it must not take the host with it.
@@ -117,6 +157,15 @@ fn caught<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn proposals_are_named_where_they_are_used() {
+        let used = |text: &str| proposals(text.as_bytes()).unwrap().join(" ");
+        assert_eq!(used("(module (func (param f32)))"), "");
+        assert_eq!(used("(module (func (result i32 i32) i32.const 0 i32.const 0))"), "multi-value");
+        assert_eq!(used("(module (memory 1) (memory 1) (func v128.const i64x2 0 0 drop))"), "simd multi-memory");
+        assert!(proposals(b"(module (func i32.add))").is_err());
+    }
 
     #[test]
     fn a_panic_becomes_an_error_with_its_text() {

@@ -100,7 +100,7 @@ impl Opt {
     }
 }
 
-pub const INTERRUPTIONS: [Interruption; 3] = [Interruption::None, Interruption::Epoch, Interruption::Fuel];
+pub const INTERRUPTIONS: [Interruption; 4] = [Interruption::None, Interruption::Epoch, Interruption::Fuel, Interruption::Guard];
 
 pub fn interruption_from_name(name: &str) -> Option<Interruption> {
     INTERRUPTIONS.into_iter().find(|interruption| interruption.name() == name)
@@ -157,7 +157,7 @@ impl Options {
     /// For `target`; what the code may use of it is what this machine has, or nothing optional if it is another one.
     pub fn for_target(profile: Profile, target: Target) -> Options {
         let cpu = if Target::host() == Some(target) { Cpu::Native } else { Cpu::Baseline };
-        Options { profile, target, cpu, opt: Opt::Speed, interruption: Interruption::None, reservation: Reservation::Full }
+        Options { profile, target, cpu, opt: Opt::Speed, interruption: Interruption::Guard, reservation: Reservation::Full }
     }
 
     /// For this machine.

@@ -50,6 +50,13 @@ struct Proposal {
     hint: &'static str,
 }
 
+/// The proposals of those that guests may use which a valid module does use: without them it would not be valid.
+pub fn used_proposals(module: &[u8]) -> Vec<String> {
+    let features = profile::guest_features();
+    let used = features.iter_names().filter(|(_, feature)| run(module, features.difference(*feature)).is_err());
+    used.map(|(name, _)| name.to_lowercase().replace('_', "-")).filter(|name| name != "floats").collect()
+}
+
 /// From the exotic to the common: where either of two would do, the later one is named.
 const PROPOSALS: &[Proposal] = &[
     Proposal { feature: WasmFeatures::CUSTOM_DESCRIPTORS, name: "custom descriptors", hint: "" },

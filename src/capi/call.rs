@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::handle;
 use super::instance::{rtw_func_t, rtw_value_t};
 use crate::engine::call;
+use crate::engine::instance::Func;
 use crate::status::*;
 
 /// Runs one call of `func` on the calling thread.
@@ -15,7 +16,7 @@ use crate::status::*;
 /// value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be
 ///              NULL where both are 0.
 /// returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
-///          RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted and the reason did not fit; RTW_ERR_FORKED in a
+///          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted and the reason did not fit; RTW_ERR_FORKED in a
 ///          child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
 ///          RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
@@ -25,13 +26,65 @@ use crate::status::*;
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_invoke(func: *mut rtw_func_t, values: *mut rtw_value_t, value_count: usize) -> rtw_status_t {
+    // SAFETY: as the function's own comment demands.
+    unsafe { call_with(func, values, value_count, |_| Ok(None)) }
+}
+
+/// As rtw_invoke, with a budget for this one call in place of the instance's: a call that takes longer is cut off, or counted,
+/// as the instance's on_budget says.
+///
+/// [rt & attached]  As rtw_invoke.
+/// values, value_count  as for rtw_invoke.
+/// budget_ns  the most that this call may take, in ns; 0: no limit. How soon after it a call is cut off depends on the watchdog's
+///            tick (rtw_runtime_config_t). A call that a host function makes runs under the budget of the one that called the host.
+/// returns  as rtw_invoke; RTW_ERR_BUDGET: cut off, the instance is then faulted; RTW_ERR_UNSUPPORTED: budget_ns is not 0 and the
+///          instance was created without a budget, so nobody watches it.
+/// real time: as rtw_invoke.
+/// cbindgen:postfix=RTW_NONBLOCKING
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_invoke_budget(
+    func: *mut rtw_func_t,
+    values: *mut rtw_value_t,
+    value_count: usize,
+    budget_ns: u64,
+) -> rtw_status_t {
+    // SAFETY: as the function's own comment demands.
+    unsafe {
+        call_with(func, values, value_count, |func| {
+            let timing = func.timing();
+            match budget_ns == 0 || timing.limited {
+                true => Ok(Some(timing.ticks(budget_ns.min(LONGEST_BUDGET_NS)))),
+                false => Err(RTW_ERR_UNSUPPORTED),
+            }
+        })
+    }
+}
+
+/// A day: no conversion overflows.
+const LONGEST_BUDGET_NS: u64 = 86_400_000_000_000;
+
+/// Calls with the budget that `budget` finds, in ticks.
+///
+/// # Safety
+/// As for [`rtw_invoke`].
+#[inline(always)]
+unsafe fn call_with(
+    func: *mut rtw_func_t,
+    values: *mut rtw_value_t,
+    value_count: usize,
+    budget: impl FnOnce(&Func) -> std::result::Result<Option<u64>, rtw_status_t>,
+) -> rtw_status_t {
     // SAFETY: a handle by the API's contract.
-    let target = match unsafe { handle::borrow(func) } {
+    let target: &Func = match unsafe { handle::borrow(func) } {
         Ok(target) => target,
         Err(status) => return status,
     };
+    let budget = match budget(target) {
+        Ok(budget) => budget,
+        Err(status) => return status,
+    };
     // SAFETY: the values are as many as the caller says; both value types are the same 16 bytes.
-    match catch_unwind(AssertUnwindSafe(|| unsafe { call::invoke(target, values.cast(), value_count) })) {
+    match catch_unwind(AssertUnwindSafe(|| unsafe { call::invoke(target, values.cast(), value_count, budget) })) {
         Ok(status) => status,
         Err(panic) => {
             // Dropping the payload may free memory; a call that found a defect of ours is late already.

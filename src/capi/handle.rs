@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
+use crate::rt::heap;
 use crate::status::*;
 
 const FREED: u64 = 0x6465_6572_665f_7774;
@@ -48,6 +49,14 @@ fn slot<N: Noun>(handle: *const N) -> *const Slot<N::Value> {
 pub fn reserve<N: Noun>() -> *mut N {
     let mut free = N::pool().0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let recycled = if free.len() > QUARANTINE { free.pop_front() } else { None };
+    // A slot lies where what calls touch can be locked, or elsewhere, and stays there.
+    let suits = |address: &usize| heap::owns(*address as *const u8) == heap::keeping();
+    let recycled = recycled.filter(|address| {
+        suits(address) || {
+            free.push_back(*address);
+            false
+        }
+    });
     match recycled {
         Some(address) => address as *mut N,
         None => Box::into_raw(Box::new(Slot::<N::Value> {

@@ -11,9 +11,11 @@ use super::imports::rtw_imports_t;
 use super::module::rtw_module_t;
 use super::runtime::out_of_range;
 use super::text;
+use crate::engine::budget::{Limits, OnBudget};
 use crate::engine::instance::{Config, Func, Growth, Instance};
 use crate::engine::signature::Signature;
 use crate::rt::float::Denormals;
+use crate::rt::heap;
 use crate::status::*;
 
 /// One guest with its own memory. Used by one thread at a time; different instances run in parallel.
@@ -66,6 +68,11 @@ pub const RTW_DENORMALS_FLUSH: u32 = 1;
 /// Denormal numbers are kept, as IEEE 754 and WebAssembly have it.
 pub const RTW_DENORMALS_IEEE: u32 = 2;
 
+/// A call that has used up its budget is cut off: it ends with RTW_ERR_BUDGET, and the instance is faulted.
+pub const RTW_BUDGET_CUT_OFF: u32 = 0;
+/// It goes on, and is counted in the func's statistics when it has ended.
+pub const RTW_BUDGET_COUNT: u32 = 1;
+
 /// How an instance shall be. Call rtw_instance_config_init first.
 #[repr(C)]
 pub struct rtw_instance_config_t {
@@ -76,16 +83,24 @@ pub struct rtw_instance_config_t {
     /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: what holds during this instance's calls; what
     /// the thread had is put back after each.
     pub denormals: u32,
-    /// Zero.
-    pub reserved0: u32,
+    /// RTW_BUDGET_CUT_OFF (default) or RTW_BUDGET_COUNT: what happens to a call that has used up its budget.
+    pub on_budget: u32,
     /// The most that one linear memory may have, in bytes; growth beyond it fails inside the guest. 0 (default): what the
     /// module declares.
     pub memory_limit_bytes: u64,
     /// With RTW_GROWTH_AHEAD: how large each memory can become without a system call, in bytes; no more than its maximum and
     /// memory_limit_bytes are used. Otherwise 0.
     pub growth_ahead_bytes: u64,
+    /// The most that one call may take, in ns; rtw_invoke_budget may name another for one call. 0 (default): no limit, and nobody
+    /// watches. With RTW_BUDGET_CUT_OFF the module must have been compiled with the budget guard, which is the default; inside
+    /// one bulk memory operation or host function nothing is cut off, only after it. The start function has no budget, dry
+    /// calls have at least a second.
+    pub budget_ns: u64,
+    /// Calls that take longer and are not cut off are counted as deadline misses, in ns. 0 (default): no deadline. Needs the
+    /// runtime's statistics.
+    pub deadline_ns: u64,
     /// Zero.
-    pub reserved: [u64; 7],
+    pub reserved: [u64; 5],
 }
 
 /// What ended a call. Call rtw_fault_init first.
@@ -159,7 +174,7 @@ pub unsafe extern "C" fn rtw_instance_config_init(config: *mut rtw_instance_conf
 /// err      NULL, or filled, naming the import or limit concerned.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero),
 ///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
-///         RTW_GROWTH_AHEAD in the standalone profile), RTW_ERR_LIMIT,
+///         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard), RTW_ERR_LIMIT,
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
 ///         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
 #[unsafe(no_mangle)]
@@ -180,9 +195,14 @@ pub unsafe extern "C" fn rtw_instance_create(
                 false => Some(guard::named(imports, "imports")?),
             };
             let config = guard::optional_struct(config, "config")?.map_or(Ok(Config::default()), read)?;
-            let reserved = handle::reserve::<rtw_instance_t>();
-            let instance = Instance::new(module, imports, config, reserved.cast()).inspect_err(|_| handle::cancel(reserved))?;
-            handle::publish(reserved, Arc::new(instance));
+            let (made, kept) = heap::keep(module.runtime.config.lock, || {
+                let reserved = handle::reserve::<rtw_instance_t>();
+                let instance = Instance::new(module, imports, config, reserved.cast());
+                Ok((reserved, Arc::new(instance.inspect_err(|_| handle::cancel(reserved))?)))
+            });
+            let (reserved, instance) = made?;
+            instance.count_kept(kept);
+            handle::publish(reserved, instance);
             *out = reserved;
             Ok(())
         })
@@ -378,7 +398,8 @@ pub unsafe extern "C" fn rtw_instance_func(
             let instance = guard::named(instance, "instance")?;
             let name = text::required(name, "name")?;
             let signature = text::optional(signature, "signature")?.map(Signature::parse).transpose()?;
-            *out = handle::create(instance.func(name, signature.as_ref())?);
+            let func = instance.func(name, signature.as_ref())?;
+            *out = instance.keep(|| handle::create(func));
             Ok(())
         })
     }
@@ -395,7 +416,6 @@ pub unsafe extern "C" fn rtw_func_destroy(func: *mut rtw_func_t) {
 
 fn read(config: &rtw_instance_config_t) -> Result<Config> {
     guard::reserved_is_zero(&config.reserved)?;
-    guard::reserved_is_zero(&[config.reserved0.into()])?;
     if config.growth != RTW_GROWTH_AHEAD && config.growth_ahead_bytes != 0 {
         return Err(Error::new(RTW_ERR_ARGUMENT, "growth_ahead_bytes goes with RTW_GROWTH_AHEAD"));
     }
@@ -408,7 +428,24 @@ fn read(config: &rtw_instance_config_t) -> Result<Config> {
             other => return Err(out_of_range("growth", other)),
         },
         denormals: denormals(config.denormals)?,
+        limits: Limits {
+            budget_ns: limit("budget_ns", config.budget_ns)?,
+            on_budget: match config.on_budget {
+                RTW_BUDGET_CUT_OFF => OnBudget::CutOff,
+                RTW_BUDGET_COUNT => OnBudget::Count,
+                other => return Err(out_of_range("on_budget", other)),
+            },
+            deadline_ns: limit("deadline_ns", config.deadline_ns)?,
+        },
     })
+}
+
+/// A time limit: up to a day, so that no conversion overflows.
+fn limit(field: &str, ns: u64) -> Result<u64> {
+    match ns {
+        0..=86_400_000_000_000 => Ok(ns),
+        other => Err(out_of_range(field, other)),
+    }
 }
 
 /// One of the RTW_DENORMALS_ constants.

@@ -4,13 +4,16 @@
 use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 
 use super::error::rtw_error_t;
-use super::export::rtw_export_config_t;
+use super::export::{rtw_export_config_t, rtw_export_subject_t};
+use super::host::{rtw_host_config_t, rtw_host_finding_t};
 use super::instance::{rtw_fault_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};
-use super::runtime::rtw_runtime_config_t;
+use super::runtime::{rtw_runtime_config_t, rtw_watchdog_stats_t};
+use super::slot::{rtw_block_t, rtw_slot_config_t, rtw_slot_dry_call_t, rtw_slot_event_t, rtw_slot_func_t, rtw_slot_stats_t};
 use super::stats::{rtw_bucket_t, rtw_func_stats_t};
 use super::thread::rtw_thread_config_t;
+use super::worker::{rtw_completion_t, rtw_distribution_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t, rtw_worst_t};
 
 fn size_of_pointee<T>(_: *const T) -> usize {
     size_of::<T>()
@@ -36,13 +39,16 @@ fn types_have_the_layout_that_c_was_promised() {
     let table = include_str!("../../tests/abi/layout.txt").lines().filter(|line| !line.starts_with("rtw_compile_"));
     let ours = [
         lines!(rtw_runtime_config_t: struct_size profile cpu_set sched_policy priority statistics memory_lock guest_stack_bytes
-            reserved),
+            watchdog_tick_ns reserved),
         lines!(rtw_error_t: status os_error message),
+        lines!(rtw_watchdog_stats_t: struct_size sched_policy priority reserved0 watched tick_ns ticks expiries cut_offs
+            late_p50_ns late_p99_ns late_max_ns over_p50_ns over_p99_ns over_max_ns reserved),
         lines!(rtw_module_info_t: struct_size envelope_version profile import_count export_count function_count code_bytes
             source_bytes memory_min_bytes memory_max_bytes target engine producer opt_level interruption cpu_features reserved),
         lines!(rtw_extern_t: kind reserved module name ty),
         lines!(rtw_value_t: i32 u32 i64 u64 f32 f64 v128 f32x4),
-        lines!(rtw_instance_config_t: struct_size growth denormals reserved0 memory_limit_bytes growth_ahead_bytes reserved),
+        lines!(rtw_instance_config_t: struct_size growth denormals on_budget memory_limit_bytes growth_ahead_bytes budget_ns
+            deadline_ns reserved),
         lines!(rtw_fault_t: struct_size status host_status reserved0 function_index wasm_offset function_name reserved),
         lines!(rtw_memory_view_t: base size_bytes),
         lines!(rtw_thread_config_t: struct_size sched_policy priority cpu denormals arena_bytes reserved),
@@ -51,9 +57,36 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_prepare_report_t: struct_size locked touched_bytes locked_bytes dry_calls first_call_ns steady_call_ns
             allocations minor_faults major_faults reserved),
         lines!(rtw_func_stats_t: struct_size reserved0 calls faults overflows arena_peak_bytes last_ns min_ns mean_ns p50_ns
-            p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns duration_ns reserved),
+            p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns duration_ns cut_offs overruns deadline_misses reserved),
         lines!(rtw_bucket_t: low_ns high_ns count),
+        lines!(rtw_slot_func_t: name signature),
+        lines!(rtw_slot_dry_call_t: func_index repeats values value_count),
+        lines!(rtw_slot_event_t: kind status publication instance),
+        lines!(rtw_slot_config_t: struct_size func_count funcs standby hold_blocks state dry_call_count dry_calls on_event
+            on_state user_data reserved),
+        lines!(rtw_block_t: instance funcs held_instance held_funcs flags reserved0),
+        lines!(rtw_slot_stats_t: struct_size reserved0 blocks publications refused taken faults spares_used unserved busy
+            spares_ready instances reserved),
+        lines!(rtw_tick_t: index intended_ns actual_ns missed reserved),
+        lines!(rtw_worker_config_t: struct_size kind name sched_policy priority cpu denormals strict memory_lock statistics
+            dma_latency_us deadline_runtime_ns deadline_ns setup user_data dry_calls dry_call_count missed period_ns early_ns
+            touch on_fault tick_limit step func values value_count warm_func warm_values warm_value_count queue_capacity
+            reserved0 spin_ns reserved),
+        lines!(rtw_worker_info_t: struct_size running thread_id sched_policy priority ended_by warning_count reserved0
+            reserved),
+        lines!(rtw_completion_t: struct_size status tag submitted_ns started_ns ended_ns values reserved),
+        lines!(rtw_distribution_t: count min_ns mean_ns p50_ns p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns),
+        lines!(rtw_worker_stats_t: struct_size reserved0 since_realtime_ns duration_ns ticks skipped overruns misses
+            longest_miss_run faults minor_faults major_faults voluntary_switches involuntary_switches submitted completed
+            cancelled refused wake_up call response jitter reserved),
+        lines!(rtw_worst_t: at_realtime_ns index wake_up_ns call_ns response_ns status causes),
+        lines!(rtw_second_t: at_ns count max_ns),
+        lines!(rtw_host_config_t: struct_size host_class cpu probe_ms period_ns root artifact artifact_length calling_thread
+            reserved0 reserved),
+        lines!(rtw_host_finding_t: struct_size state severity apply needs_root reserved0 class_severity id title found expected
+            why remedy commands reserved),
         lines!(rtw_export_config_t: struct_size format path buffer buffer_bytes name series expected_interval_ns reserved),
+        lines!(rtw_export_subject_t: func instance interval worker name reserved),
     ];
     assert_eq!(ours.concat(), table.collect::<Vec<_>>());
 }

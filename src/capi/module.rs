@@ -261,7 +261,7 @@ pub unsafe extern "C" fn rtw_module_import(module: *const rtw_module_t, index: u
     status_of(unsafe { handle::borrow(module) }.and_then(|m| unsafe { list(&m.imports, index, out) }))
 }
 
-unsafe fn slice<'a>(bytes: *const c_void, length: usize) -> Result<&'a [u8]> {
+pub(super) unsafe fn slice<'a>(bytes: *const c_void, length: usize) -> Result<&'a [u8]> {
     if length == 0 {
         return Ok(&[]);
     }

@@ -47,7 +47,8 @@ pub struct rtw_prepare_report_t {
     pub struct_size: u32,
     /// 1 where everything touched is locked into memory, 0 where locking was off or refused for a part.
     pub locked: u32,
-    /// Code, memories and statistics made present, in bytes.
+    /// Code, memories and statistics made present, in bytes; where memory is to be locked also what calls touch on the heap:
+    /// the engine's records of module and instance, globals, tables, funcs.
     pub touched_bytes: u64,
     /// How much of that is locked, in bytes.
     pub locked_bytes: u64,
@@ -90,7 +91,8 @@ pub unsafe extern "C" fn rtw_prepare_report_init(report: *mut rtw_prepare_report
 }
 
 /// Makes an instance warm: its memories, its code and its funcs' statistics made present (by writing where they are written),
-/// locked as the runtime's configuration says, then the dry calls. Dry calls do not enter the funcs' statistics.
+/// locked as the runtime's configuration says together with its globals, tables and the engine's records, then the dry calls.
+/// Dry calls do not enter the funcs' statistics.
 ///
 /// [setup]  On the attached thread that will call, before its deadlines matter; may be repeated.
 /// config  NULL: no dry calls.
@@ -136,7 +138,7 @@ pub unsafe extern "C" fn rtw_instance_prepare(
 }
 
 /// rtw_invoke, with its pointers as the engine part names them. It jumps there: the code that runs is the same.
-unsafe extern "C" fn invoke(func: *mut c_void, values: *mut ValRaw, value_count: usize) -> rtw_status_t {
+pub unsafe extern "C" fn invoke(func: *mut c_void, values: *mut ValRaw, value_count: usize) -> rtw_status_t {
     let entry: unsafe extern "C" fn(*mut rtw_func_t, *mut rtw_value_t, usize) -> rtw_status_t = rtw_invoke;
     // SAFETY: passed on. Asked for by its address, so that no copy is made of it here.
     unsafe { std::hint::black_box(entry)(func.cast(), values.cast(), value_count) }
@@ -144,14 +146,21 @@ unsafe extern "C" fn invoke(func: *mut c_void, values: *mut ValRaw, value_count:
 
 unsafe fn dry_calls(config: &rtw_prepare_config_t) -> Result<Vec<DryCall<'_>>> {
     guard::reserved_is_zero(&config.reserved)?;
-    if config.dry_call_count == 0 {
+    // SAFETY: passed on.
+    unsafe { read_dry_calls(config.dry_calls, config.dry_call_count) }
+}
+
+/// # Safety
+/// There are so many, with live handles and as many values as they say.
+pub unsafe fn read_dry_calls<'a>(dry_calls: *const rtw_dry_call_t, count: u32) -> Result<Vec<DryCall<'a>>> {
+    if count == 0 {
         return Ok(vec![]);
     }
-    if config.dry_calls.is_null() {
+    if dry_calls.is_null() {
         return Err(Error::new(RTW_ERR_NULL, "dry_calls is NULL"));
     }
     // SAFETY: as many as the caller says.
-    let calls = unsafe { std::slice::from_raw_parts(config.dry_calls, config.dry_call_count as usize) };
+    let calls = unsafe { std::slice::from_raw_parts(dry_calls, count as usize) };
     calls
         .iter()
         .enumerate()

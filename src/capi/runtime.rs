@@ -7,6 +7,9 @@ use super::guard::{self, setup, silence_panics};
 use super::handle::{self, Noun, Pool};
 use crate::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Profile};
 use crate::engine::runtime::{Config, Runtime};
+use crate::engine::watchdog;
+use crate::rt::clock;
+use crate::rt::histogram::Snapshot;
 use crate::rt::memory::Lock;
 use crate::rt::thread::Policy;
 use crate::status::*;
@@ -60,12 +63,54 @@ pub struct rtw_runtime_config_t {
     /// Stack that guests may use in one call, in bytes: 16 KiB to 64 MiB. 0 (default): 256 KiB. An attached thread needs 64 KiB
     /// more.
     pub guest_stack_bytes: u64,
+    /// How often the watchdog looks for calls whose budget is used up, in ns: 50,000 to 250,000,000. 0 (default): four times in
+    /// the smallest budget of the runtime's instances.
+    pub watchdog_tick_ns: u64,
+    /// Zero.
+    pub reserved: [u64; 7],
+}
+
+/// The watchdog of a runtime: the thread that ends calls whose budget is used up. Call rtw_watchdog_stats_init first.
+#[repr(C)]
+pub struct rtw_watchdog_stats_t {
+    /// sizeof(rtw_watchdog_stats_t), set by rtw_watchdog_stats_init.
+    pub struct_size: u32,
+    /// Its scheduling: RTW_SCHED_OTHER or RTW_SCHED_FIFO. It asks for one priority more than the threads that are attached have;
+    /// where that is not permitted, a guest that spins in a real-time thread on its CPU keeps it from running.
+    pub sched_policy: u32,
+    /// Its priority.
+    pub priority: i32,
+    /// Zero.
+    pub reserved0: u32,
+    /// Instances that it watches: those with a budget whose calls are to be cut off.
+    pub watched: u64,
+    /// How often it looks, in ns; 0 while there is nothing to watch, and it sleeps.
+    pub tick_ns: u64,
+    /// Times it has looked.
+    pub ticks: u64,
+    /// Calls that it saw over their budget.
+    pub expiries: u64,
+    /// Those that were cut off; the others ended by themselves just then.
+    pub cut_offs: u64,
+    /// How late its ticks came, in ns: median.
+    pub late_p50_ns: f64,
+    /// 99 %.
+    pub late_p99_ns: f64,
+    /// The latest.
+    pub late_max_ns: f64,
+    /// How far over its budget a call was when it saw it, in ns: median.
+    pub over_p50_ns: f64,
+    /// 99 %.
+    pub over_p99_ns: f64,
+    /// The longest.
+    pub over_max_ns: f64,
     /// Zero.
     pub reserved: [u64; 8],
 }
 
-// SAFETY: its first field is its size.
+// SAFETY: their first field is their size.
 unsafe impl guard::Sized32 for rtw_runtime_config_t {}
+unsafe impl guard::Sized32 for rtw_watchdog_stats_t {}
 
 impl Noun for rtw_runtime_t {
     type Value = Arc<Runtime>;
@@ -127,6 +172,53 @@ pub unsafe extern "C" fn rtw_runtime_destroy(runtime: *mut rtw_runtime_t) {
     guard::plain((), || unsafe { handle::destroy(runtime) });
 }
 
+/// Prepares a stats struct to be filled. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_watchdog_stats_init(stats: *mut rtw_watchdog_stats_t) {
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(stats) };
+}
+
+/// What the runtime's watchdog has seen and done since the runtime was made, and how punctual it was: a budget is kept no better
+/// than its watchdog wakes up.
+///
+/// [any] but a real-time thread.
+/// stats   filled on success.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_runtime_watchdog(runtime: *const rtw_runtime_t, stats: *mut rtw_watchdog_stats_t) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+        guard::status_of(handle::borrow(runtime).and_then(|runtime: &Arc<Runtime>| {
+            fill_watchdog(guard::output_struct(stats)?, &runtime.watchdog().report());
+            Ok(())
+        }))
+    })
+}
+
+fn fill_watchdog(stats: &mut rtw_watchdog_stats_t, report: &watchdog::Report) {
+    let to_ns = clock::calibration().ns_per_tick;
+    let figures = |snapshot: &Snapshot| {
+        let [p50, p99] = snapshot.quantiles([0.5, 0.99]).map(|ticks| ticks * to_ns);
+        (p50, p99, snapshot.max as f64 * to_ns)
+    };
+    stats.sched_policy = match report.policy {
+        Policy::Other => RTW_SCHED_OTHER,
+        Policy::Fifo => RTW_SCHED_FIFO,
+        Policy::RoundRobin => RTW_SCHED_RR,
+    };
+    stats.priority = report.priority;
+    stats.watched = report.watched as u64;
+    stats.tick_ns = report.tick_ns;
+    stats.ticks = report.lateness.count;
+    stats.expiries = report.expiries;
+    stats.cut_offs = report.cut_offs;
+    (stats.late_p50_ns, stats.late_p99_ns, stats.late_max_ns) = figures(&report.lateness);
+    (stats.over_p50_ns, stats.over_p99_ns, stats.over_max_ns) = figures(&report.overdue);
+}
+
 fn defaults() -> rtw_runtime_config_t {
     rtw_runtime_config_t {
         struct_size: size_of::<rtw_runtime_config_t>() as u32,
@@ -137,7 +229,8 @@ fn defaults() -> rtw_runtime_config_t {
         statistics: 1,
         memory_lock: RTW_LOCK_OFF,
         guest_stack_bytes: 0,
-        reserved: [0; 8],
+        watchdog_tick_ns: 0,
+        reserved: [0; 7],
     }
 }
 
@@ -166,6 +259,10 @@ fn read(config: &rtw_runtime_config_t) -> Result<Config> {
             0 => DEFAULT_GUEST_STACK_BYTES,
             bytes @ 0x4000..=0x400_0000 => bytes as usize,
             other => return Err(out_of_range("guest_stack_bytes", other)),
+        },
+        watchdog_tick_ns: match config.watchdog_tick_ns {
+            ns if ns == 0 || watchdog::TICK_NS.contains(&ns) => ns,
+            other => return Err(out_of_range("watchdog_tick_ns", other)),
         },
     })
 }

@@ -49,8 +49,14 @@ pub struct rtw_func_stats_t {
     pub max_ns: f64,
     /// How much time all this covers.
     pub duration_ns: f64,
+    /// Calls that ended in a fault because their budget was used up.
+    pub cut_offs: u64,
+    /// Calls that took longer than their budget and were not cut off: RTW_BUDGET_COUNT, or they ended by themselves just then.
+    pub overruns: u64,
+    /// Calls that took longer than the instance's deadline_ns and were not cut off.
+    pub deadline_misses: u64,
     /// Zero.
-    pub reserved: [u64; 7],
+    pub reserved: [u64; 4],
 }
 
 /// One bucket of the histogram: how many calls took from low_ns (inclusive) to high_ns (exclusive).
@@ -173,6 +179,9 @@ pub(super) fn fill(stats: &mut rtw_func_stats_t, snapshot: &Snapshot, duration: 
     stats.calls = snapshot.count;
     stats.faults = snapshot.faults;
     stats.overflows = snapshot.overflows;
+    stats.cut_offs = snapshot.cut_offs;
+    stats.overruns = snapshot.overruns;
+    stats.deadline_misses = snapshot.misses;
     stats.arena_peak_bytes = snapshot.arena_peak;
     stats.last_ns = snapshot.last as f64 * to_ns;
     stats.min_ns = if snapshot.count == 0 { 0.0 } else { snapshot.min as f64 * to_ns };

@@ -4,8 +4,9 @@ use super::error::rtw_error_t;
 use super::guard::{self, setup};
 use super::instance::{RTW_DENORMALS_KEEP, denormals};
 use super::runtime::{RTW_SCHED_KEEP, out_of_range, rtw_runtime_t, scheduling};
+use crate::engine::runtime::Runtime;
 use crate::rt::alloc::DEFAULT_ARENA_BYTES;
-use crate::rt::thread::CPU_SET_WORDS;
+use crate::rt::thread::{Attach, CPU_SET_WORDS};
 use crate::status::*;
 
 /// Scheduling and affinity as the runtime's configuration says.
@@ -41,17 +42,20 @@ unsafe impl guard::Sized32 for rtw_thread_config_t {}
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_thread_config_init(config: *mut rtw_thread_config_t) {
     if !config.is_null() {
-        let defaults = rtw_thread_config_t {
-            struct_size: size_of::<rtw_thread_config_t>() as u32,
-            sched_policy: RTW_SCHED_RUNTIME,
-            priority: 0,
-            cpu: -1,
-            denormals: RTW_DENORMALS_KEEP,
-            arena_bytes: 0,
-            reserved: [0; 8],
-        };
         // SAFETY: writable by the API's contract.
-        unsafe { config.write(defaults) };
+        unsafe { config.write(defaults()) };
+    }
+}
+
+pub fn defaults() -> rtw_thread_config_t {
+    rtw_thread_config_t {
+        struct_size: size_of::<rtw_thread_config_t>() as u32,
+        sched_policy: RTW_SCHED_RUNTIME,
+        priority: 0,
+        cpu: -1,
+        denormals: RTW_DENORMALS_KEEP,
+        arena_bytes: 0,
+        reserved: [0; 8],
     }
 }
 
@@ -76,32 +80,10 @@ pub unsafe extern "C" fn rtw_thread_attach(
     unsafe {
         setup(runtime, err, || {
             let runtime = guard::named(runtime, "runtime")?;
-            let mut wanted = runtime.default_attach();
-            if let Some(config) = guard::optional_struct(config, "config")? {
-                guard::reserved_is_zero(&config.reserved)?;
-                if config.sched_policy != RTW_SCHED_RUNTIME {
-                    wanted.scheduling = scheduling(config.sched_policy, config.priority)?;
-                } else if config.priority != 0 {
-                    // A priority without a policy is a policy forgotten.
-                    scheduling(RTW_SCHED_KEEP, config.priority)?;
-                }
-                wanted.denormals = denormals(config.denormals)?;
-                if config.arena_bytes != 0 {
-                    wanted.arena_bytes = config.arena_bytes as usize;
-                }
-                if wanted.arena_bytes > DEFAULT_ARENA_BYTES {
-                    return Err(out_of_range("arena_bytes", config.arena_bytes));
-                }
-                match usize::try_from(config.cpu) {
-                    Ok(cpu) if cpu < CPU_SET_WORDS * 64 => {
-                        let mut set = [0; CPU_SET_WORDS];
-                        set[cpu / 64] = 1 << (cpu % 64);
-                        wanted.cpus = Some(set);
-                    }
-                    Err(_) if config.cpu == -1 => {}
-                    _ => return Err(out_of_range("cpu", config.cpu)),
-                }
-            }
+            let wanted = match guard::optional_struct(config, "config")? {
+                Some(config) => wanted(runtime, config)?,
+                None => runtime.default_attach(),
+            };
             runtime.attach(&wanted)
         })
     }
@@ -117,4 +99,33 @@ pub unsafe extern "C" fn rtw_thread_attach(
 pub unsafe extern "C" fn rtw_thread_detach(runtime: *mut rtw_runtime_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe { setup(runtime, err, || guard::named(runtime, "runtime")?.detach()) }
+}
+
+/// What the configuration asks for, and the runtime's where it does not.
+pub fn wanted(runtime: &Runtime, config: &rtw_thread_config_t) -> Result<Attach> {
+    guard::reserved_is_zero(&config.reserved)?;
+    let mut wanted = runtime.default_attach();
+    if config.sched_policy != RTW_SCHED_RUNTIME {
+        wanted.scheduling = scheduling(config.sched_policy, config.priority)?;
+    } else if config.priority != 0 {
+        // A priority without a policy is a policy forgotten.
+        scheduling(RTW_SCHED_KEEP, config.priority)?;
+    }
+    wanted.denormals = denormals(config.denormals)?;
+    if config.arena_bytes != 0 {
+        wanted.arena_bytes = config.arena_bytes as usize;
+    }
+    if wanted.arena_bytes > DEFAULT_ARENA_BYTES {
+        return Err(out_of_range("arena_bytes", config.arena_bytes));
+    }
+    match usize::try_from(config.cpu) {
+        Ok(cpu) if cpu < CPU_SET_WORDS * 64 => {
+            let mut set = [0; CPU_SET_WORDS];
+            set[cpu / 64] = 1 << (cpu % 64);
+            wanted.cpus = Some(set);
+        }
+        Err(_) if config.cpu == -1 => {}
+        _ => return Err(out_of_range("cpu", config.cpu)),
+    }
+    Ok(wanted)
 }

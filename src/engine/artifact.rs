@@ -22,7 +22,7 @@ use super::profile::{ENGINE_VERSION, Settings};
 use crate::status::*;
 
 pub const MAGIC: [u8; 8] = *b"\x89RTW\r\n\x1a\n";
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 64;
 const DIGEST_RANGE: std::ops::Range<usize> = 32..64;
 
@@ -66,6 +66,34 @@ pub struct MemoryFacts {
     pub max_bytes: Option<u64>,
 }
 
+/// A step from the module that was given to the one that code was made of: so many bytes as they were, then so many left out
+/// and so many put in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    pub copied: u32,
+    pub removed: u32,
+    pub inserted: u32,
+}
+
+/// The offset in the module that was given for one in the module that code was made of. What was put in counts as the place
+/// where it was put.
+pub fn original_offset(edits: &[Edit], offset: u32) -> u32 {
+    let (mut left, mut original) = (offset, 0);
+    for edit in edits {
+        if left < edit.copied {
+            return original + left;
+        }
+        left -= edit.copied;
+        original += edit.copied;
+        if left < edit.inserted {
+            return original;
+        }
+        left -= edit.inserted;
+        original += edit.removed;
+    }
+    original + left
+}
+
 /// What an artifact says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
@@ -84,6 +112,8 @@ pub struct Metadata {
     pub memories: Vec<MemoryFacts>,
     /// Functions defined in the module.
     pub function_count: u32,
+    /// How the module was changed before code was made of it; empty if it was not.
+    pub edits: Vec<Edit>,
     /// The module's size and SHA-256 before compilation.
     pub source_bytes: u64,
     pub source_sha256: [u8; 32],
@@ -246,6 +276,7 @@ mod tests {
             imports: vec![],
             exports: vec![Extern { kind: ExternKind::Func, module: String::new(), name: "run".into(), ty: "()->()".into() }],
             memories: vec![MemoryFacts { min_bytes: 65536, max_bytes: None }],
+            edits: vec![Edit { copied: 10, removed: 1, inserted: 3 }, Edit { copied: 5, ..Edit::default() }],
             function_count: 1,
             source_bytes: 3,
             source_sha256: [7; 32],
@@ -307,6 +338,14 @@ mod tests {
         assert_eq!(with(|m| m.target = "riscv64-unknown-linux-gnu".into()), RTW_ERR_TARGET);
         assert_eq!(with(|m| m.target = format!("{}-pc-windows-msvc", std::env::consts::ARCH)), RTW_ERR_TARGET);
         assert_eq!(with(|m| m.cpu_features = vec!["has_warp_drive".into()]), RTW_ERR_CPU_FEATURE);
+    }
+
+    #[test]
+    fn offsets_before_in_and_after_an_edit() {
+        let edits = [Edit { copied: 10, removed: 1, inserted: 3 }, Edit { copied: 5, removed: 0, inserted: 2 }];
+        let told = |offset| original_offset(&edits, offset);
+        assert_eq!([0, 9, 10, 12, 13, 17, 18, 19, 20].map(told), [0, 9, 10, 10, 11, 15, 16, 16, 16]);
+        assert_eq!(original_offset(&[], 7), 7);
     }
 
     #[test]

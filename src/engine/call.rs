@@ -1,20 +1,24 @@
 //! The call: stamp, enter, leave, stamp, record. Every line here runs on somebody's real-time thread.
 
-use std::sync::atomic::Ordering::Relaxed;
-use wasmtime::{Trap, ValRaw};
+use std::sync::atomic::Ordering::{Relaxed, Release};
+use wasmtime::Trap;
+/// A value as calls take it: 16 bytes, not converted.
+pub use wasmtime::ValRaw;
 
 use super::fault::FaultRecord;
 use super::instance::{Core, Func, FuncShared, GATE_FREE, GATE_IN_CALL, trap_status};
 use crate::rt::float::{self, Denormals};
+use crate::rt::histogram::Histogram;
 use crate::rt::{alloc, clock};
 use crate::status::*;
 
-/// Runs one call on this thread. `values` holds the arguments and receives the results.
+/// Runs one call on this thread. `values` holds the arguments and receives the results. `budget` in ticks, where the call has
+/// one of its own; `u64::MAX` for none at all.
 ///
 /// # Safety
 /// `values` points to at least `count` values, unless `count` is 0; the instance is this thread's.
 #[inline(always)]
-pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_status_t {
+pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize, budget: Option<u64>) -> rtw_status_t {
     // SAFETY: a func keeps its instance alive, and the core does not move.
     let core = unsafe { &*func.core };
     let gate = core.gate.load(Relaxed);
@@ -32,14 +36,24 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_stat
     }
     core.gate.store(GATE_IN_CALL, Relaxed);
     let values = std::ptr::slice_from_raw_parts_mut(values, shared.value_count);
+    let budget = budget.unwrap_or_else(|| core.timing.budget());
     // SAFETY: the gate was open, so no other call uses the store; the values are as many as the type has.
     let result = unsafe {
         match &shared.recorder {
-            None => enter(core, shared, values),
+            None if !core.timing.is_watched() => enter(core, shared, values),
+            None => announced(core, gate, clock::ticks(), budget, || enter(core, shared, values)),
             Some(recorder) => {
                 let started = clock::ticks();
-                let result = enter(core, shared, values);
-                recorder.active().record(clock::ticks().wrapping_sub(started));
+                let result = match core.timing.is_watched() {
+                    false => enter(core, shared, values),
+                    true => announced(core, gate, started, budget, || enter(core, shared, values)),
+                };
+                let took = clock::ticks().wrapping_sub(started);
+                let histogram = recorder.active();
+                histogram.record(took);
+                if took > core.timing.deadline.min(budget) {
+                    late(core, histogram, took, budget, result.is_ok());
+                }
                 result
             }
         }
@@ -54,11 +68,40 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_stat
     }
 }
 
+/// Tells the watchdog of the call, unless it is one that a host function makes: that runs under the outer one's budget.
+#[inline(always)]
+fn announced<T>(core: &Core, gate: rtw_status_t, started: u64, budget: u64, enter: impl FnOnce() -> T) -> T {
+    if gate != GATE_FREE {
+        return enter();
+    }
+    core.timing.begin(started, budget);
+    let result = enter();
+    core.timing.end();
+    result
+}
+
+/// Counts a call that took longer than its budget or its deadline.
+#[cold]
+#[inline(never)]
+fn late(core: &Core, histogram: &Histogram, took: u64, budget: u64, ended_well: bool) {
+    if ended_well && took > budget {
+        histogram.record_overrun();
+    }
+    if took > core.timing.deadline && !core.timing.was_cut_off() {
+        histogram.record_miss();
+    }
+}
+
 /// Enters the guest, in the floating-point mode that the instance wants.
 #[inline(always)]
 unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
     // SAFETY: passed on.
-    let call = || unsafe { shared.func.get().call_unchecked(core.context(), values) };
+    let call = || unsafe {
+        core.watch_exit();
+        let result = shared.func.get().call_unchecked(core.context(), values);
+        core.unwatch_exit();
+        result
+    };
     if core.denormals == Denormals::Keep {
         return call();
     }
@@ -74,21 +117,36 @@ unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasm
 #[inline(never)]
 fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status_t {
     let host_status = core.host_status.replace(RTW_OK);
-    let address = core.fault_address.replace(0);
-    let status = match error.downcast_ref::<Trap>() {
+    let address = core.take_fault_address();
+    let trap = error.downcast_ref::<Trap>().copied();
+    let cut_off = match trap {
+        Some(Trap::UnreachableCodeReached) if host_status == RTW_OK => core.timing.trapped_in_poll(),
+        _ => core.timing.was_cut_off(),
+    };
+    let status = match trap {
+        _ if cut_off => RTW_ERR_BUDGET,
         _ if host_status != RTW_OK => RTW_ERR_HOST,
-        Some(trap) => trap_status(*trap),
+        Some(trap) => trap_status(trap),
         None if alloc::take_refused() != 0 => RTW_ERR_ARENA,
         None => RTW_ERR_TRAP_OTHER,
     };
     drop(error);
     if let Some(recorder) = &shared.recorder {
-        recorder.active().record_fault(alloc::take_peak() as u64);
+        recorder.active().record_fault(alloc::take_peak() as u64, cut_off);
     }
-    core.fault.set(Some(FaultRecord { status, host_status, address }));
+    let record = match core.fault.get() {
+        // The call that was cut off was made by a host function: the place is known from there.
+        Some(inner) if cut_off && inner.status == RTW_ERR_BUDGET => inner,
+        _ => FaultRecord { status, host_status, address },
+    };
+    if cut_off && core.fault.get().is_none() {
+        shared.instance.module.runtime.watchdog().count_cut_off();
+    }
+    core.fault.set(Some(record));
     // A child process keeps saying that it is one.
     if core.gate.load(Relaxed) == GATE_IN_CALL {
-        core.gate.store(RTW_ERR_FAULTED, Relaxed);
+        // With what was noted before it, for whoever looks from another thread.
+        core.gate.store(RTW_ERR_FAULTED, Release);
     }
     status
 }

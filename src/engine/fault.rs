@@ -1,5 +1,6 @@
 //! What a fault was: noted in a few words when it happens, put into names later and elsewhere.
 
+use super::artifact;
 use super::module::Module;
 use crate::status::*;
 
@@ -10,7 +11,8 @@ pub struct FaultRecord {
     pub status: rtw_status_t,
     /// What the host function answered that ended it, or 0.
     pub host_status: rtw_status_t,
-    /// The address of the instruction, or 0 where it is not known: the plugin profile's traps come without one.
+    /// The address of the instruction, or 0 where it is not known: in the plugin profile, on a thread that the instance was not
+    /// prepared on, and for traps in the engine's own operations.
     pub address: usize,
 }
 
@@ -27,7 +29,7 @@ pub struct Place {
     pub function_index: u32,
     /// From the module's name section.
     pub function_name: Option<String>,
-    /// Byte offset of the instruction in the module that was compiled.
+    /// Byte offset of the instruction in the module that was given to the compiler.
     pub wasm_offset: Option<u32>,
 }
 
@@ -46,6 +48,7 @@ fn place(module: &Module, address: usize) -> Option<Place> {
         .address_map()
         .and_then(|map| map.take_while(|(start, _)| *start <= offset).last())
         .and_then(|(_, wasm)| wasm);
+    let wasm_offset = wasm_offset.map(|offset| artifact::original_offset(&module.metadata.edits, offset));
     Some(Place { function_index: function.index.as_u32(), function_name: function.name, wasm_offset })
 }
 

@@ -7,7 +7,10 @@
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicUsize,
+    Ordering::{Acquire, Relaxed},
+};
 use std::sync::{Arc, Mutex, Weak};
 use wasmtime::unix::StoreExt;
 use wasmtime::{
@@ -15,16 +18,20 @@ use wasmtime::{
     Val, ValRaw,
 };
 
+use super::artifact::ExternKind;
+use super::budget::{self, Limits, Timing, Watching};
+use super::exit;
 use super::fault::{self, FaultRecord};
 use super::imports::{HostFunc, Imports, missing};
 use super::memory::{self, Region};
 use super::module::{Module, Warmed};
-use super::profile::Profile;
+use super::profile::{Interruption, Profile};
 use super::signature::Signature;
 use crate::rt::float::Denormals;
-use crate::rt::fork;
+use crate::rt::heap::{self, Kept};
 use crate::rt::histogram::{Began, Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
+use crate::rt::{alloc, fork};
 use crate::status::*;
 
 /// What a call stores on its way in and takes away on its way out.
@@ -53,11 +60,12 @@ pub struct Config {
     pub growth: Growth,
     /// What holds during its calls.
     pub denormals: Denormals,
+    pub limits: Limits,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { memory_limit_bytes: None, growth: Growth::Refused, denormals: Denormals::Keep }
+        Config { memory_limit_bytes: None, growth: Growth::Refused, denormals: Denormals::Keep, limits: Limits::NONE }
     }
 }
 
@@ -91,10 +99,12 @@ impl Data {
 impl wasmtime::ResourceLimiter for Data {
     fn memory_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
         let there = matches!(self.growth, Growth::Ahead { bytes } if wanted as u64 <= bytes);
+        self.core.arena.ignore_next();
         Ok(wanted <= self.memory_limit_bytes && (now == wanted || there || self.may_grow()))
     }
 
     fn table_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        self.core.arena.ignore_next();
         Ok(now == wanted || self.may_grow())
     }
 }
@@ -112,14 +122,19 @@ pub struct Core {
     /// Whether the guest is being made, so that there is none yet that a host function could use.
     making: Cell<bool>,
     pub denormals: Denormals,
+    pub timing: Timing,
     /// Whether the instance has been prepared since it was made or reset.
     prepared: AtomicBool,
     /// Where the last fault happened that came as a signal; 0 where there was none.
     pub fault_address: Cell<usize>,
+    /// Where the engine notes the address that a guest traps at without a signal; null with signals.
+    exit_word: Cell<*const usize>,
+    /// To the arena of the thread that calls.
+    arena: alloc::Link,
     /// What the fault was that closed the gate.
     pub fault: Cell<Option<FaultRecord>>,
     /// What host functions are given as their instance; the C API's handle.
-    handle: *mut c_void,
+    handle: Cell<*mut c_void>,
 }
 
 type Context = StoreContextMut<'static, Data>;
@@ -130,25 +145,31 @@ unsafe impl Sync for Core {}
 
 pub struct Instance {
     pub core: Arc<Core>,
+    /// Replaced by a reset, which has the instance to itself. Goes before the module, which then drops the code.
+    guest: UnsafeCell<Guest>,
     pub module: Arc<Module>,
     config: Config,
     /// The host functions that it was linked against, for a reset; in the order of the module's imports.
     hosts: Vec<HostFunc>,
     /// The funcs that were looked up and still exist.
     funcs: Mutex<Vec<Weak<FuncShared>>>,
+    /// What calls touch of the instance beside the guest and the funcs.
+    kept: Mutex<Kept>,
     /// What the funcs recorded that are no more. Locked while `funcs` is, so that a func is in exactly one of the two.
     past_calls: Mutex<Snapshot>,
     began: Began,
-    /// Replaced by a reset, which has the instance to itself.
-    guest: UnsafeCell<Guest>,
 }
 
 /// The engine's part of an instance.
 struct Guest {
+    /// Before the memories: the watchdog looks away before they go.
+    watching: Option<Watching>,
     instance: wasmtime::Instance,
     memory: Option<Memory>,
     /// All of the guest's own memories, exported or not.
     memories: Vec<Arc<Region>>,
+    /// The store, the globals, the tables.
+    kept: Kept,
     store: Store<Data>,
 }
 
@@ -165,12 +186,44 @@ impl Drop for Instance {
 }
 
 impl Core {
+    /// From here on a trap's address is noted. The thread that the instance was prepared on; no-op on others.
+    #[inline(always)]
+    pub fn watch_exit(&self) {
+        let word = self.exit_word.get();
+        if !word.is_null() {
+            // SAFETY: the word lives as long as the store, which outlives the call.
+            unsafe { self.arena.watch(word) };
+        }
+    }
+
+    #[inline(always)]
+    pub fn unwatch_exit(&self) {
+        if !self.exit_word.get().is_null() {
+            self.arena.unwatch();
+        }
+    }
+
+    /// The address of the trap that has just ended a call; 0 where it is not known.
+    pub fn take_fault_address(&self) -> usize {
+        match (self.fault_address.replace(0), self.exit_word.get().is_null()) {
+            (address, true) => address,
+            (_, false) => match self.arena.noted() {
+                0 | alloc::IGNORED => 0,
+                // Where the guest would have gone on.
+                address => address - 1,
+            },
+        }
+    }
+
     /// Whether a gate that is not free lets the calling thread through all the same, or what to answer.
     #[cold]
     pub fn reenter(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
         match gate {
             GATE_FREE => Ok(()),
-            GATE_IN_HOST if self.host_thread.load(Relaxed) == this_thread() => Ok(()),
+            GATE_IN_HOST if self.host_thread.load(Relaxed) == this_thread() => match self.timing.has_expired() {
+                false => Ok(()),
+                true => Err(RTW_ERR_BUDGET),
+            },
             GATE_IN_HOST => Err(RTW_ERR_BUSY),
             status => Err(status),
         }
@@ -199,7 +252,11 @@ impl Instance {
                  profile: in the standalone profile what is accessible is what the guest has",
             ));
         }
-        let hosts = host_functions(module, imports)?;
+        budget::check(&config.limits, module.metadata.settings.interruption == Interruption::Guard)?;
+        Instance::linked(module, host_functions(module, imports)?, config, handle)
+    }
+
+    fn linked(module: &Arc<Module>, hosts: Vec<HostFunc>, config: Config, handle: *mut c_void) -> Result<Instance> {
         let core = Arc::new(Core {
             gate: AtomicI32::new(GATE_FREE),
             context: Cell::new(None),
@@ -207,10 +264,13 @@ impl Instance {
             host_thread: AtomicUsize::new(0),
             making: Cell::new(false),
             denormals: config.denormals,
+            timing: Timing::new(&config.limits),
             prepared: AtomicBool::new(false),
             fault_address: Cell::new(0),
+            exit_word: Cell::new(std::ptr::null()),
+            arena: alloc::Link::default(),
             fault: Cell::new(None),
-            handle,
+            handle: Cell::new(handle),
         });
         let guest = Guest::new(module, &hosts, &config, &core)?;
         let instance = Instance {
@@ -219,6 +279,7 @@ impl Instance {
             config,
             hosts,
             funcs: Mutex::new(Vec::new()),
+            kept: Mutex::default(),
             past_calls: Mutex::new(Snapshot::empty()),
             began: Began::now(),
             guest: UnsafeCell::new(guest),
@@ -277,6 +338,24 @@ impl Instance {
         // It is taken back before the store goes.
         let context: Context = unsafe { std::mem::transmute((*self.guest.get()).store.as_context_mut()) };
         self.core.context.set(Some(context));
+        self.core.exit_word.set(self.exit_word());
+        // SAFETY: as above.
+        Watching::take_over(unsafe { &*self.guest.get() }.watching.as_ref(), &self.core.timing);
+    }
+
+    /// For traps without a signal: where the engine notes their address.
+    fn exit_word(&self) -> *const usize {
+        if self.module.metadata.settings.profile != Profile::Plugin {
+            return std::ptr::null();
+        }
+        let (instance, _) = self.engine_parts();
+        // SAFETY: as in `export`.
+        let context = || unsafe { self.core.context() };
+        let funcs = self.module.metadata.exports.iter().filter(|export| export.kind == ExternKind::Func);
+        funcs
+            .filter_map(|export| exit::word(&instance.get_func(context(), &export.name)?, context()))
+            .next()
+            .map_or(std::ptr::null(), |word| word.as_ptr())
     }
 
     fn lock_funcs(&self) -> std::sync::MutexGuard<'_, Vec<Weak<FuncShared>>> {
@@ -406,14 +485,21 @@ impl Instance {
                 format!("function \"{name}\" has type {signature}; {wanted} was asked for"),
             ));
         }
-        let shared = Arc::new(FuncShared {
-            func: Cell::new(func),
-            value_count: signature.value_count(),
-            recorder: self.module.runtime.config.statistics.then(Recorder::new),
-            signature,
-            name: name.to_owned(),
-            instance: self.clone(),
+        let config = &self.module.runtime.config;
+        let (mut shared, kept) = heap::keep(config.lock, || {
+            Arc::new(FuncShared {
+                func: Cell::new(func),
+                value_count: signature.value_count(),
+                recorder: config.statistics.then(Recorder::new),
+                signature,
+                name: name.to_owned(),
+                instance: self.clone(),
+                kept: Kept::default(),
+            })
         });
+        if let Some(shared) = Arc::get_mut(&mut shared) {
+            shared.kept = kept;
+        }
         self.lock_funcs().push(Arc::downgrade(&shared));
         Ok(Func { core: Arc::as_ptr(&self.core), shared })
     }
@@ -421,10 +507,28 @@ impl Instance {
     /// Makes the guest's memories and code present, and locked where the runtime wants it.
     pub fn warm(&self) -> Result<Warmed> {
         self.idle()?;
+        let lock = self.module.runtime.config.lock;
         let mut warmed = self.module.warm_code()?;
         // SAFETY: as in `export`.
-        warmed += unsafe { &*self.guest.get() }.warm(self.module.runtime.config.lock)?;
+        warmed += unsafe { &*self.guest.get() }.warm(lock)?;
+        warmed += Warmed::kept(*self.lock_kept(), lock)?;
         Ok(warmed)
+    }
+
+    /// Runs `make`, which makes something that calls of this instance touch.
+    pub fn keep<T>(&self, make: impl FnOnce() -> T) -> T {
+        let (made, kept) = heap::keep(self.module.runtime.config.lock, make);
+        self.count_kept(kept);
+        made
+    }
+
+    /// Notes what was kept for this instance.
+    pub fn count_kept(&self, kept: Kept) {
+        *self.lock_kept() += kept;
+    }
+
+    fn lock_kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Makes present what recording the calls of this instance's funcs touches.
@@ -481,7 +585,38 @@ impl Instance {
     }
 
     /// From here on calls have deadlines: what takes a system call is refused.
+    pub fn was_prepared(&self) -> bool {
+        self.core.prepared.load(Relaxed)
+    }
+
+    /// Whether a call has closed it: a fault, or a defect.
+    #[inline(always)]
+    pub fn is_faulted(&self) -> bool {
+        matches!(self.core.gate.load(Acquire), RTW_ERR_FAULTED | RTW_ERR_POISONED)
+    }
+
+    /// Another instance of the same module, linked to the same host functions, with the same configuration.
+    pub fn another(&self, handle: *mut c_void) -> Result<Instance> {
+        Instance::linked(&self.module, self.hosts.clone(), self.config, handle)
+    }
+
+    /// What host functions are given as their instance from now on. No call runs.
+    pub fn set_handle(&self, handle: *mut c_void) {
+        self.core.handle.set(handle);
+    }
+
+    /// Grows the default memory, prepared or not, and answers where the new part begins. The caller has the instance.
+    pub(super) fn grow_for_setup(&self, pages: u64) -> Result<u64> {
+        let memory = self.engine_parts().1.ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory"))?;
+        let was_prepared = self.core.prepared.swap(false, Relaxed);
+        // SAFETY: as in `export`.
+        let grown = memory.grow(unsafe { self.core.context() }, pages);
+        self.core.prepared.store(was_prepared, Relaxed);
+        grown.map(|before| before * 65536).map_err(|e| Error::new(RTW_ERR_LIMIT, format!("{e:#}")))
+    }
+
     pub(super) fn is_prepared(&self) {
+        self.core.arena.find();
         self.core.prepared.store(true, Relaxed);
     }
 
@@ -494,15 +629,24 @@ impl Instance {
 
 impl Guest {
     fn new(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
+        let (guest, kept) = heap::keep(module.runtime.config.lock, || Guest::make(module, hosts, config, core));
+        Ok(Guest { kept, ..guest? })
+    }
+
+    fn make(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let data = Data { memory_limit_bytes: config.limit(), growth: config.growth, core: core.clone() };
         let mut store = Store::new(module.code.engine(), data);
         store.limiter(|data| data);
+        never_interrupt(&mut store, module.metadata.settings.interruption)?;
         if module.metadata.settings.profile == Profile::Standalone {
             let core = core.clone();
-            // SAFETY: the handler stores one word, which is async-signal-safe; the address is told to nobody before the call
-            // that faulted has come back.
+            // SAFETY: the handler stores some words and at most opens a page, which is async-signal-safe; the address is told to
+            // nobody before the call that faulted has come back.
             unsafe {
-                store.set_signal_handler(move |_, _, context| {
+                store.set_signal_handler(move |_, info, context| {
+                    if core.timing.meets_closed_page((*info).si_addr() as usize) {
+                        return true;
+                    }
                     core.fault_address.set(fault::interrupted_at(context));
                     false
                 });
@@ -520,22 +664,45 @@ impl Guest {
             .collect();
         core.gate.store(GATE_IN_CALL, Relaxed);
         core.making.set(true);
-        let (made, memories) = memory::collect(config.ahead(), || wasmtime::Instance::new(&mut store, &module.code, &externs));
+        let settings = &module.metadata.settings;
+        let guard_index = (settings.interruption == Interruption::Guard).then_some(module.metadata.memories.len());
+        let wanted = memory::Wanted { ahead_bytes: config.ahead(), guard_index };
+        let (made, memories) = memory::collect(wanted, || wasmtime::Instance::new(&mut store, &module.code, &externs));
         core.making.set(false);
         core.gate.store(GATE_FREE, Relaxed);
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
-        Ok(Guest { instance, memory, memories: memories.made, store })
+        let watching = match &memories.guard {
+            Some(guard) => {
+                guard.warm(module.runtime.config.lock)?;
+                Watching::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?
+            }
+            None => None,
+        };
+        Ok(Guest { watching, instance, memory, memories: memories.made, kept: Kept::default(), store })
     }
 
     /// Makes the memories present, and locked where asked.
     fn warm(&self, lock: Lock) -> Result<Warmed> {
-        let mut warmed = Warmed::default();
+        let mut warmed = Warmed::kept(self.kept, lock)?;
         for memory in &self.memories {
             warmed += memory.warm(lock)?;
         }
         Ok(warmed)
     }
+}
+
+/// Code that looks at epochs or counts fuel, which is made for comparison only, runs as long as it likes: without a word it would
+/// be stopped at its first look.
+fn never_interrupt(store: &mut Store<Data>, interruption: Interruption) -> Result<()> {
+    match interruption {
+        Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
+        Interruption::Fuel => {
+            store.set_fuel(u64::MAX).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("the engine takes no fuel: {e:#}")))?
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The host function for each of the module's imports.
@@ -593,7 +760,8 @@ fn default_memory(module: &Module, instance: wasmtime::Instance, store: &mut Sto
     })
 }
 
-/// An export that was looked up and checked once, with the figures of its calls.
+/// An export that was looked up and checked once, with the figures of its calls. A clone is the same func.
+#[derive(Clone)]
 pub struct Func {
     pub(super) core: *const Core,
     pub shared: Arc<FuncShared>,
@@ -603,12 +771,13 @@ pub struct Func {
 pub struct FuncShared {
     /// Replaced by a reset, which has the instance to itself.
     pub(super) func: Cell<EngineFunc>,
-    pub(super) value_count: usize,
+    pub value_count: usize,
     /// None where the runtime's statistics are off.
     pub recorder: Option<Recorder>,
     pub signature: Signature,
     pub name: String,
     pub instance: Arc<Instance>,
+    kept: Kept,
 }
 
 // SAFETY: as for `Instance`; the statistics are atomic.
@@ -618,6 +787,13 @@ unsafe impl Send for FuncShared {}
 unsafe impl Sync for FuncShared {}
 
 impl Func {
+    /// The limits of its instance's calls.
+    #[inline(always)]
+    pub fn timing(&self) -> &Timing {
+        // SAFETY: a func keeps its instance alive, and the core does not move.
+        unsafe { &(*self.core).timing }
+    }
+
     /// Closes the instance to all further calls: something in this library went wrong during one.
     pub fn poison(&self) {
         self.shared.instance.core.gate.store(RTW_ERR_POISONED, Relaxed);
@@ -637,7 +813,10 @@ impl Drop for FuncShared {
 
 impl FuncShared {
     fn warm(&self, lock: Lock) -> Result<Warmed> {
-        let mut warmed = Warmed::default();
+        let recorder: usize = self.recorder.iter().flat_map(Recorder::ranges).map(|range| range.len()).sum();
+        // The recorder's are counted below.
+        let beside = Kept { bytes: self.kept.bytes.saturating_sub(recorder), ..self.kept };
+        let mut warmed = Warmed::kept(beside, lock)?;
         for range in self.recorder.iter().flat_map(Recorder::ranges) {
             // SAFETY: our own memory. A value that is recorded meanwhile may be lost where the kernel cannot populate; prepare
             // comes before calls.
@@ -688,7 +867,9 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     // SAFETY: the store that is calling holds its core.
     let core = unsafe { &*core };
     // SAFETY: the host vouches for its function; the values are an array of 16-byte unions, as it expects.
-    let mut call = || unsafe { (host.func)(host.user_data, core.handle, values.as_mut_ptr().cast()) };
+    let mut call = || unsafe { (host.func)(host.user_data, core.handle.get(), values.as_mut_ptr().cast()) };
+    // What the host allocates is none of the guest's.
+    core.unwatch_exit();
     if core.making.get() {
         // A start function: the gate stays closed, since there is nothing yet to call back into.
         let answer = call();
@@ -701,6 +882,7 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     core.gate.store(GATE_IN_HOST, Relaxed);
     let answer = call();
     core.context.set(outer);
+    core.watch_exit();
     // A call that the host function made may have faulted, or the process been forked: then the gate is closed, whatever the
     // host answers.
     let gate = core.gate.load(Relaxed);

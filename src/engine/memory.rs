@@ -26,33 +26,51 @@ pub struct Region {
     committed: AtomicUsize,
 }
 
+/// What an instance wants of its memories.
+#[derive(Clone, Copy, Default)]
+pub struct Wanted {
+    /// Commit this much ahead, as far as the memory's maximum allows.
+    pub ahead_bytes: usize,
+    /// Which of the memories is the budget guard's, that no code of the guest's own reaches.
+    pub guard_index: Option<usize>,
+}
+
 /// What the instance that is being made wants of its memories, and what it got.
 #[derive(Default)]
 struct Making {
-    /// Commit this much ahead, as far as the memory's maximum allows.
-    ahead_bytes: usize,
+    wanted: Wanted,
     made: Vec<Arc<Region>>,
+    guard: Option<Arc<Region>>,
     /// Why one could not be made: the engine passes on no more than a text.
     refused: Option<Error>,
 }
 
 thread_local! {
-    static MAKING: RefCell<Making> = const { RefCell::new(Making { ahead_bytes: 0, made: Vec::new(), refused: None }) };
+    static MAKING: RefCell<Making> = const {
+        RefCell::new(Making {
+            wanted: Wanted { ahead_bytes: 0, guard_index: None },
+            made: Vec::new(),
+            guard: None,
+            refused: None,
+        })
+    };
 }
 
 /// What became of the memories of an instance that was made.
 pub struct Collected {
+    /// Without the guard's.
     pub made: Vec<Arc<Region>>,
+    pub guard: Option<Arc<Region>>,
     /// Why one could not be made.
     pub refused: Option<Error>,
 }
 
 /// Runs `make`, which makes an instance, and tells what became of its memories.
-pub fn collect<T>(ahead_bytes: usize, make: impl FnOnce() -> T) -> (T, Collected) {
-    let outer = MAKING.replace(Making { ahead_bytes, ..Making::default() });
+pub fn collect<T>(wanted: Wanted, make: impl FnOnce() -> T) -> (T, Collected) {
+    let outer = MAKING.replace(Making { wanted, ..Making::default() });
     let outcome = make();
     let mine = MAKING.replace(outer);
-    (outcome, Collected { made: mine.made, refused: mine.refused })
+    (outcome, Collected { made: mine.made, guard: mine.guard, refused: mine.refused })
 }
 
 impl Region {
@@ -91,6 +109,11 @@ impl Region {
 
     fn range(&self) -> std::ops::Range<usize> {
         self.base..self.base + self.committed.load(Relaxed)
+    }
+
+    /// The guard's page. Of zeros it is a `Watch` to which nothing has happened.
+    pub fn page(&self) -> usize {
+        self.base
     }
 
     /// Makes the memory present, what is committed ahead included, and locks it where asked.
@@ -149,17 +172,29 @@ unsafe impl MemoryCreator for Creator {
         reserved_bytes: Option<usize>,
         guard_bytes: usize,
     ) -> std::result::Result<Box<dyn LinearMemory>, String> {
-        let reserved = reserved_bytes.unwrap_or(0).max(minimum);
+        let is_guard = MAKING.with_borrow(|making| making.wanted.guard_index == Some(making.made.len()));
+        // The polls use the first words of their memory and nothing else does: its one page is enough, whatever the engine
+        // sets aside for memories whose code reaches further.
+        let (reserved, guard_bytes) = match is_guard {
+            true => (minimum, 0),
+            false => (reserved_bytes.unwrap_or(0).max(minimum), guard_bytes),
+        };
         let most = maximum.unwrap_or(usize::MAX).min(reserved);
         MAKING.with_borrow_mut(|making| {
-            let committed = making.ahead_bytes.min(most).max(minimum).next_multiple_of(memory::page_size());
+            let committed = match is_guard {
+                true => memory::page_size(),
+                false => making.wanted.ahead_bytes.min(most).max(minimum).next_multiple_of(memory::page_size()),
+            };
             let region = Region::new(minimum, committed, reserved, guard_bytes).map_err(|error| {
                 let text = error.message.clone();
                 making.refused = Some(error);
                 text
             })?;
             let region = Arc::new(region);
-            making.made.push(region.clone());
+            match is_guard {
+                true => making.guard = Some(region.clone()),
+                false => making.made.push(region.clone()),
+            }
             Ok(Box::new(Linear(region)) as Box<dyn LinearMemory>)
         })
     }

@@ -1,9 +1,12 @@
 //! What wraps Wasmtime: from an artifact's bytes to a call. Nothing here knows of C pointers.
 
 pub mod artifact;
+pub mod budget;
 pub mod call;
 pub mod cpu;
+pub mod exit;
 pub mod fault;
+pub mod housekeeper;
 pub mod imports;
 pub mod instance;
 pub mod memory;
@@ -12,3 +15,7 @@ pub mod prepare;
 pub mod profile;
 pub mod runtime;
 pub mod signature;
+pub mod slot;
+pub mod state;
+pub mod watch;
+pub mod watchdog;

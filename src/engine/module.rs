@@ -1,16 +1,22 @@
 //! A loaded artifact: immutable, shared between threads and instances.
 
-use std::sync::Arc;
+use std::mem::ManuallyDrop;
+use std::sync::{Arc, Mutex};
 
 use super::artifact::{self, Artifact, Metadata};
 use super::runtime::Runtime;
-use crate::rt::memory;
+use crate::rt::heap::{self, Kept};
+use crate::rt::memory::{self, Lock};
+use crate::rt::thread;
 use crate::status::*;
 
 pub struct Module {
     pub runtime: Arc<Runtime>,
     pub metadata: Metadata,
-    pub(super) code: wasmtime::Module,
+    /// Dropped among [`changing_code`].
+    pub(super) code: ManuallyDrop<wasmtime::Module>,
+    /// The engine's own records of it.
+    kept: Kept,
 }
 
 /// Whether an artifact with this metadata can be loaded into the runtime, or into any on this machine.
@@ -32,6 +38,23 @@ pub fn check(runtime: Option<&Runtime>, metadata: &Metadata) -> Result<()> {
     Ok(())
 }
 
+/// Loads or drops code. The engine notes it in a list that a trap looks its address up in, under a lock (standalone profile;
+/// wasmtime's module::registry): for writing, the lock is held while one entry goes into a tree or out of it, and a trap that
+/// meets it spins for longer than that. It waits for the kernel only if the writer loses its CPU in between; so one thread at a
+/// time comes here, and none that an ordinary one can push aside, as far as this process may arrange it.
+fn changing_code<T>(change: impl FnOnce() -> T) -> T {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    thread::ahead_of_ordinary(change)
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        // SAFETY: not used afterwards. Instances, whose stores hold the code too, are gone: they hold this.
+        changing_code(|| unsafe { ManuallyDrop::drop(&mut self.code) });
+    }
+}
+
 impl Module {
     pub fn load(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<Arc<Module>> {
         let Artifact { metadata, code, .. } = artifact::read(bytes)?;
@@ -39,9 +62,15 @@ impl Module {
         let engine = runtime.engine(&metadata.settings)?;
         // SAFETY: the digest shows that these are the bytes the compiler wrote, and the envelope that it was this engine's.
         // That the compiler was ours is what loading an artifact trusts in.
-        let code = unsafe { wasmtime::Module::deserialize(&engine, code) }
-            .map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine refuses the artifact's code: {e:#}")))?;
-        Ok(Arc::new(Module { runtime: runtime.clone(), metadata, code }))
+        let load = || unsafe { wasmtime::Module::deserialize(&engine, code) };
+        let (code, kept) = heap::keep(runtime.config.lock, || changing_code(load));
+        let code = code.map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine refuses the artifact's code: {e:#}")))?;
+        Ok(Arc::new(Module { runtime: runtime.clone(), metadata, code: ManuallyDrop::new(code), kept }))
+    }
+
+    /// The code.
+    pub fn text(&self) -> &[u8] {
+        self.code.text()
     }
 
     /// Makes the code present, and locked where the runtime wants it.
@@ -51,7 +80,9 @@ impl Module {
         // SAFETY: the engine keeps its image mapped readable as long as the module lives.
         unsafe { memory::touch_for_reading(range.clone()) };
         let locked = memory::lock_as(self.runtime.config.lock, range.clone())?;
-        Ok(Warmed { touched_bytes: range.len(), locked_bytes: locked })
+        let mut warmed = Warmed { touched_bytes: range.len(), locked_bytes: locked };
+        warmed += Warmed::kept(self.kept, self.runtime.config.lock)?;
+        Ok(warmed)
     }
 }
 
@@ -60,6 +91,20 @@ impl Module {
 pub struct Warmed {
     pub touched_bytes: usize,
     pub locked_bytes: usize,
+}
+
+impl Warmed {
+    /// What lies on the heap of what calls touch: present as it is, locked now.
+    pub(super) fn kept(kept: Kept, lock: Lock) -> Result<Warmed> {
+        if kept.elsewhere_bytes != 0 && lock == Lock::Required {
+            return Err(Error::new(
+                RTW_ERR_MEMLOCK,
+                format!("{} bytes of what calls touch could not be put where they can be locked", kept.elsewhere_bytes),
+            ));
+        }
+        let locked = kept.bytes != 0 && heap::lock(lock)?;
+        Ok(Warmed { touched_bytes: kept.bytes + kept.elsewhere_bytes, locked_bytes: if locked { kept.bytes } else { 0 } })
+    }
 }
 
 impl std::ops::AddAssign for Warmed {

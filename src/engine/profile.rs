@@ -46,6 +46,8 @@ pub enum Interruption {
     Epoch,
     /// The engine's fuel counting.
     Fuel,
+    /// Our own polls, see `watch`.
+    Guard,
 }
 
 impl Interruption {
@@ -54,6 +56,7 @@ impl Interruption {
             Interruption::None => "none",
             Interruption::Epoch => "epoch",
             Interruption::Fuel => "fuel",
+            Interruption::Guard => "guard",
         }
     }
 }
@@ -72,7 +75,7 @@ const GUARD_BYTES: u64 = 32 << 20;
 
 impl Settings {
     pub fn new(profile: Profile) -> Settings {
-        Settings { profile, interruption: Interruption::None, memory_reservation_bytes: FULL_RESERVATION_BYTES }
+        Settings { profile, interruption: Interruption::Guard, memory_reservation_bytes: FULL_RESERVATION_BYTES }
     }
 }
 
@@ -159,6 +162,49 @@ pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
     config.profiler(wasmtime::ProfilingStrategy::None);
     config.allocation_strategy(wasmtime::InstanceAllocationStrategy::OnDemand);
     config
+}
+
+/// What tools try in place of the product's own choices, to tell what those cost or gain. The default is the product. What loads
+/// and compares code has to vary the same as what compiled it; an artifact does not tell, and is never written with one of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Variations {
+    /// Instances come out of a pool that is mapped once.
+    pub pooling: bool,
+    /// Memories begin as copy-on-write images of their data.
+    pub copy_on_write: bool,
+    /// Tables are filled on first use.
+    pub lazy_tables: bool,
+}
+
+impl Variations {
+    /// Whether memories are the engine's own, and not those of `super::memory`.
+    pub fn engine_memories(self) -> bool {
+        self.pooling || self.copy_on_write
+    }
+}
+
+/// Changes a configuration that [`config`] has made.
+pub fn vary(config: &mut Config, variations: Variations) -> crate::status::Result<()> {
+    config.memory_init_cow(variations.copy_on_write);
+    config.table_lazy_init(variations.lazy_tables);
+    if variations.pooling {
+        config.allocation_strategy(pool()?);
+    }
+    Ok(())
+}
+
+/// As large as one tool needs it, so that setting it up is not what is measured.
+#[cfg(feature = "variations")]
+fn pool() -> crate::status::Result<wasmtime::InstanceAllocationStrategy> {
+    let mut pool = wasmtime::PoolingAllocationConfig::default();
+    pool.total_core_instances(4).max_memories_per_module(4).total_memories(16).max_tables_per_module(8).total_tables(32);
+    pool.table_elements(1 << 20);
+    Ok(wasmtime::InstanceAllocationStrategy::Pooling(pool))
+}
+
+#[cfg(not(feature = "variations"))]
+fn pool() -> crate::status::Result<wasmtime::InstanceAllocationStrategy> {
+    Err(crate::status::Error::new(crate::status::RTW_ERR_UNSUPPORTED, "this build has no pooling allocator"))
 }
 
 /// An engine that loads what was compiled with `settings`.

@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use wasmtime::Engine;
 
+use super::housekeeper::Housekeeper;
 use super::memory::Creator;
-use super::profile::{self, Profile, Settings};
+use super::profile::{self, Profile, Settings, Variations};
+use super::watchdog::Watchdog;
 use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
 use crate::rt::thread::{Attach, CpuSet, Policy};
-use crate::rt::{alloc, clock, memory, signals, thread};
+use crate::rt::{alloc, clock, heap, memory, signals, thread};
 use crate::status::*;
 
 #[derive(Clone, Debug)]
@@ -22,27 +24,49 @@ pub struct Config {
     pub statistics: bool,
     pub lock: Lock,
     pub guest_stack_bytes: usize,
+    /// How often the watchdog looks, in ns; 0: as often as the smallest budget needs.
+    pub watchdog_tick_ns: u64,
 }
 
 pub struct Runtime {
     pub config: Config,
+    variations: Variations,
     /// Tells runtimes apart for ever, as an address would not.
     number: u64,
     /// One for each combination of settings that an artifact has come with; the profile's own is made at once.
     engines: Mutex<Vec<(Settings, Engine)>>,
+    /// Does what must not hold up a thread that has deadlines.
+    housekeeper: Housekeeper,
+    watchdog: Watchdog,
 }
 
 impl Runtime {
     pub fn new(config: Config) -> Result<Arc<Runtime>> {
+        Runtime::varied(config, Variations::default())
+    }
+
+    /// One whose engines differ from the product's, for tools.
+    pub fn varied(config: Config, variations: Variations) -> Result<Arc<Runtime>> {
         clock::calibration();
         memory::warm_own_image(config.lock)?;
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Relaxed);
-        let runtime = Runtime { config, number, engines: Mutex::new(Vec::new()) };
+        let housekeeper = Housekeeper::new(config.guest_stack_bytes, config.cpus);
+        let watchdog = Watchdog::new(config.watchdog_tick_ns, config.scheduling);
+        let engines = Mutex::new(Vec::new());
+        let runtime = Runtime { config, variations, number, engines, housekeeper, watchdog };
         // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now and not when the
         // first module comes.
         runtime.engine(&Settings::new(runtime.config.profile))?;
         Ok(Arc::new(runtime))
+    }
+
+    pub fn housekeeper(&self) -> &Housekeeper {
+        &self.housekeeper
+    }
+
+    pub fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
     }
 
     /// The engine for artifacts with these settings.
@@ -52,9 +76,13 @@ impl Runtime {
             return Ok(engine.clone());
         }
         let mut config = profile::config(settings, self.config.guest_stack_bytes);
-        config.with_host_memory(Arc::new(Creator));
-        let engine =
-            Engine::new(&config).map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
+        profile::vary(&mut config, self.variations)?;
+        if !self.variations.engine_memories() {
+            config.with_host_memory(Arc::new(Creator));
+        }
+        // Calls read what the engine was configured with.
+        let (made, _) = heap::keep(self.config.lock, || Engine::new(&config));
+        let engine = made.map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
         if settings.profile == Profile::Standalone {
             signals::remember_engine_handlers();
         }
@@ -77,7 +105,11 @@ impl Runtime {
 
     pub fn attach(&self, wanted: &Attach) -> Result<()> {
         self.check_signals()?;
-        thread::attach(self.number, wanted, Engine::tls_eager_initialize)
+        thread::attach(self.number, wanted, Engine::tls_eager_initialize)?;
+        if let Some(scheduling) = thread::current_scheduling() {
+            self.watchdog.rise_above(scheduling);
+        }
+        Ok(())
     }
 
     pub fn detach(&self) -> Result<()> {

@@ -1,4 +1,5 @@
-//! The library's own allocator: the system's everywhere but in real-time sections, and there an arena of the thread's own.
+//! The library's own allocator: the system's everywhere but in real-time sections, and there an arena of the thread's own. What
+//! calls touch comes from a heap of ours (`heap`) where it is to be locked.
 //!
 //! A call that goes well allocates nothing. One that goes wrong does: the engine boxes its trap, inside a signal handler in the
 //! standalone profile, then its error. So every attached thread has an arena, mapped, present and locked beforehand, and
@@ -11,8 +12,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr::{NonNull, null_mut};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
 
+use super::heap;
 use super::memory::{self, Lock};
 use crate::status::*;
 
@@ -39,6 +41,12 @@ pub struct Arena {
     capacity: Cell<usize>,
     /// The most that was out at a time since it was last asked. The owner's alone.
     peak: Cell<usize>,
+    /// The thread that it is open to; 0 for none. For those who were led here by a [`Link`].
+    owner: AtomicUsize,
+    /// A word that is to be copied at the next allocation, or null. The owner's alone.
+    watched: Cell<*const usize>,
+    /// What the watched word held at the first allocation since it was watched; 0 where there was none. The owner's alone.
+    noted: Cell<usize>,
     counters: Counters,
 }
 
@@ -98,6 +106,9 @@ unsafe impl GlobalAlloc for Allocator {
             Some(arena) => arena.take(layout),
             None => {
                 count_system();
+                if let Some(kept) = kept(layout) {
+                    return kept.as_ptr();
+                }
                 // SAFETY: passed on.
                 unsafe { System.alloc(layout) }
             }
@@ -117,6 +128,11 @@ unsafe impl GlobalAlloc for Allocator {
             }
             None => {
                 count_system();
+                if let Some(kept) = kept(layout) {
+                    // SAFETY: just taken, as large as the layout says.
+                    unsafe { kept.write_bytes(0, layout.size()) };
+                    return kept.as_ptr();
+                }
                 // SAFETY: passed on.
                 let memory = unsafe { System.alloc_zeroed(layout) };
                 if !memory.is_null() && layout.size() >= SYSTEM_PAGE_BYTES {
@@ -140,20 +156,28 @@ unsafe impl GlobalAlloc for Allocator {
         if let Some(arena) = section() {
             arena.counters.system_frees.fetch_add(1, Relaxed);
         }
+        if heap::owns(memory) {
+            // SAFETY: it was the heap's.
+            return unsafe { heap::give_back(memory, layout) };
+        }
         // SAFETY: it was the system's.
         unsafe { System.dealloc(memory, layout) }
     }
 
     #[inline]
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if owner(memory).is_none() && section().is_none() {
+        let ours = heap::owns(memory);
+        if !ours && owner(memory).is_none() && section().is_none() {
             count_system();
             // SAFETY: passed on.
             return unsafe { System.realloc(memory, layout, new_size) };
         }
         // SAFETY: the new size and the old alignment make a layout by the caller's word; the two blocks do not overlap.
         unsafe {
-            let new = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
+            let larger = Layout::from_size_align_unchecked(new_size, layout.align());
+            // What is kept stays so, also when it grows later.
+            let stays = if ours && section().is_none() { NonNull::new(heap::take(larger)) } else { None };
+            let new = stays.map_or_else(|| self.alloc(larger), NonNull::as_ptr);
             if !new.is_null() {
                 new.copy_from_nonoverlapping(memory, layout.size().min(new_size));
                 self.dealloc(memory, layout);
@@ -161,6 +185,12 @@ unsafe impl GlobalAlloc for Allocator {
             new
         }
     }
+}
+
+/// Memory of the heap's, where this thread is making what calls will touch; the system's has to do where the heap is exhausted.
+#[inline]
+fn kept(layout: Layout) -> Option<NonNull<u8>> {
+    if heap::keeping() { NonNull::new(heap::take(layout)) } else { None }
 }
 
 #[inline]
@@ -207,6 +237,7 @@ fn owner<'a>(memory: *mut u8) -> Option<&'a Arena> {
 
 impl Arena {
     fn take(&self, layout: Layout) -> *mut u8 {
+        self.note();
         if self.live.load(Acquire) == 0 {
             self.offset.set(0);
         }
@@ -224,10 +255,99 @@ impl Arena {
         at as *mut u8
     }
 
+    fn note(&self) {
+        let word = self.watched.get();
+        if self.noted.get() == 0 && !word.is_null() {
+            // SAFETY: watched for the time of a call only, during which it lives.
+            self.noted.set(unsafe { word.read() });
+        }
+    }
+
     fn give_back(&self) {
         self.live.fetch_sub(1, Release);
     }
 }
+
+/// The way from something that a thread calls to that thread's arena, without asking for a thread-local at every call. It is found
+/// anew when another thread calls.
+#[derive(Default)]
+pub struct Link(AtomicPtr<Arena>);
+
+impl Link {
+    /// Has `word` copied at the calling thread's next allocation in a real-time section, until [`Link::unwatch`]. Stores only.
+    ///
+    /// # Safety
+    /// The word lives until then.
+    #[inline(always)]
+    pub unsafe fn watch(&self, word: *const usize) {
+        if let Some(arena) = self.own().or_else(|| self.find()) {
+            arena.noted.set(0);
+            arena.watched.set(word);
+        }
+    }
+
+    #[inline(always)]
+    pub fn unwatch(&self) {
+        if let Some(arena) = self.own() {
+            arena.watched.set(std::ptr::null());
+        }
+    }
+
+    /// What was copied since the last call of `watch`; 0 where nothing was.
+    pub fn noted(&self) -> usize {
+        self.own().map_or(0, |arena| arena.noted.get())
+    }
+
+    /// The next allocation is nothing to be noted.
+    pub fn ignore_next(&self) {
+        if let Some(arena) = self.own() {
+            arena.noted.set(IGNORED);
+        }
+    }
+
+    /// The arena, if it is the calling thread's.
+    #[inline(always)]
+    fn own(&self) -> Option<&Arena> {
+        // SAFETY: null, or an arena; their memory is never unmapped.
+        unsafe { self.0.load(Relaxed).as_ref() }.filter(|arena| arena.owner.load(Relaxed) == thread_token())
+    }
+
+    /// Leads to the calling thread's arena from now on, if it has one.
+    #[cold]
+    #[inline(never)]
+    pub fn find(&self) -> Option<&Arena> {
+        let arena = ARENA.try_with(Cell::get).unwrap_or(null_mut());
+        self.0.store(arena.cast_mut(), Relaxed);
+        // SAFETY: as above.
+        unsafe { arena.as_ref() }
+    }
+}
+
+/// Tells the calling thread from all others that live; never 0. One instruction: the thread pointer.
+#[inline(always)]
+fn thread_token() -> usize {
+    let token: usize;
+    // SAFETY: on x86-64 Linux the word at the thread pointer holds the thread pointer (System V ABI, TLS); on aarch64 the register
+    // itself can be read. No memory is changed.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) token, options(nostack, preserves_flags, readonly, pure));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("mrs {}, tpidr_el0", out(reg) token, options(nomem, nostack, preserves_flags, pure));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        // SAFETY: always succeeds.
+        token = unsafe { libc::pthread_self() as usize };
+    }
+    token
+}
+
+/// Stands for a note that was not taken; no word worth copying has it.
+pub const IGNORED: usize = 1;
 
 /// An attached thread's arena, given back on drop.
 pub struct Attached(NonNull<Arena>);
@@ -246,6 +366,8 @@ impl Attached {
             (*arena).offset.set(0);
             (*arena).capacity.set(bytes.min(DEFAULT_ARENA_BYTES));
             (*arena).peak.set(0);
+            (*arena).watched.set(std::ptr::null());
+            (*arena).noted.set(0);
             (*arena).counters = Counters::default();
             NonNull::new_unchecked(arena)
         };
@@ -256,11 +378,15 @@ impl Attached {
 
     /// From here on the calling thread's allocations come from this arena, outside [`in_setup`].
     pub fn open(&self) {
+        // SAFETY: mapped, and this thread's.
+        unsafe { self.0.as_ref() }.owner.store(thread_token(), Relaxed);
         ARENA.set(self.0.as_ptr());
     }
 
     /// Ends that.
     pub fn close(&self) {
+        // SAFETY: still mapped.
+        unsafe { self.0.as_ref() }.owner.store(0, Relaxed);
         let _ = ARENA.try_with(|arena| {
             if arena.get() == self.0.as_ptr() {
                 arena.set(null_mut());
@@ -291,6 +417,18 @@ pub fn in_setup<T>(run: impl FnOnce() -> T) -> T {
     }
     let entered = SETUP_DEPTH.try_with(|depth| depth.set(depth.get() + 1));
     let _leave = entered.map(|()| Leave);
+    run()
+}
+
+/// Runs what has deadlines within a [setup] function: its allocations are not the system's.
+pub fn in_section<T>(run: impl FnOnce() -> T) -> T {
+    struct Leave(u32);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            let _ = SETUP_DEPTH.try_with(|depth| depth.set(self.0));
+        }
+    }
+    let _leave = SETUP_DEPTH.try_with(|depth| depth.replace(0)).map(Leave);
     run()
 }
 

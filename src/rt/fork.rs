@@ -4,6 +4,8 @@
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::*};
 
+use super::heap;
+
 struct Registry {
     /// Held by whoever looks at the list, and across a fork, so that the child finds it whole.
     locked: AtomicBool,
@@ -37,13 +39,16 @@ impl Registry {
 
 extern "C" fn before_fork() {
     REGISTRY.lock();
+    heap::hold();
 }
 
 extern "C" fn in_parent() {
+    heap::release();
     REGISTRY.unlock();
 }
 
 extern "C" fn in_child() {
+    heap::release();
     // SAFETY: the forking thread holds the lock, and is the only one here.
     for (word, value) in unsafe { &*REGISTRY.words.get() } {
         // SAFETY: registered words live until they are taken back.

@@ -61,6 +61,9 @@ pub struct Histogram {
     max: AtomicU64,
     overflows: AtomicU64,
     faults: AtomicU64,
+    cut_offs: AtomicU64,
+    overruns: AtomicU64,
+    misses: AtomicU64,
     arena_peak: AtomicU64,
     buckets: [AtomicU64; BUCKETS],
 }
@@ -79,8 +82,9 @@ impl Histogram {
     fn new() -> Box<Histogram> {
         let zero = || AtomicU64::new(0);
         let (last, sum, max, overflows, faults, arena_peak) = (zero(), zero(), zero(), zero(), zero(), zero());
+        let (cut_offs, overruns, misses) = (zero(), zero(), zero());
         let (min, buckets) = (AtomicU64::new(u64::MAX), std::array::from_fn(|_| zero()));
-        Box::new(Histogram { last, sum, min, max, overflows, faults, arena_peak, buckets })
+        Box::new(Histogram { last, sum, min, max, overflows, faults, cut_offs, overruns, misses, arena_peak, buckets })
     }
 
     /// Records one value. One thread at a time; allocates, locks and calls nothing.
@@ -114,11 +118,22 @@ impl Histogram {
     }
 
     /// Counts a call that ended in a fault, and what it took of its thread's arena; its time is recorded as well.
-    pub fn record_fault(&self, arena_bytes: u64) {
+    pub fn record_fault(&self, arena_bytes: u64, cut_off: bool) {
         self.faults.store(self.faults.load(Relaxed) + 1, Relaxed);
+        self.cut_offs.store(self.cut_offs.load(Relaxed) + u64::from(cut_off), Relaxed);
         if arena_bytes > self.arena_peak.load(Relaxed) {
             self.arena_peak.store(arena_bytes, Relaxed);
         }
+    }
+
+    /// Counts a call that took longer than its budget and was not cut off.
+    pub fn record_overrun(&self) {
+        self.overruns.store(self.overruns.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Counts a call that took longer than its deadline and was not cut off.
+    pub fn record_miss(&self) {
+        self.misses.store(self.misses.load(Relaxed) + 1, Relaxed);
     }
 
     /// A copy of what is recorded now. A call that ends meanwhile may be in some figures and not yet in others; the
@@ -135,6 +150,9 @@ impl Histogram {
             min: self.min.load(Relaxed),
             max: self.max.load(Relaxed),
             faults: self.faults.load(Relaxed),
+            cut_offs: self.cut_offs.load(Relaxed),
+            overruns: self.overruns.load(Relaxed),
+            misses: self.misses.load(Relaxed),
             arena_peak: self.arena_peak.load(Relaxed),
         }
     }
@@ -175,6 +193,12 @@ pub struct Snapshot {
     pub count: u64,
     pub overflows: u64,
     pub faults: u64,
+    /// Faults that were the budget's.
+    pub cut_offs: u64,
+    /// Values above their call's budget, of calls that were not cut off.
+    pub overruns: u64,
+    /// Values above their deadline, of calls that were not cut off.
+    pub misses: u64,
     /// The most bytes that one failing call took of its thread's arena.
     pub arena_peak: u64,
     /// 0 where it is not known: several histograms added up.
@@ -190,7 +214,20 @@ impl Snapshot {
     /// Of nothing.
     pub fn empty() -> Snapshot {
         let buckets = vec![0; BUCKETS];
-        Snapshot { count: 0, overflows: 0, faults: 0, arena_peak: 0, last: 0, sum: 0, min: u64::MAX, max: 0, buckets }
+        Snapshot {
+            count: 0,
+            overflows: 0,
+            faults: 0,
+            cut_offs: 0,
+            overruns: 0,
+            misses: 0,
+            arena_peak: 0,
+            last: 0,
+            sum: 0,
+            min: u64::MAX,
+            max: 0,
+            buckets,
+        }
     }
 
     /// Puts values into the bucket that begins with `low`: for what was written to a file and is read again. False where no
@@ -218,6 +255,9 @@ impl Snapshot {
             buckets,
             overflows,
             faults,
+            cut_offs: self.cut_offs.saturating_sub(before.cut_offs),
+            overruns: self.overruns.saturating_sub(before.overruns),
+            misses: self.misses.saturating_sub(before.misses),
             arena_peak: if faults == 0 { 0 } else { self.arena_peak },
             last: if count == 0 { 0 } else { self.last },
             sum: self.sum.wrapping_sub(before.sum),
@@ -241,6 +281,9 @@ impl Snapshot {
         self.count += other.count;
         self.overflows += other.overflows;
         self.faults += other.faults;
+        self.cut_offs += other.cut_offs;
+        self.overruns += other.overruns;
+        self.misses += other.misses;
         self.sum = self.sum.wrapping_add(other.sum);
         let extremes = self.extremes().with(other.extremes());
         (self.min, self.max, self.arena_peak) = (extremes.min, extremes.max, extremes.arena_peak);
@@ -291,6 +334,7 @@ impl Snapshot {
         }
         scaled.overflows += self.overflows;
         (scaled.count, scaled.faults, scaled.arena_peak) = (self.count, self.faults, self.arena_peak);
+        (scaled.cut_offs, scaled.overruns, scaled.misses) = (self.cut_offs, self.overruns, self.misses);
         scaled.last = scale(self.last as f64);
         scaled.sum = scale(self.sum as f64);
         scaled.min = scale(self.min as f64);
@@ -703,7 +747,7 @@ mod tests {
     fn a_reset_takes_the_extremes_from_nobody_else() {
         let recorder = Recorder::new();
         recorder.active().record(1_000_003);
-        recorder.active().record_fault(77);
+        recorder.active().record_fault(77, false);
         recorder.reset();
         recorder.active().record(5);
         let (since, ever) = (recorder.snapshot(), recorder.ever());

@@ -77,6 +77,35 @@ pub fn warm_own_image(wanted: Lock) -> Result<()> {
     Ok(())
 }
 
+/// The calling thread's part of this library's thread-local memory, its own and the engine's; empty where the loader tells of
+/// none. Where the library was loaded later than the program it lies on the heap, otherwise beside the thread's stack.
+pub fn own_thread_locals() -> Range<usize> {
+    let mut found = 0..0;
+    // SAFETY: the callback has this signature, and the range outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(own_tls), (&raw mut found).cast()) };
+    found
+}
+
+/// Called for every loaded object: notes the thread-locals of the one that holds this function.
+unsafe extern "C" fn own_tls(info: *mut libc::dl_phdr_info, _size: usize, found: *mut libc::c_void) -> libc::c_int {
+    let here = own_tls as *const () as usize;
+    // SAFETY: the loader gives valid tables; `found` is ours.
+    let (base, headers, data, found) = unsafe {
+        let headers = std::slice::from_raw_parts((*info).dlpi_phdr, (*info).dlpi_phnum as usize);
+        ((*info).dlpi_addr as usize, headers, (*info).dlpi_tls_data as usize, &mut *found.cast::<Range<usize>>())
+    };
+    let holds_us = |header: &libc::Elf64_Phdr| {
+        header.p_type == libc::PT_LOAD && (header.p_vaddr..header.p_vaddr + header.p_memsz).contains(&((here - base) as u64))
+    };
+    if here < base || !headers.iter().any(holds_us) {
+        return 0;
+    }
+    if let Some(tls) = headers.iter().find(|header| header.p_type == libc::PT_TLS && data != 0) {
+        *found = data..data + tls.p_memsz as usize;
+    }
+    1
+}
+
 struct Segment {
     range: Range<usize>,
     writable: bool,
@@ -134,16 +163,19 @@ pub fn lock_as(wanted: Lock, range: Range<usize>) -> Result<usize> {
     }
 }
 
+/// Locks the range's pages into memory, if the system permits it. Allocates nothing.
+pub fn try_lock(range: Range<usize>) -> bool {
+    let whole = pages(range);
+    // SAFETY: locking changes no content; unmapped ranges are reported as an error.
+    unsafe { libc::mlock(whole.start as *const _, whole.len()) == 0 }
+}
+
 /// Locks the range's pages into memory. They are unlocked when they are unmapped.
 pub fn lock(range: Range<usize>) -> Result<()> {
-    if range.is_empty() {
+    if range.is_empty() || try_lock(range.clone()) {
         return Ok(());
     }
     let whole = pages(range);
-    // SAFETY: locking changes no content; unmapped ranges are reported as an error.
-    if unsafe { libc::mlock(whole.start as *const _, whole.len()) } == 0 {
-        return Ok(());
-    }
     let cause = std::io::Error::last_os_error();
     Err(Error::os(
         RTW_ERR_MEMLOCK,
@@ -235,6 +267,20 @@ mod tests {
         assert_eq!(resident_pages(start, bytes), 64);
         // SAFETY: mapped above.
         unsafe { libc::munmap(start as *mut _, bytes) };
+    }
+
+    #[test]
+    fn our_thread_locals_are_found_on_every_thread() {
+        thread_local!(static OURS: std::cell::Cell<u64> = const { std::cell::Cell::new(7) });
+        let look = || {
+            let address = OURS.with(|ours| ours.as_ptr() as usize);
+            let found = own_thread_locals();
+            assert!(found.contains(&address), "{address:#x} in {found:x?}");
+            found.start
+        };
+        let here = look();
+        let there = std::thread::spawn(look).join().unwrap();
+        assert_ne!(here, there);
     }
 
     #[test]

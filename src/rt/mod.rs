@@ -2,11 +2,18 @@
 //! WebAssembly. System calls live here, behind plain functions, so that a port touches this folder and `host`.
 
 pub mod alloc;
+pub mod barrier;
 pub mod clock;
 pub mod file;
 pub mod float;
 pub mod fork;
+pub mod heap;
 pub mod histogram;
+pub mod latency;
 pub mod memory;
+pub mod ring;
 pub mod signals;
+pub mod sleep;
 pub mod thread;
+pub mod usage;
+pub mod wait;

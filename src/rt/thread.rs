@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::float::{self, Denormals};
 use super::memory::{self, Lock};
@@ -66,6 +67,58 @@ pub const HOST_STACK_BYTES: usize = 64 << 10;
 struct Attachment {
     owner: u64,
     before: Changed,
+    _real_time: Option<RealTime>,
+}
+
+/// How many attachments there are of threads with real-time scheduling.
+static REAL_TIME: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts one of them; a thread that ends without detaching takes its own with it.
+struct RealTime;
+
+impl RealTime {
+    /// For the calling thread, if it is one.
+    fn count() -> Option<RealTime> {
+        // SAFETY: asks about this thread only.
+        is_real_time(unsafe { libc::sched_getscheduler(0) }).then(|| {
+            REAL_TIME.fetch_add(1, Relaxed);
+            RealTime
+        })
+    }
+}
+
+impl Drop for RealTime {
+    fn drop(&mut self) {
+        REAL_TIME.fetch_sub(1, Relaxed);
+    }
+}
+
+fn is_real_time(policy: libc::c_int) -> bool {
+    !matches!(policy & !libc::SCHED_RESET_ON_FORK, libc::SCHED_OTHER | libc::SCHED_BATCH | libc::SCHED_IDLE)
+}
+
+/// Runs something short for whose end a real-time thread may have to wait. Where one is attached, the calling thread has the
+/// lowest real-time priority meanwhile, if it may: so that no thread but a real-time one takes the CPU from it in the middle.
+pub fn ahead_of_ordinary<T>(run: impl FnOnce() -> T) -> T {
+    struct Restore(Option<(libc::c_int, libc::sched_param)>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            if let Some((policy, parameter)) = &self.0 {
+                // SAFETY: what the system told before.
+                unsafe { libc::sched_setscheduler(0, *policy, parameter) };
+            }
+        }
+    }
+    let ordinary =
+        if REAL_TIME.load(Relaxed) == 0 { None } else { scheduling().ok().filter(|(policy, _)| !is_real_time(*policy)) };
+    let _restore = Restore(ordinary.filter(|(policy, _)| {
+        // SAFETY: changes this thread only, and reads the parameter, which is valid.
+        unsafe {
+            let parameter = libc::sched_param { sched_priority: libc::sched_get_priority_min(libc::SCHED_FIFO) };
+            libc::sched_setscheduler(0, libc::SCHED_FIFO | policy & libc::SCHED_RESET_ON_FORK, &parameter) == 0
+        }
+    }));
+    run()
 }
 
 /// What an attachment has changed, as it was before; nothing where it left something alone.
@@ -115,7 +168,8 @@ pub fn attach(owner: u64, wanted: &Attach, engine_init: impl FnOnce()) -> Result
     let mut before = Changed::default();
     match change(wanted, need, engine_init, &mut before) {
         Ok(()) => {
-            ATTACHED.with_borrow_mut(|attached| attached.list.push(Attachment { owner, before }));
+            let attachment = Attachment { owner, before, _real_time: RealTime::count() };
+            ATTACHED.with_borrow_mut(|attached| attached.list.push(attachment));
             Ok(())
         }
         Err(error) => {
@@ -145,12 +199,13 @@ fn change(wanted: &Attach, stack_bytes: usize, engine_init: impl FnOnce(), befor
         // Without signal-based traps the engine's stack serves nobody; the host's stays.
         set_signal_stack(&host_signal_stack);
     }
-    for range in present {
-        memory::lock_as(wanted.lock, range)?;
-    }
     // The first reading of a clock maps and touches what later ones need.
     clock::ticks();
     clock::monotonic_ns();
+    present.push(memory::own_thread_locals());
+    for range in present {
+        memory::lock_as(wanted.lock, range)?;
+    }
     ATTACHED.with_borrow_mut(|attached| {
         if attached.arena.is_none() {
             let arena = alloc::Attached::new(wanted.arena_bytes, wanted.lock)?;
@@ -220,8 +275,8 @@ impl Changed {
     }
 }
 
-/// As the kernel has it: the C library remembers only what was set through itself.
-fn scheduling() -> Result<(libc::c_int, libc::sched_param)> {
+/// The calling thread's policy and priority. As the kernel has it: the C library remembers only what was set through itself.
+pub fn scheduling() -> Result<(libc::c_int, libc::sched_param)> {
     // SAFETY: all-zero is a valid sched_param to be filled in.
     unsafe {
         let mut parameter: libc::sched_param = std::mem::zeroed();
@@ -253,7 +308,8 @@ fn signal_stack() -> libc::stack_t {
     }
 }
 
-fn set_affinity(cpus: &CpuSet) -> Result<()> {
+/// Keeps the calling thread on these CPUs.
+pub fn set_affinity(cpus: &CpuSet) -> Result<()> {
     // SAFETY: a cpu_set_t is a plain bit array of the same 1024 bits; all-zero is valid, and the call reads it only.
     let refused = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
@@ -277,12 +333,46 @@ fn list(cpus: &CpuSet) -> String {
     numbers.join(",")
 }
 
-fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
+/// The calling thread's, where it is one that can be asked for by name.
+pub fn current_scheduling() -> Option<(Policy, i32)> {
+    let (policy, parameter) = scheduling().ok()?;
+    let policy = match policy & !libc::SCHED_RESET_ON_FORK {
+        libc::SCHED_FIFO => Policy::Fifo,
+        libc::SCHED_RR => Policy::RoundRobin,
+        _ => Policy::Other,
+    };
+    Some((policy, parameter.sched_priority))
+}
+
+/// The calling thread, as the kernel numbers it.
+pub fn id() -> i32 {
+    // SAFETY: asks for a number.
+    unsafe { libc::gettid() }
+}
+
+/// How much later than asked the calling thread may be woken, outside the real-time classes.
+pub fn set_timer_slack_ns(ns: u64) {
+    // SAFETY: takes a number and changes this thread only; a refusal leaves it as it was.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, ns as libc::c_ulong) };
+}
+
+/// Sets the calling thread's policy and priority.
+pub fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
+    set_scheduling_of(0, policy, priority)
+}
+
+/// Of the thread with this number in this process; 0: the calling one.
+pub fn set_scheduling_of(thread: i32, policy: Policy, priority: i32) -> Result<()> {
     // SAFETY: all-zero is a valid sched_param; the call reads it only.
     let refused = unsafe {
         let mut parameter: libc::sched_param = std::mem::zeroed();
         parameter.sched_priority = priority;
-        libc::pthread_setschedparam(libc::pthread_self(), policy.number(), &parameter)
+        match thread {
+            // The C library remembers it.
+            0 => libc::pthread_setschedparam(libc::pthread_self(), policy.number(), &parameter),
+            thread if libc::sched_setscheduler(thread, policy.number(), &parameter) == 0 => 0,
+            _ => std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL),
+        }
     };
     if refused == 0 {
         return Ok(());
@@ -298,6 +388,51 @@ fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
         ),
         &cause,
     ))
+}
+
+/// How much of every period a SCHED_DEADLINE thread may run, and by when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    pub runtime_ns: u64,
+    pub deadline_ns: u64,
+    pub period_ns: u64,
+}
+
+/// Gives the calling thread to SCHED_DEADLINE.
+pub fn set_deadline(deadline: Deadline) -> Result<()> {
+    const SCHED_DEADLINE: u32 = 6;
+    /// The kernel's struct sched_attr, in its first version.
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime_ns: u64,
+        deadline_ns: u64,
+        period_ns: u64,
+    }
+    let Deadline { runtime_ns, deadline_ns, period_ns } = deadline;
+    let policy = SCHED_DEADLINE;
+    let size = size_of::<Attributes>() as u32;
+    let wanted = Attributes { size, policy, flags: 0, nice: 0, priority: 0, runtime_ns, deadline_ns, period_ns };
+    // SAFETY: the struct is live and as large as it says.
+    if unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &wanted, 0) } == 0 {
+        return Ok(());
+    }
+    let cause = std::io::Error::last_os_error();
+    let (status, why) = match cause.raw_os_error() {
+        Some(libc::EPERM) => (
+            RTW_ERR_PERMISSION,
+            "it takes CAP_SYS_NICE, and a thread that may run on all CPUs of its scheduling domain: no affinity, no smaller \
+             cpuset",
+        ),
+        Some(libc::EBUSY) => (RTW_ERR_PERMISSION, "the CPUs have promised too much of their time to others already"),
+        _ => (RTW_ERR_ARGUMENT, "runtime <= deadline <= period is needed, each of them at least 1024 ns"),
+    };
+    let asked = format!("cannot set SCHED_DEADLINE with {runtime_ns} ns of every {period_ns} ns");
+    Err(Error::os(status, format!("{asked}: {why}"), &cause))
 }
 
 fn set_signal_stack(stack: &libc::stack_t) {
@@ -385,6 +520,72 @@ fn touch_stack(bytes: usize) -> std::ops::Range<usize> {
     descend(top - bytes)..top
 }
 
+/// The signals that a thread does not cause itself.
+fn signals_of_others() -> libc::sigset_t {
+    let own = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
+    // SAFETY: all-zero is a valid set to be filled in.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        for signal in own {
+            libc::sigdelset(&mut set, signal);
+        }
+        set
+    }
+}
+
+/// Runs `start`, which starts a thread of ours, with the signals blocked that the new thread is to leave to the process's others:
+/// a handler of the host's has no business on it. What it causes itself, guests' traps included, still arrives.
+pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+    let all = signals_of_others();
+    // SAFETY: all-zero is a valid set to be filled in; the calls change this thread's mask only.
+    unsafe {
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
+        let answer = start();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        answer
+    }
+}
+
+/// Gives the calling thread, which is ours, ordinary scheduling and the CPUs of the process's first thread without those to
+/// avoid: it has inherited what the thread has that started it. What is refused stays as it is.
+pub fn become_ordinary(avoid: Option<&CpuSet>) {
+    // SAFETY: all-zero is valid for both; each call reads or fills what it is given.
+    unsafe {
+        let parameter: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_OTHER, &parameter);
+        let mut cpus: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(libc::getpid(), size_of::<libc::cpu_set_t>(), &mut cpus) != 0 {
+            return;
+        }
+        for cpu in (0..CPU_SET_WORDS * 64).filter(|cpu| avoid.is_some_and(|set| set[cpu / 64] >> (cpu % 64) & 1 == 1)) {
+            libc::CPU_CLR(cpu, &mut cpus);
+        }
+        // Refused where nothing is left.
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &cpus);
+    }
+}
+
+/// A thread's policy and priority, in the system's numbers; nothing where there is no such thread.
+pub fn scheduling_of(thread: i32) -> Option<(i32, i32)> {
+    // SAFETY: all-zero is a valid sched_param to be filled in.
+    unsafe {
+        let mut parameter: libc::sched_param = std::mem::zeroed();
+        let policy = libc::sched_getscheduler(thread);
+        let known = policy >= 0 && libc::sched_getparam(thread, &mut parameter) == 0;
+        known.then_some((policy, parameter.sched_priority))
+    }
+}
+
+/// The same on the thread itself.
+pub fn block_signals() {
+    // SAFETY: the set is live; this thread's mask only.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_BLOCK, &signals_of_others(), std::ptr::null_mut());
+    }
+}
+
 /// Page faults of a thread.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct FaultCount {
@@ -409,4 +610,57 @@ pub fn faults() -> FaultCount {
         usage
     };
     FaultCount { minor: usage.ru_minflt as u64, major: usage.ru_majflt as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(scheduling: Option<(Policy, i32)>) -> Attach {
+        Attach {
+            scheduling,
+            cpus: None,
+            guest_stack_bytes: 16 << 10,
+            lock: Lock::Off,
+            denormals: Denormals::Keep,
+            arena_bytes: 1024,
+            signals: false,
+        }
+    }
+
+    /// The policy inside, and whether it was put back.
+    fn policy_ahead() -> (libc::c_int, bool) {
+        let before = scheduling().unwrap().0;
+        let inside = ahead_of_ordinary(|| scheduling().unwrap().0);
+        (inside, scheduling().unwrap().0 == before)
+    }
+
+    #[test]
+    fn ordinary_threads_go_ahead_only_where_a_real_time_thread_could_wait() {
+        std::thread::spawn(|| {
+            attach(1, &wanted(None), || {}).unwrap();
+            assert_eq!(policy_ahead(), (libc::SCHED_OTHER, true), "nobody would wait");
+            detach(1).unwrap();
+            match attach(1, &wanted(Some((Policy::Fifo, 2))), || {}) {
+                Ok(()) => {
+                    let (inside, restored) = std::thread::spawn(|| {
+                        become_ordinary(None);
+                        policy_ahead()
+                    })
+                    .join()
+                    .unwrap();
+                    assert_eq!((inside, restored), (libc::SCHED_FIFO, true));
+                    assert_eq!(policy_ahead(), (libc::SCHED_FIFO, true), "a real-time thread stays what it is");
+                    detach(1).unwrap();
+                }
+                // Where real-time scheduling is not permitted there is nothing to go ahead of.
+                Err(error) => assert_eq!(error.status, RTW_ERR_PERMISSION),
+            }
+            // Gone without detaching: its count goes with it.
+            std::thread::spawn(|| drop(attach(2, &wanted(Some((Policy::Fifo, 2))), || {}))).join().unwrap();
+            assert_eq!(policy_ahead(), (libc::SCHED_OTHER, true));
+        })
+        .join()
+        .unwrap();
+    }
 }

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { RUNTIME, MODULE, IMPORTS, INSTANCE, FUNC, KINDS };
-static const char *const kind_names[KINDS] = {"runtime", "module", "imports", "instance", "func"};
+enum kind { RUNTIME, MODULE, IMPORTS, INSTANCE, FUNC, REPORT, KINDS };
+static const char *const kind_names[KINDS] = {"runtime", "module", "imports", "instance", "func", "report"};
 
 static unsigned char *bytes;
 static size_t length;
@@ -81,6 +81,15 @@ static rtw_status_t buckets(void *h) {
     size_t count;
     return rtw_func_buckets(h, NULL, 0, &count);
 }
+static rtw_status_t report_finding(void *h) {
+    rtw_host_finding_t finding;
+    rtw_host_finding_init(&finding);
+    return rtw_host_report_finding(h, 0, &finding);
+}
+static rtw_status_t report_verdict(void *h) {
+    uint32_t verdict;
+    return rtw_host_report_verdict(h, RTW_HOST_CLASS_ALL, &verdict);
+}
 
 static const struct {
     const char *name;
@@ -110,6 +119,8 @@ static const struct {
     {"rtw_func_stats", FUNC, stats, false, false},
     {"rtw_func_stats_reset", FUNC, stats_reset, false, false},
     {"rtw_func_buckets", FUNC, buckets, false, false},
+    {"rtw_host_report_finding", REPORT, report_finding, false, false},
+    {"rtw_host_report_verdict", REPORT, report_verdict, false, false},
 };
 
 static void destroy(enum kind kind, void *handle) {
@@ -119,6 +130,7 @@ static void destroy(enum kind kind, void *handle) {
         case IMPORTS: rtw_imports_destroy(handle); break;
         case INSTANCE: rtw_instance_destroy(handle); break;
         case FUNC: rtw_func_destroy(handle); break;
+        case REPORT: rtw_host_report_destroy(handle); break;
         case KINDS: break;
     }
 }
@@ -133,6 +145,12 @@ static void make_live(void) {
     require(rtw_instance_create(live[MODULE], imports, NULL, &instance, &err), &err, "an instance");
     live[INSTANCE] = instance;
     live[FUNC] = look_up(instance, "nothing", NULL);
+    rtw_host_config_t host;
+    rtw_host_config_init(&host);
+    host.root = "."; /* nothing to read there, which is quick */
+    rtw_host_report_t *report = NULL;
+    require(rtw_host_check(&host, &report, &err), &err, "a report");
+    live[REPORT] = report;
 }
 
 /* All functions of a kind with one wrong handle. */
@@ -169,6 +187,7 @@ int main(int argc, char **argv) {
     check(rtw_instance_memory_at((void *)((char *)live[INSTANCE] + 4), 0, 0) == NULL, "rtw_instance_memory_at: misaligned");
     check(rtw_module_export_count(live[INSTANCE]) == 0, "rtw_module_export_count: an instance");
     check(rtw_module_import_count((void *)((char *)live[MODULE] + 1)) == 0, "rtw_module_import_count: misaligned");
+    check(rtw_host_report_count(live[FUNC]) == 0, "rtw_host_report_count: a func");
 
     /* Destroying what is not theirs does nothing. */
     for (enum kind kind = 0; kind < KINDS; kind++) {

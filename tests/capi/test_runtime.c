@@ -82,6 +82,8 @@ static void test_inits(void) {
     CHECK_INIT(rtw_prepare_report_t, rtw_prepare_report_init);
     CHECK_INIT(rtw_func_stats_t, rtw_func_stats_init);
     CHECK_INIT(rtw_fault_t, rtw_fault_init);
+    CHECK_INIT(rtw_host_config_t, rtw_host_config_init);
+    CHECK_INIT(rtw_host_finding_t, rtw_host_finding_init);
 
     rtw_runtime_config_t runtime;
     rtw_runtime_config_init(&runtime);

@@ -94,6 +94,7 @@ runs() { # runs PROGRAM [ENVIRONMENT...]: it says the library's version and the 
     prints "$sum" env "$@" "$consumer" "$artifact" && grep -qF "$answer" "$scratch/printed"
 }
 needs_rtwasm() { needs "$1" | grep -x "librtwasm\.so\.$soversion"; }
+bound_at_load() { readelf -dW "$1" | grep -E 'FLAGS.*NOW'; }
 needs_nothing() { readelf -lW "$1" >"$scratch/needed" && ! grep -E 'INTERP|DYNAMIC' "$scratch/needed"; }
 needs_no_rtwasm() { needs "$1" >"$scratch/needed" && ! grep rtwasm "$scratch/needed"; }
 
@@ -116,6 +117,7 @@ pkg_config_ways() { # pkg_config_ways WHERE: the tree is in $prefix
         program=$scratch/$language-$1
         check "pkg-config, $language, $1: builds" build "$program-shared" $language rtwasm
         check "pkg-config, $language, $1: asks for librtwasm.so.$soversion" needs_rtwasm "$program-shared"
+        check "pkg-config, $language, $1: is bound when it is loaded" bound_at_load "$program-shared"
         refuses "pkg-config, $language, $1: not found without a path to it" "librtwasm.so.$soversion" "$program-shared" "$artifact"
         check "pkg-config, $language, $1: runs" runs "$program-shared" LD_LIBRARY_PATH="$prefix/lib"
         check "pkg-config, $language, $1: archive: builds" build "$program-archive" $language rtwasm-static
@@ -139,6 +141,7 @@ cmake_ways() { # cmake_ways WHERE
     check "CMake, $1: builds" cmake --build "$tree"
     for language in c cpp; do
         check "CMake, $1: $language, shared: asks for librtwasm.so.$soversion" needs_rtwasm "$tree/${language}_rtwasm"
+        check "CMake, $1: $language, shared: is bound when it is loaded" bound_at_load "$tree/${language}_rtwasm"
         check "CMake, $1: $language, shared: runs" runs "$tree/${language}_rtwasm"
         check "CMake, $1: $language, static: needs no librtwasm.so" needs_no_rtwasm "$tree/${language}_static"
         check "CMake, $1: $language, static: runs" runs "$tree/${language}_static"

@@ -1,7 +1,11 @@
-/* What the first call costs, in fresh processes: attached and prepared with dry calls, and without either.
+/* What the first call costs, in fresh processes: attached and prepared with dry calls, and without either. Beside it, with the
+ * same preparations, what the first call of a native function costs, and what the dynamic linker adds to a program that is not
+ * bound when it is loaded (-z now): it looks rtw_invoke up when it is called first.
  *
- *   first_call FOLDER [PROCESSES]            a table; FOLDER holds work.PROFILE.rtw; 20 processes a line otherwise
- *   first_call PROFILE FOLDER prepared|cold  one process of these: prints the first call and the steady median in ns */
+ *   first_call FOLDER [PROCESSES]      a table; FOLDER holds work.PROFILE.rtw; 20 processes a line otherwise
+ *   first_call PROFILE FOLDER WAY      one process of these: prints the first call and the steady median in ns
+ *
+ * To be linked with -z lazy: LD_BIND_NOW binds it where it is to be bound. */
 #include "guest.h"
 
 #include <errno.h>
@@ -42,11 +46,25 @@ static rtw_status_t nothing(void *user_data, rtw_instance_t *instance, rtw_value
     return RTW_OK;
 }
 
-static double timed_call(rtw_func_t *func)
+/* What scale4 does, in C. */
+static float floats[FLOATS];
+static rtw_status_t native(rtw_func_t *func, rtw_value_t *values, size_t count)
+{
+    (void)func;
+    (void)count;
+    for (int32_t i = 0; i < values[0].i32; i++)
+        floats[i] *= 0.5f;
+    return RTW_OK;
+}
+
+typedef rtw_status_t (*call_t)(rtw_func_t *func, rtw_value_t *values, size_t count);
+
+/* NULL: rtw_invoke, called as programs do that are linked to the library. */
+static double timed_call(call_t call, rtw_func_t *func)
 {
     rtw_value_t value = {.i32 = FLOATS};
     const double before = now_ns();
-    const rtw_status_t status = rtw_invoke(func, &value, 1);
+    const rtw_status_t status = call ? call(func, &value, 1) : rtw_invoke(func, &value, 1);
     const double after = now_ns();
     NEED(status == RTW_OK, "the call: %s", rtw_status_name(status));
     return after - before;
@@ -77,20 +95,32 @@ static void make_ready(const handed_t *handed)
     OK(rtw_instance_prepare(handed->instance, &config, NULL, &err), err);
 }
 
+static volatile call_t native_call = native;
+
+static void make_native_ready(void)
+{
+    rtw_value_t value = {.i32 = FLOATS};
+    for (int i = 0; i < DRY_CALLS; i++)
+        native_call(NULL, &value, 1);
+}
+
 static double times[STEADY_CALLS];
 
 /* The thread that calls, as a real-time thread is: another one has made the instance. */
 static void *calls(void *data)
 {
     const handed_t *handed = data;
+    const call_t call = strcmp(mode, "native") == 0 ? native_call : NULL;
     memset(times, 0, sizeof times);
-    if (strcmp(mode, "prepared") == 0)
+    if (strcmp(mode, "cold") != 0)
         make_ready(handed);
+    if (call)
+        make_native_ready();
     /* The clock's own first time is not the call's. */
     now_ns();
-    const double first = timed_call(handed->func);
+    const double first = timed_call(call, handed->func);
     for (int i = 0; i < STEADY_CALLS; i++)
-        times[i] = timed_call(handed->func);
+        times[i] = timed_call(call, handed->func);
     printf("%.0f %.0f\n", first, median(times + STEADY_CALLS / 2, STEADY_CALLS / 2));
     return NULL;
 }
@@ -117,7 +147,8 @@ static int one_process(void)
 static void run(const char *program, const char *which, const char *where, const char *way, double *first, double *steady)
 {
     char command[8192];
-    snprintf(command, sizeof command, "'%s' %s '%s' %s", program, which, where, way);
+    const char *bound = strcmp(way, "late-bound") == 0 ? "" : "LD_BIND_NOW=1 ";
+    snprintf(command, sizeof command, "%s'%s' %s '%s' %s", bound, program, which, where, way);
     FILE *pipe = popen(command, "r");
     NEED(pipe, "popen: %s", strerror(errno));
     const int read = fscanf(pipe, "%lf %lf", first, steady);
@@ -126,22 +157,24 @@ static void run(const char *program, const char *which, const char *where, const
 
 static void table(const char *program, const char *where, long processes)
 {
-    static const char *const profiles[] = {"standalone", "plugin"}, *const ways[] = {"prepared", "cold"};
+    static const char *const profiles[] = {"standalone", "plugin"}, *const ways[] = {"prepared", "native", "late-bound", "cold"};
+    enum { WAYS = sizeof ways / sizeof ways[0] };
     static double first[MOST_PROCESSES], steady[MOST_PROCESSES], ratio[MOST_PROCESSES];
     printf("The first call in %ld fresh processes each: %d floats scaled; times in ns.\n", processes, FLOATS);
-    printf("%-11s %-9s %9s %9s %9s %9s %12s %9s\n", "profile", "", "first", "(least", "most)", "steady", "first/steady", "(most)");
+    printf("%-11s %-10s %9s %9s %9s %9s %12s %9s\n", "profile", "", "first", "(least", "most)", "steady", "first/steady", "(most)");
     for (int p = 0; p < 2; p++)
-        for (int w = 0; w < 2; w++) {
+        for (int w = 0; w < WAYS; w++) {
             for (long i = 0; i < processes; i++) {
                 run(program, profiles[p], where, ways[w], &first[i], &steady[i]);
                 ratio[i] = first[i] / steady[i];
             }
             const size_t count = (size_t)processes;
             const double typical = median(first, count), usual = median(steady, count), multiple = median(ratio, count);
-            printf("%-11s %-9s %9.0f %9.0f %9.0f %9.0f %12.1f %9.1f\n", profiles[p], ways[w], typical, first[0], first[count - 1], usual, multiple,
+            printf("%-11s %-10s %9.0f %9.0f %9.0f %9.0f %12.1f %9.1f\n", profiles[p], ways[w], typical, first[0], first[count - 1], usual, multiple,
                    ratio[count - 1]);
         }
-    printf("A thread calls what another has made. prepared: attached and prepared with %d dry calls. cold: neither.\n"
+    printf("A thread calls what another has made. prepared: attached and prepared with %d dry calls. native: the same, then as many calls\n"
+           "of a C function, which is what is timed. late-bound: prepared, in a program linked without -z now. cold: neither.\n"
            "Medians over the processes; steady: the median of a process's last %d calls.\n",
            DRY_CALLS, STEADY_CALLS / 2);
 }
@@ -156,6 +189,7 @@ int main(int argc, char **argv)
     }
     NEED(argc == 4, "usage: first_call FOLDER [PROCESSES]");
     read_command_line(argc, argv);
-    NEED(strcmp(mode, "prepared") == 0 || strcmp(mode, "cold") == 0, "prepared or cold, not %s", mode);
+    NEED(strcmp(mode, "prepared") == 0 || strcmp(mode, "native") == 0 || strcmp(mode, "late-bound") == 0 || strcmp(mode, "cold") == 0,
+         "prepared, native, late-bound or cold, not %s", mode);
     return one_process();
 }

@@ -43,11 +43,12 @@ sync "$out/lib/$soname"
 
 build "$out/libinterpose.so" -fno-builtin -shared -fPIC -Wl,-z,now "$here/interpose.c"
 linked="-L$out -linterpose $out/lib/$soname -Wl,-rpath,\$ORIGIN:\$ORIGIN/lib -Wl,-z,now -pthread"
-for program in promises prepared faults manners first_call; do
+for program in promises prepared locked faults manners first_call; do
     extra=
     [ $program = faults ] && extra=$here/place.c
+    [ $program = first_call ] && extra=-Wl,-z,lazy
     # shellcheck disable=SC2086
-    build "$out/$program" "$here/$program.c" $extra "$here/section.c" "$here/guest.c" "$here/harness.c" $linked
+    build "$out/$program" "$here/$program.c" "$here/section.c" "$here/guest.c" "$here/harness.c" $linked $extra
 done
 build "$out/copies" "$here/copies.c" "$here/harness.c" -ldl
 
@@ -55,7 +56,7 @@ build "$out/copies" "$here/copies.c" "$here/harness.c" -ldl
 "$here/guests/large.sh" >"$out/large.wat" || stop "cannot write large.wat"
 cp "$here"/guests/*.wat "$out/"
 for profile in $profiles; do
-    for guest in work.wat cold.wat anew.wat large.wat place.wasm; do
+    for guest in work.wat cold.wat anew.wat locked.wat large.wat place.wasm; do
         "$command" compile --quiet --profile "$profile" "$out/$guest" -o "$out/${guest%.*}.$profile.rtw" || stop "cannot compile $guest"
     done
 done
@@ -155,6 +156,7 @@ for profile in $profiles; do
     prove promises "$profile" pressed
     prove promises "$profile" beside
     prove prepared "$profile"
+    prove locked "$profile"
     prove faults "$profile"
     prove manners "$profile"
     core_dumps "$profile"

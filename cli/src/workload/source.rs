@@ -1,0 +1,68 @@
+//! The module to work on: an artifact as it is, or a module that is compiled as often as there are ways to try.
+
+use std::path::Path;
+
+use rtwasm::engine::artifact::{self, ExternKind, Metadata};
+use rtwasm::engine::profile::Variations;
+use rtwasm_compiler::Options;
+
+use super::describe::Compilation;
+use crate::args::{self, Failure};
+
+pub struct Source {
+    /// As the user knows it.
+    pub name: String,
+    pub bytes: Vec<u8>,
+    pub is_artifact: bool,
+}
+
+/// Code to load, and what it says of itself.
+#[derive(Clone)]
+pub struct Code {
+    pub bytes: Vec<u8>,
+    pub metadata: Metadata,
+}
+
+impl Source {
+    pub fn read(path: &Path) -> Result<Source, Failure> {
+        let bytes = args::read(path)?;
+        let is_artifact = bytes.starts_with(&artifact::MAGIC);
+        Ok(Source { name: args::shown(path), bytes, is_artifact })
+    }
+
+    /// The code that the product would have: the artifact itself, or the module compiled.
+    pub fn code(&self, how: Compilation) -> Result<Code, Failure> {
+        self.varied_code(how, Variations::default())
+    }
+
+    /// The same for engines that are set up otherwise. An artifact is what it is.
+    pub fn varied_code(&self, how: Compilation, variations: Variations) -> Result<Code, Failure> {
+        let bytes = if self.is_artifact { self.bytes.clone() } else { self.compile(how, variations)? };
+        let metadata = artifact::read(&bytes)
+            .and_then(|found| artifact::check_host(&found.metadata).map(|()| found.metadata))
+            .map_err(|error| self.failure(&error))?;
+        Ok(Code { bytes, metadata })
+    }
+
+    fn compile(&self, how: Compilation, variations: Variations) -> Result<Vec<u8>, Failure> {
+        let options = Options { opt: how.opt, interruption: how.interruption, ..self.options(how)? };
+        rtwasm_compiler::compile_varied(&self.bytes, &options, variations, &mut |_| {}).map_err(|error| self.failure(&error))
+    }
+
+    fn options(&self, how: Compilation) -> Result<Options, Failure> {
+        Options::for_host(how.profile).map_err(|error| self.failure(&error))
+    }
+
+    /// What failed about it.
+    pub fn failure(&self, error: &rtwasm::status::Error) -> Failure {
+        Failure::Failed(format!("{}: {}: {}", self.name, args::status_name(error.status), error.message))
+    }
+}
+
+impl Code {
+    /// Name and type of every exported function.
+    pub fn funcs(&self) -> Vec<(String, String)> {
+        let funcs = self.metadata.exports.iter().filter(|export| export.kind == ExternKind::Func);
+        funcs.map(|export| (export.name.clone(), export.ty.clone())).collect()
+    }
+}

@@ -1,0 +1,205 @@
+//! The choices that can be made for a workload, each as one change of a baseline.
+
+use rtwasm::engine::profile::{Interruption, Profile};
+use rtwasm_compiler::{Opt, interruption_from_name};
+
+use super::describe::{Compilation, Setup};
+use super::os;
+use super::source::Source;
+
+/// One way to run the workload.
+#[derive(Clone)]
+pub struct Variant {
+    /// What is chosen: "optimisation", "denormals".
+    pub choice: &'static str,
+    /// What is chosen of it: "size", "flush".
+    pub value: String,
+    pub how: Compilation,
+    pub setup: Setup,
+    /// Whether it shows in a fresh process, and is tried in some.
+    pub fresh: bool,
+}
+
+/// One that cannot be tried.
+pub struct Skipped {
+    pub name: String,
+    pub reason: String,
+}
+
+/// The baseline's name in tables, and that of the very same a second time.
+pub const BASELINE: &str = "baseline";
+pub const TWIN: &str = "twin";
+
+/// The priority that is tried.
+const PRIORITY: i32 = 50;
+
+impl Variant {
+    pub fn name(&self) -> String {
+        format!("{} {}", self.choice, self.value).trim_end().to_owned()
+    }
+
+    /// What it means that this choice is faster than the baseline's, or slower.
+    pub fn meaning(&self, faster: bool) -> &'static str {
+        match (self.choice, faster) {
+            ("interruption", true) => "the baseline pays for checks that let its calls be cut off",
+            ("interruption", false) => "the price of being able to cut calls off this way",
+            ("denormals", true) => "the workload computes with denormal numbers: flush them, or cut them to zero in the guest",
+            ("prepare", false) => "what the first cycles cost where nobody has called rtw_instance_prepare",
+            ("scheduling", true) => "others run on the CPU when the thread is due: a real-time class keeps them off",
+            ("CPU", true) => "the thread is better off on one CPU",
+            ("traps", false) => "the price of checks in the code, which need no signal handler",
+            ("traps", true) => "guard pages save checks in the code, and need signal handlers",
+            ("optimisation", true) => "the baseline's code is not the fastest: compile with this",
+            ("memory" | "tables" | "allocation", false) => "what is put off comes due in the first cycles",
+            _ => "",
+        }
+    }
+}
+
+/// The baseline, its twin, and every other choice there is; and those that cannot be tried with this source.
+pub fn matrix(source: &Source, how: Compilation, setup: &Setup) -> (Vec<Variant>, Vec<Skipped>) {
+    let mut matrix = Matrix { variants: Vec::new(), skipped: Vec::new(), how, setup: setup.clone(), source };
+    matrix.variants.push(matrix.variant(BASELINE, String::new(), true));
+    matrix.variants.push(matrix.variant(TWIN, String::new(), true));
+    matrix.add_compiled();
+    matrix.add_lazy();
+    matrix.add_thread();
+    (matrix.variants, matrix.skipped)
+}
+
+struct Matrix<'a> {
+    variants: Vec<Variant>,
+    skipped: Vec<Skipped>,
+    how: Compilation,
+    setup: Setup,
+    source: &'a Source,
+}
+
+impl Matrix<'_> {
+    fn variant(&self, choice: &'static str, value: String, fresh: bool) -> Variant {
+        Variant { choice, value, how: self.how, setup: self.setup.clone(), fresh }
+    }
+
+    /// Adds what enters the code, which an artifact has settled.
+    fn compiled(&mut self, choice: &'static str, value: &str, fresh: bool, change: impl FnOnce(&mut Variant)) {
+        let mut variant = self.variant(choice, value.to_owned(), fresh);
+        if self.source.is_artifact {
+            let reason = "settled in the artifact: give the module that it was made from".into();
+            return self.skipped.push(Skipped { name: variant.name(), reason });
+        }
+        change(&mut variant);
+        self.variants.push(variant);
+    }
+
+    fn chosen(&mut self, choice: &'static str, value: String, fresh: bool, change: impl FnOnce(&mut Setup)) {
+        let mut variant = self.variant(choice, value, fresh);
+        change(&mut variant.setup);
+        self.variants.push(variant);
+    }
+
+    fn add_compiled(&mut self) {
+        let chosen = self.how.opt;
+        for opt in Opt::ALL.into_iter().filter(|opt| *opt != chosen) {
+            self.compiled("optimisation", opt.name(), false, |variant| variant.how.opt = opt);
+        }
+        for name in ["none", "guard", "epoch", "fuel"] {
+            match interruption_from_name(name) {
+                Some(kind) if kind == self.how.interruption => {}
+                Some(kind) => self.compiled("interruption", name, false, |variant| variant.how.interruption = kind),
+                None => {
+                    let reason = "this compiler does not know it".into();
+                    self.skipped.push(Skipped { name: format!("interruption {name}"), reason });
+                }
+            }
+        }
+        let (profile, value) = match self.how.profile {
+            Profile::Standalone => (Profile::Plugin, "explicit (plugin)"),
+            Profile::Plugin => (Profile::Standalone, "by signal (standalone)"),
+        };
+        self.compiled("traps", value, false, |variant| variant.how.profile = profile);
+    }
+
+    fn add_lazy(&mut self) {
+        self.chosen("allocation", "pooling".into(), true, |setup| setup.pooling = true);
+        self.compiled("memory", "copy-on-write", true, |variant| variant.setup.copy_on_write = true);
+        self.compiled("tables", "lazy", true, |variant| variant.setup.lazy_tables = true);
+        let prepare = !self.setup.prepare;
+        let value = if prepare { "done" } else { "left out" };
+        self.chosen("prepare", value.into(), true, |setup| setup.prepare = prepare);
+    }
+
+    fn add_thread(&mut self) {
+        let cpu = if self.setup.cpu.is_some() { None } else { os::allowed_cpus().last().copied() };
+        let value = cpu.map_or("not pinned".into(), |cpu| format!("pinned to {cpu}"));
+        self.chosen("CPU", value, false, |setup| setup.cpu = cpu);
+        let fifo = if self.setup.fifo.is_some() { None } else { Some(PRIORITY) };
+        let value = fifo.map_or("ordinary".into(), |priority| format!("FIFO {priority}"));
+        self.chosen("scheduling", value, false, |setup| setup.fifo = fifo);
+        let flush = !self.setup.flush_denormals;
+        let value = if flush { "flush" } else { "keep" };
+        self.chosen("denormals", value.into(), false, |setup| setup.flush_denormals = flush);
+    }
+}
+
+/// What the baseline is, in words.
+pub fn text(how: Compilation, interruption: Interruption, setup: &Setup) -> String {
+    format!(
+        "optimisation {}, interruption {}, profile {}, {}",
+        how.opt.name(),
+        interruption.name(),
+        how.profile.name(),
+        setup.text()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::describe::Options;
+
+    fn names(is_artifact: bool) -> (Vec<String>, Vec<String>) {
+        let source = Source { name: "it".into(), bytes: Vec::new(), is_artifact };
+        let options = Options::new();
+        let (variants, skipped) = matrix(&source, options.compilation(), &options.setup);
+        let base = &variants[0];
+        for variant in &variants[2..] {
+            let changes = u32::from(variant.how != base.how) + u32::from(variant.setup != base.setup);
+            assert_eq!(changes, 1, "{} is one change", variant.name());
+        }
+        assert!(variants[1].how == base.how && variants[1].setup == base.setup, "the twin is the baseline");
+        (variants.iter().map(Variant::name).collect(), skipped.into_iter().map(|skipped| skipped.name).collect())
+    }
+
+    #[test]
+    fn every_choice_is_there_once() {
+        let (variants, skipped) = names(false);
+        let all: Vec<&String> = variants.iter().chain(&skipped).collect();
+        for name in [
+            "baseline",
+            "twin",
+            "optimisation none",
+            "optimisation size",
+            "interruption guard",
+            "interruption epoch",
+            "interruption fuel",
+            "traps explicit (plugin)",
+            "allocation pooling",
+            "memory copy-on-write",
+            "tables lazy",
+            "prepare left out",
+            "scheduling FIFO 50",
+            "denormals flush",
+        ] {
+            assert_eq!(all.iter().filter(|known| **known == name).count(), 1, "{name} in {all:?}");
+        }
+        assert!(variants.iter().any(|name| name.starts_with("CPU pinned to ")));
+        assert!(!all.iter().any(|name| *name == "optimisation speed" || *name == "interruption none"));
+    }
+
+    #[test]
+    fn what_an_artifact_has_settled_is_skipped() {
+        let (variants, skipped) = names(true);
+        assert!(variants.contains(&"denormals flush".to_owned()) && variants.contains(&"allocation pooling".to_owned()));
+        assert!(skipped.contains(&"optimisation none".to_owned()) && skipped.contains(&"tables lazy".to_owned()));
+    }
+}

@@ -1,0 +1,207 @@
+//! Copies a module with insertions, and keeps account of which byte came from where.
+
+use rtwasm::engine::artifact::Edit;
+use rtwasm::status::*;
+use std::ops::Range;
+
+use super::Guarded;
+
+/// What the result consists of.
+enum Piece {
+    Copy(Range<usize>),
+    Insert(Vec<u8>),
+}
+
+/// A stretch of the original that is being copied.
+pub struct Splicer<'a> {
+    module: &'a [u8],
+    /// What has not been copied or skipped yet.
+    left: Range<usize>,
+    pieces: Vec<Piece>,
+}
+
+impl<'a> Splicer<'a> {
+    pub fn new(module: &'a [u8]) -> Splicer<'a> {
+        Splicer { module, left: 0..module.len(), pieces: Vec::new() }
+    }
+
+    /// Offset in the original of the next byte.
+    pub fn position(&self) -> usize {
+        self.left.start
+    }
+
+    /// What has not been copied yet.
+    pub fn rest(&self) -> &'a [u8] {
+        &self.module[self.left.clone()]
+    }
+
+    pub fn at_end(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    pub fn copy_to(&mut self, to: usize) {
+        debug_assert!(self.left.start <= to && to <= self.left.end);
+        if self.left.start < to {
+            self.pieces.push(Piece::Copy(self.left.start..to));
+            self.left.start = to;
+        }
+    }
+
+    pub fn copy_rest(&mut self) {
+        self.copy_to(self.left.end);
+    }
+
+    pub fn insert(&mut self, bytes: &[u8]) {
+        self.pieces.push(Piece::Insert(bytes.to_vec()));
+    }
+
+    pub fn insert_leb(&mut self, value: u32) {
+        let mut bytes = Vec::new();
+        push_leb(&mut bytes, value);
+        self.pieces.push(Piece::Insert(bytes));
+    }
+
+    pub fn copy_leb(&mut self) -> u32 {
+        let (value, length) = leb(self.rest());
+        self.copy_to(self.left.start + length);
+        value
+    }
+
+    /// Reads a number and leaves it out.
+    pub fn skip_leb(&mut self) -> u32 {
+        let (value, length) = leb(self.rest());
+        self.left.start += length;
+        value
+    }
+
+    /// Rewrites what stands here with its length before it.
+    pub fn rewrite_sized(&mut self, rewrite: impl FnOnce(&mut Splicer<'a>) -> Result<()>) -> Result<()> {
+        let length = self.skip_leb() as usize;
+        let content = self.left.start..self.left.start + length;
+        self.rewrite(content, rewrite)
+    }
+
+    fn rewrite(&mut self, content: Range<usize>, rewrite: impl FnOnce(&mut Splicer<'a>) -> Result<()>) -> Result<()> {
+        let mut inside = Splicer { module: self.module, left: content.clone(), pieces: Vec::new() };
+        rewrite(&mut inside)?;
+        debug_assert!(inside.at_end());
+        let length: usize = inside.pieces.iter().map(Piece::len).sum();
+        let length = u32::try_from(length)
+            .map_err(|_| Error::new(RTW_ERR_LIMIT, "with the budget guard the module exceeds 4 GiB: compile without it"))?;
+        self.insert_leb(length);
+        self.pieces.extend(inside.pieces);
+        self.left.start = content.end;
+        Ok(())
+    }
+
+    /// Rewrites a section whose content is `content`.
+    pub fn rewrite_section(
+        &mut self,
+        id: u8,
+        content: Range<usize>,
+        rewrite: impl FnOnce(&mut Splicer<'a>) -> Result<()>,
+    ) -> Result<()> {
+        let start = section_start(self.module, self.left.start, content.start);
+        self.copy_to(start);
+        debug_assert_eq!(self.module[start], id);
+        self.copy_to(start + 1);
+        self.left.start = content.start;
+        self.rewrite(content, rewrite)
+    }
+
+    /// Puts a new section before the one whose content starts at `content_start`.
+    pub fn insert_section_before(&mut self, content_start: usize, id: u8, content: &[u8]) {
+        let start = section_start(self.module, self.left.start, content_start);
+        self.copy_to(start);
+        self.insert_section(id, content);
+    }
+
+    pub fn insert_section(&mut self, id: u8, content: &[u8]) {
+        self.insert(&[id]);
+        self.insert_leb(content.len() as u32);
+        self.insert(content);
+    }
+
+    pub fn finish(mut self) -> Guarded {
+        self.copy_rest();
+        let mut module = Vec::with_capacity(self.pieces.iter().map(Piece::len).sum());
+        let mut edits: Vec<Edit> = vec![Edit::default()];
+        let mut original = 0;
+        for piece in self.pieces {
+            match piece {
+                Piece::Copy(range) => {
+                    let last = edits.last_mut().expect("never empty");
+                    last.removed += (range.start - original) as u32;
+                    if (last.removed, last.inserted) == (0, 0) {
+                        last.copied += range.len() as u32;
+                    } else {
+                        edits.push(Edit { copied: range.len() as u32, ..Edit::default() });
+                    }
+                    original = range.end;
+                    module.extend_from_slice(&self.module[range]);
+                }
+                Piece::Insert(bytes) => {
+                    edits.last_mut().expect("never empty").inserted += bytes.len() as u32;
+                    module.extend_from_slice(&bytes);
+                }
+            }
+        }
+        Guarded { module, edits }
+    }
+}
+
+impl Piece {
+    fn len(&self) -> usize {
+        match self {
+            Piece::Copy(range) => range.len(),
+            Piece::Insert(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// Where a section's own byte is: the sections before it have been copied up to `from` or lie between, each with its length.
+fn section_start(module: &[u8], from: usize, content_start: usize) -> usize {
+    const PREAMBLE: usize = 8;
+    let mut start = from.max(PREAMBLE);
+    loop {
+        let (length, length_bytes) = leb(&module[start + 1..]);
+        let content = start + 1 + length_bytes;
+        if content >= content_start {
+            return start;
+        }
+        start = content + length as usize;
+    }
+}
+
+/// An unsigned number and how many bytes it takes, in a valid module.
+fn leb(bytes: &[u8]) -> (u32, usize) {
+    let mut value = 0u32;
+    for (at, byte) in bytes.iter().enumerate() {
+        value |= u32::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return (value, at + 1);
+        }
+    }
+    unreachable!("a valid module's numbers end")
+}
+
+pub fn push_leb(bytes: &mut Vec<u8>, mut value: u32) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+/// A signed number, as constants are written.
+pub fn push_signed_leb(bytes: &mut Vec<u8>, mut value: i64) {
+    loop {
+        let byte = value as u8 & 0x7f;
+        value >>= 7;
+        let ends = (value == 0 && byte & 0x40 == 0) || (value == -1 && byte & 0x40 != 0);
+        bytes.push(if ends { byte } else { byte | 0x80 });
+        if ends {
+            return;
+        }
+    }
+}

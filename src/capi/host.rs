@@ -1,0 +1,395 @@
+//! The doctor: what about this machine costs latency.
+
+use std::ffi::{CString, c_char, c_void};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::error::rtw_error_t;
+use super::guard::{self, setup, silence_panics, status_of};
+use super::handle::{self, Noun, Pool};
+use super::runtime::out_of_range;
+use super::{module, text};
+use crate::engine::artifact;
+use crate::host::{self, Apply, Artifact, Class, Finding, Options, Report, Severity, State, Verdict};
+use crate::status::*;
+
+/// All classes: the worst of them counts.
+pub const RTW_HOST_CLASS_ALL: u32 = 0;
+/// Audio in blocks of 128 frames at 48 kHz: a period of 2667 us.
+pub const RTW_HOST_CLASS_AUDIO_128: u32 = 1;
+/// Audio in blocks of 32 frames at 48 kHz: 667 us.
+pub const RTW_HOST_CLASS_AUDIO_32: u32 = 2;
+/// A control loop at 1 kHz: 1000 us.
+pub const RTW_HOST_CLASS_CONTROL_1KHZ: u32 = 3;
+/// A control loop at 10 kHz: 100 us.
+pub const RTW_HOST_CLASS_CONTROL_10KHZ: u32 = 4;
+/// How many classes there are beside RTW_HOST_CLASS_ALL.
+pub const RTW_HOST_CLASSES: usize = 4;
+
+/// No CPU is chosen: any that the calling thread may use.
+pub const RTW_HOST_CPU_ANY: i32 = -1;
+
+/// As it should be.
+pub const RTW_HOST_GOOD: u32 = 0;
+/// Not as it should be; the severity tells how much that costs.
+pub const RTW_HOST_BAD: u32 = 1;
+/// It matters and cannot be told, for want of a file or of the right to read it.
+pub const RTW_HOST_UNKNOWN: u32 = 2;
+/// Not asked for, or without a meaning here.
+pub const RTW_HOST_SKIPPED: u32 = 3;
+
+/// Of no importance.
+pub const RTW_HOST_SEVERITY_NONE: u32 = 0;
+/// Worth knowing; shows in figures that are compared with others.
+pub const RTW_HOST_SEVERITY_INFO: u32 = 1;
+/// Deadlines are missed now and then.
+pub const RTW_HOST_SEVERITY_MEDIUM: u32 = 2;
+/// Deadlines are missed regularly.
+pub const RTW_HOST_SEVERITY_HIGH: u32 = 3;
+/// It does not run at all.
+pub const RTW_HOST_SEVERITY_FATAL: u32 = 4;
+
+/// The commands take effect at once, until the next boot, and nothing else suffers.
+pub const RTW_HOST_APPLY_NOW: u32 = 0;
+/// The commands take thought: something else may suffer, or words have to be filled in.
+pub const RTW_HOST_APPLY_WITH_THOUGHT: u32 = 1;
+/// The commands take effect with the next boot.
+pub const RTW_HOST_APPLY_REBOOT: u32 = 2;
+
+/// Nothing of medium severity or worse was found.
+pub const RTW_HOST_READY: u32 = 0;
+/// Something of medium severity was found, or something cannot be told that would be high or fatal.
+pub const RTW_HOST_READY_WITH_WARNINGS: u32 = 1;
+/// Something high or fatal was found.
+pub const RTW_HOST_NOT_READY: u32 = 2;
+
+/// What the doctor found, made by rtw_host_check; immutable.
+pub struct rtw_host_report_t {
+    _private: [u8; 0],
+}
+
+/// What the doctor shall look at. Call rtw_host_config_init first.
+#[repr(C)]
+pub struct rtw_host_config_t {
+    /// sizeof(rtw_host_config_t), set by rtw_host_config_init.
+    pub struct_size: u32,
+    /// The class to judge for: RTW_HOST_CLASS_ALL (default) ...
+    pub host_class: u32,
+    /// The CPU that the real-time thread runs on, or RTW_HOST_CPU_ANY (default).
+    pub cpu: i32,
+    /// How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0 (default):
+    /// nothing is measured. Probes run on the running system only.
+    pub probe_ms: u32,
+    /// Stands for the period of every class, in ns: 10000 to 10000000000. 0 (default): each has its own.
+    pub period_ns: u64,
+    /// A directory that holds a copy of another machine's files, or NULL (default) for the running system. NUL-terminated UTF-8.
+    pub root: *const c_char,
+    /// The bytes of an artifact that shall run here, or NULL (default). Read only during the call.
+    pub artifact: *const c_void,
+    /// How many they are.
+    pub artifact_length: usize,
+    /// 1: the calling thread is the real-time thread, so that its own policy, affinity and stack are judged. 0 (default).
+    pub calling_thread: u32,
+    /// Zero.
+    pub reserved0: u32,
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+/// What one check has found. Call rtw_host_finding_init first. The strings belong to the report and live as long as its handle.
+#[repr(C)]
+pub struct rtw_host_finding_t {
+    /// sizeof(rtw_host_finding_t), set by rtw_host_finding_init.
+    pub struct_size: u32,
+    /// RTW_HOST_GOOD, RTW_HOST_BAD, RTW_HOST_UNKNOWN or RTW_HOST_SKIPPED.
+    pub state: u32,
+    /// RTW_HOST_SEVERITY_INFO ... RTW_HOST_SEVERITY_FATAL: the worst for the classes that were judged; where nothing is bad, what
+    /// it would be.
+    pub severity: u32,
+    /// When the commands take effect: RTW_HOST_APPLY_NOW ...
+    pub apply: u32,
+    /// 1 where the commands take root.
+    pub needs_root: u32,
+    /// Zero.
+    pub reserved0: u32,
+    /// What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is good.
+    pub class_severity: [u32; RTW_HOST_CLASSES],
+    /// Its name, such as "governor"; names are never reused.
+    pub id: *const c_char,
+    /// The name in a few words.
+    pub title: *const c_char,
+    /// What was found.
+    pub found: *const c_char,
+    /// What should have been.
+    pub expected: *const c_char,
+    /// Why it matters, in one line.
+    pub why: *const c_char,
+    /// What to do, in a sentence or two.
+    pub remedy: *const c_char,
+    /// The same as lines of a shell's, to copy; "" where no command helps.
+    pub commands: *const c_char,
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+/// What stands behind a report's handle.
+pub struct Reported {
+    report: Report,
+    texts: Vec<Texts>,
+}
+
+/// A finding's strings, as C has them.
+struct Texts {
+    id: CString,
+    title: CString,
+    found: CString,
+    expected: CString,
+    why: CString,
+    remedy: CString,
+    commands: CString,
+}
+
+impl Noun for rtw_host_report_t {
+    type Value = Reported;
+    const MAGIC: u64 = 0x7472_6f70_6572_6807;
+    fn pool() -> &'static Pool {
+        static POOL: Pool = Pool::new();
+        &POOL
+    }
+}
+
+// SAFETY: their first field is their size.
+unsafe impl guard::Sized32 for rtw_host_config_t {}
+unsafe impl guard::Sized32 for rtw_host_finding_t {}
+
+/// Fills a configuration with the defaults. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_host_config_init(config: *mut rtw_host_config_t) {
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe {
+        guard::init(config);
+        if let Some(config) = config.as_mut() {
+            config.cpu = RTW_HOST_CPU_ANY;
+        }
+    }
+}
+
+/// Prepares a finding to be filled. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_host_finding_init(finding: *mut rtw_host_finding_t) {
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(finding) };
+}
+
+/// Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc, /sys
+/// and others, and changes nothing; what cannot be read is RTW_HOST_UNKNOWN and no error. Takes some milliseconds, and with probes
+/// as long as they were asked to: they run on threads of their own.
+///
+/// [setup]
+/// config  NULL for the defaults; read only during the call.
+/// out     receives the report, to be ended with rtw_host_report_destroy; NULL on failure.
+/// err     NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not zero),
+///         RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_host_check(
+    config: *const rtw_host_config_t,
+    out: *mut *mut rtw_host_report_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    silence_panics();
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup::<rtw_host_report_t>(std::ptr::null(), err, || {
+            let out = guard::output(out, "out")?;
+            let options = match guard::optional_struct(config, "config")? {
+                Some(config) => read(config)?,
+                None => Options::default(),
+            };
+            let report = host::check(&options);
+            let texts = report.findings.iter().map(Texts::new).collect();
+            *out = handle::create(Reported { report, texts });
+            Ok(())
+        })
+    }
+}
+
+/// Ends a report. NULL does nothing.
+///
+/// [setup]  No other thread uses the handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_host_report_destroy(report: *mut rtw_host_report_t) {
+    // SAFETY: a handle by the API's contract.
+    guard::plain((), || unsafe { handle::destroy(report) });
+}
+
+/// How many findings the report has, one a check; 0 for a handle that is none.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_host_report_count(report: *const rtw_host_report_t) -> usize {
+    // SAFETY: a handle by the API's contract.
+    unsafe { handle::borrow(report) }.map_or(0, |reported| reported.texts.len())
+}
+
+/// One finding. Bad ones come first, the worst of them first, then unknown, good and skipped ones.
+///
+/// [any]
+/// out  filled on success; its strings live as long as the report's handle.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_BOUNDS.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_host_report_finding(
+    report: *const rtw_host_report_t,
+    index: usize,
+    out: *mut rtw_host_finding_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    status_of(unsafe {
+        handle::borrow(report).and_then(|reported| {
+            let out = guard::output_struct(out)?;
+            let finding = reported.report.findings.get(index).ok_or(RTW_ERR_BOUNDS)?;
+            let texts = reported.texts.get(index).ok_or(RTW_ERR_BOUNDS)?;
+            fill(out, finding, texts);
+            Ok(())
+        })
+    })
+}
+
+/// Whether the machine is ready for a class of work.
+///
+/// [any]
+/// host_class  one that was judged, or RTW_HOST_CLASS_ALL for the worst of those.
+/// verdict     receives RTW_HOST_READY, RTW_HOST_READY_WITH_WARNINGS or RTW_HOST_NOT_READY.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (no such class, or not one that was judged).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_host_report_verdict(
+    report: *const rtw_host_report_t,
+    host_class: u32,
+    verdict: *mut u32,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    status_of(unsafe { handle::borrow(report) }.and_then(|reported| {
+        // SAFETY: NULL or writable by the API's contract.
+        let to = unsafe { verdict.as_mut() }.ok_or(RTW_ERR_NULL)?;
+        let report = &reported.report;
+        let found = match class_of(host_class) {
+            Ok(None) => report.verdict(),
+            Ok(Some(class)) if report.classes().any(|judged| judged == class) => report.tally(class).verdict(),
+            _ => return Err(RTW_ERR_ARGUMENT),
+        };
+        *to = match found {
+            Verdict::Ready => RTW_HOST_READY,
+            Verdict::ReadyWithWarnings => RTW_HOST_READY_WITH_WARNINGS,
+            Verdict::NotReady => RTW_HOST_NOT_READY,
+        };
+        Ok(())
+    }))
+}
+
+fn class_of(number: u32) -> Result<Option<Class>> {
+    match number {
+        RTW_HOST_CLASS_ALL => Ok(None),
+        RTW_HOST_CLASS_AUDIO_128 => Ok(Some(Class::Audio128)),
+        RTW_HOST_CLASS_AUDIO_32 => Ok(Some(Class::Audio32)),
+        RTW_HOST_CLASS_CONTROL_1KHZ => Ok(Some(Class::Control1kHz)),
+        RTW_HOST_CLASS_CONTROL_10KHZ => Ok(Some(Class::Control10kHz)),
+        other => Err(out_of_range("host_class", other)),
+    }
+}
+
+/// # Safety
+/// The pointers in it are NULL or valid.
+unsafe fn read(config: &rtw_host_config_t) -> Result<Options> {
+    guard::reserved_is_zero(&config.reserved)?;
+    guard::reserved_is_zero(&[config.reserved0.into()])?;
+    // SAFETY: passed on.
+    let root = unsafe { text::optional(config.root, "root") }?.map(PathBuf::from);
+    if let Some(root) = root.as_ref().filter(|root| !root.is_dir()) {
+        return Err(Error::new(RTW_ERR_IO, format!("root: {} is not a directory", root.display())));
+    }
+    Ok(Options {
+        root,
+        class: class_of(config.host_class)?,
+        period_ns: match config.period_ns {
+            0 => None,
+            ns @ 10_000..=10_000_000_000 => Some(ns),
+            other => return Err(out_of_range("period_ns", other)),
+        },
+        cpu: match config.cpu {
+            RTW_HOST_CPU_ANY => None,
+            cpu => Some(usize::try_from(cpu).map_err(|_| out_of_range("cpu", cpu))?),
+        },
+        thread: match config.calling_thread {
+            0 => false,
+            1 => true,
+            other => return Err(out_of_range("calling_thread", other)),
+        },
+        probe: match config.probe_ms {
+            0 => None,
+            ms @ 1..=60_000 => Some(Duration::from_millis(ms.into())),
+            other => return Err(out_of_range("probe_ms", other)),
+        },
+        // SAFETY: passed on.
+        artifact: match config.artifact.is_null() {
+            true => None,
+            false => Some(unsafe { wanted(config.artifact, config.artifact_length) }?),
+        },
+    })
+}
+
+unsafe fn wanted(bytes: *const c_void, length: usize) -> Result<Artifact> {
+    // SAFETY: passed on.
+    let read = artifact::read(unsafe { module::slice(bytes, length) }?)?;
+    Ok(Artifact { code_bytes: read.code.len() as u64, metadata: read.metadata })
+}
+
+impl Texts {
+    fn new(finding: &Finding) -> Texts {
+        // What comes from files has no control characters left, but a path may.
+        let c = |text: &str| CString::new(text.split('\0').next().unwrap_or("")).expect("no NUL is left");
+        Texts {
+            id: c(finding.id),
+            title: c(finding.title),
+            found: c(&finding.found),
+            expected: c(&finding.expected),
+            why: c(finding.why),
+            remedy: c(&finding.remedy),
+            commands: c(&finding.commands),
+        }
+    }
+}
+
+fn fill(out: &mut rtw_host_finding_t, finding: &Finding, texts: &Texts) {
+    let severity = |severity: Option<Severity>| match severity {
+        None => RTW_HOST_SEVERITY_NONE,
+        Some(Severity::Info) => RTW_HOST_SEVERITY_INFO,
+        Some(Severity::Medium) => RTW_HOST_SEVERITY_MEDIUM,
+        Some(Severity::High) => RTW_HOST_SEVERITY_HIGH,
+        Some(Severity::Fatal) => RTW_HOST_SEVERITY_FATAL,
+    };
+    out.state = match finding.state {
+        State::Good => RTW_HOST_GOOD,
+        State::Bad => RTW_HOST_BAD,
+        State::Unknown => RTW_HOST_UNKNOWN,
+        State::Skipped => RTW_HOST_SKIPPED,
+    };
+    out.severity = severity(Some(finding.severity));
+    out.apply = match finding.apply {
+        Apply::Now => RTW_HOST_APPLY_NOW,
+        Apply::WithThought => RTW_HOST_APPLY_WITH_THOUGHT,
+        Apply::Reboot => RTW_HOST_APPLY_REBOOT,
+    };
+    out.needs_root = finding.needs_root.into();
+    out.class_severity = finding.by_class.map(severity);
+    out.id = texts.id.as_ptr();
+    out.title = texts.title.as_ptr();
+    out.found = texts.found.as_ptr();
+    out.expected = texts.expected.as_ptr();
+    out.why = texts.why.as_ptr();
+    out.remedy = texts.remedy.as_ptr();
+    out.commands = texts.commands.as_ptr();
+}

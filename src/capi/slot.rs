@@ -1,0 +1,587 @@
+//! The slot: what a real-time thread calls through while the instances behind it are exchanged.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+use wasmtime::ValRaw;
+
+use super::error::rtw_error_t;
+use super::guard::{self, setup, status_of};
+use super::handle::{self, Noun, Pool};
+use super::instance::{rtw_func_t, rtw_instance_t, rtw_value_t};
+use super::prepare;
+use super::runtime::{out_of_range, rtw_runtime_t};
+use super::stats::{self, rtw_func_stats_t};
+use super::text;
+use crate::engine::call;
+use crate::engine::instance::{Func, Instance};
+use crate::engine::prepare::Entry;
+use crate::engine::signature::Signature;
+use crate::engine::slot::{Config, Event, EventKind, Handles, Slot, SlotDryCall, StateTransfer};
+use crate::status::*;
+
+/// The stable place that a real-time thread calls through, while the instances behind it are exchanged.
+pub struct rtw_slot_t {
+    _private: [u8; 0],
+}
+
+/// A function that every instance in a slot exports.
+#[repr(C)]
+pub struct rtw_slot_func_t {
+    /// The export's name.
+    pub name: *const c_char,
+    /// Its type, such as "(i32,f32)->(f32)"; NULL: any.
+    pub signature: *const c_char,
+}
+
+/// A call that every instance makes before it is used, off the real-time thread.
+#[repr(C)]
+pub struct rtw_slot_dry_call_t {
+    /// Which of the slot's functions.
+    pub func_index: u32,
+    /// How often: 1 to 1,000,000.
+    pub repeats: u32,
+    /// The arguments, for each of them; they have to be safe, and to leave the guest in a state to begin with.
+    pub values: *const rtw_value_t,
+    /// How many values: as for rtw_invoke.
+    pub value_count: u64,
+}
+
+/// The instance that is published starts as it is.
+pub const RTW_STATE_NONE: u32 = 0;
+/// It is given what the instance in use saves, by the guests' exports: rtw_state_save, of type ()->(i32,i32) (address and length)
+/// or ()->(i64) (length in the upper half); rtw_state_load, of type (i32,i32)->(i32), which answers 0 if it refuses; and, where the
+/// memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and answers an address.
+pub const RTW_STATE_GUEST: u32 = 1;
+/// The host's callback carries the state over.
+pub const RTW_STATE_HOST: u32 = 2;
+
+/// The real-time thread runs what was published.
+pub const RTW_SLOT_EVENT_TAKEN: u32 = 1;
+/// An instance faulted; rtw_instance_fault tells of what.
+pub const RTW_SLOT_EVENT_FAULTED: u32 = 2;
+/// The real-time thread runs a spare.
+pub const RTW_SLOT_EVENT_SPARE_TAKEN: u32 = 3;
+/// A spare is ready.
+pub const RTW_SLOT_EVENT_SPARE_READY: u32 = 4;
+/// A spare could not be made; no more is tried until the next publication. The status says why.
+pub const RTW_SLOT_EVENT_SPARE_FAILED: u32 = 5;
+
+/// What has happened behind a slot.
+#[repr(C)]
+pub struct rtw_slot_event_t {
+    /// One of the RTW_SLOT_EVENT_ constants.
+    pub kind: u32,
+    /// Of the fault, or of what failed; otherwise RTW_OK.
+    pub status: rtw_status_t,
+    /// Which publication it concerns: the number that rtw_slot_publish told.
+    pub publication: u64,
+    /// The instance; NULL where there is none. Valid during the callback, for [setup] functions that only look.
+    pub instance: *mut rtw_instance_t,
+}
+
+/// Told what has happened, on the housekeeper's thread, some milliseconds after. May take its time, though nothing is tended to
+/// meanwhile. Must not destroy the slot, nor unwind.
+///
+/// user_data  what was given to rtw_slot_create.
+/// event      valid during the callback.
+pub type rtw_slot_event_func_t = Option<unsafe extern "C" fn(user_data: *mut c_void, event: *const rtw_slot_event_t)>;
+
+/// Carries the state of the instance in use over to the one being published, on the publisher's thread. Blocks that the
+/// real-time thread begins meanwhile are answered with RTW_ERR_BUSY, so it is to be short. Anything but RTW_OK refuses: the
+/// publication fails with RTW_ERR_STATE, and the old instance stays.
+///
+/// user_data  what was given to rtw_slot_create.
+/// from, to   the instances; rtw_invoke and memory functions may be used on both.
+pub type rtw_slot_state_func_t =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, from: *mut rtw_instance_t, to: *mut rtw_instance_t) -> rtw_status_t>;
+
+/// How a slot shall be. Call rtw_slot_config_init first.
+#[repr(C)]
+pub struct rtw_slot_config_t {
+    /// sizeof(rtw_slot_config_t), set by rtw_slot_config_init.
+    pub struct_size: u32,
+    /// How many functions; at most 1024.
+    pub func_count: u32,
+    /// The functions that calls name by their index here.
+    pub funcs: *const rtw_slot_func_t,
+    /// How many spares stand behind the instance in use, prepared; at most 64. 0 (default): a fault ends the service until the
+    /// next publication.
+    pub standby: u32,
+    /// For how many blocks the instance that was exchanged can still be called, for a crossfade. 0 (default): it goes at once.
+    pub hold_blocks: u32,
+    /// RTW_STATE_NONE (default), RTW_STATE_GUEST or RTW_STATE_HOST.
+    pub state: u32,
+    /// How many dry calls.
+    pub dry_call_count: u32,
+    /// Calls that every instance makes when it is prepared.
+    pub dry_calls: *const rtw_slot_dry_call_t,
+    /// Told what happens; NULL: nobody is.
+    pub on_event: rtw_slot_event_func_t,
+    /// With RTW_STATE_HOST: carries the state over. Otherwise NULL.
+    pub on_state: rtw_slot_state_func_t,
+    /// Passed to the callbacks.
+    pub user_data: *mut c_void,
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+/// The first block with what was published.
+pub const RTW_BLOCK_NEW: u32 = 1;
+/// The instance before has faulted: the first block with a spare.
+pub const RTW_BLOCK_SPARE: u32 = 2;
+/// The instance before is still at hand, in held_instance and held_funcs.
+pub const RTW_BLOCK_HELD: u32 = 4;
+
+/// What a block runs on, from rtw_slot_begin to rtw_slot_end.
+#[repr(C)]
+pub struct rtw_block_t {
+    /// The instance.
+    pub instance: *mut rtw_instance_t,
+    /// Its functions, in the order of the slot's interface.
+    pub funcs: *const *mut rtw_func_t,
+    /// The instance that was exchanged, while it is held; otherwise NULL.
+    pub held_instance: *mut rtw_instance_t,
+    /// Its functions; otherwise NULL.
+    pub held_funcs: *const *mut rtw_func_t,
+    /// RTW_BLOCK_ constants, added up.
+    pub flags: u32,
+    /// Zero.
+    pub reserved0: u32,
+}
+
+/// What has happened behind a slot since it was made. Call rtw_slot_stats_init first.
+#[repr(C)]
+pub struct rtw_slot_stats_t {
+    /// sizeof(rtw_slot_stats_t), set by rtw_slot_stats_init.
+    pub struct_size: u32,
+    /// Zero.
+    pub reserved0: u32,
+    /// Blocks that were begun, those that were refused included.
+    pub blocks: u64,
+    /// Instances published.
+    pub publications: u64,
+    /// Publications refused.
+    pub refused: u64,
+    /// Publications that the real-time thread has taken; what was overtaken by the next one is not.
+    pub taken: u64,
+    /// Instances that faulted in a block.
+    pub faults: u64,
+    /// Spares that were taken in their place.
+    pub spares_used: u64,
+    /// Blocks refused because there was no instance: none published, or faulted and no spare ready.
+    pub unserved: u64,
+    /// Blocks refused because the state of the instance was being saved.
+    pub busy: u64,
+    /// Spares ready now.
+    pub spares_ready: u64,
+    /// Instances that exist behind the slot now.
+    pub instances: u64,
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+/// What C knows a generation by. The handles are the slot's own.
+pub struct SlotHandles {
+    instance: *mut rtw_instance_t,
+    funcs: Vec<*mut rtw_func_t>,
+}
+
+// SAFETY: handles may be used by any thread, one at a time.
+unsafe impl Send for SlotHandles {}
+unsafe impl Sync for SlotHandles {}
+
+impl Handles for SlotHandles {
+    const ENTRY: Entry = prepare::invoke;
+
+    fn another(like: &Instance) -> Result<Arc<Instance>> {
+        // Its handle is made by `new`, before any host function asks for it but the start function's, which may not use it.
+        like.another(std::ptr::null_mut()).map(Arc::new)
+    }
+
+    fn new(instance: &Arc<Instance>, funcs: Vec<Func>) -> SlotHandles {
+        let handles = instance.keep(|| SlotHandles {
+            instance: handle::create(instance.clone()),
+            funcs: funcs.into_iter().map(handle::create).collect(),
+        });
+        // The host may destroy the handle that it made.
+        instance.set_handle(handles.instance.cast());
+        handles
+    }
+
+    fn instance(&self) -> *mut c_void {
+        self.instance.cast()
+    }
+
+    fn func(&self, at: usize) -> *mut c_void {
+        self.funcs[at].cast()
+    }
+}
+
+impl Drop for SlotHandles {
+    fn drop(&mut self) {
+        // SAFETY: our own, and nobody uses them any more.
+        unsafe {
+            for func in &self.funcs {
+                handle::destroy(*func);
+            }
+            handle::destroy(self.instance);
+        }
+    }
+}
+
+impl Noun for rtw_slot_t {
+    type Value = Arc<Slot<SlotHandles>>;
+    const MAGIC: u64 = 0x0000_0074_6f6c_7308;
+    fn pool() -> &'static Pool {
+        static POOL: Pool = Pool::new();
+        &POOL
+    }
+}
+
+// SAFETY: their first field is their size.
+unsafe impl guard::Sized32 for rtw_slot_config_t {}
+unsafe impl guard::Sized32 for rtw_slot_stats_t {}
+
+/// Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_slot_config_init(config: *mut rtw_slot_config_t) {
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(config) };
+}
+
+/// Makes a slot, empty. A slot looks after its instances by the runtime's housekeeper: a plain thread that destroys what has gone,
+/// makes spares and calls back, and looks every 5 ms, since a real-time thread cannot wake it.
+///
+/// [setup]
+/// runtime  is kept alive by the slot.
+/// config   read only during the call, with all it points to.
+/// out      receives the slot, to be ended with rtw_slot_destroy; NULL on failure.
+/// err      NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry call of
+///         a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_slot_create(
+    runtime: *mut rtw_runtime_t,
+    config: *const rtw_slot_config_t,
+    out: *mut *mut rtw_slot_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(runtime, err, || {
+            let out = guard::output(out, "out")?;
+            let runtime = guard::named(runtime, "runtime")?;
+            let config = guard::optional_struct(config, "config")?
+                .ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL: a slot needs to know its functions"))?;
+            *out = handle::create(Slot::new(runtime, read(config)?)?);
+            Ok(())
+        })
+    }
+}
+
+/// Ends a slot and its instances, those included that were published, as far as the host does not keep them itself. NULL does
+/// nothing.
+///
+/// [setup]  No other thread uses the slot, and no block is begun.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_slot_destroy(slot: *mut rtw_slot_t) {
+    // SAFETY: a handle by the API's contract.
+    guard::plain((), || unsafe { handle::destroy(slot) });
+}
+
+/// Puts an instance in: looks its functions up, prepares it with the slot's dry calls (without any, only where it is not prepared
+/// yet), carries the state over, and leaves it to the real-time thread, which takes it at its next block. What was published before
+/// and not yet taken goes. From here on the instance is the slot's: nobody else calls it.
+///
+/// [setup]  On any thread but the real-time one; publishers may be several.
+/// instance     of the slot's runtime; kept alive by the slot, so that the host may destroy its handle. Host functions are given
+///              the slot's own handle from here on.
+/// publication  NULL, or receives the number of this publication, for events.
+/// err          NULL, or filled, naming the export that is missing or the reason of the refusal.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in the slot already), RTW_ERR_NO_EXPORT,
+///         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old instance
+///         stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state); and what
+///         rtw_instance_prepare answers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_slot_publish(
+    slot: *mut rtw_slot_t,
+    instance: *mut rtw_instance_t,
+    publication: *mut u64,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(slot, err, || {
+            let slot = guard::named(slot, "slot")?;
+            let number = slot.publish(guard::named(instance, "instance")?)?;
+            if !publication.is_null() {
+                publication.write(number);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Begins a block: takes what was published, or a spare where the instance has faulted. The block's instance stays the same until
+/// rtw_slot_end; its functions are called with rtw_invoke, its memory is reached as any instance's.
+///
+/// [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
+/// block    filled on success.
+/// returns  RTW_OK; RTW_ERR_EMPTY: nothing was published yet; RTW_ERR_FAULTED: the instance has faulted, and no spare is ready;
+///          RTW_ERR_BUSY: the instance's state is being saved; RTW_ERR_NULL, RTW_ERR_HANDLE. Then no block has begun.
+/// real time: allocates 0, locks 0, system calls 0, page faults 0; taking an instance exchanges one pointer.
+/// cbindgen:postfix=RTW_NONBLOCKING
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_slot_begin(slot: *mut rtw_slot_t, block: *mut rtw_block_t) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract; blocks are one thread's.
+    guard::real_time(RTW_ERR_INTERNAL, || unsafe {
+        if block.is_null() {
+            return RTW_ERR_NULL;
+        }
+        let begun = handle::borrow(slot).and_then(|slot| slot.begin());
+        match begun {
+            Ok(begun) => {
+                let held = begun.held.map(|held| &held.handles);
+                let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+                block.write(rtw_block_t {
+                    instance: begun.active.handles.instance,
+                    funcs: begun.active.handles.funcs.as_ptr(),
+                    held_instance: held.map_or(std::ptr::null_mut(), |held| held.instance),
+                    held_funcs: held.map_or(std::ptr::null(), |held| held.funcs.as_ptr()),
+                    flags: flag(begun.is_new, RTW_BLOCK_NEW)
+                        | flag(begun.is_first_of_spare, RTW_BLOCK_SPARE)
+                        | flag(held.is_some(), RTW_BLOCK_HELD),
+                    reserved0: 0,
+                });
+                RTW_OK
+            }
+            Err(status) => status,
+        }
+    })
+}
+
+/// Ends the block that was begun.
+///
+/// [rt & attached]  The thread that began it.
+/// returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE.
+/// real time: allocates 0, locks 0, system calls 0, page faults 0.
+/// cbindgen:postfix=RTW_NONBLOCKING
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_slot_end(slot: *mut rtw_slot_t) -> rtw_status_t {
+    // SAFETY: a handle by the API's contract; blocks are one thread's.
+    guard::real_time(RTW_ERR_INTERNAL, || status_of(unsafe { handle::borrow(slot).map(|slot| slot.end()) }))
+}
+
+/// A block of one call: rtw_slot_begin, rtw_invoke, rtw_slot_end.
+///
+/// [rt & attached]  One thread at a time, not inside a block.
+/// func_index           which of the slot's functions.
+/// values, value_count  as for rtw_invoke.
+/// flags                NULL, or receives the block's RTW_BLOCK_ constants; 0 where no block began.
+/// returns  what rtw_slot_begin or rtw_invoke answers; RTW_ERR_BOUNDS: there is no such function.
+/// real time: allocates 0, locks 0, system calls 0, page faults 0, as rtw_slot_begin and rtw_invoke.
+/// cbindgen:postfix=RTW_NONBLOCKING
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_slot_invoke(
+    slot: *mut rtw_slot_t,
+    func_index: u32,
+    values: *mut rtw_value_t,
+    value_count: usize,
+    flags: *mut u32,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract; blocks are one thread's.
+    guard::real_time(RTW_ERR_INTERNAL, || unsafe {
+        let mut told = 0;
+        let answer = handle::borrow(slot).and_then(|slot: &Arc<Slot<SlotHandles>>| {
+            if func_index as usize >= slot.interface_len() {
+                return Err(RTW_ERR_BOUNDS);
+            }
+            let block = slot.begin()?;
+            told = u32::from(block.is_new) * RTW_BLOCK_NEW
+                + u32::from(block.is_first_of_spare) * RTW_BLOCK_SPARE
+                + u32::from(block.held.is_some()) * RTW_BLOCK_HELD;
+            let status = call::invoke(&block.active.funcs[func_index as usize], values.cast(), value_count, None);
+            slot.end();
+            Ok(status)
+        });
+        if !flags.is_null() {
+            flags.write(told);
+        }
+        answer.unwrap_or_else(|status| status)
+    })
+}
+
+/// Prepares a stats struct to be filled. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_slot_stats_init(stats: *mut rtw_slot_stats_t) {
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(stats) };
+}
+
+/// What has happened behind a slot.
+///
+/// [any] but a real-time thread.
+/// stats   filled on success.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_slot_stats(slot: *const rtw_slot_t, stats: *mut rtw_slot_stats_t) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+        status_of(handle::borrow(slot).and_then(|slot| {
+            let stats = guard::output_struct(stats)?;
+            let report = slot.report();
+            stats.blocks = report.blocks;
+            stats.publications = report.publications;
+            stats.refused = report.refused;
+            stats.taken = report.taken;
+            stats.faults = report.faults;
+            stats.spares_used = report.spares_used;
+            stats.unserved = report.unserved;
+            stats.busy = report.busy;
+            stats.spares_ready = report.spares_ready;
+            stats.instances = report.living;
+            Ok(())
+        }))
+    })
+}
+
+/// How long the calls of one of the slot's functions took, on whichever of its instances; last_ns and duration_ns are 0.
+///
+/// [any] but a real-time thread.
+/// func_index  which of the slot's functions.
+/// stats       filled on success.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_BOUNDS, RTW_ERR_UNSUPPORTED (the runtime's statistics are
+///         off).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_slot_func_stats(
+    slot: *const rtw_slot_t,
+    func_index: u32,
+    stats: *mut rtw_func_stats_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+        status_of(handle::borrow(slot).and_then(|slot| {
+            if func_index as usize >= slot.interface_len() {
+                return Err(RTW_ERR_BOUNDS);
+            }
+            let snapshot = slot.recorded(func_index as usize).ok_or(RTW_ERR_UNSUPPORTED)?;
+            stats::fill(guard::output_struct(stats)?, &snapshot, std::time::Duration::ZERO);
+            Ok(())
+        }))
+    })
+}
+
+/// A pointer of the host's that goes along with its callbacks.
+struct UserData(*mut c_void);
+
+// SAFETY: whose threads it is for is the host's knowledge; it is told which ones its callbacks run on.
+unsafe impl Send for UserData {}
+unsafe impl Sync for UserData {}
+
+impl UserData {
+    fn get(&self) -> *mut c_void {
+        self.0
+    }
+}
+
+unsafe fn read(config: &rtw_slot_config_t) -> Result<Config> {
+    guard::reserved_is_zero(&config.reserved)?;
+    let funcs = in_range("func_count", config.func_count, 1, 1024)?;
+    let standby = in_range("standby", config.standby, 0, 64)?;
+    if config.funcs.is_null() {
+        return Err(Error::new(RTW_ERR_NULL, "funcs is NULL"));
+    }
+    // SAFETY: as many as the caller says.
+    let interface = unsafe { std::slice::from_raw_parts(config.funcs, funcs) }.iter().map(|func| {
+        // SAFETY: NULL or NUL-terminated by the API's contract.
+        unsafe {
+            let name = text::required(func.name, "a function's name")?.to_owned();
+            Ok((name, text::optional(func.signature, "a function's signature")?.map(Signature::parse).transpose()?))
+        }
+    });
+    let user_data = UserData(config.user_data);
+    let on_event = config.on_event.map(|on_event| {
+        let tell = move |event: Event| {
+            let event = rtw_slot_event_t {
+                kind: match event.kind {
+                    EventKind::Taken => RTW_SLOT_EVENT_TAKEN,
+                    EventKind::Faulted => RTW_SLOT_EVENT_FAULTED,
+                    EventKind::SpareTaken => RTW_SLOT_EVENT_SPARE_TAKEN,
+                    EventKind::SpareReady => RTW_SLOT_EVENT_SPARE_READY,
+                    EventKind::SpareFailed => RTW_SLOT_EVENT_SPARE_FAILED,
+                },
+                status: event.status,
+                publication: event.publication,
+                instance: event.instance.cast(),
+            };
+            // SAFETY: the host vouches for its callback.
+            unsafe { on_event(user_data.get(), &event) }
+        };
+        Box::new(tell) as Box<dyn Fn(Event) + Send + Sync>
+    });
+    Ok(Config {
+        interface: interface.collect::<Result<_>>()?,
+        standby,
+        hold_blocks: config.hold_blocks,
+        // SAFETY: passed on.
+        dry_calls: unsafe { dry_calls(config, funcs) }?,
+        state: state(config)?,
+        on_event,
+    })
+}
+
+fn in_range(field: &str, value: u32, least: u32, most: u32) -> Result<usize> {
+    if !(least..=most).contains(&value) {
+        return Err(Error::new(RTW_ERR_ARGUMENT, format!("{field} is {value}, not {least} to {most}")));
+    }
+    Ok(value as usize)
+}
+
+fn state(config: &rtw_slot_config_t) -> Result<StateTransfer> {
+    match (config.state, config.on_state) {
+        (RTW_STATE_NONE, None) => Ok(StateTransfer::None),
+        (RTW_STATE_GUEST, None) => Ok(StateTransfer::Guest),
+        (RTW_STATE_HOST, Some(on_state)) => {
+            let user_data = UserData(config.user_data);
+            // SAFETY: the host vouches for its callback.
+            let carry = move |from: *mut c_void, to: *mut c_void| unsafe { on_state(user_data.get(), from.cast(), to.cast()) };
+            Ok(StateTransfer::Host(Box::new(carry)))
+        }
+        (RTW_STATE_HOST, None) => Err(Error::new(RTW_ERR_NULL, "on_state is NULL, and goes with RTW_STATE_HOST")),
+        (RTW_STATE_NONE | RTW_STATE_GUEST, Some(_)) => {
+            Err(Error::new(RTW_ERR_ARGUMENT, "on_state goes with RTW_STATE_HOST alone"))
+        }
+        (other, _) => Err(out_of_range("state", other)),
+    }
+}
+
+unsafe fn dry_calls(config: &rtw_slot_config_t, funcs: usize) -> Result<Vec<SlotDryCall>> {
+    if config.dry_call_count == 0 {
+        return Ok(vec![]);
+    }
+    if config.dry_calls.is_null() {
+        return Err(Error::new(RTW_ERR_NULL, "dry_calls is NULL"));
+    }
+    // SAFETY: as many as the caller says.
+    let calls = unsafe { std::slice::from_raw_parts(config.dry_calls, config.dry_call_count as usize) };
+    let read = |(at, call): (usize, &rtw_slot_dry_call_t)| {
+        if call.func_index as usize >= funcs {
+            return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: there is no function {}", call.func_index)));
+        }
+        if !(1..=1_000_000).contains(&call.repeats) {
+            return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: repeats is {}, not 1 to 1000000", call.repeats)));
+        }
+        let values = match (call.values.is_null(), call.value_count) {
+            (_, 0) => vec![],
+            (true, _) => return Err(Error::new(RTW_ERR_NULL, format!("dry call {at}: values is NULL"))),
+            // SAFETY: as many as the caller says, with the layout of the engine's raw values.
+            (false, count) => unsafe { std::slice::from_raw_parts(call.values.cast::<ValRaw>(), count as usize) }.to_vec(),
+        };
+        Ok(SlotDryCall { func: call.func_index as usize, values, repeats: call.repeats })
+    };
+    calls.iter().enumerate().map(read).collect()
+}

@@ -1,0 +1,255 @@
+//! The runtime's housekeeper: one plain thread that does what may block, allocate or take long, so that no real-time thread has to.
+//!
+//! It starts with its first job and ends, joined, with its runtime, after the jobs that it was given. It is never a real-time
+//! thread: ordinary scheduling, all signals blocked, and kept off the CPUs that the runtime's threads are pinned to, as far as
+//! the process may run elsewhere.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::rt::thread::{self, CpuSet};
+use crate::status::*;
+
+const NAME: &str = "rtw-housekeeper";
+/// Stack for what a job does beside running a guest's start function.
+const JOB_STACK_BYTES: usize = 512 << 10;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Something that is looked after regularly. A real-time thread cannot wake anybody, so what it leaves behind is looked for.
+pub trait Tend: Send + Sync {
+    fn tend(&self);
+}
+
+/// How often.
+const TEND_EVERY: Duration = Duration::from_millis(5);
+
+/// What the thread and its owner share.
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// A job has come, or the end.
+    came: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    tended: Vec<Weak<dyn Tend>>,
+    /// What is tended is to be looked after now.
+    hurry: bool,
+    ending: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The thread: jobs in the order they came, and what is tended in between, until no jobs are left and none will come.
+    fn run(&self) {
+        while let Some(work) = self.next() {
+            // What panics is a defect of ours, and takes only itself away.
+            let _ = match work {
+                Work::Job(job) => catch_unwind(AssertUnwindSafe(job)),
+                Work::Tend(tended) => catch_unwind(AssertUnwindSafe(|| tended.iter().for_each(|one| one.tend()))),
+            };
+        }
+    }
+
+    fn next(&self) -> Option<Work> {
+        let mut queue = self.lock();
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(Work::Job(job));
+            }
+            if queue.ending {
+                return None;
+            }
+            queue.tended.retain(|one| one.strong_count() != 0);
+            let due = if queue.tended.is_empty() {
+                queue = self.came.wait(queue).unwrap_or_else(|poisoned| poisoned.into_inner());
+                false
+            } else if queue.hurry {
+                true
+            } else {
+                let (back, timeout) =
+                    self.came.wait_timeout(queue, TEND_EVERY).unwrap_or_else(|poisoned| poisoned.into_inner());
+                queue = back;
+                timeout.timed_out()
+            };
+            if due {
+                queue.hurry = false;
+                return Some(Work::Tend(queue.tended.iter().filter_map(Weak::upgrade).collect()));
+            }
+        }
+    }
+}
+
+enum Work {
+    Job(Job),
+    Tend(Vec<Arc<dyn Tend>>),
+}
+
+pub struct Housekeeper {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<Running>>,
+    stack_bytes: usize,
+    /// CPUs that others are to have to themselves.
+    avoid: Option<CpuSet>,
+}
+
+struct Running {
+    thread: JoinHandle<()>,
+    /// A forked child has no such thread.
+    process: u32,
+}
+
+impl Housekeeper {
+    pub(super) fn new(guest_stack_bytes: usize, avoid: Option<CpuSet>) -> Housekeeper {
+        Housekeeper {
+            shared: Arc::default(),
+            thread: Mutex::new(None),
+            stack_bytes: guest_stack_bytes + JOB_STACK_BYTES,
+            avoid,
+        }
+    }
+
+    /// Has a job done soon, on the housekeeper's thread, after those before it. [setup] threads only. The job may be what keeps
+    /// the runtime alive; nobody is told of its end. In a forked child, which has no such thread, it is done at once.
+    pub fn post(&self, job: impl FnOnce() + Send + 'static) -> Result<()> {
+        let mut running = self.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match &*running {
+            Some(parents) if parents.process != std::process::id() => {
+                drop(running);
+                job();
+                return Ok(());
+            }
+            Some(_) => {}
+            None => *running = Some(self.start()?),
+        }
+        self.shared.lock().jobs.push_back(Box::new(job));
+        self.shared.came.notify_one();
+        Ok(())
+    }
+
+    /// Looks after something every few milliseconds, on the housekeeper's thread, as long as it lives.
+    pub fn tend(&self, one: Weak<dyn Tend>) -> Result<()> {
+        self.shared.lock().tended.push(one);
+        // Which starts the thread, and has it look at its list.
+        self.post(|| {})
+    }
+
+    /// What is tended is to be looked after now.
+    pub fn wake(&self) {
+        self.shared.lock().hurry = true;
+        self.shared.came.notify_one();
+    }
+
+    fn start(&self) -> Result<Running> {
+        let (shared, avoid) = (self.shared.clone(), self.avoid);
+        let thread = thread::with_signals_blocked(|| {
+            std::thread::Builder::new().name(NAME.into()).stack_size(self.stack_bytes).spawn(move || {
+                thread::become_ordinary(avoid.as_ref());
+                shared.run();
+            })
+        })
+        .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot start the runtime's housekeeper thread", &e))?;
+        Ok(Running { thread, process: std::process::id() })
+    }
+}
+
+impl Drop for Housekeeper {
+    fn drop(&mut self) {
+        let running = self.thread.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let Some(Running { thread, process }) = running.take() else { return };
+        if process != std::process::id() {
+            // Nothing of a thread that this process never had is to be touched.
+            return std::mem::forget(thread);
+        }
+        self.shared.lock().ending = true;
+        self.shared.came.notify_one();
+        // The runtime's last user may have been a job: then the thread ends by itself.
+        if thread.thread().id() != std::thread::current().id() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    fn housekeeper() -> Housekeeper {
+        Housekeeper::new(64 << 10, None)
+    }
+
+    #[test]
+    fn jobs_are_done_in_order_and_all_of_them_before_it_ends() {
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let housekeeper = housekeeper();
+        for number in 0..100 {
+            let done = done.clone();
+            housekeeper.post(move || done.lock().unwrap().push(number)).unwrap();
+        }
+        drop(housekeeper);
+        assert_eq!(*done.lock().unwrap(), (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn its_thread_is_an_ordinary_one() {
+        let (tell, told) = mpsc::channel();
+        let housekeeper = housekeeper();
+        assert!(housekeeper.thread.lock().unwrap().is_none(), "nothing to do, no thread");
+        housekeeper
+            .post(move || {
+                // SAFETY: all-zero is a valid set to be filled in; the calls ask about this thread only.
+                let (policy, blocked) = unsafe {
+                    let mut mask: libc::sigset_t = std::mem::zeroed();
+                    libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
+                    (libc::sched_getscheduler(0), libc::sigismember(&mask, libc::SIGTERM))
+                };
+                tell.send((std::thread::current().name().map(str::to_owned), policy, blocked)).unwrap();
+            })
+            .unwrap();
+        assert_eq!(told.recv().unwrap(), (Some(NAME.to_owned()), libc::SCHED_OTHER, 1));
+        // SAFETY: as above.
+        let here = unsafe {
+            let mut mask: libc::sigset_t = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
+            libc::sigismember(&mask, libc::SIGTERM)
+        };
+        assert_eq!(here, 0, "the thread that posts keeps its signals");
+    }
+
+    #[test]
+    fn a_panic_ends_its_job_only() {
+        let (tell, told) = mpsc::channel();
+        let housekeeper = housekeeper();
+        housekeeper.post(|| std::panic::resume_unwind(Box::new(()))).unwrap();
+        housekeeper.post(move || tell.send(7).unwrap()).unwrap();
+        assert_eq!(told.recv(), Ok(7));
+    }
+
+    #[test]
+    fn the_last_owner_may_be_a_job() {
+        let (tell, told) = mpsc::channel();
+        let housekeeper = Arc::new(housekeeper());
+        let owner = housekeeper.clone();
+        let (go, gone) = mpsc::channel();
+        housekeeper
+            .post(move || {
+                gone.recv().unwrap();
+                drop(owner);
+                tell.send(()).unwrap();
+            })
+            .unwrap();
+        drop(housekeeper);
+        go.send(()).unwrap();
+        told.recv().unwrap();
+    }
+}

@@ -1,0 +1,330 @@
+//! The watchdog: one thread per runtime that wakes at a tick, looks at the calls that run, and ends those whose budget is used
+//! up. It sleeps while no instance has a budget.
+//!
+//! It has a higher priority than the threads it watches over, as far as the system permits: a guest that spins under SCHED_FIFO
+//! would otherwise keep it from running. It is watched itself: how late each tick came is recorded.
+//!
+//! Who is to be watched stands in a list that is replaced as a whole, so that the watchdog takes no lock; whoever takes
+//! something off it waits until the watchdog has looked away.
+
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering::*};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use super::watch::Watch;
+use crate::rt::histogram::{Recorder, Snapshot};
+use crate::rt::sleep::Sleeper;
+use crate::rt::thread::{self, Policy};
+use crate::rt::{clock, memory};
+use crate::status::*;
+
+/// The shortest tick, as waking more often would cost more than it brings; the longest, so that a watchdog with long budgets
+/// ends soon when it is told to.
+pub const TICK_NS: RangeInclusive<u64> = 50_000..=250_000_000;
+
+/// How a call that has expired is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// The page that the polls load from is made inaccessible.
+    ClosePage { page: usize },
+    /// The polls compare numbers: the verdict is enough.
+    Verdict,
+}
+
+/// One instance, as the watchdog knows it.
+pub struct Watched {
+    watch: *const Watch,
+    means: Means,
+    budget_ns: u64,
+    /// The last call that was ended, so that a page is closed once for each.
+    ended: AtomicU64,
+}
+
+// SAFETY: the watch is atomic words that live until the entry is taken off the list.
+unsafe impl Send for Watched {}
+unsafe impl Sync for Watched {}
+
+type List = Vec<Arc<Watched>>;
+
+#[derive(Default)]
+struct Shared {
+    list: AtomicPtr<List>,
+    /// Odd while the watchdog looks at the list.
+    looking: AtomicU64,
+    tick_ns: AtomicU64,
+    stop: AtomicBool,
+    sleeper: Sleeper,
+    statistics: Statistics,
+    /// Where it runs, for being told another priority.
+    thread_id: AtomicI32,
+}
+
+#[derive(Default)]
+struct Statistics {
+    /// How late ticks came, in clock ticks.
+    lateness: Recorder,
+    /// How far past its budget a call was when it was seen.
+    overdue: Recorder,
+    expiries: AtomicU64,
+    cut_offs: AtomicU64,
+}
+
+/// What the watchdog has seen so far.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// 0 while it sleeps.
+    pub tick_ns: u64,
+    pub watched: usize,
+    pub policy: Policy,
+    pub priority: i32,
+    /// Calls seen to be over their budget.
+    pub expiries: u64,
+    /// Those that were ended by it; the others ended by themselves just then.
+    pub cut_offs: u64,
+    pub lateness: Snapshot,
+    pub overdue: Snapshot,
+}
+
+/// A runtime's watchdog.
+pub struct Watchdog {
+    shared: Arc<Shared>,
+    control: Mutex<Control>,
+    /// Set by the configuration; 0: a quarter of the smallest budget.
+    wanted_tick_ns: u64,
+    /// That the thread belongs to: a forked child has the object only.
+    process: u32,
+}
+
+struct Control {
+    thread: Option<JoinHandle<()>>,
+    scheduling: Option<(Policy, i32)>,
+    /// What the watchdog has been given.
+    granted: Option<(Policy, i32)>,
+}
+
+impl Watchdog {
+    /// The thread starts when there is something to watch. `scheduling` is that of the threads it will watch over, where it is
+    /// known already.
+    pub fn new(tick_ns: u64, scheduling: Option<(Policy, i32)>) -> Watchdog {
+        Watchdog {
+            shared: Arc::default(),
+            control: Mutex::new(Control { thread: None, scheduling: scheduling.map(above), granted: None }),
+            wanted_tick_ns: tick_ns,
+            process: std::process::id(),
+        }
+    }
+
+    /// Watches an instance from now on.
+    ///
+    /// # Safety
+    /// The watch, and the page if there is one, live until the entry is given back to [`Watchdog::unwatch`].
+    pub unsafe fn watch(&self, watch: *const Watch, means: Means, budget_ns: u64) -> Result<Arc<Watched>> {
+        let mut control = self.lock();
+        self.start(&mut control)?;
+        let entry = Arc::new(Watched { watch, means, budget_ns, ended: AtomicU64::new(0) });
+        let mut list = self.list();
+        list.push(entry.clone());
+        self.replace(list);
+        drop(control);
+        self.shared.sleeper.wake();
+        Ok(entry)
+    }
+
+    /// Ends that. When this returns the watchdog does not look at the instance any more.
+    pub fn unwatch(&self, entry: &Arc<Watched>) {
+        let control = self.lock();
+        let mut list = self.list();
+        list.retain(|known| !Arc::ptr_eq(known, entry));
+        self.replace(list);
+        drop(control);
+    }
+
+    /// A thread with this scheduling is to be watched over: the watchdog is put above it, as far as is permitted.
+    pub fn rise_above(&self, scheduling: (Policy, i32)) {
+        let wanted = above(scheduling);
+        let mut control = self.lock();
+        if control.scheduling.is_none_or(|has| has.1 < wanted.1) {
+            control.scheduling = Some(wanted);
+            let thread_id = self.shared.thread_id.load(Acquire);
+            if control.thread.is_some() && thread_id != 0 && thread::set_scheduling_of(thread_id, wanted.0, wanted.1).is_ok() {
+                control.granted = Some(wanted);
+            }
+        }
+    }
+
+    /// A call was ended. On its own thread.
+    pub fn count_cut_off(&self) {
+        self.shared.statistics.cut_offs.fetch_add(1, Relaxed);
+    }
+
+    pub fn report(&self) -> Report {
+        let control = self.lock();
+        let statistics = &self.shared.statistics;
+        let (policy, priority) = control.granted.unwrap_or((Policy::Other, 0));
+        let watched = self.list().len();
+        Report {
+            tick_ns: if watched == 0 { 0 } else { self.shared.tick_ns.load(Relaxed) },
+            watched,
+            policy,
+            priority,
+            expiries: statistics.expiries.load(Relaxed),
+            cut_offs: statistics.cut_offs.load(Relaxed),
+            lateness: statistics.lateness.snapshot(),
+            overdue: statistics.overdue.snapshot(),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// A copy of the list. With the control locked.
+    fn list(&self) -> List {
+        let list = self.shared.list.load(Acquire);
+        // SAFETY: replaced with the control locked only, which it is.
+        unsafe { list.as_ref() }.cloned().unwrap_or_default()
+    }
+
+    /// Publishes a new list, and lets the old one go when the watchdog does not look at it. With the control locked.
+    fn replace(&self, list: List) {
+        let smallest = list.iter().map(|entry| entry.budget_ns).min().unwrap_or(u64::MAX);
+        let tick = if self.wanted_tick_ns != 0 { self.wanted_tick_ns } else { smallest / 4 };
+        self.shared.tick_ns.store(tick.clamp(*TICK_NS.start(), *TICK_NS.end()), Relaxed);
+        let old = self.shared.list.swap(Box::into_raw(Box::new(list)), SeqCst);
+        let looking = self.shared.looking.load(SeqCst);
+        // In a forked child there is nobody who could look.
+        if looking % 2 == 1 && std::process::id() == self.process {
+            while self.shared.looking.load(SeqCst) == looking {
+                std::thread::yield_now();
+            }
+        }
+        if !old.is_null() {
+            // SAFETY: made by a box above, and out of everybody's sight now.
+            drop(unsafe { Box::from_raw(old) });
+        }
+    }
+
+    fn start(&self, control: &mut Control) -> Result<()> {
+        if control.thread.is_some() {
+            return Ok(());
+        }
+        let shared = self.shared.clone();
+        let scheduling = control.scheduling;
+        let (sender, ready) = std::sync::mpsc::channel();
+        let watching = move || {
+            let granted = scheduling.filter(|(policy, priority)| thread::set_scheduling(*policy, *priority).is_ok());
+            thread::set_timer_slack_ns(1);
+            shared.thread_id.store(thread::id(), Release);
+            let _ = sender.send(granted);
+            run(&shared);
+        };
+        let thread = thread::with_signals_blocked(|| {
+            std::thread::Builder::new().name("rtw-watchdog".into()).stack_size(STACK_BYTES).spawn(watching)
+        })
+        .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot start the watchdog's thread", &e))?;
+        control.granted = ready.recv().unwrap_or(None);
+        control.thread = Some(thread);
+        Ok(())
+    }
+}
+
+const STACK_BYTES: usize = 256 << 10;
+
+/// One priority higher, in a real-time class.
+fn above((policy, priority): (Policy, i32)) -> (Policy, i32) {
+    match policy {
+        Policy::Other => (Policy::Fifo, 1),
+        Policy::Fifo | Policy::RoundRobin => (Policy::Fifo, (priority + 1).min(99)),
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        let control = self.control.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match control.thread.take() {
+            Some(thread) if self.process == std::process::id() => {
+                self.shared.stop.store(true, Release);
+                self.shared.sleeper.wake();
+                let _ = thread.join();
+            }
+            // Nothing of a thread that this process never had is to be touched.
+            Some(parents) => std::mem::forget(parents),
+            None => {}
+        }
+        let list = self.shared.list.swap(std::ptr::null_mut(), SeqCst);
+        if !list.is_null() {
+            // SAFETY: made by a box, and nobody looks any more.
+            drop(unsafe { Box::from_raw(list) });
+        }
+    }
+}
+
+/// The watchdog's life.
+fn run(shared: &Shared) {
+    let to_ns = clock::calibration().ns_per_tick;
+    loop {
+        let intended = clock::monotonic_ns() + shared.tick_ns.load(Relaxed);
+        let idle = !look(shared);
+        if shared.stop.load(Acquire) {
+            return;
+        }
+        let woken = shared.sleeper.sleep_until((!idle).then_some(intended));
+        if !idle && !woken {
+            let late_ns = clock::monotonic_ns().saturating_sub(intended);
+            shared.statistics.lateness.active().record((late_ns as f64 / to_ns) as u64);
+        }
+    }
+}
+
+/// Looks at every instance once. Whether there is any.
+fn look(shared: &Shared) -> bool {
+    shared.looking.fetch_add(1, SeqCst);
+    // SAFETY: the list stays until `looking` is even again.
+    let list = unsafe { shared.list.load(SeqCst).as_ref() };
+    for entry in list.into_iter().flatten() {
+        entry.look(&shared.statistics);
+    }
+    let any = list.is_some_and(|list| !list.is_empty());
+    shared.looking.fetch_add(1, SeqCst);
+    any
+}
+
+impl Watched {
+    fn look(&self, statistics: &Statistics) {
+        // SAFETY: the watch lives while the entry is on the list.
+        let watch = unsafe { &*self.watch };
+        let Some(running) = watch.running() else { return self.reopen(0) };
+        let ended = self.ended.load(Relaxed);
+        if running.number != ended {
+            self.reopen(running.number);
+            if let Some(over) = running.overdue(clock::ticks()) {
+                self.ended.store(running.number, Relaxed);
+                watch.expire(running.number);
+                if let Means::ClosePage { page } = self.means {
+                    protect(page, libc::PROT_NONE);
+                }
+                statistics.expiries.fetch_add(1, Relaxed);
+                statistics.overdue.active().record(over);
+            }
+        }
+    }
+
+    /// Opens the page that was closed for a call that has ended by itself. A call that finds it closed does it, too.
+    fn reopen(&self, running: u64) {
+        let ended = self.ended.load(Relaxed);
+        if let Means::ClosePage { page } = self.means
+            && ended != 0
+            && ended != running
+        {
+            protect(page, libc::PROT_READ | libc::PROT_WRITE);
+            self.ended.store(0, Relaxed);
+        }
+    }
+}
+
+/// Sets a page's access rights. Also called in signal context: one system call.
+pub fn protect(page: usize, rights: libc::c_int) {
+    // SAFETY: the guard's page, which nothing but polls uses; whoever meets it closed is prepared for that.
+    unsafe { libc::mprotect(page as *mut _, memory::page_size(), rights) };
+}

@@ -1,0 +1,334 @@
+//! Checks of the processor that the real-time thread runs on: its speed, its sleep, and who else uses it.
+
+use super::machine::Machine;
+use super::parse::{CpuList, count, shown};
+use super::table::{AUDIO_INFO_CONTROL_MEDIUM, INFO, MEDIUM};
+use super::{Class, Outcome, Severity::*};
+
+/// For what a hypervisor hides.
+fn hidden(machine: &Machine, what: &str) -> Outcome {
+    match (machine.root.exists("sys/devices/system/cpu/cpu0"), machine.is_virtual()) {
+        (false, _) => Outcome::unknown("no /sys/devices/system/cpu"),
+        (true, Some(false)) => Outcome::good(format!("the kernel controls no {what} here")),
+        (true, _) => Outcome::unknown(format!("{what} cannot be seen from inside a virtual machine")),
+    }
+}
+
+pub fn governor(machine: &Machine) -> Outcome {
+    let mut others: Vec<String> = Vec::new();
+    let (mut slow, mut seen) = (CpuList::EMPTY, 0);
+    for (cpu, folder) in machine.cpu_folders() {
+        let read = |name: &str| machine.root.word(&format!("{folder}/cpufreq/{name}"));
+        let Some(governor) = read("scaling_governor") else { continue };
+        seen += 1;
+        let fixed = read("scaling_min_freq").is_some_and(|min| read("scaling_max_freq") == Some(min));
+        if governor != "performance" && !fixed {
+            slow.insert(cpu);
+            let name = shown(&governor);
+            if !others.contains(&name) {
+                others.push(name);
+            }
+        }
+    }
+    match (seen, slow.is_empty()) {
+        (0, _) => hidden(machine, "processor frequency"),
+        (_, true) => Outcome::good("performance, or a fixed frequency"),
+        (_, false) => Outcome::bad(format!("{} on CPU {slow}", others.join(", "))),
+    }
+}
+
+pub fn energy_preference(machine: &Machine) -> Outcome {
+    let mut thrifty = CpuList::EMPTY;
+    let mut seen = Vec::new();
+    for (cpu, folder) in machine.cpu_folders() {
+        let Some(preference) = machine.root.word(&format!("{folder}/cpufreq/energy_performance_preference")) else { continue };
+        if !matches!(preference.as_str(), "performance" | "balance_performance" | "0") {
+            thrifty.insert(cpu);
+        }
+        seen.push(preference);
+    }
+    match (seen.first(), thrifty.is_empty()) {
+        (None, _) => Outcome::skipped("this processor has none, or its driver does not tell"),
+        (Some(preference), true) => Outcome::good(shown(preference)),
+        (Some(_), false) => Outcome::bad(format!("saves energy on CPU {thrifty}")),
+    }
+}
+
+pub fn frequency_range(machine: &Machine) -> Outcome {
+    let mut open = CpuList::EMPTY;
+    let (mut range, mut seen) = (None, 0);
+    for (cpu, folder) in machine.cpu_folders() {
+        let read = |name: &str| machine.root.number::<u64>(&format!("{folder}/cpufreq/{name}"));
+        let (Some(min), Some(max)) = (read("scaling_min_freq"), read("scaling_max_freq")) else { continue };
+        seen += 1;
+        if min != max {
+            open.insert(cpu);
+            range = Some((min / 1000, max / 1000));
+        }
+    }
+    let no_turbo = machine.root.number::<u32>("sys/devices/system/cpu/intel_pstate/no_turbo").map(|off| off == 0);
+    let turbo = no_turbo.or_else(|| machine.root.number::<u32>("sys/devices/system/cpu/cpufreq/boost").map(|on| on == 1));
+    let turbo = if turbo == Some(true) { ", turbo on" } else { "" };
+    match (seen, range) {
+        (0, _) => Outcome { by_class: Some(INFO), ..hidden(machine, "processor frequency") },
+        (_, None) => Outcome::good_if(turbo.is_empty(), format!("fixed{turbo}")),
+        (_, Some((min, max))) => Outcome::bad(format!("{min} to {max} MHz on CPU {open}{turbo}")),
+    }
+}
+
+/// An idle state may take this much of the period to wake up from.
+const EXIT_LATENCY_PERCENT: u64 = 10;
+
+pub fn idle_states(machine: &Machine) -> Outcome {
+    if machine.parameter("idle") == Some("poll") {
+        return Outcome::good("idle=poll: the processor does not sleep");
+    }
+    // What somebody holds open keeps the kernel out of deeper states.
+    let held_us = machine.root.device_i32("dev/cpu_dma_latency").and_then(|us| u64::try_from(us).ok());
+    let mut deepest: Option<(u64, usize, String)> = None;
+    let mut seen = 0;
+    for (cpu, folder) in machine.cpu_folders() {
+        for (_, state) in machine.root.numbered(&format!("{folder}/cpuidle"), "state") {
+            let Some(latency_us) = machine.root.number::<u64>(&format!("{state}/latency")) else { continue };
+            seen += 1;
+            let disabled = machine.root.number::<u64>(&format!("{state}/disable")).is_some_and(|value| value != 0);
+            if !disabled
+                && held_us.is_none_or(|held| latency_us <= held)
+                && deepest.as_ref().is_none_or(|(us, ..)| latency_us > *us)
+            {
+                deepest = Some((latency_us, cpu, state));
+            }
+        }
+    }
+    let Some((latency_us, cpu, state)) = deepest else {
+        return if seen > 0 { Outcome::good("all are off") } else { hidden(machine, "idle states") };
+    };
+    let name = machine.root.word(&format!("{state}/name")).map_or("the deepest".into(), |name| shown(&name));
+    let judge = |class: Class, period_ns: u64| match latency_us.saturating_mul(1000) > period_ns / 100 * EXIT_LATENCY_PERCENT {
+        false => None,
+        true if matches!(class, Class::Audio128 | Class::Audio32) => Some(Medium),
+        true => Some(High),
+    };
+    Outcome::bad(format!("{name} on CPU {cpu} takes {latency_us} us to wake up from")).severity(machine.by_period(judge))
+}
+
+pub fn smt(machine: &Machine) -> Outcome {
+    match machine.root.word("sys/devices/system/cpu/smt/active").as_deref() {
+        Some("0") => return Outcome::good("off"),
+        Some("1") => {}
+        Some(_) => return Outcome::unknown("/sys/devices/system/cpu/smt/active is not understood"),
+        None => return hidden(machine, "second threads on a core"),
+    }
+    let isolated = machine.isolated_cpus().unwrap_or(CpuList::EMPTY);
+    let mut shared = CpuList::EMPTY;
+    for (cpu, folder) in machine.cpu_folders() {
+        let siblings = machine.root.word(&format!("{folder}/topology/thread_siblings_list"));
+        let siblings = siblings.and_then(|text| CpuList::parse(&text)).unwrap_or(CpuList::EMPTY);
+        if siblings.iter().any(|sibling| sibling != cpu && !isolated.contains(sibling)) {
+            shared.insert(cpu);
+        }
+    }
+    match shared.is_empty() {
+        true => Outcome::good("on; the thread's core has no other thread, or an isolated one"),
+        false => Outcome::bad(format!("on: CPU {shared} share their cores with others")),
+    }
+}
+
+pub fn affinity(machine: &Machine) -> Outcome {
+    if let Some(cpu) = machine.options.cpu {
+        return match (machine.online_cpus(), machine.allowed_cpus()) {
+            (Some(online), _) if !online.contains(cpu) => {
+                Outcome::bad(format!("CPU {cpu} is not online")).severity([Some(Fatal); 4])
+            }
+            (_, Some(allowed)) if !allowed.contains(cpu) => {
+                Outcome::bad(format!("CPU {cpu} was chosen, and this process may use CPU {allowed}")).severity([Some(High); 4])
+            }
+            (None, None) => Outcome::unknown("no /sys/devices/system/cpu/online"),
+            _ => Outcome::good(format!("CPU {cpu}, as chosen")),
+        };
+    }
+    match machine.allowed_cpus() {
+        None => Outcome::unknown("no Cpus_allowed_list in /proc/self/status"),
+        Some(cpus) if cpus.single().is_some() => Outcome::good(format!("CPU {cpus}")),
+        Some(cpus) => {
+            let severity = if machine.options.thread { AUDIO_INFO_CONTROL_MEDIUM } else { INFO };
+            Outcome::bad(format!("CPU {cpus}")).severity(severity)
+        }
+    }
+}
+
+pub fn isolation(machine: &Machine) -> Outcome {
+    let Some(isolated) = machine.isolated_cpus() else { return Outcome::unknown("no /sys/devices/system/cpu/isolated") };
+    let Some(cpus) = machine.cpus() else { return Outcome::unknown("the CPUs of this thread are not known") };
+    match (isolated.is_empty(), cpus.is_subset(&isolated)) {
+        (true, _) if machine.online_cpus().is_some_and(|online| online.single().is_some()) => {
+            Outcome::skipped("the only CPU there is cannot be isolated")
+        }
+        (true, _) => Outcome::bad("no CPU is isolated"),
+        (false, true) => Outcome::good(format!("CPU {cpus}")),
+        (false, false) => Outcome::bad(format!("CPU {isolated} is isolated, and the thread may run on CPU {cpus}")),
+    }
+}
+
+/// Interrupts of devices that may arrive on our CPU: those of the timer and between processors have no number.
+pub fn irqs(machine: &Machine) -> Outcome {
+    let Some(cpu) = machine.own_cpu() else { return Outcome::skipped("no CPU chosen") };
+    let Some(table) = machine.root.word("proc/interrupts") else { return Outcome::unknown("no /proc/interrupts") };
+    let mut lines = table.lines();
+    let columns: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
+    let Some(column) = columns.iter().position(|name| *name == format!("CPU{cpu}")) else {
+        return Outcome::unknown(format!("no CPU {cpu} in /proc/interrupts"));
+    };
+    let mut here = Vec::new();
+    for line in lines {
+        let Some((number, rest)) = line.split_once(':') else { continue };
+        let Ok(number) = number.trim().parse::<u32>() else { continue };
+        let mut words = rest.split_whitespace();
+        let taken: u64 = words.nth(column).and_then(|word| word.parse().ok()).unwrap_or(0);
+        let name = words.next_back().unwrap_or("").to_owned();
+        // The legacy timer is routed there and silent.
+        if name == "timer" || taken == 0 {
+            continue;
+        }
+        let affinity = ["effective_affinity_list", "smp_affinity_list"]
+            .iter()
+            .find_map(|file| CpuList::parse(&machine.root.word(&format!("proc/irq/{number}/{file}"))?));
+        if affinity.is_none_or(|cpus| cpus.contains(cpu)) {
+            here.push((number, name));
+        }
+    }
+    match here.as_slice() {
+        [] => Outcome::good(format!("none arrives on CPU {cpu}")),
+        [(number, name), ..] => {
+            let found = format!("{} on CPU {cpu}, such as {number} ({})", count(here.len(), "device interrupt"), shown(name));
+            let elsewhere = machine.online_cpus().and_then(|online| online.iter().find(|other| *other != cpu));
+            let commands = elsewhere.map(|other| {
+                let line = |(number, _): &(u32, String)| format!("echo {other} > /proc/irq/{number}/smp_affinity_list");
+                here.iter().map(line).collect::<Vec<_>>().join("\n")
+            });
+            Outcome { commands, ..Outcome::bad(found) }
+        }
+    }
+}
+
+pub fn irqbalance(machine: &Machine) -> Outcome {
+    if machine.processes().is_empty() {
+        return Outcome::unknown("no other process can be seen");
+    }
+    match machine.processes().iter().find(|(_, task)| task.name == "irqbalance") {
+        Some((number, _)) => Outcome::bad(format!("running as process {number}")),
+        None => Outcome::good("not running"),
+    }
+}
+
+/// Whether the chosen CPU is one of those whose speed depends on what the others do.
+pub fn core_type(machine: &Machine) -> Outcome {
+    let capacities: Vec<(usize, u64)> = machine
+        .root
+        .numbered("sys/devices/system/cpu", "cpu")
+        .into_iter()
+        .filter_map(|(cpu, folder)| {
+            let frequency = || machine.root.number(&format!("{folder}/cpufreq/cpuinfo_max_freq"));
+            Some((cpu, machine.root.number(&format!("{folder}/cpu_capacity")).or_else(frequency)?))
+        })
+        .collect();
+    let Some(best) = capacities.iter().map(|(_, capacity)| *capacity).max() else {
+        return Outcome::skipped("the kernel does not tell how fast each CPU is");
+    };
+    let allowed = machine.cpus().unwrap_or(CpuList::EMPTY);
+    let mut slow = CpuList::EMPTY;
+    for (cpu, capacity) in capacities {
+        // Turbo limits differ by some percent between the best and the other cores of one kind.
+        if allowed.contains(cpu) && capacity < best / 4 * 3 {
+            slow.insert(cpu);
+        }
+    }
+    match slow.is_empty() {
+        true => Outcome::good("the thread's CPUs are of the fastest kind"),
+        false => Outcome::bad(format!("CPU {slow} are slower ones")).severity(MEDIUM),
+    }
+}
+
+/// Matters where the thread computes for longer than the tick's few milliseconds.
+pub fn timer_tick(machine: &Machine) -> Outcome {
+    let Some(cpu) = machine.own_cpu() else { return Outcome::skipped("no CPU chosen") };
+    match machine.root.text("sys/devices/system/cpu/nohz_full") {
+        None => Outcome::unknown("no /sys/devices/system/cpu/nohz_full"),
+        Some(text) => match CpuList::parse(&text) {
+            Some(cpus) if cpus.contains(cpu) => Outcome::good(format!("CPU {cpu} runs without it")),
+            // `(null)` where the kernel could and was not told to.
+            _ => Outcome::bad(format!("CPU {cpu} has it")),
+        },
+    }
+}
+
+/// The firmware's memory of a board that was too hot or had too little power: which bits of `get_throttled` mean what.
+const BOARD_THROTTLED: [(u32, &str); 8] = [
+    (1 << 0, "under-voltage now"),
+    (1 << 1, "frequency capped now"),
+    (1 << 2, "throttled now"),
+    (1 << 3, "soft temperature limit now"),
+    (1 << 16, "under-voltage since boot"),
+    (1 << 17, "frequency capped since boot"),
+    (1 << 18, "throttled since boot"),
+    (1 << 19, "soft temperature limit since boot"),
+];
+
+/// A zone this close to the temperature at which the kernel slows the machine down is hot, in thousandths of a degree.
+const NEAR_TRIP_MILLIDEGREES: i64 = 5_000;
+
+pub fn thermal(machine: &Machine) -> Outcome {
+    let counts: Vec<u64> = machine
+        .cpu_folders()
+        .iter()
+        .flat_map(|(_, folder)| ["core", "package"].map(|what| format!("{folder}/thermal_throttle/{what}_throttle_count")))
+        .filter_map(|file| machine.root.number(&file))
+        .collect();
+    let throttled = counts.iter().copied().max();
+    let zones = machine.root.numbered("sys/class/thermal", "thermal_zone");
+    let temperatures: Vec<(i64, bool)> = zones
+        .iter()
+        .filter_map(|(_, zone)| {
+            let temperature = machine.root.number(&format!("{zone}/temp"))?;
+            let trip = slowing_trip(machine, zone);
+            Some((temperature, trip.is_some_and(|trip| temperature >= trip - NEAR_TRIP_MILLIDEGREES)))
+        })
+        .collect();
+    let board = board_throttled(machine);
+    if throttled.is_none() && temperatures.is_empty() && board.is_none() {
+        return Outcome::unknown("no throttle counts and no temperatures");
+    }
+    let mut trouble = Vec::new();
+    if let Some(times) = throttled.filter(|times| *times > 0) {
+        trouble.push(format!("throttled {} since boot", count(times as usize, "time")));
+    }
+    if let Some((hot, _)) = temperatures.iter().find(|(_, near)| *near) {
+        trouble.push(format!("{} degrees, near the limit", hot / 1000));
+    }
+    trouble.extend(board.unwrap_or_default());
+    let hottest = temperatures.iter().map(|(temperature, _)| *temperature).max();
+    match trouble.is_empty() {
+        true => Outcome::good(match hottest {
+            Some(hottest) => format!("not throttled, hottest zone at {} degrees", hottest / 1000),
+            None => "not throttled".into(),
+        }),
+        false => Outcome::bad(trouble.join(", ")),
+    }
+}
+
+/// The lowest temperature from which the kernel slows down or switches off.
+fn slowing_trip(machine: &Machine, zone: &str) -> Option<i64> {
+    let trips = (0..16).map_while(|n| Some((machine.root.word(&format!("{zone}/trip_point_{n}_type"))?, n)));
+    trips
+        .filter(|(kind, _)| matches!(kind.as_str(), "passive" | "hot" | "critical"))
+        .filter_map(|(_, n)| machine.root.number(&format!("{zone}/trip_point_{n}_temp")))
+        .filter(|trip: &i64| *trip > 0)
+        .min()
+}
+
+fn board_throttled(machine: &Machine) -> Option<Vec<String>> {
+    let text = machine.root.word("sys/devices/platform/soc/soc:firmware/get_throttled")?;
+    let bits = u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()?;
+    let set = BOARD_THROTTLED.iter().filter(|(bit, _)| bits & bit != 0);
+    Some(set.map(|(_, meaning)| meaning.to_string()).collect())
+}

@@ -1,0 +1,246 @@
+//! Checks of memory: what can be taken away from a thread, moved under its feet, or refused to it.
+
+use super::machine::Machine;
+use super::parse::{self, mebibytes};
+use super::sys;
+use super::table::{FATAL, HIGH, INFO, MEDIUM};
+use super::{Outcome, Severity::*};
+
+/// Address space that the engine sets aside for each linear memory, unless the artifact says less.
+const DEFAULT_RESERVATION_BYTES: u64 = 4 << 30;
+/// What is locked beside guests: the library, threads' stacks and arenas.
+const OWN_LOCKED_BYTES: u64 = 8 << 20;
+/// Without an artifact to ask: guests of some MiB, and what comes with them.
+const ORDINARY_LOCKED_BYTES: u64 = 64 << 20;
+
+fn reservation_bytes(machine: &Machine) -> u64 {
+    let of_artifact = |artifact: &super::Artifact| artifact.metadata.settings.memory_reservation_bytes;
+    machine.options.artifact.as_ref().map_or(DEFAULT_RESERVATION_BYTES, of_artifact)
+}
+
+/// What an instance wants locked: its memories, its code, and what is the library's.
+fn needed_bytes(machine: &Machine) -> u64 {
+    machine.options.artifact.as_ref().map_or(ORDINARY_LOCKED_BYTES, |artifact| {
+        let memories = artifact.metadata.memories.iter().fold(0u64, |sum, memory| sum.saturating_add(memory.min_bytes));
+        memories.saturating_add(artifact.code_bytes).saturating_add(OWN_LOCKED_BYTES)
+    })
+}
+
+pub fn memlock(machine: &Machine) -> Outcome {
+    if machine.may_lock_memory() == Some(true) {
+        return Outcome::good("CAP_IPC_LOCK");
+    }
+    let needed = needed_bytes(machine);
+    match machine.limit("Max locked memory") {
+        None => Outcome::unknown("no /proc/self/limits"),
+        Some((limit, _)) => Outcome::good_if(limit >= needed, format!("the limit is {}", mebibytes(limit)))
+            .expected(format!("CAP_IPC_LOCK, or a limit of at least {}", mebibytes(needed))),
+    }
+}
+
+/// Whether nearly all that is resident is locked.
+fn is_locked(machine: &Machine) -> Option<bool> {
+    Some(machine.status_kib("VmLck")? >= machine.status_kib("VmRSS")? / 10 * 9)
+}
+
+pub fn memory_locked(machine: &Machine) -> Outcome {
+    let (Some(locked), Some(resident)) = (machine.status_kib("VmLck"), machine.status_kib("VmRSS")) else {
+        return Outcome::unknown("no VmLck in /proc/self/status");
+    };
+    let found = format!("{locked} of {resident} KiB resident");
+    match (is_locked(machine), machine.options.thread) {
+        (Some(true), _) => Outcome::good(found),
+        (_, true) => Outcome::bad(found),
+        (_, false) => Outcome::skipped(format!("{found}; not said to be the process of the real-time thread")),
+    }
+}
+
+/// Whether new mappings are locked: seen in the process itself, or concluded from all of it being locked.
+fn locks_what_it_maps(machine: &Machine) -> Option<bool> {
+    const PROBE_BYTES: u64 = 64 << 10;
+    if !machine.is_live() {
+        return Some(machine.status_kib("VmLck")? >= machine.status_kib("VmSize")? / 10 * 9);
+    }
+    let locked_kib = || parse::kib(&machine.root.word("proc/self/status")?, "VmLck");
+    let before = locked_kib()?;
+    match sys::while_mapped(PROBE_BYTES as usize, locked_kib) {
+        Ok(after) => Some(after?.saturating_sub(before) >= PROBE_BYTES >> 10),
+        // No room for 64 KiB, which only a limit on locked memory does.
+        Err(error) => Some(error.raw_os_error() == Some(libc::EAGAIN)),
+    }
+}
+
+pub fn lock_conflict(machine: &Machine) -> Outcome {
+    match locks_what_it_maps(machine) {
+        None => return Outcome::unknown("no VmLck in /proc/self/status"),
+        Some(false) => return Outcome::good("the process does not lock all that it maps"),
+        Some(true) => {}
+    }
+    let (reservation, limit) = (reservation_bytes(machine), machine.limit("Max locked memory"));
+    match (machine.may_lock_memory(), limit) {
+        (Some(true), _) | (_, Some((u64::MAX, _))) => Outcome::good("it locks all that it maps, without a limit"),
+        (_, None) => Outcome::unknown("it locks all that it maps; no /proc/self/limits"),
+        (_, Some((limit, _))) => Outcome::good_if(
+            limit > reservation,
+            format!(
+                "it locks all that it maps, at most {}, and a memory sets {} aside",
+                mebibytes(limit),
+                mebibytes(reservation)
+            ),
+        ),
+    }
+}
+
+pub fn swap(machine: &Machine) -> Outcome {
+    let Some(text) = machine.root.word("proc/swaps") else { return Outcome::unknown("no /proc/swaps") };
+    let areas = text.lines().skip(1).filter(|line| !line.trim().is_empty()).count();
+    let swappiness = machine.root.number::<u32>("proc/sys/vm/swappiness");
+    let found = match swappiness {
+        Some(value) => format!("{}, swappiness {value}", parse::count(areas, "swap area")),
+        None => parse::count(areas, "swap area"),
+    };
+    match (areas, is_locked(machine)) {
+        (0, _) => Outcome::good("none"),
+        (_, Some(true)) => Outcome::good(format!("{found}; the process is locked")),
+        _ => Outcome::bad(found),
+    }
+}
+
+pub fn huge_pages(machine: &Machine) -> Outcome {
+    const FOLDER: &str = "sys/kernel/mm/transparent_hugepage";
+    if !machine.root.exists(FOLDER) && machine.root.exists("sys/kernel/mm") {
+        return Outcome::good("the kernel has none");
+    }
+    let Some(text) = machine.root.word(&format!("{FOLDER}/enabled")) else {
+        return Outcome::unknown("no /sys/kernel/mm/transparent_hugepage/enabled");
+    };
+    match parse::chosen(&text) {
+        Some("always") => {
+            let severity = if machine.is_preempt_rt() == Some(true) {
+                [Some(Medium), Some(Medium), Some(High), Some(High)]
+            } else {
+                MEDIUM
+            };
+            Outcome::bad("always").severity(severity)
+        }
+        Some(word @ ("madvise" | "never")) => Outcome::good(word),
+        _ => Outcome::unknown("/sys/kernel/mm/transparent_hugepage/enabled is not understood"),
+    }
+}
+
+pub fn numa_balancing(machine: &Machine) -> Outcome {
+    let nodes = machine.root.numbered("sys/devices/system/node", "node").len();
+    match (nodes, machine.root.number::<u32>("proc/sys/kernel/numa_balancing")) {
+        (1, _) => Outcome::good("one node"),
+        (0, None) => Outcome::unknown("neither nodes nor /proc/sys/kernel/numa_balancing"),
+        (_, None | Some(0)) => Outcome::good("off"),
+        (0, Some(_)) => Outcome::unknown("on; how many nodes there are cannot be read"),
+        (_, Some(_)) => Outcome::bad(format!("on, with {}", parse::count(nodes, "node"))),
+    }
+}
+
+pub fn numa_placement(machine: &Machine) -> Outcome {
+    let Some(cpus) = machine.cpus() else { return Outcome::unknown("the CPUs of this thread are not known") };
+    let nodes = machine.root.numbered("sys/devices/system/node", "node");
+    let lists = nodes.iter().filter_map(|(_, folder)| parse::CpuList::parse(&machine.root.text(&format!("{folder}/cpulist"))?));
+    let touched = lists.filter(|list| list.overlaps(&cpus)).count();
+    match (nodes.len(), touched) {
+        (0, _) => Outcome::unknown("no /sys/devices/system/node"),
+        (1, _) => Outcome::good("one node"),
+        (_, 0 | 1) => Outcome::good("the thread's CPUs are of one node"),
+        (_, number) => Outcome::bad(format!("the thread may run on {}", parse::count(number, "node"))),
+    }
+}
+
+pub fn compaction(machine: &Machine) -> Outcome {
+    match machine.root.number::<u32>("proc/sys/vm/compaction_proactiveness") {
+        None => Outcome::unknown("no /proc/sys/vm/compaction_proactiveness"),
+        Some(value) => Outcome::good_if(value == 0, value.to_string()),
+    }
+}
+
+pub fn page_merging(machine: &Machine) -> Outcome {
+    match (machine.root.number::<u32>("sys/kernel/mm/ksm/run"), machine.root.exists("sys/kernel/mm")) {
+        (Some(run), _) => Outcome::good_if(run != 1, if run == 1 { "on" } else { "off" }),
+        (None, true) => Outcome::good("the kernel has none"),
+        (None, false) => Outcome::unknown("no /sys/kernel/mm/ksm/run"),
+    }
+}
+
+pub fn swap_compression(machine: &Machine) -> Outcome {
+    match machine.root.word("sys/module/zswap/parameters/enabled").as_deref() {
+        Some("Y" | "1") => Outcome::bad("on"),
+        Some("N" | "0") => Outcome::good("off"),
+        Some(_) => Outcome::unknown("/sys/module/zswap/parameters/enabled is not understood"),
+        None if machine.root.exists("sys/module") => Outcome::good("the kernel has none"),
+        None => Outcome::unknown("no /sys/module"),
+    }
+}
+
+/// A share of the last ten seconds in which something waited, in hundredths of a percent; below it is ordinary housekeeping.
+const PRESSURE: u32 = 100;
+
+pub fn memory_pressure(machine: &Machine) -> Outcome {
+    let read = |what: &str| parse::pressure(&machine.root.word(&format!("proc/pressure/{what}"))?, "some");
+    let Some(memory) = read("memory") else { return Outcome::unknown("no /proc/pressure/memory") };
+    let (waited, io) = (parse::percent(memory), parse::percent(read("io").unwrap_or(0)));
+    Outcome::good_if(memory < PRESSURE, format!("something waited for memory {waited}, for I/O {io} of the last 10 s"))
+}
+
+/// Less than this below the limit, and an ordinary guest is refused.
+const COMMIT_HEADROOM_KIB: u64 = 256 << 10;
+
+pub fn overcommit(machine: &Machine) -> Outcome {
+    match machine.root.number::<u32>("proc/sys/vm/overcommit_memory") {
+        None => Outcome::unknown("no /proc/sys/vm/overcommit_memory"),
+        Some(0) => Outcome::good("0, by judgement"),
+        Some(1) => Outcome::good("1, always"),
+        Some(mode) => {
+            let meminfo = machine.root.word("proc/meminfo").unwrap_or_default();
+            match (parse::kib(&meminfo, "CommitLimit"), parse::kib(&meminfo, "Committed_AS")) {
+                (Some(limit), Some(committed)) => {
+                    let left = limit.saturating_sub(committed);
+                    let found = format!("{mode}, never beyond the limit, which leaves {}", mebibytes(left << 10));
+                    Outcome::bad(found).severity(if left < COMMIT_HEADROOM_KIB { HIGH } else { INFO })
+                }
+                _ => Outcome::bad(format!("{mode}, never beyond the limit")).severity(MEDIUM),
+            }
+        }
+    }
+}
+
+/// What a process may use of its mappings before the next instance may be refused, in percent.
+const MAPPINGS_USED_PERCENT: u64 = 50;
+
+pub fn map_count(machine: &Machine) -> Outcome {
+    let Some(limit) = machine.root.number::<u64>("proc/sys/vm/max_map_count") else {
+        return Outcome::unknown("no /proc/sys/vm/max_map_count");
+    };
+    match machine.root.word("proc/self/maps") {
+        None => Outcome::unknown("no /proc/self/maps"),
+        Some(maps) => {
+            let used = maps.lines().count() as u64;
+            Outcome::good_if(
+                used.saturating_mul(100) < limit.saturating_mul(MAPPINGS_USED_PERCENT),
+                format!("{used} of {limit} in use"),
+            )
+        }
+    }
+}
+
+pub fn address_space(machine: &Machine) -> Outcome {
+    match machine.limit("Max address space") {
+        None => Outcome::unknown("no /proc/self/limits"),
+        Some((u64::MAX, _)) => Outcome::good("unlimited"),
+        Some((limit, _)) => {
+            let reservation = reservation_bytes(machine);
+            let found = format!("limited to {}; each memory sets {} aside", mebibytes(limit), mebibytes(reservation));
+            match limit {
+                // Room for the process itself beside one memory.
+                _ if limit / 2 > reservation => Outcome::good(found),
+                _ if limit > reservation => Outcome::bad(found),
+                _ => Outcome::bad(found).severity(FATAL),
+            }
+        }
+    }
+}

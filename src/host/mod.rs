@@ -1,0 +1,350 @@
+//! The doctor: what about this machine costs latency. Each check reads a few of the kernel's own files, judges what they say
+//! for four classes of work, and tells what to do about it.
+//!
+//! All that is read lies below a root that can be another folder, so that a copy of another machine's files can be judged, and is a
+//! test. What is missing or cannot be understood is "unknown", never a failure. Nothing is changed: the probes, which run only
+//! where asked for, take time and nothing else. Not for real-time threads.
+
+mod cpu;
+mod inflate;
+mod kernel;
+mod machine;
+mod memory;
+mod parse;
+mod probes;
+mod process;
+mod root;
+mod scheduling;
+mod sys;
+mod table;
+mod time;
+
+pub use machine::Artifact;
+use machine::Machine;
+pub use table::{CHECKS, Check};
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the real-time thread does, which decides how much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    Audio128,
+    Audio32,
+    Control1kHz,
+    Control10kHz,
+}
+
+impl Class {
+    pub const ALL: [Class; 4] = [Class::Audio128, Class::Audio32, Class::Control1kHz, Class::Control10kHz];
+
+    pub fn name(self) -> &'static str {
+        ["audio-128", "audio-32", "control-1khz", "control-10khz"][self as usize]
+    }
+
+    pub fn title(self) -> &'static str {
+        [
+            "audio, blocks of 128 frames at 48 kHz",
+            "audio, blocks of 32 frames at 48 kHz",
+            "a control loop at 1 kHz",
+            "a control loop at 10 kHz",
+        ][self as usize]
+    }
+
+    pub fn from_name(name: &str) -> Option<Class> {
+        Class::ALL.into_iter().find(|class| class.name() == name)
+    }
+
+    pub fn period_ns(self) -> u64 {
+        [2_666_667, 666_667, 1_000_000, 100_000][self as usize]
+    }
+}
+
+/// How much a finding costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; shows in figures that are compared with others.
+    Info,
+    /// Deadlines are missed now and then.
+    Medium,
+    /// Deadlines are missed regularly.
+    High,
+    /// It does not run at all.
+    Fatal,
+}
+
+impl Severity {
+    pub fn name(self) -> &'static str {
+        ["info", "medium", "high", "fatal"][self as usize]
+    }
+}
+
+/// A severity for each class, in the order of [`Class::ALL`]; `None`: of no importance there.
+pub type ByClass = [Option<Severity>; Class::ALL.len()];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Good,
+    Bad,
+    /// It matters and cannot be told.
+    Unknown,
+    /// Not asked for, or without a meaning here.
+    Skipped,
+}
+
+impl State {
+    pub fn name(self) -> &'static str {
+        ["good", "bad", "unknown", "skipped"][self as usize]
+    }
+}
+
+/// When a remedy's commands take effect, and whether they may be run without thinking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apply {
+    /// At once, until the next boot; nothing else on the machine suffers.
+    Now,
+    /// Something else may suffer, or the words have to be filled in.
+    WithThought,
+    /// With the next boot.
+    Reboot,
+}
+
+impl Apply {
+    pub fn name(self) -> &'static str {
+        ["now", "with thought", "reboot"][self as usize]
+    }
+}
+
+/// What one check has found.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    pub id: &'static str,
+    pub title: &'static str,
+    pub state: State,
+    /// For bad and unknown findings: how much it costs each class, or would.
+    pub by_class: ByClass,
+    /// The worst of them for the classes that are judged; for good and skipped ones, what it would be.
+    pub severity: Severity,
+    pub found: String,
+    pub expected: String,
+    /// One line.
+    pub why: &'static str,
+    /// One or two sentences.
+    pub remedy: String,
+    /// Lines of a shell's; empty where no command helps.
+    pub commands: String,
+    pub apply: Apply,
+    /// Whether the commands take root.
+    pub needs_root: bool,
+}
+
+const RANKS: usize = 7;
+
+impl Finding {
+    /// The order in which findings are told.
+    fn rank(&self) -> usize {
+        match (self.state, self.severity) {
+            (State::Bad, severity) => Severity::Fatal as usize - severity as usize,
+            (State::Unknown, _) => RANKS - 3,
+            (State::Good, _) => RANKS - 2,
+            (State::Skipped, _) => RANKS - 1,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    Ready,
+    ReadyWithWarnings,
+    NotReady,
+}
+
+impl Verdict {
+    pub fn name(self) -> &'static str {
+        ["ready", "ready with warnings", "not ready"][self as usize]
+    }
+}
+
+/// What speaks against a class, and what follows from it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    pub fatal: usize,
+    pub high: usize,
+    pub medium: usize,
+    pub info: usize,
+    /// Unknown findings that would be fatal or high if they were bad.
+    pub unknown: usize,
+}
+
+impl Tally {
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Tally { fatal: 0, high: 0, medium: 0, unknown: 0, .. } => Verdict::Ready,
+            Tally { fatal: 0, high: 0, .. } => Verdict::ReadyWithWarnings,
+            _ => Verdict::NotReady,
+        }
+    }
+}
+
+/// What to look at, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// A folder that stands for `/`; `None`: the running system.
+    pub root: Option<PathBuf>,
+    /// The class to judge for; `None`: all of them.
+    pub class: Option<Class>,
+    /// Holds for every class in place of its own period.
+    pub period_ns: Option<u64>,
+    /// The CPU that the real-time thread runs on; `None`: any that this thread may use.
+    pub cpu: Option<usize>,
+    /// Whether the calling thread is the real-time thread, so that its own policy, affinity and stack are judged.
+    pub thread: bool,
+    /// How long each probe runs; `None`: none does. Only on the running system.
+    pub probe: Option<Duration>,
+    /// What shall run here.
+    pub artifact: Option<Artifact>,
+}
+
+/// What was found: bad findings first, the worst of them first; then unknown, good and skipped ones.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// `Linux 6.12.8, x86_64, 8 CPUs`, as far as it can be told.
+    pub machine: String,
+    pub findings: Vec<Finding>,
+    pub class: Option<Class>,
+}
+
+impl Report {
+    /// The classes that were judged.
+    pub fn classes(&self) -> impl Iterator<Item = Class> {
+        let asked_for = self.class;
+        Class::ALL.into_iter().filter(move |class| asked_for.is_none_or(|asked| asked == *class))
+    }
+
+    /// For a class that was judged.
+    pub fn tally(&self, class: Class) -> Tally {
+        let mut tally = Tally::default();
+        for finding in &self.findings {
+            match (finding.state, finding.by_class[class as usize]) {
+                (State::Bad, Some(Severity::Fatal)) => tally.fatal += 1,
+                (State::Bad, Some(Severity::High)) => tally.high += 1,
+                (State::Bad, Some(Severity::Medium)) => tally.medium += 1,
+                (State::Bad, Some(Severity::Info)) => tally.info += 1,
+                (State::Unknown, Some(Severity::High | Severity::Fatal)) => tally.unknown += 1,
+                _ => {}
+            }
+        }
+        tally
+    }
+
+    /// The worst of the classes that were judged.
+    pub fn verdict(&self) -> Verdict {
+        self.classes().map(|class| self.tally(class).verdict()).max().unwrap_or(Verdict::NotReady)
+    }
+
+    pub fn finding(&self, id: &str) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.id == id)
+    }
+}
+
+/// Runs all checks.
+pub fn check(options: &Options) -> Report {
+    let machine = Machine::new(options);
+    let mut unsorted: Vec<Finding> = CHECKS.iter().map(|check| finding(check, &machine)).collect();
+    let mut findings = Vec::new();
+    // In the table's order within a rank.
+    for rank in 0..RANKS {
+        let (of_rank, rest) = unsorted.into_iter().partition(|finding| finding.rank() == rank);
+        findings.extend::<Vec<Finding>>(of_rank);
+        unsorted = rest;
+    }
+    Report { machine: machine.description(), findings, class: options.class }
+}
+
+fn finding(check: &Check, machine: &Machine) -> Finding {
+    let outcome = (check.run)(machine);
+    let by_class = match outcome.state {
+        State::Bad | State::Unknown => outcome.by_class.unwrap_or(check.severity),
+        State::Good | State::Skipped => [None; Class::ALL.len()],
+    };
+    let worst = |severities: &ByClass| match machine.options.class {
+        Some(class) => severities[class as usize],
+        None => severities.iter().copied().max().flatten(),
+    };
+    let severity = worst(&by_class).or_else(|| worst(&check.severity)).unwrap_or(Severity::Info);
+    Finding {
+        id: check.id,
+        title: check.title,
+        // For the class that was asked for it may be good enough.
+        state: if outcome.state == State::Bad && worst(&by_class).is_none() { State::Good } else { outcome.state },
+        by_class,
+        severity,
+        found: outcome.found,
+        expected: outcome.expected.unwrap_or_else(|| check.expected.into()),
+        why: check.why,
+        remedy: outcome.remedy.unwrap_or_else(|| check.remedy.into()),
+        commands: outcome.commands.unwrap_or_else(|| check.commands.into()),
+        apply: check.apply,
+        needs_root: check.needs_root,
+    }
+}
+
+/// What a check's function answers; the rest of the finding is in the table unless it says otherwise.
+struct Outcome {
+    state: State,
+    found: String,
+    by_class: Option<ByClass>,
+    expected: Option<String>,
+    remedy: Option<String>,
+    commands: Option<String>,
+}
+
+impl Outcome {
+    fn new(state: State, found: impl Into<String>) -> Outcome {
+        Outcome { state, found: found.into(), by_class: None, expected: None, remedy: None, commands: None }
+    }
+
+    fn good(found: impl Into<String>) -> Outcome {
+        Outcome::new(State::Good, found)
+    }
+
+    fn bad(found: impl Into<String>) -> Outcome {
+        Outcome::new(State::Bad, found)
+    }
+
+    fn good_if(good: bool, found: impl Into<String>) -> Outcome {
+        Outcome::new(if good { State::Good } else { State::Bad }, found)
+    }
+
+    fn unknown(found: impl Into<String>) -> Outcome {
+        Outcome::new(State::Unknown, found)
+    }
+
+    fn skipped(found: impl Into<String>) -> Outcome {
+        Outcome::new(State::Skipped, found)
+    }
+
+    /// Other severities than the table's. Good where they are all `None`.
+    fn severity(mut self, by_class: ByClass) -> Outcome {
+        if self.state == State::Bad && by_class.iter().all(Option::is_none) {
+            self.state = State::Good;
+        }
+        self.by_class = Some(by_class);
+        self
+    }
+
+    fn expected(mut self, expected: impl Into<String>) -> Outcome {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    fn remedy(mut self, remedy: impl Into<String>) -> Outcome {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    fn commands(mut self, commands: impl Into<String>) -> Outcome {
+        self.commands = Some(commands.into());
+        self
+    }
+}

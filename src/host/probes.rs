@@ -1,0 +1,224 @@
+//! Checks that measure. Only where asked for, only on the running system, each on a thread of its own: pinned to the CPU that was
+//! chosen, with SCHED_FIFO where that is permitted.
+
+use std::time::Duration;
+
+use super::machine::Machine;
+use super::sys;
+use super::table::{INFO, MEDIUM};
+use super::{ByClass, Class, Outcome, Severity, Severity::*};
+use crate::rt::clock::monotonic_ns;
+
+/// Above threaded interrupts, below what the kernel keeps for itself.
+const PRIORITY: i32 = 80;
+/// Of the period: what a wake-up or a gap may take without harm, and from where it takes the deadline with it.
+const HARMLESS_PERCENT: u64 = 20;
+const HARMFUL_PERCENT: u64 = 50;
+
+fn duration(machine: &Machine) -> Result<Duration, Outcome> {
+    match machine.options.probe {
+        None => Err(Outcome::skipped("not asked for")),
+        Some(_) if !machine.is_live() => Err(Outcome::skipped("only the running system can be measured")),
+        Some(duration) => Ok(duration),
+    }
+}
+
+fn on_probe_thread<T: Send + 'static>(
+    machine: &Machine,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<(T, &'static str), Outcome> {
+    match sys::on_fifo_thread(machine.options.cpu, PRIORITY, run) {
+        Some((result, true)) => Ok((result, "with SCHED_FIFO")),
+        Some((result, false)) => Ok((result, "without SCHED_FIFO, which is not permitted")),
+        None => Err(Outcome::unknown("the probe could not run: no thread, or not on the CPU that was chosen")),
+    }
+}
+
+fn share_of_period(ns: u64, period_ns: u64) -> Option<Severity> {
+    match 100 * ns / period_ns.max(1) {
+        percent if percent > HARMFUL_PERCENT => Some(High),
+        percent if percent > HARMLESS_PERCENT => Some(Medium),
+        _ => None,
+    }
+}
+
+// --- what reading the clock costs
+
+const CLOCK_READS: u64 = 100_000;
+/// A reading in user space stays well below this, a system call above.
+const QUICK_READ_NS: u64 = 100;
+const SLOW_READ_NS: u64 = 500;
+
+pub fn clock_cost(machine: &Machine) -> Outcome {
+    if let Err(skipped) = duration(machine) {
+        return skipped;
+    }
+    let start = monotonic_ns();
+    for _ in 0..CLOCK_READS {
+        std::hint::black_box(monotonic_ns());
+    }
+    let ns = (monotonic_ns() - start) / CLOCK_READS;
+    let found = format!("{ns} ns a reading of CLOCK_MONOTONIC");
+    match ns {
+        0..QUICK_READ_NS => Outcome::good(found),
+        QUICK_READ_NS..SLOW_READ_NS => Outcome::bad(found).severity(INFO),
+        _ => Outcome::bad(found).severity(MEDIUM),
+    }
+}
+
+// --- how late sleeps end
+
+/// For the median they are counted by the microsecond up to here; the maximum is of all.
+const COUNTED_US: usize = 10_000;
+
+struct Wakeups {
+    count: u32,
+    median_us: u64,
+    max_ns: u64,
+}
+
+pub fn wakeup(machine: &Machine) -> Outcome {
+    let duration = match duration(machine) {
+        Ok(duration) => duration,
+        Err(skipped) => return skipped,
+    };
+    // A processor sleeps deeper the longer it may: each class has to be measured at its own period.
+    let mut classes: Vec<Class> =
+        Class::ALL.into_iter().filter(|class| machine.options.class.is_none_or(|asked| asked == *class)).collect();
+    if machine.options.period_ns.is_some() {
+        classes.truncate(1);
+    }
+    let periods: Vec<u64> = classes.iter().map(|class| machine.period_ns(*class)).collect();
+    let measure = move || periods.into_iter().map(|period_ns| sleep_and_wake(period_ns, duration)).collect::<Vec<Wakeups>>();
+    let (measured, how) = match on_probe_thread(machine, measure) {
+        Ok(measured) => measured,
+        Err(outcome) => return outcome,
+    };
+    let mut by_class: ByClass = [None; 4];
+    let mut texts = Vec::new();
+    for (class, wakeups) in classes.iter().zip(&measured) {
+        let period_ns = machine.period_ns(*class);
+        by_class[*class as usize] = share_of_period(wakeups.max_ns, period_ns);
+        texts.push(format!(
+            "{} us at most, {} in the middle, of {} every {} us",
+            wakeups.max_ns / 1000,
+            wakeups.median_us,
+            wakeups.count,
+            period_ns / 1000
+        ));
+    }
+    if machine.options.period_ns.is_some() {
+        by_class = [by_class[classes[0] as usize]; 4];
+    }
+    Outcome::bad(format!("{how}: {}", texts.join("; "))).severity(by_class)
+}
+
+/// As cyclictest does it: sleeps until absolute moments a period apart, and looks how much later it is each time.
+fn sleep_and_wake(period_ns: u64, duration: Duration) -> Wakeups {
+    let mut counts = vec![0u32; COUNTED_US];
+    // Every page of it is there before it counts.
+    counts.fill(std::hint::black_box(0));
+    let end = monotonic_ns() + duration.as_nanos() as u64;
+    let mut next = monotonic_ns() + period_ns;
+    let (mut count, mut max_ns) = (0, 0);
+    while next <= end || count == 0 {
+        sys::sleep_until(next);
+        let late = monotonic_ns().saturating_sub(next);
+        max_ns = max_ns.max(late);
+        counts[(late / 1000).min(COUNTED_US as u64 - 1) as usize] += 1;
+        count += 1;
+        // What was slept through is one late wake-up, not many.
+        next += period_ns * (1 + late / period_ns.max(1));
+    }
+    let mut below = 0;
+    let median = counts.iter().position(|of_this| {
+        below += of_this;
+        below > count / 2
+    });
+    Wakeups { count, median_us: median.unwrap_or(0) as u64, max_ns }
+}
+
+// --- when the processor is away without anybody having slept
+
+/// hwlatdetect's threshold.
+const GAP_NS: u64 = 10_000;
+/// A stretch of the loop, and the rest after it: short enough not to be throttled, and for the machine to stay usable.
+const BUSY: Duration = Duration::from_millis(50);
+const REST: Duration = Duration::from_millis(10);
+
+struct Gaps {
+    count: u64,
+    max_ns: u64,
+    looked_ns: u64,
+}
+
+pub fn gaps(machine: &Machine) -> Outcome {
+    let duration = match duration(machine) {
+        Ok(duration) => duration,
+        Err(skipped) => return skipped,
+    };
+    let (gaps, how) = match on_probe_thread(machine, move || watch_the_clock(duration)) {
+        Ok(measured) => measured,
+        Err(outcome) => return outcome,
+    };
+    let found = format!(
+        "{how}: {} us at most, {} longer than {} us in {} ms",
+        gaps.max_ns / 1000,
+        gaps.count,
+        GAP_NS / 1000,
+        gaps.looked_ns / 1_000_000
+    );
+    let judge = |_: Class, period_ns: u64| match gaps.max_ns {
+        ..=GAP_NS => None,
+        ns => share_of_period(ns, period_ns).or(Some(Info)),
+    };
+    Outcome::bad(found).severity(machine.by_period(judge))
+}
+
+fn watch_the_clock(duration: Duration) -> Gaps {
+    let end = monotonic_ns() + duration.as_nanos() as u64;
+    let mut gaps = Gaps { count: 0, max_ns: 0, looked_ns: 0 };
+    while monotonic_ns() < end {
+        let start = monotonic_ns();
+        let stop = end.min(start + BUSY.as_nanos() as u64);
+        let mut last = start;
+        while last < stop {
+            let now = monotonic_ns();
+            let gap = now - last;
+            gaps.max_ns = gaps.max_ns.max(gap);
+            gaps.count += u64::from(gap > GAP_NS);
+            last = now;
+        }
+        gaps.looked_ns += last - start;
+        sys::rest(REST);
+    }
+    gaps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, State, check};
+    use super::*;
+
+    #[test]
+    fn probes_measure_where_asked() {
+        let options = Options { probe: Some(Duration::from_millis(20)), class: Some(Class::Control1kHz), ..Options::default() };
+        let report = check(&options);
+        for id in ["clock-cost", "wakeup", "gaps"] {
+            let finding = report.finding(id).unwrap();
+            assert!(matches!(finding.state, State::Good | State::Bad), "{finding:?}");
+            assert!(finding.found.contains(|c: char| c.is_ascii_digit()), "{finding:?}");
+        }
+        let unasked = check(&Options::default());
+        assert!(["clock-cost", "wakeup", "gaps"].iter().all(|id| unasked.finding(id).unwrap().state == State::Skipped));
+    }
+
+    #[test]
+    fn a_planted_gap_is_seen_and_a_late_wakeup_counts_once() {
+        assert_eq!(share_of_period(20, 100), None);
+        assert_eq!(share_of_period(21, 100), Some(Medium));
+        assert_eq!(share_of_period(51, 100), Some(High));
+        let wakeups = sleep_and_wake(1_000_000, Duration::from_millis(20));
+        assert!((1..=20).contains(&wakeups.count) && wakeups.median_us * 1000 <= wakeups.max_ns, "{}", wakeups.count);
+    }
+}

@@ -1,0 +1,201 @@
+//! Checks of the process that guests shall run in, and of the artifact that shall run.
+
+use super::machine::Machine;
+use super::parse::{self, shown};
+use super::sys;
+use super::table::{HIGH, INFO};
+use super::{Outcome, Severity::*};
+use crate::engine::artifact;
+use crate::engine::profile::DEFAULT_GUEST_STACK_BYTES;
+use crate::rt::{signals, thread};
+
+pub fn exec_memory(machine: &Machine) -> Outcome {
+    if machine.is_live() {
+        return match sys::executable_memory() {
+            Ok(()) => Outcome::good("permitted"),
+            Err(error) => Outcome::bad(format!("refused: {error}")),
+        };
+    }
+    // What SELinux would refuse depends on the process's domain.
+    match machine.root.number::<u32>("sys/fs/selinux/booleans/deny_execmem") {
+        Some(1) => Outcome::bad("SELinux's deny_execmem is on"),
+        _ => Outcome::skipped("only the running process can tell"),
+    }
+}
+
+pub fn seccomp(machine: &Machine) -> Outcome {
+    match machine.status_field("Seccomp") {
+        Some("0") => Outcome::good("no filter"),
+        Some("1") => Outcome::bad("strict: nearly every system call is refused").severity([Some(Fatal); 4]),
+        Some("2") => Outcome::bad("a filter is in force: it may refuse real-time scheduling or locked memory"),
+        Some(_) => Outcome::unknown("Seccomp in /proc/self/status is not understood"),
+        None => Outcome::unknown("no Seccomp in /proc/self/status"),
+    }
+}
+
+/// The signals that guests' faults arrive as.
+const FAULT_SIGNALS: [(libc::c_int, &str); 3] =
+    [(libc::SIGSEGV, "SIGSEGV"), (libc::SIGILL, "SIGILL"), (libc::SIGFPE, "SIGFPE")];
+
+pub fn signal_handlers(machine: &Machine) -> Outcome {
+    if !machine.is_live() {
+        return caught_signals(machine);
+    }
+    if let Err(error) = signals::check() {
+        return Outcome::bad(error.message).severity(HIGH);
+    }
+    let foreign: Vec<String> = FAULT_SIGNALS
+        .iter()
+        .filter_map(|(signal, name)| {
+            let (owner, ours) = sys::handler_owner(*signal)?;
+            (!ours).then(|| format!("{name} by {}", shown(&owner)))
+        })
+        .collect();
+    match foreign.is_empty() {
+        true => Outcome::good("none of others"),
+        false => Outcome::bad(foreign.join(", ")),
+    }
+}
+
+/// Whose the handlers are cannot be told from outside.
+fn caught_signals(machine: &Machine) -> Outcome {
+    let Some(mask) = machine.status_field("SigCgt").and_then(|mask| u64::from_str_radix(mask, 16).ok()) else {
+        return Outcome::unknown("no SigCgt in /proc/self/status");
+    };
+    let caught = FAULT_SIGNALS.iter().filter(|(signal, _)| mask >> (signal - 1) & 1 == 1);
+    let caught: Vec<&str> = caught.map(|(_, name)| *name).collect();
+    match caught.is_empty() {
+        true => Outcome::good("none"),
+        false => Outcome::bad(format!("{} caught", caught.join(", "))),
+    }
+}
+
+/// What the engine wants a thread's signal stack to have, or replaces it (standalone profile).
+const SIGNAL_STACK_BYTES: usize = 256 << 10;
+
+pub fn signal_stack(machine: &Machine) -> Outcome {
+    if !machine.is_live() {
+        return Outcome::skipped("only the thread itself can tell");
+    }
+    if !machine.options.thread {
+        return Outcome::skipped("this is not said to be the real-time thread");
+    }
+    match sys::signal_stack_bytes() {
+        None => Outcome::good("none yet: attaching sets one up"),
+        Some(bytes) => Outcome::good_if(bytes >= SIGNAL_STACK_BYTES, parse::mebibytes(bytes as u64)),
+    }
+}
+
+pub fn stack_size(machine: &Machine) -> Outcome {
+    let needed = (DEFAULT_GUEST_STACK_BYTES + thread::HOST_STACK_BYTES) as u64;
+    let expected = format!("at least {}", parse::mebibytes(needed));
+    match machine.limit("Max stack size") {
+        None => Outcome::unknown("no /proc/self/limits"),
+        // glibc then takes 2 MiB or more.
+        Some((u64::MAX, _)) => Outcome::good("unlimited"),
+        Some((bytes, _)) => Outcome::good_if(bytes >= needed, parse::mebibytes(bytes)).expected(expected),
+    }
+}
+
+/// Engines that install handlers for the same signals, by the beginnings of their files' names.
+const ENGINES: [&str; 6] = ["librtwasm.so", "libwasmtime", "libwasmer", "libwasmedge", "libiwasm", "libwasm3"];
+
+pub fn engines(machine: &Machine) -> Outcome {
+    let Some(maps) = machine.root.word("proc/self/maps") else { return Outcome::unknown("no /proc/self/maps") };
+    let mut files: Vec<&str> = Vec::new();
+    for file in maps.lines().filter_map(|line| Some(&line[line.find('/')?..])) {
+        let name = file.rsplit('/').next().unwrap_or_default();
+        if ENGINES.iter().any(|engine| name.starts_with(engine)) && !files.contains(&file) {
+            files.push(file);
+        }
+    }
+    let others = files.iter().any(|file| !file.rsplit('/').next().unwrap_or_default().starts_with(ENGINES[0]));
+    match (files.len(), others) {
+        (0 | 1, false) => Outcome::good("no other"),
+        _ => Outcome::bad(shown(&files.join(", "))),
+    }
+}
+
+/// The code generator's features by the words of /proc/cpuinfo.
+const CPUINFO_WORDS: [(&str, &str); 24] = [
+    ("has_cmpxchg16b", "cx16"),
+    ("has_sse3", "pni"),
+    ("has_ssse3", "ssse3"),
+    ("has_sse41", "sse4_1"),
+    ("has_sse42", "sse4_2"),
+    ("has_avx", "avx"),
+    ("has_avx2", "avx2"),
+    ("has_fma", "fma"),
+    ("has_popcnt", "popcnt"),
+    ("has_bmi1", "bmi1"),
+    ("has_bmi2", "bmi2"),
+    ("has_lzcnt", "abm"),
+    ("has_avx512bitalg", "avx512_bitalg"),
+    ("has_avx512dq", "avx512dq"),
+    ("has_avx512f", "avx512f"),
+    ("has_avx512vbmi", "avx512vbmi"),
+    ("has_avx512vl", "avx512vl"),
+    ("has_avx_vnni", "avx_vnni"),
+    ("has_avx512vnni", "avx512_vnni"),
+    ("has_lse", "atomics"),
+    ("has_pauth", "paca"),
+    ("has_fp16", "asimdhp"),
+    ("has_dotprod", "asimddp"),
+    ("has_i8mm", "i8mm"),
+];
+
+pub fn artifact(machine: &Machine) -> Outcome {
+    let Some(wanted) = &machine.options.artifact else { return Outcome::skipped("none was given") };
+    if machine.is_live() {
+        return match artifact::check_host(&wanted.metadata) {
+            Ok(()) => Outcome::good("runs here"),
+            Err(error) => Outcome::bad(error.message),
+        };
+    }
+    let Some(flags) = machine.cpu_flags() else { return Outcome::unknown("no CPU flags in /proc/cpuinfo") };
+    let is_there = |feature: &String| {
+        let word = CPUINFO_WORDS.iter().find(|(name, _)| name == feature).map(|(_, word)| word);
+        word.is_some_and(|word| flags.contains(word))
+    };
+    let missing: Vec<&str> = wanted.metadata.cpu_features.iter().filter(|f| !is_there(f)).map(String::as_str).collect();
+    match missing.is_empty() {
+        true => Outcome::good("this machine has all the CPU features that it needs"),
+        false => Outcome::bad(format!("this machine lacks {}", shown(&missing.join(", ")))),
+    }
+}
+
+/// A process that is traced is stopped whenever its tracer likes.
+pub fn traced(machine: &Machine) -> Outcome {
+    match machine.status_field("TracerPid") {
+        None => Outcome::unknown("no TracerPid in /proc/self/status").severity(INFO),
+        Some("0") => Outcome::good("no tracer"),
+        Some(number) => Outcome::bad(format!("traced by process {}", shown(number))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::cpu;
+
+    #[test]
+    fn every_feature_has_its_word() {
+        for architecture in ["x86_64", "aarch64"] {
+            for feature in cpu::known(architecture) {
+                assert!(CPUINFO_WORDS.iter().any(|(name, _)| name == feature), "{feature}");
+            }
+        }
+    }
+
+    /// The kernel hides what it does not support; what it shows is there.
+    #[test]
+    fn the_words_are_this_machines() {
+        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+        let line = info.lines().find(|line| line.starts_with("flags") || line.starts_with("Features")).unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        for feature in cpu::known(std::env::consts::ARCH) {
+            let word = CPUINFO_WORDS.iter().find(|(name, _)| name == feature).unwrap().1;
+            assert_eq!(words.contains(&word), cpu::detected(feature) == Some(true), "{feature} {word}");
+        }
+    }
+}

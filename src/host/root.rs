@@ -1,0 +1,129 @@
+//! Files below a root, which is the running system's or a folder that holds a copy of another's. What is missing, unreadable or no
+//! file at all is `None`, never an error: the checks make "unknown" of it.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// More than any file that is asked for has; what a planted endless one is cut at.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+/// More than any directory that is asked for has entries: process numbers end at 4 Mi, but no machine runs that many.
+const MAX_ENTRIES: usize = 1 << 16;
+
+pub struct Root {
+    base: PathBuf,
+    live: bool,
+}
+
+impl Root {
+    /// The running system where `base` is `None` or `/`.
+    pub fn new(base: Option<&Path>) -> Root {
+        let base = base.unwrap_or(Path::new("/"));
+        Root { base: base.to_owned(), live: base == Path::new("/") }
+    }
+
+    /// Whether this is the running system, so that system calls tell about the same machine as the files.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.base.join(path.trim_start_matches('/'))
+    }
+
+    /// Opened so that a pipe that somebody put there cannot hold us up.
+    fn open(&self, path: &str) -> Option<File> {
+        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(self.path(path)).ok()
+    }
+
+    /// A regular file's content.
+    pub fn bytes(&self, path: &str) -> Option<Vec<u8>> {
+        let file = self.open(path)?;
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// A regular file's content as text, without the white space around it.
+    pub fn text(&self, path: &str) -> Option<String> {
+        Some(String::from_utf8_lossy(&self.bytes(path)?).trim().to_owned())
+    }
+
+    /// The same where it is not empty.
+    pub fn word(&self, path: &str) -> Option<String> {
+        self.text(path).filter(|text| !text.is_empty())
+    }
+
+    /// A file that holds one number.
+    pub fn number<N: FromStr>(&self, path: &str) -> Option<N> {
+        self.text(path)?.parse().ok()
+    }
+
+    /// The first four bytes of a device, as a number of this machine's byte order.
+    pub fn device_i32(&self, path: &str) -> Option<i32> {
+        let mut bytes = [0; 4];
+        self.open(path)?.read_exact(&mut bytes).ok()?;
+        Some(i32::from_ne_bytes(bytes))
+    }
+
+    pub fn exists(&self, path: &str) -> bool {
+        self.path(path).exists()
+    }
+
+    /// The names in a directory, sorted; numbers by their value.
+    pub fn names(&self, directory: &str) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.path(directory)) else { return vec![] };
+        let names = entries.take(MAX_ENTRIES).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let sorted: BTreeMap<(u64, String), ()> = names.map(|name| ((trailing_number(&name), name), ())).collect();
+        sorted.into_keys().map(|(_, name)| name).collect()
+    }
+
+    /// The names of a directory's entries that are `prefix` and a number: `node0`, `state3`.
+    pub fn numbered(&self, directory: &str, prefix: &str) -> Vec<(usize, String)> {
+        let mut found = Vec::new();
+        for name in self.names(directory) {
+            if let Some(Ok(number)) = name.strip_prefix(prefix).map(str::parse) {
+                found.push((number, format!("{directory}/{name}")));
+            }
+        }
+        found
+    }
+}
+
+fn trailing_number(name: &str) -> u64 {
+    let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    name[name.len() - digits..].parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_file_is_none() {
+        let root = Root::new(Some(Path::new("/nowhere/at/all")));
+        assert!(!root.is_live());
+        assert_eq!((root.text("proc/version"), root.names("proc"), root.exists("proc")), (None, vec![], false));
+        let live = Root::new(None);
+        assert!(live.is_live() && Root::new(Some(Path::new("/"))).is_live());
+        assert_eq!((live.text("proc"), live.text("dev/null")), (None, None));
+        assert!(live.text("proc/self/status").is_some_and(|status| status.starts_with("Name:")));
+    }
+
+    #[test]
+    fn numbered_entries_come_in_order() {
+        let folder = std::env::temp_dir().join(format!("rtwasm-root-{}", std::process::id()));
+        for name in ["state10", "state2", "states", "other1"] {
+            std::fs::create_dir_all(folder.join("d").join(name)).unwrap();
+        }
+        let found = Root::new(Some(&folder)).numbered("d", "state");
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(found, [(2, "d/state2".to_owned()), (10, "d/state10".to_owned())]);
+    }
+}

@@ -1,0 +1,66 @@
+//! Checks of clocks and timers.
+
+use super::Outcome;
+use super::machine::Machine;
+use super::parse::shown;
+use super::sys;
+use super::table::INFO;
+
+/// Clock sources that are read in user space, without a system call.
+const QUICK_SOURCES: [&str; 6] =
+    ["tsc", "arch_sys_counter", "kvm-clock", "hyperv_clocksource_tsc_page", "riscv_clocksource", "stp"];
+
+pub fn clocksource(machine: &Machine) -> Outcome {
+    const FOLDER: &str = "sys/devices/system/clocksource/clocksource0";
+    match machine.root.word(&format!("{FOLDER}/current_clocksource")) {
+        None => Outcome::unknown("no current_clocksource in /sys"),
+        Some(source) => Outcome::good_if(QUICK_SOURCES.contains(&source.as_str()), shown(&source)),
+    }
+}
+
+/// What the library's own clock is read from.
+pub fn counter(machine: &Machine) -> Outcome {
+    let Some(flags) = machine.cpu_flags() else { return Outcome::unknown("no CPU flags in /proc/cpuinfo") };
+    // On aarch64 the architecture guarantees it, and the kernel does not tell.
+    if !flags.contains(&"tsc") {
+        return Outcome::good("the architecture's counter");
+    }
+    let missing: Vec<&str> = ["constant_tsc", "nonstop_tsc"].into_iter().filter(|flag| !flags.contains(flag)).collect();
+    match missing.is_empty() {
+        true => Outcome::good("constant_tsc, nonstop_tsc"),
+        false => Outcome::bad(format!("the time-stamp counter lacks {}", missing.join(", "))),
+    }
+}
+
+/// With high-resolution timers a sleep ends to the nanosecond asked for; without, at the next tick.
+pub fn timer_resolution(machine: &Machine) -> Outcome {
+    let resolution_ns = match machine.is_live() {
+        true => sys::clock_resolution_ns(),
+        false => resolution_told(machine),
+    };
+    match resolution_ns {
+        None => Outcome::unknown("the resolution cannot be read"),
+        Some(1) => Outcome::good("1 ns"),
+        Some(ns) => Outcome::bad(format!("{ns} ns")),
+    }
+}
+
+/// `  .resolution: 1 nsecs`
+fn resolution_told(machine: &Machine) -> Option<u64> {
+    let list = machine.root.word("proc/timer_list")?;
+    let value = list.lines().find_map(|line| line.trim().strip_prefix(".resolution:"))?;
+    value.split_whitespace().next()?.parse().ok()
+}
+
+/// Sleeps of ordinary threads may end this much later, so that wake-ups can be put together.
+const SLACK_NS: u64 = 1_000;
+
+pub fn timer_slack(machine: &Machine) -> Outcome {
+    if machine.own_task().is_some_and(|task| task.is_real_time()) {
+        return Outcome::good("of no effect with real-time scheduling");
+    }
+    match machine.root.number::<u64>("proc/self/timerslack_ns") {
+        None => Outcome::unknown("no /proc/self/timerslack_ns").severity(INFO),
+        Some(ns) => Outcome::good_if(ns <= SLACK_NS, format!("{ns} ns")),
+    }
+}

@@ -1,0 +1,528 @@
+//! Memory for what calls touch, apart from everything else, so that it can be locked: an instance's store, its globals and tables,
+//! the records of its funcs.
+//!
+//! malloc puts such things among others, on pages that change hands. So while something that calls will touch is being made for
+//! a runtime that locks memory, this library's allocations on that thread come from here: mappings of our own, present and
+//! locked, that hold nothing else. They may be given back by any thread in any order, are used again, and stay locked: what is
+//! locked is the most that was in use at a time, in steps of 64 KiB. Never on a real-time thread.
+//!
+//! Free blocks are kept by size in two levels of lists and joined with their neighbours (TLSF, Masmano and others, 2004): no
+//! search, little waste, and no records but those beside the blocks.
+
+use std::alloc::Layout;
+use std::cell::{Cell, UnsafeCell};
+use std::ops::Range;
+use std::ptr::{NonNull, null_mut};
+use std::sync::atomic::{AtomicUsize, Ordering::*};
+use std::sync::{Mutex, MutexGuard};
+
+use super::memory::{self, Lock};
+use crate::status::*;
+
+/// Mappings, each made when those before it are used up and twice as large as the one before, or as large as it has to be.
+const REGIONS: usize = 32;
+const FIRST_REGION_BYTES: usize = 512 << 10;
+/// What is made present and locked at a time.
+const STEP_BYTES: usize = 64 << 10;
+
+/// Start and end of each region; 0 until it is there. Written with the heap locked, the start last.
+static STARTS: [AtomicUsize; REGIONS] = [const { AtomicUsize::new(0) }; REGIONS];
+static ENDS: [AtomicUsize; REGIONS] = [const { AtomicUsize::new(0) }; REGIONS];
+static HEAP: Mutex<Heap> = Mutex::new(Heap { bins: Bins::new(), regions: 0, committed: [0; REGIONS] });
+
+struct Heap {
+    bins: Bins,
+    /// How many regions there are; all but the last are committed as far as they could be used.
+    regions: usize,
+    /// Where each region's accessible part ends.
+    committed: [usize; REGIONS],
+}
+
+thread_local! {
+    /// Whether this thread's allocations come from here now.
+    static KEEPING: Cell<bool> = const { Cell::new(false) };
+    /// What it has taken less what it has given back, while so.
+    static KEPT: Cell<Kept> = const { Cell::new(Kept { bytes: 0, elsewhere_bytes: 0 }) };
+}
+
+/// How much of something is here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    pub bytes: usize,
+    /// What had to be taken elsewhere, because there was no more to be had.
+    pub elsewhere_bytes: usize,
+}
+
+impl std::ops::AddAssign for Kept {
+    fn add_assign(&mut self, more: Kept) {
+        self.bytes += more.bytes;
+        self.elsewhere_bytes += more.elsewhere_bytes;
+    }
+}
+
+/// Runs `make`, which makes what calls will touch, for an owner who wants it locked so. Returns how much of it is here: nothing
+/// where nothing is to be locked, or in a program that has another allocator.
+pub fn keep<T>(wanted: Lock, make: impl FnOnce() -> T) -> (T, Kept) {
+    if wanted == Lock::Off {
+        return (make(), Kept::default());
+    }
+    struct Leave(bool, Kept);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            KEEPING.set(self.0);
+            KEPT.set(self.1);
+        }
+    }
+    let _leave = Leave(KEEPING.replace(true), KEPT.replace(Kept::default()));
+    let made = make();
+    (made, KEPT.get())
+}
+
+/// Whether the calling thread is in [`keep`].
+#[inline]
+pub fn keeping() -> bool {
+    KEEPING.try_with(Cell::get).unwrap_or(false)
+}
+
+/// Whether the memory is from here.
+#[inline]
+pub fn owns(memory: *const u8) -> bool {
+    for (start, end) in STARTS.iter().zip(&ENDS) {
+        let start = start.load(Acquire);
+        if start == 0 {
+            return false;
+        }
+        if (start..end.load(Relaxed)).contains(&(memory as usize)) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Memory for the layout, not cleared; null where there is none to be had.
+pub fn take(layout: Layout) -> *mut u8 {
+    let mut heap = lock_heap();
+    let taken = match heap.bins.take(layout) {
+        Some(memory) => memory,
+        None if heap.grow(layout) => heap.bins.take(layout).unwrap_or(null_mut()),
+        None => null_mut(),
+    };
+    drop(heap);
+    let _ = KEPT.try_with(|kept| {
+        let (bytes, elsewhere_bytes) = if taken.is_null() { (0, layout.size()) } else { (layout.size(), 0) };
+        let mut sum = kept.get();
+        sum += Kept { bytes, elsewhere_bytes };
+        kept.set(sum);
+    });
+    taken
+}
+
+/// Takes memory back.
+///
+/// # Safety
+/// It was taken here with this layout, and is given back once.
+pub unsafe fn give_back(memory: *mut u8, layout: Layout) {
+    // SAFETY: passed on.
+    unsafe { lock_heap().bins.give_back(memory) };
+    if keeping() {
+        let kept = KEPT.get();
+        KEPT.set(Kept { bytes: kept.bytes.saturating_sub(layout.size()), ..kept });
+    }
+}
+
+/// Locks all that is here, as wanted. Says whether it is locked.
+pub fn lock(wanted: Lock) -> Result<bool> {
+    let ranges = lock_heap().ranges();
+    let bytes: usize = ranges.iter().map(Range::len).sum();
+    let mut locked = 0;
+    for range in ranges {
+        locked += memory::lock_as(wanted, range)?;
+    }
+    Ok(locked == bytes)
+}
+
+fn lock_heap() -> MutexGuard<'static, Heap> {
+    HEAP.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl Heap {
+    /// What is accessible, on the stack: allocating would come back here.
+    fn ranges(&self) -> [Range<usize>; REGIONS] {
+        std::array::from_fn(|region| STARTS[region].load(Relaxed)..self.committed[region])
+    }
+
+    /// Makes more memory accessible, present and, where the system permits it, locked: enough for the layout.
+    fn grow(&mut self, layout: Layout) -> bool {
+        let Some(bytes) = room_for(layout).checked_next_multiple_of(STEP_BYTES) else { return false };
+        let last = self.regions.wrapping_sub(1);
+        if self.regions == 0 || ENDS[last].load(Relaxed) - self.committed[last] < bytes {
+            return self.add_region(bytes) && self.commit(self.regions - 1, bytes);
+        }
+        self.commit(last, bytes)
+    }
+
+    fn add_region(&mut self, bytes: usize) -> bool {
+        if self.regions == REGIONS {
+            return false;
+        }
+        let bytes = bytes.max(FIRST_REGION_BYTES << self.regions);
+        let Ok(start) = memory::reserve(bytes) else { return false };
+        ENDS[self.regions].store(start + bytes, Relaxed);
+        STARTS[self.regions].store(start, Release);
+        self.committed[self.regions] = start;
+        self.regions += 1;
+        true
+    }
+
+    fn commit(&mut self, region: usize, bytes: usize) -> bool {
+        let range = self.committed[region]..self.committed[region] + bytes;
+        // SAFETY: inside our own reservation, where nothing is yet.
+        unsafe {
+            if libc::mprotect(range.start as *mut _, bytes, libc::PROT_READ | libc::PROT_WRITE) != 0 {
+                return false;
+            }
+            memory::touch_for_writing(range.clone());
+            // A refusal is told when an instance is prepared.
+            memory::try_lock(range.clone());
+            self.bins.add(range.clone(), range.start != STARTS[region].load(Relaxed));
+        }
+        self.committed[region] = range.end;
+        true
+    }
+}
+
+/// How much fresh memory is sure to hold a block for the layout.
+fn room_for(layout: Layout) -> usize {
+    let bytes = layout.size().saturating_add(layout.align()).saturating_add(4 * MIN_BLOCK_BYTES);
+    // What is searched for is rounded up by one sixteenth.
+    bytes.saturating_add(bytes / SECOND as usize)
+}
+
+// ---- blocks
+
+/// In front of every block; the block's memory follows it.
+#[repr(C, align(16))]
+struct Header {
+    /// Size of the block that lies before it, 0 where there is none.
+    before: usize,
+    /// Size with this header, a multiple of 16; the lowest bit is set while the block is in use.
+    size: usize,
+}
+
+/// A block that is not in use.
+#[repr(C)]
+struct Free {
+    header: Header,
+    next: *mut Free,
+    previous: *mut Free,
+}
+
+const USED: usize = 1;
+const HEADER_BYTES: usize = size_of::<Header>();
+const MIN_BLOCK_BYTES: usize = size_of::<Free>();
+const ALIGN: usize = align_of::<Header>();
+/// Lists for each power of two.
+const SECOND: u32 = 16;
+/// From 32 bytes to 2^44.
+const FIRST: usize = 40;
+
+/// Free blocks by size.
+struct Bins {
+    /// Which powers of two have a block, and which lists of each.
+    first: u64,
+    second: [u16; FIRST],
+    lists: [[*mut Free; SECOND as usize]; FIRST],
+}
+
+// SAFETY: the pointers are to memory of the heap's own, used with the heap locked.
+unsafe impl Send for Bins {}
+
+/// The list for blocks of a size, and for those that are at least as large and smaller than the next list's.
+fn bin_of(size: usize) -> (usize, usize) {
+    let log = size.ilog2();
+    let shift = log - SECOND.ilog2();
+    (log as usize - MIN_BLOCK_BYTES.ilog2() as usize, (size >> shift) & (SECOND as usize - 1))
+}
+
+impl Bins {
+    const fn new() -> Bins {
+        Bins { first: 0, second: [0; FIRST], lists: [[null_mut(); SECOND as usize]; FIRST] }
+    }
+
+    /// Adds memory. `continues`: it follows what was added last.
+    ///
+    /// # Safety
+    /// The memory is the heap's own, accessible, aligned to 16 and larger than two headers.
+    unsafe fn add(&mut self, range: Range<usize>, continues: bool) {
+        // SAFETY: the last header of what was added is one that ends it and belongs to nobody; here it becomes the block's.
+        unsafe {
+            let start = if continues { range.start - HEADER_BYTES } else { range.start } as *mut Header;
+            let before = if continues { (*start).before } else { 0 };
+            let end = (range.end - HEADER_BYTES) as *mut Header;
+            let size = end as usize - start as usize;
+            start.write(Header { before, size: size | USED });
+            end.write(Header { before: size, size: USED });
+            self.give_back(start.add(1).cast());
+        }
+    }
+
+    fn take(&mut self, layout: Layout) -> Option<*mut u8> {
+        let size = layout.size().checked_add(HEADER_BYTES)?.checked_next_multiple_of(ALIGN)?.max(MIN_BLOCK_BYTES);
+        // Room to move to an aligned address and leave a whole block in front of it.
+        let slack = if layout.align() > ALIGN { layout.align().checked_add(MIN_BLOCK_BYTES)? } else { 0 };
+        let found = self.find(size.checked_add(slack)?)?;
+        // SAFETY: a free block of at least that size.
+        unsafe {
+            self.remove(found.as_ptr());
+            let block = self.aligned(found.as_ptr().cast(), layout.align());
+            self.trim(block, size);
+            (*block).size |= USED;
+            Some(block.add(1).cast())
+        }
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// `memory` is that of a block in use, whose user is done with it.
+    unsafe fn give_back(&mut self, memory: *mut u8) {
+        // SAFETY: blocks lie side by side up to a header that is always in use; only free neighbours are joined.
+        unsafe {
+            let mut block = memory.cast::<Header>().sub(1);
+            (*block).size &= !USED;
+            let next = after(block);
+            if (*next).size & USED == 0 {
+                self.remove(next.cast());
+                (*block).size += (*next).size;
+            }
+            let before = (*block).before;
+            if before != 0 {
+                let previous = block.byte_sub(before);
+                if (*previous).size & USED == 0 {
+                    self.remove(previous.cast());
+                    (*previous).size += (*block).size;
+                    block = previous;
+                }
+            }
+            self.insert(block);
+        }
+    }
+
+    /// A free block of at least `size` bytes.
+    fn find(&self, size: usize) -> Option<NonNull<Free>> {
+        // Of the lists whose blocks are all large enough.
+        let rounded = size.checked_add((1 << (size.ilog2() - SECOND.ilog2())) - 1)?;
+        let (level, list) = bin_of(rounded);
+        let here = self.second.get(level)? & (u16::MAX << list);
+        let (level, lists) = match here {
+            0 => {
+                let above = self.first & u64::MAX.checked_shl(level as u32 + 1)?;
+                let level = above.trailing_zeros() as usize;
+                (level, *self.second.get(level)?)
+            }
+            lists => (level, lists),
+        };
+        NonNull::new(self.lists[level][lists.trailing_zeros() as usize])
+    }
+
+    /// Moves a block that is in no list to where its memory is aligned; what is in front becomes a block of its own.
+    unsafe fn aligned(&mut self, block: *mut Header, align: usize) -> *mut Header {
+        // SAFETY: the caller's block is large enough for the gap and what is wanted.
+        unsafe {
+            let memory = block.add(1) as usize;
+            let gap = match memory.next_multiple_of(align) - memory {
+                0 => return block,
+                gap if gap < MIN_BLOCK_BYTES => gap + align.max(MIN_BLOCK_BYTES),
+                gap => gap,
+            };
+            let moved = block.byte_add(gap);
+            moved.write(Header { before: gap, size: (*block).size - gap });
+            (*after(moved)).before = (*moved).size;
+            (*block).size = gap;
+            self.insert(block);
+            moved
+        }
+    }
+
+    /// Makes a block that is in no list no larger than needed.
+    unsafe fn trim(&mut self, block: *mut Header, size: usize) {
+        // SAFETY: the rest lies inside the block.
+        unsafe {
+            let rest_size = (*block).size - size;
+            if rest_size < MIN_BLOCK_BYTES {
+                return;
+            }
+            let rest = block.byte_add(size);
+            rest.write(Header { before: size, size: rest_size });
+            (*block).size = size;
+            self.insert(rest);
+        }
+    }
+
+    unsafe fn insert(&mut self, block: *mut Header) {
+        // SAFETY: a free block in no list; whoever lies behind it is told its size.
+        unsafe {
+            (*after(block)).before = (*block).size;
+            let (level, list) = bin_of((*block).size);
+            let head = &mut self.lists[level][list];
+            let block: *mut Free = block.cast();
+            (*block).next = *head;
+            (*block).previous = null_mut();
+            if let Some(next) = head.as_mut() {
+                next.previous = block;
+            }
+            *head = block;
+            self.second[level] |= 1 << list;
+            self.first |= 1 << level;
+        }
+    }
+
+    unsafe fn remove(&mut self, block: *mut Free) {
+        // SAFETY: a free block in its list.
+        unsafe {
+            let (level, list) = bin_of((*block).header.size);
+            let (next, previous) = ((*block).next, (*block).previous);
+            if let Some(next) = next.as_mut() {
+                next.previous = previous;
+            }
+            match previous.as_mut() {
+                Some(previous) => previous.next = next,
+                None => self.lists[level][list] = next,
+            }
+            if self.lists[level][list].is_null() {
+                self.second[level] &= !(1 << list);
+                if self.second[level] == 0 {
+                    self.first &= !(1 << level);
+                }
+            }
+        }
+    }
+}
+
+/// The header that follows a block.
+unsafe fn after(block: *mut Header) -> *mut Header {
+    // SAFETY: every block is followed by one.
+    unsafe { block.byte_add((*block).size & !USED) }
+}
+
+// ---- forks
+
+struct AcrossFork(UnsafeCell<Option<MutexGuard<'static, Heap>>>);
+
+// SAFETY: used by the forking thread only, while it holds the heap.
+unsafe impl Sync for AcrossFork {}
+
+static ACROSS_FORK: AcrossFork = AcrossFork(UnsafeCell::new(None));
+
+/// Before a fork: nobody else is in the heap, so that the child finds it whole.
+pub fn hold() {
+    let heap = lock_heap();
+    // SAFETY: whoever has the heap has the cell.
+    unsafe { *ACROSS_FORK.0.get() = Some(heap) };
+}
+
+/// After it, in parent and child.
+pub fn release() {
+    // SAFETY: the forking thread has the heap since `hold`.
+    drop(unsafe { (*ACROSS_FORK.0.get()).take() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A heap of its own over a vector.
+    struct Fixture {
+        bins: Bins,
+        memory: Vec<u128>,
+    }
+
+    impl Fixture {
+        fn new(bytes: usize) -> Fixture {
+            let mut fixture = Fixture { bins: Bins::new(), memory: vec![0; bytes / 16] };
+            let start = fixture.memory.as_mut_ptr() as usize;
+            // SAFETY: the vector's memory, in two parts, of which the second follows the first.
+            unsafe {
+                fixture.bins.add(start..start + bytes / 2, false);
+                fixture.bins.add(start + bytes / 2..start + bytes, true);
+            }
+            fixture
+        }
+
+        /// The largest free block.
+        fn largest(&self) -> usize {
+            let blocks = self.bins.lists.iter().flatten().filter(|list| !list.is_null());
+            // SAFETY: lists hold free blocks.
+            blocks.map(|list| unsafe { (**list).header.size }).max().unwrap_or(0)
+        }
+    }
+
+    #[test]
+    fn blocks_are_apart_aligned_and_joined_again() {
+        let bytes = 1 << 20;
+        let mut heap = Fixture::new(bytes);
+        let whole = heap.largest();
+        assert_eq!(whole, bytes - HEADER_BYTES, "both parts are one block");
+        let mut live: Vec<(*mut u8, Layout, u8)> = Vec::new();
+        // A generator of numbers as good as is needed here (Knuth's constants).
+        let mut state = 1u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % below
+        };
+        for round in 0..50_000 {
+            if live.len() > 100 || (!live.is_empty() && random(3) == 0) {
+                let (memory, layout, mark) = live.swap_remove(random(live.len()));
+                // SAFETY: live, and as large as the layout says.
+                unsafe {
+                    assert!((0..layout.size()).all(|at| *memory.add(at) == mark), "nobody else wrote there");
+                    heap.bins.give_back(memory);
+                }
+                continue;
+            }
+            let layout = Layout::from_size_align(1 + random(6000), 1 << random(9)).unwrap();
+            let memory = heap.bins.take(layout).unwrap();
+            assert!((memory as usize).is_multiple_of(layout.align()));
+            // SAFETY: just taken.
+            unsafe { memory.write_bytes(round as u8, layout.size()) };
+            live.push((memory, layout, round as u8));
+        }
+        for (memory, ..) in live {
+            // SAFETY: live.
+            unsafe { heap.bins.give_back(memory) };
+        }
+        assert_eq!(heap.largest(), whole, "all of it is one block again");
+        assert!(heap.bins.take(Layout::from_size_align(bytes, 1).unwrap()).is_none());
+    }
+
+    #[test]
+    fn what_is_kept_lies_here_and_what_is_not_does_not() {
+        let (kept, bytes) = keep(Lock::On, || vec![7u8; 100_000]);
+        assert!(owns(kept.as_ptr()));
+        assert_eq!(bytes, Kept { bytes: 100_000, elsewhere_bytes: 0 });
+        assert!(lock_heap().ranges().iter().any(|range| range.contains(&(kept.as_ptr() as usize + 99_999))));
+        let (outside, bytes) = keep(Lock::Off, || vec![7u8; 100_000]);
+        assert!(!owns(outside.as_ptr()));
+        assert_eq!(bytes, Kept::default());
+        let ((), bytes) = keep(Lock::On, || drop(vec![0u8; 1000]));
+        assert_eq!(bytes, Kept::default());
+        assert!(!keeping());
+        std::thread::spawn(move || drop(kept)).join().unwrap();
+    }
+
+    #[test]
+    fn what_is_kept_stays_here_when_it_grows() {
+        let (mut kept, _) = keep(Lock::On, || vec![1u64, 2, 3]);
+        kept.extend(0..10_000);
+        assert!(owns(kept.as_ptr().cast()));
+        assert_eq!(kept[..5], [1, 2, 3, 0, 1]);
+        let (zeroed, _) = keep(Lock::On, || vec![0u64; 30_000]);
+        assert!(zeroed.iter().all(|word| *word == 0));
+    }
+
+    #[test]
+    fn more_than_a_region_fits() {
+        let (large, _) = keep(Lock::On, || vec![3u8; 3 * FIRST_REGION_BYTES]);
+        assert!(owns(large.as_ptr()) && owns(&large[large.len() - 1]));
+    }
+}

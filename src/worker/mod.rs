@@ -1,0 +1,582 @@
+//! Workers: threads of ours, pinned, prioritised and attached, that do their work at points in time (`periodic`) or when they
+//! are given some (`queue`).
+//!
+//! A worker's thread lives as long as the worker. It attaches once; at each start it prepares the guests that it will call,
+//! then runs until it is stopped or stops by itself, and then waits for the next start. Between a start and a stop it takes no
+//! lock and allocates nothing; its system calls are sleeping, waking those who wait for it, and one look at what the system did
+//! to it after every step. Everybody else talks to it through two words and, for queues, two rings.
+
+pub mod periodic;
+pub mod queue;
+pub mod statistics;
+
+use std::ffi::c_void;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::*};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use wasmtime::ValRaw;
+
+use crate::engine::instance::{Func, Instance};
+use crate::engine::prepare::{DryCall, Entry};
+use crate::engine::runtime::Runtime;
+use crate::rt::memory::Lock;
+use crate::rt::thread::{Attach, Deadline, HOST_STACK_BYTES, Policy};
+use crate::rt::{alloc, clock, fork, latency, thread, wait};
+use crate::stats::Report;
+use crate::status::*;
+use periodic::Periodic;
+use queue::Queue;
+use statistics::Statistics;
+
+/// What a step answers to end the run regularly.
+pub const STEP_STOP: rtw_status_t = 1;
+
+/// Stack for callbacks of the host and for preparing, beyond what guests and the calls around them need.
+const CALLBACK_STACK_BYTES: usize = 256 << 10;
+
+/// What is called, as the worker knows it: an entry and the handle that it takes. The handle is the worker's own, so that the
+/// one that it was made from may be destroyed at any time.
+pub struct Target {
+    pub entry: Entry,
+    pub handle: *mut c_void,
+    /// Ends the handle. Not on a real-time thread.
+    pub release: fn(*mut c_void),
+}
+
+// SAFETY: a handle stands for something that is Send and Sync.
+unsafe impl Send for Target {}
+unsafe impl Sync for Target {}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        (self.release)(self.handle);
+    }
+}
+
+impl Target {
+    /// The one place where a worker's thread calls a guest.
+    ///
+    /// # Safety
+    /// The values are as many as the target needs; the target's guest is this thread's.
+    #[inline(always)]
+    pub unsafe fn call(&self, values: &mut [ValRaw]) -> rtw_status_t {
+        // SAFETY: passed on.
+        unsafe { (self.entry)(self.handle, values.as_mut_ptr(), values.len()) }
+    }
+}
+
+/// A call that is made anew again and again: its arguments are written before each.
+pub struct Call {
+    target: Target,
+    /// Where its module's code is, if that is little enough to be looked at.
+    code: Range<usize>,
+    arguments: Box<[ValRaw]>,
+    values: Box<[ValRaw]>,
+}
+
+impl Call {
+    /// `target` is a handle of `func`.
+    pub fn new(func: &Func, target: Target, arguments: &[ValRaw]) -> Call {
+        /// More would push out of the caches what it is meant to bring in.
+        const LITTLE: usize = 32 << 10;
+        let text = func.shared.instance.module.text().as_ptr_range();
+        let text = text.start as usize..text.end as usize;
+        let code = if text.len() <= LITTLE { text } else { 0..0 };
+        Call { target, code, arguments: arguments.into(), values: arguments.into() }
+    }
+
+    /// Reads what a call will read, so that it is in the caches.
+    fn look_at(&mut self) {
+        const LINE: usize = 64;
+        self.values.copy_from_slice(&self.arguments);
+        for line in self.code.clone().step_by(LINE) {
+            // SAFETY: the target keeps the module, whose code is readable.
+            unsafe { (line as *const u8).read_volatile() };
+        }
+    }
+
+    /// # Safety
+    /// As for [`Target::call`].
+    #[inline(always)]
+    unsafe fn make(&mut self) -> rtw_status_t {
+        self.values.copy_from_slice(&self.arguments);
+        // SAFETY: passed on.
+        unsafe { self.target.call(&mut self.values) }
+    }
+}
+
+/// A dry call that start makes.
+pub struct Rehearsal {
+    pub func: Func,
+    pub target: Target,
+    pub values: Box<[ValRaw]>,
+    pub repeats: u32,
+}
+
+/// What the host does on the worker's thread at each start, before the dry calls.
+#[derive(Clone, Copy)]
+pub struct Setup {
+    pub call: unsafe extern "C" fn(*mut c_void) -> rtw_status_t,
+    pub user_data: *mut c_void,
+}
+
+// SAFETY: the host vouches for its function and data.
+unsafe impl Send for Setup {}
+unsafe impl Sync for Setup {}
+
+pub struct Config {
+    pub name: String,
+    /// What the thread gets; its lock is that of the runtime.
+    pub attach: Attach,
+    pub deadline: Option<Deadline>,
+    /// Whether stack and statistics are locked into memory, whatever the runtime says about guests.
+    pub lock: bool,
+    /// Whether what the system refuses is an error; otherwise it is a warning.
+    pub strict: bool,
+    /// While running: how long the CPUs may take to wake from idling.
+    pub dma_latency_us: Option<i32>,
+    pub setup: Option<Setup>,
+    /// Instances to be prepared at each start, with the dry calls below.
+    pub instances: Vec<Arc<Instance>>,
+    pub rehearsals: Vec<Rehearsal>,
+    pub statistics: bool,
+}
+
+/// What a worker does.
+pub enum Work {
+    Periodic(Box<Periodic>),
+    Queue(queue::Lane),
+}
+
+/// What `command` says.
+const IDLE: u32 = 0;
+const RUN: u32 = 1;
+const END: u32 = 2;
+
+/// What `state` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// The thread attaches.
+    New = 0,
+    Stopped = 1,
+    /// The thread prepares.
+    Starting = 2,
+    Running = 3,
+    /// The thread is gone.
+    Ended = 4,
+}
+
+impl State {
+    fn of(word: u32) -> State {
+        [State::New, State::Stopped, State::Starting, State::Running, State::Ended][word as usize]
+    }
+}
+
+/// What others and the worker's thread both use.
+pub struct Shared {
+    pub runtime: Arc<Runtime>,
+    pub config: Config,
+    pub statistics: Statistics,
+    pub queue: Option<Queue>,
+    /// Written by others, and by the thread when it stops by itself; it sleeps on it.
+    command: AtomicU32,
+    /// Written by the thread, and by start; others sleep on it.
+    state: AtomicU32,
+    /// RTW_OK, or what every function answers: RTW_ERR_FORKED.
+    gate: AtomicI32,
+    thread: AtomicI32,
+    /// What ended the last run.
+    ended_by: AtomicI32,
+    outcome: Mutex<Outcome>,
+}
+
+#[derive(Default)]
+struct Outcome {
+    warnings: Vec<Error>,
+    /// How many of the warnings are the thread's; what start adds goes with the next one.
+    of_thread: usize,
+    /// Why there is no thread, or no run.
+    error: Option<Error>,
+}
+
+/// What can be asked about a worker.
+#[derive(Debug, Clone, Copy)]
+pub struct Info {
+    pub state: State,
+    /// As the system knows it.
+    pub thread: i32,
+    /// The scheduling that is in force, in the system's numbers; 0 where the thread is gone.
+    pub policy: i32,
+    pub priority: i32,
+    /// RTW_OK: it was stopped, or reached its limit.
+    pub ended_by: rtw_status_t,
+    pub warnings: usize,
+}
+
+impl Shared {
+    fn outcome(&self) -> MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn state(&self) -> State {
+        State::of(self.state.load(SeqCst))
+    }
+
+    fn set_state(&self, state: State) {
+        wait::set(&self.state, state as u32);
+    }
+
+    /// Whether the thread shall go on with what it was started for.
+    #[inline(always)]
+    pub fn goes_on(&self) -> bool {
+        self.command.load(Relaxed) == RUN
+    }
+
+    /// Sleeps until then, or until it shall not go on.
+    pub fn sleep_until(&self, time_ns: u64) {
+        wait::sleep_until(time_ns, &self.command, RUN);
+    }
+
+    /// Whether the caller is the worker's own thread.
+    pub fn is_own_thread(&self) -> bool {
+        self.thread.load(Relaxed) == thread::id()
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.state() == State::Running
+    }
+
+    /// What is refused is an error or a warning.
+    fn refused(&self, error: Error) -> Result<()> {
+        if self.config.strict {
+            return Err(error);
+        }
+        self.outcome().warnings.push(error);
+        Ok(())
+    }
+
+    /// Waits while the worker is as `is` says. False when that takes too long.
+    fn wait_while(&self, is: impl Fn(State) -> bool, until_ns: Option<u64>) -> bool {
+        loop {
+            let state = self.state();
+            if !is(state) {
+                return true;
+            }
+            if until_ns.is_some_and(|until| clock::monotonic_ns() >= until) {
+                return false;
+            }
+            wait::while_equal(&self.state, state as u32, until_ns);
+        }
+    }
+}
+
+/// A worker as its owner has it.
+pub struct Worker {
+    pub shared: Arc<Shared>,
+    /// Start and stop take turns.
+    control: Mutex<Control>,
+}
+
+struct Control {
+    thread: Option<JoinHandle<()>>,
+    promise: Option<latency::Promise>,
+}
+
+impl Worker {
+    /// Makes the thread, which attaches: all that it could not get is known when this returns.
+    pub fn new(runtime: &Arc<Runtime>, config: Config, work: Work) -> Result<Worker> {
+        let statistics = Statistics::new();
+        let queue = match &work {
+            Work::Queue(lane) => Some(lane.queue()),
+            Work::Periodic(_) => None,
+        };
+        let stack_bytes = config.attach.guest_stack_bytes + HOST_STACK_BYTES + CALLBACK_STACK_BYTES;
+        let name = config.name.clone();
+        let shared = Arc::new(Shared {
+            runtime: runtime.clone(),
+            config,
+            statistics,
+            queue,
+            command: AtomicU32::new(IDLE),
+            state: AtomicU32::new(State::New as u32),
+            gate: AtomicI32::new(RTW_OK),
+            thread: AtomicI32::new(0),
+            ended_by: AtomicI32::new(RTW_OK),
+            outcome: Mutex::new(Outcome::default()),
+        });
+        let own = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .stack_size(stack_bytes)
+            .spawn(move || alloc::in_setup(|| live(&own, work)))
+            .map_err(|cause| Error::os(RTW_ERR_NO_MEMORY, "the worker's thread cannot be made", &cause))?;
+        shared.wait_while(|state| state == State::New, None);
+        if shared.state() == State::Ended {
+            let _ = thread.join();
+            let error = shared.outcome().error.take();
+            return Err(error.unwrap_or_else(|| Error::new(RTW_ERR_INTERNAL, "the worker's thread ended at once")));
+        }
+        // SAFETY: taken back when the worker is dropped, before the word goes.
+        unsafe { fork::tell_children(&shared.gate, RTW_ERR_FORKED) };
+        Ok(Worker { shared, control: Mutex::new(Control { thread: Some(thread), promise: None }) })
+    }
+
+    /// Refuses in a forked child, which does not have the thread.
+    pub fn check(&self) -> std::result::Result<(), rtw_status_t> {
+        match self.shared.gate.load(Relaxed) {
+            RTW_OK => Ok(()),
+            status => Err(status),
+        }
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Prepares, then runs. Returns when the worker runs, or has run and stopped by itself.
+    pub fn start(&self) -> Result<()> {
+        let shared = &*self.shared;
+        let running = || Error::new(RTW_ERR_RUNNING, "the worker runs already");
+        if shared.is_own_thread() {
+            return Err(running());
+        }
+        let mut control = self.control();
+        match shared.state() {
+            State::Stopped => {}
+            State::Ended => return Err(Error::new(RTW_ERR_POISONED, "the worker's thread ended because of an internal error")),
+            _ => return Err(running()),
+        }
+        {
+            let mut outcome = shared.outcome();
+            let of_thread = outcome.of_thread;
+            outcome.warnings.truncate(of_thread);
+            outcome.error = None;
+        }
+        control.promise = None;
+        if let Some(latency_us) = shared.config.dma_latency_us {
+            match latency::limit(latency_us) {
+                Ok(promise) => control.promise = Some(promise),
+                Err(error) => shared.refused(error)?,
+            }
+        }
+        shared.ended_by.store(RTW_OK, Relaxed);
+        shared.set_state(State::Starting);
+        wait::set(&shared.command, RUN);
+        shared.wait_while(|state| state == State::Starting, None);
+        let error = shared.outcome().error.take();
+        match error {
+            Some(error) => {
+                control.promise = None;
+                Err(error)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the run, after the step that is under way. On the worker's own thread: as soon as that step is over.
+    pub fn stop(&self) {
+        let shared = &*self.shared;
+        if shared.is_own_thread() {
+            let _ = shared.command.compare_exchange(RUN, IDLE, SeqCst, SeqCst);
+            return;
+        }
+        let mut control = self.control();
+        if shared.is_running() {
+            if shared.command.compare_exchange(RUN, IDLE, SeqCst, SeqCst).is_ok() {
+                wait::wake(&shared.command, i32::MAX);
+            }
+            if let Some(queue) = &shared.queue {
+                queue.ring_the_bell();
+            }
+            shared.wait_while(|state| state == State::Running, None);
+        }
+        control.promise = None;
+    }
+
+    /// Waits until the worker has stopped by itself or was stopped. False when that takes too long.
+    pub fn join(&self, timeout_ns: Option<u64>) -> bool {
+        let until_ns = timeout_ns.map(|timeout| clock::monotonic_ns().saturating_add(timeout));
+        self.shared.wait_while(|state| matches!(state, State::Running | State::Starting), until_ns)
+    }
+
+    pub fn info(&self) -> Info {
+        let shared = &*self.shared;
+        let thread = shared.thread.load(Relaxed);
+        let state = shared.state();
+        let (policy, priority) = match state {
+            State::Ended => (0, 0),
+            _ => thread::scheduling_of(thread).unwrap_or((0, 0)),
+        };
+        let ended_by = shared.ended_by.load(Relaxed);
+        Info { state, thread, policy, priority, ended_by, warnings: shared.outcome().warnings.len() }
+    }
+
+    /// What the system refused and did not have to grant.
+    pub fn warning(&self, index: usize) -> Option<Error> {
+        self.shared.outcome().warnings.get(index).cloned()
+    }
+
+    pub fn report(&self) -> Report {
+        self.shared.statistics.report(&self.shared.config.name)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let shared = &*self.shared;
+        let ours = self.check().is_ok();
+        fork::forget(&shared.gate);
+        let thread = self.control().thread.take();
+        if !ours {
+            // A child process: the thread is the parent's. What it would end with stays where it is.
+            std::mem::forget(self.shared.clone());
+            return;
+        }
+        let own_thread = shared.is_own_thread();
+        if !own_thread {
+            self.stop();
+        }
+        wait::set(&shared.command, END);
+        if let Some(thread) = thread.filter(|_| !own_thread) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread, from its beginning to its end.
+fn live(shared: &Shared, mut work: Work) {
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        if let Err(error) = become_real_time(shared) {
+            shared.outcome().error = Some(error);
+            return;
+        }
+        shared.set_state(State::Stopped);
+        while next_command(shared) == RUN {
+            run(shared, &mut work);
+        }
+        let _ = shared.runtime.detach();
+    }));
+    if lived.is_err() {
+        shared.ended_by.store(RTW_ERR_INTERNAL, Relaxed);
+        shared.outcome().error = Some(Error::new(RTW_ERR_INTERNAL, "internal error on the worker's thread"));
+    }
+    if let Work::Queue(lane) = &mut work {
+        lane.abandon();
+    }
+    shared.set_state(State::Ended);
+}
+
+fn next_command(shared: &Shared) -> u32 {
+    loop {
+        match shared.command.load(SeqCst) {
+            IDLE => wait::while_equal(&shared.command, IDLE, None),
+            command => return command,
+        }
+    }
+}
+
+/// One start and all that follows.
+fn run(shared: &Shared, work: &mut Work) {
+    match prepare(shared) {
+        Ok(()) => {
+            if let Work::Queue(lane) = work {
+                lane.open();
+            }
+            shared.set_state(State::Running);
+            let ended_by = alloc::in_section(|| match work {
+                Work::Periodic(periodic) => periodic.run(shared),
+                Work::Queue(lane) => lane.run(shared),
+            });
+            shared.ended_by.store(ended_by, Relaxed);
+        }
+        Err(error) => {
+            shared.ended_by.store(error.status, Relaxed);
+            shared.outcome().error = Some(error);
+        }
+    }
+    if let Work::Queue(lane) = work {
+        lane.abandon();
+    }
+    let _ = shared.command.compare_exchange(RUN, IDLE, SeqCst, SeqCst);
+    shared.set_state(State::Stopped);
+}
+
+/// Takes from the system what was asked for.
+fn become_real_time(shared: &Shared) -> Result<()> {
+    let config = &shared.config;
+    shared.thread.store(thread::id(), Relaxed);
+    thread::block_signals();
+    attach(shared)?;
+    if let Some(cpus) = &config.attach.cpus {
+        thread::set_affinity(cpus).or_else(|error| shared.refused(error))?;
+    }
+    match (config.deadline, config.attach.scheduling) {
+        (Some(deadline), _) => thread::set_deadline(deadline).or_else(|error| shared.refused(error))?,
+        (None, Some((policy, priority))) => set_scheduling(shared, policy, priority)?,
+        (None, None) => {}
+    }
+    let mut outcome = shared.outcome();
+    outcome.of_thread = outcome.warnings.len();
+    Ok(())
+}
+
+fn set_scheduling(shared: &Shared, policy: Policy, priority: i32) -> Result<()> {
+    thread::set_scheduling(policy, priority).or_else(|error| shared.refused(error))
+}
+
+/// Scheduling and affinity are asked for one by one, after this.
+fn attach(shared: &Shared) -> Result<()> {
+    let config = &shared.config;
+    let lock = if config.lock { Lock::Required } else { shared.runtime.config.lock };
+    let all = Attach { scheduling: None, cpus: None, lock, ..config.attach.clone() };
+    let attached = shared.runtime.attach(&all).and_then(|()| {
+        shared.statistics.warm(lock).inspect_err(|_| {
+            let _ = shared.runtime.detach();
+        })
+    });
+    match attached {
+        Err(error) if error.status == RTW_ERR_MEMLOCK && config.lock && !config.strict => {
+            shared.refused(error)?;
+            let lock = shared.runtime.config.lock;
+            shared.runtime.attach(&Attach { lock, ..all })?;
+            shared.statistics.warm(lock)
+        }
+        other => other,
+    }
+}
+
+/// Makes the guests ready, on the thread that will call them.
+fn prepare(shared: &Shared) -> Result<()> {
+    let config = &shared.config;
+    if let Some(setup) = &config.setup {
+        // SAFETY: the host vouches for its function.
+        match unsafe { (setup.call)(setup.user_data) } {
+            RTW_OK => {}
+            status => return Err(Error::new(status, format!("the setup callback answered {status}"))),
+        }
+    }
+    for instance in &config.instances {
+        let calls: Vec<DryCall<'_>> = config
+            .rehearsals
+            .iter()
+            .filter(|rehearsal| Arc::ptr_eq(&rehearsal.func.shared.instance, instance))
+            .map(|rehearsal| DryCall {
+                func: &rehearsal.func,
+                handle: rehearsal.target.handle,
+                values: &rehearsal.values,
+                repeats: rehearsal.repeats,
+            })
+            .collect();
+        let entry = config.rehearsals.first().map_or(unreachable_entry as Entry, |rehearsal| rehearsal.target.entry);
+        instance.prepare(&calls, entry)?;
+    }
+    Ok(())
+}
+
+/// For an instance without dry calls.
+unsafe extern "C" fn unreachable_entry(_: *mut c_void, _: *mut ValRaw, _: usize) -> rtw_status_t {
+    RTW_ERR_INTERNAL
+}

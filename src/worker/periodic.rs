@@ -1,0 +1,167 @@
+//! A worker that does its work at equal distances in time: a control loop.
+//!
+//! Times are absolute, so that nothing adds up to drift: the intended start of tick n is the first one's plus n periods.
+
+use std::ffi::c_void;
+
+use super::statistics::{Book, Step};
+use super::{Call, STEP_STOP, Shared};
+use crate::rt::clock;
+use crate::status::*;
+
+/// What happens when the intended start of the next tick, or of several, has gone by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// The periods that are over are passed over: the machine did not wait either.
+    Skip,
+    /// Every period gets its step, one after the other until time is made up for.
+    CatchUp,
+}
+
+/// What a step is told.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Tick {
+    pub index: u64,
+    pub intended_ns: u64,
+    pub actual_ns: u64,
+    pub missed: u64,
+    pub reserved: [u64; 4],
+}
+
+/// What is done at each tick.
+pub enum Task {
+    /// A function of the host.
+    Step { step: unsafe extern "C" fn(*mut c_void, *const Tick) -> rtw_status_t, user_data: *mut c_void },
+    /// A guest's function.
+    Call(Call),
+}
+
+// SAFETY: the host vouches for its function and data.
+unsafe impl Send for Task {}
+
+pub struct Periodic {
+    pub period_ns: u64,
+    pub missed: Missed,
+    /// How long before an intended start the thread is awake; the rest it spins.
+    pub early_ns: u64,
+    /// Whether the path is touched while it spins.
+    pub touch: bool,
+    /// A call that does no harm, made before each tick.
+    pub warm_call: Option<Call>,
+    /// After so many ticks the run ends; 0: never.
+    pub tick_limit: u64,
+    /// Whether a step that fails ends the run.
+    pub stop_on_fault: bool,
+    pub task: Task,
+}
+
+impl Task {
+    #[inline(always)]
+    fn run(&mut self, tick: &Tick) -> rtw_status_t {
+        match self {
+            // SAFETY: the host vouches for its function.
+            Task::Step { step, user_data } => unsafe { step(*user_data, tick) },
+            // SAFETY: as many values as the target needs, which was checked; the guest is this thread's by the API's rules.
+            Task::Call(call) => unsafe { call.make() },
+        }
+    }
+}
+
+impl Periodic {
+    /// Runs until it is stopped, and tells what ended it.
+    pub(super) fn run(&mut self, worker: &Shared) -> rtw_status_t {
+        let ticks_per_ns = 1.0 / clock::calibration().ns_per_tick;
+        let to_ticks = |ns: u64| (ns as f64 * ticks_per_ns) as u64;
+        let period_ns = self.period_ns;
+        let mut book = worker.config.statistics.then(|| Book::new(&worker.statistics));
+        let mut tick =
+            Tick { index: 0, intended_ns: clock::monotonic_ns() + period_ns, actual_ns: 0, missed: 0, reserved: [0; 4] };
+        let mut ticks = 0;
+        let mut previous_ns: Option<u64> = None;
+        loop {
+            let slept = self.wait(worker, book.as_ref(), tick.intended_ns, ticks_per_ns);
+            if !worker.goes_on() {
+                return RTW_OK;
+            }
+            let actual_ns = clock::monotonic_ns();
+            let late_ns = actual_ns.saturating_sub(tick.intended_ns);
+            tick.missed = if self.missed == Missed::Skip { late_ns / period_ns } else { 0 };
+            tick.index += tick.missed;
+            tick.intended_ns += tick.missed * period_ns;
+            tick.actual_ns = actual_ns;
+
+            let started = clock::ticks();
+            let status = self.task.run(&tick);
+            let call = clock::ticks().wrapping_sub(started);
+
+            if let Some(book) = &mut book {
+                let expected_ns = period_ns * (tick.missed + 1);
+                let step = Step {
+                    index: tick.index,
+                    status: if status == STEP_STOP { RTW_OK } else { status },
+                    actual_ns,
+                    wake_up: to_ticks(actual_ns.saturating_sub(tick.intended_ns)),
+                    call,
+                    period: to_ticks(period_ns),
+                    missed: tick.missed,
+                    jitter: previous_ns.map(|previous_ns| to_ticks((actual_ns - previous_ns).abs_diff(expected_ns))),
+                };
+                book.enter(&step, u64::from(slept));
+            }
+            previous_ns = Some(actual_ns);
+            ticks += 1;
+            match status {
+                RTW_OK => {}
+                STEP_STOP => return RTW_OK,
+                fault if self.stop_on_fault => return fault,
+                _ => {}
+            }
+            if ticks == self.tick_limit {
+                return RTW_OK;
+            }
+            tick.index += 1;
+            tick.intended_ns += period_ns;
+        }
+    }
+
+    /// Sleeps until the intended start; or wakes early, touches the path, and spins the rest. Tells whether it slept.
+    #[inline]
+    fn wait(&mut self, worker: &Shared, book: Option<&Book<'_>>, intended_ns: u64, ticks_per_ns: f64) -> bool {
+        let wake_ns = intended_ns - self.early_ns;
+        let sleeps = clock::monotonic_ns() < wake_ns;
+        if sleeps {
+            worker.sleep_until(wake_ns);
+        }
+        if self.early_ns == 0 || !worker.goes_on() {
+            return sleeps;
+        }
+        let left_ns = intended_ns.saturating_sub(clock::monotonic_ns());
+        let until = clock::ticks() + (left_ns as f64 * ticks_per_ns) as u64;
+        if left_ns != 0 {
+            self.touch(book);
+        }
+        while clock::ticks() < until {
+            std::hint::spin_loop();
+        }
+        sleeps
+    }
+
+    /// Brings what the next step uses back into the caches, as far as that can be done without doing it.
+    fn touch(&mut self, book: Option<&Book<'_>>) {
+        if !self.touch {
+            return;
+        }
+        if let Some(call) = &mut self.warm_call {
+            // What it answers is nobody's concern: it is made for its traces in the caches.
+            // SAFETY: as in `Task::run`.
+            unsafe { call.make() };
+        }
+        if let Task::Call(call) = &mut self.task {
+            call.look_at();
+        }
+        if let Some(book) = book {
+            book.look_ahead();
+        }
+    }
+}

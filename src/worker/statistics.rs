@@ -1,0 +1,593 @@
+//! What a worker records about itself, from the intended start of its work as well as from the actual one.
+//!
+//! One writer, the worker's thread, which stores and never waits; any number of readers. Distributions go to recorders.
+//! Counters, worst calls and the time line are in a ledger, guarded by a version that is odd while they change: a reader that
+//! meets a change reads again. There are two ledgers: a reset empties the idle one and exchanges them.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*, fence};
+
+use crate::rt::clock;
+use crate::rt::histogram::{Recorder, Snapshot};
+use crate::rt::memory::{self as pages, Lock};
+use crate::rt::usage::{self, Usage};
+use crate::stats::{Counter, Point, Report, Series, Worst, cause};
+use crate::status::*;
+
+/// How many of the worst calls are kept.
+pub const WORST: usize = 32;
+/// How many seconds the time line reaches back.
+pub const TIMELINE: usize = 600;
+/// After a stall, at most so many of the periods that went by are recorded one by one; the counters count them all.
+const MOST_MISSED: u64 = 100_000;
+
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// What is counted. The order is that of [`COUNTERS`].
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    pub ticks: u64,
+    pub skipped: u64,
+    pub overruns: u64,
+    pub misses: u64,
+    pub longest_miss_run: u64,
+    pub faults: u64,
+    pub minor_faults: u64,
+    pub major_faults: u64,
+    pub voluntary_switches: u64,
+    pub involuntary_switches: u64,
+}
+
+const COUNTERS: [(&str, &str); 10] = [
+    ("ticks", "Steps or invocations that ran"),
+    ("skipped_periods", "Periods that were passed over"),
+    ("overruns", "Steps that ended after the next one was due"),
+    ("deadline_misses", "Periods whose step had not ended when the next one was due, skipped ones included"),
+    ("longest_miss_run", "The longest run of periods that missed"),
+    ("faults", "Steps or invocations that failed"),
+    ("minor_faults", "Page faults served from memory"),
+    ("major_faults", "Page faults served by I/O"),
+    ("voluntary_switches", "The thread slept or waited, its sleeps between periods included"),
+    ("involuntary_switches", "Another thread took the CPU"),
+];
+
+impl Counts {
+    fn to_array(self) -> [u64; COUNTERS.len()] {
+        [
+            self.ticks,
+            self.skipped,
+            self.overruns,
+            self.misses,
+            self.longest_miss_run,
+            self.faults,
+            self.minor_faults,
+            self.major_faults,
+            self.voluntary_switches,
+            self.involuntary_switches,
+        ]
+    }
+
+    fn from_array(values: [u64; COUNTERS.len()]) -> Counts {
+        let [
+            ticks,
+            skipped,
+            overruns,
+            misses,
+            longest_miss_run,
+            faults,
+            minor_faults,
+            major_faults,
+            voluntary_switches,
+            involuntary_switches,
+        ] = values;
+        Counts {
+            ticks,
+            skipped,
+            overruns,
+            misses,
+            longest_miss_run,
+            faults,
+            minor_faults,
+            major_faults,
+            voluntary_switches,
+            involuntary_switches,
+        }
+    }
+}
+
+/// One of the worst calls, in ticks but for the stamp.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Bad {
+    pub at_realtime_ns: u64,
+    /// Of the tick, or the invocation's tag.
+    pub index: u64,
+    pub wake_up: u64,
+    pub call: u64,
+    /// From the intended start of the first period that it stands for.
+    pub response: u64,
+    pub status: rtw_status_t,
+    pub causes: u32,
+}
+
+impl Bad {
+    fn to_array(self) -> [u64; 6] {
+        let outcome = u64::from(self.status as u32) << 32 | u64::from(self.causes);
+        [self.at_realtime_ns, self.index, self.wake_up, self.call, self.response, outcome]
+    }
+
+    fn from_array([at_realtime_ns, index, wake_up, call, response, outcome]: [u64; 6]) -> Bad {
+        let (status, causes) = ((outcome >> 32) as u32 as rtw_status_t, outcome as u32);
+        Bad { at_realtime_ns, index, wake_up, call, response, status, causes }
+    }
+}
+
+/// Words that one thread writes and others read.
+type Cells<const N: usize> = [AtomicU64; N];
+
+fn write<const N: usize>(cells: &Cells<N>, values: [u64; N]) {
+    cells.iter().zip(values).for_each(|(cell, value)| cell.store(value, Relaxed));
+}
+
+fn read<const N: usize>(cells: &Cells<N>) -> [u64; N] {
+    std::array::from_fn(|i| cells[i].load(Relaxed))
+}
+
+/// All of one stretch of time.
+#[repr(C)]
+struct Ledger {
+    version: AtomicU64,
+    since_realtime_ns: AtomicU64,
+    since_monotonic_ns: AtomicU64,
+    counts: Cells<{ COUNTERS.len() }>,
+    /// The response time that a call must exceed to be among the worst.
+    bar: AtomicU64,
+    worst: [Cells<6>; WORST],
+    /// Second since the beginning plus one, count, maximum in ticks.
+    timeline: [Cells<3>; TIMELINE],
+}
+
+impl Ledger {
+    fn new() -> Box<Ledger> {
+        // SAFETY: all-zero is a valid value of every field. Written in place: it is far too large for a stack.
+        let ledger: Box<Ledger> = unsafe { Box::new_zeroed().assume_init() };
+        ledger.clear();
+        ledger
+    }
+
+    /// Empties it. Not while it is written to.
+    fn clear(&self) {
+        write(&self.counts, [0; COUNTERS.len()]);
+        self.bar.store(0, Relaxed);
+        self.worst.iter().for_each(|cells| write(cells, [0; 6]));
+        self.timeline.iter().for_each(|cells| write(cells, [0; 3]));
+        self.since_realtime_ns.store(clock::realtime_ns(), Relaxed);
+        self.since_monotonic_ns.store(clock::monotonic_ns(), Relaxed);
+    }
+
+    /// Changes what the version guards. The worker's thread only.
+    #[inline]
+    fn change(&self, change: impl FnOnce()) {
+        let version = self.version.load(Relaxed);
+        self.version.store(version.wrapping_add(1), Relaxed);
+        fence(Release);
+        change();
+        self.version.store(version.wrapping_add(2), Release);
+    }
+
+    /// Reads what the version guards. A worker that is always in the middle of a change is not waited for for ever: what is
+    /// read then may be of two moments.
+    fn look<T>(&self, mut look: impl FnMut() -> T) -> T {
+        const TRIES: usize = 64;
+        for _ in 0..TRIES {
+            let before = self.version.load(Acquire);
+            let seen = look();
+            fence(Acquire);
+            if before.is_multiple_of(2) && self.version.load(Relaxed) == before {
+                return seen;
+            }
+            std::hint::spin_loop();
+        }
+        look()
+    }
+}
+
+/// What a worker's thread tells about one step. Times in ticks where not named otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// Of the tick, or the invocation's tag.
+    pub index: u64,
+    pub status: rtw_status_t,
+    /// CLOCK_MONOTONIC.
+    pub actual_ns: u64,
+    /// How long after its intended start it began.
+    pub wake_up: u64,
+    pub call: u64,
+    /// The distance of intended starts; 0 where there is none.
+    pub period: u64,
+    /// Periods that went by before this one without a step of their own.
+    pub missed: u64,
+    /// How far the distance to the start before was from what it should be.
+    pub jitter: Option<u64>,
+}
+
+pub struct Statistics {
+    wake_up: Recorder,
+    call: Recorder,
+    response: Recorder,
+    jitter: Recorder,
+    active: AtomicPtr<Ledger>,
+    pair: [Box<Ledger>; 2],
+    resetting: Mutex<()>,
+}
+
+impl Statistics {
+    pub fn new() -> Statistics {
+        let pair = [Ledger::new(), Ledger::new()];
+        Statistics {
+            wake_up: Recorder::new(),
+            call: Recorder::new(),
+            response: Recorder::new(),
+            jitter: Recorder::new(),
+            active: AtomicPtr::new(&*pair[0] as *const Ledger as *mut _),
+            pair,
+            resetting: Mutex::new(()),
+        }
+    }
+
+    fn recorders(&self) -> [&Recorder; 4] {
+        [&self.wake_up, &self.call, &self.response, &self.jitter]
+    }
+
+    fn active(&self) -> &Ledger {
+        // SAFETY: always one of the pair, which live as long as self.
+        unsafe { &*self.active.load(Acquire) }
+    }
+
+    /// Makes the memory present, and locks it as wanted.
+    pub fn warm(&self, lock: Lock) -> Result<()> {
+        let ledgers = self.pair.iter().map(|ledger| {
+            let start = &**ledger as *const Ledger as usize;
+            start..start + size_of::<Ledger>()
+        });
+        for range in ledgers.chain(self.recorders().into_iter().flat_map(Recorder::ranges)) {
+            // SAFETY: our own memory, written to by nobody yet.
+            unsafe { pages::touch_for_writing(range.clone()) };
+            pages::lock_as(lock, range)?;
+        }
+        Ok(())
+    }
+
+    /// Starts anew. Any thread but a real-time one. A step that is just ending counts as before the reset.
+    pub fn reset(&self) {
+        let _one_at_a_time = self.resetting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let idle = self.pair.iter().find(|ledger| !std::ptr::eq(&***ledger, self.active())).expect("one of two is idle");
+        idle.clear();
+        self.recorders().into_iter().for_each(Recorder::reset);
+        self.active.store(&**idle as *const Ledger as *mut _, Release);
+    }
+
+    pub fn counts(&self) -> Counts {
+        let ledger = self.active();
+        Counts::from_array(ledger.look(|| read(&ledger.counts)))
+    }
+
+    /// Everything but the worst calls and the time line.
+    pub fn snapshot(&self) -> Everything {
+        let ledger = self.active();
+        Everything {
+            since_realtime_ns: ledger.since_realtime_ns.load(Relaxed),
+            duration_ns: clock::monotonic_ns().saturating_sub(ledger.since_monotonic_ns.load(Relaxed)),
+            counts: Counts::from_array(ledger.look(|| read(&ledger.counts))),
+            wake_up: snapshot(&self.wake_up),
+            call: snapshot(&self.call),
+            response: snapshot(&self.response),
+            jitter: snapshot(&self.jitter),
+        }
+    }
+
+    /// The worst calls, worst first.
+    pub fn worst(&self) -> Vec<Bad> {
+        let ledger = self.active();
+        let cells: [[u64; 6]; WORST] = ledger.look(|| std::array::from_fn(|i| read(&ledger.worst[i])));
+        let mut worst: Vec<Bad> = cells.into_iter().map(Bad::from_array).filter(|bad| bad.at_realtime_ns != 0).collect();
+        worst.sort_by_key(|bad| std::cmp::Reverse(bad.response));
+        worst
+    }
+
+    /// One point for each second in which something ran, oldest first.
+    pub fn timeline(&self) -> Vec<Point> {
+        let to_ns = clock::calibration().ns_per_tick;
+        let ledger = self.active();
+        let cells: [[u64; 3]; TIMELINE] = ledger.look(|| std::array::from_fn(|i| read(&ledger.timeline[i])));
+        let mut seconds: Vec<[u64; 3]> = cells.into_iter().filter(|[second, ..]| *second != 0).collect();
+        seconds.sort_by_key(|[second, ..]| *second);
+        let oldest = seconds.last().map_or(0, |[newest, ..]| newest.saturating_sub(TIMELINE as u64));
+        seconds
+            .into_iter()
+            .filter(|[second, ..]| *second > oldest)
+            .map(|[second, count, max]| Point { at_ns: (second - 1) * NS_PER_S, count, max_ns: (max as f64 * to_ns) as u64 })
+            .collect()
+    }
+
+    /// For the exporters.
+    pub fn report(&self, name: &str) -> Report {
+        let to_ns = clock::calibration().ns_per_tick;
+        let all = self.snapshot();
+        Report {
+            kind: "worker",
+            name: name.to_owned(),
+            since_realtime_ns: all.since_realtime_ns,
+            duration_ns: all.duration_ns,
+            counters: COUNTERS
+                .into_iter()
+                .zip(all.counts.to_array())
+                .map(|((name, help), value)| Counter { name, help, value })
+                .collect(),
+            series: vec![
+                Series { name: "call_time", help: "From the actual start to the end", snapshot: all.call },
+                Series { name: "wake_up_latency", help: "From the intended to the actual start", snapshot: all.wake_up },
+                Series {
+                    name: "response_time",
+                    help: "From the intended start to the end, periods that went by included",
+                    snapshot: all.response,
+                },
+                Series { name: "period_jitter", help: "How far two starts were from a period apart", snapshot: all.jitter },
+            ],
+            timeline: self.timeline(),
+            worst: self
+                .worst()
+                .into_iter()
+                .map(|bad| Worst {
+                    at_realtime_ns: bad.at_realtime_ns,
+                    call_ns: (bad.call as f64 * to_ns) as u64,
+                    response_ns: (bad.response as f64 * to_ns) as u64,
+                    causes: bad.causes,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Default for Statistics {
+    fn default() -> Self {
+        Statistics::new()
+    }
+}
+
+/// A copy of a ledger.
+#[derive(Debug, Clone)]
+pub struct Everything {
+    pub since_realtime_ns: u64,
+    pub duration_ns: u64,
+    pub counts: Counts,
+    pub wake_up: Snapshot,
+    pub call: Snapshot,
+    pub response: Snapshot,
+    pub jitter: Snapshot,
+}
+
+fn snapshot(recorder: &Recorder) -> Snapshot {
+    recorder.snapshot()
+}
+
+/// The worker's thread's side: what it has to know from one step to the next.
+pub struct Book<'a> {
+    statistics: &'a Statistics,
+    usage: Usage,
+    /// How many periods in a row have missed.
+    miss_run: u64,
+    /// The last step's, where the next one's will be near.
+    last: [u64; 4],
+}
+
+impl<'a> Book<'a> {
+    pub fn new(statistics: &'a Statistics) -> Book<'a> {
+        Book { statistics, usage: usage::of_this_thread(), miss_run: 0, last: [0; 4] }
+    }
+
+    /// Reads what recording a step like the last one will touch.
+    pub fn look_ahead(&self) {
+        for (recorder, last) in self.statistics.recorders().into_iter().zip(self.last) {
+            recorder.active().look_at(last);
+        }
+    }
+
+    /// Enters a step. After its end, where there is time: it makes a system call, to learn of page faults and switches.
+    /// `sleeps` are those that the thread made by itself since the step before.
+    pub fn enter(&mut self, step: &Step, sleeps: u64) {
+        let recorded = self.statistics;
+        let ledger = recorded.active();
+        let usage = usage::of_this_thread();
+        let since = usage.since(self.usage);
+        self.usage = usage;
+        recorded.wake_up.active().record(step.wake_up);
+        recorded.call.active().record(step.call);
+        recorded.response.active().record(step.wake_up + step.call);
+        self.last = [step.wake_up, step.call, step.wake_up + step.call, step.jitter.unwrap_or(0)];
+        if let Some(jitter) = step.jitter {
+            recorded.jitter.active().record(jitter);
+        }
+        for earlier in 1..=step.missed.min(MOST_MISSED) {
+            // What these periods' own steps would have had.
+            let wake_up = step.wake_up + earlier * step.period;
+            recorded.wake_up.active().record(wake_up);
+            recorded.response.active().record(wake_up + step.call);
+        }
+        let overrun = step.period != 0 && step.wake_up + step.call > step.period;
+        let longest = self.miss_run + step.missed + u64::from(overrun);
+        self.miss_run = if overrun { longest } else { 0 };
+        let worst = Bad {
+            at_realtime_ns: 0,
+            index: step.index,
+            wake_up: step.wake_up + step.missed * step.period,
+            call: step.call,
+            response: step.wake_up + step.missed * step.period + step.call,
+            status: step.status,
+            causes: causes(step, &since, sleeps, overrun),
+        };
+        ledger.change(|| {
+            let now = Counts::from_array(read(&ledger.counts));
+            let counts = Counts {
+                ticks: now.ticks + 1,
+                skipped: now.skipped + step.missed,
+                overruns: now.overruns + u64::from(overrun),
+                misses: now.misses + step.missed + u64::from(overrun),
+                longest_miss_run: now.longest_miss_run.max(longest),
+                faults: now.faults + u64::from(step.status < 0),
+                minor_faults: now.minor_faults + since.minor_faults,
+                major_faults: now.major_faults + since.major_faults,
+                voluntary_switches: now.voluntary_switches + since.voluntary_switches,
+                involuntary_switches: now.involuntary_switches + since.involuntary_switches,
+            };
+            write(&ledger.counts, counts.to_array());
+            ledger.note_second(step.actual_ns, worst.response);
+            if worst.response > ledger.bar.load(Relaxed) {
+                ledger.keep(Bad { at_realtime_ns: clock::realtime_ns(), ..worst });
+            }
+        });
+    }
+}
+
+/// What went along with a step.
+fn causes(step: &Step, since: &Usage, sleeps: u64, overrun: bool) -> u32 {
+    let failed = step.status < 0;
+    let flags = [
+        (since.minor_faults + since.major_faults != 0, cause::PAGE_FAULT),
+        (since.involuntary_switches != 0, cause::INVOLUNTARY_SWITCH),
+        (since.voluntary_switches > sleeps, cause::VOLUNTARY_SWITCH),
+        (step.status == RTW_ERR_BUDGET, cause::BUDGET),
+        (failed && step.status != RTW_ERR_BUDGET, cause::TRAP),
+        (overrun || step.missed != 0, cause::DEADLINE),
+        // Most of the response time went by before the step began.
+        (step.missed != 0 || step.wake_up > step.call, cause::WAKE_UP),
+    ];
+    flags.into_iter().filter(|(is, _)| *is).fold(0, |all, (_, flag)| all | flag)
+}
+
+impl Ledger {
+    fn note_second(&self, now_ns: u64, response: u64) {
+        let second = now_ns.saturating_sub(self.since_monotonic_ns.load(Relaxed)) / NS_PER_S + 1;
+        let cells = &self.timeline[(second % TIMELINE as u64) as usize];
+        let [known, count, max] = read(cells);
+        match known == second {
+            true => write(cells, [second, count + 1, max.max(response)]),
+            false => write(cells, [second, 1, response]),
+        }
+    }
+
+    /// Puts a call in the place of the least bad one, and raises the bar where all places are taken.
+    fn keep(&self, bad: Bad) {
+        const RESPONSE: usize = 4;
+        let response = |cells: &Cells<6>| cells[RESPONSE].load(Relaxed);
+        let least = self.worst.iter().min_by_key(|cells| response(cells)).expect("there are places");
+        write(least, bad.to_array());
+        self.bar.store(self.worst.iter().map(response).min().unwrap_or(0), Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: u64 = 1000;
+
+    fn step(index: u64, wake_up: u64, call: u64, missed: u64) -> Step {
+        let actual_ns = clock::monotonic_ns();
+        Step { index, status: RTW_OK, actual_ns, wake_up, call, period: PERIOD, missed, jitter: Some(wake_up) }
+    }
+
+    #[test]
+    fn every_period_is_accounted_for_from_its_intended_start() {
+        let statistics = Statistics::new();
+        let mut book = Book::new(&statistics);
+        book.enter(&step(0, 10, 20, 0), 0);
+        // The call takes ten periods; the next one that runs stands for nine that went by.
+        book.enter(&step(1, 10, 10 * PERIOD, 0), 0);
+        book.enter(&step(11, 10, 20, 9), 0);
+        book.enter(&step(12, 10, 20, 0), 0);
+        let all = statistics.snapshot();
+        assert_eq!((all.counts.ticks, all.counts.skipped, all.counts.overruns), (4, 9, 1));
+        assert_eq!((all.counts.misses, all.counts.longest_miss_run), (10, 10));
+        assert_eq!((all.call.count, all.wake_up.count, all.response.count), (4, 13, 13));
+        assert_eq!(all.response.max, 10 * PERIOD + 10);
+        assert_eq!(all.wake_up.max, 9 * PERIOD + 10);
+        assert!(all.response.quantiles([0.5])[0] > 2.0 * PERIOD as f64, "a stall weighs as long as it lasted");
+        assert!(all.call.quantiles([0.5])[0] < 30.0, "where the call alone does not tell");
+    }
+
+    #[test]
+    fn the_worst_are_kept_with_their_causes() {
+        let statistics = Statistics::new();
+        let mut book = Book::new(&statistics);
+        for index in 0..10 * WORST as u64 {
+            book.enter(&step(index, 1, (index * 7919) % 997, 0), 0);
+        }
+        book.enter(&Step { status: RTW_ERR_TRAP_MEMORY, ..step(4711, 5, 5000, 0) }, 0);
+        book.enter(&Step { status: RTW_ERR_BUDGET, ..step(4712, 7000, 5, 2) }, 0);
+        let worst = statistics.worst();
+        assert_eq!(worst.len(), WORST);
+        assert_eq!((worst[0].index, worst[0].response, worst[0].status), (4712, 9005, RTW_ERR_BUDGET));
+        let expected = cause::BUDGET | cause::DEADLINE | cause::WAKE_UP;
+        assert_eq!(worst[0].causes & (expected | cause::TRAP), expected);
+        assert_eq!((worst[1].index, worst[1].status), (4711, RTW_ERR_TRAP_MEMORY));
+        assert_eq!(worst[1].causes & (cause::TRAP | cause::DEADLINE | cause::WAKE_UP), cause::TRAP | cause::DEADLINE);
+        let responses: Vec<u64> = worst.iter().map(|bad| bad.response).collect();
+        assert!(responses.is_sorted_by(|a, b| a >= b) && responses[WORST - 1] > 850, "{responses:?}");
+        assert!(worst.iter().all(|bad| bad.at_realtime_ns != 0));
+    }
+
+    #[test]
+    fn the_time_line_has_a_maximum_a_second_and_forgets_the_oldest() {
+        let statistics = Statistics::new();
+        let mut book = Book::new(&statistics);
+        let begin = clock::monotonic_ns();
+        for second in 0..2 * TIMELINE as u64 {
+            for call in [50, 100 + second, 20] {
+                book.enter(&Step { actual_ns: begin + second * NS_PER_S, ..step(0, 0, call, 0) }, 0);
+            }
+        }
+        let points = statistics.timeline();
+        assert!((TIMELINE - 1..=TIMELINE).contains(&points.len()), "{}", points.len());
+        assert!(points.iter().all(|point| point.count == 3));
+        assert!(points.is_sorted_by(|a, b| a.at_ns < b.at_ns && a.max_ns <= b.max_ns));
+        assert_eq!(points.last().unwrap().at_ns, (2 * TIMELINE as u64 - 1) * NS_PER_S);
+    }
+
+    #[test]
+    fn a_reset_starts_anew_while_the_writer_runs() {
+        use std::sync::atomic::AtomicBool;
+        let statistics = Statistics::new();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut book = Book::new(&statistics);
+                while !stop.load(Relaxed) {
+                    book.enter(&step(1, 10, 20, 0), 0);
+                }
+            });
+            for _ in 0..200 {
+                statistics.reset();
+                let all = statistics.snapshot();
+                assert!(all.counts.misses == 0 && all.call.max <= 20);
+                assert!(statistics.worst().iter().all(|bad| bad.index == 1 && bad.response == 30));
+            }
+            stop.store(true, Relaxed);
+        });
+        statistics.reset();
+        assert_eq!(statistics.counts(), Counts::default());
+        assert!(statistics.worst().is_empty() && statistics.timeline().is_empty());
+    }
+
+    #[test]
+    fn a_report_has_all_of_it() {
+        let statistics = Statistics::new();
+        Book::new(&statistics).enter(&step(0, 10, 20, 1), 0);
+        let report = statistics.report("loop");
+        assert_eq!((report.kind, report.name.as_str()), ("worker", "loop"));
+        let counter = |name| report.counters.iter().find(|counter| counter.name == name).unwrap().value;
+        assert_eq!((counter("ticks"), counter("skipped_periods"), counter("deadline_misses")), (1, 1, 1));
+        let counts: Vec<(&str, u64)> = report.series.iter().map(|series| (series.name, series.snapshot.count)).collect();
+        assert_eq!(counts, [("call_time", 1), ("wake_up_latency", 2), ("response_time", 2), ("period_jitter", 1)]);
+        assert_eq!((report.timeline.len(), report.worst.len()), (1, 1));
+    }
+}

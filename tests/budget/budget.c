@@ -1,0 +1,134 @@
+#include "budget.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+uint64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* ---- the guest ---- */
+
+static rtw_status_t nothing(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
+    (void)instance, (void)values;
+    const spinner_t *spinner = user_data;
+    if (spinner->nothing != NULL) spinner->nothing();
+    return RTW_OK;
+}
+
+static rtw_status_t go_on(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
+    (void)instance;
+    const spinner_t *spinner = user_data;
+    values[0].i32 = spinner->go_on != NULL && spinner->go_on();
+    return RTW_OK;
+}
+
+static rtw_status_t refuse(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
+    (void)user_data, (void)instance, (void)values;
+    return -12345;
+}
+
+static rtw_status_t call_again(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
+    (void)values;
+    spinner_t *spinner = user_data;
+    spinner->inner_status = call(instance, "empty", NULL, 0);
+    return spinner->inner_status;
+}
+
+void open_spinner(spinner_t *spinner, const char *artifact, uint64_t budget_ns) {
+    rtw_error_t err;
+    memset(spinner, 0, sizeof *spinner);
+    spinner->runtime = make_runtime();
+    spinner->module = load(spinner->runtime, artifact);
+    require(rtw_imports_create(&spinner->imports, &err), &err, "imports");
+    require(rtw_imports_func(spinner->imports, "env", "nothing", "()->()", nothing, spinner, &err), &err, "import nothing");
+    require(rtw_imports_func(spinner->imports, "env", "go_on", "()->(i32)", go_on, spinner, &err), &err, "import go_on");
+    require(rtw_imports_func(spinner->imports, "env", "refuse", "()->()", refuse, NULL, &err), &err, "import refuse");
+    require(rtw_imports_func(spinner->imports, "env", "call_again", "()->()", call_again, spinner, &err), &err, "import call_again");
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.budget_ns = budget_ns;
+    require(rtw_instance_create(spinner->module, spinner->imports, &config, &spinner->instance, &err), &err, "an instance of %s", artifact);
+    require(rtw_thread_attach(spinner->runtime, NULL, &err), &err, "attach");
+    require(rtw_instance_prepare(spinner->instance, NULL, NULL, &err), &err, "prepare");
+    spinner->work = look_up(spinner->instance, "work", "(i32,i32)->(i32)");
+}
+
+void close_spinner(spinner_t *spinner) {
+    rtw_error_t err;
+    require(rtw_thread_detach(spinner->runtime, &err), &err, "detach");
+    rtw_func_destroy(spinner->work);
+    rtw_instance_destroy(spinner->instance);
+    rtw_imports_destroy(spinner->imports);
+    rtw_module_destroy(spinner->module);
+    rtw_runtime_destroy(spinner->runtime);
+}
+
+uint32_t worked(uint32_t turns, uint32_t seed) {
+    uint32_t memory[256] = {0};
+    for (; turns != 0; turns--) {
+        seed ^= seed << 13;
+        seed ^= seed >> 17;
+        seed ^= seed << 5;
+        uint32_t *word = &memory[(seed & 0x3fc) / 4];
+        *word += seed;
+        seed ^= *word;
+    }
+    return seed;
+}
+
+bool works(spinner_t *spinner, uint32_t turns, uint32_t seed, uint64_t budget_ns, rtw_status_t *status) {
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    values[0].u32 = turns;
+    values[1].u32 = seed;
+    rtw_status_t answer = rtw_invoke_budget(spinner->work, values, 2, budget_ns);
+    if (status != NULL) *status = answer;
+    return answer == RTW_OK && values[0].u32 == worked(turns, seed);
+}
+
+/* ---- figures ---- */
+
+void add_time(times_t *times, uint64_t value_ns) {
+    if (times->count == times->capacity) {
+        times->capacity = times->capacity != 0 ? times->capacity * 2 : 1024;
+        times->values = realloc(times->values, times->capacity * sizeof *times->values);
+        if (times->values == NULL) {
+            perror("realloc");
+            exit(2);
+        }
+    }
+    times->values[times->count++] = value_ns;
+}
+
+static int by_value(const void *a, const void *b) {
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+void print_times(times_t *times, const char *what) {
+    if (times->count == 0) {
+        printf("%s: none\n", what);
+        return;
+    }
+    qsort(times->values, times->count, sizeof *times->values, by_value);
+    size_t last = times->count - 1;
+    printf("%s: %zu, median %.1f us, 99 %% %.1f us, max %.1f us\n", what, times->count, (double)times->values[last / 2] / 1e3,
+           (double)times->values[last * 99 / 100] / 1e3, (double)times->values[last] / 1e3);
+}
+
+uint64_t number_from_environment(const char *name, uint64_t otherwise) {
+    const char *text = getenv(name);
+    if (text == NULL || *text == 0) return otherwise;
+    char *end;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (*end != 0 || number == 0) {
+        fprintf(stderr, "%s is \"%s\": a number above 0 is wanted\n", name, text);
+        exit(2);
+    }
+    return number;
+}

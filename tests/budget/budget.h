@@ -1,0 +1,50 @@
+/* What the programs about budgets share. */
+#ifndef RTWASM_TEST_BUDGET_H
+#define RTWASM_TEST_BUDGET_H
+
+#include "../capi/common.h"
+
+#define US ((uint64_t)1000)
+#define MS (1000 * US)
+#define SECOND (1000 * MS)
+
+/* For calls that have to end by themselves: no machine is that slow. */
+#define AMPLE (100 * SECOND)
+
+uint64_t now_ns(void);
+
+/* The guest `spin`, with an instance whose calls have `budget_ns` where nothing else is said, on this attached thread. */
+typedef struct spinner_t {
+    rtw_runtime_t *runtime;
+    rtw_module_t *module;
+    rtw_imports_t *imports;
+    rtw_instance_t *instance;
+    rtw_func_t *work;
+    rtw_status_t inner_status; /* what the last call made from inside answered */
+    void (*nothing)(void);     /* what `nothing` does all the same, where not NULL */
+    bool (*go_on)(void);       /* whether `wait_for_host` is to go on */
+} spinner_t;
+
+void open_spinner(spinner_t *spinner, const char *artifact, uint64_t budget_ns);
+void close_spinner(spinner_t *spinner);
+
+/* What the guest's `work` answers. */
+uint32_t worked(uint32_t turns, uint32_t seed);
+
+/* Calls `work` with the given budget; whether it answered that. By `status` where not NULL how the call ended. */
+bool works(spinner_t *spinner, uint32_t turns, uint32_t seed, uint64_t budget_ns, rtw_status_t *status);
+
+/* Times in ns, to be told as a distribution. */
+typedef struct times_t {
+    uint64_t *values;
+    size_t count, capacity;
+} times_t;
+
+void add_time(times_t *times, uint64_t value_ns);
+/* Prints median, 99th percentile and maximum in us after `what`. Sorts. */
+void print_times(times_t *times, const char *what);
+
+/* A number from the environment, or `otherwise`. */
+uint64_t number_from_environment(const char *name, uint64_t otherwise);
+
+#endif

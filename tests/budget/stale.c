@@ -1,0 +1,231 @@
+/* Verdicts that come too late. A call may end just when the watchdog has seen that its budget is used up: whatever the watchdog
+ * then does must not touch the next call, nor change what any call works out.
+ *   BUDGET_STALE   how many late verdicts are planted, and how many calls end about when their budget does; 2000 otherwise */
+#include "budget.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define BUDGET_NS (100 * US)
+
+/* ---- planting: the watchdog is held up between its verdict and what follows from it ---- */
+
+enum { ASIDE, HOLD_CLOSING, HOLD_REOPENING };
+static atomic_int mode = ASIDE;
+static atomic_bool closing;      /* the watchdog is about to close a page */
+static atomic_bool next_runs;    /* and may, since the next call runs */
+static atomic_uint closed;       /* pages closed by the watchdog */
+static atomic_uint opened_again; /* and opened by the call that found them closed */
+static pthread_t caller;
+
+static void wait_for(atomic_bool *flag) {
+    while (!atomic_load(flag)) sched_yield();
+}
+
+/* The library's calls come here: the linker exports it to shared objects that ask for it. Also called in signal context. */
+int mprotect(void *start, size_t length, int rights) {
+    bool by_caller = pthread_equal(pthread_self(), caller) != 0;
+    if (!by_caller && rights == PROT_NONE && atomic_load(&mode) == HOLD_CLOSING) {
+        atomic_store(&closing, true);
+        wait_for(&next_runs);
+    }
+    if (by_caller && atomic_load(&mode) == HOLD_REOPENING) {
+        unsigned before = atomic_load(&closed);
+        while (atomic_load(&closed) == before) sched_yield();
+    }
+    int answer = (int)syscall(SYS_mprotect, start, length, rights);
+    if (!by_caller && rights == PROT_NONE) atomic_fetch_add(&closed, 1);
+    if (by_caller && rights != PROT_NONE) atomic_fetch_add(&opened_again, 1);
+    return answer;
+}
+
+static bool until_closing(void) {
+    return !atomic_load(&closing);
+}
+
+/* The next call is in the guest: the page is closed under it. */
+static void let_it_close(void) {
+    unsigned before = atomic_load(&closed);
+    atomic_store(&next_runs, true);
+    while (atomic_load(&closed) == before) sched_yield();
+}
+
+/* A call that ends when the watchdog has given its verdict, but not acted yet. Whether it ended by itself. */
+static bool expire_late(spinner_t *spinner, rtw_func_t *wait_for_host) {
+    atomic_store(&closing, false);
+    atomic_store(&next_runs, false);
+    atomic_store(&mode, HOLD_CLOSING);
+    if (rtw_invoke_budget(wait_for_host, NULL, 0, BUDGET_NS) == RTW_OK) return true;
+    atomic_store(&next_runs, true);
+    rtw_instance_reset(spinner->instance, NULL);
+    return false;
+}
+
+static void check_planted(void) {
+    unsigned count = (unsigned)number_from_environment("BUDGET_STALE", 2000), ended_badly = 0, cut = 0, wrong = 0, opened = 0;
+    spinner_t spinner;
+    open_spinner(&spinner, "spin", BUDGET_NS);
+    spinner.go_on = until_closing;
+    spinner.nothing = let_it_close;
+    rtw_func_t *wait_for_host = look_up(spinner.instance, "wait_for_host", NULL);
+    rtw_func_t *work = look_up(spinner.instance, "work_after_host", NULL);
+    for (unsigned i = 0; i < count; i++) {
+        if (!expire_late(&spinner, wait_for_host)) {
+            ended_badly++;
+            continue;
+        }
+        rtw_value_t values[2] = {{.u32 = 100 + i % 1000}, {.u32 = i + 1}};
+        unsigned before = atomic_load(&opened_again);
+        rtw_status_t status = rtw_invoke_budget(work, values, 2, AMPLE);
+        opened += atomic_load(&opened_again) - before;
+        atomic_store(&mode, ASIDE);
+        cut += status != RTW_OK;
+        wrong += status == RTW_OK && values[0].u32 != worked(100 + i % 1000, i + 1);
+        if (status != RTW_OK) rtw_instance_reset(spinner.instance, NULL);
+    }
+    check(ended_badly == 0, "%u calls end by themselves while their page is about to be closed (%u do not)", count, ended_badly);
+    check(cut == 0 && wrong == 0, "the calls after them work as ever (%u cut off, %u wrong)", cut, wrong);
+    /* The watchdog opens it, too, where the call is slow to come to its first poll. */
+    check(opened > count / 2, "most of them found the page closed, and opened it (%u of %u)", opened, count);
+    rtw_func_destroy(wait_for_host);
+    rtw_func_destroy(work);
+    close_spinner(&spinner);
+}
+
+/* The call that opens the page expires itself before it has: the page would stay open, and the guest in its loop. */
+static void spin_while_reopening(void *data) {
+    (void)data;
+    alarm(60); /* it does not end by itself if it is not cut off */
+    caller = pthread_self();
+    spinner_t spinner;
+    open_spinner(&spinner, "spin", BUDGET_NS);
+    spinner.go_on = until_closing;
+    spinner.nothing = let_it_close;
+    rtw_func_t *wait_for_host = look_up(spinner.instance, "wait_for_host", NULL);
+    rtw_func_t *spin = look_up(spinner.instance, "spin_after_host", NULL);
+    unsigned cut = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        if (!expire_late(&spinner, wait_for_host)) continue;
+        atomic_store(&mode, HOLD_REOPENING);
+        cut += rtw_invoke_budget(spin, NULL, 0, BUDGET_NS) == RTW_ERR_BUDGET;
+        atomic_store(&mode, ASIDE);
+        rtw_instance_reset(spinner.instance, NULL);
+    }
+    check(cut == 20, "calls that expire while they open the page are cut off (%u of 20)", cut);
+    rtw_func_destroy(wait_for_host);
+    rtw_func_destroy(spin);
+    close_spinner(&spinner);
+}
+
+/* ---- calls that end about when their budget does ---- */
+
+static uint32_t random_below(uint32_t limit) {
+    static uint32_t state = 1;
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    return state % limit;
+}
+
+/* How many turns of `work` take that long, in the best case. */
+static uint32_t turns_in(spinner_t *spinner, uint64_t ns) {
+    enum { TURNS = 10000 };
+    uint64_t best = UINT64_MAX;
+    for (int i = 0; i < 20; i++) {
+        uint64_t started = now_ns();
+        works(spinner, TURNS, 1, AMPLE, NULL);
+        uint64_t took = now_ns() - started;
+        if (took < best) best = took;
+    }
+    return (uint32_t)(ns * TURNS / (best != 0 ? best : 1)) + 1;
+}
+
+static void check_straddling(void) {
+    unsigned count = (unsigned)number_from_environment("BUDGET_STALE", 2000), cut = 0, early = 0, wrong = 0, other = 0, late = 0;
+    spinner_t spinner;
+    open_spinner(&spinner, "spin", BUDGET_NS);
+    uint32_t whole = turns_in(&spinner, BUDGET_NS);
+    for (unsigned i = 0; i < count; i++) {
+        /* Half to double the budget; then a short one, which is what a late verdict would meet. */
+        uint32_t turns = whole / 2 + random_below(whole * 3 / 2);
+        rtw_status_t status;
+        uint64_t started = now_ns();
+        bool right = works(&spinner, turns, i + 1, BUDGET_NS, &status);
+        uint64_t took = now_ns() - started;
+        cut += status == RTW_ERR_BUDGET;
+        early += status == RTW_ERR_BUDGET && took < BUDGET_NS;
+        late += status == RTW_OK && took > BUDGET_NS;
+        wrong += status == RTW_OK && !right;
+        other += status != RTW_OK && status != RTW_ERR_BUDGET;
+        if (status != RTW_OK) rtw_instance_reset(spinner.instance, NULL);
+        wrong += !works(&spinner, 50, i + 1, AMPLE, NULL);
+    }
+    check(wrong == 0, "%u calls about as long as their budget, each followed by a short one: no wrong result (%u)", count, wrong);
+    check(other == 0, "they end by themselves or are cut off (%u otherwise)", other);
+    check(early == 0, "none is cut off while there is budget left (%u are)", early);
+    check(cut != 0 && late != 0, "%u are cut off, and %u end past their budget before that", cut, late);
+    close_spinner(&spinner);
+}
+
+/* ---- neighbours ---- */
+
+typedef struct neighbour_t {
+    pthread_t thread;
+    atomic_bool stop, ready;
+    unsigned long calls, failed;
+} neighbour_t;
+
+/* Works with a budget of its own, in a runtime of its own. */
+static void *work_beside(void *data) {
+    neighbour_t *own = data;
+    spinner_t spinner;
+    open_spinner(&spinner, "spin", AMPLE);
+    atomic_store(&own->ready, true);
+    while (!atomic_load(&own->stop)) {
+        own->failed += !works(&spinner, 1000, (uint32_t)++own->calls, AMPLE, NULL);
+    }
+    close_spinner(&spinner);
+    return NULL;
+}
+
+static void check_neighbours(void) {
+    enum { CUT_OFFS = 200 };
+    neighbour_t neighbour = {0};
+    spinner_t spinner;
+    open_spinner(&spinner, "spin", BUDGET_NS);
+    rtw_func_t *empty = look_up(spinner.instance, "empty", NULL);
+    pthread_create(&neighbour.thread, NULL, work_beside, &neighbour);
+    wait_for(&neighbour.ready);
+    unsigned cut = 0;
+    for (int i = 0; i < CUT_OFFS; i++) {
+        cut += rtw_invoke(empty, NULL, 0) == RTW_ERR_BUDGET;
+        rtw_instance_reset(spinner.instance, NULL);
+    }
+    atomic_store(&neighbour.stop, true);
+    pthread_join(neighbour.thread, NULL);
+    check(cut == CUT_OFFS, "%u of %d cut-offs beside another runtime at work", cut, CUT_OFFS);
+    check(neighbour.calls > 0 && neighbour.failed == 0, "which they do not disturb: %lu calls, %lu not as they should be", neighbour.calls,
+          neighbour.failed);
+    rtw_func_destroy(empty);
+    close_spinner(&spinner);
+}
+
+int main(int argc, char **argv) {
+    read_command_line(argc, argv);
+    caller = pthread_self();
+    /* The plugin profile closes no pages. */
+    if (profile == RTW_PROFILE_STANDALONE) {
+        check_in_child("calls that expire while they open the page", spin_while_reopening, NULL);
+        check_planted();
+    }
+    check_straddling();
+    check_neighbours();
+    return check_summary();
+}
