@@ -46,8 +46,8 @@ pub struct rtw_export_config_t {
     pub name: *const c_char,
     /// The one series to write, such as "call_time"; NULL: all, or the first where the format holds one.
     pub series: *const c_char,
-    /// Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with those
-    /// calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
+    /// Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with
+    /// those calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
     pub expected_interval_ns: u64,
     /// Zero.
     pub reserved: [u64; 8],
@@ -86,12 +86,12 @@ pub unsafe extern "C" fn rtw_export_config_init(config: *mut rtw_export_config_t
 ///
 /// [setup]
 /// config  what to write, and where to; read only during the call.
-/// length  NULL, or receives the text's length in bytes without the NUL; on RTW_ERR_LIMIT as well. While calls go on, the next text
-///         may be longer.
+/// length  NULL, or receives the text's length in bytes without the NUL; on RTW_ERR_LIMIT as well. While calls go on, the next
+///         text may be longer.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a string is not UTF-8, there
-///         is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too small: nothing
-///         is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a string is not UTF-8,
+///         there is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too
+///         small: nothing is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_func_export(
     func: *const rtw_func_t,
@@ -112,11 +112,12 @@ pub unsafe extern "C" fn rtw_func_export(
     }
 }
 
-/// Writes an instance's statistics: all its calls together, those of funcs that are destroyed included, since it was made; then those
-/// of each function that has a func, since that was made or last reset.
+/// Writes an instance's statistics: all its calls together, those of funcs that are destroyed included, since it was made; then
+/// those of each function that has a func, since that was made or last reset.
 ///
 /// [setup]
-/// config  what to write, and where to; read only during the call. A name also stands before those of the functions: "left/gain".
+/// config  what to write, and where to; read only during the call. A name also stands before those of the functions:
+///         "left/gain".
 /// length  as for rtw_func_export.
 /// err     NULL, or filled.
 /// errors: those of rtw_func_export.
@@ -136,8 +137,8 @@ pub unsafe extern "C" fn rtw_instance_export(
     }
 }
 
-/// Writes what an interval's readings have found so far, together, with a time line that has the maximum of each. It does not read:
-/// what happened since the last reading is not in it.
+/// Writes what an interval's readings have found so far, together, with a time line that has the maximum of each. It does not
+/// read: what happened since the last reading is not in it.
 ///
 /// [setup]
 /// config  what to write, and where to; read only during the call.
@@ -160,8 +161,8 @@ pub unsafe extern "C" fn rtw_interval_export(
     }
 }
 
-/// Writes a worker's statistics, since it was made or last reset: call times, wake-up latencies, response times from the intended start,
-/// period jitter; the longest of each second, and the worst calls with what went along with them.
+/// Writes a worker's statistics, since it was made or last reset: call times, wake-up latencies, response times from the
+/// intended start, period jitter; the longest of each second, and the worst calls with what went along with them.
 ///
 /// [setup]
 /// config  what to write, and where to; read only during the call.
@@ -188,8 +189,8 @@ pub unsafe extern "C" fn rtw_worker_export(
     }
 }
 
-/// Writes the statistics of several subjects together: the effects of a chain on one page, everything that a process has for one
-/// scraper. (OpenMetrics texts cannot be put one after the other.)
+/// Writes the statistics of several subjects together: the effects of a chain on one page, everything that a process has for
+/// one scraper. (OpenMetrics texts cannot be put one after the other.)
 ///
 /// [setup]
 /// subjects  as many as `count` says; read only during the call.
@@ -197,8 +198,8 @@ pub unsafe extern "C" fn rtw_worker_export(
 /// config    what to write, and where to; its name is NULL, as each subject has its own; read only during the call.
 /// length    as for rtw_func_export.
 /// err       NULL, or filled.
-/// errors: those of rtw_func_export, and RTW_ERR_ARGUMENT (a subject without a handle or with several, two of the same kind and name,
-///         a name in config, reserved is not zero).
+/// errors: those of rtw_func_export, and RTW_ERR_ARGUMENT (a subject without a handle or with several, two of the same kind and
+///         name, a name in config, reserved is not zero).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_export(
     subjects: *const rtw_export_subject_t,
@@ -266,8 +267,8 @@ fn off() -> Error {
     Error::new(RTW_ERR_UNSUPPORTED, "the runtime's statistics are off")
 }
 
-/// Writes reports as the configuration says. `reports` gets the name that the subject shall have, and answers None where statistics
-/// are off.
+/// Writes reports as the configuration says. `reports` gets the name that the subject shall have, and answers None where
+/// statistics are off.
 ///
 /// # Safety
 /// `config` and what it points to is readable, its buffer writable, for as long as it says; `length` is NULL or writable.
