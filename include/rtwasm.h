@@ -276,6 +276,26 @@
 #define RTW_FOREVER UINT64_MAX
 
 /**
+ * What rtw_worker_buckets shall tell: the distribution wake_up of rtw_worker_stats_t.
+ */
+#define RTW_SERIES_WAKE_UP 0
+
+/**
+ * The distribution call.
+ */
+#define RTW_SERIES_CALL 1
+
+/**
+ * The distribution response.
+ */
+#define RTW_SERIES_RESPONSE 2
+
+/**
+ * The distribution jitter.
+ */
+#define RTW_SERIES_JITTER 3
+
+/**
  * The thread took page faults between the step before and the end of this one.
  */
 #define RTW_CAUSE_PAGE_FAULT 1
@@ -1497,18 +1517,18 @@ typedef struct rtw_worker_config_t {
      */
     uint64_t early_ns;
     /**
-     * Periodic: 1: while it spins, the thread makes the call warm_func and reads the statistics and code (of small modules)
-     * that the step will use, so that they are in the caches. 0 (default): it does not.
-     */
-    uint32_t touch;
-    /**
      * Periodic: RTW_ON_FAULT_STOP (default) or RTW_ON_FAULT_CONTINUE.
      */
     uint32_t on_fault;
     /**
-     * Periodic: after so many steps the run ends; 0 (default): never.
+     * Zero.
      */
-    uint64_t tick_limit;
+    uint32_t reserved0;
+    /**
+     * Periodic: how many periods a run has, after which the worker stops by itself. Periods that are passed over count; the
+     * last one never is. 0 (default): no end.
+     */
+    uint64_t period_limit;
     /**
      * Periodic: the step, or NULL where func is given.
      */
@@ -1527,8 +1547,9 @@ typedef struct rtw_worker_config_t {
      */
     size_t value_count;
     /**
-     * With touch: a func that does no harm, called before each tick to warm the way into the guest; NULL (default): none is. A
-     * func of the instance that the step calls serves best; its calls have statistics of their own.
+     * With early_ns: a func that does no harm, called while the thread spins, so that the way into the guest is in the caches
+     * and branch predictors when the step takes it; NULL (default): none is. A func of the instance that the step calls serves
+     * best. Its calls have statistics of their own.
      */
     struct rtw_func_t *warm_func;
     /**
@@ -1547,7 +1568,7 @@ typedef struct rtw_worker_config_t {
     /**
      * Zero.
      */
-    uint32_t reserved0;
+    uint32_t reserved1;
     /**
      * Queue: how long the thread looks for the next invocation before it sleeps, in ns, at most 1 s; 0 (default): not at all.
      */
@@ -1584,7 +1605,7 @@ typedef struct rtw_worker_info_t {
      */
     int32_t priority;
     /**
-     * What ended the last run: RTW_OK where it was stopped, reached tick_limit or its step answered RTW_STEP_STOP; otherwise
+     * What ended the last run: RTW_OK where it was stopped, reached period_limit or its step answered RTW_STEP_STOP; otherwise
      * what the step answered.
      */
     rtw_status_t ended_by;
@@ -1856,8 +1877,8 @@ typedef struct rtw_host_config_t {
      */
     int32_t cpu;
     /**
-     * How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0 (default):
-     * nothing is measured. Probes run on the running system only.
+     * How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0
+     * (default): nothing is measured. Probes run on the running system only.
      */
     uint32_t probe_ms;
     /**
@@ -1865,7 +1886,8 @@ typedef struct rtw_host_config_t {
      */
     uint64_t period_ns;
     /**
-     * A directory that holds a copy of another machine's files, or NULL (default) for the running system. NUL-terminated UTF-8.
+     * A directory that holds a copy of another machine's files, or NULL (default) for the running system. NUL-terminated
+     * UTF-8.
      */
     const char *root;
     /**
@@ -1903,8 +1925,8 @@ typedef struct rtw_host_finding_t {
      */
     uint32_t state;
     /**
-     * RTW_HOST_SEVERITY_INFO ... RTW_HOST_SEVERITY_FATAL: the worst for the classes that were judged; where nothing is bad, what
-     * it would be.
+     * RTW_HOST_SEVERITY_INFO ... RTW_HOST_SEVERITY_FATAL: the worst for the classes that were judged; where nothing is bad,
+     * what it would be.
      */
     uint32_t severity;
     /**
@@ -1920,7 +1942,8 @@ typedef struct rtw_host_finding_t {
      */
     uint32_t reserved0;
     /**
-     * What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is good.
+     * What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is
+     * good.
      */
     uint32_t class_severity[RTW_HOST_CLASSES];
     /**
@@ -2443,7 +2466,8 @@ rtw_status_t rtw_module_probe(const struct rtw_runtime_t *runtime,
  * Loads an artifact. The digest and whether it fits this machine and runtime are checked before any of its code is mapped;
  * that its maker is to be trusted with native code is the caller's decision.
  *
- * [setup]
+ * [setup]  One thread at a time loads or drops code in a process; others wait. In the standalone profile a trap on another thread
+ *          may meet the engine's lock meanwhile (see docs/real-time-contract.md).
  * runtime  is kept alive by the module.
  * bytes    the artifact, `length` bytes; copied.
  * out      receives the module, to be ended with rtw_module_destroy; NULL on failure.
@@ -3150,6 +3174,22 @@ rtw_status_t rtw_worker_stats(const struct rtw_worker_t *worker, struct rtw_work
 rtw_status_t rtw_worker_stats_reset(struct rtw_worker_t *worker);
 
 /**
+ * The histogram behind one of the distributions: its non-empty buckets in ascending order.
+ *
+ * [any] but a real-time thread.
+ * series    RTW_SERIES_WAKE_UP ...
+ * out       receives the first `capacity` of them; NULL where capacity is 0.
+ * count     receives how many there are, which may be more than capacity; while the worker runs the next reading may have
+ * more.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_ARGUMENT (there is no such series).
+ */
+rtw_status_t rtw_worker_buckets(const struct rtw_worker_t *worker,
+                                uint32_t series,
+                                struct rtw_bucket_t *out,
+                                size_t capacity,
+                                size_t *count);
+
+/**
  * The steps or invocations with the longest response times since the statistics began, worst first; 32 are kept.
  *
  * [any] but a real-time thread.
@@ -3184,20 +3224,18 @@ void rtw_host_config_init(struct rtw_host_config_t *config);
 void rtw_host_finding_init(struct rtw_host_finding_t *finding);
 
 /**
- * Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc, /sys
- * and others, and changes nothing; what cannot be read is RTW_HOST_UNKNOWN and no error. Takes some milliseconds, and with probes
- * as long as they were asked to: they run on threads of their own.
+ * Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc,
+ * /sys and others, and changes nothing; what cannot be read is RTW_HOST_UNKNOWN and no error. Takes some milliseconds, and
+ * with probes as long as they were asked to: they run on threads of their own.
  *
  * [setup]
  * config  NULL for the defaults; read only during the call.
  * out     receives the report, to be ended with rtw_host_report_destroy; NULL on failure.
  * err     NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not zero),
- *         RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
+ * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not
+ *         zero), RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
  */
-rtw_status_t rtw_host_check(const struct rtw_host_config_t *config,
-                            struct rtw_host_report_t **out,
-                            struct rtw_error_t *err);
+rtw_status_t rtw_host_check(const struct rtw_host_config_t *config, struct rtw_host_report_t **out, struct rtw_error_t *err);
 
 /**
  * Ends a report. NULL does nothing.

@@ -8,6 +8,7 @@ use std::ptr::{null, null_mut};
 #[derive(Clone, Copy)]
 pub union Value {
     pub i32: i32,
+    pub f32: f32,
     pub bytes: [u8; 16],
     _align: u64,
 }
@@ -38,6 +39,7 @@ pub struct Library {
     instance_config_init: unsafe extern "C" fn(*mut InstanceConfig),
     instance_create: unsafe extern "C" fn(Handle, Handle, *const InstanceConfig, *mut Handle, *mut Error) -> i32,
     instance_func: unsafe extern "C" fn(Handle, *const c_char, *const c_char, *mut Handle, *mut Error) -> i32,
+    instance_memory_at: unsafe extern "C" fn(Handle, u64, u64) -> *mut c_void,
     thread_attach: unsafe extern "C" fn(Handle, *const c_void, *mut Error) -> i32,
     instance_prepare: unsafe extern "C" fn(Handle, *const c_void, *mut c_void, *mut Error) -> i32,
     thread_detach: unsafe extern "C" fn(Handle, *mut Error) -> i32,
@@ -140,6 +142,7 @@ impl Library {
                 instance_config_init: transmute::<*mut c_void, _>(entry("rtw_instance_config_init")?),
                 instance_create: transmute::<*mut c_void, _>(entry("rtw_instance_create")?),
                 instance_func: transmute::<*mut c_void, _>(entry("rtw_instance_func")?),
+                instance_memory_at: transmute::<*mut c_void, _>(entry("rtw_instance_memory_at")?),
                 thread_attach: transmute::<*mut c_void, _>(entry("rtw_thread_attach")?),
                 instance_prepare: transmute::<*mut c_void, _>(entry("rtw_instance_prepare")?),
                 thread_detach: transmute::<*mut c_void, _>(entry("rtw_thread_detach")?),
@@ -274,6 +277,30 @@ impl Guest<'_> {
         }
         self.funcs.borrow_mut().push(func);
         Ok(func)
+    }
+
+    /// Calls a func once; the i32 that it answers, if it does.
+    pub fn call(&self, name: &CStr, mut values: [Value; 3]) -> Result<i32, String> {
+        // SAFETY: a live func of this thread's instance; no func here has more than three values, and any bits are an i32.
+        unsafe {
+            match (self.library.invoke)(self.func(name)?, values.as_mut_ptr(), 3) {
+                0 => Ok(values[0].i32),
+                status => Err(format!("{}: status {status}", name.to_string_lossy())),
+            }
+        }
+    }
+
+    /// Floats in the guest's memory, between calls.
+    pub fn floats(&mut self, address: i32, count: usize) -> Result<&mut [f32], String> {
+        // SAFETY: the library answers with as many bytes as are asked for, or NULL; the memory does not move, and the guest
+        // is not in a call.
+        unsafe {
+            let at = (self.library.instance_memory_at)(self.instance, address as u64, 4 * count as u64);
+            if at.is_null() || !(at as usize).is_multiple_of(align_of::<f32>()) {
+                return Err(format!("no {count} floats at {address}"));
+            }
+            Ok(std::slice::from_raw_parts_mut(at.cast(), count))
+        }
     }
 }
 

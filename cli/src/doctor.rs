@@ -235,7 +235,8 @@ fn by_class_text(by_class: &ByClass) -> String {
 
 // --- JSON
 
-fn to_json(report: &Report) -> Value {
+/// The report as `--json` prints it.
+pub fn to_json(report: &Report) -> Value {
     let findings: Vec<Value> = report.findings.iter().map(finding_json).collect();
     let verdicts: Vec<Value> = report
         .classes()
@@ -262,7 +263,6 @@ fn to_json(report: &Report) -> Value {
     })
 }
 
-/// One finding, as `--json` has it.
 fn finding_json(finding: &Finding) -> Value {
     let by_class: serde_json::Map<String, Value> = Class::ALL
         .iter()

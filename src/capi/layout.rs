@@ -70,8 +70,8 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_tick_t: index intended_ns actual_ns missed reserved),
         lines!(rtw_worker_config_t: struct_size kind name sched_policy priority cpu denormals strict memory_lock statistics
             dma_latency_us deadline_runtime_ns deadline_ns setup user_data dry_calls dry_call_count missed period_ns early_ns
-            touch on_fault tick_limit step func values value_count warm_func warm_values warm_value_count queue_capacity
-            reserved0 spin_ns reserved),
+            on_fault reserved0 period_limit step func values value_count warm_func warm_values warm_value_count queue_capacity
+            reserved1 spin_ns reserved),
         lines!(rtw_worker_info_t: struct_size running thread_id sched_policy priority ended_by warning_count reserved0
             reserved),
         lines!(rtw_completion_t: struct_size status tag submitted_ns started_ns ended_ns values reserved),

@@ -170,6 +170,8 @@ pub fn isolation(machine: &Machine) -> Outcome {
     }
 }
 
+const MAX_NAMED_IRQS: usize = 4;
+
 /// Interrupts of devices that may arrive on our CPU: those of the timer and between processors have no number.
 pub fn irqs(machine: &Machine) -> Outcome {
     let Some(cpu) = machine.own_cpu() else { return Outcome::skipped("no CPU chosen") };
@@ -199,8 +201,11 @@ pub fn irqs(machine: &Machine) -> Outcome {
     }
     match here.as_slice() {
         [] => Outcome::good(format!("none arrives on CPU {cpu}")),
-        [(number, name), ..] => {
-            let found = format!("{} on CPU {cpu}, such as {number} ({})", count(here.len(), "device interrupt"), shown(name));
+        all => {
+            let names = all.iter().take(MAX_NAMED_IRQS).map(|(number, name)| format!("{number} ({})", shown(name)));
+            let names = names.collect::<Vec<_>>().join(", ");
+            let more = if all.len() > MAX_NAMED_IRQS { ", ..." } else { "" };
+            let found = format!("{} on CPU {cpu}: {names}{more}", count(all.len(), "device interrupt"));
             let elsewhere = machine.online_cpus().and_then(|online| online.iter().find(|other| *other != cpu));
             let commands = elsewhere.map(|other| {
                 let line = |(number, _): &(u32, String)| format!("echo {other} > /proc/irq/{number}/smp_affinity_list");

@@ -7,7 +7,8 @@ use super::{ByClass, Outcome, Severity::*};
 
 /// How a kernel without PREEMPT_RT preempts.
 enum Preemption {
-    /// Real-time threads preempt kernel code, but for spinlocks, interrupts and softirqs. The lazy model differs for others only.
+    /// Real-time threads preempt kernel code, but for spinlocks, interrupts and softirqs. The lazy model differs for others
+    /// only.
     Full,
     /// Kernel code runs until it asks itself whether somebody waits.
     AtItsLeisure,

@@ -1,9 +1,11 @@
 //! The doctor: what about this machine costs latency. Each check reads a few of the kernel's own files, judges what they say
 //! for four classes of work, and tells what to do about it.
 //!
-//! All that is read lies below a root that can be another folder, so that a copy of another machine's files can be judged, and is a
-//! test. What is missing or cannot be understood is "unknown", never a failure. Nothing is changed: the probes, which run only
-//! where asked for, take time and nothing else. Not for real-time threads.
+//! All that is read lies below a root that can be another folder, so that a copy of another machine's files can be judged, and
+//! is a test. What is missing or cannot be understood is "unknown", never a failure. Nothing is changed: the probes, which run
+//! only where asked for, take time and nothing else. Not for real-time threads.
+//!
+//! What every check calls is kept out of line: inlined sixty times it would be the larger part of this folder's code.
 
 mod cpu;
 mod inflate;
@@ -300,6 +302,7 @@ struct Outcome {
 }
 
 impl Outcome {
+    #[inline(never)]
     fn new(state: State, found: impl Into<String>) -> Outcome {
         Outcome { state, found: found.into(), by_class: None, expected: None, remedy: None, commands: None }
     }
@@ -325,6 +328,7 @@ impl Outcome {
     }
 
     /// Other severities than the table's. Good where they are all `None`.
+    #[inline(never)]
     fn severity(mut self, by_class: ByClass) -> Outcome {
         if self.state == State::Bad && by_class.iter().all(Option::is_none) {
             self.state = State::Good;

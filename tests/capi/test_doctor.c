@@ -214,24 +214,24 @@ static void test_errors(void) {
     check_status(rtw_host_check(NULL, NULL, &err), RTW_ERR_NULL, "out is NULL");
     check_error(&err, RTW_ERR_NULL, "out", "out is NULL: the message names it");
     rtw_host_config_t config;
-#define REFUSED(field, value, expected)   \
-    do {                                  \
-        rtw_host_config_init(&config);    \
-        config.field = (value);           \
-        refused(&config, expected, #field); \
+#define REFUSED(field, value, expected, part)  \
+    do {                                       \
+        rtw_host_config_init(&config);         \
+        config.field = (value);                \
+        refused(&config, expected, part);      \
     } while (0)
-    REFUSED(struct_size, 8, RTW_ERR_STRUCT_SIZE);
-    REFUSED(host_class, 5, RTW_ERR_ARGUMENT);
-    REFUSED(cpu, -2, RTW_ERR_ARGUMENT);
-    REFUSED(probe_ms, 60001, RTW_ERR_ARGUMENT);
-    REFUSED(period_ns, 9999, RTW_ERR_ARGUMENT);
-    REFUSED(period_ns, 10000000001, RTW_ERR_ARGUMENT);
-    REFUSED(calling_thread, 2, RTW_ERR_ARGUMENT);
-    REFUSED(reserved0, 1, RTW_ERR_ARGUMENT);
-    REFUSED(reserved[7], 1, RTW_ERR_ARGUMENT);
-    REFUSED(root, "\xff\xfe", RTW_ERR_ARGUMENT);
-    REFUSED(root, "test_doctor.c", RTW_ERR_IO);
-    REFUSED(root, FIXTURES "nowhere", RTW_ERR_IO);
+    REFUSED(struct_size, 8, RTW_ERR_STRUCT_SIZE, "config");
+    REFUSED(host_class, 5, RTW_ERR_ARGUMENT, "host_class is 5");
+    REFUSED(cpu, -2, RTW_ERR_ARGUMENT, "cpu is -2");
+    REFUSED(probe_ms, 60001, RTW_ERR_ARGUMENT, "probe_ms is 60001");
+    REFUSED(period_ns, 9999, RTW_ERR_ARGUMENT, "period_ns is 9999");
+    REFUSED(period_ns, 10000000001, RTW_ERR_ARGUMENT, "period_ns is 10000000001");
+    REFUSED(calling_thread, 2, RTW_ERR_ARGUMENT, "calling_thread is 2");
+    REFUSED(reserved0, 1, RTW_ERR_ARGUMENT, "reserved");
+    REFUSED(reserved[7], 1, RTW_ERR_ARGUMENT, "reserved");
+    REFUSED(root, "\xff\xfe", RTW_ERR_ARGUMENT, "root is not UTF-8");
+    REFUSED(root, "test_doctor.c", RTW_ERR_IO, "not a directory");
+    REFUSED(root, FIXTURES "nowhere", RTW_ERR_IO, "nowhere");
 
     rtw_host_report_t *report = examine_fixture(".", RTW_HOST_CLASS_ALL);
     rtw_host_finding_t finding;
