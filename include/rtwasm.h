@@ -1050,9 +1050,10 @@ typedef struct rtw_prepare_report_t {
 } rtw_prepare_report_t;
 
 /**
- * How long calls took: a func's since it was made or last reset, an instance's since it was made, an interval's since it was last
- * read. Call rtw_func_stats_init first. All times are in ns, from the moment before the guest is entered to the moment after it
- * is left; percentiles are within 1 %, last, min, mean and max exact to the clock's resolution (see rtw_interval_read for its own).
+ * How long calls took: a func's since it was made or last reset, an instance's since it was made, an interval's since it was
+ * last read. Call rtw_func_stats_init first. All times are in ns, from the moment before the guest is entered to the moment
+ * after it is left; percentiles are within 1 %, last, min, mean and max exact to the clock's resolution (see rtw_interval_read
+ * for its own).
  */
 typedef struct rtw_func_stats_t {
     /**
@@ -2012,8 +2013,8 @@ typedef struct rtw_export_config_t {
      */
     const char *series;
     /**
-     * Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with those
-     * calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
+     * Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with
+     * those calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
      */
     uint64_t expected_interval_ns;
     /**
@@ -2021,6 +2022,36 @@ typedef struct rtw_export_config_t {
      */
     uint64_t reserved[8];
 } rtw_export_config_t;
+
+/**
+ * Somebody whose statistics are written with those of others. One of the handles is set, the others are NULL.
+ */
+typedef struct rtw_export_subject_t {
+    /**
+     * As for rtw_func_export.
+     */
+    const struct rtw_func_t *func;
+    /**
+     * As for rtw_instance_export.
+     */
+    const struct rtw_instance_t *instance;
+    /**
+     * As for rtw_interval_export.
+     */
+    const struct rtw_interval_t *interval;
+    /**
+     * As for rtw_worker_export.
+     */
+    const struct rtw_worker_t *worker;
+    /**
+     * What it is called; NULL: as without a name in rtw_export_config_t. Subjects of a kind need different names.
+     */
+    const char *name;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[3];
+} rtw_export_subject_t;
 
 /**
  * Success.
@@ -2815,8 +2846,8 @@ rtw_status_t rtw_func_stats(const struct rtw_func_t *func, struct rtw_func_stats
 rtw_status_t rtw_instance_stats(const struct rtw_instance_t *instance, struct rtw_func_stats_t *stats);
 
 /**
- * Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts once,
- * before or after. Intervals and the instance's statistics know nothing of resets. Who wants to know what happened since
+ * Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts
+ * once, before or after. Intervals and the instance's statistics know nothing of resets. Who wants to know what happened since
  * they last asked takes rtw_func_interval: a reset is for everybody.
  *
  * [any] but a real-time thread.
@@ -3262,16 +3293,15 @@ rtw_status_t rtw_func_interval(const struct rtw_func_t *func, struct rtw_interva
 rtw_status_t rtw_instance_interval(const struct rtw_instance_t *instance, struct rtw_interval_t **out, struct rtw_error_t *err);
 
 /**
- * Reads what happened since the last reading, or since the interval was made, and begins the next one. Calls and their times are
- * exact; the extremes are where they can be told (a single call, a new extreme of all), else they are the outer end of their bucket,
- * which is at most 1.6 % wide: min_ns is never too long, max_ns never too short.
+ * Reads what happened since the last reading, or since the interval was made, and begins the next one. Calls and their times
+ * are exact; the extremes are where they can be told (a single call, a new extreme of all), else they are the outer end of
+ * their bucket, which is at most 1.6 % wide: min_ns is never too long, max_ns never too short.
  *
  * [any] but a real-time thread: it copies 17 KiB a func. Threads that share an interval take turns.
  * stats   filled on success; call rtw_func_stats_init first. duration_ns is the interval's length.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
  */
-rtw_status_t rtw_interval_read(struct rtw_interval_t *interval,
-                               struct rtw_func_stats_t *stats);
+rtw_status_t rtw_interval_read(struct rtw_interval_t *interval, struct rtw_func_stats_t *stats);
 
 /**
  * Ends an interval. NULL does nothing.
@@ -3292,12 +3322,12 @@ void rtw_export_config_init(struct rtw_export_config_t *config);
  *
  * [setup]
  * config  what to write, and where to; read only during the call.
- * length  NULL, or receives the text's length in bytes without the NUL; on RTW_ERR_LIMIT as well. While calls go on, the next text
- *         may be longer.
+ * length  NULL, or receives the text's length in bytes without the NUL; on RTW_ERR_LIMIT as well. While calls go on, the next
+ *         text may be longer.
  * err     NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a string is not UTF-8, there
- *         is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too small: nothing
- *         is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a string is not UTF-8,
+ *         there is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too
+ *         small: nothing is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
  */
 rtw_status_t rtw_func_export(const struct rtw_func_t *func,
                              const struct rtw_export_config_t *config,
@@ -3305,11 +3335,12 @@ rtw_status_t rtw_func_export(const struct rtw_func_t *func,
                              struct rtw_error_t *err);
 
 /**
- * Writes an instance's statistics: all its calls together, those of funcs that are destroyed included, since it was made; then those
- * of each function that has a func, since that was made or last reset.
+ * Writes an instance's statistics: all its calls together, those of funcs that are destroyed included, since it was made; then
+ * those of each function that has a func, since that was made or last reset.
  *
  * [setup]
- * config  what to write, and where to; read only during the call. A name also stands before those of the functions: "left/gain".
+ * config  what to write, and where to; read only during the call. A name also stands before those of the functions:
+ *         "left/gain".
  * length  as for rtw_func_export.
  * err     NULL, or filled.
  * errors: those of rtw_func_export.
@@ -3320,8 +3351,8 @@ rtw_status_t rtw_instance_export(const struct rtw_instance_t *instance,
                                  struct rtw_error_t *err);
 
 /**
- * Writes what an interval's readings have found so far, together, with a time line that has the maximum of each. It does not read:
- * what happened since the last reading is not in it.
+ * Writes what an interval's readings have found so far, together, with a time line that has the maximum of each. It does not
+ * read: what happened since the last reading is not in it.
  *
  * [setup]
  * config  what to write, and where to; read only during the call.
@@ -3333,6 +3364,40 @@ rtw_status_t rtw_interval_export(const struct rtw_interval_t *interval,
                                  const struct rtw_export_config_t *config,
                                  size_t *length,
                                  struct rtw_error_t *err);
+
+/**
+ * Writes a worker's statistics, since it was made or last reset: call times, wake-up latencies, response times from the
+ * intended start, period jitter; the longest of each second, and the worst calls with what went along with them.
+ *
+ * [setup]
+ * config  what to write, and where to; read only during the call.
+ * length  as for rtw_func_export.
+ * err     NULL, or filled.
+ * errors: those of rtw_func_export but RTW_ERR_UNSUPPORTED.
+ */
+rtw_status_t rtw_worker_export(const struct rtw_worker_t *worker,
+                               const struct rtw_export_config_t *config,
+                               size_t *length,
+                               struct rtw_error_t *err);
+
+/**
+ * Writes the statistics of several subjects together: the effects of a chain on one page, everything that a process has for
+ * one scraper. (OpenMetrics texts cannot be put one after the other.)
+ *
+ * [setup]
+ * subjects  as many as `count` says; read only during the call.
+ * count     how many there are, at least 1.
+ * config    what to write, and where to; its name is NULL, as each subject has its own; read only during the call.
+ * length    as for rtw_func_export.
+ * err       NULL, or filled.
+ * errors: those of rtw_func_export, and RTW_ERR_ARGUMENT (a subject without a handle or with several, two of the same kind and
+ *         name, a name in config, reserved is not zero).
+ */
+rtw_status_t rtw_export(const struct rtw_export_subject_t *subjects,
+                        size_t count,
+                        const struct rtw_export_config_t *config,
+                        size_t *length,
+                        struct rtw_error_t *err);
 
 #ifdef __cplusplus
 }  // extern "C"

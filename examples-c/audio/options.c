@@ -27,6 +27,7 @@ static const char USAGE[] =
     "  --format NAME         of the output: pcm16 (default), pcm24, float32\n"
     "  --dither              triangular dither for pcm16\n"
     "  --plot FILE.svg       latency histograms\n"
+    "  --report FILE.html    a page about the effects' call times, as for a bug report\n"
     "  --help                this text\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but an effect failed and was bypassed.\n";
@@ -163,8 +164,8 @@ static bool parse_flag(const char *name, options_t *out) {
 /* An option with a value. */
 static bool parse_option(const char *name, const char *value, options_t *out) {
     static const char *const NAMES[] = {"--artifacts", "--profile", "--chain",   "--set",  "--block",  "--priority", "--cpu",
-                                        "--seconds",   "--tail",    "--format", "--plot", NULL};
-    enum { ARTIFACTS, PROFILE, CHAIN, SET, BLOCK, PRIORITY, CPU, SECONDS, TAIL, FORMAT, PLOT };
+                                        "--seconds",   "--tail",    "--format", "--plot", "--report", NULL};
+    enum { ARTIFACTS, PROFILE, CHAIN, SET, BLOCK, PRIORITY, CPU, SECONDS, TAIL, FORMAT, PLOT, REPORT };
     const int which = find_name(NAMES, name);
     int32_t block;
     if (which < 0) {
@@ -199,8 +200,11 @@ static bool parse_option(const char *name, const char *value, options_t *out) {
             return parse_number(name, value, 0, 3600, &out->tail_s);
         case FORMAT:
             return parse_format(value, out);
-        default: /* PLOT */
+        case PLOT:
             out->plot_path = value;
+            return true;
+        default: /* REPORT */
+            out->report_path = value;
             return true;
     }
 }

@@ -4,7 +4,7 @@
 use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 
 use super::error::rtw_error_t;
-use super::export::rtw_export_config_t;
+use super::export::{rtw_export_config_t, rtw_export_subject_t};
 use super::host::{rtw_host_config_t, rtw_host_finding_t};
 use super::instance::{rtw_fault_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
@@ -89,6 +89,7 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_host_finding_t: struct_size state severity apply needs_root reserved0 class_severity id title found expected
             why remedy commands reserved),
         lines!(rtw_export_config_t: struct_size format path buffer buffer_bytes name series expected_interval_ns reserved),
+        lines!(rtw_export_subject_t: func instance interval worker name reserved),
     ];
     assert_eq!(ours.concat(), table.collect::<Vec<_>>());
 }

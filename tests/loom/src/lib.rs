@@ -1,5 +1,6 @@
-//! The library's own `src/rt/histogram.rs`, compiled with the atomics and locks of a model checker, which goes through every order that
-//! the threads can take and every value that memory may show them. `make loom`. It has six buckets here instead of 2176.
+//! The library's own `src/rt/histogram.rs`, compiled with the atomics and locks of a model checker, which goes through every
+//! order that the threads can take and every value that memory may show them. `make loom`. It has six buckets here instead of
+//! 2176.
 
 #[path = "../../../src/rt/histogram.rs"]
 #[allow(dead_code)]
