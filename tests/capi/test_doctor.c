@@ -124,6 +124,11 @@ static void test_classes(void) {
     check(verdict(report, RTW_HOST_CLASS_ALL) == verdict(report, RTW_HOST_CLASS_AUDIO_128), "one class: its verdict is that of all");
     rtw_host_report_destroy(report);
 
+    report = examine_fixture(FIXTURES "container", RTW_HOST_CLASS_AUDIO_128);
+    check_whole(report, "one class");
+    check(find(report, "idle-states").state == RTW_HOST_GOOD, "what is bad for another class only is good");
+    rtw_host_report_destroy(report);
+
     rtw_host_config_t config;
     rtw_host_config_init(&config);
     config.root = FIXTURES "laptop";
