@@ -264,23 +264,25 @@ pub fn check(options: &Options) -> Report {
 }
 
 fn finding(check: &Check, machine: &Machine) -> Finding {
+    const NO_MATTER: ByClass = [None; Class::ALL.len()];
     let outcome = (check.run)(machine);
-    let by_class = match outcome.state {
-        State::Bad | State::Unknown => outcome.by_class.unwrap_or(check.severity),
-        State::Good | State::Skipped => [None; Class::ALL.len()],
-    };
     let worst = |severities: &ByClass| match machine.options.class {
         Some(class) => severities[class as usize],
         None => severities.iter().copied().max().flatten(),
     };
-    let severity = worst(&by_class).or_else(|| worst(&check.severity)).unwrap_or(Severity::Info);
+    let costs = outcome.by_class.unwrap_or(check.severity);
+    let (state, by_class) = match outcome.state {
+        // For the class that was asked for it may be good enough.
+        State::Bad if worst(&costs).is_none() => (State::Good, NO_MATTER),
+        state @ (State::Bad | State::Unknown) => (state, costs),
+        state @ (State::Good | State::Skipped) => (state, NO_MATTER),
+    };
     Finding {
         id: check.id,
         title: check.title,
-        // For the class that was asked for it may be good enough.
-        state: if outcome.state == State::Bad && worst(&by_class).is_none() { State::Good } else { outcome.state },
+        state,
         by_class,
-        severity,
+        severity: worst(&by_class).or_else(|| worst(&check.severity)).unwrap_or(Severity::Info),
         found: outcome.found,
         expected: outcome.expected.unwrap_or_else(|| check.expected.into()),
         why: check.why,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::kernel;
 use super::machine::Machine;
 use super::sys;
 use super::table::{INFO, MEDIUM};
@@ -163,6 +164,7 @@ pub fn gaps(machine: &Machine) -> Outcome {
         Ok(duration) => duration,
         Err(skipped) => return skipped,
     };
+    let stolen_before_ms = kernel::stolen_ms(machine);
     let (gaps, how) = match on_probe_thread(machine, move || watch_the_clock(duration)) {
         Ok(measured) => measured,
         Err(outcome) => return outcome,
@@ -174,6 +176,8 @@ pub fn gaps(machine: &Machine) -> Outcome {
         GAP_NS / 1000,
         gaps.looked_ns / 1_000_000
     );
+    let stolen_ms = kernel::stolen_ms(machine).zip(stolen_before_ms).map_or(0, |(after, before)| after.saturating_sub(before));
+    let found = if stolen_ms > 0 { format!("{found}; the hypervisor took {stolen_ms} ms") } else { found };
     let judge = |_: Class, period_ns: u64| match gaps.max_ns {
         ..=GAP_NS => None,
         ns => share_of_period(ns, period_ns).or(Some(Info)),

@@ -475,7 +475,7 @@ thread_local! {
 }
 
 /// Bytes between this frame and the lowest address that the thread's stack may reach.
-fn stack_left() -> Result<usize> {
+pub fn stack_left() -> Result<usize> {
     let marker = std::hint::black_box(0u8);
     let here = &raw const marker as usize;
     if STACK_LOW.get() == 0 {

@@ -124,6 +124,11 @@ static void test_classes(void) {
     check(verdict(report, RTW_HOST_CLASS_ALL) == verdict(report, RTW_HOST_CLASS_AUDIO_128), "one class: its verdict is that of all");
     rtw_host_report_destroy(report);
 
+    report = examine_fixture(FIXTURES "container", RTW_HOST_CLASS_AUDIO_128);
+    check_whole(report, "one class");
+    check(find(report, "idle-states").state == RTW_HOST_GOOD, "what is bad for another class only is good");
+    rtw_host_report_destroy(report);
+
     rtw_host_config_t config;
     rtw_host_config_init(&config);
     config.root = FIXTURES "laptop";
@@ -142,13 +147,20 @@ static void *examine_as_real_time_thread(void *data) {
     return NULL;
 }
 
-static void test_thread(void) {
+static void test_thread(size_t stack_bytes, uint32_t expected) {
     rtw_host_report_t *report = NULL;
     pthread_t thread;
-    pthread_create(&thread, NULL, examine_as_real_time_thread, &report);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, stack_bytes);
+    pthread_create(&thread, &attributes, examine_as_real_time_thread, &report);
     pthread_join(thread, NULL);
+    pthread_attr_destroy(&attributes);
     rtw_host_finding_t policy = find(report, "thread-policy");
-    check(policy.state == RTW_HOST_BAD && strstr(policy.found, "SCHED_OTHER") != NULL, "an ordinary thread is found out: %s", policy.found);
+    check(policy.state == RTW_HOST_BAD && strstr(policy.found, "SCHED_OTHER") != NULL, "an ordinary thread is found out: %s",
+          policy.found);
+    rtw_host_finding_t stack = find(report, "stack-size");
+    check(stack.state == expected, "a thread with a stack of %zu KiB: %s", stack_bytes / 1024, stack.found);
     rtw_host_report_destroy(report);
 }
 
@@ -251,10 +263,12 @@ int main(int argc, char **argv) {
     read_command_line(argc, argv);
     rtw_host_config_init(NULL);
     rtw_host_finding_init(NULL);
+    /* The C library hands a larger stack of a thread that has ended to the next one: so the small one comes first. */
+    test_thread(300 << 10, RTW_HOST_BAD);
+    test_thread(1 << 20, RTW_HOST_GOOD);
     test_here();
     test_machines();
     test_classes();
-    test_thread();
     test_probes();
     test_artifact();
     test_errors();

@@ -102,8 +102,13 @@ check "and good for long blocks" says_not "MEDIUM  idle-states"
 
 # ---- the thread and its CPU
 
-ends_with 0 --root $fixtures/controller --cpu 3
-check "without --thread its policy is not judged by its own" says "good"
+ends_with 0 $tuned
+check "what is good is named" says "thread-policy"
+check "and no more than named" says_not "SCHED_FIFO, priority 80"
+ends_with 0 --verbose $tuned
+check "with --verbose it is told" says "SCHED_FIFO, priority 80"
+ends_with 0 -v --root $fixtures/controller --cpu 3
+check "without --thread its memory is not judged" says "not said to be the process of the real-time thread"
 ends_with 2 --root $fixtures/controller --cpu 1
 check "a CPU that the process may not use" says "CPU 1 was chosen, and this process may use CPU 3"
 ends_with 2 --root $fixtures/controller --cpu 9
@@ -123,7 +128,7 @@ check "it is on, and somebody holds /dev/cpu_dma_latency: exit status 0" ends_wi
 # ---- an artifact
 
 "$RTWASM" compile -q --cpu avx2,fma --target x86_64-unknown-linux-gnu guests/built/eq.wasm -o "$scratch/gain.rtw" || fail "gain.rtw compiles"
-ends_with 0 $tuned --artifact "$scratch/gain.rtw"
+ends_with 0 --verbose $tuned --artifact "$scratch/gain.rtw"
 check "an artifact whose features the machine has" says "has all the CPU features"
 check "an artifact whose features it lacks: exit status 2" ends_with 2 --root $fixtures/vm --artifact "$scratch/gain.rtw"
 check "they are named" says "has_avx2"
@@ -249,7 +254,7 @@ done
 
 if [ "$(uname -m)" = x86_64 ]; then
     "$RTWASM" compile -q guests/built/eq.wasm -o "$scratch/native.rtw" || fail "native.rtw compiles"
-    doctor --artifact "$scratch/native.rtw"
+    doctor --verbose --artifact "$scratch/native.rtw"
     check "this machine: its own artifact runs here" says "runs here"
 fi
 
