@@ -154,10 +154,12 @@ fn find_out(source: &Source, request: &Request) -> Result<Outcome, Failure> {
     let entrants = enter(source, variants, &mut skipped, &workload)?;
 
     let cycles: Vec<f64> = entrants.iter().map(|entrant| entrant.cycle_ns).collect();
-    let plan = Plan::new(request.time_s * 1e9, &cycles);
+    let mut plan = Plan::new(request.time_s * 1e9, &cycles);
     let progress = Progress::new(request.quiet);
-    let turns = rounds::run(&entrants, &workload, plan, |round| progress.show("round", round, plan.rounds));
+    let turns =
+        rounds::run(&entrants, &workload, plan, request.time_s * 1e9, |round| progress.show("round", round, plan.rounds));
     let turns = turns.map_err(|error| source.failure(&error))?;
+    plan.rounds = turns[0].len();
     let fresh = rounds::run_fresh(&entrants, &workload, request.processes, |round| {
         progress.show("round of fresh processes", round, request.processes);
     })?;

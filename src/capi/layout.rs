@@ -13,7 +13,10 @@ use super::runtime::{rtw_runtime_config_t, rtw_watchdog_stats_t};
 use super::slot::{rtw_block_t, rtw_slot_config_t, rtw_slot_dry_call_t, rtw_slot_event_t, rtw_slot_func_t, rtw_slot_stats_t};
 use super::stats::{rtw_bucket_t, rtw_func_stats_t};
 use super::thread::rtw_thread_config_t;
-use super::worker::{rtw_completion_t, rtw_distribution_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t, rtw_worst_t};
+use super::worker::{
+    rtw_completion_t, rtw_distribution_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t,
+    rtw_worst_t,
+};
 
 fn size_of_pointee<T>(_: *const T) -> usize {
     size_of::<T>()
