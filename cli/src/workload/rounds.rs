@@ -36,6 +36,8 @@ pub struct Turn {
     pub evidence: Evidence,
 }
 
+/// Dry cycles of prepare: enough to be warm, and no more, as they are made for every turn.
+const DRY_CYCLES: u32 = 4;
 /// Cycles of a trial.
 const TRIAL_CYCLES: usize = 20;
 /// Any fixed number: the same order in every run.
@@ -57,7 +59,7 @@ impl Entrant {
         let _attached = Attached::new(&self.runtime)?;
         aside(|| {
             if self.variant.setup.prepare {
-                guest.prepare(run::DRY_CYCLES)?;
+                guest.prepare(DRY_CYCLES)?;
             }
             let (times, evidence) = run::first(&mut guest, cycles).map_err(|status| guest.ended(status))?;
             let ascending = stats::sorted(times);
@@ -93,7 +95,7 @@ impl Plan {
     /// As many cycles as fit, in as many rounds as usual; where they are short, more rounds.
     pub fn new(time_ns: f64, cycle_ns: &[f64]) -> Plan {
         let all_cycles: f64 = cycle_ns.iter().sum();
-        let overhead = TURN_OVERHEAD_NS * cycle_ns.len() as f64 + f64::from(run::DRY_CYCLES) * all_cycles;
+        let overhead = TURN_OVERHEAD_NS * cycle_ns.len() as f64 + f64::from(DRY_CYCLES) * all_cycles;
         let round = time_ns / USUAL_ROUNDS as f64 - overhead;
         let cycles = ((round / all_cycles) as usize).clamp(FEWEST_CYCLES, MOST_CYCLES);
         let rounds = time_ns / (overhead + cycles as f64 * all_cycles);
@@ -155,7 +157,7 @@ mod tests {
     fn plans_fit_the_time() {
         for (time_s, cycle_ns, count) in [(60.0, 1e6, 16), (20.0, 1e5, 10), (60.0, 5e6, 16), (10.0, 50.0, 16)] {
             let plan = Plan::new(time_s * 1e9, &vec![cycle_ns; count]);
-            let round = count as f64 * (TURN_OVERHEAD_NS + (plan.cycles as f64 + f64::from(run::DRY_CYCLES)) * cycle_ns);
+            let round = count as f64 * (TURN_OVERHEAD_NS + (plan.cycles as f64 + f64::from(DRY_CYCLES)) * cycle_ns);
             let takes_s = plan.rounds as f64 * round / 1e9;
             assert!(
                 takes_s <= time_s * 1.01 || plan == Plan { rounds: FEWEST_ROUNDS, cycles: FEWEST_CYCLES },
