@@ -1,5 +1,5 @@
-/* Prints all that a host can see of an artifact, then what its functions do: interface, sizes, and for calls with many arguments
- * how they end, what they answer, where they trap, and what the memories then hold. Two artifacts of one module print the same,
+/* Prints all that a host can see of an artifact, then what its functions do: interface, sizes, and for calls with many
+ * arguments how they end, what they answer, where they trap, and what the memories then hold. Two artifacts of one module print the same,
  * whatever was done to the code so that it can be cut off.
  *   outline standalone|plugin ARTIFACT */
 #include "../capi/common.h"
