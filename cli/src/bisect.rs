@@ -35,7 +35,7 @@ MODULE is a module (.wasm, .wat); of an artifact (.rtw) only what is chosen at r
 ",
     describe::options_help!(),
     "How long:
-  --time S              of the rounds, about; default 60
+  --time S              of the rounds, about; default 100
   --processes N         rounds of fresh processes, for what shows there; default 20, 0 leaves them out
 
 Other options:
@@ -120,7 +120,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 fn parse(mut args: Args) -> Result<Request, Failure> {
     let options = Options::new();
-    let mut request = Request { options, time_s: 60.0, processes: 20, only: None, json: false, quiet: false };
+    let mut request = Request { options, time_s: 100.0, processes: 20, only: None, json: false, quiet: false };
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Value(value) => request.options.set_module(value)?,
@@ -154,10 +154,12 @@ fn find_out(source: &Source, request: &Request) -> Result<Outcome, Failure> {
     let entrants = enter(source, variants, &mut skipped, &workload)?;
 
     let cycles: Vec<f64> = entrants.iter().map(|entrant| entrant.cycle_ns).collect();
-    let plan = Plan::new(request.time_s * 1e9, &cycles);
+    let mut plan = Plan::new(request.time_s * 1e9, &cycles);
     let progress = Progress::new(request.quiet);
-    let turns = rounds::run(&entrants, &workload, plan, |round| progress.show("round", round, plan.rounds));
+    let turns =
+        rounds::run(&entrants, &workload, plan, request.time_s * 1e9, |round| progress.show("round", round, plan.rounds));
     let turns = turns.map_err(|error| source.failure(&error))?;
+    plan.rounds = turns[0].len();
     let fresh = rounds::run_fresh(&entrants, &workload, request.processes, |round| {
         progress.show("round of fresh processes", round, request.processes);
     })?;

@@ -204,7 +204,7 @@ fn bisect_tries_every_choice() {
         assert!(low <= median && median <= high && low > 0.0, "{variant}");
         assert!(["faster", "slower", "within noise"].contains(&mean["verdict"].as_str().unwrap()));
     }
-    assert_eq!((found["rounds"].as_u64(), found["processes"].as_u64()), (Some(30), Some(11)));
+    assert!(found["rounds"].as_u64().unwrap() >= 30 && found["processes"] == 11, "{found}");
     let twin = found["variants"].as_array().unwrap().iter().find(|v| v["name"] == "twin").unwrap();
     assert_eq!(twin["within_noise"], true, "what the twin does is what noise is: {twin}");
     let text = succeeds(&directory, &format!("bisect g.wat {WORK} --processes 0 --time 0.1 --only denormals,CPU"));
