@@ -54,6 +54,7 @@ suite capi-valgrind tests/capi/test_valgrind.sh
 suite cli tests/cli/compile_at_run_time.sh
 suite finding tests/finding/test_finding.sh
 suite statistics tests/statistics/test_statistics.sh
+suite slot tests/slot/test_slot.sh
 suite guests build make -s -C guests check
 suite artifacts build make -s artifacts examples
 suite minimal make -s -C examples-c/minimal test
