@@ -52,6 +52,7 @@ suite capi tests/capi/test_capi.sh
 suite capi-sanitized tests/capi/test_sanitized.sh
 suite capi-valgrind tests/capi/test_valgrind.sh
 suite cli tests/cli/compile_at_run_time.sh
+suite watch tests/cli/watch.sh
 suite finding tests/finding/test_finding.sh
 suite statistics tests/statistics/test_statistics.sh
 suite slot tests/slot/test_slot.sh

@@ -280,10 +280,13 @@ verdict $? "an effect that never ends is cut off"
 watched=$scratch/watched
 mkdir "$watched"
 version() { # version GAIN: an equaliser that multiplies
-    sed "s/300/0/; s/f32.neg (/f32.mul (f32.const $1) (/" test_faulty.wat > "$scratch/version.wat"
-    "$RTWASM" compile -q "$scratch/version.wat" -o "$watched/eq.rtw"
+    sed "s/300/0/; s/f32.neg (/f32.mul (f32.const $1) (/" test_faulty.wat > "$scratch/version.new"
+    mv "$scratch/version.new" "$scratch/version.wat"
 }
-version 1.5 || exit 1
+version 1.5
+"$RTWASM" watch -q "$scratch/version.wat" -o "$watched/eq.rtw" --exec "echo compiled >> '$scratch/compiled'" &
+watcher=$!
+until [ -s "$scratch/compiled" ] || ! kill -0 $watcher; do :; done
 in=$scratch/sine.wav
 play "$scratch/untouched.wav" --artifacts "$watched" --chain eq --tail 0 --format float32 --fast
 raw "$out" > "$scratch/version-a.raw"
@@ -292,9 +295,11 @@ out=$scratch/exchanged.wav
 "$audio" --artifacts "$watched" --chain eq --tail 0 --format float32 --watch --fade 0 "$in" "$out" > "$scratch/said" 2> "$scratch/complaints" &
 player=$!
 until grep -q '^watching' "$scratch/said" || ! kill -0 $player; do :; done
-version 0.5 || exit 1
+version 0.5
 wait $player
 status=$?
+kill $watcher
+wait $watcher 2> "$scratch/check.log"
 [ "$status" -eq 0 ] && grep -q "effect 'eq': 1 new versions taken while it played" "$scratch/said"
 verdict $? "a new version is taken while it plays"
 raw "$in" vol 0.5 > "$scratch/version-b.raw"
