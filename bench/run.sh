@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 out=target/bench
 mkdir -p $out/kernels
 for profile in standalone plugin; do
-    for guest in bench/guests/calls.wat bench/guests/tail.wat; do
+    for guest in bench/guests/calls.wat bench/guests/tail.wat bench/guests/slot.wat; do
         target/tools/rtwasm compile --quiet --profile $profile $guest -o $out/"$(basename $guest .wat)"-$profile.rtw
     done
     target/tools/rtwasm compile --quiet --profile $profile tests/proofs/guests/work.wat -o $out/work.$profile.rtw

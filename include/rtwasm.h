@@ -181,7 +181,8 @@
 /**
  * It is given what the instance in use saves, by the guests' exports: rtw_state_save, of type ()->(i32,i32) (address and length)
  * or ()->(i64) (length in the upper half); rtw_state_load, of type (i32,i32)->(i32), which answers 0 if it refuses; and, where the
- * memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and answers an address.
+ * memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and answers an address. They
+ * have at least a second each. One that faults in rtw_state_save has faulted as in a block, and a spare takes over.
  */
 #define RTW_STATE_GUEST 1
 
@@ -2786,8 +2787,8 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  * value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be
  *              NULL where both are 0.
  * returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
- *          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted and the reason did not fit; RTW_ERR_FORKED in a
- *          child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
+ *          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted
+ *          and the reason did not fit; RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
  *          RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
  * real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
  *          on. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
@@ -2890,10 +2891,10 @@ rtw_status_t rtw_slot_create(struct rtw_runtime_t *runtime,
                              struct rtw_error_t *err);
 
 /**
- * Ends a slot and its instances, those included that were published, as far as the host does not keep them itself. NULL does
- * nothing.
+ * Ends a slot and its instances, those included that were published, as far as the host does not keep them itself. Nobody is
+ * called back any more when this returns. NULL does nothing.
  *
- * [setup]  No other thread uses the slot, and no block is begun.
+ * [setup]  No other thread uses the slot, and no block is begun. Not from its callbacks.
  */
 void rtw_slot_destroy(struct rtw_slot_t *slot);
 
@@ -2902,15 +2903,16 @@ void rtw_slot_destroy(struct rtw_slot_t *slot);
  * yet), carries the state over, and leaves it to the real-time thread, which takes it at its next block. What was published before
  * and not yet taken goes. From here on the instance is the slot's: nobody else calls it.
  *
- * [setup]  On any thread but the real-time one; publishers may be several.
+ * [setup]  On any thread but the real-time one; publishers may be several, of which one at a time is served. Not from the callback
+ *          that carries the state over.
  * instance     of the slot's runtime; kept alive by the slot, so that the host may destroy its handle. Host functions are given
- *              the slot's own handle from here on.
+ *              the slot's own handle from here on. One that the slot has let go may be published again.
  * publication  NULL, or receives the number of this publication, for events.
  * err          NULL, or filled, naming the export that is missing or the reason of the refusal.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in the slot already), RTW_ERR_NO_EXPORT,
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in a slot already), RTW_ERR_NO_EXPORT,
  *         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old instance
- *         stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state); and what
- *         rtw_instance_prepare answers.
+ *         stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state),
+ *         RTW_ERR_FORKED; and what rtw_instance_prepare answers.
  */
 rtw_status_t rtw_slot_publish(struct rtw_slot_t *slot,
                               struct rtw_instance_t *instance,
@@ -2924,7 +2926,8 @@ rtw_status_t rtw_slot_publish(struct rtw_slot_t *slot,
  * [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
  * block    filled on success.
  * returns  RTW_OK; RTW_ERR_EMPTY: nothing was published yet; RTW_ERR_FAULTED: the instance has faulted, and no spare is ready;
- *          RTW_ERR_BUSY: the instance's state is being saved; RTW_ERR_NULL, RTW_ERR_HANDLE. Then no block has begun.
+ *          RTW_ERR_BUSY: the instance's state is being saved, or a block has begun and not ended; RTW_ERR_NULL,
+ *          RTW_ERR_HANDLE. Then no block has begun.
  * real time: allocates 0, locks 0, system calls 0, page faults 0; taking an instance exchanges one pointer.
  */
 rtw_status_t rtw_slot_begin(struct rtw_slot_t *slot,
@@ -2935,7 +2938,7 @@ RTW_NONBLOCKING;
  * Ends the block that was begun.
  *
  * [rt & attached]  The thread that began it.
- * returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE.
+ * returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE; RTW_ERR_EMPTY: no block has begun.
  * real time: allocates 0, locks 0, system calls 0, page faults 0.
  */
 rtw_status_t rtw_slot_end(struct rtw_slot_t *slot) RTW_NONBLOCKING;

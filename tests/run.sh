@@ -55,9 +55,11 @@ suite budget tests/budget/test_budget.sh
 suite worker tests/worker/test_worker.sh
 suite worker-loom cargo test --locked -q -p rtwasm-worker-loom
 suite cli tests/cli/compile_at_run_time.sh
+suite watch tests/cli/watch.sh
 suite finding tests/finding/test_finding.sh
 suite statistics tests/statistics/test_statistics.sh
 suite doctor tests/doctor/test_doctor.sh
+suite slot tests/slot/test_slot.sh
 suite guests build make -s -C guests check
 suite artifacts build make -s artifacts examples
 suite minimal make -s -C examples-c/minimal test

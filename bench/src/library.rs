@@ -14,7 +14,7 @@ pub union Value {
 }
 
 #[repr(C)]
-struct Error {
+pub struct Error {
     status: i32,
     os_error: i32,
     message: [c_char; 504],
@@ -102,8 +102,8 @@ pub struct Stats {
 /// A guest in the shared library, on an attached thread until it is dropped; its funcs go with it.
 pub struct Guest<'a> {
     library: &'a Library,
-    runtime: Handle,
-    instance: Handle,
+    pub runtime: Handle,
+    pub instance: Handle,
     funcs: RefCell<Vec<Handle>>,
 }
 
@@ -155,10 +155,17 @@ impl Library {
         }
     }
 
+    /// Another entry, for a part of the benchmark of its own.
+    pub fn entry(&self, name: &CStr) -> Result<*mut c_void, String> {
+        // SAFETY: a live object and a NUL-terminated name.
+        let address = unsafe { libc::dlsym(self.object, name.as_ptr()) };
+        if address.is_null() { Err(format!("the library has no {}", name.to_string_lossy())) } else { Ok(address) }
+    }
+
     /// Loads a guest, attaches this thread and prepares the instance.
     pub fn guest(&self, artifact: &str, options: Options) -> Result<Guest<'_>, String> {
         let path = CString::new(artifact).map_err(|e| e.to_string())?;
-        let mut err = Error { status: 0, os_error: 0, message: [0; 504] };
+        let mut err = Error::none();
         let (mut runtime, mut module, mut imports, mut instance) = (null_mut(), null_mut(), null_mut(), null_mut());
         // SAFETY: all structs are live and initialised by the library; all handles are the library's own.
         unsafe {
@@ -268,7 +275,7 @@ impl Guest<'_> {
     }
 
     pub fn func(&self, name: &CStr) -> Result<Handle, String> {
-        let mut err = Error { status: 0, os_error: 0, message: [0; 504] };
+        let mut err = Error::none();
         let mut func = null_mut();
         // SAFETY: live handles and structs.
         unsafe {
@@ -316,7 +323,15 @@ impl Drop for Guest<'_> {
     }
 }
 
-unsafe fn check(status: i32, err: *const Error) -> Result<(), String> {
+impl Error {
+    pub fn none() -> Error {
+        Error { status: 0, os_error: 0, message: [0; 504] }
+    }
+}
+
+/// # Safety
+/// The error struct was filled by the library, where the status is not 0.
+pub unsafe fn check(status: i32, err: *const Error) -> Result<(), String> {
     match status {
         0 => Ok(()),
         // SAFETY: filled by the library, NUL-terminated.

@@ -10,6 +10,7 @@ mod kernels;
 mod library;
 mod measure;
 mod report;
+mod slots;
 mod snapshot;
 mod workers;
 
@@ -64,6 +65,9 @@ fn run(library: &str, artifacts: &str, out: &str, only: &Only) -> Result<(), Str
     }
     if only.wants("snapshot") {
         rows.extend(snapshot::snapshot(&library, artifacts)?);
+    }
+    for profile in ["standalone", "plugin"] {
+        rows.extend(slots::all(&library, artifacts, profile, only)?);
     }
     let kernel_rows = kernels::all(&library, artifacts, only)?;
     let costs = kernels::costs(&kernel_rows);

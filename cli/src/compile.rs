@@ -51,9 +51,9 @@ Examples:
   rtwasm compile control.wasm -o control-arm.rtw --target aarch64-unknown-linux-gnu
 ";
 
-struct Request {
-    input: PathBuf,
-    output: PathBuf,
+pub struct Request {
+    pub input: PathBuf,
+    pub output: PathBuf,
     options: Options,
     talk: Talk,
 }
@@ -66,7 +66,11 @@ enum Talk {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    let request = parse(args)?;
+    compile(&parse(args, |_, _| Ok(false))?)
+}
+
+/// Does what was asked for.
+pub fn compile(request: &Request) -> Result<(), Failure> {
     let input = args::read(&request.input)?;
     refuse_own_input(&request.input, &request.output)?;
 
@@ -80,7 +84,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     file::replace(&request.output, &artifact).map_err(|error| Failure::about(&request.output, error))?;
     if request.talk != Talk::Quiet {
-        args::print(&summary(&request, artifact.len() as u64, &reporter))?;
+        args::print(&summary(request, artifact.len() as u64, &reporter))?;
     }
     Ok(())
 }
@@ -103,7 +107,8 @@ pub fn budget_name(interruption: Interruption) -> &'static str {
     }
 }
 
-fn parse(mut args: Args) -> Result<Request, Failure> {
+/// Reads the command line; `own` takes the options that are the calling command's own, and says so.
+pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool, Failure>) -> Result<Request, Failure> {
     let (mut input, mut output) = (None, None);
     let mut profile = Profile::Standalone;
     let (mut target, mut cpu) = (None, None);
@@ -129,6 +134,7 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
                 "--budget" => interruption = args.one_of(&option, BUDGETS, budget_from_name)?,
                 "-q" | "--quiet" => talk = Talk::Quiet,
                 "-v" | "--verbose" => talk = Talk::Verbose,
+                other if own(other, &mut args)? => {}
                 _ => return Err(args::unknown_option(&option)),
             },
         }

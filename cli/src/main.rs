@@ -9,6 +9,7 @@ mod inspect;
 mod report;
 mod stats;
 mod table;
+mod watch;
 mod workload;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ struct Command {
 
 const COMMANDS: &[Command] = &[
     Command { name: "compile", summary: "make an artifact of a WebAssembly module", help: compile::HELP, run: compile::run },
+    Command { name: "watch", summary: "compile a module again whenever it changes", help: watch::HELP, run: watch::run },
     Command {
         name: "inspect",
         summary: "tell what an artifact is and whether it runs on this machine",

@@ -3,26 +3,31 @@
  *   audio [options] in.wav out.wav
  *
  * The order of things is the one that a real host has. Slow and fallible things come first, on the main thread: read the
- * file, create the runtime, load the artifacts, set the parameters. Then a thread of its own attaches itself, makes the
- * effects warm, and runs the cycle (stream.c). The main thread only waits, and afterwards tells what was measured (report.c).
+ * file, create the runtime, load the artifacts, set the parameters, publish the effects in the slots that they play from
+ * (live.c). Then a thread of its own attaches itself and runs the cycle (stream.c). The main thread waits, looks for new
+ * versions of the effects if it is told to (watch.c), and afterwards tells what was measured (report.c).
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "effect.h"
+#include "live.h"
 #include "options.h"
 #include "report.h"
 #include "stream.h"
+#include "watch.h"
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
-#define EXIT_BYPASSED 3
+#define EXIT_EFFECT_FAILED 3
 
 typedef struct program_t {
     options_t options;
     wav_audio_t in;
     rtw_runtime_t *runtime;
     effect_t effects[MAX_CHAIN];
+    live_t live[MAX_CHAIN];
+    watch_t watches[MAX_CHAIN];
     stream_t stream;
 } program_t;
 
@@ -80,6 +85,13 @@ static bool artifact_path(const options_t *options, const char *effect, char *ou
     return true;
 }
 
+/* A preempted thread's time runs on, so that without real-time scheduling a budget of one block would cut off the innocent. */
+static uint64_t budget_ns(const program_t *p) {
+    const double ten_blocks_ms = 10.0 * 1000.0 * p->options.block_frames / p->in.rate_hz;
+    const double chosen_ms = ten_blocks_ms > 100.0 ? ten_blocks_ms : 100.0;
+    return (uint64_t)((p->options.budget_ms < 0 ? chosen_ms : p->options.budget_ms) * 1e6);
+}
+
 static bool load_effects(program_t *p) {
     for (size_t i = 0; i < p->options.chain_length; i++) {
         char path[4096];
@@ -87,9 +99,10 @@ static bool load_effects(program_t *p) {
         if (!artifact_path(&p->options, p->options.chain[i], path, sizeof path)) {
             return false;
         }
-        if (!effect_load(&p->effects[i], p->runtime, p->options.chain[i], path, &failure)) {
+        if (!effect_load(&p->effects[i], p->runtime, p->options.chain[i], path, budget_ns(p), &failure)) {
             return complain("", failure.message);
         }
+        watch_begin(&p->watches[i], path);
     }
     return true;
 }
@@ -113,28 +126,62 @@ static bool configure_effects(program_t *p) {
         if (!configure_effect(p, &p->effects[i], &failure)) {
             return complain("", failure.message);
         }
+        if (!live_open(&p->live[i], p->runtime, &p->effects[i], &p->options, p->in.rate_hz, &failure)) {
+            return complain("", failure.message);
+        }
+        live_wait(&p->live[i], &p->options);
     }
     return true;
 }
 
 /* Calls into guests need an attached thread; this one is attached for as long as it configures, as it is. */
-static bool configure_attached(program_t *p) {
+static bool attach_main(const program_t *p) {
     rtw_thread_config_t config;
     rtw_error_t error;
     rtw_thread_config_init(&config);
     config.sched_policy = RTW_SCHED_KEEP;
-    if (rtw_thread_attach(p->runtime, &config, &error) != RTW_OK) {
-        return complain("cannot attach the main thread", error.message);
+    return rtw_thread_attach(p->runtime, &config, &error) == RTW_OK || complain("cannot attach the main thread", error.message);
+}
+
+static bool configure_attached(program_t *p) {
+    if (!attach_main(p)) {
+        return false;
     }
     const bool ok = configure_effects(p);
     rtw_thread_detach(p->runtime, NULL);
     return ok;
 }
 
+/* A new version is configured as the old one was, and published; one that cannot be is told of, and the old one plays on. */
+static bool exchange(program_t *p, size_t i) {
+    failure_t failure;
+    effect_t fresh;
+    if (!effect_load(&fresh, p->runtime, p->options.chain[i], p->watches[i].path, budget_ns(p), &failure)) {
+        return complain("not exchanged", failure.message);
+    }
+    const bool good = configure_effect(p, &fresh, &failure) && live_exchange(&p->live[i], &fresh, &failure);
+    effect_unload(&fresh); /* the slot keeps what it has taken */
+    return good || complain("not exchanged", failure.message);
+}
+
+static void look_for_versions(void *data) {
+    program_t *p = data;
+    for (size_t i = 0; i < p->options.chain_length; i++) {
+        if (watch_changed(&p->watches[i]) && attach_main(p)) {
+            exchange(p, i);
+            rtw_thread_detach(p->runtime, NULL);
+        }
+    }
+}
+
 static bool run(program_t *p) {
     failure_t failure;
-    if (!stream_create(&p->stream, p->runtime, p->effects, &p->options, &p->in, &failure) ||
-        !stream_run(&p->stream, &failure)) {
+    if (p->options.watch) {
+        puts("watching the artifacts");
+        fflush(stdout);
+    }
+    if (!stream_create(&p->stream, p->runtime, p->live, &p->options, &p->in, &failure) ||
+        !stream_run(&p->stream, p->options.watch ? look_for_versions : NULL, p, &failure)) {
         return complain("", failure.message);
     }
     return true;
@@ -184,9 +231,9 @@ static bool report(const program_t *p) {
     return true;
 }
 
-static bool any_bypassed(const stream_t *stream) {
+static bool any_failed(const stream_t *stream) {
     for (size_t i = 0; i < stream->effect_count; i++) {
-        if (stream->bypasses[i].status != RTW_OK) {
+        if (stream->effects[i].status != RTW_OK) {
             return true;
         }
     }
@@ -197,11 +244,14 @@ static int run_program(program_t *p) {
     if (!read_input(p) || !create_runtime(p) || !load_effects(p) || !configure_attached(p) || !run(p) || !report(p)) {
         return EXIT_FAILED;
     }
-    return any_bypassed(&p->stream) ? EXIT_BYPASSED : 0;
+    return any_failed(&p->stream) ? EXIT_EFFECT_FAILED : 0;
 }
 
 static void clean_up(program_t *p) {
     stream_free(&p->stream);
+    for (size_t i = 0; i < MAX_CHAIN; i++) {
+        live_close(&p->live[i]);
+    }
     for (size_t i = 0; i < MAX_CHAIN; i++) {
         effect_unload(&p->effects[i]);
     }

@@ -96,14 +96,18 @@ static bool find_funcs(effect_t *effect, failure_t *failure) {
            find_func(effect, "reset", "()->()", &effect->reset_func, failure);
 }
 
-bool effect_load(effect_t *effect, rtw_runtime_t *runtime, const char *name, const char *path, failure_t *failure) {
+bool effect_load(effect_t *effect, rtw_runtime_t *runtime, const char *name, const char *path, uint64_t budget_ns,
+                 failure_t *failure) {
     memset(effect, 0, sizeof *effect);
     effect->name = name;
     rtw_error_t error;
     if (rtw_module_load_file(runtime, path, &effect->module, &error) != RTW_OK) {
         return fail(failure, "cannot load effect '%s': %s (%s)", name, error.message, rtw_status_name(error.status));
     }
-    if (rtw_instance_create(effect->module, NULL, NULL, &effect->instance, &error) != RTW_OK) {
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.budget_ns = budget_ns;
+    if (rtw_instance_create(effect->module, NULL, &config, &effect->instance, &error) != RTW_OK) {
         fail(failure, "cannot make an instance of effect '%s': %s", name, error.message);
         effect_unload(effect);
         return false;

@@ -26,11 +26,17 @@ static const char USAGE[] =
     "  --tail N              seconds of silence after it, for what still rings (default 2)\n"
     "  --format NAME         of the output: pcm16 (default), pcm24, float32\n"
     "  --dither              triangular dither for pcm16\n"
+    "  --budget MS           cut an effect off that takes longer than this for a block; 0: never (default: ten blocks, at\n"
+    "                        least 100 ms)\n"
+    "  --standby N           spares that are ready to go on after a fault, 0 to 16 for each effect (default 2)\n"
+    "  --on-failure NAME     what is heard instead of an effect that has failed: dry (default), silence, hold\n"
+    "  --fade MS             how one follows the other without a click (default 5)\n"
+    "  --watch               play new versions of the artifacts when they change\n"
     "  --plot FILE.svg       latency histograms\n"
     "  --report FILE.html    a page about the effects' call times, as for a bug report\n"
     "  --help                this text\n"
     "\n"
-    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but an effect failed and was bypassed.\n";
+    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but an effect failed.\n";
 
 /* What the example sounds like without any --set; the user's settings come after these. */
 static const char *const PRESET[] = {
@@ -150,11 +156,24 @@ static bool parse_format(const char *text, options_t *out) {
     return true;
 }
 
+static bool parse_on_failure(const char *text, options_t *out) {
+    static const char *const NAMES[] = {"dry", "silence", "hold", NULL};
+    static const fallback_policy_t POLICIES[] = {FALLBACK_DRY, FALLBACK_SILENCE, FALLBACK_HOLD};
+    const int index = find_name(NAMES, text);
+    if (index < 0) {
+        return wrong("unknown way to go on", text);
+    }
+    out->on_failure = POLICIES[index];
+    return true;
+}
+
 static bool parse_flag(const char *name, options_t *out) {
     if (strcmp(name, "--fast") == 0) {
         out->fast = true;
     } else if (strcmp(name, "--dither") == 0) {
         out->dither = true;
+    } else if (strcmp(name, "--watch") == 0) {
+        out->watch = true;
     } else {
         return false;
     }
@@ -164,8 +183,11 @@ static bool parse_flag(const char *name, options_t *out) {
 /* An option with a value. */
 static bool parse_option(const char *name, const char *value, options_t *out) {
     static const char *const NAMES[] = {"--artifacts", "--profile", "--chain",   "--set",  "--block",  "--priority", "--cpu",
-                                        "--seconds",   "--tail",    "--format", "--plot", "--report", NULL};
-    enum { ARTIFACTS, PROFILE, CHAIN, SET, BLOCK, PRIORITY, CPU, SECONDS, TAIL, FORMAT, PLOT, REPORT };
+                                        "--seconds",   "--tail",    "--format", "--plot", "--report", "--budget", "--standby",
+                                        "--on-failure", "--fade",   NULL};
+    enum {
+        ARTIFACTS, PROFILE, CHAIN, SET, BLOCK, PRIORITY, CPU, SECONDS, TAIL, FORMAT, PLOT, REPORT, BUDGET, STANDBY, ON_FAILURE, FADE
+    };
     const int which = find_name(NAMES, name);
     int32_t block;
     if (which < 0) {
@@ -200,6 +222,14 @@ static bool parse_option(const char *name, const char *value, options_t *out) {
             return parse_number(name, value, 0, 3600, &out->tail_s);
         case FORMAT:
             return parse_format(value, out);
+        case BUDGET:
+            return parse_number(name, value, 0, 1e6, &out->budget_ms);
+        case STANDBY:
+            return parse_integer(name, value, 0, 16, &out->standby);
+        case ON_FAILURE:
+            return parse_on_failure(value, out);
+        case FADE:
+            return parse_number(name, value, 0, 1000, &out->fade_ms);
         case PLOT:
             out->plot_path = value;
             return true;
@@ -218,6 +248,10 @@ static void set_defaults(options_t *out) {
     out->cpu = -1;
     out->tail_s = 2.0;
     out->format = WAV_PCM16;
+    out->on_failure = FALLBACK_DRY;
+    out->fade_ms = 5.0;
+    out->standby = 2;
+    out->budget_ms = -1.0;
     parse_chain("eq,reverb,compressor", out);
     for (size_t i = 0; i < sizeof PRESET / sizeof PRESET[0]; i++) {
         parse_setting(PRESET[i], out);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "../common/wav.h"
+#include "fallback.h"
 
 #define MIN_BLOCK_FRAMES 16
 #define MAX_BLOCK_FRAMES 4096
@@ -35,6 +36,11 @@ typedef struct options_t {
     double tail_s;       /* of silence after the input, for what still rings */
     wav_format_t format; /* of the output */
     bool dither;
+    fallback_policy_t on_failure; /* what is heard of an effect that has failed */
+    double fade_ms;               /* from one to the other */
+    int32_t standby;              /* spares behind each effect */
+    double budget_ms;             /* of a block in one effect; 0: as long as it likes; negative: chosen by the block's length */
+    bool watch;                   /* play new versions of the artifacts as they come */
     param_setting_t settings[MAX_SETTINGS]; /* the example's own, then the user's */
     size_t setting_count;
 } options_t;

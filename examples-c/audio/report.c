@@ -59,14 +59,11 @@ static bool summarise(const uint64_t *times_ns, size_t count, summary_t *out) {
     return true;
 }
 
-/* Of an effect, as the library has measured it. */
-static bool effect_summary(const effect_t *effect, summary_t *out, failure_t *failure) {
+/* Of an effect, as the library has measured it, on whichever instance. */
+static bool effect_summary(const live_t *effect, summary_t *out, failure_t *failure) {
     rtw_func_stats_t s;
-    rtw_func_stats_init(&s);
-    const rtw_status_t status = rtw_func_stats(effect->process_func, &s);
-    if (status != RTW_OK) {
-        snprintf(failure->message, sizeof failure->message, "statistics of effect '%s': %s", effect->name,
-                 rtw_status_string(status));
+    rtw_slot_stats_t slot;
+    if (!live_stats(effect, &s, &slot, failure)) {
         return false;
     }
     *out = (summary_t){s.calls, s.min_ns, s.mean_ns, s.p50_ns, s.p90_ns, s.p99_ns, s.p999_ns, s.max_ns};
@@ -117,14 +114,24 @@ static bool print_times(const stream_t *stream, failure_t *failure) {
     return true;
 }
 
-static void print_bypasses(const stream_t *stream) {
+static bool print_failures(const stream_t *stream, failure_t *failure) {
     for (size_t i = 0; i < stream->effect_count; i++) {
-        const bypass_t *bypass = &stream->bypasses[i];
-        if (bypass->status != RTW_OK) {
-            printf("effect '%s' failed in block %zu and was bypassed for %zu blocks: %s (%s)\n", stream->effects[i].name,
-                   bypass->first_block, bypass->blocks, rtw_status_string(bypass->status), rtw_status_name(bypass->status));
+        const live_t *effect = &stream->effects[i];
+        rtw_func_stats_t func;
+        rtw_slot_stats_t slot;
+        if (!live_stats(effect, &func, &slot, failure)) {
+            return false;
+        }
+        if (effect->status != RTW_OK) {
+            printf("effect '%s' failed in block %zu: %s (%s); %llu faults, %llu spares taken, %zu blocks without it\n", effect->name,
+                   effect->first_block, rtw_status_string(effect->status), rtw_status_name(effect->status),
+                   (unsigned long long)slot.faults, (unsigned long long)slot.spares_used, effect->blocks);
+        }
+        if (slot.taken > 1) {
+            printf("effect '%s': %llu new versions taken while it played\n", effect->name, (unsigned long long)slot.taken - 1);
         }
     }
+    return true;
 }
 
 bool report_print(const stream_t *stream, failure_t *failure) {
@@ -145,8 +152,7 @@ bool report_print(const stream_t *stream, failure_t *failure) {
     }
     printf("page faults: %ld minor, %ld major\n", stream->minor_faults, stream->major_faults);
     printf("latency: %zu frames, taken out of the output\n", stream_latency_frames(stream));
-    print_bypasses(stream);
-    return true;
+    return print_failures(stream, failure);
 }
 
 /* ---- the plot ---- */
@@ -190,20 +196,13 @@ static plot_series_t make_series(const char *label, const rtw_bucket_t *buckets,
     return series;
 }
 
-static bool effect_series(const effect_t *effect, rtw_bucket_t *buckets, double deadline_ns, plot_series_t *out,
+static bool effect_series(const live_t *effect, rtw_bucket_t *buckets, double deadline_ns, plot_series_t *out,
                           failure_t *failure) {
     summary_t summary;
-    size_t count = 0;
     if (!effect_summary(effect, &summary, failure)) {
         return false;
     }
-    const rtw_status_t status = rtw_func_buckets(effect->process_func, buckets, MAX_BUCKETS, &count);
-    if (status != RTW_OK) {
-        snprintf(failure->message, sizeof failure->message, "histogram of effect '%s': %s", effect->name,
-                 rtw_status_string(status));
-        return false;
-    }
-    *out = make_series(effect->name, buckets, count < MAX_BUCKETS ? count : MAX_BUCKETS, &summary, deadline_ns);
+    *out = make_series(effect->name, buckets, live_buckets(effect, buckets, MAX_BUCKETS), &summary, deadline_ns);
     return true;
 }
 

@@ -12,8 +12,8 @@
 #include <time.h>
 
 #define NS_PER_S 1000000000u
-#define DRY_CALLS 200
 #define REHEARSALS 16
+#define MEANWHILE_NS 20000000u
 #define LEAD_PERIODS 4 /* between getting ready and the first block */
 
 /* ---- [setup] ---- */
@@ -66,7 +66,7 @@ static bool make_buffers(stream_t *stream, const wav_audio_t *in, size_t frames,
     return true;
 }
 
-bool stream_create(stream_t *stream, rtw_runtime_t *runtime, effect_t *effects, const options_t *options, const wav_audio_t *in,
+bool stream_create(stream_t *stream, rtw_runtime_t *runtime, live_t *effects, const options_t *options, const wav_audio_t *in,
                    failure_t *failure) {
     memset(stream, 0, sizeof *stream);
     stream->runtime = runtime;
@@ -111,15 +111,7 @@ static uint64_t block_time_ns(const stream_t *stream, size_t block) {
     return frames / rate * NS_PER_S + frames % rate * NS_PER_S / rate;
 }
 
-static void left_out(bypass_t *bypass, rtw_status_t status, size_t block) {
-    if (bypass->status == RTW_OK) {
-        bypass->status = status;
-        bypass->first_block = block;
-    }
-    bypass->blocks++;
-}
-
-/* From input to output through all effects; an effect that fails is skipped, now and from then on. */
+/* From input to output through all effects; one that fails is heard as its fallback, until a spare or a new version is there. */
 static void process_block(stream_t *stream, size_t block) {
     const uint32_t channels = stream->in.channels;
     const size_t bytes = stream->block_frames * sizeof(float);
@@ -129,20 +121,10 @@ static void process_block(stream_t *stream, size_t block) {
         signal[channel] = stream->in.channel[channel] + at;
     }
     for (size_t i = 0; i < stream->effect_count; i++) {
-        const effect_t *effect = &stream->effects[i];
-        rtw_status_t status = stream->bypasses[i].status;
-        if (status == RTW_OK) {
-            for (uint32_t channel = 0; channel < channels; channel++) {
-                memcpy(effect->input[channel], signal[channel], bytes);
-            }
-            status = effect_process(effect, stream->block_frames);
-        }
-        if (status != RTW_OK) {
-            left_out(&stream->bypasses[i], status, block);
-            continue;
-        }
+        live_t *effect = &stream->effects[i];
+        live_process(effect, signal, block);
         for (uint32_t channel = 0; channel < channels; channel++) {
-            signal[channel] = effect->output[channel];
+            signal[channel] = effect->out[channel];
         }
     }
     for (uint32_t channel = 0; channel < channels; channel++) {
@@ -200,15 +182,6 @@ static bool attach_best(stream_t *stream) {
     return true;
 }
 
-static bool prepare_effects(stream_t *stream) {
-    for (size_t i = 0; i < stream->effect_count; i++) {
-        if (!effect_prepare(&stream->effects[i], stream->block_frames, DRY_CALLS, &stream->failure)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The effects are warm now; the cycle's own code becomes so by running the first block over and over. Left lazy otherwise: the
  * pages of this program's code, and the dynamic linker's first look for clock_nanosleep and others. */
 static bool rehearse(stream_t *stream) {
@@ -217,13 +190,13 @@ static bool rehearse(stream_t *stream) {
         process_block(stream, 0);
     }
     for (size_t i = 0; i < stream->effect_count; i++) {
-        const effect_t *effect = &stream->effects[i];
-        if (stream->bypasses[i].status != RTW_OK) {
+        live_t *effect = &stream->effects[i];
+        if (effect->status != RTW_OK) {
             snprintf(stream->failure.message, sizeof stream->failure.message, "effect '%s' failed before the start: %s",
-                     effect->name, rtw_status_string(stream->bypasses[i].status));
+                     effect->name, rtw_status_string(effect->status));
             return false;
         }
-        if (!effect_start_anew(&stream->effects[i], &stream->failure)) {
+        if (!live_start_anew(effect, &stream->failure)) {
             return false;
         }
     }
@@ -247,23 +220,28 @@ static void *thread_main(void *argument) {
     stream_t *stream = argument;
     if (!attach_best(stream)) {
         stream->failed = true;
-        return NULL;
-    }
-    if (prepare_effects(stream) && rehearse(stream)) {
-        run_measured(stream);
     } else {
-        stream->failed = true;
+        if (rehearse(stream)) {
+            run_measured(stream);
+        } else {
+            stream->failed = true;
+        }
+        rtw_thread_detach(stream->runtime, NULL);
     }
-    rtw_thread_detach(stream->runtime, NULL);
+    stream->ended = true;
     return NULL;
 }
 
-bool stream_run(stream_t *stream, failure_t *failure) {
+bool stream_run(stream_t *stream, void (*meanwhile)(void *data), void *data, failure_t *failure) {
     pthread_t thread;
     const int refused = pthread_create(&thread, NULL, thread_main, stream);
     if (refused != 0) {
         snprintf(failure->message, sizeof failure->message, "cannot start the audio thread: %s", strerror(refused));
         return false;
+    }
+    while (meanwhile != NULL && !stream->ended) {
+        sleep_until(now_ns() + MEANWHILE_NS);
+        meanwhile(data);
     }
     pthread_join(thread, NULL);
     if (stream->failed) {

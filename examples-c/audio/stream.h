@@ -10,21 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "effect.h"
+#include "live.h"
 #include "options.h"
 #include "rtwasm.h"
-
-/* An effect that failed is left out from then on: what comes in goes on to the next one. */
-typedef struct bypass_t {
-    rtw_status_t status; /* RTW_OK: it is at work */
-    size_t first_block;
-    size_t blocks; /* how many it was left out of, the failed one included */
-} bypass_t;
 
 typedef struct stream_t {
     /* Set by stream_create. */
     rtw_runtime_t *runtime;
-    effect_t *effects;
+    live_t *effects;
     size_t effect_count;
     wav_audio_t in, out; /* `blocks` whole blocks */
     uint32_t block_frames;
@@ -39,7 +32,7 @@ typedef struct stream_t {
     bool real_time;     /* SCHED_FIFO was granted; if it was asked for and was not, `scheduling_refusal` says why */
     failure_t scheduling_refusal;
     long minor_faults, major_faults; /* page faults of the thread during the cycle */
-    bypass_t bypasses[MAX_CHAIN];
+    volatile bool ended;
     bool failed; /* before the cycle began; `failure` says why */
     failure_t failure;
 } stream_t;
@@ -49,11 +42,11 @@ double stream_period_ns(const stream_t *stream);
 /* Of all effects together. */
 size_t stream_latency_frames(const stream_t *stream);
 
-/* [setup] Room for the input, the tail and the effects' latency. The effects are initialised for the input's format. */
-bool stream_create(stream_t *stream, rtw_runtime_t *runtime, effect_t *effects, const options_t *options, const wav_audio_t *in,
+/* [setup] Room for the input, the tail and the effects' latency. The effects are configured for the input's format. */
+bool stream_create(stream_t *stream, rtw_runtime_t *runtime, live_t *effects, const options_t *options, const wav_audio_t *in,
                    failure_t *failure);
-/* [setup] Starts the thread and waits for its end. */
-bool stream_run(stream_t *stream, failure_t *failure);
+/* [setup] Starts the thread and waits for its end; does `meanwhile`, if it is not NULL, again and again until then. */
+bool stream_run(stream_t *stream, void (*meanwhile)(void *data), void *data, failure_t *failure);
 void stream_free(stream_t *stream);
 
 #endif

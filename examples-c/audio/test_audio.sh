@@ -216,19 +216,109 @@ verdict $? "says so, and the output is the same"
 
 # ---- an effect that fails ----
 
+# fails_in OUT OPTION...: plays with the reverb that traps in its 300th block
+fails_in() {
+    name=$1
+    shift
+    play "$scratch/$name.wav" --artifacts "$faulty" --chain reverb --tail 0 --format float32 "$@"
+}
+# raw FILE ...: its samples from there on
+raw() {
+    file=$1
+    shift
+    sox "$file" -t f32 - "$@"
+}
 in=$phrase
-play "$scratch/faulty.wav" --artifacts "$faulty" --chain reverb --fast --tail 0
 blocks=$((($(frames_of "$phrase") + 127) / 128))
-wanted="effect 'reverb' failed in block 299 and was bypassed for $((blocks - 299)) blocks: .*RTW_ERR_TRAP"
+sox "$phrase" -e float -b 32 "$scratch/phrase-float.wav"
+fails_in dry --fast --standby 0 --fade 0
+wanted="effect 'reverb' failed in block 299: .*RTW_ERR_TRAP_UNREACHABLE.*; 1 faults, 0 spares taken, $((blocks - 299)) blocks without it"
 [ "$status" -eq 3 ] && grep -q "$wanted" "$scratch/said"
 verdict $? "failing effect: reported with block and reason, exit status 3"
-sox "$out" -t s16 "$scratch/faulty.s16" trim $((299 * 128))s
-sox "$phrase" -t s16 "$scratch/phrase.s16" trim $((299 * 128))s
-cmp -s "$scratch/faulty.s16" "$scratch/phrase.s16" && [ -s "$scratch/phrase.s16" ]
+raw "$out" trim $((299 * 128))s > "$scratch/failed.raw"
+raw "$scratch/phrase-float.wav" trim $((299 * 128))s > "$scratch/phrase.raw"
+cmp -s "$scratch/failed.raw" "$scratch/phrase.raw" && [ -s "$scratch/phrase.raw" ]
 verdict $? "failing effect: from the failed block on the sound passes by it"
+fails_in silent --fast --standby 0 --fade 0 --on-failure silence
+holds "$(stat_of "$out" "Maximum amplitude" trim 0 $((299 * 128))s) > 0.01" &&
+    holds "$(stat_of "$out" "Maximum amplitude" trim $((299 * 128))s) == 0"
+verdict $? "failing effect: silence from there on, where that is wanted"
+fails_in held --fast --standby 0 --on-failure hold
+raw "$out" trim $((298 * 128))s 128s > "$scratch/last.raw"
+raw "$out" trim $((301 * 128))s 128s > "$scratch/later.raw"
+raw "$out" trim $((300 * 128))s 128s > "$scratch/between.raw"
+cmp -s "$scratch/last.raw" "$scratch/between.raw" && ! cmp -s "$scratch/last.raw" "$scratch/later.raw"
+verdict $? "failing effect: its last block again and again, back and forth, where that is wanted"
+
+# A sine shows every jump: its own samples are never farther apart than 0.032.
+sox -R -n -r 44100 -b 32 -e float "$scratch/sine.wav" synth 2 sine 440 gain -6
+in=$scratch/sine.wav
+for policy in dry silence hold; do
+    fails_in "smooth-$policy" --fast --standby 0 --on-failure $policy
+    smooth=$(stat_of "$out" "Maximum delta")
+    holds "$smooth < 0.045"
+    verdict $? "failing effect, $policy: no click (steps of $smooth at most)"
+done
+fails_in clicks --fast --standby 0 --on-failure dry --fade 0
+holds "$(stat_of "$out" "Maximum delta") > 0.1"
+verdict $? "without the fade there is one, and it is seen ($(stat_of "$out" "Maximum delta"))"
+fails_in spares
+holds "$(stat_of "$out" "Maximum delta") < 0.045" && [ "$status" -eq 3 ]
+verdict $? "no click going on with a spare either, twice"
+grep -q "2 faults, 2 spares taken, 2 blocks without it" "$scratch/said"
+verdict $? "spares: each takes over at once"
+raw "$out" trim $((310 * 128))s 128s > "$scratch/spare.raw"
+raw "$scratch/sine.wav" trim $((310 * 128))s 128s vol -1 > "$scratch/turned.raw"
+cmp -s "$scratch/spare.raw" "$scratch/turned.raw"
+verdict $? "spares: the effect is heard again"
+in=$phrase
 play "$scratch/faulty-chain.wav" --artifacts "$faulty" --fast --tail 0
 [ "$status" -eq 3 ] && holds "$(stat_of "$out" "RMS     amplitude" trim 2) > 0.01"
 verdict $? "failing effect: the others go on"
+sed 's/(then unreachable)/(then (loop $for_ever (br $for_ever)))/' test_faulty.wat > "$scratch/spins.wat"
+"$RTWASM" compile -q "$scratch/spins.wat" -o "$faulty/reverb.rtw" || exit 1
+fails_in spins --fast --standby 0 --fade 0 --budget 20
+[ "$status" -eq 3 ] && grep -q "failed in block 299: .*RTW_ERR_BUDGET" "$scratch/said"
+verdict $? "an effect that never ends is cut off"
+
+# ---- new versions while it plays ----
+
+watched=$scratch/watched
+mkdir "$watched"
+version() { # version GAIN: an equaliser that multiplies
+    sed "s/300/0/; s/f32.neg (/f32.mul (f32.const $1) (/" test_faulty.wat > "$scratch/version.new"
+    mv "$scratch/version.new" "$scratch/version.wat"
+}
+version 1.5
+"$RTWASM" watch -q "$scratch/version.wat" -o "$watched/eq.rtw" --exec "echo compiled >> '$scratch/compiled'" &
+watcher=$!
+until [ -s "$scratch/compiled" ] || ! kill -0 $watcher; do :; done
+in=$scratch/sine.wav
+play "$scratch/untouched.wav" --artifacts "$watched" --chain eq --tail 0 --format float32 --fast
+raw "$out" > "$scratch/version-a.raw"
+# The second version comes while the first one is heard.
+out=$scratch/exchanged.wav
+"$audio" --artifacts "$watched" --chain eq --tail 0 --format float32 --watch --fade 0 "$in" "$out" > "$scratch/said" 2> "$scratch/complaints" &
+player=$!
+until grep -q '^watching' "$scratch/said" || ! kill -0 $player; do :; done
+version 0.5
+wait $player
+status=$?
+kill $watcher
+wait $watcher 2> "$scratch/check.log"
+[ "$status" -eq 0 ] && grep -q "effect 'eq': 1 new versions taken while it played" "$scratch/said"
+verdict $? "a new version is taken while it plays"
+raw "$in" vol 0.5 > "$scratch/version-b.raw"
+raw "$out" > "$scratch/exchanged.raw"
+python3 - "$scratch/version-a.raw" "$scratch/version-b.raw" "$scratch/exchanged.raw" << 'END'
+import sys
+a, b, found = (open(path, "rb").read() for path in sys.argv[1:])
+block = 128 * 4
+assert len(a) == len(b) == len(found) and a != b
+at = [found[i : i + block] == a[i : i + block] for i in range(0, len(a), block)].index(False) * block
+assert 0 < at < len(a) and found[at:] == b[at:], at
+END
+verdict $? "its output is the old version's before and the new one's after, to the last bit"
 
 # ---- errors ----
 
@@ -273,6 +363,8 @@ refused 2 "from 16 to 4096" --block 8
 refused 2 "whole number" --block 64.5
 refused 2 "unknown profile" --profile server
 refused 2 "unknown option" --loud yes
+refused 2 "unknown way to go on" --on-failure scream
+refused 2 "from 0 to 16" --standby 17
 refused 2 "one file too many" third.wav
 
 play "$scratch/no such folder/out.wav" --fast

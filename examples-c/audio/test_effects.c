@@ -977,7 +977,7 @@ static void load_guests(rtw_runtime_t *runtime, const char *directory, const cha
         char path[1024];
         failure_t failure;
         snprintf(path, sizeof path, "%s/%s.%s.rtw", directory, NATIVES[which].name, profile);
-        if (!effect_load(&guests[which], runtime, NATIVES[which].name, path, &failure)) {
+        if (!effect_load(&guests[which], runtime, NATIVES[which].name, path, 0, &failure)) {
             printf("FAIL %s\n", failure.message);
             exit(1);
         }

@@ -1,16 +1,25 @@
-;; An effect that follows guests/README.md and fails: process gives silence, and traps in the 300th call after a reset.
-;; More than the host's dry calls, so that it fails in the midst of the music.
+;; An effect that follows guests/README.md and fails: process turns the signal upside down, and traps in the 300th call after a
+;; reset. More than the host's dry calls, so that it fails in the midst of the music.
 (module
   (memory (export "memory") 2 2)
   (global $calls (mut i32) (i32.const 0))
   (func (export "init") (param f32 i32 i32) (result i32) (i32.const 0))
-  (func (export "input") (param i32) (result i32)
+  (func $input (export "input") (param i32) (result i32)
     (i32.add (i32.const 1024) (i32.mul (local.get 0) (i32.const 16384))))
-  (func (export "output") (param i32) (result i32)
+  (func $output (export "output") (param i32) (result i32)
     (i32.add (i32.const 65536) (i32.mul (local.get 0) (i32.const 16384))))
   (func (export "set_param") (param i32 f32) (result i32) (i32.const 0))
-  (func (export "process") (param i32)
+  (func $turn (param $channel i32) (param $frames i32)
+    (local $at i32)
+    (loop $next
+      (f32.store (i32.add (call $output (local.get $channel)) (local.get $at))
+        (f32.neg (f32.load (i32.add (call $input (local.get $channel)) (local.get $at)))))
+      (local.set $at (i32.add (local.get $at) (i32.const 4)))
+      (br_if $next (i32.lt_u (local.get $at) (i32.shl (local.get $frames) (i32.const 2))))))
+  (func (export "process") (param $frames i32)
     (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
-    (if (i32.eq (global.get $calls) (i32.const 300)) (then unreachable)))
+    (if (i32.eq (global.get $calls) (i32.const 300)) (then unreachable))
+    (call $turn (i32.const 0) (local.get $frames))
+    (call $turn (i32.const 1) (local.get $frames)))
   (func (export "latency") (result i32) (i32.const 0))
   (func (export "reset") (global.set $calls (i32.const 0))))

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define DRY_CALLS 1000
+/* Generous: time that the kernel takes the thread away counts as well. A step that never ends is cut off all the same. */
+#define BUDGET_NS 100000000u
 
 static rtw_status_t fail(rtw_error_t *err, rtw_status_t status, const char *format, ...)
 {
@@ -38,8 +40,11 @@ static rtw_status_t look_up(controller_t *controller, rtw_error_t *err)
 rtw_status_t controller_open(controller_t *controller, rtw_runtime_t *runtime, const char *path, rtw_error_t *err)
 {
     memset(controller, 0, sizeof *controller);
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.budget_ns = BUDGET_NS;
     rtw_status_t status = rtw_module_load_file(runtime, path, &controller->module, err);
-    if (status == RTW_OK) status = rtw_instance_create(controller->module, NULL, NULL, &controller->instance, err);
+    if (status == RTW_OK) status = rtw_instance_create(controller->module, NULL, &config, &controller->instance, err);
     if (status == RTW_OK) status = look_up(controller, err);
     if (status != RTW_OK) controller_close(controller);
     return status;

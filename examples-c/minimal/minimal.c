@@ -28,7 +28,10 @@ int main(int argc, char **argv)
     rtw_func_t *buffer, *gain;
     SETUP(rtw_runtime_create(NULL, &runtime, &err));
     SETUP(rtw_module_load_file(runtime, argv[1], &module, &err));
-    SETUP(rtw_instance_create(module, NULL, NULL, &instance, &err));
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.budget_ns = 100000000; /* a call that takes longer than 100 ms is cut off */
+    SETUP(rtw_instance_create(module, NULL, &config, &instance, &err));
     SETUP(rtw_instance_func(instance, "buffer", "()->(i32)", &buffer, &err));
     SETUP(rtw_instance_func(instance, "gain", "(i32,i32,f32)->(i32)", &gain, &err));
 

@@ -16,8 +16,8 @@ use crate::status::*;
 /// value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be
 ///              NULL where both are 0.
 /// returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
-///          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted and the reason did not fit; RTW_ERR_FORKED in a
-///          child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
+///          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted
+///          and the reason did not fit; RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
 ///          RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
 ///          on. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
@@ -83,6 +83,16 @@ unsafe fn call_with(
         Ok(budget) => budget,
         Err(status) => return status,
     };
+    // SAFETY: passed on.
+    unsafe { guarded(target, values, value_count, budget) }
+}
+
+/// Calls; what goes wrong in here closes the instance and nothing else.
+///
+/// # Safety
+/// As for [`rtw_invoke`].
+#[inline(always)]
+pub(super) unsafe fn guarded(target: &Func, values: *mut rtw_value_t, value_count: usize, budget: Option<u64>) -> rtw_status_t {
     // SAFETY: the values are as many as the caller says; both value types are the same 16 bytes.
     match catch_unwind(AssertUnwindSafe(|| unsafe { call::invoke(target, values.cast(), value_count, budget) })) {
         Ok(status) => status,

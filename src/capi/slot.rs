@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use wasmtime::ValRaw;
 
+use super::call;
 use super::error::rtw_error_t;
 use super::guard::{self, setup, status_of};
 use super::handle::{self, Noun, Pool};
@@ -12,7 +13,6 @@ use super::prepare;
 use super::runtime::{out_of_range, rtw_runtime_t};
 use super::stats::{self, rtw_func_stats_t};
 use super::text;
-use crate::engine::call;
 use crate::engine::instance::{Func, Instance};
 use crate::engine::prepare::Entry;
 use crate::engine::signature::Signature;
@@ -50,7 +50,8 @@ pub struct rtw_slot_dry_call_t {
 pub const RTW_STATE_NONE: u32 = 0;
 /// It is given what the instance in use saves, by the guests' exports: rtw_state_save, of type ()->(i32,i32) (address and length)
 /// or ()->(i64) (length in the upper half); rtw_state_load, of type (i32,i32)->(i32), which answers 0 if it refuses; and, where the
-/// memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and answers an address.
+/// memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and answers an address. They
+/// have at least a second each. One that faults in rtw_state_save has faulted as in a block, and a spare takes over.
 pub const RTW_STATE_GUEST: u32 = 1;
 /// The host's callback carries the state over.
 pub const RTW_STATE_HOST: u32 = 2;
@@ -182,6 +183,10 @@ pub struct rtw_slot_stats_t {
 
 /// What C knows a generation by. The handles are the slot's own.
 pub struct SlotHandles {
+    /// Which the handles are of; they do not keep it alive alone.
+    of: Arc<Instance>,
+    /// What host functions were given before; the host has the instance again afterwards.
+    former: *mut c_void,
     instance: *mut rtw_instance_t,
     funcs: Vec<*mut rtw_func_t>,
 }
@@ -200,6 +205,8 @@ impl Handles for SlotHandles {
 
     fn new(instance: &Arc<Instance>, funcs: Vec<Func>) -> SlotHandles {
         let handles = instance.keep(|| SlotHandles {
+            of: instance.clone(),
+            former: instance.handle(),
             instance: handle::create(instance.clone()),
             funcs: funcs.into_iter().map(handle::create).collect(),
         });
@@ -219,6 +226,7 @@ impl Handles for SlotHandles {
 
 impl Drop for SlotHandles {
     fn drop(&mut self) {
+        self.of.set_handle(self.former);
         // SAFETY: our own, and nobody uses them any more.
         unsafe {
             for func in &self.funcs {
@@ -281,29 +289,35 @@ pub unsafe extern "C" fn rtw_slot_create(
     }
 }
 
-/// Ends a slot and its instances, those included that were published, as far as the host does not keep them itself. NULL does
-/// nothing.
+/// Ends a slot and its instances, those included that were published, as far as the host does not keep them itself. Nobody is
+/// called back any more when this returns. NULL does nothing.
 ///
-/// [setup]  No other thread uses the slot, and no block is begun.
+/// [setup]  No other thread uses the slot, and no block is begun. Not from its callbacks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_slot_destroy(slot: *mut rtw_slot_t) {
     // SAFETY: a handle by the API's contract.
-    guard::plain((), || unsafe { handle::destroy(slot) });
+    guard::plain((), || unsafe {
+        if let Ok(slot) = handle::borrow(slot) {
+            slot.close();
+        }
+        handle::destroy(slot)
+    });
 }
 
 /// Puts an instance in: looks its functions up, prepares it with the slot's dry calls (without any, only where it is not prepared
 /// yet), carries the state over, and leaves it to the real-time thread, which takes it at its next block. What was published before
 /// and not yet taken goes. From here on the instance is the slot's: nobody else calls it.
 ///
-/// [setup]  On any thread but the real-time one; publishers may be several.
+/// [setup]  On any thread but the real-time one; publishers may be several, of which one at a time is served. Not from the callback
+///          that carries the state over.
 /// instance     of the slot's runtime; kept alive by the slot, so that the host may destroy its handle. Host functions are given
-///              the slot's own handle from here on.
+///              the slot's own handle from here on. One that the slot has let go may be published again.
 /// publication  NULL, or receives the number of this publication, for events.
 /// err          NULL, or filled, naming the export that is missing or the reason of the refusal.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in the slot already), RTW_ERR_NO_EXPORT,
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in a slot already), RTW_ERR_NO_EXPORT,
 ///         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old instance
-///         stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state); and what
-///         rtw_instance_prepare answers.
+///         stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state),
+///         RTW_ERR_FORKED; and what rtw_instance_prepare answers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_slot_publish(
     slot: *mut rtw_slot_t,
@@ -330,7 +344,8 @@ pub unsafe extern "C" fn rtw_slot_publish(
 /// [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
 /// block    filled on success.
 /// returns  RTW_OK; RTW_ERR_EMPTY: nothing was published yet; RTW_ERR_FAULTED: the instance has faulted, and no spare is ready;
-///          RTW_ERR_BUSY: the instance's state is being saved; RTW_ERR_NULL, RTW_ERR_HANDLE. Then no block has begun.
+///          RTW_ERR_BUSY: the instance's state is being saved, or a block has begun and not ended; RTW_ERR_NULL,
+///          RTW_ERR_HANDLE. Then no block has begun.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0; taking an instance exchanges one pointer.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
@@ -365,13 +380,13 @@ pub unsafe extern "C" fn rtw_slot_begin(slot: *mut rtw_slot_t, block: *mut rtw_b
 /// Ends the block that was begun.
 ///
 /// [rt & attached]  The thread that began it.
-/// returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE.
+/// returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE; RTW_ERR_EMPTY: no block has begun.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_slot_end(slot: *mut rtw_slot_t) -> rtw_status_t {
     // SAFETY: a handle by the API's contract; blocks are one thread's.
-    guard::real_time(RTW_ERR_INTERNAL, || status_of(unsafe { handle::borrow(slot).map(|slot| slot.end()) }))
+    guard::real_time(RTW_ERR_INTERNAL, || status_of(unsafe { handle::borrow(slot).and_then(|slot| slot.end()) }))
 }
 
 /// A block of one call: rtw_slot_begin, rtw_invoke, rtw_slot_end.
@@ -402,8 +417,8 @@ pub unsafe extern "C" fn rtw_slot_invoke(
             told = u32::from(block.is_new) * RTW_BLOCK_NEW
                 + u32::from(block.is_first_of_spare) * RTW_BLOCK_SPARE
                 + u32::from(block.held.is_some()) * RTW_BLOCK_HELD;
-            let status = call::invoke(&block.active.funcs[func_index as usize], values.cast(), value_count, None);
-            slot.end();
+            let status = call::guarded(&block.active.funcs[func_index as usize], values, value_count, None);
+            slot.end()?;
             Ok(status)
         });
         if !flags.is_null() {

@@ -55,7 +55,7 @@ impl Shared {
             // What panics is a defect of ours, and takes only itself away.
             let _ = match work {
                 Work::Job(job) => catch_unwind(AssertUnwindSafe(job)),
-                Work::Tend(tended) => catch_unwind(AssertUnwindSafe(|| tended.iter().for_each(|one| one.tend()))),
+                Work::Tend(tended) => catch_unwind(AssertUnwindSafe(|| tend_all(&tended))),
             };
         }
     }
@@ -83,7 +83,7 @@ impl Shared {
             };
             if due {
                 queue.hurry = false;
-                return Some(Work::Tend(queue.tended.iter().filter_map(Weak::upgrade).collect()));
+                return Some(Work::Tend(queue.tended.clone()));
             }
         }
     }
@@ -91,7 +91,16 @@ impl Shared {
 
 enum Work {
     Job(Job),
-    Tend(Vec<Arc<dyn Tend>>),
+    Tend(Vec<Weak<dyn Tend>>),
+}
+
+/// Has each only while it is its turn: it may come to its end meanwhile.
+fn tend_all(tended: &[Weak<dyn Tend>]) {
+    for one in tended {
+        if let Some(one) = one.upgrade() {
+            one.tend();
+        }
+    }
 }
 
 pub struct Housekeeper {

@@ -158,6 +158,8 @@ pub struct Instance {
     /// What the funcs recorded that are no more. Locked while `funcs` is, so that a func is in exactly one of the two.
     past_calls: Mutex<Snapshot>,
     began: Began,
+    /// Whether a slot has it.
+    pub(super) in_slot: AtomicBool,
 }
 
 /// The engine's part of an instance.
@@ -282,6 +284,7 @@ impl Instance {
             kept: Mutex::default(),
             past_calls: Mutex::new(Snapshot::empty()),
             began: Began::now(),
+            in_slot: AtomicBool::new(false),
             guest: UnsafeCell::new(guest),
         };
         instance.take_view();
@@ -603,6 +606,11 @@ impl Instance {
     /// What host functions are given as their instance from now on. No call runs.
     pub fn set_handle(&self, handle: *mut c_void) {
         self.core.handle.set(handle);
+    }
+
+    /// What host functions are given as their instance.
+    pub fn handle(&self) -> *mut c_void {
+        self.core.handle.get()
     }
 
     /// Grows the default memory, prepared or not, and answers where the new part begins. The caller has the instance.

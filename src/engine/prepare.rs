@@ -13,8 +13,9 @@ use crate::status::*;
 /// its place.
 pub type Entry = unsafe extern "C" fn(*mut c_void, *mut ValRaw, usize) -> rtw_status_t;
 
-/// What dry calls get where calls have a budget: the first of them are slow, and one that never ends is to end all the same.
-const DRY_CALL_BUDGET_NS: u64 = 1_000_000_000;
+/// What calls off the real-time thread get where calls have a budget: the first of them are slow, and one that never ends is to
+/// end all the same.
+pub(super) const SETUP_BUDGET_NS: u64 = 1_000_000_000;
 
 /// A function to be called before it matters.
 pub struct DryCall<'a> {
@@ -46,7 +47,7 @@ impl Instance {
     /// Touches all that calls will touch, then makes the dry calls, whose times do not enter the funcs' statistics. The last of
     /// them are made when everything else is done, system calls above all, which leave caches and branch predictors cold.
     pub fn prepare(self: &Arc<Self>, calls: &[DryCall<'_>], entry: Entry) -> Result<Report> {
-        self.core.timing.with_at_least(DRY_CALL_BUDGET_NS, || self.prepare_untimed(calls, entry))
+        self.core.timing.with_at_least(SETUP_BUDGET_NS, || self.prepare_untimed(calls, entry))
     }
 
     fn prepare_untimed(self: &Arc<Self>, calls: &[DryCall<'_>], entry: Entry) -> Result<Report> {

@@ -115,12 +115,32 @@ pub struct Generation<H> {
     pub instance: Arc<Instance>,
     pub funcs: Vec<Func>,
     pub handles: H,
-    is_spare: bool,
+    /// Made by the housekeeper, or made new by it.
+    is_spare: AtomicBool,
     /// Set by the real-time thread when it takes it.
     taken: AtomicBool,
     /// What the host has been told of.
     told_taken: AtomicBool,
     told_fault: AtomicBool,
+    _place: Place,
+}
+
+/// An instance is in one slot at most, and there once.
+struct Place(Arc<Instance>);
+
+impl Place {
+    fn take(instance: &Arc<Instance>) -> Result<Place> {
+        match instance.in_slot.swap(true, AcqRel) {
+            false => Ok(Place(instance.clone())),
+            true => Err(Error::new(RTW_ERR_ARGUMENT, "the instance is in a slot already")),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.in_slot.store(false, Release);
+    }
 }
 
 /// The real-time thread's part.
@@ -134,17 +154,24 @@ struct Front<H> {
 pub struct Slot<H: Handles> {
     pub runtime: Arc<Runtime>,
     config: Config,
+    /// That the slot was made in: a forked child has the object only.
+    process: u32,
     /// What the real-time thread is to take next.
     incoming: AtomicPtr<Generation<H>>,
     front: UnsafeCell<Front<H>>,
+    /// Number of the publication that the real-time thread uses; it is through with those before.
+    in_use: AtomicU64,
     /// Whether the real-time thread is in a block.
     in_block: AtomicBool,
     /// Whether somebody else has the instance in use, to save its state.
     claimed: AtomicBool,
     /// Whether the system cannot order the two words above from the other side.
     must_fence: bool,
+    /// One publisher at a time: what comes later is numbered later and taken later.
+    publishing: Mutex<()>,
+    /// Held while the housekeeper looks after the slot; whether it is to do so no more.
+    closed: Mutex<bool>,
     back: Mutex<Back<H>>,
-    attempts: AtomicU64,
     counters: Counters,
 }
 
@@ -212,6 +239,7 @@ impl<H: Handles> Slot<H> {
         let past = config.interface.iter().map(|_| Snapshot::empty()).collect();
         let slot = Arc::new(Slot {
             runtime: runtime.clone(),
+            process: std::process::id(),
             incoming: AtomicPtr::default(),
             front: UnsafeCell::new(Front {
                 active: Cell::new(std::ptr::null()),
@@ -219,6 +247,7 @@ impl<H: Handles> Slot<H> {
                 held_left: Cell::new(0),
                 retired,
             }),
+            in_use: AtomicU64::new(0),
             in_block: AtomicBool::new(false),
             claimed: AtomicBool::new(false),
             must_fence,
@@ -230,7 +259,8 @@ impl<H: Handles> Slot<H> {
                 given_up: Vec::new(),
                 past,
             }),
-            attempts: AtomicU64::new(0),
+            publishing: Mutex::new(()),
+            closed: Mutex::new(false),
             counters: Counters::default(),
             config,
         });
@@ -252,6 +282,10 @@ impl<H: Handles> Slot<H> {
     /// One thread at a time begins and ends blocks, in turn.
     #[inline]
     pub unsafe fn begin(&self) -> std::result::Result<Block<'_, H>, rtw_status_t> {
+        if self.in_block.load(Relaxed) {
+            // From inside a block: its instance is not to be exchanged.
+            return Err(RTW_ERR_BUSY);
+        }
         self.in_block.store(true, Relaxed);
         // A claimant sets its word, has all threads of the process pass a barrier, and looks at ours; so either it sees this
         // block or the block sees the claim.
@@ -287,12 +321,15 @@ impl<H: Handles> Slot<H> {
         }
     }
 
-    /// Ends the block.
+    /// Ends the block, if one has begun.
     ///
     /// # Safety
-    /// As for [`Slot::begin`], which has succeeded.
+    /// As for [`Slot::begin`].
     #[inline]
-    pub unsafe fn end(&self) {
+    pub unsafe fn end(&self) -> std::result::Result<(), rtw_status_t> {
+        if !self.in_block.load(Relaxed) {
+            return Err(RTW_ERR_EMPTY);
+        }
         // SAFETY: as in `begin`.
         let front = unsafe { &mut *self.front.get() };
         if !front.held.get().is_null() {
@@ -303,6 +340,7 @@ impl<H: Handles> Slot<H> {
             count(&self.counters.faults);
         }
         self.in_block.store(false, Release);
+        Ok(())
     }
 
     /// Takes what was published. False if there is no room for what it replaces; then it waits for the next block.
@@ -318,7 +356,9 @@ impl<H: Handles> Slot<H> {
             return false;
         }
         // SAFETY: lives until it is retired.
-        unsafe { &*taken }.taken.store(true, Release);
+        let new = unsafe { &*taken };
+        new.taken.store(true, Release);
+        self.in_use.store(new.publication.number, Release);
         let before = front.active.replace(taken);
         self.release(front, u32::MAX);
         // SAFETY: not retired yet.
@@ -370,7 +410,13 @@ impl<H: Handles> Slot<H> {
     /// Puts an instance in: checked, prepared, given the state of the one in use; then the real-time thread takes it at its next
     /// block.
     pub fn publish(self: &Arc<Self>, instance: &Arc<Instance>) -> Result<u64> {
-        let published = self.try_publish(instance);
+        if std::process::id() != self.process {
+            return Err(Error::new(RTW_ERR_FORKED, "the slot belongs to the parent process"));
+        }
+        let published = {
+            let _alone = self.publishing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            self.try_publish(instance)
+        };
         if published.is_err() {
             self.counters.refused.fetch_add(1, Relaxed);
         }
@@ -383,14 +429,12 @@ impl<H: Handles> Slot<H> {
         if !Arc::ptr_eq(&instance.module.runtime, &self.runtime) {
             return Err(Error::new(RTW_ERR_ARGUMENT, "the instance belongs to another runtime than the slot"));
         }
-        if self.lock().living.iter().any(|known| Arc::ptr_eq(&known.instance, instance)) {
-            return Err(Error::new(RTW_ERR_ARGUMENT, "the instance is in the slot already"));
-        }
+        let place = Place::take(instance)?;
         if instance.is_faulted() {
             return Err(Error::new(RTW_ERR_FAULTED, "the instance has faulted: reset it first"));
         }
         let (spares, spares_end) = ring(self.config.standby.max(1));
-        let number = self.attempts.fetch_add(1, Relaxed) + 1;
+        let number = self.lock().publications + 1;
         let publication = Arc::new(Publication {
             number,
             spares: Mutex::new(spares),
@@ -398,10 +442,10 @@ impl<H: Handles> Slot<H> {
             ready: AtomicU32::new(0),
             failed: AtomicBool::new(false),
         });
-        let generation = self.generation(&publication, instance.clone(), false)?;
+        let generation = self.generation(&publication, place, false)?;
         self.transfer_state(&generation)?;
         let mut back = self.lock();
-        back.publications += 1;
+        back.publications = number;
         back.current = Some(publication);
         let pointer = Arc::as_ptr(&generation).cast_mut();
         back.living.push(generation);
@@ -411,17 +455,15 @@ impl<H: Handles> Slot<H> {
             let publication = never_taken.publication.clone();
             back.given_up.push(publication);
         }
-        self.bury(&mut back, overtaken);
+        let buried = self.bury(&mut back, overtaken);
+        drop(back);
+        drop(buried);
         Ok(number)
     }
 
     /// Looks the interface up and makes the instance warm.
-    fn generation(
-        &self,
-        publication: &Arc<Publication>,
-        instance: Arc<Instance>,
-        is_spare: bool,
-    ) -> Result<Arc<Generation<H>>> {
+    fn generation(&self, publication: &Arc<Publication>, place: Place, is_spare: bool) -> Result<Arc<Generation<H>>> {
+        let instance = place.0.clone();
         let funcs = self
             .config
             .interface
@@ -440,10 +482,11 @@ impl<H: Handles> Slot<H> {
             instance,
             funcs,
             handles,
-            is_spare,
+            is_spare: is_spare.into(),
             taken: told(),
             told_taken: told(),
             told_fault: told(),
+            _place: place,
         }))
     }
 
@@ -505,15 +548,17 @@ impl<H: Handles> Slot<H> {
 
     // ---- the housekeeper
 
-    /// Forgets a generation whose pointer nobody has any more.
-    fn bury(&self, back: &mut Back<H>, pointer: *const Generation<H>) {
-        let Some(at) = back.living.iter().position(|known| Arc::as_ptr(known) == pointer) else { return };
+    /// Forgets a generation whose pointer nobody has any more. To be dropped with the lock released: an instance's end takes
+    /// its time.
+    fn bury(&self, back: &mut Back<H>, pointer: *const Generation<H>) -> Option<Arc<Generation<H>>> {
+        let at = back.living.iter().position(|known| Arc::as_ptr(known) == pointer)?;
         let gone = back.living.swap_remove(at);
         for (past, func) in back.past.iter_mut().zip(&gone.funcs) {
             if let Some(recorder) = &func.shared.recorder {
                 past.add(&recorder.snapshot());
             }
         }
+        Some(gone)
     }
 
     fn lock(&self) -> MutexGuard<'_, Back<H>> {
@@ -542,18 +587,20 @@ impl<H: Handles> Slot<H> {
                 continue;
             }
             let mut back = self.lock();
-            if !is_current {
-                // The real-time thread has another publication's instance in use.
+            // Where the real-time thread goes on with a spare of the same publication, what it uses comes back later.
+            if self.in_use.load(Acquire) > generation.publication.number {
                 back.given_up.push(generation.publication.clone());
             }
-            self.bury(&mut back, pointer);
+            let buried = self.bury(&mut back, pointer);
+            drop(back);
+            drop(buried);
         }
     }
 
     /// Tells the host that a generation is in use, once.
     fn tell_if_taken(&self, generation: &Generation<H>) {
         if generation.taken.load(Acquire) && !generation.told_taken.swap(true, Relaxed) {
-            let kind = if generation.is_spare { EventKind::SpareTaken } else { EventKind::Taken };
+            let kind = if generation.is_spare.load(Relaxed) { EventKind::SpareTaken } else { EventKind::Taken };
             self.tell(kind, generation, RTW_OK);
         }
     }
@@ -561,6 +608,7 @@ impl<H: Handles> Slot<H> {
     /// Tells the host that it has faulted, once.
     fn tell_if_faulted(&self, generation: &Generation<H>) {
         if generation.instance.is_faulted() && !generation.told_fault.swap(true, Relaxed) {
+            self.tell_if_taken(generation);
             let status = generation.instance.fault().map_or(RTW_ERR_FAULTED, |fault| fault.record.status);
             self.tell(EventKind::Faulted, generation, status);
         }
@@ -571,6 +619,7 @@ impl<H: Handles> Slot<H> {
         for told in [&generation.taken, &generation.told_taken, &generation.told_fault] {
             told.store(false, Relaxed);
         }
+        generation.is_spare.store(true, Relaxed);
         let renewed = generation.instance.reset().and_then(|()| self.warm_again(generation));
         match renewed {
             Ok(()) => self.offer(generation),
@@ -613,8 +662,8 @@ impl<H: Handles> Slot<H> {
         let spares = unsafe { &mut *publication.spares_end.get() };
         while let Some(spare) = spares.pop() {
             publication.ready.fetch_sub(1, Relaxed);
-            let mut back = self.lock();
-            self.bury(&mut back, spare as *const Generation<H>);
+            let buried = self.bury(&mut self.lock(), spare as *const Generation<H>);
+            drop(buried);
         }
     }
 
@@ -631,13 +680,13 @@ impl<H: Handles> Slot<H> {
             if enough || publication.failed.load(Relaxed) {
                 return;
             }
-            let made = H::another(&like).and_then(|instance| self.generation(&publication, instance, true));
+            let made = H::another(&like).and_then(|spare| self.generation(&publication, Place::take(&spare)?, true));
             match made {
                 Ok(spare) => {
                     self.lock().living.push(spare.clone());
                     if !self.offer(&spare) {
-                        let mut back = self.lock();
-                        self.bury(&mut back, Arc::as_ptr(&spare));
+                        let buried = self.bury(&mut self.lock(), Arc::as_ptr(&spare));
+                        drop(buried);
                         return;
                     }
                 }
@@ -650,6 +699,19 @@ impl<H: Handles> Slot<H> {
                     }
                     return;
                 }
+            }
+        }
+    }
+
+    // ---- the end
+
+    /// When this returns the host is told nothing any more, and nobody else has the slot.
+    pub fn close(self: &Arc<Self>) {
+        // A forked child has no housekeeper, but may have what it had locked.
+        if std::process::id() == self.process {
+            *self.closed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = true;
+            while Arc::strong_count(self) > 1 {
+                std::thread::yield_now();
             }
         }
     }
@@ -687,6 +749,10 @@ impl<H: Handles> Slot<H> {
 
 impl<H: Handles> Tend for Slot<H> {
     fn tend(&self) {
+        let closed = self.closed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if *closed {
+            return;
+        }
         let living = self.lock().living.clone();
         living.iter().for_each(|generation| self.tell_if_faulted(generation));
         living.iter().for_each(|generation| self.tell_if_taken(generation));

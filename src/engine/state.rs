@@ -13,6 +13,7 @@ use wasmtime::ValRaw;
 
 use super::call;
 use super::instance::{Func, Instance};
+use super::prepare::SETUP_BUDGET_NS;
 use super::signature::Signature;
 use crate::status::*;
 
@@ -97,7 +98,9 @@ fn export(instance: &Arc<Instance>, name: &str) -> Option<Func> {
 
 fn run(func: &Func, mut values: [ValRaw; 2]) -> Result<[ValRaw; 2]> {
     // SAFETY: none of these functions has more than two values, as their types were checked to be; the instance is ours.
-    match unsafe { call::invoke(func, values.as_mut_ptr(), values.len(), None) } {
+    let call = || unsafe { call::invoke(func, values.as_mut_ptr(), values.len(), None) };
+    // A block's budget is not meant for it.
+    match func.timing().with_at_least(SETUP_BUDGET_NS, call) {
         RTW_OK => Ok(values),
         status => Err(Error::new(
             RTW_ERR_STATE,

@@ -1,0 +1,140 @@
+//! `rtwasm watch`: compiles a module again whenever its file changes.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::args::{self, Args, Failure};
+use crate::compile;
+
+pub const HELP: &str = "rtwasm watch: compile a module again whenever it changes
+
+Usage: rtwasm watch INPUT -o OUTPUT [OPTIONS]
+
+Compiles at once, then whenever INPUT has been written or replaced, until it is ended. OUTPUT
+appears complete or not at all; what does not compile is told of, and OUTPUT stays as it was. A host
+that looks at OUTPUT plays the new version while it runs: the audio example with --watch does.
+
+Options:
+  --exec COMMAND        runs COMMAND, by the shell, after each time that has succeeded
+  and all of `rtwasm compile`
+  -h, --help            this text
+
+Exit status: 1 INPUT cannot be watched, 2 wrong usage.
+
+Example:
+  rtwasm watch eq.wasm -o eq.rtw --profile plugin
+";
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    let mut command = None;
+    let request = compile::parse(args, |option, args| {
+        let is_ours = option == "--exec";
+        if is_ours {
+            command = Some(args.value()?);
+        }
+        Ok(is_ours)
+    })?;
+    if args::is_standard_stream(&request.input) || args::is_standard_stream(&request.output) {
+        return Err(Failure::Usage("what is watched, and what is written, have to be files".into()));
+    }
+    // Before the file is read, so that no change is missed.
+    let watch = Watch::new(&request.input).map_err(|error| Failure::about(&request.input, error))?;
+    loop {
+        // What does not compile may do so when it is written again.
+        match compile::compile(&request) {
+            Ok(()) => execute(command.as_ref()),
+            Err(Failure::Failed(message) | Failure::Usage(message)) => eprintln!("rtwasm: error: {message}"),
+            Err(_) => {}
+        }
+        watch.wait().map_err(|error| Failure::about(&request.input, error))?;
+    }
+}
+
+fn execute(command: Option<&OsString>) {
+    let Some(command) = command else { return };
+    match Command::new("sh").arg("-c").arg(command).status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => eprintln!("rtwasm: {}: {status}", command.display()),
+        Err(error) => eprintln!("rtwasm: {}: {error}", command.display()),
+    }
+}
+
+/// Looks at a file's folder: editors and compilers put a new file in the old one's place.
+struct Watch {
+    events: OwnedFd,
+    name: OsString,
+}
+
+/// Whoever writes a file in several steps is given so long between two of them.
+const SETTLED_AFTER_MS: libc::c_int = 20;
+
+impl Watch {
+    fn new(file: &Path) -> std::io::Result<Watch> {
+        let name = file.file_name().ok_or(std::io::ErrorKind::InvalidInput)?.to_owned();
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = CString::new(folder.as_os_str().as_bytes())?;
+        // SAFETY: no pointers; then a descriptor that nobody else has, and a NUL-terminated path.
+        unsafe {
+            let events = libc::inotify_init1(libc::IN_CLOEXEC);
+            if events < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            let events = OwnedFd::from_raw_fd(events);
+            if libc::inotify_add_watch(events.as_raw_fd(), folder.as_ptr(), libc::IN_CLOSE_WRITE | libc::IN_MOVED_TO) < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(Watch { events, name })
+        }
+    }
+
+    /// Returns when the file has changed, and then has not for a moment.
+    fn wait(&self) -> std::io::Result<()> {
+        while !self.read()? {}
+        while self.is_ready(SETTLED_AFTER_MS)? {
+            self.read()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for events; whether one of them is about the file.
+    fn read(&self) -> std::io::Result<bool> {
+        let mut bytes = [0_u8; 4096];
+        // SAFETY: as many bytes as there are.
+        let count = unsafe { libc::read(self.events.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len()) };
+        match usize::try_from(count) {
+            Ok(count) => Ok(names(&bytes[..count]).any(|name| name == self.name)),
+            Err(_) => match std::io::Error::last_os_error() {
+                error if error.kind() == std::io::ErrorKind::Interrupted => Ok(false),
+                error => Err(error),
+            },
+        }
+    }
+
+    fn is_ready(&self, within_ms: libc::c_int) -> std::io::Result<bool> {
+        let mut asked = libc::pollfd { fd: self.events.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one struct, as is said.
+        match unsafe { libc::poll(&mut asked, 1, within_ms) } {
+            0 => Ok(false),
+            1.. => Ok(true),
+            _ => match std::io::Error::last_os_error() {
+                error if error.kind() == std::io::ErrorKind::Interrupted => Ok(true),
+                error => Err(error),
+            },
+        }
+    }
+}
+
+/// The file names in what the kernel wrote: for each event a header, whose last word is the length of the padded name after it.
+fn names(mut bytes: &[u8]) -> impl Iterator<Item = &OsStr> {
+    std::iter::from_fn(move || {
+        const HEADER: usize = size_of::<libc::inotify_event>();
+        let header = bytes.get(..HEADER)?;
+        let length = u32::from_ne_bytes(header[HEADER - 4..].try_into().ok()?) as usize;
+        let name = bytes.get(HEADER..HEADER + length)?;
+        bytes = &bytes[HEADER + length..];
+        Some(OsStr::from_bytes(name.split(|byte| *byte == 0).next().unwrap_or_default()))
+    })
+}
