@@ -26,8 +26,8 @@ use crate::status::*;
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_invoke(func: *mut rtw_func_t, values: *mut rtw_value_t, value_count: usize) -> rtw_status_t {
-    // SAFETY: as the function's own comment demands.
-    unsafe { call_with(func, values, value_count, |_| Ok(None)) }
+    // SAFETY: the values are as many as the caller says; both value types are the same 16 bytes.
+    unsafe { guarded(func, |func| call::invoke(func, values.cast(), value_count, None)) }
 }
 
 /// As rtw_invoke, with a budget for this one call in place of the instance's: a call that takes longer is cut off, or counted,
@@ -48,13 +48,16 @@ pub unsafe extern "C" fn rtw_invoke_budget(
     value_count: usize,
     budget_ns: u64,
 ) -> rtw_status_t {
-    // SAFETY: as the function's own comment demands.
+    // SAFETY: the values are as many as the caller says; both value types are the same 16 bytes.
     unsafe {
-        call_with(func, values, value_count, |func| {
+        guarded(func, |func| {
             let timing = func.timing();
             match budget_ns == 0 || timing.limited {
-                true => Ok(Some(timing.ticks(budget_ns.min(LONGEST_BUDGET_NS)))),
-                false => Err(RTW_ERR_UNSUPPORTED),
+                true => {
+                    let budget = timing.ticks(budget_ns.min(LONGEST_BUDGET_NS));
+                    call::invoke_apart(func, values.cast(), value_count, Some(budget))
+                }
+                false => RTW_ERR_UNSUPPORTED,
             }
         })
     }
@@ -63,38 +66,18 @@ pub unsafe extern "C" fn rtw_invoke_budget(
 /// A day: no conversion overflows.
 const LONGEST_BUDGET_NS: u64 = 86_400_000_000_000;
 
-/// Calls with the budget that `budget` finds, in ticks.
+/// Finds the func, and keeps a panic inside.
 ///
 /// # Safety
-/// As for [`rtw_invoke`].
+/// The handle is one by the API's contract.
 #[inline(always)]
-unsafe fn call_with(
-    func: *mut rtw_func_t,
-    values: *mut rtw_value_t,
-    value_count: usize,
-    budget: impl FnOnce(&Func) -> std::result::Result<Option<u64>, rtw_status_t>,
-) -> rtw_status_t {
-    // SAFETY: a handle by the API's contract.
+unsafe fn guarded(func: *mut rtw_func_t, call: impl FnOnce(&Func) -> rtw_status_t) -> rtw_status_t {
+    // SAFETY: passed on.
     let target: &Func = match unsafe { handle::borrow(func) } {
         Ok(target) => target,
         Err(status) => return status,
     };
-    let budget = match budget(target) {
-        Ok(budget) => budget,
-        Err(status) => return status,
-    };
-    // SAFETY: passed on.
-    unsafe { guarded(target, values, value_count, budget) }
-}
-
-/// Calls; what goes wrong in here closes the instance and nothing else.
-///
-/// # Safety
-/// As for [`rtw_invoke`].
-#[inline(always)]
-pub(super) unsafe fn guarded(target: &Func, values: *mut rtw_value_t, value_count: usize, budget: Option<u64>) -> rtw_status_t {
-    // SAFETY: the values are as many as the caller says; both value types are the same 16 bytes.
-    match catch_unwind(AssertUnwindSafe(|| unsafe { call::invoke(target, values.cast(), value_count, budget) })) {
+    match catch_unwind(AssertUnwindSafe(|| call(target))) {
         Ok(status) => status,
         Err(panic) => {
             // Dropping the payload may free memory; a call that found a defect of ours is late already.

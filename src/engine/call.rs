@@ -36,28 +36,27 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize, budget: Opt
     }
     core.gate.store(GATE_IN_CALL, Relaxed);
     let values = std::ptr::slice_from_raw_parts_mut(values, shared.value_count);
+    // A call that a host function makes runs under the outer one's budget, which the watchdog has been told of.
+    let announced = core.timing.is_watched() && gate == GATE_FREE;
     let budget = budget.unwrap_or_else(|| core.timing.budget());
+    let started = if announced || shared.recorder.is_some() { clock::ticks() } else { 0 };
+    if announced {
+        core.timing.begin(started, budget);
+    }
+    // The one place where guests are entered: the engine's part becomes one piece with this.
     // SAFETY: the gate was open, so no other call uses the store; the values are as many as the type has.
-    let result = unsafe {
-        match &shared.recorder {
-            None if !core.timing.is_watched() => enter(core, shared, values),
-            None => announced(core, gate, clock::ticks(), budget, || enter(core, shared, values)),
-            Some(recorder) => {
-                let started = clock::ticks();
-                let result = match core.timing.is_watched() {
-                    false => enter(core, shared, values),
-                    true => announced(core, gate, started, budget, || enter(core, shared, values)),
-                };
-                let took = clock::ticks().wrapping_sub(started);
-                let histogram = recorder.active();
-                histogram.record(took);
-                if took > core.timing.deadline.min(budget) {
-                    late(core, histogram, took, budget, result.is_ok());
-                }
-                result
-            }
+    let result = unsafe { enter(core, shared, values) };
+    if announced {
+        core.timing.end();
+    }
+    if let Some(recorder) = &shared.recorder {
+        let took = clock::ticks().wrapping_sub(started);
+        let histogram = recorder.active();
+        histogram.record(took);
+        if took > core.timing.deadline.min(budget) {
+            late(core, histogram, took, budget, result.is_ok());
         }
-    };
+    }
     match result {
         Ok(()) => {
             // Free, or a host function's again.
@@ -66,18 +65,6 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize, budget: Opt
         }
         Err(error) => fault(core, shared, error),
     }
-}
-
-/// Tells the watchdog of the call, unless it is one that a host function makes: that runs under the outer one's budget.
-#[inline(always)]
-fn announced<T>(core: &Core, gate: rtw_status_t, started: u64, budget: u64, enter: impl FnOnce() -> T) -> T {
-    if gate != GATE_FREE {
-        return enter();
-    }
-    core.timing.begin(started, budget);
-    let result = enter();
-    core.timing.end();
-    result
 }
 
 /// Counts a call that took longer than its budget or its deadline.
@@ -92,22 +79,28 @@ fn late(core: &Core, histogram: &Histogram, took: u64, budget: u64, ended_well: 
     }
 }
 
+/// The same out of line, for entries beside the first: a second copy inside the library would keep the compiler from making
+/// that one a single piece.
+///
+/// # Safety
+/// As for [`invoke`].
+#[inline(never)]
+pub unsafe fn invoke_apart(func: &Func, values: *mut ValRaw, count: usize, budget: Option<u64>) -> rtw_status_t {
+    // SAFETY: passed on.
+    unsafe { invoke(func, values, count, budget) }
+}
+
 /// Enters the guest, in the floating-point mode that the instance wants.
 #[inline(always)]
 unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
+    let mode = if core.denormals == Denormals::Keep { None } else { Some(float::set(core.denormals)) };
+    core.watch_exit();
     // SAFETY: passed on.
-    let call = || unsafe {
-        core.watch_exit();
-        let result = shared.func.get().call_unchecked(core.context(), values);
-        core.unwatch_exit();
-        result
-    };
-    if core.denormals == Denormals::Keep {
-        return call();
+    let result = unsafe { shared.func.get().call_unchecked(core.context(), values) };
+    core.unwatch_exit();
+    if let Some(mode) = mode {
+        float::restore(mode);
     }
-    let before = float::set(core.denormals);
-    let result = call();
-    float::restore(before);
     result
 }
 

@@ -98,7 +98,7 @@ fn export(instance: &Arc<Instance>, name: &str) -> Option<Func> {
 
 fn run(func: &Func, mut values: [ValRaw; 2]) -> Result<[ValRaw; 2]> {
     // SAFETY: none of these functions has more than two values, as their types were checked to be; the instance is ours.
-    let call = || unsafe { call::invoke(func, values.as_mut_ptr(), values.len(), None) };
+    let call = || unsafe { call::invoke_apart(func, values.as_mut_ptr(), values.len(), None) };
     // A block's budget is not meant for it.
     match func.timing().with_at_least(SETUP_BUDGET_NS, call) {
         RTW_OK => Ok(values),
