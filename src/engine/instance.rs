@@ -86,6 +86,8 @@ impl Config {
 /// What the engine carries for us.
 pub struct Data {
     memory_limit_bytes: usize,
+    /// Memories that are still to be made, the budget guard's included: what the module declares has been checked before.
+    to_be_made: usize,
     growth: Growth,
     core: Arc<Core>,
 }
@@ -98,6 +100,10 @@ impl Data {
 
 impl wasmtime::ResourceLimiter for Data {
     fn memory_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        if self.to_be_made != 0 {
+            self.to_be_made -= 1;
+            return Ok(true);
+        }
         let there = matches!(self.growth, Growth::Ahead { bytes } if wanted as u64 <= bytes);
         self.core.arena.ignore_next();
         Ok(wanted <= self.memory_limit_bytes && (now == wanted || there || self.may_grow()))
@@ -642,7 +648,10 @@ impl Guest {
     }
 
     fn make(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
-        let data = Data { memory_limit_bytes: config.limit(), growth: config.growth, core: core.clone() };
+        let settings = &module.metadata.settings;
+        let guard_index = (settings.interruption == Interruption::Guard).then_some(module.metadata.memories.len());
+        let to_be_made = module.metadata.memories.len() + usize::from(guard_index.is_some());
+        let data = Data { memory_limit_bytes: config.limit(), to_be_made, growth: config.growth, core: core.clone() };
         let mut store = Store::new(module.code.engine(), data);
         store.limiter(|data| data);
         never_interrupt(&mut store, module.metadata.settings.interruption)?;
@@ -672,8 +681,6 @@ impl Guest {
             .collect();
         core.gate.store(GATE_IN_CALL, Relaxed);
         core.making.set(true);
-        let settings = &module.metadata.settings;
-        let guard_index = (settings.interruption == Interruption::Guard).then_some(module.metadata.memories.len());
         let wanted = memory::Wanted { ahead_bytes: config.ahead(), guard_index };
         let (made, memories) = memory::collect(wanted, || wasmtime::Instance::new(&mut store, &module.code, &externs));
         core.making.set(false);

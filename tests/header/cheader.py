@@ -82,7 +82,7 @@ def parse_one(comment, text):
         return Item("opaque", match[1], comment, text)
     if match := re.fullmatch(r"typedef .*?(?:\(\*(\w+)\)\(.*\)|\b(\w+));", text, re.S):
         return Item("alias", match[1] or match[2], comment, text)
-    if match := re.fullmatch(r"[\w\s*]+?\b(rtw_\w+)\(.*\)(?:\s+RTW_NONBLOCKING)?;", text, re.S):
+    if match := re.fullmatch(r"[\w\s*]+?\b(rtw_\w+)\(.*\)(?:\s+RTW_NONBLOCKING)?\s*;", text, re.S):
         return Item("function", match[1], comment, text)
     raise ValueError(f"not understood: {text!r}")
 
