@@ -10,7 +10,8 @@ HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,e
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test proofs bench header layout guests install uninstall packages unit clean FORCE
+.PHONY: all lib command artifacts examples demo test proofs soak bench header layout guests install uninstall packages unit \
+        loom clean FORCE
 all: lib command artifacts examples
 
 # Cargo does not optimise at link time when an rlib is among the crate types, and a call then costs twice as much: so the
@@ -62,6 +63,10 @@ guests: FORCE
 proofs: lib command
 	./tests/proofs/run.sh
 
+# Faults every second in both profiles; memory, threads and descriptors must stay as they are.
+soak: lib command
+	SOAK_MINUTES=$(or $(MINUTES),60) ./tests/budget/test_budget.sh soak
+
 bench: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench
 	ONLY='$(ONLY)' ./bench/run.sh
@@ -77,7 +82,11 @@ packages:
 
 unit: FORCE
 	cargo test --locked -q -p rtwasm --lib
+	cargo test --locked -q -p rtwasm-loom
 	cargo test --locked -q --profile tools -p rtwasm-cli -p rtwasm-compiler
+
+loom: FORCE
+	cargo test --locked -p rtwasm-loom
 
 test: packages
 	./tests/run.sh

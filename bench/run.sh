@@ -19,6 +19,19 @@ for profile in standalone plugin; do
         done
     done
 done
+target/tools/rtwasm compile --quiet --profile standalone guests/built/reverb.wasm -o $out/reverb-standalone.rtw
+# The same reverb without its own clearing of small numbers, as reverbs mostly are.
+rm -f $out/reverb-plain-standalone.rtw
+if command -v "${CLANG:-clang-19}" >/dev/null && command -v "${WASM_LD:-wasm-ld-19}" >/dev/null; then
+    rm -f $out/reverb.wasm
+    make -s -C guests OUT=../$out SCRATCH=../$out/guests CFLAGS_reverb=-DFLUSH_LIMIT=0.0f ../$out/reverb.wasm
+    target/tools/rtwasm compile --quiet --profile standalone $out/reverb.wasm -o $out/reverb-plain-standalone.rtw
+else
+    echo "denormal-tail/reverb-plain is left out: clang-19 and wasm-ld-19 are not there"
+fi
+target/tools/rtwasm compile --quiet guests/built/pid.wasm -o $out/pid.rtw
+"${CC:-cc}" -std=gnu99 -D_GNU_SOURCE -O2 -Iinclude bench/workers.c examples-c/control-loop/native_pid.c -o $out/workers \
+    -Ltarget/release -lrtwasm -pthread -Wl,-rpath,"$PWD/target/release"
 "${CC:-cc}" -std=gnu99 -O2 -Iinclude tests/proofs/first_call.c tests/proofs/guest.c tests/proofs/harness.c -o $out/first_call \
     -Ltarget/release -lrtwasm -pthread -Wl,-z,lazy -Wl,-rpath,"$PWD/target/release"
 

@@ -277,6 +277,26 @@
 #define RTW_FOREVER UINT64_MAX
 
 /**
+ * What rtw_worker_buckets shall tell: the distribution wake_up of rtw_worker_stats_t.
+ */
+#define RTW_SERIES_WAKE_UP 0
+
+/**
+ * The distribution call.
+ */
+#define RTW_SERIES_CALL 1
+
+/**
+ * The distribution response.
+ */
+#define RTW_SERIES_RESPONSE 2
+
+/**
+ * The distribution jitter.
+ */
+#define RTW_SERIES_JITTER 3
+
+/**
  * The thread took page faults between the step before and the end of this one.
  */
 #define RTW_CAUSE_PAGE_FAULT 1
@@ -1031,9 +1051,10 @@ typedef struct rtw_prepare_report_t {
 } rtw_prepare_report_t;
 
 /**
- * How long calls took: a func's since it was made or last reset, an instance's since it was made, an interval's since it was last
- * read. Call rtw_func_stats_init first. All times are in ns, from the moment before the guest is entered to the moment after it
- * is left; percentiles are within 1 %, last, min, mean and max exact to the clock's resolution (see rtw_interval_read for its own).
+ * How long calls took: a func's since it was made or last reset, an instance's since it was made, an interval's since it was
+ * last read. Call rtw_func_stats_init first. All times are in ns, from the moment before the guest is entered to the moment
+ * after it is left; percentiles are within 1 %, last, min, mean and max exact to the clock's resolution (see rtw_interval_read
+ * for its own).
  */
 typedef struct rtw_func_stats_t {
     /**
@@ -1365,7 +1386,7 @@ typedef struct rtw_slot_stats_t {
  * [setup] functions may be called.
  *
  * user_data  what the worker's configuration says.
- * returns    RTW_OK, or a negative number, which rtw_worker_start then answers.
+ * returns    RTW_OK, or another number, which rtw_worker_start then answers.
  */
 typedef rtw_status_t (*rtw_worker_setup_t)(void *user_data);
 
@@ -1401,7 +1422,7 @@ typedef struct rtw_tick_t {
  *
  * user_data  what the worker's configuration says.
  * tick       which period, and when; valid during the call.
- * returns    RTW_OK; RTW_STEP_STOP to end the run regularly; any negative number for a failure. Must return: neither longjmp
+ * returns    RTW_OK; RTW_STEP_STOP to end the run regularly; any other number for a failure. Must return: neither longjmp
  *            nor a C++ exception may leave it.
  */
 typedef rtw_status_t (*rtw_step_t)(void *user_data, const struct rtw_tick_t *tick);
@@ -1497,18 +1518,18 @@ typedef struct rtw_worker_config_t {
      */
     uint64_t early_ns;
     /**
-     * Periodic: 1: while it spins, the thread makes the call warm_func and reads the statistics and code (of small modules)
-     * that the step will use, so that they are in the caches. 0 (default): it does not.
-     */
-    uint32_t touch;
-    /**
      * Periodic: RTW_ON_FAULT_STOP (default) or RTW_ON_FAULT_CONTINUE.
      */
     uint32_t on_fault;
     /**
-     * Periodic: after so many steps the run ends; 0 (default): never.
+     * Zero.
      */
-    uint64_t tick_limit;
+    uint32_t reserved0;
+    /**
+     * Periodic: how many periods a run has, after which the worker stops by itself. Periods that are passed over count; the
+     * last one never is. 0 (default): no end.
+     */
+    uint64_t period_limit;
     /**
      * Periodic: the step, or NULL where func is given.
      */
@@ -1527,8 +1548,9 @@ typedef struct rtw_worker_config_t {
      */
     size_t value_count;
     /**
-     * With touch: a func that does no harm, called before each tick to warm the way into the guest; NULL (default): none is. A
-     * func of the instance that the step calls serves best; its calls have statistics of their own.
+     * With early_ns: a func that does no harm, called while the thread spins, so that the way into the guest is in the caches
+     * and branch predictors when the step takes it; NULL (default): none is. A func of the instance that the step calls serves
+     * best. Its calls have statistics of their own.
      */
     struct rtw_func_t *warm_func;
     /**
@@ -1547,7 +1569,7 @@ typedef struct rtw_worker_config_t {
     /**
      * Zero.
      */
-    uint32_t reserved0;
+    uint32_t reserved1;
     /**
      * Queue: how long the thread looks for the next invocation before it sleeps, in ns, at most 1 s; 0 (default): not at all.
      */
@@ -1584,7 +1606,7 @@ typedef struct rtw_worker_info_t {
      */
     int32_t priority;
     /**
-     * What ended the last run: RTW_OK where it was stopped, reached tick_limit or its step answered RTW_STEP_STOP; otherwise
+     * What ended the last run: RTW_OK where it was stopped, reached period_limit or its step answered RTW_STEP_STOP; otherwise
      * what the step answered.
      */
     rtw_status_t ended_by;
@@ -1856,8 +1878,8 @@ typedef struct rtw_host_config_t {
      */
     int32_t cpu;
     /**
-     * How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0 (default):
-     * nothing is measured. Probes run on the running system only.
+     * How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0
+     * (default): nothing is measured. Probes run on the running system only.
      */
     uint32_t probe_ms;
     /**
@@ -1865,7 +1887,8 @@ typedef struct rtw_host_config_t {
      */
     uint64_t period_ns;
     /**
-     * A directory that holds a copy of another machine's files, or NULL (default) for the running system. NUL-terminated UTF-8.
+     * A directory that holds a copy of another machine's files, or NULL (default) for the running system. NUL-terminated
+     * UTF-8.
      */
     const char *root;
     /**
@@ -1903,8 +1926,8 @@ typedef struct rtw_host_finding_t {
      */
     uint32_t state;
     /**
-     * RTW_HOST_SEVERITY_INFO ... RTW_HOST_SEVERITY_FATAL: the worst for the classes that were judged; where nothing is bad, what
-     * it would be.
+     * RTW_HOST_SEVERITY_INFO ... RTW_HOST_SEVERITY_FATAL: the worst for the classes that were judged; where nothing is bad,
+     * what it would be.
      */
     uint32_t severity;
     /**
@@ -1920,7 +1943,8 @@ typedef struct rtw_host_finding_t {
      */
     uint32_t reserved0;
     /**
-     * What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is good.
+     * What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is
+     * good.
      */
     uint32_t class_severity[RTW_HOST_CLASSES];
     /**
@@ -1990,8 +2014,8 @@ typedef struct rtw_export_config_t {
      */
     const char *series;
     /**
-     * Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with those
-     * calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
+     * Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with
+     * those calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
      */
     uint64_t expected_interval_ns;
     /**
@@ -1999,6 +2023,36 @@ typedef struct rtw_export_config_t {
      */
     uint64_t reserved[8];
 } rtw_export_config_t;
+
+/**
+ * Somebody whose statistics are written with those of others. One of the handles is set, the others are NULL.
+ */
+typedef struct rtw_export_subject_t {
+    /**
+     * As for rtw_func_export.
+     */
+    const struct rtw_func_t *func;
+    /**
+     * As for rtw_instance_export.
+     */
+    const struct rtw_instance_t *instance;
+    /**
+     * As for rtw_interval_export.
+     */
+    const struct rtw_interval_t *interval;
+    /**
+     * As for rtw_worker_export.
+     */
+    const struct rtw_worker_t *worker;
+    /**
+     * What it is called; NULL: as without a name in rtw_export_config_t. Subjects of a kind need different names.
+     */
+    const char *name;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[3];
+} rtw_export_subject_t;
 
 /**
  * Success.
@@ -2413,7 +2467,8 @@ rtw_status_t rtw_module_probe(const struct rtw_runtime_t *runtime,
  * Loads an artifact. The digest and whether it fits this machine and runtime are checked before any of its code is mapped;
  * that its maker is to be trusted with native code is the caller's decision.
  *
- * [setup]
+ * [setup]  One thread at a time loads or drops code in a process; others wait. In the standalone profile a trap on another thread
+ *          may meet the engine's lock meanwhile (see docs/real-time-contract.md).
  * runtime  is kept alive by the module.
  * bytes    the artifact, `length` bytes; copied.
  * out      receives the module, to be ended with rtw_module_destroy; NULL on failure.
@@ -2792,8 +2847,8 @@ rtw_status_t rtw_func_stats(const struct rtw_func_t *func, struct rtw_func_stats
 rtw_status_t rtw_instance_stats(const struct rtw_instance_t *instance, struct rtw_func_stats_t *stats);
 
 /**
- * Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts once,
- * before or after. Intervals and the instance's statistics know nothing of resets. Who wants to know what happened since
+ * Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts
+ * once, before or after. Intervals and the instance's statistics know nothing of resets. Who wants to know what happened since
  * they last asked takes rtw_func_interval: a reset is for everybody.
  *
  * [any] but a real-time thread.
@@ -3122,6 +3177,22 @@ rtw_status_t rtw_worker_stats(const struct rtw_worker_t *worker, struct rtw_work
 rtw_status_t rtw_worker_stats_reset(struct rtw_worker_t *worker);
 
 /**
+ * The histogram behind one of the distributions: its non-empty buckets in ascending order.
+ *
+ * [any] but a real-time thread.
+ * series    RTW_SERIES_WAKE_UP ...
+ * out       receives the first `capacity` of them; NULL where capacity is 0.
+ * count     receives how many there are, which may be more than capacity; while the worker runs the next reading may have
+ * more.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_ARGUMENT (there is no such series).
+ */
+rtw_status_t rtw_worker_buckets(const struct rtw_worker_t *worker,
+                                uint32_t series,
+                                struct rtw_bucket_t *out,
+                                size_t capacity,
+                                size_t *count);
+
+/**
  * The steps or invocations with the longest response times since the statistics began, worst first; 32 are kept.
  *
  * [any] but a real-time thread.
@@ -3156,20 +3227,18 @@ void rtw_host_config_init(struct rtw_host_config_t *config);
 void rtw_host_finding_init(struct rtw_host_finding_t *finding);
 
 /**
- * Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc, /sys
- * and others, and changes nothing; what cannot be read is RTW_HOST_UNKNOWN and no error. Takes some milliseconds, and with probes
- * as long as they were asked to: they run on threads of their own.
+ * Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc,
+ * /sys and others, and changes nothing; what cannot be read is RTW_HOST_UNKNOWN and no error. Takes some milliseconds, and
+ * with probes as long as they were asked to: they run on threads of their own.
  *
  * [setup]
  * config  NULL for the defaults; read only during the call.
  * out     receives the report, to be ended with rtw_host_report_destroy; NULL on failure.
  * err     NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not zero),
- *         RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
+ * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not
+ *         zero), RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
  */
-rtw_status_t rtw_host_check(const struct rtw_host_config_t *config,
-                            struct rtw_host_report_t **out,
-                            struct rtw_error_t *err);
+rtw_status_t rtw_host_check(const struct rtw_host_config_t *config, struct rtw_host_report_t **out, struct rtw_error_t *err);
 
 /**
  * Ends a report. NULL does nothing.
@@ -3227,16 +3296,15 @@ rtw_status_t rtw_func_interval(const struct rtw_func_t *func, struct rtw_interva
 rtw_status_t rtw_instance_interval(const struct rtw_instance_t *instance, struct rtw_interval_t **out, struct rtw_error_t *err);
 
 /**
- * Reads what happened since the last reading, or since the interval was made, and begins the next one. Calls and their times are
- * exact; the extremes are where they can be told (a single call, a new extreme of all), else they are the outer end of their bucket,
- * which is at most 1.6 % wide: min_ns is never too long, max_ns never too short.
+ * Reads what happened since the last reading, or since the interval was made, and begins the next one. Calls and their times
+ * are exact; the extremes are where they can be told (a single call, a new extreme of all), else they are the outer end of
+ * their bucket, which is at most 1.6 % wide: min_ns is never too long, max_ns never too short.
  *
  * [any] but a real-time thread: it copies 17 KiB a func. Threads that share an interval take turns.
  * stats   filled on success; call rtw_func_stats_init first. duration_ns is the interval's length.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
  */
-rtw_status_t rtw_interval_read(struct rtw_interval_t *interval,
-                               struct rtw_func_stats_t *stats);
+rtw_status_t rtw_interval_read(struct rtw_interval_t *interval, struct rtw_func_stats_t *stats);
 
 /**
  * Ends an interval. NULL does nothing.
@@ -3257,12 +3325,12 @@ void rtw_export_config_init(struct rtw_export_config_t *config);
  *
  * [setup]
  * config  what to write, and where to; read only during the call.
- * length  NULL, or receives the text's length in bytes without the NUL; on RTW_ERR_LIMIT as well. While calls go on, the next text
- *         may be longer.
+ * length  NULL, or receives the text's length in bytes without the NUL; on RTW_ERR_LIMIT as well. While calls go on, the next
+ *         text may be longer.
  * err     NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a string is not UTF-8, there
- *         is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too small: nothing
- *         is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a string is not UTF-8,
+ *         there is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too
+ *         small: nothing is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
  */
 rtw_status_t rtw_func_export(const struct rtw_func_t *func,
                              const struct rtw_export_config_t *config,
@@ -3270,11 +3338,12 @@ rtw_status_t rtw_func_export(const struct rtw_func_t *func,
                              struct rtw_error_t *err);
 
 /**
- * Writes an instance's statistics: all its calls together, those of funcs that are destroyed included, since it was made; then those
- * of each function that has a func, since that was made or last reset.
+ * Writes an instance's statistics: all its calls together, those of funcs that are destroyed included, since it was made; then
+ * those of each function that has a func, since that was made or last reset.
  *
  * [setup]
- * config  what to write, and where to; read only during the call. A name also stands before those of the functions: "left/gain".
+ * config  what to write, and where to; read only during the call. A name also stands before those of the functions:
+ *         "left/gain".
  * length  as for rtw_func_export.
  * err     NULL, or filled.
  * errors: those of rtw_func_export.
@@ -3285,8 +3354,8 @@ rtw_status_t rtw_instance_export(const struct rtw_instance_t *instance,
                                  struct rtw_error_t *err);
 
 /**
- * Writes what an interval's readings have found so far, together, with a time line that has the maximum of each. It does not read:
- * what happened since the last reading is not in it.
+ * Writes what an interval's readings have found so far, together, with a time line that has the maximum of each. It does not
+ * read: what happened since the last reading is not in it.
  *
  * [setup]
  * config  what to write, and where to; read only during the call.
@@ -3298,6 +3367,40 @@ rtw_status_t rtw_interval_export(const struct rtw_interval_t *interval,
                                  const struct rtw_export_config_t *config,
                                  size_t *length,
                                  struct rtw_error_t *err);
+
+/**
+ * Writes a worker's statistics, since it was made or last reset: call times, wake-up latencies, response times from the
+ * intended start, period jitter; the longest of each second, and the worst calls with what went along with them.
+ *
+ * [setup]
+ * config  what to write, and where to; read only during the call.
+ * length  as for rtw_func_export.
+ * err     NULL, or filled.
+ * errors: those of rtw_func_export but RTW_ERR_UNSUPPORTED.
+ */
+rtw_status_t rtw_worker_export(const struct rtw_worker_t *worker,
+                               const struct rtw_export_config_t *config,
+                               size_t *length,
+                               struct rtw_error_t *err);
+
+/**
+ * Writes the statistics of several subjects together: the effects of a chain on one page, everything that a process has for
+ * one scraper. (OpenMetrics texts cannot be put one after the other.)
+ *
+ * [setup]
+ * subjects  as many as `count` says; read only during the call.
+ * count     how many there are, at least 1.
+ * config    what to write, and where to; its name is NULL, as each subject has its own; read only during the call.
+ * length    as for rtw_func_export.
+ * err       NULL, or filled.
+ * errors: those of rtw_func_export, and RTW_ERR_ARGUMENT (a subject without a handle or with several, two of the same kind and
+ *         name, a name in config, reserved is not zero).
+ */
+rtw_status_t rtw_export(const struct rtw_export_subject_t *subjects,
+                        size_t count,
+                        const struct rtw_export_config_t *config,
+                        size_t *length,
+                        struct rtw_error_t *err);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,7 +1,7 @@
 //! rtwasm: WebAssembly inside threads that must never be late.
 //!
 //! The C API in `capi` is the product; Rust programs of this project (the compiler, the command, the benchmark) use
-//! `engine` and `rt` directly. Arrows run one way: `capi -> worker, stats -> engine -> rt`.
+//! `engine`, `rt` and `host` directly. Arrows run one way: `capi -> worker, stats -> engine -> rt`, with `host` beside them.
 
 pub mod status;
 

@@ -51,10 +51,14 @@ suite abi tests/abi/test_abi.sh
 suite capi tests/capi/test_capi.sh
 suite capi-sanitized tests/capi/test_sanitized.sh
 suite capi-valgrind tests/capi/test_valgrind.sh
+suite budget tests/budget/test_budget.sh
+suite worker tests/worker/test_worker.sh
+suite worker-loom cargo test --locked -q -p rtwasm-worker-loom
 suite cli tests/cli/compile_at_run_time.sh
 suite watch tests/cli/watch.sh
 suite finding tests/finding/test_finding.sh
 suite statistics tests/statistics/test_statistics.sh
+suite doctor tests/doctor/test_doctor.sh
 suite slot tests/slot/test_slot.sh
 suite guests build make -s -C guests check
 suite artifacts build make -s artifacts examples

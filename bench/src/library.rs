@@ -8,6 +8,7 @@ use std::ptr::{null, null_mut};
 #[derive(Clone, Copy)]
 pub union Value {
     pub i32: i32,
+    pub f32: f32,
     pub bytes: [u8; 16],
     _align: u64,
 }
@@ -25,7 +26,7 @@ pub type HostFunc = unsafe extern "C" fn(*mut c_void, Handle, *mut Value) -> i32
 
 /// The entries that the benchmark uses, with the signatures of rtwasm.h.
 pub struct Library {
-    object: *mut c_void,
+    object: Handle,
     pub invoke: Invoke,
     pub func_stats: unsafe extern "C" fn(Handle, *mut Stats) -> i32,
     stats_init: unsafe extern "C" fn(*mut Stats),
@@ -38,6 +39,7 @@ pub struct Library {
     instance_config_init: unsafe extern "C" fn(*mut InstanceConfig),
     instance_create: unsafe extern "C" fn(Handle, Handle, *const InstanceConfig, *mut Handle, *mut Error) -> i32,
     instance_func: unsafe extern "C" fn(Handle, *const c_char, *const c_char, *mut Handle, *mut Error) -> i32,
+    instance_memory_at: unsafe extern "C" fn(Handle, u64, u64) -> *mut c_void,
     thread_attach: unsafe extern "C" fn(Handle, *const c_void, *mut Error) -> i32,
     instance_prepare: unsafe extern "C" fn(Handle, *const c_void, *mut c_void, *mut Error) -> i32,
     thread_detach: unsafe extern "C" fn(Handle, *mut Error) -> i32,
@@ -140,6 +142,7 @@ impl Library {
                 instance_config_init: transmute::<*mut c_void, _>(entry("rtw_instance_config_init")?),
                 instance_create: transmute::<*mut c_void, _>(entry("rtw_instance_create")?),
                 instance_func: transmute::<*mut c_void, _>(entry("rtw_instance_func")?),
+                instance_memory_at: transmute::<*mut c_void, _>(entry("rtw_instance_memory_at")?),
                 thread_attach: transmute::<*mut c_void, _>(entry("rtw_thread_attach")?),
                 instance_prepare: transmute::<*mut c_void, _>(entry("rtw_instance_prepare")?),
                 thread_detach: transmute::<*mut c_void, _>(entry("rtw_thread_detach")?),
@@ -200,7 +203,77 @@ impl Library {
     }
 }
 
+/// The entries that read statistics of more than one func.
+pub struct Statistics {
+    pub instance_stats: unsafe extern "C" fn(Handle, *mut Stats) -> i32,
+    pub interval_read: unsafe extern "C" fn(Handle, *mut Stats) -> i32,
+    instance_interval: unsafe extern "C" fn(Handle, *mut Handle, *mut Error) -> i32,
+    config_init: unsafe extern "C" fn(*mut ExportConfig),
+    instance_export: unsafe extern "C" fn(Handle, *const ExportConfig, *mut usize, *mut Error) -> i32,
+}
+
+/// rtw_export_config_t.
+#[repr(C)]
+struct ExportConfig {
+    struct_size: u32,
+    format: u32,
+    path: *const c_char,
+    buffer: *mut u8,
+    buffer_bytes: usize,
+    name: *const c_char,
+    series: *const c_char,
+    expected_interval_ns: u64,
+    reserved: [u64; 8],
+}
+
+impl Statistics {
+    pub fn of(library: &Library) -> Result<Statistics, String> {
+        let entry = |name: &CStr| {
+            // SAFETY: the object is open; it is never closed.
+            let entry = unsafe { libc::dlsym(library.object, name.as_ptr()) };
+            if entry.is_null() { Err(format!("the library has no {}", name.to_string_lossy())) } else { Ok(entry) }
+        };
+        // SAFETY: each is transmuted to its own declaration in rtwasm.h.
+        unsafe {
+            use std::mem::transmute;
+            Ok(Statistics {
+                instance_stats: transmute::<Handle, _>(entry(c"rtw_instance_stats")?),
+                interval_read: transmute::<Handle, _>(entry(c"rtw_interval_read")?),
+                instance_interval: transmute::<Handle, _>(entry(c"rtw_instance_interval")?),
+                config_init: transmute::<Handle, _>(entry(c"rtw_export_config_init")?),
+                instance_export: transmute::<Handle, _>(entry(c"rtw_instance_export")?),
+            })
+        }
+    }
+
+    pub fn interval_of(&self, instance: Handle) -> Result<Handle, String> {
+        let mut err = Error { status: 0, os_error: 0, message: [0; 504] };
+        let mut interval = null_mut();
+        // SAFETY: live handles and structs.
+        unsafe {
+            let e = &mut err as *mut Error;
+            check((self.instance_interval)(instance, &mut interval, e), e)?;
+        }
+        Ok(interval)
+    }
+
+    pub fn export_json(&self, instance: Handle, text: &mut [u8]) -> i32 {
+        let mut config = std::mem::MaybeUninit::uninit();
+        // SAFETY: the struct is initialised by the library; the buffer is as large as it says.
+        unsafe {
+            (self.config_init)(config.as_mut_ptr());
+            let mut config = config.assume_init();
+            (config.buffer, config.buffer_bytes) = (text.as_mut_ptr(), text.len());
+            (self.instance_export)(instance, &config, null_mut(), null_mut())
+        }
+    }
+}
+
 impl Guest<'_> {
+    pub fn instance(&self) -> Handle {
+        self.instance
+    }
+
     pub fn func(&self, name: &CStr) -> Result<Handle, String> {
         let mut err = Error::none();
         let mut func = null_mut();
@@ -211,6 +284,30 @@ impl Guest<'_> {
         }
         self.funcs.borrow_mut().push(func);
         Ok(func)
+    }
+
+    /// Calls a func once; the i32 that it answers, if it does.
+    pub fn call(&self, name: &CStr, mut values: [Value; 3]) -> Result<i32, String> {
+        // SAFETY: a live func of this thread's instance; no func here has more than three values, and any bits are an i32.
+        unsafe {
+            match (self.library.invoke)(self.func(name)?, values.as_mut_ptr(), 3) {
+                0 => Ok(values[0].i32),
+                status => Err(format!("{}: status {status}", name.to_string_lossy())),
+            }
+        }
+    }
+
+    /// Floats in the guest's memory, between calls.
+    pub fn floats(&mut self, address: i32, count: usize) -> Result<&mut [f32], String> {
+        // SAFETY: the library answers with as many bytes as are asked for, or NULL; the memory does not move, and the guest
+        // is not in a call.
+        unsafe {
+            let at = (self.library.instance_memory_at)(self.instance, address as u64, 4 * count as u64);
+            if at.is_null() || !(at as usize).is_multiple_of(align_of::<f32>()) {
+                return Err(format!("no {count} floats at {address}"));
+            }
+            Ok(std::slice::from_raw_parts_mut(at.cast(), count))
+        }
     }
 }
 

@@ -11,6 +11,8 @@ mod library;
 mod measure;
 mod report;
 mod slots;
+mod snapshot;
+mod workers;
 
 use std::process::ExitCode;
 
@@ -41,17 +43,28 @@ fn run(library: &str, artifacts: &str, out: &str, only: &Only) -> Result<(), Str
     report::print_conditions(cpu);
     let library = library::Library::open(library)?;
     let mut rows = Vec::new();
+    if ["wake-up", "call-per-ms", "submit"].iter().any(|case| only.wants(case)) {
+        rows.extend(workers::all(artifacts)?);
+    }
     for profile in ["standalone", "plugin"] {
         rows.extend(cases::calls(&library, artifacts, profile, only)?);
     }
     if only.wants("denormal-tail") {
         rows.extend(cases::denormal_tail(&library, artifacts)?);
+        rows.extend(cases::reverb_tail(&library, artifacts, "reverb")?);
+        // Needs a compiler for WebAssembly: see run.sh.
+        if std::path::Path::new(artifacts).join("reverb-plain-standalone.rtw").exists() {
+            rows.extend(cases::reverb_tail(&library, artifacts, "reverb-plain")?);
+        }
     }
     if only.wants("recording") {
         rows.extend(cases::recording());
     }
     if only.wants("read-statistics") {
         rows.extend(cases::reading(&library, artifacts)?);
+    }
+    if only.wants("snapshot") {
+        rows.extend(snapshot::snapshot(&library, artifacts)?);
     }
     for profile in ["standalone", "plugin"] {
         rows.extend(slots::all(&library, artifacts, profile, only)?);

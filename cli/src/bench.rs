@@ -8,6 +8,7 @@ use rtwasm::status::Error;
 use serde_json::{Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
+use crate::compile::budget_name;
 use crate::workload::cold::{Phases, Starter};
 use crate::workload::describe::{self, Options, Setup, Workload};
 use crate::workload::diagnosis::{self, DenormalCheck, Findings, Suspect, nanoseconds};
@@ -243,7 +244,7 @@ pub fn to_json(results: &Results) -> Value {
         "workload": results.workload.text(),
         "setup": results.setup,
         "profile": settings.profile.name(),
-        "interruption": settings.interruption.name(),
+        "budget": budget_name(settings.interruption),
         "opt_level": results.code.metadata.opt_level,
         "processes": results.cold.len(),
         "cold": cold,
@@ -263,10 +264,10 @@ fn to_text(name: &str, results: &Results) -> String {
     let settings = &results.code.metadata.settings;
     let mut text = format!("{name}: {}\n", results.workload.text());
     let code = format!(
-        "profile {}, optimised for {}, interruption {}",
+        "profile {}, optimised for {}, budget {}",
         settings.profile.name(),
         results.code.metadata.opt_level,
-        settings.interruption.name()
+        budget_name(settings.interruption)
     );
     put(&mut text, format_args!("{}\n{code}\n", results.setup.text()));
     put(&mut text, format_args!("{}", figures_text(results)));

@@ -23,19 +23,19 @@ pub const HELP: &str = concat!(
 
 Usage: rtwasm bisect MODULE [OPTIONS]
 
-Runs the same workload as the options say (the baseline), and once for every other choice there is, one changed at a time:
-optimisation, interruption, traps by signal or by checks, allocation on demand or from a pool, memory images copied or
-mapped copy-on-write, tables filled at once or lazily, prepared or not, pinned or not, SCHED_FIFO or not, denormals kept or
-flushed. They take turns in many short rounds, in shuffled order, so that a machine that changes changes for all. Each is
-told as a ratio to the baseline of the same round, in the mean and in the tail, with an interval, and ranked. The baseline's
-twin, which is the same again, tells how much of all this is noise.
+Runs the same workload as the options say (the baseline), and once for every other choice there is, one changed at a
+time: optimisation, budget, traps by signal or by checks, allocation on demand or from a pool, memory images
+copied or mapped copy-on-write, tables filled at once or lazily, prepared or not, pinned or not, SCHED_FIFO or not,
+denormals kept or flushed. They take turns in many short rounds, in shuffled order, so that a machine that changes
+changes for all. Each is told as a ratio to the baseline of the same round, in the mean and in the tail, with an
+interval, and ranked. The baseline's twin, which is the same again, tells how much of all this is noise.
 
 MODULE is a module (.wasm, .wat); of an artifact (.rtw) only what is chosen at run time can be tried.
 
 ",
     describe::options_help!(),
     "How long:
-  --time S              of the rounds, about; default 60
+  --time S              of the rounds, about; default 100
   --processes N         rounds of fresh processes, for what shows there; default 20, 0 leaves them out
 
 Other options:
@@ -50,7 +50,7 @@ Exit status: 0 measured, whatever the figures; 1 failed; 2 wrong usage.
 
 Examples:
   rtwasm bisect reverb.wasm
-  rtwasm bisect gain.wasm --func gain --args i32:128,f32:0.5 --interruption epoch --only interruption
+  rtwasm bisect gain.wasm --func gain --args i32:128,f32:0.5 --budget epoch --only budget
 "
 );
 
@@ -120,7 +120,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 fn parse(mut args: Args) -> Result<Request, Failure> {
     let options = Options::new();
-    let mut request = Request { options, time_s: 60.0, processes: 20, only: None, json: false, quiet: false };
+    let mut request = Request { options, time_s: 100.0, processes: 20, only: None, json: false, quiet: false };
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Value(value) => request.options.set_module(value)?,
@@ -145,19 +145,21 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
 }
 
 fn find_out(source: &Source, request: &Request) -> Result<Outcome, Failure> {
-    let how = request.options.compilation();
+    let (baseline, workload) = bench::code_and_workload(source, &request.options)?;
+    let how = baseline.compilation();
     let (mut variants, mut skipped) = variants::matrix(source, how, &request.options.setup);
     if let Some(only) = &request.only {
         keep_only(only, &mut variants, &mut skipped)?;
     }
-    let (baseline, workload) = bench::code_and_workload(source, &request.options)?;
     let entrants = enter(source, variants, &mut skipped, &workload)?;
 
     let cycles: Vec<f64> = entrants.iter().map(|entrant| entrant.cycle_ns).collect();
-    let plan = Plan::new(request.time_s * 1e9, &cycles);
+    let mut plan = Plan::new(request.time_s * 1e9, &cycles);
     let progress = Progress::new(request.quiet);
-    let turns = rounds::run(&entrants, &workload, plan, |round| progress.show("round", round, plan.rounds));
+    let turns =
+        rounds::run(&entrants, &workload, plan, request.time_s * 1e9, |round| progress.show("round", round, plan.rounds));
     let turns = turns.map_err(|error| source.failure(&error))?;
+    plan.rounds = turns[0].len();
     let fresh = rounds::run_fresh(&entrants, &workload, request.processes, |round| {
         progress.show("round of fresh processes", round, request.processes);
     })?;
@@ -168,7 +170,7 @@ fn find_out(source: &Source, request: &Request) -> Result<Outcome, Failure> {
     let rows = judge(&entrants, &turns, &fresh, &floors, fresh_floors);
     Ok(Outcome {
         workload,
-        baseline: variants::text(how, baseline.metadata.settings.interruption, &request.options.setup),
+        baseline: variants::text(how, &request.options.setup),
         figures,
         plan,
         processes: request.processes,
@@ -225,15 +227,18 @@ fn enter(
         match entered {
             Ok(entrant) => entrants.push(entrant),
             Err(failure) if entrants.len() < 2 => return Err(failure),
-            Err(failure) => skipped.push(Skipped { name, reason: reason(failure) }),
+            Err(failure) => skipped.push(Skipped { name, reason: reason(failure, source) }),
         }
     }
     Ok(entrants)
 }
 
-fn reason(failure: Failure) -> String {
+/// Why, without the module's name, which stands above.
+fn reason(failure: Failure, source: &Source) -> String {
     match failure {
-        Failure::Usage(reason) | Failure::Failed(reason) => reason,
+        Failure::Usage(reason) | Failure::Failed(reason) => {
+            reason.strip_prefix(&format!("{}: ", source.name)).unwrap_or(&reason).to_owned()
+        }
         _ => "it failed".into(),
     }
 }
@@ -381,12 +386,16 @@ fn to_text(name: &str, outcome: &Outcome) -> String {
     put(
         &mut text,
         format_args!(
-            "{} rounds of {} cycles for each. Ratios to the baseline: median over rounds [{:.1} % interval]; ~ within noise\n\n",
+            "{} rounds of {} cycles for each. Ratios to the baseline: median over rounds [{:.1} % interval]; ~ within noise\n",
             outcome.plan.rounds,
             outcome.plan.cycles,
             stats::CONFIDENCE * 100.0
         ),
     );
+    if outcome.plan.cycles < 100 {
+        put(&mut text, format_args!("(with fewer than 100 cycles in a round, p99 is the maximum)\n"));
+    }
+    text.push('\n');
     table(&mut text, &METRICS, outcome.rows.iter().map(|row| (row.name.as_str(), &row.effects[..])));
     put_floors(&mut text, &METRICS, &outcome.floors);
     if let Some(fresh_floors) = &outcome.fresh_floors {

@@ -90,11 +90,20 @@ pub fn compile(request: &Request) -> Result<(), Failure> {
 }
 
 /// By which means a call's time can be bounded.
-fn budget_from_name(name: &str) -> Option<Interruption> {
+pub const BUDGETS: &str = "guard, off, epoch, fuel";
+
+pub fn budget_from_name(name: &str) -> Option<Interruption> {
     match name {
         "off" => Some(Interruption::None),
         "none" => None,
         other => interruption_from_name(other),
+    }
+}
+
+pub fn budget_name(interruption: Interruption) -> &'static str {
+    match interruption {
+        Interruption::None => "off",
+        other => other.name(),
     }
 }
 
@@ -122,7 +131,7 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
                 "--cpu" => cpu = Some(Cpu::from_text(&args.text()?).map_err(usage)?),
                 "--reservation" => reservation = args.one_of(&option, "full, declared", Reservation::from_name)?,
                 "--opt" => opt = args.one_of(&option, "none, speed, size", Opt::from_name)?,
-                "--budget" => interruption = args.one_of(&option, "guard, off, epoch, fuel", budget_from_name)?,
+                "--budget" => interruption = args.one_of(&option, BUDGETS, budget_from_name)?,
                 "-q" | "--quiet" => talk = Talk::Quiet,
                 "-v" | "--verbose" => talk = Talk::Verbose,
                 other if own(other, &mut args)? => {}

@@ -27,6 +27,7 @@ Options:
                      does it, for every class that is judged; gaps in a busy loop; what reading the clock costs
   --static           only read, which is the default
   --root DIR         judge the files of another machine, of which DIR holds a copy: DIR/proc, DIR/sys, ...
+  -v, --verbose      tell what was found good, too
   --json             as JSON
   --fix              print a shell script of remedies; what takes thought or a reboot is commented out. It is never run
   --list             print the checks: id, severity for each class, title
@@ -56,6 +57,7 @@ struct Request {
     options: Options,
     artifact: Option<PathBuf>,
     output: Output,
+    verbose: bool,
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
@@ -86,7 +88,7 @@ fn examine(request: &mut Request) -> Result<(), Failure> {
     args::print(&match request.output {
         Output::Json => format!("{:#}\n", to_json(&report)),
         Output::Script => to_script(&report),
-        _ => to_text(&report),
+        _ => to_text(&report, request.verbose),
     })?;
     match exit_status(report.verdict()) {
         0 => Ok(()),
@@ -97,7 +99,7 @@ fn examine(request: &mut Request) -> Result<(), Failure> {
 fn parse(mut args: Args) -> Result<Request, Failure> {
     let mut options = Options::default();
     let mut artifact = None;
-    let mut only_read = false;
+    let (mut only_read, mut verbose) = (false, false);
     let mut outputs = Vec::new();
     while let Some(arg) = args.next()? {
         let option = match arg {
@@ -119,6 +121,7 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
             "--probe" => options.probe = Some(probe_duration(args.optional_number()?)?),
             "--static" => only_read = true,
             "--root" => options.root = Some(args.value()?.into()),
+            "-v" | "--verbose" => verbose = true,
             "--json" => outputs.push(Output::Json),
             "--fix" => outputs.push(Output::Script),
             "--list" => outputs.push(Output::List),
@@ -131,7 +134,7 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
     if outputs.len() > 1 {
         return Err(Failure::Usage("--json, --fix and --list exclude each other".into()));
     }
-    Ok(Request { options, artifact, output: outputs.pop().unwrap_or(Output::Text) })
+    Ok(Request { options, artifact, output: outputs.pop().unwrap_or(Output::Text), verbose })
 }
 
 fn probe_duration(seconds: Option<f64>) -> Result<Duration, Failure> {
@@ -167,19 +170,21 @@ fn list() -> String {
 
 // --- text
 
-fn to_text(report: &Report) -> String {
+fn to_text(report: &Report, verbose: bool) -> String {
     let mut text = format!("{}\n\n", report.machine);
-    for finding in report.findings.iter().filter(|finding| finding.state == State::Bad) {
+    let of_state = |state: State| -> Vec<&Finding> { report.findings.iter().filter(|f| f.state == state).collect() };
+    for finding in of_state(State::Bad) {
         text += &in_full(finding, report.class);
     }
     for (state, heading) in [(State::Unknown, "unknown"), (State::Good, "good"), (State::Skipped, "skipped")] {
-        let of_state: Vec<&Finding> = report.findings.iter().filter(|finding| finding.state == state).collect();
-        if of_state.is_empty() {
+        let findings = of_state(state);
+        if findings.is_empty() {
             continue;
         }
-        text += &format!("{heading}: {}\n", of_state.len());
-        for finding in of_state {
-            text += &format!("  {:<18} {}\n", finding.id, finding.found);
+        text += &format!("{heading}: {}\n", findings.len());
+        match verbose || state == State::Unknown {
+            true => findings.iter().for_each(|f| text += &format!("  {:<18} {}\n", f.id, f.found)),
+            false => text += &wrapped(findings.iter().map(|f| f.id)),
         }
         text.push('\n');
     }
@@ -204,6 +209,20 @@ fn to_text(report: &Report) -> String {
         );
     }
     text
+}
+
+/// Words as lines of a terminal's width.
+fn wrapped<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    const WIDTH: usize = 100;
+    let mut lines = vec![String::from(" ")];
+    for word in words {
+        if lines[lines.len() - 1].len() + word.len() >= WIDTH {
+            lines.push(" ".into());
+        }
+        let last = lines.len() - 1;
+        lines[last] += &format!(" {word}");
+    }
+    lines.join("\n") + "\n"
 }
 
 fn in_full(finding: &Finding, class: Option<Class>) -> String {
@@ -235,7 +254,8 @@ fn by_class_text(by_class: &ByClass) -> String {
 
 // --- JSON
 
-fn to_json(report: &Report) -> Value {
+/// The report as `--json` prints it.
+pub fn to_json(report: &Report) -> Value {
     let findings: Vec<Value> = report.findings.iter().map(finding_json).collect();
     let verdicts: Vec<Value> = report
         .classes()
@@ -262,7 +282,6 @@ fn to_json(report: &Report) -> Value {
     })
 }
 
-/// One finding, as `--json` has it.
 fn finding_json(finding: &Finding) -> Value {
     let by_class: serde_json::Map<String, Value> = Class::ALL
         .iter()

@@ -16,7 +16,7 @@ use crate::args::{self, Arg, Args, Failure};
 use crate::workload::describe::{self, Options};
 use crate::workload::run::Length;
 use crate::workload::source::{Code, Source};
-use crate::{bench, inspect};
+use crate::{bench, compile, inspect};
 
 pub const HELP: &str = concat!(
     "rtwasm report: one file about this machine and a module's figures on it, to send to somebody
@@ -24,15 +24,15 @@ pub const HELP: &str = concat!(
 Usage: rtwasm report [MODULE] [OPTIONS]
        rtwasm report --compare A.json B.json
 
-Holds versions, CPU, kernel, what the doctor finds, and for a module (.rtw, .wasm, .wat) the facts about it (imports, proposals,
-sizes), how it was set up, and its figures, cold, warm and steady, as `rtwasm bench` takes them. The module's code is not in
-it unless asked for. Names of users, of the host and of home folders are taken out.
+Holds versions, CPU, kernel, what the doctor finds, and for a module (.rtw, .wasm, .wat) the facts about it (imports,
+proposals, sizes), how it was set up, and its figures, cold, warm and steady, as `rtwasm bench` takes them. The module's
+code is not in it unless asked for. Names of users, of the host and of home folders are taken out.
 
 Options:
   -o, --output FILE     where the report goes: JSON if it ends in .json, else Markdown; default: standard output
   --json                JSON on the standard output
   --include-module      the module itself as well, in base64
-  --compare A B         print what differs between two reports in JSON; figures that differ by less than 10 % are counted
+  --compare A B         print what differs between two reports in JSON; figures within 10 % of each other are counted
   --seconds S           of steady cycles; default 2
   --processes N         fresh processes for the cold figures; default 5
   -h, --help            this text
@@ -210,7 +210,7 @@ fn module(source: &Source, code: &Code, with_it: bool) -> Value {
         "engine": metadata.engine,
         "profile": metadata.settings.profile.name(),
         "opt_level": metadata.opt_level,
-        "interruption": metadata.settings.interruption.name(),
+        "budget": compile::budget_name(metadata.settings.interruption),
         "memory_reservation_bytes": metadata.settings.memory_reservation_bytes,
         "code_cpu_features": metadata.cpu_features,
         "functions": metadata.function_count,
@@ -316,7 +316,9 @@ fn to_markdown(report: &Value) -> String {
     for (section, value) in report.as_object().into_iter().flatten() {
         if let Value::Object(fields) = value {
             put(&mut text, format_args!("\n## {}\n\n", title(section)));
-            fields.iter().for_each(|(name, value)| put_field(&mut text, name, value));
+            let (tables, lines): (Vec<_>, Vec<_>) = fields.iter().partition(|(_, value)| value["p50"].is_number());
+            lines.into_iter().for_each(|(name, value)| put_field(&mut text, name, value));
+            put_distributions(&mut text, &tables);
         }
     }
     text
@@ -342,6 +344,19 @@ fn put_field(text: &mut String, name: &str, value: &Value) {
     }
 }
 
+/// Distributions in ns, one a row.
+fn put_distributions(text: &mut String, rows: &[(&String, &Value)]) {
+    if rows.is_empty() {
+        return;
+    }
+    const COLUMNS: [&str; 8] = ["count", "mean", "p50", "p90", "p95", "p99", "p999", "max"];
+    put(text, format_args!("\n| ns | {} |\n|---{}|\n", COLUMNS.join(" | "), "|---:".repeat(COLUMNS.len())));
+    for (name, distribution) in rows {
+        let figures = COLUMNS.map(|column| plain(&distribution[column]));
+        put(text, format_args!("| {} | {} |\n", title(name.trim_end_matches("_ns")), figures.join(" | ")));
+    }
+}
+
 fn put_findings(text: &mut String, findings: &Map<String, Value>) {
     put(text, format_args!("\n| finding | severity | found | expected |\n|---|---|---|---|\n"));
     for (id, finding) in findings {
@@ -355,7 +370,7 @@ fn put_findings(text: &mut String, findings: &Map<String, Value>) {
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Null => "unknown".into(),
+        Value::Null => "not known or not set".into(),
         Value::Array(list) if list.is_empty() => "none".into(),
         Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join("; "),
         Value::Object(fields) => fields.iter().map(|(k, v)| format!("{} {}", title(k), plain(v))).collect::<Vec<_>>().join(" "),

@@ -33,6 +33,7 @@ static const char USAGE[] =
     "  --fade MS             how one follows the other without a click (default 5)\n"
     "  --watch               play new versions of the artifacts when they change\n"
     "  --plot FILE.svg       latency histograms\n"
+    "  --report FILE.html    a page about the effects' call times, as for a bug report\n"
     "  --help                this text\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but an effect failed.\n";
@@ -182,9 +183,11 @@ static bool parse_flag(const char *name, options_t *out) {
 /* An option with a value. */
 static bool parse_option(const char *name, const char *value, options_t *out) {
     static const char *const NAMES[] = {"--artifacts", "--profile", "--chain",   "--set",  "--block",  "--priority", "--cpu",
-                                        "--seconds",   "--tail",    "--format", "--plot", "--budget", "--standby",
+                                        "--seconds",   "--tail",    "--format", "--plot", "--report", "--budget", "--standby",
                                         "--on-failure", "--fade",   NULL};
-    enum { ARTIFACTS, PROFILE, CHAIN, SET, BLOCK, PRIORITY, CPU, SECONDS, TAIL, FORMAT, PLOT, BUDGET, STANDBY, ON_FAILURE, FADE };
+    enum {
+        ARTIFACTS, PROFILE, CHAIN, SET, BLOCK, PRIORITY, CPU, SECONDS, TAIL, FORMAT, PLOT, REPORT, BUDGET, STANDBY, ON_FAILURE, FADE
+    };
     const int which = find_name(NAMES, name);
     int32_t block;
     if (which < 0) {
@@ -227,8 +230,11 @@ static bool parse_option(const char *name, const char *value, options_t *out) {
             return parse_on_failure(value, out);
         case FADE:
             return parse_number(name, value, 0, 1000, &out->fade_ms);
-        default: /* PLOT */
+        case PLOT:
             out->plot_path = value;
+            return true;
+        default: /* REPORT */
+            out->report_path = value;
             return true;
     }
 }

@@ -260,3 +260,26 @@ bool report_plot(const stream_t *stream, const char *path, failure_t *failure) {
     free(buckets);
     return ok;
 }
+
+/* ---- the page ---- */
+
+bool report_page(const stream_t *stream, const char *path, failure_t *failure) {
+    rtw_export_subject_t subjects[MAX_CHAIN];
+    char names[MAX_CHAIN][32]; /* with its place: an effect may be in the chain twice */
+    rtw_export_config_t config;
+    rtw_error_t error;
+    memset(subjects, 0, sizeof subjects);
+    for (size_t i = 0; i < stream->effect_count; i++) {
+        subjects[i].func = stream->effects[i].process_func;
+        snprintf(names[i], sizeof names[i], "%zu %s", i + 1, stream->effects[i].name);
+        subjects[i].name = names[i];
+    }
+    rtw_export_config_init(&config);
+    config.format = RTW_EXPORT_HTML;
+    config.path = path;
+    if (rtw_export(subjects, stream->effect_count, &config, NULL, &error) != RTW_OK) {
+        snprintf(failure->message, sizeof failure->message, "the page of statistics: %s", error.message);
+        return false;
+    }
+    return true;
+}

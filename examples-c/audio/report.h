@@ -9,5 +9,7 @@
 /* False when the library refuses a statistic; `failure` says which. */
 bool report_print(const stream_t *stream, failure_t *failure);
 bool report_plot(const stream_t *stream, const char *path, failure_t *failure);
+/* A page that the library writes of the effects' call times. */
+bool report_page(const stream_t *stream, const char *path, failure_t *failure);
 
 #endif

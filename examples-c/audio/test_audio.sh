@@ -178,13 +178,19 @@ for variant in "--block 64" "--block 512" "--block 17" "--block 4096" "--profile
     verdict $? "same output with $(echo "$variant" | sed "s|$scratch/||")"
 done
 
-play "$scratch/paced.wav" --seconds 1 --tail 0.5 --plot "$scratch/paced.svg"
+play "$scratch/paced.wav" --seconds 1 --tail 0.5 --plot "$scratch/paced.svg" --report "$scratch/paced.html"
 [ "$status" -eq 0 ] && cmp -s "$scratch/reference.wav" "$out"
 verdict $? "same output at the pace of the sample clock"
 grep -q '^wake-up late' "$scratch/said" && grep -q '^missed deadlines: [0-9]* of ' "$scratch/said"
 verdict $? "paced: wake-up lateness and missed deadlines are reported"
 grep -q '</svg>' "$scratch/paced.svg" && grep -q 'whole chain' "$scratch/paced.svg"
 verdict $? "the plot is written to its end"
+grep -q '<h2>func 1 eq</h2>' "$scratch/paced.html" && grep -q '<h2>func 3 compressor</h2>' "$scratch/paced.html" &&
+    grep -q '</html>' "$scratch/paced.html"
+verdict $? "the page has every effect and is written to its end"
+play "$scratch/unpaged.wav" --fast --seconds 1 --tail 0.5 --report "$scratch/no/such/folder.html"
+[ "$status" -eq 1 ] && grep -q 'no/such/folder.html' "$scratch/complaints"
+verdict $? "a page that cannot be written is named"
 
 sox -R "$voice" "$scratch/stereo.wav" remix 1 1v0.3
 in=$scratch/stereo.wav

@@ -1,11 +1,13 @@
 /* A control loop whose controller is a WebAssembly guest: see README.md. This file puts the parts together:
  * options.c (command line), plant.c (the simulated machine), tuning.c (parameters), controller.c (the guest through rtwasm),
- * loop.c (the real-time thread), samples.c and report.c (what is measured, and how it is shown). */
+ * loop.c (the real-time thread), report.c (how what was measured is shown). */
+#define _POSIX_C_SOURCE 200809L /* mlock */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "loop.h"
 #include "options.h"
@@ -19,11 +21,11 @@ static int report_failure(const char *what, rtw_status_t status, const rtw_error
     return EXIT_COULD_NOT_RUN;
 }
 
-static int write_files(const loop_t *loop, const options_t *options, const summary_t *wake_up, const rtw_func_stats_t *call)
+static int write_files(const loop_t *loop, const options_t *options, const rtw_func_stats_t *call)
 {
     int result = EXIT_RAN;
     if (options->csv && report_csv(loop, options->csv) != 0) result = EXIT_COULD_NOT_RUN;
-    if (options->plot && report_plot(loop, options, wake_up, call) != 0) result = EXIT_COULD_NOT_RUN;
+    if (options->plot && report_plot(loop, options, call) != 0) result = EXIT_COULD_NOT_RUN;
     return result;
 }
 
@@ -36,36 +38,45 @@ static int evaluate(loop_t *loop, const options_t *options)
         fprintf(stderr, "control_loop: statistics of step: %s\n", rtw_status_string(status));
         return EXIT_COULD_NOT_RUN;
     }
-    summary_t wake_up = samples_summarise(&loop->wake_up);
-    report_run(loop, options, &wake_up, &call);
-    int result = write_files(loop, options, &wake_up, &call);
+    report_run(loop, options, &call);
+    int result = write_files(loop, options, &call);
     return loop->counts.faults > 0 ? EXIT_GUEST_FAULT : result;
 }
 
-static int run_loop(loop_t *loop, const options_t *options)
+static void on_start(const loop_t *loop, void *options)
 {
-    int error = loop_start(loop);
-    if (error != 0) {
-        fprintf(stderr, "control_loop: no thread: %s\n", strerror(error));
-        return EXIT_COULD_NOT_RUN;
-    }
-    if (loop->setup_status == RTW_OK) report_start(loop, options);
-    loop_join(loop);
-    if (loop->setup_status != RTW_OK) return report_failure("setting up the real-time thread", loop->setup_status, &loop->setup_error);
-    return evaluate(loop, options);
+    report_start(loop, options);
 }
 
-/* Everything the real-time thread will write to is allocated here. */
+static int run_loop(loop_t *loop, options_t options)
+{
+    rtw_error_t err;
+    rtw_status_t status = loop_run(loop, on_start, &options, &err);
+    int result = status == RTW_OK ? evaluate(loop, &options) : report_failure("setting up the real-time thread", status, &err);
+    loop_close(loop);
+    return result;
+}
+
+/* Memory that the real-time thread will write to: touched, and locked where the limits allow it. */
+static void *resident_calloc(size_t count, size_t size)
+{
+    if (size != 0 && count > SIZE_MAX / size) return NULL;
+    void *memory = malloc(count * size);
+    if (!memory) return NULL;
+    memset(memory, 0xFF, count * size); /* not calloc: its pages would be taken at their first use, in the loop */
+    memset(memory, 0, count * size);
+    (void)mlock(memory, count * size); /* a refusal costs nothing unless memory runs short */
+    return memory;
+}
+
 static int run_with_memory(loop_t *loop, const options_t *options)
 {
-    int result = EXIT_COULD_NOT_RUN;
     if (options->csv) loop->trace = resident_calloc(loop->periods, sizeof *loop->trace);
-    if ((options->csv && !loop->trace) || samples_create(&loop->wake_up, loop->periods) != 0) {
-        fprintf(stderr, "control_loop: no memory for the samples of %zu periods\n", loop->periods);
-    } else {
-        result = run_loop(loop, options);
+    if (options->csv && !loop->trace) {
+        fprintf(stderr, "control_loop: no memory for the trace of %zu periods\n", loop->periods);
+        return EXIT_COULD_NOT_RUN;
     }
-    samples_destroy(&loop->wake_up);
+    int result = run_loop(loop, *options);
     free(loop->trace);
     return result;
 }

@@ -1,60 +1,10 @@
-#define _GNU_SOURCE /* RUSAGE_THREAD */
 #include "loop.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
-#define NS_PER_S 1000000000u
 #define REHEARSAL_PERIODS 20
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-/* Absolute, so that the time spent in a step never adds up to drift. */
-static void sleep_until(uint64_t time_ns)
-{
-    const struct timespec until = {(time_t)(time_ns / NS_PER_S), (long)(time_ns % NS_PER_S)};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
-    }
-}
-
-static uint64_t page_faults_so_far(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_THREAD, &usage);
-    return (uint64_t)(usage.ru_minflt + usage.ru_majflt);
-}
-
-/* ---- attaching ---- */
-
-static rtw_status_t attach(loop_t *loop, uint32_t sched_policy, int priority, rtw_error_t *err)
-{
-    rtw_thread_config_t config;
-    rtw_thread_config_init(&config);
-    config.sched_policy = sched_policy;
-    config.priority = priority;
-    config.cpu = loop->cpu;
-    return rtw_thread_attach(loop->runtime, &config, err);
-}
-
-/* --fast never sleeps, and a SCHED_FIFO thread that never sleeps is throttled by the kernel: it keeps the normal class. */
-static rtw_status_t attach_as_permitted(loop_t *loop)
-{
-    if (loop->fast || loop->priority == 0) return attach(loop, RTW_SCHED_KEEP, 0, &loop->setup_error);
-    rtw_status_t status = attach(loop, RTW_SCHED_FIFO, loop->priority, &loop->fifo_error);
-    loop->fifo_refused = status == RTW_ERR_PERMISSION;
-    if (loop->fifo_refused) return attach(loop, RTW_SCHED_KEEP, 0, &loop->setup_error);
-    loop->setup_error = loop->fifo_error;
-    return status;
-}
 
 /* ---- [rt] one period ---- */
 
@@ -88,8 +38,9 @@ static void trace(loop_t *loop, size_t period, const trace_t *entry)
 }
 
 /* Sensors to actuator. Returns what the actuator holds until the next period. */
-static double control_step(loop_t *loop, const plant_t *plant, size_t period, const plant_task_t *task, uint64_t wake_up_ns)
+static double control_step(loop_t *loop, size_t period, const plant_task_t *task, uint64_t wake_up_ns)
 {
+    const plant_t *plant = &loop->plant;
     trace_t entry = {.ran = true, .reference = task->reference, .output = plant_output(plant), .wake_up_ns = wake_up_ns};
     for (size_t i = 0; i < plant->model->sensor_count; i++) entry.measurement[i] = plant_sense(plant, i);
     entry.control = decide(loop, period, task->reference, entry.measurement);
@@ -99,117 +50,139 @@ static double control_step(loop_t *loop, const plant_t *plant, size_t period, co
     return entry.control;
 }
 
-/* Sleeps until `period` is due and returns how late it became, in ns. Whole periods that went by meanwhile are passed over,
- * as a machine does not wait, but each with the latency that its own step would have had: leaving those samples out
- * (coordinated omission) would make a stall look like one late call. */
-static uint64_t wait_for_period(loop_t *loop, uint64_t start_ns, size_t *period, size_t periods)
-{
-    uint64_t due_ns = start_ns + *period * loop->period_ns;
-    sleep_until(due_ns);
-    uint64_t late_ns = now_ns() - due_ns;
-    samples_add(&loop->wake_up, late_ns);
-    while (late_ns >= loop->period_ns && *period + 1 < periods) {
-        late_ns -= loop->period_ns;
-        samples_add(&loop->wake_up, late_ns);
-        (*period)++;
-        loop->counts.skipped++;
-        loop->counts.misses++;
-    }
-    return late_ns;
-}
-
-/* ---- [rt] the run ---- */
-
-static void run(loop_t *loop, size_t periods)
+/* The plant moves on to the period, with the actuator held; then comes the period's step. */
+static void run_period(loop_t *loop, size_t period, uint64_t wake_up_ns)
 {
     const double period_s = (double)loop->period_ns * 1e-9;
-    plant_t plant;
-    plant_reset(&plant, loop->plant_model);
-    double control = SAFE_CONTROL;
-    size_t simulated = 0; /* where the plant is */
-    uint64_t start_ns = now_ns() + loop->period_ns;
-    for (size_t period = 0; period < periods; period++) {
-        uint64_t late_ns = loop->fast ? 0 : wait_for_period(loop, start_ns, &period, periods);
-        for (; simulated < period; simulated++) {
-            plant_advance(&plant, control, plant_task_at(plant.model, (double)simulated * period_s).disturbance, period_s);
-        }
-        plant_task_t task = plant_task_at(plant.model, (double)period * period_s);
-        control = control_step(loop, &plant, period, &task, late_ns);
-        if (!loop->fast && now_ns() > start_ns + (period + 1) * loop->period_ns) loop->counts.misses++;
+    for (; loop->simulated < period; loop->simulated++) {
+        plant_task_t task = plant_task_at(loop->plant_model, (double)loop->simulated * period_s);
+        plant_advance(&loop->plant, loop->control, task.disturbance, period_s);
     }
+    plant_task_t task = plant_task_at(loop->plant_model, (double)period * period_s);
+    loop->control = control_step(loop, period, &task, wake_up_ns);
 }
 
-/* ---- the thread ---- */
+/* The worker's step. */
+static rtw_status_t on_tick(void *user_data, const rtw_tick_t *tick)
+{
+    run_period(user_data, tick->index, tick->actual_ns - tick->intended_ns);
+    return RTW_OK;
+}
 
-static void forget(loop_t *loop)
+/* Without a clock. */
+static void run_at_once(loop_t *loop, size_t periods)
+{
+    for (size_t period = 0; period < periods; period++) run_period(loop, period, 0);
+}
+
+/* ---- before the run ---- */
+
+static void begin(loop_t *loop)
 {
     memset(&loop->counts, 0, sizeof loop->counts);
     memset(&loop->error, 0, sizeof loop->error);
     if (loop->trace) memset(loop->trace, 0, loop->periods * sizeof *loop->trace);
-    loop->wake_up.count = 0;
+    plant_reset(&loop->plant, loop->plant_model);
+    loop->control = SAFE_CONTROL;
+    loop->simulated = 0;
 }
 
-/* The loop's own code, stack and system calls have their first time too. A few periods for practice take the page faults
- * that would otherwise fall into the run; then all is forgotten. */
+/* The step's own code has its first time too: a few periods for practice, of which all is forgotten. */
 static rtw_status_t rehearse(loop_t *loop)
 {
-    run(loop, loop->periods < REHEARSAL_PERIODS ? loop->periods : REHEARSAL_PERIODS);
+    begin(loop);
+    run_at_once(loop, loop->periods < REHEARSAL_PERIODS ? loop->periods : REHEARSAL_PERIODS);
     if (loop->counts.faults > 0) {
         loop->setup_error.os_error = 0;
         snprintf(loop->setup_error.message, sizeof loop->setup_error.message, "the guest's step failed in rehearsal: %s",
                  loop->counts.fault_status == RTW_OK ? "not a number" : rtw_status_string(loop->counts.fault_status));
         return loop->counts.fault_status == RTW_OK ? RTW_ERR_ARGUMENT : loop->counts.fault_status;
     }
-    forget(loop);
+    begin(loop);
     return controller_restart(loop->controller, &loop->setup_error);
 }
 
-static rtw_status_t prepare(loop_t *loop)
+/* On the attached thread that will run the loop. */
+static rtw_status_t set_up(void *user_data)
 {
+    loop_t *loop = user_data;
     double period_s = (double)loop->period_ns * 1e-9;
     rtw_prepare_report_init(&loop->prepared);
     rtw_status_t status = controller_prepare(loop->controller, loop->tuning, period_s, &loop->prepared, &loop->setup_error);
     if (status == RTW_OK) status = controller_restart(loop->controller, &loop->setup_error);
-    return status == RTW_OK ? rehearse(loop) : status;
+    if (status == RTW_OK) status = rehearse(loop);
+    loop->setup_status = status;
+    return status;
 }
 
-static void set_up(loop_t *loop)
+/* ---- the worker ---- */
+
+static rtw_status_t create_worker(loop_t *loop, uint32_t sched_policy, int priority, rtw_error_t *err)
 {
-    loop->setup_status = attach_as_permitted(loop);
-    if (loop->setup_status != RTW_OK) return;
-    loop->setup_status = prepare(loop);
-    if (loop->setup_status != RTW_OK) (void)rtw_thread_detach(loop->runtime, NULL);
+    rtw_worker_config_t config;
+    rtw_worker_config_init(&config);
+    config.name = "control-loop";
+    config.sched_policy = sched_policy;
+    config.priority = priority;
+    config.cpu = loop->cpu;
+    config.strict = 1;
+    config.memory_lock = 0; /* as the runtime says: where permitted */
+    config.setup = set_up;
+    config.step = on_tick;
+    config.user_data = loop;
+    config.period_ns = loop->period_ns;
+    config.period_limit = loop->periods;
+    return rtw_worker_create(loop->runtime, &config, &loop->worker, err);
 }
 
-static void *thread_main(void *argument)
+static rtw_status_t create_worker_as_permitted(loop_t *loop, rtw_error_t *err)
 {
-    loop_t *loop = argument;
-    set_up(loop);
-    bool is_set_up = loop->setup_status == RTW_OK; /* the caller owns the fields above once it has been told */
-    sem_post(&loop->ready);
-    if (!is_set_up) return NULL;
-    uint64_t page_faults_before = page_faults_so_far();
-    run(loop, loop->periods);
-    loop->counts.page_faults = page_faults_so_far() - page_faults_before;
+    if (loop->priority == 0) return create_worker(loop, RTW_SCHED_KEEP, 0, err);
+    rtw_status_t status = create_worker(loop, RTW_SCHED_FIFO, loop->priority, err);
+    loop->fifo_refused = status == RTW_ERR_PERMISSION;
+    if (!loop->fifo_refused) return status;
+    loop->fifo_error = *err;
+    return create_worker(loop, RTW_SCHED_KEEP, 0, err);
+}
+
+static rtw_status_t run_worker(loop_t *loop, void (*started)(const loop_t *loop, void *data), void *data, rtw_error_t *err)
+{
+    rtw_status_t status = create_worker_as_permitted(loop, err);
+    if (status == RTW_OK) status = rtw_worker_start(loop->worker, err);
+    if (loop->setup_status != RTW_OK) *err = loop->setup_error;
+    if (status != RTW_OK) return status;
+    started(loop, data);
+    status = rtw_worker_join(loop->worker, RTW_FOREVER);
+    return status == RTW_OK ? rtw_worker_stats(loop->worker, &loop->stats) : status;
+}
+
+/* On the calling thread, with normal scheduling: it never sleeps, and the kernel throttles a SCHED_FIFO thread that does not. */
+static rtw_status_t run_fast(loop_t *loop, void (*started)(const loop_t *loop, void *data), void *data, rtw_error_t *err)
+{
+    rtw_thread_config_t config;
+    rtw_thread_config_init(&config);
+    config.cpu = loop->cpu;
+    rtw_status_t status = rtw_thread_attach(loop->runtime, &config, err);
+    if (status != RTW_OK) return status;
+    status = set_up(loop);
+    if (status == RTW_OK) {
+        started(loop, data);
+        run_at_once(loop, loop->periods);
+    } else {
+        *err = loop->setup_error;
+    }
     (void)rtw_thread_detach(loop->runtime, NULL);
-    return NULL;
+    return status;
 }
 
-int loop_start(loop_t *loop)
+rtw_status_t loop_run(loop_t *loop, void (*started)(const loop_t *loop, void *data), void *data, rtw_error_t *err)
 {
-    if (sem_init(&loop->ready, 0, 0) != 0) return errno;
-    int error = pthread_create(&loop->thread, NULL, thread_main, loop);
-    if (error != 0) {
-        sem_destroy(&loop->ready);
-        return error;
-    }
-    while (sem_wait(&loop->ready) != 0) { /* interrupted by a signal */
-    }
-    return 0;
+    rtw_worker_stats_init(&loop->stats);
+    return loop->fast ? run_fast(loop, started, data, err) : run_worker(loop, started, data, err);
 }
 
-void loop_join(loop_t *loop)
+void loop_close(loop_t *loop)
 {
-    pthread_join(loop->thread, NULL);
-    sem_destroy(&loop->ready);
+    rtw_worker_destroy(loop->worker);
+    loop->worker = NULL;
 }

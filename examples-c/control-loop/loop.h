@@ -1,16 +1,14 @@
-/* The control loop: one pinned SCHED_FIFO thread that wakes up at absolute times, reads the sensors, calls the guest and
- * drives the actuator. While it runs it allocates nothing and prints nothing; all it found is in loop_t afterwards. */
+/* The control loop: a worker, which is a pinned SCHED_FIFO thread that wakes up at absolute times; at each it reads the sensors,
+ * calls the guest and drives the actuator. While it runs it allocates nothing and prints nothing; all it found is in loop_t
+ * afterwards. */
 #ifndef CONTROL_LOOP_LOOP_H
 #define CONTROL_LOOP_LOOP_H
 
-#include <pthread.h>
-#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "controller.h"
 #include "plant.h"
-#include "samples.h"
 
 #define SAFE_CONTROL 0.0 /* what the actuator gets when the controller cannot be trusted: no voltage, no force */
 
@@ -23,13 +21,10 @@ typedef struct {
 
 typedef struct {
     uint64_t executed;  /* steps */
-    uint64_t skipped;   /* periods that the thread slept or waited through */
-    uint64_t misses;    /* periods whose step was not finished when the next one was due; the skipped ones included */
     uint64_t faults;    /* 1 once the guest failed; it is not called again */
     uint64_t safe_steps; /* steps with SAFE_CONTROL because of it */
     uint64_t fault_step;
     rtw_status_t fault_status; /* RTW_OK: it returned something that is not a number */
-    uint64_t page_faults; /* of this thread while the loop ran, with and without input */
 } loop_counts_t;
 
 typedef struct {
@@ -50,27 +45,28 @@ typedef struct {
     bool fast;
     int priority, cpu;
     trace_t *trace; /* `periods` entries, or NULL */
-    samples_t wake_up;
 
-    /* set by the thread before it posts `ready` */
-    rtw_status_t setup_status;
-    rtw_error_t setup_error;
+    /* set by loop_run before it says that the loop has started */
     bool fifo_refused;
     rtw_error_t fifo_error;
     rtw_prepare_report_t prepared;
 
-    /* set by the thread before it ends */
+    /* set by the run */
+    plant_t plant;
+    double control;   /* what the actuator holds */
+    size_t simulated; /* where the plant is, in periods */
     loop_counts_t counts;
     control_error_t error;
+    rtw_status_t setup_status;
+    rtw_error_t setup_error;
 
-    pthread_t thread;
-    sem_t ready;
+    /* of the worker, which is there until loop_close; with --fast there is none, and the figures are 0 */
+    rtw_worker_t *worker;
+    rtw_worker_stats_t stats;
 } loop_t;
 
-/* Starts the thread and waits until it is set up: setup_status says how that went, and the loop is running if RTW_OK.
- * Returns 0, or an errno value if there is no thread. */
-int loop_start(loop_t *loop);
-/* Waits for the end of the run. */
-void loop_join(loop_t *loop);
+/* Runs the loop to its end. `started` is called once it is set up and about to run, or running. On failure `err` says why. */
+rtw_status_t loop_run(loop_t *loop, void (*started)(const loop_t *loop, void *data), void *data, rtw_error_t *err);
+void loop_close(loop_t *loop);
 
 #endif

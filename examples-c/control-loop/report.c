@@ -30,10 +30,10 @@ void report_start(const loop_t *loop, const options_t *options)
     fflush(stdout);
 }
 
-static void print_latency_row(const char *name, const summary_t *summary)
+static void print_latency_row(const char *name, double min_ns, double mean_ns, double p50_ns, double p99_ns, double p999_ns, double max_ns)
 {
-    printf("%-14s %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f\n", name, summary->min_ns / 1e3, summary->mean_ns / 1e3, summary->p50_ns / 1e3,
-           summary->p99_ns / 1e3, summary->p999_ns / 1e3, summary->max_ns / 1e3);
+    printf("%-14s %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f\n", name, min_ns / 1e3, mean_ns / 1e3, p50_ns / 1e3, p99_ns / 1e3, p999_ns / 1e3,
+           max_ns / 1e3);
 }
 
 static void print_control_error(const loop_t *loop)
@@ -57,15 +57,17 @@ static void print_fault(const loop_t *loop)
            counts->safe_steps);
 }
 
-void report_run(const loop_t *loop, const options_t *options, const summary_t *wake_up, const rtw_func_stats_t *call)
+void report_run(const loop_t *loop, const options_t *options, const rtw_func_stats_t *call)
 {
-    const summary_t call_summary = {call->min_ns, call->mean_ns, call->p50_ns, call->p99_ns, call->p999_ns, call->max_ns};
+    const rtw_distribution_t *wake_up = &loop->stats.wake_up;
     printf("%-14s %9s %9s %9s %9s %9s %9s\n", "latency in us", "min", "mean", "p50", "p99", "p99.9", "max");
-    if (!options->fast) print_latency_row("wake-up", wake_up);
-    print_latency_row("call", &call_summary);
+    if (!options->fast)
+        print_latency_row("wake-up", wake_up->min_ns, wake_up->mean_ns, wake_up->p50_ns, wake_up->p99_ns, wake_up->p999_ns, wake_up->max_ns);
+    print_latency_row("call", call->min_ns, call->mean_ns, call->p50_ns, call->p99_ns, call->p999_ns, call->max_ns);
     printf("\nsteps %" PRIu64 ", misses %" PRIu64 " (%" PRIu64 " of them skipped periods), guest calls %" PRIu64 ", guest faults %" PRIu64 "\n",
-           loop->counts.executed, loop->counts.misses, loop->counts.skipped, call->calls, loop->counts.faults);
-    printf("page faults of the real-time thread while it ran: %" PRIu64 "\n", loop->counts.page_faults);
+           loop->counts.executed, loop->stats.misses, loop->stats.skipped, call->calls, loop->counts.faults);
+    if (!options->fast)
+        printf("page faults of the real-time thread while it ran: %" PRIu64 "\n", loop->stats.minor_faults + loop->stats.major_faults);
     print_control_error(loop);
     if (loop->counts.faults > 0) print_fault(loop);
 }
@@ -96,14 +98,21 @@ int report_csv(const loop_t *loop, const char *path)
     return write_error == 0 ? 0 : complain(path);
 }
 
-/* The call histogram's buckets, in memory for the caller to free; NULL with *count 0 when there are none. */
-static rtw_bucket_t *copy_call_buckets(const loop_t *loop, size_t *count)
+/* The buckets of step's calls, or of the worker's wake-ups. */
+static rtw_status_t read_buckets(const loop_t *loop, bool calls, rtw_bucket_t *buckets, size_t capacity, size_t *count)
+{
+    if (calls) return rtw_func_buckets(loop->controller->step, buckets, capacity, count);
+    return rtw_worker_buckets(loop->worker, RTW_SERIES_WAKE_UP, buckets, capacity, count);
+}
+
+/* A histogram's buckets, in memory for the caller to free; NULL with *count 0 when there are none. */
+static rtw_bucket_t *copy_buckets(const loop_t *loop, bool calls, size_t *count)
 {
     *count = 0;
     size_t available = 0;
-    if (rtw_func_buckets(loop->controller->step, NULL, 0, &available) != RTW_OK || available == 0) return NULL;
+    if (read_buckets(loop, calls, NULL, 0, &available) != RTW_OK || available == 0) return NULL;
     rtw_bucket_t *buckets = calloc(available, sizeof *buckets);
-    if (!buckets || rtw_func_buckets(loop->controller->step, buckets, available, &available) != RTW_OK) {
+    if (!buckets || read_buckets(loop, calls, buckets, available, &available) != RTW_OK) {
         free(buckets);
         return NULL;
     }
@@ -111,11 +120,12 @@ static rtw_bucket_t *copy_call_buckets(const loop_t *loop, size_t *count)
     return buckets;
 }
 
-int report_plot(const loop_t *loop, const options_t *options, const summary_t *wake_up, const rtw_func_stats_t *call)
+int report_plot(const loop_t *loop, const options_t *options, const rtw_func_stats_t *call)
 {
-    static rtw_bucket_t wake_up_buckets[SAMPLES_MAX_BUCKETS];
-    size_t call_bucket_count, wake_up_bucket_count = samples_buckets(&loop->wake_up, wake_up_buckets, SAMPLES_MAX_BUCKETS);
-    rtw_bucket_t *call_buckets = copy_call_buckets(loop, &call_bucket_count);
+    const rtw_distribution_t *wake_up = &loop->stats.wake_up;
+    size_t call_bucket_count, wake_up_bucket_count;
+    rtw_bucket_t *call_buckets = copy_buckets(loop, true, &call_bucket_count);
+    rtw_bucket_t *wake_up_buckets = copy_buckets(loop, false, &wake_up_bucket_count);
     char title[160];
     snprintf(title, sizeof title, "Control loop at %g Hz: %s controls %s", options->rate_hz, options->controller, options->plant);
 
@@ -127,5 +137,6 @@ int report_plot(const loop_t *loop, const options_t *options, const summary_t *w
     int result = plot_latency_svg(options->plot, title, series, options->fast ? 1 : 2);
     if (result != 0) complain(options->plot);
     free(call_buckets);
+    free(wake_up_buckets);
     return result;
 }

@@ -7,9 +7,9 @@
 
 void report_start(const loop_t *loop, const options_t *options);
 /* Tables, misses, control error, fault. */
-void report_run(const loop_t *loop, const options_t *options, const summary_t *wake_up, const rtw_func_stats_t *call);
+void report_run(const loop_t *loop, const options_t *options, const rtw_func_stats_t *call);
 /* 0, or -1 when the file could not be written; the reason is then on standard error. */
 int report_csv(const loop_t *loop, const char *path);
-int report_plot(const loop_t *loop, const options_t *options, const summary_t *wake_up, const rtw_func_stats_t *call);
+int report_plot(const loop_t *loop, const options_t *options, const rtw_func_stats_t *call);
 
 #endif

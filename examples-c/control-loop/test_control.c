@@ -8,7 +8,6 @@
 #include "controller.h"
 #include "native.h"
 #include "plant.h"
-#include "samples.h"
 #include "tuning.h"
 
 static int passed, failed;
@@ -60,32 +59,6 @@ static void test_sensors(void)
     check(fabs(plant_sense(&plant, 0) - 0.0005) < 1e-15, "encoder: the position comes in whole steps");
     plant.state[0] = -0.00001;
     check(fabs(plant_sense(&plant, 0) + 0.0001) < 1e-15, "encoder: steps below zero have the same width");
-}
-
-/* ---- the samples ---- */
-
-static void test_samples(void)
-{
-    samples_t samples;
-    rtw_bucket_t buckets[SAMPLES_MAX_BUCKETS];
-    if (samples_create(&samples, 1000) != 0) {
-        check(false, "samples: memory");
-        return;
-    }
-    for (uint64_t i = 0; i < 1000; i++) samples_add(&samples, (i * 7919) % 1000 + 1); /* 1..1000 in some order */
-    samples_add(&samples, 5000000);                                                   /* past the capacity */
-    summary_t summary = samples_summarise(&samples);
-    check(summary.min_ns == 1 && summary.max_ns == 1000 && summary.mean_ns == 500.5, "samples: min, mean, max");
-    check(summary.p50_ns == 500 && summary.p99_ns == 990 && summary.p999_ns == 999, "samples: nearest-rank percentiles");
-    size_t count = samples_buckets(&samples, buckets, SAMPLES_MAX_BUCKETS);
-    uint64_t total = 0;
-    bool ascending = true;
-    for (size_t i = 0; i < count; i++) {
-        total += buckets[i].count;
-        ascending = ascending && buckets[i].low_ns < buckets[i].high_ns && (i == 0 || buckets[i - 1].high_ns <= buckets[i].low_ns);
-    }
-    check(total == 1000 && ascending, "samples: the buckets hold each sample once, in order");
-    samples_destroy(&samples);
 }
 
 /* ---- the controllers, natively ---- */
@@ -360,7 +333,6 @@ int main(int argc, char **argv)
     test_motor_against_theory();
     test_pendulum_against_theory();
     test_sensors();
-    test_samples();
     test_pid_features();
     test_refusals();
     test_riccati_solver();

@@ -29,8 +29,8 @@ static inline vector_t splat(float value)
     return (vector_t){value, value, value, value};
 }
 
-/* Hides where a pointer comes from. Loops then walk through the data with constant offsets; from the address of a static array the
- * compiler makes an index that begins below zero, and no offset can be folded into such an address. */
+/* Hides where a pointer comes from. Loops then walk through the data with constant offsets; from the address of a static array
+ * the compiler makes an index that begins below zero, and no offset can be folded into such an address. */
 #define HIDE_ORIGIN(pointer) __asm__("" : "+r"(pointer))
 
 /* Marsaglia's xorshift. */

@@ -9,6 +9,7 @@ use super::instance::{rtw_func_t, rtw_instance_t};
 use super::interval::rtw_interval_t;
 use super::runtime::out_of_range;
 use super::text;
+use super::worker::rtw_worker_t;
 use crate::rt::file;
 use crate::stats::document::Document;
 use crate::stats::export::{self, Format};
@@ -45,11 +46,28 @@ pub struct rtw_export_config_t {
     pub name: *const c_char,
     /// The one series to write, such as "call_time"; NULL: all, or the first where the format holds one.
     pub series: *const c_char,
-    /// Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with those
-    /// calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
+    /// Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with
+    /// those calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
     pub expected_interval_ns: u64,
     /// Zero.
     pub reserved: [u64; 8],
+}
+
+/// Somebody whose statistics are written with those of others. One of the handles is set, the others are NULL.
+#[repr(C)]
+pub struct rtw_export_subject_t {
+    /// As for rtw_func_export.
+    pub func: *const rtw_func_t,
+    /// As for rtw_instance_export.
+    pub instance: *const rtw_instance_t,
+    /// As for rtw_interval_export.
+    pub interval: *const rtw_interval_t,
+    /// As for rtw_worker_export.
+    pub worker: *const rtw_worker_t,
+    /// What it is called; NULL: as without a name in rtw_export_config_t. Subjects of a kind need different names.
+    pub name: *const c_char,
+    /// Zero.
+    pub reserved: [u64; 3],
 }
 
 // SAFETY: its first field is its size, and pointers may be NULL.
@@ -68,12 +86,12 @@ pub unsafe extern "C" fn rtw_export_config_init(config: *mut rtw_export_config_t
 ///
 /// [setup]
 /// config  what to write, and where to; read only during the call.
-/// length  NULL, or receives the text's length in bytes without the NUL; on RTW_ERR_LIMIT as well. While calls go on, the next text
-///         may be longer.
+/// length  NULL, or receives the text's length in bytes without the NUL; on RTW_ERR_LIMIT as well. While calls go on, the next
+///         text may be longer.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a string is not UTF-8, there
-///         is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too small: nothing
-///         is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a string is not UTF-8,
+///         there is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too
+///         small: nothing is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_func_export(
     func: *const rtw_func_t,
@@ -94,11 +112,12 @@ pub unsafe extern "C" fn rtw_func_export(
     }
 }
 
-/// Writes an instance's statistics: all its calls together, those of funcs that are destroyed included, since it was made; then those
-/// of each function that has a func, since that was made or last reset.
+/// Writes an instance's statistics: all its calls together, those of funcs that are destroyed included, since it was made; then
+/// those of each function that has a func, since that was made or last reset.
 ///
 /// [setup]
-/// config  what to write, and where to; read only during the call. A name also stands before those of the functions: "left/gain".
+/// config  what to write, and where to; read only during the call. A name also stands before those of the functions:
+///         "left/gain".
 /// length  as for rtw_func_export.
 /// err     NULL, or filled.
 /// errors: those of rtw_func_export.
@@ -118,8 +137,8 @@ pub unsafe extern "C" fn rtw_instance_export(
     }
 }
 
-/// Writes what an interval's readings have found so far, together, with a time line that has the maximum of each. It does not read:
-/// what happened since the last reading is not in it.
+/// Writes what an interval's readings have found so far, together, with a time line that has the maximum of each. It does not
+/// read: what happened since the last reading is not in it.
 ///
 /// [setup]
 /// config  what to write, and where to; read only during the call.
@@ -142,8 +161,114 @@ pub unsafe extern "C" fn rtw_interval_export(
     }
 }
 
-/// Writes reports as the configuration says. `reports` gets the name that the subject shall have, and answers None where statistics
-/// are off.
+/// Writes a worker's statistics, since it was made or last reset: call times, wake-up latencies, response times from the
+/// intended start, period jitter; the longest of each second, and the worst calls with what went along with them.
+///
+/// [setup]
+/// config  what to write, and where to; read only during the call.
+/// length  as for rtw_func_export.
+/// err     NULL, or filled.
+/// errors: those of rtw_func_export but RTW_ERR_UNSUPPORTED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_worker_export(
+    worker: *const rtw_worker_t,
+    config: *const rtw_export_config_t,
+    length: *mut usize,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(worker, err, || {
+            let worker = guard::named(worker, "worker")?;
+            deliver(config, length, |name| {
+                let mut report = worker.report();
+                report.name = name.map_or(report.name, str::to_owned);
+                Some(vec![report])
+            })
+        })
+    }
+}
+
+/// Writes the statistics of several subjects together: the effects of a chain on one page, everything that a process has for
+/// one scraper. (OpenMetrics texts cannot be put one after the other.)
+///
+/// [setup]
+/// subjects  as many as `count` says; read only during the call.
+/// count     how many there are, at least 1.
+/// config    what to write, and where to; its name is NULL, as each subject has its own; read only during the call.
+/// length    as for rtw_func_export.
+/// err       NULL, or filled.
+/// errors: those of rtw_func_export, and RTW_ERR_ARGUMENT (a subject without a handle or with several, two of the same kind and
+///         name, a name in config, reserved is not zero).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_export(
+    subjects: *const rtw_export_subject_t,
+    count: usize,
+    config: *const rtw_export_config_t,
+    length: *mut usize,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    const NOBODY: *const rtw_func_t = std::ptr::null();
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(NOBODY, err, || {
+            if subjects.is_null() {
+                return Err(Error::new(RTW_ERR_NULL, "subjects is NULL"));
+            }
+            if count == 0 {
+                return Err(Error::new(RTW_ERR_ARGUMENT, "count is 0: there is nothing to write"));
+            }
+            let mut reports: Vec<Report> = vec![];
+            for (at, subject) in std::slice::from_raw_parts(subjects, count).iter().enumerate() {
+                let about = |error: Error| Error { message: format!("subject {at}: {}", error.message), ..error };
+                for report in reports_of(subject).map_err(about)? {
+                    if reports.iter().any(|known| (known.kind, &known.name) == (report.kind, &report.name)) {
+                        let twice = format!("there is another {} \"{}\": set name", report.kind, report.name);
+                        return Err(about(Error::new(RTW_ERR_ARGUMENT, twice)));
+                    }
+                    reports.push(report);
+                }
+            }
+            if guard::optional_struct(config, "config")?.is_some_and(|config| !config.name.is_null()) {
+                return Err(Error::new(RTW_ERR_ARGUMENT, "config has a name: each subject has its own"));
+            }
+            deliver(config, length, |_| Some(reports))
+        })
+    }
+}
+
+unsafe fn reports_of(subject: &rtw_export_subject_t) -> Result<Vec<Report>> {
+    guard::reserved_is_zero(&subject.reserved)?;
+    let handles = [subject.func.is_null(), subject.instance.is_null(), subject.interval.is_null(), subject.worker.is_null()];
+    if handles.iter().filter(|is_null| !**is_null).count() != 1 {
+        return Err(Error::new(
+            RTW_ERR_ARGUMENT,
+            "one of func, instance, interval and worker has to be set, and the others NULL",
+        ));
+    }
+    // SAFETY: handles and a C string by the caller's word.
+    unsafe {
+        let name = text::optional(subject.name, "name")?;
+        let renamed = |mut report: Report| {
+            report.name = name.map_or(report.name, str::to_owned);
+            vec![report]
+        };
+        let reports = match handles {
+            [false, ..] => subject::func(&guard::named(subject.func, "func")?.shared).map(renamed),
+            [_, false, ..] => subject::instance(guard::named(subject.instance, "instance")?, name),
+            [_, _, false, _] => Some(vec![guard::named(subject.interval, "interval")?.report(name)]),
+            _ => Some(renamed(guard::named(subject.worker, "worker")?.report())),
+        };
+        reports.ok_or_else(off)
+    }
+}
+
+fn off() -> Error {
+    Error::new(RTW_ERR_UNSUPPORTED, "the runtime's statistics are off")
+}
+
+/// Writes reports as the configuration says. `reports` gets the name that the subject shall have, and answers None where
+/// statistics are off.
 ///
 /// # Safety
 /// `config` and what it points to is readable, its buffer writable, for as long as it says; `length` is NULL or writable.
@@ -167,7 +292,7 @@ pub(super) unsafe fn deliver(
     if config.buffer.is_null() && config.buffer_bytes != 0 {
         return Err(Error::new(RTW_ERR_NULL, "buffer is NULL and buffer_bytes is not 0"));
     }
-    let reports = reports(name).ok_or_else(|| Error::new(RTW_ERR_UNSUPPORTED, "the runtime's statistics are off"))?;
+    let reports = reports(name).ok_or_else(off)?;
     let mut document = Document::here(reports);
     if config.expected_interval_ns != 0 {
         document.correct(config.expected_interval_ns);

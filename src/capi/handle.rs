@@ -7,8 +7,8 @@
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::rt::heap;
 use crate::status::*;
@@ -25,12 +25,59 @@ pub struct Slot<T> {
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-/// The freed slots of one kind, oldest first.
-pub struct Pool(Mutex<VecDeque<usize>>);
+/// How many slots of a kind are made at a time where what calls touch is kept: one by one they would lie between larger things
+/// that come and go.
+const BATCH: usize = 64;
+
+/// The slots of one kind that are not in use.
+pub struct Pool(Mutex<Unused>);
+
+struct Unused {
+    /// Oldest first.
+    freed: VecDeque<usize>,
+    /// Never used, where what calls touch is kept.
+    kept: Vec<usize>,
+}
 
 impl Pool {
     pub const fn new() -> Pool {
-        Pool(Mutex::new(VecDeque::new()))
+        Pool(Mutex::new(Unused { freed: VecDeque::new(), kept: Vec::new() }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Unused> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Unused {
+    /// One that has been freed long ago and lies where it should: a slot is kept where calls touch it, or not, and stays there.
+    fn recycle(&mut self) -> Option<usize> {
+        if self.freed.len() <= QUARANTINE {
+            return None;
+        }
+        let address = self.freed.pop_front()?;
+        if heap::owns(address as *const u8) == heap::keeping() {
+            return Some(address);
+        }
+        self.freed.push_back(address);
+        None
+    }
+
+    fn make<T: 'static>(&mut self) -> usize {
+        if !heap::keeping() {
+            return Box::into_raw(Box::new(Slot::<T>::new())) as usize;
+        }
+        if self.kept.is_empty() {
+            let batch: &'static mut [Slot<T>] = Vec::leak((0..BATCH).map(|_| Slot::new()).collect());
+            self.kept.extend(batch.iter().rev().map(|slot| &raw const *slot as usize));
+        }
+        self.kept.pop().expect("just filled")
+    }
+}
+
+impl<T> Slot<T> {
+    fn new() -> Slot<T> {
+        Slot { magic: AtomicU64::new(FREED), poisoned: AtomicBool::new(false), value: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 }
 
@@ -47,25 +94,9 @@ fn slot<N: Noun>(handle: *const N) -> *const Slot<N::Value> {
 
 /// A handle that is not valid yet: its address can be given away before its value exists.
 pub fn reserve<N: Noun>() -> *mut N {
-    let mut free = N::pool().0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let recycled = if free.len() > QUARANTINE { free.pop_front() } else { None };
-    // A slot lies where what calls touch can be locked, or elsewhere, and stays there.
-    let suits = |address: &usize| heap::owns(*address as *const u8) == heap::keeping();
-    let recycled = recycled.filter(|address| {
-        suits(address) || {
-            free.push_back(*address);
-            false
-        }
-    });
-    match recycled {
-        Some(address) => address as *mut N,
-        None => Box::into_raw(Box::new(Slot::<N::Value> {
-            magic: AtomicU64::new(FREED),
-            poisoned: AtomicBool::new(false),
-            value: UnsafeCell::new(MaybeUninit::uninit()),
-        }))
-        .cast(),
-    }
+    let mut unused = N::pool().lock();
+    let address = unused.recycle().unwrap_or_else(|| unused.make::<N::Value>());
+    address as *mut N
 }
 
 /// Makes a reserved handle valid.
@@ -81,7 +112,7 @@ pub fn publish<N: Noun>(handle: *mut N, value: N::Value) {
 
 /// Gives a reserved handle back that was never published.
 pub fn cancel<N: Noun>(handle: *mut N) {
-    N::pool().0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push_back(handle as usize);
+    N::pool().lock().freed.push_back(handle as usize);
 }
 
 pub fn create<N: Noun>(value: N::Value) -> *mut N {

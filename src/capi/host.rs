@@ -77,12 +77,13 @@ pub struct rtw_host_config_t {
     pub host_class: u32,
     /// The CPU that the real-time thread runs on, or RTW_HOST_CPU_ANY (default).
     pub cpu: i32,
-    /// How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0 (default):
-    /// nothing is measured. Probes run on the running system only.
+    /// How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0
+    /// (default): nothing is measured. Probes run on the running system only.
     pub probe_ms: u32,
     /// Stands for the period of every class, in ns: 10000 to 10000000000. 0 (default): each has its own.
     pub period_ns: u64,
-    /// A directory that holds a copy of another machine's files, or NULL (default) for the running system. NUL-terminated UTF-8.
+    /// A directory that holds a copy of another machine's files, or NULL (default) for the running system. NUL-terminated
+    /// UTF-8.
     pub root: *const c_char,
     /// The bytes of an artifact that shall run here, or NULL (default). Read only during the call.
     pub artifact: *const c_void,
@@ -103,8 +104,8 @@ pub struct rtw_host_finding_t {
     pub struct_size: u32,
     /// RTW_HOST_GOOD, RTW_HOST_BAD, RTW_HOST_UNKNOWN or RTW_HOST_SKIPPED.
     pub state: u32,
-    /// RTW_HOST_SEVERITY_INFO ... RTW_HOST_SEVERITY_FATAL: the worst for the classes that were judged; where nothing is bad, what
-    /// it would be.
+    /// RTW_HOST_SEVERITY_INFO ... RTW_HOST_SEVERITY_FATAL: the worst for the classes that were judged; where nothing is bad,
+    /// what it would be.
     pub severity: u32,
     /// When the commands take effect: RTW_HOST_APPLY_NOW ...
     pub apply: u32,
@@ -112,7 +113,8 @@ pub struct rtw_host_finding_t {
     pub needs_root: u32,
     /// Zero.
     pub reserved0: u32,
-    /// What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is good.
+    /// What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is
+    /// good.
     pub class_severity: [u32; RTW_HOST_CLASSES],
     /// Its name, such as "governor"; names are never reused.
     pub id: *const c_char,
@@ -185,16 +187,16 @@ pub unsafe extern "C" fn rtw_host_finding_init(finding: *mut rtw_host_finding_t)
     unsafe { guard::init(finding) };
 }
 
-/// Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc, /sys
-/// and others, and changes nothing; what cannot be read is RTW_HOST_UNKNOWN and no error. Takes some milliseconds, and with probes
-/// as long as they were asked to: they run on threads of their own.
+/// Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc,
+/// /sys and others, and changes nothing; what cannot be read is RTW_HOST_UNKNOWN and no error. Takes some milliseconds, and
+/// with probes as long as they were asked to: they run on threads of their own.
 ///
 /// [setup]
 /// config  NULL for the defaults; read only during the call.
 /// out     receives the report, to be ended with rtw_host_report_destroy; NULL on failure.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not zero),
-///         RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not
+///         zero), RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_host_check(
     config: *const rtw_host_config_t,

@@ -70,9 +70,9 @@ pub unsafe extern "C" fn rtw_instance_interval(
     }
 }
 
-/// Reads what happened since the last reading, or since the interval was made, and begins the next one. Calls and their times are
-/// exact; the extremes are where they can be told (a single call, a new extreme of all), else they are the outer end of their bucket,
-/// which is at most 1.6 % wide: min_ns is never too long, max_ns never too short.
+/// Reads what happened since the last reading, or since the interval was made, and begins the next one. Calls and their times
+/// are exact; the extremes are where they can be told (a single call, a new extreme of all), else they are the outer end of
+/// their bucket, which is at most 1.6 % wide: min_ns is never too long, max_ns never too short.
 ///
 /// [any] but a real-time thread: it copies 17 KiB a func. Threads that share an interval take turns.
 /// stats   filled on success; call rtw_func_stats_init first. duration_ns is the interval's length.

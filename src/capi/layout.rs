@@ -4,7 +4,7 @@
 use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 
 use super::error::rtw_error_t;
-use super::export::rtw_export_config_t;
+use super::export::{rtw_export_config_t, rtw_export_subject_t};
 use super::host::{rtw_host_config_t, rtw_host_finding_t};
 use super::instance::{rtw_fault_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
@@ -13,7 +13,10 @@ use super::runtime::{rtw_runtime_config_t, rtw_watchdog_stats_t};
 use super::slot::{rtw_block_t, rtw_slot_config_t, rtw_slot_dry_call_t, rtw_slot_event_t, rtw_slot_func_t, rtw_slot_stats_t};
 use super::stats::{rtw_bucket_t, rtw_func_stats_t};
 use super::thread::rtw_thread_config_t;
-use super::worker::{rtw_completion_t, rtw_distribution_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t, rtw_worst_t};
+use super::worker::{
+    rtw_completion_t, rtw_distribution_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t,
+    rtw_worst_t,
+};
 
 fn size_of_pointee<T>(_: *const T) -> usize {
     size_of::<T>()
@@ -70,8 +73,8 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_tick_t: index intended_ns actual_ns missed reserved),
         lines!(rtw_worker_config_t: struct_size kind name sched_policy priority cpu denormals strict memory_lock statistics
             dma_latency_us deadline_runtime_ns deadline_ns setup user_data dry_calls dry_call_count missed period_ns early_ns
-            touch on_fault tick_limit step func values value_count warm_func warm_values warm_value_count queue_capacity
-            reserved0 spin_ns reserved),
+            on_fault reserved0 period_limit step func values value_count warm_func warm_values warm_value_count queue_capacity
+            reserved1 spin_ns reserved),
         lines!(rtw_worker_info_t: struct_size running thread_id sched_policy priority ended_by warning_count reserved0
             reserved),
         lines!(rtw_completion_t: struct_size status tag submitted_ns started_ns ended_ns values reserved),
@@ -86,6 +89,7 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_host_finding_t: struct_size state severity apply needs_root reserved0 class_severity id title found expected
             why remedy commands reserved),
         lines!(rtw_export_config_t: struct_size format path buffer buffer_bytes name series expected_interval_ns reserved),
+        lines!(rtw_export_subject_t: func instance interval worker name reserved),
     ];
     assert_eq!(ours.concat(), table.collect::<Vec<_>>());
 }

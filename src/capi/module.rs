@@ -161,7 +161,8 @@ pub unsafe extern "C" fn rtw_module_probe(
 /// Loads an artifact. The digest and whether it fits this machine and runtime are checked before any of its code is mapped;
 /// that its maker is to be trusted with native code is the caller's decision.
 ///
-/// [setup]
+/// [setup]  One thread at a time loads or drops code in a process; others wait. In the standalone profile a trap on another thread
+///          may meet the engine's lock meanwhile (see docs/real-time-contract.md).
 /// runtime  is kept alive by the module.
 /// bytes    the artifact, `length` bytes; copied.
 /// out      receives the module, to be ended with rtw_module_destroy; NULL on failure.

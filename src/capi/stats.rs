@@ -10,9 +10,10 @@ use crate::rt::clock;
 use crate::rt::histogram::{Recorder, Snapshot};
 use crate::status::*;
 
-/// How long calls took: a func's since it was made or last reset, an instance's since it was made, an interval's since it was last
-/// read. Call rtw_func_stats_init first. All times are in ns, from the moment before the guest is entered to the moment after it
-/// is left; percentiles are within 1 %, last, min, mean and max exact to the clock's resolution (see rtw_interval_read for its own).
+/// How long calls took: a func's since it was made or last reset, an instance's since it was made, an interval's since it was
+/// last read. Call rtw_func_stats_init first. All times are in ns, from the moment before the guest is entered to the moment
+/// after it is left; percentiles are within 1 %, last, min, mean and max exact to the clock's resolution (see rtw_interval_read
+/// for its own).
 #[repr(C)]
 pub struct rtw_func_stats_t {
     /// sizeof(rtw_func_stats_t), set by rtw_func_stats_init.
@@ -119,8 +120,8 @@ pub unsafe extern "C" fn rtw_instance_stats(instance: *const rtw_instance_t, sta
     })
 }
 
-/// Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts once,
-/// before or after. Intervals and the instance's statistics know nothing of resets. Who wants to know what happened since
+/// Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts
+/// once, before or after. Intervals and the instance's statistics know nothing of resets. Who wants to know what happened since
 /// they last asked takes rtw_func_interval: a reset is for everybody.
 ///
 /// [any] but a real-time thread.

@@ -10,6 +10,7 @@ use super::handle::{self, Noun, Pool};
 use super::instance::{RTW_DENORMALS_KEEP, rtw_func_t, rtw_value_t};
 use super::prepare::{self, rtw_dry_call_t};
 use super::runtime::{RTW_SCHED_FIFO, RTW_SCHED_KEEP, RTW_SCHED_OTHER, RTW_SCHED_RR, out_of_range, rtw_runtime_t};
+use super::stats::rtw_bucket_t;
 use super::text;
 use super::thread::{self, RTW_SCHED_RUNTIME, rtw_thread_config_t};
 use crate::engine::instance::Func;
@@ -49,6 +50,15 @@ pub const RTW_WORKER_VALUES: usize = 16;
 
 /// For timeouts: for ever.
 pub const RTW_FOREVER: u64 = u64::MAX;
+
+/// What rtw_worker_buckets shall tell: the distribution wake_up of rtw_worker_stats_t.
+pub const RTW_SERIES_WAKE_UP: u32 = 0;
+/// The distribution call.
+pub const RTW_SERIES_CALL: u32 = 1;
+/// The distribution response.
+pub const RTW_SERIES_RESPONSE: u32 = 2;
+/// The distribution jitter.
+pub const RTW_SERIES_JITTER: u32 = 3;
 
 /// The thread took page faults between the step before and the end of this one.
 pub const RTW_CAUSE_PAGE_FAULT: u32 = 1;
@@ -103,7 +113,7 @@ const _: () = assert!(size_of::<rtw_tick_t>() == size_of::<Tick>());
 ///
 /// user_data  what the worker's configuration says.
 /// tick       which period, and when; valid during the call.
-/// returns    RTW_OK; RTW_STEP_STOP to end the run regularly; any negative number for a failure. Must return: neither longjmp
+/// returns    RTW_OK; RTW_STEP_STOP to end the run regularly; any other number for a failure. Must return: neither longjmp
 ///            nor a C++ exception may leave it.
 pub type rtw_step_t = Option<unsafe extern "C" fn(user_data: *mut c_void, tick: *const rtw_tick_t) -> rtw_status_t>;
 
@@ -111,7 +121,7 @@ pub type rtw_step_t = Option<unsafe extern "C" fn(user_data: *mut c_void, tick: 
 /// [setup] functions may be called.
 ///
 /// user_data  what the worker's configuration says.
-/// returns    RTW_OK, or a negative number, which rtw_worker_start then answers.
+/// returns    RTW_OK, or another number, which rtw_worker_start then answers.
 pub type rtw_worker_setup_t = Option<unsafe extern "C" fn(user_data: *mut c_void) -> rtw_status_t>;
 
 /// How a worker shall be. Call rtw_worker_config_init first. What belongs to the other kind of worker must be left alone.
@@ -163,13 +173,13 @@ pub struct rtw_worker_config_t {
     /// which takes the wake-up latency out of the way and costs the CPU's time. 0 (default): it sleeps until the intended
     /// start.
     pub early_ns: u64,
-    /// Periodic: 1: while it spins, the thread makes the call warm_func and reads the statistics and code (of small modules)
-    /// that the step will use, so that they are in the caches. 0 (default): it does not.
-    pub touch: u32,
     /// Periodic: RTW_ON_FAULT_STOP (default) or RTW_ON_FAULT_CONTINUE.
     pub on_fault: u32,
-    /// Periodic: after so many steps the run ends; 0 (default): never.
-    pub tick_limit: u64,
+    /// Zero.
+    pub reserved0: u32,
+    /// Periodic: how many periods a run has, after which the worker stops by itself. Periods that are passed over count; the
+    /// last one never is. 0 (default): no end.
+    pub period_limit: u64,
     /// Periodic: the step, or NULL where func is given.
     pub step: rtw_step_t,
     /// Periodic: a func to be called directly at each tick, or NULL where step is given. Its instance is prepared at each
@@ -179,8 +189,9 @@ pub struct rtw_worker_config_t {
     pub values: *const rtw_value_t,
     /// How many values there are.
     pub value_count: usize,
-    /// With touch: a func that does no harm, called before each tick to warm the way into the guest; NULL (default): none is. A
-    /// func of the instance that the step calls serves best; its calls have statistics of their own.
+    /// With early_ns: a func that does no harm, called while the thread spins, so that the way into the guest is in the caches
+    /// and branch predictors when the step takes it; NULL (default): none is. A func of the instance that the step calls serves
+    /// best. Its calls have statistics of their own.
     pub warm_func: *mut rtw_func_t,
     /// The arguments of warm_func; copied.
     pub warm_values: *const rtw_value_t,
@@ -190,7 +201,7 @@ pub struct rtw_worker_config_t {
     /// 64.
     pub queue_capacity: u32,
     /// Zero.
-    pub reserved0: u32,
+    pub reserved1: u32,
     /// Queue: how long the thread looks for the next invocation before it sleeps, in ns, at most 1 s; 0 (default): not at all.
     pub spin_ns: u64,
     /// Zero.
@@ -211,7 +222,7 @@ pub struct rtw_worker_info_t {
     pub sched_policy: u32,
     /// The priority in force.
     pub priority: i32,
-    /// What ended the last run: RTW_OK where it was stopped, reached tick_limit or its step answered RTW_STEP_STOP; otherwise
+    /// What ended the last run: RTW_OK where it was stopped, reached period_limit or its step answered RTW_STEP_STOP; otherwise
     /// what the step answered.
     pub ended_by: rtw_status_t,
     /// How many warnings rtw_worker_warning has.
@@ -701,6 +712,43 @@ pub unsafe extern "C" fn rtw_worker_stats_reset(worker: *mut rtw_worker_t) -> rt
     guard::plain(RTW_ERR_INTERNAL, || status_of(unsafe { ours(worker) }.map(|worker| worker.shared.statistics.reset())))
 }
 
+/// The histogram behind one of the distributions: its non-empty buckets in ascending order.
+///
+/// [any] but a real-time thread.
+/// series    RTW_SERIES_WAKE_UP ...
+/// out       receives the first `capacity` of them; NULL where capacity is 0.
+/// count     receives how many there are, which may be more than capacity; while the worker runs the next reading may have
+/// more.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_ARGUMENT (there is no such series).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_worker_buckets(
+    worker: *const rtw_worker_t,
+    series: u32,
+    out: *mut rtw_bucket_t,
+    capacity: usize,
+    count: *mut usize,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+        status_of(ours(worker).and_then(|worker| {
+            let all = worker.shared.statistics.snapshot();
+            let snapshot = match series {
+                RTW_SERIES_WAKE_UP => all.wake_up,
+                RTW_SERIES_CALL => all.call,
+                RTW_SERIES_RESPONSE => all.response,
+                RTW_SERIES_JITTER => all.jitter,
+                _ => return Err(RTW_ERR_ARGUMENT),
+            };
+            let to_ns = clock::calibration().ns_per_tick;
+            let buckets: Vec<rtw_bucket_t> = snapshot
+                .occupied()
+                .map(|(low, high, count)| rtw_bucket_t { low_ns: low as f64 * to_ns, high_ns: high as f64 * to_ns, count })
+                .collect();
+            list(buckets.into_iter(), out, capacity, count)
+        }))
+    })
+}
+
 /// The steps or invocations with the longest response times since the statistics began, worst first; 32 are kept.
 ///
 /// [any] but a real-time thread.
@@ -915,7 +963,7 @@ const PERIODS_NS: std::ops::RangeInclusive<u64> = 10_000..=3_600_000_000_000;
 
 unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) -> Result<(Config, Work)> {
     guard::reserved_is_zero(&config.reserved)?;
-    guard::reserved_is_zero(&[config.reserved0.into()])?;
+    guard::reserved_is_zero(&[config.reserved0.into(), config.reserved1.into()])?;
     let by_deadline = config.sched_policy == RTW_SCHED_DEADLINE;
     let thread_config = rtw_thread_config_t {
         sched_policy: if by_deadline { RTW_SCHED_KEEP } else { config.sched_policy },
@@ -1038,7 +1086,7 @@ unsafe fn call(
     }
     settings.prepare(func);
     // SAFETY: as many as the caller says.
-    Ok(Some(Call::new(func, own_handle(func), unsafe { raw(values, count) })))
+    Ok(Some(Call::new(own_handle(func), unsafe { raw(values, count) })))
 }
 
 unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, settings: &mut Config) -> Result<Periodic> {
@@ -1050,9 +1098,7 @@ unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, setting
     if config.early_ns > config.period_ns / 2 {
         return Err(out_of_range("early_ns", config.early_ns));
     }
-    let touch = yes_or_no("touch", config.touch)?;
-    left_alone("touch", !touch || config.early_ns != 0, "early_ns")?;
-    left_alone("warm_func", touch || config.warm_func.is_null(), "touch")?;
+    left_alone("warm_func", config.early_ns != 0 || config.warm_func.is_null(), "early_ns")?;
     // SAFETY: a handle, and as many values as it says, by the API's contract.
     let func = unsafe { call("func", runtime, config.func, config.values, config.value_count, settings) }?;
     // SAFETY: as above.
@@ -1081,9 +1127,8 @@ unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, setting
             other => return Err(out_of_range("missed", other)),
         },
         early_ns: config.early_ns,
-        touch,
         warm_call,
-        tick_limit: config.tick_limit,
+        period_limit: config.period_limit,
         stop_on_fault: match config.on_fault {
             RTW_ON_FAULT_STOP => true,
             RTW_ON_FAULT_CONTINUE => false,
@@ -1100,10 +1145,9 @@ fn fed_by_queue(config: &rtw_worker_config_t, by_deadline: bool) -> Result<queue
     left_alone("warm_func", config.warm_func.is_null(), PERIODIC)?;
     left_alone("period_ns", config.period_ns == 0 || by_deadline, "RTW_WORKER_PERIODIC or RTW_SCHED_DEADLINE")?;
     left_alone("early_ns", config.early_ns == 0, PERIODIC)?;
-    left_alone("touch", config.touch == 0, PERIODIC)?;
     left_alone("missed", config.missed == 0, PERIODIC)?;
     left_alone("on_fault", config.on_fault == 0, PERIODIC)?;
-    left_alone("tick_limit", config.tick_limit == 0, PERIODIC)?;
+    left_alone("period_limit", config.period_limit == 0, PERIODIC)?;
     if config.spin_ns > 1_000_000_000 {
         return Err(out_of_range("spin_ns", config.spin_ns));
     }

@@ -66,32 +66,27 @@ pub struct MemoryFacts {
     pub max_bytes: Option<u64>,
 }
 
-/// A step from the module that was given to the one that code was made of: so many bytes as they were, then so many left out
-/// and so many put in.
+/// A stretch of the module that code was made of, and what it is of the module that was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edit {
-    pub copied: u32,
-    pub removed: u32,
-    pub inserted: u32,
+    pub length: u32,
+    /// Offset in the module that was given.
+    pub original: u32,
+    /// Whether it is a stretch of the original, byte for byte; else all of it stands for what is at that one place.
+    pub verbatim: bool,
 }
 
-/// The offset in the module that was given for one in the module that code was made of. What was put in counts as the place
-/// where it was put.
+/// The offset in the module that was given for one in the module that code was made of.
 pub fn original_offset(edits: &[Edit], offset: u32) -> u32 {
-    let (mut left, mut original) = (offset, 0);
+    let mut left = offset;
     for edit in edits {
-        if left < edit.copied {
-            return original + left;
+        if left < edit.length {
+            return edit.original + if edit.verbatim { left } else { 0 };
         }
-        left -= edit.copied;
-        original += edit.copied;
-        if left < edit.inserted {
-            return original;
-        }
-        left -= edit.inserted;
-        original += edit.removed;
+        left -= edit.length;
     }
-    original + left
+    // Unchanged modules have none.
+    edits.last().map_or(offset, |last| last.original + if last.verbatim { last.length } else { 0 })
 }
 
 /// What an artifact says about itself.
@@ -276,7 +271,7 @@ mod tests {
             imports: vec![],
             exports: vec![Extern { kind: ExternKind::Func, module: String::new(), name: "run".into(), ty: "()->()".into() }],
             memories: vec![MemoryFacts { min_bytes: 65536, max_bytes: None }],
-            edits: vec![Edit { copied: 10, removed: 1, inserted: 3 }, Edit { copied: 5, ..Edit::default() }],
+            edits: vec![Edit { length: 10, original: 0, verbatim: true }],
             function_count: 1,
             source_bytes: 3,
             source_sha256: [7; 32],
@@ -342,9 +337,11 @@ mod tests {
 
     #[test]
     fn offsets_before_in_and_after_an_edit() {
-        let edits = [Edit { copied: 10, removed: 1, inserted: 3 }, Edit { copied: 5, removed: 0, inserted: 2 }];
+        let edit = |length, original, verbatim| Edit { length, original, verbatim };
+        // Ten bytes, three put in before the eleventh, five from the twelfth on, the same five again, two at the end.
+        let edits = [edit(10, 0, true), edit(3, 10, false), edit(5, 11, true), edit(5, 11, true), edit(2, 16, false)];
         let told = |offset| original_offset(&edits, offset);
-        assert_eq!([0, 9, 10, 12, 13, 17, 18, 19, 20].map(told), [0, 9, 10, 10, 11, 15, 16, 16, 16]);
+        assert_eq!([0, 9, 10, 12, 13, 17, 18, 22, 23, 24, 25].map(told), [0, 9, 10, 10, 11, 15, 11, 15, 16, 16, 16]);
         assert_eq!(original_offset(&[], 7), 7);
     }
 

@@ -128,16 +128,17 @@ impl Timing {
             return false;
         }
         // SAFETY: as in `begin`.
-        match unsafe { self.watch.get().as_ref() } {
-            Some(watch) if watch.current_has_expired() => {
-                self.cut_off.set(true);
-                false
-            }
-            _ => {
-                watchdog::protect(page, libc::PROT_READ | libc::PROT_WRITE);
-                true
+        let watch = unsafe { self.watch.get().as_ref() };
+        let has_expired = || watch.is_some_and(Watch::current_has_expired);
+        if !has_expired() {
+            watchdog::protect(page, libc::PROT_READ | libc::PROT_WRITE);
+            // Where the watchdog has closed it meanwhile for the call that runs now, that has undone it, and it is done once.
+            if !has_expired() {
+                return true;
             }
         }
+        self.cut_off.set(true);
+        false
     }
 
     /// Whether an `unreachable` that ended a call was a poll's.

@@ -68,11 +68,6 @@ impl Module {
         Ok(Arc::new(Module { runtime: runtime.clone(), metadata, code: ManuallyDrop::new(code), kept }))
     }
 
-    /// The code.
-    pub fn text(&self) -> &[u8] {
-        self.code.text()
-    }
-
     /// Makes the code present, and locked where the runtime wants it.
     pub(super) fn warm_code(&self) -> Result<Warmed> {
         let image = self.code.image_range();

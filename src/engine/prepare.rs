@@ -56,6 +56,7 @@ impl Instance {
         for (at, call) in calls.iter().enumerate() {
             check(self, at, call)?;
         }
+        alloc::warm();
         self.warm()?;
         let total: usize = calls.iter().map(|call| call.repeats as usize).sum();
         let mut runs = Runs { entry, times: Vec::with_capacity(total), allocations: 0 };

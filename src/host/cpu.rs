@@ -1,7 +1,10 @@
 //! Checks of the processor that the real-time thread runs on: its speed, its sleep, and who else uses it.
 
+use std::time::Duration;
+
 use super::machine::Machine;
 use super::parse::{CpuList, count, shown};
+use super::sys;
 use super::table::{AUDIO_INFO_CONTROL_MEDIUM, INFO, MEDIUM};
 use super::{Class, Outcome, Severity::*};
 
@@ -170,45 +173,68 @@ pub fn isolation(machine: &Machine) -> Outcome {
     }
 }
 
-/// Interrupts of devices that may arrive on our CPU: those of the timer and between processors have no number.
+const MAX_NAMED_IRQS: usize = 4;
+/// So long, at most, arrivals are counted where measuring is asked for.
+const COUNTED_FOR: Duration = Duration::from_secs(1);
+
+struct Interrupt {
+    number: u32,
+    name: String,
+    taken: u64,
+}
+
+/// Interrupts of devices that have arrived on a CPU: those of the timer and between processors have no number.
+fn device_interrupts(machine: &Machine, cpu: usize) -> Option<Vec<Interrupt>> {
+    let table = machine.root.word("proc/interrupts")?;
+    let mut lines = table.lines();
+    let column = lines.next()?.split_whitespace().position(|name| name == format!("CPU{cpu}"))?;
+    let read = |line: &str| {
+        let (number, rest) = line.split_once(':')?;
+        let mut words = rest.split_whitespace();
+        let taken = words.nth(column)?.parse().ok()?;
+        let name = words.next_back().unwrap_or("").to_owned();
+        Some(Interrupt { number: number.trim().parse().ok()?, name, taken })
+    };
+    // The legacy timer is routed there and silent.
+    Some(lines.filter_map(read).filter(|interrupt| interrupt.taken > 0 && interrupt.name != "timer").collect())
+}
+
+fn may_arrive(machine: &Machine, interrupt: &Interrupt, cpu: usize) -> bool {
+    let read = |file: &str| CpuList::parse(&machine.root.word(&format!("proc/irq/{}/{file}", interrupt.number))?);
+    let affinity = read("effective_affinity_list").or_else(|| read("smp_affinity_list"));
+    affinity.is_none_or(|cpus| cpus.contains(cpu))
+}
+
 pub fn irqs(machine: &Machine) -> Outcome {
     let Some(cpu) = machine.own_cpu() else { return Outcome::skipped("no CPU chosen") };
-    let Some(table) = machine.root.word("proc/interrupts") else { return Outcome::unknown("no /proc/interrupts") };
-    let mut lines = table.lines();
-    let columns: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
-    let Some(column) = columns.iter().position(|name| *name == format!("CPU{cpu}")) else {
-        return Outcome::unknown(format!("no CPU {cpu} in /proc/interrupts"));
+    let Some(mut here) = device_interrupts(machine, cpu) else {
+        return Outcome::unknown(format!("no /proc/interrupts, or no CPU {cpu} in it"));
     };
-    let mut here = Vec::new();
-    for line in lines {
-        let Some((number, rest)) = line.split_once(':') else { continue };
-        let Ok(number) = number.trim().parse::<u32>() else { continue };
-        let mut words = rest.split_whitespace();
-        let taken: u64 = words.nth(column).and_then(|word| word.parse().ok()).unwrap_or(0);
-        let name = words.next_back().unwrap_or("").to_owned();
-        // The legacy timer is routed there and silent.
-        if name == "timer" || taken == 0 {
-            continue;
-        }
-        let affinity = ["effective_affinity_list", "smp_affinity_list"]
-            .iter()
-            .find_map(|file| CpuList::parse(&machine.root.word(&format!("proc/irq/{number}/{file}"))?));
-        if affinity.is_none_or(|cpus| cpus.contains(cpu)) {
-            here.push((number, name));
-        }
+    here.retain(|interrupt| may_arrive(machine, interrupt, cpu));
+    if here.is_empty() {
+        return Outcome::good(format!("none arrives on CPU {cpu}"));
     }
-    match here.as_slice() {
-        [] => Outcome::good(format!("none arrives on CPU {cpu}")),
-        [(number, name), ..] => {
-            let found = format!("{} on CPU {cpu}, such as {number} ({})", count(here.len(), "device interrupt"), shown(name));
-            let elsewhere = machine.online_cpus().and_then(|online| online.iter().find(|other| *other != cpu));
-            let commands = elsewhere.map(|other| {
-                let line = |(number, _): &(u32, String)| format!("echo {other} > /proc/irq/{number}/smp_affinity_list");
-                here.iter().map(line).collect::<Vec<_>>().join("\n")
-            });
-            Outcome { commands, ..Outcome::bad(found) }
-        }
-    }
+    let names = here.iter().take(MAX_NAMED_IRQS).map(|one| format!("{} ({})", one.number, shown(&one.name)));
+    let names = names.collect::<Vec<_>>().join(", ");
+    let more = if here.len() > MAX_NAMED_IRQS { ", ..." } else { "" };
+    let arrived = arrivals(machine, cpu, &here).unwrap_or_default();
+    let found = format!("{} on CPU {cpu}: {names}{more}{arrived}", count(here.len(), "device interrupt"));
+    let elsewhere = machine.online_cpus().and_then(|online| online.iter().find(|other| *other != cpu));
+    let commands = elsewhere.map(|other| {
+        let line = |one: &Interrupt| format!("echo {other} > /proc/irq/{}/smp_affinity_list", one.number);
+        here.iter().map(line).collect::<Vec<_>>().join("\n")
+    });
+    Outcome { commands, ..Outcome::bad(found) }
+}
+
+/// How many of them arrive while one waits, where measuring is asked for.
+fn arrivals(machine: &Machine, cpu: usize, interrupts: &[Interrupt]) -> Option<String> {
+    let time = machine.options.probe.filter(|_| machine.is_live())?.min(COUNTED_FOR);
+    sys::rest(time);
+    let now = device_interrupts(machine, cpu)?;
+    let taken = |number: u32| now.iter().find(|one| one.number == number).map(|one| one.taken);
+    let arrived: u64 = interrupts.iter().filter_map(|one| Some(taken(one.number)?.saturating_sub(one.taken))).sum();
+    Some(format!("; {arrived} of them in {} ms", time.as_millis()))
 }
 
 pub fn irqbalance(machine: &Machine) -> Outcome {

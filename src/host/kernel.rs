@@ -2,12 +2,14 @@
 
 use super::machine::Machine;
 use super::parse::{count, shown};
+use super::sys;
 use super::table::{AUDIO_INFO_CONTROL_MEDIUM, HIGH, INFO, MEDIUM};
 use super::{ByClass, Outcome, Severity::*};
 
 /// How a kernel without PREEMPT_RT preempts.
 enum Preemption {
-    /// Real-time threads preempt kernel code, but for spinlocks, interrupts and softirqs. The lazy model differs for others only.
+    /// Real-time threads preempt kernel code, but for spinlocks, interrupts and softirqs. The lazy model differs for others
+    /// only.
     Full,
     /// Kernel code runs until it asks itself whether somebody waits.
     AtItsLeisure,
@@ -83,28 +85,33 @@ pub fn virtualised(machine: &Machine) -> Outcome {
 /// Time that the hypervisor gave to others, as a share of all since boot, in thousandths of a percent.
 const STEAL_HIGH: u64 = 100;
 
-pub fn steal(machine: &Machine) -> Outcome {
-    let Some(stat) = machine.root.word("proc/stat") else { return Outcome::unknown("no /proc/stat") };
+/// The time stolen since boot and all time, in ticks of 10 ms as a rule, of the chosen CPU or of all.
+fn stolen_of_all(machine: &Machine) -> Option<(u64, u64)> {
+    let stat = machine.root.word("proc/stat")?;
     let line = machine.options.cpu.map_or("cpu".into(), |cpu| format!("cpu{cpu}"));
     let times = stat.lines().find_map(|text| {
         let mut words = text.split_whitespace();
         (words.next()? == line).then(|| words.map_while(|word| word.parse::<u64>().ok()).collect::<Vec<u64>>())
-    });
+    })?;
     // user nice system idle iowait irq softirq steal; guest times are in user's and nice's already
-    let Some([user, nice, system, idle, iowait, irq, softirq, steal]) =
-        times.and_then(|times| times.first_chunk::<8>().copied())
-    else {
-        return Outcome::unknown(format!("no steal time of {line} in /proc/stat"));
-    };
-    let total =
-        [user, nice, system, idle, iowait, irq, softirq, steal].iter().fold(0u64, |sum, time| sum.saturating_add(*time));
-    let share = (u128::from(steal) * 100_000 / u128::from(total.max(1))) as u64;
+    let times = times.first_chunk::<8>()?;
+    Some((times[7], times.iter().fold(0u64, |sum, time| sum.saturating_add(*time))))
+}
+
+pub fn steal(machine: &Machine) -> Outcome {
+    let Some((stolen, all)) = stolen_of_all(machine) else { return Outcome::unknown("no steal time in /proc/stat") };
+    let share = (u128::from(stolen) * 100_000 / u128::from(all.max(1))) as u64;
     let found = format!("{}.{:03} % of the time since boot", share / 1000, share % 1000);
-    match steal {
+    match stolen {
         0 => Outcome::good("none since boot"),
         _ if share >= STEAL_HIGH => Outcome::bad(found),
         _ => Outcome::bad(found).severity(MEDIUM),
     }
+}
+
+/// The time stolen since boot, in ms.
+pub fn stolen_ms(machine: &Machine) -> Option<u64> {
+    Some(stolen_of_all(machine)?.0.saturating_mul(1000) / sys::ticks_per_second()?)
 }
 
 /// Options of a kernel that is built for finding errors; the first four make critical sections longer by themselves.

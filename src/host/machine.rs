@@ -86,6 +86,7 @@ impl<'a> Machine<'a> {
     }
 
     /// What the kernel was built with, `CONFIG_X=y` a line.
+    #[inline(never)]
     pub fn kernel_config(&self) -> Option<&str> {
         let read = || {
             let packed = self.root.bytes("proc/config.gz").and_then(|bytes| inflate::gunzip(&bytes));
@@ -105,6 +106,7 @@ impl<'a> Machine<'a> {
         parse::parameter(self.command_line.as_deref()?, name)
     }
 
+    #[inline(never)]
     pub fn is_preempt_rt(&self) -> Option<bool> {
         if self.root.number("sys/kernel/realtime") == Some(1) {
             return Some(true);
@@ -124,6 +126,7 @@ impl<'a> Machine<'a> {
         flags.map(|(_, words)| words.split_whitespace().collect())
     }
 
+    #[inline(never)]
     pub fn is_virtual(&self) -> Option<bool> {
         let product = self.root.word("sys/class/dmi/id/product_name");
         let by_name = product.as_ref().map(|name| {
@@ -145,6 +148,7 @@ impl<'a> Machine<'a> {
         self.status.as_deref()
     }
 
+    #[inline(never)]
     pub fn status_field(&self, name: &str) -> Option<&str> {
         field(self.status()?, name)
     }
@@ -154,11 +158,13 @@ impl<'a> Machine<'a> {
     }
 
     /// A soft and a hard limit of the process; `u64::MAX` stands for none.
+    #[inline(never)]
     pub fn limit(&self, name: &str) -> Option<(u64, u64)> {
         parse::limit(self.limits.as_deref()?, name)
     }
 
     /// A capability counts only outside of user namespaces: scheduling and locking ask for it in the first one.
+    #[inline(never)]
     fn has_capability(&self, bit: u32) -> Option<bool> {
         let effective = u64::from_str_radix(self.status_field("CapEff")?, 16).ok()?;
         let is_first_namespace = self.root.text("proc/self/uid_map").is_none_or(|map| {
@@ -177,6 +183,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Whether this process can have real-time scheduling at all, by limit or capability.
+    #[inline(never)]
     pub fn may_be_real_time(&self) -> Option<bool> {
         let by_limit = self.limit("Max realtime priority").map(|(soft, _)| soft > 0);
         match (by_limit, self.may_set_priorities()) {
@@ -192,6 +199,7 @@ impl<'a> Machine<'a> {
     }
 
     /// All processes, this one excepted, with their numbers.
+    #[inline(never)]
     pub fn processes(&self) -> &[(u32, Task)] {
         self.processes.get_or_init(|| {
             let own: Option<u32> = self.status_field("Tgid").and_then(|number| number.parse().ok());
@@ -205,15 +213,18 @@ impl<'a> Machine<'a> {
 
     // --- CPUs
 
+    #[inline(never)]
     pub fn online_cpus(&self) -> Option<CpuList> {
         CpuList::parse(&self.root.word("sys/devices/system/cpu/online")?)
     }
 
+    #[inline(never)]
     pub fn allowed_cpus(&self) -> Option<CpuList> {
         CpuList::parse(self.status_field("Cpus_allowed_list")?)
     }
 
     /// Where the real-time thread will run: the chosen CPU, or those that this thread may use.
+    #[inline(never)]
     pub fn cpus(&self) -> Option<CpuList> {
         match self.options.cpu {
             Some(cpu) => Some(CpuList::only(cpu)),
@@ -227,11 +238,13 @@ impl<'a> Machine<'a> {
     }
 
     /// Folders in sysfs of the CPUs where the thread will run.
+    #[inline(never)]
     pub fn cpu_folders(&self) -> Vec<(usize, String)> {
         let cpus = self.cpus().unwrap_or(CpuList::EMPTY);
         cpus.iter().take(MAX_EXAMINED_CPUS).map(|cpu| (cpu, format!("sys/devices/system/cpu/cpu{cpu}"))).collect()
     }
 
+    #[inline(never)]
     pub fn isolated_cpus(&self) -> Option<CpuList> {
         CpuList::parse(&self.root.text("sys/devices/system/cpu/isolated")?)
     }

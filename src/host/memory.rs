@@ -48,10 +48,9 @@ pub fn memory_locked(machine: &Machine) -> Outcome {
         return Outcome::unknown("no VmLck in /proc/self/status");
     };
     let found = format!("{locked} of {resident} KiB resident");
-    match (is_locked(machine), machine.options.thread) {
-        (Some(true), _) => Outcome::good(found),
-        (_, true) => Outcome::bad(found),
-        (_, false) => Outcome::skipped(format!("{found}; not said to be the process of the real-time thread")),
+    match (machine.options.thread, is_locked(machine)) {
+        (true, locked) => Outcome::good_if(locked == Some(true), found),
+        (false, _) => Outcome::skipped(format!("{found}; not said to be the process of the real-time thread")),
     }
 }
 

@@ -1,9 +1,11 @@
 //! The doctor: what about this machine costs latency. Each check reads a few of the kernel's own files, judges what they say
 //! for four classes of work, and tells what to do about it.
 //!
-//! All that is read lies below a root that can be another folder, so that a copy of another machine's files can be judged, and is a
-//! test. What is missing or cannot be understood is "unknown", never a failure. Nothing is changed: the probes, which run only
-//! where asked for, take time and nothing else. Not for real-time threads.
+//! All that is read lies below a root that can be another folder, so that a copy of another machine's files can be judged, and
+//! is a test. What is missing or cannot be understood is "unknown", never a failure. Nothing is changed: the probes, which run
+//! only where asked for, take time and nothing else. Not for real-time threads.
+//!
+//! What every check calls is kept out of line: inlined sixty times it would be the larger part of this folder's code.
 
 mod cpu;
 mod inflate;
@@ -262,23 +264,25 @@ pub fn check(options: &Options) -> Report {
 }
 
 fn finding(check: &Check, machine: &Machine) -> Finding {
+    const NO_MATTER: ByClass = [None; Class::ALL.len()];
     let outcome = (check.run)(machine);
-    let by_class = match outcome.state {
-        State::Bad | State::Unknown => outcome.by_class.unwrap_or(check.severity),
-        State::Good | State::Skipped => [None; Class::ALL.len()],
-    };
     let worst = |severities: &ByClass| match machine.options.class {
         Some(class) => severities[class as usize],
         None => severities.iter().copied().max().flatten(),
     };
-    let severity = worst(&by_class).or_else(|| worst(&check.severity)).unwrap_or(Severity::Info);
+    let costs = outcome.by_class.unwrap_or(check.severity);
+    let (state, by_class) = match outcome.state {
+        // For the class that was asked for it may be good enough.
+        State::Bad if worst(&costs).is_none() => (State::Good, NO_MATTER),
+        state @ (State::Bad | State::Unknown) => (state, costs),
+        state @ (State::Good | State::Skipped) => (state, NO_MATTER),
+    };
     Finding {
         id: check.id,
         title: check.title,
-        // For the class that was asked for it may be good enough.
-        state: if outcome.state == State::Bad && worst(&by_class).is_none() { State::Good } else { outcome.state },
+        state,
         by_class,
-        severity,
+        severity: worst(&by_class).or_else(|| worst(&check.severity)).unwrap_or(Severity::Info),
         found: outcome.found,
         expected: outcome.expected.unwrap_or_else(|| check.expected.into()),
         why: check.why,
@@ -300,6 +304,7 @@ struct Outcome {
 }
 
 impl Outcome {
+    #[inline(never)]
     fn new(state: State, found: impl Into<String>) -> Outcome {
         Outcome { state, found: found.into(), by_class: None, expected: None, remedy: None, commands: None }
     }
@@ -325,6 +330,7 @@ impl Outcome {
     }
 
     /// Other severities than the table's. Good where they are all `None`.
+    #[inline(never)]
     fn severity(mut self, by_class: ByClass) -> Outcome {
         if self.state == State::Bad && by_class.iter().all(Option::is_none) {
             self.state = State::Good;

@@ -13,6 +13,7 @@ impl CpuList {
     pub const EMPTY: CpuList = CpuList([0; MAX_CPUS / 64]);
 
     /// An empty text is an empty list; one that is no list is none.
+    #[inline(never)]
     pub fn parse(text: &str) -> Option<CpuList> {
         let mut cpus = CpuList::EMPTY;
         for part in text.trim().split(',').filter(|part| !part.is_empty()) {
@@ -33,12 +34,14 @@ impl CpuList {
     }
 
     /// A number that no machine has is left out.
+    #[inline(never)]
     pub fn insert(&mut self, cpu: usize) {
         if let Some(word) = self.0.get_mut(cpu / 64) {
             *word |= 1 << (cpu % 64);
         }
     }
 
+    #[inline(never)]
     pub fn contains(&self, cpu: usize) -> bool {
         self.0.get(cpu / 64).is_some_and(|word| word >> (cpu % 64) & 1 == 1)
     }
@@ -47,6 +50,7 @@ impl CpuList {
         (0..MAX_CPUS).filter(|cpu| self.contains(*cpu))
     }
 
+    #[inline(never)]
     pub fn count(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
@@ -139,6 +143,7 @@ pub struct Task {
 
 impl Task {
     /// The name may hold anything, so the fields are counted from the last parenthesis.
+    #[inline(never)]
     pub fn parse(stat: &str) -> Option<Task> {
         const KERNEL_THREAD: u64 = 0x0020_0000;
         let (before, after) = stat.rsplit_once(')')?;
@@ -189,6 +194,7 @@ pub fn percent(hundredths: u32) -> String {
 }
 
 /// A file's own words for a finding: one line, without what a terminal or a shell could take for more than text, and not long.
+#[inline(never)]
 pub fn shown(text: &str) -> String {
     let clean: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_SHOWN_CHARS).collect();
     if clean.chars().count() < text.trim().chars().count() { clean + " ..." } else { clean }
@@ -201,6 +207,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// `1 thing`, `2 things`.
+#[inline(never)]
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

@@ -89,6 +89,15 @@ pub fn signal_stack(machine: &Machine) -> Outcome {
 pub fn stack_size(machine: &Machine) -> Outcome {
     let needed = (DEFAULT_GUEST_STACK_BYTES + thread::HOST_STACK_BYTES) as u64;
     let expected = format!("at least {}", parse::mebibytes(needed));
+    if machine.is_live() && machine.options.thread {
+        return match thread::stack_left() {
+            Ok(left) => {
+                let found = format!("{} left on the calling thread", parse::mebibytes(left as u64));
+                Outcome::good_if(left as u64 >= needed, found).expected(expected)
+            }
+            Err(error) => Outcome::unknown(error.message),
+        };
+    }
     match machine.limit("Max stack size") {
         None => Outcome::unknown("no /proc/self/limits"),
         // glibc then takes 2 MiB or more.

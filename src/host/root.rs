@@ -1,5 +1,5 @@
-//! Files below a root, which is the running system's or a folder that holds a copy of another's. What is missing, unreadable or no
-//! file at all is `None`, never an error: the checks make "unknown" of it.
+//! Files below a root, which is the running system's or a folder that holds a copy of another's. What is missing, unreadable or
+//! no file at all is `None`, never an error: the checks make "unknown" of it.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -40,6 +40,7 @@ impl Root {
     }
 
     /// A regular file's content.
+    #[inline(never)]
     pub fn bytes(&self, path: &str) -> Option<Vec<u8>> {
         let file = self.open(path)?;
         if !file.metadata().ok()?.is_file() {
@@ -51,11 +52,13 @@ impl Root {
     }
 
     /// A regular file's content as text, without the white space around it.
+    #[inline(never)]
     pub fn text(&self, path: &str) -> Option<String> {
         Some(String::from_utf8_lossy(&self.bytes(path)?).trim().to_owned())
     }
 
     /// The same where it is not empty.
+    #[inline(never)]
     pub fn word(&self, path: &str) -> Option<String> {
         self.text(path).filter(|text| !text.is_empty())
     }
@@ -66,17 +69,20 @@ impl Root {
     }
 
     /// The first four bytes of a device, as a number of this machine's byte order.
+    #[inline(never)]
     pub fn device_i32(&self, path: &str) -> Option<i32> {
         let mut bytes = [0; 4];
         self.open(path)?.read_exact(&mut bytes).ok()?;
         Some(i32::from_ne_bytes(bytes))
     }
 
+    #[inline(never)]
     pub fn exists(&self, path: &str) -> bool {
         self.path(path).exists()
     }
 
     /// The names in a directory, sorted; numbers by their value.
+    #[inline(never)]
     pub fn names(&self, directory: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path(directory)) else { return vec![] };
         let names = entries.take(MAX_ENTRIES).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -85,6 +91,7 @@ impl Root {
     }
 
     /// The names of a directory's entries that are `prefix` and a number: `node0`, `state3`.
+    #[inline(never)]
     pub fn numbered(&self, directory: &str, prefix: &str) -> Vec<(usize, String)> {
         let mut found = Vec::new();
         for name in self.names(directory) {

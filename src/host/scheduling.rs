@@ -3,7 +3,7 @@
 use super::machine::Machine;
 use super::parse::{self, Task, policy_name};
 use super::table::{HIGH, INFO, MEDIUM};
-use super::{Class, Outcome, Severity::*};
+use super::{Class, Outcome, Severity::*, State};
 
 /// Threaded interrupt handlers have this priority; below it a real-time thread waits for every device.
 const INTERRUPT_PRIORITY: u64 = 50;
@@ -175,9 +175,14 @@ pub fn rt_group(machine: &Machine) -> Outcome {
     }
 }
 
-/// What is left for a thread that cannot escape a quota by real-time priority is worse.
+/// Whether neither rights nor groups stand in the way of real-time priority, so that what concerns ordinary threads concerns
+/// helpers only.
+fn can_be_real_time(machine: &Machine) -> bool {
+    machine.may_be_real_time() == Some(true) && rt_group(machine).state != State::Bad
+}
+
 fn quota_severity(machine: &Machine) -> super::ByClass {
-    if machine.may_be_real_time() == Some(true) { MEDIUM } else { HIGH }
+    if can_be_real_time(machine) { MEDIUM } else { HIGH }
 }
 
 pub fn cpu_quota(machine: &Machine) -> Outcome {
@@ -242,7 +247,7 @@ pub fn cpu_pressure(machine: &Machine) -> Outcome {
         Some(share) => {
             let found = format!("something waited for a CPU {} of the last 10 s", parse::percent(share));
             // Real-time threads do not wait for others; those that cannot be one do.
-            let severity = if machine.may_be_real_time() == Some(true) { INFO } else { MEDIUM };
+            let severity = if can_be_real_time(machine) { INFO } else { MEDIUM };
             match share < 100 * CPU_PRESSURE_PERCENT {
                 true => Outcome::good(found),
                 false => Outcome::bad(found).severity(severity),
@@ -273,7 +278,7 @@ pub fn neighbours(machine: &Machine) -> Outcome {
     }
     // With as many at work as there are CPUs, an ordinary thread has to share.
     if running.len() >= cpus.count() {
-        let severity = if machine.may_be_real_time() == Some(true) { INFO } else { MEDIUM };
+        let severity = if can_be_real_time(machine) { INFO } else { MEDIUM };
         return Outcome::bad(format!("at work on {where_to} right now: {}", first(&running))).severity(severity);
     }
     Outcome::good(format!("{} at work beside us on {where_to} right now", running.len()))

@@ -10,6 +10,12 @@ pub fn clock_resolution_ns() -> Option<u64> {
     (refused == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
+/// The unit of the times in /proc/stat.
+pub fn ticks_per_second() -> Option<u64> {
+    // SAFETY: sysconf has no preconditions.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok().filter(|ticks| *ticks > 0)
+}
+
 /// Whether memory that was written to may become executable; else why not.
 pub fn executable_memory() -> std::io::Result<()> {
     with_mapping(1 << 12, |address, bytes| {
@@ -131,7 +137,7 @@ pub fn on_fifo_thread<T: Send + 'static>(
     std::thread::Builder::new().name("rtwasm-probe".into()).spawn(body).ok()?.join().ok()?
 }
 
-/// Lets others run between two stretches of a busy loop.
+/// Lets others run.
 pub fn rest(time: Duration) {
     std::thread::sleep(time);
 }

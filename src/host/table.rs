@@ -1,5 +1,5 @@
-//! The one table of checks. `docs/doctor.md` tells the same with the thresholds and where they come from; tests/doctor holds the
-//! two together.
+//! The one table of checks. `docs/doctor.md` tells the same with the thresholds and where they come from; tests/doctor holds
+//! the two together.
 
 use super::machine::Machine;
 use super::{Apply, Apply::*, ByClass, Outcome, Severity::*};

@@ -4,7 +4,6 @@ use super::Outcome;
 use super::machine::Machine;
 use super::parse::shown;
 use super::sys;
-use super::table::INFO;
 
 /// Clock sources that are read in user space, without a system call.
 const QUICK_SOURCES: [&str; 6] =
@@ -56,11 +55,13 @@ fn resolution_told(machine: &Machine) -> Option<u64> {
 const SLACK_NS: u64 = 1_000;
 
 pub fn timer_slack(machine: &Machine) -> Outcome {
-    if machine.own_task().is_some_and(|task| task.is_real_time()) {
-        return Outcome::good("of no effect with real-time scheduling");
+    match machine.own_task() {
+        None => return Outcome::unknown("no /proc/thread-self/stat"),
+        Some(task) if task.is_real_time() => return Outcome::good("of no effect with real-time scheduling"),
+        Some(_) => {}
     }
     match machine.root.number::<u64>("proc/self/timerslack_ns") {
-        None => Outcome::unknown("no /proc/self/timerslack_ns").severity(INFO),
+        None => Outcome::unknown("no /proc/self/timerslack_ns"),
         Some(ns) => Outcome::good_if(ns <= SLACK_NS, format!("{ns} ns")),
     }
 }

@@ -432,6 +432,15 @@ pub fn in_section<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
+/// Makes the calling thread's arena present again, which calls write to: a fork leaves its pages to be copied.
+pub fn warm() {
+    let start = ARENA.get() as usize;
+    if start != 0 {
+        // SAFETY: an attached thread's arena is mapped writable, and its owner is here.
+        unsafe { memory::touch_for_writing(start..start + SLOT_BYTES) };
+    }
+}
+
 /// What this thread's arena has counted since it was attached; zeros for a thread without one, and in [setup] functions.
 pub fn counts() -> Counts {
     section().map_or(Counts::default(), |arena| Counts {

@@ -242,8 +242,8 @@ impl Snapshot {
         known && sum.is_some()
     }
 
-    /// What came in after `before`, an earlier snapshot of the same. Counts and sum are exact. The extremes are where they can be
-    /// told (a single value; a new extreme of all), else the outer ends of the outermost buckets, and never beyond the
+    /// What came in after `before`, an earlier snapshot of the same. Counts and sum are exact. The extremes are where they can
+    /// be told (a single value; a new extreme of all), else the outer ends of the outermost buckets, and never beyond the
     /// extremes of all.
     pub fn since(&self, before: &Snapshot) -> Snapshot {
         let buckets: Vec<u64> = self.buckets.iter().zip(&before.buckets).map(|(now, then)| now.saturating_sub(*then)).collect();
@@ -289,9 +289,9 @@ impl Snapshot {
         (self.min, self.max, self.arena_peak) = (extremes.min, extremes.max, extremes.arena_peak);
     }
 
-    /// What would have been recorded if a late call had not kept others from starting, for calls that are due at a fixed period:
-    /// a value longer than the period stands for one that is a period shorter as well, that one for the next, down to the
-    /// period itself. This is HdrHistogram's copyCorrectedForCoordinatedOmission; a bucket counts as its middle.
+    /// What would have been recorded if a late call had not kept others from starting, for calls that are due at a fixed
+    /// period: a value longer than the period stands for one that is a period shorter as well, that one for the next, down to
+    /// the period itself. This is HdrHistogram's copyCorrectedForCoordinatedOmission; a bucket counts as its middle.
     pub fn corrected(&self, period: u64) -> Snapshot {
         let mut corrected = self.clone();
         if period == 0 {

@@ -16,4 +16,5 @@ pub mod signals;
 pub mod sleep;
 pub mod thread;
 pub mod usage;
+pub mod version;
 pub mod wait;

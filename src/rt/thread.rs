@@ -475,7 +475,7 @@ thread_local! {
 }
 
 /// Bytes between this frame and the lowest address that the thread's stack may reach.
-fn stack_left() -> Result<usize> {
+pub fn stack_left() -> Result<usize> {
     let marker = std::hint::black_box(0u8);
     let here = &raw const marker as usize;
     if STACK_LOW.get() == 0 {
@@ -584,6 +584,13 @@ pub fn block_signals() {
     unsafe {
         libc::pthread_sigmask(libc::SIG_BLOCK, &signals_of_others(), std::ptr::null_mut());
     }
+}
+
+/// Has the system end the calling thread's sleeps when they are over. Otherwise a thread without real-time scheduling may sleep
+/// 50 us longer, so that wake-ups can be made together.
+pub fn sleep_exactly() {
+    // SAFETY: changes a number of the thread's.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
 }
 
 /// Page faults of a thread.

@@ -1,5 +1,5 @@
-//! Intervals: what happened since somebody last asked. Every asker has its own, which keeps the snapshot of its last reading; so
-//! askers take nothing from each other, and the intervals of each add up to the total. Not for real-time threads.
+//! Intervals: what happened since somebody last asked. Every asker has its own, which keeps the snapshot of its last reading;
+//! so askers take nothing from each other, and the intervals of each add up to the total. Not for real-time threads.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

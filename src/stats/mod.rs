@@ -1,5 +1,5 @@
-//! Statistics as they are read and passed on: copies of what was recorded, put together for a reader. Not for real-time threads:
-//! everything here allocates. The recording side is `rt::histogram`.
+//! Statistics as they are read and passed on: copies of what was recorded, put together for a reader. Not for real-time
+//! threads: everything here allocates. The recording side is `rt::histogram`.
 
 pub mod document;
 pub mod export;
@@ -33,8 +33,8 @@ pub struct Report {
 
 #[derive(Debug, Clone, Copy)]
 pub struct Counter {
-    /// In snake case, as metrics are named: "deadline_misses". What begins with "longest_" or ends with a unit ("_ns", "_bytes") is
-    /// a level, all else only grows.
+    /// In snake case, as metrics are named: "deadline_misses". What begins with "longest_" or ends with a unit ("_ns",
+    /// "_bytes") is a level, all else only grows.
     pub name: &'static str,
     pub help: &'static str,
     pub value: u64,

@@ -11,7 +11,6 @@ pub mod queue;
 pub mod statistics;
 
 use std::ffi::c_void;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -70,31 +69,13 @@ impl Target {
 /// A call that is made anew again and again: its arguments are written before each.
 pub struct Call {
     target: Target,
-    /// Where its module's code is, if that is little enough to be looked at.
-    code: Range<usize>,
     arguments: Box<[ValRaw]>,
     values: Box<[ValRaw]>,
 }
 
 impl Call {
-    /// `target` is a handle of `func`.
-    pub fn new(func: &Func, target: Target, arguments: &[ValRaw]) -> Call {
-        /// More would push out of the caches what it is meant to bring in.
-        const LITTLE: usize = 32 << 10;
-        let text = func.shared.instance.module.text().as_ptr_range();
-        let text = text.start as usize..text.end as usize;
-        let code = if text.len() <= LITTLE { text } else { 0..0 };
-        Call { target, code, arguments: arguments.into(), values: arguments.into() }
-    }
-
-    /// Reads what a call will read, so that it is in the caches.
-    fn look_at(&mut self) {
-        const LINE: usize = 64;
-        self.values.copy_from_slice(&self.arguments);
-        for line in self.code.clone().step_by(LINE) {
-            // SAFETY: the target keeps the module, whose code is readable.
-            unsafe { (line as *const u8).read_volatile() };
-        }
+    pub fn new(target: Target, arguments: &[ValRaw]) -> Call {
+        Call { target, arguments: arguments.into(), values: arguments.into() }
     }
 
     /// # Safety
@@ -424,6 +405,10 @@ impl Worker {
     }
 }
 
+/// What belongs to a thread of the parent's, in a child process.
+type Orphan = (Arc<Shared>, Option<JoinHandle<()>>);
+static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
+
 impl Drop for Worker {
     fn drop(&mut self) {
         let shared = &*self.shared;
@@ -431,8 +416,8 @@ impl Drop for Worker {
         fork::forget(&shared.gate);
         let thread = self.control().thread.take();
         if !ours {
-            // A child process: the thread is the parent's. What it would end with stays where it is.
-            std::mem::forget(self.shared.clone());
+            // What belongs to a thread that this process does not have stays as it is.
+            ORPHANS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((self.shared.clone(), thread));
             return;
         }
         let own_thread = shared.is_own_thread();
@@ -509,6 +494,7 @@ fn become_real_time(shared: &Shared) -> Result<()> {
     let config = &shared.config;
     shared.thread.store(thread::id(), Relaxed);
     thread::block_signals();
+    thread::sleep_exactly();
     attach(shared)?;
     if let Some(cpus) = &config.attach.cpus {
         thread::set_affinity(cpus).or_else(|error| shared.refused(error))?;

@@ -45,12 +45,10 @@ pub struct Periodic {
     pub missed: Missed,
     /// How long before an intended start the thread is awake; the rest it spins.
     pub early_ns: u64,
-    /// Whether the path is touched while it spins.
-    pub touch: bool,
-    /// A call that does no harm, made before each tick.
+    /// A call that does no harm, made while it spins: it brings the way into the guest back into the caches and predictors.
     pub warm_call: Option<Call>,
-    /// After so many ticks the run ends; 0: never.
-    pub tick_limit: u64,
+    /// How many periods a run has; 0: no end.
+    pub period_limit: u64,
     /// Whether a step that fails ends the run.
     pub stop_on_fault: bool,
     pub task: Task,
@@ -77,7 +75,7 @@ impl Periodic {
         let mut book = worker.config.statistics.then(|| Book::new(&worker.statistics));
         let mut tick =
             Tick { index: 0, intended_ns: clock::monotonic_ns() + period_ns, actual_ns: 0, missed: 0, reserved: [0; 4] };
-        let mut ticks = 0;
+        let last_index = self.period_limit.wrapping_sub(1);
         let mut previous_ns: Option<u64> = None;
         loop {
             let slept = self.wait(worker, book.as_ref(), tick.intended_ns, ticks_per_ns);
@@ -86,7 +84,11 @@ impl Periodic {
             }
             let actual_ns = clock::monotonic_ns();
             let late_ns = actual_ns.saturating_sub(tick.intended_ns);
-            tick.missed = if self.missed == Missed::Skip { late_ns / period_ns } else { 0 };
+            tick.missed = match self.missed {
+                // The last period of a run is not passed over.
+                Missed::Skip => (late_ns / period_ns).min(last_index - tick.index),
+                Missed::CatchUp => 0,
+            };
             tick.index += tick.missed;
             tick.intended_ns += tick.missed * period_ns;
             tick.actual_ns = actual_ns;
@@ -110,14 +112,13 @@ impl Periodic {
                 book.enter(&step, u64::from(slept));
             }
             previous_ns = Some(actual_ns);
-            ticks += 1;
             match status {
                 RTW_OK => {}
                 STEP_STOP => return RTW_OK,
                 fault if self.stop_on_fault => return fault,
                 _ => {}
             }
-            if ticks == self.tick_limit {
+            if tick.index == last_index {
                 return RTW_OK;
             }
             tick.index += 1;
@@ -149,19 +150,13 @@ impl Periodic {
 
     /// Brings what the next step uses back into the caches, as far as that can be done without doing it.
     fn touch(&mut self, book: Option<&Book<'_>>) {
-        if !self.touch {
-            return;
-        }
-        if let Some(call) = &mut self.warm_call {
-            // What it answers is nobody's concern: it is made for its traces in the caches.
-            // SAFETY: as in `Task::run`.
-            unsafe { call.make() };
-        }
-        if let Task::Call(call) = &mut self.task {
-            call.look_at();
-        }
         if let Some(book) = book {
             book.look_ahead();
+        }
+        if let Some(call) = &mut self.warm_call {
+            // What it answers is nobody's concern: it is made for the traces that it leaves.
+            // SAFETY: as in `Task::run`.
+            unsafe { call.make() };
         }
     }
 }

@@ -2,15 +2,17 @@
 //!
 //! One writer, the worker's thread, which stores and never waits; any number of readers. Distributions go to recorders.
 //! Counters, worst calls and the time line are in a ledger, guarded by a version that is odd while they change: a reader that
-//! meets a change reads again. There are two ledgers: a reset empties the idle one and exchanges them.
+//! meets a change reads again. A reset is a wish: the worker's thread, which alone writes, empties the ledger before it enters the
+//! next step, and until then readers see it empty.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*, fence};
+use std::sync::atomic::{AtomicU64, Ordering::*};
 
 use crate::rt::clock;
 use crate::rt::histogram::{Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
 use crate::rt::usage::{self, Usage};
+use crate::rt::version::Version;
 use crate::stats::{Counter, Point, Report, Series, Worst, cause};
 use crate::status::*;
 
@@ -135,9 +137,9 @@ fn read<const N: usize>(cells: &Cells<N>) -> [u64; N] {
 /// All of one stretch of time.
 #[repr(C)]
 struct Ledger {
-    version: AtomicU64,
-    since_realtime_ns: AtomicU64,
-    since_monotonic_ns: AtomicU64,
+    version: Version,
+    /// How many resets it has followed.
+    resets: AtomicU64,
     counts: Cells<{ COUNTERS.len() }>,
     /// The response time that a call must exceed to be among the worst.
     bar: AtomicU64,
@@ -149,45 +151,17 @@ struct Ledger {
 impl Ledger {
     fn new() -> Box<Ledger> {
         // SAFETY: all-zero is a valid value of every field. Written in place: it is far too large for a stack.
-        let ledger: Box<Ledger> = unsafe { Box::new_zeroed().assume_init() };
-        ledger.clear();
-        ledger
+        unsafe { Box::new_zeroed().assume_init() }
     }
 
-    /// Empties it. Not while it is written to.
-    fn clear(&self) {
+    /// Follows a reset.
+    #[cold]
+    fn clear(&self, resets: u64) {
+        self.resets.store(resets, Relaxed);
         write(&self.counts, [0; COUNTERS.len()]);
         self.bar.store(0, Relaxed);
         self.worst.iter().for_each(|cells| write(cells, [0; 6]));
         self.timeline.iter().for_each(|cells| write(cells, [0; 3]));
-        self.since_realtime_ns.store(clock::realtime_ns(), Relaxed);
-        self.since_monotonic_ns.store(clock::monotonic_ns(), Relaxed);
-    }
-
-    /// Changes what the version guards. The worker's thread only.
-    #[inline]
-    fn change(&self, change: impl FnOnce()) {
-        let version = self.version.load(Relaxed);
-        self.version.store(version.wrapping_add(1), Relaxed);
-        fence(Release);
-        change();
-        self.version.store(version.wrapping_add(2), Release);
-    }
-
-    /// Reads what the version guards. A worker that is always in the middle of a change is not waited for for ever: what is
-    /// read then may be of two moments.
-    fn look<T>(&self, mut look: impl FnMut() -> T) -> T {
-        const TRIES: usize = 64;
-        for _ in 0..TRIES {
-            let before = self.version.load(Acquire);
-            let seen = look();
-            fence(Acquire);
-            if before.is_multiple_of(2) && self.version.load(Relaxed) == before {
-                return seen;
-            }
-            std::hint::spin_loop();
-        }
-        look()
     }
 }
 
@@ -215,21 +189,25 @@ pub struct Statistics {
     call: Recorder,
     response: Recorder,
     jitter: Recorder,
-    active: AtomicPtr<Ledger>,
-    pair: [Box<Ledger>; 2],
+    ledger: Box<Ledger>,
+    /// How many resets were wished for, and when the last one was.
+    resets: AtomicU64,
+    since_realtime_ns: AtomicU64,
+    since_monotonic_ns: AtomicU64,
     resetting: Mutex<()>,
 }
 
 impl Statistics {
     pub fn new() -> Statistics {
-        let pair = [Ledger::new(), Ledger::new()];
         Statistics {
             wake_up: Recorder::new(),
             call: Recorder::new(),
             response: Recorder::new(),
             jitter: Recorder::new(),
-            active: AtomicPtr::new(&*pair[0] as *const Ledger as *mut _),
-            pair,
+            ledger: Ledger::new(),
+            resets: AtomicU64::new(0),
+            since_realtime_ns: AtomicU64::new(clock::realtime_ns()),
+            since_monotonic_ns: AtomicU64::new(clock::monotonic_ns()),
             resetting: Mutex::new(()),
         }
     }
@@ -238,18 +216,19 @@ impl Statistics {
         [&self.wake_up, &self.call, &self.response, &self.jitter]
     }
 
-    fn active(&self) -> &Ledger {
-        // SAFETY: always one of the pair, which live as long as self.
-        unsafe { &*self.active.load(Acquire) }
+    /// Reads from the ledger what a reader may see: nothing (`default`) while it has a reset to follow.
+    fn look<T>(&self, default: T, look: impl Fn(&Ledger) -> T) -> T {
+        let wished = self.resets.load(Acquire);
+        let (followed, seen) = self.ledger.version.look(|| (self.ledger.resets.load(Relaxed), look(&self.ledger)));
+        // It may have followed a later one meanwhile.
+        if followed < wished { default } else { seen }
     }
 
     /// Makes the memory present, and locks it as wanted.
     pub fn warm(&self, lock: Lock) -> Result<()> {
-        let ledgers = self.pair.iter().map(|ledger| {
-            let start = &**ledger as *const Ledger as usize;
-            start..start + size_of::<Ledger>()
-        });
-        for range in ledgers.chain(self.recorders().into_iter().flat_map(Recorder::ranges)) {
+        let start = &*self.ledger as *const Ledger as usize;
+        let ledger = start..start + size_of::<Ledger>();
+        for range in std::iter::once(ledger).chain(self.recorders().into_iter().flat_map(Recorder::ranges)) {
             // SAFETY: our own memory, written to by nobody yet.
             unsafe { pages::touch_for_writing(range.clone()) };
             pages::lock_as(lock, range)?;
@@ -260,24 +239,22 @@ impl Statistics {
     /// Starts anew. Any thread but a real-time one. A step that is just ending counts as before the reset.
     pub fn reset(&self) {
         let _one_at_a_time = self.resetting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let idle = self.pair.iter().find(|ledger| !std::ptr::eq(&***ledger, self.active())).expect("one of two is idle");
-        idle.clear();
+        self.since_realtime_ns.store(clock::realtime_ns(), Relaxed);
+        self.since_monotonic_ns.store(clock::monotonic_ns(), Relaxed);
+        self.resets.fetch_add(1, Release);
         self.recorders().into_iter().for_each(Recorder::reset);
-        self.active.store(&**idle as *const Ledger as *mut _, Release);
     }
 
     pub fn counts(&self) -> Counts {
-        let ledger = self.active();
-        Counts::from_array(ledger.look(|| read(&ledger.counts)))
+        Counts::from_array(self.look([0; COUNTERS.len()], |ledger| read(&ledger.counts)))
     }
 
     /// Everything but the worst calls and the time line.
     pub fn snapshot(&self) -> Everything {
-        let ledger = self.active();
         Everything {
-            since_realtime_ns: ledger.since_realtime_ns.load(Relaxed),
-            duration_ns: clock::monotonic_ns().saturating_sub(ledger.since_monotonic_ns.load(Relaxed)),
-            counts: Counts::from_array(ledger.look(|| read(&ledger.counts))),
+            since_realtime_ns: self.since_realtime_ns.load(Relaxed),
+            duration_ns: clock::monotonic_ns().saturating_sub(self.since_monotonic_ns.load(Relaxed)),
+            counts: self.counts(),
             wake_up: snapshot(&self.wake_up),
             call: snapshot(&self.call),
             response: snapshot(&self.response),
@@ -287,8 +264,7 @@ impl Statistics {
 
     /// The worst calls, worst first.
     pub fn worst(&self) -> Vec<Bad> {
-        let ledger = self.active();
-        let cells: [[u64; 6]; WORST] = ledger.look(|| std::array::from_fn(|i| read(&ledger.worst[i])));
+        let cells: [[u64; 6]; WORST] = self.look([[0; 6]; WORST], |ledger| std::array::from_fn(|i| read(&ledger.worst[i])));
         let mut worst: Vec<Bad> = cells.into_iter().map(Bad::from_array).filter(|bad| bad.at_realtime_ns != 0).collect();
         worst.sort_by_key(|bad| std::cmp::Reverse(bad.response));
         worst
@@ -297,8 +273,8 @@ impl Statistics {
     /// One point for each second in which something ran, oldest first.
     pub fn timeline(&self) -> Vec<Point> {
         let to_ns = clock::calibration().ns_per_tick;
-        let ledger = self.active();
-        let cells: [[u64; 3]; TIMELINE] = ledger.look(|| std::array::from_fn(|i| read(&ledger.timeline[i])));
+        let cells: [[u64; 3]; TIMELINE] =
+            self.look([[0; 3]; TIMELINE], |ledger| std::array::from_fn(|i| read(&ledger.timeline[i])));
         let mut seconds: Vec<[u64; 3]> = cells.into_iter().filter(|[second, ..]| *second != 0).collect();
         seconds.sort_by_key(|[second, ..]| *second);
         let oldest = seconds.last().map_or(0, |[newest, ..]| newest.saturating_sub(TIMELINE as u64));
@@ -396,7 +372,9 @@ impl<'a> Book<'a> {
     /// `sleeps` are those that the thread made by itself since the step before.
     pub fn enter(&mut self, step: &Step, sleeps: u64) {
         let recorded = self.statistics;
-        let ledger = recorded.active();
+        let ledger = &recorded.ledger;
+        let resets = recorded.resets.load(Acquire);
+        let since_ns = recorded.since_monotonic_ns.load(Relaxed);
         let usage = usage::of_this_thread();
         let since = usage.since(self.usage);
         self.usage = usage;
@@ -425,7 +403,10 @@ impl<'a> Book<'a> {
             status: step.status,
             causes: causes(step, &since, sleeps, overrun),
         };
-        ledger.change(|| {
+        ledger.version.change(|| {
+            if ledger.resets.load(Relaxed) != resets {
+                ledger.clear(resets);
+            }
             let now = Counts::from_array(read(&ledger.counts));
             let counts = Counts {
                 ticks: now.ticks + 1,
@@ -433,14 +414,14 @@ impl<'a> Book<'a> {
                 overruns: now.overruns + u64::from(overrun),
                 misses: now.misses + step.missed + u64::from(overrun),
                 longest_miss_run: now.longest_miss_run.max(longest),
-                faults: now.faults + u64::from(step.status < 0),
+                faults: now.faults + u64::from(step.status != RTW_OK),
                 minor_faults: now.minor_faults + since.minor_faults,
                 major_faults: now.major_faults + since.major_faults,
                 voluntary_switches: now.voluntary_switches + since.voluntary_switches,
                 involuntary_switches: now.involuntary_switches + since.involuntary_switches,
             };
             write(&ledger.counts, counts.to_array());
-            ledger.note_second(step.actual_ns, worst.response);
+            ledger.note_second(step.actual_ns.saturating_sub(since_ns), worst.response);
             if worst.response > ledger.bar.load(Relaxed) {
                 ledger.keep(Bad { at_realtime_ns: clock::realtime_ns(), ..worst });
             }
@@ -450,7 +431,7 @@ impl<'a> Book<'a> {
 
 /// What went along with a step.
 fn causes(step: &Step, since: &Usage, sleeps: u64, overrun: bool) -> u32 {
-    let failed = step.status < 0;
+    let failed = step.status != RTW_OK;
     let flags = [
         (since.minor_faults + since.major_faults != 0, cause::PAGE_FAULT),
         (since.involuntary_switches != 0, cause::INVOLUNTARY_SWITCH),
@@ -465,8 +446,8 @@ fn causes(step: &Step, since: &Usage, sleeps: u64, overrun: bool) -> u32 {
 }
 
 impl Ledger {
-    fn note_second(&self, now_ns: u64, response: u64) {
-        let second = now_ns.saturating_sub(self.since_monotonic_ns.load(Relaxed)) / NS_PER_S + 1;
+    fn note_second(&self, at_ns: u64, response: u64) {
+        let second = at_ns / NS_PER_S + 1;
         let cells = &self.timeline[(second % TIMELINE as u64) as usize];
         let [known, count, max] = read(cells);
         match known == second {
@@ -558,24 +539,33 @@ mod tests {
         use std::sync::atomic::AtomicBool;
         let statistics = Statistics::new();
         let stop = AtomicBool::new(false);
-        std::thread::scope(|scope| {
+        let wrong = std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut book = Book::new(&statistics);
                 while !stop.load(Relaxed) {
                     book.enter(&step(1, 10, 20, 0), 0);
                 }
             });
-            for _ in 0..200 {
-                statistics.reset();
-                let all = statistics.snapshot();
-                assert!(all.counts.misses == 0 && all.call.max <= 20);
-                assert!(statistics.worst().iter().all(|bad| bad.index == 1 && bad.response == 30));
-            }
+            let wrong: Vec<String> = (0..2000).filter_map(|_| reset_and_look(&statistics)).collect();
             stop.store(true, Relaxed);
+            wrong
         });
+        assert!(wrong.is_empty(), "{} times, such as {}", wrong.len(), wrong[0]);
         statistics.reset();
         assert_eq!(statistics.counts(), Counts::default());
         assert!(statistics.worst().is_empty() && statistics.timeline().is_empty());
+        Book::new(&statistics).enter(&step(2, 10, 20, 0), 0);
+        assert_eq!((statistics.counts().ticks, statistics.worst().len(), statistics.timeline().len()), (1, 1, 1));
+    }
+
+    /// What is not as it should be after a reset.
+    fn reset_and_look(statistics: &Statistics) -> Option<String> {
+        statistics.reset();
+        let all = statistics.snapshot();
+        let worst = statistics.worst();
+        let right =
+            all.counts.misses == 0 && all.call.max <= 20 && worst.iter().all(|bad| (bad.index, bad.response) == (1, 30));
+        (!right).then(|| format!("{:?}, {worst:?}", all.counts))
     }
 
     #[test]

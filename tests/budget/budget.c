@@ -39,15 +39,27 @@ static rtw_status_t call_again(void *user_data, rtw_instance_t *instance, rtw_va
     return spinner->inner_status;
 }
 
-void open_spinner(spinner_t *spinner, const char *artifact, uint64_t budget_ns) {
+static rtw_status_t call_work(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
+    (void)values;
+    spinner_t *spinner = user_data;
+    spinner->inner_status = call(instance, "nothing_much", NULL, 0);
+    return spinner->inner_status;
+}
+
+void open_spinner(spinner_t *spinner, const char *artifact, uint64_t budget_ns, uint64_t tick_ns) {
     rtw_error_t err;
     memset(spinner, 0, sizeof *spinner);
-    spinner->runtime = make_runtime();
+    rtw_runtime_config_t runtime_config;
+    rtw_runtime_config_init(&runtime_config);
+    runtime_config.profile = profile;
+    runtime_config.watchdog_tick_ns = tick_ns;
+    require(rtw_runtime_create(&runtime_config, &spinner->runtime, &err), &err, "a %s runtime", profile_name);
     spinner->module = load(spinner->runtime, artifact);
     require(rtw_imports_create(&spinner->imports, &err), &err, "imports");
     require(rtw_imports_func(spinner->imports, "env", "nothing", "()->()", nothing, spinner, &err), &err, "import nothing");
     require(rtw_imports_func(spinner->imports, "env", "go_on", "()->(i32)", go_on, spinner, &err), &err, "import go_on");
     require(rtw_imports_func(spinner->imports, "env", "refuse", "()->()", refuse, NULL, &err), &err, "import refuse");
+    require(rtw_imports_func(spinner->imports, "env", "call_work", "()->()", call_work, spinner, &err), &err, "import call_work");
     require(rtw_imports_func(spinner->imports, "env", "call_again", "()->()", call_again, spinner, &err), &err, "import call_again");
     rtw_instance_config_t config;
     rtw_instance_config_init(&config);

@@ -13,7 +13,8 @@
 
 uint64_t now_ns(void);
 
-/* The guest `spin`, with an instance whose calls have `budget_ns` where nothing else is said, on this attached thread. */
+/* The guest `spin`, with an instance whose calls have `budget_ns` where nothing else is said, on this attached thread. The
+ * watchdog looks every `tick_ns`; 0 leaves that to the library. */
 typedef struct spinner_t {
     rtw_runtime_t *runtime;
     rtw_module_t *module;
@@ -25,7 +26,7 @@ typedef struct spinner_t {
     bool (*go_on)(void);       /* whether `wait_for_host` is to go on */
 } spinner_t;
 
-void open_spinner(spinner_t *spinner, const char *artifact, uint64_t budget_ns);
+void open_spinner(spinner_t *spinner, const char *artifact, uint64_t budget_ns, uint64_t tick_ns);
 void close_spinner(spinner_t *spinner);
 
 /* What the guest's `work` answers. */

@@ -1,10 +1,11 @@
 /* Faults for a long time: a trap, a cut-off and a host function's error in turn, a reset after each, then work. Memory, threads
  * and descriptors must not grow.
  *   SOAK_MINUTES   how long, with a fault every second; otherwise 300 faults in a row
- * With the argument `leak` instead of a mode something is leaked at each fault, which must be found. */
+ * With the argument memory, threads or descriptors some of that is leaked at each fault, which must be found. */
 #include "budget.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +52,11 @@ static void print_usage(const char *when, usage_t now) {
     printf("%s: %ld KiB resident, %ld threads, %ld descriptors\n", when, now.resident_kb, now.threads, now.descriptors);
 }
 
-static bool grew(usage_t before, usage_t after) {
-    return after.resident_kb > before.resident_kb + SLACK_KB || after.threads > before.threads || after.descriptors > before.descriptors;
+/* What has grown, or NULL. */
+static const char *grown(usage_t before, usage_t after) {
+    if (after.threads > before.threads) return "threads";
+    if (after.descriptors > before.descriptors) return "descriptors";
+    return after.resident_kb > before.resident_kb + SLACK_KB ? "memory" : NULL;
 }
 
 /* One fault, the reset, and work as if nothing had been. */
@@ -64,9 +68,23 @@ static bool fault_once(spinner_t *spinner, unsigned long number) {
            works(spinner, 1000, (uint32_t)number + 1, AMPLE, NULL);
 }
 
-static void leak(void) {
-    char *lost = malloc(16 * 1024);
-    if (lost != NULL) memset(lost, 1, 16 * 1024);
+static void *wait_for_ever(void *data) {
+    for (;;) pause();
+    return data;
+}
+
+static void leak(const char *what) {
+    static void *volatile lost;
+    pthread_t thread;
+    if (strcmp(what, "memory") == 0) {
+        enum { BYTES = 16 * 1024 };
+        lost = malloc(BYTES);
+        if (lost != NULL) memset(lost, 1, BYTES);
+    } else if (strcmp(what, "threads") == 0) {
+        pthread_create(&thread, NULL, wait_for_ever, NULL);
+    } else {
+        (void)!dup(0);
+    }
 }
 
 static void wait_until(uint64_t when_ns) {
@@ -74,7 +92,7 @@ static void wait_until(uint64_t when_ns) {
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) != 0) {}
 }
 
-static void soak(spinner_t *spinner, bool leaking) {
+static void soak(spinner_t *spinner, const char *leaked) {
     unsigned long minutes = getenv("SOAK_MINUTES") != NULL ? (unsigned long)number_from_environment("SOAK_MINUTES", 1) : 0;
     unsigned long faults = minutes != 0 ? minutes * 60 : FAULTS, failed = 0;
     unsigned long warm_up = faults > 2 * WARM_UP ? WARM_UP : faults / 2;
@@ -83,26 +101,27 @@ static void soak(spinner_t *spinner, bool leaking) {
     for (unsigned long i = 0; i < faults; i++) {
         if (i == warm_up) print_usage("warm", before = usage());
         failed += !fault_once(spinner, i);
-        if (leaking) leak();
+        if (leaked != NULL) leak(leaked);
         if (minutes != 0) wait_until(started + (i + 1) * SECOND);
         if (minutes != 0 && i % 600 == 599) print_usage("so far", usage());
     }
     usage_t after = usage();
     print_usage("at the end", after);
-    if (leaking) {
-        check(grew(before, after), "a leak at each fault is found");
+    const char *found = grown(before, after);
+    if (leaked != NULL) {
+        check(found != NULL && strcmp(found, leaked) == 0, "%s lost at each fault are found", leaked);
         return;
     }
     check(failed == 0, "%lu faults in turn, each as it should be, reset, and work after it (%lu not)", faults, failed);
-    check(!grew(before, after), "memory, threads and descriptors stay as they were");
+    check(found == NULL, "memory, threads and descriptors stay as they were (%s)", found != NULL ? found : "all do");
 }
 
 int main(int argc, char **argv) {
-    bool leaking = argc == 4 && strcmp(argv[3], "leak") == 0;
-    read_command_line(leaking ? 3 : argc, argv);
+    const char *leaked = argc == 4 ? argv[3] : NULL;
+    read_command_line(leaked != NULL ? 3 : argc, argv);
     spinner_t spinner;
-    open_spinner(&spinner, "spin", BUDGET_NS);
-    soak(&spinner, leaking);
+    open_spinner(&spinner, "spin", BUDGET_NS, 0);
+    soak(&spinner, leaked);
     close_spinner(&spinner);
     return check_summary();
 }

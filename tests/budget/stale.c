@@ -71,7 +71,7 @@ static bool expire_late(spinner_t *spinner, rtw_func_t *wait_for_host) {
 static void check_planted(void) {
     unsigned count = (unsigned)number_from_environment("BUDGET_STALE", 2000), ended_badly = 0, cut = 0, wrong = 0, opened = 0;
     spinner_t spinner;
-    open_spinner(&spinner, "spin", BUDGET_NS);
+    open_spinner(&spinner, "spin", BUDGET_NS, 0);
     spinner.go_on = until_closing;
     spinner.nothing = let_it_close;
     rtw_func_t *wait_for_host = look_up(spinner.instance, "wait_for_host", NULL);
@@ -105,7 +105,7 @@ static void spin_while_reopening(void *data) {
     alarm(60); /* it does not end by itself if it is not cut off */
     caller = pthread_self();
     spinner_t spinner;
-    open_spinner(&spinner, "spin", BUDGET_NS);
+    open_spinner(&spinner, "spin", BUDGET_NS, 0);
     spinner.go_on = until_closing;
     spinner.nothing = let_it_close;
     rtw_func_t *wait_for_host = look_up(spinner.instance, "wait_for_host", NULL);
@@ -121,6 +121,38 @@ static void spin_while_reopening(void *data) {
     check(cut == 20, "calls that expire while they open the page are cut off (%u of 20)", cut);
     rtw_func_destroy(wait_for_host);
     rtw_func_destroy(spin);
+    close_spinner(&spinner);
+}
+
+/* ---- what is said of one call is not said of another ---- */
+
+static uint64_t busy_until;
+
+/* Longer than the budget and several ticks: the watchdog gives its verdict, and the guest comes to no poll any more. */
+static bool until_expired(void) {
+    if (busy_until == 0) busy_until = now_ns() + 20 * BUDGET_NS;
+    while (now_ns() < busy_until) {}
+    return false;
+}
+
+static void check_verdict_of_the_past(void) {
+    spinner_t spinner;
+    open_spinner(&spinner, "spin", BUDGET_NS, 0);
+    spinner.go_on = until_expired;
+    rtw_func_t *wait_for_host = look_up(spinner.instance, "wait_for_host", NULL);
+    rtw_func_t *call_work = look_up(spinner.instance, "host_calls_work", NULL);
+    rtw_func_t *trap = look_up(spinner.instance, "trap", NULL);
+    check_status(rtw_invoke(wait_for_host, NULL, 0), RTW_OK, "a call expires, but ends by itself before it comes to a poll");
+    check(works(&spinner, 1000, 1, AMPLE, NULL), "the next one works");
+    busy_until = 0;
+    check_status(rtw_invoke(wait_for_host, NULL, 0), RTW_OK, "another one expires");
+    check(works(&spinner, 1000, 1, 0, NULL), "one without a budget works after it");
+    check_status(rtw_invoke_budget(call_work, NULL, 0, 0), RTW_OK, "and may call the guest again from its host function");
+    check_status(spinner.inner_status, RTW_OK, "which works, too");
+    check_status(rtw_invoke_budget(trap, NULL, 0, 0), RTW_ERR_TRAP_UNREACHABLE, "and a trap in one is a trap");
+    rtw_func_destroy(wait_for_host);
+    rtw_func_destroy(call_work);
+    rtw_func_destroy(trap);
     close_spinner(&spinner);
 }
 
@@ -150,7 +182,7 @@ static uint32_t turns_in(spinner_t *spinner, uint64_t ns) {
 static void check_straddling(void) {
     unsigned count = (unsigned)number_from_environment("BUDGET_STALE", 2000), cut = 0, early = 0, wrong = 0, other = 0, late = 0;
     spinner_t spinner;
-    open_spinner(&spinner, "spin", BUDGET_NS);
+    open_spinner(&spinner, "spin", BUDGET_NS, 0);
     uint32_t whole = turns_in(&spinner, BUDGET_NS);
     for (unsigned i = 0; i < count; i++) {
         /* Half to double the budget; then a short one, which is what a late verdict would meet. */
@@ -186,7 +218,7 @@ typedef struct neighbour_t {
 static void *work_beside(void *data) {
     neighbour_t *own = data;
     spinner_t spinner;
-    open_spinner(&spinner, "spin", AMPLE);
+    open_spinner(&spinner, "spin", AMPLE, 0);
     atomic_store(&own->ready, true);
     while (!atomic_load(&own->stop)) {
         own->failed += !works(&spinner, 1000, (uint32_t)++own->calls, AMPLE, NULL);
@@ -199,7 +231,7 @@ static void check_neighbours(void) {
     enum { CUT_OFFS = 200 };
     neighbour_t neighbour = {0};
     spinner_t spinner;
-    open_spinner(&spinner, "spin", BUDGET_NS);
+    open_spinner(&spinner, "spin", BUDGET_NS, 0);
     rtw_func_t *empty = look_up(spinner.instance, "empty", NULL);
     pthread_create(&neighbour.thread, NULL, work_beside, &neighbour);
     wait_for(&neighbour.ready);
@@ -225,6 +257,7 @@ int main(int argc, char **argv) {
         check_in_child("calls that expire while they open the page", spin_while_reopening, NULL);
         check_planted();
     }
+    check_verdict_of_the_past();
     check_straddling();
     check_neighbours();
     return check_summary();

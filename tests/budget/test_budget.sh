@@ -1,8 +1,8 @@
 #!/bin/sh
 # Time budgets: guests that never end are cut off, late verdicts touch nothing, and nothing of the guard is to be seen. Run by
 # `make test`; `make soak` runs the soak alone, for as long as it is told.
-# Environment: RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is), CC, CLANG, and BUDGET_CUTOFFS, BUDGET_STALE, SOAK_MINUTES
-# for more than the usual (see cutoff.c, stale.c, soak.c).
+# Environment: RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is), CC, CLANG, and BUDGET_CUTOFFS, BUDGET_STALE,
+# SOAK_MINUTES for more than the usual (see cutoff.c, stale.c, soak.c).
 #   tests/budget/test_budget.sh [PROGRAM ...]    only these of cutoff, stale, soak and same
 cd "$(dirname "$0")" || exit 1
 root=../..
@@ -36,18 +36,29 @@ for profile in standalone plugin; do
 done
 [ "$failed" -eq 0 ] || { finish; exit 1; }
 
-# ---- cut-offs ----
-# What they print of times is for readers.
-figures() { grep -v '^ok \|^FAIL \|passed' "$scratch/adopt.out"; }
+# ---- cut-offs, late verdicts, faults for a long time ----
+run() { # run PROGRAM PROFILE [ARGUMENT]: what it says of times is for readers
+    adopt "$*" "$build/$1" "$2" "$artifacts" $3
+}
 for profile in standalone plugin; do
-    for program in cutoff stale soak; do
-        is_wanted $program || continue
-        adopt "$program $profile" "$build/$program" $profile "$artifacts"
-    done
-    if is_wanted soak; then
-        adopt "soak $profile, planted" env -u SOAK_MINUTES "$build/soak" $profile "$artifacts" leak
-    fi
+    is_wanted cutoff && run cutoff $profile
+    is_wanted stale && run stale $profile
 done
+if is_wanted soak && [ -n "$SOAK_MINUTES" ]; then
+    # Both profiles side by side.
+    for profile in standalone plugin; do
+        { "$build/soak" $profile "$artifacts" >"$scratch/soak.$profile" 2>&1; echo $? >"$scratch/soak.$profile.status"; } &
+    done
+    wait
+    for profile in standalone plugin; do
+        adopt "soak $profile" sh -c 'cat "$1"; exit $(cat "$1.status")' sh "$scratch/soak.$profile"
+    done
+elif is_wanted soak; then
+    for profile in standalone plugin; do
+        run soak $profile
+        for leak in memory threads descriptors; do run soak $profile $leak; done
+    done
+fi
 
 # ---- guarded or not, a module is the same ----
 outline() { # outline MODULE PROFILE BUDGET: into NAME.PROFILE.BUDGET.txt

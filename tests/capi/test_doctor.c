@@ -124,6 +124,11 @@ static void test_classes(void) {
     check(verdict(report, RTW_HOST_CLASS_ALL) == verdict(report, RTW_HOST_CLASS_AUDIO_128), "one class: its verdict is that of all");
     rtw_host_report_destroy(report);
 
+    report = examine_fixture(FIXTURES "container", RTW_HOST_CLASS_AUDIO_128);
+    check_whole(report, "one class");
+    check(find(report, "idle-states").state == RTW_HOST_GOOD, "what is bad for another class only is good");
+    rtw_host_report_destroy(report);
+
     rtw_host_config_t config;
     rtw_host_config_init(&config);
     config.root = FIXTURES "laptop";
@@ -142,13 +147,20 @@ static void *examine_as_real_time_thread(void *data) {
     return NULL;
 }
 
-static void test_thread(void) {
+static void test_thread(size_t stack_bytes, uint32_t expected) {
     rtw_host_report_t *report = NULL;
     pthread_t thread;
-    pthread_create(&thread, NULL, examine_as_real_time_thread, &report);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, stack_bytes);
+    pthread_create(&thread, &attributes, examine_as_real_time_thread, &report);
     pthread_join(thread, NULL);
+    pthread_attr_destroy(&attributes);
     rtw_host_finding_t policy = find(report, "thread-policy");
-    check(policy.state == RTW_HOST_BAD && strstr(policy.found, "SCHED_OTHER") != NULL, "an ordinary thread is found out: %s", policy.found);
+    check(policy.state == RTW_HOST_BAD && strstr(policy.found, "SCHED_OTHER") != NULL, "an ordinary thread is found out: %s",
+          policy.found);
+    rtw_host_finding_t stack = find(report, "stack-size");
+    check(stack.state == expected, "a thread with a stack of %zu KiB: %s", stack_bytes / 1024, stack.found);
     rtw_host_report_destroy(report);
 }
 
@@ -214,24 +226,24 @@ static void test_errors(void) {
     check_status(rtw_host_check(NULL, NULL, &err), RTW_ERR_NULL, "out is NULL");
     check_error(&err, RTW_ERR_NULL, "out", "out is NULL: the message names it");
     rtw_host_config_t config;
-#define REFUSED(field, value, expected)   \
-    do {                                  \
-        rtw_host_config_init(&config);    \
-        config.field = (value);           \
-        refused(&config, expected, #field); \
+#define REFUSED(field, value, expected, part)  \
+    do {                                       \
+        rtw_host_config_init(&config);         \
+        config.field = (value);                \
+        refused(&config, expected, part);      \
     } while (0)
-    REFUSED(struct_size, 8, RTW_ERR_STRUCT_SIZE);
-    REFUSED(host_class, 5, RTW_ERR_ARGUMENT);
-    REFUSED(cpu, -2, RTW_ERR_ARGUMENT);
-    REFUSED(probe_ms, 60001, RTW_ERR_ARGUMENT);
-    REFUSED(period_ns, 9999, RTW_ERR_ARGUMENT);
-    REFUSED(period_ns, 10000000001, RTW_ERR_ARGUMENT);
-    REFUSED(calling_thread, 2, RTW_ERR_ARGUMENT);
-    REFUSED(reserved0, 1, RTW_ERR_ARGUMENT);
-    REFUSED(reserved[7], 1, RTW_ERR_ARGUMENT);
-    REFUSED(root, "\xff\xfe", RTW_ERR_ARGUMENT);
-    REFUSED(root, "test_doctor.c", RTW_ERR_IO);
-    REFUSED(root, FIXTURES "nowhere", RTW_ERR_IO);
+    REFUSED(struct_size, 8, RTW_ERR_STRUCT_SIZE, "config");
+    REFUSED(host_class, 5, RTW_ERR_ARGUMENT, "host_class is 5");
+    REFUSED(cpu, -2, RTW_ERR_ARGUMENT, "cpu is -2");
+    REFUSED(probe_ms, 60001, RTW_ERR_ARGUMENT, "probe_ms is 60001");
+    REFUSED(period_ns, 9999, RTW_ERR_ARGUMENT, "period_ns is 9999");
+    REFUSED(period_ns, 10000000001, RTW_ERR_ARGUMENT, "period_ns is 10000000001");
+    REFUSED(calling_thread, 2, RTW_ERR_ARGUMENT, "calling_thread is 2");
+    REFUSED(reserved0, 1, RTW_ERR_ARGUMENT, "reserved");
+    REFUSED(reserved[7], 1, RTW_ERR_ARGUMENT, "reserved");
+    REFUSED(root, "\xff\xfe", RTW_ERR_ARGUMENT, "root is not UTF-8");
+    REFUSED(root, "test_doctor.c", RTW_ERR_IO, "not a directory");
+    REFUSED(root, FIXTURES "nowhere", RTW_ERR_IO, "nowhere");
 
     rtw_host_report_t *report = examine_fixture(".", RTW_HOST_CLASS_ALL);
     rtw_host_finding_t finding;
@@ -251,10 +263,12 @@ int main(int argc, char **argv) {
     read_command_line(argc, argv);
     rtw_host_config_init(NULL);
     rtw_host_finding_init(NULL);
+    /* The C library hands a larger stack of a thread that has ended to the next one: so the small one comes first. */
+    test_thread(300 << 10, RTW_HOST_BAD);
+    test_thread(1 << 20, RTW_HOST_GOOD);
     test_here();
     test_machines();
     test_classes();
-    test_thread();
     test_probes();
     test_artifact();
     test_errors();

@@ -183,6 +183,87 @@ static void test_errors(const rtw_func_t *func) {
     rtw_export_config_init(NULL);
 }
 
+static rtw_status_t of_worker(const void *worker, const rtw_export_config_t *config, size_t *length, rtw_error_t *error) {
+    return rtw_worker_export(worker, config, length, error);
+}
+
+static rtw_status_t of_all(const void *subjects, const rtw_export_config_t *config, size_t *length, rtw_error_t *error) {
+    return rtw_export(subjects, 4, config, length, error);
+}
+
+static void test_several(guest_t *guest, rtw_func_t *func) {
+    rtw_worker_config_t queue;
+    rtw_worker_config_init(&queue);
+    queue.kind = RTW_WORKER_QUEUE;
+    queue.name = "behind";
+    rtw_worker_t *worker = NULL;
+    require(rtw_worker_create(guest->runtime, &queue, &worker, &err), &err, "a worker");
+    require(rtw_worker_start(worker, &err), &err, "it starts");
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    for (int i = 0; i < 7; i++) require(rtw_worker_invoke(worker, func, values, 2), NULL, "it calls");
+    require(rtw_worker_stop(worker), NULL, "it stops");
+    rtw_export_config_t config = defaults();
+    config.format = RTW_EXPORT_OPENMETRICS;
+    char *text = exported(of_worker, worker, config);
+    check(strstr(text, "rtwasm_response_time_seconds_count{kind=\"worker\",name=\"behind\"} 7\n") != NULL, "a worker has its response times");
+    config.name = "ahead";
+    config.format = RTW_EXPORT_HTML;
+    text = exported(of_worker, worker, config);
+    check(strstr(text, "<h2>worker ahead</h2>") != NULL && strstr(text, "worst calls") != NULL, "a worker's page, by another name");
+    check_status(rtw_worker_export(NULL, &config, NULL, &err), RTW_ERR_NULL, "worker is NULL");
+
+    rtw_interval_t *interval = NULL;
+    require(rtw_instance_interval(guest->instance, &interval, &err), &err, "an interval");
+    rtw_export_subject_t subjects[4];
+    memset(subjects, 0, sizeof subjects);
+    subjects[0].func = func;
+    subjects[0].name = "alone";
+    subjects[1].instance = guest->instance;
+    subjects[1].name = "left";
+    subjects[2].interval = interval;
+    subjects[2].name = "since";
+    subjects[3].worker = worker;
+    config = defaults();
+    config.format = RTW_EXPORT_OPENMETRICS;
+    text = exported(of_all, subjects, config);
+    const char *type = strstr(text, "# TYPE rtwasm_call_time_seconds histogram\n");
+    check(type != NULL && strstr(type + 1, "# TYPE rtwasm_call_time_seconds histogram\n") == NULL, "several: one family of call times");
+    bool all = true;
+    static const char *const labels[] = {"{kind=\"func\",name=\"alone\"}", "{kind=\"instance\",name=\"left\"}",
+                                         "{kind=\"func\",name=\"left/add\"}", "{kind=\"instance\",name=\"since\"}",
+                                         "{kind=\"worker\",name=\"behind\"}"};
+    for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
+        char sample[128];
+        snprintf(sample, sizeof sample, "rtwasm_call_time_seconds_count%s", labels[i]);
+        all = all && strstr(text, sample) != NULL;
+    }
+    check(all, "several: each is there by its name");
+    subjects[2].name = "left";
+    check_status(rtw_export(subjects, 4, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: two of a name");
+    check_error(&err, RTW_ERR_ARGUMENT, "subject 2: there is another instance \"left\"", "several: the message says which");
+    subjects[2].name = "since";
+    subjects[1].func = func;
+    check_status(rtw_export(subjects, 4, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: a subject with two handles");
+    subjects[1].func = NULL;
+    subjects[1].instance = NULL;
+    check_status(rtw_export(subjects, 4, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: a subject without any");
+    check_error(&err, RTW_ERR_ARGUMENT, "subject 1", "several: the message says which");
+    subjects[1].instance = (const rtw_instance_t *)(const void *)func;
+    check_status(rtw_export(subjects, 4, &config, NULL, &err), RTW_ERR_HANDLE, "several: not an instance");
+    subjects[0].reserved[2] = 1;
+    check_status(rtw_export(subjects, 1, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: reserved is not zero");
+    subjects[0].reserved[2] = 0;
+    config.name = "no";
+    check_status(rtw_export(subjects, 1, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: a name in the configuration");
+    config.name = NULL;
+    check_status(rtw_export(subjects, 0, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: none");
+    check_status(rtw_export(NULL, 1, &config, NULL, &err), RTW_ERR_NULL, "several: subjects is NULL");
+    check_status(rtw_export(subjects, 1, NULL, NULL, &err), RTW_ERR_NULL, "several: config is NULL");
+    rtw_interval_destroy(interval);
+    rtw_worker_destroy(worker);
+}
+
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     guest_t guest = open_guest("calls", NULL);
@@ -191,6 +272,7 @@ int main(int argc, char **argv) {
     test_buffers(func);
     test_files(func);
     test_choices(&guest, func);
+    test_several(&guest, func);
     test_errors(func);
     rtw_func_destroy(func);
     close_guest(&guest);

@@ -31,7 +31,8 @@ static void test_statuses(void) {
         NAMED(RTW_ERR_POISONED), NAMED(RTW_ERR_TRAP_UNREACHABLE), NAMED(RTW_ERR_TRAP_MEMORY), NAMED(RTW_ERR_TRAP_TABLE),
         NAMED(RTW_ERR_TRAP_INDIRECT_CALL), NAMED(RTW_ERR_TRAP_DIVIDE_BY_ZERO), NAMED(RTW_ERR_TRAP_INTEGER_OVERFLOW),
         NAMED(RTW_ERR_TRAP_BAD_CONVERSION), NAMED(RTW_ERR_TRAP_STACK), NAMED(RTW_ERR_TRAP_OTHER), NAMED(RTW_ERR_HOST),
-        NAMED(RTW_ERR_BUDGET), NAMED(RTW_ERR_INTERNAL),
+        NAMED(RTW_ERR_BUDGET), NAMED(RTW_ERR_FULL), NAMED(RTW_ERR_EMPTY), NAMED(RTW_ERR_TIMEOUT), NAMED(RTW_ERR_CANCELLED),
+        NAMED(RTW_ERR_RUNNING), NAMED(RTW_ERR_STOPPED), NAMED(RTW_ERR_INTERNAL),
     };
     size_t count = sizeof known / sizeof known[0];
     bool names = true, words = true, negative = true;
@@ -84,6 +85,10 @@ static void test_inits(void) {
     CHECK_INIT(rtw_fault_t, rtw_fault_init);
     CHECK_INIT(rtw_host_config_t, rtw_host_config_init);
     CHECK_INIT(rtw_host_finding_t, rtw_host_finding_init);
+    CHECK_INIT(rtw_worker_config_t, rtw_worker_config_init);
+    CHECK_INIT(rtw_worker_info_t, rtw_worker_info_init);
+    CHECK_INIT(rtw_completion_t, rtw_completion_init);
+    CHECK_INIT(rtw_worker_stats_t, rtw_worker_stats_init);
 
     rtw_runtime_config_t runtime;
     rtw_runtime_config_init(&runtime);
@@ -105,6 +110,12 @@ static void test_inits(void) {
     rtw_prepare_config_t prepare;
     rtw_prepare_config_init(&prepare);
     check(prepare.dry_call_count == 0 && prepare.dry_calls == NULL, "prepare's defaults are those of the header");
+    rtw_worker_config_t worker;
+    rtw_worker_config_init(&worker);
+    check(worker.kind == RTW_WORKER_PERIODIC && worker.sched_policy == RTW_SCHED_RUNTIME && worker.cpu == -1 && worker.strict == 0 &&
+              worker.memory_lock == 1 && worker.statistics == 1 && worker.dma_latency_us == -1 && worker.missed == RTW_MISSED_SKIP &&
+              worker.on_fault == RTW_ON_FAULT_STOP && worker.early_ns == 0 && worker.period_limit == 0,
+          "the worker's defaults are those of the header");
 }
 
 /* What one changed configuration is answered with. */

@@ -98,9 +98,8 @@ static void test_refusals(void) {
     REFUSE(good, bad.period_ns = 0, RTW_ERR_ARGUMENT, "period_ns");
     REFUSE(good, bad.period_ns = 3600000000001u, RTW_ERR_ARGUMENT, "period_ns");
     REFUSE(good, bad.early_ns = PERIOD_NS / 2 + 1, RTW_ERR_ARGUMENT, "early_ns");
-    REFUSE(good, bad.touch = 1, RTW_ERR_ARGUMENT, "early_ns");
-    REFUSE(good, (bad.touch = 2, bad.early_ns = 1000), RTW_ERR_ARGUMENT, "touch");
-    REFUSE(good, (bad.warm_func = add, bad.warm_values = values, bad.warm_value_count = 2), RTW_ERR_ARGUMENT, "touch");
+    REFUSE(good, (bad.warm_func = add, bad.warm_values = values, bad.warm_value_count = 2), RTW_ERR_ARGUMENT, "early_ns");
+    REFUSE(good, (bad.warm_func = add, bad.early_ns = 1000), RTW_ERR_VALUES, "warm_func");
     REFUSE(good, bad.missed = 2, RTW_ERR_ARGUMENT, "missed");
     REFUSE(good, bad.on_fault = 2, RTW_ERR_ARGUMENT, "on_fault");
     REFUSE(good, bad.name = "sixteen letters!", RTW_ERR_LIMIT, "15");
@@ -122,6 +121,7 @@ static void test_refusals(void) {
     REFUSE(good, bad.queue_capacity = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_QUEUE");
     REFUSE(good, bad.spin_ns = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_QUEUE");
     REFUSE(good, bad.reserved0 = 1, RTW_ERR_ARGUMENT, "reserved");
+    REFUSE(good, bad.reserved1 = 1, RTW_ERR_ARGUMENT, "reserved");
     REFUSE(good, bad.reserved[7] = 1, RTW_ERR_ARGUMENT, "reserved");
     rtw_dry_call_t dry = {foreign, NULL, 0, 1, 0};
     REFUSE(good, (bad.dry_calls = &dry, bad.dry_call_count = 1), RTW_ERR_ARGUMENT, "another runtime");
@@ -134,10 +134,9 @@ static void test_refusals(void) {
     REFUSE(queue, bad.warm_func = add, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.period_ns = PERIOD_NS, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.early_ns = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
-    REFUSE(queue, bad.touch = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.missed = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.on_fault = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
-    REFUSE(queue, bad.tick_limit = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
+    REFUSE(queue, bad.period_limit = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_PERIODIC");
     REFUSE(queue, bad.queue_capacity = 65537, RTW_ERR_ARGUMENT, "queue_capacity");
     REFUSE(queue, bad.spin_ns = 1000000001, RTW_ERR_ARGUMENT, "spin_ns");
 #undef REFUSE
@@ -175,6 +174,7 @@ static void test_pointers(void) {
         check_status(rtw_worker_cancel(handle, 0, NULL), status, "cancel: handle");
         check_status(rtw_worker_stats(handle, &stats), status, "stats: handle");
         check_status(rtw_worker_stats_reset(handle), status, "reset: handle");
+        check_status(rtw_worker_buckets(handle, RTW_SERIES_CALL, NULL, 0, &count), status, "buckets: handle");
         check_status(rtw_worker_worst(handle, NULL, 0, &count), status, "worst: handle");
         check_status(rtw_worker_timeline(handle, NULL, 0, &count), status, "timeline: handle");
         rtw_worker_destroy(handle);
@@ -186,6 +186,8 @@ static void test_pointers(void) {
     check_status(rtw_worker_stats(worker, &stats), RTW_ERR_STRUCT_SIZE, "stats: size");
     check_status(rtw_worker_warning(worker, 1000, &err), RTW_ERR_BOUNDS, "warning: bounds");
     check_status(rtw_worker_worst(worker, NULL, 1, &count), RTW_ERR_NULL, "worst: array");
+    check_status(rtw_worker_buckets(worker, RTW_SERIES_CALL, NULL, 1, &count), RTW_ERR_NULL, "buckets: array");
+    check_status(rtw_worker_buckets(worker, 4, NULL, 0, &count), RTW_ERR_ARGUMENT, "buckets: no such series");
     check_status(rtw_worker_timeline(worker, NULL, 0, NULL), RTW_ERR_NULL, "timeline: count");
     check_status(rtw_worker_submit(worker, func, NULL, 0, 0), RTW_ERR_UNSUPPORTED, "submit: a periodic worker");
     check_status(rtw_worker_invoke(worker, func, NULL, 0), RTW_ERR_UNSUPPORTED, "invoke: a periodic worker");
@@ -215,7 +217,8 @@ typedef struct run_t {
     uint64_t steps, skipped, last_index;
     uint64_t first_ns;
     int disorder;
-    uint64_t stall_at, stall_ns; /* the step with this index takes so long */
+    uint64_t stall_at, stall_ns; /* the first step from this index on takes so long */
+    uint64_t stalled_index;
     uint64_t answer_at;          /* and this one answers so */
     rtw_status_t answer;
     rtw_status_t seen[4];
@@ -238,6 +241,7 @@ static rtw_status_t step(void *user_data, const rtw_tick_t *tick) {
     if (run->stall_ns != 0 && tick->index >= run->stall_at) {
         busy_until(tick->intended_ns + run->stall_ns);
         run->stall_ns = 0;
+        run->stalled_index = tick->index;
     }
     return run->answer != RTW_OK && tick->index >= run->answer_at ? run->answer : RTW_OK;
 }
@@ -262,7 +266,6 @@ static void test_periods(void) {
     check(stats.call.count == stats.ticks && stats.response.count == stats.ticks + stats.skipped, "and so do the distributions");
     check(stats.response.max_ns >= stats.call.max_ns && stats.response.max_ns >= stats.wake_up.max_ns, "the response time holds the others");
     check(stats.wake_up.p50_ns <= stats.wake_up.p99_ns && stats.wake_up.p99_ns <= stats.wake_up.max_ns, "percentiles ascend");
-    check(stats.voluntary_switches >= stats.ticks - stats.misses - 1, "it slept between its steps");
     check(stats.jitter.count == stats.ticks - 1, "jitter lies between two starts");
     check(stats.since_realtime_ns / 1000000000 <= (uint64_t)time(NULL) && stats.duration_ns >= 40 * (uint64_t)PERIOD_NS, "and since when");
 
@@ -291,11 +294,11 @@ static void test_direct_calls(void) {
     config.func = count;
     config.values = &value;
     config.value_count = 1;
-    config.tick_limit = 20;
+    config.period_limit = 20;
+    config.missed = RTW_MISSED_CATCH_UP; /* so that it is called so often */
     config.dry_calls = &dry;
     config.dry_call_count = 1;
     config.early_ns = PERIOD_NS / 10;
-    config.touch = 1;
     config.warm_func = nothing;
     rtw_worker_t *worker = make_worker(guest.runtime, &config);
     rtw_func_destroy(nothing);
@@ -332,13 +335,27 @@ static void test_missed_periods(void) {
         check(stats.response.count == run.last_index + 1, "%s: every period has a response time", name);
         check(stats.response.max_ns >= 10 * PERIOD_NS * 0.99, "%s: the stall is in the maximum", name);
         check(stats.response.p99_ns >= 5 * PERIOD_NS, "%s: and in the p99, from the intended start", name);
+        rtw_bucket_t buckets[2000];
+        size_t bucket_count = 0;
+        const uint64_t counts[] = {stats.wake_up.count, stats.call.count, stats.response.count, stats.jitter.count};
+        for (uint32_t series = RTW_SERIES_WAKE_UP; series <= RTW_SERIES_JITTER; series++) {
+            uint64_t sum = 0;
+            bool ascending = rtw_worker_buckets(worker, series, buckets, 2000, &bucket_count) == RTW_OK && bucket_count > 0;
+            for (size_t i = 0; i < bucket_count; i++) {
+                sum += buckets[i].count;
+                ascending = ascending && buckets[i].low_ns < buckets[i].high_ns && (i == 0 || buckets[i - 1].high_ns <= buckets[i].low_ns);
+            }
+            check(ascending && sum == counts[series], "%s: series %u has all its values in buckets", name, (unsigned)series);
+        }
         rtw_worst_t worst[40];
         size_t count = 0;
         check(rtw_worker_worst(worker, worst, 40, &count) == RTW_OK && count == 32, "%s: the worst are kept", name);
         size_t at = 0;
-        while (at < count && worst[at].index != 10) at++;
-        check(at < count && worst[at].causes & RTW_CAUSE_DEADLINE && worst[at].call_ns >= 9 * PERIOD_NS * 0.99 && worst[at].status == RTW_OK,
-              "%s: the stall is among them, with its cause", name);
+        while (at < count && worst[at].index != run.stalled_index) at++;
+        /* On a machine that stalls by itself there may be worse ones. */
+        bool displaced = worst[31].response_ns > 10 * PERIOD_NS;
+        bool known = at < count && worst[at].causes & RTW_CAUSE_DEADLINE && worst[at].response_ns >= 10 * PERIOD_NS * 0.99 && worst[at].status == RTW_OK;
+        check(known || displaced, "%s: the stall is among them, with its cause", name);
         check(worst[0].response_ns >= worst[1].response_ns && worst[0].at_realtime_ns > stats.since_realtime_ns, "%s: worst first", name);
         rtw_second_t seconds[700];
         check(rtw_worker_timeline(worker, seconds, 700, &count) == RTW_OK && count >= 1, "%s: there is a time line", name);
@@ -355,6 +372,16 @@ static void test_missed_periods(void) {
         check(rtw_worker_timeline(worker, NULL, 0, &count) == RTW_OK && count == 0, "%s: and the time line", name);
         rtw_worker_destroy(worker);
     }
+
+    run_t run = {.stall_at = 15, .stall_ns = 10 * PERIOD_NS};
+    rtw_worker_config_t config = periodic_config(step, &run);
+    config.period_limit = 20;
+    rtw_worker_t *worker = make_worker(guest.runtime, &config);
+    start(worker);
+    check_status(rtw_worker_join(worker, RTW_FOREVER), RTW_OK, "it ends at its limit");
+    check(run.last_index == 19 && run.steps + run.skipped == 20 && run.skipped >= 3, "the last period is not passed over");
+    check(info_of(worker).ended_by == RTW_OK && stats_of(worker).response.count == 20, "and nothing comes after it");
+    rtw_worker_destroy(worker);
     close_guest(&guest);
 }
 
@@ -370,7 +397,8 @@ static void test_faults(void) {
 
     run = (run_t){.answer_at = 0, .answer = -4711};
     config.on_fault = RTW_ON_FAULT_CONTINUE;
-    config.tick_limit = 20;
+    config.missed = RTW_MISSED_CATCH_UP;
+    config.period_limit = 20;
     worker = make_worker(guest.runtime, &config);
     start(worker);
     rtw_worker_join(worker, RTW_FOREVER);
@@ -426,7 +454,7 @@ static void test_setup(void) {
     setup_t setup = {guest.instance, -77, 0};
     rtw_worker_config_t config = periodic_config(step_nothing, &setup);
     config.setup = set_up;
-    config.tick_limit = 1;
+    config.period_limit = 1;
     rtw_worker_t *worker = make_worker(guest.runtime, &config);
     rtw_error_t err;
     check_status(rtw_worker_start(worker, &err), -77, "what setup answers is answered by start");
@@ -711,7 +739,7 @@ static void with_rights(void) {
     config.sched_policy = RTW_SCHED_FIFO;
     config.priority = 3;
     config.cpu = sched_getcpu();
-    config.tick_limit = 2;
+    config.period_limit = 2;
     config.dma_latency_us = 100;
     rtw_worker_t *worker = make_worker(guest.runtime, &config);
     rtw_worker_info_t info = info_of(worker);
@@ -729,7 +757,7 @@ static void with_rights(void) {
     config = periodic_config(step_nothing, NULL);
     config.sched_policy = RTW_SCHED_DEADLINE;
     config.deadline_runtime_ns = 100000;
-    config.tick_limit = 2;
+    config.period_limit = 2;
     worker = make_worker(guest.runtime, &config);
     info = info_of(worker);
     refused = info.warning_count > 0 && rtw_worker_warning(worker, 0, &err) == RTW_OK && strstr(err.message, "SCHED_DEADLINE") != NULL;
@@ -757,7 +785,7 @@ static void without_rights(void *data) {
     config.sched_policy = RTW_SCHED_RR;
     config.priority = 10;
     config.dma_latency_us = 0;
-    config.tick_limit = 2;
+    config.period_limit = 2;
     rtw_worker_t *worker = make_worker(guest.runtime, &config);
     rtw_error_t err;
     check(info_of(worker).warning_count == 2 && info_of(worker).sched_policy == RTW_SCHED_OTHER, "an ordinary user's worker has warnings");
@@ -789,33 +817,7 @@ static void without_rights(void *data) {
     close_guest(&guest);
 }
 
-/* ---- processes and orders ---- */
-
-static void in_child(void *data) {
-    rtw_worker_t *worker = data;
-    rtw_worker_info_t info;
-    rtw_worker_info_init(&info);
-    check_status(rtw_worker_start(worker, NULL), RTW_ERR_FORKED, "a child cannot start its parent's worker");
-    check_status(rtw_worker_stop(worker), RTW_ERR_FORKED, "nor stop it");
-    check_status(rtw_worker_join(worker, RTW_FOREVER), RTW_ERR_FORKED, "nor wait for it");
-    check_status(rtw_worker_info(worker, &info), RTW_ERR_FORKED, "nor ask");
-    check_status(rtw_worker_submit(worker, NULL, NULL, 0, 0), RTW_ERR_FORKED, "nor submit");
-    rtw_worker_destroy(worker);
-    check(true, "it can forget it");
-}
-
-static void test_fork(void) {
-    guest_t guest = open_guest("calls", NULL);
-    rtw_func_t *nothing = look_up(guest.instance, "nothing", NULL);
-    rtw_worker_config_t config = queue_config();
-    rtw_worker_t *worker = make_worker(guest.runtime, &config);
-    start(worker);
-    check_in_child("a child with its parent's worker", in_child, worker);
-    check_status(rtw_worker_invoke(worker, nothing, NULL, 0), RTW_OK, "the parent's goes on");
-    rtw_worker_destroy(worker);
-    rtw_func_destroy(nothing);
-    close_guest(&guest);
-}
+/* ---- orders ---- */
 
 static void test_orders(void) {
     for (int worker_last = 0; worker_last < 2; worker_last++) {
@@ -876,7 +878,6 @@ int main(int argc, char **argv) {
         with_rights();
         check_in_child("without rights", without_rights, NULL);
     }
-    test_fork();
     test_orders();
     return check_summary();
 }

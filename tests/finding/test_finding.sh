@@ -48,21 +48,21 @@ check "prepared: bisect finds nothing to gain" look quiet "$result" "prepare lef
 
 # ---- checks in the code, as other engines interrupt calls
 
-for kind in epoch none; do
-    check "interruption $kind: it compiles" \
-        "$RTWASM" compile -q --interruption $kind "$guests/gain.wat" -o "$scratch/$kind.rtw"
-    check "interruption $kind: bench runs" bench "$kind" "$scratch/$kind.rtw" --func gain --args i32:1 --calls 500 --processes 0
+for kind in epoch off; do
+    check "--budget $kind: it compiles" "$RTWASM" compile -q --budget $kind "$guests/room.wat" -o "$scratch/$kind.rtw"
+    check "--budget $kind: bench runs" bench "$kind" "$scratch/$kind.rtw" --func process --args i32:16 --calls 500 --processes 0
     if [ $kind = epoch ]; then
-        check "epoch checks: bench names them" names interruption
+        check "epoch checks: bench names them" names budget
     else
-        check "no checks: bench does not name them" does_not_name interruption
+        check "no checks: bench does not name them" does_not_name budget
     fi
-    check "interruption $kind: bisect runs" bisect $kind-bisect "$guests/gain.wat" --func gain --args i32:1 \
-        --interruption $kind --only interruption --processes 0 --time 2
+    check "--budget $kind: bisect runs" bisect $kind-bisect "$guests/room.wat" --func process --args i32:16 \
+        --budget $kind --only budget --processes 0 --time 2
     if [ $kind = epoch ]; then
-        check "epoch checks: bisect finds it faster without" look faster "$result" "interruption none" p50
+        check "epoch checks: bisect finds it faster without" look faster "$result" "budget off" p50
+        check "epoch checks: bisect finds it faster with the guard" look faster "$result" "budget guard" p50
     else
-        check "no checks: bisect finds nothing to gain" look quiet "$result" "interruption epoch"
+        check "no checks: bisect finds nothing to gain" look quiet "$result" "budget epoch"
     fi
 done
 
@@ -191,5 +191,27 @@ check "a report compared with itself has no difference" grep -q '^no difference;
 sed 's/"kernel": "[^"]*"/"kernel": "9.9"/' "$scratch/report.json" >"$scratch/other.json"
 "$RTWASM" report --compare "$scratch/report.json" "$scratch/other.json" >"$scratch/differs" 2>&1
 check "a report compared with one from another kernel says so" grep -q '^machine.kernel: .* -> 9.9$' "$scratch/differs"
+
+# ---- the walk's commands, as docs/finding-latency.md shows them, only shorter
+
+walk=$scratch/walk
+mkdir -p "$walk"
+cp "$guests"/*.wat "$walk"
+"$RTWASM" compile -q --budget epoch "$guests/room.wat" -o "$walk/slow.rtw"
+sed -n 's/^    \$ rtwasm //p' docs/finding-latency.md | sed -e 's/--seconds 5/--seconds 0.5/' -e 's/--time [0-9]*/--time 1/' \
+    >"$scratch/commands"
+check "the walk shows commands" test "$(wc -l <"$scratch/commands")" -ge 12
+while read -r command; do
+    case $command in
+    doctor*) most=2 ;; # its verdict
+    *--fifo*) chrt -f 50 true 2>/dev/null && most=0 || most=1 ;;
+    *) most=0 ;;
+    esac
+    # The second report is one that somebody has made later.
+    [ -f "$walk/before.json" ] && cp "$walk/before.json" "$walk/after.json"
+    # shellcheck disable=SC2016,SC2086 # the inner shell expands; a command is words
+    check "the walk: rtwasm $command" sh -c 'cd "$1" && most=$2 && shift 2 && "$@"; [ $? -le "$most" ]' - "$walk" $most \
+        "$RTWASM" $command
+done <"$scratch/commands"
 
 finish

@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { MOST_MAPPINGS = 1024, CALLS = 1000, DRY_CALLS = 64, ROUND_INSTANCES = 100, ROUNDS = 10, ROUNDS_BEFORE = 4 };
+enum { MOST_MAPPINGS = 1024, CALLS = 1000, DRY_CALLS = 64, ROUND_INSTANCES = 40, ROUNDS = 25, ROUNDS_BEFORE = 10 };
 
 /* ---- mappings. Nothing here allocates: what malloc touches would be counted. */
 

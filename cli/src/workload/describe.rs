@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use rtwasm::engine::profile::{Interruption, Profile, Variations};
 use rtwasm::engine::signature::Type;
-use rtwasm_compiler::{Opt, interruption_from_name};
+use rtwasm_compiler::Opt;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{self, Args, Failure};
+use crate::compile::{BUDGETS, budget_from_name};
 
 /// One export with its arguments, each as `type:value`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,8 +117,9 @@ What is called:
   --before NAME         an export to call once, before the first cycle
   --args LIST           arguments of the --func or --before that it follows: i32:5,i64:-1,f32:0.5,f64:1e-3
   --scenario NAME       call: cycles without a pause (default)
-                        audio: a block of sound each cycle, through an effect as guests/README.md describes it: process(frames),
-                        and where they are there init, input, reset; the default where no --func is given and process is exported
+                        audio: a block of sound each cycle, through an effect as guests/README.md describes it:
+                        process(frames), and where they are there init, input, reset; the default where no --func is
+                        given and process is exported
                         periodic: a cycle every period, from an absolute sleep
   --block FRAMES        of the audio scenario: 128
   --rate HZ             of the audio scenario: 48000
@@ -127,7 +129,7 @@ What is called:
 How (a .wasm or .wat is compiled for it; of an artifact, what concerns the code is settled):
   --profile NAME        standalone (default) or plugin
   --opt LEVEL           speed (default), size, none
-  --interruption NAME   none (default), or what the compiler knows to cut calls off: guard, epoch, fuel
+  --budget HOW          how a call could be cut off: guard (default), off, epoch, fuel
   --cpu N               pin the thread to this CPU
   --fifo PRIORITY       SCHED_FIFO with this priority
   --lock                lock memory
@@ -208,9 +210,7 @@ impl Options {
             "--period" => self.period_us = Some(positive(option, args)?),
             "--profile" => self.profile = Some(args.one_of(option, "standalone, plugin", Profile::from_name)?),
             "--opt" => self.opt = Some(args.one_of(option, "none, speed, size", Opt::from_name)?),
-            "--interruption" => {
-                self.interruption = Some(args.one_of(option, &interruption_names(), interruption_from_name)?);
-            }
+            "--budget" => self.interruption = Some(args.one_of(option, BUDGETS, budget_from_name)?),
             "--cpu" => self.setup.cpu = Some(number(option, args, 0, 1023)?),
             "--fifo" => self.setup.fifo = Some(number::<i32>(option, args, 1, 99)?),
             "--lock" => self.setup.lock = true,
@@ -251,13 +251,13 @@ impl Options {
         Compilation {
             profile: self.profile.unwrap_or(Profile::Standalone),
             opt: self.opt.unwrap_or(Opt::Speed),
-            interruption: self.interruption.unwrap_or(Interruption::None),
+            interruption: self.interruption.unwrap_or(Interruption::Guard),
         }
     }
 
     /// The first option that an artifact has settled already.
     pub fn settled_by_artifact(&self) -> Option<&'static str> {
-        [("--profile", self.profile.is_some()), ("--opt", self.opt.is_some()), ("--interruption", self.interruption.is_some())]
+        [("--profile", self.profile.is_some()), ("--opt", self.opt.is_some()), ("--budget", self.interruption.is_some())]
             .into_iter()
             .find_map(|(option, given)| given.then_some(option))
     }
@@ -313,10 +313,6 @@ fn only_func(funcs: &[(String, String)]) -> Result<Call, Failure> {
             Err(Failure::Usage(format!("name what to call with --func, and its arguments with --args: {}", list.join(", "))))
         }
     }
-}
-
-fn interruption_names() -> String {
-    rtwasm_compiler::INTERRUPTIONS.map(Interruption::name).join(", ")
 }
 
 /// The option's value as a whole number in a range.
@@ -445,7 +441,7 @@ mod tests {
             (["--period", "0"], "above 0"),
             (["--block", "0"], "from 1 to"),
             (["--scenario", "video"], "expected one of call, audio, periodic"),
-            (["--interruption", "prayer"], "expected one of none"),
+            (["--budget", "prayer"], "expected one of guard, off"),
         ] {
             assert!(message(options(&words)).contains(text), "{words:?}");
         }

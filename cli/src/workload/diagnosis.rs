@@ -48,7 +48,7 @@ pub fn suspects(findings: &Findings<'_>) -> Vec<Suspect> {
         unprepared,
         page_faults,
         allocations,
-        interruption,
+        budget,
         denormals,
         unoptimised,
         overload,
@@ -153,12 +153,12 @@ fn allocations(findings: &Findings<'_>) -> Option<Suspect> {
     })
 }
 
-fn interruption(findings: &Findings<'_>) -> Option<Suspect> {
+fn budget(findings: &Findings<'_>) -> Option<Suspect> {
     let kind = findings.metadata.settings.interruption;
     matches!(kind, Interruption::Epoch | Interruption::Fuel).then(|| Suspect {
-        id: "interruption",
-        evidence: format!("the artifact's code counts {} in every loop and function (interruption {0})", kind.name()),
-        remedy: "compile without --interruption; `rtwasm bisect` of the module says what it costs",
+        id: "budget",
+        evidence: format!("the artifact's code counts {} in every loop and function (--budget {0})", kind.name()),
+        remedy: "compile with --budget guard or off; `rtwasm bisect` of the module says what each costs",
     })
 }
 
@@ -184,7 +184,9 @@ fn unoptimised(findings: &Findings<'_>) -> Option<Suspect> {
 
 fn overload(findings: &Findings<'_>) -> Option<Suspect> {
     let (period, steady) = (findings.period_ns? as f64, findings.steady?);
-    (steady.p50 > 0.7 * period).then(|| Suspect {
+    // A cycle in which the thread had to wait says nothing about its work.
+    let waited = findings.evidence.wait_ns.unwrap_or(0) as f64 > WAIT_SHARE * findings.evidence.elapsed_ns as f64;
+    (steady.p50 > 0.7 * period && !waited).then(|| Suspect {
         id: "overload",
         evidence: format!(
             "an ordinary cycle takes {} of a period of {}: there is no room for anything else",
@@ -375,10 +377,11 @@ mod tests {
         assert_eq!(ids(|_, _, e, _| e.minor_faults = 100), ["page-faults"]);
         assert_eq!(ids(|_, _, e, _| e.major_faults = 1), ["page-faults"]);
         assert_eq!(ids(|_, _, e, _| e.allocations = 1), ["allocations"]);
-        assert_eq!(ids(|m, _, _, _| m.settings.interruption = Interruption::Epoch), ["interruption"]);
-        assert_eq!(ids(|m, _, _, _| m.settings.interruption = Interruption::Fuel), ["interruption"]);
+        assert_eq!(ids(|m, _, _, _| m.settings.interruption = Interruption::Epoch), ["budget"]);
+        assert_eq!(ids(|m, _, _, _| m.settings.interruption = Interruption::Fuel), ["budget"]);
         assert_eq!(ids(|m, _, _, _| m.opt_level = "none".into()), ["unoptimised"]);
         assert_eq!(ids(|_, _, _, p| p.steady.p50 = 8e5), ["overload"]);
+        assert_eq!(ids(|_, _, e, p| (e.wait_ns, p.steady.p50) = (Some(800_000_000), 8e5)), ["neighbour"]);
         assert_eq!(ids(|_, _, _, p| (p.wake_up.p99, p.misses) = (5e5, 4)), ["wake-up"]);
         let mut tail = vec![1.0; 30];
         tail.extend([8.0; 10]);

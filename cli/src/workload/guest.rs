@@ -142,7 +142,10 @@ impl Guest {
                 repeats,
             })
             .collect();
-        let report = self.instance.prepare(&dry, enter)?;
+        let report = self.instance.prepare(&dry, enter).map_err(|error| match self.instance.fault() {
+            Some(_) => self.ended(error.status),
+            None => error,
+        })?;
         if self.audio.is_some() {
             self.reset()?;
         }

@@ -69,9 +69,18 @@ pub struct Distribution {
 impl Distribution {
     /// Of a histogram in ticks of `ns` each.
     fn of(snapshot: &Snapshot, ns: f64) -> Distribution {
-        let [p50, p90, p95, p99, p999] = snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999]).map(|ticks| ticks * ns);
+        let [p50, p90, p95, p99, p999] = snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999]).map(|ticks| tenths(ticks * ns));
         let mean = if snapshot.count == 0 { 0.0 } else { snapshot.sum as f64 / snapshot.count as f64 * ns };
-        Distribution { count: snapshot.count, mean, p50, p90, p95, p99, p999, max: snapshot.max as f64 * ns }
+        Distribution {
+            count: snapshot.count,
+            mean: tenths(mean),
+            p50,
+            p90,
+            p95,
+            p99,
+            p999,
+            max: tenths(snapshot.max as f64 * ns),
+        }
     }
 
     pub fn of_values(values: &[f64]) -> Distribution {
@@ -79,10 +88,15 @@ impl Distribution {
             return Distribution::default();
         }
         let ascending = stats::sorted(values.to_vec());
-        let [p50, p90, p95, p99, p999] = [0.5, 0.9, 0.95, 0.99, 0.999].map(|at| stats::quantile(&ascending, at));
-        let max = stats::quantile(&ascending, 1.0);
-        Distribution { count: values.len() as u64, mean: stats::mean(values), p50, p90, p95, p99, p999, max }
+        let [p50, p90, p95, p99, p999] = [0.5, 0.9, 0.95, 0.99, 0.999].map(|at| tenths(stats::quantile(&ascending, at)));
+        let max = tenths(stats::quantile(&ascending, 1.0));
+        Distribution { count: values.len() as u64, mean: tenths(stats::mean(values)), p50, p90, p95, p99, p999, max }
     }
+}
+
+/// Nothing finer was measured.
+fn tenths(ns: f64) -> f64 {
+    (ns * 10.0).round() / 10.0
 }
 
 /// What a run has found.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rtwasm::engine::artifact::{self, ExternKind, Metadata};
 use rtwasm::engine::profile::Variations;
-use rtwasm_compiler::Options;
+use rtwasm_compiler::{Opt, Options};
 
 use super::describe::Compilation;
 use crate::args::{self, Failure};
@@ -60,6 +60,15 @@ impl Source {
 }
 
 impl Code {
+    /// How it was compiled, as far as that can be asked for.
+    pub fn compilation(&self) -> Compilation {
+        Compilation {
+            profile: self.metadata.settings.profile,
+            opt: Opt::from_name(&self.metadata.opt_level).unwrap_or(Opt::Speed),
+            interruption: self.metadata.settings.interruption,
+        }
+    }
+
     /// Name and type of every exported function.
     pub fn funcs(&self) -> Vec<(String, String)> {
         let funcs = self.metadata.exports.iter().filter(|export| export.kind == ExternKind::Func);

@@ -133,8 +133,8 @@ mod tests {
 
     #[test]
     fn intervals_are_those_of_the_sign_test() {
-        // From tables of the binomial distribution: at 99.9 %, of 20 values the 2 outermost are outside on either side, of 40
-        // the 9, of 100 the 33; ten values cannot exclude anything.
+        // From tables of the binomial distribution: at 99.9 %, of 20 values the 2 outermost are outside on either side, of
+        // 40 the 9, of 100 the 33; ten values cannot exclude anything.
         assert_eq!([10, FEWEST, 20, 40, 100].map(|count| outside(count, 0.999)), [0, 0, 2, 9, 33]);
         assert_eq!([6, 8, 12, 20].map(|count| outside(count, 0.95)), [0, 0, 2, 5]);
         let estimate = Estimate::of((1..=40).map(f64::from).collect());

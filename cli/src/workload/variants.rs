@@ -1,11 +1,12 @@
 //! The choices that can be made for a workload, each as one change of a baseline.
 
-use rtwasm::engine::profile::{Interruption, Profile};
-use rtwasm_compiler::{Opt, interruption_from_name};
+use rtwasm::engine::profile::Profile;
+use rtwasm_compiler::Opt;
 
 use super::describe::{Compilation, Setup};
 use super::os;
 use super::source::Source;
+use crate::compile::{BUDGETS, budget_from_name, budget_name};
 
 /// One way to run the workload.
 #[derive(Clone)]
@@ -41,10 +42,11 @@ impl Variant {
     /// What it means that this choice is faster than the baseline's, or slower.
     pub fn meaning(&self, faster: bool) -> &'static str {
         match (self.choice, faster) {
-            ("interruption", true) => "the baseline pays for checks that let its calls be cut off",
-            ("interruption", false) => "the price of being able to cut calls off this way",
+            ("budget", true) => "the baseline pays for checks that let its calls be cut off",
+            ("budget", false) => "the price of being able to cut calls off this way",
             ("denormals", true) => "the workload computes with denormal numbers: flush them, or cut them to zero in the guest",
             ("prepare", false) => "what the first cycles cost where nobody has called rtw_instance_prepare",
+            ("prepare", true) => "prepare takes its time once, before the first deadline, so that cycles do not",
             ("scheduling", true) => "others run on the CPU when the thread is due: a real-time class keeps them off",
             ("CPU", true) => "the thread is better off on one CPU",
             ("traps", false) => "the price of checks in the code, which need no signal handler",
@@ -102,13 +104,13 @@ impl Matrix<'_> {
         for opt in Opt::ALL.into_iter().filter(|opt| *opt != chosen) {
             self.compiled("optimisation", opt.name(), false, |variant| variant.how.opt = opt);
         }
-        for name in ["none", "guard", "epoch", "fuel"] {
-            match interruption_from_name(name) {
+        for name in BUDGETS.split(", ") {
+            match budget_from_name(name) {
                 Some(kind) if kind == self.how.interruption => {}
-                Some(kind) => self.compiled("interruption", name, false, |variant| variant.how.interruption = kind),
+                Some(kind) => self.compiled("budget", name, false, |variant| variant.how.interruption = kind),
                 None => {
                     let reason = "this compiler does not know it".into();
-                    self.skipped.push(Skipped { name: format!("interruption {name}"), reason });
+                    self.skipped.push(Skipped { name: format!("budget {name}"), reason });
                 }
             }
         }
@@ -142,11 +144,11 @@ impl Matrix<'_> {
 }
 
 /// What the baseline is, in words.
-pub fn text(how: Compilation, interruption: Interruption, setup: &Setup) -> String {
+pub fn text(how: Compilation, setup: &Setup) -> String {
     format!(
-        "optimisation {}, interruption {}, profile {}, {}",
+        "optimisation {}, budget {}, profile {}, {}",
         how.opt.name(),
-        interruption.name(),
+        budget_name(how.interruption),
         how.profile.name(),
         setup.text()
     )
@@ -179,9 +181,9 @@ mod tests {
             "twin",
             "optimisation none",
             "optimisation size",
-            "interruption guard",
-            "interruption epoch",
-            "interruption fuel",
+            "budget off",
+            "budget epoch",
+            "budget fuel",
             "traps explicit (plugin)",
             "allocation pooling",
             "memory copy-on-write",
@@ -193,7 +195,7 @@ mod tests {
             assert_eq!(all.iter().filter(|known| **known == name).count(), 1, "{name} in {all:?}");
         }
         assert!(variants.iter().any(|name| name.starts_with("CPU pinned to ")));
-        assert!(!all.iter().any(|name| *name == "optimisation speed" || *name == "interruption none"));
+        assert!(!all.iter().any(|name| *name == "optimisation speed" || *name == "budget guard"));
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //! up to more than [`STRETCH`]; and in straight code longer than that. So between two polls a guest executes a bounded number of
 //! instructions. Bulk memory operations that may be long are split (`bulk`).
 //!
+//! A short innermost loop is unrolled, with one poll for all its copies (`loops`): in the shortest the poll would cost as much as
+//! what they do.
+//!
 //! What a poll is depends on the profile. *Standalone*: an atomic load that is dropped; to end the call the watchdog takes the
 //! page's access rights away, and the load faults. It is atomic because a plain one is merged away in a loop without stores.
 //! *Plugin*: the number of the running call is compared with the watchdog's verdict, and `unreachable` ends it. Neither calls anything: a call in the cold path would spill every live register in the loop.
@@ -14,13 +17,14 @@
 
 mod bulk;
 mod calls;
+mod loops;
 mod splice;
 
 use rtwasm::engine::artifact::Edit;
 use rtwasm::engine::profile::Profile;
 use rtwasm::engine::watch::{CURRENT_OFFSET, VERDICT_OFFSET};
 use rtwasm::status::*;
-use wasmparser::{FunctionBody, Operator, Parser, Payload};
+use wasmparser::{FunctionBody, Parser, Payload};
 
 use crate::validate::Checked;
 use splice::Splicer;
@@ -51,7 +55,7 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
         ));
     }
     let entries = calls::entries(module, &types, STRETCH)?;
-    let poll = poll(profile, memory_index);
+    let polls = Polls::new(profile, memory_index);
     let mut splicer = Splicer::new(module);
     let mut memory_is_in = false;
     let mut defined = 0;
@@ -83,7 +87,7 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
                         let polled = entries[defined];
                         inside.rewrite_sized(|body| {
                             let parsed = FunctionBody::new(wasmparser::BinaryReader::new(body.rest(), body.position()));
-                            function(body, &parsed, &types, entries.imported + defined as u32, polled, &poll)
+                            function(body, &parsed, &types, entries.imported + defined as u32, polled, &polls)
                         })?;
                         defined += 1;
                     }
@@ -107,88 +111,138 @@ fn unreadable(error: wasmparser::Error) -> Error {
     Error::new(RTW_ERR_INTERNAL, format!("a valid module cannot be read: {error}"))
 }
 
-/// One function's body: its polls, and its long bulk operations split.
+/// One function's body: its polls, its short loops unrolled, its long bulk operations split.
 fn function(
     splicer: &mut Splicer<'_>,
     body: &FunctionBody<'_>,
     types: &wasmparser::types::TypesRef<'_>,
     index: u32,
     polled_at_entry: bool,
-    poll: &[u8],
+    polls: &Polls,
 ) -> Result<()> {
+    let code = loops::Code::read(body, types)?;
+    let needs_number = polls.use_number && code.has_polled_loops();
     let mut scratch = bulk::Scratch::new(body, types, index)?;
-    let mut operators = body.get_operators_reader().map_err(unreadable)?;
-    let locals_end = operators.original_position();
-    // First the insertions; the locals they need are known after that, and stand before them.
-    let mut insertions: Vec<(usize, Vec<u8>)> = Vec::new();
+    let number = needs_number.then(|| scratch.number());
+    let poll = polls.in_loop(number);
+    // First what is put in; the locals it needs are known after that, and stand before it.
+    let mut rewritten = splicer.aside();
+    rewritten.skip_to(code.start);
     if polled_at_entry {
-        insertions.push((locals_end, poll.to_vec()));
+        rewritten.insert(&polls.at_entry);
     }
+    if let Some(number) = number {
+        rewritten.insert(&polls.take_number(number));
+    }
+    let mut at = 0;
     let mut unpolled = 0;
     let mut last_constant = None;
-    while !operators.eof() {
-        let (operator, at) = operators.read_with_offset().map_err(unreadable)?;
-        if let Some(split) = bulk::split(&operator, last_constant, types, &mut scratch, poll) {
-            insertions.push((at, split));
+    while let Some(op) = code.ops.get(at) {
+        if let Some(unroll) = code.unrolled(at) {
+            unroll.write(&mut rewritten, &code, &poll);
+            at = unroll.after();
+            last_constant = None;
+            continue;
         }
-        unpolled += calls::weight(&operator, last_constant);
-        if matches!(operator, Operator::Loop { .. }) {
-            insertions.push((operators.original_position(), poll.to_vec()));
+        if let Some(split) = bulk::split(&op.operator, last_constant, types, &mut scratch, &poll) {
+            rewritten.copy_to(op.start);
+            rewritten.insert(&split);
+        }
+        unpolled += calls::weight(&op.operator, last_constant);
+        if code.is_polled_loop(at) {
+            rewritten.copy_to(op.end);
+            rewritten.insert(&poll);
         } else if unpolled > STRETCH {
-            insertions.push((at, poll.to_vec()));
+            rewritten.copy_to(op.start);
+            rewritten.insert(&poll);
             unpolled = 0;
         }
-        last_constant = calls::constant(&operator);
+        last_constant = calls::constant(&op.operator);
+        at += 1;
     }
+    rewritten.copy_rest();
     let groups = splicer.skip_leb();
     splicer.insert_leb(groups + scratch.groups().len() as u32);
-    splicer.copy_to(locals_end);
+    splicer.copy_to(code.start);
     for (count, ty) in scratch.groups() {
         splicer.insert_leb(count);
         splicer.insert(&[ty]);
     }
-    for (at, bytes) in insertions {
-        splicer.copy_to(at);
-        splicer.insert(&bytes);
-    }
-    splicer.copy_rest();
+    splicer.append(rewritten);
     Ok(())
 }
 
-/// The poll's code.
-fn poll(profile: Profile, memory_index: u32) -> Vec<u8> {
-    const I32_CONST_0: [u8; 2] = [0x41, 0];
-    /// Set in an alignment where a memory index follows.
-    const HAS_MEMORY: u8 = 0x40;
-    let mut code = Vec::new();
-    let operand = |code: &mut Vec<u8>, opcode: &[u8], align: u8, offset: u64| {
-        code.extend_from_slice(&I32_CONST_0);
-        code.extend_from_slice(opcode);
-        code.push(align | HAS_MEMORY);
-        splice::push_leb(code, memory_index);
-        splice::push_leb(code, offset as u32);
-    };
-    const ATOMIC_LOAD_32: &[u8] = &[0xfe, 0x10];
-    const ATOMIC_LOAD_64: &[u8] = &[0xfe, 0x11];
-    const LOAD_64: &[u8] = &[0x29];
-    match profile {
-        Profile::Standalone => {
-            operand(&mut code, ATOMIC_LOAD_32, 2, 0);
-            code.push(0x1a); // drop
-        }
-        Profile::Plugin => {
-            operand(&mut code, LOAD_64, 3, CURRENT_OFFSET as u64);
-            operand(&mut code, ATOMIC_LOAD_64, 3, VERDICT_OFFSET as u64);
-            code.extend_from_slice(&[
-                0x54, // i64.lt_u
-                0x04, 0x40, // if
-                0x00, // unreachable
-                0x0b, // end
-            ]);
+/// The polls' code.
+struct Polls {
+    at_entry: Vec<u8>,
+    memory_index: u32,
+    /// Whether a poll needs the number of the running call. It stays the same as long as a function runs, so that a function with
+    /// loops reads it once.
+    use_number: bool,
+}
+
+impl Polls {
+    fn new(profile: Profile, memory_index: u32) -> Polls {
+        let mut polls = Polls { at_entry: Vec::new(), memory_index, use_number: profile == Profile::Plugin };
+        polls.at_entry = match profile {
+            Profile::Standalone => {
+                let mut code = polls.load(ATOMIC_LOAD_32, 2, 0);
+                code.push(DROP);
+                code
+            }
+            Profile::Plugin => [polls.load(LOAD_64, 3, CURRENT_OFFSET), polls.compare()].concat(),
+        };
+        polls
+    }
+
+    /// For a function that has the call's number in a local.
+    fn in_loop(&self, number: Option<u32>) -> Vec<u8> {
+        match number {
+            Some(local) => {
+                let mut code = vec![0x20]; // local.get
+                splice::push_leb(&mut code, local);
+                code.extend_from_slice(&self.compare());
+                code
+            }
+            None => self.at_entry.clone(),
         }
     }
-    code
+
+    /// Puts the call's number into a local.
+    fn take_number(&self, local: u32) -> Vec<u8> {
+        let mut code = self.load(LOAD_64, 3, CURRENT_OFFSET);
+        code.push(0x21); // local.set
+        splice::push_leb(&mut code, local);
+        code
+    }
+
+    /// `if number < verdict then unreachable`, the number being on the stack.
+    fn compare(&self) -> Vec<u8> {
+        let mut code = self.load(ATOMIC_LOAD_64, 3, VERDICT_OFFSET);
+        code.extend_from_slice(&[
+            0x54, // i64.lt_u
+            0x04, 0x40, // if
+            0x00, // unreachable
+            0x0b, // end
+        ]);
+        code
+    }
+
+    fn load(&self, opcode: &[u8], align: u8, offset: usize) -> Vec<u8> {
+        const I32_CONST_0: [u8; 2] = [0x41, 0];
+        /// Set in an alignment where a memory index follows.
+        const HAS_MEMORY: u8 = 0x40;
+        let mut code = [&I32_CONST_0, opcode, &[align | HAS_MEMORY]].concat();
+        splice::push_leb(&mut code, self.memory_index);
+        splice::push_leb(&mut code, offset as u32);
+        code
+    }
 }
+
+const ATOMIC_LOAD_32: &[u8] = &[0xfe, 0x10];
+const ATOMIC_LOAD_64: &[u8] = &[0xfe, 0x11];
+const LOAD_64: &[u8] = &[0x29];
+const DROP: u8 = 0x1a;
 
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,10 @@ use super::Guarded;
 
 /// What the result consists of.
 enum Piece {
-    Copy(Range<usize>),
-    Insert(Vec<u8>),
+    /// Bytes of the original.
+    From(Range<usize>),
+    /// New ones, which stand for what is at a place of the original.
+    New { bytes: Vec<u8>, at: usize },
 }
 
 /// A stretch of the original that is being copied.
@@ -23,6 +25,17 @@ pub struct Splicer<'a> {
 impl<'a> Splicer<'a> {
     pub fn new(module: &'a [u8]) -> Splicer<'a> {
         Splicer { module, left: 0..module.len(), pieces: Vec::new() }
+    }
+
+    /// Another one for what is left, to be appended in its place.
+    pub fn aside(&self) -> Splicer<'a> {
+        Splicer { module: self.module, left: self.left.clone(), pieces: Vec::new() }
+    }
+
+    /// What the other one has made comes next; it has gone to the end.
+    pub fn append(&mut self, other: Splicer<'a>) {
+        self.pieces.extend(other.pieces);
+        self.left.start = other.left.start;
     }
 
     /// Offset in the original of the next byte.
@@ -41,24 +54,40 @@ impl<'a> Splicer<'a> {
 
     pub fn copy_to(&mut self, to: usize) {
         debug_assert!(self.left.start <= to && to <= self.left.end);
-        if self.left.start < to {
-            self.pieces.push(Piece::Copy(self.left.start..to));
-            self.left.start = to;
-        }
+        self.repeat(self.left.start..to);
+        self.left.start = to;
     }
 
     pub fn copy_rest(&mut self) {
         self.copy_to(self.left.end);
     }
 
+    /// Leaves out what stands before `to`.
+    pub fn skip_to(&mut self, to: usize) {
+        debug_assert!(self.left.start <= to && to <= self.left.end);
+        self.left.start = to;
+    }
+
+    /// Puts in a stretch of the original, wherever it is.
+    pub fn repeat(&mut self, range: Range<usize>) {
+        if !range.is_empty() {
+            self.pieces.push(Piece::From(range));
+        }
+    }
+
     pub fn insert(&mut self, bytes: &[u8]) {
-        self.pieces.push(Piece::Insert(bytes.to_vec()));
+        self.insert_for(self.left.start, bytes);
+    }
+
+    /// Puts in bytes that stand for what is at `at` in the original.
+    pub fn insert_for(&mut self, at: usize, bytes: &[u8]) {
+        self.pieces.push(Piece::New { bytes: bytes.to_vec(), at });
     }
 
     pub fn insert_leb(&mut self, value: u32) {
         let mut bytes = Vec::new();
         push_leb(&mut bytes, value);
-        self.pieces.push(Piece::Insert(bytes));
+        self.insert(&bytes);
     }
 
     pub fn copy_leb(&mut self) -> u32 {
@@ -82,7 +111,7 @@ impl<'a> Splicer<'a> {
     }
 
     fn rewrite(&mut self, content: Range<usize>, rewrite: impl FnOnce(&mut Splicer<'a>) -> Result<()>) -> Result<()> {
-        let mut inside = Splicer { module: self.module, left: content.clone(), pieces: Vec::new() };
+        let mut inside = Splicer { left: content.clone(), ..self.aside() };
         rewrite(&mut inside)?;
         debug_assert!(inside.at_end());
         let length: usize = inside.pieces.iter().map(Piece::len).sum();
@@ -125,25 +154,24 @@ impl<'a> Splicer<'a> {
     pub fn finish(mut self) -> Guarded {
         self.copy_rest();
         let mut module = Vec::with_capacity(self.pieces.iter().map(Piece::len).sum());
-        let mut edits: Vec<Edit> = vec![Edit::default()];
-        let mut original = 0;
+        let mut edits: Vec<Edit> = Vec::new();
         for piece in self.pieces {
-            match piece {
-                Piece::Copy(range) => {
-                    let last = edits.last_mut().expect("never empty");
-                    last.removed += (range.start - original) as u32;
-                    if (last.removed, last.inserted) == (0, 0) {
-                        last.copied += range.len() as u32;
-                    } else {
-                        edits.push(Edit { copied: range.len() as u32, ..Edit::default() });
-                    }
-                    original = range.end;
-                    module.extend_from_slice(&self.module[range]);
+            let length = piece.len() as u32;
+            let (original, verbatim) = match piece {
+                Piece::From(range) => {
+                    module.extend_from_slice(&self.module[range.clone()]);
+                    (range.start as u32, true)
                 }
-                Piece::Insert(bytes) => {
-                    edits.last_mut().expect("never empty").inserted += bytes.len() as u32;
+                Piece::New { bytes, at } => {
                     module.extend_from_slice(&bytes);
+                    (at as u32, false)
                 }
+            };
+            match edits.last_mut() {
+                // It goes on where the last one stopped.
+                Some(last) if verbatim && last.verbatim && last.original + last.length == original => last.length += length,
+                Some(last) if !verbatim && !last.verbatim && last.original == original => last.length += length,
+                _ => edits.push(Edit { length, original, verbatim }),
             }
         }
         Guarded { module, edits }
@@ -153,8 +181,8 @@ impl<'a> Splicer<'a> {
 impl Piece {
     fn len(&self) -> usize {
         match self {
-            Piece::Copy(range) => range.len(),
-            Piece::Insert(bytes) => bytes.len(),
+            Piece::From(range) => range.len(),
+            Piece::New { bytes, .. } => bytes.len(),
         }
     }
 }

@@ -17,7 +17,7 @@ fn guarded(text: &str, profile: Profile) -> (Vec<u8>, Guarded) {
 fn polls(text: &str) -> usize {
     let (module, guarded) = guarded(text, Profile::Standalone);
     let types = validate::module(&module).unwrap().types;
-    let poll = poll(Profile::Standalone, types.as_ref().memory_count());
+    let poll = Polls::new(Profile::Standalone, types.as_ref().memory_count()).at_entry;
     guarded.module.windows(poll.len()).filter(|window| *window == poll).count()
 }
 
@@ -26,9 +26,13 @@ fn polls_stand_at_loops_and_where_calls_go_round() {
     for (text, expected) in [
         ("(module)", 0),
         ("(module (func nop))", 0),
-        ("(module (func loop end))", 1),
-        ("(module (func loop loop end end) (func loop end))", 3),
-        ("(module (memory 1) (memory 1) (func loop (result i32) i32.const 1 end drop))", 1),
+        // Nothing goes back to the beginning.
+        ("(module (func loop end))", 0),
+        ("(module (func loop br 0 end))", 1),
+        ("(module (func loop loop br 0 end end) (func loop block br 1 end end))", 2),
+        ("(module (func loop loop br 0 end br 0 end))", 2),
+        ("(module (func (param i32) loop local.get 0 br_table 1 0 end))", 1),
+        ("(module (memory 1) (memory 1) (func loop (result i32) i32.const 1 br_if 0 i32.const 1 end drop))", 1),
         ("(module (func $f call $f))", 1),
         ("(module (func $f call $g) (func $g call $h) (func $h nop))", 0),
         ("(module (func $f call $g) (func $g call $h) (func $h call $f) (func call $f))", 3),
@@ -131,7 +135,7 @@ fn a_module_without_memory_or_anything_after_it_gets_its_memory_in_place() {
 #[test]
 fn offsets_lead_back_to_the_module_that_was_given() {
     let text = r#"(module (memory 1)
-        (func (local i32) loop loop i32.const 1 drop end end unreachable)
+        (func (local i32) loop loop i32.const 1 br_if 0 f64.const 7 drop end end unreachable)
         (func (param i32) i32.const 0 i32.const 1 local.get 0 memory.fill loop end unreachable))"#;
     let operators = |module: &[u8]| -> Vec<(String, u32)> {
         let mut found = Vec::new();
@@ -148,16 +152,16 @@ fn offsets_lead_back_to_the_module_that_was_given() {
     for profile in PROFILES {
         let (module, guarded) = guarded(text, profile);
         let original = operators(&module);
-        // What leads back to an instruction is that instruction, or was put in before it.
-        let mut told: Vec<(String, u32)> = Vec::new();
+        // What leads back to an instruction is that instruction, or was put in before it; every instruction is led back to.
+        let mut found = std::collections::BTreeSet::new();
         for (operator, offset) in operators(&guarded.module) {
             let back = original_offset(&guarded.edits, offset);
-            if told.last().is_some_and(|(_, last)| *last == back) {
-                told.pop();
+            let (there, _) = original.iter().find(|(_, at)| *at == back).unwrap_or_else(|| panic!("{back} is between two"));
+            if *there == operator {
+                found.insert(back);
             }
-            told.push((operator, back));
         }
-        assert_eq!(told, original);
+        assert_eq!(found.len(), original.len());
     }
 }
 
@@ -240,5 +244,40 @@ fn split_operations_do_what_whole_ones_do() {
             }
         }
         assert!(trapped > 20, "some were out of bounds: {trapped}");
+    }
+}
+
+#[test]
+fn unrolled_loops_do_what_plain_ones_do() {
+    // Loops that end by falling out, by branching out, by a table, by returning; nested in blocks and in loops; with a result.
+    let bodies = [
+        "(loop $l (br_if $l (i32.lt_u (call_free) (local.get 0))))",
+        "(block $out (loop $l (br_if $out (i32.ge_u (call_free) (local.get 0))) (br $l)))",
+        "(block $out (loop $l (block $in (br_table $in $out $l (i32.ge_u (call_free) (local.get 0)))) (br_if $l (i32.lt_u (local.get 3) (local.get 0)))))",
+        "(loop $l (if (i32.ge_u (call_free) (local.get 0)) (then (i32.store (i32.const 4) (local.get 3)) return)) (br $l))",
+        "(i32.store (i32.const 8) (loop $l (result i32) (br_if $l (i32.lt_u (call_free) (local.get 0))) (local.get 3)))",
+        "(block $a (block $b (loop $outer (loop $l (br_if $b (i32.eq (call_free) (local.get 1))) (br_if $a (i32.eq (local.get 3) (local.get 2)))
+            (br_if $l (i32.rem_u (local.get 3) (i32.const 5)))) (br_if $outer (i32.lt_u (local.get 3) (local.get 0))))) (i32.store (i32.const 12) (i32.const 1)))",
+        "(loop $l (if (i32.rem_u (call_free) (i32.const 3)) (then (br_if $l (i32.lt_u (local.get 3) (local.get 0)))) (else (br $l))))",
+        "(loop $l (block (block (block (br_table 0 1 2 3 (i32.rem_u (call_free) (i32.const 4))) ) (br 2)) (br 1)) (br_if $l (i32.lt_u (local.get 3) (local.get 0))))",
+    ];
+    for body in bodies {
+        // Counts, and leaves a trace of every step.
+        let step = "(block (result i32) (local.set 3 (i32.add (local.get 3) (i32.const 1)))
+            (i32.store (i32.mul (i32.and (local.get 3) (i32.const 1023)) (i32.const 16)) (i32.add (local.get 3) (local.get 1))) (local.get 3))";
+        let text = format!(
+            r#"(module (memory (export "a") 1) (memory (export "b") 1)
+                (func (export "run") (param i32 i32 i32) (local i32) {}))"#,
+            body.replace("(call_free)", step)
+        );
+        for profile in PROFILES {
+            let (module, guarded) = guarded(&text, profile);
+            assert!(guarded.module.len() > module.len() + 2 * body.len() / 8, "it is unrolled");
+            for rounds in 0..40 {
+                let arguments = [rounds, rounds * 7 % 11, rounds * 5 % 13];
+                let plain = outcome(&module, &arguments, false);
+                assert!(plain == outcome(&guarded.module, &arguments, false), "{arguments:?} {text}");
+            }
+        }
     }
 }

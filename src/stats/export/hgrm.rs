@@ -1,5 +1,5 @@
-//! HdrHistogram's percentile distribution, as its outputPercentileDistribution prints it and its plotter reads it. Values are in
-//! microseconds.
+//! HdrHistogram's percentile distribution, as its outputPercentileDistribution prints it and its plotter reads it. Values are
+//! in microseconds.
 
 use super::super::Series;
 use super::put;

@@ -1,5 +1,5 @@
-//! HdrHistogram's interval log: one line a series, with the histogram in the V2 encoding, compressed, in base64. Values are whole
-//! nanoseconds with three significant digits, a bucket of ours counting as its middle.
+//! HdrHistogram's interval log: one line a series, with the histogram in the V2 encoding, compressed, in base64. Values are
+//! whole nanoseconds with three significant digits, a bucket of ours counting as its middle.
 
 use super::super::document::Document;
 use super::super::{Report, Series};

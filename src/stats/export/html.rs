@@ -59,11 +59,12 @@ pub fn write(documents: &[Document]) -> String {
     text
 }
 
-const NOTES: &str = "<footer>\n<p>A percentile is the time that this share of all calls did not exceed, told to within 1&nbsp;%; minimum and \
-maximum are exact to the clock's resolution where they are totals, within 1.6&nbsp;% where they belong to an interval. Both plots have \
-logarithmic scales: a straight tail to the right of the percentile curve means that ten times rarer costs a constant factor, a step \
-means that something else than the call took the time. Call times are measured from the actual start, response times from the \
-intended one.</p>\n</footer>\n";
+const NOTES: &str = "\
+    <footer>\n<p>A percentile is the time that this share of all calls did not exceed, told to within 1&nbsp;%; minimum and \
+    maximum are exact to the clock's resolution where they are totals, within 1.6&nbsp;% where they belong to an interval. Both \
+    plots have logarithmic scales: a straight tail to the right of the percentile curve means that ten times rarer costs a \
+    constant factor, a step means that something else than the call took the time. Call times are measured from the actual \
+    start, response times from the intended one.</p>\n</footer>\n";
 
 fn subjects(documents: &[Document]) -> Vec<Subject<'_>> {
     let mut subjects: Vec<Subject<'_>> = vec![];
@@ -235,7 +236,7 @@ fn histogram(lines: &[&Line<'_>]) -> String {
         .map(|line| {
             let snapshot = line.snapshot();
             let mut bars: Vec<(u64, u64, u64)> = vec![];
-            let mut bar = (snapshot.min, snapshot.min, 0);
+            let mut bar = (0, 0, 0);
             for (low, high, count) in snapshot.occupied() {
                 if bar.1 <= low {
                     bars.extend(Some(bar).filter(|(_, _, count)| *count != 0));

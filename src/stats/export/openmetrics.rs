@@ -1,6 +1,6 @@
-//! OpenMetrics text, version 1.0.0: what Prometheus and others scrape. Histograms have fixed bounds from 10 ns to 100 s, so that those
-//! of different processes add up; a bucket of ours is on the side where its middle is. Quantiles and extremes, which are finer,
-//! stand beside them.
+//! OpenMetrics text, version 1.0.0: what Prometheus and others scrape. Histograms have fixed bounds from 10 ns to 100 s, so
+//! that those of different processes add up; a bucket of ours is on the side where its middle is. Quantiles and extremes, which
+//! are finer, stand beside them.
 
 use std::collections::BTreeSet;
 

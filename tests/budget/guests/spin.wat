@@ -2,6 +2,7 @@
 (module $spin
   (import "env" "nothing" (func $nothing))
   (import "env" "call_again" (func $call_again))
+  (import "env" "call_work" (func $call_work))
   (import "env" "refuse" (func $refuse))
   (import "env" "go_on" (func $go_on (result i32)))
   (type $turn (func (param i32) (result i32)))
@@ -84,6 +85,11 @@
   (func (export "spin_after_host")
     (call $nothing)
     (call $empty))
+
+  ;; The host calls `nothing_much` on this instance.
+  (func (export "host_calls_work")
+    (call $call_work))
+  (func (export "nothing_much"))
 
   (func $trap (export "trap")
     (unreachable))

@@ -1,0 +1,87 @@
+//! Words that one thread changes together and others read together, without either waiting for the other: a version that is odd
+//! while a change goes on. The words themselves are atomic, so that a reader that comes at the wrong moment sees a mixture, never
+//! nonsense, and learns that it did.
+//!
+//! `tests/worker/loom` runs this file under loom.
+
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, Ordering::*, fence};
+#[cfg(not(loom))]
+use std::sync::atomic::{AtomicU64, Ordering::*, fence};
+
+pub struct Version(AtomicU64);
+
+/// How often a reader that meets a change looks again: at first at once, then having let others go first, one of which may be a
+/// writer that was interrupted in the middle of a change.
+#[cfg(not(loom))]
+const TRIES: [usize; 2] = [64, 10_000];
+#[cfg(loom)]
+const TRIES: [usize; 2] = [1, 0];
+
+impl Version {
+    pub fn new() -> Version {
+        Version(AtomicU64::new(0))
+    }
+
+    /// Changes the words. One thread at a time.
+    #[inline]
+    pub fn change(&self, change: impl FnOnce()) {
+        let version = self.0.load(Relaxed);
+        self.0.store(version.wrapping_add(1), Relaxed);
+        fence(Release);
+        change();
+        self.0.store(version.wrapping_add(2), Release);
+    }
+
+    /// Reads the words, once; nothing where they were being changed.
+    pub fn look_once<T>(&self, look: impl FnOnce() -> T) -> Option<T> {
+        let before = self.0.load(Acquire);
+        let seen = look();
+        fence(Acquire);
+        (before.is_multiple_of(2) && self.0.load(Relaxed) == before).then_some(seen)
+    }
+
+    /// Reads the words; not on a real-time thread. A writer that is always in the middle of a change is not waited for for ever:
+    /// what is read then may be of two moments.
+    pub fn look<T>(&self, look: impl Fn() -> T) -> T {
+        for attempt in 0..TRIES.iter().sum() {
+            if let Some(seen) = self.look_once(&look) {
+                return seen;
+            }
+            match attempt < TRIES[0] {
+                true => std::hint::spin_loop(),
+                false => std::thread::yield_now(),
+            }
+        }
+        look()
+    }
+}
+
+impl Default for Version {
+    fn default() -> Self {
+        Version::new()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_sees_no_mixture() {
+        let version = Version::new();
+        let words: [AtomicU64; 8] = Default::default();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for value in 1..=100_000 {
+                    version.change(|| words.iter().for_each(|word| word.store(value, Relaxed)));
+                }
+            });
+            while !writer.is_finished() {
+                let seen = version.look_once(|| std::array::from_fn::<u64, 8, _>(|i| words[i].load(Relaxed)));
+                assert!(seen.is_none_or(|seen| seen.iter().all(|value| *value == seen[0])), "{seen:?}");
+            }
+        });
+        assert_eq!(version.look(|| words[0].load(Relaxed)), 100_000);
+    }
+}
