@@ -176,6 +176,8 @@ struct Guest {
     memory: Option<Memory>,
     /// All of the guest's own memories, exported or not.
     memories: Vec<Arc<Region>>,
+    /// The budget guard's page, which is made present at once: later the watchdog may have closed it.
+    guard: Warmed,
     /// The store, the globals, the tables.
     kept: Kept,
     store: Store<Data>,
@@ -687,14 +689,15 @@ impl Guest {
         core.gate.store(GATE_FREE, Relaxed);
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
-        let watching = match &memories.guard {
-            Some(guard) => {
-                guard.warm(module.runtime.config.lock)?;
-                Watching::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?
-            }
-            None => None,
+        let (watching, guard) = match &memories.guard {
+            Some(guard) => (
+                Watching::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?,
+                // Whether it has to be locked is asked when the instance is prepared.
+                guard.warm(if module.runtime.config.lock == Lock::Off { Lock::Off } else { Lock::On })?,
+            ),
+            None => (None, Warmed::default()),
         };
-        Ok(Guest { watching, instance, memory, memories: memories.made, kept: Kept::default(), store })
+        Ok(Guest { watching, instance, memory, memories: memories.made, guard, kept: Kept::default(), store })
     }
 
     /// Makes the memories present, and locked where asked.
@@ -703,6 +706,10 @@ impl Guest {
         for memory in &self.memories {
             warmed += memory.warm(lock)?;
         }
+        if lock == Lock::Required && self.guard.locked_bytes < self.guard.touched_bytes {
+            return Err(Error::new(RTW_ERR_MEMLOCK, "the budget guard's page could not be locked when the instance was made"));
+        }
+        warmed += self.guard;
         Ok(warmed)
     }
 }

@@ -1,6 +1,6 @@
 ;; For slots and budgets: 1 traps, 2 never ends; a state of 4 bytes, refused while `refuses` is set.
 (module
-  (memory (export "memory") 1 1)
+  (memory (export "memory") 1 4)
   (global $refuses (export "refuses") (mut i32) (i32.const 0))
   (func (export "act") (param i32) (result i32)
     (if (i32.eq (local.get 0) (i32.const 1)) (then unreachable))
