@@ -56,6 +56,7 @@ layout: header
 	target/layout/probe > tests/abi/layout.txt
 	python3 tests/abi/layout.py rust tests/abi/layout.txt $$(ls src/capi/*.rs) > target/layout/layout.rs
 	cp target/layout/layout.rs src/capi/layout.rs
+	rustfmt --edition 2024 src/capi/layout.rs
 
 guests: FORCE
 	$(MAKE) -C guests

@@ -2045,13 +2045,21 @@ typedef struct rtw_export_subject_t {
      */
     const struct rtw_worker_t *worker;
     /**
+     * One function of a slot, on all its instances: which one, func_index says.
+     */
+    const struct rtw_slot_t *slot;
+    /**
+     * With slot: index in its interface. Otherwise 0.
+     */
+    uint64_t func_index;
+    /**
      * What it is called; NULL: as without a name in rtw_export_config_t. Subjects of a kind need different names.
      */
     const char *name;
     /**
      * Zero.
      */
-    uint64_t reserved[3];
+    uint64_t reserved[1];
 } rtw_export_subject_t;
 
 /**

@@ -8,7 +8,7 @@
 #include <time.h>
 
 /* The slot's interface. */
-enum { INIT, SET_PARAM, RESET, PROCESS, FUNCS };
+enum { INIT, SET_PARAM, RESET, PROCESS = LIVE_PROCESS, FUNCS };
 static const rtw_slot_func_t INTERFACE[FUNCS] = {
     {"init", "(f32,i32,i32)->(i32)"},
     {"set_param", "(i32,f32)->(i32)"},

@@ -9,6 +9,9 @@
 #include "options.h"
 #include "rtwasm.h"
 
+/* Where `process` is among the slot's functions. */
+enum { LIVE_PROCESS = 3 };
+
 typedef struct live_t {
     const char *name;
     rtw_slot_t *slot;

@@ -270,7 +270,8 @@ bool report_page(const stream_t *stream, const char *path, failure_t *failure) {
     rtw_error_t error;
     memset(subjects, 0, sizeof subjects);
     for (size_t i = 0; i < stream->effect_count; i++) {
-        subjects[i].func = stream->effects[i].process_func;
+        subjects[i].slot = stream->effects[i].slot;
+        subjects[i].func_index = LIVE_PROCESS;
         snprintf(names[i], sizeof names[i], "%zu %s", i + 1, stream->effects[i].name);
         subjects[i].name = names[i];
     }

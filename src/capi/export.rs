@@ -8,6 +8,7 @@ use super::guard::{self, setup};
 use super::instance::{rtw_func_t, rtw_instance_t};
 use super::interval::rtw_interval_t;
 use super::runtime::out_of_range;
+use super::slot::rtw_slot_t;
 use super::text;
 use super::worker::rtw_worker_t;
 use crate::rt::file;
@@ -64,10 +65,14 @@ pub struct rtw_export_subject_t {
     pub interval: *const rtw_interval_t,
     /// As for rtw_worker_export.
     pub worker: *const rtw_worker_t,
+    /// One function of a slot, on all its instances: which one, func_index says.
+    pub slot: *const rtw_slot_t,
+    /// With slot: index in its interface. Otherwise 0.
+    pub func_index: u64,
     /// What it is called; NULL: as without a name in rtw_export_config_t. Subjects of a kind need different names.
     pub name: *const c_char,
     /// Zero.
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 1],
 }
 
 // SAFETY: its first field is its size, and pointers may be NULL.
@@ -239,11 +244,17 @@ pub unsafe extern "C" fn rtw_export(
 
 unsafe fn reports_of(subject: &rtw_export_subject_t) -> Result<Vec<Report>> {
     guard::reserved_is_zero(&subject.reserved)?;
-    let handles = [subject.func.is_null(), subject.instance.is_null(), subject.interval.is_null(), subject.worker.is_null()];
+    let handles = [
+        subject.func.is_null(),
+        subject.instance.is_null(),
+        subject.interval.is_null(),
+        subject.worker.is_null(),
+        subject.slot.is_null(),
+    ];
     if handles.iter().filter(|is_null| !**is_null).count() != 1 {
         return Err(Error::new(
             RTW_ERR_ARGUMENT,
-            "one of func, instance, interval and worker has to be set, and the others NULL",
+            "one of func, instance, interval, worker and slot has to be set, and the others NULL",
         ));
     }
     // SAFETY: handles and a C string by the caller's word.
@@ -256,7 +267,15 @@ unsafe fn reports_of(subject: &rtw_export_subject_t) -> Result<Vec<Report>> {
         let reports = match handles {
             [false, ..] => subject::func(&guard::named(subject.func, "func")?.shared).map(renamed),
             [_, false, ..] => subject::instance(guard::named(subject.instance, "instance")?, name),
-            [_, _, false, _] => Some(vec![guard::named(subject.interval, "interval")?.report(name)]),
+            [_, _, false, ..] => Some(vec![guard::named(subject.interval, "interval")?.report(name)]),
+            [.., false] => {
+                let slot = guard::named(subject.slot, "slot")?;
+                let at = subject.func_index as usize;
+                let func =
+                    slot.func_name(at).ok_or_else(|| Error::new(RTW_ERR_BOUNDS, format!("the slot has no function {at}")))?;
+                let named = |snapshot| subject::calls("func", func.to_owned(), slot.began(), snapshot);
+                slot.recorded(at).map(named).map(renamed)
+            }
             _ => Some(renamed(guard::named(subject.worker, "worker")?.report())),
         };
         reports.ok_or_else(off)

@@ -22,7 +22,7 @@ use super::runtime::Runtime;
 use super::signature::Signature;
 use super::state;
 use crate::rt::barrier;
-use crate::rt::histogram::Snapshot;
+use crate::rt::histogram::{Began, Snapshot};
 use crate::rt::ring::{Consumer, Producer, ring};
 use crate::status::*;
 
@@ -173,6 +173,7 @@ pub struct Slot<H: Handles> {
     closed: Mutex<bool>,
     back: Mutex<Back<H>>,
     counters: Counters,
+    began: Began,
 }
 
 // SAFETY: the front is used by the one thread that begins and ends blocks, and by a claimant while that thread is kept out.
@@ -262,11 +263,21 @@ impl<H: Handles> Slot<H> {
             publishing: Mutex::new(()),
             closed: Mutex::new(false),
             counters: Counters::default(),
+            began: Began::now(),
             config,
         });
         let tended: Weak<Slot<H>> = Arc::downgrade(&slot);
         runtime.housekeeper().tend(tended)?;
         Ok(slot)
+    }
+
+    /// A function's name, by its place in the interface.
+    pub fn func_name(&self, at: usize) -> Option<&str> {
+        self.config.interface.get(at).map(|(name, _)| name.as_str())
+    }
+
+    pub fn began(&self) -> Began {
+        self.began
     }
 
     pub fn interface_len(&self) -> usize {
