@@ -179,10 +179,11 @@
 #define RTW_STATE_NONE 0
 
 /**
- * It is given what the instance in use saves, by the guests' exports: rtw_state_save, of type ()->(i32,i32) (address and length)
- * or ()->(i64) (length in the upper half); rtw_state_load, of type (i32,i32)->(i32), which answers 0 if it refuses; and, where the
- * memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and answers an address. They
- * have at least a second each. One that faults in rtw_state_save has faulted as in a block, and a spare takes over.
+ * It is given what the instance in use saves, by the guests' exports: rtw_state_save, of type ()->(i32,i32) (address and
+ * length) or ()->(i64) (length in the upper half); rtw_state_load, of type (i32,i32)->(i32), which answers 0 if it refuses;
+ * and, where the memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and
+ * answers an address. They have at least a second each. One that faults in rtw_state_save has faulted as in a block, and a
+ * spare takes over.
  */
 #define RTW_STATE_GUEST 1
 
@@ -2796,17 +2797,15 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  *              NULL where both are 0.
  * returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
  *          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted
- *          and the reason did not fit; RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
- *          RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
+ *          and the reason did not fit; RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES,
+ *          RTW_ERR_BUSY (it is in a call), RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not
+ *          entered again.
  * real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
  *          on. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
  *          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
  *          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena.
  */
-rtw_status_t rtw_invoke(struct rtw_func_t *func,
-                        union rtw_value_t *values,
-                        size_t value_count)
-RTW_NONBLOCKING;
+rtw_status_t rtw_invoke(struct rtw_func_t *func, union rtw_value_t *values, size_t value_count) RTW_NONBLOCKING;
 
 /**
  * As rtw_invoke, with a budget for this one call in place of the instance's: a call that takes longer is cut off, or counted,
@@ -2814,10 +2813,11 @@ RTW_NONBLOCKING;
  *
  * [rt & attached]  As rtw_invoke.
  * values, value_count  as for rtw_invoke.
- * budget_ns  the most that this call may take, in ns; 0: no limit. How soon after it a call is cut off depends on the watchdog's
- *            tick (rtw_runtime_config_t). A call that a host function makes runs under the budget of the one that called the host.
- * returns  as rtw_invoke; RTW_ERR_BUDGET: cut off, the instance is then faulted; RTW_ERR_UNSUPPORTED: budget_ns is not 0 and the
- *          instance was created without a budget, so nobody watches it.
+ * budget_ns  the most that this call may take, in ns; 0: no limit. How soon after it a call is cut off depends on the
+ *            watchdog's tick (rtw_runtime_config_t). A call that a host function makes runs under the budget of the one that
+ *            called the host.
+ * returns  as rtw_invoke; RTW_ERR_BUDGET: cut off, the instance is then faulted; RTW_ERR_UNSUPPORTED: budget_ns is not 0 and
+ *          the instance was created without a budget, so nobody watches it.
  * real time: as rtw_invoke.
  */
 rtw_status_t rtw_invoke_budget(struct rtw_func_t *func,
@@ -2882,16 +2882,16 @@ rtw_status_t rtw_func_buckets(const struct rtw_func_t *func, struct rtw_bucket_t
 void rtw_slot_config_init(struct rtw_slot_config_t *config);
 
 /**
- * Makes a slot, empty. A slot looks after its instances by the runtime's housekeeper: a plain thread that destroys what has gone,
- * makes spares and calls back, and looks every 5 ms, since a real-time thread cannot wake it.
+ * Makes a slot, empty. A slot looks after its instances by the runtime's housekeeper: a plain thread that destroys what has
+ * gone, makes spares and calls back, and looks every 5 ms, since a real-time thread cannot wake it.
  *
  * [setup]
  * runtime  is kept alive by the slot.
  * config   read only during the call, with all it points to.
  * out      receives the slot, to be ended with rtw_slot_destroy; NULL on failure.
  * err      NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry call of
- *         a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry
+ *         call of a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY.
  */
 rtw_status_t rtw_slot_create(struct rtw_runtime_t *runtime,
                              const struct rtw_slot_config_t *config,
@@ -2907,19 +2907,19 @@ rtw_status_t rtw_slot_create(struct rtw_runtime_t *runtime,
 void rtw_slot_destroy(struct rtw_slot_t *slot);
 
 /**
- * Puts an instance in: looks its functions up, prepares it with the slot's dry calls (without any, only where it is not prepared
- * yet), carries the state over, and leaves it to the real-time thread, which takes it at its next block. What was published before
- * and not yet taken goes. From here on the instance is the slot's: nobody else calls it.
+ * Puts an instance in: looks its functions up, prepares it with the slot's dry calls (without any, only where it is not
+ * prepared yet), carries the state over, and leaves it to the real-time thread, which takes it at its next block. What was
+ * published before and not yet taken goes. From here on the instance is the slot's: nobody else calls it.
  *
- * [setup]  On any thread but the real-time one; publishers may be several, of which one at a time is served. Not from the callback
- *          that carries the state over.
- * instance     of the slot's runtime; kept alive by the slot, so that the host may destroy its handle. Host functions are given
- *              the slot's own handle from here on. One that the slot has let go may be published again.
+ * [setup]  On any thread but the real-time one; publishers may be several, of which one at a time is served. Not from the
+ *          callback that carries the state over.
+ * instance     of the slot's runtime; kept alive by the slot, so that the host may destroy its handle. Host functions are
+ *              given the slot's own handle from here on. One that the slot has let go may be published again.
  * publication  NULL, or receives the number of this publication, for events.
  * err          NULL, or filled, naming the export that is missing or the reason of the refusal.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in a slot already), RTW_ERR_NO_EXPORT,
- *         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old instance
- *         stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state),
+ *         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old
+ *         instance stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state),
  *         RTW_ERR_FORKED; and what rtw_instance_prepare answers.
  */
 rtw_status_t rtw_slot_publish(struct rtw_slot_t *slot,
@@ -2928,8 +2928,8 @@ rtw_status_t rtw_slot_publish(struct rtw_slot_t *slot,
                               struct rtw_error_t *err);
 
 /**
- * Begins a block: takes what was published, or a spare where the instance has faulted. The block's instance stays the same until
- * rtw_slot_end; its functions are called with rtw_invoke, its memory is reached as any instance's.
+ * Begins a block: takes what was published, or a spare where the instance has faulted. The block's instance stays the same
+ * until rtw_slot_end; its functions are called with rtw_invoke, its memory is reached as any instance's.
  *
  * [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
  * block    filled on success.
@@ -2938,9 +2938,7 @@ rtw_status_t rtw_slot_publish(struct rtw_slot_t *slot,
  *          RTW_ERR_HANDLE. Then no block has begun.
  * real time: allocates 0, locks 0, system calls 0, page faults 0; taking an instance exchanges one pointer.
  */
-rtw_status_t rtw_slot_begin(struct rtw_slot_t *slot,
-                            struct rtw_block_t *block)
-RTW_NONBLOCKING;
+rtw_status_t rtw_slot_begin(struct rtw_slot_t *slot, struct rtw_block_t *block) RTW_NONBLOCKING;
 
 /**
  * Ends the block that was begun.

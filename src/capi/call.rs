@@ -17,8 +17,9 @@ use crate::status::*;
 ///              NULL where both are 0.
 /// returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
 ///          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted
-///          and the reason did not fit; RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES, RTW_ERR_BUSY (it is in a call),
-///          RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
+///          and the reason did not fit; RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES,
+///          RTW_ERR_BUSY (it is in a call), RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not
+///          entered again.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
 ///          on. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
 ///          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
@@ -35,10 +36,11 @@ pub unsafe extern "C" fn rtw_invoke(func: *mut rtw_func_t, values: *mut rtw_valu
 ///
 /// [rt & attached]  As rtw_invoke.
 /// values, value_count  as for rtw_invoke.
-/// budget_ns  the most that this call may take, in ns; 0: no limit. How soon after it a call is cut off depends on the watchdog's
-///            tick (rtw_runtime_config_t). A call that a host function makes runs under the budget of the one that called the host.
-/// returns  as rtw_invoke; RTW_ERR_BUDGET: cut off, the instance is then faulted; RTW_ERR_UNSUPPORTED: budget_ns is not 0 and the
-///          instance was created without a budget, so nobody watches it.
+/// budget_ns  the most that this call may take, in ns; 0: no limit. How soon after it a call is cut off depends on the
+///            watchdog's tick (rtw_runtime_config_t). A call that a host function makes runs under the budget of the one that
+///            called the host.
+/// returns  as rtw_invoke; RTW_ERR_BUDGET: cut off, the instance is then faulted; RTW_ERR_UNSUPPORTED: budget_ns is not 0 and
+///          the instance was created without a budget, so nobody watches it.
 /// real time: as rtw_invoke.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
@@ -66,7 +68,7 @@ pub unsafe extern "C" fn rtw_invoke_budget(
 /// A day: no conversion overflows.
 const LONGEST_BUDGET_NS: u64 = 86_400_000_000_000;
 
-/// Finds the func, and keeps a panic inside.
+/// Finds the func and calls.
 ///
 /// # Safety
 /// The handle is one by the API's contract.
@@ -77,6 +79,12 @@ unsafe fn guarded(func: *mut rtw_func_t, call: impl FnOnce(&Func) -> rtw_status_
         Ok(target) => target,
         Err(status) => return status,
     };
+    contained(target, call)
+}
+
+/// Keeps a panic inside: it poisons the func's instance.
+#[inline(always)]
+pub(super) fn contained(target: &Func, call: impl FnOnce(&Func) -> rtw_status_t) -> rtw_status_t {
     match catch_unwind(AssertUnwindSafe(|| call(target))) {
         Ok(status) => status,
         Err(panic) => {

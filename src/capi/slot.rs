@@ -48,10 +48,11 @@ pub struct rtw_slot_dry_call_t {
 
 /// The instance that is published starts as it is.
 pub const RTW_STATE_NONE: u32 = 0;
-/// It is given what the instance in use saves, by the guests' exports: rtw_state_save, of type ()->(i32,i32) (address and length)
-/// or ()->(i64) (length in the upper half); rtw_state_load, of type (i32,i32)->(i32), which answers 0 if it refuses; and, where the
-/// memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and answers an address. They
-/// have at least a second each. One that faults in rtw_state_save has faulted as in a block, and a spare takes over.
+/// It is given what the instance in use saves, by the guests' exports: rtw_state_save, of type ()->(i32,i32) (address and
+/// length) or ()->(i64) (length in the upper half); rtw_state_load, of type (i32,i32)->(i32), which answers 0 if it refuses;
+/// and, where the memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and
+/// answers an address. They have at least a second each. One that faults in rtw_state_save has faulted as in a block, and a
+/// spare takes over.
 pub const RTW_STATE_GUEST: u32 = 1;
 /// The host's callback carries the state over.
 pub const RTW_STATE_HOST: u32 = 2;
@@ -259,16 +260,16 @@ pub unsafe extern "C" fn rtw_slot_config_init(config: *mut rtw_slot_config_t) {
     unsafe { guard::init(config) };
 }
 
-/// Makes a slot, empty. A slot looks after its instances by the runtime's housekeeper: a plain thread that destroys what has gone,
-/// makes spares and calls back, and looks every 5 ms, since a real-time thread cannot wake it.
+/// Makes a slot, empty. A slot looks after its instances by the runtime's housekeeper: a plain thread that destroys what has
+/// gone, makes spares and calls back, and looks every 5 ms, since a real-time thread cannot wake it.
 ///
 /// [setup]
 /// runtime  is kept alive by the slot.
 /// config   read only during the call, with all it points to.
 /// out      receives the slot, to be ended with rtw_slot_destroy; NULL on failure.
 /// err      NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry call of
-///         a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry
+///         call of a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_slot_create(
     runtime: *mut rtw_runtime_t,
@@ -304,19 +305,19 @@ pub unsafe extern "C" fn rtw_slot_destroy(slot: *mut rtw_slot_t) {
     });
 }
 
-/// Puts an instance in: looks its functions up, prepares it with the slot's dry calls (without any, only where it is not prepared
-/// yet), carries the state over, and leaves it to the real-time thread, which takes it at its next block. What was published before
-/// and not yet taken goes. From here on the instance is the slot's: nobody else calls it.
+/// Puts an instance in: looks its functions up, prepares it with the slot's dry calls (without any, only where it is not
+/// prepared yet), carries the state over, and leaves it to the real-time thread, which takes it at its next block. What was
+/// published before and not yet taken goes. From here on the instance is the slot's: nobody else calls it.
 ///
-/// [setup]  On any thread but the real-time one; publishers may be several, of which one at a time is served. Not from the callback
-///          that carries the state over.
-/// instance     of the slot's runtime; kept alive by the slot, so that the host may destroy its handle. Host functions are given
-///              the slot's own handle from here on. One that the slot has let go may be published again.
+/// [setup]  On any thread but the real-time one; publishers may be several, of which one at a time is served. Not from the
+///          callback that carries the state over.
+/// instance     of the slot's runtime; kept alive by the slot, so that the host may destroy its handle. Host functions are
+///              given the slot's own handle from here on. One that the slot has let go may be published again.
 /// publication  NULL, or receives the number of this publication, for events.
 /// err          NULL, or filled, naming the export that is missing or the reason of the refusal.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in a slot already), RTW_ERR_NO_EXPORT,
-///         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old instance
-///         stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state),
+///         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old
+///         instance stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state),
 ///         RTW_ERR_FORKED; and what rtw_instance_prepare answers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_slot_publish(
@@ -338,8 +339,8 @@ pub unsafe extern "C" fn rtw_slot_publish(
     }
 }
 
-/// Begins a block: takes what was published, or a spare where the instance has faulted. The block's instance stays the same until
-/// rtw_slot_end; its functions are called with rtw_invoke, its memory is reached as any instance's.
+/// Begins a block: takes what was published, or a spare where the instance has faulted. The block's instance stays the same
+/// until rtw_slot_end; its functions are called with rtw_invoke, its memory is reached as any instance's.
 ///
 /// [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
 /// block    filled on success.
@@ -417,7 +418,9 @@ pub unsafe extern "C" fn rtw_slot_invoke(
             told = u32::from(block.is_new) * RTW_BLOCK_NEW
                 + u32::from(block.is_first_of_spare) * RTW_BLOCK_SPARE
                 + u32::from(block.held.is_some()) * RTW_BLOCK_HELD;
-            let status = call::guarded(&block.active.funcs[func_index as usize], values, value_count, None);
+            let func = &block.active.funcs[func_index as usize];
+            let status =
+                call::contained(func, |func| crate::engine::call::invoke_apart(func, values.cast(), value_count, None));
             slot.end()?;
             Ok(status)
         });

@@ -86,6 +86,8 @@ impl Config {
 /// What the engine carries for us.
 pub struct Data {
     memory_limit_bytes: usize,
+    /// Memories that are still to be made, the budget guard's included: what the module declares has been checked before.
+    to_be_made: usize,
     growth: Growth,
     core: Arc<Core>,
 }
@@ -98,6 +100,10 @@ impl Data {
 
 impl wasmtime::ResourceLimiter for Data {
     fn memory_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        if self.to_be_made != 0 {
+            self.to_be_made -= 1;
+            return Ok(true);
+        }
         let there = matches!(self.growth, Growth::Ahead { bytes } if wanted as u64 <= bytes);
         self.core.arena.ignore_next();
         Ok(wanted <= self.memory_limit_bytes && (now == wanted || there || self.may_grow()))
@@ -170,6 +176,8 @@ struct Guest {
     memory: Option<Memory>,
     /// All of the guest's own memories, exported or not.
     memories: Vec<Arc<Region>>,
+    /// The budget guard's page, which is made present at once: later the watchdog may have closed it.
+    guard: Warmed,
     /// The store, the globals, the tables.
     kept: Kept,
     store: Store<Data>,
@@ -642,7 +650,10 @@ impl Guest {
     }
 
     fn make(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
-        let data = Data { memory_limit_bytes: config.limit(), growth: config.growth, core: core.clone() };
+        let settings = &module.metadata.settings;
+        let guard_index = (settings.interruption == Interruption::Guard).then_some(module.metadata.memories.len());
+        let to_be_made = module.metadata.memories.len() + usize::from(guard_index.is_some());
+        let data = Data { memory_limit_bytes: config.limit(), to_be_made, growth: config.growth, core: core.clone() };
         let mut store = Store::new(module.code.engine(), data);
         store.limiter(|data| data);
         never_interrupt(&mut store, module.metadata.settings.interruption)?;
@@ -672,22 +683,21 @@ impl Guest {
             .collect();
         core.gate.store(GATE_IN_CALL, Relaxed);
         core.making.set(true);
-        let settings = &module.metadata.settings;
-        let guard_index = (settings.interruption == Interruption::Guard).then_some(module.metadata.memories.len());
         let wanted = memory::Wanted { ahead_bytes: config.ahead(), guard_index };
         let (made, memories) = memory::collect(wanted, || wasmtime::Instance::new(&mut store, &module.code, &externs));
         core.making.set(false);
         core.gate.store(GATE_FREE, Relaxed);
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
-        let watching = match &memories.guard {
-            Some(guard) => {
-                guard.warm(module.runtime.config.lock)?;
-                Watching::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?
-            }
-            None => None,
+        let (watching, guard) = match &memories.guard {
+            Some(guard) => (
+                Watching::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?,
+                // Whether it has to be locked is asked when the instance is prepared.
+                guard.warm(if module.runtime.config.lock == Lock::Off { Lock::Off } else { Lock::On })?,
+            ),
+            None => (None, Warmed::default()),
         };
-        Ok(Guest { watching, instance, memory, memories: memories.made, kept: Kept::default(), store })
+        Ok(Guest { watching, instance, memory, memories: memories.made, guard, kept: Kept::default(), store })
     }
 
     /// Makes the memories present, and locked where asked.
@@ -696,6 +706,10 @@ impl Guest {
         for memory in &self.memories {
             warmed += memory.warm(lock)?;
         }
+        if lock == Lock::Required && self.guard.locked_bytes < self.guard.touched_bytes {
+            return Err(Error::new(RTW_ERR_MEMLOCK, "the budget guard's page could not be locked when the instance was made"));
+        }
+        warmed += self.guard;
         Ok(warmed)
     }
 }

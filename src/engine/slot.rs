@@ -1,9 +1,10 @@
 //! The slot: the stable place that a real-time thread calls through, while the instances behind it are exchanged.
 //!
-//! Three parties. *Publishers*, on [setup] threads, put a prepared instance in. *The real-time thread* takes it at the beginning
-//! of its next block, by exchanging a pointer; when the instance in use has faulted, it takes a spare from a ring instead. What
-//! it has no more use for goes into another ring. *The housekeeper* takes that away, makes spares anew, and tells the host what
-//! happened. The real-time thread neither waits, nor allocates, nor frees, nor wakes anybody: the housekeeper looks by itself.
+//! Three parties. *Publishers*, on [setup] threads, put a prepared instance in. *The real-time thread* takes it at the
+//! beginning of its next block, by exchanging a pointer; when the instance in use has faulted, it takes a spare from a ring
+//! instead. What it has no more use for goes into another ring. *The housekeeper* takes that away, makes spares anew, and tells
+//! the host what happened. The real-time thread neither waits, nor allocates, nor frees, nor wakes anybody: the housekeeper
+//! looks by itself.
 //!
 //! Generations are kept alive by a list that publishers and the housekeeper share; the pointers that go round are borrowed from
 //! it, and a generation leaves the list only when the real-time thread has given its pointer back.
@@ -418,8 +419,8 @@ impl<H: Handles> Slot<H> {
 
     // ---- publishers
 
-    /// Puts an instance in: checked, prepared, given the state of the one in use; then the real-time thread takes it at its next
-    /// block.
+    /// Puts an instance in: checked, prepared, given the state of the one in use; then the real-time thread takes it at its
+    /// next block.
     pub fn publish(self: &Arc<Self>, instance: &Arc<Instance>) -> Result<u64> {
         if std::process::id() != self.process {
             return Err(Error::new(RTW_ERR_FORKED, "the slot belongs to the parent process"));

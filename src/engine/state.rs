@@ -1,10 +1,10 @@
 //! Carrying a guest's state over an exchange: what the next version of it needs to go on where this one stops.
 //!
 //! A guest that can takes part by exports. `rtw_state_save`, of type `()->(i32,i32)` or, for languages that return one value,
-//! `()->(i64)` with the address in the lower half, answers address and length of its state in its memory. `rtw_state_load`, of type
-//! `(i32,i32)->(i32)`, is given address and length of another's and answers 0 if it cannot use it. The place it is put at comes
-//! from `rtw_state_buffer`, `(i32)->(i32)`, which is given the length and answers an address, 0 for none; without that export
-//! the memory is grown.
+//! `()->(i64)` with the address in the lower half, answers address and length of its state in its memory. `rtw_state_load`, of
+//! type `(i32,i32)->(i32)`, is given address and length of another's and answers 0 if it cannot use it. The place it is put at
+//! comes from `rtw_state_buffer`, `(i32)->(i32)`, which is given the length and answers an address, 0 for none; without that
+//! export the memory is grown.
 //!
 //! Not for real-time threads.
 

@@ -251,9 +251,9 @@ static void test_several(guest_t *guest, rtw_func_t *func) {
     check_error(&err, RTW_ERR_ARGUMENT, "subject 1", "several: the message says which");
     subjects[1].instance = (const rtw_instance_t *)(const void *)func;
     check_status(rtw_export(subjects, 4, &config, NULL, &err), RTW_ERR_HANDLE, "several: not an instance");
-    subjects[0].reserved[2] = 1;
+    subjects[0].reserved[0] = 1;
     check_status(rtw_export(subjects, 1, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: reserved is not zero");
-    subjects[0].reserved[2] = 0;
+    subjects[0].reserved[0] = 0;
     config.name = "no";
     check_status(rtw_export(subjects, 1, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: a name in the configuration");
     config.name = NULL;

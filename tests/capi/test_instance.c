@@ -72,11 +72,11 @@ static void test_create(void) {
     config.on_budget = 2;
     check_create("calls", NULL, &config, RTW_ERR_ARGUMENT, "on_budget is 2", "on_budget out of range");
     rtw_instance_config_init(&config);
-    config.budget_ns = UINT64_MAX;
-    check_create("calls", NULL, &config, RTW_ERR_ARGUMENT, "budget_ns is", "a budget of more than a day");
+    config.budget_ns = 86400000000001;
+    check_create("calls", NULL, &config, RTW_ERR_ARGUMENT, "budget_ns", "a budget of more than a day");
     rtw_instance_config_init(&config);
     config.deadline_ns = UINT64_MAX;
-    check_create("calls", NULL, &config, RTW_ERR_ARGUMENT, "deadline_ns is", "a deadline of more than a day");
+    check_create("calls", NULL, &config, RTW_ERR_ARGUMENT, "deadline_ns", "a deadline of more than a day");
     rtw_instance_config_init(&config);
     config.growth = 3;
     check_create("calls", NULL, &config, RTW_ERR_ARGUMENT, "growth is 3", "growth out of range");

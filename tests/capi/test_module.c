@@ -22,7 +22,7 @@ static void test_probe(void) {
     memset(&err, 0x7f, sizeof err);
     check_status(rtw_module_probe(runtime, bytes, length, &info, &err), RTW_OK, "probe: a good artifact");
     check_error(&err, RTW_OK, "", "probe: a good artifact leaves no message");
-    check(info.envelope_version == 1 && info.profile == profile, "probe: envelope version and profile");
+    check(info.envelope_version == 2 && info.profile == profile, "probe: envelope version and profile");
     check(info.import_count == 0 && info.export_count == 27 && info.function_count == 18, "probe: %u imports, %u exports, %u functions",
           info.import_count, info.export_count, info.function_count);
     check(info.memory_min_bytes == 65536 && info.memory_max_bytes == 4 * 65536, "probe: memory from 1 to 4 pages");
@@ -31,7 +31,7 @@ static void test_probe(void) {
     check(strstr(info.target, "-linux-gnu") != NULL, "probe: target %s", info.target);
     check(strncmp(info.engine, "wasmtime 48.", 12) == 0, "probe: engine %s", info.engine);
     check(strncmp(info.producer, "rtwasm ", 7) == 0, "probe: producer %s", info.producer);
-    check(strcmp(info.opt_level, "speed") == 0 && strcmp(info.interruption, "none") == 0, "probe: optimisation and interruption");
+    check(strcmp(info.opt_level, "speed") == 0 && strcmp(info.interruption, "guard") == 0, "probe: optimisation and interruption");
     check(strstr(info.cpu_features, "has_") != NULL, "probe: CPU features are listed");
 
     check_status(rtw_module_probe(NULL, bytes, length, &info, NULL), RTW_OK, "probe: without a runtime");

@@ -40,10 +40,13 @@ def check_item(item):
             yield f"its field {field.name} has no comment"
 
 
+# What guests may export, by names of ours.
+GUESTS_EXPORTS = {"rtw_state_save", "rtw_state_load", "rtw_state_buffer"}
+
+
 def unknown_names(items):
     """Names of ours in comments that nothing declares; one that ends in an underscore stands for all that start so."""
-    of_guests = {"rtw_state_save", "rtw_state_load", "rtw_state_buffer"}  # exports of theirs
-    known = {item.name for item in items} | {"RTW_NONBLOCKING"} | of_guests
+    known = {item.name for item in items} | {"RTW_NONBLOCKING"} | GUESTS_EXPORTS
     for item in items:
         for comment in [item.comment, *(field.comment for field in item.fields)]:
             for name in re.findall(r"\b(?:rtw|RTW)_\w+", comment or ""):

@@ -205,6 +205,37 @@ static void publications(const world_t *world) {
     rtw_module_destroy(voice);
 }
 
+/* Host functions are given the slot's handle while the slot has the instance, and the host's before and afterwards. */
+static void handles_of_host_functions(const world_t *world) {
+    rtw_error_t err;
+    rtw_module_t *voice = load(world->runtime, "voice1");
+    rtw_value_t fault;
+    memset(&fault, 0, sizeof fault);
+    fault.i32 = 3;
+    const rtw_slot_dry_call_t dry = {0, 1, &fault, 1};
+    rtw_slot_config_t config = good();
+    config.dry_calls = &dry;
+    config.dry_call_count = 1;
+    rtw_slot_t *strict = open_slot(world, "act", &config), *slot = open_slot(world, "act", NULL);
+    rtw_instance_t *instance = make(world, voice, 0);
+    check_status(rtw_slot_publish(strict, instance, NULL, &err), RTW_ERR_HOST, "refused: a dry call that fails");
+    check(refused_by != NULL && refused_by != instance, "its host function was given the slot's handle");
+    require(rtw_instance_reset(instance, &err), &err, "reset");
+    call_i32(instance, "act", 3, 0);
+    check(refused_by == instance, "refused, the instance has the host's handle again");
+    require(rtw_instance_reset(instance, &err), &err, "reset");
+    require(rtw_slot_publish(slot, instance, NULL, &err), &err, "publish");
+    check_status(block(slot, 3, NULL, NULL), RTW_ERR_HOST, "a host function's error in a block");
+    check(refused_by != instance, "it was given the slot's handle");
+    rtw_slot_destroy(slot);
+    require(rtw_instance_reset(instance, &err), &err, "reset");
+    call_i32(instance, "act", 3, 0);
+    check(refused_by == instance, "after the slot's end the instance has the host's handle again");
+    rtw_slot_destroy(strict);
+    rtw_instance_destroy(instance);
+    rtw_module_destroy(voice);
+}
+
 /* Makes one thing of each noun and ends them in the order of `order`, a permutation of 0 to 4. */
 static void ends_in_order(const int *order) {
     world_t world = open_world();
@@ -254,6 +285,7 @@ int main(int argc, char **argv) {
     handles(&world);
     empty(&world);
     publications(&world);
+    handles_of_host_functions(&world);
     require(rtw_thread_detach(world.runtime, &err), &err, "detach");
     close_world(&world);
     int order[5] = {0, 1, 2, 3, 4}, count = 0;

@@ -4,9 +4,11 @@
 #include <string.h>
 
 int starts;
+rtw_instance_t *refused_by;
 
 static rtw_status_t refuse(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
-    (void)user_data, (void)instance, (void)values;
+    (void)user_data, (void)values;
+    refused_by = instance;
     return REFUSAL;
 }
 

@@ -18,6 +18,8 @@
 /* What `env` offers the guests: `refuse` answers REFUSAL, `start` works as often as `starts` says. */
 enum { REFUSAL = -12345 };
 extern int starts;
+/* The handle that `refuse` was last given as its instance. */
+extern rtw_instance_t *refused_by;
 
 /* A runtime with the guests' imports. */
 typedef struct world_t {
