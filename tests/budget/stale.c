@@ -185,8 +185,8 @@ static void check_straddling(void) {
     open_spinner(&spinner, "spin", BUDGET_NS, 0);
     uint32_t whole = turns_in(&spinner, BUDGET_NS);
     for (unsigned i = 0; i < count; i++) {
-        /* Half to double the budget; then a short one, which is what a late verdict would meet. */
-        uint32_t turns = whole / 2 + random_below(whole * 3 / 2);
+        /* Half the budget to four times; then a short one, which is what a late verdict would meet. */
+        uint32_t turns = whole / 2 + random_below(whole * 7 / 2);
         rtw_status_t status;
         uint64_t started = now_ns();
         bool right = works(&spinner, turns, i + 1, BUDGET_NS, &status);
