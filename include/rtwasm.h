@@ -443,6 +443,26 @@
 #define RTW_HOST_NOT_READY 2
 
 /**
+ * How late a worker's steps began.
+ */
+#define RTW_WORKER_WAKE_UP 0
+
+/**
+ * How long they took, from the actual start.
+ */
+#define RTW_WORKER_CALL 1
+
+/**
+ * How long they took from the intended start, periods that went by included.
+ */
+#define RTW_WORKER_RESPONSE 2
+
+/**
+ * How far two starts were from a period apart.
+ */
+#define RTW_WORKER_JITTER 3
+
+/**
  * JSON with everything in it, which `rtwasm stats` makes the other formats of.
  */
 #define RTW_EXPORT_JSON 0
@@ -884,11 +904,12 @@ typedef struct rtw_fault_t {
      */
     uint32_t reserved0;
     /**
-     * Index of the guest's function in the module, imports counted; -1 where it is not known, as in the plugin profile.
+     * Index of the guest's function in the module, imports counted; -1 where it is not known: in the plugin
+     * profile, on a thread that is not attached.
      */
     int64_t function_index;
     /**
-     * Offset in bytes of the instruction in the module that was compiled; -1 where it is not known.
+     * Offset in bytes of the instruction in the module that was given to the compiler; -1 where it is not known.
      */
     int64_t wasm_offset;
     /**
@@ -3300,6 +3321,22 @@ rtw_status_t rtw_func_interval(const struct rtw_func_t *func, struct rtw_interva
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
  */
 rtw_status_t rtw_instance_interval(const struct rtw_instance_t *instance, struct rtw_interval_t **out, struct rtw_error_t *err);
+
+/**
+ * Makes an interval of one of a worker's distributions; it begins now. In its readings `calls` counts steps; faults, cut-offs and
+ * misses are in rtw_worker_stats_t alone.
+ *
+ * [setup]
+ * worker        what it has recorded is kept alive by the interval.
+ * distribution  RTW_WORKER_WAKE_UP, RTW_WORKER_CALL, RTW_WORKER_RESPONSE or RTW_WORKER_JITTER.
+ * out           receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
+ * err           NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (there is no such distribution).
+ */
+rtw_status_t rtw_worker_interval(const struct rtw_worker_t *worker,
+                                 uint32_t distribution,
+                                 struct rtw_interval_t **out,
+                                 struct rtw_error_t *err);
 
 /**
  * Reads what happened since the last reading, or since the interval was made, and begins the next one. Calls and their times

@@ -115,10 +115,10 @@ fn inspect_tells_everything_as_json() {
     assert!(told["code_bytes"].as_u64().unwrap() < file.len() as u64);
     let digest: String = file[32..64].iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(told["digest_sha256"], digest);
-    assert_eq!(told["envelope_version"], 1);
+    assert_eq!(told["envelope_version"], rtwasm::engine::artifact::VERSION);
     assert_eq!(told["engine"], rtwasm::engine::profile::ENGINE_VERSION);
     assert_eq!(told["producer"], concat!("rtwasm ", env!("CARGO_PKG_VERSION")));
-    assert_eq!((told["opt_level"].as_str(), told["interruption"].as_str()), (Some("speed"), Some("none")));
+    assert_eq!((told["opt_level"].as_str(), told["interruption"].as_str()), (Some("speed"), Some("guard")));
     assert_eq!(told["memory_reservation_bytes"], 4u64 << 30);
     assert_eq!(told["function_count"], 2);
     let import = serde_json::json!([{ "kind": "func", "name": "log", "type": "(i32)->()", "module": "env" }]);
@@ -197,8 +197,8 @@ fn chosen_options_are_recorded() {
     for opt in ["none", "speed", "size"] {
         assert_eq!(told(&["--opt", opt])["opt_level"], opt);
     }
-    for interruption in ["none", "epoch", "fuel"] {
-        assert_eq!(told(&["--interruption", interruption])["interruption"], interruption);
+    for (budget, interruption) in [("off", "none"), ("epoch", "epoch"), ("fuel", "fuel"), ("guard", "guard")] {
+        assert_eq!(told(&["--budget", budget])["interruption"], interruption);
     }
     assert_eq!(told(&[])["memory_reservation_bytes"], 4u64 << 30);
     let told_declared = told(&["--reservation", "declared"]);
@@ -239,7 +239,7 @@ fn options_change_the_code_and_not_only_its_description() {
     };
     let baseline = code(&["--cpu", "baseline"]);
     assert_eq!(baseline, code(&["--cpu", "baseline", "--profile", "standalone"]));
-    for other in [["--cpu", "avx2"], ["--profile", "plugin"], ["--opt", "none"], ["--interruption", "epoch"]] {
+    for other in [["--cpu", "avx2"], ["--profile", "plugin"], ["--opt", "none"], ["--budget", "epoch"], ["--budget", "off"]] {
         assert_ne!(baseline, code(&other), "{other:?}");
     }
 }
@@ -500,7 +500,7 @@ fn wrong_usage_has_a_status_of_its_own() {
         (with(&["--cpu", "warp"]), "\"warp\" is not known"),
         (with(&["--cpu", ""]), "expected baseline, native"),
         (with(&["--cpu", "native", "--target", foreign_target()]), "name the features"),
-        (with(&["--interruption", "soon"]), "none, epoch, fuel"),
+        (with(&["--budget", "soon"]), "guard, off, epoch, fuel"),
         (with(&["--quiet=yes"]), "--quiet"),
         (vec!["inspect"], "no artifact"),
         (vec!["inspect", "g.rtw", "g.rtw"], "more than one artifact"),

@@ -114,9 +114,10 @@ pub struct rtw_fault_t {
     pub host_status: rtw_status_t,
     /// Zero.
     pub reserved0: u32,
-    /// Index of the guest's function in the module, imports counted; -1 where it is not known, as in the plugin profile.
+    /// Index of the guest's function in the module, imports counted; -1 where it is not known: in the plugin
+    /// profile, on a thread that is not attached.
     pub function_index: i64,
-    /// Offset in bytes of the instruction in the module that was compiled; -1 where it is not known.
+    /// Offset in bytes of the instruction in the module that was given to the compiler; -1 where it is not known.
     pub wasm_offset: i64,
     /// The function's name from the module's name section; "" where there is none.
     pub function_name: [c_char; 128],

@@ -4,9 +4,12 @@ use super::error::rtw_error_t;
 use super::guard::{self, setup, status_of};
 use super::handle::{self, Noun, Pool};
 use super::instance::{rtw_func_t, rtw_instance_t};
+use super::runtime::out_of_range;
 use super::stats::{fill, rtw_func_stats_t};
+use super::worker::rtw_worker_t;
 use crate::stats::interval::{Interval, Source};
 use crate::status::*;
+use crate::worker::DISTRIBUTIONS;
 
 /// Somebody who asks again and again what has happened since. Each has an interval of its own, and none takes anything from
 /// another; nor does a reset, and calls are not disturbed by any of them. The readings of an interval add up exactly to what
@@ -65,6 +68,45 @@ pub unsafe extern "C" fn rtw_instance_interval(
         setup(instance, err, || {
             let out = guard::output(out, "out")?;
             *out = begin(Source::Instance(guard::named(instance, "instance")?.clone()))?;
+            Ok(())
+        })
+    }
+}
+
+/// How late a worker's steps began.
+pub const RTW_WORKER_WAKE_UP: u32 = 0;
+/// How long they took, from the actual start.
+pub const RTW_WORKER_CALL: u32 = 1;
+/// How long they took from the intended start, periods that went by included.
+pub const RTW_WORKER_RESPONSE: u32 = 2;
+/// How far two starts were from a period apart.
+pub const RTW_WORKER_JITTER: u32 = 3;
+
+/// Makes an interval of one of a worker's distributions; it begins now. In its readings `calls` counts steps; faults, cut-offs and
+/// misses are in rtw_worker_stats_t alone.
+///
+/// [setup]
+/// worker        what it has recorded is kept alive by the interval.
+/// distribution  RTW_WORKER_WAKE_UP, RTW_WORKER_CALL, RTW_WORKER_RESPONSE or RTW_WORKER_JITTER.
+/// out           receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
+/// err           NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (there is no such distribution).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_worker_interval(
+    worker: *const rtw_worker_t,
+    distribution: u32,
+    out: *mut *mut rtw_interval_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(worker, err, || {
+            let out = guard::output(out, "out")?;
+            let worker = guard::named(worker, "worker")?;
+            if distribution as usize >= DISTRIBUTIONS.len() {
+                return Err(out_of_range("distribution", distribution));
+            }
+            *out = begin(worker.distribution(distribution as usize))?;
             Ok(())
         })
     }

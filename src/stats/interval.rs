@@ -16,6 +16,12 @@ const TIMELINE: usize = 1024;
 pub enum Source {
     Func(Arc<FuncShared>),
     Instance(Arc<Instance>),
+    /// One distribution of somebody else's.
+    Other {
+        kind: &'static str,
+        name: String,
+        ever: Box<dyn Fn() -> Snapshot + Send + Sync>,
+    },
 }
 
 impl Source {
@@ -24,6 +30,7 @@ impl Source {
         match self {
             Source::Func(func) => func.recorder.as_ref().map(|recorder| recorder.ever()),
             Source::Instance(instance) => instance.recorded(),
+            Source::Other { ever, .. } => Some(ever()),
         }
     }
 }
@@ -80,6 +87,7 @@ impl Interval {
         let (kind, own_name) = match &self.source {
             Source::Func(func) => ("func", func.name.as_str()),
             Source::Instance(_) => ("instance", "instance"),
+            Source::Other { kind, name, .. } => (*kind, name.as_str()),
         };
         let mut report = subject::calls(kind, name.unwrap_or(own_name).to_owned(), state.began, state.total.clone());
         report.duration_ns = state.duration.as_nanos() as u64;

@@ -24,6 +24,7 @@ use crate::rt::memory::Lock;
 use crate::rt::thread::{Attach, Deadline, HOST_STACK_BYTES, Policy};
 use crate::rt::{alloc, clock, fork, latency, thread, wait};
 use crate::stats::Report;
+use crate::stats::interval::Source;
 use crate::status::*;
 use periodic::Periodic;
 use queue::Queue;
@@ -400,10 +401,20 @@ impl Worker {
         self.shared.outcome().warnings.get(index).cloned()
     }
 
+    /// One of its distributions, for whoever asks again and again: by its place in [`DISTRIBUTIONS`].
+    pub fn distribution(&self, which: usize) -> Source {
+        let shared = self.shared.clone();
+        let name = format!("{} {}", shared.config.name, DISTRIBUTIONS[which]);
+        Source::Other { kind: "worker", name, ever: Box::new(move || shared.statistics.ever(which)) }
+    }
+
     pub fn report(&self) -> Report {
         self.shared.statistics.report(&self.shared.config.name)
     }
 }
+
+/// What a worker records of its steps.
+pub const DISTRIBUTIONS: [&str; 4] = ["wake_up_latency", "call_time", "response_time", "period_jitter"];
 
 /// What belongs to a thread of the parent's, in a child process.
 type Orphan = (Arc<Shared>, Option<JoinHandle<()>>);

@@ -212,6 +212,11 @@ impl Statistics {
         }
     }
 
+    /// Everything that one of the distributions ever held: wake-up latency, call time, response time, period jitter.
+    pub fn ever(&self, which: usize) -> Snapshot {
+        self.recorders()[which].ever()
+    }
+
     fn recorders(&self) -> [&Recorder; 4] {
         [&self.wake_up, &self.call, &self.response, &self.jitter]
     }

@@ -254,6 +254,15 @@ static void test_periods(void) {
     rtw_worker_t *worker = make_worker(guest.runtime, &config);
     check(info_of(worker).running == 0, "a new worker does not run");
     check_status(rtw_worker_join(worker, 0), RTW_OK, "and need not be waited for");
+    rtw_interval_t *interval[4], *none = (rtw_interval_t *)&none;
+    rtw_error_t why;
+    for (uint32_t i = RTW_WORKER_WAKE_UP; i <= RTW_WORKER_JITTER; i++) {
+        require(rtw_worker_interval(worker, i, &interval[i], &why), &why, "interval");
+    }
+    check_status(rtw_worker_interval(worker, RTW_WORKER_JITTER + 1, &none, &why), RTW_ERR_ARGUMENT, "interval: no such distribution");
+    check(none == NULL, "interval: none comes of it");
+    check_error(&why, RTW_ERR_ARGUMENT, "distribution is 4", "interval: and says so");
+    check_status(rtw_worker_interval(NULL, RTW_WORKER_CALL, &none, &why), RTW_ERR_NULL, "interval: NULL");
     start(worker);
     check_status(rtw_worker_join(worker, RTW_FOREVER), RTW_OK, "it stops when its step says so");
     check(run.steps + run.skipped == run.last_index + 1 && run.last_index >= 40, "every period has had its step or was passed over");
@@ -268,6 +277,17 @@ static void test_periods(void) {
     check(stats.wake_up.p50_ns <= stats.wake_up.p99_ns && stats.wake_up.p99_ns <= stats.wake_up.max_ns, "percentiles ascend");
     check(stats.jitter.count == stats.ticks - 1, "jitter lies between two starts");
     check(stats.since_realtime_ns / 1000000000 <= (uint64_t)time(NULL) && stats.duration_ns >= 40 * (uint64_t)PERIOD_NS, "and since when");
+
+    const uint64_t counts[4] = {stats.wake_up.count, stats.call.count, stats.response.count, stats.jitter.count};
+    for (uint32_t i = RTW_WORKER_WAKE_UP; i <= RTW_WORKER_JITTER; i++) {
+        rtw_func_stats_t since;
+        rtw_func_stats_init(&since);
+        check_status(rtw_interval_read(interval[i], &since), RTW_OK, "an interval is read");
+        check(since.calls == counts[i], "it has counted what the totals count");
+        check_status(rtw_interval_read(interval[i], &since), RTW_OK, "and again");
+        check(since.calls == 0, "nothing since");
+        rtw_interval_destroy(interval[i]);
+    }
 
     run = (run_t){.answer = RTW_OK};
     start(worker);

@@ -99,12 +99,12 @@ static void prove_places(void)
         const bool none_yet = rtw_instance_fault(instance, &fault, &err) == RTW_ERR_ARGUMENT;
         const rtw_status_t status = call_i32(instance, place->name, 1, 0, NULL);
         OK(rtw_instance_fault(instance, &fault, &err), err);
-        const int64_t function = plugin() ? -1 : FIRST_PLACE + i, offset = plugin() ? -1 : place->offset;
+        const int64_t function = FIRST_PLACE + i, offset = place->offset;
         const bool told = status == place->status && fault.status == status && fault.host_status == 0;
         const bool placed = fault.function_index == function && fault.wasm_offset == offset &&
-                            strcmp(fault.function_name, plugin() ? "" : place->name) == 0;
+                            strcmp(fault.function_name, place->name) == 0;
         char how[128];
-        snprintf(how, sizeof how, plugin() ? "%s, status only" : "%s at byte %ld", rtw_status_name(place->status), place->offset);
+        snprintf(how, sizeof how, "%s at byte %ld", rtw_status_name(place->status), place->offset);
         row("traps say what and where", how, 1, none_yet && told && placed, PLANTED_NONE, "%s: function %" PRId64 " \"%s\", offset %" PRId64 ", %s", place->name,
             fault.function_index, fault.function_name, fault.wasm_offset, rtw_status_name(fault.status));
         OK(rtw_instance_reset(instance, &err), err);

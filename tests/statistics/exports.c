@@ -46,6 +46,8 @@ static void write_stats(const char *name, const rtw_func_stats_t *stats, const d
     }
     fprintf(file, "{\"calls\": %llu, \"faults\": %llu, \"overflows\": %llu, \"arena_peak_bytes\": %llu,\n", (unsigned long long)stats->calls,
             (unsigned long long)stats->faults, (unsigned long long)stats->overflows, (unsigned long long)stats->arena_peak_bytes);
+    fprintf(file, "\"cut_offs\": %llu, \"overruns\": %llu, \"deadline_misses\": %llu,\n", (unsigned long long)stats->cut_offs,
+            (unsigned long long)stats->overruns, (unsigned long long)stats->deadline_misses);
     fprintf(file, " \"min_ns\": %.9g, \"mean_ns\": %.12g, \"max_ns\": %.9g, \"duration_ns\": %.9g,\n", stats->min_ns, stats->mean_ns,
             stats->max_ns, stats->duration_ns);
     fprintf(file, " \"maxima_ns\": [");

@@ -171,7 +171,8 @@ def check_json(what, path, stats):
         check_percentiles(f"{what}: buckets", stats, lambda p: nearest_rank(series["buckets"], p) * to_ns, absolute=to_ns)
         check_percentiles(f"{what}: summary", stats, lambda p: series["summary_ns"][{v: k for k, v in PERCENTILES.items()}[p]])
     counters = {counter["name"]: counter["value"] for counter in report["counters"]}
-    expected = {name: stats[name] for name in ("faults", "overflows", "arena_peak_bytes")}
+    names = ("faults", "cut_offs", "overruns", "deadline_misses", "overflows", "arena_peak_bytes")
+    expected = {name: stats[name] for name in names}
     check(counters == expected, f"{what}: counters")
     return document
 

@@ -22,8 +22,6 @@ const I64: u8 = 0x7e;
 pub struct Scratch {
     /// Parameters and the function's own locals.
     taken: u32,
-    /// The first of all, where the call's number is wanted.
-    number: bool,
     /// Three of i32, then three of i64, where used: destination, source or value, length.
     used_32: bool,
     used_64: bool,
@@ -43,23 +41,13 @@ impl Scratch {
         for group in body.get_locals_reader().map_err(unreadable)? {
             taken += group.map_err(unreadable)?.0;
         }
-        Ok(Scratch { taken, number: false, used_32: false, used_64: false })
-    }
-
-    /// A local for the call's number. Before any operand is asked for.
-    pub fn number(&mut self) -> u32 {
-        debug_assert!(!self.used_32 && !self.used_64);
-        self.number = true;
-        self.taken
+        Ok(Scratch { taken, used_32: false, used_64: false })
     }
 
     /// Groups of locals to be added at the end: how many of which type. The i32 come first and are there as soon as any is, so
     /// that indices do not depend on what comes later.
     pub fn groups(&self) -> Vec<(u32, u8)> {
         let mut groups = Vec::new();
-        if self.number {
-            groups.push((1, I64));
-        }
         if self.used_32 || self.used_64 {
             groups.push((3, I32));
         }
@@ -71,8 +59,7 @@ impl Scratch {
 
     fn operands(&mut self, wide: bool, other_wide: bool) -> Operands {
         (self.used_32, self.used_64) = (self.used_32 || !wide, self.used_64 || wide);
-        let first = self.taken + u32::from(self.number);
-        let at = |wide: bool, nth: u32| first + if wide { 3 } else { 0 } + nth;
+        let at = |wide: bool, nth: u32| self.taken + if wide { 3 } else { 0 } + nth;
         Operands { destination: at(wide, 0), other: at(other_wide, 1), length: at(wide, 2) }
     }
 }

@@ -103,10 +103,6 @@ impl<'a> Code<'a> {
         Ok(code)
     }
 
-    pub fn has_polled_loops(&self) -> bool {
-        self.loops.iter().any(|found| found.repeats)
-    }
-
     /// Whether the instruction at this index is a loop that goes round.
     pub fn is_polled_loop(&self, at: usize) -> bool {
         self.find(at).is_some_and(|found| found.repeats)

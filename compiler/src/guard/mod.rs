@@ -55,7 +55,7 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
         ));
     }
     let entries = calls::entries(module, &types, STRETCH)?;
-    let polls = Polls::new(profile, memory_index);
+    let poll = poll(profile, memory_index);
     let mut splicer = Splicer::new(module);
     let mut memory_is_in = false;
     let mut defined = 0;
@@ -87,7 +87,7 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
                         let polled = entries[defined];
                         inside.rewrite_sized(|body| {
                             let parsed = FunctionBody::new(wasmparser::BinaryReader::new(body.rest(), body.position()));
-                            function(body, &parsed, &types, entries.imported + defined as u32, polled, &polls)
+                            function(body, &parsed, &types, entries.imported + defined as u32, polled, &poll)
                         })?;
                         defined += 1;
                     }
@@ -118,43 +118,37 @@ fn function(
     types: &wasmparser::types::TypesRef<'_>,
     index: u32,
     polled_at_entry: bool,
-    polls: &Polls,
+    poll: &[u8],
 ) -> Result<()> {
     let code = loops::Code::read(body, types)?;
-    let needs_number = polls.use_number && code.has_polled_loops();
     let mut scratch = bulk::Scratch::new(body, types, index)?;
-    let number = needs_number.then(|| scratch.number());
-    let poll = polls.in_loop(number);
     // First what is put in; the locals it needs are known after that, and stand before it.
     let mut rewritten = splicer.aside();
     rewritten.skip_to(code.start);
     if polled_at_entry {
-        rewritten.insert(&polls.at_entry);
-    }
-    if let Some(number) = number {
-        rewritten.insert(&polls.take_number(number));
+        rewritten.insert(poll);
     }
     let mut at = 0;
     let mut unpolled = 0;
     let mut last_constant = None;
     while let Some(op) = code.ops.get(at) {
         if let Some(unroll) = code.unrolled(at) {
-            unroll.write(&mut rewritten, &code, &poll);
+            unroll.write(&mut rewritten, &code, poll);
             at = unroll.after();
             last_constant = None;
             continue;
         }
-        if let Some(split) = bulk::split(&op.operator, last_constant, types, &mut scratch, &poll) {
+        if let Some(split) = bulk::split(&op.operator, last_constant, types, &mut scratch, poll) {
             rewritten.copy_to(op.start);
             rewritten.insert(&split);
         }
         unpolled += calls::weight(&op.operator, last_constant);
         if code.is_polled_loop(at) {
             rewritten.copy_to(op.end);
-            rewritten.insert(&poll);
+            rewritten.insert(poll);
         } else if unpolled > STRETCH {
             rewritten.copy_to(op.start);
-            rewritten.insert(&poll);
+            rewritten.insert(poll);
             unpolled = 0;
         }
         last_constant = calls::constant(&op.operator);
@@ -172,71 +166,38 @@ fn function(
     Ok(())
 }
 
-/// The polls' code.
-struct Polls {
-    at_entry: Vec<u8>,
-    memory_index: u32,
-    /// Whether a poll needs the number of the running call. It stays the same as long as a function runs, so that a function with
-    /// loops reads it once.
-    use_number: bool,
-}
-
-impl Polls {
-    fn new(profile: Profile, memory_index: u32) -> Polls {
-        let mut polls = Polls { at_entry: Vec::new(), memory_index, use_number: profile == Profile::Plugin };
-        polls.at_entry = match profile {
-            Profile::Standalone => {
-                let mut code = polls.load(ATOMIC_LOAD_32, 2, 0);
-                code.push(DROP);
-                code
-            }
-            Profile::Plugin => [polls.load(LOAD_64, 3, CURRENT_OFFSET), polls.compare()].concat(),
-        };
-        polls
-    }
-
-    /// For a function that has the call's number in a local.
-    fn in_loop(&self, number: Option<u32>) -> Vec<u8> {
-        match number {
-            Some(local) => {
-                let mut code = vec![0x20]; // local.get
-                splice::push_leb(&mut code, local);
-                code.extend_from_slice(&self.compare());
-                code
-            }
-            None => self.at_entry.clone(),
+/// The poll's code.
+fn poll(profile: Profile, memory_index: u32) -> Vec<u8> {
+    let load = |opcode, align, offset| load(memory_index, opcode, align, offset);
+    match profile {
+        Profile::Standalone => {
+            let mut code = load(ATOMIC_LOAD_32, 2, 0);
+            code.push(DROP);
+            code
+        }
+        // `if current < verdict then unreachable`. Both words are read every time: the number kept in a local takes a register
+        // from the loop, and gains nothing where the loop is unrolled.
+        Profile::Plugin => {
+            let mut code = [load(LOAD_64, 3, CURRENT_OFFSET), load(ATOMIC_LOAD_64, 3, VERDICT_OFFSET)].concat();
+            code.extend_from_slice(&[
+                0x54, // i64.lt_u
+                0x04, 0x40, // if
+                0x00, // unreachable
+                0x0b, // end
+            ]);
+            code
         }
     }
+}
 
-    /// Puts the call's number into a local.
-    fn take_number(&self, local: u32) -> Vec<u8> {
-        let mut code = self.load(LOAD_64, 3, CURRENT_OFFSET);
-        code.push(0x21); // local.set
-        splice::push_leb(&mut code, local);
-        code
-    }
-
-    /// `if number < verdict then unreachable`, the number being on the stack.
-    fn compare(&self) -> Vec<u8> {
-        let mut code = self.load(ATOMIC_LOAD_64, 3, VERDICT_OFFSET);
-        code.extend_from_slice(&[
-            0x54, // i64.lt_u
-            0x04, 0x40, // if
-            0x00, // unreachable
-            0x0b, // end
-        ]);
-        code
-    }
-
-    fn load(&self, opcode: &[u8], align: u8, offset: usize) -> Vec<u8> {
-        const I32_CONST_0: [u8; 2] = [0x41, 0];
-        /// Set in an alignment where a memory index follows.
-        const HAS_MEMORY: u8 = 0x40;
-        let mut code = [&I32_CONST_0, opcode, &[align | HAS_MEMORY]].concat();
-        splice::push_leb(&mut code, self.memory_index);
-        splice::push_leb(&mut code, offset as u32);
-        code
-    }
+fn load(memory_index: u32, opcode: &[u8], align: u8, offset: usize) -> Vec<u8> {
+    const I32_CONST_0: [u8; 2] = [0x41, 0];
+    /// Set in an alignment where a memory index follows.
+    const HAS_MEMORY: u8 = 0x40;
+    let mut code = [&I32_CONST_0, opcode, &[align | HAS_MEMORY]].concat();
+    splice::push_leb(&mut code, memory_index);
+    splice::push_leb(&mut code, offset as u32);
+    code
 }
 
 const ATOMIC_LOAD_32: &[u8] = &[0xfe, 0x10];

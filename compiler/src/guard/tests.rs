@@ -17,7 +17,7 @@ fn guarded(text: &str, profile: Profile) -> (Vec<u8>, Guarded) {
 fn polls(text: &str) -> usize {
     let (module, guarded) = guarded(text, Profile::Standalone);
     let types = validate::module(&module).unwrap().types;
-    let poll = Polls::new(Profile::Standalone, types.as_ref().memory_count()).at_entry;
+    let poll = poll(Profile::Standalone, types.as_ref().memory_count());
     guarded.module.windows(poll.len()).filter(|window| *window == poll).count()
 }
 
