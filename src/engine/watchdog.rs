@@ -213,6 +213,8 @@ impl Watchdog {
         let scheduling = control.scheduling;
         let (sender, ready) = std::sync::mpsc::channel();
         let watching = move || {
+            // Not where the thread was kept that happened to start it: a guest may spin there.
+            thread::become_ordinary(None);
             let granted = scheduling.filter(|(policy, priority)| thread::set_scheduling(*policy, *priority).is_ok());
             thread::set_timer_slack_ns(1);
             shared.thread_id.store(thread::id(), Release);
