@@ -683,7 +683,8 @@ impl Guest {
             .collect();
         core.gate.store(GATE_IN_CALL, Relaxed);
         core.making.set(true);
-        let wanted = memory::Wanted { ahead_bytes: config.ahead(), guard_index };
+        let signals = settings.profile == Profile::Standalone;
+        let wanted = memory::Wanted { ahead_bytes: config.ahead(), guard_index, signals };
         let (made, memories) = memory::collect(wanted, || wasmtime::Instance::new(&mut store, &module.code, &externs));
         core.making.set(false);
         core.gate.store(GATE_FREE, Relaxed);

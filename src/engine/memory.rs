@@ -33,6 +33,9 @@ pub struct Wanted {
     pub ahead_bytes: usize,
     /// Which of the memories is the budget guard's, that no code of the guest's own reaches.
     pub guard_index: Option<usize>,
+    /// Whether faults come as signals. The engine then looks up which memory an address belongs to, and takes each to have all
+    /// the address space that it asked for.
+    pub signals: bool,
 }
 
 /// What the instance that is being made wants of its memories, and what it got.
@@ -48,7 +51,7 @@ struct Making {
 thread_local! {
     static MAKING: RefCell<Making> = const {
         RefCell::new(Making {
-            wanted: Wanted { ahead_bytes: 0, guard_index: None },
+            wanted: Wanted { ahead_bytes: 0, guard_index: None, signals: false },
             made: Vec::new(),
             guard: None,
             refused: None,
@@ -172,10 +175,11 @@ unsafe impl MemoryCreator for Creator {
         reserved_bytes: Option<usize>,
         guard_bytes: usize,
     ) -> std::result::Result<Box<dyn LinearMemory>, String> {
-        let is_guard = MAKING.with_borrow(|making| making.wanted.guard_index == Some(making.made.len()));
-        // The polls use the first words of their memory and nothing else does: its one page is enough, whatever the engine
-        // sets aside for memories whose code reaches further.
-        let (reserved, guard_bytes) = match is_guard {
+        let wanted = MAKING.with_borrow(|making| making.wanted);
+        let is_guard = MAKING.with_borrow(|making| wanted.guard_index == Some(making.made.len()));
+        // The polls use the first words of their memory and nothing else does: its one page is enough, where nobody counts on
+        // more.
+        let (reserved, guard_bytes) = match is_guard && !wanted.signals {
             true => (minimum, 0),
             false => (reserved_bytes.unwrap_or(0).max(minimum), guard_bytes),
         };
@@ -216,5 +220,24 @@ mod tests {
         // SAFETY: committed.
         unsafe { linear.as_ptr().add(6 * 65536 - 1).write(1) };
         assert!(linear.grow_to((1 << 20) + 1).is_err());
+    }
+
+    #[test]
+    fn the_guards_memory_overlaps_no_other_as_far_as_the_engine_counts() {
+        const RESERVED: usize = 1 << 32;
+        const GUARD: usize = 1 << 20;
+        for signals in [true, false] {
+            let wanted = Wanted { guard_index: Some(1), signals, ..Wanted::default() };
+            let ((), made) = collect(wanted, || {
+                for _ in 0..2 {
+                    let ty = MemoryType::new(1, Some(1));
+                    let memory = Creator.new_memory(ty, 65536, Some(65536), Some(RESERVED), GUARD).unwrap();
+                    assert_eq!(memory.byte_size(), 65536);
+                }
+            });
+            let guard = made.guard.unwrap();
+            assert_eq!(made.made.len(), 1);
+            assert_eq!(guard.mapping_bytes, if signals { RESERVED + 2 * GUARD } else { 65536 });
+        }
     }
 }
