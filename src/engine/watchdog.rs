@@ -196,7 +196,8 @@ impl Watchdog {
         // In a forked child there is nobody who could look.
         if looking % 2 == 1 && std::process::id() == self.process {
             while self.shared.looking.load(SeqCst) == looking {
-                std::thread::yield_now();
+                // Asleep rather than yielding: this thread's priority may be above the watchdog's.
+                std::thread::sleep(std::time::Duration::from_micros(20));
             }
         }
         if !old.is_null() {
