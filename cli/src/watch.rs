@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::args::{self, Args, Failure};
 use crate::compile;
@@ -69,7 +70,7 @@ struct Watch {
 }
 
 /// Whoever writes a file in several steps is given so long between two of them.
-const SETTLED_AFTER_MS: libc::c_int = 20;
+const SETTLED_AFTER: Duration = Duration::from_millis(20);
 
 impl Watch {
     fn new(file: &Path) -> std::io::Result<Watch> {
@@ -93,8 +94,12 @@ impl Watch {
     /// Returns when the file has changed, and then has not for a moment.
     fn wait(&self) -> std::io::Result<()> {
         while !self.read()? {}
-        while self.is_ready(SETTLED_AFTER_MS)? {
-            self.read()?;
+        let mut changed = Instant::now();
+        // What happens to other files of the folder does not prolong it.
+        while let Some(left) = SETTLED_AFTER.checked_sub(changed.elapsed()) {
+            if self.is_ready(left)? && self.read()? {
+                changed = Instant::now();
+            }
         }
         Ok(())
     }
@@ -113,7 +118,9 @@ impl Watch {
         }
     }
 
-    fn is_ready(&self, within_ms: libc::c_int) -> std::io::Result<bool> {
+    fn is_ready(&self, within: Duration) -> std::io::Result<bool> {
+        // Rounded up: less than a millisecond is not to become a loop without sleep.
+        let within_ms = within.as_micros().div_ceil(1000) as libc::c_int;
         let mut asked = libc::pollfd { fd: self.events.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one struct, as is said.
         match unsafe { libc::poll(&mut asked, 1, within_ms) } {
