@@ -129,8 +129,8 @@ pub unsafe extern "C" fn rtw_instance_prepare(
                 report.first_call_ns = done.first_call_ns;
                 report.steady_call_ns = done.steady_call_ns;
                 report.allocations = done.allocations;
-                report.minor_faults = done.faults.minor;
-                report.major_faults = done.faults.major;
+                report.minor_faults = done.usage.minor_faults;
+                report.major_faults = done.usage.major_faults;
             }
             Ok(())
         })

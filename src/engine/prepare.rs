@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::ValRaw;
 
 use super::instance::{Func, Instance};
-use crate::rt::thread::{FaultCount, faults};
+use crate::rt::usage::{self, Usage};
 use crate::rt::{alloc, clock};
 use crate::status::*;
 
@@ -37,8 +37,8 @@ pub struct Report {
     pub first_call_ns: f64,
     /// The median of the second half of them.
     pub steady_call_ns: f64,
-    /// Faults of this thread during the second half of the dry calls.
-    pub faults: FaultCount,
+    /// Page faults and switches of this thread during the second half of the dry calls.
+    pub usage: Usage,
     /// Allocations of this library on this thread during all dry calls.
     pub allocations: u64,
 }
@@ -67,11 +67,11 @@ impl Instance {
         let mut warmed = self.warm()?;
         warmed += self.warm_funcs()?;
         let first_half = runs.times.len();
-        let before = faults();
+        let before = usage::of_this_thread();
         for call in calls {
             runs.make(call, call.repeats / 2..call.repeats - last_calls(call))?;
         }
-        let after = faults();
+        let after = usage::of_this_thread();
         self.is_prepared();
 
         let to_ns = clock::calibration().ns_per_tick;
@@ -87,7 +87,7 @@ impl Instance {
             first_call_ns: first as f64 * to_ns,
             steady_call_ns: median as f64 * to_ns,
             // Without calls, what the two readings took themselves is nobody's.
-            faults: if calls.is_empty() { FaultCount::default() } else { after.since(before) },
+            usage: if calls.is_empty() { Usage::default() } else { after.since(before) },
             allocations: runs.allocations,
         };
         drop(std::mem::take(&mut runs.times));

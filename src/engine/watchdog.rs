@@ -217,7 +217,7 @@ impl Watchdog {
             // Not where the thread was kept that happened to start it: a guest may spin there.
             thread::become_ordinary(None);
             let granted = scheduling.filter(|(policy, priority)| thread::set_scheduling(*policy, *priority).is_ok());
-            thread::set_timer_slack_ns(1);
+            thread::sleep_exactly();
             shared.thread_id.store(thread::id(), Release);
             let _ = sender.send(granted);
             run(&shared);

@@ -9,6 +9,7 @@ use super::sys;
 use super::table::{INFO, MEDIUM};
 use super::{ByClass, Class, Outcome, Severity, Severity::*};
 use crate::rt::clock::monotonic_ns;
+use crate::rt::wait;
 
 /// Above threaded interrupts, below what the kernel keeps for itself.
 const PRIORITY: i32 = 80;
@@ -129,7 +130,7 @@ fn sleep_and_wake(period_ns: u64, duration: Duration) -> Wakeups {
     let mut next = monotonic_ns() + period_ns;
     let (mut count, mut max_ns) = (0, 0);
     while next <= end || count == 0 {
-        sys::sleep_until(next);
+        wait::sleep_to(next);
         let late = monotonic_ns().saturating_sub(next);
         max_ns = max_ns.max(late);
         counts[(late / 1000).min(COUNTED_US as u64 - 1) as usize] += 1;

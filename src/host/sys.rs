@@ -112,15 +112,6 @@ pub fn set_fifo(priority: i32) -> bool {
     }
 }
 
-/// Sleeps until CLOCK_MONOTONIC shows `at_ns`.
-pub fn sleep_until(at_ns: u64) {
-    let time = libc::timespec { tv_sec: (at_ns / 1_000_000_000) as _, tv_nsec: (at_ns % 1_000_000_000) as _ };
-    // SAFETY: the pointer is to a live timespec. Interrupted by a signal it sleeps on.
-    while unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &time, std::ptr::null_mut()) }
-        == libc::EINTR
-    {}
-}
-
 /// Runs on a thread of its own, pinned where asked, with SCHED_FIFO where permitted; tells whether it was.
 pub fn on_fifo_thread<T: Send + 'static>(
     cpu: Option<usize>,

@@ -350,12 +350,6 @@ pub fn id() -> i32 {
     unsafe { libc::gettid() }
 }
 
-/// How much later than asked the calling thread may be woken, outside the real-time classes.
-pub fn set_timer_slack_ns(ns: u64) {
-    // SAFETY: takes a number and changes this thread only; a refusal leaves it as it was.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, ns as libc::c_ulong) };
-}
-
 /// Sets the calling thread's policy and priority.
 pub fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
     set_scheduling_of(0, policy, priority)
@@ -591,32 +585,6 @@ pub fn block_signals() {
 pub fn sleep_exactly() {
     // SAFETY: changes a number of the thread's.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
-}
-
-/// Page faults of a thread.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct FaultCount {
-    /// Served from memory.
-    pub minor: u64,
-    /// Served by I/O.
-    pub major: u64,
-}
-
-impl FaultCount {
-    pub fn since(self, before: FaultCount) -> FaultCount {
-        FaultCount { minor: self.minor - before.minor, major: self.major - before.major }
-    }
-}
-
-/// What the calling thread has had so far. A system call.
-pub fn faults() -> FaultCount {
-    // SAFETY: all-zero is a valid rusage to be filled in.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_THREAD, &mut usage);
-        usage
-    };
-    FaultCount { minor: usage.ru_minflt as u64, major: usage.ru_majflt as u64 }
 }
 
 #[cfg(test)]

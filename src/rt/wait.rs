@@ -54,8 +54,14 @@ pub fn sleep_until(time_ns: u64, word: &AtomicU32, value: u32) {
     if word.load(SeqCst) != value {
         return;
     }
+    sleep_to(time_ns);
+}
+
+/// Sleeps until `time_ns` of CLOCK_MONOTONIC, whatever comes; not at all if that is past.
+pub fn sleep_to(time_ns: u64) {
     let until = timespec(time_ns);
-    // SAFETY: the pointer is to a live timespec; with an absolute time nothing is written back.
+    // SAFETY: the pointer is to a live timespec; with an absolute time nothing is written back. Interrupted by a signal it begins
+    // again, with the same end.
     while unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &until, std::ptr::null_mut()) }
         == libc::EINTR
     {}
@@ -96,5 +102,14 @@ mod tests {
             while_equal(&word, 7, Some(until));
         }
         while_equal(&word, 8, None);
+    }
+
+    #[test]
+    fn sleeping_ends_at_the_time_and_not_before() {
+        let until = clock::monotonic_ns() + 3_000_000;
+        sleep_to(until);
+        assert!(clock::monotonic_ns() >= until);
+        // What is past does not wait, however far past.
+        sleep_to(1);
     }
 }

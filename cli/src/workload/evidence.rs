@@ -5,11 +5,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rtwasm::rt::usage::{self, Usage};
 use rtwasm::rt::{alloc, clock};
 use serde::Serialize;
 
 use super::guest::aside;
-use super::os::{self, Usage};
 
 /// What had been counted at one moment.
 struct Counters {
@@ -80,13 +80,13 @@ impl Watch {
             let mut before = Counters::read(group.as_deref());
             before.at_ns = clock::monotonic_ns();
             before.allocations = alloc::allocations();
-            before.usage = os::usage();
+            before.usage = usage::of_this_thread();
             Watch { group, before }
         })
     }
 
     pub fn end(self) -> Evidence {
-        let usage = os::usage();
+        let usage = usage::of_this_thread();
         let allocations = alloc::allocations();
         let at_ns = clock::monotonic_ns();
         aside(|| {
@@ -117,7 +117,7 @@ impl Counters {
     fn read(group: Option<&Path>) -> Counters {
         Counters {
             at_ns: clock::monotonic_ns(),
-            usage: os::usage(),
+            usage: usage::of_this_thread(),
             allocations: alloc::allocations(),
             wait_ns: fs::read_to_string("/proc/thread-self/schedstat").ok().and_then(|text| wait_of(&text)),
             throttle: group.map(throttle_up_from),

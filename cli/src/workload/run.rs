@@ -5,12 +5,13 @@
 
 use rtwasm::rt::clock;
 use rtwasm::rt::histogram::{Recorder, Snapshot};
+use rtwasm::rt::wait;
 use rtwasm::status::rtw_status_t;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, Watch};
 use super::guest::{Guest, aside};
-use super::{os, stats};
+use super::stats;
 
 /// Dry cycles of prepare.
 pub const DRY_CYCLES: u32 = 16;
@@ -158,7 +159,7 @@ pub fn periodic(subject: &mut impl Subject, period_ns: u64, cycles: u64) -> Resu
     let begin = clock::monotonic_ns() + period_ns;
     for cycle in 0..cycles {
         let intended = begin + cycle * period_ns;
-        os::sleep_until(intended);
+        wait::sleep_to(intended);
         let woken = clock::monotonic_ns();
         subject.feed();
         let started = clock::ticks();
@@ -237,7 +238,7 @@ mod tests {
         impl Subject for Slow {
             fn feed(&mut self) {}
             fn cycle(&mut self) -> Result<(), rtw_status_t> {
-                os::sleep_until(clock::monotonic_ns() + 400_000);
+                wait::sleep_to(clock::monotonic_ns() + 400_000);
                 Ok(())
             }
         }
