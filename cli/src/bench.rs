@@ -11,7 +11,7 @@ use crate::args::{self, Arg, Args, Failure};
 use crate::compile::budget_name;
 use crate::workload::cold::{Phases, Starter};
 use crate::workload::describe::{self, Options, Setup, Workload};
-use crate::workload::diagnosis::{self, DenormalCheck, Findings, Suspect, nanoseconds};
+use crate::workload::diagnosis::{self, DenormalCheck, Findings, Slowed, Suspect, nanoseconds};
 use crate::workload::evidence::Evidence;
 use crate::workload::guest::{self, Attached, Guest, aside};
 use crate::workload::run::{self, Distribution, Figures, Length};
@@ -71,6 +71,7 @@ pub struct Results {
     pub first_evidence: Evidence,
     pub steady: Figures,
     pub empty: Distribution,
+    pub slowed: Slowed,
     pub denormals: Option<DenormalCheck>,
 }
 
@@ -130,8 +131,8 @@ pub fn measure(
     let starter = Starter::new(&code, &workload)?;
     let cold = (0..processes).map(|_| starter.run(setup)).collect::<Result<_, _>>()?;
     let here = measure_here(&code, &workload, setup, length).map_err(|error| source.failure(&error))?;
-    let Here { warm, first_evidence, steady, denormals, empty } = here;
-    Ok(Results { workload, setup: setup.clone(), code, cold, warm, first_evidence, steady, empty, denormals })
+    let Here { warm, first_evidence, steady, empty, slowed, denormals } = here;
+    Ok(Results { workload, setup: setup.clone(), code, cold, warm, first_evidence, steady, empty, slowed, denormals })
 }
 
 /// What one process can find out about itself.
@@ -140,6 +141,7 @@ struct Here {
     first_evidence: Evidence,
     steady: Figures,
     empty: Distribution,
+    slowed: Slowed,
     denormals: Option<DenormalCheck>,
 }
 
@@ -159,8 +161,9 @@ fn measure_here(code: &Code, workload: &Workload, setup: &Setup, length: Length)
         let warm = Distribution::of_values(&warm);
         let steady = steady(&mut guest, workload, length)?;
         let empty = run::empty();
+        let slowed = Slowed::look();
         let denormals = check_denormals(&module, workload, setup, steady.call.p50)?;
-        Ok(Here { warm, first_evidence, steady, empty, denormals })
+        Ok(Here { warm, first_evidence, steady, empty, slowed, denormals })
     })
 }
 
@@ -206,6 +209,7 @@ impl Results {
             evidence: &self.steady.evidence,
             fresh: self.typical_cold(),
             denormals: self.denormals,
+            slowed: Some(self.slowed),
         })
     }
 
@@ -255,6 +259,7 @@ pub fn to_json(results: &Results) -> Value {
     value["first_cycle_faults"] = json!(results.typical_cold().map(|phases| phases.first_cycle_faults));
     value["misses"] = json!(results.steady.misses);
     value["evidence"] = json!(results.steady.evidence);
+    value["slowed"] = json!(results.slowed);
     value["denormals"] = json!(results.denormals);
     value["suspects"] = json!(results.suspects());
     value

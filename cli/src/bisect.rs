@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 
 use rtwasm::engine::profile::Variations;
+use rtwasm::rt::clock;
+use rtwasm::status::Error;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -11,9 +13,9 @@ use crate::args::{self, Arg, Args, Failure};
 use crate::bench;
 use crate::workload::cold::Phases;
 use crate::workload::describe::{self, Compilation, Options, Workload};
-use crate::workload::diagnosis::{self, Findings, Suspect, nanoseconds};
+use crate::workload::diagnosis::{self, Findings, Slowed, Suspect, nanoseconds};
 use crate::workload::evidence::Evidence;
-use crate::workload::rounds::{self, Entrant, Plan, Turn};
+use crate::workload::rounds::{self, Entrant, Figures, Plan, Race, Turn};
 use crate::workload::source::{Code, Source};
 use crate::workload::stats::{self, Estimate, Verdict};
 use crate::workload::variants::{self, Skipped, Variant};
@@ -28,15 +30,16 @@ time: optimisation, budget, traps by signal or by checks, allocation on demand o
 copied or mapped copy-on-write, tables filled at once or lazily, prepared or not, pinned or not, SCHED_FIFO or not,
 denormals kept or flushed. They take turns in many short rounds, in shuffled order, so that a machine that changes
 changes for all. Each is told as a ratio to the baseline of the same round, in the mean and in the tail, with an
-interval, and ranked. The baseline's twin, which is the same again, tells how much of all this is noise.
+interval, and ranked. The baseline's twin, which is the same again, tells how much of all this is noise. What is neither
+different nor within noise for sure is inconclusive, and gets more rounds.
 
 MODULE is a module (.wasm, .wat); of an artifact (.rtw) only what is chosen at run time can be tried.
 
 ",
     describe::options_help!(),
     "How long:
-  --time S              of the rounds, about; default 100
-  --processes N         rounds of fresh processes, for what shows there; default 20, 0 leaves them out
+  --time S              of the rounds, about; a third of it is for what is inconclusive after the rest; default 150
+  --processes N         rounds of fresh processes, for what shows there; default 40, 0 leaves them out
 
 Other options:
   --only LIST           only these choices, by their first word: denormals,scheduling
@@ -63,8 +66,31 @@ struct Request {
     quiet: bool,
 }
 
-/// Differences that are of no practical interest, however sure, by [`METRICS`].
-const PRACTICAL: [f64; COUNT] = [0.03, 0.03, 0.10, 0.25];
+/// A figure of a turn, and by how much it has to differ to be of practical interest, however sure that is.
+struct Metric {
+    name: &'static str,
+    of: fn(&Figures) -> f64,
+    practical: f64,
+}
+
+/// Where an effect is looked for.
+const COUNT: usize = 4;
+
+/// The mean, the middle, the tail and the worst. The tail is as far out as the cycles of a turn reach without being the worst.
+fn metrics(cycles: usize) -> [Metric; COUNT] {
+    let tail = if cycles < 100 {
+        Metric { name: "p95", of: |figures| figures.p95, practical: 0.15 }
+    } else {
+        Metric { name: "p99", of: |figures| figures.p99, practical: 0.15 }
+    };
+    [
+        Metric { name: "mean", of: |figures| figures.mean, practical: 0.05 },
+        Metric { name: "p50", of: |figures| figures.p50, practical: 0.03 },
+        tail,
+        Metric { name: "max", of: |figures| figures.max, practical: 0.50 },
+    ]
+}
+
 const PRACTICAL_FRESH: f64 = 0.25;
 
 /// A figure of one variant against the baseline's.
@@ -75,36 +101,54 @@ struct Effect {
     verdict: Verdict,
 }
 
-/// Where an effect is looked for.
-const METRICS: [&str; COUNT] = ["mean", "p50", "p99", "max"];
-const COUNT: usize = 4;
-const FIGURES: [fn(&Turn) -> f64; COUNT] = [|turn| turn.mean, |turn| turn.p50, |turn| turn.p99, |turn| turn.max];
+impl Effect {
+    fn of(ratio: Estimate, floor: f64) -> Effect {
+        Effect { ratio, verdict: Verdict::of(&ratio, floor) }
+    }
+}
+
 const FRESH_METRICS: [&str; 2] = ["first cycle", "start to first cycle done"];
 const FRESH_FIGURES: [fn(&Phases) -> f64; 2] = [|phases| phases.first_cycle, Phases::total];
 
 /// A row of the result.
 struct Row {
     name: String,
-    /// By [`METRICS`].
+    /// By [`metrics`].
     effects: [Effect; COUNT],
+    at_full_speed: bool,
     /// By [`FRESH_METRICS`].
     fresh: Option<[Effect; 2]>,
     meaning: &'static str,
 }
 
+struct More {
+    rounds: usize,
+    variants: usize,
+}
+
 struct Outcome {
     workload: Workload,
     baseline: String,
-    /// Of the baseline: the medians over rounds, by [`METRICS`].
+    metrics: [Metric; COUNT],
+    /// Of the baseline: the medians over rounds, by [`metrics`].
     figures: [f64; COUNT],
     plan: Plan,
+    /// Rounds after those planned, of the baseline, its twin and what had been inconclusive.
+    more: Option<More>,
     processes: usize,
     rows: Vec<Row>,
-    /// The smallest factors that count, by [`METRICS`] and [`FRESH_METRICS`].
-    floors: [f64; COUNT],
+    /// The smallest factors that count, by [`metrics`] and [`FRESH_METRICS`].
+    floors: Floors,
     fresh_floors: Option<[f64; 2]>,
     skipped: Vec<Skipped>,
+    slowed: Slowed,
     suspects: Vec<Suspect>,
+}
+
+impl Outcome {
+    fn names(&self) -> [&'static str; COUNT] {
+        self.metrics.each_ref().map(|metric| metric.name)
+    }
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
@@ -120,7 +164,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 fn parse(mut args: Args) -> Result<Request, Failure> {
     let options = Options::new();
-    let mut request = Request { options, time_s: 100.0, processes: 20, only: None, json: false, quiet: false };
+    let mut request = Request { options, time_s: 150.0, processes: 40, only: None, json: false, quiet: false };
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Value(value) => request.options.set_module(value)?,
@@ -153,34 +197,84 @@ fn find_out(source: &Source, request: &Request) -> Result<Outcome, Failure> {
     }
     let entrants = enter(source, variants, &mut skipped, &workload)?;
 
-    let cycles: Vec<f64> = entrants.iter().map(|entrant| entrant.cycle_ns).collect();
-    let mut plan = Plan::new(request.time_s * 1e9, &cycles);
     let progress = Progress::new(request.quiet);
-    let turns =
-        rounds::run(&entrants, &workload, plan, request.time_s * 1e9, |round| progress.show("round", round, plan.rounds));
-    let turns = turns.map_err(|error| source.failure(&error))?;
-    plan.rounds = turns[0].len();
+    let contest = contest(&entrants, &workload, request.time_s * 1e9, &progress).map_err(|error| source.failure(&error))?;
+    let Contest { plan, metrics, turns, more } = contest;
     let fresh = rounds::run_fresh(&entrants, &workload, request.processes, |round| {
         progress.show("round of fresh processes", round, request.processes);
     })?;
     progress.end();
 
-    let figures = FIGURES.map(|figure| stats::median(&turns[0].iter().map(figure).collect::<Vec<_>>()));
-    let (floors, fresh_floors) = what_counts(&turns, &fresh);
-    let rows = judge(&entrants, &turns, &fresh, &floors, fresh_floors);
+    let baseline = pairs(&turns[0], &turns[1]).pairs;
+    let figures = metrics.each_ref().map(|metric| {
+        let of_rounds: Vec<f64> = baseline.iter().map(|(baseline, _)| (metric.of)(baseline)).collect();
+        stats::median(&of_rounds)
+    });
+    let floors = Floors::of(&metrics, &turns);
+    let fresh_floors = what_counts_fresh(&fresh);
+    let rows = judge(&entrants, &metrics, &turns, &fresh, &floors, fresh_floors);
     Ok(Outcome {
         workload,
         baseline: variants::text(how, &request.options.setup),
+        metrics,
         figures,
         plan,
+        more,
         processes: request.processes,
         rows,
         floors,
         fresh_floors,
         skipped,
-        suspects: suspects(&entrants[0], &turns[0]),
+        slowed: slowed(&turns),
+        suspects: suspects(&entrants[0], &turns),
     })
 }
+
+/// What the rounds have found.
+struct Contest {
+    /// With the rounds there were.
+    plan: Plan,
+    metrics: [Metric; COUNT],
+    turns: Vec<Vec<Turn>>,
+    more: Option<More>,
+}
+
+/// Of the time, for rounds of all; what is left is for what they leave inconclusive.
+const FOR_ALL: f64 = 2.0 / 3.0;
+
+fn contest(entrants: &[Entrant], workload: &Workload, time_ns: f64, progress: &Progress) -> Result<Contest, Error> {
+    let begin_ns = clock::monotonic_ns();
+    let end_ns = |share: f64| begin_ns + (time_ns * share) as u64;
+    let cycles: Vec<f64> = entrants.iter().map(|entrant| entrant.cycle_ns).collect();
+    let mut plan = Plan::new(time_ns * FOR_ALL, &cycles);
+    let metrics = metrics(plan.cycles);
+    let mut race = Race::new(entrants, workload, plan.cycles);
+    let planned = rounds::FEWEST_ROUNDS..=plan.rounds;
+    race.run((0..entrants.len()).collect(), planned, end_ns(FOR_ALL), |round| progress.show("round", round, plan.rounds))?;
+    plan.rounds = race.turns[0].len();
+
+    let floors = Floors::of(&metrics, &race.turns);
+    let unsure: Vec<usize> = (2..entrants.len())
+        .filter(|at| {
+            let compared = Compared::of(&metrics, &race.turns, *at, &floors);
+            let is = |wanted: fn(Verdict) -> bool| compared.effects.iter().any(|effect| wanted(effect.verdict));
+            let lacks_speed = floors.at_full_speed.is_some() && !compared.at_full_speed;
+            is(|verdict| verdict == Verdict::Inconclusive) || lacks_speed && !is(Verdict::is_sure)
+        })
+        .collect();
+    let variants = unsure.len();
+    if variants > 0 {
+        let most = MOST_TIMES * plan.rounds;
+        race.run([vec![0, 1], unsure].concat(), 0..=most, end_ns(1.0), |round| {
+            progress.show("round of what is inconclusive", round, most);
+        })?;
+    }
+    let rounds = race.turns[0].len() - plan.rounds;
+    Ok(Contest { plan, metrics, turns: race.turns, more: (rounds > 0).then_some(More { rounds, variants }) })
+}
+
+/// As many times the rounds of all: what they cannot tell, hardly more than these will.
+const MOST_TIMES: usize = 5;
 
 /// Leaves out what was not asked for; the baseline and its twin stay.
 fn keep_only(only: &[String], variants: &mut Vec<Variant>, skipped: &mut Vec<Skipped>) -> Result<(), Failure> {
@@ -243,42 +337,114 @@ fn reason(failure: Failure, source: &Source) -> String {
     }
 }
 
-/// What counts, by [`METRICS`] and [`FRESH_METRICS`]: told by the twin, which is the second.
-fn what_counts(turns: &[Vec<Turn>], fresh: &[Vec<Phases>]) -> ([f64; COUNT], Option<[f64; 2]>) {
-    let floors = std::array::from_fn(|at| stats::floor(PRACTICAL[at], &ratios(&turns[0], &turns[1], FIGURES[at])));
-    let of_fresh = |figure| stats::floor(PRACTICAL_FRESH, &ratios(&fresh[0], &fresh[1], figure));
-    (floors, (!fresh[0].is_empty()).then(|| FRESH_FIGURES.map(of_fresh)))
+/// Figures of the baseline and of another, of the same round or of neighbouring ones.
+struct Pairs<'a> {
+    pairs: Vec<(&'a Figures, &'a Figures)>,
+    at_full_speed: bool,
+}
+
+/// Enough rounds for an interval that is of use.
+const ENOUGH_ROUNDS: usize = 15;
+
+/// Those at the processor's full speed, if there are enough of them: then it is the same for all, so that they need not be of the
+/// same round.
+fn pairs<'a>(baseline: &'a [Turn], other: &'a [Turn]) -> Pairs<'a> {
+    let of = |turns: &'a [Turn]| turns.iter().filter_map(|turn| turn.at_full_speed.as_ref());
+    let at_full_speed: Vec<_> = of(baseline).zip(of(other)).collect();
+    if at_full_speed.len() >= ENOUGH_ROUNDS {
+        Pairs { pairs: at_full_speed, at_full_speed: true }
+    } else {
+        all_pairs(baseline, other)
+    }
+}
+
+fn all_pairs<'a>(baseline: &'a [Turn], other: &'a [Turn]) -> Pairs<'a> {
+    Pairs { pairs: baseline.iter().zip(other).map(|(a, b)| (&a.all, &b.all)).collect(), at_full_speed: false }
+}
+
+impl Pairs<'_> {
+    fn ratios(&self, metric: &Metric) -> Estimate {
+        let ratio = |(a, b): &(&Figures, &Figures)| (metric.of)(b) / (metric.of)(a).max(1.0);
+        Estimate::of(self.pairs.iter().map(ratio).collect())
+    }
+
+    fn floors(&self, metrics: &[Metric; COUNT]) -> [f64; COUNT] {
+        metrics.each_ref().map(|metric| stats::floor(metric.practical, &self.ratios(metric)))
+    }
+}
+
+/// What counts: told by the twin, which is the second.
+struct Floors {
+    at_full_speed: Option<[f64; COUNT]>,
+    all: [f64; COUNT],
+}
+
+impl Floors {
+    fn of(metrics: &[Metric; COUNT], turns: &[Vec<Turn>]) -> Floors {
+        let pairs = pairs(&turns[0], &turns[1]);
+        Floors {
+            at_full_speed: pairs.at_full_speed.then(|| pairs.floors(metrics)),
+            all: all_pairs(&turns[0], &turns[1]).floors(metrics),
+        }
+    }
+
+    /// Of most rows.
+    fn usual(&self) -> &[f64; COUNT] {
+        self.at_full_speed.as_ref().unwrap_or(&self.all)
+    }
+}
+
+/// One of the entrants with the baseline.
+struct Compared {
+    effects: [Effect; COUNT],
+    at_full_speed: bool,
+}
+
+impl Compared {
+    fn of(metrics: &[Metric; COUNT], turns: &[Vec<Turn>], at: usize, floors: &Floors) -> Compared {
+        let (pairs, floors) = match (pairs(&turns[0], &turns[at]), &floors.at_full_speed) {
+            (pairs @ Pairs { at_full_speed: true, .. }, Some(floors)) => (pairs, floors),
+            _ => (all_pairs(&turns[0], &turns[at]), &floors.all),
+        };
+        let effects = std::array::from_fn(|i| Effect::of(pairs.ratios(&metrics[i]), floors[i]));
+        Compared { effects, at_full_speed: pairs.at_full_speed }
+    }
+}
+
+fn what_counts_fresh(fresh: &[Vec<Phases>]) -> Option<[f64; 2]> {
+    let floor = |figure| stats::floor(PRACTICAL_FRESH, &fresh_ratios(&fresh[0], &fresh[1], figure));
+    (!fresh[0].is_empty()).then(|| FRESH_FIGURES.map(floor))
 }
 
 /// Every variant against the baseline, which is the first.
 fn judge(
     entrants: &[Entrant],
+    metrics: &[Metric; COUNT],
     turns: &[Vec<Turn>],
     fresh: &[Vec<Phases>],
-    floors: &[f64; COUNT],
+    floors: &Floors,
     fresh_floors: Option<[f64; 2]>,
 ) -> Vec<Row> {
-    let effect = |ratio: Estimate, floor: f64| Effect { ratio, verdict: Verdict::of(&ratio, floor) };
     let row = |at: usize| {
-        let effects = std::array::from_fn(|i| effect(ratios(&turns[0], &turns[at], FIGURES[i]), floors[i]));
-        let fresh = fresh_floors
-            .filter(|_| !fresh[at].is_empty())
-            .map(|floors| std::array::from_fn(|i| effect(ratios(&fresh[0], &fresh[at], FRESH_FIGURES[i]), floors[i])));
+        let Compared { effects, at_full_speed } = Compared::of(metrics, turns, at, floors);
+        let fresh = fresh_floors.filter(|_| !fresh[at].is_empty()).map(|floors| {
+            std::array::from_fn(|i| Effect::of(fresh_ratios(&fresh[0], &fresh[at], FRESH_FIGURES[i]), floors[i]))
+        });
         let variant = &entrants[at].variant;
-        Row { name: variant.name(), effects, fresh, meaning: meaning(variant, &effects, fresh.as_ref()) }
+        Row { name: variant.name(), effects, at_full_speed, fresh, meaning: meaning(variant, &effects, fresh.as_ref()) }
     };
     let mut rows: Vec<Row> = (1..entrants.len()).map(row).collect();
     rows.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
     rows
 }
 
-fn ratios<T>(baseline: &[T], other: &[T], figure: fn(&T) -> f64) -> Estimate {
+fn fresh_ratios(baseline: &[Phases], other: &[Phases], figure: fn(&Phases) -> f64) -> Estimate {
     Estimate::of(baseline.iter().zip(other).map(|(base, other)| figure(other) / figure(base).max(1.0)).collect())
 }
 
 /// What the first verdict that is one means.
 fn meaning(variant: &Variant, effects: &[Effect; COUNT], fresh: Option<&[Effect; 2]>) -> &'static str {
-    let first = effects.iter().chain(fresh.into_iter().flatten()).find(|effect| effect.verdict != Verdict::Noise);
+    let first = effects.iter().chain(fresh.into_iter().flatten()).find(|effect| effect.verdict.is_sure());
     first.map_or("", |effect| variant.meaning(effect.verdict == Verdict::Faster))
 }
 
@@ -286,21 +452,34 @@ impl Row {
     /// For the order: what is sure comes first, then how much it is.
     fn weight(&self) -> f64 {
         let weight = |effect: &Effect| effect.ratio.median.ln().abs();
-        let sure = self.effects.iter().chain(self.fresh.iter().flatten()).filter(|effect| effect.verdict != Verdict::Noise);
-        match sure.map(weight).reduce(f64::max) {
+        match self.all().filter(|effect| effect.verdict.is_sure()).map(weight).reduce(f64::max) {
             Some(most) => most,
             None => weight(&self.effects[0]) - 1000.0,
         }
     }
 
+    fn all(&self) -> impl Iterator<Item = &Effect> {
+        self.effects.iter().chain(self.fresh.iter().flatten())
+    }
+
     fn is_noise(&self) -> bool {
-        self.effects.iter().chain(self.fresh.iter().flatten()).all(|effect| effect.verdict == Verdict::Noise)
+        self.all().all(|effect| effect.verdict == Verdict::Noise)
+    }
+
+    fn is_sure(&self) -> bool {
+        self.all().any(|effect| effect.verdict.is_sure())
     }
 }
 
-/// What the system counted during the baseline's turns points to.
-fn suspects(baseline: &Entrant, turns: &[Turn]) -> Vec<Suspect> {
-    let evidence = turns.iter().fold(Evidence::default(), |sum, turn| sum.plus(&turn.evidence));
+/// Looked at when turns began, of all: what comes between the cycles is not looked at by chance.
+fn slowed(turns: &[Vec<Turn>]) -> Slowed {
+    let looks = || turns.iter().flatten().map(|turn| turn.slowed);
+    Slowed { looks: looks().count(), slowed: looks().filter(|slowed| *slowed).count() }
+}
+
+/// What the system counted during the baseline's turns points to, and what was seen of the processor's speed.
+fn suspects(baseline: &Entrant, turns: &[Vec<Turn>]) -> Vec<Suspect> {
+    let evidence = turns[0].iter().fold(Evidence::default(), |sum, turn| sum.plus(&turn.evidence));
     diagnosis::suspects(&Findings {
         metadata: &baseline.code.metadata,
         setup: &baseline.variant.setup,
@@ -312,6 +491,7 @@ fn suspects(baseline: &Entrant, turns: &[Turn]) -> Vec<Suspect> {
         evidence: &evidence,
         fresh: None,
         denormals: None,
+        slowed: Some(slowed(turns)),
     })
 }
 
@@ -339,7 +519,7 @@ impl Progress {
 }
 
 fn to_json(outcome: &Outcome) -> Value {
-    let rows: Vec<Value> = outcome.rows.iter().map(row_json).collect();
+    let rows: Vec<Value> = outcome.rows.iter().map(|row| row_json(&outcome.names(), row)).collect();
     let skipped: Vec<Value> =
         outcome.skipped.iter().map(|skipped| json!({ "name": skipped.name, "reason": skipped.reason })).collect();
     let named = |names: &[&str], values: &[f64]| -> Value {
@@ -354,12 +534,14 @@ fn to_json(outcome: &Outcome) -> Value {
     json!({
         "workload": outcome.workload.text(),
         "baseline": outcome.baseline,
-        "baseline_ns": named(&METRICS, &outcome.figures),
+        "baseline_ns": named(&outcome.names(), &outcome.figures),
         "rounds": outcome.plan.rounds,
         "cycles": outcome.plan.cycles,
+        "more_rounds": outcome.more.as_ref().map_or(0, |more| more.rounds),
         "processes": outcome.processes,
         "confidence": stats::CONFIDENCE,
-        "noise": named(&METRICS, &factors(&outcome.floors)),
+        "slowed": outcome.slowed,
+        "noise": named(&outcome.names(), &factors(outcome.floors.usual())),
         "noise_fresh": outcome.fresh_floors.map(|floors| named(&FRESH_METRICS, &factors(&floors))),
         "variants": rows,
         "skipped": skipped,
@@ -367,9 +549,9 @@ fn to_json(outcome: &Outcome) -> Value {
     })
 }
 
-fn row_json(row: &Row) -> Value {
-    let mut value = json!({ "name": row.name, "within_noise": row.is_noise() });
-    for (name, effect) in METRICS.iter().zip(&row.effects) {
+fn row_json(names: &[&str], row: &Row) -> Value {
+    let mut value = json!({ "name": row.name, "within_noise": row.is_noise(), "at_full_speed": row.at_full_speed });
+    for (name, effect) in names.iter().zip(&row.effects) {
         value[*name] = json!(effect);
     }
     for (name, effect) in FRESH_METRICS.iter().zip(row.fresh.iter().flatten()) {
@@ -379,25 +561,30 @@ fn row_json(row: &Row) -> Value {
 }
 
 fn to_text(name: &str, outcome: &Outcome) -> String {
+    let names = outcome.names();
     let mut text = format!("{name}: {}\nbaseline: {}\n", outcome.workload.text(), outcome.baseline);
     let figures: Vec<String> =
-        METRICS.iter().zip(outcome.figures).map(|(name, ns)| format!("{name} {}", nanoseconds(ns))).collect();
+        names.iter().zip(outcome.figures).map(|(name, ns)| format!("{name} {}", nanoseconds(ns))).collect();
     put(&mut text, format_args!("          {}: medians over rounds\n", figures.join(", ")));
+    let more = outcome.more.as_ref().map_or(String::new(), |more| {
+        format!(", and {} more for the {} that these left inconclusive", more.rounds, more.variants)
+    });
     put(
         &mut text,
         format_args!(
-            "{} rounds of {} cycles for each. Ratios to the baseline: median over rounds [{:.1} % interval]; ~ within noise\n",
+            "{} rounds of {} cycles for each{}. Ratios to the baseline:\nmedian over rounds [{:.1} % interval]; ~ within noise, ? inconclusive\n\n",
             outcome.plan.rounds,
             outcome.plan.cycles,
+            more,
             stats::CONFIDENCE * 100.0
         ),
     );
-    if outcome.plan.cycles < 100 {
-        put(&mut text, format_args!("(with fewer than 100 cycles in a round, p99 is the maximum)\n"));
+    if outcome.plan.cycles < 20 {
+        put(&mut text, format_args!("(with fewer than 20 cycles in a round, p95 is the maximum)\n"));
     }
-    text.push('\n');
-    table(&mut text, &METRICS, outcome.rows.iter().map(|row| (row.name.as_str(), &row.effects[..])));
-    put_floors(&mut text, &METRICS, &outcome.floors);
+    table(&mut text, &names, outcome.rows.iter().map(|row| (row.name.as_str(), &row.effects[..])));
+    put_floors(&mut text, &names, outcome.floors.usual());
+    text.push_str(&speed_text(outcome));
     if let Some(fresh_floors) = &outcome.fresh_floors {
         put(&mut text, format_args!("\nin {} fresh processes for each\n", outcome.processes));
         let rows = outcome.rows.iter().filter_map(|row| Some((row.name.as_str(), &row.fresh.as_ref()?[..])));
@@ -419,9 +606,29 @@ fn table<'a>(text: &mut String, metrics: &[&str], rows: impl Iterator<Item = (&'
 
 /// `~ 0.967 [0.733 1.136]`, at its width.
 fn cell(effect: &Effect) -> String {
-    let mark = if effect.verdict == Verdict::Noise { "~" } else { " " };
+    let mark = match effect.verdict {
+        Verdict::Faster | Verdict::Slower => " ",
+        Verdict::Noise => "~",
+        Verdict::Inconclusive => "?",
+    };
     let Estimate { median, low, high } = effect.ratio;
     format!(" {mark} {:<23}", format!("{median:.3} [{low:.3} {high:.3}]"))
+}
+
+/// Which cycles the figures are of, if not of all.
+fn speed_text(outcome: &Outcome) -> String {
+    let Slowed { looks, slowed } = outcome.slowed;
+    let (at_full_speed, others): (Vec<&Row>, Vec<&Row>) = outcome.rows.iter().partition(|row| row.at_full_speed);
+    let seen = format!("the processor was slowed by others at {slowed} of {looks} looks");
+    match (slowed, at_full_speed.len(), others.len()) {
+        (0, ..) => String::new(),
+        (_, 0, _) => format!("{seen}: too often to leave out the cycles that it slowed\n"),
+        (_, _, 0) => format!("{seen}: the cycles that it slowed are left out\n"),
+        _ => {
+            let names: Vec<&str> = others.iter().map(|row| row.name.as_str()).collect();
+            format!("{seen}: the cycles that it slowed are left out, but for {}\n", names.join(", "))
+        }
+    }
 }
 
 fn put_floors(text: &mut String, metrics: &[&str], floors: &[f64]) {
@@ -431,25 +638,33 @@ fn put_floors(text: &mut String, metrics: &[&str], floors: &[f64]) {
 }
 
 fn conclusions(text: &mut String, outcome: &Outcome) {
-    let (noise, sure): (Vec<&Row>, Vec<&Row>) = outcome.rows.iter().partition(|row| row.is_noise());
+    let (sure, others): (Vec<&Row>, Vec<&Row>) = outcome.rows.iter().partition(|row| row.is_sure());
+    let (noise, unsure): (Vec<&Row>, Vec<&Row>) = others.into_iter().partition(|row| row.is_noise());
     put(text, format_args!("\nwhat matters, most first:{}\n", if sure.is_empty() { " nothing that was tried" } else { "" }));
     for row in sure {
         let meaning = if row.meaning.is_empty() { String::new() } else { format!(": {}", row.meaning) };
-        put(text, format_args!("  {} ({}){meaning}\n", row.name, verdicts(row)));
+        put(text, format_args!("  {} ({}){meaning}\n", row.name, effects_text(&outcome.names(), row, Verdict::is_sure)));
     }
     let names: Vec<&str> = noise.iter().map(|row| row.name.as_str()).collect();
     put(text, format_args!("within noise: {}\n", if names.is_empty() { "none".into() } else { names.join(", ") }));
+    if !unsure.is_empty() {
+        put(text, format_args!("inconclusive (more --time, --processes or a quieter machine would tell):\n"));
+    }
+    for row in unsure {
+        let effects = effects_text(&outcome.names(), row, |verdict| verdict == Verdict::Inconclusive);
+        put(text, format_args!("  {} ({effects})\n", row.name));
+    }
     for skipped in &outcome.skipped {
         put(text, format_args!("not tried: {}: {}\n", skipped.name, skipped.reason));
     }
     put(text, format_args!("\nthe baseline's turns, {}", bench::suspects_text(&outcome.suspects)));
 }
 
-/// `mean x0.41 faster, p99 x0.45 faster`.
-fn verdicts(row: &Row) -> String {
-    let all = METRICS.iter().zip(&row.effects).chain(FRESH_METRICS.iter().zip(row.fresh.iter().flatten()));
-    let sure = all.filter(|(_, effect)| effect.verdict != Verdict::Noise);
-    sure.map(|(name, effect)| format!("{name} x{:.2}", effect.ratio.median)).collect::<Vec<_>>().join(", ")
+/// `mean x0.41, p99 x0.45`.
+fn effects_text(names: &[&str], row: &Row, wanted: impl Fn(Verdict) -> bool) -> String {
+    let all = names.iter().zip(&row.effects).chain(FRESH_METRICS.iter().zip(row.fresh.iter().flatten()));
+    let wanted = all.filter(|(_, effect)| wanted(effect.verdict));
+    wanted.map(|(name, effect)| format!("{name} x{:.2}", effect.ratio.median)).collect::<Vec<_>>().join(", ")
 }
 
 /// Appends; a string takes everything.

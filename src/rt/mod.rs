@@ -14,6 +14,7 @@ pub mod memory;
 pub mod ring;
 pub mod signals;
 pub mod sleep;
+pub mod speed;
 pub mod thread;
 pub mod usage;
 pub mod version;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use rtwasm::engine::artifact::Metadata;
 use rtwasm::engine::module::Module;
 use rtwasm::engine::profile::Interruption;
+use rtwasm::rt::clock;
+use rtwasm::rt::speed::{Pace, Speed};
 use rtwasm::status::Error;
 use serde::Serialize;
 
@@ -36,6 +38,30 @@ pub struct Findings<'a> {
     pub evidence: &'a Evidence,
     pub fresh: Option<&'a Phases>,
     pub denormals: Option<DenormalCheck>,
+    pub slowed: Option<Slowed>,
+}
+
+/// How often the processor's speed was looked at, and how often it was not full.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Slowed {
+    pub looks: usize,
+    pub slowed: usize,
+}
+
+impl Slowed {
+    /// Spins for a while.
+    pub fn look() -> Slowed {
+        let mut speed = Speed::measure(Self::LOOK_NS / 2);
+        let end_ns = clock::monotonic_ns() + Self::LOOK_NS;
+        let mut found = Slowed::default();
+        while clock::monotonic_ns() < end_ns {
+            found.looks += 1;
+            found.slowed += usize::from(speed.pace() == Pace::Slowed);
+        }
+        found
+    }
+
+    const LOOK_NS: u64 = 200_000_000;
 }
 
 /// Everything that is suspected, in no order of weight.
@@ -44,6 +70,7 @@ pub fn suspects(findings: &Findings<'_>) -> Vec<Suspect> {
         quota,
         neighbour,
         hypervisor,
+        slowed,
         realtime_limit,
         unprepared,
         page_faults,
@@ -62,6 +89,7 @@ pub fn suspects(findings: &Findings<'_>) -> Vec<Suspect> {
 /// Shares of time below which nobody is accused.
 const WAIT_SHARE: f64 = 0.05;
 const STEAL_SHARE: f64 = 0.02;
+const SLOWED_SHARE: f64 = 0.1;
 
 fn quota(findings: &Findings<'_>) -> Option<Suspect> {
     let evidence = findings.evidence;
@@ -98,6 +126,21 @@ fn hypervisor(findings: &Findings<'_>) -> Option<Suspect> {
         id: "hypervisor",
         evidence: format!("the hypervisor kept {} of CPU time for others (steal)", milliseconds(stolen)),
         remedy: "figures from a virtual machine are no evidence for real time: pin its CPUs, or use a machine of metal",
+    })
+}
+
+fn slowed(findings: &Findings<'_>) -> Option<Suspect> {
+    let Slowed { looks, slowed } = findings.slowed?;
+    let share = slowed as f64 / looks.max(1) as f64;
+    (share >= SLOWED_SHARE).then(|| Suspect {
+        id: "shared-core",
+        evidence: format!(
+            "the processor executed more slowly than it can at {:.0} % of {looks} looks, without having been taken away: somebody on \
+             the same core, which a hypervisor may hide, or a lowered clock",
+            share * 100.0
+        ),
+        remedy: "a core without a busy sibling (isolate both, or nosmt), whole cores from the hypervisor, a fixed clock; \
+                 `rtwasm doctor --probe` looks at it",
     })
 }
 
@@ -330,6 +373,7 @@ mod tests {
             misses: 0,
             fresh: Phases::default(),
             denormals: DenormalCheck::of(&[1.0; 40]),
+            slowed: Slowed { looks: 1000, slowed: 20 },
         };
         change(&mut metadata, &mut setup, &mut evidence, &mut planted);
         let findings = Findings {
@@ -343,6 +387,7 @@ mod tests {
             evidence: &evidence,
             fresh: Some(&planted.fresh),
             denormals: Some(planted.denormals),
+            slowed: Some(planted.slowed),
         };
         suspects(&findings).iter().map(|suspect| suspect.id).collect()
     }
@@ -354,6 +399,7 @@ mod tests {
         misses: u64,
         fresh: Phases,
         denormals: DenormalCheck,
+        slowed: Slowed,
     }
 
     #[test]
@@ -371,6 +417,7 @@ mod tests {
         assert_eq!(ids(stopped_by_quota), ["quota"]);
         assert_eq!(ids(|_, _, e, _| (e.involuntary_switches, e.wait_ns) = (100, Some(800_000_000))), ["neighbour"]);
         assert_eq!(ids(|_, _, e, _| e.steal_ns = Some(500_000_000)), ["hypervisor"]);
+        assert_eq!(ids(|_, _, _, p| p.slowed.slowed = 500), ["shared-core"]);
         assert_eq!(ids(|_, s, _, p| (s.fifo, p.period_ns, p.steady.max) = (Some(50), None, 51e6)), ["realtime-limit"]);
         assert_eq!(ids(|_, s, _, p| (s.prepare, p.fresh.first_cycle) = (false, 2e6)), ["unprepared"]);
         assert_eq!(ids(|_, s, _, p| (s.prepare, p.fresh.first_cycle_faults) = (false, 3)), ["unprepared"]);

@@ -1,17 +1,23 @@
 //! Variants of one workload in turn: many short rounds, each with every variant once in an order of its own, so that a machine
 //! that changes changes for all of them. Each turn has a new instance, which begins where the others began.
+//!
+//! What does not change for all of them is a processor that executes slower because somebody has part of its core: code that keeps
+//! its units busy then takes twice as long, other code hardly notices. So the speed is looked at between cycles, and there are
+//! figures of those cycles that found it full.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rtwasm::engine::runtime::Runtime;
 use rtwasm::rt::clock;
-use rtwasm::status::Error;
+use rtwasm::rt::speed::{Pace, Speed};
+use rtwasm::status::{Error, rtw_status_t};
 
 use super::cold::{Phases, Starter};
 use super::describe::Workload;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Watch};
 use super::guest::{self, Attached, Guest, aside};
-use super::run;
+use super::run::{self, Subject};
 use super::source::Code;
 use super::stats::{self, Shuffler};
 use super::variants::Variant;
@@ -29,11 +35,31 @@ pub struct Entrant {
 /// What one turn has found.
 #[derive(Clone, Debug)]
 pub struct Turn {
+    /// Of as many cycles as were planned, whatever happened.
+    pub all: Figures,
+    /// Of the cycles that found the processor at full speed; with too few of them, none.
+    pub at_full_speed: Option<Figures>,
+    /// Whether the processor was slowed when the turn began.
+    pub slowed: bool,
+    pub evidence: Evidence,
+}
+
+/// In ns.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
     pub mean: f64,
     pub p50: f64,
+    pub p95: f64,
     pub p99: f64,
     pub max: f64,
-    pub evidence: Evidence,
+}
+
+impl Figures {
+    fn of(times: &[f64]) -> Figures {
+        let ascending = stats::sorted(times.to_vec());
+        let [p50, p95, p99, max] = [0.5, 0.95, 0.99, 1.0].map(|at| stats::quantile(&ascending, at));
+        Figures { mean: stats::mean(&ascending), p50, p95, p99, max }
+    }
 }
 
 /// Dry cycles of prepare: enough to be warm, and no more, as they are made for every turn.
@@ -48,30 +74,77 @@ impl Entrant {
     pub fn new(variant: Variant, code: Code, workload: &Workload) -> Result<Entrant, Error> {
         let runtime = guest::runtime(&code.metadata, &variant.setup)?;
         let mut entrant = Entrant { variant, code, runtime, cycle_ns: 0.0 };
+        let trial = |guest: &mut Guest| Ok(run::first(guest, TRIAL_CYCLES)?.0);
         // The median: others' work is not to enter the plan.
-        entrant.cycle_ns = entrant.turn(workload, TRIAL_CYCLES)?.p50;
+        entrant.cycle_ns = stats::median(&entrant.with_guest(workload, trial)?);
         Ok(entrant)
     }
 
-    /// A new instance on this thread, set up as the variant says, and its first cycles.
-    fn turn(&self, workload: &Workload, cycles: usize) -> Result<Turn, Error> {
+    /// A new instance on this thread, set up as the variant says.
+    fn with_guest<T>(&self, workload: &Workload, run: impl FnOnce(&mut Guest) -> Result<T, rtw_status_t>) -> Result<T, Error> {
         let mut guest = Guest::new(&self.runtime, &self.code, workload, &self.variant.setup)?;
         let _attached = Attached::new(&self.runtime)?;
         aside(|| {
             if self.variant.setup.prepare {
                 guest.prepare(DRY_CYCLES)?;
             }
-            let (times, evidence) = run::first(&mut guest, cycles).map_err(|status| guest.ended(status))?;
-            let ascending = stats::sorted(times);
-            Ok(Turn {
-                mean: stats::mean(&ascending),
-                p50: stats::quantile(&ascending, 0.5),
-                p99: stats::quantile(&ascending, 0.99),
-                max: stats::quantile(&ascending, 1.0),
-                evidence,
-            })
+            run(&mut guest).map_err(|status| guest.ended(status))
         })
     }
+
+    /// The first cycles of a new instance: as many as are planned at the processor's full speed, or until it has taken too long.
+    fn turn(&self, workload: &Workload, cycles: usize, speed: &mut Speed) -> Result<Turn, Error> {
+        let chunk = ((CHUNK_NS / self.cycle_ns.max(1.0)) as usize).clamp(1, cycles);
+        let patience_ns = (TURN_TAKES_AT_MOST * cycles as f64 * self.cycle_ns) as u64;
+        self.with_guest(workload, |guest| timed(guest, cycles, chunk, patience_ns, || speed.pace()))
+    }
+}
+
+/// Between two looks at the processor's speed; a cycle at least.
+const CHUNK_NS: f64 = 500e3;
+/// Times what it takes where nothing slows the processor.
+const TURN_TAKES_AT_MOST: f64 = 3.0;
+
+fn timed(
+    subject: &mut impl Subject,
+    cycles: usize,
+    chunk: usize,
+    patience_ns: u64,
+    mut pace: impl FnMut() -> Pace,
+) -> Result<Turn, rtw_status_t> {
+    let end_ns = clock::monotonic_ns() + patience_ns;
+    let mut all: Vec<u64> = Vec::new();
+    let mut at_full_speed: Vec<u64> = Vec::new();
+    let watch = Watch::begin();
+    let slowed = pace() == Pace::Slowed;
+    let mut is_slowed = slowed;
+    while at_full_speed.len() < cycles && (all.len() < cycles || clock::monotonic_ns() < end_ns) {
+        while is_slowed && clock::monotonic_ns() < end_ns {
+            is_slowed = pace() == Pace::Slowed;
+        }
+        let began_slowed = is_slowed;
+        all.reserve(chunk);
+        let chunk_begin = all.len();
+        for _ in 0..chunk {
+            subject.feed();
+            let started = clock::ticks();
+            subject.cycle()?;
+            all.push(clock::ticks().wrapping_sub(started));
+        }
+        is_slowed = pace() == Pace::Slowed;
+        // The first cycles are not like the others, and there are no more of them.
+        if chunk_begin == 0 || !(began_slowed || is_slowed) {
+            at_full_speed.extend(&all[chunk_begin..]);
+        }
+    }
+    let evidence = watch.end();
+    let ns = clock::calibration().ns_per_tick;
+    let figures = |ticks: &[u64]| {
+        let first = &ticks[..ticks.len().min(cycles)];
+        Figures::of(&first.iter().map(|ticks| *ticks as f64 * ns).collect::<Vec<_>>())
+    };
+    let enough = at_full_speed.len() >= FEWEST_CYCLES.min(cycles);
+    Ok(Turn { all: figures(&all), at_full_speed: enough.then(|| figures(&at_full_speed)), slowed, evidence })
 }
 
 /// How much shall be run.
@@ -84,10 +157,12 @@ pub struct Plan {
 /// Needed for a verdict, also where the machine is so busy that it takes longer than planned.
 pub const FEWEST_ROUNDS: usize = 30;
 /// As they are planned for, so that more than the fewest are there as a rule.
-const USUAL_ROUNDS: usize = 60;
-const MOST_ROUNDS: usize = 100;
+const USUAL_ROUNDS: usize = 100;
+const MOST_ROUNDS: usize = 150;
 const FEWEST_CYCLES: usize = 10;
 const MOST_CYCLES: usize = 5000;
+/// To see the processor at full speed once.
+const LEARNING_NS: u64 = 500_000_000;
 /// Making an instance, attaching, preparing, reading what the system counts.
 const TURN_OVERHEAD_NS: f64 = 3e6;
 
@@ -103,29 +178,43 @@ impl Plan {
     }
 }
 
-/// For every entrant its turns, by round. Ends after the time, once there are enough rounds.
-pub fn run(
-    entrants: &[Entrant],
-    workload: &Workload,
-    plan: Plan,
-    time_ns: f64,
-    mut progress: impl FnMut(usize),
-) -> Result<Vec<Vec<Turn>>, Error> {
-    let end_ns = clock::monotonic_ns() + time_ns as u64;
-    let mut order: Vec<usize> = (0..entrants.len()).collect();
-    let mut turns: Vec<Vec<Turn>> = entrants.iter().map(|_| Vec::with_capacity(plan.rounds)).collect();
-    let mut shuffler = Shuffler::new(SEED);
-    for round in 0..plan.rounds {
-        if round >= FEWEST_ROUNDS && clock::monotonic_ns() >= end_ns {
-            break;
-        }
-        progress(round);
-        shuffler.shuffle(&mut order);
-        for &at in &order {
-            turns[at].push(entrants[at].turn(workload, plan.cycles)?);
-        }
+/// Entrants in turn, with what they have done so far.
+pub struct Race<'a> {
+    entrants: &'a [Entrant],
+    workload: &'a Workload,
+    cycles: usize,
+    speed: Speed,
+    shuffler: Shuffler,
+    /// For every entrant its turns, by round; those of one that was left out of the last rounds end before.
+    pub turns: Vec<Vec<Turn>>,
+}
+
+impl<'a> Race<'a> {
+    pub fn new(entrants: &'a [Entrant], workload: &'a Workload, cycles: usize) -> Race<'a> {
+        let turns = entrants.iter().map(|_| Vec::new()).collect();
+        Race { entrants, workload, cycles, speed: Speed::measure(LEARNING_NS), shuffler: Shuffler::new(SEED), turns }
     }
-    Ok(turns)
+
+    /// Rounds of some of the entrants; once left out, one is not to come back. Ends at the time, once there are `fewest` rounds.
+    pub fn run(
+        &mut self,
+        mut who: Vec<usize>,
+        rounds: RangeInclusive<usize>,
+        end_ns: u64,
+        mut progress: impl FnMut(usize),
+    ) -> Result<(), Error> {
+        for round in 0..*rounds.end() {
+            if round >= *rounds.start() && clock::monotonic_ns() >= end_ns {
+                break;
+            }
+            progress(round);
+            self.shuffler.shuffle(&mut who);
+            for &at in &who {
+                self.turns[at].push(self.entrants[at].turn(self.workload, self.cycles, &mut self.speed)?);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The same with a fresh process for every turn, for those that it matters to; the others get none.
@@ -164,6 +253,54 @@ mod tests {
                 "{plan:?} takes {takes_s} s of {time_s}"
             );
         }
-        assert!(Plan::new(60e9, &[1e6; 16]).cycles >= 40);
+        assert!(Plan::new(100e9, &[1e6; 16]).cycles >= 40);
+    }
+
+    /// Cycles that end when the clock says so, the first ten times as late.
+    struct Timed(u64);
+
+    impl Timed {
+        fn new() -> Timed {
+            // As runtimes do: until then ticks are nanoseconds.
+            clock::calibration();
+            Timed(0)
+        }
+    }
+
+    impl Subject for Timed {
+        fn feed(&mut self) {}
+        fn cycle(&mut self) -> Result<(), rtw_status_t> {
+            self.0 += 1;
+            let end_ns = clock::monotonic_ns() + if self.0 == 1 { 1_000_000 } else { 100_000 };
+            while clock::monotonic_ns() < end_ns {}
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn turns_have_the_first_cycle_and_as_many_as_planned() {
+        let mut subject = Timed::new();
+        let turn = timed(&mut subject, 20, 5, 1_000_000_000, || Pace::Full).unwrap();
+        assert!(subject.0 == 20 && turn.all.p50 >= 1e5 && turn.all.max >= 1e6 && !turn.slowed, "{turn:?}");
+        let at_full_speed = turn.at_full_speed.expect("it always was");
+        assert_eq!([at_full_speed.p50, at_full_speed.max], [turn.all.p50, turn.all.max]);
+    }
+
+    #[test]
+    fn cycles_beside_which_the_processor_was_slow_are_made_up_for() {
+        // Slow at the end of every second stretch of five; being away says nothing.
+        let mut looks = [Pace::Full, Pace::Full, Pace::Slowed, Pace::Interrupted].into_iter().cycle();
+        let mut subject = Timed::new();
+        let turn = timed(&mut subject, 20, 5, 60_000_000_000, || looks.next().unwrap()).unwrap();
+        assert_eq!(subject.0, 30, "the first stretch, and three of the five that follow: {turn:?}");
+        assert!(turn.at_full_speed.unwrap().max >= 1e6, "the first cycle is among them");
+    }
+
+    #[test]
+    fn a_processor_that_never_is_at_full_speed_is_not_waited_for() {
+        let mut subject = Timed::new();
+        let turn = timed(&mut subject, 20, 5, 1, || Pace::Slowed).unwrap();
+        assert!(turn.all.p50 >= 1e5 && subject.0 == 20, "{turn:?} after {}", subject.0);
+        assert!(turn.slowed && turn.at_full_speed.is_none(), "{turn:?}");
     }
 }

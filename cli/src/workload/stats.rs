@@ -2,7 +2,8 @@
 //!
 //! Ratios are taken within a round, where both sides met the same machine, and their median is told with an interval that
 //! assumes nothing about how they are distributed: by the sign test, that many of the ratios would have to lie on one side. What is
-//! called a difference also has to exceed a floor, below which two runs of the very same thing differ too.
+//! called a difference also has to exceed a floor, below which two runs of the very same thing differ too. What is called noise has
+//! to be shown as well: an interval that is merely too wide to exclude it shows nothing.
 
 use serde::Serialize;
 
@@ -77,18 +78,30 @@ pub enum Verdict {
     Slower,
     #[serde(rename = "within noise")]
     Noise,
+    Inconclusive,
 }
 
+/// How many floors the interval of what is noise may reach from 1: the twin's own reaches one.
+const NOISE_REACHES: f64 = 2.0;
+
 impl Verdict {
-    /// `floor` is the smallest factor that counts, as a logarithm.
+    /// `floor` is the smallest factor that counts, as a logarithm. Between a difference and noise lies about the width of an
+    /// interval, so that two runs hardly ever take one for the other.
     pub fn of(ratio: &Estimate, floor: f64) -> Verdict {
         if ratio.high.ln() < -floor {
             Verdict::Faster
         } else if ratio.low.ln() > floor {
             Verdict::Slower
-        } else {
+        } else if ratio.median.ln().abs() <= floor && ratio.farthest() <= NOISE_REACHES * floor {
             Verdict::Noise
+        } else {
+            Verdict::Inconclusive
         }
+    }
+
+    /// Whether it says that there is a difference.
+    pub fn is_sure(self) -> bool {
+        matches!(self, Verdict::Faster | Verdict::Slower)
     }
 }
 
@@ -160,12 +173,40 @@ mod tests {
         let floor = floor(0.02, &ratio(0.995, 1.005));
         assert_eq!(Verdict::of(&ratio(1.5, 1.7), floor), Verdict::Slower);
         assert_eq!(Verdict::of(&ratio(0.5, 0.6), floor), Verdict::Faster);
-        assert_eq!(Verdict::of(&ratio(0.9, 1.7), floor), Verdict::Noise, "the interval holds 1");
         assert_eq!(Verdict::of(&ratio(1.005, 1.015), floor), Verdict::Noise, "sure, and too small to matter");
+        assert_eq!(Verdict::of(&ratio(0.97, 1.03), floor), Verdict::Noise);
+        assert_eq!(Verdict::of(&ratio(0.9, 1.7), floor), Verdict::Inconclusive, "the interval holds 1, and much else");
+        assert_eq!(Verdict::of(&ratio(0.9, 1.1), floor), Verdict::Inconclusive, "as likely 1 as not");
+        assert_eq!(Verdict::of(&ratio(1.01, 1.07), floor), Verdict::Inconclusive, "it may be too small to matter, or not");
         // The twin differed: then as much counts for nothing.
         let noisy = super::floor(0.02, &ratio(0.8, 1.3));
         assert_eq!(Verdict::of(&ratio(1.2, 1.3), noisy), Verdict::Noise);
         assert_eq!(Verdict::of(&ratio(2.5, 2.7), noisy), Verdict::Slower);
+    }
+
+    #[test]
+    fn two_runs_hardly_ever_contradict_each_other() {
+        // Effects of every size, each measured in pairs of runs: what one calls noise is no difference in the other.
+        let mut random = Shuffler::new(2);
+        let mut normal = |centre: f64| {
+            let uniform: f64 = (0..12).map(|_| (random.next() >> 11) as f64 / (1u64 << 53) as f64).sum();
+            (centre + (uniform - 6.0) * 0.05).exp()
+        };
+        let mut verdicts = |effect: f64| {
+            let twin = Estimate::of((0..60).map(|_| normal(0.0)).collect());
+            Verdict::of(&Estimate::of((0..60).map(|_| normal(effect)).collect()), floor(0.02, &twin))
+        };
+        let mut seen = [0; 3];
+        let mut contradictions = 0;
+        for step in 0..2000 {
+            let effect = f64::from(step) * 0.1 / 2000.0;
+            let pair = [verdicts(effect), verdicts(effect)];
+            let sure = pair.iter().any(|verdict| verdict.is_sure());
+            contradictions += u32::from(sure && pair.contains(&Verdict::Noise));
+            seen[if sure { 0 } else { 1 + usize::from(pair.contains(&Verdict::Noise)) }] += 1;
+        }
+        assert!(seen.iter().all(|count| *count > 200), "each kind was there: {seen:?}");
+        assert!(contradictions <= 10, "{contradictions} of 2000 pairs, at most sizes none");
     }
 
     #[test]
