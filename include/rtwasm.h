@@ -1900,8 +1900,8 @@ typedef struct rtw_host_config_t {
      */
     int32_t cpu;
     /**
-     * How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0
-     * (default): nothing is measured. Probes run on the running system only.
+     * How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps, one of speed; 1 to
+     * 60000. 0 (default): nothing is measured. Probes run on the running system only.
      */
     uint32_t probe_ms;
     /**

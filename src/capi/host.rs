@@ -77,8 +77,8 @@ pub struct rtw_host_config_t {
     pub host_class: u32,
     /// The CPU that the real-time thread runs on, or RTW_HOST_CPU_ANY (default).
     pub cpu: i32,
-    /// How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps; 1 to 60000. 0
-    /// (default): nothing is measured. Probes run on the running system only.
+    /// How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps, one of speed; 1 to
+    /// 60000. 0 (default): nothing is measured. Probes run on the running system only.
     pub probe_ms: u32,
     /// Stands for the period of every class, in ns: 10000 to 10000000000. 0 (default): each has its own.
     pub period_ns: u64,

@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::kernel;
 use super::machine::Machine;
 use super::sys;
-use super::table::{INFO, MEDIUM};
+use super::table::{INFO, MEDIUM, MEDIUM_BUT_FOR_LONG_BLOCKS};
 use super::{ByClass, Class, Outcome, Severity, Severity::*};
 use crate::rt::clock::monotonic_ns;
+use crate::rt::speed::{Pace, Speed};
 use crate::rt::wait;
 
 /// Above threaded interrupts, below what the kernel keeps for itself.
@@ -206,6 +207,71 @@ fn watch_the_clock(duration: Duration) -> Gaps {
     gaps
 }
 
+// --- when the processor is there and slow
+
+/// Of the looks: from where it is told, and from where it costs.
+const SLOWED_SHARE: f64 = 0.01;
+const SLOWED_OFTEN: f64 = 0.1;
+
+/// What counts as slowed is below three times the best.
+const PERCENTS: usize = 300;
+
+struct Slowness {
+    looks: u64,
+    /// Of the looks that found it slowed, by whole percents of the best.
+    slowed: [u64; PERCENTS],
+}
+
+pub fn shared_core(machine: &Machine) -> Outcome {
+    let duration = match duration(machine) {
+        Ok(duration) => duration,
+        Err(skipped) => return skipped,
+    };
+    let measure = move || look_at_the_speed(&mut Speed::measure(BUSY.as_nanos() as u64), duration);
+    match on_probe_thread(machine, measure) {
+        Ok((slowness, how)) => slowness.judge(how),
+        Err(outcome) => outcome,
+    }
+}
+
+fn look_at_the_speed(speed: &mut Speed, duration: Duration) -> Slowness {
+    let end = monotonic_ns() + duration.as_nanos() as u64;
+    let mut slowness = Slowness { looks: 0, slowed: [0; PERCENTS] };
+    while monotonic_ns() < end {
+        let stop = end.min(monotonic_ns() + BUSY.as_nanos() as u64);
+        while monotonic_ns() < stop {
+            let factor = speed.look();
+            slowness.looks += 1;
+            if Pace::of(factor) == Pace::Slowed {
+                slowness.slowed[((factor * 100.0) as usize).min(PERCENTS - 1)] += 1;
+            }
+        }
+        sys::rest(REST);
+    }
+    slowness
+}
+
+impl Slowness {
+    fn judge(&self, how: &str) -> Outcome {
+        let count: u64 = self.slowed.iter().sum();
+        let share = count as f64 / self.looks.max(1) as f64;
+        let mut found = format!("{how}: slowed at {:.1} % of {} looks", share * 100.0, self.looks);
+        let mut below = 0;
+        let median = self.slowed.iter().position(|of_this| {
+            below += of_this;
+            2 * below > count
+        });
+        if let Some(percent) = median {
+            found += &format!(", half of these to {percent} % of the best time or more");
+        }
+        match share {
+            ..SLOWED_SHARE => Outcome::good(found),
+            ..SLOWED_OFTEN => Outcome::bad(found).severity(INFO),
+            _ => Outcome::bad(found).severity(MEDIUM_BUT_FOR_LONG_BLOCKS),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Options, State, check};
@@ -215,13 +281,34 @@ mod tests {
     fn probes_measure_where_asked() {
         let options = Options { probe: Some(Duration::from_millis(20)), class: Some(Class::Control1kHz), ..Options::default() };
         let report = check(&options);
-        for id in ["clock-cost", "wakeup", "gaps"] {
+        for id in ["clock-cost", "wakeup", "gaps", "shared-core"] {
             let finding = report.finding(id).unwrap();
             assert!(matches!(finding.state, State::Good | State::Bad), "{finding:?}");
             assert!(finding.found.contains(|c: char| c.is_ascii_digit()), "{finding:?}");
         }
         let unasked = check(&Options::default());
-        assert!(["clock-cost", "wakeup", "gaps"].iter().all(|id| unasked.finding(id).unwrap().state == State::Skipped));
+        assert!(
+            ["clock-cost", "wakeup", "gaps", "shared-core"]
+                .iter()
+                .all(|id| unasked.finding(id).unwrap().state == State::Skipped)
+        );
+    }
+
+    #[test]
+    fn slowness_is_judged_by_how_often_it_is_there() {
+        let judge = |slowed: u64, looks: u64| {
+            let mut slowness = Slowness { looks, slowed: [0; PERCENTS] };
+            (slowness.slowed[120], slowness.slowed[170]) = (slowed / 2, slowed - slowed / 2);
+            slowness.judge("somehow")
+        };
+        assert_eq!(judge(9, 1000).state, State::Good);
+        let some = judge(51, 1000);
+        assert_eq!(some.state, State::Bad);
+        assert_eq!(some.found, "somehow: slowed at 5.1 % of 1000 looks, half of these to 170 % of the best time or more");
+        assert_eq!((judge(0, 0).state, judge(0, 0).found.as_str()), (State::Good, "somehow: slowed at 0.0 % of 0 looks"));
+        let slowness = look_at_the_speed(&mut Speed::measure(1_000_000), Duration::from_millis(5));
+        assert!(slowness.looks > 0 && slowness.slowed.iter().sum::<u64>() <= slowness.looks);
+        assert!(slowness.slowed[..110].iter().all(|count| *count == 0));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub const FATAL: ByClass = [Some(Fatal); 4];
 pub const AUDIO_INFO_CONTROL_MEDIUM: ByClass = [Some(Info), Some(Info), Some(Medium), Some(Medium)];
 pub const AUDIO_MEDIUM_CONTROL_HIGH: ByClass = [Some(Medium), Some(Medium), Some(High), Some(High)];
 const HIGH_BUT_FOR_LONG_BLOCKS: ByClass = [Some(Medium), Some(High), Some(High), Some(High)];
-const MEDIUM_BUT_FOR_LONG_BLOCKS: ByClass = [Some(Info), Some(Medium), Some(Medium), Some(Medium)];
+pub const MEDIUM_BUT_FOR_LONG_BLOCKS: ByClass = [Some(Info), Some(Medium), Some(Medium), Some(Medium)];
 
 pub const CHECKS: &[Check] = &[
     // --- the kernel
@@ -770,6 +770,18 @@ pub const CHECKS: &[Check] = &[
         apply: WithThought,
         needs_root: false,
         run: probes::gaps,
+    },
+    Check {
+        id: "shared-core",
+        title: "how fast the processor executes (measured)",
+        severity: MEDIUM_BUT_FOR_LONG_BLOCKS,
+        expected: "as fast as it can, at 99 % of the looks",
+        why: "somebody on the same core, which a hypervisor may hide, or a lowered clock: calls take up to twice as long",
+        remedy: "See smt, governor and thermal; ask whoever runs the hypervisor for whole cores.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: probes::shared_core,
     },
 ];
 

@@ -42,8 +42,19 @@ pub enum Pace {
 
 /// Of the best time: from where it counts as slowed, and from where as interrupted. Two threads on one core take less than twice as
 /// long each for the units' sake, and share its caches and its clock.
-const SLOWED_PERCENT: u64 = 110;
-const INTERRUPTED_PERCENT: u64 = 300;
+const SLOWED: f64 = 1.1;
+const INTERRUPTED: f64 = 3.0;
+
+impl Pace {
+    /// Of a piece of work that took `factor` times what it takes at best.
+    pub fn of(factor: f64) -> Pace {
+        match factor {
+            ..SLOWED => Pace::Full,
+            ..INTERRUPTED => Pace::Slowed,
+            _ => Pace::Interrupted,
+        }
+    }
+}
 
 /// Knows how fast the processor can be.
 #[derive(Clone, Copy, Debug)]
@@ -64,19 +75,16 @@ impl Speed {
         Speed { best_ticks }
     }
 
-    /// Does a piece of work. Allocates nothing.
-    pub fn pace(&mut self) -> Pace {
+    /// Does a piece of work: how many times as long it took as at best. Allocates nothing.
+    pub fn look(&mut self) -> f64 {
         let ticks = work_ticks();
         self.best_ticks = self.best_ticks.min(ticks);
-        self.judge(ticks)
+        ticks as f64 / self.best_ticks.max(1) as f64
     }
 
-    fn judge(&self, ticks: u64) -> Pace {
-        match ticks.saturating_mul(100) / self.best_ticks.max(1) {
-            ..SLOWED_PERCENT => Pace::Full,
-            SLOWED_PERCENT..INTERRUPTED_PERCENT => Pace::Slowed,
-            _ => Pace::Interrupted,
-        }
+    /// The same, judged.
+    pub fn pace(&mut self) -> Pace {
+        Pace::of(self.look())
     }
 }
 
@@ -85,11 +93,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paces_are_told_by_the_best() {
-        let speed = Speed { best_ticks: 1000 };
-        let paces = [900, 1000, 1099, 1100, 2999, 3000, u64::MAX].map(|ticks| speed.judge(ticks));
+    fn paces_are_told_by_the_factor() {
         use Pace::*;
-        assert_eq!(paces, [Full, Full, Full, Slowed, Slowed, Interrupted, Interrupted]);
+        assert_eq!(
+            [1.0, 1.09, 1.1, 1.7, 2.99, 3.0, 1e9].map(Pace::of),
+            [Full, Full, Slowed, Slowed, Slowed, Interrupted, Interrupted]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_reached_makes_everything_slow() {
+        let mut speed = Speed::measure(1_000_000);
+        let best = speed.best_ticks;
+        speed.best_ticks = best / 2;
+        assert!((0..50).all(|_| speed.pace() != Pace::Full), "nothing is twice as fast as the best of a millisecond");
     }
 
     #[test]

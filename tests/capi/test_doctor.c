@@ -170,7 +170,7 @@ static void test_probes(void) {
     config.host_class = RTW_HOST_CLASS_CONTROL_1KHZ;
     config.probe_ms = 10;
     rtw_host_report_t *report = examine(&config, "with probes");
-    static const char *const probes[] = {"wakeup", "gaps", "clock-cost"};
+    static const char *const probes[] = {"wakeup", "gaps", "clock-cost", "shared-core"};
     for (size_t i = 0; i < sizeof probes / sizeof probes[0]; i++) {
         rtw_host_finding_t found = find(report, probes[i]);
         check(found.state == RTW_HOST_GOOD || found.state == RTW_HOST_BAD, "%s is measured: %s", probes[i], found.found);

@@ -201,7 +201,7 @@ measured() { # measured ID
 state = {f["id"]: f["state"] for f in json.load(open(sys.argv[1]))["findings"]}[sys.argv[2]]
 sys.exit(0 if state in ("good", "bad") else state)' "$scratch/out" "$1"
 }
-for probe in wakeup gaps clock-cost; do
+for probe in wakeup gaps clock-cost shared-core; do
     check "this machine, measured: $probe" measured $probe
 done
 doctor --json
