@@ -91,7 +91,7 @@ check "a busy neighbour: bench names it" names neighbour
 check "a busy neighbour: involuntary switches were counted" \
     sh -c 'test "$(python3 tests/finding/look.py value "$1" evidence involuntary_switches)" -gt 0' - "$result"
 check "a busy neighbour: bisect runs" bisect neighbour-bisect "$guests/gain.wat" --func gain --args i32:20 --cpu "$cpu" \
-    --only scheduling --processes 0 --time 4
+    --only scheduling --processes 0 --time 8
 check "a busy neighbour: bisect names it" names neighbour
 if chrt -f 50 true 2>/dev/null; then
     check "a busy neighbour: bisect finds the worst case faster with SCHED_FIFO" look faster "$result" "scheduling FIFO 50" max
@@ -198,7 +198,7 @@ walk=$scratch/walk
 mkdir -p "$walk"
 cp "$guests"/*.wat "$walk"
 "$RTWASM" compile -q --budget epoch "$guests/room.wat" -o "$walk/slow.rtw"
-sed -n 's/^    \$ rtwasm //p' docs/finding-latency.md | sed -e 's/--seconds 5/--seconds 0.5/' -e 's/--time [0-9]*/--time 1/' \
+sed -n 's/^    \$ rtwasm //p' docs/finding-latency.md | sed -e 's/--seconds 5/--seconds 0.5/' -e 's/--time [0-9]*//' -e '/^bisect/s/$/ --time 1/' \
     >"$scratch/commands"
 check "the walk shows commands" test "$(wc -l <"$scratch/commands")" -ge 12
 while read -r command; do

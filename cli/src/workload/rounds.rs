@@ -60,6 +60,12 @@ impl Figures {
         let [p50, p95, p99, max] = [0.5, 0.95, 0.99, 1.0].map(|at| stats::quantile(&ascending, at));
         Figures { mean: stats::mean(&ascending), p50, p95, p99, max }
     }
+
+    /// A cycle that took as long as slowness does not explain was interrupted, however fast the processor was: it is looked for.
+    fn with_interruption(self, longest: f64) -> Figures {
+        let max = if Pace::of(longest / self.p50.max(1.0)) == Pace::Interrupted { longest } else { self.max };
+        Figures { max, ..self }
+    }
 }
 
 /// Dry cycles of prepare: enough to be warm, and no more, as they are made for every turn.
@@ -143,8 +149,10 @@ fn timed(
         let first = &ticks[..ticks.len().min(cycles)];
         Figures::of(&first.iter().map(|ticks| *ticks as f64 * ns).collect::<Vec<_>>())
     };
+    let longest = all.iter().max().map_or(0.0, |ticks| *ticks as f64 * ns);
     let enough = at_full_speed.len() >= FEWEST_CYCLES.min(cycles);
-    Ok(Turn { all: figures(&all), at_full_speed: enough.then(|| figures(&at_full_speed)), slowed, evidence })
+    let at_full_speed = enough.then(|| figures(&at_full_speed).with_interruption(longest));
+    Ok(Turn { all: figures(&all), at_full_speed, slowed, evidence })
 }
 
 /// How much shall be run.
@@ -156,8 +164,11 @@ pub struct Plan {
 
 /// Needed for a verdict, also where the machine is so busy that it takes longer than planned.
 pub const FEWEST_ROUNDS: usize = 30;
-/// As they are planned for, so that more than the fewest are there as a rule.
-const USUAL_ROUNDS: usize = 100;
+/// As they are planned for: more than the fewest, also where turns take longer than planned.
+const USUAL_ROUNDS: f64 = 100.0;
+/// Where turns would be short otherwise.
+const LESS_ROUNDS: f64 = 40.0;
+const TURN_NS: f64 = 20e6;
 const MOST_ROUNDS: usize = 150;
 const FEWEST_CYCLES: usize = 10;
 const MOST_CYCLES: usize = 5000;
@@ -171,8 +182,11 @@ impl Plan {
     pub fn new(time_ns: f64, cycle_ns: &[f64]) -> Plan {
         let all_cycles: f64 = cycle_ns.iter().sum();
         let overhead = TURN_OVERHEAD_NS * cycle_ns.len() as f64 + f64::from(DRY_CYCLES) * all_cycles;
-        let round = time_ns / USUAL_ROUNDS as f64 - overhead;
-        let cycles = ((round / all_cycles) as usize).clamp(FEWEST_CYCLES, MOST_CYCLES);
+        let cycles = |rounds: f64| ((time_ns / rounds - overhead) / all_cycles) as usize;
+        // Shorter turns than that are interrupted or not, by chance.
+        let long = (TURN_NS * cycle_ns.len() as f64 / all_cycles) as usize;
+        let usual = cycles(USUAL_ROUNDS);
+        let cycles = if usual < long { cycles(LESS_ROUNDS).min(long) } else { usual }.clamp(FEWEST_CYCLES, MOST_CYCLES);
         let rounds = time_ns / (overhead + cycles as f64 * all_cycles);
         Plan { rounds: (rounds as usize).clamp(FEWEST_ROUNDS, MOST_ROUNDS), cycles }
     }
@@ -294,6 +308,15 @@ mod tests {
         let turn = timed(&mut subject, 20, 5, 60_000_000_000, || looks.next().unwrap()).unwrap();
         assert_eq!(subject.0, 30, "the first stretch, and three of the five that follow: {turn:?}");
         assert!(turn.at_full_speed.unwrap().max >= 1e6, "the first cycle is among them");
+    }
+
+    #[test]
+    fn interruptions_are_not_left_out_and_slowness_is() {
+        let figures = Figures { mean: 1.0, p50: 1.0, p95: 1.0, p99: 1.0, max: 1.2 };
+        assert_eq!(
+            [1.1, 2.0, 2.9, 3.0, 40.0].map(|longest| figures.with_interruption(longest).max),
+            [1.2, 1.2, 1.2, 3.0, 40.0]
+        );
     }
 
     #[test]
