@@ -45,6 +45,7 @@ check "prepared: bench does not name it" does_not_name unprepared
 check "prepared: nothing faulted in the first cycle" test "$(look value "$result" first_cycle_faults)" = 0
 check "prepared: bisect runs" bisect prepared-bisect "$guests/lazy.wat" --only prepare --time 1
 check "prepared: bisect finds nothing to gain" look quiet "$result" "prepare left out"
+check "prepared: measuring is not taken for allocations of the engine" does_not_name allocations
 
 # ---- checks in the code, as other engines interrupt calls
 

@@ -118,18 +118,19 @@ fn timed(
     patience_ns: u64,
     mut pace: impl FnMut() -> Pace,
 ) -> Result<Turn, rtw_status_t> {
+    // Nothing of this is to be allocated or touched first while it is counted who does so.
+    let most = TURN_TAKES_AT_MOST as usize * cycles + chunk;
+    let [mut all, mut at_full_speed] = [(); 2].map(|()| vec![u64::MAX; most]);
+    (all.clear(), at_full_speed.clear());
     let end_ns = clock::monotonic_ns() + patience_ns;
-    let mut all: Vec<u64> = Vec::new();
-    let mut at_full_speed: Vec<u64> = Vec::new();
     let watch = Watch::begin();
     let slowed = pace() == Pace::Slowed;
     let mut is_slowed = slowed;
-    while at_full_speed.len() < cycles && (all.len() < cycles || clock::monotonic_ns() < end_ns) {
+    while at_full_speed.len() < cycles && (all.len() < cycles || all.len() + chunk <= most && clock::monotonic_ns() < end_ns) {
         while is_slowed && clock::monotonic_ns() < end_ns {
             is_slowed = pace() == Pace::Slowed;
         }
         let began_slowed = is_slowed;
-        all.reserve(chunk);
         let chunk_begin = all.len();
         for _ in 0..chunk {
             subject.feed();
@@ -140,7 +141,7 @@ fn timed(
         is_slowed = pace() == Pace::Slowed;
         // The first cycles are not like the others, and there are no more of them.
         if chunk_begin == 0 || !(began_slowed || is_slowed) {
-            at_full_speed.extend(&all[chunk_begin..]);
+            at_full_speed.extend_from_slice(&all[chunk_begin..]);
         }
     }
     let evidence = watch.end();
@@ -296,6 +297,7 @@ mod tests {
         let mut subject = Timed::new();
         let turn = timed(&mut subject, 20, 5, 1_000_000_000, || Pace::Full).unwrap();
         assert!(subject.0 == 20 && turn.all.p50 >= 1e5 && turn.all.max >= 1e6 && !turn.slowed, "{turn:?}");
+        assert_eq!(turn.evidence.allocations, 0, "measuring is not to be taken for the engine");
         let at_full_speed = turn.at_full_speed.expect("it always was");
         assert_eq!([at_full_speed.p50, at_full_speed.max], [turn.all.p50, turn.all.max]);
     }
@@ -306,6 +308,7 @@ mod tests {
         let mut looks = [Pace::Full, Pace::Full, Pace::Slowed, Pace::Interrupted].into_iter().cycle();
         let mut subject = Timed::new();
         let turn = timed(&mut subject, 20, 5, 60_000_000_000, || looks.next().unwrap()).unwrap();
+        assert_eq!(turn.evidence.allocations, 0, "nor when it takes longer");
         assert_eq!(subject.0, 30, "the first stretch, and three of the five that follow: {turn:?}");
         assert!(turn.at_full_speed.unwrap().max >= 1e6, "the first cycle is among them");
     }
