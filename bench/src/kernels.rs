@@ -126,13 +126,24 @@ impl<'a> Kernel<'a> {
     }
 }
 
-/// A table of what each means costs against nothing, per profile, with geometric means; empty where nothing was measured.
+/// Tables of what each means costs against nothing, per profile, with geometric means: where the processor was at full speed, and
+/// where somebody else had part of the core. Empty where nothing was measured.
 pub fn costs(rows: &[Row]) -> String {
+    let whole = rows.iter().all(|row| row.at_full_speed);
+    let condition = if whole { "at full speed" } else { "at full speed, or all rounds where too few were" };
+    let mut text = table(rows, condition, |row| Some(row.ratio));
+    if rows.iter().any(|row| row.ratio_slowed.is_some()) {
+        text += &table(rows, "slowed by others", |row| row.ratio_slowed);
+    }
+    text
+}
+
+fn table(rows: &[Row], condition: &str, figure: fn(&Row) -> Option<f64>) -> String {
     let mut text = String::new();
     for profile in PROFILES {
         let ratio = |kernel: &str, subject: &str| {
             let case = format!("{kernel}/{profile}");
-            rows.iter().find(|row| row.case == case && row.subject == subject).map(|row| row.ratio)
+            rows.iter().find(|row| row.case == case && row.subject == subject).and_then(figure)
         };
         let subjects: Vec<&str> = BUDGETS[1..].iter().map(|(_, name)| *name).collect();
         let kernels: Vec<&str> = KERNELS.into_iter().filter(|kernel| ratio(kernel, BUDGETS[0].1).is_some()).collect();
@@ -140,7 +151,7 @@ pub fn costs(rows: &[Row]) -> String {
             continue;
         }
         let heading: String = subjects.iter().map(|subject| format!("{subject:>11}")).collect();
-        writeln!(text, "\n{profile:16}{heading}").expect("a string takes it");
+        writeln!(text, "\n{profile:16}{heading}   {condition}").expect("a string takes it");
         let mut line = |name: &str, value: &dyn Fn(&str) -> Option<f64>| {
             let columns = subjects.iter().map(|subject| match value(subject) {
                 Some(ratio) => format!("{:+9.1} %", (ratio - 1.0) * 100.0),

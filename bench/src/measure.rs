@@ -1,6 +1,7 @@
 //! Timing: batches for means, single calls for the distribution, rivals in turn.
 
 use rtwasm::rt::clock;
+use rtwasm::rt::speed::{Pace, Speed};
 
 /// Calls in a batch whose mean is taken.
 pub const BATCH: u64 = 1_000_000;
@@ -36,9 +37,24 @@ pub struct Row {
     pub p99_ns: f64,
     pub p999_ns: f64,
     pub max_ns: f64,
-    /// Mean against the baseline's: the median over rounds.
+    /// Mean against the baseline's: the median over rounds. Of those rounds that found the processor at full speed before and after
+    /// both batches, if there are enough of them.
     pub ratio: f64,
+    pub at_full_speed: bool,
+    /// The same of rounds in which somebody else had part of the core.
+    pub ratio_slowed: Option<f64>,
 }
+
+/// A batch's mean, and what it met; nothing where that changed meanwhile.
+struct Batch {
+    mean_ns: f64,
+    pace: Option<Pace>,
+}
+
+/// Rounds for a median that is of use.
+const ENOUGH: usize = 30;
+/// To see the processor at full speed once.
+const LEARNING_NS: u64 = 200_000_000;
 
 /// Times the subjects in turn; the first is the baseline. `batch` calls a round.
 pub fn interleaved(case: &str, batch: u64, subjects: Vec<Subject<'_>>) -> Vec<Row> {
@@ -57,36 +73,51 @@ pub fn interleaved_rounds(
     for subject in &mut subjects {
         (subject.run)(batch / 10 + 1);
     }
-    let mut means: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
+    let mut speed = Speed::measure(LEARNING_NS);
+    let mut batches: Vec<Vec<Batch>> = subjects.iter().map(|_| Vec::with_capacity(rounds)).collect();
     for round in 0..rounds {
         for turn in 0..subjects.len() {
             // Nobody always comes after the same one.
             let which = (round + turn) % subjects.len();
+            let before = speed.pace();
             let started = clock::ticks();
             (subjects[which].run)(batch);
-            means[which].push((clock::ticks() - started) as f64 * ns_per_tick / batch as f64);
+            let mean_ns = (clock::ticks() - started) as f64 * ns_per_tick / batch as f64;
+            batches[which].push(Batch { mean_ns, pace: (speed.pace() == before).then_some(before) });
         }
     }
     let baseline = subjects[0].name;
     let distributions = singles(&mut subjects, single_calls);
-    let rows = subjects.iter().zip(&means).zip(distributions).map(|((subject, own), mut single)| {
+    let rows = subjects.iter().zip(&batches).zip(distributions).map(|((subject, own), mut single)| {
         single.sort_unstable();
         let at = |quantile: f64| single[((single.len() - 1) as f64 * quantile) as usize] as f64 * ns_per_tick;
+        let ratio = |wanted| ratio(own, &batches[0], wanted);
+        let at_full_speed = ratio(Some(Pace::Full));
         Row {
             case: case.to_owned(),
             subject: subject.name,
             baseline,
             n: batch * rounds as u64,
-            mean_ns: own.iter().sum::<f64>() / own.len() as f64,
+            mean_ns: own.iter().map(|batch| batch.mean_ns).sum::<f64>() / own.len() as f64,
             min_ns: at(0.0),
             p50_ns: at(0.5),
             p99_ns: at(0.99),
             p999_ns: at(0.999),
             max_ns: at(1.0),
-            ratio: median(own.iter().zip(&means[0]).map(|(own, base)| own / base).collect()),
+            ratio: at_full_speed.or_else(|| ratio(None)).unwrap_or(f64::NAN),
+            at_full_speed: at_full_speed.is_some(),
+            ratio_slowed: ratio(Some(Pace::Slowed)),
         }
     });
     rows.collect()
+}
+
+/// Of the rounds in which both batches met that, if they are enough; of all rounds where nothing is asked for.
+fn ratio(own: &[Batch], baseline: &[Batch], wanted: Option<Pace>) -> Option<f64> {
+    let met = |batch: &Batch| wanted.is_none() || batch.pace == wanted;
+    let rounds = own.iter().zip(baseline).filter(|(own, base)| met(own) && met(base));
+    let ratios: Vec<f64> = rounds.map(|(own, base)| own.mean_ns / base.mean_ns).collect();
+    (wanted.is_none() || ratios.len() >= ENOUGH).then(|| median(ratios))
 }
 
 /// Single calls of every subject, in turn.

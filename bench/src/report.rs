@@ -17,6 +17,8 @@ struct Entry<'a> {
     max_ns: f64,
     baseline: &'a str,
     ratio: f64,
+    at_full_speed: bool,
+    ratio_slowed: Option<f64>,
 }
 
 /// What a reader has to know to compare.
@@ -78,6 +80,8 @@ pub fn write(rows: &[Row], path: &str) -> Result<(), String> {
             max_ns: row.max_ns,
             baseline: row.baseline,
             ratio: row.ratio,
+            at_full_speed: row.at_full_speed,
+            ratio_slowed: row.ratio_slowed,
         })
         .collect();
     let json = serde_json::to_string_pretty(&entries).map_err(|e| e.to_string())?;

@@ -218,5 +218,7 @@ fn row(case: &str, subject: &'static str, mut times: Vec<f64>, ratio: f64) -> Ro
         p999_ns: at(0.999),
         max_ns: at(1.0),
         ratio,
+        at_full_speed: false,
+        ratio_slowed: None,
     }
 }

@@ -47,5 +47,7 @@ fn row(line: &str) -> Result<Row, String> {
         p999_ns,
         max_ns,
         ratio,
+        at_full_speed: false,
+        ratio_slowed: None,
     })
 }

@@ -92,7 +92,7 @@ check "a busy neighbour: bench names it" names neighbour
 check "a busy neighbour: involuntary switches were counted" \
     sh -c 'test "$(python3 tests/finding/look.py value "$1" evidence involuntary_switches)" -gt 0' - "$result"
 check "a busy neighbour: bisect runs" bisect neighbour-bisect "$guests/gain.wat" --func gain --args i32:20 --cpu "$cpu" \
-    --only scheduling --processes 0 --time 8
+    --only scheduling --processes 0 --time 16
 check "a busy neighbour: bisect names it" names neighbour
 if chrt -f 50 true 2>/dev/null; then
     check "a busy neighbour: bisect finds the worst case faster with SCHED_FIFO" look faster "$result" "scheduling FIFO 50" max

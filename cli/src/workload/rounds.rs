@@ -169,7 +169,7 @@ pub const FEWEST_ROUNDS: usize = 30;
 const USUAL_ROUNDS: f64 = 100.0;
 /// Where turns would be short otherwise.
 const LESS_ROUNDS: f64 = 40.0;
-const TURN_NS: f64 = 20e6;
+const TURN_NS: f64 = 30e6;
 const MOST_ROUNDS: usize = 150;
 const FEWEST_CYCLES: usize = 10;
 const MOST_CYCLES: usize = 5000;
