@@ -2,6 +2,7 @@
 
 look.py suspects FILE                  the suspects' ids, one a line
 look.py faster FILE NAME METRIC        exit status 0 if that variant is faster than the baseline in that metric, beyond noise
+look.py shorter FILE NAME METRIC       exit status 0 if the whole interval of its ratio is below 1, whatever the twin differs by
 look.py quiet FILE [NAME ...]          exit status 0 if no variant is faster beyond noise, or none of those that are named
 look.py value FILE KEY [KEY ...]       what is there
 """
@@ -18,12 +19,12 @@ def verdicts(variant):
     return {key: value["verdict"] for key, value in variant.items() if isinstance(value, dict)}
 
 
-def faster(found, name, metric):
+def effect(found, name, metric):
     variants = [v for v in found["variants"] if v["name"] == name]
     if len(variants) != 1:
         sys.exit(f"there are {len(variants)} variants {name!r} in {[v['name'] for v in found['variants']]}")
     print(json.dumps(variants[0], indent=1))
-    return variants[0][metric]["verdict"] == "faster"
+    return variants[0][metric]
 
 
 def quiet(found, names):
@@ -42,7 +43,9 @@ def main(arguments):
                 print(suspect["id"])
             return 0
         case ["faster", path, name, metric]:
-            return 0 if faster(load(path), name, metric) else 1
+            return 0 if effect(load(path), name, metric)["verdict"] == "faster" else 1
+        case ["shorter", path, name, metric]:
+            return 0 if effect(load(path), name, metric)["high"] < 1 else 1
         case ["quiet", path, *names]:
             return 0 if quiet(load(path), names) else 1
         case ["value", path, *keys]:

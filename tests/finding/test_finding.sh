@@ -95,7 +95,10 @@ check "a busy neighbour: bisect runs" bisect neighbour-bisect "$guests/gain.wat"
     --only scheduling --processes 0 --time 16
 check "a busy neighbour: bisect names it" names neighbour
 if chrt -f 50 true 2>/dev/null; then
-    check "a busy neighbour: bisect finds the worst case faster with SCHED_FIFO" look faster "$result" "scheduling FIFO 50" max
+    # Where a hypervisor takes the CPU away too, the worst cases of twins differ as well, and the verdict stays open.
+    check "a busy neighbour: bisect finds the worst case shorter with SCHED_FIFO" look shorter "$result" "scheduling FIFO 50" max
+    check "a busy neighbour: bisect does not find it shorter with the twin" \
+        sh -c '! python3 tests/finding/look.py shorter "$1" twin max' - "$result"
     # The twin has the same neighbour and the remedy. A real-time thread that never slept would be stopped by the kernel.
     check "a busy neighbour that SCHED_FIFO keeps off: bench runs" bench no-neighbour "$guests/gain.wat" --scenario periodic \
         --period 1000 --func gain --args i32:20 --cpu "$cpu" --fifo 50 --calls 500 --processes 0
