@@ -137,7 +137,7 @@ struct Outcome {
     more: Option<More>,
     processes: usize,
     rows: Vec<Row>,
-    /// The smallest factors that count, by [`metrics`] and [`FRESH_METRICS`].
+    /// The smallest factors that count, by [`metrics`] and [`FRESH_METRICS`]; for what got more rounds they are smaller.
     floors: Floors,
     fresh_floors: Option<[f64; 2]>,
     skipped: Vec<Skipped>,
@@ -210,9 +210,9 @@ fn find_out(source: &Source, request: &Request) -> Result<Outcome, Failure> {
         let of_rounds: Vec<f64> = baseline.iter().map(|(baseline, _)| (metric.of)(baseline)).collect();
         stats::median(&of_rounds)
     });
-    let floors = Floors::of(&metrics, &turns);
+    let floors = Floors::of(&metrics, &turns, plan.rounds);
     let fresh_floors = what_counts_fresh(&fresh);
-    let rows = judge(&entrants, &metrics, &turns, &fresh, &floors, fresh_floors);
+    let rows = judge(&entrants, &metrics, &turns, &fresh, fresh_floors);
     Ok(Outcome {
         workload,
         baseline: variants::text(how, &request.options.setup),
@@ -253,10 +253,10 @@ fn contest(entrants: &[Entrant], workload: &Workload, time_ns: f64, progress: &P
     race.run((0..entrants.len()).collect(), planned, end_ns(FOR_ALL), |round| progress.show("round", round, plan.rounds))?;
     plan.rounds = race.turns[0].len();
 
-    let floors = Floors::of(&metrics, &race.turns);
+    let floors = Floors::of(&metrics, &race.turns, plan.rounds);
     let unsure: Vec<usize> = (2..entrants.len())
         .filter(|at| {
-            let compared = Compared::of(&metrics, &race.turns, *at, &floors);
+            let compared = Compared::of(&metrics, &race.turns, *at);
             let is = |wanted: fn(Verdict) -> bool| compared.effects.iter().any(|effect| wanted(effect.verdict));
             let lacks_speed = floors.at_full_speed.is_some() && !compared.at_full_speed;
             is(|verdict| verdict == Verdict::Inconclusive) || lacks_speed && !is(Verdict::is_sure)
@@ -380,11 +380,13 @@ struct Floors {
 }
 
 impl Floors {
-    fn of(metrics: &[Metric; COUNT], turns: &[Vec<Turn>]) -> Floors {
-        let pairs = pairs(&turns[0], &turns[1]);
+    /// Of so many rounds: what took part in fewer is as uncertain as the twin was then.
+    fn of(metrics: &[Metric; COUNT], turns: &[Vec<Turn>], rounds: usize) -> Floors {
+        let (baseline, twin) = (&turns[0][..rounds], &turns[1][..rounds]);
+        let pairs = pairs(baseline, twin);
         Floors {
             at_full_speed: pairs.at_full_speed.then(|| pairs.floors(metrics)),
-            all: all_pairs(&turns[0], &turns[1]).floors(metrics),
+            all: all_pairs(baseline, twin).floors(metrics),
         }
     }
 
@@ -401,7 +403,8 @@ struct Compared {
 }
 
 impl Compared {
-    fn of(metrics: &[Metric; COUNT], turns: &[Vec<Turn>], at: usize, floors: &Floors) -> Compared {
+    fn of(metrics: &[Metric; COUNT], turns: &[Vec<Turn>], at: usize) -> Compared {
+        let floors = Floors::of(metrics, turns, turns[at].len());
         let (pairs, floors) = match (pairs(&turns[0], &turns[at]), &floors.at_full_speed) {
             (pairs @ Pairs { at_full_speed: true, .. }, Some(floors)) => (pairs, floors),
             _ => (all_pairs(&turns[0], &turns[at]), &floors.all),
@@ -422,11 +425,10 @@ fn judge(
     metrics: &[Metric; COUNT],
     turns: &[Vec<Turn>],
     fresh: &[Vec<Phases>],
-    floors: &Floors,
     fresh_floors: Option<[f64; 2]>,
 ) -> Vec<Row> {
     let row = |at: usize| {
-        let Compared { effects, at_full_speed } = Compared::of(metrics, turns, at, floors);
+        let Compared { effects, at_full_speed } = Compared::of(metrics, turns, at);
         let fresh = fresh_floors.filter(|_| !fresh[at].is_empty()).map(|floors| {
             std::array::from_fn(|i| Effect::of(fresh_ratios(&fresh[0], &fresh[at], FRESH_FIGURES[i]), floors[i]))
         });
