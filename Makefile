@@ -18,7 +18,9 @@ all: lib command artifacts examples
 # shipped libraries are built by name. The link is what a linker would make of the SONAME on installing.
 # No path of the building machine goes into what is installed. The unit tests share the command's build.
 CARGO_HOME ?= $(HOME)/.cargo
-lib command unit: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(CURDIR)=rtwasm
+# A copy of the tree that names the original here uses the original's built dependencies.
+REMAPPED ?= $(CURDIR)
+lib command unit: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
 lib: FORCE
 	cargo rustc --locked --release --lib --crate-type cdylib,staticlib
 	ln -sf librtwasm.so target/release/librtwasm.so.0.1
