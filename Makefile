@@ -1,6 +1,8 @@
 # rtwasm: what there is to do, a line or two each. `make demo` and `make test` set up all they need.
 
 LIB       := target/release/librtwasm.so
+ARCHIVE   := target/release/librtwasm.a
+OBJCOPY   ?= objcopy
 COMMAND   := target/tools/rtwasm
 ARTIFACTS := target/artifacts
 GUESTS    := $(patsubst guests/built/%.wasm,%,$(wildcard guests/built/*.wasm))
@@ -24,6 +26,7 @@ lib command unit: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --
 lib: FORCE
 	cargo rustc --locked --release --lib --crate-type cdylib,staticlib
 	ln -sf librtwasm.so target/release/librtwasm.so.0.1
+	@LD='$(LD)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' ./packaging/archive.sh target/release/deps/librtwasm.a $(ARCHIVE)
 
 command: FORCE
 	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler
