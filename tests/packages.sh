@@ -3,7 +3,8 @@
 set -eu
 
 packages="gcc g++ libc6-dev make cmake pkg-config binutils util-linux python3 python3-venv valgrind gdb
-    clang-19 lld-19 llvm-19 wasi-libc libclang-rt-19-dev-wasm32 libclang-rt-19-dev clang-22 libclang-rt-22-dev sox alsa-utils luajit"
+    clang-19 lld-19 llvm-19 wasi-libc libclang-rt-19-dev-wasm32 libclang-rt-19-dev clang-22 libclang-rt-22-dev sox alsa-utils luajit
+    libjemalloc2 libmimalloc2.0"
 
 missing=
 for package in $packages; do

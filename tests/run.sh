@@ -68,6 +68,7 @@ suite control-loop make -s -C examples-c/control-loop test
 suite install tests/install/test_install.sh
 suite demo tests/demo/test_demo.sh
 suite docs tests/docs/test_docs.sh
+suite hosts tests/hosts/test_hosts.sh
 suite memlock tests/memlock/test_memlock.sh
 suite proofs tests/proofs/run.sh
 

@@ -1,12 +1,33 @@
 //! The process's handlers for the faults that the standalone profile turns into traps: whether they are still the ones that
 //! were there after the engine installed its own, and whose they are if not.
 
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering::*};
+
 use crate::status::*;
-use once_cell::sync::OnceCell;
 
 const SIGNALS: [(libc::c_int, &str); 3] = [(libc::SIGSEGV, "SIGSEGV"), (libc::SIGILL, "SIGILL"), (libc::SIGFPE, "SIGFPE")];
 
-static INSTALLED: OnceCell<[usize; SIGNALS.len()]> = OnceCell::new();
+/// The handlers that were in place after the engine installed its own; 0 until then. Other copies of this library in the process
+/// find it by the note below.
+static INSTALLED: [AtomicUsize; SIGNALS.len()] = [const { AtomicUsize::new(0) }; SIGNALS.len()];
+
+/// What the note is called and which kind of note it is.
+const NOTE_NAME: &[u8] = b"rtwasm\0";
+const NOTE_TYPE: u32 = 1;
+
+// A note in whatever file this library is part of, be it a library or the program: where INSTALLED is, seen from the note's
+// content. Neither stripping nor localising symbols takes it away.
+std::arch::global_asm!(
+    ".pushsection .note.rtwasm,\"a\",@note",
+    ".balign 4",
+    ".long 7, 4, 1",
+    ".asciz \"rtwasm\"",
+    ".balign 4",
+    ".long {installed} - .",
+    ".popsection",
+    installed = sym INSTALLED,
+);
 
 fn current() -> [usize; SIGNALS.len()] {
     SIGNALS.map(|(signal, _)| {
@@ -22,14 +43,22 @@ fn current() -> [usize; SIGNALS.len()] {
 /// Remembers the handlers that are in place now. To be called right after the engine installed its own; later calls change
 /// nothing, since the engine installs them once a process.
 pub fn remember_engine_handlers() {
-    INSTALLED.get_or_init(current);
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for (installed, now) in INSTALLED.iter().zip(current()) {
+            installed.store(now, Release);
+        }
+    });
 }
 
 /// Whether guests' faults still reach the engine.
 pub fn check() -> Result<()> {
-    let Some(installed) = INSTALLED.get() else { return Ok(()) };
-    for ((_, name), (now, ours)) in SIGNALS.iter().zip(current().iter().zip(installed)) {
-        if now != ours && !passes_on(*now) {
+    let installed: [usize; SIGNALS.len()] = std::array::from_fn(|at| INSTALLED[at].load(Acquire));
+    if installed[0] == 0 {
+        return Ok(());
+    }
+    for (at, ((_, name), (now, ours))) in SIGNALS.iter().zip(current().iter().zip(&installed)).enumerate() {
+        if now != ours && !passes_on(at, *now) {
             return Err(Error::new(
                 RTW_ERR_SIGNALS,
                 format!(
@@ -43,19 +72,53 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Whether the handler is that of another copy of this library, whose engine hands on what is not its own guests'.
-fn passes_on(handler: usize) -> bool {
-    let Some(file) = file_of(handler) else { return false };
-    // SAFETY: the file is loaded already and only asked whether it has a name of ours; the handle is given back.
-    unsafe {
-        let object = libc::dlopen(file.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
-        if object.is_null() {
-            return false;
+/// Whether the handler of the signal at that place is the one that another copy of this library found installed by its engine,
+/// which hands on what is not its own guests'.
+fn passes_on(at: usize, handler: usize) -> bool {
+    struct Search {
+        at: usize,
+        handler: usize,
+        found: bool,
+    }
+    /// Called for every loaded object.
+    unsafe extern "C" fn look(info: *mut libc::dl_phdr_info, _size: usize, search: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: the loader gives valid tables; `search` is ours.
+        let (base, headers, search) = unsafe {
+            let headers = std::slice::from_raw_parts((*info).dlpi_phdr, (*info).dlpi_phnum as usize);
+            ((*info).dlpi_addr as usize, headers, &mut *search.cast::<Search>())
+        };
+        for header in headers.iter().filter(|header| header.p_type == libc::PT_NOTE && header.p_align <= 4) {
+            let start = base + header.p_vaddr as usize;
+            // SAFETY: a loaded object's notes are mapped readable.
+            let notes = unsafe { std::slice::from_raw_parts(start as *const u8, header.p_memsz as usize) };
+            if let Some(content) = note(notes) {
+                // SAFETY: the note is this library's, whatever its copy, and tells where its words are, as seen from its content.
+                let installed = unsafe {
+                    let offset = (notes.as_ptr().add(content)).cast::<i32>().read_unaligned();
+                    &*notes.as_ptr().add(content).offset(offset as isize).cast::<[AtomicUsize; SIGNALS.len()]>()
+                };
+                search.found |= installed[search.at].load(Acquire) == search.handler;
+            }
         }
-        let entry = libc::dlsym(object, c"rtw_instance_prepare".as_ptr());
-        libc::dlclose(object);
-        // A host that links against us finds the name too, but in our file and not in its own.
-        !entry.is_null() && file_of(entry as usize).is_some_and(|its| its == file)
+        0
+    }
+    let mut search = Search { at, handler, found: false };
+    // SAFETY: the callback has this signature, and the struct outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(look), (&raw mut search).cast()) };
+    search.found
+}
+
+/// Where in a list of notes the content of ours begins.
+fn note(notes: &[u8]) -> Option<usize> {
+    let word = |at: usize| Some(u32::from_ne_bytes(notes.get(at..at + 4)?.try_into().ok()?));
+    let mut at = 0;
+    loop {
+        let (name_bytes, content_bytes, kind) = (word(at)? as usize, word(at + 4)? as usize, word(at + 8)?);
+        let content = at + 12 + name_bytes.next_multiple_of(4);
+        if kind == NOTE_TYPE && content_bytes == 4 && notes.get(at + 12..at + 12 + name_bytes)? == NOTE_NAME {
+            return notes.get(content..content + 4).map(|_| content);
+        }
+        at = content + content_bytes.next_multiple_of(4);
     }
 }
 
@@ -79,5 +142,23 @@ fn file_of(address: usize) -> Option<std::ffi::CString> {
         let mut info: libc::Dl_info = std::mem::zeroed();
         let found = libc::dladdr(address as *const _, &mut info) != 0 && !info.dli_fname.is_null();
         found.then(|| std::ffi::CStr::from_ptr(info.dli_fname).to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_note_is_found_among_others_and_nothing_is_read_beyond_the_end() {
+        let words = |words: &[u32]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
+        let mut notes = words(&[4, 8, 1, 0x00554e47, 1, 2]);
+        notes.extend(words(&[7, 4, 1]));
+        notes.extend(b"rtwasm\0\0");
+        notes.extend(words(&[9]));
+        assert_eq!(note(&notes), Some(44));
+        for length in 0..notes.len() {
+            assert_eq!(note(&notes[..length]), None, "{length}");
+        }
     }
 }

@@ -251,6 +251,32 @@ def write_example(readme, out):
         (out / name).write_text(text)
 
 
+# ---- the list of host states ----
+
+
+def check_states(docs, root):
+    """Every row of a table that ends with `shown by` names a test and a text in it, and both are there."""
+    name, rows, table = "docs/hosts.md", 0, False
+    wrong = []
+    for line in (docs / name).read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")] if line.startswith("|") else []
+        if cells and cells[-1] == "shown by":
+            table = True
+        elif not cells:
+            table = False
+        elif table and not set(line) <= set("|-"):
+            rows += 1
+            shown = re.findall(r'`([^`]+)` "([^"]+)"', cells[-1])
+            if not shown or len(shown) != len(cells[-1].split("; ")):
+                wrong.append(f"{cells[0]}: no test")
+            for path, text in shown:
+                if not (root / path).is_file():
+                    wrong.append(f"{path}")
+                elif text not in (root / path).read_text():
+                    wrong.append(f"{path} has no {text!r}")
+    check(rows > 0 and not wrong, f"{name}: every row names a test that is there" + told(wrong))
+
+
 # ---- the version ----
 
 
@@ -274,6 +300,7 @@ def check_all(docs, root, rtwasm):
             check_make(doc, root)
             check_paths(doc, root, example_files(doc))
             check_command(doc, rtwasm)
+    check_states(docs, root)
     check_version(docs, root)
     print(f"{counts['ok']} passed, {counts['FAIL']} failed")
     return 1 if counts["FAIL"] else 0

@@ -82,6 +82,11 @@ plant "a file of an example" "files and folders exist" examples-c/audio/README.m
 plant "a link that leads nowhere" "links lead somewhere" README.md 's|(docs/design.md)|(docs/designs.md)|'
 plant "a heading that is not there" "links lead somewhere" CONTRIBUTING.md 's|#rules-of-the-c-api|#rules-of-the-api|'
 plant "an option that the command does not have" "the command has what is shown of it" README.md 's/--profile plugin/--profiles plugin/'
+plant "a test that is not there" "every row names a test that is there: not tests/hosts/engine.c" docs/hosts.md \
+    's|tests/hosts/engines.c|tests/hosts/engine.c|'
+plant "a check that the test does not have" "every row names a test that is there: not tests/hosts/beside.c has no 'a load" docs/hosts.md \
+    's/"a load that panics inside/"a load that panics outside/'
+plant "a row without a test" "every row names a test that is there: not one copy linked" docs/hosts.md 's/^\(| one copy linked.*|\).*|$/\1 seen |/'
 plant "another version" "its first entry is version" CHANGELOG.md 's/^## 0\.1\.0/## 9.9.9/'
 
 wrong=$scratch/wrong
