@@ -56,6 +56,8 @@ pub struct Timing {
     number: Cell<u64>,
     /// Whether a call was ended since the guest was made.
     cut_off: Cell<bool>,
+    /// The last announced call whose host function was refused another one because the budget was used up; 0 for none.
+    refused: Cell<u64>,
     /// The page that polls load from, where closing it is what ends a call; 0 otherwise.
     page: Cell<usize>,
 }
@@ -72,6 +74,7 @@ impl Timing {
             ticks_per_ns,
             number: Cell::new(0),
             cut_off: Cell::new(false),
+            refused: Cell::new(0),
             page: Cell::new(0),
         }
     }
@@ -118,6 +121,25 @@ impl Timing {
         // SAFETY: as in `begin`.
         let watch = unsafe { self.watch.get().as_ref() };
         self.cut_off.get() || watch.is_some_and(|watch| self.number.get() != 0 && watch.has_expired(self.number.get()))
+    }
+
+    /// Whether a call from inside the one that was announced last is to be refused: its budget is used up. Notes the refusal.
+    pub fn refuses(&self) -> bool {
+        let expired = self.has_expired();
+        if expired {
+            self.refused.set(self.number.get());
+        }
+        expired
+    }
+
+    /// Whether a host function's error ended a call that is over its budget: one that was cut off further inside, or that was
+    /// refused another call for that reason. What the host function then answers does not matter.
+    pub fn ended_in_host(&self) -> bool {
+        let number = self.number.get();
+        if self.is_watched() && number != 0 && self.refused.get() == number {
+            self.cut_off.set(true);
+        }
+        self.cut_off.get()
     }
 
     /// A poll's page was found closed. In signal context. Whether the load is to be done again: the verdict concerned a call

@@ -114,6 +114,7 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
     let trap = error.downcast_ref::<Trap>().copied();
     let cut_off = match trap {
         Some(Trap::UnreachableCodeReached) if host_status == RTW_OK => core.timing.trapped_in_poll(),
+        _ if host_status != RTW_OK => core.timing.ended_in_host(),
         _ => core.timing.was_cut_off(),
     };
     let status = match trap {

@@ -225,15 +225,18 @@ impl Core {
         }
     }
 
-    /// Whether a gate that is not free lets the calling thread through all the same, or what to answer.
+    /// Whether a gate that is not free lets a call of this thread through all the same, or what to answer.
     #[cold]
     pub fn reenter(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
+        self.admit(gate)?;
+        if self.timing.refuses() { Err(RTW_ERR_BUDGET) } else { Ok(()) }
+    }
+
+    /// Whether the calling thread may look at the guest, or what to answer.
+    fn admit(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
         match gate {
             GATE_FREE => Ok(()),
-            GATE_IN_HOST if self.host_thread.load(Relaxed) == this_thread() => match self.timing.has_expired() {
-                false => Ok(()),
-                true => Err(RTW_ERR_BUDGET),
-            },
+            GATE_IN_HOST if self.host_thread.load(Relaxed) == this_thread() => Ok(()),
             GATE_IN_HOST => Err(RTW_ERR_BUSY),
             status => Err(status),
         }
@@ -382,7 +385,7 @@ impl Instance {
 
     /// Refuses while a call runs on the instance, except from inside its host functions.
     fn idle(&self) -> Result<()> {
-        match self.core.reenter(self.core.gate.load(Relaxed)) {
+        match self.core.admit(self.core.gate.load(Relaxed)) {
             Err(RTW_ERR_BUSY) => Err(busy()),
             // A faulted guest can still be looked at.
             _ => Ok(()),

@@ -13,10 +13,13 @@ uint64_t now_ns(void) {
 
 /* ---- the guest ---- */
 
+static void do_nothing(const spinner_t *spinner) {
+    if (spinner->nothing != NULL) spinner->nothing();
+}
+
 static rtw_status_t nothing(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
     (void)instance, (void)values;
-    const spinner_t *spinner = user_data;
-    if (spinner->nothing != NULL) spinner->nothing();
+    do_nothing(user_data);
     return RTW_OK;
 }
 
@@ -28,7 +31,8 @@ static rtw_status_t go_on(void *user_data, rtw_instance_t *instance, rtw_value_t
 }
 
 static rtw_status_t refuse(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
-    (void)user_data, (void)instance, (void)values;
+    (void)instance, (void)values;
+    do_nothing(user_data);
     return -12345;
 }
 
@@ -42,8 +46,9 @@ static rtw_status_t call_again(void *user_data, rtw_instance_t *instance, rtw_va
 static rtw_status_t call_work(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
     (void)values;
     spinner_t *spinner = user_data;
+    do_nothing(spinner);
     spinner->inner_status = call(instance, "nothing_much", NULL, 0);
-    return spinner->inner_status;
+    return spinner->answer != NULL ? *spinner->answer : spinner->inner_status;
 }
 
 void open_spinner(spinner_t *spinner, const char *artifact, uint64_t budget_ns, uint64_t tick_ns) {
@@ -58,7 +63,7 @@ void open_spinner(spinner_t *spinner, const char *artifact, uint64_t budget_ns, 
     require(rtw_imports_create(&spinner->imports, &err), &err, "imports");
     require(rtw_imports_func(spinner->imports, "env", "nothing", "()->()", nothing, spinner, &err), &err, "import nothing");
     require(rtw_imports_func(spinner->imports, "env", "go_on", "()->(i32)", go_on, spinner, &err), &err, "import go_on");
-    require(rtw_imports_func(spinner->imports, "env", "refuse", "()->()", refuse, NULL, &err), &err, "import refuse");
+    require(rtw_imports_func(spinner->imports, "env", "refuse", "()->()", refuse, spinner, &err), &err, "import refuse");
     require(rtw_imports_func(spinner->imports, "env", "call_work", "()->()", call_work, spinner, &err), &err, "import call_work");
     require(rtw_imports_func(spinner->imports, "env", "call_again", "()->()", call_again, spinner, &err), &err, "import call_again");
     rtw_instance_config_t config;

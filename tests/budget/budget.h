@@ -22,7 +22,8 @@ typedef struct spinner_t {
     rtw_instance_t *instance;
     rtw_func_t *work;
     rtw_status_t inner_status; /* what the last call made from inside answered */
-    void (*nothing)(void);     /* what `nothing` does all the same, where not NULL */
+    void (*nothing)(void);     /* what `nothing` does all the same, and `refuse` and `call_work` do first; where not NULL */
+    const rtw_status_t *answer; /* what `call_work` answers instead of inner_status, where not NULL */
     bool (*go_on)(void);       /* whether `wait_for_host` is to go on */
 } spinner_t;
 

@@ -41,7 +41,12 @@ int mprotect(void *start, size_t length, int rights) {
         while (atomic_load(&closed) == before) sched_yield();
     }
     int answer = (int)syscall(SYS_mprotect, start, length, rights);
-    if (!by_caller && rights == PROT_NONE) atomic_fetch_add(&closed, 1);
+    if (!by_caller && rights == PROT_NONE) {
+        unsigned before = atomic_load(&opened_again);
+        atomic_fetch_add(&closed, 1);
+        /* Else it would open the page itself where the call is slow to come to its first poll. */
+        while (atomic_load(&mode) == HOLD_CLOSING && atomic_load(&opened_again) == before) sched_yield();
+    }
     if (by_caller && rights != PROT_NONE) atomic_fetch_add(&opened_again, 1);
     return answer;
 }
@@ -63,6 +68,7 @@ static bool expire_late(spinner_t *spinner, rtw_func_t *wait_for_host) {
     atomic_store(&next_runs, false);
     atomic_store(&mode, HOLD_CLOSING);
     if (rtw_invoke_budget(wait_for_host, NULL, 0, BUDGET_NS) == RTW_OK) return true;
+    atomic_store(&mode, ASIDE);
     atomic_store(&next_runs, true);
     rtw_instance_reset(spinner->instance, NULL);
     return false;
@@ -92,8 +98,7 @@ static void check_planted(void) {
     }
     check(ended_badly == 0, "%u calls end by themselves while their page is about to be closed (%u do not)", count, ended_badly);
     check(cut == 0 && wrong == 0, "the calls after them work as ever (%u cut off, %u wrong)", cut, wrong);
-    /* The watchdog opens it, too, where the call is slow to come to its first poll. */
-    check(opened > count / 2, "most of them found the page closed, and opened it (%u of %u)", opened, count);
+    check(opened == count, "all of them found the page closed, and opened it (%u of %u)", opened, count);
     rtw_func_destroy(wait_for_host);
     rtw_func_destroy(work);
     close_spinner(&spinner);
@@ -156,6 +161,65 @@ static void check_verdict_of_the_past(void) {
     close_spinner(&spinner);
 }
 
+/* ---- verdicts while a host function runs ---- */
+
+static rtw_runtime_t *watched_runtime;
+static uint64_t expiries_before;
+
+static uint64_t expiries(void) {
+    rtw_watchdog_stats_t stats;
+    rtw_watchdog_stats_init(&stats);
+    require(rtw_runtime_watchdog(watched_runtime, &stats), NULL, "the watchdog's statistics");
+    return stats.expiries;
+}
+
+static void until_verdict(void) {
+    while (expiries() == expiries_before) sched_yield();
+}
+
+/* Calls a function whose host function does not go on before the call has expired. */
+static rtw_status_t expire_in_host(spinner_t *spinner, const char *name, rtw_fault_t *fault) {
+    expiries_before = expiries();
+    rtw_status_t status = call(spinner->instance, name, NULL, 0);
+    rtw_fault_init(fault);
+    (void)rtw_instance_fault(spinner->instance, fault, NULL); /* says no where there is none */
+    return status;
+}
+
+static void check_verdict_in_host(void) {
+    static const rtw_status_t own = -12345, fine = RTW_OK;
+    spinner_t spinner;
+    rtw_fault_t fault;
+    open_spinner(&spinner, "spin", BUDGET_NS, 0);
+    watched_runtime = spinner.runtime;
+    spinner.nothing = until_verdict;
+    for (int passes_on = 1; passes_on >= 0; passes_on--) {
+        const char *how = passes_on ? "passes that on" : "answers something of its own";
+        spinner.answer = passes_on ? NULL : &own;
+        check_status(expire_in_host(&spinner, "host_calls_work", &fault), RTW_ERR_BUDGET,
+                     "a call is cut off that expires in a host function, which is refused another call and %s", how);
+        check_status(spinner.inner_status, RTW_ERR_BUDGET, "the other call was refused for that reason");
+        check(fault.status == RTW_ERR_BUDGET && fault.host_status == (passes_on ? RTW_ERR_BUDGET : own),
+              "its fault says so, and what the host function answered (%s, %d)", rtw_status_name(fault.status), fault.host_status);
+        check_status(rtw_instance_reset(spinner.instance, NULL), RTW_OK, "reset");
+        check(works(&spinner, 1000, 1, AMPLE, NULL), "it works");
+    }
+    rtw_watchdog_stats_t stats;
+    rtw_watchdog_stats_init(&stats);
+    check_status(rtw_runtime_watchdog(spinner.runtime, &stats), RTW_OK, "the watchdog's statistics");
+    check(stats.cut_offs == 2, "both are counted as cut off (%llu)", (unsigned long long)stats.cut_offs);
+
+    spinner.answer = &fine;
+    check_status(expire_in_host(&spinner, "host_calls_work", &fault), RTW_OK,
+                 "where the host function says that all is well, and no poll follows, the call ends by itself");
+    check(fault.status == RTW_OK, "there is no fault then");
+    check(works(&spinner, 1000, 1, AMPLE, NULL), "the next call works");
+    check_status(expire_in_host(&spinner, "host_error", &fault), RTW_ERR_HOST,
+                 "a host function that fails without having been refused anything fails for itself");
+    check(fault.host_status == own, "with its own status (%d)", fault.host_status);
+    close_spinner(&spinner);
+}
+
 /* ---- calls that end about when their budget does ---- */
 
 static uint32_t random_below(uint32_t limit) {
@@ -184,7 +248,9 @@ static void check_straddling(void) {
     spinner_t spinner;
     open_spinner(&spinner, "spin", BUDGET_NS, 0);
     uint32_t whole = turns_in(&spinner, BUDGET_NS);
-    for (unsigned i = 0; i < count; i++) {
+    unsigned i = 0;
+    /* More of them where the machine is so busy that none came to one of both ends. */
+    for (; i < count || cut == 0 || late == 0; i++) {
         /* Half the budget to four times; then a short one, which is what a late verdict would meet. */
         uint32_t turns = whole / 2 + random_below(whole * 7 / 2);
         rtw_status_t status;
@@ -199,10 +265,10 @@ static void check_straddling(void) {
         if (status != RTW_OK) rtw_instance_reset(spinner.instance, NULL);
         wrong += !works(&spinner, 50, i + 1, AMPLE, NULL);
     }
-    check(wrong == 0, "%u calls about as long as their budget, each followed by a short one: no wrong result (%u)", count, wrong);
+    check(wrong == 0, "%u calls about as long as their budget, each followed by a short one: no wrong result (%u)", i, wrong);
     check(other == 0, "they end by themselves or are cut off (%u otherwise)", other);
     check(early == 0, "none is cut off while there is budget left (%u are)", early);
-    check(cut != 0 && late != 0, "%u are cut off, and %u end past their budget before that", cut, late);
+    printf("    %u are cut off, and %u end past their budget before that\n", cut, late);
     close_spinner(&spinner);
 }
 
@@ -258,6 +324,7 @@ int main(int argc, char **argv) {
         check_planted();
     }
     check_verdict_of_the_past();
+    check_verdict_in_host();
     check_straddling();
     check_neighbours();
     return check_summary();
