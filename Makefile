@@ -12,7 +12,7 @@ HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,e
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test proofs soak bench header layout guests install uninstall packages unit \
+.PHONY: all lib command artifacts examples demo test test-loaded proofs soak bench header layout guests install uninstall packages unit \
         loom clean FORCE
 all: lib command artifacts examples
 
@@ -96,6 +96,11 @@ loom: FORCE
 
 test: packages
 	./tests/run.sh
+
+# The suites that depend on time, beside eight busy loops.
+test-loaded: packages
+	./tests/run.sh build artifacts
+	./tests/loaded.sh
 
 clean:
 	rm -rf target

@@ -15,6 +15,14 @@ failed=0
 rm -rf "$scratch"
 mkdir -p "$scratch"
 
+# What was set before is left out where a command is told to be repeated.
+if [ -z "$TEST_ENVIRONMENT" ]; then
+    TEST_ENVIRONMENT=$(realpath "$scratch")/environment
+    export TEST_ENVIRONMENT
+    env -0 >"$TEST_ENVIRONMENT"
+fi
+guard=$(realpath "$root")/tests/guard.py
+
 ok() { # ok WHAT
     echo "ok $*"
     passed=$((passed + 1))
@@ -36,7 +44,16 @@ check() { # check WHAT COMMAND...: ok if the command succeeds; what it said is s
         for log in out err; do # of the program that the check is about, where a script keeps them
             [ -s "$scratch/$log" ] && sed "s/^/    $log: /" "$scratch/$log"
         done
+        tell_how_to_repeat "$@"
     fi
+}
+
+is_program() { # is_program COMMAND: rather than a function of the script's
+    case $(command -v "$1") in */*) ;; *) return 1 ;; esac
+}
+
+tell_how_to_repeat() { # tell_how_to_repeat COMMAND...: where it can be done without the script
+    is_program "$1" && printf '    to repeat it: %s\n' "$(python3 "$guard" repeat -- "$@")"
 }
 
 refuses() { # refuses WHAT MESSAGE COMMAND...: ok if the command fails and says MESSAGE (a fixed string)
@@ -45,29 +62,43 @@ refuses() { # refuses WHAT MESSAGE COMMAND...: ok if the command fails and says 
     shift 2
     if "$@" >"$scratch/check.log" 2>&1; then
         fail "$what: it succeeded"
+        tell_how_to_repeat "$@"
     elif grep -qF -e "$message" "$scratch/check.log"; then
         ok "$what"
     else
         fail "$what: it failed without saying '$message'"
         sed 's/^/    /' "$scratch/check.log"
+        tell_how_to_repeat "$@"
     fi
 }
 
-adopt() { # adopt NAME COMMAND...: runs a test program of our kind; its lines and counts become ours
+# adopt NAME COMMAND...: runs a test program of our kind; its lines and counts become ours. A program that hangs is killed and
+# named. PROGRAM_HANG_SECONDS: after how long.
+adopt() {
     name=$1
     shift
-    "$@" >"$scratch/adopt.out" 2>"$scratch/adopt.err"
+    : >"$scratch/adopt.guard"
+    if is_program "$1"; then
+        python3 "$guard" run --limit "${PROGRAM_HANG_SECONDS:-600}" --log "$scratch/adopt.out" --errors "$scratch/adopt.err" -- "$@" \
+            >"$scratch/adopt.guard"
+    else
+        "$@" >"$scratch/adopt.out" 2>"$scratch/adopt.err"
+    fi
     status=$?
+    failed_before=$failed
     grep -Ev '^[0-9]+ passed, [0-9]+ failed$' "$scratch/adopt.out" | sed -E "s/^(ok|FAIL) /\1 $name: /"
     passed=$((passed + $(grep -c '^ok ' "$scratch/adopt.out")))
     failed=$((failed + $(grep -c '^FAIL ' "$scratch/adopt.out")))
-    if ! tail -n 1 "$scratch/adopt.out" | grep -Eq '^[1-9][0-9]* passed, [0-9]+ failed$'; then
+    if [ -s "$scratch/adopt.guard" ]; then
+        fail "$name: $(sed '1s/^FAIL //' "$scratch/adopt.guard")"
+    elif ! tail -n 1 "$scratch/adopt.out" | grep -Eq '^[1-9][0-9]* passed, [0-9]+ failed$'; then
         fail "$name: ended early, with exit status $status"
         sed 's/^/    /' "$scratch/adopt.err"
     elif [ $status -ne 0 ] && ! grep -q '^FAIL ' "$scratch/adopt.out"; then
         fail "$name: exit status $status"
         sed 's/^/    /' "$scratch/adopt.err"
     fi
+    [ "$failed" -eq "$failed_before" ] || tell_how_to_repeat "$@"
 }
 
 # Programs ask for the library by its SONAME; an uninstalled build has the plain name only.
