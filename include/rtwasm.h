@@ -2618,7 +2618,7 @@ void rtw_instance_config_init(struct rtw_instance_config_t *config);
  *         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
  *         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard), RTW_ERR_LIMIT,
  *         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
- *         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
+ *         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
  */
 rtw_status_t rtw_instance_create(struct rtw_module_t *module,
                                  struct rtw_imports_t *imports,
@@ -2636,12 +2636,13 @@ void rtw_instance_destroy(struct rtw_instance_t *instance);
 /**
  * Makes the guest new behind the same handle, after a fault or at any other time: memories, tables and globals as the module
  * has them, the start function run. Funcs stay valid, with their statistics. Pointers into the guest's memory do not: ask
- * for them again. Where the instance was prepared, its memory is made present again; dry calls are not repeated.
+ * for them again. Where the instance was prepared, its memory is made present again; dry calls are not repeated. Who calls the
+ * instance meanwhile, from a signal handler or a worker's queue, is answered with RTW_ERR_BUSY.
  *
  * [setup]  On the thread that has the instance, and not while it is in a call.
  * err  NULL, or filled. On failure the instance stays as it was.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_TRAP_... and
- *         RTW_ERR_HOST (the start function ended so).
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_SIGNALS (see
+ *         rtw_instance_prepare), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
  */
 rtw_status_t rtw_instance_reset(struct rtw_instance_t *instance, struct rtw_error_t *err);
 
@@ -2751,7 +2752,8 @@ void rtw_thread_config_init(struct rtw_thread_config_t *config);
 
 /**
  * Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
- * set up (in the standalone profile its alternate signal stack), the stack touched down to what guests may use, an arena made
+ * set up, in the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and SIGFPE unblocked where the
+ * thread blocks them, the stack touched down to what guests may use, an arena made
  * ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
  * once to each. A thread that ends without detaching leaks nothing.
  *
@@ -2760,21 +2762,24 @@ void rtw_thread_config_init(struct rtw_thread_config_t *config);
  * err     NULL, or filled. Nothing is changed on failure.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT, RTW_ERR_ATTACHED, RTW_ERR_PERMISSION
  *         (scheduling or affinity), RTW_ERR_STACK_SIZE (with the numbers), RTW_ERR_MEMLOCK (only where locking is required),
- *         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are there).
+ *         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are
+ *         there).
  */
 rtw_status_t rtw_thread_attach(struct rtw_runtime_t *runtime,
                                const struct rtw_thread_config_t *config,
                                struct rtw_error_t *err);
 
 /**
- * Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the alternate signal stack, the
- * treatment of denormals. A stack that was locked stays locked until the thread ends, since the host may have locked it too.
+ * Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the treatment of denormals; with the last
+ * attachment of the standalone profile the alternate signal stack, unless the host has set another meanwhile, and blocked
+ * signals, those included that the host blocked while attached and a [setup] function unblocked. A stack that was locked stays locked until the thread ends, since the host may have locked it too.
  *
  * [setup]  On the thread itself.
  * err  NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NOT_ATTACHED.
  */
-rtw_status_t rtw_thread_detach(struct rtw_runtime_t *runtime, struct rtw_error_t *err);
+rtw_status_t rtw_thread_detach(struct rtw_runtime_t *runtime,
+                               struct rtw_error_t *err);
 
 /**
  * Fills a configuration with the defaults: no dry calls. NULL does nothing.
@@ -2801,7 +2806,8 @@ void rtw_prepare_report_init(struct rtw_prepare_report_t *report);
  * err     NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of
  *         range, reserved is not zero), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
- *         RTW_ERR_SIGNALS, RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
+ *         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers, or the host replaced the attached thread's alternate
+ *         signal stack by one that is too small; the message names whose or how large), RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
  */
 rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
                                   const struct rtw_prepare_config_t *config,

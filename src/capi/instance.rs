@@ -177,7 +177,7 @@ pub unsafe extern "C" fn rtw_instance_config_init(config: *mut rtw_instance_conf
 ///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
 ///         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard), RTW_ERR_LIMIT,
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
-///         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
+///         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_create(
     module: *mut rtw_module_t,
@@ -221,12 +221,13 @@ pub unsafe extern "C" fn rtw_instance_destroy(instance: *mut rtw_instance_t) {
 
 /// Makes the guest new behind the same handle, after a fault or at any other time: memories, tables and globals as the module
 /// has them, the start function run. Funcs stay valid, with their statistics. Pointers into the guest's memory do not: ask
-/// for them again. Where the instance was prepared, its memory is made present again; dry calls are not repeated.
+/// for them again. Where the instance was prepared, its memory is made present again; dry calls are not repeated. Who calls the
+/// instance meanwhile, from a signal handler or a worker's queue, is answered with RTW_ERR_BUSY.
 ///
 /// [setup]  On the thread that has the instance, and not while it is in a call.
 /// err  NULL, or filled. On failure the instance stays as it was.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_TRAP_... and
-///         RTW_ERR_HOST (the start function ended so).
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_SIGNALS (see
+///         rtw_instance_prepare), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_reset(instance: *mut rtw_instance_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.

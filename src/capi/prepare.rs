@@ -100,7 +100,8 @@ pub unsafe extern "C" fn rtw_prepare_report_init(report: *mut rtw_prepare_report
 /// err     NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of
 ///         range, reserved is not zero), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
-///         RTW_ERR_SIGNALS, RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
+///         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers, or the host replaced the attached thread's alternate
+///         signal stack by one that is too small; the message names whose or how large), RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_prepare(
     instance: *mut rtw_instance_t,

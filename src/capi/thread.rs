@@ -60,7 +60,8 @@ pub fn defaults() -> rtw_thread_config_t {
 }
 
 /// Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
-/// set up (in the standalone profile its alternate signal stack), the stack touched down to what guests may use, an arena made
+/// set up, in the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and SIGFPE unblocked where the
+/// thread blocks them, the stack touched down to what guests may use, an arena made
 /// ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
 /// once to each. A thread that ends without detaching leaks nothing.
 ///
@@ -69,7 +70,8 @@ pub fn defaults() -> rtw_thread_config_t {
 /// err     NULL, or filled. Nothing is changed on failure.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT, RTW_ERR_ATTACHED, RTW_ERR_PERMISSION
 ///         (scheduling or affinity), RTW_ERR_STACK_SIZE (with the numbers), RTW_ERR_MEMLOCK (only where locking is required),
-///         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are there).
+///         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are
+///         there).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_thread_attach(
     runtime: *mut rtw_runtime_t,
@@ -89,8 +91,9 @@ pub unsafe extern "C" fn rtw_thread_attach(
     }
 }
 
-/// Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the alternate signal stack, the
-/// treatment of denormals. A stack that was locked stays locked until the thread ends, since the host may have locked it too.
+/// Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the treatment of denormals; with the last
+/// attachment of the standalone profile the alternate signal stack, unless the host has set another meanwhile, and blocked
+/// signals, those included that the host blocked while attached and a [setup] function unblocked. A stack that was locked stays locked until the thread ends, since the host may have locked it too.
 ///
 /// [setup]  On the thread itself.
 /// err  NULL, or filled.

@@ -1,6 +1,6 @@
 //! The call: stamp, enter, leave, stamp, record. Every line here runs on somebody's real-time thread.
 
-use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use wasmtime::Trap;
 /// A value as calls take it: 16 bytes, not converted.
 pub use wasmtime::ValRaw;
@@ -21,7 +21,8 @@ use crate::status::*;
 pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize, budget: Option<u64>) -> rtw_status_t {
     // SAFETY: a func keeps its instance alive, and the core does not move.
     let core = unsafe { &*func.core };
-    let gate = core.gate.load(Relaxed);
+    // With all that a reset on another thread has done.
+    let gate = core.gate.load(Acquire);
     if gate != GATE_FREE
         && let Err(status) = core.reenter(gate)
     {

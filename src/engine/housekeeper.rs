@@ -1,7 +1,7 @@
 //! The runtime's housekeeper: one plain thread that does what may block, allocate or take long, so that no real-time thread has to.
 //!
 //! It starts with its first job and ends, joined, with its runtime, after the jobs that it was given. It is never a real-time
-//! thread: ordinary scheduling, all signals blocked, and kept off the CPUs that the runtime's threads are pinned to, as far as
+//! thread: ordinary scheduling, the signals of others blocked, and kept off the CPUs that the runtime's threads are pinned to, as far as
 //! the process may run elsewhere.
 
 use std::collections::VecDeque;
@@ -160,11 +160,9 @@ impl Housekeeper {
 
     fn start(&self) -> Result<Running> {
         let (shared, avoid) = (self.shared.clone(), self.avoid);
-        let thread = thread::with_signals_blocked(|| {
-            std::thread::Builder::new().name(NAME.into()).stack_size(self.stack_bytes).spawn(move || {
-                thread::become_ordinary(avoid.as_ref());
-                shared.run();
-            })
+        let thread = thread::start(NAME, self.stack_bytes, move || {
+            thread::become_ordinary(avoid.as_ref());
+            shared.run();
         })
         .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot start the runtime's housekeeper thread", &e))?;
         Ok(Running { thread, process: std::process::id() })

@@ -9,7 +9,8 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicUsize,
-    Ordering::{Acquire, Relaxed},
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    compiler_fence,
 };
 use std::sync::{Arc, Mutex, Weak};
 use wasmtime::unix::StoreExt;
@@ -39,6 +40,8 @@ pub const GATE_FREE: rtw_status_t = RTW_OK;
 pub const GATE_IN_CALL: rtw_status_t = RTW_ERR_BUSY;
 /// A host function runs: the thread that it runs on may call, all others are told that the instance is busy.
 pub const GATE_IN_HOST: rtw_status_t = 1;
+/// The guest is being made, or made anew: everybody is told that the instance is busy.
+const GATE_MAKING: rtw_status_t = 2;
 
 /// What growth of memories and tables does once the instance is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +128,7 @@ pub struct Core {
     pub host_status: Cell<rtw_status_t>,
     /// The thread that the innermost host function runs on.
     host_thread: AtomicUsize,
-    /// Whether the guest is being made, so that there is none yet that a host function could use.
+    /// Whether a guest is being made, which a host function that its start function calls cannot use yet.
     making: Cell<bool>,
     pub denormals: Denormals,
     pub timing: Timing,
@@ -225,6 +228,20 @@ impl Core {
         }
     }
 
+    /// Closes the gate to everybody, for the guest to be made anew.
+    fn close(&self) -> Result<Making<'_>> {
+        let before = self.gate.load(Relaxed);
+        match before {
+            GATE_IN_CALL | GATE_IN_HOST | GATE_MAKING => return Err(busy()),
+            RTW_ERR_FORKED => return Err(forked()),
+            _ => {}
+        }
+        self.gate.compare_exchange(before, GATE_MAKING, Acquire, Relaxed).map_err(|_| busy())?;
+        self.making.set(true);
+        // Where this unwinds, half a guest may be there.
+        Ok(Making { core: self, before, after: RTW_ERR_POISONED })
+    }
+
     /// Whether a gate that is not free lets a call of this thread through all the same, or what to answer.
     #[cold]
     pub fn reenter(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
@@ -237,7 +254,7 @@ impl Core {
         match gate {
             GATE_FREE => Ok(()),
             GATE_IN_HOST if self.host_thread.load(Relaxed) == this_thread() => Ok(()),
-            GATE_IN_HOST => Err(RTW_ERR_BUSY),
+            GATE_IN_HOST | GATE_MAKING => Err(RTW_ERR_BUSY),
             status => Err(status),
         }
     }
@@ -251,6 +268,22 @@ impl Core {
         // SAFETY: a view is one reference; the copy replaces the original until it goes out of use. It is set while the
         // instance lives.
         unsafe { (*self.context.as_ptr()).as_ref().map(|c| std::ptr::read(c)).unwrap_unchecked() }
+    }
+}
+
+/// The gate is closed while it lives.
+struct Making<'a> {
+    core: &'a Core,
+    before: rtw_status_t,
+    /// What the gate says then.
+    after: rtw_status_t,
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.core.making.set(false);
+        // Nothing, where a child process was told meanwhile that the instance is its parent's.
+        let _ = self.core.gate.compare_exchange(GATE_MAKING, self.after, Release, Relaxed);
     }
 }
 
@@ -271,11 +304,11 @@ impl Instance {
 
     fn linked(module: &Arc<Module>, hosts: Vec<HostFunc>, config: Config, handle: *mut c_void) -> Result<Instance> {
         let core = Arc::new(Core {
-            gate: AtomicI32::new(GATE_FREE),
+            gate: AtomicI32::new(GATE_MAKING),
             context: Cell::new(None),
             host_status: Cell::new(RTW_OK),
             host_thread: AtomicUsize::new(0),
-            making: Cell::new(false),
+            making: Cell::new(true),
             denormals: config.denormals,
             timing: Timing::new(&config.limits),
             prepared: AtomicBool::new(false),
@@ -285,6 +318,7 @@ impl Instance {
             fault: Cell::new(None),
             handle: Cell::new(handle),
         });
+        let _ready = module.runtime.ready_for_traps()?;
         let guest = Guest::new(module, &hosts, &config, &core)?;
         let instance = Instance {
             core,
@@ -299,51 +333,59 @@ impl Instance {
             guest: UnsafeCell::new(guest),
         };
         instance.take_view();
+        instance.core.making.set(false);
+        instance.core.gate.store(GATE_FREE, Release);
         // SAFETY: taken back when the instance is dropped, before the core is.
         unsafe { fork::tell_children(&instance.core.gate, RTW_ERR_FORKED) };
         Ok(instance)
     }
 
     /// Makes the guest new: memories, tables and globals as the module has them, the start function run, every func pointed at
-    /// its function again. What was prepared is made present again. On failure the instance stays as it is.
+    /// its function again. What was prepared is made present again. On failure the instance stays as it is. Who calls meanwhile
+    /// is told that the instance is busy.
     pub fn reset(&self) -> Result<()> {
-        let gate = self.core.gate.load(Relaxed);
-        match gate {
-            GATE_IN_CALL | GATE_IN_HOST => return Err(busy()),
-            _ => self.is_ours()?,
-        }
-        let own_view = self.core.context.take();
+        let mut making = self.core.close()?;
+        let outcome = self.make_anew();
+        making.after = if outcome.is_ok() { GATE_FREE } else { making.before };
+        outcome
+    }
+
+    fn make_anew(&self) -> Result<()> {
+        let _ready = self.module.runtime.ready_for_traps()?;
         // The start function may grow memory again.
         let was_prepared = self.core.prepared.swap(false, Relaxed);
-        let fresh = Guest::new(&self.module, &self.hosts, &self.config, &self.core).and_then(|fresh| {
-            if was_prepared {
-                fresh.warm(self.module.runtime.config.lock)?;
-            }
-            Ok(fresh)
-        });
-        let fresh = match fresh {
-            Ok(fresh) => fresh,
-            Err(error) => {
-                self.core.prepared.store(was_prepared, Relaxed);
-                self.core.context.set(own_view);
-                self.core.gate.store(gate, Relaxed);
-                return Err(error);
-            }
-        };
+        let fresh = self.fresh(was_prepared);
+        self.core.prepared.store(was_prepared, Relaxed);
+        let mut fresh = fresh?;
+        let mut found = Vec::new();
+        for func in self.living_funcs() {
+            let new = fresh.instance.get_func(&mut fresh.store, &func.name);
+            let gone = || Error::new(RTW_ERR_INTERNAL, format!("function \"{}\" is gone after a reset", func.name));
+            found.push((func.clone(), new.ok_or_else(gone)?));
+        }
+        // A thread that does not have the instance may have begun a call just when the gate was closed: the old guest is still there.
+        if self.core.gate.load(Acquire) != GATE_MAKING {
+            return Err(busy());
+        }
         // SAFETY: the API gives us the instance's thread, and no call runs.
         let old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
         self.take_view();
-        for func in self.living_funcs() {
-            let Extern::Func(found) = self.export(&func.name, "func")? else {
-                return Err(Error::new(RTW_ERR_INTERNAL, format!("function \"{}\" is gone after a reset", func.name)));
-            };
-            func.func.set(found);
+        for (func, new) in found {
+            func.func.set(new);
         }
         drop(old);
         self.core.fault.set(None);
-        self.core.prepared.store(was_prepared, Relaxed);
-        self.core.gate.store(GATE_FREE, Relaxed);
+        self.core.fault_address.set(0);
         Ok(())
+    }
+
+    /// A new guest, beside the one there is.
+    fn fresh(&self, warm: bool) -> Result<Guest> {
+        let fresh = Guest::new(&self.module, &self.hosts, &self.config, &self.core)?;
+        if warm {
+            fresh.warm(self.module.runtime.config.lock)?;
+        }
+        Ok(fresh)
     }
 
     /// Sets the core's view of the store to our own.
@@ -593,7 +635,7 @@ impl Instance {
     /// Refuses in a forked child.
     pub(super) fn is_ours(&self) -> Result<()> {
         match self.core.gate.load(Relaxed) {
-            RTW_ERR_FORKED => Err(Error::new(RTW_ERR_FORKED, "the instance belongs to the parent process")),
+            RTW_ERR_FORKED => Err(forked()),
             _ => Ok(()),
         }
     }
@@ -684,13 +726,9 @@ impl Guest {
                 unsafe { EngineFunc::new_unchecked(&mut store, ty, call) }.into()
             })
             .collect();
-        core.gate.store(GATE_IN_CALL, Relaxed);
-        core.making.set(true);
         let signals = settings.profile == Profile::Standalone;
         let wanted = memory::Wanted { ahead_bytes: config.ahead(), guard_index, signals };
         let (made, memories) = memory::collect(wanted, || wasmtime::Instance::new(&mut store, &module.code, &externs));
-        core.making.set(false);
-        core.gate.store(GATE_FREE, Relaxed);
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
         let (watching, guard) = match &memories.guard {
@@ -872,7 +910,11 @@ fn this_thread() -> usize {
 }
 
 fn busy() -> Error {
-    Error::new(RTW_ERR_BUSY, "the instance is in a call")
+    Error::new(RTW_ERR_BUSY, "the instance is in a call, or is being reset")
+}
+
+fn forked() -> Error {
+    Error::new(RTW_ERR_FORKED, "the instance belongs to the parent process")
 }
 
 fn wrong_kind(name: &str, wanted: &str, found: &Extern) -> Error {
@@ -905,18 +947,22 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     let inner: Context = unsafe { std::mem::transmute(caller.as_context_mut()) };
     let outer = core.context.replace(Some(inner));
     core.host_thread.store(this_thread(), Relaxed);
+    compiler_fence(SeqCst);
     core.gate.store(GATE_IN_HOST, Relaxed);
     let answer = call();
+    // A call from a signal handler may come between any two of these lines: the gate closes before the view changes, and opens
+    // after it.
+    let gate = core.gate.load(Relaxed);
+    if gate == GATE_IN_HOST {
+        core.gate.store(GATE_IN_CALL, Relaxed);
+    }
+    compiler_fence(SeqCst);
     core.context.set(outer);
     core.watch_exit();
     // A call that the host function made may have faulted, or the process been forked: then the gate is closed, whatever the
     // host answers.
-    let gate = core.gate.load(Relaxed);
-    if gate == GATE_IN_HOST {
-        core.gate.store(GATE_IN_CALL, Relaxed);
-        if answer == RTW_OK {
-            return Ok(());
-        }
+    if gate == GATE_IN_HOST && answer == RTW_OK {
+        return Ok(());
     }
     Err(host_error(core, if answer == RTW_OK { gate } else { answer }))
 }

@@ -51,7 +51,7 @@ impl Instance {
     }
 
     fn prepare_untimed(self: &Arc<Self>, calls: &[DryCall<'_>], entry: Entry) -> Result<Report> {
-        self.module.runtime.check_signals()?;
+        let _ready = self.module.runtime.ready_for_traps()?;
         self.is_ours()?;
         for (at, call) in calls.iter().enumerate() {
             check(self, at, call)?;

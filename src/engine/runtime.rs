@@ -11,6 +11,7 @@ use super::watchdog::Watchdog;
 use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
 use crate::rt::thread::{Attach, CpuSet, Policy};
+use crate::rt::traps::Ready;
 use crate::rt::{alloc, clock, heap, memory, signals, thread};
 use crate::status::*;
 
@@ -104,7 +105,9 @@ impl Runtime {
     }
 
     pub fn attach(&self, wanted: &Attach) -> Result<()> {
-        self.check_signals()?;
+        if wanted.signals {
+            signals::check()?;
+        }
         thread::attach(self.number, wanted, Engine::tls_eager_initialize)?;
         if let Some(scheduling) = thread::current_scheduling() {
             self.watchdog.rise_above(scheduling);
@@ -116,11 +119,12 @@ impl Runtime {
         thread::detach(self.number)
     }
 
-    /// Whether guests' faults still reach the engine; always so where it needs no signals.
-    pub fn check_signals(&self) -> Result<()> {
+    /// Sees to it that guests' faults become traps on this thread while the answer lives, or tells who is in the way. For [setup]
+    /// functions that run guests, or after which the host will.
+    pub fn ready_for_traps(&self) -> Result<Ready> {
         match self.config.profile {
-            Profile::Standalone => signals::check(),
-            Profile::Plugin => Ok(()),
+            Profile::Standalone => Ready::new(Engine::tls_eager_initialize),
+            Profile::Plugin => Ok(Ready::needless(Engine::tls_eager_initialize)),
         }
     }
 }

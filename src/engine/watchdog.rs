@@ -222,10 +222,8 @@ impl Watchdog {
             let _ = sender.send(granted);
             run(&shared);
         };
-        let thread = thread::with_signals_blocked(|| {
-            std::thread::Builder::new().name("rtw-watchdog".into()).stack_size(STACK_BYTES).spawn(watching)
-        })
-        .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot start the watchdog's thread", &e))?;
+        let thread = thread::start("rtw-watchdog", STACK_BYTES, watching)
+            .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot start the watchdog's thread", &e))?;
         control.granted = ready.recv().unwrap_or(None);
         control.thread = Some(thread);
         Ok(())

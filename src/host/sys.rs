@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::rt::thread;
+
 /// The resolution of CLOCK_MONOTONIC.
 pub fn clock_resolution_ns() -> Option<u64> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -112,6 +114,8 @@ pub fn set_fifo(priority: i32) -> bool {
     }
 }
 
+const PROBE_STACK_BYTES: usize = 2 << 20;
+
 /// Runs on a thread of its own, pinned where asked, with SCHED_FIFO where permitted; tells whether it was.
 pub fn on_fifo_thread<T: Send + 'static>(
     cpu: Option<usize>,
@@ -125,7 +129,7 @@ pub fn on_fifo_thread<T: Send + 'static>(
         let fifo = set_fifo(priority);
         Some((run(), fifo))
     };
-    std::thread::Builder::new().name("rtwasm-probe".into()).spawn(body).ok()?.join().ok()?
+    thread::start("rtwasm-probe", PROBE_STACK_BYTES, body).ok()?.join().ok()?
 }
 
 /// Lets others run.

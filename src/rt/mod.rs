@@ -16,6 +16,7 @@ pub mod signals;
 pub mod sleep;
 pub mod speed;
 pub mod thread;
+pub mod traps;
 pub mod usage;
 pub mod version;
 pub mod wait;

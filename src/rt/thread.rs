@@ -1,6 +1,6 @@
 //! Preparing the calling thread for real-time calls, and putting it back as it was.
 //!
-//! What is changed: scheduling, affinity, the alternate signal stack (standalone only), the treatment of denormals. What is
+//! What is changed: scheduling, affinity, signal mask and alternate signal stack (standalone only, see `traps`), the treatment of denormals. What is
 //! made ready: the stack down to what guests may use, our own thread-locals, the engine's, an arena for calls that fail. A
 //! thread may be attached for several owners at once, as a host's audio thread is that runs several plug-ins; each attachment
 //! remembers what it found, and they may end in any order. What was locked stays locked until the thread ends: the host may
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::float::{self, Denormals};
 use super::memory::{self, Lock};
-use super::{alloc, clock};
+use super::{alloc, clock, traps};
 use crate::status::*;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,8 @@ pub fn ahead_of_ordinary<T>(run: impl FnOnce() -> T) -> T {
 struct Changed {
     scheduling: Option<(libc::c_int, libc::sched_param)>,
     affinity: Option<libc::cpu_set_t>,
-    signal_stack: Option<libc::stack_t>,
+    /// Whether it is one of those that need guests' faults to arrive.
+    signals: bool,
     float: Option<float::Mode>,
 }
 
@@ -145,7 +146,7 @@ pub fn is_attached(owner: u64) -> bool {
     ATTACHED.with_borrow(|attached| attached.list.iter().any(|a| a.owner == owner))
 }
 
-/// Attaches the calling thread. `engine_init` sets up the engine's per-thread state. Nothing is changed on failure.
+/// Attaches the calling thread. `engine_init` sets up the engine's per-thread state. Nothing stays changed on failure.
 pub fn attach(owner: u64, wanted: &Attach, engine_init: impl FnOnce()) -> Result<()> {
     if is_attached(owner) {
         return Err(Error::new(RTW_ERR_ATTACHED, "this thread is attached to the runtime already"));
@@ -189,16 +190,12 @@ fn change(wanted: &Attach, stack_bytes: usize, engine_init: impl FnOnce(), befor
         before.scheduling = Some(scheduling()?);
         set_scheduling(policy, priority)?;
     }
-    let host_signal_stack = signal_stack();
-    engine_init();
     let mut present = vec![touch_stack(stack_bytes)];
     if wanted.signals {
-        before.signal_stack = Some(host_signal_stack);
-        present.extend(engine_signal_stack(&host_signal_stack));
-    } else {
-        // Without signal-based traps the engine's stack serves nobody; the host's stays.
-        set_signal_stack(&host_signal_stack);
+        present.push(traps::attach()?);
+        before.signals = true;
     }
+    traps::keeping_stack(engine_init);
     // The first reading of a clock maps and touches what later ones need.
     clock::ticks();
     clock::monotonic_ns();
@@ -251,7 +248,6 @@ impl Changed {
         }
         pass(&mut self.scheduling, &mut later.scheduling);
         pass(&mut self.affinity, &mut later.affinity);
-        pass(&mut self.signal_stack, &mut later.signal_stack);
         pass(&mut self.float, &mut later.float);
     }
 
@@ -266,8 +262,8 @@ impl Changed {
                 libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), affinity);
             }
         }
-        if let Some(stack) = &self.signal_stack {
-            set_signal_stack(stack);
+        if self.signals {
+            traps::detach();
         }
         if let Some(mode) = self.float {
             float::restore(mode);
@@ -296,15 +292,6 @@ fn affinity() -> Result<libc::cpu_set_t> {
             0 => Ok(set),
             _ => Err(Error::last_os_error(RTW_ERR_PERMISSION, "cannot read the thread's affinity")),
         }
-    }
-}
-
-fn signal_stack() -> libc::stack_t {
-    // SAFETY: all-zero is a valid stack_t to be filled in.
-    unsafe {
-        let mut stack: libc::stack_t = std::mem::zeroed();
-        libc::sigaltstack(std::ptr::null(), &mut stack);
-        stack
     }
 }
 
@@ -429,39 +416,6 @@ pub fn set_deadline(deadline: Deadline) -> Result<()> {
     Err(Error::os(status, format!("{asked}: {why}"), &cause))
 }
 
-fn set_signal_stack(stack: &libc::stack_t) {
-    let mut stack = *stack;
-    // That it was in use is reported, and not taken back.
-    stack.ss_flags &= !libc::SS_ONSTACK;
-    // SAFETY: the stack was in force on this thread before, or is disabled.
-    unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
-}
-
-thread_local! {
-    /// The signal stack that the engine made for this thread, which it does once: a second attachment has to bring it back.
-    static ENGINE_STACK: std::cell::Cell<Option<libc::stack_t>> = const { std::cell::Cell::new(None) };
-}
-
-/// Makes sure that the engine's signal stack is the one in force, and present. Returns where it is.
-fn engine_signal_stack(before: &libc::stack_t) -> Option<std::ops::Range<usize>> {
-    let now = signal_stack();
-    if now.ss_sp != before.ss_sp {
-        // The engine has just made it.
-        ENGINE_STACK.set(Some(now));
-    } else if let Some(engine) = ENGINE_STACK.get() {
-        set_signal_stack(&engine);
-    }
-    // Neither: the host's own is large enough for the engine.
-    let in_force = ENGINE_STACK.get().unwrap_or(now);
-    if in_force.ss_flags & libc::SS_DISABLE != 0 || in_force.ss_sp.is_null() {
-        return None;
-    }
-    let range = in_force.ss_sp as usize..in_force.ss_sp as usize + in_force.ss_size;
-    // SAFETY: a registered signal stack is mapped writable, and no signal runs on it now.
-    unsafe { memory::touch_for_writing(range.clone()) };
-    Some(range)
-}
-
 thread_local! {
     /// The lowest address that this thread's stack may reach, once it has been asked for; 0 until then. Asked for once only:
     /// the C library reads the main thread's from the list of mappings, which our locking divides.
@@ -528,17 +482,25 @@ fn signals_of_others() -> libc::sigset_t {
     }
 }
 
-/// Runs `start`, which starts a thread of ours, with the signals blocked that the new thread is to leave to the process's others:
-/// a handler of the host's has no business on it. What it causes itself, guests' traps included, still arrives.
-pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
-    let all = signals_of_others();
+/// Starts a thread of the library's own. Its signal mask is of its own making, whatever the thread has blocked that starts it:
+/// signals of others are blocked from its first instruction on, since a handler of the host's has no business there; what it
+/// causes itself, guests' traps included, arrives.
+pub fn start<T: Send + 'static>(
+    name: &str,
+    stack_bytes: usize,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<T>> {
+    let others = signals_of_others();
     // SAFETY: all-zero is a valid set to be filled in; the calls change this thread's mask only.
     unsafe {
         let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
-        let answer = start();
+        libc::pthread_sigmask(libc::SIG_BLOCK, &others, &mut before);
+        let started = std::thread::Builder::new().name(name.into()).stack_size(stack_bytes).spawn(move || {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &others, std::ptr::null_mut());
+            run()
+        });
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
-        answer
+        started
     }
 }
 
@@ -569,14 +531,6 @@ pub fn scheduling_of(thread: i32) -> Option<(i32, i32)> {
         let policy = libc::sched_getscheduler(thread);
         let known = policy >= 0 && libc::sched_getparam(thread, &mut parameter) == 0;
         known.then_some((policy, parameter.sched_priority))
-    }
-}
-
-/// The same on the thread itself.
-pub fn block_signals() {
-    // SAFETY: the set is live; this thread's mask only.
-    unsafe {
-        libc::pthread_sigmask(libc::SIG_BLOCK, &signals_of_others(), std::ptr::null_mut());
     }
 }
 

@@ -290,10 +290,7 @@ impl Worker {
             outcome: Mutex::new(Outcome::default()),
         });
         let own = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name(name)
-            .stack_size(stack_bytes)
-            .spawn(move || alloc::in_setup(|| live(&own, work)))
+        let thread = thread::start(&name, stack_bytes, move || alloc::in_setup(|| live(&own, work)))
             .map_err(|cause| Error::os(RTW_ERR_NO_MEMORY, "the worker's thread cannot be made", &cause))?;
         shared.wait_while(|state| state == State::New, None);
         if shared.state() == State::Ended {
@@ -504,7 +501,6 @@ fn run(shared: &Shared, work: &mut Work) {
 fn become_real_time(shared: &Shared) -> Result<()> {
     let config = &shared.config;
     shared.thread.store(thread::id(), Relaxed);
-    thread::block_signals();
     thread::sleep_exactly();
     attach(shared)?;
     if let Some(cpus) = &config.attach.cpus {

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -170,17 +171,454 @@ static void handler_after(void *data) {
     close_guest(&guest);
 }
 
-/* Signals that the thread blocks are no concern of the plugin profile. */
-static void all_blocked(void *data) {
-    (void)data;
-    guest_t guest = open_guest("traps", NULL);
+/* ---- blocked signals */
+
+static bool is_needed(int signal) { return signal == SIGSEGV || signal == SIGILL || signal == SIGFPE; }
+
+static void block_all(void) {
     sigset_t all;
     sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
-    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "all signals blocked: attached");
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+}
+
+static sigset_t mask(void) {
+    sigset_t now;
+    pthread_sigmask(SIG_SETMASK, NULL, &now);
+    return now;
+}
+
+/* What faults come as is blocked or not; everything else is blocked. */
+static void check_blocked(bool blocked, const char *when) {
+    sigset_t now = mask();
+    int wrong = 0;
+    for (int signal = 1; signal < 32; signal++)
+        if (signal != SIGKILL && signal != SIGSTOP) wrong += sigismember(&now, signal) != (is_needed(signal) ? blocked : 1);
+    check(wrong == 0, "blocked: %s, what guests' faults come as is %s, and the rest is as before", when, blocked ? "blocked" : "not blocked");
+}
+
+static bool standalone(void) { return profile == RTW_PROFILE_STANDALONE; }
+
+static rtw_instance_t *with_budget(rtw_module_t *module) {
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.budget_ns = 2000000;
+    rtw_instance_t *instance = NULL;
+    require(rtw_instance_create(module, NULL, &config, &instance, &err), &err, "an instance with a budget");
+    return instance;
+}
+
+/* Traps and budgets on a thread that blocked everything before it attached, as real-time hosts do. */
+static void blocked_before_attach(void *data) {
+    (void)data;
+    block_all();
+    guest_t guest = open_guest("traps", NULL);
+    check_blocked(true, "after an instance was made");
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "blocked before attach: attached");
+    check_blocked(!standalone(), "while attached");
+    check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "blocked before attach: prepared");
     trap_all(&guest);
-    (void)rtw_thread_detach(guest.runtime, NULL);
+    rtw_module_t *endless = load(guest.runtime, "slot");
+    rtw_instance_t *limited = with_budget(endless);
+    rtw_value_t value = {.i32 = 2};
+    check_status(call(limited, "act", &value, 1), RTW_ERR_BUDGET, "blocked before attach: a guest that never ends is cut off");
+    rtw_instance_destroy(limited);
+    rtw_module_destroy(endless);
+    check_status(rtw_thread_detach(guest.runtime, &err), RTW_OK, "blocked before attach: detached");
+    check_blocked(true, "after detach");
     close_guest(&guest);
+}
+
+/* Blocked at other moments, all of which a [setup] function follows. */
+static void blocked_later(void *data) {
+    (void)data;
+    guest_t guest = open_guest("traps", NULL);
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "blocked later: attached");
+    block_all();
+    check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "blocked later: prepare after that");
+    check_blocked(!standalone(), "after prepare");
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    check_status(call(guest.instance, "div", values, 2), RTW_ERR_TRAP_DIVIDE_BY_ZERO, "blocked later: a trap");
+    block_all();
+    check_status(rtw_instance_reset(guest.instance, &err), RTW_OK, "blocked later: a reset after that");
+    check_blocked(!standalone(), "after a reset");
+    check_status(call(guest.instance, "unreachable", NULL, 0), RTW_ERR_TRAP_UNREACHABLE, "blocked later: another trap");
+    block_all();
+    renew(&guest, NULL);
+    trap_all(&guest);
+    check_status(rtw_thread_detach(guest.runtime, &err), RTW_OK, "blocked later: detached");
+    check_blocked(true, "when what was blocked meanwhile is blocked again");
+    close_guest(&guest);
+}
+
+/* Attachments of several runtimes, in every order of their ends: what they need stays as long as one of them is there. */
+static void blocked_and_attached_thrice(void *data) {
+    (void)data;
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    guest_t guest = open_guest("traps", NULL);
+    rtw_runtime_t *runtimes[3] = {guest.runtime, make_runtime(), make_runtime()};
+    for (int i = 0; i < 6; i++) {
+        block_all();
+        for (int k = 0; k < 3; k++) {
+            require(rtw_thread_attach(runtimes[k], NULL, &err), &err, "blocked, attached thrice: attach");
+            if (k == 1) block_all(); /* in between, too */
+        }
+        check_blocked(!standalone(), "with three attachments");
+        for (int k = 0; k < 3; k++) {
+            check_status(rtw_thread_detach(runtimes[orders[i][k]], &err), RTW_OK, "blocked, attached thrice: detach %d", orders[i][k]);
+            check_blocked(!standalone() || k == 2, k == 2 ? "with the last one gone" : "with some left");
+        }
+    }
+    /* The other profile's attachments neither need nor undo anything. */
+    rtw_runtime_config_t config;
+    rtw_runtime_config_init(&config);
+    config.profile = standalone() ? RTW_PROFILE_PLUGIN : RTW_PROFILE_STANDALONE;
+    rtw_runtime_t *other = NULL;
+    require(rtw_runtime_create(&config, &other, &err), &err, "a runtime of the other profile");
+    block_all();
+    require(rtw_thread_attach(other, NULL, &err), &err, "attach of the other profile");
+    check_blocked(standalone(), "with one of the other profile");
+    require(rtw_thread_attach(runtimes[0], NULL, &err), &err, "attach");
+    require(rtw_thread_detach(other, &err), &err, "detach of the other profile");
+    check_blocked(!standalone(), "with that gone");
+    trap_all(&guest);
+    require(rtw_thread_detach(runtimes[0], &err), &err, "detach");
+    check_blocked(true, "with all gone");
+    rtw_runtime_destroy(other);
+    rtw_runtime_destroy(runtimes[1]);
+    rtw_runtime_destroy(runtimes[2]);
+    close_guest(&guest);
+}
+
+/* [setup] functions that run guests on a thread that is not attached: signals and the alternate stack are as before. */
+static void blocked_and_not_attached(void *data) {
+    (void)data;
+    rtw_runtime_t *runtime = make_runtime();
+    rtw_module_t *starts = load(runtime, "start_traps");
+    static char host_stack[1 << 16];
+    stack_t mine = {.ss_sp = host_stack, .ss_size = sizeof host_stack}, now;
+    sigaltstack(&mine, NULL);
+    block_all();
+    for (int i = 0; i < 3; i++) {
+        rtw_instance_t *instance = NULL;
+        check_status(rtw_instance_create(starts, NULL, NULL, &instance, &err), RTW_ERR_TRAP_DIVIDE_BY_ZERO, "not attached: a start function that traps");
+        check_blocked(true, "after it");
+        sigaltstack(NULL, &now);
+        check(now.ss_sp == host_stack && now.ss_size == sizeof host_stack, "not attached: the alternate signal stack is as before");
+    }
+    /* One that is too small for a handler is replaced meanwhile. */
+    mine.ss_size = (size_t)sysconf(_SC_MINSIGSTKSZ);
+    if (sigaltstack(&mine, NULL) != 0) check(false, "not attached: the smallest alternate signal stack there can be");
+    rtw_instance_t *instance = NULL;
+    check_status(rtw_instance_create(starts, NULL, NULL, &instance, &err), RTW_ERR_TRAP_DIVIDE_BY_ZERO, "not attached: with a small alternate stack");
+    sigaltstack(NULL, &now);
+    check(now.ss_sp == host_stack && now.ss_size == mine.ss_size, "not attached: which is as before");
+    rtw_module_t *traps = load(runtime, "slot");
+    rtw_instance_t *other = with_budget(traps);
+    rtw_func_t *act = look_up(other, "act", NULL);
+    rtw_value_t value = {.i32 = 1};
+    rtw_dry_call_t dry = {.func = act, .values = &value, .value_count = 1, .repeats = 1};
+    rtw_prepare_config_t config;
+    rtw_prepare_config_init(&config);
+    config.dry_calls = &dry;
+    config.dry_call_count = 1;
+    check_status(rtw_instance_prepare(other, &config, NULL, &err), RTW_ERR_TRAP_UNREACHABLE, "not attached: a dry call that traps");
+    check_blocked(true, "after it");
+    rtw_func_destroy(act);
+    rtw_instance_destroy(other);
+    rtw_module_destroy(traps);
+    rtw_module_destroy(starts);
+    rtw_runtime_destroy(runtime);
+}
+
+/* Threads of the library's own that were started by a thread which blocks everything: a worker's calls trap, so do the dry calls
+ * of spares, and a budget is kept. */
+static rtw_status_t let_it_trap(void *user_data, const rtw_tick_t *tick) {
+    (void)tick;
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    return rtw_invoke(user_data, values, 2);
+}
+
+static pthread_t publisher;
+
+/* Traps on every thread but the publisher's: on the housekeeper's. */
+static rtw_status_t tell_to_trap(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
+    (void)user_data, (void)instance;
+    values[0].i32 = pthread_equal(pthread_self(), publisher) ? 7 : 1;
+    return RTW_OK;
+}
+
+static rtw_imports_t *telling(rtw_status_t (*func)(void *, rtw_instance_t *, rtw_value_t *), void *user_data) {
+    rtw_imports_t *imports = NULL;
+    require(rtw_imports_create(&imports, &err), &err, "imports");
+    require(rtw_imports_func(imports, "env", "told", "()->(i32)", func, user_data, &err), &err, "a host function");
+    return imports;
+}
+
+static pthread_mutex_t told = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t told_more = PTHREAD_COND_INITIALIZER;
+static rtw_status_t failed_with;
+
+static void on_event(void *user_data, const rtw_slot_event_t *event) {
+    (void)user_data;
+    if (event->kind != RTW_SLOT_EVENT_SPARE_FAILED) return;
+    pthread_mutex_lock(&told);
+    failed_with = event->status;
+    pthread_cond_broadcast(&told_more);
+    pthread_mutex_unlock(&told);
+}
+
+static void own_threads(void *data) {
+    (void)data;
+    block_all();
+    guest_t guest = open_guest("traps", NULL);
+    rtw_func_t *div = look_up(guest.instance, "div", NULL);
+    rtw_worker_config_t config;
+    rtw_worker_config_init(&config);
+    config.period_ns = 1000000;
+    config.step = let_it_trap;
+    config.user_data = div;
+    rtw_worker_t *worker = NULL;
+    require(rtw_worker_create(guest.runtime, &config, &worker, &err), &err, "a worker");
+    require(rtw_worker_start(worker, &err), &err, "the worker starts");
+    check_status(rtw_worker_join(worker, UINT64_MAX), RTW_OK, "own threads: the worker ends");
+    rtw_worker_info_t info;
+    rtw_worker_info_init(&info);
+    check_status(rtw_worker_info(worker, &info), RTW_OK, "own threads: the worker is asked");
+    check_status(info.ended_by, RTW_ERR_TRAP_DIVIDE_BY_ZERO, "own threads: a worker's step traps");
+    check_blocked(true, "on the thread that made a worker");
+    rtw_worker_destroy(worker);
+    rtw_func_destroy(div);
+    close_guest(&guest);
+
+    publisher = pthread_self();
+    rtw_imports_t *imports = telling(tell_to_trap, NULL);
+    guest = open_guest("told", imports);
+    const rtw_slot_func_t func = {"alive", "()->(i32)"};
+    rtw_slot_config_t slot_config;
+    rtw_slot_config_init(&slot_config);
+    slot_config.funcs = &func;
+    slot_config.func_count = 1;
+    slot_config.standby = 1;
+    slot_config.on_event = on_event;
+    rtw_slot_t *slot = NULL;
+    require(rtw_slot_create(guest.runtime, &slot_config, &slot, &err), &err, "a slot");
+    check_status(rtw_slot_publish(slot, guest.instance, NULL, &err), RTW_OK, "own threads: publish");
+    pthread_mutex_lock(&told);
+    while (failed_with == RTW_OK) pthread_cond_wait(&told_more, &told);
+    check_status(failed_with, RTW_ERR_TRAP_UNREACHABLE, "own threads: a spare's start function traps on the housekeeper's thread");
+    pthread_mutex_unlock(&told);
+    check_blocked(true, "on the thread that published");
+    rtw_slot_destroy(slot);
+    close_guest(&guest);
+    rtw_imports_destroy(imports);
+}
+
+/* The twins: a signal that is blocked where no [setup] function has seen it ends a process of the standalone profile, and no other;
+ * a thread of the host's that inherits such a mask. */
+static void blocked_unseen(void *data) {
+    guest_t guest = open_guest("traps", NULL);
+    (void)rtw_thread_attach(guest.runtime, NULL, NULL);
+    (void)rtw_instance_prepare(guest.instance, NULL, NULL, NULL);
+    block_all();
+    (void)call(guest.instance, data, NULL, 0);
+}
+
+static void test_blocked_unseen(void) {
+    static char ill[] = "unreachable";
+    int status = status_of_child(blocked_unseen, ill);
+    if (standalone())
+        check(WIFSIGNALED(status) && WTERMSIG(status) == SIGILL, "blocked after prepare and unseen: killed, so that the others would be too");
+    else
+        check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "blocked after prepare: no concern of the plugin profile");
+}
+
+/* ---- alternate stacks that the host replaces */
+
+static void replaced_stacks(void *data) {
+    (void)data;
+    static char large[1 << 17];
+    guest_t guest = open_guest("traps", NULL);
+    stack_t before, now, none = {.ss_flags = SS_DISABLE}, small = {.ss_sp = large, .ss_size = (size_t)sysconf(_SC_MINSIGSTKSZ)},
+                     roomy = {.ss_sp = large, .ss_size = sizeof large};
+    sigaltstack(&roomy, NULL);
+    sigaltstack(NULL, &before);
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "stacks: attached");
+    sigaltstack(NULL, &now);
+    check((now.ss_sp == before.ss_sp) == !standalone(), "stacks: the standalone profile has its own");
+    rtw_status_t expected = standalone() ? RTW_ERR_SIGNALS : RTW_OK;
+    if (sigaltstack(&small, NULL) != 0) check(false, "stacks: the smallest one there can be");
+    check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), expected, "stacks: prepare with one that is too small");
+    check_error(&err, expected, standalone() ? "alternate signal stack" : "", "stacks: the message names it");
+    check_status(rtw_instance_reset(guest.instance, &err), expected, "stacks: a reset with one that is too small");
+    sigaltstack(&none, NULL);
+    check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "stacks: prepare without one");
+    trap_all(&guest);
+    sigaltstack(&roomy, NULL);
+    check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "stacks: prepare with one that is large enough");
+    trap_all(&guest);
+    check_status(rtw_thread_detach(guest.runtime, &err), RTW_OK, "stacks: detached");
+    sigaltstack(NULL, &now);
+    check(now.ss_sp == roomy.ss_sp && now.ss_size == roomy.ss_size, "stacks: what the host chose last stays");
+    sigaltstack(&small, NULL);
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "stacks: attached again, over a small one");
+    check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "stacks: prepare then");
+    trap_all(&guest);
+    check_status(rtw_thread_detach(guest.runtime, &err), RTW_OK, "stacks: detached again");
+    sigaltstack(NULL, &now);
+    check(now.ss_size == small.ss_size && !(now.ss_flags & SS_DISABLE), "stacks: the small one is back");
+    close_guest(&guest);
+}
+
+/* ---- calls while a guest is being made */
+
+static rtw_func_t *volatile alive;
+static volatile sig_atomic_t answered_ok, answered_busy, answered_otherwise;
+
+static void call_from_handler(int signal) {
+    (void)signal;
+    rtw_value_t value;
+    memset(&value, 0, sizeof value);
+    rtw_func_t *func = alive;
+    if (!func) return;
+    rtw_status_t status = rtw_invoke(func, &value, 1);
+    if (status == RTW_OK && value.i32 == 1)
+        answered_ok++;
+    else if (status == RTW_ERR_BUSY)
+        answered_busy++;
+    else
+        answered_otherwise++;
+}
+
+static rtw_worker_t *volatile asked_worker;
+
+/* The start function's host function: whoever calls now is told that the instance is busy. */
+static rtw_status_t call_meanwhile(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
+    (void)user_data;
+    values[0].i32 = 7;
+    if (!alive) return RTW_OK;
+    raise(SIGUSR1);
+    check(rtw_instance_memory_at(instance, 0, 1) == NULL, "reset: there is no memory while the guest is made");
+    rtw_value_t value;
+    memset(&value, 0, sizeof value);
+    check_status(rtw_invoke(alive, &value, 1), RTW_ERR_BUSY, "reset: a call from the start function's host function");
+    if (asked_worker) check_status(rtw_worker_invoke(asked_worker, alive, &value, 1), RTW_ERR_BUSY, "reset: a call by a worker");
+    return RTW_OK;
+}
+
+static void while_it_is_made(void *data) {
+    (void)data;
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = call_from_handler;
+    sigaction(SIGUSR1, &action, NULL);
+    rtw_imports_t *imports = telling(call_meanwhile, NULL);
+    guest_t guest = open_guest("told", imports);
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "reset: attached");
+    rtw_worker_config_t config;
+    rtw_worker_config_init(&config);
+    config.kind = RTW_WORKER_QUEUE;
+    rtw_worker_t *worker = NULL;
+    require(rtw_worker_create(guest.runtime, &config, &worker, &err), &err, "a worker");
+    require(rtw_worker_start(worker, &err), &err, "the worker starts");
+    asked_worker = worker;
+    alive = look_up(guest.instance, "alive", NULL);
+    raise(SIGUSR1);
+    check(answered_ok == 1, "reset: a call from a signal handler before");
+    for (int i = 0; i < 3; i++) {
+        check_status(rtw_instance_reset(guest.instance, &err), RTW_OK, "reset: with calls meanwhile");
+        check(answered_busy == i + 1 && answered_otherwise == 0, "reset: a call from a signal handler is told that it is busy");
+    }
+    raise(SIGUSR1);
+    check(answered_ok == 2, "reset: and after it, that it is not");
+    rtw_worker_destroy(worker);
+    rtw_func_destroy(alive);
+    close_guest(&guest);
+    rtw_imports_destroy(imports);
+}
+
+static rtw_status_t tell_nothing(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
+    (void)user_data, (void)instance;
+    values[0].i32 = 7;
+    return RTW_OK;
+}
+
+static void start_storm(bool on) {
+    const struct itimerval storm = {{0, on ? 73 : 0}, {0, on ? 73 : 0}};
+    setitimer(ITIMER_REAL, &storm, NULL);
+}
+
+/* A timer's signals, in the middle of whatever the thread does: of resets, of calls, of calls into the host. */
+static void storm(void *data) {
+    (void)data;
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = call_from_handler;
+    sigaction(SIGALRM, &action, NULL);
+    rtw_imports_t *imports = telling(tell_nothing, NULL);
+    guest_t guest = open_guest("told", imports);
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "storm: attached");
+    check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "storm: prepared");
+    rtw_func_t *act = look_up(guest.instance, "act", NULL);
+    alive = look_up(guest.instance, "alive", NULL);
+    int resets = 0, wrong = 0;
+    start_storm(true);
+    for (; resets < 200000 && (resets < 300 || answered_busy < 100 || answered_ok < 100); resets++) {
+        wrong += rtw_instance_reset(guest.instance, NULL) != RTW_OK;
+        for (int i = 0; i < 20; i++) {
+            rtw_value_t value;
+            memset(&value, 0, sizeof value);
+            wrong += rtw_invoke(act, &value, 1) != RTW_OK || value.i32 != 7;
+        }
+    }
+    start_storm(false);
+    check(wrong == 0, "storm: %d resets and 20 calls after each do as they should", resets);
+    check(answered_otherwise == 0, "storm: calls from the handler run or are told that it is busy (%d do not)", answered_otherwise);
+    check(answered_busy >= 100 && answered_ok >= 100, "storm: of both there are many: %d and %d", answered_ok, answered_busy);
+    rtw_func_destroy(act);
+    rtw_func_destroy(alive);
+    close_guest(&guest);
+    rtw_imports_destroy(imports);
+}
+
+/* A worker's queue that is never empty, on an instance that is reset and reset. */
+static void queue_storm(void *data) {
+    (void)data;
+    rtw_imports_t *imports = telling(tell_nothing, NULL);
+    guest_t guest = open_guest("told", imports);
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "queue storm: attached");
+    rtw_func_t *act = look_up(guest.instance, "act", NULL);
+    rtw_worker_config_t config;
+    rtw_worker_config_init(&config);
+    config.kind = RTW_WORKER_QUEUE;
+    rtw_worker_t *worker = NULL;
+    require(rtw_worker_create(guest.runtime, &config, &worker, &err), &err, "a worker");
+    require(rtw_worker_start(worker, &err), &err, "the worker starts");
+    rtw_value_t value;
+    memset(&value, 0, sizeof value);
+    long resets = 0, refused = 0, ok = 0, busy = 0, otherwise = 0;
+    for (long turn = 0; turn < 200000 && (resets < 300 || busy < 20 || ok < 20); turn++) {
+        while (rtw_worker_submit(worker, act, &value, 1, 0) == RTW_OK) {
+        }
+        rtw_status_t status = rtw_instance_reset(guest.instance, NULL);
+        resets += status == RTW_OK;
+        refused += status == RTW_ERR_BUSY;
+        otherwise += status != RTW_OK && status != RTW_ERR_BUSY;
+        rtw_completion_t done;
+        rtw_completion_init(&done);
+        while (rtw_worker_poll(worker, &done) == RTW_OK) {
+            ok += done.status == RTW_OK && done.values[0].i32 == 7;
+            busy += done.status == RTW_ERR_BUSY;
+            otherwise += done.status != RTW_OK && done.status != RTW_ERR_BUSY;
+        }
+    }
+    check(resets >= 300 && ok >= 20 && busy >= 20, "queue storm: %ld resets, %ld refused; %ld calls, %ld told that it is busy", resets, refused, ok, busy);
+    check(otherwise == 0, "queue storm: nothing else is answered (%ld are)", otherwise);
+    rtw_worker_destroy(worker);
+    rtw_func_destroy(act);
+    close_guest(&guest);
+    rtw_imports_destroy(imports);
 }
 
 int main(int argc, char **argv) {
@@ -192,6 +630,17 @@ int main(int argc, char **argv) {
         int status = status_of_child(crash, NULL);
         check(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "a host's own fault without a handler ends it by SIGSEGV");
     }
-    if (profile == RTW_PROFILE_PLUGIN) check_in_child("all signals blocked", all_blocked, NULL);
+    if (!sanitized) {
+        check_in_child("blocked before attach", blocked_before_attach, NULL);
+        check_in_child("blocked later", blocked_later, NULL);
+        check_in_child("blocked, attached thrice", blocked_and_attached_thrice, NULL);
+        check_in_child("blocked and not attached", blocked_and_not_attached, NULL);
+        check_in_child("own threads", own_threads, NULL);
+        test_blocked_unseen();
+        check_in_child("stacks", replaced_stacks, NULL);
+    }
+    check_in_child("while it is made", while_it_is_made, NULL);
+    check_in_child("storm", storm, NULL);
+    check_in_child("queue storm", queue_storm, NULL);
     return check_summary();
 }
