@@ -12,8 +12,8 @@ HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,e
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test test-loaded proofs soak bench header layout guests install uninstall packages unit \
-        loom clean FORCE
+.PHONY: all lib command artifacts examples demo test test-loaded proofs soak bench bench-check header layout guests install uninstall \
+        packages unit loom clean FORCE
 all: lib command artifacts examples
 
 # Cargo does not optimise at link time when an rlib is among the crate types, and a call then costs twice as much: so the
@@ -76,6 +76,10 @@ soak: lib command
 bench: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench
 	ONLY='$(ONLY)' ./bench/run.sh
+
+# What calls, setup and kernels cost in instructions, against tests/bench-check/figures.txt; UPDATE=1 writes that anew.
+bench-check: lib command
+	UPDATE='$(UPDATE)' ./tests/bench-check/test_bench_check.sh
 
 install: lib command
 	./packaging/install.sh "$(PREFIX)" "$(DESTDIR)"

@@ -27,6 +27,7 @@ suites() {
     suite docs tests/docs/test_docs.sh
     suite hosts tests/hosts/test_hosts.sh
     suite memlock tests/memlock/test_memlock.sh
+    suite bench-check tests/bench-check/test_bench_check.sh
     suite runner tests/runner/test_runner.sh
     timed capi tests/capi/test_capi.sh
     timed capi-sanitized tests/capi/test_sanitized.sh
