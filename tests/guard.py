@@ -4,9 +4,9 @@ leaves behind. Also tells how a command is repeated.
   guard.py run [--limit SECONDS] [--log FILE] [--errors FILE] -- COMMAND...
       Runs the command, with its output in the files where such are given. Exit status: the command's (128 + N after signal N);
       124 where it hung or left processes running. What there is to say of that is printed to this program's own output.
-  guard.py repeat -- COMMAND...
-      Prints the command as a line for a shell: with the folder, and the variables that differ from those in the file that
-      TEST_ENVIRONMENT names (written with `env -0`).
+  guard.py repeat BEFORE NOW -- COMMAND...
+      Prints the command as a line for a shell: with the folder, and the variables that differ between two files that `env -0` has
+      written.
 
 The limit is for commands that hang, not for slow ones: TEST_PATIENCE, 1 otherwise, multiplies it."""
 import ctypes
@@ -114,13 +114,15 @@ def run(command, limit_s, log, errors):
     return status if status >= 0 else 128 - status
 
 
-def repeat(command):
-    before = {}
-    known = os.environ.get("TEST_ENVIRONMENT")
-    if known and Path(known).exists():
-        before = dict(entry.split("=", 1) for entry in Path(known).read_bytes().decode(errors="replace").split("\0") if "=" in entry)
-    ours = {"TEST_ENVIRONMENT", "PWD", "OLDPWD", "SHLVL", "_", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
-    variables = [f"{key}={shlex.quote(value)}" for key, value in sorted(os.environ.items()) if key not in ours and before.get(key) != value]
+def read_environment(path):
+    entries = Path(path).read_bytes().decode(errors="replace").split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+def repeat(before, now, command):
+    before, now = read_environment(before), read_environment(now)
+    ours = {"TEST_ENVIRONMENT", "TEST_PYTHON", "PWD", "OLDPWD", "SHLVL", "_", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}
+    variables = [f"{key}={shlex.quote(value)}" for key, value in sorted(now.items()) if key not in ours and before.get(key) != value]
     print(" ".join(["cd", shlex.quote(os.getcwd()), "&&", *variables, shlex.join(command)]))
     return 0
 
@@ -129,9 +131,9 @@ def main():
     what, *rest = sys.argv[1:]
     split = rest.index("--")
     options, command = rest[:split], rest[split + 1:]
-    options = dict(zip(options[::2], options[1::2]))
     if what == "repeat":
-        return repeat(command)
+        return repeat(*options, command)
+    options = dict(zip(options[::2], options[1::2]))
     limit_s = float(options.get("--limit", 600)) * float(os.environ.get("TEST_PATIENCE") or 1)
     file = lambda option: Path(options[option]) if option in options else None
     return run(command, limit_s, file("--log"), file("--errors"))

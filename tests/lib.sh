@@ -21,6 +21,8 @@ if [ -z "$TEST_ENVIRONMENT" ]; then
     export TEST_ENVIRONMENT
     env -0 >"$TEST_ENVIRONMENT"
 fi
+# The interpreter itself: what stands before it in the PATH may set variables of its own.
+TEST_PYTHON=${TEST_PYTHON:-$(python3 -c 'import sys; print(sys.executable)')}
 guard=$(realpath "$root")/tests/guard.py
 
 ok() { # ok WHAT
@@ -53,7 +55,10 @@ is_program() { # is_program COMMAND: rather than a function of the script's
 }
 
 tell_how_to_repeat() { # tell_how_to_repeat COMMAND...: where it can be done without the script
-    is_program "$1" && printf '    to repeat it: %s\n' "$(python3 "$guard" repeat -- "$@")"
+    is_program "$1" || return
+    env -0 >"$TEST_ENVIRONMENT.now.$$"
+    printf '    to repeat it: %s\n' "$("$TEST_PYTHON" "$guard" repeat "$TEST_ENVIRONMENT" "$TEST_ENVIRONMENT.now.$$" -- "$@")"
+    rm -f "$TEST_ENVIRONMENT.now.$$"
 }
 
 refuses() { # refuses WHAT MESSAGE COMMAND...: ok if the command fails and says MESSAGE (a fixed string)
@@ -79,7 +84,7 @@ adopt() {
     shift
     : >"$scratch/adopt.guard"
     if is_program "$1"; then
-        python3 "$guard" run --limit "${PROGRAM_HANG_SECONDS:-600}" --log "$scratch/adopt.out" --errors "$scratch/adopt.err" -- "$@" \
+        "$TEST_PYTHON" "$guard" run --limit "${PROGRAM_HANG_SECONDS:-600}" --log "$scratch/adopt.out" --errors "$scratch/adopt.err" -- "$@" \
             >"$scratch/adopt.guard"
     else
         "$@" >"$scratch/adopt.out" 2>"$scratch/adopt.err"

@@ -57,7 +57,7 @@ run() { # run NAME COMMAND...: leaves `PASSED FAILED` in NAME.counts
     started=$(date +%s)
     counted=
     [ "$1" = build ] && shift && counted="1 passed, 0 failed"
-    python3 tests/guard.py run --limit "$limit_s" --log "$log" -- "$@" >"$logs/$name.guard"
+    "$TEST_PYTHON" tests/guard.py run --limit "$limit_s" --log "$log" -- "$@" >"$logs/$name.guard"
     status=$?
     [ -n "$counted" ] && [ $status -eq 0 ] && echo "$counted" >>"$log"
     counts=$(awk '
@@ -106,6 +106,8 @@ mkdir -p "$logs"
 TEST_ENVIRONMENT=$(realpath "$logs")/environment
 export TEST_ENVIRONMENT
 env -0 >"$TEST_ENVIRONMENT"
+TEST_PYTHON=$(python3 -c 'import sys; print(sys.executable)') # whatever stands before it in the PATH
+export TEST_PYTHON
 wanted=" $* "
 side=
 alone=

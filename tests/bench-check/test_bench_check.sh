@@ -43,7 +43,7 @@ check "counts.c compiles with instructions planted" build planted -DPLANTED_INST
 
 collect() { # collect PROGRAM PROFILE TUNABLES: callgrind's dumps go to PROGRAM.PROFILE.*
     rm -f "$scratch/$1.$2."*
-    GLIBC_TUNABLES=$3 python3 "$guard" run -- valgrind -q --tool=callgrind --collect-atstart=no \
+    GLIBC_TUNABLES=$3 "$TEST_PYTHON" "$guard" run -- valgrind -q --tool=callgrind --collect-atstart=no \
         --callgrind-out-file="$scratch/$1.$2" "$scratch/$1" instructions "$2" "$artifacts"
 }
 instructions() { # instructions PROGRAM PROFILE

@@ -5,7 +5,7 @@ cd "$(dirname "$0")" || exit 1
 root=../..
 scratch=$(realpath $root)/target/tests/runner
 . ../lib.sh
-unset SUITE_HANG_SECONDS PROGRAM_HANG_SECONDS TEST_PATIENCE TEST_SIDE_BY_SIDE TEST_ENVIRONMENT
+unset SUITE_HANG_SECONDS PROGRAM_HANG_SECONDS TEST_PATIENCE TEST_SIDE_BY_SIDE
 
 plant() { # plant NAME: a script from the standard input
     cat >"$scratch/$1.sh"
@@ -169,6 +169,7 @@ again=$(sed -n "s/^    to repeat it: //p" "$scratch/programs.said" | grep 'progr
 check "how to repeat one alone is told" test -n "$again"
 env -i PATH="$PATH" sh -c "$again" >"$scratch/again" 2>&1
 check "which does the same, with its variables" grep -qxF "FAIL in this" "$scratch/again"
+check "and no others" sh -c '[ "$(echo "$1" | grep -o "[A-Z_]*=" | tr -d "\n")" = PLANTED= ]' sh "$again"
 check "so it is for a command" grep -q '^    to repeat it: .* env false$' "$scratch/programs.said"
 
 # ---- the list ----
