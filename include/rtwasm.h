@@ -2375,7 +2375,7 @@ typedef struct rtw_export_subject_t {
 #define RTW_ERR_STOPPED -706
 
 /**
- * A defect in this library; the object concerned is poisoned.
+ * A defect in this library; what the function was changing is poisoned.
  */
 #define RTW_ERR_INTERNAL -901
 
@@ -2512,11 +2512,12 @@ rtw_status_t rtw_module_load(struct rtw_runtime_t *runtime,
                              struct rtw_error_t *err);
 
 /**
- * The same from a file.
+ * The same from a file. Reads the header first, and the rest only where the file is exactly as long as its header says.
  *
  * [setup]
- * path  NUL-terminated UTF-8.
- * errors: RTW_ERR_IO (the message says why), RTW_ERR_ARGUMENT (the path is not UTF-8), and those of rtw_module_load.
+ * path  NUL-terminated UTF-8. Names a regular file, or a link to one: pipes, sockets, devices and directories are refused at once.
+ * errors: RTW_ERR_IO (the message says why), RTW_ERR_NO_MEMORY (there is no room for what the header says), RTW_ERR_ARGUMENT (the
+ *         path is not UTF-8), and those of rtw_module_load.
  */
 rtw_status_t rtw_module_load_file(struct rtw_runtime_t *runtime,
                                   const char *path,

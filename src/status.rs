@@ -129,7 +129,7 @@ pub const RTW_ERR_RUNNING: rtw_status_t = -705;
 /// The worker does not run, and this takes one that does.
 pub const RTW_ERR_STOPPED: rtw_status_t = -706;
 
-/// A defect in this library; the object concerned is poisoned.
+/// A defect in this library; what the function was changing is poisoned.
 pub const RTW_ERR_INTERNAL: rtw_status_t = -901;
 
 macro_rules! table {

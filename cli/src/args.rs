@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use rtwasm::engine::artifact;
+use rtwasm::rt::file::{self, Refused};
 use rtwasm::status::{Error, describe, rtw_status_t};
 
 pub enum Failure {
@@ -114,15 +116,48 @@ pub fn shown(path: &Path) -> String {
     if is_standard_stream(path) { "standard input".into() } else { path.display().to_string() }
 }
 
+/// The longest input that is read where nothing else says how long it is.
+const LONGEST_INPUT_BYTES: u64 = 1 << 30;
+
 /// The whole file, or the whole of the standard input for `-`.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes = if is_standard_stream(path) {
+    read_or_error(path)?.map_err(|error| Failure::with_status(path, &error))
+}
+
+/// The same, for those who tell what is wrong with an artifact in their own way: an artifact is read only where it is as long as
+/// its header says.
+pub fn read_or_error(path: &Path) -> Result<Result<Vec<u8>, Error>, Failure> {
+    if is_standard_stream(path) {
         let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        std::fs::read(path)
-    };
-    bytes.map_err(|error| Failure::about(path, error))
+        std::io::stdin()
+            .lock()
+            .take(LONGEST_INPUT_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Failure::about(path, error))?;
+        return match bytes.len() as u64 {
+            0..=LONGEST_INPUT_BYTES => Ok(Ok(bytes)),
+            _ => Err(too_long(path)),
+        };
+    }
+    let (mut file, length) = file::open_regular(path).map_err(|refused| match refused {
+        Refused::Kind("a pipe") => Failure::about(path, "it is a pipe, not a file: give - and let it be the standard input"),
+        Refused::Kind(what) => Failure::about(path, format_args!("it is {what}, not a file")),
+        Refused::System(error) => Failure::about(path, error),
+    })?;
+    let mut bytes = Vec::new();
+    file::fill(&mut file, &mut bytes, artifact::MAGIC.len()).map_err(|error| Failure::about(path, error))?;
+    if bytes == artifact::MAGIC {
+        return Ok(artifact::read_file(path));
+    }
+    if length > LONGEST_INPUT_BYTES {
+        return Err(too_long(path));
+    }
+    file::fill(&mut file, &mut bytes, length as usize).map_err(|error| Failure::about(path, error))?;
+    Ok(Ok(bytes))
+}
+
+fn too_long(path: &Path) -> Failure {
+    Failure::about(path, format_args!("it is longer than {} MiB", LONGEST_INPUT_BYTES >> 20))
 }
 
 /// Prints to the standard output. A reader that has seen enough is no failure.

@@ -39,8 +39,8 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
         }
     }
     let path = path.ok_or_else(|| Failure::Usage("no artifact given".into()))?;
-    let bytes = args::read(&path)?;
-    let artifact = match artifact::read(&bytes) {
+    let bytes = args::read_or_error(&path)?;
+    let artifact = match bytes.as_deref().map_err(Error::clone).and_then(artifact::read) {
         Ok(artifact) => artifact,
         Err(error) if as_json => {
             print_json(&json!({ "error": error_json(&error) }))?;
@@ -48,11 +48,12 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
         }
         Err(error) => return Err(Failure::with_status(&path, &error)),
     };
+    let file_bytes = artifact.bytes;
     let verdict = artifact::check_host(&artifact.metadata);
     if as_json {
-        print_json(&to_json(&artifact, bytes.len(), &verdict))
+        print_json(&to_json(&artifact, file_bytes, &verdict))
     } else {
-        args::print(&to_text(&args::shown(&path), &artifact, bytes.len(), &verdict))
+        args::print(&to_text(&args::shown(&path), &artifact, file_bytes, &verdict))
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::path::Path;
 
 use super::error::rtw_error_t;
-use super::guard::{self, setup};
+use super::guard::{self, setup_apart};
 use super::instance::{rtw_func_t, rtw_instance_t};
 use super::interval::rtw_interval_t;
 use super::runtime::out_of_range;
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn rtw_func_export(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(func, err, || {
+        setup_apart(err, || {
             let func = guard::named(func, "func")?;
             deliver(config, length, |name| {
                 let mut report = subject::func(&func.shared)?;
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn rtw_instance_export(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(instance, err, || {
+        setup_apart(err, || {
             let instance = guard::named(instance, "instance")?;
             deliver(config, length, |name| subject::instance(instance, name))
         })
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn rtw_interval_export(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(interval, err, || {
+        setup_apart(err, || {
             let interval = guard::named(interval, "interval")?;
             deliver(config, length, |name| Some(vec![interval.report(name)]))
         })
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn rtw_worker_export(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(worker, err, || {
+        setup_apart(err, || {
             let worker = guard::named(worker, "worker")?;
             deliver(config, length, |name| {
                 let mut report = worker.report();
@@ -213,10 +213,9 @@ pub unsafe extern "C" fn rtw_export(
     length: *mut usize,
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
-    const NOBODY: *const rtw_func_t = std::ptr::null();
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(NOBODY, err, || {
+        setup_apart(err, || {
             if subjects.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "subjects is NULL"));
             }

@@ -1,4 +1,4 @@
-//! The guard around every entry: a panic becomes RTW_ERR_INTERNAL and poisons its object, and nothing is printed.
+//! The guard around every entry: a panic becomes RTW_ERR_INTERNAL and poisons what the entry was changing, and nothing is printed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
@@ -14,11 +14,28 @@ pub fn silence_panics() {
     ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
 }
 
-/// Runs a setup entry about `object`, which may be NULL where there is none yet, and tells its outcome in `err`.
+/// Runs a setup entry that changes `object`, and tells its outcome in `err`. A panic poisons the object, which may be half changed.
 ///
 /// # Safety
 /// `err` is NULL or writable; `object` is NULL or a handle.
 pub unsafe fn setup<N: Noun>(object: *const N, err: *mut rtw_error_t, entry: impl FnOnce() -> Result<()>) -> rtw_status_t {
+    // SAFETY: passed on.
+    unsafe { told(err, || poison(object), entry) }
+}
+
+/// Runs a setup entry that makes something or reads something, and tells its outcome in `err`. A panic poisons nothing: what the
+/// entry was about is shared by others, and has not been changed by it.
+///
+/// # Safety
+/// `err` is NULL or writable.
+pub unsafe fn setup_apart(err: *mut rtw_error_t, entry: impl FnOnce() -> Result<()>) -> rtw_status_t {
+    // SAFETY: passed on.
+    unsafe { told(err, || (), entry) }
+}
+
+/// # Safety
+/// `err` is NULL or writable.
+unsafe fn told(err: *mut rtw_error_t, poison: impl FnOnce(), entry: impl FnOnce() -> Result<()>) -> rtw_status_t {
     alloc::in_setup(|| {
         let error = match catch_unwind(AssertUnwindSafe(entry)) {
             Ok(Ok(())) => {
@@ -28,10 +45,7 @@ pub unsafe fn setup<N: Noun>(object: *const N, err: *mut rtw_error_t, entry: imp
             }
             Ok(Err(error)) => error,
             Err(panic) => {
-                if !object.is_null() {
-                    // SAFETY: passed on.
-                    unsafe { poison(object) };
-                }
+                poison();
                 Error::new(RTW_ERR_INTERNAL, format!("internal error: {}", panic_text(&panic)))
             }
         };
@@ -180,6 +194,13 @@ mod tests {
             assert_eq!(err.status, RTW_ERR_INTERNAL);
             assert!(err.text().contains("planted 7"), "{}", err.text());
             assert_eq!(borrow(thing).unwrap_err(), RTW_ERR_POISONED);
+        }
+        let other: *mut Thing = create(1);
+        // SAFETY: as above.
+        unsafe {
+            assert_eq!(setup_apart(&mut err, || panic!("planted {}", borrow(other).unwrap())), RTW_ERR_INTERNAL);
+            assert!(err.text().contains("planted 1"), "{}", err.text());
+            assert!(borrow(other).is_ok(), "what was only read is not poisoned");
         }
         assert_eq!(plain(5, || panic!("planted")), 5);
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::rtw_error_t;
-use super::guard::{self, setup, silence_panics, status_of};
+use super::guard::{self, setup_apart, silence_panics, status_of};
 use super::handle::{self, Noun, Pool};
 use super::runtime::out_of_range;
 use super::{module, text};
@@ -206,7 +206,7 @@ pub unsafe extern "C" fn rtw_host_check(
     silence_panics();
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup::<rtw_host_report_t>(std::ptr::null(), err, || {
+        setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let options = match guard::optional_struct(config, "config")? {
                 Some(config) => read(config)?,

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::error::rtw_error_t;
-use super::guard::{self, setup};
+use super::guard::{self, setup_apart};
 use super::handle::{self, Noun, Pool};
 use super::instance::{rtw_instance_t, rtw_value_t};
 use super::text;
@@ -48,7 +48,7 @@ impl Noun for rtw_imports_t {
 pub unsafe extern "C" fn rtw_imports_create(out: *mut *mut rtw_imports_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup::<rtw_imports_t>(std::ptr::null(), err, || {
+        setup_apart(err, || {
             let out = guard::output(out, "out")?;
             *out = handle::create(Imports::default());
             Ok(())
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn rtw_imports_func(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract; the two function types differ in pointer types only.
     unsafe {
-        setup(imports, err, || {
+        setup_apart(err, || {
             let imports = guard::named(imports, "imports")?;
             let func = func.ok_or_else(|| Error::new(RTW_ERR_NULL, "func is NULL"))?;
             imports.add(HostFunc {

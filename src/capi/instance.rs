@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::ValRaw;
 
 use super::error::rtw_error_t;
-use super::guard::{self, bare, setup};
+use super::guard::{self, bare, setup, setup_apart};
 use super::handle::{self, Noun, Pool};
 use super::imports::rtw_imports_t;
 use super::module::rtw_module_t;
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn rtw_instance_create(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(module, err, || {
+        setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let module = &guard::named(module, "module")?.module;
             let imports = match imports.is_null() {
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn rtw_instance_fault(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(instance, err, || {
+        setup_apart(err, || {
             let instance = guard::named(instance, "instance")?;
             let out = guard::output_struct(out).map_err(|s| bare(s, "out"))?;
             let fault = instance.fault().ok_or_else(|| Error::new(RTW_ERR_ARGUMENT, "the instance has not faulted"))?;
@@ -291,7 +291,7 @@ pub unsafe extern "C" fn rtw_instance_memory(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(instance, err, || {
+        setup_apart(err, || {
             let instance = guard::named(instance, "instance")?;
             if out.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "out is NULL"));
@@ -337,7 +337,7 @@ pub unsafe extern "C" fn rtw_instance_global_get(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract; both value types are the same 16 bytes.
     unsafe {
-        setup(instance, err, || {
+        setup_apart(err, || {
             let instance = guard::named(instance, "instance")?;
             if out.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "out is NULL"));
@@ -395,7 +395,7 @@ pub unsafe extern "C" fn rtw_instance_func(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(instance, err, || {
+        setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let instance = guard::named(instance, "instance")?;
             let name = text::required(name, "name")?;

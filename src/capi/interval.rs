@@ -1,7 +1,7 @@
 //! Intervals: what happened since one last asked.
 
 use super::error::rtw_error_t;
-use super::guard::{self, setup, status_of};
+use super::guard::{self, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
 use super::instance::{rtw_func_t, rtw_instance_t};
 use super::runtime::out_of_range;
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn rtw_func_interval(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(func, err, || {
+        setup_apart(err, || {
             let out = guard::output(out, "out")?;
             *out = begin(Source::Func(guard::named(func, "func")?.shared.clone()))?;
             Ok(())
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn rtw_instance_interval(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(instance, err, || {
+        setup_apart(err, || {
             let out = guard::output(out, "out")?;
             *out = begin(Source::Instance(guard::named(instance, "instance")?.clone()))?;
             Ok(())
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn rtw_worker_interval(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(worker, err, || {
+        setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let worker = guard::named(worker, "worker")?;
             if distribution as usize >= DISTRIBUTIONS.len() {

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::sync::Arc;
 
 use super::error::rtw_error_t;
-use super::guard::{self, bare, setup, status_of};
+use super::guard::{self, bare, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
 use super::runtime::{RTW_PROFILE_PLUGIN, RTW_PROFILE_STANDALONE, rtw_runtime_t};
 use super::text;
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn rtw_module_probe(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(runtime, err, || {
+        setup_apart(err, || {
             let runtime = match runtime.is_null() {
                 true => None,
                 false => Some(guard::named(runtime, "runtime")?),
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn rtw_module_load(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(runtime, err, || {
+        setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let runtime = guard::named(runtime, "runtime")?;
             *out = loaded(Module::load(runtime, slice(bytes, length)?)?);
@@ -187,11 +187,12 @@ pub unsafe extern "C" fn rtw_module_load(
     }
 }
 
-/// The same from a file.
+/// The same from a file. Reads the header first, and the rest only where the file is exactly as long as its header says.
 ///
 /// [setup]
-/// path  NUL-terminated UTF-8.
-/// errors: RTW_ERR_IO (the message says why), RTW_ERR_ARGUMENT (the path is not UTF-8), and those of rtw_module_load.
+/// path  NUL-terminated UTF-8. Names a regular file, or a link to one: pipes, sockets, devices and directories are refused at once.
+/// errors: RTW_ERR_IO (the message says why), RTW_ERR_NO_MEMORY (there is no room for what the header says), RTW_ERR_ARGUMENT (the
+///         path is not UTF-8), and those of rtw_module_load.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_module_load_file(
     runtime: *mut rtw_runtime_t,
@@ -201,12 +202,13 @@ pub unsafe extern "C" fn rtw_module_load_file(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(runtime, err, || {
+        setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let runtime = guard::named(runtime, "runtime")?;
             let path = text::required(path, "path")?;
-            let bytes = std::fs::read(path).map_err(|e| Error::os(RTW_ERR_IO, format!("cannot read {path}"), &e))?;
-            let module = Module::load(runtime, &bytes).map_err(|e| Error { message: format!("{path}: {}", e.message), ..e })?;
+            let module = artifact::read_file(path.as_ref())
+                .and_then(|bytes| Module::load(runtime, &bytes))
+                .map_err(|e| Error { message: format!("{path}: {}", e.message), ..e })?;
             *out = loaded(module);
             Ok(())
         })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::rtw_error_t;
-use super::guard::{self, setup, silence_panics};
+use super::guard::{self, setup_apart, silence_panics};
 use super::handle::{self, Noun, Pool};
 use crate::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Profile};
 use crate::engine::runtime::{Config, Runtime};
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn rtw_runtime_create(
     silence_panics();
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup::<rtw_runtime_t>(std::ptr::null(), err, || {
+        setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let config = match guard::optional_struct(config, "config")? {
                 Some(config) => read(config)?,

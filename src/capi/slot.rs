@@ -6,7 +6,7 @@ use wasmtime::ValRaw;
 
 use super::call;
 use super::error::rtw_error_t;
-use super::guard::{self, setup, status_of};
+use super::guard::{self, setup, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
 use super::instance::{rtw_func_t, rtw_instance_t, rtw_value_t};
 use super::prepare;
@@ -279,7 +279,7 @@ pub unsafe extern "C" fn rtw_slot_create(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(runtime, err, || {
+        setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let runtime = guard::named(runtime, "runtime")?;
             let config = guard::optional_struct(config, "config")?
@@ -328,7 +328,7 @@ pub unsafe extern "C" fn rtw_slot_publish(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(slot, err, || {
+        setup(instance, err, || {
             let slot = guard::named(slot, "slot")?;
             let number = slot.publish(guard::named(instance, "instance")?)?;
             if !publication.is_null() {

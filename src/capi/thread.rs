@@ -1,7 +1,7 @@
 //! Attaching and detaching threads.
 
 use super::error::rtw_error_t;
-use super::guard::{self, setup};
+use super::guard::{self, setup_apart};
 use super::instance::{RTW_DENORMALS_KEEP, denormals};
 use super::runtime::{RTW_SCHED_KEEP, out_of_range, rtw_runtime_t, scheduling};
 use crate::engine::runtime::Runtime;
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn rtw_thread_attach(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(runtime, err, || {
+        setup_apart(err, || {
             let runtime = guard::named(runtime, "runtime")?;
             let wanted = match guard::optional_struct(config, "config")? {
                 Some(config) => wanted(runtime, config)?,
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn rtw_thread_attach(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_thread_detach(runtime: *mut rtw_runtime_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    unsafe { setup(runtime, err, || guard::named(runtime, "runtime")?.detach()) }
+    unsafe { setup_apart(err, || guard::named(runtime, "runtime")?.detach()) }
 }
 
 /// What the configuration asks for, and the runtime's where it does not.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::ValRaw;
 
 use super::error::{self, rtw_error_t};
-use super::guard::{self, bare, setup, status_of};
+use super::guard::{self, bare, setup, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
 use super::instance::{RTW_DENORMALS_KEEP, rtw_func_t, rtw_value_t};
 use super::prepare::{self, rtw_dry_call_t};
@@ -418,7 +418,7 @@ pub unsafe extern "C" fn rtw_worker_create(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
-        setup(runtime, err, || {
+        setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let runtime = guard::named(runtime, "runtime")?;
             let config = guard::optional_struct(config, "config")?

@@ -14,11 +14,14 @@
 //! Native code can do anything, so the order of the checks is part of the design: shape, version, digest, and only then the
 //! metadata and what it says about this machine. Nothing here maps code.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cpu;
 use super::profile::{ENGINE_VERSION, Settings};
+use crate::rt::file::{self, Refused};
 use crate::status::*;
 
 pub const MAGIC: [u8; 8] = *b"\x89RTW\r\n\x1a\n";
@@ -120,6 +123,8 @@ pub struct Artifact<'a> {
     pub metadata: Metadata,
     pub code: &'a [u8],
     pub digest: [u8; 32],
+    /// All of it.
+    pub bytes: usize,
 }
 
 /// Puts the envelope around code.
@@ -141,8 +146,14 @@ pub fn write(metadata: &Metadata, code: &[u8]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads the envelope and holds the content against its digest. Says nothing yet about this machine: see [`check_host`].
-pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
+/// Where the artifact's parts lie, as its header tells.
+struct Shape {
+    meta_length: u64,
+    total: u64,
+}
+
+/// Reads the header at the start of `bytes`, of a file that has `have` bytes in all.
+fn shape(bytes: &[u8], have: u64) -> Result<Shape> {
     if bytes.starts_with(b"\0asm") {
         return Err(Error::new(
             RTW_ERR_PLAIN_WASM,
@@ -154,7 +165,7 @@ pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
         return Err(Error::new(RTW_ERR_NOT_ARTIFACT, not_an_artifact(bytes)));
     }
     if bytes.len() < HEADER_BYTES {
-        return Err(truncated(bytes.len(), HEADER_BYTES as u64));
+        return Err(truncated(have, HEADER_BYTES as u64));
     }
     let version = u32_at(bytes, 8);
     if version != VERSION {
@@ -166,9 +177,8 @@ pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
     let meta_length = u64::from(u32_at(bytes, 12));
     let code_length = u64_at(bytes, 16);
     let total = (HEADER_BYTES as u64).checked_add(meta_length).and_then(|n| n.checked_add(code_length)).unwrap_or(u64::MAX);
-    let have = bytes.len() as u64;
     if have < total {
-        return Err(truncated(bytes.len(), total));
+        return Err(truncated(have, total));
     }
     if have > total {
         return Err(Error::new(RTW_ERR_ARTIFACT, format!("{} bytes follow the artifact's end at byte {total}", have - total)));
@@ -176,6 +186,38 @@ pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
     if u64_at(bytes, 24) != 0 {
         return Err(Error::new(RTW_ERR_ARTIFACT, "the reserved bytes of the artifact's header are not zero"));
     }
+    Ok(Shape { meta_length, total })
+}
+
+/// The bytes of an artifact in a file: the header first, and the rest only where the file is as long as the header says. Waits
+/// for nobody: what is no regular file is refused. Errors do not name the file.
+pub fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let io = |error: std::io::Error| match error.raw_os_error() {
+        Some(libc::ENOMEM) => Error::os(RTW_ERR_NO_MEMORY, "cannot be read", &error),
+        _ => Error::os(RTW_ERR_IO, "cannot be read", &error),
+    };
+    let (mut file, have) = file::open_regular(path).map_err(|refused| match refused {
+        Refused::Kind(what) => {
+            let cause = refused.cause().raw_os_error().unwrap_or(0);
+            Error { os_error: cause, ..Error::new(RTW_ERR_IO, format!("cannot be read: it is {what}, not a file")) }
+        }
+        Refused::System(error) => io(error),
+    })?;
+    let mut bytes = Vec::new();
+    file::fill(&mut file, &mut bytes, HEADER_BYTES).map_err(io)?;
+    let total = shape(&bytes, have)?.total;
+    let length = usize::try_from(total).map_err(|_| Error::new(RTW_ERR_LIMIT, "the artifact exceeds the address space"))?;
+    file::fill(&mut file, &mut bytes, length).map_err(io)?;
+    // Cut off while it was read.
+    if bytes.len() < length {
+        return Err(truncated(bytes.len() as u64, total));
+    }
+    Ok(bytes)
+}
+
+/// Reads the envelope and holds the content against its digest. Says nothing yet about this machine: see [`check_host`].
+pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
+    let Shape { meta_length, .. } = shape(bytes, bytes.len() as u64)?;
     let digest = digest_of(bytes);
     if digest != bytes[DIGEST_RANGE] {
         return Err(Error::new(
@@ -186,7 +228,7 @@ pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
     let (meta, code) = bytes[HEADER_BYTES..].split_at(meta_length as usize);
     let metadata = postcard::from_bytes(meta)
         .map_err(|e| Error::new(RTW_ERR_ARTIFACT, format!("the artifact's metadata cannot be read: {e}")))?;
-    Ok(Artifact { metadata, code, digest })
+    Ok(Artifact { metadata, code, digest, bytes: bytes.len() })
 }
 
 /// Whether code with this metadata can run here at all: engine, target, CPU features. The profile is the runtime's affair.
@@ -233,7 +275,7 @@ fn digest_of(bytes: &[u8]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-fn truncated(have: usize, need: u64) -> Error {
+fn truncated(have: u64, need: u64) -> Error {
     Error::new(RTW_ERR_TRUNCATED, format!("the artifact ends at byte {have}; its header says {need}"))
 }
 

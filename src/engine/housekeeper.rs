@@ -94,11 +94,11 @@ enum Work {
     Tend(Vec<Weak<dyn Tend>>),
 }
 
-/// Has each only while it is its turn: it may come to its end meanwhile.
+/// Has each only while it is its turn: it may come to its end meanwhile. A panic in one leaves the others theirs.
 fn tend_all(tended: &[Weak<dyn Tend>]) {
     for one in tended {
         if let Some(one) = one.upgrade() {
-            one.tend();
+            let _ = catch_unwind(AssertUnwindSafe(|| one.tend()));
         }
     }
 }
@@ -240,6 +240,26 @@ mod tests {
         housekeeper.post(|| std::panic::resume_unwind(Box::new(()))).unwrap();
         housekeeper.post(move || tell.send(7).unwrap()).unwrap();
         assert_eq!(told.recv(), Ok(7));
+    }
+
+    #[test]
+    fn a_panic_in_one_that_is_tended_leaves_the_others_theirs() {
+        struct Bad;
+        struct Good(mpsc::Sender<()>);
+        impl Tend for Bad {
+            fn tend(&self) {
+                std::panic::resume_unwind(Box::new(()))
+            }
+        }
+        impl Tend for Good {
+            fn tend(&self) {
+                self.0.send(()).unwrap();
+            }
+        }
+        let (tell, told) = mpsc::channel();
+        let (bad, good): (Arc<dyn Tend>, Arc<dyn Tend>) = (Arc::new(Bad), Arc::new(Good(tell)));
+        tend_all(&[Arc::downgrade(&bad), Arc::downgrade(&good)]);
+        assert_eq!(told.try_recv(), Ok(()));
     }
 
     #[test]

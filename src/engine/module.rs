@@ -1,7 +1,9 @@
 //! A loaded artifact: immutable, shared between threads and instances.
 
 use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
+use wasmtime::Engine;
 
 use super::artifact::{self, Artifact, Metadata};
 use super::runtime::Runtime;
@@ -59,12 +61,18 @@ impl Module {
     pub fn load(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<Arc<Module>> {
         let Artifact { metadata, code, .. } = artifact::read(bytes)?;
         check(Some(runtime), &metadata)?;
-        let engine = runtime.engine(&metadata.settings)?;
         // SAFETY: the digest shows that these are the bytes the compiler wrote, and the envelope that it was this engine's.
         // That the compiler was ours is what loading an artifact trusts in.
-        let load = || unsafe { wasmtime::Module::deserialize(&engine, code) };
-        let (code, kept) = heap::keep(runtime.config.lock, || changing_code(load));
-        let code = code.map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine refuses the artifact's code: {e:#}")))?;
+        let load = |engine: &Engine| unsafe { wasmtime::Module::deserialize(engine, code) };
+        // Calls read what the engine was configured with, so it is kept with the rest. Code that was damaged and whose digest was
+        // made right again can make the engine panic, which is this artifact's affair and nobody else's.
+        let (made, kept) = heap::keep(runtime.config.lock, || -> Result<_> {
+            let engine = runtime.engine(&metadata.settings)?;
+            Ok(catch_unwind(AssertUnwindSafe(|| changing_code(|| load(&engine)))))
+        });
+        let code = made?
+            .map_err(|_| Error::new(RTW_ERR_ARTIFACT, "the artifact's code is damaged: the engine can make nothing of it"))?
+            .map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine refuses the artifact's code: {e:#}")))?;
         Ok(Arc::new(Module { runtime: runtime.clone(), metadata, code: ManuallyDrop::new(code), kept }))
     }
 

@@ -1,7 +1,7 @@
-//! The runtime: what all modules, instances and threads of one owner have in common, and the engines that hold their code.
+//! The runtime: what all modules, instances and threads of one owner have in common.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use wasmtime::Engine;
 
 use super::housekeeper::Housekeeper;
@@ -12,7 +12,7 @@ use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
 use crate::rt::thread::{Attach, CpuSet, Policy};
 use crate::rt::traps::Ready;
-use crate::rt::{alloc, clock, heap, memory, signals, thread};
+use crate::rt::{alloc, clock, memory, signals, thread};
 use crate::status::*;
 
 #[derive(Clone, Debug)]
@@ -34,8 +34,6 @@ pub struct Runtime {
     variations: Variations,
     /// Tells runtimes apart for ever, as an address would not.
     number: u64,
-    /// One for each combination of settings that an artifact has come with; the profile's own is made at once.
-    engines: Mutex<Vec<(Settings, Engine)>>,
     /// Does what must not hold up a thread that has deadlines.
     housekeeper: Housekeeper,
     watchdog: Watchdog,
@@ -54,8 +52,7 @@ impl Runtime {
         let number = NEXT.fetch_add(1, Relaxed);
         let housekeeper = Housekeeper::new(config.guest_stack_bytes, config.cpus);
         let watchdog = Watchdog::new(config.watchdog_tick_ns, config.scheduling);
-        let engines = Mutex::new(Vec::new());
-        let runtime = Runtime { config, variations, number, engines, housekeeper, watchdog };
+        let runtime = Runtime { config, variations, number, housekeeper, watchdog };
         // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now and not when the
         // first module comes.
         runtime.engine(&Settings::new(runtime.config.profile))?;
@@ -70,24 +67,19 @@ impl Runtime {
         &self.watchdog
     }
 
-    /// The engine for artifacts with these settings.
+    /// An engine for an artifact with these settings. Each module has its own: an engine has locks that refuse everybody once
+    /// something has panicked inside, and damaged code can make it panic.
     pub fn engine(&self, settings: &Settings) -> Result<Engine> {
-        let mut engines = self.engines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some((_, engine)) = engines.iter().find(|(known, _)| known == settings) {
-            return Ok(engine.clone());
-        }
         let mut config = profile::config(settings, self.config.guest_stack_bytes);
         profile::vary(&mut config, self.variations)?;
         if !self.variations.engine_memories() {
             config.with_host_memory(Arc::new(Creator));
         }
-        // Calls read what the engine was configured with.
-        let (made, _) = heap::keep(self.config.lock, || Engine::new(&config));
-        let engine = made.map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
+        let engine =
+            Engine::new(&config).map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
         if settings.profile == Profile::Standalone {
             signals::remember_engine_handlers();
         }
-        engines.push((settings.clone(), engine.clone()));
         Ok(engine)
     }
 

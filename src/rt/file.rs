@@ -1,8 +1,69 @@
-//! Files that come into their place complete.
+//! Files: read when they are files, and written so that they come into their place complete.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
+
+/// Why a file was not opened.
+#[derive(Debug)]
+pub enum Refused {
+    /// By the system.
+    System(io::Error),
+    /// It is something else than a regular file: the words for it.
+    Kind(&'static str),
+}
+
+impl Refused {
+    /// What the system would have answered.
+    pub fn cause(self) -> io::Error {
+        match self {
+            Refused::System(error) => error,
+            Refused::Kind("a directory") => io::Error::from_raw_os_error(libc::EISDIR),
+            Refused::Kind(_) => io::Error::from_raw_os_error(libc::EINVAL),
+        }
+    }
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Refused {
+        Refused::System(error)
+    }
+}
+
+/// Opens a regular file for reading, and tells its size. Never waits, as opening a pipe would, and opens no device, which can
+/// have effects.
+pub fn open_regular(path: &Path) -> Result<(File, u64), Refused> {
+    let is_regular = |file_type: FileType| match kind(file_type) {
+        None => Ok(()),
+        Some(what) => Err(Refused::Kind(what)),
+    };
+    is_regular(fs::metadata(path)?.file_type())?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    // What the name stands for may have changed in between.
+    let found = file.metadata()?;
+    is_regular(found.file_type())?;
+    Ok((file, found.len()))
+}
+
+/// What it is, in words; nothing for a regular file.
+pub fn kind(file_type: FileType) -> Option<&'static str> {
+    match file_type {
+        _ if file_type.is_file() => None,
+        _ if file_type.is_dir() => Some("a directory"),
+        _ if file_type.is_fifo() => Some("a pipe"),
+        _ if file_type.is_socket() => Some("a socket"),
+        _ if file_type.is_block_device() || file_type.is_char_device() => Some("a device"),
+        _ => Some("no regular file"),
+    }
+}
+
+/// Reads until `bytes` is as long as `length`, or the file ends. Memory is asked for at once, and its refusal is an error.
+pub fn fill(file: &mut File, bytes: &mut Vec<u8>, length: usize) -> io::Result<()> {
+    let more = length.saturating_sub(bytes.len());
+    bytes.try_reserve_exact(more).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
+    file.take(more as u64).read_to_end(bytes).map(|_| ())
+}
 
 /// Writes beside the destination and renames, so that nobody ever sees half a file.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -26,4 +87,35 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let kind_of = |path: &str| match open_regular(Path::new(path)) {
+            Ok(_) => "a file",
+            Err(Refused::Kind(what)) => what,
+            Err(Refused::System(_)) => "refused",
+        };
+        assert_eq!(kind_of("/dev/null"), "a device");
+        assert_eq!(kind_of("/"), "a directory");
+        assert_eq!(kind_of("/there/is/none"), "refused");
+        assert_eq!(kind_of(std::env::current_exe().unwrap().to_str().unwrap()), "a file");
+    }
+
+    #[test]
+    fn a_file_is_read_as_far_as_was_asked_for_and_is_there() {
+        let (mut file, length) = open_regular(&std::env::current_exe().unwrap()).unwrap();
+        let mut bytes = Vec::new();
+        fill(&mut file, &mut bytes, 4).unwrap();
+        assert_eq!(bytes, b"\x7fELF");
+        fill(&mut file, &mut bytes, 100).unwrap();
+        assert_eq!((bytes.len(), &bytes[..4]), (100, &b"\x7fELF"[..]));
+        fill(&mut file, &mut bytes, length as usize + 1).unwrap();
+        assert_eq!(bytes.len() as u64, length, "it has ended before");
+        assert_eq!(fill(&mut file, &mut bytes, isize::MAX as usize).unwrap_err().raw_os_error(), Some(libc::ENOMEM));
+    }
 }
