@@ -1,9 +1,10 @@
 //! The built command, from its arguments to its exit status, on real files.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -401,11 +402,36 @@ fn every_changed_byte_of_a_module_is_survived() {
 fn files_that_cannot_be_read_or_written() {
     let directory = with_artifact("files_that_cannot_be_read_or_written");
     fails(run(&directory, &["compile", "missing.wasm", "-o", "x.rtw"]), EXIT_ERROR, &["missing.wasm: No such file"]);
-    fails(run(&directory, &["compile", ".", "-o", "x.rtw"]), EXIT_ERROR, &["Is a directory"]);
+    fails(run(&directory, &["compile", ".", "-o", "x.rtw"]), EXIT_ERROR, &["it is a directory, not a file"]);
     fails(run(&directory, &["compile", "g.wat", "-o", "missing/x.rtw"]), EXIT_ERROR, &["missing/x.rtw: No such file"]);
     fails(run(&directory, &["compile", "g.wat", "-o", "."]), EXIT_ERROR, &[]);
     fails(run(&directory, &["inspect", "missing.rtw"]), EXIT_ERROR, &["missing.rtw: No such file"]);
     fails(run(&directory, &["compile", "g.wat", "-o", "/dev/full"]), EXIT_ERROR, &["/dev/full: No space left"]);
+}
+
+#[test]
+fn inputs_that_are_no_files_or_have_no_end() {
+    let directory = with_artifact("inputs_that_are_no_files_or_have_no_end");
+    assert!(Command::new("mkfifo").arg(directory.join("pipe")).status().unwrap().success());
+    let _socket = UnixListener::bind(directory.join("socket")).unwrap();
+    fs::File::create(directory.join("sparse")).unwrap().set_len(5 << 30).unwrap();
+    fs::copy(directory.join("g.rtw"), directory.join("long.rtw")).unwrap();
+    OpenOptions::new().write(true).open(directory.join("long.rtw")).unwrap().set_len(3 << 30).unwrap();
+    let cases = [
+        ("pipe", "pipe: it is a pipe, not a file: give -"),
+        ("socket", "socket: it is a socket, not a file"),
+        ("/dev/zero", "/dev/zero: it is a device, not a file"),
+        ("sparse", "sparse: it is longer than 1024 MiB"),
+    ];
+    for (input, part) in cases {
+        fails(run(&directory, &["compile", input, "-o", "x.rtw"]), EXIT_ERROR, &[part]);
+        fails(run(&directory, &["inspect", input]), EXIT_ERROR, &[part]);
+        fails(run(&directory, &["bench", input]), EXIT_ERROR, &[part]);
+        fails(run(&directory, &["stats", input]), EXIT_ERROR, &[part]);
+    }
+    fails(run(&directory, &["inspect", "long.rtw"]), EXIT_ERROR, &["long.rtw: RTW_ERR_ARTIFACT", "bytes follow"]);
+    let told = run(&directory, &["inspect", "long.rtw", "--json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&told.stdout).unwrap()["error"]["status"], "RTW_ERR_ARTIFACT");
 }
 
 #[test]

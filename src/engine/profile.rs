@@ -137,7 +137,9 @@ pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
     config.wasm_backtrace_max_frames(None);
     // Its default is read from the environment.
     config.wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable);
-    config.native_unwind_info(true);
+    // Nothing unwinds through a guest: traps go past its frames, and panics of host functions are caught before. Tables for it
+    // would be handed to libgcc with every load, which ends the process where one is damaged.
+    config.native_unwind_info(false);
     config.generate_address_map(true);
     config.debug_info(false);
     config.debug_symbols(false);
