@@ -97,6 +97,17 @@
 #define RTW_LOCK_REQUIRED 2
 
 /**
+ * The housekeeper looks ten times a second whether guests' faults still become traps; see docs/real-time-contract.md, Signals.
+ */
+#define RTW_SIGNALS_LOOK 0
+
+/**
+ * Every call asks, with five system calls: 3 sigaction, 1 sigprocmask, 1 sigaltstack. Standalone profile only; in the other there is
+ * nothing to ask.
+ */
+#define RTW_SIGNALS_ASK 1
+
+/**
  * Words in a CPU set: 1024 CPUs.
  */
 #define RTW_CPU_SET_WORDS 16
@@ -167,6 +178,26 @@
  * It goes on, and is counted in the func's statistics when it has ended.
  */
 #define RTW_BUDGET_COUNT 1
+
+/**
+ * Growth was refused since the instance is prepared.
+ */
+#define RTW_REFUSED_PREPARED 1
+
+/**
+ * A limit of the instance's configuration was reached.
+ */
+#define RTW_REFUSED_LIMIT 2
+
+/**
+ * The maximum that the module declares was reached.
+ */
+#define RTW_REFUSED_MAXIMUM 3
+
+/**
+ * The system refused, or the address space that was set aside was used up.
+ */
+#define RTW_REFUSED_SYSTEM 4
 
 /**
  * Scheduling and affinity as the runtime's configuration says.
@@ -587,9 +618,18 @@ typedef struct rtw_runtime_config_t {
      */
     uint64_t watchdog_tick_ns;
     /**
+     * RTW_SIGNALS_LOOK (default) or RTW_SIGNALS_ASK: who finds out that somebody replaced the signal handlers which the standalone
+     * profile needs, or blocked the signals. Calls are then answered with RTW_ERR_SIGNALS.
+     */
+    uint32_t signal_checks;
+    /**
      * Zero.
      */
-    uint64_t reserved[7];
+    uint32_t reserved0;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[6];
 } rtw_runtime_config_t;
 
 /**
@@ -682,6 +722,48 @@ typedef struct rtw_watchdog_stats_t {
      */
     uint64_t reserved[8];
 } rtw_watchdog_stats_t;
+
+/**
+ * What the housekeeper saw of the signal handlers and masks that the standalone profile needs. Call rtw_signals_init first.
+ */
+typedef struct rtw_signals_t {
+    /**
+     * sizeof(rtw_signals_t), set by rtw_signals_init.
+     */
+    uint32_t struct_size;
+    /**
+     * RTW_OK, or RTW_ERR_SIGNALS: something was wrong at the last look, and calls that it concerns are refused.
+     */
+    rtw_status_t status;
+    /**
+     * How often it has looked; 0 in the plugin profile, and before the first thread was attached.
+     */
+    uint64_t looks;
+    /**
+     * How often it looks, in ns.
+     */
+    uint64_t interval_ns;
+    /**
+     * How often it found something wrong that had been in order before.
+     */
+    uint64_t troubles;
+    /**
+     * Attached threads that block SIGSEGV, SIGILL or SIGFPE.
+     */
+    uint32_t blocked_threads;
+    /**
+     * 1: threads' masks cannot be told, for want of /proc; handlers are looked at all the same.
+     */
+    uint32_t masks_unknown;
+    /**
+     * What is wrong: which signal, whose handler is there, which thread blocks it. "" where nothing is.
+     */
+    char message[512];
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_signals_t;
 
 /**
  * What an artifact's envelope says. Call rtw_module_info_init first.
@@ -904,12 +986,13 @@ typedef struct rtw_fault_t {
      */
     uint32_t reserved0;
     /**
-     * Index of the guest's function in the module, imports counted; -1 where it is not known: in the plugin
-     * profile, on a thread that is not attached.
+     * Index of the guest's function in the module, imports counted; -1 where it is not known: for a trap without a signal on a
+     * thread that is not attached.
      */
     int64_t function_index;
     /**
-     * Offset in bytes of the instruction in the module that was given to the compiler; -1 where it is not known.
+     * Offset in bytes of the instruction in the module that was given to the compiler; of the function's first instruction where
+     * the stack was used up, which is found out on entering it. -1 where it is not known.
      */
     int64_t wasm_offset;
     /**
@@ -917,10 +1000,78 @@ typedef struct rtw_fault_t {
      */
     char function_name[128];
     /**
+     * How often the guest was refused more memory, or a larger table, since it was made; see rtw_instance_growth.
+     */
+    uint64_t refused_growths;
+    /**
+     * The last time: what it had, in bytes of a memory or entries of a table; 0 where nothing was refused.
+     */
+    uint64_t refused_from;
+    /**
+     * What it wanted to have.
+     */
+    uint64_t refused_to;
+    /**
+     * Why: one of the RTW_REFUSED_ constants; 0 where nothing was refused.
+     */
+    uint32_t refused_by;
+    /**
+     * 1: it was a table that was to grow, 0: a memory.
+     */
+    uint32_t refused_table;
+    /**
+     * All of this in a sentence: what, where, and what growth was refused before.
+     */
+    char message[512];
+    /**
      * Zero.
      */
     uint64_t reserved[8];
 } rtw_fault_t;
+
+/**
+ * How often a guest asked for more memory or larger tables (memory.grow, table.grow), and what became of it. Call
+ * rtw_growth_init first.
+ */
+typedef struct rtw_growth_t {
+    /**
+     * sizeof(rtw_growth_t), set by rtw_growth_init.
+     */
+    uint32_t struct_size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Times it got what it asked for.
+     */
+    uint64_t granted;
+    /**
+     * Times it did not: the four below together.
+     */
+    uint64_t refused;
+    /**
+     * Since the instance is prepared. A guest that needs this growth wants RTW_GROWTH_AHEAD or RTW_GROWTH_ALLOWED, or to grow
+     * before prepare.
+     */
+    uint64_t refused_prepared;
+    /**
+     * Because of a limit of the instance's configuration.
+     */
+    uint64_t refused_limit;
+    /**
+     * Because of the maximum that the module declares.
+     */
+    uint64_t refused_maximum;
+    /**
+     * By the system, or because the address space that was set aside was used up.
+     */
+    uint64_t refused_system;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_growth_t;
 
 /**
  * Where a linear memory is.
@@ -2345,6 +2496,11 @@ typedef struct rtw_export_subject_t {
 #define RTW_ERR_BUDGET -611
 
 /**
+ * The guest made an atomic access at an address that is not a multiple of its size.
+ */
+#define RTW_ERR_TRAP_MISALIGNED -612
+
+/**
  * A bounded queue has no place left.
  */
 #define RTW_ERR_FULL -701
@@ -2466,6 +2622,24 @@ void rtw_watchdog_stats_init(struct rtw_watchdog_stats_t *stats);
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
  */
 rtw_status_t rtw_runtime_watchdog(const struct rtw_runtime_t *runtime, struct rtw_watchdog_stats_t *stats);
+
+/**
+ * Prepares a signals struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_signals_init(struct rtw_signals_t *signals);
+
+/**
+ * What was seen at the last look at the signal handlers and masks which the standalone profile needs, and what is wrong with them
+ * where a call was answered with RTW_ERR_SIGNALS.
+ *
+ * [any] but a real-time thread.
+ * signals  filled on success.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+ */
+rtw_status_t rtw_runtime_signals(const struct rtw_runtime_t *runtime,
+                                 struct rtw_signals_t *signals);
 
 /**
  * Prepares an info struct to be filled. NULL does nothing.
@@ -2665,6 +2839,24 @@ rtw_status_t rtw_instance_fault(const struct rtw_instance_t *instance, struct rt
 void rtw_fault_init(struct rtw_fault_t *fault);
 
 /**
+ * Prepares a growth struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+void rtw_growth_init(struct rtw_growth_t *growth);
+
+/**
+ * How often the instance's guest asked for more memory or larger tables since the instance was made, resets included, and what
+ * became of it. Any thread may ask, also while calls go on.
+ *
+ * [any]
+ * out  filled on success; call rtw_growth_init first.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0.
+ */
+rtw_status_t rtw_instance_growth(const struct rtw_instance_t *instance, struct rtw_growth_t *out) RTW_NONBLOCKING;
+
+/**
  * Where an exported linear memory is and how large it is now.
  *
  * [setup]  On the thread that has the instance, and not while it is in a call, except from its host functions.
@@ -2826,12 +3018,13 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  * returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
  *          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted
  *          and the reason did not fit; RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES,
- *          RTW_ERR_BUSY (it is in a call), RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not
- *          entered again.
+ *          RTW_ERR_BUSY (it is in a call, or is being reset), RTW_ERR_SIGNALS (standalone: a trap would end the process, see
+ *          rtw_runtime_signals), RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
  * real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
  *          on. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
  *          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
- *          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena.
+ *          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena. With RTW_SIGNALS_ASK
+ *          every call makes five system calls; so does, otherwise, one that the housekeeper has told to ask.
  */
 rtw_status_t rtw_invoke(struct rtw_func_t *func, union rtw_value_t *values, size_t value_count) RTW_NONBLOCKING;
 

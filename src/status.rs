@@ -116,6 +116,9 @@ pub const RTW_ERR_HOST: rtw_status_t = -610;
 /// The call used up its time budget and was cut off.
 pub const RTW_ERR_BUDGET: rtw_status_t = -611;
 
+/// The guest made an atomic access at an address that is not a multiple of its size.
+pub const RTW_ERR_TRAP_MISALIGNED: rtw_status_t = -612;
+
 /// A bounded queue has no place left.
 pub const RTW_ERR_FULL: rtw_status_t = -701;
 /// There is nothing to take.
@@ -194,6 +197,7 @@ table! {
     RTW_ERR_TRAP_OTHER "trap",
     RTW_ERR_HOST "a host function failed",
     RTW_ERR_BUDGET "the call was cut off at its budget",
+    RTW_ERR_TRAP_MISALIGNED "trap: misaligned atomic access",
     RTW_ERR_FULL "the queue is full",
     RTW_ERR_EMPTY "nothing is there",
     RTW_ERR_TIMEOUT "the time for waiting is over",

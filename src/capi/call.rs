@@ -18,12 +18,13 @@ use crate::status::*;
 /// returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
 ///          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted
 ///          and the reason did not fit; RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES,
-///          RTW_ERR_BUSY (it is in a call), RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not
-///          entered again.
+///          RTW_ERR_BUSY (it is in a call, or is being reset), RTW_ERR_SIGNALS (standalone: a trap would end the process, see
+///          rtw_runtime_signals), RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
 ///          on. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
 ///          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
-///          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena.
+///          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena. With RTW_SIGNALS_ASK
+///          every call makes five system calls; so does, otherwise, one that the housekeeper has told to ask.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_invoke(func: *mut rtw_func_t, values: *mut rtw_value_t, value_count: usize) -> rtw_status_t {

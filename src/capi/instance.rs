@@ -12,6 +12,7 @@ use super::module::rtw_module_t;
 use super::runtime::out_of_range;
 use super::text;
 use crate::engine::budget::{Limits, OnBudget};
+use crate::engine::growth::Grown;
 use crate::engine::instance::{Config, Func, Growth, Instance};
 use crate::engine::signature::Signature;
 use crate::rt::float::Denormals;
@@ -114,13 +115,60 @@ pub struct rtw_fault_t {
     pub host_status: rtw_status_t,
     /// Zero.
     pub reserved0: u32,
-    /// Index of the guest's function in the module, imports counted; -1 where it is not known: in the plugin
-    /// profile, on a thread that is not attached.
+    /// Index of the guest's function in the module, imports counted; -1 where it is not known: for a trap without a signal on a
+    /// thread that is not attached.
     pub function_index: i64,
-    /// Offset in bytes of the instruction in the module that was given to the compiler; -1 where it is not known.
+    /// Offset in bytes of the instruction in the module that was given to the compiler; of the function's first instruction where
+    /// the stack was used up, which is found out on entering it. -1 where it is not known.
     pub wasm_offset: i64,
     /// The function's name from the module's name section; "" where there is none.
     pub function_name: [c_char; 128],
+    /// How often the guest was refused more memory, or a larger table, since it was made; see rtw_instance_growth.
+    pub refused_growths: u64,
+    /// The last time: what it had, in bytes of a memory or entries of a table; 0 where nothing was refused.
+    pub refused_from: u64,
+    /// What it wanted to have.
+    pub refused_to: u64,
+    /// Why: one of the RTW_REFUSED_ constants; 0 where nothing was refused.
+    pub refused_by: u32,
+    /// 1: it was a table that was to grow, 0: a memory.
+    pub refused_table: u32,
+    /// All of this in a sentence: what, where, and what growth was refused before.
+    pub message: [c_char; 512],
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+/// Growth was refused since the instance is prepared.
+pub const RTW_REFUSED_PREPARED: u32 = 1;
+/// A limit of the instance's configuration was reached.
+pub const RTW_REFUSED_LIMIT: u32 = 2;
+/// The maximum that the module declares was reached.
+pub const RTW_REFUSED_MAXIMUM: u32 = 3;
+/// The system refused, or the address space that was set aside was used up.
+pub const RTW_REFUSED_SYSTEM: u32 = 4;
+
+/// How often a guest asked for more memory or larger tables (memory.grow, table.grow), and what became of it. Call
+/// rtw_growth_init first.
+#[repr(C)]
+pub struct rtw_growth_t {
+    /// sizeof(rtw_growth_t), set by rtw_growth_init.
+    pub struct_size: u32,
+    /// Zero.
+    pub reserved0: u32,
+    /// Times it got what it asked for.
+    pub granted: u64,
+    /// Times it did not: the four below together.
+    pub refused: u64,
+    /// Since the instance is prepared. A guest that needs this growth wants RTW_GROWTH_AHEAD or RTW_GROWTH_ALLOWED, or to grow
+    /// before prepare.
+    pub refused_prepared: u64,
+    /// Because of a limit of the instance's configuration.
+    pub refused_limit: u64,
+    /// Because of the maximum that the module declares.
+    pub refused_maximum: u64,
+    /// By the system, or because the address space that was set aside was used up.
+    pub refused_system: u64,
     /// Zero.
     pub reserved: [u64; 8],
 }
@@ -155,6 +203,7 @@ impl Noun for rtw_func_t {
 // SAFETY: their first field is their size.
 unsafe impl guard::Sized32 for rtw_instance_config_t {}
 unsafe impl guard::Sized32 for rtw_fault_t {}
+unsafe impl guard::Sized32 for rtw_growth_t {}
 
 /// Fills a configuration with the defaults. NULL does nothing.
 ///
@@ -256,6 +305,18 @@ pub unsafe extern "C" fn rtw_instance_fault(
             out.host_status = fault.record.host_status;
             out.function_index = fault.place.as_ref().map_or(-1, |place| i64::from(place.function_index));
             out.wasm_offset = fault.place.as_ref().and_then(|place| place.wasm_offset).map_or(-1, i64::from);
+            if let Some(story) = &fault.record.growth {
+                let (from, to, is_table) = match story.last.what {
+                    Grown::Memory { from, to } => (from, to, 0),
+                    Grown::Table { from, to } => (from, to, 1),
+                };
+                (out.refused_from, out.refused_to, out.refused_table) = (from as u64, to as u64, is_table);
+                (out.refused_growths, out.refused_by) = (story.refused, story.last.by as u32);
+            } else {
+                (out.refused_growths, out.refused_from, out.refused_to) = (0, 0, 0);
+                (out.refused_by, out.refused_table) = (0, 0);
+            }
+            text::copy(&fault.to_string(), &mut out.message);
             text::copy(
                 fault.place.as_ref().and_then(|place| place.function_name.as_deref()).unwrap_or(""),
                 &mut out.function_name,
@@ -272,6 +333,38 @@ pub unsafe extern "C" fn rtw_instance_fault(
 pub unsafe extern "C" fn rtw_fault_init(fault: *mut rtw_fault_t) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(fault) };
+}
+
+/// Prepares a growth struct to be filled. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_growth_init(growth: *mut rtw_growth_t) {
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(growth) };
+}
+
+/// How often the instance's guest asked for more memory or larger tables since the instance was made, resets included, and what
+/// became of it. Any thread may ask, also while calls go on.
+///
+/// [any]
+/// out  filled on success; call rtw_growth_init first.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+/// real time: allocates 0, locks 0, system calls 0, page faults 0.
+/// cbindgen:postfix=RTW_NONBLOCKING
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_instance_growth(instance: *const rtw_instance_t, out: *mut rtw_growth_t) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    guard::real_time(RTW_ERR_INTERNAL, || unsafe {
+        guard::status_of(handle::borrow(instance).and_then(|instance| {
+            let out = guard::output_struct(out)?;
+            let counts = instance.core.growth.counts();
+            out.granted = counts.granted;
+            out.refused = counts.refused.iter().sum();
+            [out.refused_prepared, out.refused_limit, out.refused_maximum, out.refused_system] = counts.refused;
+            Ok(())
+        }))
+    })
 }
 
 /// Where an exported linear memory is and how large it is now.

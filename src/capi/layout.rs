@@ -6,10 +6,10 @@ use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 use super::error::rtw_error_t;
 use super::export::{rtw_export_config_t, rtw_export_subject_t};
 use super::host::{rtw_host_config_t, rtw_host_finding_t};
-use super::instance::{rtw_fault_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t};
+use super::instance::{rtw_fault_t, rtw_growth_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};
-use super::runtime::{rtw_runtime_config_t, rtw_watchdog_stats_t};
+use super::runtime::{rtw_runtime_config_t, rtw_signals_t, rtw_watchdog_stats_t};
 use super::slot::{rtw_block_t, rtw_slot_config_t, rtw_slot_dry_call_t, rtw_slot_event_t, rtw_slot_func_t, rtw_slot_stats_t};
 use super::stats::{rtw_bucket_t, rtw_func_stats_t};
 use super::thread::rtw_thread_config_t;
@@ -42,17 +42,21 @@ fn types_have_the_layout_that_c_was_promised() {
     let table = include_str!("../../tests/abi/layout.txt").lines().filter(|line| !line.starts_with("rtw_compile_"));
     let ours = [
         lines!(rtw_runtime_config_t: struct_size profile cpu_set sched_policy priority statistics memory_lock guest_stack_bytes
-            watchdog_tick_ns reserved),
+            watchdog_tick_ns signal_checks reserved0 reserved),
         lines!(rtw_error_t: status os_error message),
         lines!(rtw_watchdog_stats_t: struct_size sched_policy priority reserved0 watched tick_ns ticks expiries cut_offs
             late_p50_ns late_p99_ns late_max_ns over_p50_ns over_p99_ns over_max_ns reserved),
+        lines!(rtw_signals_t: struct_size status looks interval_ns troubles blocked_threads masks_unknown message reserved),
         lines!(rtw_module_info_t: struct_size envelope_version profile import_count export_count function_count code_bytes
             source_bytes memory_min_bytes memory_max_bytes target engine producer opt_level interruption cpu_features reserved),
         lines!(rtw_extern_t: kind reserved module name ty),
         lines!(rtw_value_t: i32 u32 i64 u64 f32 f64 v128 f32x4),
         lines!(rtw_instance_config_t: struct_size growth denormals on_budget memory_limit_bytes growth_ahead_bytes budget_ns
             deadline_ns reserved),
-        lines!(rtw_fault_t: struct_size status host_status reserved0 function_index wasm_offset function_name reserved),
+        lines!(rtw_fault_t: struct_size status host_status reserved0 function_index wasm_offset function_name refused_growths
+            refused_from refused_to refused_by refused_table message reserved),
+        lines!(rtw_growth_t: struct_size reserved0 granted refused refused_prepared refused_limit refused_maximum refused_system
+            reserved),
         lines!(rtw_memory_view_t: base size_bytes),
         lines!(rtw_thread_config_t: struct_size sched_policy priority cpu denormals arena_bytes reserved),
         lines!(rtw_dry_call_t: func values value_count repeats reserved),

@@ -1,10 +1,13 @@
 //! The runtime.
 
+use std::ffi::c_char;
 use std::sync::Arc;
 
 use super::error::rtw_error_t;
 use super::guard::{self, setup_apart, silence_panics};
 use super::handle::{self, Noun, Pool};
+use super::text;
+use crate::engine::housekeeper::LOOK_EVERY;
 use crate::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Profile};
 use crate::engine::runtime::{Config, Runtime};
 use crate::engine::watchdog;
@@ -34,6 +37,12 @@ pub const RTW_LOCK_OFF: u32 = 0;
 pub const RTW_LOCK_ON: u32 = 1;
 /// A refusal is RTW_ERR_MEMLOCK.
 pub const RTW_LOCK_REQUIRED: u32 = 2;
+
+/// The housekeeper looks ten times a second whether guests' faults still become traps; see docs/real-time-contract.md, Signals.
+pub const RTW_SIGNALS_LOOK: u32 = 0;
+/// Every call asks, with five system calls: 3 sigaction, 1 sigprocmask, 1 sigaltstack. Standalone profile only; in the other there is
+/// nothing to ask.
+pub const RTW_SIGNALS_ASK: u32 = 1;
 
 /// Words in a CPU set: 1024 CPUs.
 pub const RTW_CPU_SET_WORDS: usize = 16;
@@ -66,8 +75,13 @@ pub struct rtw_runtime_config_t {
     /// How often the watchdog looks for calls whose budget is used up, in ns: 50,000 to 250,000,000. 0 (default): four times in
     /// the smallest budget of the runtime's instances.
     pub watchdog_tick_ns: u64,
+    /// RTW_SIGNALS_LOOK (default) or RTW_SIGNALS_ASK: who finds out that somebody replaced the signal handlers which the standalone
+    /// profile needs, or blocked the signals. Calls are then answered with RTW_ERR_SIGNALS.
+    pub signal_checks: u32,
     /// Zero.
-    pub reserved: [u64; 7],
+    pub reserved0: u32,
+    /// Zero.
+    pub reserved: [u64; 6],
 }
 
 /// The watchdog of a runtime: the thread that ends calls whose budget is used up. Call rtw_watchdog_stats_init first.
@@ -108,8 +122,32 @@ pub struct rtw_watchdog_stats_t {
     pub reserved: [u64; 8],
 }
 
+/// What the housekeeper saw of the signal handlers and masks that the standalone profile needs. Call rtw_signals_init first.
+#[repr(C)]
+pub struct rtw_signals_t {
+    /// sizeof(rtw_signals_t), set by rtw_signals_init.
+    pub struct_size: u32,
+    /// RTW_OK, or RTW_ERR_SIGNALS: something was wrong at the last look, and calls that it concerns are refused.
+    pub status: rtw_status_t,
+    /// How often it has looked; 0 in the plugin profile, and before the first thread was attached.
+    pub looks: u64,
+    /// How often it looks, in ns.
+    pub interval_ns: u64,
+    /// How often it found something wrong that had been in order before.
+    pub troubles: u64,
+    /// Attached threads that block SIGSEGV, SIGILL or SIGFPE.
+    pub blocked_threads: u32,
+    /// 1: threads' masks cannot be told, for want of /proc; handlers are looked at all the same.
+    pub masks_unknown: u32,
+    /// What is wrong: which signal, whose handler is there, which thread blocks it. "" where nothing is.
+    pub message: [c_char; 512],
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
 // SAFETY: their first field is their size.
 unsafe impl guard::Sized32 for rtw_runtime_config_t {}
+unsafe impl guard::Sized32 for rtw_signals_t {}
 unsafe impl guard::Sized32 for rtw_watchdog_stats_t {}
 
 impl Noun for rtw_runtime_t {
@@ -198,6 +236,38 @@ pub unsafe extern "C" fn rtw_runtime_watchdog(runtime: *const rtw_runtime_t, sta
     })
 }
 
+/// Prepares a signals struct to be filled. NULL does nothing.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_signals_init(signals: *mut rtw_signals_t) {
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(signals) };
+}
+
+/// What was seen at the last look at the signal handlers and masks which the standalone profile needs, and what is wrong with them
+/// where a call was answered with RTW_ERR_SIGNALS.
+///
+/// [any] but a real-time thread.
+/// signals  filled on success.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_runtime_signals(runtime: *const rtw_runtime_t, signals: *mut rtw_signals_t) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+        guard::status_of(handle::borrow(runtime).and_then(|runtime: &Arc<Runtime>| {
+            let out = guard::output_struct(signals)?;
+            let seen = runtime.signal_watch().seen();
+            out.status = if seen.trouble.is_some() { RTW_ERR_SIGNALS } else { RTW_OK };
+            (out.looks, out.troubles) = (seen.looks, seen.troubles);
+            out.interval_ns = LOOK_EVERY.as_nanos() as u64;
+            (out.blocked_threads, out.masks_unknown) = (seen.blocked_threads, seen.masks_unknown.into());
+            text::copy(seen.trouble.as_deref().unwrap_or(""), &mut out.message);
+            Ok(())
+        }))
+    })
+}
+
 fn fill_watchdog(stats: &mut rtw_watchdog_stats_t, report: &watchdog::Report) {
     let to_ns = clock::calibration().ns_per_tick;
     let figures = |snapshot: &Snapshot| {
@@ -230,12 +300,15 @@ fn defaults() -> rtw_runtime_config_t {
         memory_lock: RTW_LOCK_OFF,
         guest_stack_bytes: 0,
         watchdog_tick_ns: 0,
-        reserved: [0; 7],
+        signal_checks: RTW_SIGNALS_LOOK,
+        reserved0: 0,
+        reserved: [0; 6],
     }
 }
 
 fn read(config: &rtw_runtime_config_t) -> Result<Config> {
     guard::reserved_is_zero(&config.reserved)?;
+    guard::reserved_is_zero(&[config.reserved0.into()])?;
     Ok(Config {
         profile: match config.profile {
             RTW_PROFILE_STANDALONE => Profile::Standalone,
@@ -263,6 +336,11 @@ fn read(config: &rtw_runtime_config_t) -> Result<Config> {
         watchdog_tick_ns: match config.watchdog_tick_ns {
             ns if ns == 0 || watchdog::TICK_NS.contains(&ns) => ns,
             other => return Err(out_of_range("watchdog_tick_ns", other)),
+        },
+        ask_at_every_call: match config.signal_checks {
+            RTW_SIGNALS_LOOK => false,
+            RTW_SIGNALS_ASK => true,
+            other => return Err(out_of_range("signal_checks", other)),
         },
     })
 }

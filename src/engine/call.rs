@@ -6,7 +6,7 @@ use wasmtime::Trap;
 pub use wasmtime::ValRaw;
 
 use super::fault::FaultRecord;
-use super::instance::{Core, Func, FuncShared, GATE_FREE, GATE_IN_CALL, trap_status};
+use super::instance::{Core, Func, FuncShared, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST, trap_status};
 use crate::rt::float::{self, Denormals};
 use crate::rt::histogram::Histogram;
 use crate::rt::{alloc, clock};
@@ -38,7 +38,7 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize, budget: Opt
     core.gate.store(GATE_IN_CALL, Relaxed);
     let values = std::ptr::slice_from_raw_parts_mut(values, shared.value_count);
     // A call that a host function makes runs under the outer one's budget, which the watchdog has been told of.
-    let announced = core.timing.is_watched() && gate == GATE_FREE;
+    let announced = core.timing.is_watched() && gate != GATE_IN_HOST;
     let budget = budget.unwrap_or_else(|| core.timing.budget());
     let started = if announced || shared.recorder.is_some() { clock::ticks() } else { 0 };
     if announced {
@@ -132,7 +132,7 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
     let record = match core.fault.get() {
         // The call that was cut off was made by a host function: the place is known from there.
         Some(inner) if cut_off && inner.status == RTW_ERR_BUDGET => inner,
-        _ => FaultRecord { status, host_status, address },
+        _ => FaultRecord { status, host_status, address, growth: core.growth.story() },
     };
     if cut_off && core.fault.get().is_none() {
         shared.instance.module.runtime.watchdog().count_cut_off();

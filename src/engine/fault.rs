@@ -1,6 +1,7 @@
 //! What a fault was: noted in a few words when it happens, put into names later and elsewhere.
 
 use super::artifact;
+use super::growth::Story;
 use super::module::Module;
 use crate::status::*;
 
@@ -11,9 +12,10 @@ pub struct FaultRecord {
     pub status: rtw_status_t,
     /// What the host function answered that ended it, or 0.
     pub host_status: rtw_status_t,
-    /// The address of the instruction, or 0 where it is not known: in the plugin profile, on a thread that the instance was not
-    /// prepared on, and for traps in the engine's own operations.
+    /// The address of the instruction, or 0 where it is not known: for a trap without a signal on a thread that is not attached.
     pub address: usize,
+    /// What was refused to the guest before.
+    pub growth: Option<Story>,
 }
 
 /// The same for a developer.
@@ -21,6 +23,29 @@ pub struct FaultRecord {
 pub struct Fault {
     pub record: FaultRecord,
     pub place: Option<Place>,
+}
+
+impl std::fmt::Display for Fault {
+    /// In a sentence: what, where, and what went before.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(describe(self.record.status).1.trim_end_matches('\0'))?;
+        if self.record.host_status != RTW_OK {
+            write!(f, " (it answered {})", self.record.host_status)?;
+        }
+        if let Some(place) = &self.place {
+            write!(f, " in function {}", place.function_index)?;
+            if let Some(name) = &place.function_name {
+                write!(f, " \"{}\"", name.escape_debug())?;
+            }
+            if let Some(offset) = place.wasm_offset {
+                write!(f, " at offset {offset:#x}")?;
+            }
+        }
+        match &self.record.growth {
+            Some(story) => write!(f, "; {story}"),
+            None => Ok(()),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +60,11 @@ pub struct Place {
 
 /// Finds the function and the instruction.
 pub fn resolve(module: &Module, record: FaultRecord) -> Fault {
-    Fault { record, place: place(module, record.address) }
+    Fault { record, place: place(module, &record) }
 }
 
-fn place(module: &Module, address: usize) -> Option<Place> {
+fn place(module: &Module, record: &FaultRecord) -> Option<Place> {
+    let address = record.address;
     let text = module.code.text().as_ptr_range();
     let offset = address.checked_sub(text.start as usize).filter(|offset| *offset < module.code.text().len())?;
     let function = module.code.functions().find(|f| (f.offset..f.offset + f.len).contains(&offset))?;
@@ -47,9 +73,16 @@ fn place(module: &Module, address: usize) -> Option<Place> {
         .code
         .address_map()
         .and_then(|map| map.take_while(|(start, _)| *start <= offset).last())
-        .and_then(|(_, wasm)| wasm);
+        .and_then(|(_, wasm)| wasm)
+        .or_else(|| if record.status == RTW_ERR_TRAP_STACK { first_offset(module, &function) } else { None });
     let wasm_offset = wasm_offset.map(|offset| artifact::original_offset(&module.metadata.edits, offset));
     Some(Place { function_index: function.index.as_u32(), function_name: function.name, wasm_offset })
+}
+
+/// Where a function's own code begins. A stack is found exhausted before that, by code that no instruction of the module stands for.
+fn first_offset(module: &Module, function: &wasmtime::ModuleFunction) -> Option<u32> {
+    let code = function.offset..function.offset + function.len;
+    module.code.address_map()?.filter(|(start, _)| code.contains(start)).filter_map(|(_, wasm)| wasm).min()
 }
 
 /// Where the interrupted code was, from what a signal handler is given.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::rt::thread::{self, CpuSet};
 use crate::status::*;
@@ -27,6 +27,9 @@ pub trait Tend: Send + Sync {
 /// How often.
 const TEND_EVERY: Duration = Duration::from_millis(5);
 
+/// How often it looks at signal handlers and masks.
+pub const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// What the thread and its owner share.
 #[derive(Default)]
 struct Shared {
@@ -39,6 +42,8 @@ struct Shared {
 struct Queue {
     jobs: VecDeque<Job>,
     tended: Vec<Weak<dyn Tend>>,
+    /// What looks at signals, and when it is to look next.
+    signals: Option<(Weak<dyn Tend>, Instant)>,
     /// What is tended is to be looked after now.
     hurry: bool,
     ending: bool,
@@ -70,21 +75,25 @@ impl Shared {
                 return None;
             }
             queue.tended.retain(|one| one.strong_count() != 0);
-            let due = if queue.tended.is_empty() {
-                queue = self.came.wait(queue).unwrap_or_else(|poisoned| poisoned.into_inner());
-                false
-            } else if queue.hurry {
-                true
-            } else {
-                let (back, timeout) =
-                    self.came.wait_timeout(queue, TEND_EVERY).unwrap_or_else(|poisoned| poisoned.into_inner());
-                queue = back;
-                timeout.timed_out()
-            };
-            if due {
+            if let Some((watch, at)) = &mut queue.signals
+                && *at <= Instant::now()
+            {
+                *at = Instant::now() + LOOK_EVERY;
+                return Some(Work::Tend(vec![watch.clone()]));
+            }
+            if queue.hurry && !queue.tended.is_empty() {
                 queue.hurry = false;
                 return Some(Work::Tend(queue.tended.clone()));
             }
+            let tend = (!queue.tended.is_empty()).then_some(TEND_EVERY);
+            let look = queue.signals.as_ref().map(|(_, at)| at.saturating_duration_since(Instant::now()));
+            let Some(wait) = tend.into_iter().chain(look).min() else {
+                queue = self.came.wait(queue).unwrap_or_else(|poisoned| poisoned.into_inner());
+                continue;
+            };
+            let (back, timeout) = self.came.wait_timeout(queue, wait).unwrap_or_else(|poisoned| poisoned.into_inner());
+            queue = back;
+            queue.hurry |= timeout.timed_out() && tend.is_some();
         }
     }
 }
@@ -150,6 +159,18 @@ impl Housekeeper {
         self.shared.lock().tended.push(one);
         // Which starts the thread, and has it look at its list.
         self.post(|| {})
+    }
+
+    /// Looks at signals every [`LOOK_EVERY`], on the housekeeper's thread, from now on.
+    pub fn look_after_signals(&self, watch: Weak<dyn Tend>) -> Result<()> {
+        let known = {
+            let mut queue = self.shared.lock();
+            let known = queue.signals.is_some();
+            queue.signals.get_or_insert((watch, Instant::now() + LOOK_EVERY));
+            known
+        };
+        // Which starts the thread, and has it look at its list.
+        if known { Ok(()) } else { self.post(|| {}) }
     }
 
     /// What is tended is to be looked after now.

@@ -23,6 +23,7 @@ use super::artifact::ExternKind;
 use super::budget::{self, Limits, Timing, Watching};
 use super::exit;
 use super::fault::{self, FaultRecord};
+use super::growth::{Counters, Grown, RefusedBy};
 use super::imports::{HostFunc, Imports, missing};
 use super::memory::{self, Region};
 use super::module::{Module, Warmed};
@@ -32,7 +33,7 @@ use crate::rt::float::Denormals;
 use crate::rt::heap::{self, Kept};
 use crate::rt::histogram::{Began, Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
-use crate::rt::{alloc, fork};
+use crate::rt::{alloc, fork, traps};
 use crate::status::*;
 
 /// What a call stores on its way in and takes away on its way out.
@@ -42,6 +43,8 @@ pub const GATE_IN_CALL: rtw_status_t = RTW_ERR_BUSY;
 pub const GATE_IN_HOST: rtw_status_t = 1;
 /// The guest is being made, or made anew: everybody is told that the instance is busy.
 const GATE_MAKING: rtw_status_t = 2;
+/// As free, but whoever calls has to ask first whether faults would arrive on its thread.
+pub const GATE_ASK: rtw_status_t = 3;
 
 /// What growth of memories and tables does once the instance is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,19 +105,45 @@ impl Data {
 }
 
 impl wasmtime::ResourceLimiter for Data {
-    fn memory_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, now: usize, wanted: usize, max: Option<usize>) -> wasmtime::Result<bool> {
         if self.to_be_made != 0 {
             self.to_be_made -= 1;
             return Ok(true);
         }
+        if now == wanted {
+            return Ok(true);
+        }
         let there = matches!(self.growth, Growth::Ahead { bytes } if wanted as u64 <= bytes);
-        self.core.arena.ignore_next();
-        Ok(wanted <= self.memory_limit_bytes && (now == wanted || there || self.may_grow()))
+        let refused = match () {
+            () if max.is_some_and(|max| wanted > max) => Some(RefusedBy::Maximum),
+            () if wanted > self.memory_limit_bytes => Some(RefusedBy::Limit),
+            () if !there && !self.may_grow() => Some(RefusedBy::Prepared),
+            () => None,
+        };
+        Ok(self.core.growth.count(Grown::Memory { from: now, to: wanted }, refused))
     }
 
-    fn table_growing(&mut self, now: usize, wanted: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
-        self.core.arena.ignore_next();
-        Ok(now == wanted || self.may_grow())
+    fn table_growing(&mut self, now: usize, wanted: usize, max: Option<usize>) -> wasmtime::Result<bool> {
+        // Or the table is being made.
+        if now == wanted || now == 0 && self.core.making.get() {
+            return Ok(true);
+        }
+        let refused = match () {
+            () if max.is_some_and(|max| wanted > max) => Some(RefusedBy::Maximum),
+            () if !self.may_grow() => Some(RefusedBy::Prepared),
+            () => None,
+        };
+        Ok(self.core.growth.count(Grown::Table { from: now, to: wanted }, refused))
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.core.growth.failed();
+        Ok(())
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.core.growth.failed();
+        Ok(())
     }
 }
 
@@ -136,10 +165,11 @@ pub struct Core {
     prepared: AtomicBool,
     /// Where the last fault happened that came as a signal; 0 where there was none.
     pub fault_address: Cell<usize>,
-    /// Where the engine notes the address that a guest traps at without a signal; null with signals.
+    /// Where the engine notes the address that a guest traps at without a signal; null where no function is exported.
     exit_word: Cell<*const usize>,
     /// To the arena of the thread that calls.
     arena: alloc::Link,
+    pub growth: Counters,
     /// What the fault was that closed the gate.
     pub fault: Cell<Option<FaultRecord>>,
     /// What host functions are given as their instance; the C API's handle.
@@ -193,13 +223,14 @@ unsafe impl Sync for Instance {}
 impl Drop for Instance {
     fn drop(&mut self) {
         fork::forget(&self.core.gate);
+        self.module.runtime.signal_watch().take_back(&self.core.gate);
         // The view of the store must not outlive it.
         self.core.context.set(None);
     }
 }
 
 impl Core {
-    /// From here on a trap's address is noted. The thread that the instance was prepared on; no-op on others.
+    /// From here on the address is noted of a trap without a signal. On an attached thread; no-op on others.
     #[inline(always)]
     pub fn watch_exit(&self) {
         let word = self.exit_word.get();
@@ -218,13 +249,11 @@ impl Core {
 
     /// The address of the trap that has just ended a call; 0 where it is not known.
     pub fn take_fault_address(&self) -> usize {
-        match (self.fault_address.replace(0), self.exit_word.get().is_null()) {
-            (address, true) => address,
-            (_, false) => match self.arena.noted() {
-                0 | alloc::IGNORED => 0,
-                // Where the guest would have gone on.
-                address => address - 1,
-            },
+        // Without a signal: where the guest would have gone on.
+        match (self.fault_address.replace(0), self.arena.take_noted()) {
+            (0, 0) => 0,
+            (0, noted) => noted - 1,
+            (signalled, _) => signalled,
         }
     }
 
@@ -246,13 +275,17 @@ impl Core {
     #[cold]
     pub fn reenter(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
         self.admit(gate)?;
-        if self.timing.refuses() { Err(RTW_ERR_BUDGET) } else { Ok(()) }
+        match gate {
+            GATE_ASK if !traps::arrive_here() => Err(RTW_ERR_SIGNALS),
+            GATE_IN_HOST if self.timing.refuses() => Err(RTW_ERR_BUDGET),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the calling thread may look at the guest, or what to answer.
     fn admit(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
         match gate {
-            GATE_FREE => Ok(()),
+            GATE_FREE | GATE_ASK => Ok(()),
             GATE_IN_HOST if self.host_thread.load(Relaxed) == this_thread() => Ok(()),
             GATE_IN_HOST | GATE_MAKING => Err(RTW_ERR_BUSY),
             status => Err(status),
@@ -315,6 +348,7 @@ impl Instance {
             fault_address: Cell::new(0),
             exit_word: Cell::new(std::ptr::null()),
             arena: alloc::Link::default(),
+            growth: Counters::default(),
             fault: Cell::new(None),
             handle: Cell::new(handle),
         });
@@ -334,7 +368,10 @@ impl Instance {
         };
         instance.take_view();
         instance.core.making.set(false);
-        instance.core.gate.store(GATE_FREE, Release);
+        let watch = module.runtime.signal_watch();
+        instance.core.gate.store(watch.resting_gate(), Release);
+        // SAFETY: taken back when the instance is dropped, before the core is.
+        unsafe { watch.add(&instance.core.gate) };
         // SAFETY: taken back when the instance is dropped, before the core is.
         unsafe { fork::tell_children(&instance.core.gate, RTW_ERR_FORKED) };
         Ok(instance)
@@ -346,7 +383,7 @@ impl Instance {
     pub fn reset(&self) -> Result<()> {
         let mut making = self.core.close()?;
         let outcome = self.make_anew();
-        making.after = if outcome.is_ok() { GATE_FREE } else { making.before };
+        making.after = if outcome.is_ok() { self.module.runtime.signal_watch().resting_gate() } else { making.before };
         outcome
     }
 
@@ -376,6 +413,7 @@ impl Instance {
         drop(old);
         self.core.fault.set(None);
         self.core.fault_address.set(0);
+        self.core.growth.begin_anew();
         Ok(())
     }
 
@@ -399,11 +437,8 @@ impl Instance {
         Watching::take_over(unsafe { &*self.guest.get() }.watching.as_ref(), &self.core.timing);
     }
 
-    /// For traps without a signal: where the engine notes their address.
+    /// For traps without a signal, which the standalone profile has as well: where the engine notes their address.
     fn exit_word(&self) -> *const usize {
-        if self.module.metadata.settings.profile != Profile::Plugin {
-            return std::ptr::null();
-        }
         let (instance, _) = self.engine_parts();
         // SAFETY: as in `export`.
         let context = || unsafe { self.core.context() };
@@ -704,6 +739,8 @@ impl Guest {
         never_interrupt(&mut store, module.metadata.settings.interruption)?;
         if module.metadata.settings.profile == Profile::Standalone {
             let core = core.clone();
+            let code = module.code.text().as_ptr_range();
+            let code = code.start as usize..code.end as usize;
             // SAFETY: the handler stores some words and at most opens a page, which is async-signal-safe; the address is told to
             // nobody before the call that faulted has come back.
             unsafe {
@@ -711,7 +748,11 @@ impl Guest {
                     if core.timing.meets_closed_page((*info).si_addr() as usize) {
                         return true;
                     }
-                    core.fault_address.set(fault::interrupted_at(context));
+                    // A fault of the host's own, in a host function, is repaired by its handler or ends the process.
+                    let address = fault::interrupted_at(context);
+                    if code.contains(&address) {
+                        core.fault_address.set(address);
+                    }
                     false
                 });
             }
@@ -978,7 +1019,8 @@ fn host_error(core: &Core, answer: rtw_status_t) -> wasmtime::Error {
 pub fn trap_status(trap: Trap) -> rtw_status_t {
     match trap {
         Trap::UnreachableCodeReached => RTW_ERR_TRAP_UNREACHABLE,
-        Trap::MemoryOutOfBounds | Trap::HeapMisaligned => RTW_ERR_TRAP_MEMORY,
+        Trap::MemoryOutOfBounds => RTW_ERR_TRAP_MEMORY,
+        Trap::HeapMisaligned => RTW_ERR_TRAP_MISALIGNED,
         Trap::TableOutOfBounds => RTW_ERR_TRAP_TABLE,
         Trap::IndirectCallToNull | Trap::BadSignature => RTW_ERR_TRAP_INDIRECT_CALL,
         Trap::IntegerDivisionByZero => RTW_ERR_TRAP_DIVIDE_BY_ZERO,

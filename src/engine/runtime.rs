@@ -1,12 +1,13 @@
 //! The runtime: what all modules, instances and threads of one owner have in common.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 use wasmtime::Engine;
 
 use super::housekeeper::Housekeeper;
 use super::memory::Creator;
 use super::profile::{self, Profile, Settings, Variations};
+use super::signal_watch::SignalWatch;
 use super::watchdog::Watchdog;
 use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
@@ -27,6 +28,8 @@ pub struct Config {
     pub guest_stack_bytes: usize,
     /// How often the watchdog looks, in ns; 0: as often as the smallest budget needs.
     pub watchdog_tick_ns: u64,
+    /// Whether every call asks whether faults would arrive, instead of the housekeeper now and then. Standalone profile only.
+    pub ask_at_every_call: bool,
 }
 
 pub struct Runtime {
@@ -37,6 +40,7 @@ pub struct Runtime {
     /// Does what must not hold up a thread that has deadlines.
     housekeeper: Housekeeper,
     watchdog: Watchdog,
+    signal_watch: Arc<SignalWatch>,
 }
 
 impl Runtime {
@@ -52,7 +56,9 @@ impl Runtime {
         let number = NEXT.fetch_add(1, Relaxed);
         let housekeeper = Housekeeper::new(config.guest_stack_bytes, config.cpus);
         let watchdog = Watchdog::new(config.watchdog_tick_ns, config.scheduling);
-        let runtime = Runtime { config, variations, number, housekeeper, watchdog };
+        let always = config.ask_at_every_call && config.profile == Profile::Standalone;
+        let signal_watch = Arc::new(SignalWatch::new(always));
+        let runtime = Runtime { config, variations, number, housekeeper, watchdog, signal_watch };
         // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now and not when the
         // first module comes.
         runtime.engine(&Settings::new(runtime.config.profile))?;
@@ -65,6 +71,10 @@ impl Runtime {
 
     pub fn watchdog(&self) -> &Watchdog {
         &self.watchdog
+    }
+
+    pub fn signal_watch(&self) -> &SignalWatch {
+        &self.signal_watch
     }
 
     /// An engine for an artifact with these settings. Each module has its own: an engine has locks that refuse everybody once
@@ -101,6 +111,13 @@ impl Runtime {
             signals::check()?;
         }
         thread::attach(self.number, wanted, Engine::tls_eager_initialize)?;
+        if wanted.signals {
+            self.signal_watch.add_thread();
+            let watch: Weak<SignalWatch> = Arc::downgrade(&self.signal_watch);
+            self.housekeeper.look_after_signals(watch).inspect_err(|_| {
+                let _ = self.detach();
+            })?;
+        }
         if let Some(scheduling) = thread::current_scheduling() {
             self.watchdog.rise_above(scheduling);
         }
@@ -108,7 +125,9 @@ impl Runtime {
     }
 
     pub fn detach(&self) -> Result<()> {
-        thread::detach(self.number)
+        thread::detach(self.number)?;
+        self.signal_watch.remove_thread();
+        Ok(())
     }
 
     /// Sees to it that guests' faults become traps on this thread while the answer lives, or tells who is in the way. For [setup]

@@ -43,9 +43,9 @@ pub struct Arena {
     peak: Cell<usize>,
     /// The thread that it is open to; 0 for none. For those who were led here by a [`Link`].
     owner: AtomicUsize,
-    /// A word that is to be copied at the next allocation, or null. The owner's alone.
+    /// A word that is to be copied at every allocation, or null. The owner's alone.
     watched: Cell<*const usize>,
-    /// What the watched word held at the first allocation since it was watched; 0 where there was none. The owner's alone.
+    /// What the watched word held at the last allocation; 0 where there was none. The owner's alone.
     noted: Cell<usize>,
     counters: Counters,
 }
@@ -257,7 +257,7 @@ impl Arena {
 
     fn note(&self) {
         let word = self.watched.get();
-        if self.noted.get() == 0 && !word.is_null() {
+        if !word.is_null() {
             // SAFETY: watched for the time of a call only, during which it lives.
             self.noted.set(unsafe { word.read() });
         }
@@ -274,14 +274,13 @@ impl Arena {
 pub struct Link(AtomicPtr<Arena>);
 
 impl Link {
-    /// Has `word` copied at the calling thread's next allocation in a real-time section, until [`Link::unwatch`]. Stores only.
+    /// Has `word` copied at the calling thread's allocations in real-time sections, until [`Link::unwatch`]. One store.
     ///
     /// # Safety
     /// The word lives until then.
     #[inline(always)]
     pub unsafe fn watch(&self, word: *const usize) {
         if let Some(arena) = self.own().or_else(|| self.find()) {
-            arena.noted.set(0);
             arena.watched.set(word);
         }
     }
@@ -293,16 +292,9 @@ impl Link {
         }
     }
 
-    /// What was copied since the last call of `watch`; 0 where nothing was.
-    pub fn noted(&self) -> usize {
-        self.own().map_or(0, |arena| arena.noted.get())
-    }
-
-    /// The next allocation is nothing to be noted.
-    pub fn ignore_next(&self) {
-        if let Some(arena) = self.own() {
-            arena.noted.set(IGNORED);
-        }
+    /// What was copied last; 0 where nothing was since this was asked last.
+    pub fn take_noted(&self) -> usize {
+        self.own().map_or(0, |arena| arena.noted.replace(0))
     }
 
     /// The arena, if it is the calling thread's.
@@ -345,9 +337,6 @@ fn thread_token() -> usize {
     }
     token
 }
-
-/// Stands for a note that was not taken; no word worth copying has it.
-pub const IGNORED: usize = 1;
 
 /// An attached thread's arena, given back on drop.
 pub struct Attached(NonNull<Arena>);

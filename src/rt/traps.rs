@@ -192,6 +192,32 @@ impl Thread {
     }
 }
 
+/// Whether a guest's fault would become a trap on this thread now. Five system calls, nothing else.
+pub fn arrive_here() -> bool {
+    signals::are_in_place() && change_mask(libc::SIG_BLOCK, 0) == 0 && has_room(&stack_in_force())
+}
+
+/// Whether another thread blocks what guests' faults come as.
+pub enum Blocked {
+    No,
+    /// Which of them.
+    Yes(String),
+    /// There is no such thread in this process.
+    Gone,
+    /// There is no /proc.
+    Unknown,
+}
+
+pub fn blocked_in(thread: i32) -> Blocked {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")) else {
+        return if std::path::Path::new("/proc/self/status").exists() { Blocked::Gone } else { Blocked::Unknown };
+    };
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    let Some(mask) = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()) else { return Blocked::Unknown };
+    let names: Vec<&str> = SIGNALS.iter().filter(|(signal, _)| mask >> (signal - 1) & 1 == 1).map(|(_, name)| *name).collect();
+    if names.is_empty() { Blocked::No } else { Blocked::Yes(names.join(", ")) }
+}
+
 /// While it lives, faults of guests become traps on this thread.
 pub struct Ready {
     blocked: Set,

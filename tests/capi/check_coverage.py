@@ -13,7 +13,6 @@ NOT_HERE = {
     "RTW_ERR_BUDGET": "no function answers it yet",
     "RTW_ERR_POISONED": "follows an internal error",
     "RTW_ERR_INTERNAL": "a defect",
-    "RTW_ERR_TRAP_OTHER": "no trap of the proposals that are on is left over",
 }
 
 

@@ -42,6 +42,133 @@ static void test_fault(guest_t *guest) {
     check_status(rtw_instance_fault(guest->instance, &fault, &err), RTW_ERR_ARGUMENT, "fault: none after a reset");
 }
 
+/* ---- places, in both profiles */
+
+/* Byte offsets are those in the module that the compiler was given: the function and an opcode are found in it again. */
+static rtw_fault_t fault_of(rtw_instance_t *instance, const char *what) {
+    rtw_fault_t fault;
+    rtw_fault_init(&fault);
+    check_status(rtw_instance_fault(instance, &fault, &err), RTW_OK, "places: %s is told", what);
+    return fault;
+}
+
+static void check_place(guest_t *guest, const char *name, rtw_status_t expected, int64_t function, int64_t after, int64_t before, const char *moment) {
+    check_status(call(guest->instance, name, NULL, 0), expected, "places: %s, %s", name, moment);
+    rtw_fault_t fault = fault_of(guest->instance, name);
+    check(fault.status == expected && fault.function_index == function && fault.wasm_offset > after && (before == 0 || fault.wasm_offset < before),
+          "places: %s, %s: in function %lld at offset %lld, after %lld", name, moment, (long long)fault.function_index, (long long)fault.wasm_offset,
+          (long long)after);
+    check(strstr(fault.message, "function") != NULL, "places: %s: in a sentence: %s", name, fault.message);
+}
+
+static const struct {
+    const char *name;
+    rtw_status_t expected;
+} placed[] = {
+    {"wait32", RTW_ERR_TRAP_OTHER},         {"wait64", RTW_ERR_TRAP_OTHER},
+    {"notify_far", RTW_ERR_TRAP_MEMORY},    {"misaligned", RTW_ERR_TRAP_MISALIGNED},
+    {"misaligned_store", RTW_ERR_TRAP_MISALIGNED}, {"misaligned_add", RTW_ERR_TRAP_MISALIGNED},
+    {"misaligned_wait", 0 /* either */},    {"misaligned_far", 0},
+    {"table_far", RTW_ERR_TRAP_TABLE},      {"table_fill_far", RTW_ERR_TRAP_TABLE},
+    {"memory_far", RTW_ERR_TRAP_MEMORY},    {"grow_and_trap", RTW_ERR_TRAP_UNREACHABLE},
+    {"grow_table_and_trap", RTW_ERR_TRAP_UNREACHABLE}, {"grow_much_and_trap", RTW_ERR_TRAP_UNREACHABLE},
+};
+
+static void places_with(guest_t *guest, uint32_t growth, bool prepared, const char *moment) {
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.growth = growth;
+    int64_t last = 0;
+    for (size_t i = 0; i < sizeof placed / sizeof placed[0]; i++) {
+        rtw_instance_destroy(guest->instance);
+        require(rtw_instance_create(guest->module, NULL, &config, &guest->instance, &err), &err, "places: an instance");
+        if (prepared) require(rtw_instance_prepare(guest->instance, NULL, NULL, &err), &err, "places: prepare");
+        rtw_status_t expected = placed[i].expected;
+        if (expected == 0) {
+            /* Which of two faults is found first is the engine's choice; that it is one of them, and its place, is not. */
+            rtw_instance_t *other = NULL;
+            require(rtw_instance_create(guest->module, NULL, &config, &other, &err), &err, "places: an instance");
+            expected = call(other, placed[i].name, NULL, 0);
+            check(expected == RTW_ERR_TRAP_MISALIGNED || expected == RTW_ERR_TRAP_MEMORY || expected == RTW_ERR_TRAP_OTHER, "places: %s: %s", placed[i].name, rtw_status_name(expected));
+            rtw_instance_destroy(other);
+        }
+        check_place(guest, placed[i].name, expected, (int64_t)i + 1, last, 0, moment);
+        int64_t here = fault_of(guest->instance, placed[i].name).wasm_offset;
+        /* Between the two instructions lie 12 bytes; between those that grow, 11. */
+        if (strcmp(placed[i].name, "grow_table_and_trap") == 0) check(here - last == 12, "places: it is the trap's, not that of growing");
+        last = here;
+        check_status(call(guest->instance, "alive", NULL, 0), RTW_ERR_FAULTED, "places: %s: faulted", placed[i].name);
+    }
+    renew(guest, NULL);
+    if (prepared) require(rtw_instance_prepare(guest->instance, NULL, NULL, &err), &err, "places: prepare");
+    check_place(guest, "deep", RTW_ERR_TRAP_STACK, (int64_t)(sizeof placed / sizeof placed[0]) + 2, last, 0, moment);
+}
+
+static void test_places(void) {
+    guest_t guest = open_guest("places", NULL);
+    require(rtw_thread_attach(guest.runtime, NULL, &err), &err, "places: attach");
+    places_with(&guest, RTW_GROWTH_REFUSED, false, "not prepared");
+    places_with(&guest, RTW_GROWTH_REFUSED, true, "growth refused");
+    places_with(&guest, RTW_GROWTH_ALLOWED, true, "growth allowed");
+    require(rtw_thread_detach(guest.runtime, &err), &err, "places: detach");
+    close_guest(&guest);
+}
+
+/* ---- growth that was refused is part of the story */
+
+static rtw_growth_t growth_of(rtw_instance_t *instance) {
+    rtw_growth_t growth;
+    rtw_growth_init(&growth);
+    check_status(rtw_instance_growth(instance, &growth), RTW_OK, "growth: counted");
+    return growth;
+}
+
+static void test_growth_told(void) {
+    guest_t guest = open_guest("places", NULL);
+    require(rtw_thread_attach(guest.runtime, NULL, &err), &err, "growth: attach");
+    rtw_growth_t growth = growth_of(guest.instance);
+    check(growth.granted == 0 && growth.refused == 0, "growth: none at first");
+    check_status(call(guest.instance, "grow_and_trap", NULL, 0), RTW_ERR_TRAP_UNREACHABLE, "growth: before prepare");
+    rtw_fault_t fault = fault_of(guest.instance, "growth that was granted");
+    check(fault.refused_growths == 0 && fault.refused_by == 0 && strstr(fault.message, "refused") == NULL, "growth: what was granted is not told: %s", fault.message);
+    check_status(rtw_instance_reset(guest.instance, &err), RTW_OK, "growth: a reset");
+    require(rtw_instance_prepare(guest.instance, NULL, NULL, &err), &err, "growth: prepare");
+    check(call_i32(guest.instance, "grow", 1, 0) == -1 && call_i32(guest.instance, "grow", 0, 0) == 1, "growth: refused, but for none");
+    check_status(call(guest.instance, "grow_and_trap", NULL, 0), RTW_ERR_TRAP_UNREACHABLE, "growth: refused, and it traps");
+    fault = fault_of(guest.instance, "growth that was refused");
+    check(fault.refused_growths == 2 && fault.refused_by == RTW_REFUSED_PREPARED && fault.refused_table == 0, "growth: refused twice, since it is prepared");
+    check(fault.refused_from == 65536 && fault.refused_to == 2 * 65536, "growth: from %llu to %llu bytes", (unsigned long long)fault.refused_from,
+          (unsigned long long)fault.refused_to);
+    check(strstr(fault.message, "from 65536 to 131072 bytes") && strstr(fault.message, "prepared") && strstr(fault.message, "2 times"),
+          "growth: in a sentence: %s", fault.message);
+    growth = growth_of(guest.instance);
+    check(growth.granted == 1 && growth.refused == 2 && growth.refused_prepared == 2, "growth: all that was counted, resets included");
+    check_status(rtw_instance_reset(guest.instance, &err), RTW_OK, "growth: another reset");
+    check_status(call(guest.instance, "grow_table_and_trap", NULL, 0), RTW_ERR_TRAP_UNREACHABLE, "growth: a table");
+    fault = fault_of(guest.instance, "a table's growth that was refused");
+    check(fault.refused_growths == 1 && fault.refused_table == 1 && fault.refused_from == 2 && fault.refused_to == 3, "growth: of a table, told after a reset alone");
+    check(strstr(fault.message, "table from 2 to 3 entries") && strstr(fault.message, "once"), "growth: of a table: %s", fault.message);
+
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.growth = RTW_GROWTH_ALLOWED;
+    config.memory_limit_bytes = 3 * 65536;
+    rtw_instance_t *limited = NULL;
+    require(rtw_instance_create(guest.module, NULL, &config, &limited, &err), &err, "growth: an instance with a limit");
+    check(call_i32(limited, "grow", 3, 0) == -1 && call_i32(limited, "grow", 100, 0) == -1 && call_i32(limited, "grow", 2, 0) == 1, "growth: with a limit and a maximum");
+    growth = growth_of(limited);
+    check(growth.granted == 1 && growth.refused == 2 && growth.refused_limit == 1 && growth.refused_maximum == 1 && growth.refused_system == 0,
+          "growth: refused by the limit, and by the maximum");
+    rtw_instance_destroy(limited);
+    check_status(rtw_instance_growth(NULL, &growth), RTW_ERR_NULL, "growth: of no instance");
+    check_status(rtw_instance_growth(guest.instance, NULL), RTW_ERR_NULL, "growth: nowhere");
+    growth.struct_size = 1;
+    check_status(rtw_instance_growth(guest.instance, &growth), RTW_ERR_STRUCT_SIZE, "growth: without _init");
+    rtw_growth_init(NULL);
+    require(rtw_thread_detach(guest.runtime, &err), &err, "growth: detach");
+    close_guest(&guest);
+}
+
 static void test_reset(void) {
     guest_t guest = open_guest("calls", NULL);
     rtw_func_t *count = look_up(guest.instance, "count", NULL);
@@ -262,6 +389,8 @@ int main(int argc, char **argv) {
     test_failing_reset();
     test_growth();
     test_growth_ahead();
+    test_places();
+    test_growth_told();
     test_fork();
     if (!sanitized) check_in_child("memlock", reset_without_memlock, NULL);
     return check_summary();

@@ -3,6 +3,7 @@
 #include "common.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
@@ -621,6 +622,238 @@ static void queue_storm(void *data) {
     rtw_imports_destroy(imports);
 }
 
+/* ---- what the housekeeper finds between calls */
+
+static rtw_signals_t signals_of(rtw_runtime_t *runtime) {
+    rtw_signals_t signals;
+    rtw_signals_init(&signals);
+    require(rtw_runtime_signals(runtime, &signals), NULL, "what was seen of signals");
+    return signals;
+}
+
+/* Calls until one is answered otherwise; nothing that takes a signal happens in them. */
+static rtw_status_t call_until_refused(rtw_func_t *func) {
+    rtw_value_t value;
+    rtw_status_t status;
+    do {
+        memset(&value, 0, sizeof value);
+        status = rtw_invoke(func, &value, 1);
+        sched_yield();
+    } while (status == RTW_OK);
+    return status;
+}
+
+static void wait_for_looks(rtw_runtime_t *runtime, uint64_t more) {
+    const uint64_t before = signals_of(runtime).looks;
+    while (signals_of(runtime).looks < before + more) sched_yield();
+}
+
+static rtw_status_t call_once(rtw_func_t *func) {
+    rtw_value_t value;
+    memset(&value, 0, sizeof value);
+    return rtw_invoke(func, &value, 1);
+}
+
+static rtw_func_t *beside_func;
+static pthread_barrier_t barrier;
+
+/* Another attached thread, with an instance of its own: what the first one blocks is no concern of its. */
+static void *beside(void *data) {
+    guest_t *guest = data;
+    rtw_error_t error;
+    require(rtw_thread_attach(guest->runtime, NULL, &error), &error, "beside: attached");
+    pthread_barrier_wait(&barrier); /* the first one is refused now */
+    int wrong = 0;
+    for (int i = 0; i < 1000; i++) wrong += call_once(beside_func) != RTW_OK;
+    check(wrong == 0, "watched: a thread that blocks nothing is not refused because of one that does");
+    pthread_barrier_wait(&barrier);
+    (void)rtw_thread_detach(guest->runtime, NULL);
+    return NULL;
+}
+
+static void watched(void *data) {
+    (void)data;
+    guest_t guest = open_guest("traps", NULL);
+    rtw_instance_t *other = NULL;
+    require(rtw_instance_create(guest.module, NULL, NULL, &other, &err), &err, "another instance");
+    rtw_func_t *func = look_up(guest.instance, "alive", NULL);
+    beside_func = look_up(other, "alive", NULL);
+    rtw_signals_t seen = signals_of(guest.runtime);
+    check(seen.looks == 0 && seen.status == RTW_OK && seen.interval_ns == 100000000, "watched: nobody looks before a thread is attached");
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "watched: attached");
+    check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "watched: prepared");
+    wait_for_looks(guest.runtime, 2);
+    seen = signals_of(guest.runtime);
+    check(seen.status == RTW_OK && seen.troubles == 0 && seen.message[0] == '\0' && !seen.masks_unknown, "watched: all is in order");
+    check_status(call_once(func), RTW_OK, "watched: and calls run");
+
+    /* handlers, one after the other */
+    for (int signal = 0; signal < 3; signal++) {
+        const int which[] = {SIGSEGV, SIGILL, SIGFPE};
+        const char *const names[] = {"SIGSEGV", "SIGILL", "SIGFPE"};
+        struct sigaction engines;
+        sigaction(which[signal], NULL, &engines);
+        install(which[signal]);
+        check_status(call_until_refused(func), RTW_ERR_SIGNALS, "watched: a foreign handler of %s", names[signal]);
+        check_status(call_once(func), RTW_ERR_SIGNALS, "watched: and again");
+        seen = signals_of(guest.runtime);
+        check(seen.status == RTW_ERR_SIGNALS && strstr(seen.message, names[signal]) && strstr(seen.message, "test_signals"), "watched: it is named: %s", seen.message);
+        check(seen.troubles == (uint64_t)signal + 1, "watched: and counted");
+        check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_ERR_SIGNALS, "watched: prepare refuses, too");
+        sigaction(which[signal], &engines, NULL);
+        check_status(call_once(func), RTW_OK, "watched: with the engine's back the next call runs");
+        wait_for_looks(guest.runtime, 2);
+        check(signals_of(guest.runtime).status == RTW_OK, "watched: which is seen");
+    }
+
+    /* a mask */
+    pthread_t thread;
+    pthread_barrier_init(&barrier, NULL, 2);
+    if (pthread_create(&thread, NULL, beside, &guest) != 0) check(false, "a thread");
+    block_all();
+    check_status(call_until_refused(func), RTW_ERR_SIGNALS, "watched: a thread that blocks everything");
+    seen = signals_of(guest.runtime);
+    check(seen.blocked_threads == 1 && strstr(seen.message, "blocks SIGSEGV, SIGILL, SIGFPE"), "watched: it is named: %s", seen.message);
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    pthread_join(thread, NULL);
+    check_status(call_once(func), RTW_ERR_SIGNALS, "watched: it is refused still");
+    check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "watched: prepare unblocks");
+    check_status(call_once(func), RTW_OK, "watched: and the next call runs");
+    trap_all(&guest);
+    rtw_func_destroy(func);
+    rtw_func_destroy(beside_func);
+    rtw_instance_destroy(other);
+    (void)rtw_thread_detach(guest.runtime, NULL);
+    close_guest(&guest);
+}
+
+static bool blocks_in_host;
+
+static rtw_status_t block_inside(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
+    (void)user_data, (void)instance;
+    values[0].i32 = 7;
+    if (blocks_in_host) block_all();
+    return RTW_OK;
+}
+
+/* In a host function: the call goes on, and a later one is refused. */
+static void watched_inside(void *data) {
+    (void)data;
+    rtw_imports_t *imports = telling(block_inside, NULL);
+    guest_t guest = open_guest("told", imports);
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "watched inside: attached");
+    rtw_func_t *act = look_up(guest.instance, "act", NULL), *func = look_up(guest.instance, "alive", NULL);
+    blocks_in_host = true;
+    check_status(call_once(act), RTW_OK, "watched inside: a host function blocks everything");
+    blocks_in_host = false;
+    check_status(call_until_refused(func), RTW_ERR_SIGNALS, "watched inside: which is found out");
+    check_status(rtw_instance_reset(guest.instance, &err), RTW_OK, "watched inside: a reset unblocks");
+    check_status(call_once(func), RTW_OK, "watched inside: and calls run");
+    rtw_func_destroy(act);
+    rtw_func_destroy(func);
+    (void)rtw_thread_detach(guest.runtime, NULL);
+    close_guest(&guest);
+    rtw_imports_destroy(imports);
+}
+
+/* Asked at every call: the very next one is refused, and the process lives. */
+static void asked_at_every_call(void *data) {
+    (void)data;
+    rtw_runtime_config_t config;
+    rtw_runtime_config_init(&config);
+    config.profile = profile;
+    config.signal_checks = 2;
+    rtw_runtime_t *none = NULL;
+    check_status(rtw_runtime_create(&config, &none, &err), RTW_ERR_ARGUMENT, "asked: signal_checks out of range");
+    config.signal_checks = RTW_SIGNALS_ASK;
+    guest_t guest = {NULL, NULL, NULL};
+    require(rtw_runtime_create(&config, &guest.runtime, &err), &err, "a runtime");
+    guest.module = load(guest.runtime, "traps");
+    guest.instance = with_budget(guest.module);
+    require(rtw_thread_attach(guest.runtime, NULL, &err), &err, "attach");
+    require(rtw_instance_prepare(guest.instance, NULL, NULL, &err), &err, "prepare");
+    const rtw_status_t expected = standalone() ? RTW_ERR_SIGNALS : RTW_OK;
+    static char small_stack[1 << 16];
+    for (int round = 0; round < 3; round++) {
+        rtw_func_t *func = look_up(guest.instance, "alive", NULL);
+        check_status(call_once(func), RTW_OK, "asked: all is in order");
+        sigset_t before = mask();
+        block_all();
+        check_status(call_once(func), expected, "asked: everything blocked");
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        check_status(call_once(func), RTW_OK, "asked: and not blocked any more");
+        struct sigaction engines;
+        sigaction(SIGFPE, NULL, &engines);
+        install(SIGFPE);
+        check_status(call_once(func), expected, "asked: a foreign handler");
+        sigaction(SIGFPE, &engines, NULL);
+        check_status(call_once(func), RTW_OK, "asked: the engine's back");
+        stack_t ours, small = {.ss_sp = small_stack, .ss_size = (size_t)sysconf(_SC_MINSIGSTKSZ)};
+        sigaltstack(&small, &ours);
+        check_status(call_once(func), expected, "asked: a small alternate stack");
+        sigaltstack(&ours, NULL);
+        check_status(call_once(func), RTW_OK, "asked: a large one");
+        rtw_value_t values[2];
+        memset(values, 0, sizeof values);
+        check_status(call(guest.instance, "div", values, 2), RTW_ERR_TRAP_DIVIDE_BY_ZERO, "asked: a trap");
+        check_status(call_once(func), RTW_ERR_FAULTED, "asked: faulted");
+        check_status(rtw_instance_reset(guest.instance, &err), RTW_OK, "asked: a reset");
+        rtw_func_destroy(func);
+    }
+    /* Where calls ask, a budget is kept as elsewhere. */
+    rtw_module_t *endless = load(guest.runtime, "slot");
+    rtw_instance_t *limited = with_budget(endless);
+    rtw_value_t value = {.i32 = 2};
+    check_status(call(limited, "act", &value, 1), RTW_ERR_BUDGET, "asked: a guest that never ends is cut off");
+    rtw_instance_destroy(limited);
+    rtw_module_destroy(endless);
+    (void)rtw_thread_detach(guest.runtime, NULL);
+    close_guest(&guest);
+}
+
+/* The plugin profile, with everything blocked, all handlers foreign and no room for a handler: nothing is different. */
+static void ignore(int signal) { (void)signal; }
+
+static void plugin_does_not_depend(void *data) {
+    (void)data;
+    static char small_stack[1 << 16];
+    guest_t guest = open_guest("traps", NULL);
+    rtw_runtime_t *standalone_runtime = NULL; /* whose handlers are replaced */
+    require(rtw_runtime_create(NULL, &standalone_runtime, &err), &err, "a standalone runtime beside");
+    for (int signal = 1; signal <= LAST_SIGNAL; signal++) {
+        struct sigaction action;
+        memset(&action, 0, sizeof action);
+        action.sa_handler = ignore;
+        sigaction(signal, &action, NULL);
+    }
+    stack_t small = {.ss_sp = small_stack, .ss_size = (size_t)sysconf(_SC_MINSIGSTKSZ)};
+    sigaltstack(&small, NULL);
+    block_all();
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "plugin: attached");
+    check_blocked(true, "attached");
+    check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "plugin: prepared");
+    trap_all(&guest);
+    rtw_module_t *endless = load(guest.runtime, "slot");
+    rtw_instance_t *limited = with_budget(endless);
+    rtw_value_t value = {.i32 = 2};
+    check_status(call(limited, "act", &value, 1), RTW_ERR_BUDGET, "plugin: a guest that never ends is cut off");
+    rtw_instance_destroy(limited);
+    rtw_module_destroy(endless);
+    rtw_func_t *func = look_up(guest.instance, "alive", NULL);
+    int wrong = 0;
+    for (int i = 0; i < 100000; i++) wrong += call_once(func) != RTW_OK;
+    check(wrong == 0, "plugin: calls run");
+    rtw_signals_t seen = signals_of(guest.runtime);
+    check(seen.looks == 0 && seen.status == RTW_OK, "plugin: nobody looks");
+    check_status(rtw_runtime_signals(NULL, &seen), RTW_ERR_NULL, "signals: of no runtime");
+    check_status(rtw_runtime_signals(guest.runtime, NULL), RTW_ERR_NULL, "signals: nowhere");
+    rtw_func_destroy(func);
+    (void)rtw_thread_detach(guest.runtime, NULL);
+    close_guest(&guest);
+    rtw_runtime_destroy(standalone_runtime);
+}
+
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     check_in_child("dispositions", dispositions, NULL);
@@ -638,6 +871,13 @@ int main(int argc, char **argv) {
         check_in_child("own threads", own_threads, NULL);
         test_blocked_unseen();
         check_in_child("stacks", replaced_stacks, NULL);
+        if (standalone()) {
+            check_in_child("watched", watched, NULL);
+            check_in_child("watched inside", watched_inside, NULL);
+        } else {
+            check_in_child("plugin", plugin_does_not_depend, NULL);
+        }
+        check_in_child("asked", asked_at_every_call, NULL);
     }
     check_in_child("while it is made", while_it_is_made, NULL);
     check_in_child("storm", storm, NULL);

@@ -26,7 +26,7 @@ static const struct {
     {"store", {I32(65529)}, RTW_ERR_TRAP_MEMORY, "a store across the memory's end"},
     {"load_vector", {I32(65521)}, RTW_ERR_TRAP_MEMORY, "a vector load across the memory's end"},
     {"fill", {I32(65000), I32(537)}, RTW_ERR_TRAP_MEMORY, "memory.fill across the memory's end"},
-    {"load_atomic", {I32(2)}, RTW_ERR_TRAP_MEMORY, "a misaligned atomic load"},
+    {"load_atomic", {I32(2)}, RTW_ERR_TRAP_MISALIGNED, "a misaligned atomic load"},
     {"load_atomic", {I32(65536)}, RTW_ERR_TRAP_MEMORY, "an atomic load outside"},
     {"get_entry", {I32(3)}, RTW_ERR_TRAP_TABLE, "table.get outside the table"},
     {"call_entry", {I32(3)}, RTW_ERR_TRAP_TABLE, "an indirect call outside the table"},

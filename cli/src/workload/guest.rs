@@ -32,6 +32,7 @@ pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
         lock: if setup.lock { Lock::Required } else { Lock::Off },
         guest_stack_bytes: DEFAULT_GUEST_STACK_BYTES,
         watchdog_tick_ns: 0,
+        ask_at_every_call: false,
     };
     Runtime::varied(config, setup.variations())
 }
