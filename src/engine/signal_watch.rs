@@ -3,7 +3,6 @@
 //! housekeeper asks, and where something is wrong, the gates of the runtime's instances have every call ask for itself: it is
 //! refused as long as the trouble concerns its thread.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI32, Ordering::*};
 use std::sync::{Mutex, MutexGuard};
 
@@ -21,7 +20,7 @@ pub struct SignalWatch {
 #[derive(Default)]
 struct State {
     /// Addresses of the gates of instances that are there.
-    gates: BTreeSet<usize>,
+    gates: Vec<usize>,
     /// Attached threads, as the kernel numbers them.
     threads: Vec<i32>,
     seen: Seen,
@@ -57,11 +56,11 @@ impl SignalWatch {
     /// # Safety
     /// The gate lives until it is taken back.
     pub unsafe fn add(&self, gate: *const AtomicI32) {
-        self.lock().gates.insert(gate as usize);
+        self.lock().gates.push(gate as usize);
     }
 
     pub fn take_back(&self, gate: *const AtomicI32) {
-        self.lock().gates.remove(&(gate as usize));
+        self.lock().gates.retain(|known| *known != gate as usize);
     }
 
     /// The calling thread is attached from now on.
