@@ -95,10 +95,10 @@ pub unsafe fn invoke_apart(func: &Func, values: *mut ValRaw, count: usize, budge
 #[inline(always)]
 unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
     let mode = if core.denormals == Denormals::Keep { None } else { Some(float::set(core.denormals)) };
-    core.watch_exit();
+    let watching = core.watch_exit();
     // SAFETY: passed on.
     let result = unsafe { shared.func.get().call_unchecked(core.context(), values) };
-    core.unwatch_exit();
+    drop(watching);
     if let Some(mode) = mode {
         float::restore(mode);
     }

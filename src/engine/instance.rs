@@ -230,21 +230,11 @@ impl Drop for Instance {
 }
 
 impl Core {
-    /// From here on the address is noted of a trap without a signal. On an attached thread; no-op on others.
+    /// While the answer lives the address is noted of a trap without a signal. On an attached thread; no-op on others.
     #[inline(always)]
-    pub fn watch_exit(&self) {
-        let word = self.exit_word.get();
-        if !word.is_null() {
-            // SAFETY: the word lives as long as the store, which outlives the call.
-            unsafe { self.arena.watch(word) };
-        }
-    }
-
-    #[inline(always)]
-    pub fn unwatch_exit(&self) {
-        if !self.exit_word.get().is_null() {
-            self.arena.unwatch();
-        }
+    pub fn watch_exit(&self) -> alloc::Watching<'_> {
+        // SAFETY: the word lives as long as the store, which outlives the call.
+        unsafe { self.arena.watch(self.exit_word.get()) }
     }
 
     /// The address of the trap that has just ended a call; 0 where it is not known.
@@ -977,8 +967,6 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     let core = unsafe { &*core };
     // SAFETY: the host vouches for its function; the values are an array of 16-byte unions, as it expects.
     let mut call = || unsafe { (host.func)(host.user_data, core.handle.get(), values.as_mut_ptr().cast()) };
-    // What the host allocates is none of the guest's.
-    core.unwatch_exit();
     if core.making.get() {
         // A start function: the gate stays closed, since there is nothing yet to call back into.
         let answer = call();
@@ -999,7 +987,6 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     }
     compiler_fence(SeqCst);
     core.context.set(outer);
-    core.watch_exit();
     // A call that the host function made may have faulted, or the process been forked: then the gate is closed, whatever the
     // host answers.
     if gate == GATE_IN_HOST && answer == RTW_OK {

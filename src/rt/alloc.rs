@@ -274,22 +274,14 @@ impl Arena {
 pub struct Link(AtomicPtr<Arena>);
 
 impl Link {
-    /// Has `word` copied at the calling thread's allocations in real-time sections, until [`Link::unwatch`]. One store.
+    /// Has `word`, or nothing where it is null, copied at the calling thread's allocations in real-time sections for as long as the
+    /// answer lives, and afterwards what was copied before.
     ///
     /// # Safety
-    /// The word lives until then.
+    /// The word lives until then, and the answer is dropped on this thread.
     #[inline(always)]
-    pub unsafe fn watch(&self, word: *const usize) {
-        if let Some(arena) = self.own().or_else(|| self.find()) {
-            arena.watched.set(word);
-        }
-    }
-
-    #[inline(always)]
-    pub fn unwatch(&self) {
-        if let Some(arena) = self.own() {
-            arena.watched.set(std::ptr::null());
-        }
+    pub unsafe fn watch(&self, word: *const usize) -> Watching<'_> {
+        Watching(self.own().or_else(|| self.find()).map(|arena| (arena, arena.watched.replace(word))))
     }
 
     /// What was copied last; 0 where nothing was since this was asked last.
@@ -312,6 +304,18 @@ impl Link {
         self.0.store(arena.cast_mut(), Relaxed);
         // SAFETY: as above.
         unsafe { arena.as_ref() }
+    }
+}
+
+/// A word is copied while it lives; see [`Link::watch`].
+pub struct Watching<'a>(Option<(&'a Arena, *const usize)>);
+
+impl Drop for Watching<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some((arena, before)) = self.0 {
+            arena.watched.set(before);
+        }
     }
 }
 
