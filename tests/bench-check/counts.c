@@ -239,9 +239,9 @@ static void look_up_again(const guest_t *guest) {
 static void count_setup(void) {
     guest_t guest = open_guest("calls", true, BUDGET_NS);
     FIGURE("load-and-destroy", 20, load_again(&guest));
-    FIGURE("instantiate-and-destroy", 50, renew(&guest));
-    FIGURE("look-up-and-destroy", 100, look_up_again(&guest));
-    FIGURE("reset", 50, need(rtw_instance_reset(guest.instance, &err), &err, "reset"));
+    FIGURE("instantiate-and-destroy", 200, renew(&guest));
+    FIGURE("look-up-and-destroy", 200, look_up_again(&guest));
+    FIGURE("reset", 200, need(rtw_instance_reset(guest.instance, &err), &err, "reset"));
     close_guest(&guest);
 }
 

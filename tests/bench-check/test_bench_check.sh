@@ -53,7 +53,7 @@ allocations() { # allocations PROFILE: outside the calls, which make none, as te
     "$scratch/counts" allocations "$1" "$artifacts" | grep -v ' 0 allocations$' | sed 's/\./-allocations./'
 }
 size_of() { # size_of LIBRARY
-    strip -o "$scratch/stripped" "$1" && echo "library-stripped $(stat -c %s "$scratch/stripped") bytes"
+    strip -o "$scratch/stripped" "$1" 2>/dev/null && echo "library-stripped $(stat -c %s "$scratch/stripped") bytes"
 }
 measure() {
     for profile in standalone plugin; do
