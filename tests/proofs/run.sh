@@ -76,15 +76,18 @@ prove() { # prove PROGRAM PROFILE [ARGUMENTS...]: its rows are added; a program 
     shift 2
     case " ${PROOF_ONLY:-$program} " in *" $program "*) ;; *) return ;; esac
     started=$(date +%s)
-    "$out/$program" "$profile" "$out" "$@" >"$out/$program.out" 2>"$out/$program.err"
+    # One that hangs is killed, and its row says so.
+    "${TEST_PYTHON:-python3}" "$root/tests/guard.py" run --limit "${PROGRAM_HANG_SECONDS:-1800}" --log "$out/$program.out" \
+        --errors "$out/$program.err" -- "$out/$program" "$profile" "$out" "$@" >"$out/$program.guard"
     status=$?
+    cat "$out/$program.guard" >>"$out/$program.err"
     cat "$out/$program.out" >>"$rows"
     cat "$out/$program.err"
     mode=$program
     case "${1:-}" in "" | /*) ;; *) mode="$program $1" ;; esac
     echo "$mode, $profile: $(grep -c '^row' "$out/$program.out") rows, $(($(date +%s) - started)) s"
     if [ $status -ne 0 ]; then
-        broken_row "the proof itself" "$mode" "$profile" "exit status $status: $(tail -n 1 "$out/$program.err")"
+        broken_row "the proof itself" "$mode" "$profile" "exit status $status: $(head -n 1 "$out/$program.guard" | sed 's/^FAIL //') $(tail -n 1 "$out/$program.err")"
     elif ! grep -q '^row' "$out/$program.out"; then
         broken_row "the proof itself" "$mode" "$profile" "no rows"
     fi
