@@ -114,28 +114,32 @@ impl Graph {
         Ok(Graph { imported, nodes, targets })
     }
 
-    fn callees<'a>(&'a self, call: &'a Call) -> &'a [usize] {
-        match call {
-            Call::Direct(function) => std::slice::from_ref(function),
-            Call::Indirect(class) => self.targets.get(*class).map_or(&[], Vec::as_slice),
+    /// How many nodes there are: the functions, and behind them one for each class of types, through which calls by a table go.
+    /// So many calls to many functions are few edges.
+    fn count(&self) -> usize {
+        self.nodes.len() + self.targets.len()
+    }
+
+    /// Where the edges of a node lead: for a function the `nth` of its calls, for a class the `nth` of its functions.
+    fn edge(&self, from: usize, nth: usize) -> Option<usize> {
+        let functions = self.nodes.len();
+        if from >= functions {
+            return self.targets[from - functions].get(nth).copied();
         }
+        self.nodes[from].calls.get(nth).map(|call| match call {
+            Call::Direct(function) => *function,
+            Call::Indirect(class) => functions + class,
+        })
+    }
+
+    fn edges(&self, from: usize) -> impl Iterator<Item = usize> {
+        (0..).map_while(move |nth| self.edge(from, nth))
     }
 
     /// Which functions lie on a circle of calls. Tarjan's algorithm for strongly connected components, without recursion.
-    /// Calls through tables go by a node for their type, so that many of them to many functions stay few edges.
     fn circular(&self) -> Vec<bool> {
         const UNSEEN: usize = usize::MAX;
-        let functions = self.nodes.len();
-        let count = functions + self.targets.len();
-        let edge = |from: usize, nth: usize| -> Option<usize> {
-            if from >= functions {
-                return self.targets[from - functions].get(nth).copied();
-            }
-            self.nodes[from].calls.get(nth).map(|call| match call {
-                Call::Direct(function) => *function,
-                Call::Indirect(class) => functions + class,
-            })
-        };
+        let (functions, count) = (self.nodes.len(), self.count());
         let mut circular = vec![false; functions];
         let (mut order, mut low, mut on_stack) = (vec![UNSEEN; count], vec![0; count], vec![false; count]);
         let (mut next, mut stack, mut path) = (0, Vec::new(), Vec::new());
@@ -150,7 +154,7 @@ impl Graph {
                     next += 1;
                     stack.push(node);
                 }
-                if let Some(to) = edge(node, nth) {
+                if let Some(to) = self.edge(node, nth) {
                     path.push((node, nth + 1));
                     if order[to] == UNSEEN {
                         path.push((to, 0));
@@ -183,34 +187,34 @@ impl Graph {
     /// Polls the entries of functions that, with all they call, may run longer than `stretch` without a poll. What is on a
     /// circle is polled already, so the rest has an order in which callees come before callers.
     fn accumulate(&mut self, polled: &mut [bool], stretch: u64) {
-        let mut unpolled: Vec<Option<u64>> = vec![None; self.nodes.len()];
-        for root in 0..self.nodes.len() {
+        let functions = self.nodes.len();
+        // Of a function all that it runs; of a class the most that one of its functions does.
+        let mut unpolled: Vec<Option<u64>> = vec![None; self.count()];
+        for root in 0..functions {
             let mut path = vec![root];
-            while let Some(&function) = path.last() {
-                if unpolled[function].is_some() {
+            while let Some(&node) = path.last() {
+                if unpolled[node].is_some() {
                     path.pop();
                     continue;
                 }
-                let waiting: Vec<usize> = self.nodes[function]
-                    .calls
-                    .iter()
-                    .flat_map(|call| self.callees(call))
-                    .copied()
-                    .filter(|callee| !polled[*callee] && unpolled[*callee].is_none() && *callee != function)
-                    .collect();
-                if !waiting.is_empty() && !polled[function] {
-                    path.extend(waiting);
+                let is_polled = |node: usize| node < functions && polled[node];
+                let before = path.len();
+                if !is_polled(node) {
+                    path.extend(self.edges(node).filter(|to| !is_polled(*to) && unpolled[*to].is_none() && *to != node));
+                }
+                if path.len() != before {
                     continue;
                 }
-                let cost = |callee: &usize| if polled[*callee] { 1 } else { unpolled[*callee].unwrap_or(1) };
-                let calls = self.nodes[function]
-                    .calls
-                    .iter()
-                    .map(|call| self.callees(call).iter().map(cost).max().unwrap_or(1))
-                    .fold(0u64, u64::saturating_add);
-                let total = self.nodes[function].weight.saturating_add(calls);
-                polled[function] |= total > stretch;
-                unpolled[function] = Some(total);
+                let costs = self.edges(node).map(|to| if is_polled(to) { 1 } else { unpolled[to].unwrap_or(1) });
+                let total = if node < functions {
+                    costs.fold(self.nodes[node].weight, u64::saturating_add)
+                } else {
+                    costs.max().unwrap_or(1)
+                };
+                if node < functions {
+                    polled[node] |= total > stretch;
+                }
+                unpolled[node] = Some(total);
                 path.pop();
             }
         }

@@ -70,6 +70,41 @@ fn calls_that_add_up_are_polled() {
     assert!((1..=4).contains(&polls), "{polls}");
 }
 
+/// How many instructions a module has.
+fn instructions(module: &[u8]) -> usize {
+    let count = |payload: wasmparser::Result<Payload<'_>>| match payload.unwrap() {
+        Payload::CodeSectionEntry(body) => body.get_operators_reader().unwrap().into_iter().count(),
+        _ => 0,
+    };
+    Parser::new(0).parse_all(module).map(count).sum()
+}
+
+/// As many calls through one table as functions in it, all of one type; they cannot, or can, lead back to where they came from.
+fn calls_through_one_table(count: usize, circular: bool) -> String {
+    let call = "i32.const 0 call_indirect (type $t)\n";
+    let caller = if circular { "(type $t)" } else { "(param i32)" };
+    format!(
+        "(module (type $t (func)) (table {count} funcref) (elem (i32.const 0) func {}) (func {caller} {}) {})",
+        (0..count).map(|nth| format!("{} ", if circular { nth } else { nth + 1 })).collect::<String>(),
+        call.repeat(count),
+        "(func (type $t))\n".repeat(count)
+    )
+}
+
+#[test]
+fn what_is_put_in_grows_with_the_module_and_no_faster() {
+    for circular in [false, true] {
+        for profile in PROFILES {
+            let put_in = |count: usize| {
+                let (module, guarded) = guarded(&calls_through_one_table(count, circular), profile);
+                instructions(&guarded.module) - instructions(&module)
+            };
+            let (few, many) = (put_in(10_000), put_in(50_000));
+            assert!(many <= 5 * few + 50, "{few} instructions are put into 10,000 functions, {many} into 50,000");
+        }
+    }
+}
+
 #[test]
 fn long_straight_code_is_polled() {
     let nops = "nop ".repeat(2 * STRETCH as usize + 100);
