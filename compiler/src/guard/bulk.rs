@@ -1,299 +1,428 @@
-//! Long bulk memory operations in pieces, with a poll between two: one instruction can fill or copy gigabytes, and nothing
-//! interrupts it inside.
+//! Long bulk operations on memories and tables in pieces, with a poll between two: one instruction can fill or copy gigabytes, and
+//! nothing interrupts it inside.
 //!
-//! Before the instruction its operands are taken into locals. Where the length exceeds a chunk and all of the range is in bounds,
+//! Before the instruction its operands are taken into locals. Where the length exceeds a chunk and all of the ranges are in bounds,
 //! chunks are done until no more than one is left; then the instruction itself runs with what remains. Out of bounds it runs as
-//! it stands and traps where it stands, before a byte is written. A copy goes upwards or downwards, as overlapping demands.
+//! it stands and traps where it stands, before anything is written. A copy goes upwards or downwards, as overlapping demands.
+//!
+//! A segment that has been dropped has length 0, which code cannot ask for: there the first chunk traps in place of the whole, as
+//! nothing is written then either.
+//!
+//! A function that has as many locals as the engine takes uses globals in their place, which nothing in the module can name.
 
 use rtwasm::status::*;
 use wasmparser::types::TypesRef;
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::{DataKind, ElementItems, FunctionBody, Operator, Parser, Payload};
 
 use super::splice::{push_leb, push_signed_leb};
-use super::unreadable;
+use super::{unreadable, weight};
 
 /// What is done between two polls; some ten microseconds.
 pub const CHUNK_BYTES: u64 = 256 << 10;
+pub const CHUNK_ENTRIES: u64 = 16 << 10;
 
 const I32: u8 = 0x7f;
 const I64: u8 = 0x7e;
+const FUNCREF: u8 = 0x70;
 
-/// Locals for the operands, shared by all sites of a function.
+/// The engine's limit for parameters and locals together.
+const MOST_LOCALS: u32 = 50_000;
+
+/// A place for an operand.
+#[derive(Clone, Copy)]
+enum Register {
+    Local(u32),
+    Global(u32),
+}
+
+/// Places for the operands, shared by all sites of a function: three of i32, three of i64, one for a reference.
 pub struct Scratch {
-    /// Parameters and the function's own locals.
-    taken: u32,
-    /// Three of i32, then three of i64, where used: destination, source or value, length.
-    used_32: bool,
+    first: Register,
     used_64: bool,
+    used_reference: bool,
+    used: bool,
 }
 
-/// Where a site's operands are.
-struct Operands {
-    destination: u32,
-    other: u32,
-    length: u32,
-}
+const REGISTERS: u32 = 7;
 
 impl Scratch {
-    pub fn new(body: &FunctionBody<'_>, types: &TypesRef<'_>, index: u32) -> Result<Scratch> {
+    /// `globals`: where the module's own end.
+    pub fn new(body: &FunctionBody<'_>, types: &TypesRef<'_>, index: u32, globals: u32) -> Result<Scratch> {
         let ty = types[types.core_function_at(index)].unwrap_func();
         let mut taken = ty.params().len() as u32;
         for group in body.get_locals_reader().map_err(unreadable)? {
             taken += group.map_err(unreadable)?.0;
         }
-        Ok(Scratch { taken, used_32: false, used_64: false })
+        let first = if taken + REGISTERS <= MOST_LOCALS { Register::Local(taken) } else { Register::Global(globals) };
+        Ok(Scratch { first, used_64: false, used_reference: false, used: false })
     }
 
-    /// Groups of locals to be added at the end: how many of which type. The i32 come first and are there as soon as any is, so
+    /// Groups of locals to be added at the end: how many of which type. Those that come first are there as soon as any is, so
     /// that indices do not depend on what comes later.
     pub fn groups(&self) -> Vec<(u32, u8)> {
         let mut groups = Vec::new();
-        if self.used_32 || self.used_64 {
+        if matches!(self.first, Register::Local(_)) && self.used {
             groups.push((3, I32));
-        }
-        if self.used_64 {
-            groups.push((3, I64));
+            if self.used_64 || self.used_reference {
+                groups.push((3, I64));
+            }
+            if self.used_reference {
+                groups.push((1, FUNCREF));
+            }
         }
         groups
     }
 
-    fn operands(&mut self, wide: bool, other_wide: bool) -> Operands {
-        (self.used_32, self.used_64) = (self.used_32 || !wide, self.used_64 || wide);
-        let at = |wide: bool, nth: u32| self.taken + if wide { 3 } else { 0 } + nth;
-        Operands { destination: at(wide, 0), other: at(other_wide, 1), length: at(wide, 2) }
+    /// Whether the module has to have the globals.
+    pub fn needs_globals(&self) -> bool {
+        matches!(self.first, Register::Global(_)) && self.used
+    }
+
+    fn register(&mut self, nth: u32) -> Register {
+        self.used = true;
+        self.used_64 |= (3..6).contains(&nth);
+        self.used_reference |= nth == 6;
+        match self.first {
+            Register::Local(first) => Register::Local(first + nth),
+            Register::Global(first) => Register::Global(first + nth),
+        }
+    }
+
+    /// For the destination (0), the source or value (1), the length (2).
+    fn number(&mut self, role: u32, wide: bool) -> Number {
+        Number { at: self.register(role + if wide { 3 } else { 0 }), wide }
     }
 }
 
-/// Whether an instruction works on a stretch of memory or of a table.
-pub fn is_bulk(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::MemoryFill { .. }
-            | Operator::MemoryCopy { .. }
-            | Operator::MemoryInit { .. }
-            | Operator::TableFill { .. }
-            | Operator::TableCopy { .. }
-            | Operator::TableInit { .. }
-    )
+/// How many globals the guard needs where it needs any, and their definitions.
+pub const GLOBALS: (u32, [u8; 7 * 5]) = (REGISTERS, {
+    let (mut bytes, mut nth) = ([0; 7 * 5], 0);
+    while nth < 7 {
+        // Type, mutable, initialiser, end.
+        let global = if nth < 3 {
+            [I32, 1, 0x41, 0, END]
+        } else if nth < 6 {
+            [I64, 1, 0x42, 0, END]
+        } else {
+            [FUNCREF, 1, 0xd0, FUNCREF, END]
+        };
+        let mut byte = 0;
+        while byte < 5 {
+            bytes[nth * 5 + byte] = global[byte];
+            byte += 1;
+        }
+        nth += 1;
+    }
+    bytes
+});
+
+/// What code cannot ask for: how long the module's segments are.
+#[derive(Default)]
+pub struct Segments {
+    data: Vec<u64>,
+    elements: Vec<u64>,
 }
 
-/// What is to stand before a bulk operation that may be long; None where it cannot be, or is none.
+impl Segments {
+    pub fn read(module: &[u8]) -> Result<Segments> {
+        let mut segments = Segments::default();
+        for payload in Parser::new(0).parse_all(module) {
+            match payload.map_err(unreadable)? {
+                Payload::DataSection(section) => {
+                    for data in section {
+                        let data = data.map_err(unreadable)?;
+                        let is_there = matches!(data.kind, DataKind::Passive);
+                        segments.data.push(if is_there { data.data.len() as u64 } else { 0 });
+                    }
+                }
+                Payload::ElementSection(section) => {
+                    for element in section {
+                        let element = element.map_err(unreadable)?;
+                        let is_there = matches!(element.kind, wasmparser::ElementKind::Passive);
+                        let count = match element.items {
+                            ElementItems::Functions(functions) => functions.count(),
+                            ElementItems::Expressions(_, expressions) => expressions.count(),
+                        };
+                        segments.elements.push(if is_there { u64::from(count) } else { 0 });
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(segments)
+    }
+}
+
+/// Something that a bulk operation works on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Space {
+    Memory(u32),
+    Table(u32),
+    /// So many bytes, or entries.
+    Segment(u64),
+}
+
+impl Space {
+    fn is_wide(self, types: &TypesRef<'_>) -> bool {
+        match self {
+            Space::Memory(index) => types.memory_at(index).memory64,
+            Space::Table(index) => types.table_at(index).table64,
+            Space::Segment(_) => false,
+        }
+    }
+
+    /// The longest that it can ever be.
+    fn most(self, types: &TypesRef<'_>) -> u64 {
+        match self {
+            Space::Memory(index) => types.memory_at(index).maximum.map_or(u64::MAX, |pages| pages.saturating_mul(65536)),
+            Space::Table(index) => types.table_at(index).maximum.unwrap_or(u64::MAX),
+            Space::Segment(length) => length,
+        }
+    }
+}
+
+/// A bulk operation: where it writes, and where it reads, if not one value.
+struct Bulk {
+    to: Space,
+    from: Option<Space>,
+}
+
+fn bulk(operator: &Operator<'_>, segments: &Segments) -> Option<Bulk> {
+    use Space::*;
+    let (to, from) = match *operator {
+        Operator::MemoryFill { mem } => (Memory(mem), None),
+        Operator::MemoryCopy { dst_mem, src_mem } => (Memory(dst_mem), Some(Memory(src_mem))),
+        Operator::MemoryInit { data_index, mem } => (Memory(mem), Some(Segment(segments.data[data_index as usize]))),
+        Operator::TableFill { table } => (Table(table), None),
+        Operator::TableCopy { dst_table, src_table } => (Table(dst_table), Some(Table(src_table))),
+        Operator::TableInit { elem_index, table } => (Table(table), Some(Segment(segments.elements[elem_index as usize]))),
+        _ => return None,
+    };
+    Some(Bulk { to, from })
+}
+
+impl Bulk {
+    fn chunk(&self) -> u64 {
+        if matches!(self.to, Space::Memory(_)) { CHUNK_BYTES } else { CHUNK_ENTRIES }
+    }
+
+    /// The longest that it can be without a trap.
+    fn most(&self, length: Option<u64>, types: &TypesRef<'_>) -> u64 {
+        let from = self.from.map_or(u64::MAX, |from| from.most(types));
+        self.to.most(types).min(from).min(length.unwrap_or(u64::MAX))
+    }
+}
+
+/// The cost of an instruction that works on a stretch, of which at most a chunk is done without a poll.
+pub fn weigh(operator: &Operator<'_>, length: Option<u64>, types: &TypesRef<'_>, segments: &Segments) -> u64 {
+    let longest = bulk(operator, segments).map_or(0, |bulk| bulk.most(length, types).min(bulk.chunk()));
+    weight::of_length(weight::cost(operator), longest)
+}
+
+/// What is to stand before a bulk operation that may be long; None where it cannot be, or is none. `instruction`: its bytes.
 pub fn split(
     operator: &Operator<'_>,
+    instruction: &[u8],
     length: Option<u64>,
     types: &TypesRef<'_>,
+    segments: &Segments,
     scratch: &mut Scratch,
     poll: &[u8],
 ) -> Option<Vec<u8>> {
-    if length.is_some_and(|length| length <= CHUNK_BYTES) {
+    let bulk = bulk(operator, segments)?;
+    if bulk.most(length, types) <= bulk.chunk() {
         return None;
     }
-    let short = |memory: u32| {
-        let ty = types.memory_at(memory);
-        ty.maximum.is_some_and(|pages| pages.saturating_mul(65536) <= CHUNK_BYTES)
+    let wide = bulk.to.is_wide(types);
+    let destination = scratch.number(0, wide);
+    let (other, other_register, length_is_wide) = match bulk.from {
+        Some(from) => {
+            let from_wide = from.is_wide(types);
+            let source = scratch.number(1, from_wide);
+            (Some(source), source.at, wide && from_wide)
+        }
+        None if matches!(bulk.to, Space::Memory(_)) => (None, scratch.number(1, false).at, wide),
+        None => (None, scratch.register(6), wide),
     };
-    let wide = |memory: u32| types.memory_at(memory).memory64;
-    match *operator {
-        Operator::MemoryFill { mem } if !short(mem) => {
-            let operands = scratch.operands(wide(mem), false);
-            Some(Site { wide: wide(mem), operands, poll }.fill(mem))
-        }
-        // Memories of different widths: left as it is.
-        Operator::MemoryCopy { dst_mem, src_mem } if !short(dst_mem) && !short(src_mem) && wide(dst_mem) == wide(src_mem) => {
-            let operands = scratch.operands(wide(dst_mem), wide(dst_mem));
-            Some(Site { wide: wide(dst_mem), operands, poll }.copy(dst_mem, src_mem))
-        }
-        _ => None,
-    }
+    let length = scratch.number(2, length_is_wide);
+    let site = Site { bulk: &bulk, instruction, destination, source: other, other: other_register, length, poll };
+    Some(site.write())
+}
+
+/// An address or a length.
+#[derive(Clone, Copy)]
+struct Number {
+    at: Register,
+    wide: bool,
 }
 
 struct Site<'a> {
-    wide: bool,
-    operands: Operands,
+    bulk: &'a Bulk,
+    instruction: &'a [u8],
+    destination: Number,
+    source: Option<Number>,
+    /// The source, or the value.
+    other: Register,
+    length: Number,
     poll: &'a [u8],
 }
 
-const LOCAL_GET: u8 = 0x20;
-const LOCAL_SET: u8 = 0x21;
 const IF: [u8; 2] = [0x04, 0x40];
 const ELSE: u8 = 0x05;
 const LOOP: [u8; 2] = [0x03, 0x40];
 const BR_IF_0: [u8; 2] = [0x0d, 0];
 const END: u8 = 0x0b;
 const I64_EXTEND_I32_U: u8 = 0xad;
+const I32_AND: u8 = 0x71;
+const I64_LE_U: u8 = 0x58;
 
 impl Site<'_> {
-    fn fill(&self, memory: u32) -> Vec<u8> {
-        let Operands { destination, other, length } = self.operands;
+    fn write(&self) -> Vec<u8> {
         let mut code = Vec::new();
-        self.take_operands(&mut code);
-        self.when_long(&mut code, &[(destination, memory)], |code| {
-            self.upwards(code, &[destination], |code| {
-                for local in [destination, other] {
-                    get(code, local);
-                }
-                self.chunk(code);
-                memory_fill(code, memory);
-            });
-        });
-        for local in [destination, other, length] {
-            get(&mut code, local);
+        for register in [self.length.at, self.other, self.destination.at] {
+            set(&mut code, register);
         }
-        code
-    }
-
-    fn copy(&self, to: u32, from: u32) -> Vec<u8> {
-        let Operands { destination, other: source, length } = self.operands;
-        let mut code = Vec::new();
-        self.take_operands(&mut code);
-        self.when_long(&mut code, &[(destination, to), (source, from)], |code| {
-            get(code, destination);
-            get(code, source);
-            code.push(if self.wide { 0x58 } else { 0x4d }); // le_u
-            code.extend_from_slice(&IF);
-            self.upwards(code, &[destination, source], |code| {
-                get(code, destination);
-                get(code, source);
-                self.chunk(code);
-                memory_copy(code, to, from);
-            });
-            code.push(ELSE);
-            self.downwards(code, |code| {
-                for start in [destination, source] {
-                    get(code, start);
-                    get(code, length);
-                    self.add(code);
-                }
-                self.chunk(code);
-                memory_copy(code, to, from);
-            });
-            code.push(END);
-        });
-        for local in [destination, source, length] {
-            get(&mut code, local);
-        }
-        code
-    }
-
-    fn take_operands(&self, code: &mut Vec<u8>) {
-        for local in [self.operands.length, self.operands.other, self.operands.destination] {
-            code.push(LOCAL_SET);
-            push_leb(code, local);
-        }
-    }
-
-    /// `if (length > chunk && every range is in bounds) { … }`
-    fn when_long(&self, code: &mut Vec<u8>, ranges: &[(u32, u32)], work: impl FnOnce(&mut Vec<u8>)) {
-        self.longer_than_chunk(code);
+        // `if (length > chunk) if (every range is in bounds) { … }`
+        self.longer_than_chunk(&mut code);
         code.extend_from_slice(&IF);
-        for (nth, (start, memory)) in ranges.iter().enumerate() {
-            self.in_bounds(code, *start, *memory);
-            if nth != 0 {
-                code.push(0x71); // i32.and
+        self.in_bounds(&mut code, self.destination, self.bulk.to);
+        if let (Some(source), Some(from)) = (self.source, self.bulk.from) {
+            self.in_bounds(&mut code, source, from);
+            code.push(I32_AND);
+        }
+        code.extend_from_slice(&IF);
+        match self.source {
+            Some(source) if self.bulk.from == Some(self.bulk.to) => {
+                get_wide(&mut code, self.destination);
+                get_wide(&mut code, source);
+                code.push(I64_LE_U);
+                code.extend_from_slice(&IF);
+                self.upwards(&mut code);
+                code.push(ELSE);
+                self.downwards(&mut code, source);
+                code.push(END);
             }
+            _ => self.upwards(&mut code),
         }
-        code.extend_from_slice(&IF);
-        work(code);
         code.extend_from_slice(&[END, END]);
-    }
-
-    /// `length <= size && start <= size - length`, without overflow. For ranges longer than the memory the subtraction wraps,
-    /// and the first condition refuses.
-    fn in_bounds(&self, code: &mut Vec<u8>, start: u32, memory: u32) {
-        const I64_LE_U: u8 = 0x58;
-        let wide = |code: &mut Vec<u8>, local| {
-            get(code, local);
-            if !self.wide {
-                code.push(I64_EXTEND_I32_U);
-            }
-        };
-        wide(code, self.operands.length);
-        self.size(code, memory);
-        code.push(I64_LE_U);
-        wide(code, start);
-        self.size(code, memory);
-        wide(code, self.operands.length);
-        code.extend_from_slice(&[0x7d, I64_LE_U]); // i64.sub
-        code.push(0x71); // i32.and
-    }
-
-    /// The memory's size in bytes, as i64.
-    fn size(&self, code: &mut Vec<u8>, memory: u32) {
-        code.push(0x3f); // memory.size
-        push_leb(code, memory);
-        if !self.wide {
-            code.push(I64_EXTEND_I32_U);
+        for register in [self.destination.at, self.other, self.length.at] {
+            get(&mut code, register);
         }
-        code.extend_from_slice(&[0x42, 16, 0x86]); // i64.const 16, i64.shl
+        code
+    }
+
+    /// `length <= size && start <= size - length`, without overflow. For ranges longer than the whole the subtraction wraps,
+    /// and the first condition refuses.
+    fn in_bounds(&self, code: &mut Vec<u8>, start: Number, space: Space) {
+        get_wide(code, self.length);
+        size(code, space, start.wide);
+        code.push(I64_LE_U);
+        get_wide(code, start);
+        size(code, space, start.wide);
+        get_wide(code, self.length);
+        code.extend_from_slice(&[0x7d, I64_LE_U]); // i64.sub
+        code.push(I32_AND);
     }
 
     /// Chunks from the start, while more than one is left.
-    fn upwards(&self, code: &mut Vec<u8>, starts: &[u32], chunk: impl FnOnce(&mut Vec<u8>)) {
+    fn upwards(&self, code: &mut Vec<u8>) {
         code.extend_from_slice(&LOOP);
         code.extend_from_slice(self.poll);
-        chunk(code);
-        for start in starts {
-            get(code, *start);
-            self.chunk(code);
-            self.add(code);
-            code.push(LOCAL_SET);
-            push_leb(code, *start);
+        get(code, self.destination.at);
+        get(code, self.other);
+        self.chunk(code, self.length.wide);
+        code.extend_from_slice(self.instruction);
+        for start in [Some(self.destination), self.source].into_iter().flatten() {
+            get(code, start.at);
+            self.chunk(code, start.wide);
+            code.push(if start.wide { 0x7c } else { 0x6a }); // add
+            set(code, start.at);
         }
         self.shorten(code);
-        code.push(LOCAL_SET);
-        push_leb(code, self.operands.length);
         self.longer_than_chunk(code);
         code.extend_from_slice(&BR_IF_0);
         code.push(END);
     }
 
-    /// Chunks from the end, while more than one is left. `chunk` finds the length without the chunk it is to do.
-    fn downwards(&self, code: &mut Vec<u8>, chunk: impl FnOnce(&mut Vec<u8>)) {
+    /// Chunks from the end, while more than one is left. Within one memory or table, so all numbers are as wide.
+    fn downwards(&self, code: &mut Vec<u8>, source: Number) {
         code.extend_from_slice(&LOOP);
         code.extend_from_slice(self.poll);
         self.shorten(code);
-        code.push(LOCAL_SET);
-        push_leb(code, self.operands.length);
-        chunk(code);
+        for start in [self.destination, source] {
+            get(code, start.at);
+            get(code, self.length.at);
+            code.push(if start.wide { 0x7c } else { 0x6a }); // add
+        }
+        self.chunk(code, self.length.wide);
+        code.extend_from_slice(self.instruction);
         self.longer_than_chunk(code);
         code.extend_from_slice(&BR_IF_0);
         code.push(END);
     }
 
+    /// Takes a chunk off the length.
     fn shorten(&self, code: &mut Vec<u8>) {
-        get(code, self.operands.length);
-        self.chunk(code);
-        code.push(if self.wide { 0x7d } else { 0x6b }); // sub
+        get(code, self.length.at);
+        self.chunk(code, self.length.wide);
+        code.push(if self.length.wide { 0x7d } else { 0x6b }); // sub
+        set(code, self.length.at);
     }
 
     fn longer_than_chunk(&self, code: &mut Vec<u8>) {
-        get(code, self.operands.length);
-        self.chunk(code);
-        code.push(if self.wide { 0x56 } else { 0x4b }); // gt_u
+        get(code, self.length.at);
+        self.chunk(code, self.length.wide);
+        code.push(if self.length.wide { 0x56 } else { 0x4b }); // gt_u
     }
 
-    fn chunk(&self, code: &mut Vec<u8>) {
-        code.push(if self.wide { 0x42 } else { 0x41 }); // const
-        push_signed_leb(code, CHUNK_BYTES as i64);
-    }
-
-    fn add(&self, code: &mut Vec<u8>) {
-        code.push(if self.wide { 0x7c } else { 0x6a });
+    fn chunk(&self, code: &mut Vec<u8>, wide: bool) {
+        code.push(if wide { 0x42 } else { 0x41 }); // const
+        push_signed_leb(code, self.bulk.chunk() as i64);
     }
 }
 
-fn get(code: &mut Vec<u8>, local: u32) {
-    code.push(LOCAL_GET);
-    push_leb(code, local);
+/// The size in bytes or entries, as i64.
+fn size(code: &mut Vec<u8>, space: Space, wide: bool) {
+    let extend: &[u8] = if wide { &[] } else { &[I64_EXTEND_I32_U] };
+    match space {
+        Space::Memory(index) => {
+            code.push(0x3f); // memory.size
+            push_leb(code, index);
+            code.extend_from_slice(extend);
+            code.extend_from_slice(&[0x42, 16, 0x86]); // i64.const 16, i64.shl
+        }
+        Space::Table(index) => {
+            code.extend_from_slice(&[0xfc, 0x10]); // table.size
+            push_leb(code, index);
+            code.extend_from_slice(extend);
+        }
+        Space::Segment(length) => {
+            code.push(0x42); // i64.const
+            push_signed_leb(code, length as i64);
+        }
+    }
 }
 
-fn memory_fill(code: &mut Vec<u8>, memory: u32) {
-    code.extend_from_slice(&[0xfc, 0x0b]);
-    push_leb(code, memory);
+fn get_wide(code: &mut Vec<u8>, number: Number) {
+    get(code, number.at);
+    if !number.wide {
+        code.push(I64_EXTEND_I32_U);
+    }
 }
 
-fn memory_copy(code: &mut Vec<u8>, to: u32, from: u32) {
-    code.extend_from_slice(&[0xfc, 0x0a]);
-    push_leb(code, to);
-    push_leb(code, from);
+fn get(code: &mut Vec<u8>, register: Register) {
+    access(code, register, 0x20, 0x23);
+}
+
+fn set(code: &mut Vec<u8>, register: Register) {
+    access(code, register, 0x21, 0x24);
+}
+
+fn access(code: &mut Vec<u8>, register: Register, local: u8, global: u8) {
+    let (opcode, index) = match register {
+        Register::Local(index) => (local, index),
+        Register::Global(index) => (global, index),
+    };
+    code.push(opcode);
+    push_leb(code, index);
 }

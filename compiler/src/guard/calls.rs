@@ -1,61 +1,74 @@
-//! Which functions need a poll at their entry: those through which calls can go round in a circle, and those whose calls add up.
+//! Who calls whom, and where polls have to stand so that between two a bounded number of instructions runs, whatever calls what.
 //!
-//! A call through a table may reach every function of the right type whose address is taken anywhere in the module.
+//! Functions on a circle of calls are polled at their entry. The others are gone through callees first: what a function runs
+//! before its first poll and after its last one is part of what its callers run between two of theirs. A call through a table may reach
+//! every function of the right type whose address is taken anywhere in the module.
 
 use std::collections::HashMap;
-use std::ops::Index;
 
 use rtwasm::status::*;
 use wasmparser::types::TypesRef;
 use wasmparser::{ElementItems, FunctionBody, Operator, Parser, Payload};
 
-use super::{bulk, unreadable};
+use super::bulk::{self, Segments};
+use super::loops::Code;
+use super::stretch::{self, Called, Callees, Plan};
+use super::unreadable;
 
-/// For each defined function, whether it is polled at its entry.
-pub struct Entries {
+/// What is to be done to the functions of a module.
+pub struct Plans {
     /// How many functions come before the defined ones.
     pub imported: u32,
-    polled: Vec<bool>,
+    /// Of the defined ones.
+    pub plans: Vec<Plan>,
+    pub segments: Segments,
 }
 
-impl Index<usize> for Entries {
-    type Output = bool;
-
-    fn index(&self, defined: usize) -> &bool {
-        &self.polled[defined]
-    }
-}
-
-/// What a function calls, and what it costs without that.
-#[derive(Default)]
-struct Node {
-    weight: u64,
-    calls: Vec<Call>,
+/// Where a call leads.
+enum Callee {
+    /// To the host.
+    Host,
+    /// To a defined function.
+    Defined(usize),
+    /// To any of the given type whose address is taken; the number is that of the class of equal types.
+    Class(usize),
 }
 
 enum Call {
-    /// A defined function.
     Direct(usize),
-    /// Any of the given type whose address is taken; the number is that of the class of equal types.
     Indirect(usize),
 }
 
-pub fn entries(module: &[u8], types: &TypesRef<'_>, stretch: u64) -> Result<Entries> {
-    let mut graph = Graph::read(module, types)?;
-    let mut polled = graph.circular();
-    graph.accumulate(&mut polled, stretch);
-    Ok(Entries { imported: graph.imported, polled })
+pub fn plans(module: &[u8], types: &TypesRef<'_>) -> Result<Plans> {
+    let graph = Graph::read(module, types)?;
+    let segments = Segments::read(module)?;
+    let plans = graph.plans(types, &segments)?;
+    Ok(Plans { imported: graph.imported, plans, segments })
 }
 
-struct Graph {
+struct Graph<'a> {
     imported: u32,
-    nodes: Vec<Node>,
+    bodies: Vec<FunctionBody<'a>>,
+    /// By defined function, in their order.
+    calls: Vec<Vec<Call>>,
+    class_by_type: Vec<usize>,
     /// By class of type: the defined functions that a table may hold.
     targets: Vec<Vec<usize>>,
+    /// Whether it may hold one of the host's.
+    reaches_host: Vec<bool>,
 }
 
-impl Graph {
-    fn read(module: &[u8], types: &TypesRef<'_>) -> Result<Graph> {
+/// The nodes of a graph in groups, callees before callers: those that lie on circles together, or one alone.
+struct Components {
+    in_order: Vec<Vec<usize>>,
+    /// By node.
+    of: Vec<usize>,
+    /// By function, whether it lies on a circle.
+    circular: Vec<bool>,
+}
+
+impl<'a> Graph<'a> {
+    fn read(module: &'a [u8], types: &TypesRef<'_>) -> Result<Graph<'a>> {
         // Types that are equal are interchangeable in a call, whatever their indices.
         let mut classes = HashMap::new();
         let mut class_of = |ty: &wasmparser::FuncType| {
@@ -69,7 +82,7 @@ impl Graph {
             })
             .collect();
         let mut taken = Vec::new();
-        let mut nodes = Vec::new();
+        let (mut bodies, mut calls) = (Vec::new(), Vec::new());
         let mut imported = 0;
         for payload in Parser::new(0).parse_all(module) {
             match payload.map_err(unreadable)? {
@@ -100,46 +113,59 @@ impl Graph {
                         }
                     }
                 }
-                Payload::CodeSectionEntry(body) => nodes.push(node(&body, imported, &class_by_type, &mut taken)?),
+                Payload::CodeSectionEntry(body) => {
+                    let mut found = Vec::new();
+                    for operator in body.get_operators_reader().map_err(unreadable)? {
+                        let operator = operator.map_err(unreadable)?;
+                        match callee(&operator, imported, &class_by_type) {
+                            Some(Callee::Host) | None => taken.extend(referenced(&operator)),
+                            Some(Callee::Defined(function)) => found.push(Call::Direct(function)),
+                            Some(Callee::Class(class)) => found.push(Call::Indirect(class)),
+                        }
+                    }
+                    bodies.push(body);
+                    calls.push(found);
+                }
                 _ => {}
             }
         }
         taken.sort_unstable();
         taken.dedup();
         let mut targets = vec![Vec::new(); classes.len()];
-        for function in taken.into_iter().filter(|function| *function >= imported) {
+        let mut reaches_host = vec![false; classes.len()];
+        for function in taken {
             let class = classes[types[types.core_function_at(function)].unwrap_func()];
-            targets[class].push((function - imported) as usize);
+            match function.checked_sub(imported) {
+                Some(defined) => targets[class].push(defined as usize),
+                None => reaches_host[class] = true,
+            }
         }
-        Ok(Graph { imported, nodes, targets })
+        Ok(Graph { imported, bodies, calls, class_by_type, targets, reaches_host })
     }
 
     /// How many nodes there are: the functions, and behind them one for each class of types, through which calls by a table go.
     /// So many calls to many functions are few edges.
     fn count(&self) -> usize {
-        self.nodes.len() + self.targets.len()
+        self.calls.len() + self.targets.len()
     }
 
     /// Where the edges of a node lead: for a function the `nth` of its calls, for a class the `nth` of its functions.
     fn edge(&self, from: usize, nth: usize) -> Option<usize> {
-        let functions = self.nodes.len();
+        let functions = self.calls.len();
         if from >= functions {
             return self.targets[from - functions].get(nth).copied();
         }
-        self.nodes[from].calls.get(nth).map(|call| match call {
+        self.calls[from].get(nth).map(|call| match call {
             Call::Direct(function) => *function,
             Call::Indirect(class) => functions + class,
         })
     }
 
-    fn edges(&self, from: usize) -> impl Iterator<Item = usize> {
-        (0..).map_while(move |nth| self.edge(from, nth))
-    }
-
-    /// Which functions lie on a circle of calls. Tarjan's algorithm for strongly connected components, without recursion.
-    fn circular(&self) -> Vec<bool> {
+    /// Tarjan's algorithm for strongly connected components, without recursion.
+    fn components(&self) -> Components {
         const UNSEEN: usize = usize::MAX;
-        let (functions, count) = (self.nodes.len(), self.count());
+        let (functions, count) = (self.calls.len(), self.count());
+        let (mut in_order, mut of) = (Vec::new(), vec![0; count]);
         let mut circular = vec![false; functions];
         let (mut order, mut low, mut on_stack) = (vec![UNSEEN; count], vec![0; count], vec![false; count]);
         let (mut next, mut stack, mut path) = (0, Vec::new(), Vec::new());
@@ -174,71 +200,68 @@ impl Graph {
                     let component = stack.split_off(start);
                     for member in &component {
                         on_stack[*member] = false;
+                        of[*member] = in_order.len();
                         if component.len() > 1 && *member < functions {
                             circular[*member] = true;
                         }
                     }
+                    in_order.push(component);
                 }
             }
         }
-        circular
+        Components { in_order, of, circular }
     }
 
-    /// Polls the entries of functions that, with all they call, may run longer than `stretch` without a poll. What is on a
-    /// circle is polled already, so the rest has an order in which callees come before callers.
-    fn accumulate(&mut self, polled: &mut [bool], stretch: u64) {
-        let functions = self.nodes.len();
-        // Of a function all that it runs; of a class the most that one of its functions does.
-        let mut unpolled: Vec<Option<u64>> = vec![None; self.count()];
-        for root in 0..functions {
-            let mut path = vec![root];
-            while let Some(&node) = path.last() {
-                if unpolled[node].is_some() {
-                    path.pop();
-                    continue;
+    /// What is to be done to each function. Linear: every call is looked at a few times.
+    fn plans(&self, types: &TypesRef<'_>, segments: &Segments) -> Result<Vec<Plan>> {
+        let components = self.components();
+        let functions = self.bodies.len();
+        let mut plans: Vec<Option<Plan>> = (0..functions).map(|_| None).collect();
+        // By node: what a call of it runs. Of a class the most that one of its functions does, those of its own circle apart.
+        let mut called = vec![Called::default(); self.count()];
+        for component in &components.in_order {
+            for &class in component.iter().filter(|node| **node >= functions) {
+                let mut most = if self.reaches_host[class - functions] { Called::HOST } else { Called::default() };
+                for &target in self.targets[class - functions].iter() {
+                    if components.of[target] != components.of[class] {
+                        most = most.or(called[target]);
+                    }
                 }
-                let is_polled = |node: usize| node < functions && polled[node];
-                let before = path.len();
-                if !is_polled(node) {
-                    path.extend(self.edges(node).filter(|to| !is_polled(*to) && unpolled[*to].is_none() && *to != node));
-                }
-                if path.len() != before {
-                    continue;
-                }
-                let costs = self.edges(node).map(|to| if is_polled(to) { 1 } else { unpolled[to].unwrap_or(1) });
-                let total = if node < functions {
-                    costs.fold(self.nodes[node].weight, u64::saturating_add)
-                } else {
-                    costs.max().unwrap_or(1)
+                called[class] = most;
+            }
+            for &function in component.iter().filter(|node| **node < functions) {
+                let code = Code::read(&self.bodies[function], types)?;
+                let mut resolve = |operator: &Operator<'_>| {
+                    let node = match callee(operator, self.imported, &self.class_by_type)? {
+                        Callee::Host => return Some((Called::HOST, false)),
+                        Callee::Defined(function) => function,
+                        Callee::Class(class) => functions + class,
+                    };
+                    let comes_back = components.of[node] == components.of[function] && components.circular[function];
+                    let is_class = node >= functions;
+                    Some((if comes_back && !is_class { Called::default() } else { called[node] }, comes_back))
                 };
-                if node < functions {
-                    polled[node] |= total > stretch;
-                }
-                unpolled[node] = Some(total);
-                path.pop();
+                let callees: Callees<'_> = &mut resolve;
+                let weigh = |operator: &Operator<'_>, length| bulk::weigh(operator, length, types, segments);
+                let (plan, runs) = stretch::plan(&code, components.circular[function], callees, &weigh);
+                called[function] = runs;
+                plans[function] = Some(plan);
             }
         }
+        Ok(plans.into_iter().map(|plan| plan.expect("every function is in a component")).collect())
     }
 }
 
-fn node(body: &FunctionBody<'_>, imported: u32, class_by_type: &[usize], taken: &mut Vec<u32>) -> Result<Node> {
-    let mut node = Node::default();
-    let mut last_constant = None;
-    for operator in body.get_operators_reader().map_err(unreadable)? {
-        let operator = operator.map_err(unreadable)?;
-        match operator {
-            Operator::Call { function_index } | Operator::ReturnCall { function_index } if function_index >= imported => {
-                node.calls.push(Call::Direct((function_index - imported) as usize));
-            }
-            Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
-                node.calls.push(Call::Indirect(class_by_type[type_index as usize]));
-            }
-            _ => taken.extend(referenced(&operator)),
+fn callee(operator: &Operator<'_>, imported: u32, class_by_type: &[usize]) -> Option<Callee> {
+    match *operator {
+        Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+            Some(function_index.checked_sub(imported).map_or(Callee::Host, |defined| Callee::Defined(defined as usize)))
         }
-        node.weight = node.weight.saturating_add(weight(&operator, last_constant));
-        last_constant = constant(&operator);
+        Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
+            Some(Callee::Class(class_by_type[type_index as usize]))
+        }
+        _ => None,
     }
-    Ok(node)
 }
 
 /// The function whose address an instruction takes.
@@ -246,25 +269,5 @@ fn referenced(operator: &Operator<'_>) -> Option<u32> {
     match operator {
         Operator::RefFunc { function_index } => Some(*function_index),
         _ => None,
-    }
-}
-
-/// What an instruction pushes, where it is a constant that can be a length.
-pub fn constant(operator: &Operator<'_>) -> Option<u64> {
-    match operator {
-        Operator::I32Const { value } => Some(u64::from(*value as u32)),
-        Operator::I64Const { value } => Some(*value as u64),
-        _ => None,
-    }
-}
-
-/// About how many simple instructions one costs, callees not counted.
-pub fn weight(operator: &Operator<'_>, last_constant: Option<u64>) -> u64 {
-    const BYTES_PER_INSTRUCTION: u64 = 8;
-    match operator {
-        Operator::MemoryFill { .. } | Operator::MemoryCopy { .. } | Operator::MemoryInit { .. } => {
-            1 + last_constant.unwrap_or(bulk::CHUNK_BYTES).min(bulk::CHUNK_BYTES) / BYTES_PER_INSTRUCTION
-        }
-        _ => 1,
     }
 }

@@ -23,11 +23,15 @@ use wasmparser::types::TypesRef;
 use wasmparser::{BlockType, FunctionBody, Operator};
 
 use super::splice::{Splicer, push_leb};
-use super::{bulk, unreadable};
+use super::unreadable;
+use super::weight::{self, Cost};
 
 /// Copies are made as long as they have no more instructions than this, all together.
 const UNROLLED_OPS: usize = 96;
 const MOST_COPIES: usize = 8;
+/// So many instructions at most are added to one function. What the code generator does takes as long as functions are large, or
+/// longer, and it has limits: so in functions with very many loops the innermost are unrolled, and the first of those.
+const MOST_ADDED_OPS: usize = 4096;
 
 /// A function's instructions.
 pub struct Code<'a> {
@@ -55,6 +59,18 @@ struct Loop {
     /// Without loops, long operations or calls in it.
     is_plain: bool,
     has_parameters: bool,
+    /// How many loops are around it.
+    nesting: u32,
+    /// How often its body is to stand there; once if it is not unrolled.
+    copies: usize,
+}
+
+/// A label while its block is open.
+struct Label {
+    /// An index into the loops, if it is one.
+    of_loop: Option<usize>,
+    /// Whether a loop, long operation or call is in it.
+    is_plain: bool,
 }
 
 impl<'a> Code<'a> {
@@ -62,45 +78,75 @@ impl<'a> Code<'a> {
         let mut reader = body.get_operators_reader().map_err(unreadable)?;
         let start = reader.original_position();
         let mut code = Code { start, ops: Vec::new(), loops: Vec::new() };
-        // What each label belongs to: an index into the loops, or nothing.
-        let mut labels: Vec<Option<usize>> = Vec::new();
+        let mut labels: Vec<Label> = Vec::new();
+        let mut nesting = 0;
         while !reader.eof() {
             let (operator, start) = reader.read_with_offset().map_err(unreadable)?;
             let at = code.ops.len();
-            if matches!(operator, Operator::End | Operator::Else) {
-                let closed = labels.pop().flatten();
-                match (&operator, closed) {
-                    (Operator::Else, _) => labels.push(None),
-                    (_, Some(closed)) => code.loops[closed].end = at,
-                    (_, None) => {}
+            if matches!(operator, Operator::End | Operator::Else)
+                && let Some(closed) = labels.pop()
+            {
+                if let Some(index) = closed.of_loop {
+                    nesting -= 1;
+                    let found = &mut code.loops[index];
+                    (found.end, found.is_plain) = (at, closed.is_plain);
+                }
+                if let Some(outer) = labels.last_mut() {
+                    outer.is_plain &= closed.is_plain && closed.of_loop.is_none();
                 }
             }
+            if matches!(operator, Operator::Else) {
+                labels.push(Label { of_loop: None, is_plain: true });
+            }
+            // Of an `else` as of its `if`: where the block is.
             let depth = labels.len() as u32;
             for label in branches(&operator) {
-                if let Some(Some(target)) = labels.len().checked_sub(1 + label as usize).map(|at| labels[at]) {
+                let target = labels.len().checked_sub(1 + label as usize).and_then(|at| labels[at].of_loop);
+                if let Some(target) = target {
                     code.loops[target].repeats = true;
                 }
             }
             match &operator {
-                Operator::Block { .. } | Operator::If { .. } => labels.push(None),
+                Operator::Block { .. } | Operator::If { .. } => labels.push(Label { of_loop: None, is_plain: true }),
                 Operator::Loop { blockty } => {
-                    for outer in labels.iter().flatten() {
-                        code.loops[*outer].is_plain = false;
-                    }
-                    labels.push(Some(code.loops.len()));
+                    labels.push(Label { of_loop: Some(code.loops.len()), is_plain: true });
                     let has_parameters = has_parameters(*blockty, types);
-                    code.loops.push(Loop { at, end: at, repeats: false, is_plain: true, has_parameters });
+                    code.loops.push(Loop { at, end: at, repeats: false, is_plain: true, has_parameters, nesting, copies: 1 });
+                    nesting += 1;
                 }
-                operator if bulk::is_bulk(operator) || is_call(operator) => {
-                    for outer in labels.iter().flatten() {
-                        code.loops[*outer].is_plain = false;
+                operator if !matches!(weight::cost(operator), Cost::Constant(_)) => {
+                    if let Some(around) = labels.last_mut() {
+                        around.is_plain = false;
                     }
                 }
                 _ => {}
             }
             code.ops.push(Op { start, end: reader.original_position(), operator, depth });
         }
+        code.choose_unrolled();
         Ok(code)
+    }
+
+    /// Says how often each body is to stand there. Of more loops than may be unrolled it takes those with most loops around
+    /// them, from the function's start.
+    fn choose_unrolled(&mut self) {
+        let mut wanted = Vec::new();
+        for (index, found) in self.loops.iter().enumerate() {
+            let ops = found.end - found.at - 1;
+            let copies = (UNROLLED_OPS / ops.max(1)).min(MOST_COPIES);
+            if found.repeats && found.is_plain && !found.has_parameters && copies > 1 {
+                wanted.push((index, copies, ops * (copies - 1)));
+            }
+        }
+        wanted.sort_by_key(|(index, _, _)| std::cmp::Reverse(self.loops[*index].nesting));
+        let mut added = 0;
+        for (index, copies, more) in wanted {
+            added += more;
+            if added > MOST_ADDED_OPS {
+                break;
+            }
+            self.loops[index].copies = copies;
+        }
     }
 
     /// Whether the instruction at this index is a loop that goes round.
@@ -111,13 +157,22 @@ impl<'a> Code<'a> {
     /// How the loop at this index is to be unrolled, if it is.
     pub fn unrolled(&self, at: usize) -> Option<Unrolled> {
         let found = self.find(at)?;
-        let ops = found.end - found.at - 1;
-        let copies = (UNROLLED_OPS / ops.max(1)).min(MOST_COPIES);
-        let fits = found.repeats && found.is_plain && !found.has_parameters && copies > 1;
-        fits.then_some(Unrolled { at: found.at, end: found.end, copies })
+        (found.copies > 1).then_some(Unrolled { at: found.at, end: found.end, copies: found.copies })
+    }
+
+    /// What the copies of the loop at this index run between two polls beside one of them.
+    pub fn repeated_weight(&self, at: usize) -> u64 {
+        let weight = |op: &Op<'_>| if let Cost::Constant(weight) = weight::cost(&op.operator) { weight } else { 0 };
+        self.unrolled(at).map_or(0, |unrolled| {
+            let body: u64 = self.ops[unrolled.at + 1..unrolled.end].iter().map(weight).sum();
+            body * (unrolled.copies as u64 - 1)
+        })
     }
 
     fn find(&self, at: usize) -> Option<&Loop> {
+        if !matches!(self.ops[at].operator, Operator::Loop { .. }) {
+            return None;
+        }
         self.loops.binary_search_by_key(&at, |found| found.at).ok().map(|index| &self.loops[index])
     }
 }
@@ -182,7 +237,7 @@ impl Unrolled {
 }
 
 /// The labels that an instruction may go to.
-fn branches<'a>(operator: &'a Operator<'_>) -> impl Iterator<Item = u32> + 'a {
+pub fn branches<'a>(operator: &'a Operator<'_>) -> impl Iterator<Item = u32> + 'a {
     let (one, table) = match operator {
         Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => (Some(*relative_depth), None),
         Operator::BrTable { targets } => (Some(targets.default()), Some(targets)),
@@ -214,16 +269,6 @@ fn branch(operator: &Operator<'_>, target: impl Fn(u32) -> u32) -> Vec<u8> {
         other => unreachable!("{other:?} is no branch"),
     }
     bytes
-}
-
-fn is_call(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::Call { .. }
-            | Operator::CallIndirect { .. }
-            | Operator::ReturnCall { .. }
-            | Operator::ReturnCallIndirect { .. }
-    )
 }
 
 fn has_parameters(ty: BlockType, types: &TypesRef<'_>) -> bool {

@@ -1,9 +1,10 @@
 //! The budget guard: polls in the guest's code through which the watchdog can end a call that runs too long.
 //!
 //! The module gets one more memory, of one page, that nothing in it can name: the polls alone reach it. A poll stands at every
-//! loop header; at the entry of functions that can come round to themselves by calls, tail calls included, or whose calls add
-//! up to more than [`STRETCH`]; and in straight code longer than that. So between two polls a guest executes a bounded number of
-//! instructions. Bulk memory operations that may be long are split (`bulk`).
+//! loop header; at the entry of functions that can come round to themselves by calls, tail calls included, or that run for longer
+//! than [`STRETCH`]; in straight code longer than that, with all that it calls; behind operations that are one long call of the
+//! engine (`calls`, `stretch`, `weight`). So between two polls a guest executes a bounded number of instructions. Bulk operations
+//! that may be long are split (`bulk`).
 //!
 //! A short innermost loop is unrolled, with one poll for all its copies (`loops`): in the shortest the poll would cost as much as
 //! what they do.
@@ -19,6 +20,8 @@ mod bulk;
 mod calls;
 mod loops;
 mod splice;
+mod stretch;
+mod weight;
 
 use rtwasm::engine::artifact::Edit;
 use rtwasm::engine::profile::Profile;
@@ -28,14 +31,20 @@ use wasmparser::{FunctionBody, Parser, Payload};
 
 use crate::validate::Checked;
 use splice::Splicer;
+use stretch::Plan;
 
-/// About how many instructions may run between two polls; tens of microseconds.
+/// About how many simple instructions may run between two polls; tens of microseconds.
 const STRETCH: u64 = 50_000;
 
 const SECTION_MEMORY: u8 = 5;
+const SECTION_GLOBAL: u8 = 6;
 const SECTION_CODE: u8 = 10;
 /// The sections that come before the memory section, in the order that the format prescribes; custom sections stand anywhere.
 const BEFORE_MEMORY: [u8; 5] = [0, 1, 2, 3, 4];
+
+/// The most that the engine takes.
+const MOST_GLOBALS: u32 = 1_000_000;
+const MOST_FUNCTION_BYTES: usize = 7_654_321;
 
 /// A module with polls.
 pub struct Guarded {
@@ -54,42 +63,62 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
             format!("the module has {memory_index} memories, which leaves none for the budget guard: compile without it"),
         ));
     }
-    let entries = calls::entries(module, &types, STRETCH)?;
+    let plans = calls::plans(module, &types)?;
     let poll = poll(profile, memory_index);
+    // First the functions, which say what else they need; that stands before them.
+    let mut functions = Vec::with_capacity(plans.plans.len());
+    let mut needs_globals = false;
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::CodeSectionEntry(body) = payload.map_err(unreadable)? {
+            let index = plans.imported + functions.len() as u32;
+            let plan = &plans.plans[functions.len()];
+            let place = Place { module, types: &types, segments: &plans.segments, poll: &poll, index };
+            let rewritten = function(&body, plan, &place)?;
+            needs_globals |= rewritten.needs_globals;
+            functions.push(rewritten);
+        }
+    }
+    if needs_globals && types.global_count() + bulk::GLOBALS.0 > MOST_GLOBALS {
+        return Err(Error::new(
+            RTW_ERR_LIMIT,
+            "the module has as many globals as the engine takes, and the budget guard needs some of its own: compile without it",
+        ));
+    }
     let mut splicer = Splicer::new(module);
-    let mut memory_is_in = false;
-    let mut defined = 0;
+    let mut new_sections = NewSections { memory: true, globals: needs_globals };
+    let mut functions = functions.into_iter();
     for payload in Parser::new(0).parse_all(module) {
         let payload = payload.map_err(unreadable)?;
-        if !memory_is_in
-            && let Some((id, range)) = payload.as_section()
-            && id != SECTION_MEMORY
-            && !BEFORE_MEMORY.contains(&id)
+        if let Some((id, range)) = payload.as_section()
+            && id != 0
         {
-            splicer.insert_section_before(range.start, SECTION_MEMORY, &[&[1], &MEMORY_TYPE[..]].concat());
-            memory_is_in = true;
+            for (section, content) in new_sections.due_before(id) {
+                splicer.insert_section_before(range.start, section, &content);
+            }
         }
         match &payload {
             Payload::MemorySection(section) => {
                 splicer.rewrite_section(SECTION_MEMORY, section.range(), |inside| {
-                    let items = inside.skip_leb();
-                    inside.insert_leb(items + 1);
-                    inside.copy_rest();
-                    inside.insert(&MEMORY_TYPE);
+                    inside.insert_items(1, &MEMORY_TYPE);
                     Ok(())
                 })?;
-                memory_is_in = true;
+                new_sections.memory = false;
+            }
+            Payload::GlobalSection(section) if needs_globals => {
+                splicer.rewrite_section(SECTION_GLOBAL, section.range(), |inside| {
+                    inside.insert_items(bulk::GLOBALS.0, &bulk::GLOBALS.1);
+                    Ok(())
+                })?;
+                new_sections.globals = false;
             }
             Payload::CodeSectionStart { range, .. } => {
                 splicer.rewrite_section(SECTION_CODE, range.clone(), |inside| {
                     inside.copy_leb();
-                    while !inside.at_end() {
-                        let polled = entries[defined];
+                    for function in functions.by_ref() {
                         inside.rewrite_sized(|body| {
-                            let parsed = FunctionBody::new(wasmparser::BinaryReader::new(body.rest(), body.position()));
-                            function(body, &parsed, &types, entries.imported + defined as u32, polled, &poll)
+                            function.write(body);
+                            Ok(())
                         })?;
-                        defined += 1;
                     }
                     Ok(())
                 })?;
@@ -97,11 +126,34 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
             _ => {}
         }
     }
-    if !memory_is_in {
-        splicer.copy_rest();
-        splicer.insert_section(SECTION_MEMORY, &[&[1], &MEMORY_TYPE[..]].concat());
+    splicer.copy_rest();
+    for (section, content) in new_sections.due_before(u8::MAX) {
+        splicer.insert_section(section, &content);
     }
     Ok(splicer.finish())
+}
+
+/// What has to be put in where the module has no section that it could go into.
+struct NewSections {
+    memory: bool,
+    globals: bool,
+}
+
+impl NewSections {
+    /// The sections that come next, before the module's section `id`.
+    fn due_before(&mut self, id: u8) -> Vec<(u8, Vec<u8>)> {
+        let mut due = Vec::new();
+        if id != SECTION_MEMORY && !BEFORE_MEMORY.contains(&id) {
+            if std::mem::take(&mut self.memory) {
+                due.push((SECTION_MEMORY, [&[1], &MEMORY_TYPE[..]].concat()));
+            }
+            // Tags stand between the two, and no guest has any.
+            if id != SECTION_GLOBAL && std::mem::take(&mut self.globals) {
+                due.push((SECTION_GLOBAL, [&[bulk::GLOBALS.0 as u8], &bulk::GLOBALS.1[..]].concat()));
+            }
+        }
+        due
+    }
 }
 
 /// One page, and no more ever.
@@ -111,59 +163,84 @@ fn unreadable(error: wasmparser::Error) -> Error {
     Error::new(RTW_ERR_INTERNAL, format!("a valid module cannot be read: {error}"))
 }
 
-/// One function's body: its polls, its short loops unrolled, its long bulk operations split.
-fn function(
-    splicer: &mut Splicer<'_>,
-    body: &FunctionBody<'_>,
-    types: &wasmparser::types::TypesRef<'_>,
+/// What the functions of one module have in common, and which of them it is about.
+struct Place<'a> {
+    module: &'a [u8],
+    types: &'a wasmparser::types::TypesRef<'a>,
+    segments: &'a bulk::Segments,
+    poll: &'a [u8],
     index: u32,
-    polled_at_entry: bool,
-    poll: &[u8],
-) -> Result<()> {
+}
+
+/// A function's new body.
+struct Rewritten<'a> {
+    /// Its code, in its old place.
+    code: Splicer<'a>,
+    code_start: usize,
+    locals: Vec<(u32, u8)>,
+    needs_globals: bool,
+}
+
+impl<'a> Rewritten<'a> {
+    fn write(self, body: &mut Splicer<'a>) {
+        let groups = body.skip_leb();
+        body.insert_leb(groups + self.locals.len() as u32);
+        body.copy_to(self.code_start);
+        for (count, ty) in self.locals {
+            body.insert_leb(count);
+            body.insert(&[ty]);
+        }
+        body.append(self.code);
+    }
+}
+
+/// One function's body: its polls, its short loops unrolled, its long bulk operations split.
+fn function<'a>(body: &FunctionBody<'_>, plan: &Plan, place: &Place<'a>) -> Result<Rewritten<'a>> {
+    let Place { module, types, segments, poll, index } = *place;
     let code = loops::Code::read(body, types)?;
-    let mut scratch = bulk::Scratch::new(body, types, index)?;
-    // First what is put in; the locals it needs are known after that, and stand before it.
-    let mut rewritten = splicer.aside();
-    rewritten.skip_to(code.start);
-    if polled_at_entry {
+    let mut scratch = bulk::Scratch::new(body, types, index, types.global_count())?;
+    let mut rewritten = Splicer::of(module, code.start..body.range().end);
+    if plan.at_entry {
         rewritten.insert(poll);
     }
     let mut at = 0;
-    let mut unpolled = 0;
+    let mut polled = plan.before.iter().peekable();
     let mut last_constant = None;
     while let Some(op) = code.ops.get(at) {
+        if polled.next_if(|before| **before == at).is_some() {
+            rewritten.copy_to(op.start);
+            rewritten.insert(poll);
+        }
         if let Some(unroll) = code.unrolled(at) {
             unroll.write(&mut rewritten, &code, poll);
             at = unroll.after();
             last_constant = None;
             continue;
         }
-        if let Some(split) = bulk::split(&op.operator, last_constant, types, &mut scratch, poll) {
+        let instruction = &module[op.start..op.end];
+        if let Some(split) = bulk::split(&op.operator, instruction, last_constant, types, segments, &mut scratch, poll) {
             rewritten.copy_to(op.start);
             rewritten.insert(&split);
         }
-        unpolled += calls::weight(&op.operator, last_constant);
-        if code.is_polled_loop(at) {
+        if code.is_polled_loop(at) || stretch::is_polled_after(&op.operator) {
             rewritten.copy_to(op.end);
             rewritten.insert(poll);
-        } else if unpolled > STRETCH {
-            rewritten.copy_to(op.start);
-            rewritten.insert(poll);
-            unpolled = 0;
         }
-        last_constant = calls::constant(&op.operator);
+        last_constant = stretch::constant(&op.operator);
         at += 1;
     }
     rewritten.copy_rest();
-    let groups = splicer.skip_leb();
-    splicer.insert_leb(groups + scratch.groups().len() as u32);
-    splicer.copy_to(code.start);
-    for (count, ty) in scratch.groups() {
-        splicer.insert_leb(count);
-        splicer.insert(&[ty]);
+    let (before, after) = (body.range().len(), rewritten.len() + code.start - body.range().start);
+    if after > MOST_FUNCTION_BYTES {
+        return Err(Error::new(
+            RTW_ERR_LIMIT,
+            format!(
+                "function {index} has {before} bytes, with the budget guard {after}, and the engine takes {MOST_FUNCTION_BYTES} at most: \
+                 compile without the guard, or divide the function"
+            ),
+        ));
     }
-    splicer.append(rewritten);
-    Ok(())
+    Ok(Rewritten { code: rewritten, code_start: code.start, locals: scratch.groups(), needs_globals: scratch.needs_globals() })
 }
 
 /// The poll's code.

@@ -27,9 +27,9 @@ impl<'a> Splicer<'a> {
         Splicer { module, left: 0..module.len(), pieces: Vec::new() }
     }
 
-    /// Another one for what is left, to be appended in its place.
-    pub fn aside(&self) -> Splicer<'a> {
-        Splicer { module: self.module, left: self.left.clone(), pieces: Vec::new() }
+    /// One for a part of the module, to be appended in its place.
+    pub fn of(module: &'a [u8], part: Range<usize>) -> Splicer<'a> {
+        Splicer { module, left: part, pieces: Vec::new() }
     }
 
     /// What the other one has made comes next; it has gone to the end.
@@ -38,17 +38,17 @@ impl<'a> Splicer<'a> {
         self.left.start = other.left.start;
     }
 
-    /// Offset in the original of the next byte.
-    pub fn position(&self) -> usize {
-        self.left.start
+    /// How many bytes it has made so far.
+    pub fn len(&self) -> usize {
+        self.pieces.iter().map(Piece::len).sum()
     }
 
     /// What has not been copied yet.
-    pub fn rest(&self) -> &'a [u8] {
+    fn rest(&self) -> &'a [u8] {
         &self.module[self.left.clone()]
     }
 
-    pub fn at_end(&self) -> bool {
+    fn at_end(&self) -> bool {
         self.left.is_empty()
     }
 
@@ -90,6 +90,14 @@ impl<'a> Splicer<'a> {
         self.insert(&bytes);
     }
 
+    /// Puts `more` items behind those of a section.
+    pub fn insert_items(&mut self, more: u32, bytes: &[u8]) {
+        let items = self.skip_leb();
+        self.insert_leb(items + more);
+        self.copy_rest();
+        self.insert(bytes);
+    }
+
     pub fn copy_leb(&mut self) -> u32 {
         let (value, length) = leb(self.rest());
         self.copy_to(self.left.start + length);
@@ -111,11 +119,10 @@ impl<'a> Splicer<'a> {
     }
 
     fn rewrite(&mut self, content: Range<usize>, rewrite: impl FnOnce(&mut Splicer<'a>) -> Result<()>) -> Result<()> {
-        let mut inside = Splicer { left: content.clone(), ..self.aside() };
+        let mut inside = Splicer::of(self.module, content.clone());
         rewrite(&mut inside)?;
         debug_assert!(inside.at_end());
-        let length: usize = inside.pieces.iter().map(Piece::len).sum();
-        let length = u32::try_from(length)
+        let length = u32::try_from(inside.len())
             .map_err(|_| Error::new(RTW_ERR_LIMIT, "with the budget guard the module exceeds 4 GiB: compile without it"))?;
         self.insert_leb(length);
         self.pieces.extend(inside.pieces);

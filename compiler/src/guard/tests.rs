@@ -208,78 +208,252 @@ fn too_many_memories_leave_none_for_the_guard() {
     assert_eq!(error.status, RTW_ERR_LIMIT);
 }
 
-/// Runs `run(a, b, c)` and answers with how it ended and what the memories then hold.
-fn outcome(module: &[u8], arguments: &[i64; 3], wide: bool) -> (Option<String>, Vec<u8>, Vec<u8>) {
-    let mut config = Config::new();
-    config.wasm_multi_memory(true).wasm_memory64(true).wasm_threads(true);
-    let engine = Engine::new(&config).unwrap();
-    let mut store = Store::new(&engine, ());
-    let instance = Instance::new(&mut store, &Module::new(&engine, module).unwrap(), &[]).unwrap();
-    let run = instance.get_func(&mut store, "run").unwrap();
-    let arguments = arguments.map(|value| if wide { Val::I64(value) } else { Val::I32(value as i32) });
-    let ended = run.call(&mut store, &arguments, &mut []).err().map(|error| format!("{}", error.root_cause()));
-    let bytes = |store: &Store<()>, name: &str, instance: &Instance, memory: wasmtime::Memory| {
-        let _ = (name, instance);
-        memory.data(store).to_vec()
-    };
-    let first = instance.get_memory(&mut store, "a").unwrap();
-    let second = instance.get_memory(&mut store, "b").unwrap();
-    (ended, bytes(&store, "a", &instance, first), bytes(&store, "b", &instance, second))
+/// A module that can be run again and again, and how offsets in it are told.
+struct Runnable {
+    module: Module,
+    edits: Vec<Edit>,
+}
+
+/// How a call ended, where if with a trap, and what the memories then hold.
+#[derive(PartialEq)]
+struct Outcome {
+    ended: Option<(String, Option<u32>)>,
+    memories: Vec<Vec<u8>>,
+}
+
+impl Runnable {
+    fn new(module: &[u8], edits: Vec<Edit>) -> Runnable {
+        let mut config = Config::new();
+        config.wasm_multi_memory(true).wasm_memory64(true).wasm_threads(true).wasm_tail_call(true);
+        let engine = Engine::new(&config).unwrap();
+        Runnable { module: Module::new(&engine, module).unwrap(), edits }
+    }
+
+    /// The module as it is, and guarded.
+    fn both(text: &str, profile: Profile) -> (Runnable, Runnable) {
+        let (module, guarded) = guarded(text, profile);
+        (Runnable::new(&module, Vec::new()), Runnable::new(&guarded.module, guarded.edits))
+    }
+
+    /// Runs `run` in a new instance, then `show` if there is one.
+    fn run(&self, arguments: &[Val]) -> Outcome {
+        let mut store = Store::new(self.module.engine(), ());
+        let instance = Instance::new(&mut store, &self.module, &[]).unwrap();
+        let run = instance.get_func(&mut store, "run").unwrap();
+        let ended = run.call(&mut store, arguments, &mut []).err().map(|error| {
+            let offset = error.downcast_ref::<wasmtime::WasmBacktrace>().and_then(|trace| trace.frames()[0].module_offset());
+            (error.root_cause().to_string(), offset.map(|offset| original_offset(&self.edits, offset as u32)))
+        });
+        if let Some(show) = instance.get_func(&mut store, "show") {
+            show.call(&mut store, &[], &mut []).unwrap();
+        }
+        let memories = ["a", "b"].map(|name| instance.get_memory(&mut store, name).unwrap().data(&store).to_vec());
+        Outcome { ended, memories: memories.into() }
+    }
+}
+
+/// An operand of the type that goes with a memory or table.
+fn operand(nth: u32, wide: bool) -> String {
+    if wide { format!("(local.get {nth})") } else { format!("(i32.wrap_i64 (local.get {nth}))") }
+}
+
+/// Ranges that begin and end inside, at the edge, and outside.
+fn ranges(size: i64, chunk: i64) -> Vec<[i64; 3]> {
+    let mut ranges = Vec::new();
+    for length in [1, chunk, chunk + 1, 2 * chunk + 77, -1] {
+        let (last, beyond) = (size - length, size - length + 1);
+        let places =
+            [(0, 0), (0, 5), (5, 0), (3, chunk), (chunk, 3), (last, 0), (0, last), (beyond, 0), (0, beyond), (-1, 0), (0, -1)];
+        ranges.extend(places.map(|(to, from)| [to, from, length]));
+    }
+    ranges
+}
+
+/// Holds what a bulk operation does whole against what it does in pieces. The profiles' pieces differ in their polls alone.
+fn compare_split(text: &str, size: i64, chunk: i64) {
+    static TURN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    {
+        let profile = PROFILES[TURN.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2];
+        let (plain, split) = Runnable::both(text, profile);
+        let (mut trapped, mut worked) = (0, 0);
+        for range in ranges(size, chunk) {
+            let arguments = range.map(Val::I64);
+            let (expected, found) = (plain.run(&arguments), split.run(&arguments));
+            *(if expected.ended.is_some() { &mut trapped } else { &mut worked }) += 1;
+            assert_eq!(expected.ended, found.ended, "{range:?} {}", &text[text.len().saturating_sub(400)..]);
+            assert!(expected == found, "{range:?} {}", &text[text.len().saturating_sub(400)..]);
+        }
+        assert!(trapped > 5, "{trapped} were out of bounds");
+        assert!(worked > 5 || text.contains("drop"), "{worked} were not");
+    }
 }
 
 #[test]
-fn split_operations_do_what_whole_ones_do() {
-    const PAGES: i64 = 20;
-    let chunk = bulk::CHUNK_BYTES as i64;
+fn split_operations_on_memories_do_what_whole_ones_do() {
+    const PAGES: i64 = 14;
     let size = PAGES * 65536;
-    for wide in [false, true] {
-        let (ty, index) = if wide { ("i64", "i64 ") } else { ("i32", "") };
-        let value = if wide { "i32.wrap_i64" } else { "" };
-        // A pattern that tells every byte's place, then the operation.
-        let module_with = |operation: &str| {
+    for (wide_a, wide_b) in [(false, false), (true, true), (false, true), (true, false)] {
+        let index = |wide| if wide { "i64" } else { "" };
+        // A pattern that tells every byte's place.
+        let data: String = (0..size / 4).map(|word| format!("{:04}", word % 9973)).collect();
+        let start = |operation: &str| {
             format!(
-                r#"(module (memory (export "a") {index}{PAGES}) (memory (export "b") {index}{PAGES})
-                    (func (export "run") (param {ty} {ty} {ty}) (local $i {ty})
-                        (loop $next
-                            ({ty}.store 0 (local.get $i) ({ty}.mul (local.get $i) ({ty}.const 2654435761)))
-                            ({ty}.store 1 (local.get $i) ({ty}.mul (local.get $i) ({ty}.const 40503)))
-                            (br_if $next ({ty}.lt_u (local.tee $i ({ty}.add (local.get $i) ({ty}.const 8)))
-                                ({ty}.const {size}))))
-                        {operation}))"#
+                r#"(module (memory (export "a") {} {PAGES}) (memory (export "b") {} {PAGES})
+                    (data (memory 0) ({}.const 0) "{data}") (data $d "{data}")
+                    (func (export "run") (param i64 i64 i64) {operation}))"#,
+                index(wide_a),
+                index(wide_b),
+                if wide_a { "i64" } else { "i32" },
             )
         };
-        let fill = module_with(&format!("local.get 0 local.get 1 {value} local.get 2 memory.fill 1"));
-        let copy = module_with("local.get 0 local.get 1 local.get 2 memory.copy 0 0");
-        let across = module_with("local.get 0 local.get 1 local.get 2 memory.copy 1 0");
-        let lengths = [0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk, 2 * chunk + 77, 4 * chunk];
-        let mut trapped = 0;
-        for text in [&fill, &copy, &across] {
-            for length in lengths {
-                for (to, from) in [
-                    (0, 0),
-                    (0, 5),
-                    (5, 0),
-                    (3, chunk),
-                    (chunk, 3),
-                    (size - length, 0),
-                    (0, size - length),
-                    (size - length + 1, 0),
-                    (0, size - length + 1),
-                    (-1, 0),
-                    (0, -1),
-                ] {
-                    let arguments = [to, from, length];
-                    let (module, guarded) = guarded(text, Profile::Standalone);
-                    let plain = outcome(&module, &arguments, wide);
-                    trapped += usize::from(plain.0.is_some());
-                    let split = outcome(&guarded.module, &arguments, wide);
-                    assert_eq!(plain.0, split.0, "{arguments:?} {text}");
-                    assert!(plain == split, "{arguments:?} {text}");
-                }
-            }
+        let (to_a, to_b) = (operand(0, wide_a), operand(0, wide_b));
+        let operations = [
+            format!("{to_b} {} {} memory.fill 1", operand(1, false), operand(2, wide_b)),
+            format!("{to_a} {} {} memory.copy 0 0", operand(1, wide_a), operand(2, wide_a)),
+            format!("{to_b} {} {} memory.copy 1 0", operand(1, wide_a), operand(2, wide_a && wide_b)),
+            format!("{to_b} {} {} memory.init 1 $d", operand(1, false), operand(2, false)),
+            format!("data.drop $d {to_b} {} {} memory.init 1 $d", operand(1, false), operand(2, false)),
+        ];
+        for operation in operations {
+            compare_split(&start(&operation), size, bulk::CHUNK_BYTES as i64);
         }
-        assert!(trapped > 20, "some were out of bounds: {trapped}");
     }
+}
+
+#[test]
+fn split_operations_on_tables_do_what_whole_ones_do() {
+    let chunk = bulk::CHUNK_ENTRIES as i64;
+    let size = 2 * chunk + 1000;
+    for (wide_a, wide_b) in [(false, false), (true, true), (false, true), (true, false)] {
+        let index = |wide| if wide { "i64" } else { "" };
+        let ty = |wide| if wide { "i64" } else { "i32" };
+        // Entries that tell their places, roughly: three functions and null; `show` puts them into the memories.
+        let entries: String = (0..size).map(|nth| ["$f ", "$g ", "$h "][(nth % 7 % 3) as usize]).collect();
+        let show = |table: u32, wide: bool| {
+            let at = if wide { "(i64.extend_i32_u (local.get $i))" } else { "(local.get $i)" };
+            format!(
+                "(local.set $i (i32.const 0))
+                (loop $next
+                    (if (i32.eqz (ref.is_null (table.get {table} {at})))
+                        (then (i32.store8 {table} (local.get $i) (call_indirect {table} (result i32) {at}))))
+                    (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {size}))))"
+            )
+        };
+        let start = |operation: &str| {
+            format!(
+                r#"(module (memory (export "a") 1) (memory (export "b") 1)
+                    (table {} {size} funcref) (table {} {size} funcref)
+                    (elem (table 0) ({}.const 0) func {entries}) (elem $e func {entries})
+                    (func $f (result i32) i32.const 1) (func $g (result i32) i32.const 2) (func $h (result i32) i32.const 3)
+                    (func (export "show") (local $i i32) {} {})
+                    (func (export "run") (param i64 i64 i64) {operation}))"#,
+                index(wide_a),
+                index(wide_b),
+                ty(wide_a),
+                show(0, wide_a),
+                show(1, wide_b),
+            )
+        };
+        let (to_a, to_b) = (operand(0, wide_a), operand(0, wide_b));
+        let operations = [
+            format!("{to_b} ref.func $g {} table.fill 1", operand(2, wide_b)),
+            format!("{to_a} ref.null func {} table.fill 0", operand(2, wide_a)),
+            format!("{to_a} {} {} table.copy 0 0", operand(1, wide_a), operand(2, wide_a)),
+            format!("{to_b} {} {} table.copy 1 0", operand(1, wide_a), operand(2, wide_a && wide_b)),
+            format!("{to_b} {} {} table.init 1 $e", operand(1, false), operand(2, false)),
+            format!("elem.drop $e {to_b} {} {} table.init 1 $e", operand(1, false), operand(2, false)),
+        ];
+        for operation in operations {
+            compare_split(&start(&operation), size, chunk);
+        }
+    }
+}
+
+#[test]
+fn operands_have_places_where_all_locals_are_taken() {
+    let many = "i32 ".repeat(49_997);
+    let more = |operation: &str, globals: &str| {
+        format!(
+            r#"(module (memory (export "a") 14) (memory (export "b") 1) (table 40000 funcref) {globals}
+                (func $f) (elem declare func $f)
+                (func (export "run") (param i64 i64 i64) (local {many}) {operation}))"#
+        )
+    };
+    let fill = format!("{} {} {} memory.fill", operand(0, false), operand(1, false), operand(2, false));
+    let table_fill = format!("{} ref.func $f {} table.fill", operand(0, false), operand(2, false));
+    for globals in ["", "(global (mut i32) (i32.const 7)) (global i64 (i64.const 8))"] {
+        compare_split(&more(&fill, globals), 14 * 65536, bulk::CHUNK_BYTES as i64);
+        compare_split(&more(&table_fill, globals), 40_000, bulk::CHUNK_ENTRIES as i64);
+    }
+}
+
+#[test]
+fn what_takes_long_is_polled() {
+    let table = "(table 10000000 funcref) (table 10000000 funcref) (memory 1) (elem $e funcref (item ref.null func))";
+    // The poll in each one's pieces; what is one call of the engine has its poll behind it.
+    for (operation, least) in [
+        ("(table.fill (i32.const 0) (ref.null func) (i32.const 10000000))", 2000),
+        ("(table.copy (i32.const 0) (i32.const 1) (i32.const 9000000))", 4000),
+        ("(table.copy 0 1 (i32.const 0) (i32.const 1) (i32.const 9000000))", 2000),
+        ("(drop (table.grow (ref.null func) (i32.const 1)))", 2000),
+        ("(drop (memory.grow (i32.const 1)))", 2000),
+        // Short ones, which add up.
+        ("(table.fill (i32.const 0) (ref.null func) (i32.const 16000))", 1000),
+        ("(table.init $e (i32.const 0) (i32.const 0) (i32.const 1))", 0),
+    ] {
+        let text = format!("(module {table} (func {}))", operation.repeat(2000));
+        assert!(polls(&text) >= least, "{operation}: {} polls", polls(&text));
+    }
+}
+
+#[test]
+fn polls_are_not_gone_round() {
+    // The heavy part is executed every time, and the way past what follows it leads past the poll that stands there.
+    let fill = "(table.fill (i32.const 0) (ref.null func) (i32.const 10000))";
+    let skipped = |times| {
+        let part = format!("{fill} (block (br_if 0 (local.get 0)) {fill} {fill} {fill})");
+        format!("(module (table 20000 funcref) (func (param i32) {}))", part.repeat(times))
+    };
+    // Were one counted after the other, every third would have a poll, and all of them could stand in the blocks.
+    let (few, many) = (polls(&skipped(20)), polls(&skipped(40)));
+    assert!(many - few >= 20 * 4 / 3, "{few} and {many}");
+    // A call to what takes nearly as long as may be.
+    let nearly = "nop ".repeat(STRETCH as usize - 1000);
+    let called = format!("(module (func $f {nearly}) (func {}))", "(call $f)".repeat(100));
+    assert!(polls(&called) >= 99, "{}", polls(&called));
+    // An unwinding recursion.
+    let after = "nop ".repeat(1000);
+    let recursive = format!("(module (func $f (param i32) (if (local.get 0) (then (call $f (i32.const 0)) {after}))))");
+    assert_eq!(polls(&recursive), 2);
+}
+
+#[test]
+fn deep_and_wide_code_takes_no_longer_than_it_is() {
+    // With a search through all that is around each call, or all that a call may reach, this would never end.
+    let depth = 20_000;
+    let nested = format!(
+        "(module (func $f) (func {} {} {}))",
+        "loop ".repeat(depth),
+        "call $f br 0 end loop ".repeat(depth),
+        "end ".repeat(depth)
+    );
+    assert!(polls(&nested) >= depth);
+    let loops = |count: usize| {
+        let text = format!("(module (func (param i32) {}))", "loop local.get 0 br_if 0 end ".repeat(count));
+        let (module, guarded) = guarded(&text, Profile::Plugin);
+        instructions(&guarded.module) - instructions(&module)
+    };
+    let (few, many) = (loops(10_000), loops(50_000));
+    assert!(many <= 5 * few, "{few} instructions are put around 10,000 loops, {many} around 50,000");
+}
+
+#[test]
+fn functions_that_get_too_long_are_told() {
+    let text = format!("(module (func (param i32) {}))", "loop local.get 0 br_if 0 end ".repeat(900_000));
+    let module = wat::parse_str(text).unwrap();
+    let error = insert(&module, &validate::module(&module).unwrap(), Profile::Plugin).err().unwrap();
+    assert_eq!(error.status, RTW_ERR_LIMIT);
+    assert!(error.message.contains("with the budget guard"), "{error}");
 }
 
 #[test]
@@ -308,10 +482,10 @@ fn unrolled_loops_do_what_plain_ones_do() {
         for profile in PROFILES {
             let (module, guarded) = guarded(&text, profile);
             assert!(guarded.module.len() > module.len() + 2 * body.len() / 8, "it is unrolled");
+            let (plain, unrolled) = Runnable::both(&text, profile);
             for rounds in 0..40 {
-                let arguments = [rounds, rounds * 7 % 11, rounds * 5 % 13];
-                let plain = outcome(&module, &arguments, false);
-                assert!(plain == outcome(&guarded.module, &arguments, false), "{arguments:?} {text}");
+                let arguments = [rounds, rounds * 7 % 11, rounds * 5 % 13].map(Val::I32);
+                assert!(plain.run(&arguments) == unrolled.run(&arguments), "{arguments:?} {text}");
             }
         }
     }

@@ -1,0 +1,213 @@
+//! Where a function needs polls on its way: at every point of its code, the most that can have run since the last poll, whichever
+//! way led there. What is before the function and in what it calls counts.
+//!
+//! Loops that go round are polled at their head, so all other ways lead forward, and one pass over the code sees every way.
+
+use wasmparser::Operator;
+
+use super::STRETCH;
+use super::loops::{Code, branches};
+use super::weight::{self, Cost};
+
+/// What a call through the host may cost, as it is not known: some such calls stand between two polls at most.
+const HOST: u64 = STRETCH / 16;
+/// A call by name, or through a table, by itself.
+const CALL: u64 = 8;
+/// What may run between the return of a call that leads round and the function's own return without a poll: when a deep recursion
+/// unwinds, all of its functions return one after the other, and that adds up.
+const UNWINDING: u64 = 50;
+
+/// What is put into a function.
+pub struct Plan {
+    /// A poll at its entry.
+    pub at_entry: bool,
+    /// Indices of the instructions that get a poll before them, in their order.
+    pub before: Vec<usize>,
+}
+
+/// What a call runs, at most.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Called {
+    /// Until its first poll, or its end.
+    first: u64,
+    /// From its start to its end, on ways without a poll.
+    through: Option<u64>,
+    /// From its last poll to its end, on ways with one.
+    last: Option<u64>,
+}
+
+impl Called {
+    pub const HOST: Called = Called { first: HOST, through: Some(HOST), last: None };
+
+    /// What either runs.
+    pub fn or(self, other: Called) -> Called {
+        Called { first: self.first.max(other.first), through: self.through.max(other.through), last: self.last.max(other.last) }
+    }
+}
+
+/// For a call: what it runs, and whether it may lead back to the function itself, which is then polled at its entry.
+pub type Callees<'a> = &'a mut dyn FnMut(&Operator<'_>) -> Option<(Called, bool)>;
+
+/// What has run at some point of the code, at most; all None where no way leads there.
+#[derive(Clone, Copy, Default)]
+struct Run {
+    /// Since the function's start, on ways without a poll.
+    since_entry: Option<u64>,
+    since_poll: Option<u64>,
+    /// Since the return of a call that leads round, on ways without a poll after it.
+    since_return: Option<u64>,
+}
+
+impl Run {
+    const POLLED: Run = Run { since_entry: None, since_poll: Some(0), since_return: None };
+
+    fn or(self, other: Run) -> Run {
+        Run {
+            since_entry: self.since_entry.max(other.since_entry),
+            since_poll: self.since_poll.max(other.since_poll),
+            since_return: self.since_return.max(other.since_return),
+        }
+    }
+
+    fn after(self, weight: u64) -> Run {
+        let add = |run: Option<u64>| run.map(|run| run + weight);
+        Run { since_entry: add(self.since_entry), since_poll: add(self.since_poll), since_return: add(self.since_return) }
+    }
+
+    fn after_call(self, called: Called, leads_round: bool) -> Run {
+        if !self.is_reached() {
+            return self;
+        }
+        let through = called.through.map_or(Run::default(), |through| self.after(through));
+        let polled = Run { since_poll: called.last, ..Run::default() };
+        let round = if leads_round { Run { since_return: Some(0), ..Run::POLLED } } else { Run::default() };
+        through.or(polled).or(round)
+    }
+
+    fn is_reached(self) -> bool {
+        self.since_entry.max(self.since_poll).is_some()
+    }
+
+    /// Whether so much more is too much.
+    fn is_too_long_with(self, weight: u64) -> bool {
+        let too_long = |run: Option<u64>, limit| run.is_some_and(|run| run + weight > limit);
+        too_long(self.since_entry.max(self.since_poll), STRETCH) || too_long(self.since_return, UNWINDING)
+    }
+}
+
+/// A label while its block is open.
+struct Label {
+    /// What has run at its end, for those that went there from inside.
+    at_end: Run,
+    /// Of an `if` that has no `else` yet: at its start.
+    at_else: Run,
+    is_loop: bool,
+}
+
+/// Plans a function's polls, and says what a call of it then runs.
+pub fn plan(
+    code: &Code<'_>,
+    is_circular: bool,
+    callees: Callees<'_>,
+    weigh: &dyn Fn(&Operator<'_>, Option<u64>) -> u64,
+) -> (Plan, Called) {
+    let (plan, called) = walk(code, is_circular, callees, weigh);
+    // One that needs polls on its way gets one at its entry, too: so its callers need none because of it.
+    if plan.before.is_empty() || is_circular { (plan, called) } else { walk(code, true, callees, weigh) }
+}
+
+fn walk(
+    code: &Code<'_>,
+    at_entry: bool,
+    callees: Callees<'_>,
+    weigh: &dyn Fn(&Operator<'_>, Option<u64>) -> u64,
+) -> (Plan, Called) {
+    let mut before = Vec::new();
+    let mut run = if at_entry { Run::POLLED } else { Run { since_entry: Some(0), ..Run::default() } };
+    let mut exit = Run::default();
+    let mut first = 0;
+    let mut labels: Vec<Label> = Vec::new();
+    let mut last_constant = None;
+    for (at, op) in code.ops.iter().enumerate() {
+        let operator = &op.operator;
+        let call = callees(operator);
+        let weight = match weight::cost(operator) {
+            Cost::Constant(weight) => weight,
+            Cost::Bytes | Cost::Entries => weigh(operator, last_constant),
+            Cost::Call => CALL,
+            Cost::Growth | Cost::Refused => 1,
+        };
+        let until_poll = weight + call.map_or(0, |(called, _)| called.first);
+        if run.is_too_long_with(until_poll) {
+            before.push(at);
+            run = Run::POLLED;
+        }
+        first = first.max(run.since_entry.map_or(0, |run| run + until_poll));
+        run = run.after(weight);
+        if let Some((called, leads_round)) = call {
+            run = run.after_call(called, leads_round);
+        }
+        for label in branches(operator) {
+            match labels.len().checked_sub(1 + label as usize) {
+                // At its head the way goes on, with a poll.
+                Some(index) if labels[index].is_loop => {}
+                Some(index) => labels[index].at_end = labels[index].at_end.or(run),
+                None => exit = exit.or(run),
+            }
+        }
+        let label = |at_else| Label { at_end: Run::default(), at_else, is_loop: false };
+        match operator {
+            Operator::Block { .. } => labels.push(label(Run::default())),
+            Operator::If { .. } => labels.push(label(run)),
+            Operator::Loop { .. } => {
+                if code.is_polled_loop(at) {
+                    if run.is_reached() {
+                        run = Run::POLLED.after(code.repeated_weight(at));
+                    }
+                    labels.push(Label { is_loop: true, ..label(Run::default()) });
+                } else {
+                    labels.push(label(Run::default()));
+                }
+            }
+            Operator::Else => {
+                if let Some(label) = labels.last_mut() {
+                    label.at_end = label.at_end.or(run);
+                    run = std::mem::take(&mut label.at_else);
+                }
+            }
+            Operator::End => match labels.pop() {
+                Some(label) => run = run.or(label.at_end).or(label.at_else),
+                None => exit = exit.or(run),
+            },
+            Operator::Return | Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
+                exit = exit.or(run);
+                run = Run::default();
+            }
+            Operator::Br { .. } | Operator::BrTable { .. } | Operator::Unreachable => run = Run::default(),
+            operator if is_polled_after(operator) && run.is_reached() => run = Run::POLLED,
+            _ => {}
+        }
+        last_constant = constant(operator);
+    }
+    let called = Called {
+        first: if at_entry { 0 } else { first },
+        through: exit.since_entry,
+        // A recursion that unwinds has run for a while when it has.
+        last: exit.since_poll.max(exit.since_return.map(|_| STRETCH / 2)),
+    };
+    (Plan { at_entry, before }, called)
+}
+
+/// Whether an instruction is one long call of the engine: it gets a poll behind it.
+pub fn is_polled_after(operator: &Operator<'_>) -> bool {
+    weight::cost(operator) == Cost::Growth
+}
+
+/// What an instruction pushes, where it is a constant that can be a length.
+pub fn constant(operator: &Operator<'_>) -> Option<u64> {
+    match operator {
+        Operator::I32Const { value } => Some(u64::from(*value as u32)),
+        Operator::I64Const { value } => Some(*value as u64),
+        _ => None,
+    }
+}
