@@ -3,7 +3,7 @@
 # `make test`; `make soak` runs the soak alone, for as long as it is told.
 # Environment: RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is), CC, CLANG, and BUDGET_CUTOFFS, BUDGET_STALE,
 # SOAK_MINUTES for more than the usual (see cutoff.c, stale.c, soak.c).
-#   tests/budget/test_budget.sh [PROGRAM ...]    only these of cutoff, stale, soak and same
+#   tests/budget/test_budget.sh [PROGRAM ...]    only these of cutoff, stale, long, soak and same
 cd "$(dirname "$0")" || exit 1
 root=../..
 scratch=$root/target/tests/budget
@@ -12,17 +12,17 @@ use_uninstalled_library
 build=$scratch/build
 artifacts=$scratch/artifacts
 mkdir -p "$build" "$artifacts"
-wanted=" ${*:-cutoff stale soak same} "
+wanted=" ${*:-cutoff stale long soak same} "
 is_wanted() { case "$wanted" in *" $1 "*) ;; *) return 1 ;; esac }
 
 # ---- programs and artifacts ----
 C_FLAGS="-std=c11 -D_GNU_SOURCE $C_WARNINGS -O2 -g -I$root/include -pthread"
-for source in ../capi/check ../capi/common budget cutoff stale soak outline; do
+for source in ../capi/check ../capi/common budget cutoff stale long soak outline; do
     $CC $C_FLAGS -c $source.c -o "$build/$(basename $source).o" || fail "$source.c compiles"
     check "$source.c with clang" $CLANG $C_FLAGS -fsyntax-only $source.c
 done
 common="$build/check.o $build/common.o"
-for program in cutoff stale soak; do
+for program in cutoff stale long soak; do
     $CC -pthread "$build/$program.o" "$build/budget.o" $common -o "$build/$program" "$RTWASM_LIBDIR/librtwasm.so" || fail "$program links"
 done
 $CC -pthread "$build/outline.o" $common -o "$build/outline" "$RTWASM_LIBDIR/librtwasm.so" || fail "outline links"
@@ -30,7 +30,9 @@ $CC -pthread "$build/outline.o" $common -o "$build/outline" "$RTWASM_LIBDIR/libr
 compile() { # compile MODULE PROFILE BUDGET OUTPUT
     "$RTWASM" compile -q --profile "$2" --budget "$3" "$1" -o "$4"
 }
+python3 rows.py guests/long.wat >"$scratch/long.wat" || fail "long.wat is written out"
 for profile in standalone plugin; do
+    compile "$scratch/long.wat" $profile guard "$artifacts/long.$profile.rtw" || fail "long.wat for $profile"
     compile guests/spin.wat $profile guard "$artifacts/spin.$profile.rtw" || fail "spin.wat for $profile"
     compile guests/spin.wat $profile off "$artifacts/spin.off.$profile.rtw" || fail "spin.wat for $profile, without guard"
 done
@@ -43,6 +45,7 @@ run() { # run PROGRAM PROFILE [ARGUMENT]: what it says of times is for readers
 for profile in standalone plugin; do
     is_wanted cutoff && run cutoff $profile
     is_wanted stale && run stale $profile
+    is_wanted long && run long $profile
 done
 if is_wanted soak && [ -n "$SOAK_MINUTES" ]; then
     # Both profiles side by side.

@@ -1,0 +1,28 @@
+;; Operations that take long by themselves, in rows and in trees of calls, without a loop. Each is counted when it is done. The script
+;; writes the rows: ROW(n, x) is x, n times; the segment $half is filled likewise.
+(module $long
+  (table $a 10000000 funcref)
+  (table $b 10000000 funcref)
+  (memory (export "memory") 256)
+  (memory $wide i64 256)
+  (global $done (export "done") (mut i32) (i32.const 0))
+  (func $f)
+  (elem $entries func ROW(200000, $f ))
+  (data $bytes "ROW(1000000, x)")
+  (func $count (global.set $done (i32.add (global.get $done) (i32.const 1))))
+  (func (export "table_fill")
+    ROW(2000, (table.fill $a (i32.const 0) (ref.null func) (i32.const 10000000)) (call $count)))
+  (func (export "table_copy")
+    ROW(2000, (table.copy $a $b (i32.const 0) (i32.const 1) (i32.const 9000000)) (call $count)))
+  (func (export "table_init")
+    ROW(4000, (table.init $a $entries (i32.const 5) (i32.const 0) (i32.const 200000)) (call $count)))
+  (func (export "memory_init")
+    ROW(20000, (memory.init 0 $bytes (i32.const 5) (i32.const 0) (i32.const 1000000)) (call $count)))
+  (func (export "memory_copy_between_widths")
+    ROW(4000, (memory.copy $wide 0 (i64.const 5) (i32.const 0) (i32.const 16000000)) (call $count)))
+  ;; Ten thousand operations of 16,000 entries each, none of which is long, through four levels of calls.
+  (func $level0 (table.fill $a (i32.const 0) (ref.null func) (i32.const 16000)) (call $count))
+  (func $level1 ROW(10, (call $level0)))
+  (func $level2 ROW(10, (call $level1)))
+  (func $level3 ROW(20, (call $level2)))
+  (func (export "tree_of_calls") ROW(50, (call $level3))))
