@@ -244,7 +244,8 @@
 #define RTW_SLOT_EVENT_SPARE_READY 4
 
 /**
- * A spare could not be made; no more is tried until the next publication. The status says why.
+ * A spare could not be made. The status says why: with RTW_ERR_SIGNALS it is tried again until it can be made, and told once;
+ * otherwise no more is tried until the next publication.
  */
 #define RTW_SLOT_EVENT_SPARE_FAILED 5
 
@@ -2946,7 +2947,7 @@ void rtw_thread_config_init(struct rtw_thread_config_t *config);
 /**
  * Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
  * set up, in the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and SIGFPE unblocked where the
- * thread blocks them, the stack touched down to what guests may use, an arena made
+ * thread blocks them, and the runtime's housekeeper started to look after that, the stack touched down to what guests may use, an arena made
  * ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
  * once to each. A thread that ends without detaching leaks nothing.
  *

@@ -65,7 +65,8 @@ pub const RTW_SLOT_EVENT_FAULTED: u32 = 2;
 pub const RTW_SLOT_EVENT_SPARE_TAKEN: u32 = 3;
 /// A spare is ready.
 pub const RTW_SLOT_EVENT_SPARE_READY: u32 = 4;
-/// A spare could not be made; no more is tried until the next publication. The status says why.
+/// A spare could not be made. The status says why: with RTW_ERR_SIGNALS it is tried again until it can be made, and told once;
+/// otherwise no more is tried until the next publication.
 pub const RTW_SLOT_EVENT_SPARE_FAILED: u32 = 5;
 
 /// What has happened behind a slot.

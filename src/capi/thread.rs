@@ -61,7 +61,7 @@ pub fn defaults() -> rtw_thread_config_t {
 
 /// Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
 /// set up, in the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and SIGFPE unblocked where the
-/// thread blocks them, the stack touched down to what guests may use, an arena made
+/// thread blocks them, and the runtime's housekeeper started to look after that, the stack touched down to what guests may use, an arena made
 /// ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
 /// once to each. A thread that ends without detaching leaks nothing.
 ///

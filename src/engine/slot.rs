@@ -104,6 +104,19 @@ struct Publication {
     ready: AtomicU32,
     /// Making one has failed.
     failed: AtomicBool,
+    /// It is only that somebody replaced the signal handlers, which has been told: it is tried again.
+    told_signals: AtomicBool,
+}
+
+impl Publication {
+    /// A spare could not be made. Whether that is to be told.
+    fn fails(&self, status: rtw_status_t) -> bool {
+        if status == RTW_ERR_SIGNALS {
+            return !self.told_signals.swap(true, Relaxed);
+        }
+        self.failed.store(true, Relaxed);
+        true
+    }
 }
 
 // SAFETY: the consuming end is the real-time thread's, then, when it has given the publication up, the housekeeper's.
@@ -453,6 +466,7 @@ impl<H: Handles> Slot<H> {
             spares_end: UnsafeCell::new(spares_end),
             ready: AtomicU32::new(0),
             failed: AtomicBool::new(false),
+            told_signals: AtomicBool::new(false),
         });
         let generation = self.generation(&publication, place, false)?;
         self.transfer_state(&generation)?;
@@ -636,8 +650,9 @@ impl<H: Handles> Slot<H> {
         match renewed {
             Ok(()) => self.offer(generation),
             Err(error) => {
-                generation.publication.failed.store(true, Relaxed);
-                self.tell(EventKind::SpareFailed, generation, error.status);
+                if generation.publication.fails(error.status) {
+                    self.tell(EventKind::SpareFailed, generation, error.status);
+                }
                 false
             }
         }
@@ -664,6 +679,7 @@ impl<H: Handles> Slot<H> {
             publication.spares.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(Arc::as_ptr(generation) as usize);
         if pushed {
             publication.ready.fetch_add(1, Relaxed);
+            publication.told_signals.store(false, Relaxed);
             self.tell(EventKind::SpareReady, generation, RTW_OK);
         }
         pushed
@@ -703,8 +719,8 @@ impl<H: Handles> Slot<H> {
                     }
                 }
                 Err(error) => {
-                    publication.failed.store(true, Relaxed);
-                    if let Some(on_event) = &self.config.on_event {
+                    let to_be_told = publication.fails(error.status);
+                    if let Some(on_event) = self.config.on_event.as_ref().filter(|_| to_be_told) {
                         let instance = std::ptr::null_mut();
                         let kind = EventKind::SpareFailed;
                         on_event(Event { kind, publication: publication.number, instance, status: error.status });

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -728,6 +729,75 @@ static void watched(void *data) {
     close_guest(&guest);
 }
 
+/* Without /proc masks cannot be told, which is told; handlers can. */
+static void watched_without_proc(void *data) {
+    guest_t guest = open_guest("traps", NULL);
+    rtw_func_t *func = look_up(guest.instance, "alive", NULL);
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "without /proc: attached before");
+    if (chroot(data) != 0) {
+        check(geteuid() != 0, "without /proc: only root can leave it");
+    } else {
+        wait_for_looks(guest.runtime, 2);
+        rtw_signals_t seen = signals_of(guest.runtime);
+        check(seen.masks_unknown == 1 && seen.status == RTW_OK, "without /proc: it says that it does not know the masks");
+        check_status(call_once(func), RTW_OK, "without /proc: calls run");
+        install(SIGILL);
+        check_status(call_until_refused(func), RTW_ERR_SIGNALS, "without /proc: a foreign handler is found");
+    }
+    rtw_func_destroy(func);
+    (void)rtw_thread_detach(guest.runtime, NULL);
+    close_guest(&guest);
+}
+
+/* Spares that could not be made while a handler was foreign come when it is not any more. */
+static int spares_ready, spares_failed;
+
+static void count_spares(void *user_data, const rtw_slot_event_t *event) {
+    (void)user_data;
+    pthread_mutex_lock(&told);
+    spares_ready += event->kind == RTW_SLOT_EVENT_SPARE_READY;
+    if (event->kind == RTW_SLOT_EVENT_SPARE_FAILED) {
+        spares_failed++;
+        failed_with = event->status;
+    }
+    pthread_cond_broadcast(&told_more);
+    pthread_mutex_unlock(&told);
+}
+
+static void spares_afterwards(void *data) {
+    (void)data;
+    guest_t guest = open_guest("traps", NULL);
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "spares: attached");
+    const rtw_slot_func_t func = {"alive", "()->(i32)"};
+    rtw_slot_config_t config;
+    rtw_slot_config_init(&config);
+    config.funcs = &func;
+    config.func_count = 1;
+    config.standby = 1;
+    config.on_event = count_spares;
+    rtw_slot_t *slot = NULL;
+    require(rtw_slot_create(guest.runtime, &config, &slot, &err), &err, "a slot");
+    /* The housekeeper makes spares when this returns: the handler is foreign from before its first attempt. */
+    require(rtw_instance_prepare(guest.instance, NULL, NULL, &err), &err, "prepare");
+    struct sigaction engines;
+    sigaction(SIGFPE, NULL, &engines);
+    install(SIGFPE);
+    check_status(rtw_slot_publish(slot, guest.instance, NULL, &err), RTW_OK, "spares: publish what is prepared");
+    pthread_mutex_lock(&told);
+    while (spares_failed == 0) pthread_cond_wait(&told_more, &told);
+    check_status(failed_with, RTW_ERR_SIGNALS, "spares: none while a handler is foreign");
+    pthread_mutex_unlock(&told);
+    wait_for_looks(guest.runtime, 2);
+    sigaction(SIGFPE, &engines, NULL);
+    pthread_mutex_lock(&told);
+    while (spares_ready == 0) pthread_cond_wait(&told_more, &told);
+    check(spares_failed == 1, "spares: which is told once, and there is one when it is not foreign any more");
+    pthread_mutex_unlock(&told);
+    rtw_slot_destroy(slot);
+    (void)rtw_thread_detach(guest.runtime, NULL);
+    close_guest(&guest);
+}
+
 static bool blocks_in_host;
 
 static rtw_status_t block_inside(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
@@ -874,6 +944,10 @@ int main(int argc, char **argv) {
         if (standalone()) {
             check_in_child("watched", watched, NULL);
             check_in_child("watched inside", watched_inside, NULL);
+            char empty[] = "/tmp/rtwasm-no-proc-XXXXXX";
+            if (mkdtemp(empty)) check_in_child("watched without /proc", watched_without_proc, empty);
+            rmdir(empty);
+            check_in_child("spares afterwards", spares_afterwards, NULL);
         } else {
             check_in_child("plugin", plugin_does_not_depend, NULL);
         }
