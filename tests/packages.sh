@@ -4,7 +4,7 @@ set -eu
 
 packages="gcc g++ libc6-dev make cmake pkg-config binutils util-linux python3 python3-venv valgrind gdb
     clang-19 lld-19 llvm-19 wasi-libc libclang-rt-19-dev-wasm32 libclang-rt-19-dev clang-22 libclang-rt-22-dev sox alsa-utils luajit
-    libjemalloc2 libmimalloc2.0"
+    ffmpeg chromium libjemalloc2 libmimalloc2.0"
 
 missing=
 for package in $packages; do
@@ -22,8 +22,8 @@ else
     exit 1
 fi
 
-# What reads our exports in tests/statistics, in a Python of its own below target/.
-python_packages="hdrhistogram==0.10.8 prometheus_client==0.26.0"
+# What reads our exports in tests/statistics and pictures in tests/pages, in a Python of its own below target/.
+python_packages="hdrhistogram==0.10.8 prometheus_client==0.26.0 pillow==13.0.0"
 python=$(dirname "$0")/../target/python
 if [ "$(cat "$python/packages" 2>/dev/null)" != "$python_packages" ]; then
     rm -rf "$python"

@@ -24,6 +24,7 @@ suites() {
     suite guests build make -s -C guests check
     suite minimal make -s -C examples-c/minimal test
     suite install tests/install/test_install.sh
+    suite pages tests/pages/test_pages.sh
     suite docs tests/docs/test_docs.sh
     suite hosts tests/hosts/test_hosts.sh
     suite memlock tests/memlock/test_memlock.sh

@@ -295,7 +295,7 @@ static void draw_bars(FILE *out, const bins_t *bins, double top, double decades,
 static int collect_marks(mark_t *marks, const plot_series_t *series, const latency_axis_t *axis)
 {
     const mark_t candidates[MAX_MARKS] = {
-        {"p50", "#2f855a", series->p50_ns, 0, 0},   {"p99", "#b7791f", series->p99_ns, 0, 0},
+        {"p50", "#2f855a", series->p50_ns, 0, 0},   {"p99", "#7a6a00", series->p99_ns, 0, 0},
         {"p99.9", "#c05621", series->p999_ns, 0, 0}, {"max", "#44337a", series->max_ns, 0, 0},
         {"deadline", "#d00000", series->deadline_ns, 0, 0},
     };
@@ -395,7 +395,8 @@ static void draw_panel(FILE *out, const plot_series_t *series, const latency_axi
 static void draw_header(FILE *out, const char *title, double height)
 {
     fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", out);
-    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" role=\"img\">\n<title>",
+    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" "
+            "style=\"max-width: 100%%; height: auto\" role=\"img\">\n<title>",
             IMAGE_WIDTH, height, IMAGE_WIDTH, height);
     put_text(out, title, MAX_TITLE_CHARS);
     fputs("</title>\n<style>\n"
@@ -404,7 +405,7 @@ static void draw_header(FILE *out, const char *title, double height)
           ".label { font-size: 13px; font-weight: bold; fill: #2d3748; }\n"
           ".tick { font-size: 11px; fill: #4a5568; }\n"
           ".mark { font-size: 11px; }\n"
-          ".none { font-size: 14px; fill: #718096; }\n"
+          ".none { font-size: 14px; fill: #5d6b80; }\n"
           ".mid { text-anchor: middle; }\n"
           ".end { text-anchor: end; }\n"
           ".grid { stroke: #d9dee5; stroke-width: 1; }\n"

@@ -82,7 +82,7 @@ fn subjects(documents: &[Document]) -> Vec<Subject<'_>> {
 
 /// Where and with what it was measured.
 fn conditions(text: &mut String, document: &Document) {
-    text.push_str("<table class=\"conditions\">\n");
+    text.push_str("<div class=\"wide\">\n<table class=\"conditions\">\n");
     if !document.label.is_empty() {
         put!(text, "<caption>{}</caption>\n", escaped(&document.label));
     }
@@ -90,7 +90,7 @@ fn conditions(text: &mut String, document: &Document) {
     for (name, value) in &document.environment {
         put!(text, "<tr><th>{}</th><td>{}</td></tr>\n", escaped(name), escaped(value));
     }
-    text.push_str("</table>\n");
+    text.push_str("</table>\n</div>\n");
 }
 
 fn section(text: &mut String, subject: &Subject<'_>, compared: bool) {
@@ -106,27 +106,32 @@ fn section(text: &mut String, subject: &Subject<'_>, compared: bool) {
             Line { class, label, document, series }
         })
         .collect();
-    for (_, report) in &subject.found {
+    for (document, report) in &subject.found {
+        let whose = if compared { format!("{}: since", escaped(&document.label)) } else { "Since".to_owned() };
         let (since, length) = (time::utc(report.since_realtime_ns), duration(report.duration_ns as f64));
-        put!(text, "<p class=\"span\">Since {since}, for {length}.</p>\n");
+        put!(text, "<p class=\"span\">{whose} {since}, for {length}.</p>\n");
     }
     summary(text, &lines);
     let filled: Vec<&Line<'_>> = lines.iter().filter(|line| line.snapshot().count != 0).collect();
     if filled.is_empty() {
         text.push_str("<p>Nothing has been recorded.</p>\n");
     } else {
-        text.push_str("<figure>\n<figcaption>Percentiles</figcaption>\n");
-        text.push_str(&percentiles(&filled));
-        text.push_str("</figure>\n<figure>\n<figcaption>Histogram</figcaption>\n");
-        text.push_str(&histogram(&filled));
-        text.push_str("</figure>\n");
+        figure(text, "Percentiles", &percentiles(&filled));
+        figure(text, "Histogram", &histogram(&filled));
     }
-    let timelines: Vec<(usize, &Report)> =
-        subject.found.iter().map(|(_, report)| *report).enumerate().filter(|(_, report)| !report.timeline.is_empty()).collect();
+    // Each in the colour of its document's first series.
+    let timelines: Vec<(usize, &Report)> = subject
+        .found
+        .iter()
+        .scan(0, |class, (_, report)| {
+            let first = *class;
+            *class += report.series.len();
+            Some((first, *report))
+        })
+        .filter(|(_, report)| !report.timeline.is_empty())
+        .collect();
     if !timelines.is_empty() {
-        text.push_str("<figure>\n<figcaption>Maxima over time</figcaption>\n");
-        text.push_str(&timeline(&timelines));
-        text.push_str("</figure>\n");
+        figure(text, "Maxima over time", &timeline(&timelines));
     }
     counters(text, subject, compared);
     for (document, report) in subject.found.iter().filter(|(_, report)| !report.worst.is_empty()) {
@@ -135,8 +140,13 @@ fn section(text: &mut String, subject: &Subject<'_>, compared: bool) {
     text.push_str("</section>\n");
 }
 
+/// What is wider than a narrow window scrolls on its own.
+fn figure(text: &mut String, caption: &str, drawing: &str) {
+    put!(text, "<figure>\n<figcaption>{caption}</figcaption>\n<div class=\"wide\">\n{drawing}</div>\n</figure>\n");
+}
+
 fn summary(text: &mut String, lines: &[Line<'_>]) {
-    text.push_str("<table class=\"figures\">\n<caption>Times</caption>\n<tr><th></th><th>count</th><th>min</th><th>mean</th>");
+    text.push_str("<div class=\"wide\">\n<table class=\"figures\">\n<caption>Times</caption>\n<tr><th></th><th>count</th><th>min</th><th>mean</th>");
     QUANTILES.iter().for_each(|(name, _)| put!(text, "<th>{name}</th>"));
     text.push_str("<th>max</th></tr>\n");
     for line in lines {
@@ -164,7 +174,7 @@ fn summary(text: &mut String, lines: &[Line<'_>]) {
         }
         text.push_str("</tr>\n");
     }
-    text.push_str("</table>\n");
+    text.push_str("</table>\n</div>\n");
 }
 
 /// Minimum, mean, quantiles, maximum, in ticks.
@@ -265,7 +275,7 @@ fn timeline(reports: &[(usize, &Report)]) -> String {
     let low = points().map(|point| point.max_ns).min().unwrap_or(1).max(1) as f64;
     let high = points().map(|point| point.max_ns).max().unwrap_or(1).max(1) as f64;
     let end = points().map(|point| point.at_ns).max().unwrap_or(0) as f64 / 1e9;
-    let x = Axis::linear("since the beginning", end, |seconds| duration(seconds * 1e9));
+    let x = Axis::linear("since the beginning", end, |s| if s == 0.0 { "0".to_owned() } else { duration(s * 1e9) });
     let y = Axis::logarithmic("longest", low, high, duration);
     let curves: Vec<Curve> = reports
         .iter()
@@ -293,7 +303,7 @@ fn counters(text: &mut String, subject: &Subject<'_>, compared: bool) {
     if names.is_empty() {
         return;
     }
-    text.push_str("<table class=\"counters\">\n<caption>Counters</caption>\n");
+    text.push_str("<div class=\"wide\">\n<table class=\"counters\">\n<caption>Counters</caption>\n");
     if compared {
         text.push_str("<tr><th></th>");
         subject.found.iter().for_each(|(document, _)| put!(text, "<th>{}</th>", escaped(&document.label)));
@@ -307,13 +317,13 @@ fn counters(text: &mut String, subject: &Subject<'_>, compared: bool) {
         }
         text.push_str("</tr>\n");
     }
-    text.push_str("</table>\n");
+    text.push_str("</table>\n</div>\n");
 }
 
 fn worst(text: &mut String, label: &str, report: &Report) {
     let separator = if label.is_empty() { "" } else { ": " };
-    put!(text, "<table class=\"worst\">\n<caption>{}{separator}worst calls</caption>\n", escaped(label));
-    text.push_str("<tr><th>when</th><th>after</th><th>call</th><th>response</th><th>along with</th></tr>\n");
+    put!(text, "<div class=\"wide\">\n<table class=\"worst\">\n<caption>{}{separator}worst calls</caption>\n", escaped(label));
+    text.push_str("<tr><th>when</th><th>after</th><th>call</th><th>response</th><th class=\"words\">along with</th></tr>\n");
     for Worst { at_realtime_ns, call_ns, response_ns, causes } in report.worst.iter().take(WORST) {
         let after = duration(at_realtime_ns.saturating_sub(report.since_realtime_ns) as f64);
         let (call, response) = (duration(*call_ns as f64), duration(*response_ns as f64));
@@ -321,7 +331,7 @@ fn worst(text: &mut String, label: &str, report: &Report) {
         put!(text, "<tr><td>{}</td><td>{after}</td><td>{call}</td><td>{response}</td>", time::utc(*at_realtime_ns));
         put!(text, "<td class=\"words\">{causes}</td></tr>\n");
     }
-    text.push_str("</table>\n");
+    text.push_str("</table>\n</div>\n");
 }
 
 /// `812 ns`, `1.24 µs`, `3.20 ms`, `1.50 s`: three digits.
