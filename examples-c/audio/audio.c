@@ -7,8 +7,13 @@
  * (live.c). Then a thread of its own attaches itself and runs the cycle (stream.c). The main thread waits, looks for new
  * versions of the effects if it is told to (watch.c), and afterwards tells what was measured (report.c).
  */
+/* For dup2 and fdopen. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "effect.h"
 #include "live.h"
@@ -29,6 +34,7 @@ typedef struct program_t {
     live_t live[MAX_CHAIN];
     watch_t watches[MAX_CHAIN];
     stream_t stream;
+    FILE *sound_out; /* the standard output, where the sound goes there; what is printed then goes to standard error */
 } program_t;
 
 static bool complain(const char *what, const char *message) {
@@ -41,8 +47,13 @@ static bool read_input(program_t *p) {
     if (!wav_read(p->options.in_path, &p->in, &error)) {
         return complain(p->options.in_path, error.message);
     }
+    if (p->in.note[0] != '\0') {
+        complain(p->options.in_path, p->in.note);
+    }
     if (p->in.channels > EFFECT_MAX_CHANNELS) {
-        return complain(p->options.in_path, "only mono and stereo files can be processed");
+        fprintf(stderr, "audio: %s: of its %u channels the first %d are played\n", p->options.in_path, (unsigned)p->in.channels,
+                EFFECT_MAX_CHANNELS);
+        p->in.channels = EFFECT_MAX_CHANNELS;
     }
     const double limit = p->options.limit_s * p->in.rate_hz;
     if (limit > 0.0 && limit < (double)p->in.frames) {
@@ -198,7 +209,10 @@ static bool write_output(const program_t *p) {
     for (uint32_t channel = 0; channel < view.channels; channel++) {
         view.channel[channel] += latency;
     }
-    if (!wav_write(p->options.out_path, &view, p->options.format, p->options.dither, &clipped, &error)) {
+    const bool written =
+        p->sound_out != NULL ? wav_write_to(p->sound_out, &view, p->options.format, p->options.dither, &clipped, &error)
+                             : wav_write(p->options.out_path, &view, p->options.format, p->options.dither, &clipped, &error);
+    if (!written) {
         return complain(p->options.out_path, error.message);
     }
     if (clipped > 0) {
@@ -240,8 +254,18 @@ static bool any_failed(const stream_t *stream) {
     return false;
 }
 
+/* Sound and tables cannot both go to the standard output. */
+static bool open_output(program_t *p) {
+    if (strcmp(p->options.out_path, "-") != 0) {
+        return true;
+    }
+    const int sound = dup(STDOUT_FILENO);
+    p->sound_out = sound < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ? NULL : fdopen(sound, "wb");
+    return p->sound_out != NULL || complain("standard output", strerror(errno));
+}
+
 static int run_program(program_t *p) {
-    if (!read_input(p) || !create_runtime(p) || !load_effects(p) || !configure_attached(p) || !run(p) || !report(p)) {
+    if (!open_output(p) || !read_input(p) || !create_runtime(p) || !load_effects(p) || !configure_attached(p) || !run(p) || !report(p)) {
         return EXIT_FAILED;
     }
     return any_failed(&p->stream) ? EXIT_EFFECT_FAILED : 0;
@@ -257,6 +281,9 @@ static void clean_up(program_t *p) {
     }
     rtw_runtime_destroy(p->runtime);
     wav_free(&p->in);
+    if (p->sound_out != NULL) {
+        fclose(p->sound_out);
+    }
 }
 
 int main(int argc, char **argv) {

@@ -320,6 +320,36 @@ assert 0 < at < len(a) and found[at:] == b[at:], at
 END
 verdict $? "its output is the old version's before and the new one's after, to the last bit"
 
+# ---- files that are not as they should be, and pipes: played as far as they go, with a note ----
+
+# plays_as WAV NOTE OTHER: WAV plays like OTHER, to the last bit, and NOTE is all that standard error has
+plays_as() {
+    in=$3
+    play "$scratch/other.wav" --fast --tail 0
+    [ "$status" -eq 0 ] && [ ! -s "$scratch/complaints" ]
+    verdict $? "$(basename "$3") plays without a word"
+    in=$1
+    play "$scratch/played.wav" --fast --tail 0
+    [ "$status" -eq 0 ] && grep -q -- "$2" "$scratch/complaints" && [ "$(wc -l < "$scratch/complaints")" -eq 1 ] &&
+        cmp -s "$scratch/played.wav" "$scratch/other.wav"
+    verdict $? "$(basename "$1") plays like $(basename "$3"): $(sed "s|$scratch/||g" "$scratch/complaints")"
+}
+
+head -c 100000 "$phrase" > "$scratch/truncated.wav"
+sox -R --ignore-length "$scratch/truncated.wav" "$scratch/shorter.wav" 2> "$scratch/said"
+plays_as "$scratch/truncated.wav" "it is cut off" "$scratch/shorter.wav"
+ffmpeg -loglevel error -nostdin -i "$phrase" -c:a copy -f wav - > "$scratch/piped.wav"
+plays_as "$scratch/piped.wav" "sizes are not known" "$phrase"
+sox -R -n -r 44100 -c 6 -b 16 "$scratch/six.wav" synth 0.1 sine 100 sine 200 sine 300 sine 400 sine 500 sine 600
+sox -R "$scratch/six.wav" "$scratch/two.wav" remix 1 2
+plays_as "$scratch/six.wav" "of its 6 channels the first 2 are played" "$scratch/two.wav"
+in=$phrase
+play "$scratch/other.wav" --fast
+# shellcheck disable=SC2002 # a pipe is the point
+cat "$phrase" | "$audio" --artifacts "$artifacts" --fast - - 2> "$scratch/said" | cat > "$scratch/played.wav"
+cmp -s "$scratch/played.wav" "$scratch/other.wav" && grep -q "^output: -, " "$scratch/said"
+verdict $? "from a pipe to a pipe it plays the same, and the tables go to standard error"
+
 # ---- errors ----
 
 # refused STATUS TEXT OPTION...: ends with that status, says TEXT, leaves no file
@@ -331,16 +361,12 @@ refused() {
     verdict $? "refused with status $status: $(head -n 1 "$scratch/complaints" | sed "s|$scratch/||g")"
 }
 
-head -c 100000 "$phrase" > "$scratch/truncated.wav"
 echo "this is no sound" > "$scratch/text.wav"
 sox -R -n -r 4000 -b 16 "$scratch/slow.wav" synth 0.1 sine 100
-sox -R -n -r 44100 -c 6 -b 16 "$scratch/six.wav" synth 0.1 sine 100
 sox -R -n -r 44100 -b 16 "$scratch/empty.wav" trim 0 0
-in=$scratch/truncated.wav && refused 1 "left in the file"
 in=$scratch/text.wav && refused 1 "not a WAV file"
 in=$scratch/none.wav && refused 1 "cannot open"
 in=$scratch/slow.wav && refused 1 "sample rate out of range"
-in=$scratch/six.wav && refused 1 "mono and stereo"
 in=$scratch/empty.wav && refused 1 "no sound"
 in=$phrase
 refused 1 "cannot load" --artifacts "$scratch/nowhere"

@@ -3,6 +3,7 @@
  *   test_wav self SCRATCH_DIR                              writes and reads back, bad files, damaged files
  *   test_wav compare in.wav raw.f32 CHANNELS RATE TOLERANCE   reads in.wav and compares it with interleaved raw floats
  *   test_wav write in.wav out.wav pcm16|pcm24|float32       reads and writes
+ *   test_wav note in.wav                                    what the reader notes about it; `-` is the standard input
  *
  * test_wav.sh runs all of it. Meant to be compiled with -fsanitize=address,undefined: the damaged files are there for it.
  */
@@ -142,6 +143,93 @@ static void test_odd_chunks(void) {
     wav_free(&audio);
 }
 
+/* ---- what is odd, and read as far as it goes, with a note ---- */
+
+/* Sixteen bits, stereo: frame n has the samples n and -n. */
+static void put_sound(bytes_t *b, int frames) {
+    for (int n = 1; n <= frames; n++) {
+        put_little(b, (uint64_t)n & 0xffff, 2);
+        put_little(b, (uint64_t)-n & 0xffff, 2);
+    }
+}
+
+static void read_with_note(const bytes_t *b, const char *what, size_t frames, const char *word) {
+    wav_audio_t audio;
+    wav_error_t error = {""};
+    bool ok = parse(b, &audio, &error) && audio.frames == frames && audio.channels == 2;
+    ok = ok && (word[0] != '\0' ? strstr(audio.note, word) != NULL : audio.note[0] == '\0');
+    for (size_t n = 0; ok && n < frames; n++) {
+        ok = audio.channel[0][n] == (float)(n + 1) / 32768.0f && audio.channel[1][n] == -(float)(n + 1) / 32768.0f;
+    }
+    check(ok, "%s: %zu frames, \"%s\"%s", what, audio.frames, audio.note, error.message);
+    wav_free(&audio);
+}
+
+/* A file of 100 frames whose data chunk is said to have so many bytes. */
+static void put_said(bytes_t *b, const char *container, uint64_t said, const char *list) {
+    put_riff(b);
+    memcpy(b->data, container, 4);
+    if (strcmp(container, "RIFF") != 0) {
+        put(b, "ds64", 4);
+        put_little(b, 28, 4);
+        put_little(b, 1000, 8); /* of the whole; not looked at */
+        put_little(b, said, 8);
+        put_little(b, 100, 8);
+        put_little(b, 0, 4);
+    }
+    if (list[0] != '\0') {
+        put_chunk(b, "LIST", list, strlen(list));
+    }
+    put_fmt(b, 1, 2, 48000, 16);
+    put(b, "data", 4);
+    put_little(b, strcmp(container, "RIFF") != 0 ? 0xffffffffu : said, 4);
+    put_sound(b, 100);
+}
+
+static void test_notes(void) {
+    bytes_t b;
+    put_said(&b, "RIFF", 400, "");
+    read_with_note(&b, "as it should be", 100, "");
+    put_said(&b, "RIFF", 0xffffffffu, "");
+    read_with_note(&b, "sizes all ones", 100, "sizes are not known");
+    put_said(&b, "RIFF", 0xffffffffu, "odd");
+    read_with_note(&b, "sizes all ones behind a list of odd size", 100, "sizes are not known");
+    put_said(&b, "RIFF", 0, "");
+    read_with_note(&b, "size 0 with sound behind it", 100, "sizes are not known");
+    put_said(&b, "RIFF", 0x7ffff000u, "");
+    read_with_note(&b, "as sox writes to a pipe", 100, "cut off: 400 of its sound's 2147479552");
+    put_said(&b, "RIFF", 400, "");
+    b.length -= 200;
+    read_with_note(&b, "cut off in the middle", 50, "cut off: 200 of its sound's 400");
+    put_said(&b, "RIFF", 400, "");
+    b.length -= 3;
+    read_with_note(&b, "cut off within a frame", 99, "cut off: 397");
+    put_said(&b, "RIFF", 398, "");
+    read_with_note(&b, "a part of a frame at the end", 99, "the last 2 bytes are left out");
+    put_said(&b, "RIFF", 0, "");
+    b.length -= 400;
+    read_with_note(&b, "size 0 and nothing behind it", 0, "");
+    put_chunk(&b, "LIST", "a comment", 9);
+    put_chunk(&b, "id3 ", "tags", 4);
+    read_with_note(&b, "size 0 and chunks behind it", 0, "");
+    put_said(&b, "RF64", 400, "");
+    read_with_note(&b, "RF64", 100, "");
+    put_said(&b, "BW64", 400, "odd");
+    put_chunk(&b, "LIST", "afterwards", 10);
+    read_with_note(&b, "BW64 with lists", 100, "");
+    put_said(&b, "RF64", (uint64_t)6 << 32, "");
+    read_with_note(&b, "RF64 of 24 GiB that is cut off", 100, "cut off: 400 of its sound's 25769803776");
+    put_said(&b, "RF64", 0, "");
+    read_with_note(&b, "RF64 whose sizes were never written", 100, "sizes are not known");
+    put_riff(&b);
+    memcpy(b.data, "RF64", 4);
+    put_fmt(&b, 1, 2, 48000, 16);
+    put(&b, "data", 4);
+    put_little(&b, 0xffffffffu, 4);
+    put_sound(&b, 100);
+    read_with_note(&b, "RF64 without its ds64", 100, "sizes are not known");
+}
+
 /* ---- what must be refused, and how ---- */
 
 static void refused(const bytes_t *b, const char *what, const char *word) {
@@ -170,10 +258,10 @@ static void test_refusals(void) {
     refused(&b, "header only", "no fmt chunk");
     put_fmt(&b, 1, 1, 48000, 16);
     refused(&b, "no data chunk", "no data chunk");
-    put(&b, "data", 4);
+    put(&b, "LIST", 4);
     put_little(&b, 0xfffffff0, 4);
     put_little(&b, 0, 4);
-    refused(&b, "data chunk larger than the file", "left in the file");
+    refused(&b, "a chunk before the sound larger than the file", "left in the file");
     put_riff(&b);
     put_chunk(&b, "data", "1234", 4);
     refused(&b, "data without fmt", "no fmt chunk before");
@@ -181,12 +269,8 @@ static void test_refusals(void) {
     put_chunk(&b, "fmt ", "12345678", 8);
     put_chunk(&b, "data", "1234", 4);
     refused(&b, "short fmt chunk", "16 are needed");
-    put_riff(&b);
-    put_fmt(&b, 1, 2, 48000, 16);
-    put_chunk(&b, "data", "12345", 5);
-    refused(&b, "part of a frame", "no whole number of frames");
     refused_fmt("no channels", "0 channels", 1, 0, 48000, 16);
-    refused_fmt("nine channels", "9 channels", 1, 9, 48000, 16);
+    refused_fmt("too many channels", "65 channels", 1, 65, 48000, 16);
     refused_fmt("no sample rate", "sample rate 0", 1, 1, 0, 16);
     refused_fmt("absurd sample rate", "sample rate 4000000000", 1, 1, 4000000000u, 16);
     refused_fmt("A-law", "codec 0x0006", 6, 1, 8000, 8);
@@ -203,7 +287,7 @@ static void test_sizes(void) {
     wav_audio_t audio;
     wav_error_t error = {""};
     check(!wav_create(&audio, 48000, 8, SIZE_MAX / 4, &error), "too much for memory: \"%s\"", error.message);
-    const wav_audio_t huge = {48000, 2, (size_t)1 << 31, {NULL}};
+    const wav_audio_t huge = {48000, 2, (size_t)1 << 31, {NULL}, ""};
     check(!wav_write("never-written.wav", &huge, WAV_PCM16, false, NULL, &error), "too much for a file: \"%s\"", error.message);
     check(!wav_read("no such file.wav", &audio, &error), "missing file: \"%s\"", error.message);
     check(!wav_read("/", &audio, &error), "folder: \"%s\"", error.message);
@@ -219,7 +303,8 @@ static uint32_t random_below(uint32_t limit) {
 }
 
 typedef struct tally_t {
-    size_t read, refused, silent; /* silent: refused without a word */
+    size_t read, refused, silent; /* silent: refused, or cut off and read, without a word */
+    size_t noted;
 } tally_t;
 
 static void try_damaged(const bytes_t *b, tally_t *tally) {
@@ -228,6 +313,7 @@ static void try_damaged(const bytes_t *b, tally_t *tally) {
     float sum = 0.0f;
     if (parse(b, &audio, &error)) {
         tally->read++;
+        tally->noted += audio.note[0] != '\0';
         for (size_t n = 0; n < audio.frames * audio.channels; n++) {
             sum += audio.channel[0][n];
         }
@@ -258,7 +344,7 @@ static void base_file(bytes_t *b, int which) {
 }
 
 static void test_damage(void) {
-    tally_t whole = {0, 0, 0}, cut = {0, 0, 0}, flipped = {0, 0, 0};
+    tally_t whole = {0, 0, 0, 0}, cut = {0, 0, 0, 0}, flipped = {0, 0, 0, 0};
     for (int which = 0; which < 7; which++) {
         bytes_t base, damaged;
         base_file(&base, which);
@@ -285,8 +371,9 @@ static void test_damage(void) {
         }
     }
     check(whole.read == 7, "%zu of 7 undamaged files are read", whole.read);
-    check(cut.read == 0 && cut.refused > 1000 && cut.silent == 0, "%zu truncated files are refused, %zu read",
-          cut.refused, cut.read);
+    check(cut.noted == cut.read && cut.read > 1000 && cut.refused > 200 && cut.silent == 0,
+          "of the files that are cut off %zu, before their sound, are refused; %zu read, %zu of them with a note", cut.refused,
+          cut.read, cut.noted);
     check(flipped.silent == 0 && flipped.refused > 10000 && flipped.read > 10000,
           "of the files with changed bytes %zu are refused with a word, %zu read", flipped.refused, flipped.read);
 }
@@ -302,7 +389,7 @@ static wav_audio_t ramp(uint32_t channels, size_t frames) {
     }
     for (uint32_t channel = 0; channel < channels; channel++) {
         for (size_t frame = 0; frame < frames; frame++) {
-            audio.channel[channel][frame] = 1.8f * (float)frame / (float)frames - 0.9f + 0.01f * (float)channel;
+            audio.channel[channel][frame] = 1.8f * (float)frame / (float)frames - 0.9f + 0.001f * (float)channel;
         }
     }
     return audio;
@@ -326,7 +413,7 @@ static float round_trip_error(const char *path, const wav_audio_t *audio, wav_fo
 }
 
 static void test_round_trips(const char *path) {
-    for (uint32_t channels = 1; channels <= WAV_MAX_CHANNELS; channels++) {
+    for (uint32_t channels = 1; channels <= WAV_MAX_CHANNELS; channels += channels < 8 ? 1 : 28) {
         wav_audio_t audio = ramp(channels, 4099);
         const float error16 = round_trip_error(path, &audio, WAV_PCM16, false) * 32768.0f;
         const float error24 = round_trip_error(path, &audio, WAV_PCM24, false) * 8388608.0f;
@@ -389,6 +476,7 @@ static int self_test(const char *scratch) {
     test_codes();
     test_bad_floats();
     test_odd_chunks();
+    test_notes();
     test_refusals();
     test_sizes();
     test_damage();
@@ -458,7 +546,14 @@ int main(int argc, char **argv) {
     if (argc == 5 && strcmp(argv[1], "write") == 0) {
         return rewrite(argv + 2);
     }
-    fprintf(stderr, "usage: test_wav self SCRATCH_DIR | compare in.wav raw.f32 CHANNELS RATE TOLERANCE | "
+    if (argc == 3 && strcmp(argv[1], "note") == 0) {
+        wav_audio_t audio;
+        wav_error_t error = {""};
+        puts(wav_read(argv[2], &audio, &error) ? audio.note : error.message);
+        wav_free(&audio);
+        return 0;
+    }
+    fprintf(stderr, "usage: test_wav self SCRATCH_DIR | note in.wav | compare in.wav raw.f32 CHANNELS RATE TOLERANCE | "
                     "write in.wav out.wav pcm16|pcm24|float32\n");
     return 2;
 }

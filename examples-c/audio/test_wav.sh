@@ -65,6 +65,51 @@ for channels in 1 2 3 6 8; do
     compare_format "float64-$channels" 1.2e-7 "$channels" 8000 -e floating-point -b 64
 done
 
+# ---- what other programs write where they cannot go back, and other kinds of file; sums compared with what was put in ----
+
+note_of() { # note_of WAV: what the reader says about it
+    "$test_wav" note "$1"
+}
+
+# reads NAME TOLERANCE CHANNELS RATE NOTE COMMAND...: the command's standard output, through a pipe, is read as source.f32 has it
+reads() {
+    name=$1 tolerance=$2 channels=$3 rate=$4 note=$5
+    shift 5
+    "$@" 2> /dev/null | cat > "$scratch/$name.wav"
+    run "$test_wav" compare "$scratch/$name.wav" "$scratch/source.f32" "$channels" "$rate" "$tolerance"
+    run "$test_wav" compare - "$scratch/source.f32" "$channels" "$rate" "$tolerance" < "$scratch/$name.wav"
+    cat "$scratch/$name.wav" | run "$test_wav" compare - "$scratch/source.f32" "$channels" "$rate" "$tolerance"
+    case $(note_of "$scratch/$name.wav") in
+    *"$note"*) echo "ok $name: the note is '$note'" | tee -a "$log" ;;
+    *) echo "FAIL $name: the note is '$(note_of "$scratch/$name.wav")', not '$note'" | tee -a "$log" ;;
+    esac
+}
+
+for channels in 1 2 6; do
+    make_source "$channels" 48000
+    sox -R "$scratch/source.wav" -b 16 -e signed-integer "$scratch/whole.wav"
+    sox -R "$scratch/whole.wav" -t f32 "$scratch/source.f32"
+    whole=$scratch/whole.wav
+    reads "ffmpeg-pipe-$channels" 0 "$channels" 48000 "sizes are not known" \
+        ffmpeg -loglevel error -nostdin -i "$whole" -c:a pcm_s16le -f wav -
+    reads "ffmpeg-pipe-float-$channels" 0 "$channels" 48000 "sizes are not known" \
+        ffmpeg -loglevel error -nostdin -i "$whole" -c:a pcm_f32le -f wav -
+    sox -R "$whole" -t raw "$scratch/whole.raw"
+    reads "sox-pipe-$channels" 0 "$channels" 48000 "cut off" \
+        sh -c 'cat "$1" | sox -R -t raw -r 48000 -c "$2" -b 16 -e signed-integer - -t wav -' - "$scratch/whole.raw" "$channels"
+    ffmpeg -loglevel error -nostdin -y -i "$whole" -c:a pcm_s24le -rf64 always "$scratch/rf64.wav"
+    reads "rf64-$channels" 0 "$channels" 48000 "" cat "$scratch/rf64.wav"
+    # A list before the sound, with a title of odd length.
+    ffmpeg -loglevel error -nostdin -y -i "$whole" -metadata title=odd -metadata artist=a -c:a pcm_s32le "$scratch/list.wav"
+    reads "list-$channels" 0 "$channels" 48000 "" cat "$scratch/list.wav"
+    # Half of the file, and what sox makes of that half.
+    half=$(($(stat -c %s "$whole") / 2))
+    head -c "$half" "$whole" > "$scratch/half.wav"
+    sox -R --ignore-length "$scratch/half.wav" -t f32 "$scratch/source.f32" 2> /dev/null
+    reads "half-$channels" 0 "$channels" 48000 "cut off" cat "$scratch/half.wav"
+done
+head -c 4 "$scratch/rf64.wav" | grep -q RF64 && echo "ok ffmpeg writes RF64" | tee -a "$log"
+
 # The other direction: what we write, sox reads, without a complaint.
 make_source 2 44100
 for format in pcm16 pcm24 float32; do

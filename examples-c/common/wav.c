@@ -130,13 +130,56 @@ static bool parse_fmt(span_t fmt, layout_t *out, wav_error_t *error) {
     return true;
 }
 
-/* Finds the fmt and data chunks; every other one is skipped. */
-static bool find_chunks(span_t file, span_t *fmt, span_t *data, wav_error_t *error) {
+static uint64_t little64(const uint8_t *p) { return (uint64_t)little32(p) | (uint64_t)little32(p + 4) << 32; }
+
+#define UNKNOWN_SIZE 0xFFFFFFFFu /* written to a pipe, or told in a ds64 chunk */
+
+/* Whether chunks follow each other up to the file's end. */
+static bool are_chunks(span_t rest) {
+    while (rest.length >= 8) {
+        const size_t size = little32(rest.bytes + 4);
+        for (int i = 0; i < 4; i++) {
+            if (rest.bytes[i] < 0x20 || rest.bytes[i] >= 0x7f) {
+                return false;
+            }
+        }
+        if (size > rest.length - 8) {
+            return false;
+        }
+        const size_t padded = size + size % 2 > rest.length - 8 ? size : size + size % 2;
+        rest.bytes += 8 + padded;
+        rest.length -= 8 + padded;
+    }
+    return rest.length == 0;
+}
+
+/* How much of what follows a data chunk's header is its sound: as much as it says, or, where that cannot be, all of it. */
+static size_t data_length(span_t rest, uint64_t said, char *note, size_t note_size) {
+    if (said == UNKNOWN_SIZE || (said == 0 && rest.length > 0 && !are_chunks(rest))) {
+        snprintf(note, note_size, "its sizes are not known, as of a file written to a pipe: read to its end");
+        return rest.length;
+    }
+    if (said > rest.length) {
+        snprintf(note, note_size, "it is cut off: %zu of its sound's %llu bytes are there", rest.length, (unsigned long long)said);
+        return rest.length;
+    }
+    return (size_t)said;
+}
+
+/* Finds the fmt and data chunks; every other one is skipped, but for ds64, which holds the sizes that 32 bits cannot. */
+static bool find_chunks(span_t file, span_t *fmt, span_t *data, char *note, size_t note_size, wav_error_t *error) {
     size_t at = 12;
+    uint64_t wide_size = UNKNOWN_SIZE;
     while (data->bytes == NULL && file.length - at >= 8) {
         const name_t name = chunk_name(file.bytes + at);
         const size_t size = little32(file.bytes + at + 4);
         const size_t left = file.length - at - 8;
+        if (memcmp(file.bytes + at, "data", 4) == 0) {
+            const span_t rest = {file.bytes + at + 8, left};
+            const uint64_t said = size == UNKNOWN_SIZE ? wide_size : size;
+            *data = (span_t){rest.bytes, data_length(rest, said, note, note_size)};
+            break;
+        }
         if (size > left) {
             return fail(error, "chunk '%s' at byte %zu is said to have %zu bytes, but %zu are left in the file", name.text, at,
                         size, left);
@@ -144,8 +187,8 @@ static bool find_chunks(span_t file, span_t *fmt, span_t *data, wav_error_t *err
         const span_t body = {file.bytes + at + 8, size};
         if (memcmp(file.bytes + at, "fmt ", 4) == 0 && fmt->bytes == NULL) {
             *fmt = body;
-        } else if (memcmp(file.bytes + at, "data", 4) == 0) {
-            *data = body;
+        } else if (memcmp(file.bytes + at, "ds64", 4) == 0 && size >= 16) {
+            wide_size = little64(body.bytes + 8);
         }
         /* Chunks of odd size are padded to an even one; some writers forget the pad byte at the file's very end. */
         const size_t padded = size + size % 2;
@@ -199,62 +242,80 @@ static void decode(const layout_t *layout, const uint8_t *bytes, wav_audio_t *ou
     }
 }
 
+/* The plain one, and those whose sizes have 64 bits. */
+static bool is_riff(const uint8_t *bytes) {
+    return memcmp(bytes, "RIFF", 4) == 0 || memcmp(bytes, "RF64", 4) == 0 || memcmp(bytes, "BW64", 4) == 0;
+}
+
 bool wav_parse(const uint8_t *bytes, size_t length, wav_audio_t *out, wav_error_t *error) {
     memset(out, 0, sizeof *out);
-    if (length < 12 || memcmp(bytes, "RIFF", 4) != 0 || memcmp(bytes + 8, "WAVE", 4) != 0) {
+    if (length < 12 || !is_riff(bytes) || memcmp(bytes + 8, "WAVE", 4) != 0) {
         return fail(error, "not a WAV file: no RIFF/WAVE header in its %zu bytes", length);
     }
+    char note[sizeof out->note] = "";
     span_t fmt = {NULL, 0};
     span_t data = {NULL, 0};
     layout_t layout = {0};
-    if (!find_chunks((span_t){bytes, length}, &fmt, &data, error) || !parse_fmt(fmt, &layout, error)) {
+    if (!find_chunks((span_t){bytes, length}, &fmt, &data, note, sizeof note, error) || !parse_fmt(fmt, &layout, error)) {
         return false;
     }
-    if (data.length % layout.frame_bytes != 0) {
-        return fail(error, "the data chunk's %zu bytes are no whole number of frames of %u bytes", data.length,
-                    layout.frame_bytes);
+    if (data.length % layout.frame_bytes != 0 && note[0] == '\0') {
+        snprintf(note, sizeof note, "its sound ends within a frame: the last %zu bytes are left out",
+                 data.length % layout.frame_bytes);
     }
     if (!wav_create(out, layout.rate_hz, layout.channels, data.length / layout.frame_bytes, error)) {
         return false;
     }
     decode(&layout, data.bytes, out);
+    memcpy(out->note, note, sizeof note);
     return true;
 }
 
-/* The whole file; the caller frees it. */
+/* Everything up to the end, of a pipe as well; the caller frees it. */
 static uint8_t *slurp(FILE *file, size_t *length, wav_error_t *error) {
-    if (fseek(file, 0, SEEK_END) != 0) {
-        fail(error, "cannot seek: %s", strerror(errno));
-        return NULL;
+    size_t room = (size_t)1 << 16;
+    uint8_t *bytes = malloc(room);
+    *length = 0;
+    while (bytes != NULL) {
+        *length += fread(bytes + *length, 1, room - *length, file);
+        if (ferror(file)) {
+            fail(error, "cannot read: %s", strerror(errno));
+            break;
+        }
+        if (*length < room) {
+            return bytes;
+        }
+        if (room > WAV_MAX_FILE_BYTES) {
+            fail(error, "it has more than %zu bytes", WAV_MAX_FILE_BYTES);
+            break;
+        }
+        room *= 2;
+        uint8_t *more = realloc(bytes, room);
+        if (more == NULL) {
+            fail(error, "no memory for its %zu bytes", *length);
+            break;
+        }
+        bytes = more;
     }
-    const long end = ftell(file);
-    if (end < 0 || (size_t)end > WAV_MAX_FILE_BYTES || fseek(file, 0, SEEK_SET) != 0) {
-        fail(error, "no regular file of at most %zu bytes", WAV_MAX_FILE_BYTES);
-        return NULL;
-    }
-    uint8_t *bytes = malloc((size_t)end + 1);
     if (bytes == NULL) {
-        fail(error, "no memory for its %ld bytes", end);
-        return NULL;
+        fail(error, "no memory to read it");
     }
-    *length = fread(bytes, 1, (size_t)end, file);
-    if (*length != (size_t)end) {
-        fail(error, "%zu of its %ld bytes read: %s", *length, end, ferror(file) ? strerror(errno) : "it got shorter");
-        free(bytes);
-        return NULL;
-    }
-    return bytes;
+    free(bytes);
+    return NULL;
 }
 
 bool wav_read(const char *path, wav_audio_t *out, wav_error_t *error) {
     memset(out, 0, sizeof *out);
-    FILE *file = fopen(path, "rb");
+    const bool is_standard = strcmp(path, "-") == 0;
+    FILE *file = is_standard ? stdin : fopen(path, "rb");
     if (file == NULL) {
         return fail(error, "cannot open: %s", strerror(errno));
     }
     size_t length = 0;
     uint8_t *bytes = slurp(file, &length, error);
-    fclose(file);
+    if (!is_standard) {
+        fclose(file);
+    }
     if (bytes == NULL) {
         return false;
     }
@@ -340,32 +401,19 @@ static uint8_t *put_header(uint8_t *p, const wav_audio_t *audio, wav_format_t fo
     return put32(put_name(p, "data"), data_bytes);
 }
 
-static bool dump(const char *path, const uint8_t *bytes, size_t length, wav_error_t *error) {
-    FILE *file = fopen(path, "wb");
-    if (file == NULL) {
-        return fail(error, "cannot create: %s", strerror(errno));
-    }
-    const bool written = fwrite(bytes, 1, length, file) == length;
-    const int write_error = errno;
-    const bool closed = fclose(file) == 0;
-    if (!written || !closed) {
-        fail(error, "cannot write %zu bytes: %s", length, strerror(written ? errno : write_error));
-        remove(path);
-        return false;
-    }
-    return true;
-}
-
-bool wav_write(const char *path, const wav_audio_t *audio, wav_format_t format, bool dither, size_t *clipped,
-               wav_error_t *error) {
+/* The whole file in memory; the caller frees it. */
+static uint8_t *encoded(const wav_audio_t *audio, wav_format_t format, bool dither, size_t *length, size_t *clipped,
+                        wav_error_t *error) {
     const size_t frame_bytes = (size_t)audio->channels * bytes_of(format);
     if (frame_bytes == 0 || audio->frames > (UINT32_MAX - FLOAT_HEADER_BYTES - 1) / frame_bytes) {
-        return fail(error, "%zu frames of %zu bytes do not fit into a WAV file", audio->frames, frame_bytes);
+        fail(error, "%zu frames of %zu bytes do not fit into a WAV file", audio->frames, frame_bytes);
+        return NULL;
     }
     const uint32_t data_bytes = (uint32_t)(audio->frames * frame_bytes);
     uint8_t *bytes = calloc((size_t)FLOAT_HEADER_BYTES + data_bytes + 1, 1);
     if (bytes == NULL) {
-        return fail(error, "no memory for %u bytes", (unsigned)data_bytes);
+        fail(error, "no memory for %u bytes", (unsigned)data_bytes);
+        return NULL;
     }
     writer_t writer = {format, dither && format == WAV_PCM16 ? 1u : 0u, 0};
     uint8_t *p = put_header(bytes, audio, format, data_bytes);
@@ -375,10 +423,47 @@ bool wav_write(const char *path, const wav_audio_t *audio, wav_format_t format, 
         }
     }
     p += data_bytes % 2; /* the pad byte */
-    const bool written = dump(path, bytes, (size_t)(p - bytes), error);
-    free(bytes);
-    if (written && clipped != NULL) {
+    *length = (size_t)(p - bytes);
+    if (clipped != NULL) {
         *clipped = writer.clipped;
+    }
+    return bytes;
+}
+
+static bool dump(FILE *file, const uint8_t *bytes, size_t length, wav_error_t *error) {
+    return (fwrite(bytes, 1, length, file) == length && fflush(file) == 0) ||
+           fail(error, "cannot write %zu bytes: %s", length, strerror(errno));
+}
+
+bool wav_write_to(FILE *file, const wav_audio_t *audio, wav_format_t format, bool dither, size_t *clipped,
+                  wav_error_t *error) {
+    size_t length = 0;
+    uint8_t *bytes = encoded(audio, format, dither, &length, clipped, error);
+    const bool written = bytes != NULL && dump(file, bytes, length, error);
+    free(bytes);
+    return written;
+}
+
+bool wav_write(const char *path, const wav_audio_t *audio, wav_format_t format, bool dither, size_t *clipped,
+               wav_error_t *error) {
+    size_t length = 0;
+    uint8_t *bytes = encoded(audio, format, dither, &length, clipped, error);
+    if (bytes == NULL) {
+        return false;
+    }
+    FILE *file = fopen(path, "wb");
+    if (file == NULL) {
+        fail(error, "cannot create: %s", strerror(errno));
+        free(bytes);
+        return false;
+    }
+    bool written = dump(file, bytes, length, error);
+    free(bytes);
+    if (fclose(file) != 0 && written) {
+        written = fail(error, "cannot write %zu bytes: %s", length, strerror(errno));
+    }
+    if (!written) {
+        remove(path);
     }
     return written;
 }
