@@ -2650,7 +2650,8 @@ rtw_status_t rtw_runtime_signals(const struct rtw_runtime_t *runtime,
 void rtw_module_info_init(struct rtw_module_info_t *info);
 
 /**
- * Tells from the envelope alone what an artifact is and whether it would load here. Maps no code.
+ * Tells from the envelope alone what an artifact is, whether it would load here, and whether instances can be made of it. Maps
+ * no code.
  *
  * [setup]
  * runtime  the runtime it would be loaded into; NULL: any runtime on this machine (the profile is then not judged).
@@ -2659,7 +2660,9 @@ void rtw_module_info_init(struct rtw_module_info_t *info);
  * err      NULL, or filled with the reason.
  * returns  RTW_OK where it would load, or why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT, RTW_ERR_TRUNCATED,
  *          RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
- *          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE; or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT
+ *          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE; where it would load, and no instance can be made of it whatever is provided:
+ *          RTW_ERR_IMPORT_MISSING (it imports a memory, a table or a global), RTW_ERR_UNSUPPORTED (it imports a function with
+ *          reference types); or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT
  *          (length is larger than any object).
  */
 rtw_status_t rtw_module_probe(const struct rtw_runtime_t *runtime,
@@ -2678,7 +2681,7 @@ rtw_status_t rtw_module_probe(const struct rtw_runtime_t *runtime,
  * bytes    the artifact, `length` bytes; copied.
  * out      receives the module, to be ended with rtw_module_destroy; NULL on failure.
  * err      NULL, or filled.
- * errors: those of rtw_module_probe.
+ * errors: those of rtw_module_probe, but for the two that concern imports.
  */
 rtw_status_t rtw_module_load(struct rtw_runtime_t *runtime,
                              const void *bytes,

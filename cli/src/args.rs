@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rtwasm::engine::artifact;
 use rtwasm::rt::file::{self, Refused};
-use rtwasm::status::{Error, describe, rtw_status_t};
+use rtwasm::status::{Error, RTW_ERR_NOT_ARTIFACT, describe, rtw_status_t};
 
 pub enum Failure {
     /// The command line is wrong: exit status 2.
@@ -158,6 +158,65 @@ pub fn read_or_error(path: &Path) -> Result<Result<Vec<u8>, Error>, Failure> {
 
 fn too_long(path: &Path) -> Failure {
     Failure::about(path, format_args!("it is longer than {} MiB", LONGEST_INPUT_BYTES >> 20))
+}
+
+/// What a file is that some command takes, and which: for those that were given another.
+pub fn known_file(bytes: &[u8]) -> Option<&'static str> {
+    const DIRECTLY: [(&[u8], &str); 6] = [
+        (&artifact::MAGIC, "an rtwasm artifact: `rtwasm inspect` tells what is in it"),
+        (b"\0asm", "a WebAssembly module: `rtwasm compile` makes an artifact of it"),
+        (b"# rtwasm report", "a report: it is for people; `rtwasm report --compare` takes two in JSON (report -o FILE.json)"),
+        (b"#[StartTime", "an interval log, which is for HdrHistogram's tools; `rtwasm stats` reads RTW_EXPORT_JSON"),
+        (b"#[Interval", "an interval log, which is for HdrHistogram's tools; `rtwasm stats` reads RTW_EXPORT_JSON"),
+        (b"<!DOCTYPE html>", "a page, which is for a browser; `rtwasm stats` reads RTW_EXPORT_JSON"),
+    ];
+    if let Some((_, what)) = DIRECTLY.iter().find(|(begin, _)| bytes.starts_with(begin)) {
+        return Some(what);
+    }
+    if bytes.trim_ascii_start().starts_with(b"(module") {
+        return Some("a WebAssembly module in text form: `rtwasm compile` makes an artifact of it");
+    }
+    let json: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let has = |name: &str| json.get(name).is_some();
+    if json["format"] == rtwasm::stats::export::JSON_FORMAT {
+        Some("statistics: `rtwasm stats` shows, converts and compares them")
+    } else if has("versions") && has("machine") && has("format") {
+        Some("a report: `rtwasm report --compare` compares two")
+    } else if has("findings") && has("verdicts") {
+        Some("what `rtwasm doctor --json` has found, which no command reads")
+    } else if has("workload") && (has("steady_ns") || has("variants")) {
+        Some("what `rtwasm bench --json` or `bisect --json` has found; `rtwasm report` writes files that can be compared")
+    } else {
+        None
+    }
+}
+
+/// The same as a failure, where a command was given another kind of file than it takes.
+pub fn refuse_known(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    known_file(bytes).map_or(Ok(()), |what| Err(Failure::about(path, format_args!("this is {what}"))))
+}
+
+/// What the library says about a file that is no artifact, and what it is instead.
+pub fn no_artifact(path: &Path, error: &Error, bytes: &[u8]) -> Failure {
+    // It has its own words for a plain module.
+    let known = known_file(bytes).filter(|_| error.status == RTW_ERR_NOT_ARTIFACT);
+    let known = known.map_or_else(String::new, |what| format!("; this is {what}"));
+    Failure::about(path, format_args!("{}: {}{known}", status_name(error.status), error.message))
+}
+
+/// A module to compile, in either form; not another of our files.
+pub fn read_module(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = read(path)?;
+    check_module(path, &bytes)?;
+    Ok(bytes)
+}
+
+/// Refuses our files of other kinds; what is none of ours is the compiler's to judge.
+pub fn check_module(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let is_module = bytes.starts_with(b"\0asm") || bytes.trim_ascii_start().starts_with(b"(");
+    // The compiler has its own words for an artifact.
+    let is_artifact = bytes.starts_with(&artifact::MAGIC);
+    if is_module || is_artifact { Ok(()) } else { refuse_known(path, bytes) }
 }
 
 /// Prints to the standard output. A reader that has seen enough is no failure.

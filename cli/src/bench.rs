@@ -17,6 +17,7 @@ use crate::workload::guest::{self, Attached, Guest, aside};
 use crate::workload::run::{self, Distribution, Figures, Length};
 use crate::workload::source::{Code, Source};
 use crate::workload::stats;
+use crate::workload::stubs;
 
 pub const HELP: &str = concat!(
     "rtwasm bench: measure what calls of a module cost on this machine
@@ -33,9 +34,9 @@ figure is measured and told, and subtracted nowhere.
 ",
     describe::options_help!(),
     "How long:
-  --seconds S           of steady cycles; default 2
-  --calls N             so many steady cycles instead
-  --processes N         fresh processes for the cold figures; default 5, 0 leaves them out
+  --seconds S           of steady cycles, above 0 and at most 1000000000; default 2
+  --calls N             so many steady cycles instead, 1 or more
+  --processes N         fresh processes for the cold figures, from 0, which leaves them out, to 1000; default 5
 
 Other options:
   --json                as JSON
@@ -79,7 +80,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let request = parse(args)?;
     let path = request.options.module.clone().ok_or_else(|| Failure::Usage("no module given".into()))?;
     let source = Source::read(&path)?;
-    let (code, workload) = code_and_workload(&source, &request.options)?;
+    let Some((code, workload)) = code_and_workload(&source, &request.options, request.seconds)? else { return Ok(()) };
     let length = match request.calls {
         Some(calls) => Length::Cycles(calls),
         None => Length::Ns((request.seconds * 1e9) as u64),
@@ -91,14 +92,23 @@ pub fn run(args: Args) -> Result<(), Failure> {
     args::print(&to_text(&source.name, &results))
 }
 
-/// What the options make of a module.
-pub fn code_and_workload(source: &Source, options: &Options) -> Result<(Code, Workload), Failure> {
+/// What the options make of a module, whose cycles shall be called for so long; nothing where it was only to be looked into.
+pub fn code_and_workload(source: &Source, options: &Options, run_s: f64) -> Result<Option<(Code, Workload)>, Failure> {
     if let Some(option) = options.settled_by_artifact().filter(|_| source.is_artifact) {
         return Err(Failure::Usage(format!("{option} is settled in an artifact: give the module it was made from")));
     }
     let code = source.code(options.compilation())?;
-    let workload = options.workload(&code.funcs())?;
-    Ok((code, workload))
+    let funcs = code.funcs();
+    if let Some(listing) = options.listing(&funcs) {
+        args::print(&listing)?;
+        return Ok(None);
+    }
+    let mut workload = options.workload(&funcs)?;
+    workload.limit_ns = options.limit_ns(run_s);
+    for warning in describe::warnings(&workload, &code.metadata.exports) {
+        eprintln!("rtwasm: warning: {warning}");
+    }
+    Ok(Some((code, workload)))
 }
 
 fn parse(mut args: Args) -> Result<Request, Failure> {
@@ -128,9 +138,11 @@ pub fn measure(
     length: Length,
     processes: u32,
 ) -> Result<Results, Failure> {
-    let starter = Starter::new(&code, &workload)?;
+    let cycle_ns = Guest::trial(&code, &workload, setup).map_err(|error| source.failure(&error))?;
+    let extent = Extent::of(length, cycle_ns);
+    let starter = Starter::new(&code, &workload, extent.dry_cycles)?;
     let cold = (0..processes).map(|_| starter.run(setup)).collect::<Result<_, _>>()?;
-    let here = measure_here(&code, &workload, setup, length).map_err(|error| source.failure(&error))?;
+    let here = measure_here(&code, &workload, setup, length, &extent).map_err(|error| source.failure(&error))?;
     let Here { warm, first_evidence, steady, empty, slowed, denormals } = here;
     Ok(Results { workload, setup: setup.clone(), code, cold, warm, first_evidence, steady, empty, slowed, denormals })
 }
@@ -145,7 +157,47 @@ struct Here {
     denormals: Option<DenormalCheck>,
 }
 
-fn measure_here(code: &Code, workload: &Workload, setup: &Setup, length: Length) -> Result<Here, Error> {
+/// How much is done beside the steady cycles: no more than they take, where a cycle takes long.
+struct Extent {
+    run_ns: f64,
+    cycle_ns: f64,
+    dry_cycles: u32,
+    warm_cycles: usize,
+}
+
+impl Extent {
+    fn of(length: Length, cycle_ns: f64) -> Extent {
+        let cycle_ns = cycle_ns.max(1.0);
+        let run_ns = match length {
+            Length::Ns(ns) => ns as f64,
+            Length::Cycles(cycles) => (cycles as f64 * cycle_ns).max(1e9),
+        };
+        let fit = (run_ns / cycle_ns) as usize;
+        Extent {
+            run_ns,
+            cycle_ns,
+            dry_cycles: fit.clamp(1, run::DRY_CYCLES as usize) as u32,
+            warm_cycles: fit.clamp(2, WARM_CYCLES),
+        }
+    }
+
+    /// Whether what takes at least so many cycles can be afforded.
+    fn affords(&self, cycles: f64, cycle_ns: f64) -> bool {
+        cycles * cycle_ns <= (4.0 * self.run_ns).max(2e9)
+    }
+
+    /// What it all takes, but for waiting for the next period.
+    fn expected_ns(&self) -> f64 {
+        2.0 * self.run_ns + 200.0 * self.cycle_ns
+    }
+}
+
+fn measure_here(code: &Code, workload: &Workload, setup: &Setup, length: Length, extent: &Extent) -> Result<Here, Error> {
+    let paced_ns = match (length, workload.scenario.period_ns()) {
+        (Length::Cycles(cycles), Some(period_ns)) => cycles as f64 * period_ns as f64,
+        _ => 0.0,
+    };
+    let _alarm = guest::alarm(workload, &code.metadata, extent.expected_ns() + paced_ns);
     let runtime = guest::runtime(&code.metadata, setup)?;
     let module = Module::load(&runtime, &code.bytes)?;
     let mut guest = Guest::of(&module, workload, setup)?;
@@ -153,16 +205,19 @@ fn measure_here(code: &Code, workload: &Workload, setup: &Setup, length: Length)
     // On an attached thread, what is not a cycle allocates from the system.
     aside(|| {
         if setup.prepare {
-            guest.prepare(run::DRY_CYCLES)?;
+            guest.prepare(extent.dry_cycles)?;
         }
         let (first, first_evidence) = run::first(&mut guest, 1).map_err(|status| guest.ended(status))?;
-        let (mut warm, _) = run::first(&mut guest, WARM_CYCLES - 1).map_err(|status| guest.ended(status))?;
+        let (mut warm, _) = run::first(&mut guest, extent.warm_cycles - 1).map_err(|status| guest.ended(status))?;
         warm.splice(0..0, first);
         let warm = Distribution::of_values(&warm);
         let steady = steady(&mut guest, workload, length)?;
         let empty = run::empty();
         let slowed = Slowed::look();
-        let denormals = check_denormals(&module, workload, setup, steady.call.p50)?;
+        let denormals = match extent.affords(DenormalCheck::LEAST_CYCLES, steady.call.p50) {
+            true => check_denormals(&module, workload, setup, steady.call.p50)?,
+            false => None,
+        };
         Ok(Here { warm, first_evidence, steady, empty, slowed, denormals })
     })
 }
@@ -252,6 +307,8 @@ pub fn to_json(results: &Results) -> Value {
         "opt_level": results.code.metadata.opt_level,
         "processes": results.cold.len(),
         "cold": cold,
+        "imports": stubs::told(&results.code.metadata),
+        "warnings": describe::warnings(&results.workload, &results.code.metadata.exports),
     });
     for (name, distribution) in results.distributions() {
         value[name.replace('-', "_") + "_ns"] = json!(distribution);
@@ -275,6 +332,9 @@ fn to_text(name: &str, results: &Results) -> String {
         budget_name(settings.interruption)
     );
     put(&mut text, format_args!("{}\n{code}\n", results.setup.text()));
+    if let Some(told) = stubs::told(&results.code.metadata) {
+        put(&mut text, format_args!("imports: {told}\n"));
+    }
     put(&mut text, format_args!("{}", figures_text(results)));
     put(&mut text, format_args!("\n{}", suspects_text(&results.suspects())));
     text

@@ -15,6 +15,7 @@ use crate::workload::cold::Phases;
 use crate::workload::describe::{self, Compilation, Options, Workload};
 use crate::workload::diagnosis::{self, Findings, Slowed, Suspect, nanoseconds};
 use crate::workload::evidence::Evidence;
+use crate::workload::guest::Guest;
 use crate::workload::rounds::{self, Entrant, Figures, Plan, Race, Turn};
 use crate::workload::source::{Code, Source};
 use crate::workload::stats::{self, Estimate, Verdict};
@@ -26,20 +27,22 @@ pub const HELP: &str = concat!(
 Usage: rtwasm bisect MODULE [OPTIONS]
 
 Runs the same workload as the options say (the baseline), and once for every other choice there is, one changed at a
-time: optimisation, budget, traps by signal or by checks, allocation on demand or from a pool, memory images
-copied or mapped copy-on-write, tables filled at once or lazily, prepared or not, pinned or not, SCHED_FIFO or not,
-denormals kept or flushed. They take turns in many short rounds, in shuffled order, so that a machine that changes
-changes for all. Each is told as a ratio to the baseline of the same round, in the mean and in the tail, with an
-interval, and ranked. The baseline's twin, which is the same again, tells how much of all this is noise. What is neither
-different nor within noise for sure is inconclusive, and gets more rounds.
+time: optimisation, budget, traps by signal or by checks, allocation on demand or from a pool, memory images copied or
+mapped copy-on-write, tables filled at once or lazily, prepared or not, pinned or not, SCHED_FIFO or not, denormals
+kept or flushed, growth of memories refused or allowed. They take turns in many short rounds, in shuffled order, so
+that a machine that changes changes for all. Each is told as a ratio to the baseline of the same round, in the mean
+and in the tail, with an interval, and ranked. The baseline's twin, which is the same again, tells how much of all
+this is noise. What is neither different nor within noise for sure is inconclusive, and gets more rounds.
 
 MODULE is a module (.wasm, .wat); of an artifact (.rtw) only what is chosen at run time can be tried.
 
 ",
     describe::options_help!(),
     "How long:
-  --time S              of the rounds, about; a third of it is for what is inconclusive after the rest; default 150
-  --processes N         rounds of fresh processes, for what shows there; default 40, 0 leaves them out
+  --time S              of the rounds, about, above 0 and at most 1000000000; a third of it is for what is inconclusive
+                        after the rest; default 150
+  --processes N         rounds of fresh processes, for what shows there: 0, which leaves them out, or from 11 to 1000
+                        (fewer tell nothing); default 40
 
 Other options:
   --only LIST           only these choices, by their first word: denormals,scheduling
@@ -155,7 +158,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let request = parse(args)?;
     let path = request.options.module.clone().ok_or_else(|| Failure::Usage("no module given".into()))?;
     let source = Source::read(&path)?;
-    let outcome = find_out(&source, &request)?;
+    let Some(outcome) = find_out(&source, &request)? else { return Ok(()) };
     if request.json {
         return args::print(&format!("{:#}\n", to_json(&outcome)));
     }
@@ -181,15 +184,19 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
     }
     if (1..stats::FEWEST).contains(&request.processes) {
         return Err(Failure::Usage(format!(
-            "--processes: fewer than {} rounds tell nothing; 0 leaves them out",
+            "--processes {}: expected 0, which leaves them out, or a whole number from {} to 1000: fewer rounds tell nothing",
+            request.processes,
             stats::FEWEST
         )));
     }
     Ok(request)
 }
 
-fn find_out(source: &Source, request: &Request) -> Result<Outcome, Failure> {
-    let (baseline, workload) = bench::code_and_workload(source, &request.options)?;
+fn find_out(source: &Source, request: &Request) -> Result<Option<Outcome>, Failure> {
+    // A call that takes a tenth of the time leaves nothing to compare.
+    let found = bench::code_and_workload(source, &request.options, request.time_s / 10.0)?;
+    let Some((baseline, workload)) = found else { return Ok(None) };
+    Guest::trial(&baseline, &workload, &request.options.setup).map_err(|error| source.failure(&error))?;
     let how = baseline.compilation();
     let (mut variants, mut skipped) = variants::matrix(source, how, &request.options.setup);
     if let Some(only) = &request.only {
@@ -213,7 +220,7 @@ fn find_out(source: &Source, request: &Request) -> Result<Outcome, Failure> {
     let floors = Floors::of(&metrics, &turns, plan.rounds);
     let fresh_floors = what_counts_fresh(&fresh);
     let rows = judge(&entrants, &metrics, &turns, &fresh, fresh_floors);
-    Ok(Outcome {
+    Ok(Some(Outcome {
         workload,
         baseline: variants::text(how, &request.options.setup),
         metrics,
@@ -227,7 +234,7 @@ fn find_out(source: &Source, request: &Request) -> Result<Outcome, Failure> {
         skipped,
         slowed: slowed(&turns),
         suspects: suspects(&entrants[0], &turns),
-    })
+    }))
 }
 
 /// What the rounds have found.

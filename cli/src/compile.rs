@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rtwasm::engine::profile::{Interruption, Profile};
+use rtwasm::engine::{artifact, imports};
 use rtwasm::rt::file;
 use rtwasm_compiler::{Cpu, Opt, Options, Phase, Progress, Reservation, Target, interruption_from_name};
 
@@ -71,7 +72,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// Does what was asked for.
 pub fn compile(request: &Request) -> Result<(), Failure> {
-    let input = args::read(&request.input)?;
+    let input = args::read_module(&request.input)?;
     refuse_own_input(&request.input, &request.output)?;
 
     let mut reporter = Reporter::new(request.talk);
@@ -79,6 +80,9 @@ pub fn compile(request: &Request) -> Result<(), Failure> {
     reporter.finish();
     let artifact = compiled.map_err(|error| Failure::with_status(&request.input, &error))?;
 
+    if request.talk != Talk::Quiet {
+        warn_of_imports(request, &artifact);
+    }
     if args::is_standard_stream(&request.output) {
         return args::print_bytes(&artifact);
     }
@@ -158,6 +162,14 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
         return Err(Failure::Usage("an artifact is not for a terminal: -o FILE, or redirect the standard output".into()));
     }
     Ok(Request { input, output, options, talk })
+}
+
+/// What compiles is not always what can be made an instance of.
+fn warn_of_imports(request: &Request, artifact: &[u8]) {
+    let refused = artifact::read(artifact).and_then(|artifact| imports::check_kinds(&artifact.metadata)).err();
+    if let Some(error) = refused {
+        eprintln!("rtwasm: warning: {}: no instance can be made of it: {}", args::shown(&request.input), error.message);
+    }
 }
 
 /// By what the names lead to, so that links do not deceive.

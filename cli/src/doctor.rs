@@ -78,7 +78,7 @@ fn examine(request: &mut Request) -> Result<(), Failure> {
     }
     if let Some(path) = &request.artifact {
         let bytes = args::read(path)?;
-        let read = artifact::read(&bytes).map_err(|error| Failure::with_status(path, &error))?;
+        let read = artifact::read(&bytes).map_err(|error| args::no_artifact(path, &error, &bytes))?;
         request.options.artifact = Some(Artifact { code_bytes: read.code.len() as u64, metadata: read.metadata });
     }
     if let Some(root) = request.options.root.as_ref().filter(|root| !root.is_dir()) {

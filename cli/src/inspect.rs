@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use rtwasm::engine::artifact::{self, Artifact, Extern, Metadata};
+use rtwasm::engine::imports;
 use rtwasm::status::{Error, RTW_OK};
 use serde_json::{Value, json};
 
@@ -16,6 +17,7 @@ Usage: rtwasm inspect ARTIFACT [OPTIONS]
 Reads the envelope, holds the content against its digest, and prints what the artifact says about itself: engine,
 target, CPU features, profile, imports and exports with their types, memories, and the module it was made from.
 Nothing is loaded and no code is run. - reads the standard input.
+\"Runs here\" is no, too, where the module imports what no host can provide: a memory, a table, a global.
 
 Options:
   --json      as JSON; a file that is no sound artifact gives {\"error\": {\"status\", \"number\", \"message\"}}
@@ -46,10 +48,10 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
             print_json(&json!({ "error": error_json(&error) }))?;
             return Err(Failure::Reported);
         }
-        Err(error) => return Err(Failure::with_status(&path, &error)),
+        Err(error) => return Err(args::no_artifact(&path, &error, bytes.as_deref().unwrap_or_default())),
     };
     let file_bytes = artifact.bytes;
-    let verdict = artifact::check_host(&artifact.metadata);
+    let verdict = artifact::check_host(&artifact.metadata).and_then(|()| imports::check_kinds(&artifact.metadata));
     if as_json {
         print_json(&to_json(&artifact, file_bytes, &verdict))
     } else {

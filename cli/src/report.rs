@@ -33,8 +33,8 @@ Options:
   --json                JSON on the standard output
   --include-module      the module itself as well, in base64
   --compare A B         print what differs between two reports in JSON; figures within 10 % of each other are counted
-  --seconds S           of steady cycles; default 2
-  --processes N         fresh processes for the cold figures; default 5
+  --seconds S           of steady cycles, above 0 and at most 1000000000; default 2
+  --processes N         fresh processes for the cold figures, from 0 to 1000; default 5
   -h, --help            this text
 
 ",
@@ -71,7 +71,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         };
         return args::print(&compare(&read_report(a)?, &read_report(b)?));
     }
-    let report = make(&request)?;
+    let Some(report) = make(&request)? else { return Ok(()) };
     let as_json = request.json || request.output.as_ref().is_some_and(|path| path.extension().is_some_and(|e| e == "json"));
     let text = if as_json { format!("{report:#}\n") } else { to_markdown(&report) };
     match &request.output {
@@ -122,7 +122,8 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
     Ok(request)
 }
 
-fn make(request: &Request) -> Result<Value, Failure> {
+/// Nothing where the module was only to be looked into.
+fn make(request: &Request) -> Result<Option<Value>, Failure> {
     let mut report = json!({
         "format": FORMAT,
         "versions": {
@@ -132,7 +133,13 @@ fn make(request: &Request) -> Result<Value, Failure> {
         },
         "machine": machine(),
     });
-    let measured = request.options.module.as_deref().map(|path| measure(request, path)).transpose()?;
+    let measured = match request.options.module.as_deref() {
+        Some(path) => match measure(request, path)? {
+            Some(measured) => Some(measured),
+            None => return Ok(None),
+        },
+        None => None,
+    };
     let artifact = measured
         .as_ref()
         .map(|(_, results)| Artifact { code_bytes: results.code.bytes.len() as u64, metadata: results.code.metadata.clone() });
@@ -144,15 +151,15 @@ fn make(request: &Request) -> Result<Value, Failure> {
         report["figures"] = bench::to_json(results);
     }
     Names::of_this_user().take_out(&mut report);
-    Ok(report)
+    Ok(Some(report))
 }
 
-fn measure(request: &Request, path: &Path) -> Result<(Source, bench::Results), Failure> {
+fn measure(request: &Request, path: &Path) -> Result<Option<(Source, bench::Results)>, Failure> {
     let source = Source::read(path)?;
-    let (code, workload) = bench::code_and_workload(&source, &request.options)?;
+    let Some((code, workload)) = bench::code_and_workload(&source, &request.options, request.seconds)? else { return Ok(None) };
     let length = Length::Ns((request.seconds * 1e9) as u64);
     let results = bench::measure(&source, code, workload, &request.options.setup, length, request.processes)?;
-    Ok((source, results))
+    Ok(Some((source, results)))
 }
 
 fn machine() -> Value {
@@ -394,7 +401,11 @@ fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
 
 fn read_report(path: &Path) -> Result<Value, Failure> {
     let bytes = args::read(path)?;
-    let report: Value = serde_json::from_slice(&bytes)
+    let parsed: Result<Value, _> = serde_json::from_slice(&bytes);
+    if parsed.as_ref().ok().is_none_or(|json| json["format"].as_u64().is_none()) {
+        args::refuse_known(path, &bytes)?;
+    }
+    let report = parsed
         .map_err(|error| Failure::about(path, format_args!("not a report in JSON (rtwasm report -o NAME.json): {error}")))?;
     match report["format"].as_u64() {
         Some(format) if format == u64::from(FORMAT) => Ok(report),

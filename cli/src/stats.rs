@@ -106,8 +106,11 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
 
 fn read(path: &Path) -> Result<Document, Failure> {
     let bytes = args::read(path)?;
-    let json: Value =
-        serde_json::from_slice(&bytes).map_err(|error| Failure::about(path, format_args!("not JSON: {error}")))?;
+    let json: Result<Value, _> = serde_json::from_slice(&bytes);
+    if json.as_ref().ok().is_none_or(|json| json["format"] != JSON_FORMAT) {
+        args::refuse_known(path, &bytes)?;
+    }
+    let json = json.map_err(|error| Failure::about(path, format_args!("not JSON: {error}")))?;
     let mut document = document(&json).map_err(|what| Failure::about(path, what))?;
     document.label = path.file_stem().unwrap_or(path.as_os_str()).display().to_string();
     Ok(document)

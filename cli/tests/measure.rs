@@ -52,7 +52,8 @@ fn json(directory: &Path, line: &str) -> Value {
 #[track_caller]
 fn fails(directory: &Path, line: &str, exit: i32, part: &str) {
     let output = run(directory, line);
-    let error = String::from_utf8(output.stderr).unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    let error: String = told.split_inclusive('\n').filter(|line| !line.starts_with("rtwasm: warning: ")).collect();
     assert_eq!(output.status.code(), Some(exit), "{line}: {error}");
     assert!(error.starts_with("rtwasm: error: ") && error.contains(part), "{line}: {part:?} is not in {error:?}");
     assert_eq!(error.contains("Try `rtwasm "), exit == 2, "{error}");
@@ -86,7 +87,10 @@ fn wrong_usage_is_told() {
     fails(&directory, "bisect", 2, "no module given");
     fails(&directory, &format!("bench g.wat {WORK} --calls 0"), 2, "from 1 to");
     fails(&directory, &format!("bench g.wat {WORK} --seconds -1"), 2, "above 0");
-    fails(&directory, &format!("bisect g.wat {WORK} --processes 5"), 2, "tell nothing");
+    for few in [1, 5, 10] {
+        fails(&directory, &format!("bisect g.wat {WORK} --processes {few}"), 2, "from 11 to 1000: fewer rounds tell nothing");
+    }
+    assert!(succeeds(&directory, "bisect --help").contains("or from 11 to 1000"), "the rule is in the help");
     fails(&directory, &format!("bisect g.wat {WORK} --only weather"), 2, "the choices are optimisation, budget");
     fails(&directory, "report --compare a.json", 2, "two reports");
     fails(&directory, "report --include-module", 2, "no module given");
@@ -109,10 +113,10 @@ fn failures_are_told() {
             fails(&directory, &line, 1, part);
         }
     }
-    fails(&directory, "bench g.wat --func fail --processes 1", 1, "a fresh process: ");
+    fails(&directory, "bench g.wat --func fail --processes 1", 1, "RTW_ERR_TRAP_UNREACHABLE: fail, in function 3 (fails): ");
     fs::write(directory.join("a.json"), "{}").unwrap();
     fails(&directory, "report --compare a.json a.json", 1, "a.json: not a report of rtwasm");
-    fails(&directory, "report --compare g.wat a.json", 1, "g.wat: not a report in JSON");
+    fails(&directory, "report --compare g.wat a.json", 1, "g.wat: this is a WebAssembly module in text form: `rtwasm compile`");
 }
 
 #[test]
@@ -230,6 +234,297 @@ fn reports_go_where_they_shall() {
     assert!(succeeds(&directory, "report --compare r.json r.json").starts_with("no difference; "));
     let machine_only = json(&directory, "report --json");
     assert!(machine_only["doctor"].is_object() && machine_only["figures"].is_null());
+}
+
+const GROWTH_STORY: &str = "was refused before, since the instance is prepared";
+const PRINT: &str = "../tests/finding/guests/print.wasm";
+
+/// `rtwasm ...` with the printing guest in place of MODULE.
+fn printing(line: &str) -> String {
+    line.replace("MODULE", &Path::new(env!("CARGO_MANIFEST_DIR")).join(PRINT).display().to_string())
+}
+
+const SHORT: &str = "--seconds 0.05 --processes 1 --json";
+
+#[test]
+fn a_libc_gets_answers_that_it_ends_on() {
+    let directory = directory("a_libc_gets_answers_that_it_ends_on");
+    for profile in ["standalone", "plugin"] {
+        let bench = |line: &str| printing(&format!("bench MODULE --profile {profile} --before _initialize {line} {SHORT}"));
+        let found = json(&directory, &bench("--func talk --args i32:1"));
+        assert!(found["steady_ns"]["count"].as_u64().unwrap() > 0);
+        assert!(found["imports"].as_str().unwrap().contains("fd_write"), "{found}");
+        assert!(found["imports"].as_str().unwrap().ends_with("answered as a libc expects"), "{found}");
+        json(&directory, &bench("--func wait"));
+        fails(&directory, &bench("--func leave --args i32:3"), 1, "the guest ended itself: it called proc_exit, status 3");
+    }
+    // Another name is none of a libc's: zeros.
+    let found = json(&directory, &format!("bench g.wat {WORK} {SHORT}"));
+    assert_eq!(found["imports"], "number answered with zeros");
+}
+
+/// What WASI, its snapshot before and Emscripten's environment ask, each held to what a libc makes of the answer: a trap where it
+/// is another.
+#[test]
+fn every_stub_answers_as_its_libc_expects() {
+    let directory = directory("every_stub_answers_as_its_libc_expects");
+    for module in ["wasi_snapshot_preview1", "wasi_unstable", "env"] {
+        let guest = STUBBED.replace("MODULE", module);
+        fs::write(directory.join("stubbed.wat"), &guest).unwrap();
+        json(&directory, &format!("bench stubbed.wat --func ask {SHORT}"));
+        // The twin: where an answer is not what is expected, it is seen.
+        let twin = guest.replacen("(i32.const 11)", "(i32.const 12)", 1);
+        assert_ne!(twin, guest);
+        fs::write(directory.join("twin.wat"), twin).unwrap();
+        fails(&directory, &format!("bench twin.wat --func ask {SHORT}"), 1, "RTW_ERR_TRAP_UNREACHABLE: ask");
+    }
+    fs::write(directory.join("emscripten.wat"), EMSCRIPTEN).unwrap();
+    json(&directory, &format!("bench emscripten.wat --func ask {SHORT}"));
+    fails(&directory, &format!("bench emscripten.wat --func give_up {SHORT}"), 1, "the guest gave up: it called abort");
+}
+
+const STUBBED: &str = r#"(module
+    (import "MODULE" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (import "MODULE" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+    (import "MODULE" "fd_prestat_get" (func $fd_prestat_get (param i32 i32) (result i32)))
+    (import "MODULE" "fd_seek" (func $fd_seek (param i32 i64 i32 i32) (result i32)))
+    (import "MODULE" "fd_fdstat_get" (func $fd_fdstat_get (param i32 i32) (result i32)))
+    (import "MODULE" "environ_sizes_get" (func $environ_sizes_get (param i32 i32) (result i32)))
+    (import "MODULE" "clock_time_get" (func $clock_time_get (param i32 i64 i32) (result i32)))
+    (import "MODULE" "random_get" (func $random_get (param i32 i32) (result i32)))
+    (memory (export "memory") 1 1)
+    (func $same (param i32 i32) (if (i32.ne (local.get 0) (local.get 1)) (then unreachable)))
+    (func (export "ask")
+        ;; Two pieces, of 5 and 6 bytes.
+        (i32.store (i32.const 4) (i32.const 5)) (i32.store (i32.const 12) (i32.const 6))
+        (call $same (call $fd_write (i32.const 1) (i32.const 0) (i32.const 2) (i32.const 64)) (i32.const 0))
+        (call $same (i32.load (i32.const 64)) (i32.const 11))
+        ;; No other file is open; nor is memory that is not there written to.
+        (call $same (call $fd_write (i32.const 3) (i32.const 0) (i32.const 2) (i32.const 64)) (i32.const 8))
+        (call $same (call $fd_write (i32.const 1) (i32.const 0) (i32.const 2) (i32.const 65534)) (i32.const 21))
+        (call $same (call $fd_write (i32.const 1) (i32.const -8) (i32.const 9) (i32.const 64)) (i32.const 21))
+        (call $same (call $fd_read (i32.const 0) (i32.const 0) (i32.const 2) (i32.const 64)) (i32.const 0))
+        (call $same (i32.load (i32.const 64)) (i32.const 0))
+        ;; The libc looks for preopened folders until it is told that there is none.
+        (call $same (call $fd_prestat_get (i32.const 3) (i32.const 64)) (i32.const 8))
+        (call $same (call $fd_seek (i32.const 1) (i64.const 0) (i32.const 1) (i32.const 64)) (i32.const 70))
+        (call $same (call $fd_fdstat_get (i32.const 1) (i32.const 64)) (i32.const 0))
+        (call $same (i32.load8_u (i32.const 64)) (i32.const 2))
+        (i32.store (i32.const 64) (i32.const 1))
+        (call $same (call $environ_sizes_get (i32.const 64) (i32.const 68)) (i32.const 0))
+        (call $same (i32.load (i32.const 64)) (i32.const 0))
+        (call $same (call $clock_time_get (i32.const 1) (i64.const 1) (i32.const 64)) (i32.const 0))
+        (if (i64.eqz (i64.load (i32.const 64))) (then unreachable))
+        (i64.store (i32.const 64) (i64.const 0))
+        (call $same (call $random_get (i32.const 64) (i32.const 8)) (i32.const 0))
+        (if (i64.eqz (i64.load (i32.const 64))) (then unreachable))))"#;
+
+const EMSCRIPTEN: &str = r#"(module
+    (import "env" "abort" (func $abort))
+    (import "env" "_emscripten_memcpy_js" (func $copy (param i32 i32 i32)))
+    (import "env" "emscripten_get_now" (func $now (result f64)))
+    (import "env" "emscripten_resize_heap" (func $resize (param i32) (result i32)))
+    (import "env" "__syscall_openat" (func $open (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1 1)
+    (func (export "ask")
+        (i64.store (i32.const 0) (i64.const 77))
+        (call $copy (i32.const 64) (i32.const 0) (i32.const 8))
+        (if (i64.ne (i64.load (i32.const 64)) (i64.const 77)) (then unreachable))
+        (if (f64.le (call $now) (f64.const 0)) (then unreachable))
+        (if (call $resize (i32.const 99999999)) (then unreachable))
+        (if (i32.ge_s (call $open (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)) (i32.const 0)) (then unreachable)))
+    (func (export "give_up") (call $abort)))"#;
+
+#[test]
+fn what_does_not_end_is_ended() {
+    let directory = directory("what_does_not_end_is_ended");
+    let spin = "--func spin --args i32:1 --seconds 0.05 --limit 0.2";
+    for command in ["bench", "report", "bisect"] {
+        let line = if command == "bisect" { spin.replace("--seconds", "--time") } else { spin.to_owned() };
+        for profile in ["standalone", "plugin"] {
+            let line = printing(&format!("{command} MODULE {line} --profile {profile}"));
+            // Without signals, the place is known once an instance is prepared.
+            let place = if profile == "plugin" { "" } else { ", in function " };
+            fails(&directory, &line, 1, &format!("RTW_ERR_BUDGET: spin{place}"));
+            fails(&directory, &line, 1, "one call may take as long as --limit says");
+            // Code that cannot be cut off: the process ends all the same.
+            fails(&directory, &format!("{line} --budget off"), 1, "a call has not come back");
+            fails(&directory, &format!("{line} --budget off"), 1, "compiled with --budget guard, it would be cut off");
+        }
+    }
+    fails(&directory, &printing("bench MODULE --before spin --args i32:1 --func wait --limit 0.2"), 1, "RTW_ERR_BUDGET: spin");
+    // Twin: what ends is not ended by it.
+    json(&directory, &printing(&format!("bench MODULE --func spin --args i32:0 --limit 0.2 {SHORT}")));
+}
+
+#[test]
+fn a_refused_growth_is_told_and_can_be_allowed() {
+    let directory = directory("a_refused_growth_is_told_and_can_be_allowed");
+    for profile in ["standalone", "plugin"] {
+        for command in ["bench", "report"] {
+            let line = printing(&format!(
+                "{command} MODULE --profile {profile} --func hoard --args i32:400000 --seconds 0.05 --processes 0"
+            ));
+            fails(&directory, &line, 1, GROWTH_STORY);
+            fails(&directory, &line, 1, "--growth allowed");
+        }
+        let line = format!("bench MODULE --profile {profile} --func hoard --args i32:4000 --calls 200 --processes 1 --json");
+        let found = json(&directory, &printing(&format!("{line} --growth allowed")));
+        assert_eq!(found["setup"]["growth"], "Allowed");
+        let ahead = printing(&format!("{line} --growth ahead:8000000"));
+        if profile == "plugin" { drop(json(&directory, &ahead)) } else { fails(&directory, &ahead, 1, "plugin profile") }
+    }
+    let found = json(&directory, &format!("bisect g.wat {WORK} --processes 0 --time 0.1 --only growth --json"));
+    let names: Vec<&str> = found["variants"].as_array().unwrap().iter().map(|v| v["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"growth allowed"), "{names:?}");
+}
+
+#[test]
+fn addresses_come_from_the_guest() {
+    let directory = directory("addresses_come_from_the_guest");
+    let take = "--before malloc --args i32:4096 --as p --func process_frame --args";
+    for (command, length) in
+        [("bench", SHORT), ("report", SHORT), ("bisect", "--time 0.1 --processes 0 --only denormals --json")]
+    {
+        json(&directory, &printing(&format!("{command} MODULE {take} p,i32:128 {length}")));
+        let output =
+            run(&directory, &printing(&format!("{command} MODULE --func process_frame --args i32:65536,i32:8 {length}")));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            told.contains("rtwasm: warning: process_frame: its i32 arguments are numbers, and the module exports malloc"),
+            "{told}"
+        );
+    }
+    let found = json(&directory, &printing(&format!("bench MODULE {take} p+64,i32:128 {SHORT}")));
+    assert_eq!(
+        (found["warnings"].as_array().unwrap().len(), found["workload"].as_str().unwrap().contains("p = malloc(i32:4096)")),
+        (0, true)
+    );
+    fails(&directory, &printing(&format!("bench MODULE {take} p,p,i32:128 {SHORT}")), 1, "has type (i32,i32)->(f32)");
+    fails(&directory, &printing(&format!("bench MODULE {take} q,i32:128 {SHORT}")), 2, "no --as before has given that name");
+    let two = "--before malloc --args i32:8 --as p,q --func wait";
+    fails(&directory, &printing(&format!("bench MODULE {two} {SHORT}")), 1, "has 1 results");
+}
+
+#[test]
+fn exports_are_listed_when_asked_for() {
+    let directory = directory("exports_are_listed_when_asked_for");
+    let many: String = (0..3000).map(|n| format!("(func (export \"f{n}\") (param i32))")).collect();
+    fs::write(directory.join("many.wat"), format!("(module {many})")).unwrap();
+    succeeds(&directory, "compile many.wat -o many.rtw");
+    for command in ["bench", "bisect", "report"] {
+        let told = String::from_utf8(run(&directory, &format!("{command} many.wat")).stderr).unwrap();
+        assert!(told.len() < 500 && told.contains("f7 (i32)->() and 2992 more (--list prints them all)"), "{told}");
+        let told = String::from_utf8(run(&directory, &format!("{command} many.rtw --func g --args i32:0")).stderr).unwrap();
+        assert!(told.len() < 500 && told.contains("f7 and 2992 more"), "{told}");
+        assert_eq!(succeeds(&directory, &format!("{command} many.rtw --list")).lines().count(), 3000);
+    }
+}
+
+/// Bounds in the help are those in the refusals.
+#[test]
+fn every_bound_is_in_the_help_and_in_the_refusal() {
+    let directory = directory("every_bound_is_in_the_help_and_in_the_refusal");
+    for command in ["bench", "bisect", "report"] {
+        let help = succeeds(&directory, &format!("{command} --help"));
+        let entry = |option: &str| {
+            let text = help
+                .split(&format!("\n  {option} "))
+                .nth(1)
+                .unwrap_or_else(|| panic!("{option} is not in the help of {command}"));
+            text.split("\n  -").next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let counts = [("--block", 1, 65536), ("--rate", 1000, 768000), ("--cpu", 0, 1023), ("--fifo", 1, 99)];
+        for (option, least, most) in counts {
+            assert!(entry(option).contains(&format!("from {least} to {most}")), "{command} {option}: {}", entry(option));
+            for outside in [least - 1, most + 1] {
+                let line = format!("{command} g.wat {option} {outside}");
+                fails(&directory, &line, 2, &format!("expected a whole number from {least} to {most}"));
+            }
+        }
+        let positive =
+            if command == "bisect" { ["--time", "--period", "--limit"] } else { ["--seconds", "--period", "--limit"] };
+        for option in positive {
+            assert!(entry(option).contains("above 0 and at most 1000000000"), "{command} {option}: {}", entry(option));
+            for outside in ["0", "-1", "1000000001", "nan"] {
+                fails(&directory, &format!("{command} g.wat {option} {outside}"), 2, "above 0 and at most 1000000000");
+            }
+        }
+        assert!(entry("--processes").contains("1000"), "{}", entry("--processes"));
+        fails(&directory, &format!("{command} g.wat {WORK} --processes 1001"), 2, "1000");
+    }
+}
+
+/// Each of our files, given to each command that takes another.
+#[test]
+fn a_file_of_another_kind_is_named() {
+    let directory = directory("a_file_of_another_kind_is_named");
+    succeeds(&directory, "compile g.wat -o g.rtw");
+    fs::write(directory.join("g.wasm"), wat::parse_str(GUEST).unwrap()).unwrap();
+    fs::write(directory.join("statistics.json"), r#"{"format": "rtwasm-statistics", "version": 1}"#).unwrap();
+    succeeds(&directory, "report -o report.json");
+    succeeds(&directory, "report -o report.md");
+    fs::write(directory.join("bench.json"), succeeds(&directory, &format!("bench g.wat {WORK} {SHORT}"))).unwrap();
+    let doctor = run(&directory, "doctor --json").stdout;
+    fs::write(directory.join("doctor.json"), doctor).unwrap();
+    fs::write(directory.join("page.html"), "<!DOCTYPE html>\n<html></html>").unwrap();
+    let kinds = [
+        ("g.rtw", "artifact"),
+        ("g.wasm", "module"),
+        ("g.wat", "module"),
+        ("statistics.json", "`rtwasm stats` shows"),
+        ("report.json", "`rtwasm report --compare` compares two"),
+        ("report.md", "`rtwasm report --compare` takes two in JSON"),
+        ("bench.json", "`rtwasm bench --json`"),
+        ("doctor.json", "`rtwasm doctor --json`"),
+        ("page.html", "a page"),
+    ];
+    let takes: [(&str, &[&str]); 6] = [
+        ("compile FILE -o out.rtw", &["g.wasm", "g.wat"]),
+        ("inspect FILE", &["g.rtw"]),
+        ("bench FILE", &["g.rtw", "g.wasm", "g.wat"]),
+        ("bisect FILE", &["g.rtw", "g.wasm", "g.wat"]),
+        ("stats FILE", &["statistics.json"]),
+        ("report --compare FILE FILE", &["report.json"]),
+    ];
+    for (command, taken) in takes {
+        for (file, part) in kinds.iter().filter(|(file, _)| !taken.contains(file)) {
+            fails(&directory, &command.replace("FILE", file), 1, part);
+        }
+    }
+}
+
+/// What no host can provide is told before an instance is tried to be made of it.
+#[test]
+fn what_cannot_be_imported_is_told_early() {
+    let directory = directory("what_cannot_be_imported_is_told_early");
+    for (import, part) in [
+        (r#"(import "env" "memory" (memory 1))"#, "import \"env\" \"memory\" is a memory, not a function"),
+        (
+            r#"(import "env" "g" (global i32)) (import "env" "t" (table 1 funcref))"#,
+            "is a global, not a function, as 1 more are not",
+        ),
+        (r#"(import "env" "t" (table 1 funcref))"#, "is a table, not a function"),
+        (r#"(import "env" "f" (func (param funcref)))"#, "uses reference types"),
+    ] {
+        fs::write(directory.join("i.wat"), format!("(module {import} (func (export \"f\")))")).unwrap();
+        let output = run(&directory, "compile i.wat -o i.rtw");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.success() && told.starts_with("rtwasm: warning: i.wat: no instance can be made of it: "),
+            "{told}"
+        );
+        assert!(told.contains(part), "{part:?} is not in {told:?}");
+        assert!(run(&directory, "compile -q i.wat -o i.rtw").stderr.is_empty());
+        assert!(succeeds(&directory, "inspect i.rtw").contains("runs here      no: import "));
+        let inspected = json(&directory, "inspect i.rtw --json");
+        assert_eq!((inspected["runs_here"]["ok"].as_bool(), inspected["imports"].is_array()), (Some(false), true));
+        fails(&directory, "bench i.rtw --processes 0", 1, part);
+    }
+    // Twin: functions can be provided.
+    succeeds(&directory, "compile g.wat -o g.rtw");
+    assert!(run(&directory, "compile g.wat -o g.rtw").stderr.is_empty());
+    assert!(succeeds(&directory, "inspect g.rtw").contains("runs here      yes"));
 }
 
 #[test]

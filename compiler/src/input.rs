@@ -25,6 +25,9 @@ pub fn binary(input: &[u8]) -> Result<Cow<'_, [u8]>> {
         return Err(not_wasm(what));
     }
     let text = std::str::from_utf8(input).map_err(|_| not_wasm(first_bytes(input)))?;
+    if !begins_as_wat(text) {
+        return Err(not_wasm(kind_of_text(text)));
+    }
     let bytes = encode(text)?;
     check_header(&bytes)?;
     Ok(Cow::Owned(bytes))
@@ -65,6 +68,16 @@ fn recognised(input: &[u8]) -> Option<&'static str> {
         [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => Some("it is an archive (.a): link it into a module first"),
         [b'B', b'C', 0xc0, 0xde, ..] => Some("it is LLVM bitcode: link it into a module first (wasm-ld)"),
         [0x1f, 0x8b, ..] => Some("it is compressed with gzip: decompress it first"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("it is compressed with zstd: decompress it first"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => Some("it is compressed with xz: decompress it first"),
+        [b'P', b'K', 3, 4, ..] => Some("it is a ZIP archive: unpack it first"),
+        [b'M', b'Z', ..] => Some("it is a program or library for Windows: native code"),
+        [0xcf, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] => {
+            Some("it is a program or library for macOS: native code")
+        }
+        [b'R', b'I', b'F', b'F', ..] => Some("it is a RIFF file, such as a sound"),
+        [0x89, b'P', b'N', b'G', ..] => Some("it is a picture (PNG)"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("it is text in UTF-16: save it as UTF-8"),
         _ if input.iter().all(u8::is_ascii_whitespace) => Some("the input holds nothing but white space"),
         _ => None,
     }
@@ -73,6 +86,99 @@ fn recognised(input: &[u8]) -> Option<&'static str> {
 fn first_bytes(input: &[u8]) -> String {
     let shown: Vec<String> = input.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     format!("it begins with the bytes {}, which are neither a module's nor text", shown.join(" "))
+}
+
+/// What a module in text form may begin with, behind an opening parenthesis.
+const FIRST_WORDS: &[&str] = &[
+    "module",
+    "component",
+    "type",
+    "rec",
+    "import",
+    "func",
+    "table",
+    "memory",
+    "global",
+    "export",
+    "start",
+    "elem",
+    "data",
+    "tag",
+];
+
+/// Whether it can be WebAssembly text at all, as far as its first words tell.
+fn begins_as_wat(text: &str) -> bool {
+    let code = behind_comments(text);
+    let Some(inner) = code.strip_prefix('(') else { return false };
+    let word: String = behind_comments(inner).chars().take_while(|c| c.is_ascii_alphanumeric() || "_.@".contains(*c)).collect();
+    // What is nearly right gets an error with its place.
+    word.starts_with('@')
+        || FIRST_WORDS.iter().any(|known| !word.is_empty() && (known.starts_with(&word) || word.starts_with(known)))
+}
+
+fn behind_comments(text: &str) -> &str {
+    let mut rest = text.trim_start_matches('\u{feff}').trim_start();
+    loop {
+        rest = if let Some(comment) = rest.strip_prefix(";;") {
+            comment.split_once('\n').map_or("", |(_, behind)| behind)
+        } else if let Some(comment) = rest.strip_prefix("(;") {
+            behind_block(comment)
+        } else {
+            return rest;
+        }
+        .trim_start();
+    }
+}
+
+/// Behind a block comment, whose beginning is gone; blocks may hold others.
+fn behind_block(text: &str) -> &str {
+    let (mut depth, mut rest) = (1, text);
+    while let Some(at) = rest.find(['(', ';']) {
+        rest = &rest[at..];
+        if let Some(inner) = rest.strip_prefix("(;") {
+            (depth, rest) = (depth + 1, inner);
+        } else if let Some(behind) = rest.strip_prefix(";)") {
+            (depth, rest) = (depth - 1, behind);
+            if depth == 0 {
+                return rest;
+            }
+        } else {
+            rest = &rest[1..];
+        }
+    }
+    ""
+}
+
+/// What a text that is no module may be, from how it begins.
+fn kind_of_text(text: &str) -> String {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let line = text.lines().next().unwrap_or("").trim_end();
+    let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
+    let has_line = |words: &[&str]| text.lines().take(200).any(|line| words.iter().any(|word| line.starts_with(word)));
+    let kind = if begins(&["{", "["]) && !begins(&["[package]", "[workspace]", "[lib]"]) {
+        "JSON"
+    } else if begins(&["#!"]) {
+        "a script"
+    } else if begins(&["<"]) {
+        "HTML or XML"
+    } else if has_line(&[
+        "#include", "#define", "#pragma", "#if", "typedef ", "static ", "int ", "void ", "float ", "double ", "extern ",
+    ]) {
+        "C or C++ source: compile it to a module first (clang --target=wasm32)"
+    } else if has_line(&["#![", "#[", "use ", "pub ", "fn ", "mod ", "extern crate "]) {
+        "Rust source: compile it to a module first (--target wasm32-unknown-unknown)"
+    } else if has_line(&["import ", "export ", "const ", "let ", "function ", "var "]) {
+        "JavaScript, TypeScript or AssemblyScript: compile it to a module first"
+    } else if has_line(&["# ", "## ", "---", "```"]) {
+        "Markdown"
+    } else {
+        ""
+    };
+    let shown: String = line.chars().take(40).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match kind {
+        "" => format!("it is text that begins with \"{shown}\", where a module's begins with (module"),
+        kind => format!("it looks like {kind}"),
+    }
 }
 
 fn encode(text: &str) -> Result<Vec<u8>> {
@@ -134,7 +240,43 @@ mod tests {
         refused(b"!<arch>\n", RTW_ERR_WASM, "archive");
         refused(b"BC\xc0\xde", RTW_ERR_WASM, "bitcode");
         refused(b"\x1f\x8b\x08", RTW_ERR_WASM, "gzip");
-        refused(b"\xff\xfe\x00\x01", RTW_ERR_WASM, "ff fe 00 01");
+        refused(b"\xff\xfe\x00\x01", RTW_ERR_WASM, "UTF-16");
+        refused(b"\x80\x81\x00\x01", RTW_ERR_WASM, "80 81 00 01");
+        refused(b"PK\x03\x04", RTW_ERR_WASM, "ZIP");
+    }
+
+    #[test]
+    fn texts_given_by_mistake_are_named() {
+        for (text, part) in [
+            (
+                "/* A gain. */\n#include <math.h>\nfloat gain(float x) { return x; }",
+                "not a WebAssembly module: it looks like C or C++",
+            ),
+            ("int main(void) { return 0; }", "C or C++ source"),
+            ("{\n  \"format\": 1\n}", "not a WebAssembly module: it looks like JSON"),
+            ("[1, 2]", "JSON"),
+            ("# A title\n\nWords (in parentheses).", "Markdown"),
+            ("//! A crate.\n#![no_std]\nfn f() {}", "Rust source"),
+            ("// a module\nexport function gain(x: f32): f32 { return x; }", "AssemblyScript"),
+            ("<!DOCTYPE html>", "HTML"),
+            ("#!/bin/sh\necho", "a script"),
+            ("(define (square x) (* x x))", "not a WebAssembly module: it is text that begins with \"(define"),
+            ("(() => { start(); })()", "not a WebAssembly module: "),
+            ("hello", "it is text that begins with \"hello\""),
+            (";; only a comment", "not a WebAssembly module: "),
+        ] {
+            refused(text.as_bytes(), RTW_ERR_WASM, part);
+            assert!(!binary(text.as_bytes()).unwrap_err().message.contains("WebAssembly text, "), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_a_module_gets_a_place() {
+        refused(b";; c\n(; (; d ;) ;)\n(modul)", RTW_ERR_WASM, "WebAssembly text, 3:");
+        refused(b"(modules)", RTW_ERR_WASM, "WebAssembly text, 1:");
+        refused(b"(func) (fun)", RTW_ERR_WASM, "WebAssembly text, 1:");
+        assert!(binary("\u{feff}(module)".as_bytes()).is_err(), "wat itself refuses a byte order mark");
+        assert!(binary(b"( ;; c\n module)").is_ok() && binary(b"(@custom \"a\" \"b\") (func)").is_ok());
     }
 
     #[test]
@@ -166,7 +308,6 @@ mod tests {
     #[test]
     fn text_that_ends_early_is_located() {
         refused(b"(module (func", RTW_ERR_WASM, "1:14: ");
-        refused(b"hello", RTW_ERR_WASM, "1:1: ");
     }
 
     #[test]

@@ -91,7 +91,10 @@ fn explain(module: &[u8], features: WasmFeatures, error: &wasmparser::Error) -> 
         Err(lasting) => return Error::new(RTW_ERR_WASM, format!("the module is not valid: {}", what_and_where(&lasting))),
     };
     let names: Vec<&str> = missing.iter().map(|proposal| proposal.name).collect();
-    let hints: Vec<&str> = missing.iter().map(|proposal| proposal.hint).filter(|hint| !hint.is_empty()).collect();
+    let mut hints: Vec<&str> = missing.iter().map(|proposal| proposal.hint).filter(|hint| !hint.is_empty()).collect();
+    // Two proposals may come from one setting, not beside each other in the list.
+    let mut told: Vec<&str> = Vec::new();
+    hints.retain(|hint| !told.contains(hint) && (told.push(hint), true).1);
     let (noun, verb) = if names.len() == 1 { ("proposal", "is") } else { ("proposals", "are") };
     let hints = if hints.is_empty() { String::new() } else { format!(" ({})", hints.join("; ")) };
     let names = names.join(" and ");

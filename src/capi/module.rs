@@ -9,6 +9,7 @@ use super::handle::{self, Noun, Pool};
 use super::runtime::{RTW_PROFILE_PLUGIN, RTW_PROFILE_STANDALONE, rtw_runtime_t};
 use super::text;
 use crate::engine::artifact::{self, Extern, ExternKind, Metadata};
+use crate::engine::imports;
 use crate::engine::module::{self, Module};
 use crate::engine::profile::Profile;
 use crate::status::*;
@@ -118,7 +119,8 @@ pub unsafe extern "C" fn rtw_module_info_init(info: *mut rtw_module_info_t) {
     unsafe { guard::init(info) };
 }
 
-/// Tells from the envelope alone what an artifact is and whether it would load here. Maps no code.
+/// Tells from the envelope alone what an artifact is, whether it would load here, and whether instances can be made of it. Maps
+/// no code.
 ///
 /// [setup]
 /// runtime  the runtime it would be loaded into; NULL: any runtime on this machine (the profile is then not judged).
@@ -127,7 +129,9 @@ pub unsafe extern "C" fn rtw_module_info_init(info: *mut rtw_module_info_t) {
 /// err      NULL, or filled with the reason.
 /// returns  RTW_OK where it would load, or why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT, RTW_ERR_TRUNCATED,
 ///          RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
-///          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE; or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT
+///          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE; where it would load, and no instance can be made of it whatever is provided:
+///          RTW_ERR_IMPORT_MISSING (it imports a memory, a table or a global), RTW_ERR_UNSUPPORTED (it imports a function with
+///          reference types); or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT
 ///          (length is larger than any object).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_module_probe(
@@ -153,7 +157,8 @@ pub unsafe extern "C" fn rtw_module_probe(
             if let Some(info) = info {
                 describe_artifact(info, &artifact.metadata, artifact.code.len());
             }
-            module::check(runtime.map(|r| &**r), &artifact.metadata)
+            module::check(runtime.map(|r| &**r), &artifact.metadata)?;
+            imports::check_kinds(&artifact.metadata)
         })
     }
 }
@@ -167,7 +172,7 @@ pub unsafe extern "C" fn rtw_module_probe(
 /// bytes    the artifact, `length` bytes; copied.
 /// out      receives the module, to be ended with rtw_module_destroy; NULL on failure.
 /// err      NULL, or filled.
-/// errors: those of rtw_module_probe.
+/// errors: those of rtw_module_probe, but for the two that concern imports.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_module_load(
     runtime: *mut rtw_runtime_t,

@@ -3,6 +3,8 @@
 use std::ffi::c_void;
 use std::sync::Mutex;
 
+use super::artifact::{Extern, ExternKind, Metadata};
+use super::naming::shown;
 use super::signature::Signature;
 use crate::status::*;
 
@@ -43,7 +45,7 @@ impl Imports {
         if found.signature != *wanted {
             return Err(Error::new(
                 RTW_ERR_IMPORT_TYPE,
-                format!("import \"{module}\" \"{name}\" has type {wanted}, and was provided as {}", found.signature),
+                format!("import {} has type {wanted}, and was provided as {}", named(module, name), found.signature),
             ));
         }
         Ok(found.clone())
@@ -51,5 +53,38 @@ impl Imports {
 }
 
 pub fn missing(module: &str, name: &str, wanted: &Signature) -> Error {
-    Error::new(RTW_ERR_IMPORT_MISSING, format!("import \"{module}\" \"{name}\" {wanted} was not provided"))
+    Error::new(RTW_ERR_IMPORT_MISSING, format!("import {} {wanted} was not provided", named(module, name)))
+}
+
+pub fn uncallable(module: &str, name: &str) -> Error {
+    let named = named(module, name);
+    Error::new(RTW_ERR_UNSUPPORTED, format!("import {named} uses reference types, which cannot cross into C"))
+}
+
+fn named(module: &str, name: &str) -> String {
+    format!("\"{}\" \"{}\"", shown(module), shown(name))
+}
+
+/// Refuses a module of which no instance can be made whatever a host provides, as it imports something else than functions.
+pub fn check_kinds(metadata: &Metadata) -> Result<()> {
+    let others: Vec<&Extern> = metadata.imports.iter().filter(|import| import.kind != ExternKind::Func).collect();
+    let [first, rest @ ..] = others.as_slice() else {
+        let uncallable_one = metadata.imports.iter().find(|import| Signature::parse(&import.ty).is_err());
+        return uncallable_one.map_or(Ok(()), |import| Err(uncallable(&import.module, &import.name)));
+    };
+    let more = if rest.is_empty() { String::new() } else { format!(", as {} more are not", rest.len()) };
+    let (named, kind) = (named(&first.module, &first.name), first.kind.name());
+    let advice = match first.kind {
+        ExternKind::Memory => {
+            ": let the module define its memory (link without --import-memory; AssemblyScript: without --importMemory)"
+        }
+        ExternKind::Global | ExternKind::Table => {
+            ": link a module of its own, not one that is loaded into another (Emscripten: no -sMAIN_MODULE or -sSIDE_MODULE)"
+        }
+        ExternKind::Func | ExternKind::Tag => "",
+    };
+    Err(Error::new(
+        RTW_ERR_IMPORT_MISSING,
+        format!("import {named} is a {kind}, not a function{more}; only functions can be provided{advice}"),
+    ))
 }

@@ -24,9 +24,10 @@ use super::budget::{self, Limits, Timing, Watching};
 use super::exit;
 use super::fault::{self, FaultRecord};
 use super::growth::{Counters, Grown, RefusedBy};
-use super::imports::{HostFunc, Imports, missing};
+use super::imports::{self, HostFunc, Imports, missing};
 use super::memory::{self, Region};
 use super::module::{Module, Warmed};
+use super::naming;
 use super::profile::{Interruption, Profile};
 use super::signature::Signature;
 use crate::rt::float::Denormals;
@@ -464,9 +465,9 @@ impl Instance {
         // SAFETY: the API gives us the instance's thread, and the gate is open.
         let context = unsafe { self.core.context() };
         self.engine_parts().0.get_export(context, name).ok_or_else(|| {
-            let there: Vec<&str> =
-                self.module.metadata.exports.iter().filter(|e| e.kind.name() == kind).map(|e| e.name.as_str()).collect();
-            let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+            let exports = self.module.metadata.exports.iter().filter(|e| e.kind.name() == kind);
+            let there = naming::few(exports.map(|e| e.name.as_str()));
+            let name = naming::shown(name);
             Error::new(RTW_ERR_NO_EXPORT, format!("there is no export \"{name}\"; exports of this kind: {there}"))
         })
     }
@@ -802,30 +803,18 @@ fn never_interrupt(store: &mut Store<Data>, interruption: Interruption) -> Resul
 
 /// The host function for each of the module's imports.
 fn host_functions(module: &Module, imports: Option<&Imports>) -> Result<Vec<HostFunc>> {
+    imports::check_kinds(&module.metadata)?;
     module
         .code
         .imports()
         .map(|import| {
             let ExternType::Func(ty) = import.ty() else {
                 return Err(Error::new(
-                    RTW_ERR_IMPORT_MISSING,
-                    format!(
-                        "import \"{}\" \"{}\" is not a function; only functions can be provided",
-                        import.module(),
-                        import.name()
-                    ),
+                    RTW_ERR_INTERNAL,
+                    format!("import \"{}\" is not what its artifact says", import.name()),
                 ));
             };
-            let wanted = Signature::of(&ty).ok_or_else(|| {
-                Error::new(
-                    RTW_ERR_UNSUPPORTED,
-                    format!(
-                        "import \"{}\" \"{}\" uses reference types, which cannot cross into C",
-                        import.module(),
-                        import.name()
-                    ),
-                )
-            })?;
+            let wanted = Signature::of(&ty).ok_or_else(|| imports::uncallable(import.module(), import.name()))?;
             match imports {
                 Some(imports) => imports.find(import.module(), import.name(), &wanted),
                 None => Err(missing(import.module(), import.name(), &wanted)),

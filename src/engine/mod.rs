@@ -12,6 +12,7 @@ pub mod imports;
 pub mod instance;
 pub mod memory;
 pub mod module;
+pub mod naming;
 pub mod prepare;
 pub mod profile;
 pub mod runtime;

@@ -35,6 +35,22 @@ static void test_probe(void) {
     check(strstr(info.cpu_features, "has_") != NULL, "probe: CPU features are listed");
 
     check_status(rtw_module_probe(NULL, bytes, length, &info, NULL), RTW_OK, "probe: without a runtime");
+    static const struct {
+        const char *name;
+        rtw_status_t status;
+        const char *part;
+    } not_linkable[] = {{"import_memory", RTW_ERR_IMPORT_MISSING, "\"env\" \"shared\" is a memory"},
+                        {"import_global", RTW_ERR_IMPORT_MISSING, "\"env\" \"rate\" is a global"},
+                        {"import_reference", RTW_ERR_UNSUPPORTED, "\"env\" \"hold\""}};
+    for (size_t i = 0; i < sizeof not_linkable / sizeof not_linkable[0]; i++) {
+        size_t size;
+        unsigned char *imports = read_file(artifact_path(not_linkable[i].name), &size);
+        info.import_count = 0;
+        check_status(rtw_module_probe(runtime, imports, size, &info, &err), not_linkable[i].status, "probe: what cannot be imported");
+        check_error(&err, not_linkable[i].status, not_linkable[i].part, "probe: what cannot be imported is named");
+        check(info.import_count == 1, "probe: the envelope of what cannot be linked is told");
+        free(imports);
+    }
     check_status(rtw_module_probe(runtime, bytes, length, NULL, NULL), RTW_OK, "probe: without info and error");
     check_status(rtw_module_probe(runtime, NULL, length, &info, &err), RTW_ERR_NULL, "probe: bytes is NULL");
     check_error(&err, RTW_ERR_NULL, "bytes", "probe: bytes is NULL: the message names it");

@@ -200,7 +200,7 @@ check "a report compared with one from another kernel says so" grep -q '^machine
 
 walk=$scratch/walk
 mkdir -p "$walk"
-cp "$guests"/*.wat "$walk"
+cp "$guests"/*.wat "$guests"/print.wasm "$walk"
 "$RTWASM" compile -q --budget epoch "$guests/room.wat" -o "$walk/slow.rtw"
 sed -n 's/^    \$ rtwasm //p' docs/finding-latency.md | sed -e 's/--seconds 5/--seconds 0.5/' -e 's/--time [0-9]*//' -e '/^bisect/s/$/ --time 1/' \
     >"$scratch/commands"

@@ -25,6 +25,7 @@ pub const COMMAND: &str = "measure-fresh-process";
 struct Task {
     workload: Workload,
     setup: Setup,
+    dry_cycles: u32,
     /// When the parent began to start the process.
     spawned_ns: u64,
 }
@@ -72,12 +73,13 @@ impl Phases {
 pub struct Starter {
     artifact: Nameless,
     workload: Workload,
+    dry_cycles: u32,
 }
 
 impl Starter {
-    pub fn new(code: &Code, workload: &Workload) -> Result<Starter, Failure> {
+    pub fn new(code: &Code, workload: &Workload, dry_cycles: u32) -> Result<Starter, Failure> {
         let artifact = Nameless::new(&code.bytes).map_err(|error| Failure::Failed(format!("a file in memory: {error}")))?;
-        Ok(Starter { artifact, workload: workload.clone() })
+        Ok(Starter { artifact, workload: workload.clone(), dry_cycles })
     }
 
     /// One fresh process, from its start to its second cycle.
@@ -85,7 +87,8 @@ impl Starter {
         let failed = |what: String| Failure::Failed(format!("a fresh process: {what}"));
         let input = self.artifact.open().map_err(|error| failed(error.to_string()))?;
         let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-        let task = Task { workload: self.workload.clone(), setup: setup.clone(), spawned_ns: clock::monotonic_ns() };
+        let (workload, dry_cycles) = (self.workload.clone(), self.dry_cycles);
+        let task = Task { workload, setup: setup.clone(), dry_cycles, spawned_ns: clock::monotonic_ns() };
         let task = serde_json::to_string(&task).map_err(|error| failed(error.to_string()))?;
         let output = Command::new(program)
             .args([COMMAND, &task])
@@ -117,12 +120,14 @@ fn measure(task: &Task, bytes: Vec<u8>) -> Result<Phases, Error> {
     let metadata = artifact::read(&bytes)?.metadata;
     let code = Code { bytes, metadata };
     let mut phases = Phases::default();
+    // Dry cycles are as many as fit into the time that one may take.
+    let _alarm = guest::alarm(&task.workload, &code.metadata, task.workload.limit_ns as f64);
     let runtime = timed(&mut phases.runtime, || guest::runtime(&code.metadata, &task.setup))?;
     let module = timed(&mut phases.load, || Module::load(&runtime, &code.bytes))?;
     let mut guest = timed(&mut phases.instance, || Guest::of(&module, &task.workload, &task.setup))?;
     let _attached = timed(&mut phases.attach, || Attached::new(&runtime))?;
     if task.setup.prepare {
-        timed(&mut phases.prepare, || aside(|| guest.prepare(run::DRY_CYCLES)))?;
+        timed(&mut phases.prepare, || aside(|| guest.prepare(task.dry_cycles)))?;
     }
     for (slot, faults) in [(&mut phases.first_cycle, Some(&mut phases.first_cycle_faults)), (&mut phases.second_cycle, None)] {
         let (times, evidence) = run::first(&mut guest, 1).map_err(|status| aside(|| guest.ended(status)))?;

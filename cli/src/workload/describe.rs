@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use rtwasm::engine::artifact::{Extern, ExternKind};
+use rtwasm::engine::instance;
+use rtwasm::engine::naming;
 use rtwasm::engine::profile::{Interruption, Profile, Variations};
 use rtwasm::engine::signature::Type;
 use rtwasm_compiler::Opt;
@@ -11,16 +14,26 @@ use serde::{Deserialize, Serialize};
 use crate::args::{self, Args, Failure};
 use crate::compile::{BUDGETS, budget_from_name};
 
-/// One export with its arguments, each as `type:value`.
+/// One export with its arguments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Call {
     pub func: String,
+    /// Each as `type:value`, or as the name of an earlier result, with an offset perhaps.
     pub arguments: Vec<String>,
+    /// Names for what it answers.
+    pub results: Vec<String>,
+}
+
+impl Call {
+    pub fn new(func: &str, arguments: Vec<String>) -> Call {
+        Call { func: func.into(), arguments, results: Vec::new() }
+    }
 }
 
 impl std::fmt::Display for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}({})", self.func.escape_debug(), self.arguments.join(","))
+        let named = if self.results.is_empty() { String::new() } else { format!("{} = ", self.results.join(",")) };
+        write!(f, "{named}{}({})", naming::shown(&self.func), self.arguments.join(","))
     }
 }
 
@@ -59,6 +72,8 @@ pub struct Workload {
     pub before: Vec<Call>,
     pub calls: Vec<Call>,
     pub scenario: Scenario,
+    /// What one call may take.
+    pub limit_ns: u64,
 }
 
 impl Workload {
@@ -66,6 +81,44 @@ impl Workload {
         let list = |calls: &[Call]| calls.iter().map(Call::to_string).collect::<Vec<_>>().join(", ");
         let before = if self.before.is_empty() { String::new() } else { format!(" after {}", list(&self.before)) };
         format!("{}{before}, {}", list(&self.calls), self.scenario.text())
+    }
+}
+
+/// What growth of memories does once the instance is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Growth {
+    Refused,
+    Allowed,
+    /// Ready up to so many bytes, refused beyond.
+    Ahead(u64),
+}
+
+impl Growth {
+    fn from_text(text: &str) -> Option<Growth> {
+        match text.split_once(':') {
+            None if text == "refused" => Some(Growth::Refused),
+            None if text == "allowed" => Some(Growth::Allowed),
+            Some(("ahead", bytes)) => bytes.parse().ok().map(Growth::Ahead),
+            _ => None,
+        }
+    }
+
+    pub fn in_engine(self) -> instance::Growth {
+        match self {
+            Growth::Refused => instance::Growth::Refused,
+            Growth::Allowed => instance::Growth::Allowed,
+            Growth::Ahead(bytes) => instance::Growth::Ahead { bytes },
+        }
+    }
+}
+
+impl std::fmt::Display for Growth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Growth::Refused => f.write_str("refused"),
+            Growth::Allowed => f.write_str("allowed"),
+            Growth::Ahead(bytes) => write!(f, "ahead to {bytes} bytes"),
+        }
     }
 }
 
@@ -77,6 +130,7 @@ pub struct Setup {
     pub lock: bool,
     pub flush_denormals: bool,
     pub prepare: bool,
+    pub growth: Growth,
     pub pooling: bool,
     pub copy_on_write: bool,
     pub lazy_tables: bool,
@@ -94,6 +148,7 @@ impl Setup {
             if self.prepare { "prepared" } else { "not prepared" }.into(),
             if self.lock { "memory locked" } else { "memory not locked" }.into(),
             if self.flush_denormals { "denormals flushed" } else { "denormals kept" }.into(),
+            format!("growth {}", self.growth),
         ]
         .join(", ")
     }
@@ -115,26 +170,36 @@ What is called:
   --func NAME           an export to call; several are called one after the other, and make one cycle. Default: the only
                         exported function, if it has no parameters
   --before NAME         an export to call once, before the first cycle
-  --args LIST           arguments of the --func or --before that it follows: i32:5,i64:-1,f32:0.5,f64:1e-3
+  --args LIST           arguments of the --func or --before that it follows: i32:5,i64:-1,f32:0.5,f64:1e-3; or names
+                        that --as has given, with an offset perhaps: p,p+4096,i32:128
+  --as NAMES            a name for what the --before that it follows answers, to be an argument of later ones; several
+                        for several results. So a buffer comes from the guest's own malloc:
+                        --before malloc --args i32:4096 --as p --func process --args p,i32:128
+  --list                print the exported functions with their types, and call nothing
   --scenario NAME       call: cycles without a pause (default)
                         audio: a block of sound each cycle, through an effect as guests/README.md describes it:
                         process(frames), and where they are there init, input, reset; the default where no --func is
                         given and process is exported
                         periodic: a cycle every period, from an absolute sleep
-  --block FRAMES        of the audio scenario: 128
-  --rate HZ             of the audio scenario: 48000
-  --period US           of the periodic scenario, in microseconds: 1000
-  Functions that the module imports are answered with zeros.
+  --block FRAMES        of the audio scenario, from 1 to 65536; default 128
+  --rate HZ             of the audio scenario, from 1000 to 768000; default 48000
+  --period US           of the periodic scenario, in microseconds, above 0 and at most 1000000000; default 1000
+  --limit S             what one call may take before the run is ended, in seconds, above 0 and at most 1000000000;
+                        default: as long as the cycles are to be called (bisect: a tenth of --time), at least 1
+  Functions that the module imports are answered for it: what a libc asks of a system as it expects (nothing is printed,
+  there are no files), everything else with zeros.
 
 How (a .wasm or .wat is compiled for it; of an artifact, what concerns the code is settled):
   --profile NAME        standalone (default) or plugin
   --opt LEVEL           speed (default), size, none
   --budget HOW          how a call could be cut off: guard (default), off, epoch, fuel
-  --cpu N               pin the thread to this CPU
-  --fifo PRIORITY       SCHED_FIFO with this priority
+  --cpu N               pin the thread to this CPU, from 0 to 1023
+  --fifo PRIORITY       SCHED_FIFO with this priority, from 1 to 99
   --lock                lock memory
   --flush-denormals     count denormal numbers as zero
   --unprepared          without rtw_instance_prepare, as a host that leaves it out
+  --growth HOW          growth of memories once prepared: refused (default), allowed, ahead:BYTES (plugin profile: ready
+                        up to BYTES, refused beyond), as RTW_GROWTH_...
 "
     };
 }
@@ -146,6 +211,9 @@ pub struct Options {
     before: Vec<Call>,
     calls: Vec<Call>,
     last: Option<Place>,
+    /// Only print what could be called.
+    list: bool,
+    limit_s: Option<f64>,
     scenario: Option<String>,
     frames: u32,
     rate: u32,
@@ -170,6 +238,8 @@ impl Options {
             before: Vec::new(),
             calls: Vec::new(),
             last: None,
+            list: false,
+            limit_s: None,
             scenario: None,
             frames: 128,
             rate: 48_000,
@@ -183,6 +253,7 @@ impl Options {
                 lock: false,
                 flush_denormals: false,
                 prepare: true,
+                growth: Growth::Refused,
                 pooling: false,
                 copy_on_write: false,
                 lazy_tables: false,
@@ -200,6 +271,12 @@ impl Options {
             "--func" => self.add(Place::Calls, args)?,
             "--before" => self.add(Place::Before, args)?,
             "--args" => self.set_arguments(&args.text()?)?,
+            "--as" => self.set_results(&args.text()?)?,
+            "--list" => self.list = true,
+            "--limit" => self.limit_s = Some(positive(option, args)?),
+            "--growth" => {
+                self.setup.growth = args.one_of(option, "refused, allowed, ahead:BYTES", Growth::from_text)?;
+            }
             "--scenario" => {
                 self.scenario = Some(args.one_of(option, "call, audio, periodic", |name| {
                     ["call", "audio", "periodic"].contains(&name).then(|| name.to_owned())
@@ -222,7 +299,7 @@ impl Options {
     }
 
     fn add(&mut self, place: Place, args: &mut Args) -> Result<(), Failure> {
-        let call = Call { func: args.text()?, arguments: Vec::new() };
+        let call = Call::new(&args.text()?, Vec::new());
         self.last = Some(place);
         self.list(place).push(call);
         Ok(())
@@ -231,12 +308,42 @@ impl Options {
     fn set_arguments(&mut self, list: &str) -> Result<(), Failure> {
         let arguments: Vec<String> = list.split(',').map(|word| word.trim().to_owned()).collect();
         for argument in &arguments {
-            value(argument).map_err(Failure::Usage)?;
+            match named(argument) {
+                Some((name, _)) if self.before.iter().any(|call| call.results.iter().any(|known| known == name)) => {}
+                Some((name, _)) => return Err(Failure::Usage(format!("--args {name}: no --as before has given that name"))),
+                None => drop(value(argument).map_err(Failure::Usage)?),
+            }
         }
         let call = self.last.and_then(|place| self.list(place).last_mut());
         let call = call.ok_or_else(|| Failure::Usage("--args belongs behind a --func or --before".into()))?;
         call.arguments = arguments;
         Ok(())
+    }
+
+    fn set_results(&mut self, list: &str) -> Result<(), Failure> {
+        let names: Vec<String> = list.split(',').map(|word| word.trim().to_owned()).collect();
+        if let Some(wrong) = names.iter().find(|name| named(name) != Some((name, 0))) {
+            return Err(Failure::Usage(format!(
+                "--as {wrong}: a name is made of letters, digits and _, and begins with no digit"
+            )));
+        }
+        let call = match self.last {
+            Some(Place::Before) => self.before.last_mut(),
+            Some(Place::Calls) | None => None,
+        };
+        let call = call.ok_or_else(|| Failure::Usage("--as belongs behind a --before, which is called once".into()))?;
+        call.results = names;
+        Ok(())
+    }
+
+    /// What one call may take, in ns, where its cycles are called for so long.
+    pub fn limit_ns(&self, run_s: f64) -> u64 {
+        (self.limit_s.unwrap_or(run_s.max(1.0)) * 1e9) as u64
+    }
+
+    /// What --list prints.
+    pub fn listing(&self, funcs: &[(String, String)]) -> Option<String> {
+        self.list.then(|| funcs.iter().map(|(name, ty)| format!("{} {ty}\n", name.escape_debug())).collect())
     }
 
     fn list(&mut self, place: Place) -> &mut Vec<Call> {
@@ -285,12 +392,11 @@ impl Options {
                         "the audio scenario calls an export process(frames) of type (i32)->(), and the module has none".into(),
                     ));
                 }
-                let call = |func: &str, arguments: Vec<String>| Call { func: func.into(), arguments };
                 if before.is_empty() && exports("init") == Some("(f32,i32,i32)->(i32)") {
                     let arguments = [format!("f32:{}", self.rate), "i32:2".into(), format!("i32:{}", self.frames)];
-                    before.push(call("init", arguments.into()));
+                    before.push(Call::new("init", arguments.into()));
                 }
-                calls.push(call("process", vec![format!("i32:{}", self.frames)]));
+                calls.push(Call::new("process", vec![format!("i32:{}", self.frames)]));
                 Scenario::Audio { frames: self.frames, rate: self.rate }
             }
             "periodic" => Scenario::Periodic { period_ns: (self.period_us.unwrap_or(1000.0) * 1e3) as u64 },
@@ -299,18 +405,27 @@ impl Options {
         if calls.is_empty() {
             calls.push(only_func(funcs)?);
         }
-        Ok(Workload { before, calls, scenario })
+        Ok(Workload { before, calls, scenario, limit_ns: self.limit_ns(1.0) })
     }
 }
+
+/// So many exports are named in a message.
+const FEW: usize = 8;
 
 /// The function to call where none is named.
 fn only_func(funcs: &[(String, String)]) -> Result<Call, Failure> {
     match funcs {
-        [(name, ty)] if ty.starts_with("()") => Ok(Call { func: name.clone(), arguments: Vec::new() }),
+        [(name, ty)] if ty.starts_with("()") => Ok(Call::new(name, Vec::new())),
         [] => Err(Failure::Failed("the module exports no function that could be called".into())),
         several => {
-            let list: Vec<String> = several.iter().map(|(name, ty)| format!("{} {ty}", name.escape_debug())).collect();
-            Err(Failure::Usage(format!("name what to call with --func, and its arguments with --args: {}", list.join(", "))))
+            let typed: Vec<String> =
+                several.iter().take(FEW).map(|(name, ty)| format!("{} {ty}", naming::shown(name))).collect();
+            let more = match several.len() - typed.len() {
+                0 => String::new(),
+                more => format!(" and {more} more (--list prints them all)"),
+            };
+            let list = typed.join(", ");
+            Err(Failure::Usage(format!("name what to call with --func, and its arguments with --args: {list}{more}")))
         }
     }
 }
@@ -333,13 +448,54 @@ pub fn positive(option: &str, args: &mut Args) -> Result<f64, Failure> {
     text.parse()
         .ok()
         .filter(|value: &f64| *value > 0.0 && *value <= 1e9)
-        .ok_or_else(|| Failure::Usage(format!("{option} {text}: expected a number above 0")))
+        .ok_or_else(|| Failure::Usage(format!("{option} {text}: expected a number above 0 and at most 1000000000")))
+}
+
+/// What a libc's and other allocators are exported as: `malloc`, `_malloc`, `__wbindgen_malloc`, `alloc`, `__new`.
+fn is_allocator(name: &str, ty: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_named_so = name.ends_with("alloc") && !["dealloc", "realloc", "calloc"].iter().any(|other| name.ends_with(other));
+    (is_named_so || name == "__new") && ty.starts_with("(i32") && ty.ends_with("->(i32)")
+}
+
+/// What about a workload is probably not what was meant.
+pub fn warnings(workload: &Workload, exports: &[Extern]) -> Vec<String> {
+    let has_memory = exports.iter().any(|export| export.kind == ExternKind::Memory);
+    let Some(allocator) = exports.iter().find(|export| is_allocator(&export.name, &export.ty)).filter(|_| has_memory) else {
+        return Vec::new();
+    };
+    let is_guessed = |call: &&Call| {
+        let is_number = |argument: &String| argument.starts_with("i32:");
+        call.func != allocator.name
+            && call.arguments.iter().any(is_number)
+            && !call.arguments.iter().any(|a| named(a).is_some())
+    };
+    workload.calls.iter().filter(is_guessed).map(|call| {
+        format!(
+            "{}: its i32 arguments are numbers, and the module exports {}: where one of them is an address, take it from there \
+             (--before {1} --args i32:4096 --as p), else what is measured works on whatever lies at that number",
+            naming::shown(&call.func),
+            naming::shown(&allocator.name)
+        )
+    }).collect()
+}
+
+/// An argument that is the name of an earlier result, and the offset that is added to it.
+pub fn named(text: &str) -> Option<(&str, i64)> {
+    let end = text.find(['+', '-']).unwrap_or(text.len());
+    let (name, offset) = text.split_at(end);
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let offset = if offset.is_empty() { Some(0) } else { offset.parse().ok() };
+    is_name.then_some(name).zip(offset)
 }
 
 /// An argument of the form `type:value`, as a call takes it.
 pub fn value(text: &str) -> Result<(Type, rtwasm::engine::call::ValRaw), String> {
     use rtwasm::engine::call::ValRaw;
-    let wrong = || format!("argument {text:?}: expected something like i32:5, i64:-1, f32:0.5 or f64:1e-3");
+    let wrong = || {
+        format!("argument {text:?}: expected something like i32:5, i64:-1, f32:0.5 or f64:1e-3, or a name that --as has given")
+    };
     let (ty, number) = text.split_once(':').ok_or_else(wrong)?;
     let parsed = match ty {
         "i32" => integer(number, 32).map(|bits| (Type::I32, ValRaw::i32(bits as i32))),
@@ -408,6 +564,65 @@ mod tests {
         let workload = options.ok().unwrap().workload(&funcs(&[])).ok().unwrap();
         assert_eq!(workload.text(), "a(), b(i32:1,i32:2) after init(f64:0.001), back to back");
         assert!(message(self::options(&["--args", "i32:1"])).contains("behind a --func"));
+    }
+
+    #[test]
+    fn results_have_names_that_later_calls_use() {
+        let line = ["--before", "malloc", "--args", "i32:64", "--as", "p", "--func", "f", "--args", "p,p+32,p-1,i32:1"];
+        let workload = options(&line).ok().unwrap().workload(&funcs(&[])).ok().unwrap();
+        assert_eq!(workload.text(), "f(p,p+32,p-1,i32:1) after p = malloc(i32:64), back to back");
+        assert_eq!([named("p"), named("p+32"), named("_a1-4")], [Some(("p", 0)), Some(("p", 32)), Some(("_a1", -4))]);
+        assert_eq!([named("i32:5"), named("p+"), named("5"), named(""), named("p+q")], [None; 5]);
+        for (line, part) in [
+            (&["--func", "f", "--args", "p"][..], "no --as before has given that name"),
+            (&["--func", "f", "--as", "p"], "behind a --before"),
+            (&["--as", "p"], "behind a --before"),
+            (&["--before", "f", "--as", "1p"], "a name is made of letters"),
+            (&["--before", "f", "--as", "p+1"], "a name is made of letters"),
+        ] {
+            assert!(message(options(line)).contains(part), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_where_addresses_are_likely_are_warned_of() {
+        let export = |kind, name: &str, ty: &str| Extern { kind, module: String::new(), name: name.into(), ty: ty.into() };
+        let memory = || export(ExternKind::Memory, "memory", "memory 1.. pages");
+        let told = |exports: &[Extern], line: &[&str]| {
+            warnings(&options(line).ok().unwrap().workload(&funcs(&[])).ok().unwrap(), exports)
+        };
+        let malloc = |name: &str| [memory(), export(ExternKind::Func, name, "(i32)->(i32)")];
+        let by_number = ["--func", "f", "--args", "i32:0,f32:1"];
+        for name in ["malloc", "_malloc", "__wbindgen_malloc", "alloc", "__new"] {
+            let exports =
+                if name == "__new" { [memory(), export(ExternKind::Func, name, "(i32,i32)->(i32)")] } else { malloc(name) };
+            assert!(told(&exports, &by_number).concat().contains(&format!("--before {name} ")), "{name}");
+        }
+        let with_name = ["--before", "malloc", "--args", "i32:8", "--as", "p", "--func", "f", "--args", "p,i32:1"];
+        assert!(told(&malloc("malloc"), &with_name).is_empty());
+        assert!(told(&malloc("malloc"), &["--func", "malloc", "--args", "i32:8"]).is_empty());
+        assert!(told(&malloc("malloc"), &["--func", "f", "--args", "f32:1"]).is_empty());
+        assert!(told(&malloc("dealloc"), &by_number).is_empty() && told(&malloc("gain"), &by_number).is_empty());
+        assert!(told(&malloc("malloc")[1..], &by_number).is_empty(), "no memory to have addresses in");
+    }
+
+    #[test]
+    fn thousands_of_exports_are_not_all_named() {
+        let many: Vec<(String, String)> = (0..5000).map(|n| (format!("function_{n}"), "(i32)->()".into())).collect();
+        let told = message(options(&[]).ok().unwrap().workload(&many));
+        assert!(told.len() < 400 && told.contains("and 4992 more (--list prints them all)"), "{told}");
+        let listed = options(&["--list"]).ok().unwrap().listing(&many).unwrap();
+        assert_eq!((listed.lines().count(), listed.lines().nth(4999)), (5000, Some("function_4999 (i32)->()")));
+    }
+
+    #[test]
+    fn growth_is_chosen() {
+        for (text, shown) in [("refused", "refused"), ("allowed", "allowed"), ("ahead:65536", "ahead to 65536 bytes")] {
+            assert_eq!(options(&["--growth", text]).ok().unwrap().setup.growth.to_string(), shown);
+        }
+        for text in ["ahead", "ahead:", "ahead:-1", "sometimes"] {
+            assert!(message(options(&["--growth", text])).contains("expected one of refused, allowed, ahead:BYTES"), "{text}");
+        }
     }
 
     #[test]

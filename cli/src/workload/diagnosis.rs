@@ -281,6 +281,8 @@ pub struct DenormalCheck {
 
 impl DenormalCheck {
     const STRETCHES: usize = 40;
+    /// What it takes at least.
+    pub const LEAST_CYCLES: f64 = Self::STRETCHES as f64 * 2.0 * 3.0;
     /// What counts as slower. Processors differ: what takes 30 times as long on one takes 1.3 times as long on another.
     const FACTOR: f64 = 1.1;
     const CLEARLY: f64 = 1.5;

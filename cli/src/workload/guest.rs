@@ -1,25 +1,30 @@
 //! An instance with what a cycle calls, ready to be called on the thread that it was made on.
 
+use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::Arc;
 
 use rtwasm::engine::artifact::Metadata;
+use rtwasm::engine::budget::Limits;
 use rtwasm::engine::call::{self, ValRaw};
-use rtwasm::engine::imports::{HostFunc, Imports};
+use rtwasm::engine::growth::RefusedBy;
 use rtwasm::engine::instance::{self, Func, Instance};
 use rtwasm::engine::module::Module;
+use rtwasm::engine::naming;
 use rtwasm::engine::prepare::{DryCall, Report};
-use rtwasm::engine::profile::DEFAULT_GUEST_STACK_BYTES;
+use rtwasm::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Interruption};
 use rtwasm::engine::runtime::{Config, Runtime};
-use rtwasm::engine::signature::Signature;
-use rtwasm::rt::alloc;
+use rtwasm::engine::signature::{Signature, Type};
 use rtwasm::rt::float::Denormals;
 use rtwasm::rt::memory::{self, Lock};
 use rtwasm::rt::thread::{CPU_SET_WORDS, CpuSet, Policy};
+use rtwasm::rt::{alloc, clock};
 use rtwasm::status::*;
 
+use super::alarm::Alarm;
 use super::describe::{self, Call, Scenario, Setup, Workload};
 use super::source::Code;
+use super::stubs::Stubs;
 
 /// A runtime whose threads get what `setup` says.
 pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
@@ -72,6 +77,8 @@ pub struct Guest {
     calls: Vec<Bound>,
     audio: Option<Audio>,
     instance: Arc<Instance>,
+    /// After the instance, whose imports they are.
+    stubs: Stubs,
 }
 
 /// A function with its arguments, and the array that calls use.
@@ -92,7 +99,44 @@ struct Audio {
     at: u64,
 }
 
+/// What a workload may take before it is given up, if `expected_ns` is about what it takes.
+pub fn alarm(workload: &Workload, code: &Metadata, expected_ns: f64) -> Alarm {
+    let calls = 1 + workload.before.len() as u64;
+    let ns = workload.limit_ns.saturating_mul(calls).saturating_add((20.0 * expected_ns) as u64);
+    let guarded = match code.settings.interruption {
+        Interruption::Guard => "",
+        _ => "; compiled with --budget guard, it would be cut off and the place told",
+    };
+    Alarm::after(ns, format!("{}: a call has not come back, or took longer than --limit allows{guarded}", workload.text()))
+}
+
 impl Guest {
+    /// Makes one instance and one cycle, to find out whether they come back, and tells in ns what the cycle took.
+    /// Calls are cut off here, which is not to be in what is measured.
+    pub fn trial(code: &Code, workload: &Workload, setup: &Setup) -> Result<f64> {
+        let budget_ns = match code.metadata.settings.interruption {
+            Interruption::Guard => workload.limit_ns,
+            _ => 0,
+        };
+        // Whoever cuts off has to run beside it.
+        let setup = Setup { cpu: None, fifo: None, lock: false, ..setup.clone() };
+        let expected_ns = workload.limit_ns as f64 * if budget_ns == 0 { 0.0 } else { 1.0 };
+        let _alarm = alarm(workload, &code.metadata, expected_ns);
+        let runtime = runtime(&code.metadata, &setup)?;
+        let module = Module::load(&runtime, &code.bytes)?;
+        let mut guest = Guest::limited(&module, workload, &setup, Limits { budget_ns, ..Limits::NONE })?;
+        let _attached = Attached::new(&runtime)?;
+        aside(|| {
+            if setup.prepare {
+                guest.prepare(1)?;
+            }
+            guest.feed();
+            let begin_ns = clock::monotonic_ns();
+            guest.cycle().map_err(|status| guest.ended(status))?;
+            Ok((clock::monotonic_ns() - begin_ns) as f64)
+        })
+    }
+
     /// Loads and instantiates, and makes the calls that come before the first cycle. Does not prepare.
     pub fn new(runtime: &Arc<Runtime>, code: &Code, workload: &Workload, setup: &Setup) -> Result<Guest> {
         let module = Module::load(runtime, &code.bytes)?;
@@ -100,20 +144,29 @@ impl Guest {
     }
 
     pub fn of(module: &Arc<Module>, workload: &Workload, setup: &Setup) -> Result<Guest> {
+        Guest::limited(module, workload, setup, Limits::NONE)
+    }
+
+    /// The same with calls that are cut off.
+    pub fn limited(module: &Arc<Module>, workload: &Workload, setup: &Setup, limits: Limits) -> Result<Guest> {
         let denormals = if setup.flush_denormals { Denormals::Flush } else { Denormals::Keep };
-        let config = instance::Config { denormals, ..instance::Config::default() };
-        let imports = stubs(&module.metadata)?;
+        let config = instance::Config { denormals, growth: setup.growth.in_engine(), limits, ..instance::Config::default() };
+        let (stubs, imports) = Stubs::new(&module.metadata);
         let instance = Arc::new(Instance::new(module, Some(&imports), config, std::ptr::null_mut())?);
-        let bind = |call: &Call| Bound::new(&instance, call);
+        stubs.serve(&instance);
+        // What earlier calls have answered, by the names that it was given.
+        let mut known = Known::new();
         for call in &workload.before {
-            bind(call)?.run().map_err(|status| ended(&instance, &call.func, status))?;
+            let mut bound = Bound::new(&instance, call, &known)?;
+            bound.run().map_err(|status| ended(&instance, &stubs, &call.func, status))?;
+            bound.name_results(call, &mut known)?;
         }
-        let calls = workload.calls.iter().map(bind).collect::<Result<_>>()?;
+        let calls = workload.calls.iter().map(|call| Bound::new(&instance, call, &known)).collect::<Result<_>>()?;
         let audio = match workload.scenario {
-            Scenario::Audio { frames, rate } => Some(Audio { inputs: inputs(&instance)?, frames, rate, at: 0 }),
+            Scenario::Audio { frames, rate } => Some(Audio { inputs: inputs(&instance, &stubs)?, frames, rate, at: 0 }),
             Scenario::Call | Scenario::Periodic { .. } => None,
         };
-        let mut guest = Guest { calls, audio, instance };
+        let mut guest = Guest { calls, audio, instance, stubs };
         guest.check_inputs()?;
         Ok(guest)
     }
@@ -166,8 +219,9 @@ impl Guest {
         if !has_reset {
             return Ok(());
         }
-        let call = Call { func: "reset".into(), arguments: Vec::new() };
-        Bound::new(&self.instance, &call)?.run().map_err(|status| ended(&self.instance, "reset", status))
+        let call = Call::new("reset", Vec::new());
+        let mut reset = Bound::new(&self.instance, &call, &Known::new())?;
+        reset.run().map_err(|status| ended(&self.instance, &self.stubs, "reset", status))
     }
 
     /// What has to be there before a cycle: the next block of sound. Allocates nothing.
@@ -198,7 +252,7 @@ impl Guest {
     /// What ended a cycle.
     pub fn ended(&self, status: rtw_status_t) -> Error {
         let names: Vec<&str> = self.calls.iter().map(|call| call.func.shared.name.as_str()).collect();
-        ended(&self.instance, &names.join(", "), status)
+        ended(&self.instance, &self.stubs, &names.join(", "), status)
     }
 }
 
@@ -213,12 +267,16 @@ fn sample(at: u64, rate: u32) -> f32 {
 }
 
 impl Bound {
-    fn new(instance: &Arc<Instance>, call: &Call) -> Result<Bound> {
+    fn new(instance: &Arc<Instance>, call: &Call, known: &Known) -> Result<Bound> {
         let func = Box::new(instance.func(&call.func, None)?);
         let given: Vec<(_, ValRaw)> = call
             .arguments
             .iter()
-            .map(|text| describe::value(text).map_err(|why| Error::new(RTW_ERR_ARGUMENT, why)))
+            .map(|text| match describe::named(text) {
+                Some((name, offset)) => earlier(known, name, offset),
+                None => describe::value(text),
+            })
+            .map(|value| value.map_err(|why| Error::new(RTW_ERR_ARGUMENT, why)))
             .collect::<Result<_>>()?;
         let signature = &func.shared.signature;
         if !given.iter().map(|(ty, _)| ty).eq(&signature.params) {
@@ -226,7 +284,7 @@ impl Bound {
                 RTW_ERR_SIGNATURE,
                 format!(
                     "function \"{}\" has type {signature}; give its arguments with --args, such as {}",
-                    call.func,
+                    naming::shown(&call.func),
                     example(signature)
                 ),
             ));
@@ -234,6 +292,22 @@ impl Bound {
         let mut arguments: Vec<ValRaw> = given.into_iter().map(|(_, value)| value).collect();
         arguments.resize(signature.value_count(), ValRaw::i64(0));
         Ok(Bound { func, values: arguments.clone(), arguments })
+    }
+
+    /// Keeps what the call has answered under the names that the workload gives it.
+    fn name_results(&self, call: &Call, known: &mut Known) -> Result<()> {
+        let signature = &self.func.shared.signature;
+        if call.results.len() > signature.results.len() {
+            let (func, count) = (naming::shown(&call.func), signature.results.len());
+            return Err(Error::new(
+                RTW_ERR_SIGNATURE,
+                format!("--as {}: function \"{func}\" of type {signature} has {count} results", call.results.join(",")),
+            ));
+        }
+        for ((name, ty), value) in call.results.iter().zip(&signature.results).zip(&self.values) {
+            known.insert(name.clone(), (*ty, *value));
+        }
+        Ok(())
     }
 
     #[inline]
@@ -248,6 +322,20 @@ impl Bound {
     }
 }
 
+/// What an earlier call has answered, and its type.
+type Known = HashMap<String, (Type, ValRaw)>;
+
+/// A named result, moved by an offset where it is an address.
+fn earlier(known: &Known, name: &str, offset: i64) -> std::result::Result<(Type, ValRaw), String> {
+    let (ty, value) = known.get(name).copied().ok_or_else(|| format!("argument {name}: no --as before has given that name"))?;
+    match ty {
+        _ if offset == 0 => Ok((ty, value)),
+        Type::I32 => Ok((ty, ValRaw::i32(value.get_i32().wrapping_add(offset as i32)))),
+        Type::I64 => Ok((ty, ValRaw::i64(value.get_i64().wrapping_add(offset)))),
+        _ => Err(format!("argument {name}: an offset can be added to integers only, and it is an {}", ty.name())),
+    }
+}
+
 fn example(signature: &Signature) -> String {
     let words: Vec<String> = signature.params.iter().map(|ty| format!("{}:0", ty.name())).collect();
     if words.is_empty() { "none at all".into() } else { words.join(",") }
@@ -259,63 +347,55 @@ unsafe extern "C" fn enter(func: *mut c_void, values: *mut ValRaw, count: usize)
     unsafe { call::invoke_apart(&*func.cast::<Func>(), values, count, None) }
 }
 
-/// Says in which function and where a call ended.
-fn ended(instance: &Instance, name: &str, status: rtw_status_t) -> Error {
-    let place = instance.fault().and_then(|fault| fault.place);
-    let place = place.map_or_else(String::new, |place| {
-        let name = place.function_name.map_or_else(String::new, |name| format!(" ({})", name.escape_debug()));
+/// Says in which function and where a call ended, and what may have led to it.
+fn ended(instance: &Instance, stubs: &Stubs, name: &str, status: rtw_status_t) -> Error {
+    let fault = instance.fault();
+    let place = fault.as_ref().and_then(|fault| fault.place.as_ref()).map_or_else(String::new, |place| {
+        let name = place.function_name.as_ref().map_or_else(String::new, |name| format!(" ({})", naming::shown(name)));
         format!(", in function {}{name}", place.function_index)
     });
-    Error::new(status, format!("{}{place}: {}", name.escape_debug(), sentence(status)))
+    let mut why = sentence(status).to_owned();
+    match (status, stubs.ended.get()) {
+        (RTW_ERR_HOST, Some((how, code))) if how.contains("exit") => {
+            why = format!("the guest ended itself: it called {how}, status {code}");
+        }
+        (RTW_ERR_HOST, Some((how, _))) => why = format!("the guest gave up: it called {how}"),
+        (RTW_ERR_BUDGET, _) => why += LIMIT_ADVICE,
+        _ => {}
+    }
+    if let Some(story) = fault.and_then(|fault| fault.record.growth) {
+        why += &format!("; {story}");
+        if story.last.by == RefusedBy::Prepared {
+            why += GROWTH_ADVICE;
+        }
+    }
+    Error::new(status, format!("{}{place}: {why}", naming::shown(name)))
 }
+
+const LIMIT_ADVICE: &str = ": one call may take as long as --limit says (an endless loop, or more work than that)";
+const GROWTH_ADVICE: &str = "; here --before lets it grow earlier, and --growth allowed lets it grow";
 
 fn sentence(status: rtw_status_t) -> &'static str {
     rtwasm::status::describe(status).1.trim_end_matches('\0')
 }
 
 /// The address of each channel's input, where the guest has such.
-fn inputs(instance: &Arc<Instance>) -> Result<Vec<u64>> {
+fn inputs(instance: &Arc<Instance>, stubs: &Stubs) -> Result<Vec<u64>> {
     let has_input = instance.module.metadata.exports.iter().any(|e| e.name == "input" && e.ty == "(i32)->(i32)");
     if !has_input {
         return Ok(Vec::new());
     }
     let mut addresses = Vec::new();
     for channel in 0..2 {
-        let call = Call { func: "input".into(), arguments: vec![format!("i32:{channel}")] };
-        let mut input = Bound::new(instance, &call)?;
-        input.run().map_err(|status| ended(instance, "input", status))?;
+        let call = Call::new("input", vec![format!("i32:{channel}")]);
+        let mut input = Bound::new(instance, &call, &Known::new())?;
+        input.run().map_err(|status| ended(instance, stubs, "input", status))?;
         let address = input.values[0].get_u32();
         if address != 0 {
             addresses.push(u64::from(address));
         }
     }
     Ok(addresses)
-}
-
-/// Answers for everything that the module imports.
-fn stubs(metadata: &Metadata) -> Result<Imports> {
-    let imports = Imports::default();
-    for import in metadata.imports.iter().filter(|import| import.ty.starts_with('(')) {
-        // A type that cannot cross into C is refused when the instance is made, with its name.
-        if let Ok(signature) = Signature::parse(&import.ty) {
-            let results = signature.results.len();
-            imports.add(HostFunc {
-                module: import.module.clone(),
-                name: import.name.clone(),
-                signature,
-                func: zeros,
-                user_data: std::ptr::without_provenance_mut(results),
-            });
-        }
-    }
-    Ok(imports)
-}
-
-/// A host function all of whose results are zero; how many there are is what its user data says.
-unsafe extern "C" fn zeros(results: *mut c_void, _instance: *mut c_void, values: *mut c_void) -> rtw_status_t {
-    // SAFETY: the engine gives room for all results, 16 bytes each.
-    unsafe { values.cast::<u8>().write_bytes(0, results.addr() * size_of::<ValRaw>()) };
-    RTW_OK
 }
 
 #[cfg(test)]

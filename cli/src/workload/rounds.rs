@@ -82,12 +82,19 @@ impl Entrant {
         let mut entrant = Entrant { variant, code, runtime, cycle_ns: 0.0 };
         let trial = |guest: &mut Guest| Ok(run::first(guest, TRIAL_CYCLES)?.0);
         // The median: others' work is not to enter the plan.
-        entrant.cycle_ns = stats::median(&entrant.with_guest(workload, trial)?);
+        let expected_ns = workload.limit_ns as f64;
+        entrant.cycle_ns = stats::median(&entrant.with_guest(workload, expected_ns, trial)?);
         Ok(entrant)
     }
 
     /// A new instance on this thread, set up as the variant says.
-    fn with_guest<T>(&self, workload: &Workload, run: impl FnOnce(&mut Guest) -> Result<T, rtw_status_t>) -> Result<T, Error> {
+    fn with_guest<T>(
+        &self,
+        workload: &Workload,
+        expected_ns: f64,
+        run: impl FnOnce(&mut Guest) -> Result<T, rtw_status_t>,
+    ) -> Result<T, Error> {
+        let _alarm = guest::alarm(workload, &self.code.metadata, expected_ns);
         let mut guest = Guest::new(&self.runtime, &self.code, workload, &self.variant.setup)?;
         let _attached = Attached::new(&self.runtime)?;
         aside(|| {
@@ -102,7 +109,7 @@ impl Entrant {
     fn turn(&self, workload: &Workload, cycles: usize, speed: &mut Speed) -> Result<Turn, Error> {
         let chunk = ((CHUNK_NS / self.cycle_ns.max(1.0)) as usize).clamp(1, cycles);
         let patience_ns = (TURN_TAKES_AT_MOST * cycles as f64 * self.cycle_ns) as u64;
-        self.with_guest(workload, |guest| timed(guest, cycles, chunk, patience_ns, || speed.pace()))
+        self.with_guest(workload, patience_ns as f64, |guest| timed(guest, cycles, chunk, patience_ns, || speed.pace()))
     }
 }
 
@@ -240,7 +247,8 @@ pub fn run_fresh(
     mut progress: impl FnMut(usize),
 ) -> Result<Vec<Vec<Phases>>, Failure> {
     let mut order: Vec<usize> = (0..entrants.len()).filter(|at| entrants[*at].variant.fresh).collect();
-    let starters = entrants.iter().map(|entrant| Starter::new(&entrant.code, workload)).collect::<Result<Vec<_>, _>>()?;
+    let starters =
+        entrants.iter().map(|entrant| Starter::new(&entrant.code, workload, run::DRY_CYCLES)).collect::<Result<Vec<_>, _>>()?;
     let mut phases = vec![Vec::new(); entrants.len()];
     let mut shuffler = Shuffler::new(SEED);
     for round in 0..rounds {

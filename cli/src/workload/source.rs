@@ -27,6 +27,9 @@ impl Source {
     pub fn read(path: &Path) -> Result<Source, Failure> {
         let bytes = args::read(path)?;
         let is_artifact = bytes.starts_with(&artifact::MAGIC);
+        if !is_artifact {
+            args::check_module(path, &bytes)?;
+        }
         Ok(Source { name: args::shown(path), bytes, is_artifact })
     }
 

@@ -3,7 +3,7 @@
 use rtwasm::engine::profile::Profile;
 use rtwasm_compiler::Opt;
 
-use super::describe::{Compilation, Setup};
+use super::describe::{Compilation, Growth, Setup};
 use super::os;
 use super::source::Source;
 use crate::compile::{BUDGETS, budget_from_name, budget_name};
@@ -52,6 +52,8 @@ impl Variant {
             ("traps", false) => "the price of checks in the code, which need no signal handler",
             ("traps", true) => "guard pages save checks in the code, and need signal handlers",
             ("optimisation", true) => "the baseline's code is not the fastest: compile with this",
+            ("growth", true) => "the guest grows its memory while it runs, and does without where that is refused",
+            ("growth", false) => "growing a memory takes system calls and page faults",
             ("memory" | "tables" | "allocation", false) => "what is put off comes due in the first cycles",
             _ => "",
         }
@@ -128,6 +130,8 @@ impl Matrix<'_> {
         let prepare = !self.setup.prepare;
         let value = if prepare { "done" } else { "left out" };
         self.chosen("prepare", value.into(), true, |setup| setup.prepare = prepare);
+        let growth = if self.setup.growth == Growth::Allowed { Growth::Refused } else { Growth::Allowed };
+        self.chosen("growth", growth.to_string(), false, |setup| setup.growth = growth);
     }
 
     fn add_thread(&mut self) {
