@@ -628,9 +628,15 @@ typedef struct rtw_runtime_config_t {
      */
     uint32_t reserved0;
     /**
+     * The most that all guests of the runtime together may make the host hold at one time, in bytes, counted as for
+     * memory_limit_bytes of rtw_instance_config_t. What would exceed it is refused with RTW_ERR_LIMIT (making or resetting an
+     * instance, a slot's spare) or fails inside the guest (growth). 0 (default): no limit.
+     */
+    uint64_t memory_limit_bytes;
+    /**
      * Zero.
      */
-    uint64_t reserved[6];
+    uint64_t reserved[5];
 } rtw_runtime_config_t;
 
 /**
@@ -835,9 +841,30 @@ typedef struct rtw_module_info_t {
      */
     char cpu_features[512];
     /**
+     * What a guest makes the host hold from the start, in bytes: what memory_limit_bytes of rtw_instance_config_t is held against
+     * when an instance is made. The sum of memory_min_bytes and the three below.
+     */
+    uint64_t guest_bytes;
+    /**
+     * Of that: tables, in bytes.
+     */
+    uint64_t table_bytes;
+    /**
+     * Of that: globals, in bytes.
+     */
+    uint64_t global_bytes;
+    /**
+     * Of that: the engine's and the library's records of functions, imports, segments, the instance itself, in bytes.
+     */
+    uint64_t record_bytes;
+    /**
+     * Address space, not memory, that an instance sets aside for its linear memories, in bytes; RLIMIT_AS counts it.
+     */
+    uint64_t address_space_bytes;
+    /**
      * Zero.
      */
-    uint64_t reserved[8];
+    uint64_t reserved[3];
 } rtw_module_info_t;
 
 /**
@@ -939,13 +966,16 @@ typedef struct rtw_instance_config_t {
      */
     uint32_t on_budget;
     /**
-     * The most that one linear memory may have, in bytes; growth beyond it fails inside the guest. 0 (default): what the
-     * module declares.
+     * The most that the guest may make the host hold, in bytes: all its linear memories, its tables at 8 bytes an entry, its
+     * globals at 16, and the engine's and the library's records of it; rtw_module_probe tells what it needs from the start. An
+     * instance that needs more is refused with RTW_ERR_LIMIT before anything is made; growth beyond it fails inside the guest.
+     * While an instance is reset, the new guest is counted beside the old one by slot and runtime, and by this limit each on its
+     * own. 0 (default): what the module declares.
      */
     uint64_t memory_limit_bytes;
     /**
-     * With RTW_GROWTH_AHEAD: how large each memory can become without a system call, in bytes; no more than its maximum and
-     * memory_limit_bytes are used. Otherwise 0.
+     * With RTW_GROWTH_AHEAD: how large each memory can become without a system call, in bytes; no more than its maximum and what
+     * memory_limit_bytes leaves are used. It counts from the start. Otherwise 0.
      */
     uint64_t growth_ahead_bytes;
     /**
@@ -1462,9 +1492,16 @@ typedef struct rtw_slot_config_t {
      */
     void *user_data;
     /**
+     * The most that the instances behind the slot together may make the host hold at one time, in bytes: the one in use, spares,
+     * one that is held, one that waits to be taken. Counted as for memory_limit_bytes of rtw_instance_config_t. What would exceed
+     * it is refused with RTW_ERR_LIMIT: a publication, a reset, a spare, which RTW_SLOT_EVENT_SPARE_FAILED tells; growth fails
+     * inside the guest. 0 (default): no limit.
+     */
+    uint64_t memory_limit_bytes;
+    /**
      * Zero.
      */
-    uint64_t reserved[8];
+    uint64_t reserved[7];
 } rtw_slot_config_t;
 
 /**
@@ -1550,9 +1587,13 @@ typedef struct rtw_slot_stats_t {
      */
     uint64_t instances;
     /**
+     * What they make the host hold now, in bytes.
+     */
+    uint64_t held_bytes;
+    /**
      * Zero.
      */
-    uint64_t reserved[8];
+    uint64_t reserved[7];
 } rtw_slot_stats_t;
 
 /**
@@ -2643,6 +2684,14 @@ rtw_status_t rtw_runtime_signals(const struct rtw_runtime_t *runtime,
                                  struct rtw_signals_t *signals);
 
 /**
+ * What all guests of the runtime together make the host hold now, in bytes; 0 for a handle that is none. It is what
+ * memory_limit_bytes of rtw_runtime_config_t is held against.
+ *
+ * [any]
+ */
+uint64_t rtw_runtime_held_bytes(const struct rtw_runtime_t *runtime);
+
+/**
  * Prepares an info struct to be filled. NULL does nothing.
  *
  * [any]
@@ -2820,10 +2869,19 @@ void rtw_instance_destroy(struct rtw_instance_t *instance);
  *
  * [setup]  On the thread that has the instance, and not while it is in a call.
  * err  NULL, or filled. On failure the instance stays as it was.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_SIGNALS (see
- *         rtw_instance_prepare), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_LIMIT (the slot or the runtime may not hold two
+ *         guests for the time of it), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_SIGNALS (see rtw_instance_prepare),
+ *         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
  */
 rtw_status_t rtw_instance_reset(struct rtw_instance_t *instance, struct rtw_error_t *err);
+
+/**
+ * What the instance makes the host hold now, in bytes, while it is reset its next guest included; 0 for a handle that is none. It
+ * is what the limits of instance, slot and runtime are held against.
+ *
+ * [any]
+ */
+uint64_t rtw_instance_held_bytes(const struct rtw_instance_t *instance);
 
 /**
  * Tells what the fault was that ended the instance's last call.

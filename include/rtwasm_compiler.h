@@ -48,7 +48,9 @@
 #define RTW_COMPILE_INTERRUPTION_GUARD 3
 
 /*
- 4 GiB of address space are set aside for each linear memory, which lets the standalone profile leave bounds checks out.
+ 4 GiB of address space are set aside for each linear memory, which lets the standalone profile leave bounds checks out; there,
+ 64 MiB of guard pages come to each, and as much again for the memory that the budget guard puts in. rtw_module_probe of
+ rtwasm.h tells the sum.
  */
 #define RTW_COMPILE_RESERVATION_FULL 0
 
@@ -92,13 +94,30 @@ typedef struct rtw_compile_options_t {
      */
     uint32_t reservation;
     /*
-     Zero.
+     The most functions that the module may define. 0 (default): 500,000.
      */
-    uint32_t reserved0;
+    uint32_t max_functions;
+    /*
+     The longest module, as it is given and in binary form, in bytes. 0 (default): 256 MiB.
+     */
+    uint64_t max_module_bytes;
+    /*
+     The most blocks, loops and ifs inside each other in one function. 0 (default): 10,000.
+     */
+    uint32_t max_nesting;
+    /*
+     The most locals of one function, parameters not counted. 0 (default): 50,000, and there may not be more.
+     */
+    uint32_t max_locals;
+    /*
+     The longest that compiling may take, in ms. 0 (default): ten minutes. The code generator cannot be stopped: past this the call
+     returns, and the threads that help go on in the background until they are through with the module, and end then.
+     */
+    uint64_t max_time_ms;
     /*
      Zero.
      */
-    uint64_t reserved[8];
+    uint64_t reserved[5];
 } rtw_compile_options_t;
 
 #ifdef __cplusplus
@@ -116,7 +135,7 @@ void rtw_compile_options_init(struct rtw_compile_options_t *options);
  Compiles a WebAssembly module, in binary or text form, into an artifact for rtw_module_load.
 
  [setup]  Any number of threads at once. The threads that help are ordinary ones with all signals blocked, and are gone when
-          the call returns. The process's signal handlers are as before; the first call, though, should not run while another
+          the call returns, unless it is for max_time_ms. They have the stack they need: the caller's may be small. The process's signal handlers are as before; the first call, though, should not run while another
           thread installs handlers (rtw_runtime_create does), since it puts back those it found.
  wasm_or_wat, length  the module; read only during the call.
  options          NULL for the defaults; read only during the call.
@@ -125,8 +144,8 @@ void rtw_compile_options_init(struct rtw_compile_options_t *options);
  err              NULL, or filled: what is wrong with the module, and where.
  errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a CPU feature is not known, reserved is
          not zero), RTW_ERR_WASM (malformed or invalid, or no WebAssembly), RTW_ERR_PROPOSAL (needs something that is off),
-         RTW_ERR_UNSUPPORTED (no such target, or beyond the code generator's limits), RTW_ERR_LIMIT, RTW_ERR_NO_MEMORY,
-         RTW_ERR_INTERNAL.
+         RTW_ERR_UNSUPPORTED (no such target, beyond the code generator's limits, or a name with a zero byte in it), RTW_ERR_LIMIT
+         (one of the max_ fields, which the message names), RTW_ERR_NO_MEMORY, RTW_ERR_INTERNAL.
  */
 rtw_status_t rtw_compile(const void *wasm_or_wat,
                          size_t length,

@@ -241,6 +241,12 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Whether a character of somebody else's name changes how the text around it is shown: a control character, or one that turns the
+/// direction of writing.
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The name and the sentence of a status, NUL-terminated; a number that is not a status gets a text saying so.
 pub fn describe(status: rtw_status_t) -> (&'static str, &'static str) {
     TABLE

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rtwasm::engine::profile::{Interruption, Profile};
 use rtwasm::engine::{artifact, imports};
 use rtwasm::rt::file;
+use rtwasm_compiler::limits::Limits;
 use rtwasm_compiler::{Cpu, Opt, Options, Phase, Progress, Reservation, Target, interruption_from_name};
 
 use crate::args::{self, Arg, Args, Failure};
@@ -32,11 +33,17 @@ Options:
                         LIST: features such as avx2,fma and those that they build on
                         A machine that lacks a feature refuses the artifact and names it
   --opt LEVEL           speed (default), size, or none, which compiles faster
-  --reservation HOW     address space for each linear memory: full (default), which is 4 GiB, or declared, the maximum
+  --reservation HOW     address space for each linear memory: full (default), which is 4 GiB and, in the standalone profile, guard
+                        pages and the budget guard's memory beside it (inspect tells the sum), or declared, the maximum
                         that the module declares, for processes whose locked or total memory is limited
   --budget HOW          how a call can be ended when its time budget is used up:
                         guard (default): polls in loops that cost next to nothing; off: not at all;
                         epoch, fuel: the engine's own checks, for comparison; no budget works with them
+  --max-module-bytes N  the longest module; default 268435456
+  --max-functions N     the most functions that the module may define; default 500000
+  --max-nesting N       the most blocks inside each other in one function; default 10000
+  --max-locals N        the most locals of one function; default 50000
+  --max-time-ms N       the longest that compiling may take; default 600000
   -v, --verbose         report progress even where standard error is not a terminal
   -q, --quiet           say nothing unless it fails
   -h, --help            this text
@@ -119,6 +126,7 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
     let mut opt = Opt::Speed;
     let mut interruption = Interruption::Guard;
     let mut reservation = Reservation::Full;
+    let mut limits = Limits::DEFAULT;
     let mut talk = Talk::Normal;
     let usage = |error: rtwasm::status::Error| Failure::Usage(error.message);
 
@@ -136,6 +144,11 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
                 "--reservation" => reservation = args.one_of(&option, "full, declared", Reservation::from_name)?,
                 "--opt" => opt = args.one_of(&option, "none, speed, size", Opt::from_name)?,
                 "--budget" => interruption = args.one_of(&option, BUDGETS, budget_from_name)?,
+                "--max-module-bytes" => limits.module_bytes = number(&option, &mut args, u64::MAX)?,
+                "--max-functions" => limits.functions = number(&option, &mut args, u32::MAX.into())? as u32,
+                "--max-nesting" => limits.nesting = number(&option, &mut args, u32::MAX.into())? as u32,
+                "--max-locals" => limits.locals = number(&option, &mut args, Limits::DEFAULT.locals.into())? as u32,
+                "--max-time-ms" => limits.time = Duration::from_millis(number(&option, &mut args, u64::MAX)?),
                 "-q" | "--quiet" => talk = Talk::Quiet,
                 "-v" | "--verbose" => talk = Talk::Verbose,
                 other if own(other, &mut args)? => {}
@@ -153,6 +166,7 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
     options.opt = opt;
     options.interruption = interruption;
     options.reservation = reservation;
+    options.limits = limits;
     if let Some(cpu) = cpu {
         options.cpu = cpu;
     }
@@ -169,6 +183,15 @@ fn warn_of_imports(request: &Request, artifact: &[u8]) {
     let refused = artifact::read(artifact).and_then(|artifact| imports::check_kinds(&artifact.metadata)).err();
     if let Some(error) = refused {
         eprintln!("rtwasm: warning: {}: no instance can be made of it: {}", args::shown(&request.input), error.message);
+    }
+}
+
+/// An option's value, from 1 up.
+fn number(option: &str, args: &mut Args, most: u64) -> Result<u64, Failure> {
+    let text = args.text()?;
+    match text.parse() {
+        Ok(value) if (1..=most).contains(&value) => Ok(value),
+        _ => Err(Failure::Usage(format!("{option} {text}: expected a number from 1 to {most}"))),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use rtwasm::engine::artifact::{self, Artifact, Extern, Metadata};
+use rtwasm::engine::held;
 use rtwasm::engine::imports;
 use rtwasm::status::{Error, RTW_OK};
 use serde_json::{Value, json};
@@ -85,6 +86,7 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         imports,
         exports,
         memories,
+        need: _,
         function_count,
         edits: _,
         source_bytes,
@@ -103,6 +105,7 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
     };
     let memories: Vec<Value> =
         memories.iter().map(|memory| json!({ "min_bytes": memory.min_bytes, "max_bytes": memory.max_bytes })).collect();
+    let need = held::need(&artifact.metadata);
     let runs_here = match verdict {
         Ok(()) => json!({ "ok": true, "status": status_name(RTW_OK), "number": RTW_OK, "message": "" }),
         Err(error) => {
@@ -124,6 +127,11 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         "profile": settings.profile.name(),
         "interruption": settings.interruption.name(),
         "memory_reservation_bytes": settings.memory_reservation_bytes,
+        "address_space_bytes": artifact.metadata.address_space_bytes(),
+        "guest_bytes": need.total(),
+        "table_bytes": need.table_bytes,
+        "global_bytes": need.global_bytes,
+        "record_bytes": need.record_bytes,
         "function_count": function_count,
         "imports": externs(imports, true),
         "exports": externs(exports, false),
@@ -152,6 +160,10 @@ fn to_text(name: &str, artifact: &Artifact<'_>, file_bytes: usize, verdict: &Res
     row("optimised for", metadata.opt_level.clone());
     row("interruption", metadata.settings.interruption.name().into());
     row("reservation", format!("{} bytes of address space a memory", metadata.settings.memory_reservation_bytes));
+    row("address space", format!("{} bytes an instance, guards included", metadata.address_space_bytes()));
+    let need = held::need(metadata);
+    let (part, part_bytes) = need.largest();
+    row("needs", format!("{} bytes an instance, most for {part} ({part_bytes})", need.total()));
     row("engine", metadata.engine.clone());
     row("producer", metadata.producer.clone());
     row("file", format!("{file_bytes} bytes"));

@@ -156,6 +156,11 @@ fn inspect_tells_the_same_in_words() {
     let directory = with_artifact("inspect_tells_the_same_in_words");
     let told = inspect(&directory, "g.rtw");
     let words = succeeds(run(&directory, &["inspect", "g.rtw"]));
+    let bytes = |key: &str| told[key].as_u64().unwrap();
+    assert_eq!(bytes("guest_bytes"), 65536 + bytes("table_bytes") + bytes("global_bytes") + bytes("record_bytes"));
+    assert_eq!((bytes("table_bytes"), bytes("global_bytes")), (3 * 8, 16));
+    // The memory and the budget guard's, each with its guard pages.
+    assert_eq!(bytes("address_space_bytes"), 2 * ((4u64 << 30) + (64 << 20)));
     for key in ["digest_sha256", "engine", "producer", "target", "profile", "opt_level", "interruption"] {
         assert!(words.contains(told[key].as_str().unwrap()), "{key} is not in {words}");
     }
@@ -165,6 +170,8 @@ fn inspect_tells_the_same_in_words() {
         "process  func (i32,i32)->(f32)",
         "gain  global mut f32",
         "65536 bytes, at most 262144",
+        &format!("needs          {} bytes an instance, most for memories (65536)", told["guest_bytes"]),
+        &format!("address space  {} bytes an instance", told["address_space_bytes"]),
     ] {
         assert!(words.contains(part), "{part:?} is not in {words}");
     }
@@ -407,6 +414,32 @@ fn files_that_cannot_be_read_or_written() {
     fails(run(&directory, &["compile", "g.wat", "-o", "."]), EXIT_ERROR, &[]);
     fails(run(&directory, &["inspect", "missing.rtw"]), EXIT_ERROR, &["missing.rtw: No such file"]);
     fails(run(&directory, &["compile", "g.wat", "-o", "/dev/full"]), EXIT_ERROR, &["/dev/full: No space left"]);
+}
+
+#[test]
+fn modules_beyond_a_limit() {
+    let directory = with_artifact("modules_beyond_a_limit");
+    for (option, value) in [
+        ("--max-module-bytes", "10"),
+        ("--max-functions", "1"),
+        ("--max-nesting", "1"),
+        ("--max-locals", "1"),
+        ("--max-time-ms", "1"),
+    ] {
+        let named = option[2..].replace('-', "_");
+        let text = format!(
+            "(module (func (local i32 i32) (block (block))) {})",
+            "(func (param i32) (result i32) (i32.mul (local.get 0) (local.get 0)))".repeat(3000)
+        );
+        fs::write(directory.join("big.wat"), text).unwrap();
+        let args = ["compile", "big.wat", "-o", "x.rtw", option, value];
+        fails(run(&directory, &args), EXIT_ERROR, &["RTW_ERR_LIMIT", &named]);
+        assert!(!directory.join("x.rtw").exists());
+        for bad in ["0", "-1", "many", "99999999999999999999"] {
+            fails(run(&directory, &["compile", "g.wat", "-o", "x.rtw", option, bad]), EXIT_USAGE, &[option]);
+        }
+    }
+    fails(run(&directory, &["compile", "g.wat", "-o", "x.rtw", "--max-locals", "50001"]), EXIT_USAGE, &["50000"]);
 }
 
 #[test]

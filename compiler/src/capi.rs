@@ -8,10 +8,12 @@
 
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Once;
+use std::time::Duration;
 
 use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Interruption, Profile, Settings};
 use rtwasm::status::*;
 
+use crate::limits::Limits;
 use crate::{Cpu, Opt, Options, Reservation, Target};
 
 /// Compile fast; the code is slow.
@@ -30,7 +32,9 @@ pub const RTW_COMPILE_INTERRUPTION_FUEL: u32 = 2;
 /// The budget guard: polls at loop headers, through which the watchdog ends a call that runs too long.
 pub const RTW_COMPILE_INTERRUPTION_GUARD: u32 = 3;
 
-/// 4 GiB of address space are set aside for each linear memory, which lets the standalone profile leave bounds checks out.
+/// 4 GiB of address space are set aside for each linear memory, which lets the standalone profile leave bounds checks out; there,
+/// 64 MiB of guard pages come to each, and as much again for the memory that the budget guard puts in. rtw_module_probe of
+/// rtwasm.h tells the sum.
 pub const RTW_COMPILE_RESERVATION_FULL: u32 = 0;
 /// As much is set aside as the module declares as its maximum: for processes whose locked or total memory is limited.
 /// Accesses are then checked in the code, in both profiles.
@@ -54,10 +58,19 @@ pub struct rtw_compile_options_t {
     pub cpu: *const c_char,
     /// RTW_COMPILE_RESERVATION_FULL (default) or RTW_COMPILE_RESERVATION_DECLARED.
     pub reservation: u32,
+    /// The most functions that the module may define. 0 (default): 500,000.
+    pub max_functions: u32,
+    /// The longest module, as it is given and in binary form, in bytes. 0 (default): 256 MiB.
+    pub max_module_bytes: u64,
+    /// The most blocks, loops and ifs inside each other in one function. 0 (default): 10,000.
+    pub max_nesting: u32,
+    /// The most locals of one function, parameters not counted. 0 (default): 50,000, and there may not be more.
+    pub max_locals: u32,
+    /// The longest that compiling may take, in ms. 0 (default): ten minutes. The code generator cannot be stopped: past this the call
+    /// returns, and the threads that help go on in the background until they are through with the module, and end then.
+    pub max_time_ms: u64,
     /// Zero.
-    pub reserved0: u32,
-    /// Zero.
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 5],
 }
 
 /// What went wrong, as rtwasm.h declares it.
@@ -85,7 +98,7 @@ pub unsafe extern "C" fn rtw_compile_options_init(options: *mut rtw_compile_opti
 /// Compiles a WebAssembly module, in binary or text form, into an artifact for rtw_module_load.
 ///
 /// [setup]  Any number of threads at once. The threads that help are ordinary ones with all signals blocked, and are gone when
-///          the call returns. The process's signal handlers are as before; the first call, though, should not run while another
+///          the call returns, unless it is for max_time_ms. They have the stack they need: the caller's may be small. The process's signal handlers are as before; the first call, though, should not run while another
 ///          thread installs handlers (rtw_runtime_create does), since it puts back those it found.
 /// wasm_or_wat, length  the module; read only during the call.
 /// options          NULL for the defaults; read only during the call.
@@ -94,8 +107,8 @@ pub unsafe extern "C" fn rtw_compile_options_init(options: *mut rtw_compile_opti
 /// err              NULL, or filled: what is wrong with the module, and where.
 /// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a CPU feature is not known, reserved is
 ///         not zero), RTW_ERR_WASM (malformed or invalid, or no WebAssembly), RTW_ERR_PROPOSAL (needs something that is off),
-///         RTW_ERR_UNSUPPORTED (no such target, or beyond the code generator's limits), RTW_ERR_LIMIT, RTW_ERR_NO_MEMORY,
-///         RTW_ERR_INTERNAL.
+///         RTW_ERR_UNSUPPORTED (no such target, beyond the code generator's limits, or a name with a zero byte in it), RTW_ERR_LIMIT
+///         (one of the max_ fields, which the message names), RTW_ERR_NO_MEMORY, RTW_ERR_INTERNAL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_compile(
     wasm_or_wat: *const c_void,
@@ -142,8 +155,12 @@ fn defaults() -> rtw_compile_options_t {
         target: std::ptr::null(),
         cpu: std::ptr::null(),
         reservation: RTW_COMPILE_RESERVATION_FULL,
-        reserved0: 0,
-        reserved: [0; 8],
+        max_functions: 0,
+        max_module_bytes: 0,
+        max_nesting: 0,
+        max_locals: 0,
+        max_time_ms: 0,
+        reserved: [0; 5],
     }
 }
 
@@ -235,7 +252,7 @@ unsafe fn read_options(from: *const rtw_compile_options_t) -> Result<Options> {
 /// # Safety
 /// Its strings are NULL or NUL-terminated.
 unsafe fn options(from: &rtw_compile_options_t) -> Result<Options> {
-    if from.reserved0 != 0 || from.reserved.iter().any(|word| *word != 0) {
+    if from.reserved.iter().any(|word| *word != 0) {
         return Err(Error::new(RTW_ERR_ARGUMENT, "a reserved field is not zero: call rtw_compile_options_init"));
     }
     let profile = match from.profile {
@@ -271,7 +288,23 @@ unsafe fn options(from: &rtw_compile_options_t) -> Result<Options> {
         RTW_COMPILE_RESERVATION_DECLARED => Reservation::Declared,
         other => return Err(out_of_range("reservation", other)),
     };
+    options.limits = limits(from)?;
     Ok(options)
+}
+
+fn limits(from: &rtw_compile_options_t) -> Result<Limits> {
+    const DEFAULT: Limits = Limits::DEFAULT;
+    if from.max_locals > DEFAULT.locals {
+        return Err(out_of_range("max_locals", from.max_locals));
+    }
+    let or = |value: u32, default: u32| if value == 0 { default } else { value };
+    Ok(Limits {
+        module_bytes: if from.max_module_bytes == 0 { DEFAULT.module_bytes } else { from.max_module_bytes },
+        functions: or(from.max_functions, DEFAULT.functions),
+        nesting: or(from.max_nesting, DEFAULT.nesting),
+        locals: or(from.max_locals, DEFAULT.locals),
+        time: if from.max_time_ms == 0 { DEFAULT.time } else { Duration::from_millis(from.max_time_ms) },
+    })
 }
 
 /// # Safety

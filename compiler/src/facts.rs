@@ -3,8 +3,9 @@
 use rtwasm::engine::artifact::{Extern, ExternKind, MemoryFacts};
 use rtwasm::status::*;
 use wasmparser::types::{CoreTypeId, EntityType, TypesRef};
-use wasmparser::{FuncType, GlobalType, MemoryType, Parser, Payload, TableType, ValType};
+use wasmparser::{FuncType, GlobalType, KnownCustom, MemoryType, Name, Parser, Payload, TableType, ValType};
 
+use crate::place;
 use crate::validate::Checked;
 
 pub struct Facts {
@@ -28,24 +29,49 @@ pub fn gather(module: &[u8], checked: &Checked) -> Result<Facts> {
     for payload in Parser::new(0).parse_all(module) {
         match payload.map_err(unreadable)? {
             Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    let import = import.map_err(unreadable)?;
+                for import in section.into_imports_with_offsets() {
+                    let (offset, import) = import.map_err(unreadable)?;
+                    refuse_zero("an import's module", import.module, || place::find(module, offset).to_string())?;
+                    refuse_zero("an import's name", import.name, || place::find(module, offset).to_string())?;
                     let entity = types.entity_type_from_import(&import);
                     facts.imports.push(described(types, import.module, import.name, entity)?);
                 }
             }
             Payload::ExportSection(section) => {
-                for export in section {
-                    let export = export.map_err(unreadable)?;
+                for export in section.into_iter_with_offsets() {
+                    let (offset, export) = export.map_err(unreadable)?;
+                    refuse_zero("an export's name", export.name, || place::find(module, offset).to_string())?;
                     let entity = types.entity_type_from_export(&export);
                     facts.exports.push(described(types, "", export.name, entity)?);
                 }
             }
             Payload::CodeSectionStart { count, .. } => facts.function_count = count,
+            Payload::CustomSection(section) => {
+                // A name section that cannot be read is nobody's loss.
+                let KnownCustom::Name(names) = section.as_known() else { continue };
+                for part in names.into_iter().flatten() {
+                    let Name::Function(functions) = part else { continue };
+                    for naming in functions.into_iter().flatten() {
+                        let place = || format!("for function {}, in the name section", naming.index);
+                        refuse_zero("a function's name", naming.name, place)?;
+                    }
+                }
+            }
             _ => {}
         }
     }
     Ok(facts)
+}
+
+/// C reads a name up to a zero byte and no further: it could not tell two such names apart.
+fn refuse_zero(what: &str, name: &str, place: impl FnOnce() -> String) -> Result<()> {
+    match name.contains('\0') {
+        true => Err(Error::new(
+            RTW_ERR_UNSUPPORTED,
+            format!("{what} has a zero byte in it, which C takes for its end: {}, {}", place::quoted(name), place()),
+        )),
+        false => Ok(()),
+    }
 }
 
 fn described(types: TypesRef<'_>, module: &str, name: &str, entity: Option<EntityType>) -> Result<Extern> {
@@ -153,6 +179,21 @@ mod tests {
         let page = 65536;
         let sizes: Vec<_> = facts.memories.iter().map(|m| (m.min_bytes, m.max_bytes)).collect();
         assert_eq!(sizes, [(page, Some(4 * page)), (2 * page, None), (page, Some(3 * page))]);
+    }
+
+    #[test]
+    fn names_with_a_zero_byte_are_refused_with_their_place() {
+        for (text, parts) in [
+            (r#"(module (func (export "a\00b")))"#, ["an export's name", r#""a\0b", in the export section at offset"#]),
+            (r#"(module (import "m" "a\00" (func)))"#, ["an import's name", r#""a\0", in the import section at offset"#]),
+            (r#"(module (import "\00" "a" (func)))"#, ["an import's module", r#""\0", in the import section"#]),
+            (r#"(module (func $"x\00y"))"#, ["a function's name", r#""x\0y", for function 0"#]),
+        ] {
+            let module = wat::parse_str(text).unwrap();
+            let error = gather(&module, &validate::module(&module).unwrap()).err().expect(text);
+            assert_eq!(error.status, RTW_ERR_UNSUPPORTED);
+            assert!(parts.iter().all(|part| error.message.contains(part)), "{error}");
+        }
     }
 
     #[test]

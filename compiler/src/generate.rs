@@ -8,6 +8,7 @@ use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Settings, Variati
 use rtwasm::status::*;
 use wasmtime::{Config, Engine, OptLevel};
 
+use crate::limits::Deadline;
 use crate::options::{Opt, Target};
 
 pub struct Job<'a> {
@@ -24,32 +25,63 @@ const TICK: Duration = Duration::from_millis(200);
 /// Of a compiling thread; the caller's may be as small as it likes.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Generates code for a valid module. `tick` is called on the calling thread, at once and then every [`TICK`].
-pub fn code(module: &[u8], job: &Job<'_>, tick: &mut dyn FnMut()) -> Result<Vec<u8>> {
+/// Generates code for a valid module. `tick` is called on the calling thread, at once and then every [`TICK`]. Once the deadline
+/// has passed nobody waits any more: the code generator cannot be stopped, so its threads go on until it is through with the
+/// module, in the background, and what they have made is dropped.
+pub fn code(module: &[u8], job: &Job<'_>, deadline: &Deadline, tick: &mut dyn FnMut()) -> Result<Vec<u8>> {
     let config = config(job)?;
-    with_pool(|pool| ticking(pool, || precompile(&config, module), tick))?
+    let module = module.to_vec();
+    ticking(move || with_pool(|pool| pool.install(|| precompile(&config, &module)))?, deadline, tick)
 }
 
-/// Has the pool do `work`, and calls `tick` here until it is done.
-fn ticking<R: Send>(pool: &rayon::ThreadPool, work: impl FnOnce() -> Result<R> + Send, tick: &mut dyn FnMut()) -> Result<R> {
-    let (sender, receiver) = mpsc::channel();
-    pool.in_place_scope(|scope| {
-        // The sender goes along, so that it is dropped if the work panics; the receiver outlives it.
-        scope.spawn(move |_| {
-            let _ = sender.send(work());
+/// Runs `work` on a thread that has the stack for it, whatever the caller's has.
+pub fn on_own_stack<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R> {
+    let joined = std::thread::scope(|scope| {
+        let thread = background("rtw-compile").spawn_scoped(scope, || {
+            be_a_background_thread();
+            work()
         });
-        loop {
-            tick();
-            match receiver.recv_timeout(TICK) {
-                Ok(result) => return result,
-                Err(RecvTimeoutError::Timeout) => {}
-                // It panicked: the scope's end passes the panic on to here.
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Error::new(RTW_ERR_INTERNAL, "the compiling thread ended without a result"));
-                }
+        Ok(thread.map_err(|e| no_thread(&e))?.join())
+    })?;
+    Ok(joined.unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+fn background(name: impl Into<String>) -> std::thread::Builder {
+    std::thread::Builder::new().name(name.into()).stack_size(STACK_BYTES)
+}
+
+fn no_thread(cause: &std::io::Error) -> Error {
+    Error::os(RTW_ERR_NO_MEMORY, "cannot start a compiling thread", cause)
+}
+
+/// Has `work` done on a thread of its own, and calls `tick` here until it is done or the time is over.
+fn ticking<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R> + Send + 'static,
+    deadline: &Deadline,
+    tick: &mut dyn FnMut(),
+) -> Result<R> {
+    let (sender, receiver) = mpsc::channel();
+    let thread = background("rtw-compile")
+        .spawn(move || {
+            be_a_background_thread();
+            let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
+        })
+        .map_err(|e| no_thread(&e))?;
+    loop {
+        tick();
+        let left = deadline.left().ok_or_else(|| deadline.passed())?;
+        match receiver.recv_timeout(left.min(TICK)) {
+            Ok(outcome) => {
+                // What panicked in there is passed on below.
+                let _ = thread.join();
+                return outcome.unwrap_or_else(|panic| resume_unwind(panic));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Error::new(RTW_ERR_INTERNAL, "the compiling thread ended without a result"));
             }
         }
-    })
+    }
 }
 
 /// What the library sets when it loads, and beside it only what matters to code generation alone: the target, checked on
@@ -91,8 +123,7 @@ fn with_pool<R>(work: impl FnOnce(&rayon::ThreadPool) -> R) -> Result<R> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(std::thread::available_parallelism().map_or(1, usize::from))
         .spawn_handler(|thread| {
-            let name = format!("rtw-compile-{}", thread.index());
-            handles.push(std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(|| {
+            handles.push(background(format!("rtw-compile-{}", thread.index())).spawn(|| {
                 be_a_background_thread();
                 thread.run();
             })?);
@@ -128,6 +159,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::limits::Limits;
 
     #[test]
     fn the_pool_ends_with_its_work() {
@@ -144,7 +176,10 @@ mod tests {
 
     #[test]
     fn a_panic_in_the_work_comes_through() {
-        let outcome = catch_unwind(|| with_pool(|pool| ticking::<()>(pool, || panic!("planted"), &mut || {})));
+        let deadline = Deadline::new(&Limits::DEFAULT);
+        let outcome = catch_unwind(|| ticking::<()>(|| panic!("planted"), &deadline, &mut || {}));
+        assert_eq!(outcome.unwrap_err().downcast_ref::<&str>(), Some(&"planted"));
+        let outcome = catch_unwind(|| on_own_stack(|| panic!("planted")));
         assert_eq!(outcome.unwrap_err().downcast_ref::<&str>(), Some(&"planted"));
     }
 
@@ -153,16 +188,24 @@ mod tests {
         // The work ends when it is told to, which is at the third tick.
         let (enough, wait) = mpsc::channel();
         let mut ticks = 0;
-        let result = with_pool(|pool| {
-            ticking(pool, move || Ok(wait.recv().is_ok()), &mut || {
-                ticks += 1;
-                if ticks == 3 {
-                    enough.send(()).unwrap();
-                }
-            })
+        let result = ticking(move || Ok(wait.recv().is_ok()), &Deadline::new(&Limits::DEFAULT), &mut || {
+            ticks += 1;
+            if ticks == 3 {
+                enough.send(()).unwrap();
+            }
         });
-        assert!(result.unwrap().unwrap());
+        assert!(result.unwrap());
         assert!(ticks >= 3);
+    }
+
+    #[test]
+    fn nobody_waits_beyond_the_deadline() {
+        // The work would never end by itself.
+        let (enough, wait) = mpsc::channel::<()>();
+        let limits = Limits { time: Duration::from_millis(1), ..Limits::DEFAULT };
+        let error = ticking(move || Ok(wait.recv().is_ok()), &Deadline::new(&limits), &mut || {}).unwrap_err();
+        assert_eq!(error.status, RTW_ERR_LIMIT);
+        drop(enough);
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod facts;
 mod generate;
 mod guard;
 mod input;
+pub mod limits;
+mod need;
 mod options;
 mod place;
 mod validate;
@@ -18,6 +20,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use limits::{Deadline, Limits};
 use rtwasm::engine::artifact::{self, Metadata};
 use rtwasm::engine::profile::{ENGINE_VERSION, Interruption, Settings, Variations};
 use rtwasm::status::{Error, RTW_ERR_INTERNAL, Result};
@@ -86,11 +89,18 @@ fn compile_unguarded(
         progress(Progress { phase, function_count, bytes: bytes as u64, elapsed: start.elapsed() });
     };
     let cpu_features = options.cpu_features()?;
-    let module = input::binary(input)?;
+    let deadline = Deadline::new(&options.limits);
+    limits::check_size(input.len(), &options.limits)?;
+    let module = generate::on_own_stack(|| input::binary(input))??;
 
     report(Phase::Validating, 0, module.len());
-    let checked = validate::module(&module)?;
-    let facts = facts::gather(&module, &checked)?;
+    let (checked, facts) = generate::on_own_stack(|| -> Result<_> {
+        limits::check(&module, &options.limits)?;
+        let checked = validate::module(&module)?;
+        let facts = facts::gather(&module, &checked)?;
+        Ok((checked, facts))
+    })??;
+    deadline.check()?;
 
     let settings = Settings {
         interruption: options.interruption,
@@ -106,12 +116,13 @@ fn compile_unguarded(
     };
     let (module, edits) = match options.interruption {
         Interruption::Guard => {
-            let guarded = guard::insert(&module, &checked, options.profile)?;
+            let guarded = generate::on_own_stack(|| guard::insert(&module, &checked, options.profile))??;
             (Cow::Owned(guarded.module), guarded.edits)
         }
         Interruption::None | Interruption::Epoch | Interruption::Fuel => (module, Vec::new()),
     };
-    let code = generate::code(&module, &job, &mut || report(Phase::Compiling, facts.function_count, module.len()))?;
+    deadline.check()?;
+    let code = generate::code(&module, &job, &deadline, &mut || report(Phase::Compiling, facts.function_count, module.len()))?;
 
     report(Phase::Writing, facts.function_count, code.len());
     let metadata = Metadata {
@@ -124,6 +135,7 @@ fn compile_unguarded(
         imports: facts.imports,
         exports: facts.exports,
         memories: facts.memories,
+        need: need::of(&code, options.interruption == Interruption::Guard)?,
         function_count: facts.function_count,
         edits,
         // Of the bytes as they were given, so that `sha256sum` of the file says the same.
@@ -136,9 +148,13 @@ fn compile_unguarded(
 /// The proposals that a module uses, by name; it may be in binary or text form.
 pub fn proposals(input: &[u8]) -> Result<Vec<String>> {
     caught(|| {
-        let module = input::binary(input)?;
-        validate::module(&module)?;
-        Ok(validate::used_proposals(&module))
+        limits::check_size(input.len(), &Limits::DEFAULT)?;
+        generate::on_own_stack(|| {
+            let module = input::binary(input)?;
+            limits::check(&module, &Limits::DEFAULT)?;
+            validate::module(&module)?;
+            Ok(validate::used_proposals(&module))
+        })?
     })
 }
 

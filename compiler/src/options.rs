@@ -5,6 +5,8 @@ use rtwasm::engine::cpu;
 use rtwasm::engine::profile::{FULL_RESERVATION_BYTES, Interruption, Profile};
 use rtwasm::status::*;
 
+use crate::limits::Limits;
+
 /// A machine that code can be made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -151,13 +153,23 @@ pub struct Options {
     pub opt: Opt,
     pub interruption: Interruption,
     pub reservation: Reservation,
+    /// What the module may ask of the compiler.
+    pub limits: Limits,
 }
 
 impl Options {
     /// For `target`; what the code may use of it is what this machine has, or nothing optional if it is another one.
     pub fn for_target(profile: Profile, target: Target) -> Options {
         let cpu = if Target::host() == Some(target) { Cpu::Native } else { Cpu::Baseline };
-        Options { profile, target, cpu, opt: Opt::Speed, interruption: Interruption::Guard, reservation: Reservation::Full }
+        Options {
+            profile,
+            target,
+            cpu,
+            opt: Opt::Speed,
+            interruption: Interruption::Guard,
+            reservation: Reservation::Full,
+            limits: Limits::DEFAULT,
+        }
     }
 
     /// For this machine.

@@ -27,7 +27,9 @@ pub unsafe fn fill(err: *mut rtw_error_t, error: &Error) {
         return;
     }
     let mut filled = rtw_error_t { status: error.status, os_error: error.os_error, message: [0; 504] };
-    text::copy(&error.message, &mut filled.message);
+    // Names of guests and of files come into messages, and these onto terminals.
+    let printable = |c: char| if c != '\n' && is_unprintable(c) { '?' } else { c };
+    text::copy(&error.message.chars().map(printable).collect::<String>(), &mut filled.message);
     // SAFETY: writable by the caller's word.
     unsafe { err.write(filled) };
 }
@@ -61,6 +63,8 @@ mod tests {
         // SAFETY: a live struct.
         unsafe { fill(&mut err, &Error::new(RTW_ERR_IO, "ä".repeat(400))) };
         assert_eq!(err.text(), "ä".repeat(251));
+        unsafe { fill(&mut err, &Error::new(RTW_ERR_NO_EXPORT, "\"a\u{1b}[31m\u{202e}\"\nb")) };
+        assert_eq!(err.text(), "\"a?[31m?\"\nb");
         unsafe { clear(&mut err) };
         assert_eq!((err.status, err.text().as_str()), (RTW_OK, ""));
     }

@@ -86,11 +86,14 @@ pub struct rtw_instance_config_t {
     pub denormals: u32,
     /// RTW_BUDGET_CUT_OFF (default) or RTW_BUDGET_COUNT: what happens to a call that has used up its budget.
     pub on_budget: u32,
-    /// The most that one linear memory may have, in bytes; growth beyond it fails inside the guest. 0 (default): what the
-    /// module declares.
+    /// The most that the guest may make the host hold, in bytes: all its linear memories, its tables at 8 bytes an entry, its
+    /// globals at 16, and the engine's and the library's records of it; rtw_module_probe tells what it needs from the start. An
+    /// instance that needs more is refused with RTW_ERR_LIMIT before anything is made; growth beyond it fails inside the guest.
+    /// While an instance is reset, the new guest is counted beside the old one by slot and runtime, and by this limit each on its
+    /// own. 0 (default): what the module declares.
     pub memory_limit_bytes: u64,
-    /// With RTW_GROWTH_AHEAD: how large each memory can become without a system call, in bytes; no more than its maximum and
-    /// memory_limit_bytes are used. Otherwise 0.
+    /// With RTW_GROWTH_AHEAD: how large each memory can become without a system call, in bytes; no more than its maximum and what
+    /// memory_limit_bytes leaves are used. It counts from the start. Otherwise 0.
     pub growth_ahead_bytes: u64,
     /// The most that one call may take, in ns; rtw_invoke_budget may name another for one call. 0 (default): no limit, and nobody
     /// watches. With RTW_BUDGET_CUT_OFF the module must have been compiled with the budget guard, which is the default; inside
@@ -275,12 +278,23 @@ pub unsafe extern "C" fn rtw_instance_destroy(instance: *mut rtw_instance_t) {
 ///
 /// [setup]  On the thread that has the instance, and not while it is in a call.
 /// err  NULL, or filled. On failure the instance stays as it was.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_SIGNALS (see
-///         rtw_instance_prepare), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_LIMIT (the slot or the runtime may not hold two
+///         guests for the time of it), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_SIGNALS (see rtw_instance_prepare),
+///         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_reset(instance: *mut rtw_instance_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe { setup(instance, err, || guard::named(instance, "instance")?.reset()) }
+}
+
+/// What the instance makes the host hold now, in bytes, while it is reset its next guest included; 0 for a handle that is none. It
+/// is what the limits of instance, slot and runtime are held against.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_instance_held_bytes(instance: *const rtw_instance_t) -> u64 {
+    // SAFETY: a handle by the API's contract.
+    unsafe { handle::borrow(instance) }.map_or(0, |instance| instance.core.held.used())
 }
 
 /// Tells what the fault was that ended the instance's last call.

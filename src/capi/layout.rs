@@ -42,13 +42,14 @@ fn types_have_the_layout_that_c_was_promised() {
     let table = include_str!("../../tests/abi/layout.txt").lines().filter(|line| !line.starts_with("rtw_compile_"));
     let ours = [
         lines!(rtw_runtime_config_t: struct_size profile cpu_set sched_policy priority statistics memory_lock guest_stack_bytes
-            watchdog_tick_ns signal_checks reserved0 reserved),
+            watchdog_tick_ns signal_checks reserved0 memory_limit_bytes reserved),
         lines!(rtw_error_t: status os_error message),
         lines!(rtw_watchdog_stats_t: struct_size sched_policy priority reserved0 watched tick_ns ticks expiries cut_offs
             late_p50_ns late_p99_ns late_max_ns over_p50_ns over_p99_ns over_max_ns reserved),
         lines!(rtw_signals_t: struct_size status looks interval_ns troubles blocked_threads masks_unknown message reserved),
         lines!(rtw_module_info_t: struct_size envelope_version profile import_count export_count function_count code_bytes
-            source_bytes memory_min_bytes memory_max_bytes target engine producer opt_level interruption cpu_features reserved),
+            source_bytes memory_min_bytes memory_max_bytes target engine producer opt_level interruption cpu_features
+            guest_bytes table_bytes global_bytes record_bytes address_space_bytes reserved),
         lines!(rtw_extern_t: kind reserved module name ty),
         lines!(rtw_value_t: i32 u32 i64 u64 f32 f64 v128 f32x4),
         lines!(rtw_instance_config_t: struct_size growth denormals on_budget memory_limit_bytes growth_ahead_bytes budget_ns
@@ -70,10 +71,10 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_slot_dry_call_t: func_index repeats values value_count),
         lines!(rtw_slot_event_t: kind status publication instance),
         lines!(rtw_slot_config_t: struct_size func_count funcs standby hold_blocks state dry_call_count dry_calls on_event
-            on_state user_data reserved),
+            on_state user_data memory_limit_bytes reserved),
         lines!(rtw_block_t: instance funcs held_instance held_funcs flags reserved0),
         lines!(rtw_slot_stats_t: struct_size reserved0 blocks publications refused taken faults spares_used unserved busy
-            spares_ready instances reserved),
+            spares_ready instances held_bytes reserved),
         lines!(rtw_tick_t: index intended_ns actual_ns missed reserved),
         lines!(rtw_worker_config_t: struct_size kind name sched_policy priority cpu denormals strict memory_lock statistics
             dma_latency_us deadline_runtime_ns deadline_ns setup user_data dry_calls dry_call_count missed period_ns early_ns

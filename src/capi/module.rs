@@ -9,6 +9,7 @@ use super::handle::{self, Noun, Pool};
 use super::runtime::{RTW_PROFILE_PLUGIN, RTW_PROFILE_STANDALONE, rtw_runtime_t};
 use super::text;
 use crate::engine::artifact::{self, Extern, ExternKind, Metadata};
+use crate::engine::held;
 use crate::engine::imports;
 use crate::engine::module::{self, Module};
 use crate::engine::profile::Profile;
@@ -54,8 +55,19 @@ pub struct rtw_module_info_t {
     pub interruption: [c_char; 32],
     /// CPU features that the code needs, separated by commas.
     pub cpu_features: [c_char; 512],
+    /// What a guest makes the host hold from the start, in bytes: what memory_limit_bytes of rtw_instance_config_t is held against
+    /// when an instance is made. The sum of memory_min_bytes and the three below.
+    pub guest_bytes: u64,
+    /// Of that: tables, in bytes.
+    pub table_bytes: u64,
+    /// Of that: globals, in bytes.
+    pub global_bytes: u64,
+    /// Of that: the engine's and the library's records of functions, imports, segments, the instance itself, in bytes.
+    pub record_bytes: u64,
+    /// Address space, not memory, that an instance sets aside for its linear memories, in bytes; RLIMIT_AS counts it.
+    pub address_space_bytes: u64,
     /// Zero.
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 3],
 }
 
 /// The export or import is a function.
@@ -291,8 +303,8 @@ fn loaded(module: Arc<Module>) -> *mut rtw_module_t {
 
 impl Listed {
     fn new(from: &Extern) -> Listed {
-        // A name may contain NUL in WebAssembly; in C it ends there.
-        let c = |text: &str| CString::new(text.split('\0').next().unwrap_or("")).expect("no NUL is left");
+        // None has a zero byte in it: `artifact::read` refuses them.
+        let c = |text: &str| CString::new(text).unwrap_or_default();
         let kind = match from.kind {
             ExternKind::Func => RTW_EXTERN_FUNC,
             ExternKind::Memory => RTW_EXTERN_MEMORY,
@@ -334,6 +346,12 @@ fn describe_artifact(info: &mut rtw_module_info_t, metadata: &Metadata, code_byt
     info.source_bytes = metadata.source_bytes;
     info.memory_min_bytes = metadata.memories.iter().fold(0, |sum: u64, m| sum.saturating_add(m.min_bytes));
     info.memory_max_bytes = metadata.memories.iter().fold(0, |sum: u64, m| sum.saturating_add(m.max_bytes.unwrap_or(u64::MAX)));
+    let need = held::need(metadata);
+    info.guest_bytes = need.total();
+    info.table_bytes = need.table_bytes;
+    info.global_bytes = need.global_bytes;
+    info.record_bytes = need.record_bytes;
+    info.address_space_bytes = metadata.address_space_bytes();
     text::copy(&metadata.target, &mut info.target);
     text::copy(&metadata.engine, &mut info.engine);
     text::copy(&metadata.producer, &mut info.producer);

@@ -80,8 +80,12 @@ pub struct rtw_runtime_config_t {
     pub signal_checks: u32,
     /// Zero.
     pub reserved0: u32,
+    /// The most that all guests of the runtime together may make the host hold at one time, in bytes, counted as for
+    /// memory_limit_bytes of rtw_instance_config_t. What would exceed it is refused with RTW_ERR_LIMIT (making or resetting an
+    /// instance, a slot's spare) or fails inside the guest (growth). 0 (default): no limit.
+    pub memory_limit_bytes: u64,
     /// Zero.
-    pub reserved: [u64; 6],
+    pub reserved: [u64; 5],
 }
 
 /// The watchdog of a runtime: the thread that ends calls whose budget is used up. Call rtw_watchdog_stats_init first.
@@ -268,6 +272,16 @@ pub unsafe extern "C" fn rtw_runtime_signals(runtime: *const rtw_runtime_t, sign
     })
 }
 
+/// What all guests of the runtime together make the host hold now, in bytes; 0 for a handle that is none. It is what
+/// memory_limit_bytes of rtw_runtime_config_t is held against.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_runtime_held_bytes(runtime: *const rtw_runtime_t) -> u64 {
+    // SAFETY: a handle by the API's contract.
+    unsafe { handle::borrow(runtime) }.map_or(0, |runtime| runtime.held.used())
+}
+
 fn fill_watchdog(stats: &mut rtw_watchdog_stats_t, report: &watchdog::Report) {
     let to_ns = clock::calibration().ns_per_tick;
     let figures = |snapshot: &Snapshot| {
@@ -302,7 +316,8 @@ fn defaults() -> rtw_runtime_config_t {
         watchdog_tick_ns: 0,
         signal_checks: RTW_SIGNALS_LOOK,
         reserved0: 0,
-        reserved: [0; 6],
+        memory_limit_bytes: 0,
+        reserved: [0; 5],
     }
 }
 
@@ -342,6 +357,7 @@ fn read(config: &rtw_runtime_config_t) -> Result<Config> {
             RTW_SIGNALS_ASK => true,
             other => return Err(out_of_range("signal_checks", other)),
         },
+        memory_limit_bytes: config.memory_limit_bytes,
     })
 }
 

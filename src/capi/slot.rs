@@ -124,8 +124,13 @@ pub struct rtw_slot_config_t {
     pub on_state: rtw_slot_state_func_t,
     /// Passed to the callbacks.
     pub user_data: *mut c_void,
+    /// The most that the instances behind the slot together may make the host hold at one time, in bytes: the one in use, spares,
+    /// one that is held, one that waits to be taken. Counted as for memory_limit_bytes of rtw_instance_config_t. What would exceed
+    /// it is refused with RTW_ERR_LIMIT: a publication, a reset, a spare, which RTW_SLOT_EVENT_SPARE_FAILED tells; growth fails
+    /// inside the guest. 0 (default): no limit.
+    pub memory_limit_bytes: u64,
     /// Zero.
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 7],
 }
 
 /// The first block with what was published.
@@ -179,8 +184,10 @@ pub struct rtw_slot_stats_t {
     pub spares_ready: u64,
     /// Instances that exist behind the slot now.
     pub instances: u64,
+    /// What they make the host hold now, in bytes.
+    pub held_bytes: u64,
     /// Zero.
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 7],
 }
 
 /// What C knows a generation by. The handles are the slot's own.
@@ -463,6 +470,7 @@ pub unsafe extern "C" fn rtw_slot_stats(slot: *const rtw_slot_t, stats: *mut rtw
             stats.busy = report.busy;
             stats.spares_ready = report.spares_ready;
             stats.instances = report.living;
+            stats.held_bytes = report.held_bytes;
             Ok(())
         }))
     })
@@ -549,6 +557,7 @@ unsafe fn read(config: &rtw_slot_config_t) -> Result<Config> {
         // SAFETY: passed on.
         dry_calls: unsafe { dry_calls(config, funcs) }?,
         state: state(config)?,
+        memory_limit_bytes: config.memory_limit_bytes,
         on_event,
     })
 }

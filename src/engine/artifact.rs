@@ -25,7 +25,7 @@ use crate::rt::file::{self, Refused};
 use crate::status::*;
 
 pub const MAGIC: [u8; 8] = *b"\x89RTW\r\n\x1a\n";
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 const HEADER_BYTES: usize = 64;
 const DIGEST_RANGE: std::ops::Range<usize> = 32..64;
 
@@ -69,6 +69,38 @@ pub struct MemoryFacts {
     pub max_bytes: Option<u64>,
 }
 
+/// What a guest makes the host hold from the start, in bytes; the library adds what every instance takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// All linear memories.
+    pub memory_bytes: u64,
+    /// All tables' entries.
+    pub table_bytes: u64,
+    pub global_bytes: u64,
+    /// What the engine notes: functions, types, imports, segments that were not copied yet.
+    pub record_bytes: u64,
+    /// How many tables there are.
+    pub table_count: u32,
+}
+
+impl Need {
+    pub fn total(&self) -> u64 {
+        let Need { memory_bytes, table_bytes, global_bytes, record_bytes, table_count: _ } = *self;
+        memory_bytes.saturating_add(table_bytes).saturating_add(global_bytes).saturating_add(record_bytes)
+    }
+
+    /// The part that takes most, in words, and its bytes.
+    pub fn largest(&self) -> (&'static str, u64) {
+        let parts = [
+            ("memories", self.memory_bytes),
+            ("tables", self.table_bytes),
+            ("globals", self.global_bytes),
+            ("the engine's records", self.record_bytes),
+        ];
+        parts.into_iter().max_by_key(|(_, bytes)| *bytes).expect("there are four")
+    }
+}
+
 /// A stretch of the module that code was made of, and what it is of the module that was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edit {
@@ -108,6 +140,7 @@ pub struct Metadata {
     pub imports: Vec<Extern>,
     pub exports: Vec<Extern>,
     pub memories: Vec<MemoryFacts>,
+    pub need: Need,
     /// Functions defined in the module.
     pub function_count: u32,
     /// How the module was changed before code was made of it; empty if it was not.
@@ -115,6 +148,21 @@ pub struct Metadata {
     /// The module's size and SHA-256 before compilation.
     pub source_bytes: u64,
     pub source_sha256: [u8; 32],
+}
+
+impl Metadata {
+    /// Address space, not memory, that an instance sets aside.
+    pub fn address_space_bytes(&self) -> u64 {
+        self.settings.address_space_bytes(self.memories.iter().map(|memory| memory.min_bytes))
+    }
+
+    /// A text with a zero byte in it, which C would read up to there only; the compiler writes none.
+    fn text_with_zero(&self) -> Option<&str> {
+        let externs = || self.imports.iter().chain(&self.exports);
+        let names = externs().flat_map(|one| [&one.module, &one.name, &one.ty]);
+        let own = [&self.engine, &self.producer, &self.target, &self.opt_level].into_iter().chain(&self.cpu_features);
+        names.chain(own).map(String::as_str).find(|text| text.contains('\0'))
+    }
 }
 
 /// An artifact whose shape and digest are right. Borrowed from the bytes it was read from.
@@ -226,8 +274,11 @@ pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
         ));
     }
     let (meta, code) = bytes[HEADER_BYTES..].split_at(meta_length as usize);
-    let metadata = postcard::from_bytes(meta)
+    let metadata: Metadata = postcard::from_bytes(meta)
         .map_err(|e| Error::new(RTW_ERR_ARTIFACT, format!("the artifact's metadata cannot be read: {e}")))?;
+    if let Some(text) = metadata.text_with_zero() {
+        return Err(Error::new(RTW_ERR_ARTIFACT, format!("the artifact's metadata has a zero byte in a text: {text:?}")));
+    }
     Ok(Artifact { metadata, code, digest, bytes: bytes.len() })
 }
 
@@ -313,6 +364,7 @@ mod tests {
             imports: vec![],
             exports: vec![Extern { kind: ExternKind::Func, module: String::new(), name: "run".into(), ty: "()->()".into() }],
             memories: vec![MemoryFacts { min_bytes: 65536, max_bytes: None }],
+            need: Need { memory_bytes: 65536, record_bytes: 1000, ..Need::default() },
             edits: vec![Edit { length: 10, original: 0, verbatim: true }],
             function_count: 1,
             source_bytes: 3,

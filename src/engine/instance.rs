@@ -19,11 +19,12 @@ use wasmtime::{
     Val, ValRaw,
 };
 
-use super::artifact::ExternKind;
+use super::artifact::{ExternKind, MemoryFacts, Need};
 use super::budget::{self, Limits, Timing, Watching};
 use super::exit;
 use super::fault::{self, FaultRecord};
 use super::growth::{Counters, Grown, RefusedBy};
+use super::held::{self, Account, Pool, Share, TABLE_ENTRY_BYTES};
 use super::imports::{self, HostFunc, Imports, missing};
 use super::memory::{self, Region};
 use super::module::{Module, Warmed};
@@ -47,6 +48,9 @@ const GATE_MAKING: rtw_status_t = 2;
 /// As free, but whoever calls has to ask first whether faults would arrive on its thread.
 pub const GATE_ASK: rtw_status_t = 3;
 
+/// What the budget guard's memory has in the guest's eyes; the host holds a page of it.
+const GUARD_MEMORY_BYTES: u64 = 65536;
+
 /// What growth of memories and tables does once the instance is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
@@ -62,7 +66,7 @@ pub enum Growth {
 /// How an instance shall be.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// The most that one memory may have.
+    /// The most that the guest may make the host hold.
     pub memory_limit_bytes: Option<u64>,
     pub growth: Growth,
     /// What holds during its calls.
@@ -80,21 +84,32 @@ impl Config {
     /// How much of each memory is to be there from the start, beyond what the module says.
     fn ahead(&self) -> usize {
         match self.growth {
-            Growth::Ahead { bytes } => usize::try_from(bytes).unwrap_or(usize::MAX).min(self.limit()),
+            Growth::Ahead { bytes } => usize::try_from(bytes).unwrap_or(usize::MAX),
             Growth::Refused | Growth::Allowed => 0,
         }
     }
 
-    fn limit(&self) -> usize {
-        self.memory_limit_bytes.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+    /// How much all memories are to have beyond what the module says, as far as the limit allows.
+    fn ahead_in_all(&self, module: &Module, need: &Need) -> u64 {
+        let ahead = self.ahead() as u64;
+        let of = |memory: &MemoryFacts| {
+            let most = memory.max_bytes.unwrap_or(u64::MAX).min(module.metadata.settings.memory_reservation_bytes);
+            ahead.min(most).saturating_sub(memory.min_bytes)
+        };
+        let sum = module.metadata.memories.iter().map(of).fold(0, u64::saturating_add);
+        sum.min(self.memory_limit_bytes.unwrap_or(u64::MAX).saturating_sub(need.total()))
     }
 }
 
 /// What the engine carries for us.
 pub struct Data {
-    memory_limit_bytes: usize,
-    /// Memories that are still to be made, the budget guard's included: what the module declares has been checked before.
-    to_be_made: usize,
+    share: Arc<Share>,
+    /// Memories that are still to be made, the budget guard's included: what the module declares is in the share already.
+    memories_to_be_made: usize,
+    /// The same for tables.
+    tables_to_be_made: u32,
+    /// What they may have, as the artifact says.
+    declared_bytes: u64,
     growth: Growth,
     core: Arc<Core>,
 }
@@ -105,11 +120,29 @@ impl Data {
     }
 }
 
+impl Data {
+    /// How much of a memory's growth was not committed ahead.
+    fn beyond_ahead(&self, now: usize, wanted: usize) -> u64 {
+        let ahead = match self.growth {
+            Growth::Ahead { bytes } => bytes,
+            Growth::Refused | Growth::Allowed => 0,
+        };
+        (wanted as u64).saturating_sub(ahead.max(now as u64))
+    }
+
+    /// Something is made that the artifact has declared; false if it has not.
+    fn declared(&mut self, bytes: u64) -> bool {
+        let left = self.declared_bytes.checked_sub(bytes);
+        self.declared_bytes = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
 impl wasmtime::ResourceLimiter for Data {
     fn memory_growing(&mut self, now: usize, wanted: usize, max: Option<usize>) -> wasmtime::Result<bool> {
-        if self.to_be_made != 0 {
-            self.to_be_made -= 1;
-            return Ok(true);
+        if self.memories_to_be_made != 0 {
+            self.memories_to_be_made -= 1;
+            return Ok(self.declared(wanted as u64));
         }
         if now == wanted {
             return Ok(true);
@@ -117,21 +150,27 @@ impl wasmtime::ResourceLimiter for Data {
         let there = matches!(self.growth, Growth::Ahead { bytes } if wanted as u64 <= bytes);
         let refused = match () {
             () if max.is_some_and(|max| wanted > max) => Some(RefusedBy::Maximum),
-            () if wanted > self.memory_limit_bytes => Some(RefusedBy::Limit),
             () if !there && !self.may_grow() => Some(RefusedBy::Prepared),
+            // The memory takes its share itself: what was committed ahead is in it already.
+            () if !self.share.has_room(self.beyond_ahead(now, wanted)) => Some(RefusedBy::Limit),
             () => None,
         };
         Ok(self.core.growth.count(Grown::Memory { from: now, to: wanted }, refused))
     }
 
     fn table_growing(&mut self, now: usize, wanted: usize, max: Option<usize>) -> wasmtime::Result<bool> {
-        // Or the table is being made.
-        if now == wanted || now == 0 && self.core.making.get() {
+        if self.tables_to_be_made != 0 {
+            self.tables_to_be_made -= 1;
+            return Ok(self.declared((wanted as u64).saturating_mul(TABLE_ENTRY_BYTES)));
+        }
+        if now == wanted {
             return Ok(true);
         }
+        let more = (wanted.saturating_sub(now) as u64).saturating_mul(TABLE_ENTRY_BYTES);
         let refused = match () {
             () if max.is_some_and(|max| wanted > max) => Some(RefusedBy::Maximum),
             () if !self.may_grow() => Some(RefusedBy::Prepared),
+            () if self.share.take(more).is_err() => Some(RefusedBy::Limit),
             () => None,
         };
         Ok(self.core.growth.count(Grown::Table { from: now, to: wanted }, refused))
@@ -162,6 +201,8 @@ pub struct Core {
     making: Cell<bool>,
     pub denormals: Denormals,
     pub timing: Timing,
+    /// What the instance holds.
+    pub held: Arc<Account>,
     /// Whether the instance has been prepared since it was made or reset.
     prepared: AtomicBool,
     /// Where the last fault happened that came as a signal; 0 where there was none.
@@ -314,7 +355,6 @@ impl Drop for Making<'_> {
 impl Instance {
     /// Instantiates, which runs the start function. `handle` is what host functions are given.
     pub fn new(module: &Arc<Module>, imports: Option<&Imports>, config: Config, handle: *mut c_void) -> Result<Instance> {
-        check_memory_limit(module, config.limit())?;
         if matches!(config.growth, Growth::Ahead { .. }) && module.metadata.settings.profile != Profile::Plugin {
             return Err(Error::new(
                 RTW_ERR_UNSUPPORTED,
@@ -323,10 +363,17 @@ impl Instance {
             ));
         }
         budget::check(&config.limits, module.metadata.settings.interruption == Interruption::Guard)?;
-        Instance::linked(module, host_functions(module, imports)?, config, handle)
+        Instance::linked(module, host_functions(module, imports)?, config, handle, None)
     }
 
-    fn linked(module: &Arc<Module>, hosts: Vec<HostFunc>, config: Config, handle: *mut c_void) -> Result<Instance> {
+    /// `slot` is the one that counts what the instance holds.
+    fn linked(
+        module: &Arc<Module>,
+        hosts: Vec<HostFunc>,
+        config: Config,
+        handle: *mut c_void,
+        slot: Option<Arc<Pool>>,
+    ) -> Result<Instance> {
         let core = Arc::new(Core {
             gate: AtomicI32::new(GATE_MAKING),
             context: Cell::new(None),
@@ -335,6 +382,7 @@ impl Instance {
             making: Cell::new(true),
             denormals: config.denormals,
             timing: Timing::new(&config.limits),
+            held: Account::new(config.memory_limit_bytes.unwrap_or(0), &module.runtime.held, slot),
             prepared: AtomicBool::new(false),
             fault_address: Cell::new(0),
             exit_word: Cell::new(std::ptr::null()),
@@ -677,9 +725,15 @@ impl Instance {
         matches!(self.core.gate.load(Acquire), RTW_ERR_FAULTED | RTW_ERR_POISONED)
     }
 
-    /// Another instance of the same module, linked to the same host functions, with the same configuration.
+    /// Another instance of the same module, linked to the same host functions, with the same configuration, counted by the same
+    /// slot.
     pub fn another(&self, handle: *mut c_void) -> Result<Instance> {
-        Instance::linked(&self.module, self.hosts.clone(), self.config, handle)
+        Instance::linked(&self.module, self.hosts.clone(), self.config, handle, self.core.held.slot())
+    }
+
+    /// What its guest needs from the start.
+    pub fn need(&self) -> Need {
+        held::need(&self.module.metadata)
     }
 
     /// What host functions are given as their instance from now on. No call runs.
@@ -722,9 +776,20 @@ impl Guest {
 
     fn make(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let settings = &module.metadata.settings;
+        let need = held::need(&module.metadata);
+        let ahead_left = config.ahead_in_all(module, &need);
+        let share =
+            Share::open(&core.held, need.total().saturating_add(ahead_left)).map_err(|full| full.error(&need, ahead_left))?;
         let guard_index = (settings.interruption == Interruption::Guard).then_some(module.metadata.memories.len());
-        let to_be_made = module.metadata.memories.len() + usize::from(guard_index.is_some());
-        let data = Data { memory_limit_bytes: config.limit(), to_be_made, growth: config.growth, core: core.clone() };
+        let guard_bytes = if guard_index.is_some() { GUARD_MEMORY_BYTES } else { 0 };
+        let data = Data {
+            share: share.clone(),
+            memories_to_be_made: module.metadata.memories.len() + usize::from(guard_index.is_some()),
+            tables_to_be_made: need.table_count,
+            declared_bytes: need.memory_bytes.saturating_add(need.table_bytes).saturating_add(guard_bytes),
+            growth: config.growth,
+            core: core.clone(),
+        };
         let mut store = Store::new(module.code.engine(), data);
         store.limiter(|data| data);
         never_interrupt(&mut store, module.metadata.settings.interruption)?;
@@ -759,8 +824,9 @@ impl Guest {
             })
             .collect();
         let signals = settings.profile == Profile::Standalone;
-        let wanted = memory::Wanted { ahead_bytes: config.ahead(), guard_index, signals };
-        let (made, memories) = memory::collect(wanted, || wasmtime::Instance::new(&mut store, &module.code, &externs));
+        let ahead_left_bytes = usize::try_from(ahead_left).unwrap_or(usize::MAX);
+        let wanted = memory::Wanted { ahead_bytes: config.ahead(), ahead_left_bytes, guard_index, signals };
+        let (made, memories) = memory::collect(wanted, &share, || wasmtime::Instance::new(&mut store, &module.code, &externs));
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
         let (watching, guard) = match &memories.guard {
@@ -909,16 +975,6 @@ impl FuncShared {
             warmed.touched_bytes += range.len();
         }
         Ok(warmed)
-    }
-}
-
-fn check_memory_limit(module: &Module, limit: usize) -> Result<()> {
-    match module.metadata.memories.iter().map(|m| m.min_bytes).max() {
-        Some(need) if need > limit as u64 => Err(Error::new(
-            RTW_ERR_LIMIT,
-            format!("the module's memory starts with {need} bytes; the instance's limit is {limit}"),
-        )),
-        _ => Ok(()),
     }
 }
 

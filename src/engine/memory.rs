@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
+use super::held::Share;
 use super::module::Warmed;
 use crate::rt::memory::{self, Lock};
 use crate::status::*;
@@ -24,6 +25,8 @@ pub struct Region {
     size: AtomicUsize,
     /// What is accessible; never less.
     committed: AtomicUsize,
+    /// That what grows is taken from.
+    share: Option<Arc<Share>>,
 }
 
 /// What an instance wants of its memories.
@@ -31,6 +34,8 @@ pub struct Region {
 pub struct Wanted {
     /// Commit this much ahead, as far as the memory's maximum allows.
     pub ahead_bytes: usize,
+    /// How much of it may be beyond what the memories begin with, all together.
+    pub ahead_left_bytes: usize,
     /// Which of the memories is the budget guard's, that no code of the guest's own reaches.
     pub guard_index: Option<usize>,
     /// Whether faults come as signals. The engine then looks up which memory an address belongs to, and takes each to have all
@@ -42,6 +47,8 @@ pub struct Wanted {
 #[derive(Default)]
 struct Making {
     wanted: Wanted,
+    /// That what grows is to be taken from.
+    share: Option<Arc<Share>>,
     made: Vec<Arc<Region>>,
     guard: Option<Arc<Region>>,
     /// Why one could not be made: the engine passes on no more than a text.
@@ -51,7 +58,8 @@ struct Making {
 thread_local! {
     static MAKING: RefCell<Making> = const {
         RefCell::new(Making {
-            wanted: Wanted { ahead_bytes: 0, guard_index: None, signals: false },
+            wanted: Wanted { ahead_bytes: 0, ahead_left_bytes: 0, guard_index: None, signals: false },
+            share: None,
             made: Vec::new(),
             guard: None,
             refused: None,
@@ -68,19 +76,25 @@ pub struct Collected {
     pub refused: Option<Error>,
 }
 
-/// Runs `make`, which makes an instance, and tells what became of its memories.
-pub fn collect<T>(wanted: Wanted, make: impl FnOnce() -> T) -> (T, Collected) {
-    let outer = MAKING.replace(Making { wanted, ..Making::default() });
+/// Runs `make`, which makes an instance, and tells what became of its memories. What they begin with is in the share already.
+pub fn collect<T>(wanted: Wanted, share: &Arc<Share>, make: impl FnOnce() -> T) -> (T, Collected) {
+    let outer = MAKING.replace(Making { wanted, share: Some(share.clone()), ..Making::default() });
     let outcome = make();
     let mine = MAKING.replace(outer);
     (outcome, Collected { made: mine.made, guard: mine.guard, refused: mine.refused })
 }
 
 impl Region {
-    fn new(size: usize, committed: usize, reserved_bytes: usize, guard_bytes: usize) -> Result<Region> {
+    fn new(
+        size: usize,
+        committed: usize,
+        reserved_bytes: usize,
+        guard_bytes: usize,
+        share: Option<Arc<Share>>,
+    ) -> Result<Region> {
         // An empty memory still needs an address.
         let mapping_bytes = (guard_bytes + reserved_bytes + guard_bytes).max(memory::page_size());
-        let mapping = memory::reserve(mapping_bytes).map_err(|e| memory::reservation_refused(reserved_bytes, &e))?;
+        let mapping = memory::reserve(mapping_bytes).map_err(|e| memory::reservation_refused(mapping_bytes, &e))?;
         let region = Region {
             mapping,
             mapping_bytes,
@@ -88,6 +102,7 @@ impl Region {
             reserved_bytes,
             size: AtomicUsize::new(size),
             committed: AtomicUsize::new(0),
+            share,
         };
         region.commit(committed)?;
         Ok(region)
@@ -152,6 +167,11 @@ unsafe impl LinearMemory for Linear {
         if bytes > self.0.reserved_bytes {
             return Err(wasmtime::Error::msg("the memory's reservation is used up"));
         }
+        let more = bytes.saturating_sub(self.0.committed.load(Relaxed)) as u64;
+        if let Some(share) = self.0.share.as_deref().filter(|_| more != 0) {
+            share.take(more).map_err(|_| wasmtime::Error::msg("a limit on what guests hold"))?;
+            self.0.commit(bytes).inspect_err(|_| share.give(more)).map_err(|e| wasmtime::Error::msg(e.message))?;
+        }
         self.0.commit(bytes).map_err(|e| wasmtime::Error::msg(e.message))?;
         self.0.size.store(bytes, Relaxed);
         Ok(())
@@ -187,9 +207,14 @@ unsafe impl MemoryCreator for Creator {
         MAKING.with_borrow_mut(|making| {
             let committed = match is_guard {
                 true => memory::page_size(),
-                false => making.wanted.ahead_bytes.min(most).max(minimum).next_multiple_of(memory::page_size()),
+                false => {
+                    let ahead = making.wanted.ahead_bytes.min(most).saturating_sub(minimum).min(making.wanted.ahead_left_bytes);
+                    making.wanted.ahead_left_bytes -= ahead;
+                    minimum.next_multiple_of(memory::page_size()) + ahead / memory::page_size() * memory::page_size()
+                }
             };
-            let region = Region::new(minimum, committed, reserved, guard_bytes).map_err(|error| {
+            let share = making.share.clone();
+            let region = Region::new(minimum, committed, reserved, guard_bytes, share).map_err(|error| {
                 let text = error.message.clone();
                 making.refused = Some(error);
                 text
@@ -206,11 +231,12 @@ unsafe impl MemoryCreator for Creator {
 
 #[cfg(test)]
 mod tests {
+    use super::super::held::{Account, Pool};
     use super::*;
 
     #[test]
     fn growth_within_what_is_committed_touches_nothing_new() {
-        let region = Arc::new(Region::new(65536, 4 * 65536, 1 << 20, 1 << 16).unwrap());
+        let region = Arc::new(Region::new(65536, 4 * 65536, 1 << 20, 1 << 16, None).unwrap());
         let mut linear = Linear(region.clone());
         assert_eq!((linear.byte_size(), region.range().len()), (65536, 4 * 65536));
         linear.grow_to(3 * 65536).unwrap();
@@ -228,7 +254,8 @@ mod tests {
         const GUARD: usize = 1 << 20;
         for signals in [true, false] {
             let wanted = Wanted { guard_index: Some(1), signals, ..Wanted::default() };
-            let ((), made) = collect(wanted, || {
+            let share = Share::open(&Account::new(0, &Pool::new("runtime", 0), None), 0).unwrap();
+            let ((), made) = collect(wanted, &share, || {
                 for _ in 0..2 {
                     let ty = MemoryType::new(1, Some(1));
                     let memory = Creator.new_memory(ty, 65536, Some(65536), Some(RESERVED), GUARD).unwrap();

@@ -7,6 +7,7 @@ pub mod cpu;
 pub mod exit;
 pub mod fault;
 pub mod growth;
+pub mod held;
 pub mod housekeeper;
 pub mod imports;
 pub mod instance;

@@ -6,6 +6,7 @@
 //!
 //! Not here: anything about threads, scheduling or memory locking (`rt`).
 
+use crate::rt::memory::page_size;
 use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Engine, WasmFeatures};
 
@@ -74,6 +75,32 @@ pub const FULL_RESERVATION_BYTES: u64 = 4 << 30;
 const GUARD_BYTES: u64 = 32 << 20;
 
 impl Settings {
+    /// Guard pages before and after each linear memory, each of so many bytes.
+    pub fn guard_bytes(&self) -> u64 {
+        // A memory that is to be small has no guards either: they count where locked or total memory is limited.
+        let guarded = self.profile == Profile::Standalone && self.memory_reservation_bytes == FULL_RESERVATION_BYTES;
+        if guarded { GUARD_BYTES } else { 0 }
+    }
+
+    /// Address space that an instance sets aside for memories that begin with so many bytes each, the budget guard's included.
+    pub fn address_space_bytes(&self, memories: impl IntoIterator<Item = u64>) -> u64 {
+        let page = page_size() as u64;
+        let mapping = |reserved: u64| reserved.saturating_add(2 * self.guard_bytes()).max(page);
+        let own = memories.into_iter().map(|min_bytes| mapping(self.memory_reservation_bytes.max(min_bytes)));
+        let guard = match (self.interruption, self.profile) {
+            // The engine takes each memory to have all that it asked for, where faults come as signals.
+            (Interruption::Guard, Profile::Standalone) => mapping(self.memory_reservation_bytes.max(WASM_PAGE_BYTES)),
+            (Interruption::Guard, Profile::Plugin) => WASM_PAGE_BYTES,
+            (Interruption::None | Interruption::Epoch | Interruption::Fuel, _) => 0,
+        };
+        own.fold(guard, u64::saturating_add)
+    }
+}
+
+/// What the budget guard's memory has, as WebAssembly counts.
+const WASM_PAGE_BYTES: u64 = 65536;
+
+impl Settings {
     pub fn new(profile: Profile) -> Settings {
         Settings { profile, interruption: Interruption::Guard, memory_reservation_bytes: FULL_RESERVATION_BYTES }
     }
@@ -116,10 +143,8 @@ pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
     // Guard pages instead of bounds checks where we may have a signal handler; checks in the code where we may not.
     config.signals_based_traps(signals);
     config.memory_reservation(settings.memory_reservation_bytes);
-    // A memory that is to be small has no guards either: they count where locked or total memory is limited.
-    let guarded = signals && settings.memory_reservation_bytes == FULL_RESERVATION_BYTES;
-    config.memory_guard_size(if guarded { GUARD_BYTES } else { 0 });
-    config.guard_before_linear_memory(guarded);
+    config.memory_guard_size(settings.guard_bytes());
+    config.guard_before_linear_memory(settings.guard_bytes() != 0);
     // A memory that moves on growth would invalidate the host's pointers and copy in the middle of a call.
     config.memory_may_move(false);
     config.memory_reservation_for_growth(0);

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use wasmtime::Engine;
 
+use super::held::Pool;
 use super::housekeeper::Housekeeper;
 use super::memory::Creator;
 use super::profile::{self, Profile, Settings, Variations};
@@ -30,11 +31,15 @@ pub struct Config {
     pub watchdog_tick_ns: u64,
     /// Whether every call asks whether faults would arrive, instead of the housekeeper now and then. Standalone profile only.
     pub ask_at_every_call: bool,
+    /// What all guests of the runtime may hold together; 0: no limit.
+    pub memory_limit_bytes: u64,
 }
 
 pub struct Runtime {
     pub config: Config,
     variations: Variations,
+    /// What its guests hold.
+    pub held: Arc<Pool>,
     /// Tells runtimes apart for ever, as an address would not.
     number: u64,
     /// Does what must not hold up a thread that has deadlines.
@@ -58,7 +63,8 @@ impl Runtime {
         let watchdog = Watchdog::new(config.watchdog_tick_ns, config.scheduling);
         let always = config.ask_at_every_call && config.profile == Profile::Standalone;
         let signal_watch = Arc::new(SignalWatch::new(always));
-        let runtime = Runtime { config, variations, number, housekeeper, watchdog, signal_watch };
+        let held = Pool::new("runtime", config.memory_limit_bytes);
+        let runtime = Runtime { config, variations, held, number, housekeeper, watchdog, signal_watch };
         // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now and not when the
         // first module comes.
         runtime.engine(&Settings::new(runtime.config.profile))?;

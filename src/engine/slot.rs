@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 use wasmtime::ValRaw;
 
+use super::held::Pool;
 use super::housekeeper::Tend;
 use super::instance::{Func, Instance};
 use super::prepare::{DryCall, Entry};
@@ -53,6 +54,8 @@ pub struct Config {
     pub hold_blocks: u32,
     pub dry_calls: Vec<SlotDryCall>,
     pub state: StateTransfer,
+    /// What the instances behind the slot may hold together; 0: no limit.
+    pub memory_limit_bytes: u64,
     /// Told on the housekeeper's thread, or on the publisher's.
     pub on_event: Option<Box<dyn Fn(Event) + Send + Sync>>,
 }
@@ -143,16 +146,20 @@ pub struct Generation<H> {
 struct Place(Arc<Instance>);
 
 impl Place {
-    fn take(instance: &Arc<Instance>) -> Result<Place> {
-        match instance.in_slot.swap(true, AcqRel) {
-            false => Ok(Place(instance.clone())),
-            true => Err(Error::new(RTW_ERR_ARGUMENT, "the instance is in a slot already")),
+    /// The slot counts from now on what the instance holds.
+    fn take(instance: &Arc<Instance>, held: &Arc<Pool>) -> Result<Place> {
+        if instance.in_slot.swap(true, AcqRel) {
+            return Err(Error::new(RTW_ERR_ARGUMENT, "the instance is in a slot already"));
         }
+        let place = Place(instance.clone());
+        instance.core.held.join(held).map_err(|full| full.error(&instance.need(), 0))?;
+        Ok(place)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.0.core.held.leave();
         self.0.in_slot.store(false, Release);
     }
 }
@@ -167,6 +174,8 @@ struct Front<H> {
 
 pub struct Slot<H: Handles> {
     pub runtime: Arc<Runtime>,
+    /// What its instances hold.
+    held: Arc<Pool>,
     config: Config,
     /// That the slot was made in: a forked child has the object only.
     process: u32,
@@ -233,6 +242,8 @@ pub struct Report {
     pub spares_ready: u64,
     /// Instances that exist behind the slot.
     pub living: u64,
+    /// What they hold.
+    pub held_bytes: u64,
 }
 
 /// A block that has begun.
@@ -254,6 +265,7 @@ impl<H: Handles> Slot<H> {
         let past = config.interface.iter().map(|_| Snapshot::empty()).collect();
         let slot = Arc::new(Slot {
             runtime: runtime.clone(),
+            held: Pool::new("slot", config.memory_limit_bytes),
             process: std::process::id(),
             incoming: AtomicPtr::default(),
             front: UnsafeCell::new(Front {
@@ -454,7 +466,7 @@ impl<H: Handles> Slot<H> {
         if !Arc::ptr_eq(&instance.module.runtime, &self.runtime) {
             return Err(Error::new(RTW_ERR_ARGUMENT, "the instance belongs to another runtime than the slot"));
         }
-        let place = Place::take(instance)?;
+        let place = Place::take(instance, &self.held)?;
         if instance.is_faulted() {
             return Err(Error::new(RTW_ERR_FAULTED, "the instance has faulted: reset it first"));
         }
@@ -708,7 +720,8 @@ impl<H: Handles> Slot<H> {
             if enough || publication.failed.load(Relaxed) {
                 return;
             }
-            let made = H::another(&like).and_then(|spare| self.generation(&publication, Place::take(&spare)?, true));
+            let made =
+                H::another(&like).and_then(|spare| self.generation(&publication, Place::take(&spare, &self.held)?, true));
             match made {
                 Ok(spare) => {
                     self.lock().living.push(spare.clone());
@@ -760,6 +773,7 @@ impl<H: Handles> Slot<H> {
             refused: counters.refused.load(Relaxed),
             spares_ready: back.current.as_ref().map_or(0, |current| current.ready.load(Relaxed).into()),
             living: back.living.len() as u64,
+            held_bytes: self.held.used(),
         }
     }
 

@@ -5,17 +5,17 @@ use super::parse::{self, mebibytes};
 use super::sys;
 use super::table::{FATAL, HIGH, INFO, MEDIUM};
 use super::{Outcome, Severity::*};
+use crate::engine::profile::{Profile, Settings};
 
-/// Address space that the engine sets aside for each linear memory, unless the artifact says less.
-const DEFAULT_RESERVATION_BYTES: u64 = 4 << 30;
 /// What is locked beside guests: the library, threads' stacks and arenas.
 const OWN_LOCKED_BYTES: u64 = 8 << 20;
 /// Without an artifact to ask: guests of some MiB, and what comes with them.
 const ORDINARY_LOCKED_BYTES: u64 = 64 << 20;
 
+/// Address space that an instance sets aside, of an ordinary guest with one memory where there is no artifact to ask.
 fn reservation_bytes(machine: &Machine) -> u64 {
-    let of_artifact = |artifact: &super::Artifact| artifact.metadata.settings.memory_reservation_bytes;
-    machine.options.artifact.as_ref().map_or(DEFAULT_RESERVATION_BYTES, of_artifact)
+    let ordinary = || Settings::new(Profile::Standalone).address_space_bytes([0]);
+    machine.options.artifact.as_ref().map_or_else(ordinary, |artifact| artifact.metadata.address_space_bytes())
 }
 
 /// What an instance wants locked: its memories, its code, and what is the library's.
@@ -82,7 +82,7 @@ pub fn lock_conflict(machine: &Machine) -> Outcome {
         (_, Some((limit, _))) => Outcome::good_if(
             limit > reservation,
             format!(
-                "it locks all that it maps, at most {}, and a memory sets {} aside",
+                "it locks all that it maps, at most {}, and an instance sets {} aside",
                 mebibytes(limit),
                 mebibytes(reservation)
             ),
@@ -233,9 +233,9 @@ pub fn address_space(machine: &Machine) -> Outcome {
         Some((u64::MAX, _)) => Outcome::good("unlimited"),
         Some((limit, _)) => {
             let reservation = reservation_bytes(machine);
-            let found = format!("limited to {}; each memory sets {} aside", mebibytes(limit), mebibytes(reservation));
+            let found = format!("limited to {}; each instance sets {} aside", mebibytes(limit), mebibytes(reservation));
             match limit {
-                // Room for the process itself beside one memory.
+                // Room for the process itself beside one instance.
                 _ if limit / 2 > reservation => Outcome::good(found),
                 _ if limit > reservation => Outcome::bad(found),
                 _ => Outcome::bad(found).severity(FATAL),

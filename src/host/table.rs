@@ -435,7 +435,7 @@ pub const CHECKS: &[Check] = &[
         title: "limit on address space",
         severity: HIGH,
         expected: "unlimited",
-        why: "each linear memory sets address space aside, 4 GiB unless the artifact says less",
+        why: "each instance sets address space aside for its linear memories, gigabytes unless the artifact says less",
         remedy: "Remove the limit (ulimit -v, LimitAS=), or compile with --reservation declared.",
         commands: "ulimit -v unlimited",
         apply: WithThought,

@@ -92,6 +92,7 @@ def main():
         "code_is_text": seal(version, metadata, b"this is not machine code"),
         "reserved": seal(version, metadata, code, reserved=1),
         "trailing": good + b"\0",
+        "zero_name": seal(version, swap(metadata, rb"nothing", b"noth\0ng"), code),
         "empty": b"",
         "elf": pathlib.Path(sys.executable).read_bytes()[:4096],
         "text": b"(module)",

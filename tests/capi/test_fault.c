@@ -152,7 +152,7 @@ static void test_growth_told(void) {
     rtw_instance_config_t config;
     rtw_instance_config_init(&config);
     config.growth = RTW_GROWTH_ALLOWED;
-    config.memory_limit_bytes = 3 * 65536;
+    config.memory_limit_bytes = rtw_instance_held_bytes(guest.instance) + 2 * 65536;
     rtw_instance_t *limited = NULL;
     require(rtw_instance_create(guest.module, NULL, &config, &limited, &err), &err, "growth: an instance with a limit");
     check(call_i32(limited, "grow", 3, 0) == -1 && call_i32(limited, "grow", 100, 0) == -1 && call_i32(limited, "grow", 2, 0) == 1, "growth: with a limit and a maximum");
@@ -318,7 +318,9 @@ static void test_growth_ahead(void) {
     check_status(rtw_instance_prepare(instance, NULL, NULL, &err), RTW_OK, "ahead: prepare");
     check(call_i32(instance, "grow", 3, 0) == 1 && call_i32(instance, "grow", 1, 0) == -1, "ahead: the maximum holds");
     rtw_instance_destroy(instance);
-    config.memory_limit_bytes = 2 * 65536;
+    require(rtw_instance_create(bounded, NULL, NULL, &instance, &err), &err, "ahead: an instance that has none");
+    config.memory_limit_bytes = rtw_instance_held_bytes(instance) + 65536;
+    rtw_instance_destroy(instance);
     check_status(rtw_instance_create(bounded, NULL, &config, &instance, &err), RTW_OK, "ahead: more than the limit");
     check_status(rtw_instance_prepare(instance, NULL, NULL, &err), RTW_OK, "ahead: prepare");
     check(call_i32(instance, "grow", 1, 0) == 1 && call_i32(instance, "grow", 1, 0) == -1, "ahead: the limit holds");

@@ -284,7 +284,7 @@ static void check_options(void) {
     REFUSED(target, "m68k-unknown-linux-gnu", RTW_ERR_UNSUPPORTED, "m68k");
     REFUSED(cpu, "warp", RTW_ERR_ARGUMENT, "CPU feature \"warp\"");
     REFUSED(cpu, "\xff", RTW_ERR_ARGUMENT, "cpu is not UTF-8");
-    REFUSED(reserved[7], 1, RTW_ERR_ARGUMENT, "reserved");
+    REFUSED(reserved[4], 1, RTW_ERR_ARGUMENT, "reserved");
 #undef REFUSED
 }
 

@@ -52,7 +52,7 @@ static void configurations(const world_t *world) {
     refused(world, &config, RTW_ERR_NULL, "on_state", "the host's way without a callback");
     config = good(), config.on_state = carry;
     refused(world, &config, RTW_ERR_ARGUMENT, "on_state", "a callback without the host's way");
-    config = good(), config.reserved[7] = 1;
+    config = good(), config.reserved[6] = 1;
     refused(world, &config, RTW_ERR_ARGUMENT, "reserved", "a reserved word");
     config = good(), config.dry_call_count = 1;
     refused(world, &config, RTW_ERR_NULL, "dry_calls", "dry calls at NULL");

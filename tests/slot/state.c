@@ -77,8 +77,10 @@ static void loads_that_fail(const world_t *world) {
     step(slot, 3);
     rtw_instance_config_t cramped;
     rtw_instance_config_init(&cramped);
-    cramped.memory_limit_bytes = 3 * 65536;
-    rtw_instance_t *instance = NULL;
+    rtw_instance_t *instance = make(world, grown, 0);
+    cramped.memory_limit_bytes = rtw_instance_held_bytes(instance) + 100;
+    rtw_instance_destroy(instance);
+    instance = NULL;
     rtw_error_t err;
     require(rtw_instance_create(grown, NULL, &cramped, &instance, &err), &err, "a cramped instance");
     refused(slot, instance, "does not grow", 3, "a memory that cannot grow");

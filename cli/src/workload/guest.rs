@@ -38,6 +38,7 @@ pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
         guest_stack_bytes: DEFAULT_GUEST_STACK_BYTES,
         watchdog_tick_ns: 0,
         ask_at_every_call: false,
+        memory_limit_bytes: 0,
     };
     Runtime::varied(config, setup.variations())
 }

@@ -6,6 +6,7 @@ use super::super::{Report, Series, Worst, cause};
 use super::plot::{self, Axis, Curve, Marks};
 use super::{put, time};
 use crate::rt::histogram::Snapshot;
+use crate::status::is_unprintable;
 
 const STYLE: &str = include_str!("report.css");
 const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
@@ -365,7 +366,19 @@ fn grouped(number: u64) -> String {
 }
 
 pub fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            // A guest's names are not to turn the page's text round.
+            c if is_unprintable(c) => escaped.extend(c.escape_unicode()),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -383,5 +396,6 @@ mod tests {
         assert_eq!(grouped(1_234_567).replace('\u{202f}', " "), "1 234 567");
         assert_eq!(grouped(12), "12");
         assert_eq!(escaped("<a & \"b\">"), "&lt;a &amp; &quot;b&quot;&gt;");
+        assert_eq!(escaped("é\u{1b}[31m\u{202e}x"), "é\\u{1b}[31m\\u{202e}x");
     }
 }

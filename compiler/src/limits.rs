@@ -1,0 +1,158 @@
+//! What a module may ask of the compiler, so that no input takes its host with it: each limit is an answer that names it.
+
+use std::time::{Duration, Instant};
+
+use rtwasm::status::*;
+use wasmparser::{FunctionBody, Operator, Parser, Payload};
+
+use crate::place;
+
+/// The most that a module may have, and how long compiling it may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of the module, in the form it is given in and in binary form.
+    pub module_bytes: u64,
+    /// Functions defined in the module.
+    pub functions: u32,
+    /// Blocks, loops and ifs inside each other, in one function.
+    pub nesting: u32,
+    /// Locals of one function, parameters not counted.
+    pub locals: u32,
+    pub time: Duration,
+}
+
+impl Limits {
+    pub const DEFAULT: Limits =
+        Limits { module_bytes: 256 << 20, functions: 500_000, nesting: 10_000, locals: 50_000, time: Duration::from_secs(600) };
+}
+
+fn exceeded(what: std::fmt::Arguments<'_>, limit: impl std::fmt::Display, option: &str) -> Error {
+    Error::new(RTW_ERR_LIMIT, format!("{what}; the compiler's limit is {limit} ({option})"))
+}
+
+/// Holds a length in bytes against the limit.
+pub fn check_size(bytes: usize, limits: &Limits) -> Result<()> {
+    match bytes as u64 > limits.module_bytes {
+        true => Err(exceeded(format_args!("the module has {bytes} bytes"), limits.module_bytes, "max_module_bytes")),
+        false => Ok(()),
+    }
+}
+
+/// Holds a module in binary form against the limits. What is malformed is left to the validator.
+pub fn check(module: &[u8], limits: &Limits) -> Result<()> {
+    check_size(module.len(), limits)?;
+    for payload in Parser::new(0).parse_all(module) {
+        match payload {
+            Ok(Payload::CodeSectionStart { count, .. }) if count > limits.functions => {
+                return Err(exceeded(format_args!("the module has {count} functions"), limits.functions, "max_functions"));
+            }
+            Ok(Payload::CodeSectionEntry(body)) => check_function(module, &body, limits)?,
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    Ok(())
+}
+
+fn check_function(module: &[u8], body: &FunctionBody<'_>, limits: &Limits) -> Result<()> {
+    let place = |offset: usize| place::find(module, offset);
+    let Ok(groups) = body.get_locals_reader() else { return Ok(()) };
+    let locals = groups.into_iter().flatten().fold(0u64, |sum, (count, _)| sum + u64::from(count));
+    if locals > u64::from(limits.locals) {
+        let start = place(body.range().start);
+        return Err(exceeded(format_args!("{locals} locals {start}"), limits.locals, "max_locals"));
+    }
+    // Each takes two bytes at least, and an end.
+    if body.range().len() / 3 <= limits.nesting as usize {
+        return Ok(());
+    }
+    let Ok(operators) = body.get_operators_reader() else { return Ok(()) };
+    let mut depth = 0;
+    for operator in operators.into_iter_with_offsets() {
+        match operator {
+            Ok((Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. }, offset)) => {
+                depth += 1;
+                if depth > limits.nesting {
+                    let here = place(offset);
+                    return Err(exceeded(
+                        format_args!("{depth} blocks inside each other {here}"),
+                        limits.nesting,
+                        "max_nesting",
+                    ));
+                }
+            }
+            Ok((Operator::End, _)) => depth = depth.saturating_sub(1),
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    Ok(())
+}
+
+/// When compiling has to have ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    at: Option<Instant>,
+    time: Duration,
+}
+
+impl Deadline {
+    pub fn new(limits: &Limits) -> Deadline {
+        Deadline { at: Instant::now().checked_add(limits.time), time: limits.time }
+    }
+
+    /// How much time is left; nothing once it is over.
+    pub fn left(&self) -> Option<Duration> {
+        match self.at {
+            Some(at) => Some(at.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero()),
+            None => Some(Duration::MAX),
+        }
+    }
+
+    pub fn check(&self) -> Result<()> {
+        self.left().map(|_| ()).ok_or_else(|| self.passed())
+    }
+
+    pub fn passed(&self) -> Error {
+        exceeded(
+            format_args!("the module is not compiled in time"),
+            format_args!("{} ms", self.time.as_millis()),
+            "max_time_ms",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str, limits: Limits) -> String {
+        match check(&wat::parse_str(text).unwrap(), &limits) {
+            Ok(()) => String::new(),
+            Err(error) => {
+                assert_eq!(error.status, RTW_ERR_LIMIT);
+                error.message
+            }
+        }
+    }
+
+    #[test]
+    fn each_limit_is_named_and_what_is_just_inside_is_taken() {
+        const D: Limits = Limits::DEFAULT;
+        let text = "(module (func) (func (local i32 i32 i64) block loop block end end end block end))";
+        assert_eq!(told(text, D), "");
+        assert_eq!(told(text, Limits { functions: 2, nesting: 3, locals: 3, ..D }), "");
+        for (limits, parts) in [
+            (Limits { module_bytes: 20, ..D }, ["bytes; the compiler's limit is 20", "max_module_bytes"]),
+            (Limits { functions: 1, ..D }, ["2 functions; the compiler's limit is 1", "max_functions"]),
+            (Limits { nesting: 2, ..D }, ["3 blocks inside each other in function 1", "max_nesting"]),
+            (Limits { locals: 2, ..D }, ["3 locals in function 1", "max_locals"]),
+        ] {
+            let message = told(text, limits);
+            assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+        }
+        let deadline = Deadline::new(&Limits { time: Duration::ZERO, ..D });
+        assert!(deadline.check().unwrap_err().message.contains("max_time_ms"));
+        Deadline::new(&D).check().unwrap();
+    }
+}

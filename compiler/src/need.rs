@@ -1,0 +1,56 @@
+//! What a guest makes its host hold, read from the engine's own records in the code that was made.
+//!
+//! The records' form and their sizes at run time are told by the engine's own `wasmtime-environ`, of the same version to the patch.
+
+use rtwasm::engine::artifact::Need;
+use rtwasm::engine::held::TABLE_ENTRY_BYTES;
+use rtwasm::status::*;
+use wasmtime_environ::object::{Object, ObjectSection, read::elf::ElfFile64};
+use wasmtime_environ::{CompiledFunctionsTable, CompiledModuleInfo, HostPtr, ModuleTypes, VMOffsets, obj};
+
+/// A global as the engine keeps it.
+const GLOBAL_BYTES: u64 = 16;
+
+/// An entry of a segment of elements that a function may copy later.
+const SEGMENT_ENTRY_BYTES: u64 = 16;
+
+/// What the engine and the library note for each, beside what is told by `VMOffsets`.
+const MEMORY_BYTES: u64 = 256;
+const TABLE_BYTES: u64 = 64;
+const IMPORT_BYTES: u64 = 320;
+
+/// With the budget guard, which puts in a memory as the last one.
+pub fn of(code: &[u8], guard: bool) -> Result<Need> {
+    let unreadable = |what: String| Error::new(RTW_ERR_INTERNAL, format!("the code's records cannot be read: {what}"));
+    let file = ElfFile64::<wasmtime_environ::object::Endianness>::parse(code).map_err(|e| unreadable(e.to_string()))?;
+    let section = file.section_by_name(obj::ELF_WASMTIME_INFO).ok_or_else(|| unreadable("they are missing".into()))?;
+    let records = section.data().map_err(|e| unreadable(e.to_string()))?;
+    let (info, _, _): (CompiledModuleInfo, CompiledFunctionsTable, ModuleTypes) =
+        postcard::from_bytes(records).map_err(|e| unreadable(e.to_string()))?;
+    let module = &info.module;
+
+    let memories = module.memories.len() - usize::from(guard);
+    let page_bytes = |memory: &wasmtime_environ::Memory| 1u64 << memory.page_size_log2;
+    let memory_bytes = module
+        .memories
+        .values()
+        .take(memories)
+        .skip(module.num_imported_memories)
+        .fold(0, |sum: u64, memory| sum.saturating_add(memory.limits.min.saturating_mul(page_bytes(memory))));
+    let own_tables = || module.tables.values().skip(module.num_imported_tables);
+    let entries = own_tables().fold(0, |sum: u64, table| sum.saturating_add(table.limits.min));
+    let table_count = own_tables().count();
+
+    let globals = (module.globals.len() - module.num_imported_globals) as u64;
+    let segments = module.passive_elements.iter().fold(0, |sum: u64, (_, (_, length))| sum.saturating_add(*length as u64));
+    let context = u64::from(VMOffsets::new(HostPtr, module).size_of_vmctx());
+    let noted =
+        memories as u64 * MEMORY_BYTES + table_count as u64 * TABLE_BYTES + module.num_imported_funcs as u64 * IMPORT_BYTES;
+    Ok(Need {
+        memory_bytes,
+        table_bytes: entries.saturating_mul(TABLE_ENTRY_BYTES),
+        global_bytes: globals * GLOBAL_BYTES,
+        record_bytes: context.saturating_sub(globals * GLOBAL_BYTES) + segments.saturating_mul(SEGMENT_ENTRY_BYTES) + noted,
+        table_count: u32::try_from(table_count).unwrap_or(u32::MAX),
+    })
+}
