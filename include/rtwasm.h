@@ -205,6 +205,11 @@
 #define RTW_SCHED_RUNTIME 2147483647
 
 /**
+ * The most stacks that a thread may declare.
+ */
+#define RTW_STACKS 1024
+
+/**
  * The instance that is published starts as it is.
  */
 #define RTW_STATE_NONE 0
@@ -610,7 +615,8 @@ typedef struct rtw_runtime_config_t {
     uint32_t memory_lock;
     /**
      * Stack that guests may use in one call, in bytes: 16 KiB to 64 MiB. 0 (default): 256 KiB. An attached thread needs 64 KiB
-     * more.
+     * more, and a call finds at least 32 KiB more below it or answers RTW_ERR_STACK_SIZE: so much is there for host functions
+     * and signal handlers when the guest has used up its own.
      */
     uint64_t guest_stack_bytes;
     /**
@@ -624,9 +630,14 @@ typedef struct rtw_runtime_config_t {
      */
     uint32_t signal_checks;
     /**
-     * Zero.
+     * 0 (default): a call on a thread that is not attached answers RTW_ERR_NOT_ATTACHED. 1: it attaches the thread first, for
+     * hosts that do not know their threads beforehand (a pool's that calls a plug-in, a graph's scheduler). Scheduling and
+     * affinity stay as they are; the rest is as rtw_thread_attach does it. That call takes locks, allocates, makes some 25
+     * system calls and touches the stack: 0.1 to 0.2 ms, measured on a virtual Xeon (rtw_runtime_stats_t, late_attaches). Where
+     * the thread cannot be attached it answers what rtw_thread_attach would. Not for calls from signal handlers. What a call
+     * has attached is detached when the thread ends, or by rtw_thread_detach.
      */
-    uint32_t reserved0;
+    uint32_t attach_on_call;
     /**
      * The most that all guests of the runtime together may make the host hold at one time, in bytes, counted as for
      * memory_limit_bytes of rtw_instance_config_t. What would exceed it is refused with RTW_ERR_LIMIT (making or resetting an
@@ -658,6 +669,33 @@ typedef struct rtw_error_t {
      */
     char message[504];
 } rtw_error_t;
+
+/**
+ * What has happened to a runtime. Call rtw_runtime_stats_init first.
+ */
+typedef struct rtw_runtime_stats_t {
+    /**
+     * sizeof(rtw_runtime_stats_t), set by rtw_runtime_stats_init.
+     */
+    uint32_t struct_size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved0;
+    /**
+     * Threads that are attached now, those of the runtime's workers included.
+     */
+    uint64_t attached_threads;
+    /**
+     * Threads that a call has attached, because attach_on_call was set. Each such call took 0.1 to 0.2 ms longer, which is
+     * in no statistics of calls.
+     */
+    uint64_t late_attaches;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[8];
+} rtw_runtime_stats_t;
 
 /**
  * The watchdog of a runtime: the thread that ends calls whose budget is used up. Call rtw_watchdog_stats_init first.
@@ -1017,8 +1055,8 @@ typedef struct rtw_fault_t {
      */
     uint32_t reserved0;
     /**
-     * Index of the guest's function in the module, imports counted; -1 where it is not known: for a trap without a signal on a
-     * thread that is not attached.
+     * Index of the guest's function in the module, imports counted; -1 where it is not known: for a trap without a signal
+     * in a call that a [setup] function made on a thread that is not attached.
      */
     int64_t function_index;
     /**
@@ -1119,6 +1157,20 @@ typedef struct rtw_memory_view_t {
 } rtw_memory_view_t;
 
 /**
+ * A stack that is not the thread's own: a coroutine's, a signal handler's.
+ */
+typedef struct rtw_stack_t {
+    /**
+     * Its lowest address. Memory that is mapped and writable: a guard page below it is not part of it.
+     */
+    void *base;
+    /**
+     * Its size: at least guest_stack_bytes and 32 KiB.
+     */
+    uint64_t bytes;
+} rtw_stack_t;
+
+/**
  * What a thread shall get. Call rtw_thread_config_init first.
  */
 typedef struct rtw_thread_config_t {
@@ -1149,9 +1201,23 @@ typedef struct rtw_thread_config_t {
      */
     uint32_t arena_bytes;
     /**
+     * Stacks beside the thread's own that guests are called on, for hosts with coroutines; NULL where there are none. Copied.
+     * They are made present, and locked as the runtime's configuration says; they lie apart from each other and from the
+     * thread's own stack, and stay mapped until the thread is detached. Several threads may declare the same one.
+     */
+    const struct rtw_stack_t *stacks;
+    /**
+     * How many there are, at most RTW_STACKS.
+     */
+    uint32_t stack_count;
+    /**
      * Zero.
      */
-    uint64_t reserved[8];
+    uint32_t reserved0;
+    /**
+     * Zero.
+     */
+    uint64_t reserved[6];
 } rtw_thread_config_t;
 
 /**
@@ -1438,7 +1504,7 @@ typedef void (*rtw_slot_event_func_t)(void *user_data, const struct rtw_slot_eve
  * publication fails with RTW_ERR_STATE, and the old instance stays.
  *
  * user_data  what was given to rtw_slot_create.
- * from, to   the instances; rtw_invoke and memory functions may be used on both.
+ * from, to   the instances; rtw_invoke and memory functions may be used on both, on this thread, attached or not.
  */
 typedef rtw_status_t (*rtw_slot_state_func_t)(void *user_data, struct rtw_instance_t *from, struct rtw_instance_t *to);
 
@@ -2433,7 +2499,7 @@ typedef struct rtw_export_subject_t {
 #define RTW_ERR_LIMIT -405
 
 /**
- * The thread's stack is too small for guests.
+ * The stack that the thread is on has no room for guests, or is neither its own nor declared.
  */
 #define RTW_ERR_STACK_SIZE -406
 
@@ -2443,7 +2509,7 @@ typedef struct rtw_export_subject_t {
 #define RTW_ERR_ARENA -407
 
 /**
- * The thread is not attached.
+ * The thread is not attached to the runtime.
  */
 #define RTW_ERR_NOT_ATTACHED -501
 
@@ -2653,6 +2719,22 @@ void rtw_runtime_destroy(struct rtw_runtime_t *runtime);
  *
  * [any]
  */
+void rtw_runtime_stats_init(struct rtw_runtime_stats_t *stats);
+
+/**
+ * How many threads are attached to the runtime, and how many of its calls had to attach theirs.
+ *
+ * [any] but a real-time thread.
+ * stats   filled on success.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
+ */
+rtw_status_t rtw_runtime_stats(const struct rtw_runtime_t *runtime, struct rtw_runtime_stats_t *stats);
+
+/**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
 void rtw_watchdog_stats_init(struct rtw_watchdog_stats_t *stats);
 
 /**
@@ -2846,7 +2928,9 @@ void rtw_instance_config_init(struct rtw_instance_config_t *config);
  *         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
  *         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard), RTW_ERR_LIMIT,
  *         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
- *         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
+ *         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_STACK_SIZE (the module has a start function, and
+ *         guest_stack_bytes and 32 KiB are not left of the thread's stack), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start
+ *         function ended so).
  */
 rtw_status_t rtw_instance_create(struct rtw_module_t *module,
                                  struct rtw_imports_t *imports,
@@ -2871,7 +2955,7 @@ void rtw_instance_destroy(struct rtw_instance_t *instance);
  * err  NULL, or filled. On failure the instance stays as it was.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_LIMIT (the slot or the runtime may not hold two
  *         guests for the time of it), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_SIGNALS (see rtw_instance_prepare),
- *         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
+ *         RTW_ERR_STACK_SIZE (as for rtw_instance_create), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
  */
 rtw_status_t rtw_instance_reset(struct rtw_instance_t *instance, struct rtw_error_t *err);
 
@@ -3010,13 +3094,16 @@ void rtw_thread_config_init(struct rtw_thread_config_t *config);
  * set up, in the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and SIGFPE unblocked where the
  * thread blocks them, and the runtime's housekeeper started to look after that, the stack touched down to what guests may use, an arena made
  * ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
- * once to each. A thread that ends without detaching leaks nothing.
+ * once to each. A thread that ends without detaching leaks nothing. From here on guests of the runtime may be called on this
+ * thread, on its own stack and on those that it declares.
  *
- * [setup]  On the thread itself, before its deadlines matter.
+ * [setup]  On the thread itself, on its own stack (not a coroutine's), before its deadlines matter.
  * config  NULL: as the runtime's configuration says.
  * err     NULL, or filled. Nothing is changed on failure.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT, RTW_ERR_ATTACHED, RTW_ERR_PERMISSION
- *         (scheduling or affinity), RTW_ERR_STACK_SIZE (with the numbers), RTW_ERR_MEMLOCK (only where locking is required),
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range; a stack overlaps
+ *         another one or the thread's own, or is not writable), RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling or affinity),
+ *         RTW_ERR_STACK_SIZE (the thread's stack has too little left, with the numbers; it is on another stack; a declared one
+ *         is too small), RTW_ERR_MEMLOCK (only where locking is required),
  *         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are
  *         there).
  */
@@ -3037,6 +3124,16 @@ rtw_status_t rtw_thread_detach(struct rtw_runtime_t *runtime,
                                struct rtw_error_t *err);
 
 /**
+ * Whether the calling thread is attached to the runtime, for assertions of the host's.
+ *
+ * [any]
+ * returns  1: it is; 0: it is not, or there is no such runtime.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0 on an attached thread; a comparison for each runtime that the
+ *            thread is attached to.
+ */
+int32_t rtw_thread_is_attached(const struct rtw_runtime_t *runtime) RTW_NONBLOCKING;
+
+/**
  * Fills a configuration with the defaults: no dry calls. NULL does nothing.
  *
  * [any]
@@ -3055,14 +3152,16 @@ void rtw_prepare_report_init(struct rtw_prepare_report_t *report);
  * locked as the runtime's configuration says together with its globals, tables and the engine's records, then the dry calls.
  * Dry calls do not enter the funcs' statistics.
  *
- * [setup]  On the attached thread that will call, before its deadlines matter; may be repeated.
+ * [setup]  On the attached thread that will call, before its deadlines matter; may be repeated. Dry calls need no attached
+ *          thread, but guest_stack_bytes and 32 KiB of the thread's stack.
  * config  NULL: no dry calls.
  * report  NULL, or filled on success.
  * err     NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of
  *         range, reserved is not zero), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
  *         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers, or the host replaced the attached thread's alternate
- *         signal stack by one that is too small; the message names whose or how large), RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
+ *         signal stack by one that is too small; the message names whose or how large), RTW_ERR_STACK_SIZE (there
+ *         are dry calls, and no room for guests on the thread's stack), RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
  */
 rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
                                   const struct rtw_prepare_config_t *config,
@@ -3073,7 +3172,7 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  * Runs one call of `func` on the calling thread.
  *
  * [rt & attached]  One thread at a time per instance; different instances run in parallel. Host functions may call the
- * instance that called them.
+ * instance that called them, on the stack that they were called on.
  * values       in: the arguments; out: the results, on RTW_OK only. Not converted: 16 bytes each, as the signature says.
  * value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be
  *              NULL where both are 0.
@@ -3082,13 +3181,21 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  *          and the reason did not fit; RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES,
  *          RTW_ERR_BUSY (it is in a call, or is being reset), RTW_ERR_SIGNALS (standalone: a trap would end the process, see
  *          rtw_runtime_signals), RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
+ *          RTW_ERR_NOT_ATTACHED: the thread is not attached to the instance's runtime (and see attach_on_call in
+ *          rtw_runtime_config_t). RTW_ERR_STACK_SIZE: guest_stack_bytes and 32 KiB are not left of the stack that the thread
+ *          is on, or that stack is neither its own nor declared (rtw_thread_config_t, stacks); from a host function: the stack
+ *          is not the one that the guest runs on, or the guest's part of it is used up. The guest was not entered either.
  * real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
- *          on. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
+ *          on. The first call of an instance on another thread or stack than its last one looks the thread up, which takes some
+ *          tens of ns. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
  *          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
  *          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena. With RTW_SIGNALS_ASK
  *          every call makes five system calls; so does, otherwise, one that the housekeeper has told to ask.
  */
-rtw_status_t rtw_invoke(struct rtw_func_t *func, union rtw_value_t *values, size_t value_count) RTW_NONBLOCKING;
+rtw_status_t rtw_invoke(struct rtw_func_t *func,
+                        union rtw_value_t *values,
+                        size_t value_count)
+RTW_NONBLOCKING;
 
 /**
  * As rtw_invoke, with a budget for this one call in place of the instance's: a call that takes longer is cut off, or counted,
@@ -3203,7 +3310,8 @@ void rtw_slot_destroy(struct rtw_slot_t *slot);
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in a slot already), RTW_ERR_NO_EXPORT,
  *         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old
  *         instance stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state),
- *         RTW_ERR_FORKED; and what rtw_instance_prepare answers.
+ *         RTW_ERR_FORKED; RTW_ERR_STACK_SIZE (there are dry calls, or a state is carried over, and there is no room for guests
+ *         on the thread's stack); and what rtw_instance_prepare answers.
  */
 rtw_status_t rtw_slot_publish(struct rtw_slot_t *slot,
                               struct rtw_instance_t *instance,
@@ -3217,8 +3325,8 @@ rtw_status_t rtw_slot_publish(struct rtw_slot_t *slot,
  * [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
  * block    filled on success.
  * returns  RTW_OK; RTW_ERR_EMPTY: nothing was published yet; RTW_ERR_FAULTED: the instance has faulted, and no spare is ready;
- *          RTW_ERR_BUSY: the instance's state is being saved, or a block has begun and not ended; RTW_ERR_NULL,
- *          RTW_ERR_HANDLE. Then no block has begun.
+ *          RTW_ERR_BUSY: the instance's state is being saved, or a block has begun and not ended; RTW_ERR_NOT_ATTACHED,
+ *          RTW_ERR_STACK_SIZE: as for rtw_invoke; RTW_ERR_NULL, RTW_ERR_HANDLE. Then no block has begun.
  * real time: allocates 0, locks 0, system calls 0, page faults 0; taking an instance exchanges one pointer.
  */
 rtw_status_t rtw_slot_begin(struct rtw_slot_t *slot, struct rtw_block_t *block) RTW_NONBLOCKING;

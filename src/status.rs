@@ -70,12 +70,12 @@ pub const RTW_ERR_PERMISSION: rtw_status_t = -403;
 pub const RTW_ERR_IO: rtw_status_t = -404;
 /// A configured limit is exceeded.
 pub const RTW_ERR_LIMIT: rtw_status_t = -405;
-/// The thread's stack is too small for guests.
+/// The stack that the thread is on has no room for guests, or is neither its own nor declared.
 pub const RTW_ERR_STACK_SIZE: rtw_status_t = -406;
 /// The thread's arena could not hold what a failing call needed; the call failed all the same, for a reason that is lost.
 pub const RTW_ERR_ARENA: rtw_status_t = -407;
 
-/// The thread is not attached.
+/// The thread is not attached to the runtime.
 pub const RTW_ERR_NOT_ATTACHED: rtw_status_t = -501;
 /// The thread is attached already.
 pub const RTW_ERR_ATTACHED: rtw_status_t = -502;
@@ -176,7 +176,7 @@ table! {
     RTW_ERR_PERMISSION "not permitted by the system",
     RTW_ERR_IO "a file could not be read or written",
     RTW_ERR_LIMIT "a configured limit is exceeded",
-    RTW_ERR_STACK_SIZE "the thread's stack is too small for guests",
+    RTW_ERR_STACK_SIZE "the stack that the thread is on has no room for guests",
     RTW_ERR_ARENA "the thread's arena is exhausted",
     RTW_ERR_NOT_ATTACHED "the thread is not attached",
     RTW_ERR_ATTACHED "the thread is attached already",

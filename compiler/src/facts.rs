@@ -14,6 +14,7 @@ pub struct Facts {
     pub memories: Vec<MemoryFacts>,
     /// Functions defined in the module.
     pub function_count: u32,
+    pub has_start: bool,
 }
 
 /// For a module that has passed validation.
@@ -25,6 +26,7 @@ pub fn gather(module: &[u8], checked: &Checked) -> Result<Facts> {
         exports: Vec::new(),
         memories: (0..types.memory_count()).map(|index| memory_facts(&types.memory_at(index))).collect(),
         function_count: 0,
+        has_start: false,
     };
     for payload in Parser::new(0).parse_all(module) {
         match payload.map_err(unreadable)? {
@@ -46,6 +48,7 @@ pub fn gather(module: &[u8], checked: &Checked) -> Result<Facts> {
                 }
             }
             Payload::CodeSectionStart { count, .. } => facts.function_count = count,
+            Payload::StartSection { .. } => facts.has_start = true,
             Payload::CustomSection(section) => {
                 // A name section that cannot be read is nobody's loss.
                 let KnownCustom::Name(names) = section.as_known() else { continue };
@@ -175,7 +178,7 @@ mod tests {
                 "func .many (v128,f64)->(i32,i64)",
             ]
         );
-        assert_eq!(facts.function_count, 2);
+        assert_eq!((facts.function_count, facts.has_start), (2, false));
         let page = 65536;
         let sizes: Vec<_> = facts.memories.iter().map(|m| (m.min_bytes, m.max_bytes)).collect();
         assert_eq!(sizes, [(page, Some(4 * page)), (2 * page, None), (page, Some(3 * page))]);

@@ -137,6 +137,7 @@ fn compile_unguarded(
         memories: facts.memories,
         need: need::of(&code, options.interruption == Interruption::Guard)?,
         function_count: facts.function_count,
+        has_start: facts.has_start,
         edits,
         // Of the bytes as they were given, so that `sha256sum` of the file says the same.
         source_bytes: input.len() as u64,

@@ -11,7 +11,7 @@ use crate::status::*;
 /// Runs one call of `func` on the calling thread.
 ///
 /// [rt & attached]  One thread at a time per instance; different instances run in parallel. Host functions may call the
-/// instance that called them.
+/// instance that called them, on the stack that they were called on.
 /// values       in: the arguments; out: the results, on RTW_OK only. Not converted: 16 bytes each, as the signature says.
 /// value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be
 ///              NULL where both are 0.
@@ -20,8 +20,13 @@ use crate::status::*;
 ///          and the reason did not fit; RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES,
 ///          RTW_ERR_BUSY (it is in a call, or is being reset), RTW_ERR_SIGNALS (standalone: a trap would end the process, see
 ///          rtw_runtime_signals), RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
+///          RTW_ERR_NOT_ATTACHED: the thread is not attached to the instance's runtime (and see attach_on_call in
+///          rtw_runtime_config_t). RTW_ERR_STACK_SIZE: guest_stack_bytes and 32 KiB are not left of the stack that the thread
+///          is on, or that stack is neither its own nor declared (rtw_thread_config_t, stacks); from a host function: the stack
+///          is not the one that the guest runs on, or the guest's part of it is used up. The guest was not entered either.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
-///          on. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
+///          on. The first call of an instance on another thread or stack than its last one looks the thread up, which takes some
+///          tens of ns. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
 ///          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
 ///          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena. With RTW_SIGNALS_ASK
 ///          every call makes five system calls; so does, otherwise, one that the housekeeper has told to ask.

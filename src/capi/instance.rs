@@ -118,8 +118,8 @@ pub struct rtw_fault_t {
     pub host_status: rtw_status_t,
     /// Zero.
     pub reserved0: u32,
-    /// Index of the guest's function in the module, imports counted; -1 where it is not known: for a trap without a signal on a
-    /// thread that is not attached.
+    /// Index of the guest's function in the module, imports counted; -1 where it is not known: for a trap without a signal
+    /// in a call that a [setup] function made on a thread that is not attached.
     pub function_index: i64,
     /// Offset in bytes of the instruction in the module that was given to the compiler; of the function's first instruction where
     /// the stack was used up, which is found out on entering it. -1 where it is not known.
@@ -229,7 +229,9 @@ pub unsafe extern "C" fn rtw_instance_config_init(config: *mut rtw_instance_conf
 ///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
 ///         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard), RTW_ERR_LIMIT,
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
-///         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
+///         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_STACK_SIZE (the module has a start function, and
+///         guest_stack_bytes and 32 KiB are not left of the thread's stack), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start
+///         function ended so).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_create(
     module: *mut rtw_module_t,
@@ -280,7 +282,7 @@ pub unsafe extern "C" fn rtw_instance_destroy(instance: *mut rtw_instance_t) {
 /// err  NULL, or filled. On failure the instance stays as it was.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_LIMIT (the slot or the runtime may not hold two
 ///         guests for the time of it), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_SIGNALS (see rtw_instance_prepare),
-///         RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
+///         RTW_ERR_STACK_SIZE (as for rtw_instance_create), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_reset(instance: *mut rtw_instance_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.

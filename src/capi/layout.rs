@@ -9,10 +9,10 @@ use super::host::{rtw_host_config_t, rtw_host_finding_t};
 use super::instance::{rtw_fault_t, rtw_growth_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};
-use super::runtime::{rtw_runtime_config_t, rtw_signals_t, rtw_watchdog_stats_t};
+use super::runtime::{rtw_runtime_config_t, rtw_runtime_stats_t, rtw_signals_t, rtw_watchdog_stats_t};
 use super::slot::{rtw_block_t, rtw_slot_config_t, rtw_slot_dry_call_t, rtw_slot_event_t, rtw_slot_func_t, rtw_slot_stats_t};
 use super::stats::{rtw_bucket_t, rtw_func_stats_t};
-use super::thread::rtw_thread_config_t;
+use super::thread::{rtw_stack_t, rtw_thread_config_t};
 use super::worker::{
     rtw_completion_t, rtw_distribution_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t,
     rtw_worst_t,
@@ -42,8 +42,9 @@ fn types_have_the_layout_that_c_was_promised() {
     let table = include_str!("../../tests/abi/layout.txt").lines().filter(|line| !line.starts_with("rtw_compile_"));
     let ours = [
         lines!(rtw_runtime_config_t: struct_size profile cpu_set sched_policy priority statistics memory_lock guest_stack_bytes
-            watchdog_tick_ns signal_checks reserved0 memory_limit_bytes reserved),
+            watchdog_tick_ns signal_checks attach_on_call memory_limit_bytes reserved),
         lines!(rtw_error_t: status os_error message),
+        lines!(rtw_runtime_stats_t: struct_size reserved0 attached_threads late_attaches reserved),
         lines!(rtw_watchdog_stats_t: struct_size sched_policy priority reserved0 watched tick_ns ticks expiries cut_offs
             late_p50_ns late_p99_ns late_max_ns over_p50_ns over_p99_ns over_max_ns reserved),
         lines!(rtw_signals_t: struct_size status looks interval_ns troubles blocked_threads masks_unknown message reserved),
@@ -59,7 +60,9 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_growth_t: struct_size reserved0 granted refused refused_prepared refused_limit refused_maximum refused_system
             reserved),
         lines!(rtw_memory_view_t: base size_bytes),
-        lines!(rtw_thread_config_t: struct_size sched_policy priority cpu denormals arena_bytes reserved),
+        lines!(rtw_stack_t: base bytes),
+        lines!(rtw_thread_config_t: struct_size sched_policy priority cpu denormals arena_bytes stacks stack_count reserved0
+            reserved),
         lines!(rtw_dry_call_t: func values value_count repeats reserved),
         lines!(rtw_prepare_config_t: struct_size dry_call_count dry_calls reserved),
         lines!(rtw_prepare_report_t: struct_size locked touched_bytes locked_bytes dry_calls first_call_ns steady_call_ns

@@ -94,14 +94,16 @@ pub unsafe extern "C" fn rtw_prepare_report_init(report: *mut rtw_prepare_report
 /// locked as the runtime's configuration says together with its globals, tables and the engine's records, then the dry calls.
 /// Dry calls do not enter the funcs' statistics.
 ///
-/// [setup]  On the attached thread that will call, before its deadlines matter; may be repeated.
+/// [setup]  On the attached thread that will call, before its deadlines matter; may be repeated. Dry calls need no attached
+///          thread, but guest_stack_bytes and 32 KiB of the thread's stack.
 /// config  NULL: no dry calls.
 /// report  NULL, or filled on success.
 /// err     NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of
 ///         range, reserved is not zero), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
 ///         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers, or the host replaced the attached thread's alternate
-///         signal stack by one that is too small; the message names whose or how large), RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
+///         signal stack by one that is too small; the message names whose or how large), RTW_ERR_STACK_SIZE (there
+///         are dry calls, and no room for guests on the thread's stack), RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_prepare(
     instance: *mut rtw_instance_t,

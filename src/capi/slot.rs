@@ -94,7 +94,7 @@ pub type rtw_slot_event_func_t = Option<unsafe extern "C" fn(user_data: *mut c_v
 /// publication fails with RTW_ERR_STATE, and the old instance stays.
 ///
 /// user_data  what was given to rtw_slot_create.
-/// from, to   the instances; rtw_invoke and memory functions may be used on both.
+/// from, to   the instances; rtw_invoke and memory functions may be used on both, on this thread, attached or not.
 pub type rtw_slot_state_func_t =
     Option<unsafe extern "C" fn(user_data: *mut c_void, from: *mut rtw_instance_t, to: *mut rtw_instance_t) -> rtw_status_t>;
 
@@ -326,7 +326,8 @@ pub unsafe extern "C" fn rtw_slot_destroy(slot: *mut rtw_slot_t) {
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in a slot already), RTW_ERR_NO_EXPORT,
 ///         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old
 ///         instance stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state),
-///         RTW_ERR_FORKED; and what rtw_instance_prepare answers.
+///         RTW_ERR_FORKED; RTW_ERR_STACK_SIZE (there are dry calls, or a state is carried over, and there is no room for guests
+///         on the thread's stack); and what rtw_instance_prepare answers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_slot_publish(
     slot: *mut rtw_slot_t,
@@ -353,8 +354,8 @@ pub unsafe extern "C" fn rtw_slot_publish(
 /// [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
 /// block    filled on success.
 /// returns  RTW_OK; RTW_ERR_EMPTY: nothing was published yet; RTW_ERR_FAULTED: the instance has faulted, and no spare is ready;
-///          RTW_ERR_BUSY: the instance's state is being saved, or a block has begun and not ended; RTW_ERR_NULL,
-///          RTW_ERR_HANDLE. Then no block has begun.
+///          RTW_ERR_BUSY: the instance's state is being saved, or a block has begun and not ended; RTW_ERR_NOT_ATTACHED,
+///          RTW_ERR_STACK_SIZE: as for rtw_invoke; RTW_ERR_NULL, RTW_ERR_HANDLE. Then no block has begun.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0; taking an instance exchanges one pointer.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]

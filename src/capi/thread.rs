@@ -1,7 +1,11 @@
 //! Attaching and detaching threads.
 
+use std::ffi::c_void;
+use std::ops::Range;
+
 use super::error::rtw_error_t;
 use super::guard::{self, setup_apart};
+use super::handle;
 use super::instance::{RTW_DENORMALS_KEEP, denormals};
 use super::runtime::{RTW_SCHED_KEEP, out_of_range, rtw_runtime_t, scheduling};
 use crate::engine::runtime::Runtime;
@@ -11,6 +15,18 @@ use crate::status::*;
 
 /// Scheduling and affinity as the runtime's configuration says.
 pub const RTW_SCHED_RUNTIME: u32 = 0x7fff_ffff;
+
+/// The most stacks that a thread may declare.
+pub const RTW_STACKS: u32 = 1024;
+
+/// A stack that is not the thread's own: a coroutine's, a signal handler's.
+#[repr(C)]
+pub struct rtw_stack_t {
+    /// Its lowest address. Memory that is mapped and writable: a guard page below it is not part of it.
+    pub base: *mut c_void,
+    /// Its size: at least guest_stack_bytes and 32 KiB.
+    pub bytes: u64,
+}
 
 /// What a thread shall get. Call rtw_thread_config_init first.
 #[repr(C)]
@@ -29,8 +45,16 @@ pub struct rtw_thread_config_t {
     /// What a failing call may take from the thread's arena, in bytes: 0 (default) for 64 KiB less its header, which is also
     /// the most.
     pub arena_bytes: u32,
+    /// Stacks beside the thread's own that guests are called on, for hosts with coroutines; NULL where there are none. Copied.
+    /// They are made present, and locked as the runtime's configuration says; they lie apart from each other and from the
+    /// thread's own stack, and stay mapped until the thread is detached. Several threads may declare the same one.
+    pub stacks: *const rtw_stack_t,
+    /// How many there are, at most RTW_STACKS.
+    pub stack_count: u32,
     /// Zero.
-    pub reserved: [u64; 8],
+    pub reserved0: u32,
+    /// Zero.
+    pub reserved: [u64; 6],
 }
 
 // SAFETY: its first field is its size.
@@ -55,7 +79,10 @@ pub fn defaults() -> rtw_thread_config_t {
         cpu: -1,
         denormals: RTW_DENORMALS_KEEP,
         arena_bytes: 0,
-        reserved: [0; 8],
+        stacks: std::ptr::null(),
+        stack_count: 0,
+        reserved0: 0,
+        reserved: [0; 6],
     }
 }
 
@@ -63,13 +90,16 @@ pub fn defaults() -> rtw_thread_config_t {
 /// set up, in the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and SIGFPE unblocked where the
 /// thread blocks them, and the runtime's housekeeper started to look after that, the stack touched down to what guests may use, an arena made
 /// ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
-/// once to each. A thread that ends without detaching leaks nothing.
+/// once to each. A thread that ends without detaching leaks nothing. From here on guests of the runtime may be called on this
+/// thread, on its own stack and on those that it declares.
 ///
-/// [setup]  On the thread itself, before its deadlines matter.
+/// [setup]  On the thread itself, on its own stack (not a coroutine's), before its deadlines matter.
 /// config  NULL: as the runtime's configuration says.
 /// err     NULL, or filled. Nothing is changed on failure.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT, RTW_ERR_ATTACHED, RTW_ERR_PERMISSION
-///         (scheduling or affinity), RTW_ERR_STACK_SIZE (with the numbers), RTW_ERR_MEMLOCK (only where locking is required),
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range; a stack overlaps
+///         another one or the thread's own, or is not writable), RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling or affinity),
+///         RTW_ERR_STACK_SIZE (the thread's stack has too little left, with the numbers; it is on another stack; a declared one
+///         is too small), RTW_ERR_MEMLOCK (only where locking is required),
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are
 ///         there).
 #[unsafe(no_mangle)]
@@ -104,9 +134,26 @@ pub unsafe extern "C" fn rtw_thread_detach(runtime: *mut rtw_runtime_t, err: *mu
     unsafe { setup_apart(err, || guard::named(runtime, "runtime")?.detach()) }
 }
 
+/// Whether the calling thread is attached to the runtime, for assertions of the host's.
+///
+/// [any]
+/// returns  1: it is; 0: it is not, or there is no such runtime.
+/// real time: allocates 0, locks 0, system calls 0, page faults 0 on an attached thread; a comparison for each runtime that the
+///            thread is attached to.
+/// cbindgen:postfix=RTW_NONBLOCKING
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_thread_is_attached(runtime: *const rtw_runtime_t) -> i32 {
+    // SAFETY: a handle by the API's contract.
+    guard::real_time(0, || i32::from(unsafe { handle::borrow(runtime) }.is_ok_and(|runtime| runtime.is_attached())))
+}
+
 /// What the configuration asks for, and the runtime's where it does not.
-pub fn wanted(runtime: &Runtime, config: &rtw_thread_config_t) -> Result<Attach> {
+///
+/// # Safety
+/// There are as many stacks as it says.
+pub unsafe fn wanted(runtime: &Runtime, config: &rtw_thread_config_t) -> Result<Attach> {
     guard::reserved_is_zero(&config.reserved)?;
+    guard::reserved_is_zero(&[config.reserved0.into()])?;
     let mut wanted = runtime.default_attach();
     if config.sched_policy != RTW_SCHED_RUNTIME {
         wanted.scheduling = scheduling(config.sched_policy, config.priority)?;
@@ -121,6 +168,8 @@ pub fn wanted(runtime: &Runtime, config: &rtw_thread_config_t) -> Result<Attach>
     if wanted.arena_bytes > DEFAULT_ARENA_BYTES {
         return Err(out_of_range("arena_bytes", config.arena_bytes));
     }
+    // SAFETY: as many as the caller says.
+    wanted.stacks = unsafe { stacks(config) }?;
     match usize::try_from(config.cpu) {
         Ok(cpu) if cpu < CPU_SET_WORDS * 64 => {
             let mut set = [0; CPU_SET_WORDS];
@@ -131,4 +180,28 @@ pub fn wanted(runtime: &Runtime, config: &rtw_thread_config_t) -> Result<Attach>
         _ => return Err(out_of_range("cpu", config.cpu)),
     }
     Ok(wanted)
+}
+
+/// The stacks that a thread declares.
+unsafe fn stacks(config: &rtw_thread_config_t) -> Result<Vec<Range<usize>>> {
+    if config.stack_count > RTW_STACKS {
+        return Err(out_of_range("stack_count", config.stack_count));
+    }
+    if config.stack_count == 0 {
+        return Ok(vec![]);
+    }
+    if config.stacks.is_null() {
+        return Err(Error::new(RTW_ERR_NULL, format!("stacks is NULL, and stack_count is {}", config.stack_count)));
+    }
+    // SAFETY: as many as the caller says.
+    let stacks = unsafe { std::slice::from_raw_parts(config.stacks, config.stack_count as usize) };
+    let range = |(at, stack): (usize, &rtw_stack_t)| {
+        let base = stack.base as usize;
+        match usize::try_from(stack.bytes).ok().and_then(|bytes| base.checked_add(bytes)) {
+            Some(end) if base != 0 => Ok(base..end),
+            Some(_) => Err(Error::new(RTW_ERR_NULL, format!("stacks[{at}]: base is NULL"))),
+            None => Err(Error::new(RTW_ERR_ARGUMENT, format!("stacks[{at}] ends beyond the address space"))),
+        }
+    };
+    stacks.iter().enumerate().map(range).collect()
 }

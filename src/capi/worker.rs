@@ -975,7 +975,8 @@ unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) -> Result<(
     let mut settings = Config {
         // SAFETY: NULL or a string by the API's contract.
         name: name(unsafe { text::optional(config.name, "name") }?)?,
-        attach: thread::wanted(runtime, &thread_config)?,
+        // SAFETY: it names no stacks.
+        attach: unsafe { thread::wanted(runtime, &thread_config) }?,
         deadline: by_deadline.then(|| deadline(config)).transpose()?,
         lock: yes_or_no("memory_lock", config.memory_lock)?,
         strict: yes_or_no("strict", config.strict)?,

@@ -143,6 +143,8 @@ pub struct Metadata {
     pub need: Need,
     /// Functions defined in the module.
     pub function_count: u32,
+    /// Whether the module has a start function, which runs when an instance is made.
+    pub has_start: bool,
     /// How the module was changed before code was made of it; empty if it was not.
     pub edits: Vec<Edit>,
     /// The module's size and SHA-256 before compilation.
@@ -367,6 +369,7 @@ mod tests {
             need: Need { memory_bytes: 65536, record_bytes: 1000, ..Need::default() },
             edits: vec![Edit { length: 10, original: 0, verbatim: true }],
             function_count: 1,
+            has_start: false,
             source_bytes: 3,
             source_sha256: [7; 32],
         }

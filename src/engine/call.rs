@@ -6,10 +6,10 @@ use wasmtime::Trap;
 pub use wasmtime::ValRaw;
 
 use super::fault::FaultRecord;
-use super::instance::{Core, Func, FuncShared, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST, trap_status};
+use super::instance::{Core, Func, FuncShared, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST, trap_status};
 use crate::rt::float::{self, Denormals};
 use crate::rt::histogram::Histogram;
-use crate::rt::{alloc, clock};
+use crate::rt::{alloc, clock, permit};
 use crate::status::*;
 
 /// Runs one call on this thread. `values` holds the arguments and receives the results. `budget` in ticks, where the call has
@@ -23,9 +23,10 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize, budget: Opt
     let core = unsafe { &*func.core };
     // With all that a reset on another thread has done.
     let gate = core.gate.load(Acquire);
-    if gate != GATE_FREE
-        && let Err(status) = core.reenter(gate)
-    {
+    let here = permit::stack_pointer();
+    if gate == GATE_FREE && core.pass.admits(here) {
+        core.entered_at.set(here);
+    } else if let Err(status) = admit(core, &func.shared, gate, here) {
         return status;
     }
     let shared = &*func.shared;
@@ -66,6 +67,23 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize, budget: Opt
         }
         Err(error) => fault(core, shared, error),
     }
+}
+
+/// Lets a call in that comes from a host function, or with another permit than the last one; or says why not.
+#[cold]
+#[inline(never)]
+fn admit(core: &Core, shared: &FuncShared, gate: rtw_status_t, here: usize) -> std::result::Result<(), rtw_status_t> {
+    let is_outer = matches!(gate, GATE_FREE | GATE_ASK);
+    if is_outer && !core.pass.admits(here) {
+        shared.instance.module.runtime.admit(&core.pass, here)?;
+    }
+    core.reenter(gate)?;
+    if is_outer {
+        core.entered_at.set(here);
+    } else if !core.is_within_outer_call(here) {
+        return Err(RTW_ERR_STACK_SIZE);
+    }
+    Ok(())
 }
 
 /// Counts a call that took longer than its budget or its deadline.

@@ -35,6 +35,7 @@ use crate::rt::float::Denormals;
 use crate::rt::heap::{self, Kept};
 use crate::rt::histogram::{Began, Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
+use crate::rt::permit::{self, Pass};
 use crate::rt::{alloc, fork, traps};
 use crate::status::*;
 
@@ -190,6 +191,12 @@ impl wasmtime::ResourceLimiter for Data {
 /// The part that calls and host functions work with.
 pub struct Core {
     pub gate: AtomicI32,
+    /// Lets in calls of threads that are attached, on stacks with room for the guest.
+    pub pass: Pass,
+    /// The stack pointer at the beginning of the call that runs, calls that its host functions make left aside.
+    pub entered_at: Cell<usize>,
+    /// How far below that guests may go, those called from host functions included.
+    guest_stack_bytes: usize,
     /// The store as it may be used now: between calls our own view of it, in a host function the one the engine handed to it,
     /// so that a call made from inside continues the outer one's.
     context: Cell<Option<Context>>,
@@ -324,6 +331,12 @@ impl Core {
         }
     }
 
+    /// Whether a call that a host function makes is on the stack of the call that called it, above where guests have to stop: the
+    /// engine holds it to the outer call's limit, wherever it is.
+    pub fn is_within_outer_call(&self, here: usize) -> bool {
+        self.entered_at.get().wrapping_sub(here) < self.guest_stack_bytes
+    }
+
     /// The store, for the thread that has the instance now.
     ///
     /// # Safety
@@ -376,6 +389,9 @@ impl Instance {
     ) -> Result<Instance> {
         let core = Arc::new(Core {
             gate: AtomicI32::new(GATE_MAKING),
+            pass: Pass::new(module.runtime.number()),
+            entered_at: Cell::new(0),
+            guest_stack_bytes: module.runtime.config.guest_stack_bytes,
             context: Cell::new(None),
             host_status: Cell::new(RTW_OK),
             host_thread: AtomicUsize::new(0),
@@ -758,6 +774,8 @@ impl Instance {
 
     pub(super) fn is_prepared(&self) {
         self.core.arena.find();
+        // Nothing to be said where this is not the thread that will call.
+        let _ = self.core.pass.look_up(permit::stack_pointer());
         self.core.prepared.store(true, Relaxed);
     }
 
@@ -770,6 +788,7 @@ impl Instance {
 
 impl Guest {
     fn new(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
+        let _visit = if module.metadata.has_start { module.runtime.visit()? } else { None };
         let (guest, kept) = heap::keep(module.runtime.config.lock, || Guest::make(module, hosts, config, core));
         Ok(Guest { kept, ..guest? })
     }

@@ -47,6 +47,7 @@ impl Instance {
     /// Touches all that calls will touch, then makes the dry calls, whose times do not enter the funcs' statistics. The last of
     /// them are made when everything else is done, system calls above all, which leave caches and branch predictors cold.
     pub fn prepare(self: &Arc<Self>, calls: &[DryCall<'_>], entry: Entry) -> Result<Report> {
+        let _visit = if calls.is_empty() { None } else { self.module.runtime.visit()? };
         self.core.timing.with_at_least(SETUP_BUDGET_NS, || self.prepare_untimed(calls, entry))
     }
 

@@ -12,6 +12,7 @@ use super::signal_watch::SignalWatch;
 use super::watchdog::Watchdog;
 use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
+use crate::rt::permit::{self, Issued, Pass, Refused};
 use crate::rt::thread::{Attach, CpuSet, Policy};
 use crate::rt::traps::Ready;
 use crate::rt::{alloc, clock, memory, signals, thread};
@@ -33,6 +34,8 @@ pub struct Config {
     pub ask_at_every_call: bool,
     /// What all guests of the runtime may hold together; 0: no limit.
     pub memory_limit_bytes: u64,
+    /// Whether a call attaches its thread where that is not attached.
+    pub attach_on_call: bool,
 }
 
 pub struct Runtime {
@@ -46,6 +49,10 @@ pub struct Runtime {
     housekeeper: Housekeeper,
     watchdog: Watchdog,
     signal_watch: Arc<SignalWatch>,
+    /// Threads that a call has attached.
+    late_attaches: AtomicU64,
+    /// How many threads are attached, for as long as there is a runtime to be attached to.
+    attached: Arc<AtomicU64>,
 }
 
 impl Runtime {
@@ -64,7 +71,9 @@ impl Runtime {
         let always = config.ask_at_every_call && config.profile == Profile::Standalone;
         let signal_watch = Arc::new(SignalWatch::new(always));
         let held = Pool::new("runtime", config.memory_limit_bytes);
-        let runtime = Runtime { config, variations, held, number, housekeeper, watchdog, signal_watch };
+        let (late_attaches, attached) = Default::default();
+        let runtime =
+            Runtime { config, variations, held, number, housekeeper, watchdog, signal_watch, late_attaches, attached };
         // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now and not when the
         // first module comes.
         runtime.engine(&Settings::new(runtime.config.profile))?;
@@ -109,6 +118,8 @@ impl Runtime {
             denormals: Denormals::Keep,
             arena_bytes: alloc::DEFAULT_ARENA_BYTES,
             signals: self.config.profile == Profile::Standalone,
+            stacks: Vec::new(),
+            late: false,
         }
     }
 
@@ -116,7 +127,7 @@ impl Runtime {
         if wanted.signals {
             signals::check()?;
         }
-        thread::attach(self.number, wanted, Engine::tls_eager_initialize)?;
+        thread::attach(self.number, &self.attached, wanted, Engine::tls_eager_initialize)?;
         if wanted.signals {
             self.signal_watch.add_thread();
             let watch: Weak<SignalWatch> = Arc::downgrade(&self.signal_watch);
@@ -130,10 +141,58 @@ impl Runtime {
         Ok(())
     }
 
+    /// Attaches the calling thread, which is in a call: what only the host may decide stays as it is. Takes its time.
+    #[cold]
+    #[inline(never)]
+    pub fn attach_late(&self) -> Result<()> {
+        alloc::in_setup(|| self.attach(&Attach { scheduling: None, cpus: None, late: true, ..self.default_attach() }))?;
+        self.late_attaches.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// How many threads calls have attached so far.
+    pub fn late_attaches(&self) -> u64 {
+        self.late_attaches.load(Relaxed)
+    }
+
+    /// How many threads are attached now.
+    pub fn attached(&self) -> u64 {
+        self.attached.load(Relaxed)
+    }
+
+    /// Whether the calling thread is. Neither allocates nor waits.
+    pub fn is_attached(&self) -> bool {
+        permit::is_attached(self.number)
+    }
+
+    /// Lets the calling thread in where the last permit did not: by another one, or by attaching it where that is wanted.
+    #[cold]
+    #[inline(never)]
+    pub fn admit(&self, pass: &Pass, here: usize) -> std::result::Result<(), rtw_status_t> {
+        match pass.look_up(here) {
+            Err(Refused::Unknown) if self.config.attach_on_call => {
+                self.attach_late().map_err(|error| error.status)?;
+                pass.look_up(here).map_err(Refused::status)
+            }
+            other => other.map_err(Refused::status),
+        }
+    }
+
     pub fn detach(&self) -> Result<()> {
         thread::detach(self.number)?;
         self.signal_watch.remove_thread();
         Ok(())
+    }
+
+    /// Tells it from all others, for ever.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What a [setup] function has to have while it calls guests, on whatever thread this is; refused where its stack has no
+    /// room for them.
+    pub fn visit(&self) -> Result<Option<Issued>> {
+        thread::visit(self.number, self.config.guest_stack_bytes)
     }
 
     /// Sees to it that guests' faults become traps on this thread while the answer lives, or tells who is in the way. For [setup]

@@ -25,6 +25,7 @@ use super::signature::Signature;
 use super::state;
 use crate::rt::barrier;
 use crate::rt::histogram::{Began, Snapshot};
+use crate::rt::permit::{self, Pass};
 use crate::rt::ring::{Consumer, Producer, ring};
 use crate::status::*;
 
@@ -177,6 +178,8 @@ pub struct Slot<H: Handles> {
     /// What its instances hold.
     held: Arc<Pool>,
     config: Config,
+    /// Lets the real-time thread in.
+    pass: Pass,
     /// That the slot was made in: a forked child has the object only.
     process: u32,
     /// What the real-time thread is to take next.
@@ -266,6 +269,7 @@ impl<H: Handles> Slot<H> {
         let slot = Arc::new(Slot {
             runtime: runtime.clone(),
             held: Pool::new("slot", config.memory_limit_bytes),
+            pass: Pass::new(runtime.number()),
             process: std::process::id(),
             incoming: AtomicPtr::default(),
             front: UnsafeCell::new(Front {
@@ -319,6 +323,10 @@ impl<H: Handles> Slot<H> {
     /// One thread at a time begins and ends blocks, in turn.
     #[inline]
     pub unsafe fn begin(&self) -> std::result::Result<Block<'_, H>, rtw_status_t> {
+        let here = permit::stack_pointer();
+        if !self.pass.admits(here) {
+            self.runtime.admit(&self.pass, here)?;
+        }
         if self.in_block.load(Relaxed) {
             // From inside a block: its instance is not to be exchanged.
             return Err(RTW_ERR_BUSY);
@@ -480,6 +488,8 @@ impl<H: Handles> Slot<H> {
             failed: AtomicBool::new(false),
             told_signals: AtomicBool::new(false),
         });
+        let calls_guests = !self.config.dry_calls.is_empty() || !matches!(self.config.state, StateTransfer::None);
+        let _visit = if calls_guests { self.runtime.visit()? } else { None };
         let generation = self.generation(&publication, place, false)?;
         self.transfer_state(&generation)?;
         let mut back = self.lock();

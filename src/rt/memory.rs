@@ -154,6 +154,25 @@ fn populate(range: Range<usize>, write: bool) {
     unsafe { libc::madvise(whole.start as *mut _, whole.len(), advice) };
 }
 
+/// Makes every page of a range present that somebody names, without changing its content. False where not all of it is mapped
+/// and writable. Others may use it meanwhile; on a kernel before 5.14, which cannot populate, it has to be nobody's for the
+/// moment, and writable.
+pub fn populate_for_writing(range: Range<usize>) -> bool {
+    let whole = pages(range.clone());
+    // SAFETY: neither advice changes any content, and unsuitable pages are reported as an error.
+    let advise = |range: Range<usize>, advice| unsafe { libc::madvise(range.start as *mut _, range.len(), advice) == 0 };
+    if advise(whole.clone(), libc::MADV_POPULATE_WRITE) {
+        return true;
+    }
+    // About nothing, whether it is known at all.
+    if advise(0..0, libc::MADV_POPULATE_WRITE) || !advise(whole, libc::MADV_WILLNEED) {
+        return false;
+    }
+    // SAFETY: mapped; writable, and nobody else's, by the caller's word.
+    unsafe { touch_for_writing(range) };
+    true
+}
+
 /// Locks a range as wanted, and returns how many of its bytes are locked.
 pub fn lock_as(wanted: Lock, range: Range<usize>) -> Result<usize> {
     match wanted {
@@ -192,10 +211,19 @@ pub fn lock(range: Range<usize>) -> Result<()> {
 
 /// Reserves fresh address space without access.
 pub fn reserve(bytes: usize) -> std::io::Result<usize> {
-    // SAFETY: a fresh reservation; nobody else's memory is touched.
+    fresh(bytes, libc::PROT_NONE, libc::MAP_NORESERVE)
+}
+
+/// Maps fresh memory, all zeros, not present yet.
+pub fn map(bytes: usize) -> std::io::Result<usize> {
+    fresh(bytes, libc::PROT_READ | libc::PROT_WRITE, 0)
+}
+
+fn fresh(bytes: usize, access: i32, flags: i32) -> std::io::Result<usize> {
+    // SAFETY: a fresh mapping; nobody else's memory is touched.
     let start = unsafe {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0)
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags;
+        libc::mmap(std::ptr::null_mut(), bytes, access, flags, -1, 0)
     };
     if start == libc::MAP_FAILED { Err(std::io::Error::last_os_error()) } else { Ok(start as usize) }
 }

@@ -11,6 +11,7 @@ pub mod heap;
 pub mod histogram;
 pub mod latency;
 pub mod memory;
+pub mod permit;
 pub mod ring;
 pub mod signals;
 pub mod sleep;

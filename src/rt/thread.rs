@@ -8,10 +8,13 @@
 
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 
 use super::float::{self, Denormals};
 use super::memory::{self, Lock};
+use super::permit::{self, Refused};
 use super::{alloc, clock, traps};
 use crate::status::*;
 
@@ -59,6 +62,10 @@ pub struct Attach {
     pub arena_bytes: usize,
     /// Whether faults are caught by signal, so that the engine's alternate stack must stay in place.
     pub signals: bool,
+    /// Other stacks that guests may be called on: mapped, writable, apart from each other and from the thread's own.
+    pub stacks: Vec<Range<usize>>,
+    /// Whether a call attaches, for want of an attachment that the host would end: it ends with its owner.
+    pub late: bool,
 }
 
 /// Stack that our own frames, the engine's and a signal frame need beside the guest's.
@@ -67,7 +74,33 @@ pub const HOST_STACK_BYTES: usize = 64 << 10;
 struct Attachment {
     owner: u64,
     before: Changed,
+    /// Lets the owner's calls in.
+    _permits: permit::Issued,
+    count: Counted,
+    late: bool,
     _real_time: Option<RealTime>,
+}
+
+/// One of an owner's attachments, of which the owner keeps count as long as it is there.
+struct Counted(Weak<AtomicU64>);
+
+impl Counted {
+    fn new(count: &Arc<AtomicU64>) -> Counted {
+        count.fetch_add(1, Relaxed);
+        Counted(Arc::downgrade(count))
+    }
+
+    fn owner_is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(count) = self.0.upgrade() {
+            count.fetch_sub(1, Relaxed);
+        }
+    }
 }
 
 /// How many attachments there are of threads with real-time scheduling.
@@ -141,18 +174,106 @@ thread_local! {
     static ATTACHED: RefCell<Attached> = const { RefCell::new(Attached { list: Vec::new(), arena: None }) };
 }
 
-/// Whether the calling thread is attached for `owner`.
-pub fn is_attached(owner: u64) -> bool {
-    ATTACHED.with_borrow(|attached| attached.list.iter().any(|a| a.owner == owner))
-}
-
-/// Attaches the calling thread. `engine_init` sets up the engine's per-thread state. Nothing stays changed on failure.
-pub fn attach(owner: u64, wanted: &Attach, engine_init: impl FnOnce()) -> Result<()> {
-    if is_attached(owner) {
+/// Attaches the calling thread. `count` is the owner's number of attachments; `engine_init` sets up the engine's per-thread
+/// state. Nothing is changed on failure.
+pub fn attach(owner: u64, count: &Arc<AtomicU64>, wanted: &Attach, engine_init: impl FnOnce()) -> Result<()> {
+    if permit::is_attached(owner) {
         return Err(Error::new(RTW_ERR_ATTACHED, "this thread is attached to the runtime already"));
     }
+    detach_from_the_gone();
+    let mut stacks = vec![room_for(wanted.guest_stack_bytes, HOST_STACK_BYTES)?];
+    add_declared(wanted, &mut stacks)?;
     let need = wanted.guest_stack_bytes + HOST_STACK_BYTES;
-    let left = stack_left()?;
+    let mut before = Changed::default();
+    let permits = change(wanted, need, engine_init, &mut before)
+        .and_then(|()| stacks[1..].iter().try_for_each(|stack| memory::lock_as(wanted.lock, stack.clone()).map(|_| ())))
+        .and_then(|()| permit::issue(owner, &stacks, wanted.guest_stack_bytes, permit::For::Attachment, wanted.lock));
+    match permits {
+        Ok(permits) => {
+            let (count, late) = (Counted::new(count), wanted.late);
+            let attachment = Attachment { owner, before, _permits: permits, count, late, _real_time: RealTime::count() };
+            ATTACHED.with_borrow_mut(|attached| attached.list.push(attachment));
+            Ok(())
+        }
+        Err(error) => {
+            before.restore();
+            // Made for this attachment, where it was the first.
+            ATTACHED.with_borrow_mut(|attached| {
+                if attached.list.is_empty() {
+                    attached.arena = None;
+                }
+            });
+            Err(error)
+        }
+    }
+}
+
+/// The stacks that are declared are made present and added to the thread's own, in their order.
+fn add_declared(wanted: &Attach, stacks: &mut Vec<Range<usize>>) -> Result<()> {
+    let need = wanted.guest_stack_bytes + permit::MARGIN_BYTES;
+    let refused = |at: usize, status, what| Err(Error::new(status, format!("stacks[{at}] {what}")));
+    let own = stacks[0].clone();
+    for (at, stack) in wanted.stacks.iter().enumerate() {
+        if stack.len() < need {
+            return refused(
+                at,
+                RTW_ERR_STACK_SIZE,
+                "is too small: guests need guest_stack_bytes, and 32 KiB for the calls around them",
+            );
+        }
+        if stack.start < own.end && own.start < stack.end {
+            return refused(at, RTW_ERR_ARGUMENT, "lies in the thread's own stack");
+        }
+        let place = 1 + stacks[1..].partition_point(|other| other.start < stack.start);
+        let overlaps = |other: Option<&Range<usize>>| other.is_some_and(|o| o.start < stack.end && stack.start < o.end);
+        if overlaps(stacks.get(place)) || (place > 1 && overlaps(stacks.get(place - 1))) {
+            return refused(at, RTW_ERR_ARGUMENT, "overlaps another one");
+        }
+        if !memory::populate_for_writing(stack.clone()) {
+            return refused(at, RTW_ERR_ARGUMENT, "is not mapped and writable throughout: leave its guard page out");
+        }
+        stacks.insert(place, stack.clone());
+    }
+    Ok(())
+}
+
+/// Ends what calls have attached for owners that are no more: nobody else would.
+fn detach_from_the_gone() {
+    while let Some(owner) =
+        ATTACHED.with_borrow(|attached| attached.list.iter().find(|a| a.late && a.count.owner_is_gone()).map(|a| a.owner))
+    {
+        let _ = detach(owner);
+    }
+}
+
+/// What lets a [setup] function call guests of `owner`, on whatever thread this is: where it is not attached, its own stack has to
+/// have room for them.
+pub fn visit(owner: u64, guest_stack_bytes: usize) -> Result<Option<permit::Issued>> {
+    match permit::check(owner, permit::stack_pointer()) {
+        Ok(()) => Ok(None),
+        Err(Refused::NoRoom) => Err(Error::new(
+            RTW_ERR_STACK_SIZE,
+            "this thread is attached, and is too deep in its stack, or on a stack that it has not declared",
+        )),
+        Err(Refused::Unknown) => {
+            let stack = room_for(guest_stack_bytes, permit::MARGIN_BYTES)?;
+            permit::issue(owner, &[stack], guest_stack_bytes, permit::For::Visit, Lock::Off).map(Some)
+        }
+    }
+}
+
+/// The calling thread's own stack, where it is the one in use and there is room in it for a guest and for what is around it.
+fn room_for(guest_stack_bytes: usize, around_bytes: usize) -> Result<Range<usize>> {
+    let stack = own_stack()?;
+    let here = permit::stack_pointer();
+    if !stack.contains(&here) {
+        return Err(Error::new(
+            RTW_ERR_STACK_SIZE,
+            "the thread is not on its own stack (but on a coroutine's, or a signal handler's), and how much is left of another \
+             one cannot be told",
+        ));
+    }
+    let (left, need) = (here - stack.start, guest_stack_bytes + around_bytes);
     if left < need {
         return Err(Error::new(
             RTW_ERR_STACK_SIZE,
@@ -161,23 +282,12 @@ pub fn attach(owner: u64, wanted: &Attach, engine_init: impl FnOnce()) -> Result
                  around them): create the thread with more (pthread_attr_setstacksize), or set guest_stack_bytes lower",
                 left / 1024,
                 need / 1024,
-                wanted.guest_stack_bytes / 1024,
-                HOST_STACK_BYTES / 1024
+                guest_stack_bytes / 1024,
+                around_bytes / 1024
             ),
         ));
     }
-    let mut before = Changed::default();
-    match change(wanted, need, engine_init, &mut before) {
-        Ok(()) => {
-            let attachment = Attachment { owner, before, _real_time: RealTime::count() };
-            ATTACHED.with_borrow_mut(|attached| attached.list.push(attachment));
-            Ok(())
-        }
-        Err(error) => {
-            before.restore();
-            Err(error)
-        }
-    }
+    Ok(stack)
 }
 
 /// Does what was wanted, and notes in `before` what it changed.
@@ -417,22 +527,27 @@ pub fn set_deadline(deadline: Deadline) -> Result<()> {
 }
 
 thread_local! {
-    /// The lowest address that this thread's stack may reach, once it has been asked for; 0 until then. Asked for once only:
-    /// the C library reads the main thread's from the list of mappings, which our locking divides.
-    static STACK_LOW: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    /// Where this thread's own stack is, once it has been asked for. Asked for once only: the C library reads the main thread's
+    /// from the list of mappings, which our locking divides.
+    static STACK: std::cell::Cell<Option<(usize, usize)>> = const { std::cell::Cell::new(None) };
 }
 
 /// Bytes between this frame and the lowest address that the thread's stack may reach.
 pub fn stack_left() -> Result<usize> {
-    let marker = std::hint::black_box(0u8);
-    let here = &raw const marker as usize;
-    if STACK_LOW.get() == 0 {
-        STACK_LOW.set(stack_low()?);
-    }
-    Ok(here.saturating_sub(STACK_LOW.get()))
+    Ok(permit::stack_pointer().saturating_sub(own_stack()?.start))
 }
 
-fn stack_low() -> Result<usize> {
+/// The stack that the calling thread began on, whether it is on it now or not.
+fn own_stack() -> Result<Range<usize>> {
+    let (low, high) = match STACK.get() {
+        Some(known) => known,
+        None => ask_for_stack()?,
+    };
+    STACK.set(Some((low, high)));
+    Ok(low..high)
+}
+
+fn ask_for_stack() -> Result<(usize, usize)> {
     // SAFETY: the attribute is initialised by the call that fills it and destroyed once.
     unsafe {
         let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
@@ -447,12 +562,12 @@ fn stack_low() -> Result<usize> {
         libc::pthread_attr_getguardsize(&attributes, &mut guard);
         libc::pthread_attr_destroy(&mut attributes);
         // Some C libraries count the guard into the stack: leave it out to be on the safe side.
-        Ok(low as usize + guard)
+        Ok((low as usize + guard, low as usize + size))
     }
 }
 
 /// Walks down the stack page by page, writing, and returns the range that is now present.
-fn touch_stack(bytes: usize) -> std::ops::Range<usize> {
+fn touch_stack(bytes: usize) -> Range<usize> {
     #[inline(never)]
     fn descend(target: usize) -> usize {
         let mut frame = [0u8; 2048];
@@ -554,6 +669,8 @@ mod tests {
             denormals: Denormals::Keep,
             arena_bytes: 1024,
             signals: false,
+            stacks: Vec::new(),
+            late: false,
         }
     }
 
@@ -567,10 +684,11 @@ mod tests {
     #[test]
     fn ordinary_threads_go_ahead_only_where_a_real_time_thread_could_wait() {
         std::thread::spawn(|| {
-            attach(1, &wanted(None), || {}).unwrap();
+            let count = Arc::default();
+            attach(1, &count, &wanted(None), || {}).unwrap();
             assert_eq!(policy_ahead(), (libc::SCHED_OTHER, true), "nobody would wait");
             detach(1).unwrap();
-            match attach(1, &wanted(Some((Policy::Fifo, 2))), || {}) {
+            match attach(1, &count, &wanted(Some((Policy::Fifo, 2))), || {}) {
                 Ok(()) => {
                     let (inside, restored) = std::thread::spawn(|| {
                         become_ordinary(None);
@@ -586,7 +704,7 @@ mod tests {
                 Err(error) => assert_eq!(error.status, RTW_ERR_PERMISSION),
             }
             // Gone without detaching: its count goes with it.
-            std::thread::spawn(|| drop(attach(2, &wanted(Some((Policy::Fifo, 2))), || {}))).join().unwrap();
+            std::thread::spawn(|| drop(attach(2, &Arc::default(), &wanted(Some((Policy::Fifo, 2))), || {}))).join().unwrap();
             assert_eq!(policy_ahead(), (libc::SCHED_OTHER, true));
         })
         .join()

@@ -1,5 +1,6 @@
 #include "common.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +64,19 @@ rtw_module_t *load(rtw_runtime_t *runtime, const char *guest) {
     return module;
 }
 
+void attach_here(rtw_runtime_t *runtime) {
+    rtw_error_t err;
+    rtw_status_t status = rtw_thread_attach(runtime, NULL, &err);
+    if (status != RTW_ERR_ATTACHED) require(status, &err, "the calling thread is attached");
+}
+
 guest_t open_guest(const char *guest, rtw_imports_t *imports) {
+    guest_t made = open_unattached(guest, imports);
+    attach_here(made.runtime);
+    return made;
+}
+
+guest_t open_unattached(const char *guest, rtw_imports_t *imports) {
     guest_t made = {make_runtime(), NULL, NULL};
     made.module = load(made.runtime, guest);
     renew(&made, imports);
@@ -77,6 +90,7 @@ void renew(guest_t *guest, rtw_imports_t *imports) {
 }
 
 void close_guest(guest_t *guest) {
+    (void)rtw_thread_detach(guest->runtime, NULL);
     rtw_instance_destroy(guest->instance);
     rtw_module_destroy(guest->module);
     rtw_runtime_destroy(guest->runtime);
@@ -119,3 +133,29 @@ void drop_rights(uint64_t memlock_bytes) {
     /* A process that changed its user may not read its own /proc otherwise. */
     prctl(PR_SET_DUMPABLE, 1);
 }
+
+#if defined(ON_A_THREAD)
+#undef main
+typedef struct command_line_t {
+    int argc;
+    char **argv;
+    int answer;
+} command_line_t;
+
+static void *run_test(void *data) {
+    command_line_t *line = data;
+    line->answer = test_main(line->argc, line->argv);
+    return NULL;
+}
+
+int main(int argc, char **argv) {
+    command_line_t line = {argc, argv, 2};
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 8 << 20);
+    pthread_t thread;
+    if (pthread_create(&thread, &attributes, run_test, &line) != 0) return 2;
+    pthread_join(thread, NULL);
+    return line.answer;
+}
+#endif

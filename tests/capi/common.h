@@ -14,6 +14,15 @@ enum { sanitized = 1 };
 enum { sanitized = 0 };
 #endif
 
+/* Where a program's main thread has no stack that attaching could know, as under valgrind, the test runs on another one. */
+#if defined(ON_A_THREAD)
+#if defined(__cplusplus)
+extern "C"
+#endif
+int test_main(int argc, char **argv);
+#define main test_main
+#endif
+
 /* From the command line: PROFILE ARTIFACTS. */
 extern uint32_t profile;          /* RTW_PROFILE_... */
 extern const char *profile_name;  /* "standalone" or "plugin" */
@@ -37,10 +46,15 @@ typedef struct guest_t {
 
 rtw_runtime_t *make_runtime(void);
 rtw_module_t *load(rtw_runtime_t *runtime, const char *guest);
-/* `imports` may be NULL. */
+/* Attaches the calling thread, unless it is attached. */
+void attach_here(rtw_runtime_t *runtime);
+/* And attaches the calling thread. `imports` may be NULL. */
 guest_t open_guest(const char *guest, rtw_imports_t *imports);
+/* The same without attaching. */
+guest_t open_unattached(const char *guest, rtw_imports_t *imports);
 /* A new instance of the same module in place of the one there. */
 void renew(guest_t *guest, rtw_imports_t *imports);
+/* And detaches the calling thread, if it is attached. */
 void close_guest(guest_t *guest);
 /* Signature may be NULL. */
 rtw_func_t *look_up(rtw_instance_t *instance, const char *name, const char *signature);

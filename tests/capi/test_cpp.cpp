@@ -85,6 +85,7 @@ int main(int argc, char **argv) {
     read_command_line(argc, argv);
     check(std::string_view{rtw_version_string()}.substr(0, 7) == "rtwasm ", "the version string");
     Runtime runtime{make_runtime()};
+    attach_here(runtime.get());
     Module module{load(runtime.get(), "calls")};
     test_calls(module);
     test_host_function(runtime);

@@ -100,6 +100,7 @@ static void test_damaged(void) {
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     runtime = make_runtime();
+    attach_here(runtime);
     good = read_file(artifact_path("calls"), &good_length);
     test_damaged();
     free(good);

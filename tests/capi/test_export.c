@@ -175,6 +175,7 @@ static void test_errors(const rtw_func_t *func) {
     silent.statistics = 0;
     guest_t other = {NULL, NULL, NULL};
     require(rtw_runtime_create(&silent, &other.runtime, &err), &err, "a runtime without statistics");
+    attach_here(other.runtime);
     other.module = load(other.runtime, "calls");
     renew(&other, NULL);
     config = defaults();

@@ -15,22 +15,18 @@ static void test_fault(guest_t *guest) {
     check_status(call(guest->instance, "div", values, 2), RTW_ERR_TRAP_DIVIDE_BY_ZERO, "fault: a call that traps");
     check_status(rtw_instance_fault(guest->instance, &fault, NULL), RTW_OK, "fault: it is told");
     check(fault.status == RTW_ERR_TRAP_DIVIDE_BY_ZERO && fault.host_status == 0, "fault: with its status");
-    if (profile == RTW_PROFILE_STANDALONE) {
-        check(fault.function_index >= 0 && fault.wasm_offset > 0, "fault: in function %lld at offset %lld",
-              (long long)fault.function_index, (long long)fault.wasm_offset);
-        int64_t index = fault.function_index;
-        renew(guest, NULL);
-        (void)call(guest->instance, "unreachable", NULL, 0);
-        check_status(rtw_instance_fault(guest->instance, &fault, &err), RTW_OK, "fault: another one");
-        check(fault.function_index >= 0 && fault.function_index < index, "fault: in an earlier function, %lld", (long long)fault.function_index);
-        renew(guest, NULL);
-        memset(values, 0xff, sizeof values);
-        (void)call(guest->instance, "load", values, 1);
-        check_status(rtw_instance_fault(guest->instance, &fault, &err), RTW_OK, "fault: a guard page");
-        check(fault.function_index >= 0 && fault.wasm_offset > 0, "fault: a guard page is found in function %lld", (long long)fault.function_index);
-    } else {
-        check(fault.function_index == -1 && fault.wasm_offset == -1, "fault: where is not known in the plugin profile");
-    }
+    check(fault.function_index >= 0 && fault.wasm_offset > 0, "fault: in function %lld at offset %lld", (long long)fault.function_index,
+          (long long)fault.wasm_offset);
+    int64_t index = fault.function_index;
+    renew(guest, NULL);
+    (void)call(guest->instance, "unreachable", NULL, 0);
+    check_status(rtw_instance_fault(guest->instance, &fault, &err), RTW_OK, "fault: another one");
+    check(fault.function_index >= 0 && fault.function_index < index, "fault: in an earlier function, %lld", (long long)fault.function_index);
+    renew(guest, NULL);
+    memset(values, 0xff, sizeof values);
+    (void)call(guest->instance, "load", values, 1);
+    check_status(rtw_instance_fault(guest->instance, &fault, &err), RTW_OK, "fault: outside the memory");
+    check(fault.function_index >= 0 && fault.wasm_offset > 0, "fault: outside the memory: it is found in function %lld", (long long)fault.function_index);
     check_status(rtw_instance_fault(guest->instance, NULL, &err), RTW_ERR_NULL, "fault: out is NULL");
     check_error(&err, RTW_ERR_NULL, "out", "fault: out is NULL: the message names it");
     fault.struct_size = 0;
@@ -106,7 +102,6 @@ static void places_with(guest_t *guest, uint32_t growth, bool prepared, const ch
 
 static void test_places(void) {
     guest_t guest = open_guest("places", NULL);
-    require(rtw_thread_attach(guest.runtime, NULL, &err), &err, "places: attach");
     places_with(&guest, RTW_GROWTH_REFUSED, false, "not prepared");
     places_with(&guest, RTW_GROWTH_REFUSED, true, "growth refused");
     places_with(&guest, RTW_GROWTH_ALLOWED, true, "growth allowed");
@@ -125,7 +120,6 @@ static rtw_growth_t growth_of(rtw_instance_t *instance) {
 
 static void test_growth_told(void) {
     guest_t guest = open_guest("places", NULL);
-    require(rtw_thread_attach(guest.runtime, NULL, &err), &err, "growth: attach");
     rtw_growth_t growth = growth_of(guest.instance);
     check(growth.granted == 0 && growth.refused == 0, "growth: none at first");
     check_status(call(guest.instance, "grow_and_trap", NULL, 0), RTW_ERR_TRAP_UNREACHABLE, "growth: before prepare");
@@ -339,6 +333,7 @@ static void reset_without_memlock(void *data) {
     config.memory_lock = RTW_LOCK_REQUIRED;
     guest_t guest = {NULL, NULL, NULL};
     require(rtw_runtime_create(&config, &guest.runtime, &err), &err, "a runtime that locks");
+    attach_here(guest.runtime);
     guest.module = load(guest.runtime, "calls");
     renew(&guest, NULL);
     rtw_func_t *count = look_up(guest.instance, "count", NULL);

@@ -137,6 +137,7 @@ static void destroy(enum kind kind, void *handle) {
 
 static void make_live(void) {
     live[RUNTIME] = make_runtime();
+    attach_here(live[RUNTIME]);
     live[MODULE] = load(live[RUNTIME], "calls");
     rtw_imports_t *imports = NULL;
     require(rtw_imports_create(&imports, &err), &err, "imports");

@@ -243,7 +243,9 @@ static void test_reentry(void) {
     host.swallow = false;
     value.i32 = INT32_MAX;
     check_status(rtw_invoke(enter, &value, 1), RTW_ERR_HOST, "recursion through the host ends");
-    check_status(host.inner, RTW_ERR_TRAP_STACK, "recursion through the host: at the stack's limit");
+    /* Where it ends, in the guest or in the host's function, is a matter of both frames' sizes. */
+    check(host.inner == RTW_ERR_TRAP_STACK || host.inner == RTW_ERR_STACK_SIZE, "recursion through the host: at the stack's limit: %s",
+          rtw_status_name(host.inner));
     require(rtw_instance_reset(instance, &err), &err, "a reset");
     value.i32 = 3;
     check_status(rtw_invoke(twice, &value, 1), RTW_OK, "recursion through the host: after a reset it runs");
@@ -325,6 +327,7 @@ static void test_two_instances(void) {
 
 /* ---- another thread while a call runs ---- */
 struct crossing {
+    rtw_runtime_t *runtime;
     rtw_instance_t *instance;
     rtw_func_t *func;
     sem_t inside, answered;
@@ -359,6 +362,7 @@ static void wait_inside(struct host *host, rtw_instance_t *instance) {
 
 static void *call_silent(void *data) {
     struct crossing *crossing = data;
+    attach_here(crossing->runtime);
     rtw_status_t status = call(crossing->instance, "silent", NULL, 0);
     return status == RTW_OK ? NULL : data;
 }
@@ -368,6 +372,7 @@ static void busy_in_host(void *data) {
     (void)data;
     struct host host;
     struct crossing crossing;
+    crossing.runtime = runtime;
     crossing.instance = make_instance(&host);
     crossing.func = look_up(crossing.instance, "double", NULL);
     sem_init(&crossing.inside, 0, 0);
@@ -391,6 +396,7 @@ static void busy_in_host(void *data) {
 
 static void *call_wait(void *data) {
     struct crossing *crossing = data;
+    attach_here(crossing->runtime);
     rtw_value_t value;
     memset(&value, 0, sizeof value);
     rtw_status_t status = call(crossing->instance, "wait", &value, 1);
@@ -401,6 +407,7 @@ static void *call_wait(void *data) {
 static void test_busy_in_guest(void) {
     guest_t guest = open_guest("calls", NULL);
     struct crossing crossing;
+    crossing.runtime = guest.runtime;
     crossing.instance = guest.instance;
     crossing.func = look_up(guest.instance, "pages", NULL);
     int32_t *words = rtw_instance_memory_at(guest.instance, 0, 8);
@@ -422,6 +429,7 @@ static void test_busy_in_guest(void) {
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     runtime = make_runtime();
+    attach_here(runtime);
     module = load(runtime, "host");
     test_imports();
     test_linking();

@@ -331,6 +331,7 @@ static void test_globals(void) {
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     runtime = make_runtime();
+    attach_here(runtime);
     test_create();
     test_imports_of_other_kinds();
     test_start();

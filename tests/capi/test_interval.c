@@ -206,6 +206,7 @@ static void test_off(void) {
     config.statistics = 0;
     guest_t guest = {NULL, NULL, NULL};
     require(rtw_runtime_create(&config, &guest.runtime, &err), &err, "a runtime without statistics");
+    attach_here(guest.runtime);
     guest.module = load(guest.runtime, "calls");
     renew(&guest, NULL);
     rtw_func_t *func = look_up(guest.instance, "add", NULL);

@@ -305,6 +305,7 @@ static void test_lists(void) {
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     runtime = make_runtime();
+    attach_here(runtime);
     test_probe();
     test_forged();
     test_other_targets();

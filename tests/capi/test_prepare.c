@@ -140,6 +140,7 @@ static void locking(void *data) {
     config.memory_lock = RTW_LOCK_REQUIRED;
     guest_t guest = {NULL, NULL, NULL};
     require(rtw_runtime_create(&config, &guest.runtime, &err), &err, "a runtime that requires locking");
+    attach_here(guest.runtime);
     guest.module = load(guest.runtime, "calls");
     renew(&guest, NULL);
     rtw_prepare_report_t report;
@@ -155,6 +156,7 @@ static void locking(void *data) {
     close_guest(&guest);
     config.memory_lock = RTW_LOCK_ON;
     require(rtw_runtime_create(&config, &guest.runtime, &err), &err, "a runtime that locks what it may");
+    attach_here(guest.runtime);
     guest.module = load(guest.runtime, "calls");
     renew(&guest, NULL);
     check_status(rtw_instance_prepare(guest.instance, NULL, &report, &err), RTW_OK, "locking: beyond the limit, where it is permitted");
@@ -165,10 +167,8 @@ static void locking(void *data) {
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     guest_t guest = open_guest("calls", NULL);
-    require(rtw_thread_attach(guest.runtime, NULL, &err), &err, "attach");
     test_plain(&guest);
     test_dry_calls(&guest);
-    (void)rtw_thread_detach(guest.runtime, NULL);
     close_guest(&guest);
     test_faulting();
     if (!sanitized) check_in_child("locking", locking, NULL);

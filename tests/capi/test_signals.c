@@ -66,7 +66,7 @@ static void dispositions(void *data) {
     sigset_t blocked, after;
     look(before);
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     check_dispositions(before, "making a runtime, a module, an instance");
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "dispositions: attached");
     check_dispositions(before, "attaching");
@@ -106,7 +106,7 @@ static void handler_before(void *data) {
     (void)data;
     install(SIGSEGV);
     install(SIGFPE);
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "handler before: the thread is attached");
     trap_all(&guest);
     check(handled == 0, "handler before: it sees none of the guest's traps");
@@ -127,7 +127,7 @@ static void handler_before(void *data) {
 /* Without a handler of the host's, its faults end it as they always did. */
 static void crash(void *data) {
     (void)data;
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     (void)rtw_thread_attach(guest.runtime, NULL, NULL);
     rtw_value_t values[2];
     memset(values, 0, sizeof values);
@@ -145,7 +145,7 @@ static void check_taken(guest_t *guest, rtw_status_t expected, const char *part,
 
 static void handler_after(void *data) {
     (void)data;
-    guest_t guest = open_guest("calls", NULL);
+    guest_t guest = open_unattached("calls", NULL);
     rtw_status_t expected = profile == RTW_PROFILE_STANDALONE ? RTW_ERR_SIGNALS : RTW_OK;
     const int signals[] = {SIGSEGV, SIGILL, SIGFPE};
     const char *const names[] = {"SIGSEGV", "SIGILL", "SIGFPE"};
@@ -213,7 +213,7 @@ static rtw_instance_t *with_budget(rtw_module_t *module) {
 static void blocked_before_attach(void *data) {
     (void)data;
     block_all();
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     check_blocked(true, "after an instance was made");
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "blocked before attach: attached");
     check_blocked(!standalone(), "while attached");
@@ -233,7 +233,7 @@ static void blocked_before_attach(void *data) {
 /* Blocked at other moments, all of which a [setup] function follows. */
 static void blocked_later(void *data) {
     (void)data;
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "blocked later: attached");
     block_all();
     check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "blocked later: prepare after that");
@@ -257,7 +257,7 @@ static void blocked_later(void *data) {
 static void blocked_and_attached_thrice(void *data) {
     (void)data;
     static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     rtw_runtime_t *runtimes[3] = {guest.runtime, make_runtime(), make_runtime()};
     for (int i = 0; i < 6; i++) {
         block_all();
@@ -374,7 +374,7 @@ static void on_event(void *user_data, const rtw_slot_event_t *event) {
 static void own_threads(void *data) {
     (void)data;
     block_all();
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     rtw_func_t *div = look_up(guest.instance, "div", NULL);
     rtw_worker_config_t config;
     rtw_worker_config_init(&config);
@@ -396,7 +396,7 @@ static void own_threads(void *data) {
 
     publisher = pthread_self();
     rtw_imports_t *imports = telling(tell_to_trap, NULL);
-    guest = open_guest("told", imports);
+    guest = open_unattached("told", imports);
     const rtw_slot_func_t func = {"alive", "()->(i32)"};
     rtw_slot_config_t slot_config;
     rtw_slot_config_init(&slot_config);
@@ -420,7 +420,7 @@ static void own_threads(void *data) {
 /* The twins: a signal that is blocked where no [setup] function has seen it ends a process of the standalone profile, and no other;
  * a thread of the host's that inherits such a mask. */
 static void blocked_unseen(void *data) {
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     (void)rtw_thread_attach(guest.runtime, NULL, NULL);
     (void)rtw_instance_prepare(guest.instance, NULL, NULL, NULL);
     block_all();
@@ -441,7 +441,7 @@ static void test_blocked_unseen(void) {
 static void replaced_stacks(void *data) {
     (void)data;
     static char large[1 << 17];
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     stack_t before, now, none = {.ss_flags = SS_DISABLE}, small = {.ss_sp = large, .ss_size = (size_t)sysconf(_SC_MINSIGSTKSZ)},
                      roomy = {.ss_sp = large, .ss_size = sizeof large};
     sigaltstack(&roomy, NULL);
@@ -516,7 +516,7 @@ static void while_it_is_made(void *data) {
     action.sa_handler = call_from_handler;
     sigaction(SIGUSR1, &action, NULL);
     rtw_imports_t *imports = telling(call_meanwhile, NULL);
-    guest_t guest = open_guest("told", imports);
+    guest_t guest = open_unattached("told", imports);
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "reset: attached");
     rtw_worker_config_t config;
     rtw_worker_config_init(&config);
@@ -559,7 +559,7 @@ static void storm(void *data) {
     action.sa_handler = call_from_handler;
     sigaction(SIGALRM, &action, NULL);
     rtw_imports_t *imports = telling(tell_nothing, NULL);
-    guest_t guest = open_guest("told", imports);
+    guest_t guest = open_unattached("told", imports);
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "storm: attached");
     check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "storm: prepared");
     rtw_func_t *act = look_up(guest.instance, "act", NULL);
@@ -588,7 +588,7 @@ static void storm(void *data) {
 static void queue_storm(void *data) {
     (void)data;
     rtw_imports_t *imports = telling(tell_nothing, NULL);
-    guest_t guest = open_guest("told", imports);
+    guest_t guest = open_unattached("told", imports);
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "queue storm: attached");
     rtw_func_t *act = look_up(guest.instance, "act", NULL);
     rtw_worker_config_t config;
@@ -674,7 +674,7 @@ static void *beside(void *data) {
 
 static void watched(void *data) {
     (void)data;
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     rtw_instance_t *other = NULL;
     require(rtw_instance_create(guest.module, NULL, NULL, &other, &err), &err, "another instance");
     rtw_func_t *func = look_up(guest.instance, "alive", NULL);
@@ -731,7 +731,7 @@ static void watched(void *data) {
 
 /* Without /proc masks cannot be told, which is told; handlers can. */
 static void watched_without_proc(void *data) {
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     rtw_func_t *func = look_up(guest.instance, "alive", NULL);
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "without /proc: attached before");
     if (chroot(data) != 0) {
@@ -766,7 +766,7 @@ static void count_spares(void *user_data, const rtw_slot_event_t *event) {
 
 static void spares_afterwards(void *data) {
     (void)data;
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "spares: attached");
     const rtw_slot_func_t func = {"alive", "()->(i32)"};
     rtw_slot_config_t config;
@@ -811,7 +811,7 @@ static rtw_status_t block_inside(void *user_data, rtw_instance_t *instance, rtw_
 static void watched_inside(void *data) {
     (void)data;
     rtw_imports_t *imports = telling(block_inside, NULL);
-    guest_t guest = open_guest("told", imports);
+    guest_t guest = open_unattached("told", imports);
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "watched inside: attached");
     rtw_func_t *act = look_up(guest.instance, "act", NULL), *func = look_up(guest.instance, "alive", NULL);
     blocks_in_host = true;
@@ -888,7 +888,7 @@ static void ignore(int signal) { (void)signal; }
 static void plugin_does_not_depend(void *data) {
     (void)data;
     static char small_stack[1 << 16];
-    guest_t guest = open_guest("traps", NULL);
+    guest_t guest = open_unattached("traps", NULL);
     rtw_runtime_t *standalone_runtime = NULL; /* whose handlers are replaced */
     require(rtw_runtime_create(NULL, &standalone_runtime, &err), &err, "a standalone runtime beside");
     for (int signal = 1; signal <= LAST_SIGNAL; signal++) {

@@ -90,7 +90,6 @@ int main(int argc, char **argv) {
     read_command_line(argc, argv);
     guest_t guest = open_guest("slot", NULL);
     rtw_error_t err;
-    require(rtw_thread_attach(guest.runtime, NULL, &err), &err, "attach");
     test_budget(&guest);
     test_slot(&guest);
     require(rtw_thread_detach(guest.runtime, &err), &err, "detach");

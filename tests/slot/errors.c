@@ -239,6 +239,7 @@ static void handles_of_host_functions(const world_t *world) {
 /* Makes one thing of each noun and ends them in the order of `order`, a permutation of 0 to 4. */
 static void ends_in_order(const int *order) {
     world_t world = open_world();
+    require(rtw_thread_attach(world.runtime, NULL, NULL), NULL, "attach");
     rtw_module_t *voice = load(world.runtime, "voice1");
     rtw_slot_config_t config = good();
     config.standby = 1;

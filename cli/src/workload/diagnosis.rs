@@ -350,6 +350,7 @@ mod tests {
             memories: vec![],
             need: rtwasm::engine::artifact::Need::default(),
             function_count: 0,
+            has_start: false,
             edits: vec![],
             source_bytes: 0,
             source_sha256: [0; 32],

@@ -39,6 +39,7 @@ pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
         watchdog_tick_ns: 0,
         ask_at_every_call: false,
         memory_limit_bytes: 0,
+        attach_on_call: false,
     };
     Runtime::varied(config, setup.variations())
 }

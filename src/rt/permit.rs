@@ -1,0 +1,360 @@
+//! Permits: which thread may run whose guests on which stack.
+//!
+//! The engine has no limit of its own for a stack: a guest may go as far below the stack pointer that it was entered with as the
+//! configuration says, whatever lies there. So a call is let in only with a permit: a record of a thread, an owner, and a stack
+//! of that thread's with room for the owner's guests. Attaching issues one for the thread's own stack and one for each stack
+//! that it declares; a [setup] function that runs guests on a thread that is not attached issues one for the time being.
+//!
+//! What is called remembers the last permit that let it in (`Pass`), so that the next call compares four words and looks nothing
+//! up. Permits are never unmapped: a pass that remembers one that was withdrawn, or issued anew to somebody else, finds another
+//! thread or owner in it.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
+
+use super::alloc::thread_token;
+use super::memory::{self, Lock};
+use crate::status::*;
+
+/// Stack that has to be left beside the guest's own when a call begins: for our frames and the engine's, for signal handlers
+/// and for host functions that are called when the guest has used up its own.
+pub const MARGIN_BYTES: usize = 32 << 10;
+
+/// The most stacks that one attachment may have: the thread's own, and those that it declares.
+pub const STACKS: usize = 1025;
+
+/// One thread, one owner, one stack.
+#[repr(C, align(64))]
+struct Permit {
+    /// The thread that it is for; 0: nobody. Written last when it is issued, first when it is withdrawn.
+    thread: AtomicUsize,
+    /// Whose guests it is for.
+    owner: AtomicU64,
+    /// The lowest stack pointer that leaves room for a guest.
+    lowest: AtomicUsize,
+    /// How far above that the stack ends.
+    span: AtomicUsize,
+    /// In the first of those that were issued together: the next first one, of the thread's or of the unused.
+    next: AtomicPtr<Permit>,
+    /// In the first: how many there are, the thread's own stack first, then by address.
+    count: AtomicUsize,
+    /// In the first: a power of two, for how many there is room.
+    class: AtomicUsize,
+    /// In the first: whether it is for one [setup] function only.
+    is_visit: AtomicUsize,
+}
+
+/// What a pass remembers that has not let anybody in yet.
+static NOBODYS: Permit = Permit::unused();
+
+/// Permits that are not in use, by the power of two of how many lie side by side. Whoever needs one takes the whole list away and
+/// puts back what is too much: no lock, which a fork could leave locked, and none that is met twice.
+static UNUSED: [AtomicPtr<Permit>; CLASSES] = [const { AtomicPtr::new(null_mut()) }; CLASSES];
+const CLASSES: usize = STACKS.next_power_of_two().trailing_zeros() as usize + 1;
+
+thread_local! {
+    /// The calling thread's permits. A handler of a signal may look at them at any moment.
+    static FIRST: AtomicPtr<Permit> = const { AtomicPtr::new(null_mut()) };
+}
+
+impl Permit {
+    const fn unused() -> Permit {
+        Permit {
+            thread: AtomicUsize::new(0),
+            owner: AtomicU64::new(0),
+            lowest: AtomicUsize::new(0),
+            span: AtomicUsize::new(0),
+            next: AtomicPtr::new(null_mut()),
+            count: AtomicUsize::new(0),
+            class: AtomicUsize::new(0),
+            is_visit: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether the calling thread may enter guests of `owner` with this stack pointer.
+    #[inline(always)]
+    fn admits(&self, owner: u64, here: usize) -> bool {
+        self.thread.load(Relaxed) == thread_token()
+            && self.owner.load(Relaxed) == owner
+            && here.wrapping_sub(self.lowest.load(Relaxed)) <= self.span.load(Relaxed)
+    }
+
+    /// Those that were issued together with this one, which is their first.
+    fn together(&self) -> &[Permit] {
+        // SAFETY: so many lie side by side, and none is ever unmapped.
+        unsafe { std::slice::from_raw_parts(self, self.count.load(Relaxed)) }
+    }
+}
+
+/// Why a call is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The thread has no permit of the owner's.
+    Unknown,
+    /// It has, but not for the stack that it is on, or not that deep in it.
+    NoRoom,
+}
+
+impl Refused {
+    pub fn status(self) -> rtw_status_t {
+        match self {
+            Refused::Unknown => RTW_ERR_NOT_ATTACHED,
+            Refused::NoRoom => RTW_ERR_STACK_SIZE,
+        }
+    }
+}
+
+/// The way from something that is called to the permit that lets its callers in.
+pub struct Pass {
+    last: AtomicPtr<Permit>,
+    owner: u64,
+}
+
+impl Pass {
+    pub fn new(owner: u64) -> Pass {
+        Pass { last: AtomicPtr::new((&raw const NOBODYS).cast_mut()), owner }
+    }
+
+    /// Whether the permit that let the last caller in lets in this one, whose stack pointer is `here`. A few loads; if not,
+    /// [`Pass::look_up`] knows better.
+    #[inline(always)]
+    pub fn admits(&self, here: usize) -> bool {
+        // SAFETY: a permit, and none is ever unmapped.
+        unsafe { &*self.last.load(Relaxed) }.admits(self.owner, here)
+    }
+
+    /// Looks for a permit of the calling thread's, and remembers it. Neither allocates nor waits; what it reads was made present,
+    /// and locked where that was asked for, when the thread was attached.
+    #[cold]
+    #[inline(never)]
+    pub fn look_up(&self, here: usize) -> std::result::Result<(), Refused> {
+        let found = find(self.owner, here)?;
+        self.last.store(std::ptr::from_ref(found).cast_mut(), Relaxed);
+        Ok(())
+    }
+}
+
+/// The calling thread's permit for this owner and stack pointer.
+fn find(owner: u64, here: usize) -> std::result::Result<&'static Permit, Refused> {
+    let mut refused = Refused::Unknown;
+    for first in of_this_thread().filter(|first| first.owner.load(Relaxed) == owner) {
+        refused = Refused::NoRoom;
+        if first.admits(owner, here) {
+            return Ok(first);
+        }
+        let declared = &first.together()[1..];
+        let above = declared.partition_point(|permit| permit.lowest.load(Relaxed) <= here);
+        if let Some(found) = declared[..above].last().filter(|permit| permit.admits(owner, here)) {
+            return Ok(found);
+        }
+    }
+    Err(refused)
+}
+
+fn of_this_thread() -> impl Iterator<Item = &'static Permit> {
+    // SAFETY: null, or a permit.
+    let at = |pointer: *mut Permit| unsafe { pointer.as_ref() };
+    let first = FIRST.try_with(|first| first.load(Acquire)).unwrap_or(null_mut());
+    std::iter::successors(at(first), move |permit| at(permit.next.load(Acquire)))
+}
+
+/// Whether the calling thread may enter guests of `owner` with this stack pointer, or why not.
+pub fn check(owner: u64, here: usize) -> std::result::Result<(), Refused> {
+    find(owner, here).map(|_| ())
+}
+
+/// Whether the calling thread is attached for `owner`. Neither allocates nor waits.
+pub fn is_attached(owner: u64) -> bool {
+    of_this_thread().any(|first| first.owner.load(Relaxed) == owner && first.is_visit.load(Relaxed) == 0)
+}
+
+/// The calling thread's permits of one owner. Withdrawn on drop, on the same thread.
+pub struct Issued(&'static Permit, PhantomData<*mut ()>);
+
+/// Whom permits are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    Attachment,
+    /// One [setup] function.
+    Visit,
+}
+
+/// Issues permits to the calling thread: guests of `owner` may use `guest_bytes` of each stack, of which the first is the
+/// thread's own.
+pub fn issue(owner: u64, stacks: &[Range<usize>], guest_bytes: usize, whom: For, lock: Lock) -> Result<Issued> {
+    let class = stacks.len().next_power_of_two().trailing_zeros() as usize;
+    let first = take(class)?;
+    let issued = Issued(first, PhantomData);
+    first.count.store(stacks.len(), Relaxed);
+    first.is_visit.store(usize::from(whom == For::Visit), Relaxed);
+    let permits = first.together();
+    memory::lock_as(lock, permits.as_ptr_range().start as usize..permits.as_ptr_range().end as usize)?;
+    for (permit, stack) in permits.iter().zip(stacks) {
+        let need = guest_bytes + MARGIN_BYTES;
+        permit.owner.store(owner, Relaxed);
+        permit.lowest.store(stack.start + need, Relaxed);
+        permit.span.store(stack.len().saturating_sub(need), Relaxed);
+        permit.thread.store(thread_token(), Release);
+    }
+    FIRST.with(|head| {
+        first.next.store(head.load(Relaxed), Relaxed);
+        head.store(std::ptr::from_ref(first).cast_mut(), Release);
+    });
+    Ok(issued)
+}
+
+impl Drop for Issued {
+    fn drop(&mut self) {
+        let first = self.0;
+        let this = std::ptr::from_ref(first).cast_mut();
+        let _ = FIRST.try_with(|head| {
+            if head.load(Relaxed) == this {
+                head.store(first.next.load(Relaxed), Release);
+            } else if let Some(before) = of_this_thread().find(|permit| permit.next.load(Relaxed) == this) {
+                before.next.store(first.next.load(Relaxed), Release);
+            }
+        });
+        for permit in first.together() {
+            permit.thread.store(0, Relaxed);
+        }
+        compiler_fence(SeqCst);
+        give_back(first, first);
+    }
+}
+
+/// Unused permits, side by side.
+fn take(class: usize) -> Result<&'static Permit> {
+    let unused = UNUSED[class].swap(null_mut(), Acquire);
+    // SAFETY: null, or a permit; what was in the list is ours alone now.
+    if let Some(taken) = unsafe { unused.as_ref() } {
+        // SAFETY: as above.
+        if let Some(rest) = unsafe { taken.next.swap(null_mut(), Relaxed).as_ref() } {
+            give_back(rest, last_of(rest));
+        }
+        return Ok(taken);
+    }
+    let bytes = (size_of::<Permit>() << class).next_multiple_of(memory::page_size());
+    let start = memory::map(bytes).map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot map a thread's permits", &e))?;
+    // SAFETY: just mapped, ours alone.
+    unsafe { memory::touch_for_writing(start..start + bytes) };
+    for at in (start..start + bytes).step_by(size_of::<Permit>() << class) {
+        // SAFETY: zeros are unused permits, and none is ever unmapped.
+        let made = unsafe { &*(at as *const Permit) };
+        made.class.store(class, Relaxed);
+        if at != start {
+            give_back(made, made);
+        }
+    }
+    // SAFETY: as above.
+    Ok(unsafe { &*(start as *const Permit) })
+}
+
+fn last_of(first: &'static Permit) -> &'static Permit {
+    let mut last = first;
+    // SAFETY: null, or a permit.
+    while let Some(next) = unsafe { last.next.load(Relaxed).as_ref() } {
+        last = next;
+    }
+    last
+}
+
+/// Puts a chain from `first` to `last` among the unused.
+fn give_back(first: &'static Permit, last: &'static Permit) {
+    let list = &UNUSED[first.class.load(Relaxed)];
+    let mut head = list.load(Relaxed);
+    loop {
+        last.next.store(head, Relaxed);
+        match list.compare_exchange_weak(head, std::ptr::from_ref(first).cast_mut(), Release, Relaxed) {
+            Ok(_) => return,
+            Err(now) => head = now,
+        }
+    }
+}
+
+/// The calling function's stack pointer. One instruction.
+#[inline(always)]
+pub fn stack_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: reads a register.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        let marker = 0u8;
+        pointer = std::hint::black_box(&raw const marker) as usize;
+    }
+    pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUEST: usize = 64 << 10;
+    const NEED: usize = GUEST + MARGIN_BYTES;
+
+    fn at(stack: &Range<usize>, above: usize) -> usize {
+        stack.start + above
+    }
+
+    #[test]
+    fn a_permit_is_for_one_owner_and_for_stacks_with_room() {
+        std::thread::spawn(|| {
+            let stacks = [1 << 40..(1 << 40) + (1 << 20), 1 << 20..2 << 20, 5 << 20..6 << 20];
+            let pass = Pass::new(7);
+            assert_eq!(pass.look_up(at(&stacks[0], NEED)), Err(Refused::Unknown));
+            let issued = issue(7, &stacks, GUEST, For::Attachment, Lock::Off).unwrap();
+            for stack in &stacks {
+                assert_eq!(pass.look_up(at(stack, NEED)), Ok(()));
+                assert!(pass.admits(at(stack, NEED)) && pass.admits(stack.end));
+                assert!(!pass.admits(at(stack, NEED - 1)) && !pass.admits(stack.end + 1));
+                assert_eq!(pass.look_up(at(stack, NEED - 1)), Err(Refused::NoRoom));
+            }
+            assert_eq!(check(8, at(&stacks[0], NEED)), Err(Refused::Unknown));
+            assert!(is_attached(7) && !is_attached(8));
+            let elsewhere = at(&stacks[2], NEED);
+            assert_eq!(std::thread::spawn(move || check(7, elsewhere)).join().unwrap(), Err(Refused::Unknown));
+            drop(issued);
+            assert!(!pass.admits(at(&stacks[2], NEED)) && !is_attached(7));
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn what_was_withdrawn_is_used_again_and_lets_nobody_in() {
+        std::thread::spawn(|| {
+            let stack = 1 << 20..2 << 20;
+            let here = at(&stack, NEED);
+            let pass = Pass::new(1);
+            let first = issue(1, std::slice::from_ref(&stack), GUEST, For::Attachment, Lock::Off).unwrap();
+            pass.look_up(here).unwrap();
+            let record = std::ptr::from_ref(first.0) as usize;
+            drop(first);
+            // Whoever else is attached meanwhile takes some of the unused as well.
+            let others: Vec<Issued> = (0..1000)
+                .map(|_| issue(2, std::slice::from_ref(&stack), GUEST, For::Visit, Lock::Off).unwrap())
+                .take_while(|issued| std::ptr::from_ref(issued.0) as usize != record)
+                .collect();
+            assert!(!pass.admits(here));
+            assert_eq!(pass.look_up(here), Err(Refused::Unknown));
+            assert!(!is_attached(2), "a visit is no attachment");
+            let again = issue(1, std::slice::from_ref(&stack), GUEST, For::Attachment, Lock::Off).unwrap();
+            // In any order.
+            drop(others);
+            assert_eq!(pass.look_up(here), Ok(()));
+            drop(again);
+        })
+        .join()
+        .unwrap();
+    }
+}
