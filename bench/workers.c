@@ -401,7 +401,9 @@ static void open_guest(const char *folder) {
     must(rtw_instance_func(instance, "step", "(f64,f64)->(f64)", &guest_step, &err), &err);
     must(rtw_instance_func(instance, "io", "()->(i32)", &guest_io, &err), &err);
     must(rtw_instance_func(instance, "init", "(f64)->(i32)", &init, &err), &err);
+    must(rtw_thread_attach(runtime, NULL, &err), &err);
     must(rtw_invoke(init, &value, 1), &err);
+    must(rtw_thread_detach(runtime, &err), &err);
     need(native_pid.init(1e-3) == 0, "init");
     rtw_func_destroy(init);
     rtw_module_destroy(module);

@@ -174,11 +174,34 @@ static void expect(findings_t *findings, bool held)
     findings->wrong += !held;
 }
 
+/* A stack that the thread has declared: a call on it, and the one after it, has the thread looked up. */
+enum { OTHER_STACK = 512 << 10 };
+static char *other_stack;
+
+static void add_there(void *data)
+{
+    findings_t *findings = data;
+    rtw_value_t values[2] = {{.i32 = 40}, {.i32 = 2}};
+    expect(findings, guarded_call(rtw_invoke, add, values, 2, &findings->changed) == RTW_OK && values[0].i32 == 42);
+}
+
+/* Without the system calls that swapcontext makes. */
+static void on_other_stack(void (*body)(void *), void *data)
+{
+    char *top = other_stack + OTHER_STACK;
+    __asm__ volatile("mov %%rsp, %%rbx\n\tmov %[top], %%rsp\n\tcall *%[body]\n\tmov %%rbx, %%rsp"
+                     : "+D"(data)
+                     : [top] "r"(top), [body] "r"(body)
+                     : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+                       "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc", "memory");
+}
+
 /* Calls of all sorts, one after the other. */
 static void plain_calls(findings_t *findings, uint64_t calls)
 {
     rtw_value_t values[2];
-    for (uint64_t i = 0; i < calls; i += 8) {
+    for (uint64_t i = 0; i < calls; i += 9) {
+        on_other_stack(add_there, findings);
         const int32_t number = (int32_t)(i & 0xffff);
         expect(findings, guarded_call(rtw_invoke, empty, NULL, 0, &findings->changed) == RTW_OK);
         for (int twice = 0; twice < 2; twice++) {
@@ -385,20 +408,27 @@ static void *load_and_drop(void *data)
     return NULL;
 }
 
-/* Attaches with real-time scheduling, where that is permitted: what a fault waits for is to be the lock, not the CPU. */
-static bool attach_ahead(rtw_runtime_t *runtime)
+/* Attaches with another stack; ahead: with real-time scheduling, where that is permitted: what a fault waits for is to be the
+ * lock, not the CPU. Answers whether it has that. */
+static bool attach_with_stack(rtw_runtime_t *runtime, bool real_time)
 {
     rtw_error_t err;
+    other_stack = mmap(NULL, OTHER_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    NEED(other_stack != MAP_FAILED, "mmap: %s", strerror(errno));
+    const rtw_stack_t stack = {other_stack, OTHER_STACK};
     rtw_thread_config_t config;
     rtw_thread_config_init(&config);
-    config.sched_policy = RTW_SCHED_FIFO;
-    config.priority = 10;
+    config.stacks = &stack;
+    config.stack_count = 1;
+    if (real_time) {
+        config.sched_policy = RTW_SCHED_FIFO;
+        config.priority = 10;
+    }
     const rtw_status_t status = rtw_thread_attach(runtime, &config, &err);
-    if (status == RTW_ERR_PERMISSION)
-        attach(runtime);
-    else
-        OK(status, err);
-    return status == RTW_OK;
+    if (status == RTW_ERR_PERMISSION && real_time)
+        return attach_with_stack(runtime, false) && false;
+    OK(status, err);
+    return real_time;
 }
 
 static bool ahead;
@@ -406,10 +436,7 @@ static bool ahead;
 static void set_up(rtw_runtime_t *runtime)
 {
     rtw_module_t *module = load(runtime, "work");
-    if (beside())
-        ahead = attach_ahead(runtime);
-    else
-        attach(runtime);
+    ahead = attach_with_stack(runtime, beside());
     instance = new_instance(module, &hosts[0]);
     empty = look_up(instance, "empty");
     add = look_up(instance, "add");

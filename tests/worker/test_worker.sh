@@ -11,7 +11,7 @@ build=$scratch/build
 mkdir -p "$build"
 
 for profile in standalone plugin; do
-    for guest in calls host; do
+    for guest in calls host traps; do
         check "$guest.wat compiles for $profile" "$RTWASM" compile -q --profile $profile ../capi/guests/$guest.wat -o "$scratch/$guest.$profile.rtw"
     done
 done
@@ -51,4 +51,7 @@ sed -n 's/^#define \(RTW_[A-Z_0-9]*\) \([0-9]*\)$/s|\\[\1\\]|[\2]|/p' "$root/inc
 sed -e '/^#/d' -e '/extern "C" {/d' -e '/^}  *\/\/ extern/d' -e 's/RTW_NONBLOCKING;/;/' -f "$scratch/constants.sed" \
     "$root/include/rtwasm.h" >"$scratch/rtwasm.declarations"
 adopt "LuaJIT" luajit test_queue.lua "$library" "$scratch/calls.standalone.rtw" "$scratch/rtwasm.declarations"
+for profile in standalone plugin; do
+    adopt "LuaJIT's coroutines $profile" luajit test_coroutines.lua "$library" "$scratch/traps.$profile.rtw" "$scratch/rtwasm.declarations" $profile
+done
 finish
