@@ -32,6 +32,7 @@ static rtw_runtime_t *limited_runtime(uint64_t limit) {
     config.memory_limit_bytes = limit;
     rtw_runtime_t *runtime = NULL;
     require(rtw_runtime_create(&config, &runtime, &err), &err, "a runtime with a limit");
+    attach_here(runtime);
     return runtime;
 }
 
@@ -274,6 +275,7 @@ static void test_slot_limit(rtw_runtime_t *runtime, rtw_imports_t *imports) {
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     rtw_runtime_t *runtime = make_runtime();
+    attach_here(runtime);
     rtw_imports_t *imports = make_imports();
     test_told(runtime, imports);
     test_tables(runtime);
