@@ -31,7 +31,7 @@ const UNROLLED_OPS: usize = 96;
 const MOST_COPIES: usize = 8;
 /// So many instructions at most are added to one function. What the code generator does takes as long as functions are large, or
 /// longer, and it has limits: so in functions with very many loops the innermost are unrolled, and the first of those.
-const MOST_ADDED_OPS: usize = 2048;
+const MOST_ADDED_OPS: usize = 4096;
 
 /// A function's instructions.
 pub struct Code<'a> {
