@@ -12,7 +12,7 @@ HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,e
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test test-loaded proofs soak bench bench-check header layout guests install uninstall \
+.PHONY: all lib command artifacts examples demo test test-loaded proofs soak jack-storm bench bench-check header layout guests install uninstall \
         packages unit loom clean FORCE
 all: lib command artifacts examples
 
@@ -72,6 +72,10 @@ proofs: lib command
 # Faults every second in both profiles; memory, threads and descriptors must stay as they are.
 soak: lib command
 	SOAK_MINUTES=$(or $(MINUTES),60) ./tests/budget/test_budget.sh soak
+
+# JACK clients closed and servers killed in the middle of guests' calls, 50 times each; the counts are committed.
+jack-storm: lib command
+	./tests/hosts/test_hosts.sh storm
 
 bench: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench

@@ -977,8 +977,9 @@ typedef union rtw_value_t {
  * instance   the guest that calls; memory functions and rtw_invoke may be used on it. In a start function it
  *            is not to be used: functions answer RTW_ERR_HANDLE while it is made, and RTW_ERR_BUSY while it is reset.
  * values     in: the arguments; out: the results. As many as the larger of the two counts.
- * returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: neither longjmp
- *            nor a C++ exception may leave it.
+ * returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: where a C++
+ *            exception, pthread_exit or a cancellation of the thread leaves it, the process ends with a line on stderr that
+ *            names the function; longjmp must not leave it either, which is not noticed.
  */
 typedef rtw_status_t (*rtw_host_func_t)(void *user_data, struct rtw_instance_t *instance, union rtw_value_t *values);
 
@@ -995,8 +996,9 @@ typedef struct rtw_instance_config_t {
      */
     uint32_t growth;
     /**
-     * RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: what holds during this instance's calls; what
-     * the thread had is put back after each.
+     * RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: what holds while this instance's guest runs. With
+     * each of them it rounds to nearest and floating-point exceptions do not trap. Host functions run in the thread's own
+     * floating-point environment, as it was when the guest was called; it is put back after each of them and after each call.
      */
     uint32_t denormals;
     /**
@@ -2812,7 +2814,8 @@ rtw_status_t rtw_module_probe(const struct rtw_runtime_t *runtime,
  * bytes    the artifact, `length` bytes; copied.
  * out      receives the module, to be ended with rtw_module_destroy; NULL on failure.
  * err      NULL, or filled.
- * errors: those of rtw_module_probe, but for the two that concern imports.
+ * errors: those of rtw_module_probe, but for the two that concern imports, and RTW_ERR_PERMISSION (this process may not make
+ *         memory executable).
  */
 rtw_status_t rtw_module_load(struct rtw_runtime_t *runtime,
                              const void *bytes,
@@ -2930,7 +2933,9 @@ void rtw_instance_config_init(struct rtw_instance_config_t *config);
  *         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
  *         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_STACK_SIZE (the module has a start function, and
  *         guest_stack_bytes and 32 KiB are not left of the thread's stack), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start
- *         function ended so).
+ *         function ended so);
+ *         with a budget that cuts off RTW_ERR_PERMISSION (an attached thread's priority leaves the watchdog no CPU) and
+ *         RTW_ERR_FORKED (the runtime is the parent process's, and so is its watchdog).
  */
 rtw_status_t rtw_instance_create(struct rtw_module_t *module,
                                  struct rtw_imports_t *imports,
@@ -3101,7 +3106,8 @@ void rtw_thread_config_init(struct rtw_thread_config_t *config);
  * config  NULL: as the runtime's configuration says.
  * err     NULL, or filled. Nothing is changed on failure.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range; a stack overlaps
- *         another one or the thread's own, or is not writable), RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling or affinity),
+ *         another one or the thread's own, or is not writable), RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling;
+ *         a CPU that is not there, or not for this process; a priority that leaves the watchdog of the runtime's budgets no CPU),
  *         RTW_ERR_STACK_SIZE (the thread's stack has too little left, with the numbers; it is on another stack; a declared one
  *         is too small), RTW_ERR_MEMLOCK (only where locking is required),
  *         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are
@@ -3281,7 +3287,8 @@ void rtw_slot_config_init(struct rtw_slot_config_t *config);
  * out      receives the slot, to be ended with rtw_slot_destroy; NULL on failure.
  * err      NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry
- *         call of a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY.
+ *         call of a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY, RTW_ERR_FORKED (the
+ *         runtime is the parent process's).
  */
 rtw_status_t rtw_slot_create(struct rtw_runtime_t *runtime,
                              const struct rtw_slot_config_t *config,

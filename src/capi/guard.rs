@@ -6,6 +6,7 @@ use std::sync::Once;
 use super::error::{clear, fill, rtw_error_t};
 use super::handle::{Noun, borrow, poison};
 use crate::rt::alloc;
+use crate::rt::float::Standard;
 use crate::status::*;
 
 /// Keeps panics from printing. The C library has a copy of the standard library to itself, so this hook is nobody else's.
@@ -36,6 +37,7 @@ pub unsafe fn setup_apart(err: *mut rtw_error_t, entry: impl FnOnce() -> Result<
 /// # Safety
 /// `err` is NULL or writable.
 unsafe fn told(err: *mut rtw_error_t, poison: impl FnOnce(), entry: impl FnOnce() -> Result<()>) -> rtw_status_t {
+    let _float = Standard::set();
     alloc::in_setup(|| {
         let error = match catch_unwind(AssertUnwindSafe(entry)) {
             Ok(Ok(())) => {
@@ -57,6 +59,7 @@ unsafe fn told(err: *mut rtw_error_t, poison: impl FnOnce(), entry: impl FnOnce(
 
 /// Runs an entry that has no error struct and is not for real-time threads. A panic is answered with `on_panic`.
 pub fn plain<T>(on_panic: T, entry: impl FnOnce() -> T) -> T {
+    let _float = Standard::set();
     alloc::in_setup(|| catch_unwind(AssertUnwindSafe(entry)).unwrap_or(on_panic))
 }
 

@@ -23,8 +23,9 @@ pub struct rtw_imports_t {
 /// instance   the guest that calls; memory functions and rtw_invoke may be used on it. In a start function it
 ///            is not to be used: functions answer RTW_ERR_HANDLE while it is made, and RTW_ERR_BUSY while it is reset.
 /// values     in: the arguments; out: the results. As many as the larger of the two counts.
-/// returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: neither longjmp
-///            nor a C++ exception may leave it.
+/// returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: where a C++
+///            exception, pthread_exit or a cancellation of the thread leaves it, the process ends with a line on stderr that
+///            names the function; longjmp must not leave it either, which is not noticed.
 pub type rtw_host_func_t = Option<
     unsafe extern "C" fn(user_data: *mut c_void, instance: *mut rtw_instance_t, values: *mut rtw_value_t) -> rtw_status_t,
 >;

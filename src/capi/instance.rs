@@ -81,8 +81,9 @@ pub struct rtw_instance_config_t {
     pub struct_size: u32,
     /// RTW_GROWTH_REFUSED (default), RTW_GROWTH_ALLOWED or RTW_GROWTH_AHEAD.
     pub growth: u32,
-    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: what holds during this instance's calls; what
-    /// the thread had is put back after each.
+    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: what holds while this instance's guest runs. With
+    /// each of them it rounds to nearest and floating-point exceptions do not trap. Host functions run in the thread's own
+    /// floating-point environment, as it was when the guest was called; it is put back after each of them and after each call.
     pub denormals: u32,
     /// RTW_BUDGET_CUT_OFF (default) or RTW_BUDGET_COUNT: what happens to a call that has used up its budget.
     pub on_budget: u32,
@@ -231,7 +232,9 @@ pub unsafe extern "C" fn rtw_instance_config_init(config: *mut rtw_instance_conf
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
 ///         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_STACK_SIZE (the module has a start function, and
 ///         guest_stack_bytes and 32 KiB are not left of the thread's stack), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start
-///         function ended so).
+///         function ended so);
+///         with a budget that cuts off RTW_ERR_PERMISSION (an attached thread's priority leaves the watchdog no CPU) and
+///         RTW_ERR_FORKED (the runtime is the parent process's, and so is its watchdog).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_create(
     module: *mut rtw_module_t,

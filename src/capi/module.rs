@@ -184,7 +184,8 @@ pub unsafe extern "C" fn rtw_module_probe(
 /// bytes    the artifact, `length` bytes; copied.
 /// out      receives the module, to be ended with rtw_module_destroy; NULL on failure.
 /// err      NULL, or filled.
-/// errors: those of rtw_module_probe, but for the two that concern imports.
+/// errors: those of rtw_module_probe, but for the two that concern imports, and RTW_ERR_PERMISSION (this process may not make
+///         memory executable).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_module_load(
     runtime: *mut rtw_runtime_t,

@@ -277,7 +277,8 @@ pub unsafe extern "C" fn rtw_slot_config_init(config: *mut rtw_slot_config_t) {
 /// out      receives the slot, to be ended with rtw_slot_destroy; NULL on failure.
 /// err      NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry
-///         call of a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY.
+///         call of a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY, RTW_ERR_FORKED (the
+///         runtime is the parent process's).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_slot_create(
     runtime: *mut rtw_runtime_t,

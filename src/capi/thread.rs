@@ -97,7 +97,8 @@ pub fn defaults() -> rtw_thread_config_t {
 /// config  NULL: as the runtime's configuration says.
 /// err     NULL, or filled. Nothing is changed on failure.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range; a stack overlaps
-///         another one or the thread's own, or is not writable), RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling or affinity),
+///         another one or the thread's own, or is not writable), RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling;
+///         a CPU that is not there, or not for this process; a priority that leaves the watchdog of the runtime's budgets no CPU),
 ///         RTW_ERR_STACK_SIZE (the thread's stack has too little left, with the numbers; it is on another stack; a declared one
 ///         is too small), RTW_ERR_MEMLOCK (only where locking is required),
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are

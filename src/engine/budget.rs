@@ -51,7 +51,8 @@ pub struct Timing {
     pub deadline: u64,
     /// Whether calls may name a budget.
     pub limited: bool,
-    ticks_per_ns: f64,
+    /// In units of 2^-32: an integer, since the thread that asks may have floating-point exceptions trap.
+    ticks_per_ns: u64,
     /// Of the last call that was announced.
     number: Cell<u64>,
     /// Whether a call was ended since the guest was made.
@@ -62,10 +63,20 @@ pub struct Timing {
     page: Cell<usize>,
 }
 
+const FRACTION: f64 = (1u64 << 32) as f64;
+
+#[inline]
+fn ticks(ns: u64, per_ns: u64) -> u64 {
+    match ns {
+        0 => u64::MAX,
+        _ => u64::try_from((u128::from(ns) * u128::from(per_ns)) >> 32).unwrap_or(u64::MAX),
+    }
+}
+
 impl Timing {
     pub fn new(limits: &Limits) -> Timing {
-        let ticks_per_ns = 1.0 / clock::calibration().ns_per_tick;
-        let ticks = |ns: u64| if ns == 0 { u64::MAX } else { (ns as f64 * ticks_per_ns) as u64 };
+        let ticks_per_ns = (FRACTION / clock::calibration().ns_per_tick) as u64;
+        let ticks = |ns: u64| ticks(ns, ticks_per_ns);
         Timing {
             watch: Cell::new(std::ptr::null()),
             budget: Cell::new(ticks(limits.budget_ns)),
@@ -88,7 +99,7 @@ impl Timing {
     /// A budget in ticks; 0 ns is none.
     #[inline]
     pub fn ticks(&self, ns: u64) -> u64 {
-        if ns == 0 { u64::MAX } else { (ns as f64 * self.ticks_per_ns) as u64 }
+        ticks(ns, self.ticks_per_ns)
     }
 
     /// Whether calls are announced, those without a budget included: every call takes a number.

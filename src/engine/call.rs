@@ -7,7 +7,7 @@ pub use wasmtime::ValRaw;
 
 use super::fault::FaultRecord;
 use super::instance::{Core, Func, FuncShared, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST, trap_status};
-use crate::rt::float::{self, Denormals};
+use crate::rt::float::Modes;
 use crate::rt::histogram::Histogram;
 use crate::rt::{alloc, clock, permit};
 use crate::status::*;
@@ -109,17 +109,16 @@ pub unsafe fn invoke_apart(func: &Func, values: *mut ValRaw, count: usize, budge
     unsafe { invoke(func, values, count, budget) }
 }
 
-/// Enters the guest, in the floating-point mode that the instance wants.
+/// Enters the guest, in the floating-point environment that it computes in.
 #[inline(always)]
 unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
-    let mode = if core.denormals == Denormals::Keep { None } else { Some(float::set(core.denormals)) };
+    core.modes.set(Modes::enter(core.float));
     let watching = core.watch_exit();
     // SAFETY: passed on.
     let result = unsafe { shared.func.get().call_unchecked(core.context(), values) };
     drop(watching);
-    if let Some(mode) = mode {
-        float::restore(mode);
-    }
+    // Not out of a register: those that survive a call are few, and host functions leave it as it was.
+    core.modes.get().leave();
     result
 }
 

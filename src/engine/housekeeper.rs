@@ -114,15 +114,11 @@ fn tend_all(tended: &[Weak<dyn Tend>]) {
 
 pub struct Housekeeper {
     shared: Arc<Shared>,
-    thread: Mutex<Option<Running>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     stack_bytes: usize,
     /// CPUs that others are to have to themselves.
     avoid: Option<CpuSet>,
-}
-
-struct Running {
-    thread: JoinHandle<()>,
-    /// A forked child has no such thread.
+    /// That the runtime was made in.
     process: u32,
 }
 
@@ -133,19 +129,19 @@ impl Housekeeper {
             thread: Mutex::new(None),
             stack_bytes: guest_stack_bytes + JOB_STACK_BYTES,
             avoid,
+            process: std::process::id(),
         }
     }
 
     /// Has a job done soon, on the housekeeper's thread, after those before it. [setup] threads only. The job may be what keeps
     /// the runtime alive; nobody is told of its end. In a forked child, which has no such thread, it is done at once.
     pub fn post(&self, job: impl FnOnce() + Send + 'static) -> Result<()> {
+        if self.process != std::process::id() {
+            job();
+            return Ok(());
+        }
         let mut running = self.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         match &*running {
-            Some(parents) if parents.process != std::process::id() => {
-                drop(running);
-                job();
-                return Ok(());
-            }
             Some(_) => {}
             None => *running = Some(self.start()?),
         }
@@ -156,6 +152,12 @@ impl Housekeeper {
 
     /// Looks after something every few milliseconds, on the housekeeper's thread, as long as it lives.
     pub fn tend(&self, one: Weak<dyn Tend>) -> Result<()> {
+        if self.process != std::process::id() {
+            return Err(Error::new(
+                RTW_ERR_FORKED,
+                "the runtime belongs to the parent process, and so does its housekeeper: make a runtime in the child",
+            ));
+        }
         self.shared.lock().tended.push(one);
         // Which starts the thread, and has it look at its list.
         self.post(|| {})
@@ -179,22 +181,22 @@ impl Housekeeper {
         self.shared.came.notify_one();
     }
 
-    fn start(&self) -> Result<Running> {
+    fn start(&self) -> Result<JoinHandle<()>> {
         let (shared, avoid) = (self.shared.clone(), self.avoid);
         let thread = thread::start(NAME, self.stack_bytes, move || {
             thread::become_ordinary(avoid.as_ref());
             shared.run();
         })
         .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot start the runtime's housekeeper thread", &e))?;
-        Ok(Running { thread, process: std::process::id() })
+        Ok(thread)
     }
 }
 
 impl Drop for Housekeeper {
     fn drop(&mut self) {
         let running = self.thread.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let Some(Running { thread, process }) = running.take() else { return };
-        if process != std::process::id() {
+        let Some(thread) = running.take() else { return };
+        if self.process != std::process::id() {
             // Nothing of a thread that this process never had is to be touched.
             return std::mem::forget(thread);
         }

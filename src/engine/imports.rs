@@ -8,8 +8,9 @@ use super::naming::shown;
 use super::signature::Signature;
 use crate::status::*;
 
-/// A host function in C: user data, the instance's handle, arguments in and results out. Anything but 0 ends the guest's call.
-pub type HostFn = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void) -> rtw_status_t;
+/// A host function in C: user data, the instance's handle, arguments in and results out. Anything but 0 ends the guest's call. That
+/// it may be left by unwinding is said so that it can be noticed.
+pub type HostFn = unsafe extern "C-unwind" fn(*mut c_void, *mut c_void, *mut c_void) -> rtw_status_t;
 
 #[derive(Clone)]
 pub struct HostFunc {

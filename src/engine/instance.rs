@@ -7,6 +7,7 @@
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -31,12 +32,12 @@ use super::module::{Module, Warmed};
 use super::naming;
 use super::profile::{Interruption, Profile};
 use super::signature::Signature;
-use crate::rt::float::Denormals;
+use crate::rt::float::{self, Denormals, Modes};
 use crate::rt::heap::{self, Kept};
 use crate::rt::histogram::{Began, Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
 use crate::rt::permit::{self, Pass};
-use crate::rt::{alloc, fork, traps};
+use crate::rt::{alloc, end, fork, traps};
 use crate::status::*;
 
 /// What a call stores on its way in and takes away on its way out.
@@ -206,7 +207,9 @@ pub struct Core {
     host_thread: AtomicUsize,
     /// Whether a guest is being made, which a host function that its start function calls cannot use yet.
     making: Cell<bool>,
-    pub denormals: Denormals,
+    /// What its calls compute in, and what the innermost that runs, and its host functions, do.
+    pub float: float::Wanted,
+    pub modes: Cell<Modes>,
     pub timing: Timing,
     /// What the instance holds.
     pub held: Arc<Account>,
@@ -396,7 +399,8 @@ impl Instance {
             host_status: Cell::new(RTW_OK),
             host_thread: AtomicUsize::new(0),
             making: Cell::new(true),
-            denormals: config.denormals,
+            float: float::Wanted::new(config.denormals),
+            modes: Cell::new(Modes::NONE),
             timing: Timing::new(&config.limits),
             held: Account::new(config.memory_limit_bytes.unwrap_or(0), &module.runtime.held, slot),
             prepared: AtomicBool::new(false),
@@ -845,7 +849,10 @@ impl Guest {
         let signals = settings.profile == Profile::Standalone;
         let ahead_left_bytes = usize::try_from(ahead_left).unwrap_or(usize::MAX);
         let wanted = memory::Wanted { ahead_bytes: config.ahead(), ahead_left_bytes, guard_index, signals };
+        let modes = Modes::enter(core.float);
+        core.modes.set(modes);
         let (made, memories) = memory::collect(wanted, &share, || wasmtime::Instance::new(&mut store, &module.code, &externs));
+        modes.leave();
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
         let (watching, guard) = match &memories.guard {
@@ -1029,8 +1036,24 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     let core: *const Core = &*caller.data().core;
     // SAFETY: the store that is calling holds its core.
     let core = unsafe { &*core };
-    // SAFETY: the host vouches for its function; the values are an array of 16-byte unions, as it expects.
-    let mut call = || unsafe { (host.func)(host.user_data, core.handle.get(), values.as_mut_ptr().cast()) };
+    // It has the thread's floating-point environment; what it makes of it is undone.
+    let modes = core.modes.get();
+    let mut call = || {
+        modes.enter_host();
+        // Caught so that whoever looks for somebody to catch it finds this frame, and unwinds to it.
+        let answer = catch_unwind(AssertUnwindSafe(|| {
+            let left = Left { host };
+            // SAFETY: the host vouches for its function; the values are an array of 16-byte unions, as it expects.
+            let answer = unsafe { (host.func)(host.user_data, core.handle.get(), values.as_mut_ptr().cast()) };
+            std::mem::forget(left);
+            answer
+        }))
+        .unwrap_or(RTW_ERR_INTERNAL);
+        modes.leave_host();
+        // Calls that it made had theirs.
+        core.modes.set(modes);
+        answer
+    };
     if core.making.get() {
         // A start function: the gate stays closed, since there is nothing yet to call back into.
         let answer = call();
@@ -1057,6 +1080,24 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
         return Ok(());
     }
     Err(host_error(core, if answer == RTW_OK { gate } else { answer }))
+}
+
+/// Dropped where a host function does not return: something unwinds the stack, which cannot pass through a guest.
+struct Left<'a> {
+    host: &'a HostFunc,
+}
+
+impl Drop for Left<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        end::process_of(&[
+            b"the host function \"",
+            self.host.module.as_bytes(),
+            b"\" \"",
+            self.host.name.as_bytes(),
+            b"\" was left by an exception, by pthread_exit or because the thread was cancelled, which cannot pass through a guest",
+        ])
+    }
 }
 
 /// Notes what the host answered, and gives the engine a reason to end the call.

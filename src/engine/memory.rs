@@ -95,6 +95,7 @@ impl Region {
         // An empty memory still needs an address.
         let mapping_bytes = (guard_bytes + reserved_bytes + guard_bytes).max(memory::page_size());
         let mapping = memory::reserve(mapping_bytes).map_err(|e| memory::reservation_refused(mapping_bytes, &e))?;
+        memory::dump(mapping..mapping + mapping_bytes, false);
         let region = Region {
             mapping,
             mapping_bytes,
@@ -119,6 +120,7 @@ impl Region {
         if unsafe { libc::mprotect(start as *mut _, bytes - before, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
             return Err(Error::last_os_error(RTW_ERR_NO_MEMORY, "cannot make a linear memory accessible"));
         }
+        memory::dump(start..start + bytes - before, true);
         // SAFETY: just made writable; zero, and nobody has seen it.
         unsafe { memory::touch_for_writing(start..start + bytes - before) };
         self.committed.store(bytes, Relaxed);

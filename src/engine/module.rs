@@ -2,14 +2,14 @@
 
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use wasmtime::Engine;
 
 use super::artifact::{self, Artifact, Metadata};
 use super::runtime::Runtime;
 use crate::rt::heap::{self, Kept};
 use crate::rt::memory::{self, Lock};
-use crate::rt::thread;
+use crate::rt::{fork, thread};
 use crate::status::*;
 
 pub struct Module {
@@ -43,11 +43,10 @@ pub fn check(runtime: Option<&Runtime>, metadata: &Metadata) -> Result<()> {
 /// Loads or drops code. The engine notes it in a list that a trap looks its address up in, under a lock (standalone profile;
 /// wasmtime's module::registry): for writing, the lock is held while one entry goes into a tree or out of it, and a trap that
 /// meets it spins for longer than that. It waits for the kernel only if the writer loses its CPU in between; so one thread at a
-/// time comes here, and none that an ordinary one can push aside, as far as this process may arrange it.
+/// time comes here, and none that an ordinary one can push aside, as far as this process may arrange it; and no fork leaves a
+/// child with the list locked.
 fn changing_code<T>(change: impl FnOnce() -> T) -> T {
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    thread::ahead_of_ordinary(change)
+    fork::undisturbed(|| thread::ahead_of_ordinary(change))
 }
 
 impl Drop for Module {
@@ -72,7 +71,12 @@ impl Module {
         });
         let code = made?
             .map_err(|_| Error::new(RTW_ERR_ARTIFACT, "the artifact's code is damaged: the engine can make nothing of it"))?
-            .map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine refuses the artifact's code: {e:#}")))?;
+            .map_err(|e| {
+                // Asked only now: what the engine tells is a text.
+                memory::may_execute()
+                    .err()
+                    .unwrap_or_else(|| Error::new(RTW_ERR_ENGINE, format!("the engine refuses the artifact's code: {e:#}")))
+            })?;
         Ok(Arc::new(Module { runtime: runtime.clone(), metadata, code: ManuallyDrop::new(code), kept }))
     }
 

@@ -15,7 +15,7 @@ use crate::rt::memory::Lock;
 use crate::rt::permit::{self, Issued, Pass, Refused};
 use crate::rt::thread::{Attach, CpuSet, Policy};
 use crate::rt::traps::Ready;
-use crate::rt::{alloc, clock, memory, signals, thread};
+use crate::rt::{alloc, clock, fork, memory, signals, thread};
 use crate::status::*;
 
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Runtime {
 
     /// One whose engines differ from the product's, for tools.
     pub fn varied(config: Config, variations: Variations) -> Result<Arc<Runtime>> {
-        clock::calibration();
+        fork::undisturbed(clock::calibration);
         memory::warm_own_image(config.lock)?;
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Relaxed);
@@ -100,8 +100,8 @@ impl Runtime {
         if !self.variations.engine_memories() {
             config.with_host_memory(Arc::new(Creator));
         }
-        let engine =
-            Engine::new(&config).map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
+        let engine = fork::undisturbed(|| Engine::new(&config))
+            .map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
         if settings.profile == Profile::Standalone {
             signals::remember_engine_handlers();
         }
@@ -135,10 +135,17 @@ impl Runtime {
                 let _ = self.detach();
             })?;
         }
-        if let Some(scheduling) = thread::current_scheduling() {
-            self.watchdog.rise_above(scheduling);
+        self.watch_over().inspect_err(|_| {
+            let _ = self.detach();
+        })
+    }
+
+    /// Puts the watchdog above the calling thread, whose scheduling may have changed since it was attached.
+    pub fn watch_over(&self) -> Result<()> {
+        match thread::current_scheduling() {
+            Some(scheduling) => self.watchdog.rise_above(scheduling),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Attaches the calling thread, which is in a call: what only the host may decide stays as it is. Takes its time.

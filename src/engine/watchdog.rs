@@ -16,7 +16,7 @@ use super::watch::Watch;
 use crate::rt::histogram::{Recorder, Snapshot};
 use crate::rt::sleep::Sleeper;
 use crate::rt::thread::{self, Policy};
-use crate::rt::{clock, memory};
+use crate::rt::{clock, end, memory};
 use crate::status::*;
 
 /// The shortest tick, as waking more often would cost more than it brings; the longest, so that a watchdog with long budgets
@@ -101,6 +101,8 @@ struct Control {
     scheduling: Option<(Policy, i32)>,
     /// What the watchdog has been given.
     granted: Option<(Policy, i32)>,
+    /// The threads that real-time scheduling keeps on the CPU, as the system numbers them.
+    real_time: Vec<i32>,
 }
 
 impl Watchdog {
@@ -109,7 +111,12 @@ impl Watchdog {
     pub fn new(tick_ns: u64, scheduling: Option<(Policy, i32)>) -> Watchdog {
         Watchdog {
             shared: Arc::default(),
-            control: Mutex::new(Control { thread: None, scheduling: scheduling.map(above), granted: None }),
+            control: Mutex::new(Control {
+                thread: None,
+                scheduling: scheduling.map(above),
+                granted: None,
+                real_time: Vec::new(),
+            }),
             wanted_tick_ns: tick_ns,
             process: std::process::id(),
         }
@@ -120,8 +127,16 @@ impl Watchdog {
     /// # Safety
     /// The watch, and the page if there is one, live until the entry is given back to [`Watchdog::unwatch`].
     pub unsafe fn watch(&self, watch: *const Watch, means: Means, budget_ns: u64) -> Result<Arc<Watched>> {
+        if std::process::id() != self.process {
+            return Err(Error::new(
+                RTW_ERR_FORKED,
+                "the runtime belongs to the parent process, and so does the watchdog that would keep the budget: make a runtime in \
+                 the child",
+            ));
+        }
         let mut control = self.lock();
         self.start(&mut control)?;
+        self.can_run(&mut control)?;
         let entry = Arc::new(Watched { watch, means, budget_ns, ended: AtomicU64::new(0) });
         let mut list = self.list();
         list.push(entry.clone());
@@ -140,16 +155,58 @@ impl Watchdog {
         drop(control);
     }
 
-    /// A thread with this scheduling is to be watched over: the watchdog is put above it, as far as is permitted.
-    pub fn rise_above(&self, scheduling: (Policy, i32)) {
+    /// The calling thread, which has this scheduling, is to be watched over: the watchdog is put above it, as far as is permitted.
+    /// Refuses where the watchdog would get no CPU beside it, and something has a budget.
+    pub fn rise_above(&self, scheduling: (Policy, i32)) -> Result<()> {
+        if std::process::id() != self.process {
+            // Nothing with a budget runs here, and the parent's watchdog is not to be touched.
+            return Ok(());
+        }
         let wanted = above(scheduling);
         let mut control = self.lock();
+        if scheduling.0 != Policy::Other && !control.real_time.contains(&thread::id()) {
+            control.real_time.push(thread::id());
+        }
         if control.scheduling.is_none_or(|has| has.1 < wanted.1) {
             control.scheduling = Some(wanted);
             let thread_id = self.shared.thread_id.load(Acquire);
             if control.thread.is_some() && thread_id != 0 && thread::set_scheduling_of(thread_id, wanted.0, wanted.1).is_ok() {
                 control.granted = Some(wanted);
             }
+        }
+        match self.list().is_empty() {
+            true => Ok(()),
+            false => self.can_run(&mut control),
+        }
+    }
+
+    /// Whether the watchdog gets a CPU whatever the threads do that it watches over: it is above them, or may run elsewhere.
+    /// Otherwise a guest that spins would never be cut off, and nobody would be told.
+    fn can_run(&self, control: &mut Control) -> Result<()> {
+        let own = self.shared.thread_id.load(Acquire);
+        if own == 0 || control.thread.is_none() {
+            return Ok(());
+        }
+        let Some((_, own_priority)) = thread::scheduling_of(own) else { return Ok(()) };
+        let Some(only) = thread::only_cpu(own) else { return Ok(()) };
+        // Threads that are gone, or are no longer what they were, keep nobody away.
+        control
+            .real_time
+            .retain(|watched| thread::scheduling_of(*watched).is_some_and(|(policy, _)| thread::is_real_time(policy)));
+        let over = control.real_time.iter().find(|watched| {
+            let priority = thread::scheduling_of(**watched).map_or(0, |(_, priority)| priority);
+            priority >= own_priority && thread::may_run_on(**watched, only)
+        });
+        match over.and_then(|watched| thread::scheduling_of(*watched)) {
+            None => Ok(()),
+            Some((_, priority)) => Err(Error::new(
+                RTW_ERR_PERMISSION,
+                format!(
+                    "budgets cannot be kept: the watchdog has CPU {only} alone, and there an attached thread of real-time priority \
+                     {priority} is not below it (it has {own_priority}); use a priority of at most 98, permit one more \
+                     (CAP_SYS_NICE, RLIMIT_RTPRIO), or let the process have another CPU"
+                ),
+            )),
         }
     }
 
@@ -324,8 +381,17 @@ impl Watched {
     }
 }
 
-/// Sets a page's access rights. Also called in signal context: one system call.
+/// Sets a page's access rights. Also called in signal context: a system call or two. Its content is of no account.
 pub fn protect(page: usize, rights: libc::c_int) {
-    // SAFETY: the guard's page, which nothing but polls uses; whoever meets it closed is prepared for that.
-    unsafe { libc::mprotect(page as *mut _, memory::page_size(), rights) };
+    let fresh = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    // SAFETY: the guard's page, which nothing but polls uses; whoever meets it closed is prepared for that. Where the one way is
+    // refused, as a filter may that was installed later, another page takes its place.
+    let done = unsafe {
+        libc::mprotect(page as *mut _, memory::page_size(), rights) == 0
+            || libc::mmap(page as *mut _, memory::page_size(), rights, fresh, -1, 0) != libc::MAP_FAILED
+    };
+    if !done {
+        // A guest would go on for ever, or trap in every poll.
+        end::process(c"the system refuses mprotect and mmap to the watchdog, without which no budget can be kept");
+    }
 }

@@ -1,5 +1,11 @@
-//! How the CPU treats denormal numbers: guests see the host's floating-point mode, and a decaying reverb tail can cost many
-//! times its usual price in the wrong one.
+//! The CPU's floating-point environment: how results are rounded, which exceptions trap, how denormal numbers are treated.
+//!
+//! Guests compute as WebAssembly says: to nearest, without traps. Denormals are the one choice there is: a decaying reverb tail can
+//! cost many times its usual price with them. The host's own code, host functions included, has the thread's own environment.
+//! The flags that say which exceptions have happened are nobody's: whether those that were raised in a call are still there after it
+//! is not said.
+//!
+//! On x86-64 this is MXCSR. The x87 unit, which `long double` is computed with, is neither used by guests nor touched here.
 
 /// What shall hold while guests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,14 +20,128 @@ pub enum Denormals {
 
 /// The control word as it was before a change, to be put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mode(u64);
+pub struct Mode(u32);
 
+/// How denormals are treated: FTZ and DAZ; on aarch64 FZ, which is set, and its relatives for half precision and inputs alone, which
+/// are not.
 #[cfg(target_arch = "x86_64")]
-const FLUSH_BITS: u64 = 1 << 15 | 1 << 6;
+const FLUSH_BITS: u32 = 1 << 15 | 1 << 6;
+#[cfg(target_arch = "x86_64")]
+const DENORMAL_BITS: u32 = FLUSH_BITS;
 #[cfg(target_arch = "aarch64")]
-const FLUSH_BITS: u64 = 1 << 24;
+const FLUSH_BITS: u32 = 1 << 24;
+#[cfg(target_arch = "aarch64")]
+const DENORMAL_BITS: u32 = 1 << 24 | 1 << 19 | 1 << 0;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const FLUSH_BITS: u64 = 0;
+const FLUSH_BITS: u32 = 0;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const DENORMAL_BITS: u32 = 0;
+
+/// All that decides how numbers are computed: the above, rounding, which exceptions trap; on aarch64 also the default NaN and the
+/// alternatives to IEEE 754. Not the flags.
+#[cfg(target_arch = "x86_64")]
+const CONTROL_BITS: u32 = 0xffc0;
+#[cfg(target_arch = "aarch64")]
+const CONTROL_BITS: u32 = 0b111 << 24 | 0b11 << 22 | 1 << 19 | 1 << 15 | 0b11111 << 8 | 0b111;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const CONTROL_BITS: u32 = 0;
+
+/// Those that are set for WebAssembly: on x86-64 the masks of all six exceptions.
+#[cfg(target_arch = "x86_64")]
+const STANDARD_BITS: u32 = 0x1f80;
+#[cfg(not(target_arch = "x86_64"))]
+const STANDARD_BITS: u32 = 0;
+
+/// What the calls of an instance compute in, whatever thread they are made on.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    keep: u32,
+    set: u32,
+}
+
+impl Wanted {
+    pub const fn new(denormals: Denormals) -> Wanted {
+        match denormals {
+            Denormals::Keep => Wanted { keep: !CONTROL_BITS | DENORMAL_BITS, set: STANDARD_BITS },
+            Denormals::Flush => Wanted { keep: !CONTROL_BITS, set: STANDARD_BITS | FLUSH_BITS },
+            Denormals::Ieee => Wanted { keep: !CONTROL_BITS, set: STANDARD_BITS },
+        }
+    }
+}
+
+/// The host's environment and the guest's, for one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Modes {
+    host: Mode,
+    guest: Mode,
+}
+
+impl Modes {
+    pub const NONE: Modes = Modes { host: Mode(0), guest: Mode(0) };
+
+    /// Leaves the thread's environment, where it is not the guest's already.
+    #[inline(always)]
+    pub fn enter(wanted: Wanted) -> Modes {
+        let host = read();
+        let modes = Modes { host, guest: Mode(host.0 & wanted.keep | wanted.set) };
+        if modes.differ() {
+            write(modes.guest);
+        }
+        modes
+    }
+
+    /// Back to the thread's.
+    #[inline(always)]
+    pub fn leave(self) {
+        if self.differ() {
+            write(self.host);
+        }
+    }
+
+    /// Into a host function, which gets the thread's environment as it was when the guest was called.
+    #[inline(always)]
+    pub fn enter_host(self) {
+        self.leave();
+    }
+
+    /// Out of it, whatever it has made of the environment. On x86-64 setting it costs less than asking whether it has to be set.
+    #[inline(always)]
+    pub fn leave_host(self) {
+        if cfg!(target_arch = "x86_64") || read() != self.guest {
+            write(self.guest);
+        }
+    }
+
+    #[inline(always)]
+    fn differ(self) -> bool {
+        self.host.0 != self.guest.0
+    }
+}
+
+/// While it lives, this library computes to nearest and without traps, however the host does: a host that has division by zero trap
+/// does not mean our statistics. Denormals stay as they are.
+pub struct Standard(Mode);
+
+impl Standard {
+    pub fn set() -> Standard {
+        let before = read();
+        let standard = Mode(before.0 & (!CONTROL_BITS | DENORMAL_BITS) | STANDARD_BITS);
+        if standard != before {
+            write(standard);
+        }
+        Standard(before)
+    }
+}
+
+impl Drop for Standard {
+    fn drop(&mut self) {
+        let now = read();
+        let back = Mode(now.0 & (!CONTROL_BITS | DENORMAL_BITS) | self.0.0 & CONTROL_BITS & !DENORMAL_BITS);
+        if back != now {
+            write(back);
+        }
+    }
+}
 
 /// Sets the mode and returns the one before.
 #[inline]
@@ -30,7 +150,7 @@ pub fn set(denormals: Denormals) -> Mode {
     match denormals {
         Denormals::Keep => {}
         Denormals::Flush => write(Mode(before.0 | FLUSH_BITS)),
-        Denormals::Ieee => write(Mode(before.0 & !FLUSH_BITS)),
+        Denormals::Ieee => write(Mode(before.0 & !DENORMAL_BITS)),
     }
     before
 }
@@ -38,7 +158,7 @@ pub fn set(denormals: Denormals) -> Mode {
 /// Puts the denormal bits of an earlier mode back; exception flags that were raised since stay raised.
 #[inline]
 pub fn restore(before: Mode) {
-    write(Mode(read().0 & !FLUSH_BITS | before.0 & FLUSH_BITS));
+    write(Mode(read().0 & !DENORMAL_BITS | before.0 & DENORMAL_BITS));
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -47,13 +167,13 @@ fn read() -> Mode {
     let mut word = 0u32;
     // SAFETY: stores the control and status register to a live word.
     unsafe { core::arch::asm!("stmxcsr [{}]", in(reg) &mut word, options(nostack, preserves_flags)) };
-    Mode(u64::from(word))
+    Mode(word)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[inline]
 fn write(mode: Mode) {
-    let word = mode.0 as u32;
+    let word = mode.0;
     // SAFETY: the value was read from the register, with bits changed that every x86-64 CPU has.
     unsafe { core::arch::asm!("ldmxcsr [{}]", in(reg) &word, options(nostack, preserves_flags, readonly)) };
 }
@@ -62,16 +182,16 @@ fn write(mode: Mode) {
 #[inline]
 fn read() -> Mode {
     let word: u64;
-    // SAFETY: reads the control register.
+    // SAFETY: reads the control register, whose upper half is zero.
     unsafe { core::arch::asm!("mrs {}, fpcr", out(reg) word, options(nomem, nostack, preserves_flags)) };
-    Mode(word)
+    Mode(word as u32)
 }
 
 #[cfg(target_arch = "aarch64")]
 #[inline]
 fn write(mode: Mode) {
-    // SAFETY: the value was read from the register, with one defined bit changed.
-    unsafe { core::arch::asm!("msr fpcr, {}", in(reg) mode.0, options(nomem, nostack, preserves_flags)) };
+    // SAFETY: the value was read from the register, with defined bits changed.
+    unsafe { core::arch::asm!("msr fpcr, {}", in(reg) u64::from(mode.0), options(nomem, nostack, preserves_flags)) };
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -103,5 +223,45 @@ mod tests {
         restore(before);
         assert_ne!(halved_smallest(), 0.0);
         restore(outermost);
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn guests_compute_to_nearest_and_without_traps_and_the_host_gets_its_own_back() {
+        // Towards zero, all exceptions but division by zero masked, denormals flushed.
+        let host = Mode(0x1f80 & !(1 << 9) | 0b11 << 13 | FLUSH_BITS);
+        let before = read();
+        for (denormals, guest) in
+            [(Denormals::Keep, 0x1f80 | FLUSH_BITS), (Denormals::Flush, 0x1f80 | FLUSH_BITS), (Denormals::Ieee, 0x1f80)]
+        {
+            write(host);
+            let modes = Modes::enter(Wanted::new(denormals));
+            let inside = read();
+            modes.enter_host();
+            let in_host = read();
+            write(Mode(0x1f80 | 0b01 << 13));
+            modes.leave_host();
+            let again = read();
+            modes.leave();
+            let after = read();
+            write(before);
+            let control = |mode: Mode| mode.0 & CONTROL_BITS;
+            assert_eq!((control(inside), control(again)), (guest, guest), "{denormals:?}");
+            assert_eq!((control(in_host), control(after)), (control(host), control(host)), "{denormals:?}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn what_the_library_computes_in_leaves_denormals_alone() {
+        let before = read();
+        write(Mode(0b10 << 13));
+        let standard = Standard::set();
+        let inside = read();
+        set(Denormals::Flush);
+        drop(standard);
+        let after = read();
+        write(before);
+        assert_eq!((inside.0 & CONTROL_BITS, after.0 & CONTROL_BITS), (0x1f80, 0b10 << 13 | FLUSH_BITS));
     }
 }

@@ -1,8 +1,9 @@
 //! Telling a forked child that it has no business with what its parent was running: words that say so are registered here and
 //! set in the child.
 
-use std::sync::Once;
+use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::*};
+use std::sync::{Mutex, MutexGuard, Once};
 
 use super::heap;
 
@@ -37,7 +38,27 @@ impl Registry {
     }
 }
 
+/// Held by whoever does something that a fork is not to cut in two, as its child would find a lock taken for ever; and across a fork.
+static WHOLE: Mutex<()> = Mutex::new(());
+
+struct AcrossFork(UnsafeCell<Option<MutexGuard<'static, ()>>>);
+
+// SAFETY: used by the forking thread only, while it holds the lock.
+unsafe impl Sync for AcrossFork {}
+
+static ACROSS_FORK: AcrossFork = AcrossFork(UnsafeCell::new(None));
+
+/// Runs something that changes what all threads of the process share: one thread at a time, and no fork meanwhile.
+pub fn undisturbed<T>(run: impl FnOnce() -> T) -> T {
+    watch_forks();
+    let _whole = WHOLE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    run()
+}
+
 extern "C" fn before_fork() {
+    let whole = WHOLE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    // SAFETY: nobody else is here, as the lock is held.
+    unsafe { *ACROSS_FORK.0.get() = Some(whole) };
     REGISTRY.lock();
     heap::hold();
 }
@@ -45,6 +66,8 @@ extern "C" fn before_fork() {
 extern "C" fn in_parent() {
     heap::release();
     REGISTRY.unlock();
+    // SAFETY: the forking thread has it since `before_fork`.
+    drop(unsafe { (*ACROSS_FORK.0.get()).take() });
 }
 
 extern "C" fn in_child() {
@@ -55,6 +78,16 @@ extern "C" fn in_child() {
         unsafe { &**word }.store(*value, Relaxed);
     }
     REGISTRY.unlock();
+    // SAFETY: as in the parent.
+    drop(unsafe { (*ACROSS_FORK.0.get()).take() });
+}
+
+fn watch_forks() {
+    static HANDLERS: Once = Once::new();
+    // SAFETY: the handlers stay loaded, as the library is never unloaded.
+    HANDLERS.call_once(|| unsafe {
+        libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child));
+    });
 }
 
 /// Sets `word` to `value` in every child that is forked from now on, until [`forget`].
@@ -62,11 +95,7 @@ extern "C" fn in_child() {
 /// # Safety
 /// The word lives until then.
 pub unsafe fn tell_children(word: *const AtomicI32, value: i32) {
-    static HANDLERS: Once = Once::new();
-    // SAFETY: the handlers stay loaded, as the library is never unloaded.
-    HANDLERS.call_once(|| unsafe {
-        libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child));
-    });
+    watch_forks();
     REGISTRY.with(|words| words.push((word, value)));
 }
 

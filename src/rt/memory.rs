@@ -228,6 +228,39 @@ fn fresh(bytes: usize, access: i32, flags: i32) -> std::io::Result<usize> {
     if start == libc::MAP_FAILED { Err(std::io::Error::last_os_error()) } else { Ok(start as usize) }
 }
 
+/// Whether whole pages are part of dumps of the process. The kernel leaves out what was never touched; debuggers that make a dump
+/// (gcore) do not, and would write all the address space that is only reserved.
+pub fn dump(range: Range<usize>, wanted: bool) {
+    let advice = if wanted { libc::MADV_DODUMP } else { libc::MADV_DONTDUMP };
+    // SAFETY: changes no content; unsuitable pages are reported as an error, and the dump is then merely larger.
+    unsafe { libc::madvise(range.start as *mut _, range.len(), advice) };
+}
+
+/// Whether this process may make memory executable that it has written, which is what loading code takes.
+pub fn may_execute() -> Result<()> {
+    let page = page_size();
+    // SAFETY: a fresh page of our own, which nobody executes.
+    unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let at = libc::mmap(std::ptr::null_mut(), page, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+        if at == libc::MAP_FAILED {
+            return Ok(());
+        }
+        let refused = libc::mprotect(at, page, libc::PROT_READ | libc::PROT_EXEC);
+        let cause = std::io::Error::last_os_error();
+        libc::munmap(at, page);
+        match refused {
+            0 => Ok(()),
+            _ => Err(Error::os(
+                RTW_ERR_PERMISSION,
+                "this process may not make memory executable, which running compiled code takes: a policy forbids it \
+                 (PR_SET_MDWE, MemoryDenyWriteExecute= of systemd, a seccomp filter, SELinux's execmem); exempt the process from it",
+                &cause,
+            )),
+        }
+    }
+}
+
 /// Why a linear memory cannot be reserved, which under a limit on locked memory is that the process locks all it maps.
 pub fn reservation_refused(bytes: usize, cause: &std::io::Error) -> Error {
     let what = format!("cannot reserve {} MiB of address space for a linear memory", bytes >> 20);

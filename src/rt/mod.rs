@@ -4,6 +4,7 @@
 pub mod alloc;
 pub mod barrier;
 pub mod clock;
+pub mod end;
 pub mod file;
 pub mod float;
 pub mod fork;

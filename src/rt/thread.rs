@@ -126,7 +126,8 @@ impl Drop for RealTime {
     }
 }
 
-fn is_real_time(policy: libc::c_int) -> bool {
+/// Whether threads of this policy are kept on the CPU until they sleep.
+pub fn is_real_time(policy: libc::c_int) -> bool {
     !matches!(policy & !libc::SCHED_RESET_ON_FORK, libc::SCHED_OTHER | libc::SCHED_BATCH | libc::SCHED_IDLE)
 }
 
@@ -421,6 +422,25 @@ pub fn set_affinity(cpus: &CpuSet) -> Result<()> {
             format!("cannot pin the thread to CPU {}: are they there and in this process's cpuset?", list(cpus)),
         ));
     }
+    // What is not there is left out in silence.
+    let granted = affinity()?;
+    // SAFETY: reads bits of a live set.
+    let missing: CpuSet = std::array::from_fn(|word| {
+        (0..64)
+            .filter(|bit| cpus[word] >> bit & 1 == 1 && !unsafe { libc::CPU_ISSET(word * 64 + bit, &granted) })
+            .map(|bit| 1 << bit)
+            .sum()
+    });
+    if missing.iter().any(|word| *word != 0) {
+        return Err(Error::new(
+            RTW_ERR_PERMISSION,
+            format!(
+                "cannot pin the thread to CPU {}: CPU {} is not there, or not in this process's cpuset; leave it out",
+                list(cpus),
+                list(&missing)
+            ),
+        ));
+    }
     Ok(())
 }
 
@@ -454,14 +474,17 @@ pub fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
 
 /// Of the thread with this number in this process; 0: the calling one.
 pub fn set_scheduling_of(thread: i32, policy: Policy, priority: i32) -> Result<()> {
+    // Whoever promoted the thread for somebody without rights has seen to it that its children are not: that is kept.
+    // SAFETY: asks about a thread.
+    let flag = unsafe { libc::sched_getscheduler(thread).max(0) & libc::SCHED_RESET_ON_FORK };
     // SAFETY: all-zero is a valid sched_param; the call reads it only.
     let refused = unsafe {
         let mut parameter: libc::sched_param = std::mem::zeroed();
         parameter.sched_priority = priority;
         match thread {
             // The C library remembers it.
-            0 => libc::pthread_setschedparam(libc::pthread_self(), policy.number(), &parameter),
-            thread if libc::sched_setscheduler(thread, policy.number(), &parameter) == 0 => 0,
+            0 => libc::pthread_setschedparam(libc::pthread_self(), policy.number() | flag, &parameter),
+            thread if libc::sched_setscheduler(thread, policy.number() | flag, &parameter) == 0 => 0,
             _ => std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL),
         }
     };
@@ -469,12 +492,23 @@ pub fn set_scheduling_of(thread: i32, policy: Policy, priority: i32) -> Result<(
         return Ok(());
     }
     let cause = std::io::Error::from_raw_os_error(refused);
-    let status = if refused == libc::EPERM { RTW_ERR_PERMISSION } else { RTW_ERR_ARGUMENT };
+    // A policy or priority that the kernel does not know is the caller's; anything else is somebody's refusal.
+    let status = if refused == libc::EINVAL { RTW_ERR_ARGUMENT } else { RTW_ERR_PERMISSION };
+    let promoted = match flag {
+        0 => String::new(),
+        _ => format!(
+            "; the thread was promoted by a helper such as rtkit (it has SCHED_RESET_ON_FORK, and {}): ask the helper for this \
+             priority, or attach with RTW_SCHED_KEEP",
+            scheduling_of(thread).map_or("a policy that cannot be read".into(), |(policy, priority)| {
+                format!("policy {} with priority {priority}", policy & !libc::SCHED_RESET_ON_FORK)
+            })
+        ),
+    };
     Err(Error::os(
         status,
         format!(
             "cannot set {} with priority {priority}: it takes CAP_SYS_NICE or an RLIMIT_RTPRIO of at least that (`rtprio` in \
-             limits.conf, LimitRTPRIO=)",
+             limits.conf, LimitRTPRIO=){promoted}",
             policy.name()
         ),
         &cause,
@@ -552,6 +586,9 @@ fn ask_for_stack() -> Result<(usize, usize)> {
     unsafe {
         let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
         let refused = libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr());
+        if refused != 0 && libc::gettid() == libc::getpid() {
+            return main_stack();
+        }
         if refused != 0 {
             let cause = std::io::Error::from_raw_os_error(refused);
             return Err(Error::os(RTW_ERR_STACK_SIZE, "cannot find out the thread's stack", &cause));
@@ -564,6 +601,28 @@ fn ask_for_stack() -> Result<(usize, usize)> {
         // Some C libraries count the guard into the stack: leave it out to be on the safe side.
         Ok((low as usize + guard, low as usize + size))
     }
+}
+
+/// The most that the kernel keeps free below the main thread's stack, whatever its limit says.
+const MAIN_STACK_BYTES: usize = 64 << 20;
+
+/// Of the main thread, where the list of mappings cannot be read, as without /proc: its stack begins above what the kernel has put
+/// there when it started the program, and reaches as far down as the limit says.
+fn main_stack() -> Result<(usize, usize)> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the first asks for a number, the second fills in a live struct.
+    let (top, refused) =
+        unsafe { (libc::getauxval(libc::AT_RANDOM) as usize, libc::getrlimit(libc::RLIMIT_STACK, &mut limit)) };
+    if top == 0 || refused != 0 {
+        return Err(Error::new(
+            RTW_ERR_STACK_SIZE,
+            "cannot find out the main thread's stack: /proc/self/maps cannot be read; mount /proc, or attach another thread",
+        ));
+    }
+    // The pages up to the top are there already: the nearer, lower one is on the safe side.
+    let size = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX).min(MAIN_STACK_BYTES);
+    let page = memory::page_size();
+    Ok((top.saturating_sub(size).next_multiple_of(page), top.next_multiple_of(page)))
 }
 
 /// Walks down the stack page by page, writing, and returns the range that is now present.
@@ -646,6 +705,28 @@ pub fn scheduling_of(thread: i32) -> Option<(i32, i32)> {
         let policy = libc::sched_getscheduler(thread);
         let known = policy >= 0 && libc::sched_getparam(thread, &mut parameter) == 0;
         known.then_some((policy, parameter.sched_priority))
+    }
+}
+
+/// The CPU that a thread may run on, where it is one alone.
+pub fn only_cpu(thread: i32) -> Option<usize> {
+    let set = affinity_of(thread)?;
+    // SAFETY: reads bits of a live set.
+    let mut cpus = (0..CPU_SET_WORDS * 64).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) });
+    cpus.next().filter(|_| cpus.next().is_none())
+}
+
+/// Whether a thread may run on a CPU; not where there is no such thread.
+pub fn may_run_on(thread: i32, cpu: usize) -> bool {
+    // SAFETY: reads a bit of a live set.
+    affinity_of(thread).is_some_and(|set| unsafe { libc::CPU_ISSET(cpu, &set) })
+}
+
+fn affinity_of(thread: i32) -> Option<libc::cpu_set_t> {
+    // SAFETY: all-zero is a valid set to be filled in.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        (libc::sched_getaffinity(thread, size_of::<libc::cpu_set_t>(), &mut set) == 0).then_some(set)
     }
 }
 

@@ -511,6 +511,8 @@ fn become_real_time(shared: &Shared) -> Result<()> {
         (None, Some((policy, priority))) => set_scheduling(shared, policy, priority)?,
         (None, None) => {}
     }
+    // Attached before it had its priority.
+    shared.runtime.watch_over()?;
     let mut outcome = shared.outcome();
     outcome.of_thread = outcome.warnings.len();
     Ok(())

@@ -14,7 +14,9 @@ rtw_status_t try_life(life_t *life, rtw_host_func_t visit, void *user_data, uint
     rtw_runtime_config_init(&config);
     config.profile = profile;
     rtw_status_t status = rtw_runtime_create(&config, &life->guest.runtime, err);
-    if (status == RTW_OK) status = rtw_module_load_file(life->guest.runtime, artifact_path("states"), &life->guest.module, err);
+    char path[4096]; /* artifact_path has one for all threads */
+    snprintf(path, sizeof path, "%s/states.%s.rtw", artifacts, profile_name);
+    if (status == RTW_OK) status = rtw_module_load_file(life->guest.runtime, path, &life->guest.module, err);
     if (status == RTW_OK) status = rtw_imports_create(&life->imports, err);
     if (status == RTW_OK) status = rtw_imports_func(life->imports, "env", "visit", "(i32)->(i32)", visit ? visit : answer, user_data, err);
     rtw_instance_config_t limits;

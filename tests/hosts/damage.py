@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes an artifact whose code was damaged and whose digest is right again: `damage.py GOOD.rtw OUT.rtw`.
 
-The engine's table of addresses is given the name of the machine code's section, so that there are two of these; the second does
+The table of names is given the name of the machine code's section, so that there are two of these; the second does
 not begin at a page, which the engine takes for a defect of its own: it panics.
 """
 import hashlib
@@ -23,7 +23,7 @@ def main():
     for section in range(count):
         offset = struct.unpack_from("<I", code, sections_at + 64 * section)[0]
         by_name[bytes(code[names_at + offset : code.index(0, names_at + offset)])] = (section, offset)
-    struct.pack_into("<I", code, sections_at + 64 * by_name[b".wasmtime.addrmap"][0], by_name[b".text"][1])
+    struct.pack_into("<I", code, sections_at + 64 * by_name[b".name.wasm"][0], by_name[b".text"][1])
     digest = hashlib.sha256(good[:32] + metadata + code).digest()
     pathlib.Path(sys.argv[2]).write_bytes(good[:32] + digest + metadata + code)
 

@@ -86,4 +86,90 @@ if in_group beside; then
     check "the host's own allocator did serve it" serves "$(realpath "$scratch/liballocator.so")"
 fi
 
+# --- host functions that do not return
+
+if in_group leave; then
+    CXX_FLAGS="-std=c++17 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread"
+    for source in common ../capi/check ../capi/common; do
+        $CC $C_FLAGS -c "$source.c" -o "$build/$(echo "$source" | tr -d ./).o" || fail "$source.c compiles"
+    done
+    check "leave.cpp" $CXX $CXX_FLAGS leave.cpp "$build/common.o" "$build/capicheck.o" "$build/capicommon.o" -o "$build/leave" \
+        "$RTWASM_LIBDIR/librtwasm.so"
+    both leave
+fi
+
+# --- JACK, which cancels its clients' threads
+
+if in_group jack; then
+    program jack -ljack
+    adopt "JACK" ./jack_storm.sh "$build/jack" "$scratch" 5
+    refuses "twin: without holding cancellation off, closing a client ends the process" "clients closed in the middle" \
+        env JACK_TWIN=1 ./jack_storm.sh "$build/jack" "$scratch" 8
+fi
+if [ "$wanted" = " storm " ]; then # 50 of each, whose counts are committed
+    program jack -ljack
+    exec ./jack_storm.sh "$build/jack" "$scratch" 50 "$(pwd)/jack-storm.txt"
+fi
+
+# --- the floating-point environment; policies; rights and limits; forks
+
+for group in float policy rights fork; do
+    if in_group $group; then
+        program $group
+        both $group
+    fi
+done
+
+# --- debuggers, dumps, profilers
+
+if in_group observed; then
+    program observed
+    [ -x "$build/life" ] || program life
+    for profile in standalone plugin; do
+        adopt "profiler $profile" env OBSERVED=storm "$build/observed" $profile "$scratch"
+    done
+
+    dumped() { # dumped HOW: has gdb make a dump of a process with ten guests; where it is said, it goes on afterwards
+        rm -f "$scratch"/dump.* "$scratch/go"
+        mkfifo "$scratch/go" || return
+        env OBSERVED="$1" "$build/observed" $profile "$scratch" <"$scratch/go" >"$scratch/observed.out" &
+        observed=$!
+        exec 9>"$scratch/go"
+        while ! grep -q waiting "$scratch/observed.out" && kill -0 $observed; do sleep 0.05; done
+        gcore -o "$scratch/dump" $observed >/dev/null 2>&1
+        echo go >&9
+        exec 9>&-
+        wait $observed || { cat "$scratch/observed.out"; return 1; }
+        stat -c '%s bytes' "$scratch/dump.$observed"
+        mv "$scratch/dump.$observed" "$scratch/dump"
+    }
+    small() { # small HOW: its dump is small, although so much address space is reserved
+        dumped "$1" || return
+        size=$(stat -c %s "$scratch/dump")
+        [ "$size" -lt 536870912 ] || { echo "the dump has $size bytes"; return 1; }
+    }
+    for profile in standalone plugin; do
+        check "gcore, $profile: a dump holds no address space that is only reserved, and the process goes on" small wait
+        check "gcore, $profile: it holds the guests' memory" grep -qa gan/in/the/guest "$scratch/dump"
+        refuses "twin: address space that dumps hold is seen, $profile" "the dump has" small planted
+        rm -f "$scratch/dump"
+    done
+
+    under_gdb() { # under_gdb PROFILE
+        gdb -q -batch -nx -ex 'handle SIGSEGV SIGILL SIGFPE nostop noprint pass' -ex run --args "$build/life" $1 "$scratch" >"$scratch/gdb.log" 2>&1
+        grep -E '^FAIL|SIG[A-Z]+,' "$scratch/gdb.log" && return 1
+        grep -q 'exited normally' "$scratch/gdb.log" || { tail -n 5 "$scratch/gdb.log"; return 1; }
+    }
+    for profile in standalone plugin; do
+        check "under gdb, $profile: guests run, trap and are cut off" under_gdb $profile
+    done
+    if perf record -q -e cpu-clock -o "$scratch/perf.data" true >/dev/null 2>&1; then
+        for profile in standalone plugin; do
+            adopt "under perf, $profile" perf record -q -F 5000 -e cpu-clock -g -o "$scratch/perf.data" "$build/life" $profile "$scratch"
+        done
+    else
+        ok "perf is not permitted here"
+    fi
+fi
+
 finish

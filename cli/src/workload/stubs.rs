@@ -174,7 +174,7 @@ impl Stubs {
 }
 
 /// Every import is this function.
-unsafe extern "C" fn called(stub: *mut c_void, _instance: *mut c_void, values: *mut c_void) -> rtw_status_t {
+unsafe extern "C-unwind" fn called(stub: *mut c_void, _instance: *mut c_void, values: *mut c_void) -> rtw_status_t {
     // SAFETY: the stub lives as long as the guest, which has one thread.
     let stub = unsafe { &*stub.cast::<Stub>() };
     // SAFETY: the engine gives room for all parameters and results.

@@ -1,0 +1,93 @@
+/* A JACK client whose callback calls a guest. JACK runs callbacks on a thread with the asynchronous cancel type, which it cancels
+ * when the client is closed and when the server dies: from any instruction on, also one of a guest. The callback holds that off
+ * for the time it is in rtwasm, as docs/hosts.md says: two stores into the thread's own memory, no system call.
+ *
+ *   jack standalone|plugin ARTIFACTS, with jackd running under the name in JACK_SERVER, its process in JACK_PID, and JACK_HOW: close
+ *   or death. Ends when the client is closed. With JACK_TWIN the callback does not hold cancellation off. */
+#include "common.h"
+
+#include <jack/jack.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static life_t life;
+static rtw_func_t *work;
+static bool held = true;
+static atomic_int cycles, failures, asynchronous, gone;
+
+/* What a callback does around everything of rtwasm. */
+static int hold(void) {
+    int state = PTHREAD_CANCEL_ENABLE;
+    if (held) pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    return state;
+}
+
+static void release(int state) {
+    if (held) pthread_setcancelstate(state, NULL);
+}
+
+static int process(jack_nframes_t frames, void *data) {
+    (void)frames, (void)data;
+    static bool attached;
+    const int state = hold();
+    if (!attached) {
+        int type;
+        pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
+        pthread_setcanceltype(type, NULL);
+        atomic_store(&asynchronous, type == PTHREAD_CANCEL_ASYNCHRONOUS);
+        rtw_error_t err;
+        if (rtw_thread_attach(life.guest.runtime, NULL, &err) != RTW_OK || rtw_instance_prepare(life.guest.instance, NULL, NULL, &err) != RTW_OK)
+            atomic_fetch_add(&failures, 1);
+        attached = true;
+    }
+    /* Some of a cycle is spent in the guest, some on the way in and out. */
+    for (int i = 0; i < 20000; i++) {
+        rtw_value_t values[1] = {{.i32 = i % 100 == 0 ? 4000 : 1}};
+        if (rtw_invoke(work, values, 1) != RTW_OK) atomic_fetch_add(&failures, 1);
+    }
+    release(state);
+    atomic_fetch_add(&cycles, 1);
+    return 0;
+}
+
+static void shut_down(void *data) {
+    (void)data;
+    atomic_store(&gone, 1);
+}
+
+int main(int argc, char **argv) {
+    read_command_line(argc, argv);
+    /* A hang is a failure. */
+    alarm(60);
+    held = getenv("JACK_TWIN") == NULL;
+    const bool death = strcmp(getenv("JACK_HOW"), "death") == 0;
+    life = begin_life(NULL, NULL, 1000000000);
+    work = look_up(life.guest.instance, "work", "(i32)->(i32)");
+    jack_status_t status;
+    jack_client_t *client = jack_client_open("rtwasm", JackNoStartServer | JackServerName, &status, getenv("JACK_SERVER"));
+    if (client == NULL) {
+        check(false, "jack_client_open: %#x", (unsigned)status);
+        return check_summary();
+    }
+    jack_set_process_callback(client, process, NULL);
+    jack_on_shutdown(client, shut_down, NULL);
+    check(jack_activate(client) == 0, "the client is active");
+    while (atomic_load(&cycles) < 20) usleep(500);
+    if (death) {
+        kill((pid_t)atoi(getenv("JACK_PID")), SIGKILL);
+        /* Also where the server has died in the middle of one. */
+        for (int i = 0; i < 2000 && !atomic_load(&gone); i++) usleep(1000);
+    }
+    jack_client_close(client);
+    check(atomic_load(&asynchronous), "JACK's thread has the asynchronous cancel type");
+    check(atomic_load(&failures) == 0, "all calls went well");
+    check(true, "%s: the client is closed", death ? "the server died" : "in the middle of its cycles");
+    rtw_func_destroy(work);
+    end_life(&life);
+    return check_summary();
+}
