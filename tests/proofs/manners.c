@@ -251,6 +251,7 @@ static bool fork_attached(void *data)
         const bool reset = rtw_instance_reset(instance, &err) == RTW_ERR_FORKED;
         /* What the child makes itself works. */
         rtw_runtime_t *own = open_runtime(RTW_LOCK_OFF, 0);
+        attach(own);
         rtw_instance_t *fresh = open_work(own);
         int32_t sum = 0;
         const bool works = call_i32(fresh, "add", 3, 4, &sum) == RTW_OK && sum == 7;
