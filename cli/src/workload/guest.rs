@@ -156,6 +156,8 @@ impl Guest {
         let (stubs, imports) = Stubs::new(&module.metadata);
         let instance = Arc::new(Instance::new(module, Some(&imports), config, std::ptr::null_mut())?);
         stubs.serve(&instance);
+        // These calls may come before the thread is attached.
+        let _visit = module.runtime.visit()?;
         // What earlier calls have answered, by the names that it was given.
         let mut known = Known::new();
         for call in &workload.before {
