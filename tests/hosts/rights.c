@@ -224,7 +224,12 @@ static void address_space(void *data) {
     rtw_error_t err;
     life_t life = begin_life(NULL, NULL, 0);
     ready(&life);
-    limit(RLIMIT_AS, 1ul << 31);
+    /* Room for what is small, and for no memory. */
+    unsigned long pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    if (statm == NULL || fscanf(statm, "%lu", &pages) != 1) check(false, "/proc/self/statm");
+    if (statm != NULL) fclose(statm);
+    limit(RLIMIT_AS, pages * (unsigned long)sysconf(_SC_PAGESIZE) + (1ul << 30));
     rtw_instance_t *instance = NULL;
     rtw_instance_create(life.guest.module, life.imports, NULL, &instance, &err);
     check_error(&err, RTW_ERR_NO_MEMORY, "address space", "RLIMIT_AS: an instance that does not fit is refused");
