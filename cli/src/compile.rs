@@ -33,9 +33,10 @@ Options:
                         LIST: features such as avx2,fma and those that they build on
                         A machine that lacks a feature refuses the artifact and names it
   --opt LEVEL           speed (default), size, or none, which compiles faster
-  --reservation HOW     address space for each linear memory: full (default), which is 4 GiB and, in the standalone profile, guard
-                        pages and the budget guard's memory beside it (inspect tells the sum), or declared, the maximum
-                        that the module declares, for processes whose locked or total memory is limited
+  --reservation HOW     address space for each linear memory: full (default), which is 4 GiB, and in the standalone
+                        profile guard pages and the budget guard's memory beside it (inspect tells the sum); or
+                        declared, the maximum that the module declares, for processes whose locked or total memory
+                        is limited
   --budget HOW          how a call can be ended when its time budget is used up:
                         guard (default): polls in loops that cost next to nothing; off: not at all;
                         epoch, fuel: the engine's own checks, for comparison; no budget works with them
