@@ -1,7 +1,7 @@
 #!/bin/sh
 # Compiles the benchmark's guests and runs it; the figures go to target/bench/results.json. Then the first call in fresh
-# processes, prepared and not.
-#   ONLY   only the cases whose names begin so, such as fir128/ or call-empty/plugin; without the first calls
+# processes, prepared and not; then what the budget guard costs the compiler.
+#   ONLY   only the cases whose names begin so, such as fir128/ or call-empty/plugin; without what comes after the cases
 set -eu
 cd "$(dirname "$0")/.."
 out=target/bench
@@ -39,4 +39,6 @@ target/bench-host/rtwasm-bench "$PWD/target/release/librtwasm.so" $out $out/resu
 if [ -z "${ONLY:-}" ]; then
     echo
     $out/first_call $out
+    echo
+    python3 bench/compile.py target/tools/rtwasm $out/compile
 fi

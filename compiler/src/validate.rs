@@ -196,6 +196,17 @@ mod tests {
     }
 
     #[test]
+    fn advice_that_two_proposals_share_is_given_once() {
+        // A tag; a function with `try` and `catch` of the legacy proposal, and one with `try_table`.
+        let mut bytes = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x03\x02\0\0\x0d\x03\x01\0\0\x0a\x1a\x02".to_vec();
+        bytes.extend(b"\x09\0\x06\x40\x08\0\x07\0\x0b\x0b");
+        bytes.extend(b"\x0e\0\x02\x40\x1f\x40\x01\0\0\0\x08\0\x0b\x0b\x0b");
+        let message = module(&bytes).err().unwrap().message;
+        assert!(message.contains("legacy exception handling and exception handling"), "{message}");
+        assert_eq!(message.matches("-fno-exceptions").count(), 1, "{message}");
+    }
+
+    #[test]
     fn what_guests_may_use_is_taken() {
         for text in [
             "(module)",
