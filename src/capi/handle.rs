@@ -7,9 +7,10 @@
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
-use std::sync::{Mutex, MutexGuard};
 
+use crate::rt::fork::Whole;
 use crate::rt::heap;
 use crate::status::*;
 
@@ -30,7 +31,7 @@ pub struct Slot<T> {
 const BATCH: usize = 64;
 
 /// The slots of one kind that are not in use.
-pub struct Pool(Mutex<Unused>);
+pub struct Pool(Whole<Unused>);
 
 struct Unused {
     /// Oldest first.
@@ -41,11 +42,11 @@ struct Unused {
 
 impl Pool {
     pub const fn new() -> Pool {
-        Pool(Mutex::new(Unused { freed: VecDeque::new(), kept: Vec::new() }))
+        Pool(Whole::new(Unused { freed: VecDeque::new(), kept: Vec::new() }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Unused> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&'static self) -> MutexGuard<'static, Unused> {
+        self.0.lock()
     }
 }
 

@@ -11,9 +11,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr::{NonNull, null_mut};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
 
+use super::fork::Whole;
 use super::heap;
 use super::memory::{self, Lock};
 use crate::status::*;
@@ -74,7 +74,7 @@ pub struct Counts {
 
 /// Where each region starts; 0 until it is reserved.
 static BASES: [AtomicUsize; REGIONS] = [const { AtomicUsize::new(0) }; REGIONS];
-static SLOTS: Mutex<Slots> = Mutex::new(Slots { free: Vec::new(), used: 0 });
+static SLOTS: Whole<Slots> = Whole::new(Slots { free: Vec::new(), used: 0 });
 
 struct Slots {
     /// Addresses of slots that have been used and are free again.
@@ -454,7 +454,7 @@ pub fn take_refused() -> u64 {
 }
 
 fn lock_slots() -> std::sync::MutexGuard<'static, Slots> {
-    SLOTS.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    SLOTS.lock()
 }
 
 /// The address of a slot that nobody has.

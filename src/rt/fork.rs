@@ -3,7 +3,7 @@
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::*};
-use std::sync::{Mutex, MutexGuard, Once};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use super::heap;
 
@@ -48,6 +48,74 @@ unsafe impl Sync for AcrossFork {}
 
 static ACROSS_FORK: AcrossFork = AcrossFork(UnsafeCell::new(None));
 
+/// A lock of the whole process's that a forking thread takes before the fork and gives back after it, in the child as well: no child
+/// finds it taken by a thread that is not there.
+pub struct Whole<T: 'static> {
+    value: Mutex<T>,
+    /// The forking thread's, across a fork.
+    held: UnsafeCell<Option<MutexGuard<'static, T>>>,
+    /// Whether forks know of it.
+    known: AtomicBool,
+}
+
+// SAFETY: the cell is used by the forking thread only, while it holds the lock.
+unsafe impl<T: Send> Sync for Whole<T> {}
+
+impl<T: Send> Whole<T> {
+    pub const fn new(value: T) -> Whole<T> {
+        Whole { value: Mutex::new(value), held: UnsafeCell::new(None), known: AtomicBool::new(false) }
+    }
+
+    /// Not to be called where another such lock is held, or inside of [`undisturbed`].
+    pub fn lock(&'static self) -> MutexGuard<'static, T> {
+        if !self.known.load(Acquire) {
+            undisturbed(|| {
+                if !self.known.swap(true, AcqRel) {
+                    // SAFETY: forks wait for us, and so does whoever else adds to the list.
+                    unsafe { (*LOCKS.0.get()).push(self) };
+                }
+            });
+        }
+        self.value.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+trait AcrossForks: Sync {
+    fn hold(&'static self);
+    /// By the thread that holds it.
+    fn release(&self);
+}
+
+impl<T: Send> AcrossForks for Whole<T> {
+    fn hold(&'static self) {
+        let held = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: whoever has the lock has the cell.
+        unsafe { *self.held.get() = Some(held) };
+    }
+
+    fn release(&self) {
+        // SAFETY: the forking thread has the lock since `hold`.
+        drop(unsafe { (*self.held.get()).take() });
+    }
+}
+
+/// All locks that are held across forks. Used by whoever holds [`WHOLE`].
+struct Locks(UnsafeCell<Vec<&'static dyn AcrossForks>>);
+
+// SAFETY: as said.
+unsafe impl Sync for Locks {}
+
+static LOCKS: Locks = Locks(UnsafeCell::new(Vec::new()));
+
+impl Locks {
+    /// # Safety
+    /// The caller holds [`WHOLE`].
+    unsafe fn each(&self, act: impl FnMut(&'static dyn AcrossForks)) {
+        // SAFETY: passed on.
+        unsafe { &*self.0.get() }.iter().copied().for_each(act);
+    }
+}
+
 /// Runs something that changes what all threads of the process share: one thread at a time, and no fork meanwhile.
 pub fn undisturbed<T>(run: impl FnOnce() -> T) -> T {
     watch_forks();
@@ -58,7 +126,10 @@ pub fn undisturbed<T>(run: impl FnOnce() -> T) -> T {
 extern "C" fn before_fork() {
     let whole = WHOLE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     // SAFETY: nobody else is here, as the lock is held.
-    unsafe { *ACROSS_FORK.0.get() = Some(whole) };
+    unsafe {
+        *ACROSS_FORK.0.get() = Some(whole);
+        LOCKS.each(AcrossForks::hold);
+    }
     REGISTRY.lock();
     heap::hold();
 }
@@ -66,8 +137,11 @@ extern "C" fn before_fork() {
 extern "C" fn in_parent() {
     heap::release();
     REGISTRY.unlock();
-    // SAFETY: the forking thread has it since `before_fork`.
-    drop(unsafe { (*ACROSS_FORK.0.get()).take() });
+    // SAFETY: the forking thread has them since `before_fork`.
+    unsafe {
+        LOCKS.each(|lock| lock.release());
+        drop((*ACROSS_FORK.0.get()).take());
+    }
 }
 
 extern "C" fn in_child() {
@@ -79,7 +153,10 @@ extern "C" fn in_child() {
     }
     REGISTRY.unlock();
     // SAFETY: as in the parent.
-    drop(unsafe { (*ACROSS_FORK.0.get()).take() });
+    unsafe {
+        LOCKS.each(|lock| lock.release());
+        drop((*ACROSS_FORK.0.get()).take());
+    }
 }
 
 fn watch_forks() {
@@ -106,6 +183,32 @@ pub fn forget(word: *const AtomicI32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_another_thread_holds_is_free_in_every_child() {
+        static LOCK: Whole<u64> = Whole::new(0);
+        static DONE: AtomicBool = AtomicBool::new(false);
+        *LOCK.lock() += 1;
+        let busy = std::thread::spawn(|| {
+            while !DONE.load(Relaxed) {
+                *LOCK.lock() += 1;
+            }
+        });
+        for _ in 0..200 {
+            // SAFETY: the child looks at the lock and ends.
+            match unsafe { libc::fork() } {
+                0 => unsafe { libc::_exit(i32::from(LOCK.value.try_lock().is_err())) },
+                child => {
+                    let mut status = 0;
+                    // SAFETY: the status is live.
+                    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+                    assert_eq!(status, 0, "the child can take the lock");
+                }
+            }
+        }
+        DONE.store(true, Relaxed);
+        busy.join().unwrap();
+    }
 
     #[test]
     fn children_are_told_and_parents_are_not() {

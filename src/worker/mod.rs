@@ -415,7 +415,7 @@ pub const DISTRIBUTIONS: [&str; 4] = ["wake_up_latency", "call_time", "response_
 
 /// What belongs to a thread of the parent's, in a child process.
 type Orphan = (Arc<Shared>, Option<JoinHandle<()>>);
-static ORPHANS: Mutex<Vec<Orphan>> = Mutex::new(Vec::new());
+static ORPHANS: fork::Whole<Vec<Orphan>> = fork::Whole::new(Vec::new());
 
 impl Drop for Worker {
     fn drop(&mut self) {
@@ -425,7 +425,7 @@ impl Drop for Worker {
         let thread = self.control().thread.take();
         if !ours {
             // What belongs to a thread that this process does not have stays as it is.
-            ORPHANS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((self.shared.clone(), thread));
+            ORPHANS.lock().push((self.shared.clone(), thread));
             return;
         }
         let own_thread = shared.is_own_thread();
