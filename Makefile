@@ -12,7 +12,7 @@ HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,e
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test test-loaded proofs soak jack-storm bench bench-check header layout guests install uninstall \
+.PHONY: all lib command artifacts examples demo test property test-loaded proofs soak jack-storm bench bench-check header layout guests install uninstall \
         packages unit loom clean FORCE
 all: lib command artifacts examples
 
@@ -23,7 +23,7 @@ all: lib command artifacts examples
 CARGO_HOME ?= $(HOME)/.cargo
 # A copy of the tree that names the original here uses the original's built dependencies.
 REMAPPED ?= $(CURDIR)
-lib command unit: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
+lib command unit property: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
 lib: FORCE
 	cargo rustc --locked --release --lib --crate-type cdylib,staticlib -- -C llvm-args=-inline-threshold=120
 	ln -sf librtwasm.so target/release/librtwasm.so.0.1
@@ -77,6 +77,13 @@ soak: lib command
 # JACK clients closed and servers killed in the middle of guests' calls, 50 times each; the counts are committed.
 jack-storm: lib command
 	./tests/hosts/test_hosts.sh storm
+
+# Generated modules with the guard and without it: N of them, from SEED; ONLY one, which goes to the file OUT as well. It is built
+# beside the command, with the command's dependencies.
+property: FORCE
+	cargo build --locked --profile tools -p rtwasm-smith
+	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler -p rtwasm-property
+	@PROPERTY_MODULES='$(N)' PROPERTY_SEED='$(SEED)' PROPERTY_ONLY='$(ONLY)' PROPERTY_OUT='$(OUT)' target/tools/rtwasm-property
 
 bench: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench

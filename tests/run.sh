@@ -16,6 +16,7 @@ suites() {
     first build build make -s lib command
     first artifacts build make -s artifacts examples
     suite unit make -s unit
+    suite property make -s property
     suite header tests/header/test_header.sh
     suite abi tests/abi/test_abi.sh
     suite capi-valgrind tests/capi/test_valgrind.sh

@@ -14,6 +14,8 @@ pub mod limits;
 mod need;
 mod options;
 mod place;
+#[cfg(feature = "planted")]
+pub mod planted;
 mod validate;
 
 use std::borrow::Cow;

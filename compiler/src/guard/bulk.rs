@@ -292,6 +292,8 @@ impl Site<'_> {
         }
         code.extend_from_slice(&IF);
         match self.source {
+            #[cfg(feature = "planted")]
+            _ if crate::planted::has(crate::planted::Defect::CopiesUpwards) => self.upwards(&mut code),
             Some(source) if self.bulk.from == Some(self.bulk.to) => {
                 get_wide(&mut code, self.destination);
                 get_wide(&mut code, source);

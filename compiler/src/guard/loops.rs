@@ -209,7 +209,10 @@ impl Unrolled {
         splicer.insert(poll);
         for _ in 1..self.copies {
             splicer.insert(&[BLOCK, NO_RESULT]);
-            self.copy(splicer, code, 2);
+            let more = 2;
+            #[cfg(feature = "planted")]
+            let more = if crate::planted::has(crate::planted::Defect::LeavesTooFar) { 1 } else { more };
+            self.copy(splicer, code, more);
             // Out of this block and of the loop, to the end of the outermost.
             splicer.insert_for(code.ops[self.end].start, &[BR, 2, END]);
         }

@@ -1,0 +1,233 @@
+//! One module in four forms: what it does in each, written down line by line, and where the lines differ.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use rtwasm::engine::artifact::ExternKind;
+use rtwasm::engine::call::{self, ValRaw};
+use rtwasm::engine::instance::{self, Func, Growth, Instance};
+use rtwasm::engine::module::Module;
+use rtwasm::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Interruption, Profile};
+use rtwasm::engine::runtime::{Config, Runtime};
+use rtwasm::rt::memory::Lock;
+use rtwasm::status::*;
+use rtwasm_compiler::{Opt, Options};
+
+use crate::random::Random;
+
+/// What is known after one module.
+#[derive(Default)]
+pub struct Outcome {
+    pub difference: Option<String>,
+    pub refused: bool,
+    pub calls: usize,
+    pub traps: usize,
+}
+
+/// What a module did.
+#[derive(Default)]
+struct Log {
+    lines: Vec<Line>,
+    calls: usize,
+    traps: usize,
+    refused: bool,
+}
+
+#[derive(PartialEq)]
+struct Line {
+    what: String,
+    /// Where a call ended: it is known in more cases in one profile than in the other.
+    place: String,
+}
+
+/// How deep a recursion goes depends on the code, so what comes after the end of the stack is not compared.
+const STACK: &str = "the stack is at its end";
+
+const MOST_NS: u64 = 10_000_000_000;
+
+/// One runtime for each profile, on the thread that made them.
+pub struct Runtimes {
+    runtimes: Vec<Arc<Runtime>>,
+}
+
+impl Runtimes {
+    pub fn new() -> Runtimes {
+        let runtime = |profile| {
+            Runtime::new(Config {
+                profile,
+                cpus: None,
+                scheduling: None,
+                statistics: false,
+                lock: Lock::Off,
+                guest_stack_bytes: DEFAULT_GUEST_STACK_BYTES,
+                watchdog_tick_ns: 0,
+                ask_at_every_call: false,
+                memory_limit_bytes: 0,
+                attach_on_call: false,
+            })
+            .expect("a runtime can be made")
+        };
+        Runtimes { runtimes: Profile::ALL.map(runtime).into() }
+    }
+
+    pub fn compare(&self, module: &[u8], arguments: Random, optimised: bool) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut first: Option<Log> = None;
+        for runtime in &self.runtimes {
+            let run = |interruption| log(runtime, module, interruption, arguments.clone(), optimised);
+            let (plain, guarded) = (run(Interruption::None), run(Interruption::Guard));
+            let profile = runtime.config.profile.name();
+            let mut difference =
+                differs(&plain, &guarded, true).map(|at| format!("{profile}, without and with the guard: {at}"));
+            if difference.is_none()
+                && let Some(standalone) = &first
+            {
+                difference = differs(standalone, &plain, false).map(|at| format!("standalone and plugin: {at}"));
+            }
+            outcome.refused = plain.refused && guarded.refused;
+            outcome.calls += plain.calls + guarded.calls;
+            outcome.traps += plain.traps + guarded.traps;
+            outcome.difference = outcome.difference.or(difference);
+            first.get_or_insert(plain);
+        }
+        outcome
+    }
+}
+
+fn differs(left: &Log, right: &Log, places: bool) -> Option<String> {
+    for (nth, (left, right)) in left.lines.iter().zip(&right.lines).enumerate() {
+        if left.what.contains(STACK) || right.what.contains(STACK) {
+            return None;
+        }
+        if left.what != right.what || places && left.place != right.place {
+            return Some(format!("line {nth}: {} {} / {} {}", left.what, left.place, right.what, right.place));
+        }
+    }
+    let (left, right) = (left.lines.len(), right.lines.len());
+    (left != right).then(|| format!("{left} lines / {right} lines"))
+}
+
+impl Log {
+    fn add(&mut self, what: String) {
+        self.lines.push(Line { what, place: String::new() });
+    }
+}
+
+fn log(runtime: &Arc<Runtime>, module: &[u8], interruption: Interruption, mut arguments: Random, optimised: bool) -> Log {
+    let mut log = Log::default();
+    let mut options = Options::for_host(runtime.config.profile).expect("code can be made for this machine");
+    options.interruption = interruption;
+    options.opt = if optimised { Opt::Speed } else { Opt::None };
+    let artifact = match rtwasm_compiler::compile(module, &options, &mut |_| {}) {
+        Ok(artifact) => artifact,
+        Err(error) => {
+            log.refused = true;
+            log.add(format!("not compiled: {}", error.status));
+            return log;
+        }
+    };
+    let module = Module::load(runtime, &artifact).expect("it was made for this runtime");
+    runtime.attach(&runtime.default_attach()).expect("the thread is attached");
+    let config = instance::Config { growth: Growth::Allowed, ..instance::Config::default() };
+    match Instance::new(&module, None, config, std::ptr::null_mut()) {
+        // How long a message is depends on what it says of addresses.
+        Err(error) => log.add(format!("not instantiated: {}", error.status)),
+        Ok(instance) => calls(&Arc::new(instance), &mut arguments, &mut log),
+    }
+    runtime.detach().expect("it is detached");
+    log
+}
+
+fn calls(instance: &Arc<Instance>, arguments: &mut Random, log: &mut Log) {
+    let prepared = instance.prepare(&[], enter).map(|_| ());
+    log.add(format!("prepared: {:?}", prepared.map_err(|error| error.status)));
+    for _ in 0..2 {
+        for export in &instance.module.metadata.exports {
+            if export.kind == ExternKind::Func
+                && let Ok(func) = instance.func(&export.name, None)
+            {
+                one_call(instance, &func, arguments, log);
+            }
+        }
+    }
+    contents(instance, log);
+}
+
+unsafe extern "C" fn enter(func: *mut c_void, values: *mut ValRaw, count: usize) -> rtw_status_t {
+    // SAFETY: passed on; the handle is a func's address.
+    unsafe { call::invoke_apart(&*func.cast::<Func>(), values, count, None) }
+}
+
+fn one_call(instance: &Arc<Instance>, func: &Func, arguments: &mut Random, log: &mut Log) {
+    let signature = &func.shared.signature;
+    let mut number = || match arguments.below(3) {
+        0 => arguments.below(20),
+        1 => arguments.below(70_000),
+        _ => arguments.next(),
+    };
+    let mut values: Vec<ValRaw> = signature
+        .params
+        .iter()
+        .map(|ty| match ty.name() {
+            "i32" => ValRaw::i32(number() as i32),
+            "f32" => ValRaw::f32((number() as f32).to_bits()),
+            "f64" => ValRaw::f64((number() as f64).to_bits()),
+            "v128" => ValRaw::v128(u128::from(number()) << 64 | u128::from(number())),
+            _ => ValRaw::i64(number() as i64),
+        })
+        .collect();
+    values.resize(signature.value_count(), ValRaw::i64(0));
+    // Nothing that is right takes so long; what a planted defect makes endless comes back.
+    let guarded = instance.module.metadata.settings.interruption == Interruption::Guard;
+    let budget = guarded.then_some(MOST_NS);
+    // SAFETY: the instance was made on this thread, which is attached, and there are as many values as the function needs.
+    let status = unsafe { call::invoke_apart(func, values.as_mut_ptr(), values.len(), budget) };
+    log.calls += 1;
+    let name = &func.shared.name;
+    if status == RTW_OK {
+        let results: Vec<String> = signature.results.iter().zip(&values).map(|(ty, value)| bits(ty.name(), value)).collect();
+        return log.add(format!("{name}: {}", results.join(" ")));
+    }
+    log.traps += 1;
+    let place = instance.fault().and_then(|fault| fault.place).map_or_else(String::new, |place| format!("{place:?}"));
+    let what = if status == RTW_ERR_TRAP_STACK { STACK.into() } else { format!("{name} ends with {status}") };
+    log.lines.push(Line { what, place });
+    contents(instance, log);
+    let reset = instance.reset().map_err(|error| error.status);
+    log.add(format!("reset: {reset:?}"));
+}
+
+fn bits(ty: &str, value: &ValRaw) -> String {
+    match ty {
+        "i32" | "f32" => format!("{ty} {:08x}", value.get_u32()),
+        "v128" => format!("{ty} {:032x}", value.get_v128()),
+        _ => format!("{ty} {:016x}", value.get_u64()),
+    }
+}
+
+/// Memories and globals.
+fn contents(instance: &Arc<Instance>, log: &mut Log) {
+    for export in &instance.module.metadata.exports {
+        match export.kind {
+            ExternKind::Memory => {
+                if let Ok((base, length)) = instance.memory(Some(&export.name)) {
+                    // SAFETY: the guest's memory, accessible up to there, and nothing runs that could change it.
+                    let bytes = unsafe { std::slice::from_raw_parts(base, length) };
+                    log.add(format!("memory {}: {length} bytes, {:016x}", export.name, sum(bytes)));
+                }
+            }
+            ExternKind::Global => {
+                if let Ok(value) = instance.global_get(&export.name) {
+                    let ty = export.ty.rsplit(' ').next().unwrap_or_default();
+                    log.add(format!("global {}: {}", export.name, bits(ty, &value)));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn sum(bytes: &[u8]) -> u64 {
+    let words = bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
+    words.fold(0xcbf2_9ce4_8422_2325, |sum, word| (sum.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95))
+}
