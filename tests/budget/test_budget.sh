@@ -73,8 +73,9 @@ same() { # same MODULE PROFILE
     outline "$1" "$2" off && outline "$1" "$2" guard && diff "$scratch/$both.off.txt" "$scratch/$both.guard.txt" &&
         grep -q "^instance: " "$scratch/$both.guard.txt"
 }
-inspected() { # inspected MODULE PROFILE BUDGET: without what is about the code's size, its digest and how it is cut off
-    "$RTWASM" inspect "$artifacts/$(basename "${1%.*}").$2.$3.rtw" | grep -Eiv '^ *(artifact|file|code|digest|budget|interruption)' |
+inspected() { # inspected MODULE PROFILE BUDGET: without what is about the code's size, its digest, how it is cut off, and
+# what an instance holds, the guard's memory included
+    "$RTWASM" inspect "$artifacts/$(basename "${1%.*}").$2.$3.rtw" | grep -Eiv '^ *(artifact|file|code|digest|budget|interruption|address space|needs)' |
         sed "s/\.$3\.rtw//"
 }
 looks_same() { # looks_same MODULE PROFILE
@@ -84,6 +85,8 @@ looks_same() { # looks_same MODULE PROFILE
 if is_wanted same; then
     for profile in standalone plugin; do
         for module in guests/many.wat "$root"/guests/built/*.wasm ../capi/guests/*.wat ../proofs/guests/*.wat; do
+            # What cannot be instantiated has nothing to compare.
+            case $module in */import_*) continue ;; esac
             check "$(basename "$module") for $profile does the same with and without the guard" same "$module" $profile
             check "$(basename "$module") for $profile looks the same" looks_same "$module" $profile
         done
