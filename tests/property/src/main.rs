@@ -2,7 +2,7 @@
 //! how calls end and where, memories, globals. Half of the modules are wasm-smith's, half are ours: loops, calls and long
 //! operations, which is what the guard rewrites. Then defects are planted into the guard, and have to be found.
 //!
-//!   PROPERTY_MODULES   how many modules, 1000 otherwise
+//!   PROPERTY_MODULES   how many modules, 5000 otherwise
 //!   PROPERTY_SEED      1 otherwise; a failure tells seed and number of the module
 //!   PROPERTY_ONLY      the number of a single module, whose bytes are written to the file PROPERTY_OUT, if that is given
 
@@ -77,7 +77,7 @@ fn compare(seed: u64, range: std::ops::Range<u64>, defect: Option<Defect>, enoug
 }
 
 fn main() {
-    let (wanted, seed) = (number("PROPERTY_MODULES", 1000), number("PROPERTY_SEED", 1));
+    let (wanted, seed) = (number("PROPERTY_MODULES", 5000), number("PROPERTY_SEED", 1));
     let (mut passed, mut failed) = (0, 0);
     let mut check = |holds: bool, what: String| {
         println!("{} {what}", if holds { "ok" } else { "FAIL" });
