@@ -23,10 +23,10 @@ use super::prepare::{DryCall, Entry};
 use super::runtime::Runtime;
 use super::signature::Signature;
 use super::state;
-use crate::rt::barrier;
 use crate::rt::histogram::{Began, Snapshot};
 use crate::rt::permit::{self, Pass};
 use crate::rt::ring::{Consumer, Producer, ring};
+use crate::rt::{barrier, wait};
 use crate::status::*;
 
 /// What an exchange leaves of the state of the instance that goes.
@@ -576,7 +576,7 @@ impl<H: Handles> Slot<H> {
                 if self.counters.blocks.load(Relaxed) != blocks && !self.in_block.load(Acquire) {
                     break;
                 }
-                std::thread::sleep(STEP);
+                wait::sleep_for(STEP);
             }
             if self.claimed.swap(true, SeqCst) {
                 // Another publisher's.

@@ -16,7 +16,7 @@ use super::watch::Watch;
 use crate::rt::histogram::{Recorder, Snapshot};
 use crate::rt::sleep::Sleeper;
 use crate::rt::thread::{self, Policy};
-use crate::rt::{clock, end, memory};
+use crate::rt::{clock, end, memory, wait};
 use crate::status::*;
 
 /// The shortest tick, as waking more often would cost more than it brings; the longest, so that a watchdog with long budgets
@@ -254,7 +254,7 @@ impl Watchdog {
         if looking % 2 == 1 && std::process::id() == self.process {
             while self.shared.looking.load(SeqCst) == looking {
                 // Asleep rather than yielding: this thread's priority may be above the watchdog's.
-                std::thread::sleep(std::time::Duration::from_micros(20));
+                wait::sleep_for(std::time::Duration::from_micros(20));
             }
         }
         if !old.is_null() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::rt::thread;
+use crate::rt::{thread, wait};
 
 /// The resolution of CLOCK_MONOTONIC.
 pub fn clock_resolution_ns() -> Option<u64> {
@@ -134,5 +134,5 @@ pub fn on_fifo_thread<T: Send + 'static>(
 
 /// Lets others run.
 pub fn rest(time: Duration) {
-    std::thread::sleep(time);
+    wait::sleep_for(time);
 }

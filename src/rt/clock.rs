@@ -111,7 +111,7 @@ fn counter_is_invariant() -> bool {
 fn calibrate_counter() -> Calibration {
     const WINDOW: std::time::Duration = std::time::Duration::from_millis(20);
     let (ticks_before, ns_before) = simultaneous_reading();
-    std::thread::sleep(WINDOW);
+    super::wait::sleep_for(WINDOW);
     let (ticks_after, ns_after) = simultaneous_reading();
     let ticks = ticks_after.wrapping_sub(ticks_before);
     let ns = ns_after - ns_before;

@@ -57,6 +57,12 @@ pub fn sleep_until(time_ns: u64, word: &AtomicU32, value: u32) {
     sleep_to(time_ns);
 }
 
+/// Sleeps as long as that, whatever comes. Towards an absolute time: what a signal leaves of a relative sleep is reported with the
+/// timer's slack added, so that one interrupted every 50 us, as by a profiler, never ends.
+pub fn sleep_for(time: std::time::Duration) {
+    sleep_to(clock::monotonic_ns() + time.as_nanos() as u64);
+}
+
 /// Sleeps until `time_ns` of CLOCK_MONOTONIC, whatever comes; not at all if that is past.
 pub fn sleep_to(time_ns: u64) {
     let until = timespec(time_ns);
