@@ -24,6 +24,9 @@ for profile in standalone plugin; do
     python3 forge.py "$artifacts/calls.$profile.rtw" "$artifacts/forged.$profile" || fail "forged artifacts for $profile"
 done
 case $(uname -m) in aarch64) other=x86_64 ;; *) other=aarch64 ;; esac
+for tree in ../doctor/fixtures/*.tree; do
+    python3 ../doctor/tree.py unpack $tree "$artifacts/machines/$(basename $tree .tree)" || fail "$tree is unpacked"
+done
 check "a guest compiles for $other" "$RTWASM" compile -q guests/calls.wat -o "$artifacts/calls.other-target.rtw" --target $other-unknown-linux-gnu
 
 # ---- programs ----

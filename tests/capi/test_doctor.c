@@ -7,7 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIXTURES "../doctor/fixtures/"
+/* The folder of a machine that tests/doctor/fixtures describes, unpacked beside the artifacts; static, until the next call. */
+static const char *machine(const char *name) {
+    static char path[4096];
+    snprintf(path, sizeof path, "%s/machines/%s", artifacts, name);
+    return path;
+}
 
 static rtw_host_report_t *examine(const rtw_host_config_t *config, const char *what) {
     rtw_error_t err;
@@ -91,9 +96,7 @@ static void test_here(void) {
 static void test_machines(void) {
     static const char *const machines[] = {"controller", "laptop", "container", "vm", "board"};
     for (size_t i = 0; i < sizeof machines / sizeof machines[0]; i++) {
-        char root[128] = FIXTURES;
-        strcat(root, machines[i]);
-        rtw_host_report_t *report = examine_fixture(root, RTW_HOST_CLASS_ALL);
+        rtw_host_report_t *report = examine_fixture(machine(machines[i]), RTW_HOST_CLASS_ALL);
         check_whole(report, machines[i]);
         uint32_t worst = RTW_HOST_READY;
         for (uint32_t n = 1; n <= RTW_HOST_CLASSES; n++) {
@@ -103,7 +106,7 @@ static void test_machines(void) {
         check(verdict(report, RTW_HOST_CLASS_ALL) == worst, "%s: the verdict is the worst of all classes'", machines[i]);
         rtw_host_report_destroy(report);
     }
-    rtw_host_report_t *report = examine_fixture(FIXTURES "container", RTW_HOST_CLASS_ALL);
+    rtw_host_report_t *report = examine_fixture(machine("container"), RTW_HOST_CLASS_ALL);
     rtw_host_finding_t quota = find(report, "cpu-quota");
     check(quota.state == RTW_HOST_BAD && quota.severity == RTW_HOST_SEVERITY_HIGH, "container: the quota is found: %s", quota.found);
     check(strstr(quota.found, "50000 us in 100000 us") != NULL && strstr(quota.commands, "cpu.max") != NULL,
@@ -112,7 +115,7 @@ static void test_machines(void) {
 }
 
 static void test_classes(void) {
-    rtw_host_report_t *report = examine_fixture(FIXTURES "laptop", RTW_HOST_CLASS_AUDIO_128);
+    rtw_host_report_t *report = examine_fixture(machine("laptop"), RTW_HOST_CLASS_AUDIO_128);
     rtw_host_finding_t idle = find(report, "idle-states");
     check(idle.severity == RTW_HOST_SEVERITY_MEDIUM, "for audio a deep idle state is of medium severity");
     check(idle.class_severity[RTW_HOST_CLASS_CONTROL_10KHZ - 1] == RTW_HOST_SEVERITY_HIGH, "for control it is high");
@@ -124,14 +127,14 @@ static void test_classes(void) {
     check(verdict(report, RTW_HOST_CLASS_ALL) == verdict(report, RTW_HOST_CLASS_AUDIO_128), "one class: its verdict is that of all");
     rtw_host_report_destroy(report);
 
-    report = examine_fixture(FIXTURES "container", RTW_HOST_CLASS_AUDIO_128);
+    report = examine_fixture(machine("container"), RTW_HOST_CLASS_AUDIO_128);
     check_whole(report, "one class");
     check(find(report, "idle-states").state == RTW_HOST_GOOD, "what is bad for another class only is good");
     rtw_host_report_destroy(report);
 
     rtw_host_config_t config;
     rtw_host_config_init(&config);
-    config.root = FIXTURES "laptop";
+    config.root = machine("laptop");
     config.period_ns = 10000000000;
     report = examine(&config, "a period of ten seconds");
     check(find(report, "idle-states").state == RTW_HOST_GOOD, "a long period bears a deep idle state");
@@ -243,7 +246,7 @@ static void test_errors(void) {
     REFUSED(reserved[7], 1, RTW_ERR_ARGUMENT, "reserved");
     REFUSED(root, "\xff\xfe", RTW_ERR_ARGUMENT, "root is not UTF-8");
     REFUSED(root, "test_doctor.c", RTW_ERR_IO, "not a directory");
-    REFUSED(root, FIXTURES "nowhere", RTW_ERR_IO, "nowhere");
+    REFUSED(root, machine("nowhere"), RTW_ERR_IO, "nowhere");
 
     rtw_host_report_t *report = examine_fixture(".", RTW_HOST_CLASS_ALL);
     rtw_host_finding_t finding;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The doctor: what it finds on copies of machines (fixtures/), and must not find; that whatever is missing or damaged it
+# The doctor: what it finds on copies of machines (fixtures/, unpacked by tree.py), and must not find; that whatever is missing or damaged it
 # answers; what it prints, and how it ends. Only the last part looks at the running machine, about which nothing can be known
 # beforehand. shellcheck disable=SC2086 # lists of words
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -7,7 +7,7 @@ scratch=$root/target/tests-doctor
 . "$root/tests/lib.sh"
 export PYTHONDONTWRITEBYTECODE=1 # nothing of ours is left beside the sources
 cd "$root" || exit 1
-fixtures=tests/doctor/fixtures
+fixtures=$scratch/fixtures
 tuned="--root $fixtures/controller --cpu 3 --thread"
 judge() { python3 tests/doctor/judge.py "$@"; }
 
@@ -25,6 +25,43 @@ says() { # says TEXT: in what the doctor printed last
     grep -qF -e "$1" "$scratch/out" || { echo "'$1' is not in the output"; return 1; }
 }
 says_not() { ! says "$1" >/dev/null || { echo "'$1' is in the output"; return 1; }; }
+
+# ---- the copies
+
+tree() { python3 tests/doctor/tree.py "$@"; }
+mkdir "$fixtures"
+for machine in controller laptop container vm board; do
+    check "$machine is unpacked" tree unpack tests/doctor/fixtures/$machine.tree $fixtures/$machine
+done
+listing() { (cd "$1" && find . -printf '%y %m %p %l\n' | LC_ALL=C sort && find . -type f -exec sha256sum {} + | LC_ALL=C sort); }
+packed_again() { # packed_again FOLDER: its text makes the same files, modes and links
+    tree pack "$1" >"$scratch/packed" && rm -rf "$scratch/unpacked" && tree unpack "$scratch/packed" "$scratch/unpacked" || return 1
+    listing "$1" >"$scratch/wanted"
+    listing "$scratch/unpacked" >"$scratch/found"
+    diff "$scratch/wanted" "$scratch/found"
+}
+odd=$scratch/odd
+mkdir -p "$odd/a/empty folder" "$odd/private"
+: >"$odd/a/empty"
+printf 'no end' >"$odd/a/no newline"
+printf '\n\n' >"$odd/a/two newlines"
+printf '== a/file\nof another\n' >"$odd/a/head"
+printf '\000\377\r\n' >"$odd/a/bytes"
+printf 'CONFIG_X=y' | gzip -9n >"$odd/a/config.gz"
+ln -s ../nowhere "$odd/a/link"
+ln -s empty "$odd/a/folder"
+printf '#!/bin/sh\n' >"$odd/private/run"
+chmod 755 "$odd/private/run"
+chmod 700 "$odd/private"
+check "what a text cannot simply hold comes back: bytes, links, modes, missing newlines" packed_again "$odd"
+lossy() { # a packer that forgets modes
+    tree() { [ "$1" = unpack ] && python3 tests/doctor/tree.py "$@" || python3 tests/doctor/tree.py "$@" | sed 's/ (mode 7..)$//'; }
+    packed_again "$odd"
+}
+refuses "twin: a mode that is lost is seen" "private/run" lossy
+tree() { python3 tests/doctor/tree.py "$@"; }
+tree pack $fixtures/board >"$scratch/board.tree"
+check "board is as it would be packed" cmp tests/doctor/fixtures/board.tree "$scratch/board.tree"
 
 # ---- what is found on which machine
 
