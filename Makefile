@@ -104,11 +104,10 @@ packages:
 
 unit: FORCE
 	cargo test --locked -q -p rtwasm --lib
-	cargo test --locked -q -p rtwasm-loom
 	cargo test --locked -q --profile tools -p rtwasm-cli -p rtwasm-compiler
 
 loom: FORCE
-	cargo test --locked -p rtwasm-loom
+	cargo test --locked -q -p rtwasm-model
 
 test: packages
 	./tests/run.sh

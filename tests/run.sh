@@ -20,7 +20,7 @@ suites() {
     suite header tests/header/test_header.sh
     suite abi tests/abi/test_abi.sh
     suite capi-valgrind tests/capi/test_valgrind.sh
-    suite worker-loom cargo test --locked -q -p rtwasm-worker-loom
+    suite model make -s loom
     suite cli tests/cli/compile_at_run_time.sh
     suite guests build make -s -C guests check
     suite minimal make -s -C examples-c/minimal test

@@ -2,7 +2,7 @@
 //! for the other, nor repeats anything: a push is two loads and two stores, and so is a pop. (A queue for many ends may have to
 //! wait for whoever was preempted half-way: it has no place on a real-time thread.)
 //!
-//! The values are small and plain (`Copy`), so that nothing has to be dropped. `tests/worker/loom` runs this file under loom.
+//! The values are small and plain (`Copy`), so that nothing has to be dropped. `tests/model` runs this file under loom.
 
 #[cfg(loom)]
 use loom::{

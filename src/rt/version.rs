@@ -2,7 +2,7 @@
 //! while a change goes on. The words themselves are atomic, so that a reader that comes at the wrong moment sees a mixture, never
 //! nonsense, and learns that it did.
 //!
-//! `tests/worker/loom` runs this file under loom.
+//! `tests/model` runs this file under loom.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, Ordering::*, fence};

@@ -1,4 +1,4 @@
-//! Has the histogram's source take its atomics from the model checker.
+//! Has the library's sources take their atomics from the model checker, here and nowhere else in the workspace.
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(loom)");

@@ -1,13 +1,5 @@
-//! Runs what two threads do at the same time in every order that the memory model allows: the ring of `src/rt/ring.rs` and the
-//! version of `src/rt/version.rs` themselves, and the two hand-overs that `src/worker/queue.rs` builds on the ring; what can be
-//! wrong has a twin that is wrong and must be found.
-#![cfg(test)]
-
-#[path = "../../../../src/rt/ring.rs"]
-mod ring;
-#[path = "../../../../src/rt/version.rs"]
-#[allow(dead_code)]
-mod version;
+//! The ring (`src/rt/ring.rs`) and the version (`src/rt/version.rs`), and the two hand-overs that `src/worker/queue.rs` builds
+//! on the ring.
 
 use std::panic::AssertUnwindSafe;
 
@@ -15,8 +7,8 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, fence};
 use loom::thread;
 
-use ring::ring;
-use version::Version;
+use crate::ring::ring;
+use crate::version::Version;
 
 /// What a model of it finds.
 fn holds(model: impl Fn() + Sync + Send + 'static) -> bool {

@@ -1,0 +1,17 @@
+//! The model checker's tests: sources of the library that threads share, compiled with loom's atomics and locks. loom runs each
+//! test in every order that its threads can take, and shows them every value that memory may. What can be wrong has a twin that
+//! is wrong and must be found. `make loom`.
+#![cfg(test)]
+
+#[path = "../../../src/rt/histogram.rs"]
+#[allow(dead_code)]
+mod histogram;
+#[path = "../../../src/rt/ring.rs"]
+#[allow(dead_code)]
+mod ring;
+#[path = "../../../src/rt/version.rs"]
+#[allow(dead_code)]
+mod version;
+
+mod queue;
+mod recorder;
