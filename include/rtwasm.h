@@ -15,8 +15,13 @@
  * Rules that hold throughout. Functions that can fail return an rtw_status_t: 0 is success, errors are negative. Outputs are
  * written only on success; where an output is a handle, *out is NULL on failure. Destroying NULL does nothing, and objects
  * may be destroyed in any order: a child keeps its parents alive. A NULL, wrong or stale handle is answered with RTW_ERR_NULL
- * or RTW_ERR_HANDLE. Structs that begin with struct_size are initialised by their _init function. Strings are NUL-terminated
- * UTF-8. No function changes errno on purpose, and none prints.
+ * or RTW_ERR_HANDLE. Strings are NUL-terminated UTF-8. No function changes errno on purpose, and none prints.
+ *
+ * Structs that begin with struct_size may get more fields at their end. Their _init function is inline and passes sizeof to the
+ * library's _init_sized, which other languages call with the size of their own declaration. Of a struct that it is given, the
+ * library reads what both know: fields that a smaller struct lacks have their defaults; a field that the library does not know is
+ * refused with RTW_ERR_STRUCT_SIZE unless it is zero. It fills no more than the caller's size, and zeroes what it does not know.
+ * All other structs have their final layout.
  */
 
 
@@ -644,10 +649,6 @@ typedef struct rtw_runtime_config_t {
      * instance, a slot's spare) or fails inside the guest (growth). 0 (default): no limit.
      */
     uint64_t memory_limit_bytes;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[5];
 } rtw_runtime_config_t;
 
 /**
@@ -679,22 +680,14 @@ typedef struct rtw_runtime_stats_t {
      */
     uint32_t struct_size;
     /**
-     * Zero.
-     */
-    uint32_t reserved0;
-    /**
      * Threads that are attached now, those of the runtime's workers included.
      */
-    uint64_t attached_threads;
+    uint32_t attached_threads;
     /**
      * Threads that a call has attached, because attach_on_call was set. Each such call took 0.1 to 0.2 ms longer, which is
      * in no statistics of calls.
      */
     uint64_t late_attaches;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
 } rtw_runtime_stats_t;
 
 /**
@@ -715,13 +708,9 @@ typedef struct rtw_watchdog_stats_t {
      */
     int32_t priority;
     /**
-     * Zero.
-     */
-    uint32_t reserved0;
-    /**
      * Instances that it watches: those with a budget whose calls are to be cut off.
      */
-    uint64_t watched;
+    uint32_t watched;
     /**
      * How often it looks, in ns; 0 while there is nothing to watch, and it sleeps.
      */
@@ -762,10 +751,6 @@ typedef struct rtw_watchdog_stats_t {
      * The longest.
      */
     double over_max_ns;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
 } rtw_watchdog_stats_t;
 
 /**
@@ -804,10 +789,6 @@ typedef struct rtw_signals_t {
      * What is wrong: which signal, whose handler is there, which thread blocks it. "" where nothing is.
      */
     char message[512];
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
 } rtw_signals_t;
 
 /**
@@ -899,10 +880,6 @@ typedef struct rtw_module_info_t {
      * Address space, not memory, that an instance sets aside for its linear memories, in bytes; RLIMIT_AS counts it.
      */
     uint64_t address_space_bytes;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[3];
 } rtw_module_info_t;
 
 /**
@@ -913,10 +890,6 @@ typedef struct rtw_extern_t {
      * RTW_EXTERN_FUNC, RTW_EXTERN_MEMORY, RTW_EXTERN_GLOBAL or RTW_EXTERN_TABLE.
      */
     uint32_t kind;
-    /**
-     * Zero.
-     */
-    uint32_t reserved;
     /**
      * The module that an import is asked of; "" for exports.
      */
@@ -1030,10 +1003,6 @@ typedef struct rtw_instance_config_t {
      * runtime's statistics.
      */
     uint64_t deadline_ns;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[5];
 } rtw_instance_config_t;
 
 /**
@@ -1053,14 +1022,10 @@ typedef struct rtw_fault_t {
      */
     rtw_status_t host_status;
     /**
-     * Zero.
-     */
-    uint32_t reserved0;
-    /**
      * Index of the guest's function in the module, imports counted; -1 where it is not known: for a trap without a signal
      * in a call that a [setup] function made on a thread that is not attached.
      */
-    int64_t function_index;
+    int32_t function_index;
     /**
      * Offset in bytes of the instruction in the module that was given to the compiler; of the function's first instruction where
      * the stack was used up, which is found out on entering it. -1 where it is not known.
@@ -1094,10 +1059,6 @@ typedef struct rtw_fault_t {
      * All of this in a sentence: what, where, and what growth was refused before.
      */
     char message[512];
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
 } rtw_fault_t;
 
 /**
@@ -1109,10 +1070,6 @@ typedef struct rtw_growth_t {
      * sizeof(rtw_growth_t), set by rtw_growth_init.
      */
     uint32_t struct_size;
-    /**
-     * Zero.
-     */
-    uint32_t reserved0;
     /**
      * Times it got what it asked for.
      */
@@ -1138,10 +1095,6 @@ typedef struct rtw_growth_t {
      * By the system, or because the address space that was set aside was used up.
      */
     uint64_t refused_system;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
 } rtw_growth_t;
 
 /**
@@ -1198,36 +1151,29 @@ typedef struct rtw_thread_config_t {
      */
     uint32_t denormals;
     /**
+     * How many stacks there are, at most RTW_STACKS.
+     */
+    uint32_t stack_count;
+    /**
      * What a failing call may take from the thread's arena, in bytes: 0 (default) for 64 KiB less its header, which is also
      * the most.
      */
-    uint32_t arena_bytes;
+    uint64_t arena_bytes;
     /**
      * Stacks beside the thread's own that guests are called on, for hosts with coroutines; NULL where there are none. Copied.
      * They are made present, and locked as the runtime's configuration says; they lie apart from each other and from the
      * thread's own stack, and stay mapped until the thread is detached. Several threads may declare the same one.
      */
     const struct rtw_stack_t *stacks;
-    /**
-     * How many there are, at most RTW_STACKS.
-     */
-    uint32_t stack_count;
-    /**
-     * Zero.
-     */
-    uint32_t reserved0;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[6];
 } rtw_thread_config_t;
 
 /**
- * A function that prepare shall call, with arguments that are safe to use before the real ones.
+ * A call that is made before the real ones, with arguments that are safe then and leave the guest in a state to begin with: by
+ * rtw_instance_prepare, by a worker at each start, by a slot with every instance before it is used. Its layout is final.
  */
 typedef struct rtw_dry_call_t {
     /**
-     * A func of the instance.
+     * For rtw_instance_prepare and workers: a func. For slots: NULL.
      */
     struct rtw_func_t *func;
     /**
@@ -1237,16 +1183,16 @@ typedef struct rtw_dry_call_t {
     /**
      * How many values there are.
      */
-    size_t value_count;
+    uint32_t value_count;
     /**
      * How often to call, 1 to 1000000. The guest's state changes as with every call: where that matters, let the guest have
      * a reset function and call it afterwards.
      */
     uint32_t repeats;
     /**
-     * Zero.
+     * For slots: which of the slot's functions. Otherwise 0.
      */
-    uint32_t reserved;
+    uint32_t func_index;
 } rtw_dry_call_t;
 
 /**
@@ -1265,10 +1211,6 @@ typedef struct rtw_prepare_config_t {
      * The dry calls, made in this order; NULL where there are none.
      */
     const struct rtw_dry_call_t *dry_calls;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
 } rtw_prepare_config_t;
 
 /**
@@ -1316,10 +1258,6 @@ typedef struct rtw_prepare_report_t {
      * Page faults with I/O that this thread took in the second half of the dry calls.
      */
     uint64_t major_faults;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
 } rtw_prepare_report_t;
 
 /**
@@ -1333,10 +1271,6 @@ typedef struct rtw_func_stats_t {
      * sizeof(rtw_func_stats_t), set by rtw_func_stats_init.
      */
     uint32_t struct_size;
-    /**
-     * Zero.
-     */
-    uint32_t reserved0;
     /**
      * Calls that entered the guest, faulted ones included.
      */
@@ -1409,10 +1343,6 @@ typedef struct rtw_func_stats_t {
      * Calls that took longer than the instance's deadline_ns and were not cut off.
      */
     uint64_t deadline_misses;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[4];
 } rtw_func_stats_t;
 
 /**
@@ -1446,28 +1376,6 @@ typedef struct rtw_slot_func_t {
      */
     const char *signature;
 } rtw_slot_func_t;
-
-/**
- * A call that every instance makes before it is used, off the real-time thread.
- */
-typedef struct rtw_slot_dry_call_t {
-    /**
-     * Which of the slot's functions.
-     */
-    uint32_t func_index;
-    /**
-     * How often: 1 to 1,000,000.
-     */
-    uint32_t repeats;
-    /**
-     * The arguments, for each of them; they have to be safe, and to leave the guest in a state to begin with.
-     */
-    const union rtw_value_t *values;
-    /**
-     * How many values: as for rtw_invoke.
-     */
-    uint64_t value_count;
-} rtw_slot_dry_call_t;
 
 /**
  * What has happened behind a slot.
@@ -1546,7 +1454,7 @@ typedef struct rtw_slot_config_t {
     /**
      * Calls that every instance makes when it is prepared.
      */
-    const struct rtw_slot_dry_call_t *dry_calls;
+    const struct rtw_dry_call_t *dry_calls;
     /**
      * Told what happens; NULL: nobody is.
      */
@@ -1566,10 +1474,6 @@ typedef struct rtw_slot_config_t {
      * inside the guest. 0 (default): no limit.
      */
     uint64_t memory_limit_bytes;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[7];
 } rtw_slot_config_t;
 
 /**
@@ -1596,10 +1500,6 @@ typedef struct rtw_block_t {
      * RTW_BLOCK_ constants, added up.
      */
     uint32_t flags;
-    /**
-     * Zero.
-     */
-    uint32_t reserved0;
 } rtw_block_t;
 
 /**
@@ -1611,9 +1511,13 @@ typedef struct rtw_slot_stats_t {
      */
     uint32_t struct_size;
     /**
-     * Zero.
+     * Spares ready now.
      */
-    uint32_t reserved0;
+    uint32_t spares_ready;
+    /**
+     * Instances that exist behind the slot now.
+     */
+    uint32_t instances;
     /**
      * Blocks that were begun, those that were refused included.
      */
@@ -1647,21 +1551,9 @@ typedef struct rtw_slot_stats_t {
      */
     uint64_t busy;
     /**
-     * Spares ready now.
-     */
-    uint64_t spares_ready;
-    /**
-     * Instances that exist behind the slot now.
-     */
-    uint64_t instances;
-    /**
      * What they make the host hold now, in bytes.
      */
     uint64_t held_bytes;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[7];
 } rtw_slot_stats_t;
 
 /**
@@ -1693,10 +1585,6 @@ typedef struct rtw_tick_t {
      * How many periods were passed over just before this one.
      */
     uint64_t missed;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[4];
 } rtw_tick_t;
 
 /**
@@ -1805,9 +1693,10 @@ typedef struct rtw_worker_config_t {
      */
     uint32_t on_fault;
     /**
-     * Zero.
+     * Queue: how many invocations there may be from their submission until their completion is taken, 1 to 65536; 0 (default):
+     * 64.
      */
-    uint32_t reserved0;
+    uint32_t queue_capacity;
     /**
      * Periodic: how many periods a run has, after which the worker stops by itself. Periods that are passed over count; the
      * last one never is. 0 (default): no end.
@@ -1829,7 +1718,11 @@ typedef struct rtw_worker_config_t {
     /**
      * How many values there are.
      */
-    size_t value_count;
+    uint32_t value_count;
+    /**
+     * How many warm_values there are.
+     */
+    uint32_t warm_value_count;
     /**
      * With early_ns: a func that does no harm, called while the thread spins, so that the way into the guest is in the caches
      * and branch predictors when the step takes it; NULL (default): none is. A func of the instance that the step calls serves
@@ -1841,26 +1734,9 @@ typedef struct rtw_worker_config_t {
      */
     const union rtw_value_t *warm_values;
     /**
-     * How many warm_values there are.
-     */
-    size_t warm_value_count;
-    /**
-     * Queue: how many invocations there may be from their submission until their completion is taken, 1 to 65536; 0 (default):
-     * 64.
-     */
-    uint32_t queue_capacity;
-    /**
-     * Zero.
-     */
-    uint32_t reserved1;
-    /**
      * Queue: how long the thread looks for the next invocation before it sleeps, in ns, at most 1 s; 0 (default): not at all.
      */
     uint64_t spin_ns;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
 } rtw_worker_config_t;
 
 /**
@@ -1897,14 +1773,6 @@ typedef struct rtw_worker_info_t {
      * How many warnings rtw_worker_warning has.
      */
     uint32_t warning_count;
-    /**
-     * Zero.
-     */
-    uint32_t reserved0;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
 } rtw_worker_info_t;
 
 /**
@@ -1939,10 +1807,6 @@ typedef struct rtw_completion_t {
      * The results, where the status is RTW_OK; otherwise the arguments.
      */
     union rtw_value_t values[RTW_WORKER_VALUES];
-    /**
-     * Zero.
-     */
-    uint64_t reserved[4];
 } rtw_completion_t;
 
 /**
@@ -2001,10 +1865,6 @@ typedef struct rtw_worker_stats_t {
      * sizeof(rtw_worker_stats_t), set by rtw_worker_stats_init.
      */
     uint32_t struct_size;
-    /**
-     * Zero.
-     */
-    uint32_t reserved0;
     /**
      * When that was, in ns of CLOCK_REALTIME.
      */
@@ -2086,10 +1946,6 @@ typedef struct rtw_worker_stats_t {
      * How far the distance of two actual starts was from that of their intended starts.
      */
     struct rtw_distribution_t jitter;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
 } rtw_worker_stats_t;
 
 /**
@@ -2161,6 +2017,10 @@ typedef struct rtw_host_config_t {
      */
     int32_t cpu;
     /**
+     * 1: the calling thread is the real-time thread, so that its own policy, affinity and stack are judged. 0 (default).
+     */
+    uint32_t calling_thread;
+    /**
      * How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps, one of speed; 1 to
      * 60000. 0 (default): nothing is measured. Probes run on the running system only.
      */
@@ -2181,19 +2041,7 @@ typedef struct rtw_host_config_t {
     /**
      * How many they are.
      */
-    size_t artifact_length;
-    /**
-     * 1: the calling thread is the real-time thread, so that its own policy, affinity and stack are judged. 0 (default).
-     */
-    uint32_t calling_thread;
-    /**
-     * Zero.
-     */
-    uint32_t reserved0;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
+    uint64_t artifact_length;
 } rtw_host_config_t;
 
 /**
@@ -2221,10 +2069,6 @@ typedef struct rtw_host_finding_t {
      * 1 where the commands take root.
      */
     uint32_t needs_root;
-    /**
-     * Zero.
-     */
-    uint32_t reserved0;
     /**
      * What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is
      * good.
@@ -2258,10 +2102,6 @@ typedef struct rtw_host_finding_t {
      * The same as lines of a shell's, to copy; "" where no command helps.
      */
     const char *commands;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
 } rtw_host_finding_t;
 
 /**
@@ -2287,7 +2127,7 @@ typedef struct rtw_export_config_t {
     /**
      * Size of buffer in bytes; 0 where there is none.
      */
-    size_t buffer_bytes;
+    uint64_t buffer_bytes;
     /**
      * What the subject is called; NULL: a function by its export, an instance "instance".
      */
@@ -2301,14 +2141,11 @@ typedef struct rtw_export_config_t {
      * those calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
      */
     uint64_t expected_interval_ns;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[8];
 } rtw_export_config_t;
 
 /**
- * Somebody whose statistics are written with those of others. One of the handles is set, the others are NULL.
+ * Somebody whose statistics are written with those of others. One of the handles is set, the others are NULL. Begin with zeros:
+ * rtw_export is told how large the struct is.
  */
 typedef struct rtw_export_subject_t {
     /**
@@ -2334,15 +2171,11 @@ typedef struct rtw_export_subject_t {
     /**
      * With slot: index in its interface. Otherwise 0.
      */
-    uint64_t func_index;
+    uint32_t func_index;
     /**
      * What it is called; NULL: as without a name in rtw_export_config_t. Subjects of a kind need different names.
      */
     const char *name;
-    /**
-     * Zero.
-     */
-    uint64_t reserved[1];
 } rtw_export_subject_t;
 
 /**
@@ -2366,7 +2199,7 @@ typedef struct rtw_export_subject_t {
 #define RTW_ERR_HANDLE -103
 
 /**
- * A struct's struct_size is not one that this library knows: call its _init function first.
+ * A struct's struct_size was not set, which its _init function does; or a field is set that this library is too old to know.
  */
 #define RTW_ERR_STRUCT_SIZE -104
 
@@ -2690,8 +2523,20 @@ const char *rtw_status_string(rtw_status_t status) RTW_NONBLOCKING;
  * Fills a configuration with the defaults. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_runtime_config_t) as the caller knows it: rtw_runtime_config_init passes it, which only C and C++ have.
  */
-void rtw_runtime_config_init(struct rtw_runtime_config_t *config);
+void rtw_runtime_config_init_sized(struct rtw_runtime_config_t *config,
+                                   size_t struct_size);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_runtime_config_init(struct rtw_runtime_config_t *config)
+{
+    rtw_runtime_config_init_sized(config, sizeof *config);
+}
 
 /**
  * Makes a runtime. Makes the library's own code and data present, and locks them where asked; measures the clock (about 20 ms, once a process) and, in the standalone profile, installs the engine's
@@ -2701,7 +2546,7 @@ void rtw_runtime_config_init(struct rtw_runtime_config_t *config);
  * config  NULL for the defaults; read only during the call.
  * out     receives the runtime, to be ended with rtw_runtime_destroy; NULL on failure.
  * err     NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero), RTW_ERR_ENGINE,
+ * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range), RTW_ERR_ENGINE,
  *         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be).
  */
 rtw_status_t rtw_runtime_create(const struct rtw_runtime_config_t *config,
@@ -2720,8 +2565,19 @@ void rtw_runtime_destroy(struct rtw_runtime_t *runtime);
  * Prepares a stats struct to be filled. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_runtime_stats_t) as the caller knows it: rtw_runtime_stats_init passes it, which only C and C++ have.
  */
-void rtw_runtime_stats_init(struct rtw_runtime_stats_t *stats);
+void rtw_runtime_stats_init_sized(struct rtw_runtime_stats_t *stats, size_t struct_size);
+
+/**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_runtime_stats_init(struct rtw_runtime_stats_t *stats)
+{
+    rtw_runtime_stats_init_sized(stats, sizeof *stats);
+}
 
 /**
  * How many threads are attached to the runtime, and how many of its calls had to attach theirs.
@@ -2736,8 +2592,20 @@ rtw_status_t rtw_runtime_stats(const struct rtw_runtime_t *runtime, struct rtw_r
  * Prepares a stats struct to be filled. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_watchdog_stats_t) as the caller knows it: rtw_watchdog_stats_init passes it, which only C and C++ have.
  */
-void rtw_watchdog_stats_init(struct rtw_watchdog_stats_t *stats);
+void rtw_watchdog_stats_init_sized(struct rtw_watchdog_stats_t *stats,
+                                   size_t struct_size);
+
+/**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_watchdog_stats_init(struct rtw_watchdog_stats_t *stats)
+{
+    rtw_watchdog_stats_init_sized(stats, sizeof *stats);
+}
 
 /**
  * What the runtime's watchdog has seen and done since the runtime was made, and how punctual it was: a budget is kept no better
@@ -2753,8 +2621,19 @@ rtw_status_t rtw_runtime_watchdog(const struct rtw_runtime_t *runtime, struct rt
  * Prepares a signals struct to be filled. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_signals_t) as the caller knows it: rtw_signals_init passes it, which only C and C++ have.
  */
-void rtw_signals_init(struct rtw_signals_t *signals);
+void rtw_signals_init_sized(struct rtw_signals_t *signals, size_t struct_size);
+
+/**
+ * Prepares a signals struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_signals_init(struct rtw_signals_t *signals)
+{
+    rtw_signals_init_sized(signals, sizeof *signals);
+}
 
 /**
  * What was seen at the last look at the signal handlers and masks which the standalone profile needs, and what is wrong with them
@@ -2779,8 +2658,19 @@ uint64_t rtw_runtime_held_bytes(const struct rtw_runtime_t *runtime);
  * Prepares an info struct to be filled. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_module_info_t) as the caller knows it: rtw_module_info_init passes it, which only C and C++ have.
  */
-void rtw_module_info_init(struct rtw_module_info_t *info);
+void rtw_module_info_init_sized(struct rtw_module_info_t *info, size_t struct_size);
+
+/**
+ * Prepares an info struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_module_info_init(struct rtw_module_info_t *info)
+{
+    rtw_module_info_init_sized(info, sizeof *info);
+}
 
 /**
  * Tells from the envelope alone what an artifact is, whether it would load here, and whether instances can be made of it. Maps
@@ -2915,8 +2805,20 @@ void rtw_imports_destroy(struct rtw_imports_t *imports);
  * Fills a configuration with the defaults. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_instance_config_t) as the caller knows it: rtw_instance_config_init passes it, which only C and C++ have.
  */
-void rtw_instance_config_init(struct rtw_instance_config_t *config);
+void rtw_instance_config_init_sized(struct rtw_instance_config_t *config,
+                                    size_t struct_size);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_instance_config_init(struct rtw_instance_config_t *config)
+{
+    rtw_instance_config_init_sized(config, sizeof *config);
+}
 
 /**
  * Makes an instance: memory, tables and globals initialised, imports linked, the start function run.
@@ -2927,7 +2829,7 @@ void rtw_instance_config_init(struct rtw_instance_config_t *config);
  * config   NULL for the defaults; read only during the call.
  * out      receives the instance, to be ended with rtw_instance_destroy; NULL on failure.
  * err      NULL, or filled, naming the import or limit concerned.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero),
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range),
  *         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
  *         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard), RTW_ERR_LIMIT,
  *         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
@@ -2986,15 +2888,37 @@ rtw_status_t rtw_instance_fault(const struct rtw_instance_t *instance, struct rt
  * Prepares a fault struct to be filled. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_fault_t) as the caller knows it: rtw_fault_init passes it, which only C and C++ have.
  */
-void rtw_fault_init(struct rtw_fault_t *fault);
+void rtw_fault_init_sized(struct rtw_fault_t *fault, size_t struct_size);
+
+/**
+ * Prepares a fault struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_fault_init(struct rtw_fault_t *fault)
+{
+    rtw_fault_init_sized(fault, sizeof *fault);
+}
+
+/**
+ * Prepares a growth struct to be filled. NULL does nothing.
+ *
+ * [any]
+ * struct_size  sizeof(rtw_growth_t) as the caller knows it: rtw_growth_init passes it, which only C and C++ have.
+ */
+void rtw_growth_init_sized(struct rtw_growth_t *growth, size_t struct_size);
 
 /**
  * Prepares a growth struct to be filled. NULL does nothing.
  *
  * [any]
  */
-void rtw_growth_init(struct rtw_growth_t *growth);
+static inline void rtw_growth_init(struct rtw_growth_t *growth)
+{
+    rtw_growth_init_sized(growth, sizeof *growth);
+}
 
 /**
  * How often the instance's guest asked for more memory or larger tables since the instance was made, resets included, and what
@@ -3091,8 +3015,19 @@ void rtw_func_destroy(struct rtw_func_t *func);
  * Fills a configuration with the defaults. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_thread_config_t) as the caller knows it: rtw_thread_config_init passes it, which only C and C++ have.
  */
-void rtw_thread_config_init(struct rtw_thread_config_t *config);
+void rtw_thread_config_init_sized(struct rtw_thread_config_t *config, size_t struct_size);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_thread_config_init(struct rtw_thread_config_t *config)
+{
+    rtw_thread_config_init_sized(config, sizeof *config);
+}
 
 /**
  * Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
@@ -3143,15 +3078,39 @@ int32_t rtw_thread_is_attached(const struct rtw_runtime_t *runtime) RTW_NONBLOCK
  * Fills a configuration with the defaults: no dry calls. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_prepare_config_t) as the caller knows it: rtw_prepare_config_init passes it, which only C and C++ have.
  */
-void rtw_prepare_config_init(struct rtw_prepare_config_t *config);
+void rtw_prepare_config_init_sized(struct rtw_prepare_config_t *config,
+                                   size_t struct_size);
+
+/**
+ * Fills a configuration with the defaults: no dry calls. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_prepare_config_init(struct rtw_prepare_config_t *config)
+{
+    rtw_prepare_config_init_sized(config, sizeof *config);
+}
+
+/**
+ * Prepares a report to be filled. NULL does nothing.
+ *
+ * [any]
+ * struct_size  sizeof(rtw_prepare_report_t) as the caller knows it: rtw_prepare_report_init passes it, which only C and C++ have.
+ */
+void rtw_prepare_report_init_sized(struct rtw_prepare_report_t *report,
+                                   size_t struct_size);
 
 /**
  * Prepares a report to be filled. NULL does nothing.
  *
  * [any]
  */
-void rtw_prepare_report_init(struct rtw_prepare_report_t *report);
+static inline void rtw_prepare_report_init(struct rtw_prepare_report_t *report)
+{
+    rtw_prepare_report_init_sized(report, sizeof *report);
+}
 
 /**
  * Makes an instance warm: its memories, its code and its funcs' statistics made present (by writing where they are written),
@@ -3164,7 +3123,7 @@ void rtw_prepare_report_init(struct rtw_prepare_report_t *report);
  * report  NULL, or filled on success.
  * err     NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of
- *         range, reserved is not zero), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
+ *         range), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
  *         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers, or the host replaced the attached thread's alternate
  *         signal stack by one that is too small; the message names whose or how large), RTW_ERR_STACK_SIZE (there
  *         are dry calls, and no room for guests on the thread's stack), RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
@@ -3226,8 +3185,19 @@ RTW_NONBLOCKING;
  * Prepares a stats struct to be filled. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_func_stats_t) as the caller knows it: rtw_func_stats_init passes it, which only C and C++ have.
  */
-void rtw_func_stats_init(struct rtw_func_stats_t *stats);
+void rtw_func_stats_init_sized(struct rtw_func_stats_t *stats, size_t struct_size);
+
+/**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_func_stats_init(struct rtw_func_stats_t *stats)
+{
+    rtw_func_stats_init_sized(stats, sizeof *stats);
+}
 
 /**
  * Reads a func's statistics. Any thread may, at any time, also while the func is being called: the caller is not disturbed.
@@ -3274,8 +3244,19 @@ rtw_status_t rtw_func_buckets(const struct rtw_func_t *func, struct rtw_bucket_t
  * Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_slot_config_t) as the caller knows it: rtw_slot_config_init passes it, which only C and C++ have.
  */
-void rtw_slot_config_init(struct rtw_slot_config_t *config);
+void rtw_slot_config_init_sized(struct rtw_slot_config_t *config, size_t struct_size);
+
+/**
+ * Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_slot_config_init(struct rtw_slot_config_t *config)
+{
+    rtw_slot_config_init_sized(config, sizeof *config);
+}
 
 /**
  * Makes a slot, empty. A slot looks after its instances by the runtime's housekeeper: a plain thread that destroys what has
@@ -3287,7 +3268,7 @@ void rtw_slot_config_init(struct rtw_slot_config_t *config);
  * out      receives the slot, to be ended with rtw_slot_destroy; NULL on failure.
  * err      NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry
- *         call of a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY, RTW_ERR_FORKED (the
+ *         call of a function that is not there), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY, RTW_ERR_FORKED (the
  *         runtime is the parent process's).
  */
 rtw_status_t rtw_slot_create(struct rtw_runtime_t *runtime,
@@ -3368,8 +3349,19 @@ RTW_NONBLOCKING;
  * Prepares a stats struct to be filled. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_slot_stats_t) as the caller knows it: rtw_slot_stats_init passes it, which only C and C++ have.
  */
-void rtw_slot_stats_init(struct rtw_slot_stats_t *stats);
+void rtw_slot_stats_init_sized(struct rtw_slot_stats_t *stats, size_t struct_size);
+
+/**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_slot_stats_init(struct rtw_slot_stats_t *stats)
+{
+    rtw_slot_stats_init_sized(stats, sizeof *stats);
+}
 
 /**
  * What has happened behind a slot.
@@ -3395,8 +3387,19 @@ rtw_status_t rtw_slot_func_stats(const struct rtw_slot_t *slot, uint32_t func_in
  * Fills a configuration with the defaults. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_worker_config_t) as the caller knows it: rtw_worker_config_init passes it, which only C and C++ have.
  */
-void rtw_worker_config_init(struct rtw_worker_config_t *config);
+void rtw_worker_config_init_sized(struct rtw_worker_config_t *config, size_t struct_size);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_worker_config_init(struct rtw_worker_config_t *config)
+{
+    rtw_worker_config_init_sized(config, sizeof *config);
+}
 
 /**
  * Makes a worker: its thread is created and attached, with scheduling, affinity and locked memory as asked for. It does
@@ -3409,7 +3412,7 @@ void rtw_worker_config_init(struct rtw_worker_config_t *config);
  * out      receives the worker, to be ended with rtw_worker_destroy; NULL on failure.
  * err      NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range or belongs to the other
- *         kind, a func of another runtime, reserved is not zero), RTW_ERR_VALUES, RTW_ERR_LIMIT (the name is too long),
+ *         kind, a func of another runtime), RTW_ERR_VALUES, RTW_ERR_LIMIT (the name is too long),
  *         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS; and where strict: RTW_ERR_PERMISSION (scheduling or affinity), RTW_ERR_MEMLOCK.
  */
 rtw_status_t rtw_worker_create(struct rtw_runtime_t *runtime,
@@ -3459,8 +3462,19 @@ rtw_status_t rtw_worker_join(struct rtw_worker_t *worker, uint64_t timeout_ns);
  * Prepares an info struct to be filled. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_worker_info_t) as the caller knows it: rtw_worker_info_init passes it, which only C and C++ have.
  */
-void rtw_worker_info_init(struct rtw_worker_info_t *info);
+void rtw_worker_info_init_sized(struct rtw_worker_info_t *info, size_t struct_size);
+
+/**
+ * Prepares an info struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_worker_info_init(struct rtw_worker_info_t *info)
+{
+    rtw_worker_info_init_sized(info, sizeof *info);
+}
 
 /**
  * Tells whether a worker runs, what scheduling it has got, what ended it, and how many warnings there are.
@@ -3519,8 +3533,19 @@ rtw_status_t rtw_worker_invoke(struct rtw_worker_t *worker,
  * Prepares a completion to be filled. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_completion_t) as the caller knows it: rtw_completion_init passes it, which only C and C++ have.
  */
-void rtw_completion_init(struct rtw_completion_t *completion);
+void rtw_completion_init_sized(struct rtw_completion_t *completion, size_t struct_size);
+
+/**
+ * Prepares a completion to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_completion_init(struct rtw_completion_t *completion)
+{
+    rtw_completion_init_sized(completion, sizeof *completion);
+}
 
 /**
  * Takes the oldest completion, if there is one. Each is taken once, whoever asks.
@@ -3557,8 +3582,19 @@ rtw_status_t rtw_worker_cancel(struct rtw_worker_t *worker, uint64_t tag, size_t
  * Prepares a stats struct to be filled. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_worker_stats_t) as the caller knows it: rtw_worker_stats_init passes it, which only C and C++ have.
  */
-void rtw_worker_stats_init(struct rtw_worker_stats_t *stats);
+void rtw_worker_stats_init_sized(struct rtw_worker_stats_t *stats, size_t struct_size);
+
+/**
+ * Prepares a stats struct to be filled. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_worker_stats_init(struct rtw_worker_stats_t *stats)
+{
+    rtw_worker_stats_init_sized(stats, sizeof *stats);
+}
 
 /**
  * Reads a worker's statistics. Any thread may, at any time: the worker is not disturbed. A step that ends meanwhile may be in
@@ -3620,15 +3656,37 @@ rtw_status_t rtw_worker_timeline(const struct rtw_worker_t *worker, struct rtw_s
  * Fills a configuration with the defaults. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_host_config_t) as the caller knows it: rtw_host_config_init passes it, which only C and C++ have.
  */
-void rtw_host_config_init(struct rtw_host_config_t *config);
+void rtw_host_config_init_sized(struct rtw_host_config_t *config, size_t struct_size);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_host_config_init(struct rtw_host_config_t *config)
+{
+    rtw_host_config_init_sized(config, sizeof *config);
+}
+
+/**
+ * Prepares a finding to be filled. NULL does nothing.
+ *
+ * [any]
+ * struct_size  sizeof(rtw_host_finding_t) as the caller knows it: rtw_host_finding_init passes it, which only C and C++ have.
+ */
+void rtw_host_finding_init_sized(struct rtw_host_finding_t *finding, size_t struct_size);
 
 /**
  * Prepares a finding to be filled. NULL does nothing.
  *
  * [any]
  */
-void rtw_host_finding_init(struct rtw_host_finding_t *finding);
+static inline void rtw_host_finding_init(struct rtw_host_finding_t *finding)
+{
+    rtw_host_finding_init_sized(finding, sizeof *finding);
+}
 
 /**
  * Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc,
@@ -3639,10 +3697,11 @@ void rtw_host_finding_init(struct rtw_host_finding_t *finding);
  * config  NULL for the defaults; read only during the call.
  * out     receives the report, to be ended with rtw_host_report_destroy; NULL on failure.
  * err     NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not
- *         zero), RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
+ * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8), RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
  */
-rtw_status_t rtw_host_check(const struct rtw_host_config_t *config, struct rtw_host_report_t **out, struct rtw_error_t *err);
+rtw_status_t rtw_host_check(const struct rtw_host_config_t *config,
+                            struct rtw_host_report_t **out,
+                            struct rtw_error_t *err);
 
 /**
  * Ends a report. NULL does nothing.
@@ -3737,8 +3796,19 @@ void rtw_interval_destroy(struct rtw_interval_t *interval);
  * Fills a configuration with the defaults. NULL does nothing.
  *
  * [any]
+ * struct_size  sizeof(rtw_export_config_t) as the caller knows it: rtw_export_config_init passes it, which only C and C++ have.
  */
-void rtw_export_config_init(struct rtw_export_config_t *config);
+void rtw_export_config_init_sized(struct rtw_export_config_t *config, size_t struct_size);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_export_config_init(struct rtw_export_config_t *config)
+{
+    rtw_export_config_init_sized(config, sizeof *config);
+}
 
 /**
  * Writes a func's statistics, since it was made or last reset. Calls may go on meanwhile.
@@ -3808,16 +3878,18 @@ rtw_status_t rtw_worker_export(const struct rtw_worker_t *worker,
  * one scraper. (OpenMetrics texts cannot be put one after the other.)
  *
  * [setup]
- * subjects  as many as `count` says; read only during the call.
- * count     how many there are, at least 1.
- * config    what to write, and where to; its name is NULL, as each subject has its own; read only during the call.
- * length    as for rtw_func_export.
- * err       NULL, or filled.
+ * subjects      as many as `count` says; read only during the call.
+ * count         how many there are, at least 1.
+ * subject_size  sizeof(rtw_export_subject_t): how far apart they are.
+ * config        what to write, and where to; its name is NULL, as each subject has its own; read only during the call.
+ * length        as for rtw_func_export.
+ * err           NULL, or filled.
  * errors: those of rtw_func_export, and RTW_ERR_ARGUMENT (a subject without a handle or with several, two of the same kind and
- *         name, a name in config, reserved is not zero).
+ *         name, a name in config).
  */
 rtw_status_t rtw_export(const struct rtw_export_subject_t *subjects,
                         size_t count,
+                        size_t subject_size,
                         const struct rtw_export_config_t *config,
                         size_t *length,
                         struct rtw_error_t *err);

@@ -114,10 +114,6 @@ typedef struct rtw_compile_options_t {
      returns, and the threads that help go on in the background until they are through with the module, and end then.
      */
     uint64_t max_time_ms;
-    /*
-     Zero.
-     */
-    uint64_t reserved[5];
 } rtw_compile_options_t;
 
 #ifdef __cplusplus
@@ -128,8 +124,21 @@ extern "C" {
  Fills options with the defaults. NULL does nothing.
 
  [any]
+ struct_size  sizeof(rtw_compile_options_t) as the caller knows it: rtw_compile_options_init passes it, which only C and C++ have.
  */
-void rtw_compile_options_init(struct rtw_compile_options_t *options);
+void rtw_compile_options_init_sized(struct rtw_compile_options_t *options,
+                                    size_t struct_size);
+
+/*
+ Fills options with the defaults. NULL does nothing.
+
+ [any]
+ struct_size  sizeof(rtw_compile_options_t) as the caller knows it: rtw_compile_options_init passes it, which only C and C++ have.
+ */
+static inline void rtw_compile_options_init(struct rtw_compile_options_t *options)
+{
+    rtw_compile_options_init_sized(options, sizeof *options);
+}
 
 /*
  Compiles a WebAssembly module, in binary or text form, into an artifact for rtw_module_load.
@@ -142,8 +151,8 @@ void rtw_compile_options_init(struct rtw_compile_options_t *options);
  artifact         receives the artifact, to be freed with rtw_compile_free; NULL on failure.
  artifact_length  receives its length in bytes; 0 on failure.
  err              NULL, or filled: what is wrong with the module, and where.
- errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a CPU feature is not known, reserved is
-         not zero), RTW_ERR_WASM (malformed or invalid, or no WebAssembly), RTW_ERR_PROPOSAL (needs something that is off),
+ errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a CPU feature is not known),
+         RTW_ERR_WASM (malformed or invalid, or no WebAssembly), RTW_ERR_PROPOSAL (needs something that is off),
          RTW_ERR_UNSUPPORTED (no such target, beyond the code generator's limits, or a name with a zero byte in it), RTW_ERR_LIMIT
          (one of the max_ fields, which the message names), RTW_ERR_NO_MEMORY, RTW_ERR_INTERNAL.
  */

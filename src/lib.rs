@@ -3,6 +3,7 @@
 //! The C API in `capi` is the product; Rust programs of this project (the compiler, the command, the benchmark) use
 //! `engine`, `rt` and `host` directly. Arrows run one way: `capi -> worker, stats -> engine -> rt`, with `host` beside them.
 
+pub mod sized;
 pub mod status;
 
 pub mod engine;

@@ -13,7 +13,7 @@ pub const RTW_ERR_NULL: rtw_status_t = -101;
 pub const RTW_ERR_ARGUMENT: rtw_status_t = -102;
 /// A handle is of the wrong kind, already destroyed, or no handle at all.
 pub const RTW_ERR_HANDLE: rtw_status_t = -103;
-/// A struct's struct_size is not one that this library knows: call its _init function first.
+/// A struct's struct_size was not set, which its _init function does; or a field is set that this library is too old to know.
 pub const RTW_ERR_STRUCT_SIZE: rtw_status_t = -104;
 /// The value array is shorter than the larger of the function's parameter and result counts.
 pub const RTW_ERR_VALUES: rtw_status_t = -105;
@@ -149,7 +149,7 @@ table! {
     RTW_ERR_NULL "a pointer that must not be NULL is NULL",
     RTW_ERR_ARGUMENT "an argument is out of range",
     RTW_ERR_HANDLE "the handle is of the wrong kind, destroyed, or no handle",
-    RTW_ERR_STRUCT_SIZE "struct_size is unknown: call the struct's _init function",
+    RTW_ERR_STRUCT_SIZE "struct_size is not set (call the struct's _init function), or a field is set that this library does not know",
     RTW_ERR_VALUES "the value array is shorter than the signature needs",
     RTW_ERR_BOUNDS "out of bounds",
     RTW_ERR_UNSUPPORTED "not available here",

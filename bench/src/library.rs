@@ -29,14 +29,14 @@ pub struct Library {
     object: Handle,
     pub invoke: Invoke,
     pub func_stats: unsafe extern "C" fn(Handle, *mut Stats) -> i32,
-    stats_init: unsafe extern "C" fn(*mut Stats),
-    config_init: unsafe extern "C" fn(*mut RuntimeConfig),
+    stats_init: unsafe extern "C" fn(*mut Stats, usize),
+    config_init: unsafe extern "C" fn(*mut RuntimeConfig, usize),
     runtime_create: unsafe extern "C" fn(*const RuntimeConfig, *mut Handle, *mut Error) -> i32,
     module_load_file: unsafe extern "C" fn(Handle, *const c_char, *mut Handle, *mut Error) -> i32,
     imports_create: unsafe extern "C" fn(*mut Handle, *mut Error) -> i32,
     imports_func:
         unsafe extern "C" fn(Handle, *const c_char, *const c_char, *const c_char, HostFunc, *mut c_void, *mut Error) -> i32,
-    instance_config_init: unsafe extern "C" fn(*mut InstanceConfig),
+    instance_config_init: unsafe extern "C" fn(*mut InstanceConfig, usize),
     instance_create: unsafe extern "C" fn(Handle, Handle, *const InstanceConfig, *mut Handle, *mut Error) -> i32,
     instance_func: unsafe extern "C" fn(Handle, *const c_char, *const c_char, *mut Handle, *mut Error) -> i32,
     instance_memory_at: unsafe extern "C" fn(Handle, u64, u64) -> *mut c_void,
@@ -50,7 +50,7 @@ pub struct Library {
     runtime_destroy: unsafe extern "C" fn(Handle),
 }
 
-/// rtw_runtime_config_t.
+/// The beginning of rtw_runtime_config_t: the library is told how much of it is here.
 #[repr(C)]
 pub struct RuntimeConfig {
     struct_size: u32,
@@ -60,12 +60,9 @@ pub struct RuntimeConfig {
     priority: i32,
     statistics: u32,
     memory_lock: u32,
-    guest_stack_bytes: u64,
-    watchdog_tick_ns: u64,
-    reserved: [u64; 7],
 }
 
-/// rtw_instance_config_t.
+/// The beginning of rtw_instance_config_t.
 #[repr(C)]
 pub struct InstanceConfig {
     struct_size: u32,
@@ -75,8 +72,6 @@ pub struct InstanceConfig {
     memory_limit_bytes: u64,
     growth_ahead_bytes: u64,
     budget_ns: u64,
-    deadline_ns: u64,
-    reserved: [u64; 5],
 }
 
 /// How a guest shall run.
@@ -90,13 +85,11 @@ pub struct Options {
     pub budget_ns: u64,
 }
 
-/// rtw_func_stats_t, of which only the calls are looked at.
+/// The beginning of rtw_func_stats_t, of which only the calls are looked at.
 #[repr(C)]
 pub struct Stats {
     struct_size: u32,
-    reserved0: u32,
     pub calls: u64,
-    rest: [u64; 21],
 }
 
 /// A guest in the shared library, on an attached thread until it is dropped; its funcs go with it.
@@ -133,13 +126,13 @@ impl Library {
                 object,
                 invoke: transmute::<*mut c_void, Invoke>(entry("rtw_invoke")?),
                 func_stats: transmute::<*mut c_void, _>(entry("rtw_func_stats")?),
-                stats_init: transmute::<*mut c_void, _>(entry("rtw_func_stats_init")?),
-                config_init: transmute::<*mut c_void, _>(entry("rtw_runtime_config_init")?),
+                stats_init: transmute::<*mut c_void, _>(entry("rtw_func_stats_init_sized")?),
+                config_init: transmute::<*mut c_void, _>(entry("rtw_runtime_config_init_sized")?),
                 runtime_create: transmute::<*mut c_void, _>(entry("rtw_runtime_create")?),
                 module_load_file: transmute::<*mut c_void, _>(entry("rtw_module_load_file")?),
                 imports_create: transmute::<*mut c_void, _>(entry("rtw_imports_create")?),
                 imports_func: transmute::<*mut c_void, _>(entry("rtw_imports_func")?),
-                instance_config_init: transmute::<*mut c_void, _>(entry("rtw_instance_config_init")?),
+                instance_config_init: transmute::<*mut c_void, _>(entry("rtw_instance_config_init_sized")?),
                 instance_create: transmute::<*mut c_void, _>(entry("rtw_instance_create")?),
                 instance_func: transmute::<*mut c_void, _>(entry("rtw_instance_func")?),
                 instance_memory_at: transmute::<*mut c_void, _>(entry("rtw_instance_memory_at")?),
@@ -170,7 +163,7 @@ impl Library {
         // SAFETY: all structs are live and initialised by the library; all handles are the library's own.
         unsafe {
             let mut config = std::mem::MaybeUninit::uninit();
-            (self.config_init)(config.as_mut_ptr());
+            (self.config_init)(config.as_mut_ptr(), size_of::<RuntimeConfig>());
             let mut config = config.assume_init();
             config.profile = u32::from(options.plugin);
             config.statistics = u32::from(options.statistics);
@@ -181,7 +174,7 @@ impl Library {
             let nop = (c"host".as_ptr(), c"nop".as_ptr(), c"()->()".as_ptr());
             check((self.imports_func)(imports, nop.0, nop.1, nop.2, host_nop, null_mut(), e), e)?;
             let mut config = std::mem::MaybeUninit::uninit();
-            (self.instance_config_init)(config.as_mut_ptr());
+            (self.instance_config_init)(config.as_mut_ptr(), size_of::<InstanceConfig>());
             let mut config = config.assume_init();
             config.denormals = options.denormals;
             config.budget_ns = options.budget_ns;
@@ -196,9 +189,9 @@ impl Library {
     }
 
     pub fn empty_stats(&self) -> Stats {
-        let mut stats = Stats { struct_size: 0, reserved0: 0, calls: 0, rest: [0; 21] };
-        // SAFETY: as large as the library's own struct, which the first use confirms by its size.
-        unsafe { (self.stats_init)(&mut stats) };
+        let mut stats = Stats { struct_size: 0, calls: 0 };
+        // SAFETY: as large as the library is told.
+        unsafe { (self.stats_init)(&mut stats, size_of::<Stats>()) };
         stats
     }
 }
@@ -208,7 +201,7 @@ pub struct Statistics {
     pub instance_stats: unsafe extern "C" fn(Handle, *mut Stats) -> i32,
     pub interval_read: unsafe extern "C" fn(Handle, *mut Stats) -> i32,
     instance_interval: unsafe extern "C" fn(Handle, *mut Handle, *mut Error) -> i32,
-    config_init: unsafe extern "C" fn(*mut ExportConfig),
+    config_init: unsafe extern "C" fn(*mut ExportConfig, usize),
     instance_export: unsafe extern "C" fn(Handle, *const ExportConfig, *mut usize, *mut Error) -> i32,
 }
 
@@ -219,11 +212,10 @@ struct ExportConfig {
     format: u32,
     path: *const c_char,
     buffer: *mut u8,
-    buffer_bytes: usize,
+    buffer_bytes: u64,
     name: *const c_char,
     series: *const c_char,
     expected_interval_ns: u64,
-    reserved: [u64; 8],
 }
 
 impl Statistics {
@@ -240,7 +232,7 @@ impl Statistics {
                 instance_stats: transmute::<Handle, _>(entry(c"rtw_instance_stats")?),
                 interval_read: transmute::<Handle, _>(entry(c"rtw_interval_read")?),
                 instance_interval: transmute::<Handle, _>(entry(c"rtw_instance_interval")?),
-                config_init: transmute::<Handle, _>(entry(c"rtw_export_config_init")?),
+                config_init: transmute::<Handle, _>(entry(c"rtw_export_config_init_sized")?),
                 instance_export: transmute::<Handle, _>(entry(c"rtw_instance_export")?),
             })
         }
@@ -261,7 +253,7 @@ impl Statistics {
         let mut config = std::mem::MaybeUninit::uninit();
         // SAFETY: the struct is initialised by the library; the buffer is as large as it says.
         unsafe {
-            (self.config_init)(config.as_mut_ptr());
+            (self.config_init)(config.as_mut_ptr(), size_of::<RuntimeConfig>());
             let mut config = config.assume_init();
             (config.buffer, config.buffer_bytes) = (text.as_mut_ptr(), text.len());
             (self.instance_export)(instance, &config, null_mut(), null_mut())

@@ -25,16 +25,17 @@ struct SlotFunc {
     signature: *const c_char,
 }
 
-/// rtw_slot_dry_call_t.
+/// rtw_dry_call_t.
 #[repr(C)]
 struct DryCall {
-    func_index: u32,
-    repeats: u32,
+    func: Handle,
     values: *const Value,
-    value_count: u64,
+    value_count: u32,
+    repeats: u32,
+    func_index: u32,
 }
 
-/// rtw_slot_config_t.
+/// The beginning of rtw_slot_config_t: the library is told how much of it is here.
 #[repr(C)]
 struct Config {
     struct_size: u32,
@@ -45,19 +46,13 @@ struct Config {
     state: u32,
     dry_call_count: u32,
     dry_calls: *const DryCall,
-    callbacks: [*const c_void; 3],
-    reserved: [u64; 8],
 }
 
-/// rtw_slot_stats_t.
+/// The beginning of rtw_slot_stats_t.
 #[repr(C)]
 struct Stats {
     struct_size: u32,
-    reserved0: u32,
-    counters: [u64; 8],
-    spares_ready: u64,
-    instances: u64,
-    reserved: [u64; 8],
+    spares_ready: u32,
 }
 
 type Invoke = unsafe extern "C" fn(Handle, u32, *mut Value, usize, *mut u32) -> i32;
@@ -66,7 +61,7 @@ type Invoke = unsafe extern "C" fn(Handle, u32, *mut Value, usize, *mut u32) -> 
 struct Slot<'a> {
     slot: Handle,
     invoke: Invoke,
-    stats_init: unsafe extern "C" fn(*mut Stats),
+    stats_init: unsafe extern "C" fn(*mut Stats, usize),
     stats: unsafe extern "C" fn(Handle, *mut Stats) -> i32,
     destroy: unsafe extern "C" fn(Handle),
     _guest: Guest<'a>,
@@ -76,17 +71,18 @@ impl<'a> Slot<'a> {
     fn new(library: &'a Library, guest: Guest<'a>, standby: u32) -> Result<Slot<'a>, String> {
         // SAFETY: the types are those of rtwasm.h; structs and handles are live.
         unsafe {
-            let config_init: unsafe extern "C" fn(*mut Config) = transmute(library.entry(c"rtw_slot_config_init")?);
+            let config_init: unsafe extern "C" fn(*mut Config, usize) =
+                transmute(library.entry(c"rtw_slot_config_init_sized")?);
             let create: unsafe extern "C" fn(Handle, *const Config, *mut Handle, *mut Error) -> i32 =
                 transmute(library.entry(c"rtw_slot_create")?);
             let publish: unsafe extern "C" fn(Handle, Handle, *mut u64, *mut Error) -> i32 =
                 transmute(library.entry(c"rtw_slot_publish")?);
             let mut config = MaybeUninit::uninit();
-            config_init(config.as_mut_ptr());
+            config_init(config.as_mut_ptr(), size_of::<Config>());
             let mut config: Config = config.assume_init();
             let func = SlotFunc { name: FUNC.as_ptr(), signature: null() };
             let value = Value { bytes: [0; 16] };
-            let dry_call = DryCall { func_index: 0, repeats: 200, values: &value, value_count: 1 };
+            let dry_call = DryCall { func: null_mut(), values: &value, value_count: 1, repeats: 200, func_index: 0 };
             (config.funcs, config.func_count) = (&func, 1);
             (config.dry_calls, config.dry_call_count) = (&dry_call, 1);
             config.standby = standby;
@@ -95,7 +91,7 @@ impl<'a> Slot<'a> {
             let slot = Slot {
                 slot,
                 invoke: transmute::<*mut c_void, Invoke>(library.entry(c"rtw_slot_invoke")?),
-                stats_init: transmute::<*mut c_void, _>(library.entry(c"rtw_slot_stats_init")?),
+                stats_init: transmute::<*mut c_void, _>(library.entry(c"rtw_slot_stats_init_sized")?),
                 stats: transmute::<*mut c_void, _>(library.entry(c"rtw_slot_stats")?),
                 destroy: transmute::<*mut c_void, _>(library.entry(c"rtw_slot_destroy")?),
                 _guest: guest,
@@ -128,11 +124,11 @@ impl<'a> Slot<'a> {
             // SAFETY: as above; all-zero is a valid struct to be initialised.
             let ready = unsafe {
                 let mut stats: Stats = std::mem::zeroed();
-                (self.stats_init)(&mut stats);
+                (self.stats_init)(&mut stats, size_of::<Stats>());
                 (self.stats)(self.slot, &mut stats);
                 stats.spares_ready
             };
-            if ready == u64::from(SPARES) {
+            if ready == SPARES {
                 return;
             }
             std::thread::yield_now();

@@ -11,6 +11,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Interruption, Profile, Settings};
+use rtwasm::sized::{self, Sized32};
 use rtwasm::status::*;
 
 use crate::limits::Limits;
@@ -69,8 +70,6 @@ pub struct rtw_compile_options_t {
     /// The longest that compiling may take, in ms. 0 (default): ten minutes. The code generator cannot be stopped: past this the call
     /// returns, and the threads that help go on in the background until they are through with the module, and end then.
     pub max_time_ms: u64,
-    /// Zero.
-    pub reserved: [u64; 5],
 }
 
 /// What went wrong, as rtwasm.h declares it.
@@ -81,18 +80,26 @@ pub struct rtw_error_t {
     pub message: [c_char; 504],
 }
 
+// SAFETY: its first field is its size, the others are numbers and pointers that may be NULL.
+unsafe impl Sized32 for rtw_compile_options_t {
+    fn set_defaults(&mut self) {
+        self.opt_level = RTW_COMPILE_OPT_SPEED;
+        self.interruption = RTW_COMPILE_INTERRUPTION_GUARD;
+        self.reservation = RTW_COMPILE_RESERVATION_FULL;
+    }
+}
+
 const _: () = assert!(size_of::<rtw_error_t>() == 512);
-const _: () = assert!(size_of::<rtw_compile_options_t>() == 4 * 4 + 2 * size_of::<usize>() + 2 * 4 + 8 * 8);
+const _: () = assert!(size_of::<rtw_compile_options_t>() == 4 * 4 + 2 * size_of::<usize>() + 2 * 4 + 3 * 8);
 
 /// Fills options with the defaults. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_compile_options_t) as the caller knows it: rtw_compile_options_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_compile_options_init(options: *mut rtw_compile_options_t) {
-    if !options.is_null() {
-        // SAFETY: writable by the API's contract.
-        unsafe { options.write(defaults()) };
-    }
+pub unsafe extern "C" fn rtw_compile_options_init_sized(options: *mut rtw_compile_options_t, struct_size: usize) {
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { sized::init(options, struct_size) };
 }
 
 /// Compiles a WebAssembly module, in binary or text form, into an artifact for rtw_module_load.
@@ -105,8 +112,8 @@ pub unsafe extern "C" fn rtw_compile_options_init(options: *mut rtw_compile_opti
 /// artifact         receives the artifact, to be freed with rtw_compile_free; NULL on failure.
 /// artifact_length  receives its length in bytes; 0 on failure.
 /// err              NULL, or filled: what is wrong with the module, and where.
-/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a CPU feature is not known, reserved is
-///         not zero), RTW_ERR_WASM (malformed or invalid, or no WebAssembly), RTW_ERR_PROPOSAL (needs something that is off),
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a CPU feature is not known),
+///         RTW_ERR_WASM (malformed or invalid, or no WebAssembly), RTW_ERR_PROPOSAL (needs something that is off),
 ///         RTW_ERR_UNSUPPORTED (no such target, beyond the code generator's limits, or a name with a zero byte in it), RTW_ERR_LIMIT
 ///         (one of the max_ fields, which the message names), RTW_ERR_NO_MEMORY, RTW_ERR_INTERNAL.
 #[unsafe(no_mangle)]
@@ -144,24 +151,6 @@ pub unsafe extern "C" fn rtw_compile_free(artifact: *mut c_void, length: usize) 
     let _ = length;
     // SAFETY: from `hand_over`, by the API's contract, or NULL.
     unsafe { libc::free(artifact) };
-}
-
-fn defaults() -> rtw_compile_options_t {
-    rtw_compile_options_t {
-        struct_size: size_of::<rtw_compile_options_t>() as u32,
-        profile: 0,
-        opt_level: RTW_COMPILE_OPT_SPEED,
-        interruption: RTW_COMPILE_INTERRUPTION_GUARD,
-        target: std::ptr::null(),
-        cpu: std::ptr::null(),
-        reservation: RTW_COMPILE_RESERVATION_FULL,
-        max_functions: 0,
-        max_module_bytes: 0,
-        max_nesting: 0,
-        max_locals: 0,
-        max_time_ms: 0,
-        reserved: [0; 5],
-    }
 }
 
 /// Keeps panics from printing. This library has a copy of the standard library to itself, so this hook is nobody else's.
@@ -234,27 +223,15 @@ unsafe fn input<'a>(from: *const c_void, length: usize) -> Result<&'a [u8]> {
 unsafe fn read_options(from: *const rtw_compile_options_t) -> Result<Options> {
     if from.is_null() {
         // SAFETY: live, and its strings are NULL.
-        return unsafe { options(&defaults()) };
+        return unsafe { options(&rtw_compile_options_t::defaults()) };
     }
-    // SAFETY: the size comes first, and decides whether the rest is looked at.
-    let size = unsafe { from.cast::<u32>().read() };
-    let expected = size_of::<rtw_compile_options_t>();
-    if size as usize != expected {
-        return Err(Error::new(
-            RTW_ERR_STRUCT_SIZE,
-            format!("options: struct_size is {size} and should be {expected}: call rtw_compile_options_init"),
-        ));
-    }
-    // SAFETY: readable, and of the right size.
-    unsafe { options(&*from) }
+    // SAFETY: passed on.
+    unsafe { options(&sized::read(from, "options")?) }
 }
 
 /// # Safety
 /// Its strings are NULL or NUL-terminated.
 unsafe fn options(from: &rtw_compile_options_t) -> Result<Options> {
-    if from.reserved.iter().any(|word| *word != 0) {
-        return Err(Error::new(RTW_ERR_ARGUMENT, "a reserved field is not zero: call rtw_compile_options_init"));
-    }
     let profile = match from.profile {
         // rtwasm.h's RTW_PROFILE_STANDALONE and RTW_PROFILE_PLUGIN.
         0 => Profile::Standalone,

@@ -38,18 +38,18 @@ static rtw_status_t make_slot(live_t *live, rtw_runtime_t *runtime, const option
     const rtw_value_t init[3] = {{.f32 = (float)rate_hz}, {.u32 = live->channels}, {.u32 = live->block_frames}};
     const rtw_value_t frames = {.u32 = live->block_frames};
     rtw_value_t params[MAX_SETTINGS][2];
-    rtw_slot_dry_call_t calls[MAX_SETTINGS + 3];
+    rtw_dry_call_t calls[MAX_SETTINGS + 3];
     uint32_t count = 0;
-    calls[count++] = (rtw_slot_dry_call_t){.func_index = INIT, .repeats = IN_EVERY_ROUND, .values = init, .value_count = 3};
+    calls[count++] = (rtw_dry_call_t){.func_index = INIT, .repeats = IN_EVERY_ROUND, .values = init, .value_count = 3};
     for (size_t i = 0; i < options->setting_count; i++) {
         if (options->settings[i].effect == live->name) {
             params[i][0] = (rtw_value_t){.i32 = options->settings[i].id};
             params[i][1] = (rtw_value_t){.f32 = options->settings[i].value};
-            calls[count++] = (rtw_slot_dry_call_t){.func_index = SET_PARAM, .repeats = IN_EVERY_ROUND, .values = params[i], .value_count = 2};
+            calls[count++] = (rtw_dry_call_t){.func_index = SET_PARAM, .repeats = IN_EVERY_ROUND, .values = params[i], .value_count = 2};
         }
     }
-    calls[count++] = (rtw_slot_dry_call_t){.func_index = PROCESS, .repeats = DRY_BLOCKS, .values = &frames, .value_count = 1};
-    calls[count++] = (rtw_slot_dry_call_t){.func_index = RESET, .repeats = IN_EVERY_ROUND, .values = NULL, .value_count = 0};
+    calls[count++] = (rtw_dry_call_t){.func_index = PROCESS, .repeats = DRY_BLOCKS, .values = &frames, .value_count = 1};
+    calls[count++] = (rtw_dry_call_t){.func_index = RESET, .repeats = IN_EVERY_ROUND, .values = NULL, .value_count = 0};
     rtw_slot_config_t config;
     rtw_slot_config_init(&config);
     config.funcs = INTERFACE;

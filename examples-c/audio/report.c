@@ -278,7 +278,7 @@ bool report_page(const stream_t *stream, const char *path, failure_t *failure) {
     rtw_export_config_init(&config);
     config.format = RTW_EXPORT_HTML;
     config.path = path;
-    if (rtw_export(subjects, stream->effect_count, &config, NULL, &error) != RTW_OK) {
+    if (rtw_export(subjects, stream->effect_count, sizeof *subjects, &config, NULL, &error) != RTW_OK) {
         snprintf(failure->message, sizeof failure->message, "the page of statistics: %s", error.message);
         return false;
     }

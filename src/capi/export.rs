@@ -12,6 +12,7 @@ use super::slot::rtw_slot_t;
 use super::text;
 use super::worker::rtw_worker_t;
 use crate::rt::file;
+use crate::sized;
 use crate::stats::document::Document;
 use crate::stats::export::{self, Format};
 use crate::stats::{Report, subject};
@@ -42,7 +43,7 @@ pub struct rtw_export_config_t {
     /// Without a path: receives the text, NUL-terminated; NULL: the text's length is wanted only.
     pub buffer: *mut c_char,
     /// Size of buffer in bytes; 0 where there is none.
-    pub buffer_bytes: usize,
+    pub buffer_bytes: u64,
     /// What the subject is called; NULL: a function by its export, an instance "instance".
     pub name: *const c_char,
     /// The one series to write, such as "call_time"; NULL: all, or the first where the format holds one.
@@ -50,11 +51,10 @@ pub struct rtw_export_config_t {
     /// Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with
     /// those calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
     pub expected_interval_ns: u64,
-    /// Zero.
-    pub reserved: [u64; 8],
 }
 
-/// Somebody whose statistics are written with those of others. One of the handles is set, the others are NULL.
+/// Somebody whose statistics are written with those of others. One of the handles is set, the others are NULL. Begin with zeros:
+/// rtw_export is told how large the struct is.
 #[repr(C)]
 pub struct rtw_export_subject_t {
     /// As for rtw_func_export.
@@ -68,23 +68,24 @@ pub struct rtw_export_subject_t {
     /// One function of a slot, on all its instances: which one, func_index says.
     pub slot: *const rtw_slot_t,
     /// With slot: index in its interface. Otherwise 0.
-    pub func_index: u64,
+    pub func_index: u32,
     /// What it is called; NULL: as without a name in rtw_export_config_t. Subjects of a kind need different names.
     pub name: *const c_char,
-    /// Zero.
-    pub reserved: [u64; 1],
 }
 
 // SAFETY: its first field is its size, and pointers may be NULL.
 unsafe impl guard::Sized32 for rtw_export_config_t {}
+// SAFETY: pointers and a number.
+unsafe impl guard::Element for rtw_export_subject_t {}
 
 /// Fills a configuration with the defaults. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_export_config_t) as the caller knows it: rtw_export_config_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_export_config_init(config: *mut rtw_export_config_t) {
+pub unsafe extern "C" fn rtw_export_config_init_sized(config: *mut rtw_export_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(config) };
+    unsafe { guard::init(config, struct_size) };
 }
 
 /// Writes a func's statistics, since it was made or last reset. Calls may go on meanwhile.
@@ -198,17 +199,19 @@ pub unsafe extern "C" fn rtw_worker_export(
 /// one scraper. (OpenMetrics texts cannot be put one after the other.)
 ///
 /// [setup]
-/// subjects  as many as `count` says; read only during the call.
-/// count     how many there are, at least 1.
-/// config    what to write, and where to; its name is NULL, as each subject has its own; read only during the call.
-/// length    as for rtw_func_export.
-/// err       NULL, or filled.
+/// subjects      as many as `count` says; read only during the call.
+/// count         how many there are, at least 1.
+/// subject_size  sizeof(rtw_export_subject_t): how far apart they are.
+/// config        what to write, and where to; its name is NULL, as each subject has its own; read only during the call.
+/// length        as for rtw_func_export.
+/// err           NULL, or filled.
 /// errors: those of rtw_func_export, and RTW_ERR_ARGUMENT (a subject without a handle or with several, two of the same kind and
-///         name, a name in config, reserved is not zero).
+///         name, a name in config).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_export(
     subjects: *const rtw_export_subject_t,
     count: usize,
+    subject_size: usize,
     config: *const rtw_export_config_t,
     length: *mut usize,
     err: *mut rtw_error_t,
@@ -223,9 +226,10 @@ pub unsafe extern "C" fn rtw_export(
                 return Err(Error::new(RTW_ERR_ARGUMENT, "count is 0: there is nothing to write"));
             }
             let mut reports: Vec<Report> = vec![];
-            for (at, subject) in std::slice::from_raw_parts(subjects, count).iter().enumerate() {
+            for at in 0..count {
                 let about = |error: Error| Error { message: format!("subject {at}: {}", error.message), ..error };
-                for report in reports_of(subject).map_err(about)? {
+                let subject = sized::element(subjects, subject_size, at, "subject").map_err(about)?;
+                for report in reports_of(&subject).map_err(about)? {
                     if reports.iter().any(|known| (known.kind, &known.name) == (report.kind, &report.name)) {
                         let twice = format!("there is another {} \"{}\": set name", report.kind, report.name);
                         return Err(about(Error::new(RTW_ERR_ARGUMENT, twice)));
@@ -242,7 +246,6 @@ pub unsafe extern "C" fn rtw_export(
 }
 
 unsafe fn reports_of(subject: &rtw_export_subject_t) -> Result<Vec<Report>> {
-    guard::reserved_is_zero(&subject.reserved)?;
     let handles = [
         subject.func.is_null(),
         subject.instance.is_null(),
@@ -298,7 +301,6 @@ pub(super) unsafe fn deliver(
     // SAFETY: readable by the caller's word.
     let config =
         unsafe { guard::optional_struct(config, "config") }?.ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL"))?;
-    guard::reserved_is_zero(&config.reserved)?;
     let format = format(config.format)?;
     // SAFETY: C strings by the caller's word.
     let (path, name, series) = unsafe {
@@ -341,11 +343,11 @@ fn format(format: u32) -> Result<Format> {
     }
 }
 
-unsafe fn write_buffer(buffer: *mut c_char, bytes: usize, text: &str) -> Result<()> {
+unsafe fn write_buffer(buffer: *mut c_char, bytes: u64, text: &str) -> Result<()> {
     if buffer.is_null() {
         return Ok(());
     }
-    if text.len() >= bytes {
+    if text.len() as u64 >= bytes {
         return Err(Error::new(
             RTW_ERR_LIMIT,
             format!("the text takes {} bytes and a NUL; the buffer has {bytes} bytes", text.len()),

@@ -7,6 +7,8 @@ use super::error::{clear, fill, rtw_error_t};
 use super::handle::{Noun, borrow, poison};
 use crate::rt::alloc;
 use crate::rt::float::Standard;
+use crate::sized;
+pub use crate::sized::{Element, Sized32, init, output as output_struct};
 use crate::status::*;
 
 /// Keeps panics from printing. The C library has a copy of the standard library to itself, so this hook is nobody else's.
@@ -107,69 +109,13 @@ pub unsafe fn named<'a, N: Noun>(handle: *const N, what: &str) -> Result<&'a N::
     unsafe { borrow(handle) }.map_err(|status| bare(status, what))
 }
 
-/// The structs whose first field is their size.
-///
-/// # Safety
-/// It is, and a u32; all-zero is a valid value.
-pub unsafe trait Sized32 {}
-
-/// Zeroes a struct and sets its size. NULL does nothing.
-///
-/// # Safety
-/// NULL or writable.
-pub unsafe fn init<T: Sized32>(to: *mut T) {
-    if !to.is_null() {
-        // SAFETY: writable by the caller's word; the size comes first in all of them, and zeros are valid.
-        unsafe {
-            to.write_bytes(0, 1);
-            to.cast::<u32>().write(size_of::<T>() as u32);
-        }
-    }
-}
-
-/// A versioned struct that may be NULL.
+/// A struct that grows and may be NULL, as far as caller and library know it.
 ///
 /// # Safety
 /// NULL or readable for as long as its own first field says.
-pub unsafe fn optional_struct<'a, T: Sized32>(from: *const T, what: &str) -> Result<Option<&'a T>> {
-    if from.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: the size comes first in all of them, and decides whether the rest is looked at.
-    let size = unsafe { from.cast::<u32>().read() };
-    if size as usize != size_of::<T>() {
-        return Err(Error::new(
-            RTW_ERR_STRUCT_SIZE,
-            format!("{what}: struct_size is {size} and should be {}: call the struct's _init function", size_of::<T>()),
-        ));
-    }
-    // SAFETY: readable, and of the right size.
-    Ok(Some(unsafe { &*from }))
-}
-
-/// A versioned struct to be written to.
-///
-/// # Safety
-/// NULL or writable for as long as its own first field says.
-pub unsafe fn output_struct<'a, T: Sized32>(to: *mut T) -> std::result::Result<&'a mut T, rtw_status_t> {
-    if to.is_null() {
-        return Err(RTW_ERR_NULL);
-    }
-    // SAFETY: as in `optional_struct`.
-    unsafe {
-        if to.cast::<u32>().read() as usize != size_of::<T>() {
-            return Err(RTW_ERR_STRUCT_SIZE);
-        }
-        Ok(&mut *to)
-    }
-}
-
-/// What a later version may give a meaning to must be zero today.
-pub fn reserved_is_zero(reserved: &[u64]) -> Result<()> {
-    match reserved.iter().any(|word| *word != 0) {
-        true => Err(Error::new(RTW_ERR_ARGUMENT, "a reserved field is not zero: call the struct's _init function")),
-        false => Ok(()),
-    }
+pub unsafe fn optional_struct<T: Sized32>(from: *const T, what: &str) -> Result<Option<T>> {
+    // SAFETY: passed on.
+    if from.is_null() { Ok(None) } else { unsafe { sized::read(from, what) }.map(Some) }
 }
 
 #[cfg(test)]

@@ -77,6 +77,8 @@ pub struct rtw_host_config_t {
     pub host_class: u32,
     /// The CPU that the real-time thread runs on, or RTW_HOST_CPU_ANY (default).
     pub cpu: i32,
+    /// 1: the calling thread is the real-time thread, so that its own policy, affinity and stack are judged. 0 (default).
+    pub calling_thread: u32,
     /// How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps, one of speed; 1 to
     /// 60000. 0 (default): nothing is measured. Probes run on the running system only.
     pub probe_ms: u32,
@@ -88,13 +90,7 @@ pub struct rtw_host_config_t {
     /// The bytes of an artifact that shall run here, or NULL (default). Read only during the call.
     pub artifact: *const c_void,
     /// How many they are.
-    pub artifact_length: usize,
-    /// 1: the calling thread is the real-time thread, so that its own policy, affinity and stack are judged. 0 (default).
-    pub calling_thread: u32,
-    /// Zero.
-    pub reserved0: u32,
-    /// Zero.
-    pub reserved: [u64; 8],
+    pub artifact_length: u64,
 }
 
 /// What one check has found. Call rtw_host_finding_init first. The strings belong to the report and live as long as its handle.
@@ -111,8 +107,6 @@ pub struct rtw_host_finding_t {
     pub apply: u32,
     /// 1 where the commands take root.
     pub needs_root: u32,
-    /// Zero.
-    pub reserved0: u32,
     /// What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is
     /// good.
     pub class_severity: [u32; RTW_HOST_CLASSES],
@@ -130,8 +124,6 @@ pub struct rtw_host_finding_t {
     pub remedy: *const c_char,
     /// The same as lines of a shell's, to copy; "" where no command helps.
     pub commands: *const c_char,
-    /// Zero.
-    pub reserved: [u64; 8],
 }
 
 /// What stands behind a report's handle.
@@ -161,30 +153,31 @@ impl Noun for rtw_host_report_t {
 }
 
 // SAFETY: their first field is their size.
-unsafe impl guard::Sized32 for rtw_host_config_t {}
+unsafe impl guard::Sized32 for rtw_host_config_t {
+    fn set_defaults(&mut self) {
+        self.cpu = RTW_HOST_CPU_ANY;
+    }
+}
 unsafe impl guard::Sized32 for rtw_host_finding_t {}
 
 /// Fills a configuration with the defaults. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_host_config_t) as the caller knows it: rtw_host_config_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_host_config_init(config: *mut rtw_host_config_t) {
+pub unsafe extern "C" fn rtw_host_config_init_sized(config: *mut rtw_host_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe {
-        guard::init(config);
-        if let Some(config) = config.as_mut() {
-            config.cpu = RTW_HOST_CPU_ANY;
-        }
-    }
+    unsafe { guard::init(config, struct_size) };
 }
 
 /// Prepares a finding to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_host_finding_t) as the caller knows it: rtw_host_finding_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_host_finding_init(finding: *mut rtw_host_finding_t) {
+pub unsafe extern "C" fn rtw_host_finding_init_sized(finding: *mut rtw_host_finding_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(finding) };
+    unsafe { guard::init(finding, struct_size) };
 }
 
 /// Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc,
@@ -195,8 +188,7 @@ pub unsafe extern "C" fn rtw_host_finding_init(finding: *mut rtw_host_finding_t)
 /// config  NULL for the defaults; read only during the call.
 /// out     receives the report, to be ended with rtw_host_report_destroy; NULL on failure.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8, reserved is not
-///         zero), RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8), RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_host_check(
     config: *const rtw_host_config_t,
@@ -209,7 +201,7 @@ pub unsafe extern "C" fn rtw_host_check(
         setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let options = match guard::optional_struct(config, "config")? {
-                Some(config) => read(config)?,
+                Some(config) => read(&config)?,
                 None => Options::default(),
             };
             let report = host::check(&options);
@@ -255,7 +247,7 @@ pub unsafe extern "C" fn rtw_host_report_finding(
             let out = guard::output_struct(out)?;
             let finding = reported.report.findings.get(index).ok_or(RTW_ERR_BOUNDS)?;
             let texts = reported.texts.get(index).ok_or(RTW_ERR_BOUNDS)?;
-            fill(out, finding, texts);
+            out.fill(|out| fill(out, finding, texts));
             Ok(())
         })
     })
@@ -306,8 +298,6 @@ fn class_of(number: u32) -> Result<Option<Class>> {
 /// # Safety
 /// The pointers in it are NULL or valid.
 unsafe fn read(config: &rtw_host_config_t) -> Result<Options> {
-    guard::reserved_is_zero(&config.reserved)?;
-    guard::reserved_is_zero(&[config.reserved0.into()])?;
     // SAFETY: passed on.
     let root = unsafe { text::optional(config.root, "root") }?.map(PathBuf::from);
     if let Some(root) = root.as_ref().filter(|root| !root.is_dir()) {
@@ -343,9 +333,9 @@ unsafe fn read(config: &rtw_host_config_t) -> Result<Options> {
     })
 }
 
-unsafe fn wanted(bytes: *const c_void, length: usize) -> Result<Artifact> {
+unsafe fn wanted(bytes: *const c_void, length: u64) -> Result<Artifact> {
     // SAFETY: passed on.
-    let read = artifact::read(unsafe { module::slice(bytes, length) }?)?;
+    let read = artifact::read(unsafe { module::slice(bytes, usize::try_from(length).unwrap_or(usize::MAX)) }?)?;
     Ok(Artifact { code_bytes: read.code.len() as u64, metadata: read.metadata })
 }
 

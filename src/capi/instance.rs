@@ -12,6 +12,7 @@ use super::module::rtw_module_t;
 use super::runtime::out_of_range;
 use super::text;
 use crate::engine::budget::{Limits, OnBudget};
+use crate::engine::fault::Fault;
 use crate::engine::growth::Grown;
 use crate::engine::instance::{Config, Func, Growth, Instance};
 use crate::engine::signature::Signature;
@@ -104,8 +105,6 @@ pub struct rtw_instance_config_t {
     /// Calls that take longer and are not cut off are counted as deadline misses, in ns. 0 (default): no deadline. Needs the
     /// runtime's statistics.
     pub deadline_ns: u64,
-    /// Zero.
-    pub reserved: [u64; 5],
 }
 
 /// What ended a call. Call rtw_fault_init first.
@@ -117,11 +116,9 @@ pub struct rtw_fault_t {
     pub status: rtw_status_t,
     /// What the host function answered that ended the call, or 0.
     pub host_status: rtw_status_t,
-    /// Zero.
-    pub reserved0: u32,
     /// Index of the guest's function in the module, imports counted; -1 where it is not known: for a trap without a signal
     /// in a call that a [setup] function made on a thread that is not attached.
-    pub function_index: i64,
+    pub function_index: i32,
     /// Offset in bytes of the instruction in the module that was given to the compiler; of the function's first instruction where
     /// the stack was used up, which is found out on entering it. -1 where it is not known.
     pub wasm_offset: i64,
@@ -139,8 +136,6 @@ pub struct rtw_fault_t {
     pub refused_table: u32,
     /// All of this in a sentence: what, where, and what growth was refused before.
     pub message: [c_char; 512],
-    /// Zero.
-    pub reserved: [u64; 8],
 }
 
 /// Growth was refused since the instance is prepared.
@@ -158,8 +153,6 @@ pub const RTW_REFUSED_SYSTEM: u32 = 4;
 pub struct rtw_growth_t {
     /// sizeof(rtw_growth_t), set by rtw_growth_init.
     pub struct_size: u32,
-    /// Zero.
-    pub reserved0: u32,
     /// Times it got what it asked for.
     pub granted: u64,
     /// Times it did not: the four below together.
@@ -173,8 +166,6 @@ pub struct rtw_growth_t {
     pub refused_maximum: u64,
     /// By the system, or because the address space that was set aside was used up.
     pub refused_system: u64,
-    /// Zero.
-    pub reserved: [u64; 8],
 }
 
 /// Where a linear memory is.
@@ -212,10 +203,11 @@ unsafe impl guard::Sized32 for rtw_growth_t {}
 /// Fills a configuration with the defaults. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_instance_config_t) as the caller knows it: rtw_instance_config_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_config_init(config: *mut rtw_instance_config_t) {
+pub unsafe extern "C" fn rtw_instance_config_init_sized(config: *mut rtw_instance_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(config) };
+    unsafe { guard::init(config, struct_size) };
 }
 
 /// Makes an instance: memory, tables and globals initialised, imports linked, the start function run.
@@ -226,7 +218,7 @@ pub unsafe extern "C" fn rtw_instance_config_init(config: *mut rtw_instance_conf
 /// config   NULL for the defaults; read only during the call.
 /// out      receives the instance, to be ended with rtw_instance_destroy; NULL on failure.
 /// err      NULL, or filled, naming the import or limit concerned.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero),
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range),
 ///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
 ///         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard), RTW_ERR_LIMIT,
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
@@ -252,7 +244,7 @@ pub unsafe extern "C" fn rtw_instance_create(
                 true => None,
                 false => Some(guard::named(imports, "imports")?),
             };
-            let config = guard::optional_struct(config, "config")?.map_or(Ok(Config::default()), read)?;
+            let config = guard::optional_struct(config, "config")?.map_or(Ok(Config::default()), |config| read(&config))?;
             let (made, kept) = heap::keep(module.runtime.config.lock, || {
                 let reserved = handle::reserve::<rtw_instance_t>();
                 let instance = Instance::new(module, imports, config, reserved.cast());
@@ -320,47 +312,29 @@ pub unsafe extern "C" fn rtw_instance_fault(
             let instance = guard::named(instance, "instance")?;
             let out = guard::output_struct(out).map_err(|s| bare(s, "out"))?;
             let fault = instance.fault().ok_or_else(|| Error::new(RTW_ERR_ARGUMENT, "the instance has not faulted"))?;
-            out.status = fault.record.status;
-            out.host_status = fault.record.host_status;
-            out.function_index = fault.place.as_ref().map_or(-1, |place| i64::from(place.function_index));
-            out.wasm_offset = fault.place.as_ref().and_then(|place| place.wasm_offset).map_or(-1, i64::from);
-            if let Some(story) = &fault.record.growth {
-                let (from, to, is_table) = match story.last.what {
-                    Grown::Memory { from, to } => (from, to, 0),
-                    Grown::Table { from, to } => (from, to, 1),
-                };
-                (out.refused_from, out.refused_to, out.refused_table) = (from as u64, to as u64, is_table);
-                (out.refused_growths, out.refused_by) = (story.refused, story.last.by as u32);
-            } else {
-                (out.refused_growths, out.refused_from, out.refused_to) = (0, 0, 0);
-                (out.refused_by, out.refused_table) = (0, 0);
-            }
-            text::copy(&fault.to_string(), &mut out.message);
-            text::copy(
-                fault.place.as_ref().and_then(|place| place.function_name.as_deref()).unwrap_or(""),
-                &mut out.function_name,
-            );
+            out.fill(|out| fill_fault(out, &fault));
             Ok(())
         })
     }
 }
-
 /// Prepares a fault struct to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_fault_t) as the caller knows it: rtw_fault_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_fault_init(fault: *mut rtw_fault_t) {
+pub unsafe extern "C" fn rtw_fault_init_sized(fault: *mut rtw_fault_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(fault) };
+    unsafe { guard::init(fault, struct_size) };
 }
 
 /// Prepares a growth struct to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_growth_t) as the caller knows it: rtw_growth_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_growth_init(growth: *mut rtw_growth_t) {
+pub unsafe extern "C" fn rtw_growth_init_sized(growth: *mut rtw_growth_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(growth) };
+    unsafe { guard::init(growth, struct_size) };
 }
 
 /// How often the instance's guest asked for more memory or larger tables since the instance was made, resets included, and what
@@ -376,11 +350,12 @@ pub unsafe extern "C" fn rtw_instance_growth(instance: *const rtw_instance_t, ou
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::real_time(RTW_ERR_INTERNAL, || unsafe {
         guard::status_of(handle::borrow(instance).and_then(|instance| {
-            let out = guard::output_struct(out)?;
-            let counts = instance.core.growth.counts();
-            out.granted = counts.granted;
-            out.refused = counts.refused.iter().sum();
-            [out.refused_prepared, out.refused_limit, out.refused_maximum, out.refused_system] = counts.refused;
+            guard::output_struct(out)?.fill(|out| {
+                let counts = instance.core.growth.counts();
+                out.granted = counts.granted;
+                out.refused = counts.refused.iter().sum();
+                [out.refused_prepared, out.refused_limit, out.refused_maximum, out.refused_system] = counts.refused;
+            });
             Ok(())
         }))
     })
@@ -528,8 +503,24 @@ pub unsafe extern "C" fn rtw_func_destroy(func: *mut rtw_func_t) {
     guard::plain((), || unsafe { handle::destroy(func) });
 }
 
+fn fill_fault(out: &mut rtw_fault_t, fault: &Fault) {
+    out.status = fault.record.status;
+    out.host_status = fault.record.host_status;
+    out.function_index = fault.place.as_ref().map_or(-1, |place| place.function_index as i32);
+    out.wasm_offset = fault.place.as_ref().and_then(|place| place.wasm_offset).map_or(-1, i64::from);
+    if let Some(story) = &fault.record.growth {
+        let (from, to, is_table) = match story.last.what {
+            Grown::Memory { from, to } => (from, to, 0),
+            Grown::Table { from, to } => (from, to, 1),
+        };
+        (out.refused_from, out.refused_to, out.refused_table) = (from as u64, to as u64, is_table);
+        (out.refused_growths, out.refused_by) = (story.refused, story.last.by as u32);
+    }
+    text::copy(&fault.to_string(), &mut out.message);
+    text::copy(fault.place.as_ref().and_then(|place| place.function_name.as_deref()).unwrap_or(""), &mut out.function_name);
+}
+
 fn read(config: &rtw_instance_config_t) -> Result<Config> {
-    guard::reserved_is_zero(&config.reserved)?;
     if config.growth != RTW_GROWTH_AHEAD && config.growth_ahead_bytes != 0 {
         return Err(Error::new(RTW_ERR_ARGUMENT, "growth_ahead_bytes goes with RTW_GROWTH_AHEAD"));
     }

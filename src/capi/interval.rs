@@ -127,7 +127,7 @@ pub unsafe extern "C" fn rtw_interval_read(interval: *mut rtw_interval_t, stats:
             // First what may fail: a reading that nobody gets is lost.
             let stats = guard::output_struct(stats)?;
             let (snapshot, duration) = interval.read();
-            fill(stats, &snapshot, duration);
+            stats.fill(|stats| fill(stats, &snapshot, duration));
             Ok(())
         }))
     })

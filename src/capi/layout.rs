@@ -10,7 +10,7 @@ use super::instance::{rtw_fault_t, rtw_growth_t, rtw_instance_config_t, rtw_memo
 use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};
 use super::runtime::{rtw_runtime_config_t, rtw_runtime_stats_t, rtw_signals_t, rtw_watchdog_stats_t};
-use super::slot::{rtw_block_t, rtw_slot_config_t, rtw_slot_dry_call_t, rtw_slot_event_t, rtw_slot_func_t, rtw_slot_stats_t};
+use super::slot::{rtw_block_t, rtw_slot_config_t, rtw_slot_event_t, rtw_slot_func_t, rtw_slot_stats_t};
 use super::stats::{rtw_bucket_t, rtw_func_stats_t};
 use super::thread::{rtw_stack_t, rtw_thread_config_t};
 use super::worker::{
@@ -42,62 +42,56 @@ fn types_have_the_layout_that_c_was_promised() {
     let table = include_str!("../../tests/abi/layout.txt").lines().filter(|line| !line.starts_with("rtw_compile_"));
     let ours = [
         lines!(rtw_runtime_config_t: struct_size profile cpu_set sched_policy priority statistics memory_lock guest_stack_bytes
-            watchdog_tick_ns signal_checks attach_on_call memory_limit_bytes reserved),
+            watchdog_tick_ns signal_checks attach_on_call memory_limit_bytes),
         lines!(rtw_error_t: status os_error message),
-        lines!(rtw_runtime_stats_t: struct_size reserved0 attached_threads late_attaches reserved),
-        lines!(rtw_watchdog_stats_t: struct_size sched_policy priority reserved0 watched tick_ns ticks expiries cut_offs
-            late_p50_ns late_p99_ns late_max_ns over_p50_ns over_p99_ns over_max_ns reserved),
-        lines!(rtw_signals_t: struct_size status looks interval_ns troubles blocked_threads masks_unknown message reserved),
+        lines!(rtw_runtime_stats_t: struct_size attached_threads late_attaches),
+        lines!(rtw_watchdog_stats_t: struct_size sched_policy priority watched tick_ns ticks expiries cut_offs late_p50_ns
+            late_p99_ns late_max_ns over_p50_ns over_p99_ns over_max_ns),
+        lines!(rtw_signals_t: struct_size status looks interval_ns troubles blocked_threads masks_unknown message),
         lines!(rtw_module_info_t: struct_size envelope_version profile import_count export_count function_count code_bytes
             source_bytes memory_min_bytes memory_max_bytes target engine producer opt_level interruption cpu_features
-            guest_bytes table_bytes global_bytes record_bytes address_space_bytes reserved),
-        lines!(rtw_extern_t: kind reserved module name ty),
+            guest_bytes table_bytes global_bytes record_bytes address_space_bytes),
+        lines!(rtw_extern_t: kind module name ty),
         lines!(rtw_value_t: i32 u32 i64 u64 f32 f64 v128 f32x4),
         lines!(rtw_instance_config_t: struct_size growth denormals on_budget memory_limit_bytes growth_ahead_bytes budget_ns
-            deadline_ns reserved),
-        lines!(rtw_fault_t: struct_size status host_status reserved0 function_index wasm_offset function_name refused_growths
-            refused_from refused_to refused_by refused_table message reserved),
-        lines!(rtw_growth_t: struct_size reserved0 granted refused refused_prepared refused_limit refused_maximum refused_system
-            reserved),
+            deadline_ns),
+        lines!(rtw_fault_t: struct_size status host_status function_index wasm_offset function_name refused_growths refused_from
+            refused_to refused_by refused_table message),
+        lines!(rtw_growth_t: struct_size granted refused refused_prepared refused_limit refused_maximum refused_system),
         lines!(rtw_memory_view_t: base size_bytes),
         lines!(rtw_stack_t: base bytes),
-        lines!(rtw_thread_config_t: struct_size sched_policy priority cpu denormals arena_bytes stacks stack_count reserved0
-            reserved),
-        lines!(rtw_dry_call_t: func values value_count repeats reserved),
-        lines!(rtw_prepare_config_t: struct_size dry_call_count dry_calls reserved),
+        lines!(rtw_thread_config_t: struct_size sched_policy priority cpu denormals stack_count arena_bytes stacks),
+        lines!(rtw_dry_call_t: func values value_count repeats func_index),
+        lines!(rtw_prepare_config_t: struct_size dry_call_count dry_calls),
         lines!(rtw_prepare_report_t: struct_size locked touched_bytes locked_bytes dry_calls first_call_ns steady_call_ns
-            allocations minor_faults major_faults reserved),
-        lines!(rtw_func_stats_t: struct_size reserved0 calls faults overflows arena_peak_bytes last_ns min_ns mean_ns p50_ns
-            p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns duration_ns cut_offs overruns deadline_misses reserved),
+            allocations minor_faults major_faults),
+        lines!(rtw_func_stats_t: struct_size calls faults overflows arena_peak_bytes last_ns min_ns mean_ns p50_ns p90_ns p95_ns
+            p99_ns p999_ns p9999_ns max_ns duration_ns cut_offs overruns deadline_misses),
         lines!(rtw_bucket_t: low_ns high_ns count),
         lines!(rtw_slot_func_t: name signature),
-        lines!(rtw_slot_dry_call_t: func_index repeats values value_count),
         lines!(rtw_slot_event_t: kind status publication instance),
         lines!(rtw_slot_config_t: struct_size func_count funcs standby hold_blocks state dry_call_count dry_calls on_event
-            on_state user_data memory_limit_bytes reserved),
-        lines!(rtw_block_t: instance funcs held_instance held_funcs flags reserved0),
-        lines!(rtw_slot_stats_t: struct_size reserved0 blocks publications refused taken faults spares_used unserved busy
-            spares_ready instances held_bytes reserved),
-        lines!(rtw_tick_t: index intended_ns actual_ns missed reserved),
+            on_state user_data memory_limit_bytes),
+        lines!(rtw_block_t: instance funcs held_instance held_funcs flags),
+        lines!(rtw_slot_stats_t: struct_size spares_ready instances blocks publications refused taken faults spares_used
+            unserved busy held_bytes),
+        lines!(rtw_tick_t: index intended_ns actual_ns missed),
         lines!(rtw_worker_config_t: struct_size kind name sched_policy priority cpu denormals strict memory_lock statistics
             dma_latency_us deadline_runtime_ns deadline_ns setup user_data dry_calls dry_call_count missed period_ns early_ns
-            on_fault reserved0 period_limit step func values value_count warm_func warm_values warm_value_count queue_capacity
-            reserved1 spin_ns reserved),
-        lines!(rtw_worker_info_t: struct_size running thread_id sched_policy priority ended_by warning_count reserved0
-            reserved),
-        lines!(rtw_completion_t: struct_size status tag submitted_ns started_ns ended_ns values reserved),
+            on_fault queue_capacity period_limit step func values value_count warm_value_count warm_func warm_values spin_ns),
+        lines!(rtw_worker_info_t: struct_size running thread_id sched_policy priority ended_by warning_count),
+        lines!(rtw_completion_t: struct_size status tag submitted_ns started_ns ended_ns values),
         lines!(rtw_distribution_t: count min_ns mean_ns p50_ns p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns),
-        lines!(rtw_worker_stats_t: struct_size reserved0 since_realtime_ns duration_ns ticks skipped overruns misses
-            longest_miss_run faults minor_faults major_faults voluntary_switches involuntary_switches submitted completed
-            cancelled refused wake_up call response jitter reserved),
+        lines!(rtw_worker_stats_t: struct_size since_realtime_ns duration_ns ticks skipped overruns misses longest_miss_run
+            faults minor_faults major_faults voluntary_switches involuntary_switches submitted completed cancelled refused
+            wake_up call response jitter),
         lines!(rtw_worst_t: at_realtime_ns index wake_up_ns call_ns response_ns status causes),
         lines!(rtw_second_t: at_ns count max_ns),
-        lines!(rtw_host_config_t: struct_size host_class cpu probe_ms period_ns root artifact artifact_length calling_thread
-            reserved0 reserved),
-        lines!(rtw_host_finding_t: struct_size state severity apply needs_root reserved0 class_severity id title found expected
-            why remedy commands reserved),
-        lines!(rtw_export_config_t: struct_size format path buffer buffer_bytes name series expected_interval_ns reserved),
-        lines!(rtw_export_subject_t: func instance interval worker slot func_index name reserved),
+        lines!(rtw_host_config_t: struct_size host_class cpu calling_thread probe_ms period_ns root artifact artifact_length),
+        lines!(rtw_host_finding_t: struct_size state severity apply needs_root class_severity id title found expected why remedy
+            commands),
+        lines!(rtw_export_config_t: struct_size format path buffer buffer_bytes name series expected_interval_ns),
+        lines!(rtw_export_subject_t: func instance interval worker slot func_index name),
     ];
     assert_eq!(ours.concat(), table.collect::<Vec<_>>());
 }

@@ -66,8 +66,6 @@ pub struct rtw_module_info_t {
     pub record_bytes: u64,
     /// Address space, not memory, that an instance sets aside for its linear memories, in bytes; RLIMIT_AS counts it.
     pub address_space_bytes: u64,
-    /// Zero.
-    pub reserved: [u64; 3],
 }
 
 /// The export or import is a function.
@@ -86,8 +84,6 @@ pub const RTW_EXTERN_TAG: u32 = 5;
 pub struct rtw_extern_t {
     /// RTW_EXTERN_FUNC, RTW_EXTERN_MEMORY, RTW_EXTERN_GLOBAL or RTW_EXTERN_TABLE.
     pub kind: u32,
-    /// Zero.
-    pub reserved: u32,
     /// The module that an import is asked of; "" for exports.
     pub module: *const c_char,
     /// Its name.
@@ -125,10 +121,11 @@ unsafe impl guard::Sized32 for rtw_module_info_t {}
 /// Prepares an info struct to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_module_info_t) as the caller knows it: rtw_module_info_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_module_info_init(info: *mut rtw_module_info_t) {
+pub unsafe extern "C" fn rtw_module_info_init_sized(info: *mut rtw_module_info_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(info) };
+    unsafe { guard::init(info, struct_size) };
 }
 
 /// Tells from the envelope alone what an artifact is, whether it would load here, and whether instances can be made of it. Maps
@@ -167,7 +164,7 @@ pub unsafe extern "C" fn rtw_module_probe(
             };
             let artifact = artifact::read(bytes)?;
             if let Some(info) = info {
-                describe_artifact(info, &artifact.metadata, artifact.code.len());
+                info.fill(|info| describe_artifact(info, &artifact.metadata, artifact.code.len()));
             }
             module::check(runtime.map(|r| &**r), &artifact.metadata)?;
             imports::check_kinds(&artifact.metadata)
@@ -322,13 +319,8 @@ unsafe fn list(all: &[Listed], index: usize, out: *mut rtw_extern_t) -> std::res
     if out.is_null() {
         return Err(RTW_ERR_NULL);
     }
-    let answer = rtw_extern_t {
-        kind: listed.kind,
-        reserved: 0,
-        module: listed.module.as_ptr(),
-        name: listed.name.as_ptr(),
-        ty: listed.ty.as_ptr(),
-    };
+    let answer =
+        rtw_extern_t { kind: listed.kind, module: listed.module.as_ptr(), name: listed.name.as_ptr(), ty: listed.ty.as_ptr() };
     // SAFETY: writable by the caller's word.
     unsafe { out.write(answer) };
     Ok(())

@@ -11,20 +11,21 @@ use super::instance::{rtw_func_t, rtw_instance_t, rtw_value_t};
 use crate::engine::prepare::DryCall;
 use crate::status::*;
 
-/// A function that prepare shall call, with arguments that are safe to use before the real ones.
+/// A call that is made before the real ones, with arguments that are safe then and leave the guest in a state to begin with: by
+/// rtw_instance_prepare, by a worker at each start, by a slot with every instance before it is used. Its layout is final.
 #[repr(C)]
 pub struct rtw_dry_call_t {
-    /// A func of the instance.
+    /// For rtw_instance_prepare and workers: a func. For slots: NULL.
     pub func: *mut rtw_func_t,
     /// Its arguments; read only. At least as many as rtw_invoke wants.
     pub values: *const rtw_value_t,
     /// How many values there are.
-    pub value_count: usize,
+    pub value_count: u32,
     /// How often to call, 1 to 1000000. The guest's state changes as with every call: where that matters, let the guest have
     /// a reset function and call it afterwards.
     pub repeats: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// For slots: which of the slot's functions. Otherwise 0.
+    pub func_index: u32,
 }
 
 /// What prepare shall do. Call rtw_prepare_config_init first.
@@ -36,8 +37,6 @@ pub struct rtw_prepare_config_t {
     pub dry_call_count: u32,
     /// The dry calls, made in this order; NULL where there are none.
     pub dry_calls: *const rtw_dry_call_t,
-    /// Zero.
-    pub reserved: [u64; 8],
 }
 
 /// What prepare did and found. Call rtw_prepare_report_init first.
@@ -64,8 +63,6 @@ pub struct rtw_prepare_report_t {
     pub minor_faults: u64,
     /// Page faults with I/O that this thread took in the second half of the dry calls.
     pub major_faults: u64,
-    /// Zero.
-    pub reserved: [u64; 8],
 }
 
 // SAFETY: their first field is their size.
@@ -75,19 +72,21 @@ unsafe impl guard::Sized32 for rtw_prepare_report_t {}
 /// Fills a configuration with the defaults: no dry calls. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_prepare_config_t) as the caller knows it: rtw_prepare_config_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_prepare_config_init(config: *mut rtw_prepare_config_t) {
+pub unsafe extern "C" fn rtw_prepare_config_init_sized(config: *mut rtw_prepare_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(config) };
+    unsafe { guard::init(config, struct_size) };
 }
 
 /// Prepares a report to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_prepare_report_t) as the caller knows it: rtw_prepare_report_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_prepare_report_init(report: *mut rtw_prepare_report_t) {
+pub unsafe extern "C" fn rtw_prepare_report_init_sized(report: *mut rtw_prepare_report_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(report) };
+    unsafe { guard::init(report, struct_size) };
 }
 
 /// Makes an instance warm: its memories, its code and its funcs' statistics made present (by writing where they are written),
@@ -100,7 +99,7 @@ pub unsafe extern "C" fn rtw_prepare_report_init(report: *mut rtw_prepare_report
 /// report  NULL, or filled on success.
 /// err     NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of
-///         range, reserved is not zero), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
+///         range), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
 ///         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers, or the host replaced the attached thread's alternate
 ///         signal stack by one that is too small; the message names whose or how large), RTW_ERR_STACK_SIZE (there
 ///         are dry calls, and no room for guests on the thread's stack), RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
@@ -120,20 +119,22 @@ pub unsafe extern "C" fn rtw_instance_prepare(
                 false => Some(guard::output_struct(report).map_err(|s| bare(s, "report"))?),
             };
             let calls = match guard::optional_struct(config, "config")? {
-                Some(config) => dry_calls(config)?,
+                Some(config) => read_dry_calls(config.dry_calls, config.dry_call_count)?,
                 None => vec![],
             };
             let done = instance.prepare(&calls, invoke)?;
             if let Some(report) = report {
-                report.locked = u32::from(done.locked);
-                report.touched_bytes = done.touched_bytes as u64;
-                report.locked_bytes = done.locked_bytes as u64;
-                report.dry_calls = done.dry_calls;
-                report.first_call_ns = done.first_call_ns;
-                report.steady_call_ns = done.steady_call_ns;
-                report.allocations = done.allocations;
-                report.minor_faults = done.usage.minor_faults;
-                report.major_faults = done.usage.major_faults;
+                report.fill(|report| {
+                    report.locked = u32::from(done.locked);
+                    report.touched_bytes = done.touched_bytes as u64;
+                    report.locked_bytes = done.locked_bytes as u64;
+                    report.dry_calls = done.dry_calls;
+                    report.first_call_ns = done.first_call_ns;
+                    report.steady_call_ns = done.steady_call_ns;
+                    report.allocations = done.allocations;
+                    report.minor_faults = done.usage.minor_faults;
+                    report.major_faults = done.usage.major_faults;
+                });
             }
             Ok(())
         })
@@ -147,44 +148,50 @@ pub unsafe extern "C" fn invoke(func: *mut c_void, values: *mut ValRaw, value_co
     unsafe { std::hint::black_box(entry)(func.cast(), values.cast(), value_count) }
 }
 
-unsafe fn dry_calls(config: &rtw_prepare_config_t) -> Result<Vec<DryCall<'_>>> {
-    guard::reserved_is_zero(&config.reserved)?;
-    // SAFETY: passed on.
-    unsafe { read_dry_calls(config.dry_calls, config.dry_call_count) }
+/// The dry calls of an array, each with its number and its arguments, as far as they are right wherever they are used.
+///
+/// # Safety
+/// There are so many, and as many values as they say.
+pub unsafe fn each_dry_call<'a>(
+    dry_calls: *const rtw_dry_call_t,
+    count: u32,
+) -> Result<impl Iterator<Item = Result<(usize, &'a rtw_dry_call_t, &'a [ValRaw])>>> {
+    if dry_calls.is_null() && count != 0 {
+        return Err(Error::new(RTW_ERR_NULL, "dry_calls is NULL"));
+    }
+    let calls: &[rtw_dry_call_t] = match count {
+        0 => &[],
+        // SAFETY: as many as the caller says.
+        count => unsafe { std::slice::from_raw_parts(dry_calls, count as usize) },
+    };
+    Ok(calls.iter().enumerate().map(|(at, call)| {
+        if !(1..=1_000_000).contains(&call.repeats) {
+            return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: repeats is {}, not 1 to 1000000", call.repeats)));
+        }
+        let values: &[ValRaw] = match (call.values.is_null(), call.value_count) {
+            (_, 0) => &[],
+            (true, _) => return Err(Error::new(RTW_ERR_NULL, format!("dry call {at}: values is NULL"))),
+            // SAFETY: as many as the caller says; both value types are the same 16 bytes.
+            (false, count) => unsafe { std::slice::from_raw_parts(call.values.cast(), count as usize) },
+        };
+        Ok((at, call, values))
+    }))
 }
 
+/// Those that name funcs.
+///
 /// # Safety
 /// There are so many, with live handles and as many values as they say.
 pub unsafe fn read_dry_calls<'a>(dry_calls: *const rtw_dry_call_t, count: u32) -> Result<Vec<DryCall<'a>>> {
-    if count == 0 {
-        return Ok(vec![]);
-    }
-    if dry_calls.is_null() {
-        return Err(Error::new(RTW_ERR_NULL, "dry_calls is NULL"));
-    }
-    // SAFETY: as many as the caller says.
-    let calls = unsafe { std::slice::from_raw_parts(dry_calls, count as usize) };
-    calls
-        .iter()
-        .enumerate()
-        .map(|(at, call)| {
+    // SAFETY: passed on.
+    unsafe { each_dry_call(dry_calls, count) }?
+        .map(|call| {
+            let (at, call, values) = call?;
             // SAFETY: a handle by the API's contract.
             let func = unsafe { handle::borrow(call.func) }.map_err(|s| bare(s, &format!("dry call {at}: func")))?;
-            if !(1..=1_000_000).contains(&call.repeats) {
-                return Err(Error::new(
-                    RTW_ERR_ARGUMENT,
-                    format!("dry call {at}: repeats is {}, not 1 to 1000000", call.repeats),
-                ));
+            if call.func_index != 0 {
+                return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: func_index is for slots alone")));
             }
-            guard::reserved_is_zero(&[call.reserved.into()])?;
-            if call.values.is_null() && call.value_count != 0 {
-                return Err(Error::new(RTW_ERR_NULL, format!("dry call {at}: values is NULL")));
-            }
-            let values = match call.value_count {
-                0 => &[],
-                // SAFETY: as many as the caller says; both value types are the same 16 bytes.
-                count => unsafe { std::slice::from_raw_parts(call.values.cast(), count) },
-            };
             Ok(DryCall { func, handle: call.func.cast(), values, repeats: call.repeats })
         })
         .collect()

@@ -90,8 +90,6 @@ pub struct rtw_runtime_config_t {
     /// memory_limit_bytes of rtw_instance_config_t. What would exceed it is refused with RTW_ERR_LIMIT (making or resetting an
     /// instance, a slot's spare) or fails inside the guest (growth). 0 (default): no limit.
     pub memory_limit_bytes: u64,
-    /// Zero.
-    pub reserved: [u64; 5],
 }
 
 /// What has happened to a runtime. Call rtw_runtime_stats_init first.
@@ -99,15 +97,11 @@ pub struct rtw_runtime_config_t {
 pub struct rtw_runtime_stats_t {
     /// sizeof(rtw_runtime_stats_t), set by rtw_runtime_stats_init.
     pub struct_size: u32,
-    /// Zero.
-    pub reserved0: u32,
     /// Threads that are attached now, those of the runtime's workers included.
-    pub attached_threads: u64,
+    pub attached_threads: u32,
     /// Threads that a call has attached, because attach_on_call was set. Each such call took 0.1 to 0.2 ms longer, which is
     /// in no statistics of calls.
     pub late_attaches: u64,
-    /// Zero.
-    pub reserved: [u64; 8],
 }
 
 /// The watchdog of a runtime: the thread that ends calls whose budget is used up. Call rtw_watchdog_stats_init first.
@@ -120,10 +114,8 @@ pub struct rtw_watchdog_stats_t {
     pub sched_policy: u32,
     /// Its priority.
     pub priority: i32,
-    /// Zero.
-    pub reserved0: u32,
     /// Instances that it watches: those with a budget whose calls are to be cut off.
-    pub watched: u64,
+    pub watched: u32,
     /// How often it looks, in ns; 0 while there is nothing to watch, and it sleeps.
     pub tick_ns: u64,
     /// Times it has looked.
@@ -144,8 +136,6 @@ pub struct rtw_watchdog_stats_t {
     pub over_p99_ns: f64,
     /// The longest.
     pub over_max_ns: f64,
-    /// Zero.
-    pub reserved: [u64; 8],
 }
 
 /// What the housekeeper saw of the signal handlers and masks that the standalone profile needs. Call rtw_signals_init first.
@@ -167,12 +157,15 @@ pub struct rtw_signals_t {
     pub masks_unknown: u32,
     /// What is wrong: which signal, whose handler is there, which thread blocks it. "" where nothing is.
     pub message: [c_char; 512],
-    /// Zero.
-    pub reserved: [u64; 8],
 }
 
 // SAFETY: their first field is their size.
-unsafe impl guard::Sized32 for rtw_runtime_config_t {}
+unsafe impl guard::Sized32 for rtw_runtime_config_t {
+    fn set_defaults(&mut self) {
+        self.signal_checks = RTW_SIGNALS_LOOK;
+        self.statistics = 1;
+    }
+}
 unsafe impl guard::Sized32 for rtw_signals_t {}
 unsafe impl guard::Sized32 for rtw_watchdog_stats_t {}
 unsafe impl guard::Sized32 for rtw_runtime_stats_t {}
@@ -189,12 +182,11 @@ impl Noun for rtw_runtime_t {
 /// Fills a configuration with the defaults. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_runtime_config_t) as the caller knows it: rtw_runtime_config_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_runtime_config_init(config: *mut rtw_runtime_config_t) {
-    if !config.is_null() {
-        // SAFETY: writable by the API's contract.
-        unsafe { config.write(defaults()) };
-    }
+pub unsafe extern "C" fn rtw_runtime_config_init_sized(config: *mut rtw_runtime_config_t, struct_size: usize) {
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(config, struct_size) };
 }
 
 /// Makes a runtime. Makes the library's own code and data present, and locks them where asked; measures the clock (about 20 ms, once a process) and, in the standalone profile, installs the engine's
@@ -204,7 +196,7 @@ pub unsafe extern "C" fn rtw_runtime_config_init(config: *mut rtw_runtime_config
 /// config  NULL for the defaults; read only during the call.
 /// out     receives the runtime, to be ended with rtw_runtime_destroy; NULL on failure.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, reserved is not zero), RTW_ERR_ENGINE,
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range), RTW_ERR_ENGINE,
 ///         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_runtime_create(
@@ -217,11 +209,8 @@ pub unsafe extern "C" fn rtw_runtime_create(
     unsafe {
         setup_apart(err, || {
             let out = guard::output(out, "out")?;
-            let config = match guard::optional_struct(config, "config")? {
-                Some(config) => read(config)?,
-                None => read(&defaults())?,
-            };
-            *out = handle::create(Runtime::new(config)?);
+            let config = guard::optional_struct(config, "config")?.unwrap_or_else(guard::Sized32::defaults);
+            *out = handle::create(Runtime::new(read(&config)?)?);
             Ok(())
         })
     }
@@ -240,10 +229,11 @@ pub unsafe extern "C" fn rtw_runtime_destroy(runtime: *mut rtw_runtime_t) {
 /// Prepares a stats struct to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_runtime_stats_t) as the caller knows it: rtw_runtime_stats_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_runtime_stats_init(stats: *mut rtw_runtime_stats_t) {
+pub unsafe extern "C" fn rtw_runtime_stats_init_sized(stats: *mut rtw_runtime_stats_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(stats) };
+    unsafe { guard::init(stats, struct_size) };
 }
 
 /// How many threads are attached to the runtime, and how many of its calls had to attach theirs.
@@ -256,9 +246,10 @@ pub unsafe extern "C" fn rtw_runtime_stats(runtime: *const rtw_runtime_t, stats:
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         guard::status_of(handle::borrow(runtime).and_then(|runtime: &Arc<Runtime>| {
-            let stats = guard::output_struct(stats)?;
-            stats.attached_threads = runtime.attached();
-            stats.late_attaches = runtime.late_attaches();
+            guard::output_struct(stats)?.fill(|stats| {
+                stats.attached_threads = runtime.attached() as u32;
+                stats.late_attaches = runtime.late_attaches();
+            });
             Ok(())
         }))
     })
@@ -267,10 +258,11 @@ pub unsafe extern "C" fn rtw_runtime_stats(runtime: *const rtw_runtime_t, stats:
 /// Prepares a stats struct to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_watchdog_stats_t) as the caller knows it: rtw_watchdog_stats_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_watchdog_stats_init(stats: *mut rtw_watchdog_stats_t) {
+pub unsafe extern "C" fn rtw_watchdog_stats_init_sized(stats: *mut rtw_watchdog_stats_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(stats) };
+    unsafe { guard::init(stats, struct_size) };
 }
 
 /// What the runtime's watchdog has seen and done since the runtime was made, and how punctual it was: a budget is kept no better
@@ -284,7 +276,7 @@ pub unsafe extern "C" fn rtw_runtime_watchdog(runtime: *const rtw_runtime_t, sta
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         guard::status_of(handle::borrow(runtime).and_then(|runtime: &Arc<Runtime>| {
-            fill_watchdog(guard::output_struct(stats)?, &runtime.watchdog().report());
+            guard::output_struct(stats)?.fill(|stats| fill_watchdog(stats, &runtime.watchdog().report()));
             Ok(())
         }))
     })
@@ -293,10 +285,11 @@ pub unsafe extern "C" fn rtw_runtime_watchdog(runtime: *const rtw_runtime_t, sta
 /// Prepares a signals struct to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_signals_t) as the caller knows it: rtw_signals_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_signals_init(signals: *mut rtw_signals_t) {
+pub unsafe extern "C" fn rtw_signals_init_sized(signals: *mut rtw_signals_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(signals) };
+    unsafe { guard::init(signals, struct_size) };
 }
 
 /// What was seen at the last look at the signal handlers and masks which the standalone profile needs, and what is wrong with them
@@ -310,13 +303,14 @@ pub unsafe extern "C" fn rtw_runtime_signals(runtime: *const rtw_runtime_t, sign
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         guard::status_of(handle::borrow(runtime).and_then(|runtime: &Arc<Runtime>| {
-            let out = guard::output_struct(signals)?;
-            let seen = runtime.signal_watch().seen();
-            out.status = if seen.trouble.is_some() { RTW_ERR_SIGNALS } else { RTW_OK };
-            (out.looks, out.troubles) = (seen.looks, seen.troubles);
-            out.interval_ns = LOOK_EVERY.as_nanos() as u64;
-            (out.blocked_threads, out.masks_unknown) = (seen.blocked_threads, seen.masks_unknown.into());
-            text::copy(seen.trouble.as_deref().unwrap_or(""), &mut out.message);
+            guard::output_struct(signals)?.fill(|out| {
+                let seen = runtime.signal_watch().seen();
+                out.status = if seen.trouble.is_some() { RTW_ERR_SIGNALS } else { RTW_OK };
+                (out.looks, out.troubles) = (seen.looks, seen.troubles);
+                out.interval_ns = LOOK_EVERY.as_nanos() as u64;
+                (out.blocked_threads, out.masks_unknown) = (seen.blocked_threads, seen.masks_unknown.into());
+                text::copy(seen.trouble.as_deref().unwrap_or(""), &mut out.message);
+            });
             Ok(())
         }))
     })
@@ -344,7 +338,7 @@ fn fill_watchdog(stats: &mut rtw_watchdog_stats_t, report: &watchdog::Report) {
         Policy::RoundRobin => RTW_SCHED_RR,
     };
     stats.priority = report.priority;
-    stats.watched = report.watched as u64;
+    stats.watched = report.watched as u32;
     stats.tick_ns = report.tick_ns;
     stats.ticks = report.lateness.count;
     stats.expiries = report.expiries;
@@ -353,26 +347,7 @@ fn fill_watchdog(stats: &mut rtw_watchdog_stats_t, report: &watchdog::Report) {
     (stats.over_p50_ns, stats.over_p99_ns, stats.over_max_ns) = figures(&report.overdue);
 }
 
-fn defaults() -> rtw_runtime_config_t {
-    rtw_runtime_config_t {
-        struct_size: size_of::<rtw_runtime_config_t>() as u32,
-        profile: RTW_PROFILE_STANDALONE,
-        cpu_set: [0; RTW_CPU_SET_WORDS],
-        sched_policy: RTW_SCHED_KEEP,
-        priority: 0,
-        statistics: 1,
-        memory_lock: RTW_LOCK_OFF,
-        guest_stack_bytes: 0,
-        watchdog_tick_ns: 0,
-        signal_checks: RTW_SIGNALS_LOOK,
-        attach_on_call: 0,
-        memory_limit_bytes: 0,
-        reserved: [0; 5],
-    }
-}
-
 fn read(config: &rtw_runtime_config_t) -> Result<Config> {
-    guard::reserved_is_zero(&config.reserved)?;
     Ok(Config {
         profile: match config.profile {
             RTW_PROFILE_STANDALONE => Profile::Standalone,

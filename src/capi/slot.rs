@@ -2,14 +2,13 @@
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
-use wasmtime::ValRaw;
 
 use super::call;
 use super::error::rtw_error_t;
 use super::guard::{self, setup, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
 use super::instance::{rtw_func_t, rtw_instance_t, rtw_value_t};
-use super::prepare;
+use super::prepare::{self, rtw_dry_call_t};
 use super::runtime::{out_of_range, rtw_runtime_t};
 use super::stats::{self, rtw_func_stats_t};
 use super::text;
@@ -31,19 +30,6 @@ pub struct rtw_slot_func_t {
     pub name: *const c_char,
     /// Its type, such as "(i32,f32)->(f32)"; NULL: any.
     pub signature: *const c_char,
-}
-
-/// A call that every instance makes before it is used, off the real-time thread.
-#[repr(C)]
-pub struct rtw_slot_dry_call_t {
-    /// Which of the slot's functions.
-    pub func_index: u32,
-    /// How often: 1 to 1,000,000.
-    pub repeats: u32,
-    /// The arguments, for each of them; they have to be safe, and to leave the guest in a state to begin with.
-    pub values: *const rtw_value_t,
-    /// How many values: as for rtw_invoke.
-    pub value_count: u64,
 }
 
 /// The instance that is published starts as it is.
@@ -117,7 +103,7 @@ pub struct rtw_slot_config_t {
     /// How many dry calls.
     pub dry_call_count: u32,
     /// Calls that every instance makes when it is prepared.
-    pub dry_calls: *const rtw_slot_dry_call_t,
+    pub dry_calls: *const rtw_dry_call_t,
     /// Told what happens; NULL: nobody is.
     pub on_event: rtw_slot_event_func_t,
     /// With RTW_STATE_HOST: carries the state over. Otherwise NULL.
@@ -129,8 +115,6 @@ pub struct rtw_slot_config_t {
     /// it is refused with RTW_ERR_LIMIT: a publication, a reset, a spare, which RTW_SLOT_EVENT_SPARE_FAILED tells; growth fails
     /// inside the guest. 0 (default): no limit.
     pub memory_limit_bytes: u64,
-    /// Zero.
-    pub reserved: [u64; 7],
 }
 
 /// The first block with what was published.
@@ -153,8 +137,6 @@ pub struct rtw_block_t {
     pub held_funcs: *const *mut rtw_func_t,
     /// RTW_BLOCK_ constants, added up.
     pub flags: u32,
-    /// Zero.
-    pub reserved0: u32,
 }
 
 /// What has happened behind a slot since it was made. Call rtw_slot_stats_init first.
@@ -162,8 +144,10 @@ pub struct rtw_block_t {
 pub struct rtw_slot_stats_t {
     /// sizeof(rtw_slot_stats_t), set by rtw_slot_stats_init.
     pub struct_size: u32,
-    /// Zero.
-    pub reserved0: u32,
+    /// Spares ready now.
+    pub spares_ready: u32,
+    /// Instances that exist behind the slot now.
+    pub instances: u32,
     /// Blocks that were begun, those that were refused included.
     pub blocks: u64,
     /// Instances published.
@@ -180,14 +164,8 @@ pub struct rtw_slot_stats_t {
     pub unserved: u64,
     /// Blocks refused because the state of the instance was being saved.
     pub busy: u64,
-    /// Spares ready now.
-    pub spares_ready: u64,
-    /// Instances that exist behind the slot now.
-    pub instances: u64,
     /// What they make the host hold now, in bytes.
     pub held_bytes: u64,
-    /// Zero.
-    pub reserved: [u64; 7],
 }
 
 /// What C knows a generation by. The handles are the slot's own.
@@ -262,10 +240,11 @@ unsafe impl guard::Sized32 for rtw_slot_stats_t {}
 /// Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_slot_config_t) as the caller knows it: rtw_slot_config_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_slot_config_init(config: *mut rtw_slot_config_t) {
+pub unsafe extern "C" fn rtw_slot_config_init_sized(config: *mut rtw_slot_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(config) };
+    unsafe { guard::init(config, struct_size) };
 }
 
 /// Makes a slot, empty. A slot looks after its instances by the runtime's housekeeper: a plain thread that destroys what has
@@ -277,7 +256,7 @@ pub unsafe extern "C" fn rtw_slot_config_init(config: *mut rtw_slot_config_t) {
 /// out      receives the slot, to be ended with rtw_slot_destroy; NULL on failure.
 /// err      NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry
-///         call of a function that is not there; reserved is not zero), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY, RTW_ERR_FORKED (the
+///         call of a function that is not there), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY, RTW_ERR_FORKED (the
 ///         runtime is the parent process's).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_slot_create(
@@ -293,7 +272,7 @@ pub unsafe extern "C" fn rtw_slot_create(
             let runtime = guard::named(runtime, "runtime")?;
             let config = guard::optional_struct(config, "config")?
                 .ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL: a slot needs to know its functions"))?;
-            *out = handle::create(Slot::new(runtime, read(config)?)?);
+            *out = handle::create(Slot::new(runtime, read(&config)?)?);
             Ok(())
         })
     }
@@ -379,7 +358,6 @@ pub unsafe extern "C" fn rtw_slot_begin(slot: *mut rtw_slot_t, block: *mut rtw_b
                     flags: flag(begun.is_new, RTW_BLOCK_NEW)
                         | flag(begun.is_first_of_spare, RTW_BLOCK_SPARE)
                         | flag(held.is_some(), RTW_BLOCK_HELD),
-                    reserved0: 0,
                 });
                 RTW_OK
             }
@@ -444,10 +422,11 @@ pub unsafe extern "C" fn rtw_slot_invoke(
 /// Prepares a stats struct to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_slot_stats_t) as the caller knows it: rtw_slot_stats_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_slot_stats_init(stats: *mut rtw_slot_stats_t) {
+pub unsafe extern "C" fn rtw_slot_stats_init_sized(stats: *mut rtw_slot_stats_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(stats) };
+    unsafe { guard::init(stats, struct_size) };
 }
 
 /// What has happened behind a slot.
@@ -460,19 +439,20 @@ pub unsafe extern "C" fn rtw_slot_stats(slot: *const rtw_slot_t, stats: *mut rtw
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(handle::borrow(slot).and_then(|slot| {
-            let stats = guard::output_struct(stats)?;
-            let report = slot.report();
-            stats.blocks = report.blocks;
-            stats.publications = report.publications;
-            stats.refused = report.refused;
-            stats.taken = report.taken;
-            stats.faults = report.faults;
-            stats.spares_used = report.spares_used;
-            stats.unserved = report.unserved;
-            stats.busy = report.busy;
-            stats.spares_ready = report.spares_ready;
-            stats.instances = report.living;
-            stats.held_bytes = report.held_bytes;
+            guard::output_struct(stats)?.fill(|stats| {
+                let report = slot.report();
+                stats.blocks = report.blocks;
+                stats.publications = report.publications;
+                stats.refused = report.refused;
+                stats.taken = report.taken;
+                stats.faults = report.faults;
+                stats.spares_used = report.spares_used;
+                stats.unserved = report.unserved;
+                stats.busy = report.busy;
+                stats.spares_ready = report.spares_ready as u32;
+                stats.instances = report.living as u32;
+                stats.held_bytes = report.held_bytes;
+            });
             Ok(())
         }))
     })
@@ -498,7 +478,7 @@ pub unsafe extern "C" fn rtw_slot_func_stats(
                 return Err(RTW_ERR_BOUNDS);
             }
             let snapshot = slot.recorded(func_index as usize).ok_or(RTW_ERR_UNSUPPORTED)?;
-            stats::fill(guard::output_struct(stats)?, &snapshot, std::time::Duration::ZERO);
+            guard::output_struct(stats)?.fill(|stats| stats::fill(stats, &snapshot, std::time::Duration::ZERO));
             Ok(())
         }))
     })
@@ -518,7 +498,6 @@ impl UserData {
 }
 
 unsafe fn read(config: &rtw_slot_config_t) -> Result<Config> {
-    guard::reserved_is_zero(&config.reserved)?;
     let funcs = in_range("func_count", config.func_count, 1, 1024)?;
     let standby = in_range("standby", config.standby, 0, 64)?;
     if config.funcs.is_null() {
@@ -590,28 +569,18 @@ fn state(config: &rtw_slot_config_t) -> Result<StateTransfer> {
 }
 
 unsafe fn dry_calls(config: &rtw_slot_config_t, funcs: usize) -> Result<Vec<SlotDryCall>> {
-    if config.dry_call_count == 0 {
-        return Ok(vec![]);
-    }
-    if config.dry_calls.is_null() {
-        return Err(Error::new(RTW_ERR_NULL, "dry_calls is NULL"));
-    }
-    // SAFETY: as many as the caller says.
-    let calls = unsafe { std::slice::from_raw_parts(config.dry_calls, config.dry_call_count as usize) };
-    let read = |(at, call): (usize, &rtw_slot_dry_call_t)| {
-        if call.func_index as usize >= funcs {
-            return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: there is no function {}", call.func_index)));
-        }
-        if !(1..=1_000_000).contains(&call.repeats) {
-            return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: repeats is {}, not 1 to 1000000", call.repeats)));
-        }
-        let values = match (call.values.is_null(), call.value_count) {
-            (_, 0) => vec![],
-            (true, _) => return Err(Error::new(RTW_ERR_NULL, format!("dry call {at}: values is NULL"))),
-            // SAFETY: as many as the caller says, with the layout of the engine's raw values.
-            (false, count) => unsafe { std::slice::from_raw_parts(call.values.cast::<ValRaw>(), count as usize) }.to_vec(),
-        };
-        Ok(SlotDryCall { func: call.func_index as usize, values, repeats: call.repeats })
-    };
-    calls.iter().enumerate().map(read).collect()
+    // SAFETY: passed on.
+    unsafe { prepare::each_dry_call(config.dry_calls, config.dry_call_count) }?
+        .map(|call| {
+            let (at, call, values) = call?;
+            let func = call.func_index as usize;
+            if func >= funcs {
+                return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: there is no function {func}")));
+            }
+            if !call.func.is_null() {
+                return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: a slot has no func: set func_index alone")));
+            }
+            Ok(SlotDryCall { func, values: values.to_vec(), repeats: call.repeats })
+        })
+        .collect()
 }

@@ -18,8 +18,6 @@ use crate::status::*;
 pub struct rtw_func_stats_t {
     /// sizeof(rtw_func_stats_t), set by rtw_func_stats_init.
     pub struct_size: u32,
-    /// Zero.
-    pub reserved0: u32,
     /// Calls that entered the guest, faulted ones included.
     pub calls: u64,
     /// Calls that ended in a fault.
@@ -56,8 +54,6 @@ pub struct rtw_func_stats_t {
     pub overruns: u64,
     /// Calls that took longer than the instance's deadline_ns and were not cut off.
     pub deadline_misses: u64,
-    /// Zero.
-    pub reserved: [u64; 4],
 }
 
 /// One bucket of the histogram: how many calls took from low_ns (inclusive) to high_ns (exclusive).
@@ -77,10 +73,11 @@ unsafe impl guard::Sized32 for rtw_func_stats_t {}
 /// Prepares a stats struct to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_func_stats_t) as the caller knows it: rtw_func_stats_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_func_stats_init(stats: *mut rtw_func_stats_t) {
+pub unsafe extern "C" fn rtw_func_stats_init_sized(stats: *mut rtw_func_stats_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(stats) };
+    unsafe { guard::init(stats, struct_size) };
 }
 
 /// Reads a func's statistics. Any thread may, at any time, also while the func is being called: the caller is not disturbed.
@@ -95,7 +92,7 @@ pub unsafe extern "C" fn rtw_func_stats(func: *const rtw_func_t, stats: *mut rtw
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(recorder(func).and_then(|recorder| {
             let (snapshot, began) = recorder.snapshot_since();
-            fill(guard::output_struct(stats)?, &snapshot, began.elapsed());
+            guard::output_struct(stats)?.fill(|stats| fill(stats, &snapshot, began.elapsed()));
             Ok(())
         }))
     })
@@ -114,7 +111,7 @@ pub unsafe extern "C" fn rtw_instance_stats(instance: *const rtw_instance_t, sta
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(handle::borrow(instance).and_then(|instance| {
             let snapshot = instance.recorded().ok_or(RTW_ERR_UNSUPPORTED)?;
-            fill(guard::output_struct(stats)?, &snapshot, instance.began().elapsed());
+            guard::output_struct(stats)?.fill(|stats| fill(stats, &snapshot, instance.began().elapsed()));
             Ok(())
         }))
     })

@@ -42,48 +42,34 @@ pub struct rtw_thread_config_t {
     /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread treats denormal numbers until it
     /// is detached, the host's own code included.
     pub denormals: u32,
+    /// How many stacks there are, at most RTW_STACKS.
+    pub stack_count: u32,
     /// What a failing call may take from the thread's arena, in bytes: 0 (default) for 64 KiB less its header, which is also
     /// the most.
-    pub arena_bytes: u32,
+    pub arena_bytes: u64,
     /// Stacks beside the thread's own that guests are called on, for hosts with coroutines; NULL where there are none. Copied.
     /// They are made present, and locked as the runtime's configuration says; they lie apart from each other and from the
     /// thread's own stack, and stay mapped until the thread is detached. Several threads may declare the same one.
     pub stacks: *const rtw_stack_t,
-    /// How many there are, at most RTW_STACKS.
-    pub stack_count: u32,
-    /// Zero.
-    pub reserved0: u32,
-    /// Zero.
-    pub reserved: [u64; 6],
 }
 
 // SAFETY: its first field is its size.
-unsafe impl guard::Sized32 for rtw_thread_config_t {}
+unsafe impl guard::Sized32 for rtw_thread_config_t {
+    fn set_defaults(&mut self) {
+        self.sched_policy = RTW_SCHED_RUNTIME;
+        self.cpu = -1;
+        self.denormals = RTW_DENORMALS_KEEP;
+    }
+}
 
 /// Fills a configuration with the defaults. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_thread_config_t) as the caller knows it: rtw_thread_config_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_thread_config_init(config: *mut rtw_thread_config_t) {
-    if !config.is_null() {
-        // SAFETY: writable by the API's contract.
-        unsafe { config.write(defaults()) };
-    }
-}
-
-pub fn defaults() -> rtw_thread_config_t {
-    rtw_thread_config_t {
-        struct_size: size_of::<rtw_thread_config_t>() as u32,
-        sched_policy: RTW_SCHED_RUNTIME,
-        priority: 0,
-        cpu: -1,
-        denormals: RTW_DENORMALS_KEEP,
-        arena_bytes: 0,
-        stacks: std::ptr::null(),
-        stack_count: 0,
-        reserved0: 0,
-        reserved: [0; 6],
-    }
+pub unsafe extern "C" fn rtw_thread_config_init_sized(config: *mut rtw_thread_config_t, struct_size: usize) {
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(config, struct_size) };
 }
 
 /// Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
@@ -114,7 +100,7 @@ pub unsafe extern "C" fn rtw_thread_attach(
         setup_apart(err, || {
             let runtime = guard::named(runtime, "runtime")?;
             let wanted = match guard::optional_struct(config, "config")? {
-                Some(config) => wanted(runtime, config)?,
+                Some(config) => wanted(runtime, &config)?,
                 None => runtime.default_attach(),
             };
             runtime.attach(&wanted)
@@ -153,8 +139,6 @@ pub unsafe extern "C" fn rtw_thread_is_attached(runtime: *const rtw_runtime_t) -
 /// # Safety
 /// There are as many stacks as it says.
 pub unsafe fn wanted(runtime: &Runtime, config: &rtw_thread_config_t) -> Result<Attach> {
-    guard::reserved_is_zero(&config.reserved)?;
-    guard::reserved_is_zero(&[config.reserved0.into()])?;
     let mut wanted = runtime.default_attach();
     if config.sched_policy != RTW_SCHED_RUNTIME {
         wanted.scheduling = scheduling(config.sched_policy, config.priority)?;
@@ -163,11 +147,10 @@ pub unsafe fn wanted(runtime: &Runtime, config: &rtw_thread_config_t) -> Result<
         scheduling(RTW_SCHED_KEEP, config.priority)?;
     }
     wanted.denormals = denormals(config.denormals)?;
-    if config.arena_bytes != 0 {
-        wanted.arena_bytes = config.arena_bytes as usize;
-    }
-    if wanted.arena_bytes > DEFAULT_ARENA_BYTES {
-        return Err(out_of_range("arena_bytes", config.arena_bytes));
+    match config.arena_bytes {
+        0 => {}
+        bytes if bytes <= DEFAULT_ARENA_BYTES as u64 => wanted.arena_bytes = bytes as usize,
+        other => return Err(out_of_range("arena_bytes", other)),
     }
     // SAFETY: as many as the caller says.
     wanted.stacks = unsafe { stacks(config) }?;

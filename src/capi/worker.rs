@@ -102,8 +102,6 @@ pub struct rtw_tick_t {
     pub actual_ns: u64,
     /// How many periods were passed over just before this one.
     pub missed: u64,
-    /// Zero.
-    pub reserved: [u64; 4],
 }
 
 const _: () = assert!(size_of::<rtw_tick_t>() == size_of::<Tick>());
@@ -175,8 +173,9 @@ pub struct rtw_worker_config_t {
     pub early_ns: u64,
     /// Periodic: RTW_ON_FAULT_STOP (default) or RTW_ON_FAULT_CONTINUE.
     pub on_fault: u32,
-    /// Zero.
-    pub reserved0: u32,
+    /// Queue: how many invocations there may be from their submission until their completion is taken, 1 to 65536; 0 (default):
+    /// 64.
+    pub queue_capacity: u32,
     /// Periodic: how many periods a run has, after which the worker stops by itself. Periods that are passed over count; the
     /// last one never is. 0 (default): no end.
     pub period_limit: u64,
@@ -188,24 +187,17 @@ pub struct rtw_worker_config_t {
     /// The arguments of func, the same for every tick; copied. Results are not kept.
     pub values: *const rtw_value_t,
     /// How many values there are.
-    pub value_count: usize,
+    pub value_count: u32,
+    /// How many warm_values there are.
+    pub warm_value_count: u32,
     /// With early_ns: a func that does no harm, called while the thread spins, so that the way into the guest is in the caches
     /// and branch predictors when the step takes it; NULL (default): none is. A func of the instance that the step calls serves
     /// best. Its calls have statistics of their own.
     pub warm_func: *mut rtw_func_t,
     /// The arguments of warm_func; copied.
     pub warm_values: *const rtw_value_t,
-    /// How many warm_values there are.
-    pub warm_value_count: usize,
-    /// Queue: how many invocations there may be from their submission until their completion is taken, 1 to 65536; 0 (default):
-    /// 64.
-    pub queue_capacity: u32,
-    /// Zero.
-    pub reserved1: u32,
     /// Queue: how long the thread looks for the next invocation before it sleeps, in ns, at most 1 s; 0 (default): not at all.
     pub spin_ns: u64,
-    /// Zero.
-    pub reserved: [u64; 8],
 }
 
 /// What a worker is and has got. Call rtw_worker_info_init first.
@@ -227,10 +219,6 @@ pub struct rtw_worker_info_t {
     pub ended_by: rtw_status_t,
     /// How many warnings rtw_worker_warning has.
     pub warning_count: u32,
-    /// Zero.
-    pub reserved0: u32,
-    /// Zero.
-    pub reserved: [u64; 8],
 }
 
 /// How an invocation went that a worker was given. Call rtw_completion_init first.
@@ -250,8 +238,6 @@ pub struct rtw_completion_t {
     pub ended_ns: u64,
     /// The results, where the status is RTW_OK; otherwise the arguments.
     pub values: [rtw_value_t; RTW_WORKER_VALUES],
-    /// Zero.
-    pub reserved: [u64; 4],
 }
 
 /// A distribution of times, in ns. Percentiles are within 1 %, min, mean and max exact to the clock's resolution. All 0 where
@@ -287,8 +273,6 @@ pub struct rtw_distribution_t {
 pub struct rtw_worker_stats_t {
     /// sizeof(rtw_worker_stats_t), set by rtw_worker_stats_init.
     pub struct_size: u32,
-    /// Zero.
-    pub reserved0: u32,
     /// When that was, in ns of CLOCK_REALTIME.
     pub since_realtime_ns: u64,
     /// How long ago that was.
@@ -330,8 +314,6 @@ pub struct rtw_worker_stats_t {
     pub response: rtw_distribution_t,
     /// How far the distance of two actual starts was from that of their intended starts.
     pub jitter: rtw_distribution_t,
-    /// Zero.
-    pub reserved: [u64; 8],
 }
 
 /// One of the worst steps or invocations. Its layout is final.
@@ -365,7 +347,16 @@ pub struct rtw_second_t {
 }
 
 // SAFETY: their first field is their size.
-unsafe impl guard::Sized32 for rtw_worker_config_t {}
+unsafe impl guard::Sized32 for rtw_worker_config_t {
+    fn set_defaults(&mut self) {
+        self.sched_policy = RTW_SCHED_RUNTIME;
+        self.cpu = -1;
+        self.denormals = RTW_DENORMALS_KEEP;
+        self.memory_lock = 1;
+        self.statistics = 1;
+        self.dma_latency_us = -1;
+    }
+}
 unsafe impl guard::Sized32 for rtw_worker_info_t {}
 unsafe impl guard::Sized32 for rtw_completion_t {}
 unsafe impl guard::Sized32 for rtw_worker_stats_t {}
@@ -382,19 +373,11 @@ impl Noun for rtw_worker_t {
 /// Fills a configuration with the defaults. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_worker_config_t) as the caller knows it: rtw_worker_config_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_config_init(config: *mut rtw_worker_config_t) {
+pub unsafe extern "C" fn rtw_worker_config_init_sized(config: *mut rtw_worker_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(config) };
-    // SAFETY: as above.
-    if let Some(config) = unsafe { config.as_mut() } {
-        config.sched_policy = RTW_SCHED_RUNTIME;
-        config.cpu = -1;
-        config.denormals = RTW_DENORMALS_KEEP;
-        config.memory_lock = 1;
-        config.statistics = 1;
-        config.dma_latency_us = -1;
-    }
+    unsafe { guard::init(config, struct_size) };
 }
 
 /// Makes a worker: its thread is created and attached, with scheduling, affinity and locked memory as asked for. It does
@@ -407,7 +390,7 @@ pub unsafe extern "C" fn rtw_worker_config_init(config: *mut rtw_worker_config_t
 /// out      receives the worker, to be ended with rtw_worker_destroy; NULL on failure.
 /// err      NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range or belongs to the other
-///         kind, a func of another runtime, reserved is not zero), RTW_ERR_VALUES, RTW_ERR_LIMIT (the name is too long),
+///         kind, a func of another runtime), RTW_ERR_VALUES, RTW_ERR_LIMIT (the name is too long),
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS; and where strict: RTW_ERR_PERMISSION (scheduling or affinity), RTW_ERR_MEMLOCK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_worker_create(
@@ -423,7 +406,7 @@ pub unsafe extern "C" fn rtw_worker_create(
             let runtime = guard::named(runtime, "runtime")?;
             let config = guard::optional_struct(config, "config")?
                 .ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL: a worker has no default work"))?;
-            let (settings, work) = read(runtime, config)?;
+            let (settings, work) = read(runtime, &config)?;
             *out = handle::create(Worker::new(runtime, settings, work)?);
             Ok(())
         })
@@ -492,10 +475,11 @@ pub unsafe extern "C" fn rtw_worker_join(worker: *mut rtw_worker_t, timeout_ns: 
 /// Prepares an info struct to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_worker_info_t) as the caller knows it: rtw_worker_info_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_info_init(info: *mut rtw_worker_info_t) {
+pub unsafe extern "C" fn rtw_worker_info_init_sized(info: *mut rtw_worker_info_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(info) };
+    unsafe { guard::init(info, struct_size) };
 }
 
 /// Tells whether a worker runs, what scheduling it has got, what ended it, and how many warnings there are.
@@ -508,14 +492,15 @@ pub unsafe extern "C" fn rtw_worker_info(worker: *const rtw_worker_t, info: *mut
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(ours(worker).and_then(|worker| {
-            let out = guard::output_struct(info)?;
-            let info = worker.info();
-            out.running = u32::from(info.state == State::Running);
-            out.thread_id = info.thread;
-            out.sched_policy = policy(info.policy);
-            out.priority = info.priority;
-            out.ended_by = info.ended_by;
-            out.warning_count = info.warnings as u32;
+            guard::output_struct(info)?.fill(|out| {
+                let info = worker.info();
+                out.running = u32::from(info.state == State::Running);
+                out.thread_id = info.thread;
+                out.sched_policy = policy(info.policy);
+                out.priority = info.priority;
+                out.ended_by = info.ended_by;
+                out.warning_count = info.warnings as u32;
+            });
             Ok(())
         }))
     })
@@ -607,10 +592,11 @@ pub unsafe extern "C" fn rtw_worker_invoke(
 /// Prepares a completion to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_completion_t) as the caller knows it: rtw_completion_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_completion_init(completion: *mut rtw_completion_t) {
+pub unsafe extern "C" fn rtw_completion_init_sized(completion: *mut rtw_completion_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(completion) };
+    unsafe { guard::init(completion, struct_size) };
 }
 
 /// Takes the oldest completion, if there is one. Each is taken once, whoever asks.
@@ -625,7 +611,8 @@ pub unsafe extern "C" fn rtw_worker_poll(worker: *mut rtw_worker_t, out: *mut rt
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(fed(worker).and_then(|(_, queue)| {
             let out = guard::output_struct(out)?;
-            write(out, &queue.poll().ok_or(RTW_ERR_EMPTY)?);
+            let completion = queue.poll().ok_or(RTW_ERR_EMPTY)?;
+            out.fill(|out| write(out, &completion));
             Ok(())
         }))
     })
@@ -648,7 +635,8 @@ pub unsafe extern "C" fn rtw_worker_wait(
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(fed(worker).and_then(|(_, queue)| {
             let out = guard::output_struct(out)?;
-            write(out, &queue.wait(timeout(timeout_ns))?);
+            let completion = queue.wait(timeout(timeout_ns))?;
+            out.fill(|out| write(out, &completion));
             Ok(())
         }))
     })
@@ -677,10 +665,11 @@ pub unsafe extern "C" fn rtw_worker_cancel(worker: *mut rtw_worker_t, tag: u64, 
 /// Prepares a stats struct to be filled. NULL does nothing.
 ///
 /// [any]
+/// struct_size  sizeof(rtw_worker_stats_t) as the caller knows it: rtw_worker_stats_init passes it, which only C and C++ have.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_stats_init(stats: *mut rtw_worker_stats_t) {
+pub unsafe extern "C" fn rtw_worker_stats_init_sized(stats: *mut rtw_worker_stats_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
-    unsafe { guard::init(stats) };
+    unsafe { guard::init(stats, struct_size) };
 }
 
 /// Reads a worker's statistics. Any thread may, at any time: the worker is not disturbed. A step that ends meanwhile may be in
@@ -695,7 +684,7 @@ pub unsafe extern "C" fn rtw_worker_stats(worker: *const rtw_worker_t, stats: *m
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(ours(worker).and_then(|worker| {
-            fill(guard::output_struct(stats)?, worker);
+            guard::output_struct(stats)?.fill(|stats| fill(stats, worker));
             Ok(())
         }))
     })
@@ -962,15 +951,13 @@ fn left_alone(field: &str, is: bool, goes_with: &str) -> Result<()> {
 const PERIODS_NS: std::ops::RangeInclusive<u64> = 10_000..=3_600_000_000_000;
 
 unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) -> Result<(Config, Work)> {
-    guard::reserved_is_zero(&config.reserved)?;
-    guard::reserved_is_zero(&[config.reserved0.into(), config.reserved1.into()])?;
     let by_deadline = config.sched_policy == RTW_SCHED_DEADLINE;
     let thread_config = rtw_thread_config_t {
         sched_policy: if by_deadline { RTW_SCHED_KEEP } else { config.sched_policy },
         priority: config.priority,
         cpu: config.cpu,
         denormals: config.denormals,
-        ..thread::defaults()
+        ..guard::Sized32::defaults()
     };
     let mut settings = Config {
         // SAFETY: NULL or a string by the API's contract.
@@ -1073,7 +1060,7 @@ unsafe fn call(
     runtime: &Arc<Runtime>,
     func: *mut rtw_func_t,
     values: *const rtw_value_t,
-    count: usize,
+    count: u32,
     settings: &mut Config,
 ) -> Result<Option<Call>> {
     if func.is_null() {
@@ -1081,6 +1068,7 @@ unsafe fn call(
     }
     // SAFETY: a handle by the API's contract.
     let func = unsafe { guard::named(func, what) }?;
+    let count = count as usize;
     check_func(what, func, runtime, count)?;
     if values.is_null() && count != 0 {
         return Err(Error::new(RTW_ERR_NULL, format!("{what}: its values are NULL")));

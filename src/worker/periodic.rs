@@ -26,7 +26,6 @@ pub struct Tick {
     pub intended_ns: u64,
     pub actual_ns: u64,
     pub missed: u64,
-    pub reserved: [u64; 4],
 }
 
 /// What is done at each tick.
@@ -73,8 +72,7 @@ impl Periodic {
         let to_ticks = |ns: u64| (ns as f64 * ticks_per_ns) as u64;
         let period_ns = self.period_ns;
         let mut book = worker.config.statistics.then(|| Book::new(&worker.statistics));
-        let mut tick =
-            Tick { index: 0, intended_ns: clock::monotonic_ns() + period_ns, actual_ns: 0, missed: 0, reserved: [0; 4] };
+        let mut tick = Tick { index: 0, intended_ns: clock::monotonic_ns() + period_ns, actual_ns: 0, missed: 0 };
         let last_index = self.period_limit.wrapping_sub(1);
         let mut previous_ns: Option<u64> = None;
         loop {

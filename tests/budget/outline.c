@@ -136,7 +136,7 @@ static void print_fault(rtw_instance_t *instance) {
     rtw_fault_t fault;
     rtw_fault_init(&fault);
     if (rtw_instance_fault(instance, &fault, NULL) != RTW_OK) return;
-    printf("    fault %s in function %" PRId64 " \"%s\"", rtw_status_name(fault.status), fault.function_index, fault.function_name);
+    printf("    fault %s in function %" PRId32 " \"%s\"", rtw_status_name(fault.status), fault.function_index, fault.function_name);
     /* The stack ends at a function's entry, which is no instruction. */
     if (fault.status != RTW_ERR_TRAP_STACK) printf(" at offset %" PRId64, fault.wasm_offset);
     printf("\n");

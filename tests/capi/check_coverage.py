@@ -20,7 +20,9 @@ def main():
     kind, header, *rest = sys.argv[1:]
     text = open(header, encoding="utf-8").read()
     if kind == "functions":
-        wanted = set(re.findall(r"\b(rtw_\w+)\(", re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
+        # Inline functions are the header's own; what they call is the library's.
+        exported = re.sub(r"/\*.*?\*/|^static inline .*?^}", "", text, flags=re.S | re.M)
+        wanted = set(re.findall(r"\b(rtw_\w+)\(", exported))
         listing = subprocess.run(["nm", "-u", *rest], check=True, capture_output=True, text=True).stdout
         found = set(re.findall(r"\bU (rtw_\w+)", listing))
     else:

@@ -145,11 +145,9 @@ static void test_errors(const rtw_func_t *func) {
     check_status(rtw_interval_export(NULL, &config, NULL, &err), RTW_ERR_NULL, "interval is NULL");
     check_status(rtw_instance_export((const rtw_instance_t *)(const void *)func, &config, NULL, &err), RTW_ERR_HANDLE, "not an instance");
     check_status(rtw_func_export(func, NULL, NULL, &err), RTW_ERR_NULL, "config is NULL");
-    config.struct_size = 8;
+    config.struct_size = 4;
     check_status(rtw_func_export(func, &config, NULL, &err), RTW_ERR_STRUCT_SIZE, "without _init");
     config = defaults();
-    config.reserved[7] = 1;
-    check_status(rtw_func_export(func, &config, NULL, &err), RTW_ERR_ARGUMENT, "reserved is not zero");
     config = defaults();
     config.format = 77;
     check_status(rtw_func_export(func, &config, NULL, &err), RTW_ERR_ARGUMENT, "format out of range");
@@ -189,7 +187,7 @@ static rtw_status_t of_worker(const void *worker, const rtw_export_config_t *con
 }
 
 static rtw_status_t of_all(const void *subjects, const rtw_export_config_t *config, size_t *length, rtw_error_t *error) {
-    return rtw_export(subjects, 4, config, length, error);
+    return rtw_export(subjects, 4, sizeof(rtw_export_subject_t), config, length, error);
 }
 
 static void test_several(guest_t *guest, rtw_func_t *func) {
@@ -241,26 +239,23 @@ static void test_several(guest_t *guest, rtw_func_t *func) {
     }
     check(all, "several: each is there by its name");
     subjects[2].name = "left";
-    check_status(rtw_export(subjects, 4, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: two of a name");
+    check_status(rtw_export(subjects, 4, sizeof *subjects, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: two of a name");
     check_error(&err, RTW_ERR_ARGUMENT, "subject 2: there is another instance \"left\"", "several: the message says which");
     subjects[2].name = "since";
     subjects[1].func = func;
-    check_status(rtw_export(subjects, 4, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: a subject with two handles");
+    check_status(rtw_export(subjects, 4, sizeof *subjects, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: a subject with two handles");
     subjects[1].func = NULL;
     subjects[1].instance = NULL;
-    check_status(rtw_export(subjects, 4, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: a subject without any");
+    check_status(rtw_export(subjects, 4, sizeof *subjects, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: a subject without any");
     check_error(&err, RTW_ERR_ARGUMENT, "subject 1", "several: the message says which");
     subjects[1].instance = (const rtw_instance_t *)(const void *)func;
-    check_status(rtw_export(subjects, 4, &config, NULL, &err), RTW_ERR_HANDLE, "several: not an instance");
-    subjects[0].reserved[0] = 1;
-    check_status(rtw_export(subjects, 1, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: reserved is not zero");
-    subjects[0].reserved[0] = 0;
+    check_status(rtw_export(subjects, 4, sizeof *subjects, &config, NULL, &err), RTW_ERR_HANDLE, "several: not an instance");
     config.name = "no";
-    check_status(rtw_export(subjects, 1, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: a name in the configuration");
+    check_status(rtw_export(subjects, 1, sizeof *subjects, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: a name in the configuration");
     config.name = NULL;
-    check_status(rtw_export(subjects, 0, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: none");
-    check_status(rtw_export(NULL, 1, &config, NULL, &err), RTW_ERR_NULL, "several: subjects is NULL");
-    check_status(rtw_export(subjects, 1, NULL, NULL, &err), RTW_ERR_NULL, "several: config is NULL");
+    check_status(rtw_export(subjects, 0, sizeof *subjects, &config, NULL, &err), RTW_ERR_ARGUMENT, "several: none");
+    check_status(rtw_export(NULL, 1, sizeof(rtw_export_subject_t), &config, NULL, &err), RTW_ERR_NULL, "several: subjects is NULL");
+    check_status(rtw_export(subjects, 1, sizeof *subjects, NULL, NULL, &err), RTW_ERR_NULL, "several: config is NULL");
     rtw_interval_destroy(interval);
     rtw_worker_destroy(worker);
 }

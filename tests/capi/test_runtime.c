@@ -69,9 +69,6 @@ static void test_inits(void) {
         check(twice[0].struct_size == sizeof(type), #init " sets struct_size");                                  \
         check(memcmp(&twice[0], &first, sizeof first) == 0, #init " sets every byte");                           \
         check(memcmp(&twice[1], &guard, sizeof guard) == 0, #init " writes no further");                         \
-        uint64_t reserved = 0;                                                                                   \
-        for (size_t word = 0; word < sizeof first.reserved / 8; word++) reserved |= first.reserved[word];        \
-        check(reserved == 0, #init " zeroes what is reserved");                                                  \
         init(NULL);                                                                                              \
         check(true, #init "(NULL) does nothing");                                                                \
     } while (0)
@@ -145,8 +142,8 @@ static void test_config(void) {
         check_config(&config, expected, part, #field " = " #value);       \
     } while (0)
     WITH(struct_size, 0, RTW_ERR_STRUCT_SIZE, "_init");
-    WITH(struct_size, (uint32_t)sizeof(rtw_runtime_config_t) - 8, RTW_ERR_STRUCT_SIZE, "struct_size");
-    WITH(struct_size, (uint32_t)sizeof(rtw_runtime_config_t) + 8, RTW_ERR_STRUCT_SIZE, "struct_size");
+    WITH(struct_size, (uint32_t)sizeof(rtw_runtime_config_t) - 2, RTW_ERR_STRUCT_SIZE, "struct_size");
+    WITH(struct_size, 4100, RTW_ERR_STRUCT_SIZE, "struct_size");
     WITH(struct_size, UINT32_MAX, RTW_ERR_STRUCT_SIZE, "4294967295");
     WITH(profile, 2, RTW_ERR_ARGUMENT, "profile is 2");
     WITH(sched_policy, 4, RTW_ERR_ARGUMENT, "sched_policy is 4");
@@ -167,11 +164,6 @@ static void test_config(void) {
     WITH(guest_stack_bytes, 67108865, RTW_ERR_ARGUMENT, "guest_stack_bytes is 67108865");
     WITH(guest_stack_bytes, UINT64_MAX, RTW_ERR_ARGUMENT, "guest_stack_bytes");
     WITH(cpu_set[15], UINT64_C(1) << 63, RTW_OK, "");
-    for (size_t word = 0; word < sizeof good.reserved / 8; word++) {
-        rtw_runtime_config_t config = good;
-        config.reserved[word] = 1;
-        check_config(&config, RTW_ERR_ARGUMENT, "reserved", "a reserved word that is not zero");
-    }
     rtw_runtime_config_t fifo = good;
     fifo.sched_policy = RTW_SCHED_FIFO;
     fifo.priority = 99;

@@ -291,8 +291,6 @@ static void *declared(void *data) {
     mprotect(stacks[1].data + CANARY_BYTES, 4096, PROT_READ | PROT_WRITE);
     rtw_thread_config_t config;
     rtw_thread_config_init(&config);
-    config.reserved0 = 1;
-    check_status(rtw_thread_attach(guest->runtime, &config, &err), RTW_ERR_ARGUMENT, "stacks: reserved0 is not zero");
 
     /* As many as there may be, all within one mapping. */
     size_t each = (NEEDED_BYTES + 8 * KIB + 4095) / 4096 * 4096;
@@ -351,7 +349,7 @@ static void *small_thread(void *data) {
                  "a thread of %u KiB: a start function", kib);
     rtw_module_destroy(starting);
     const rtw_slot_func_t func = {"add", NULL};
-    const rtw_slot_dry_call_t slot_dry = {0, 4, values, 2};
+    const rtw_dry_call_t slot_dry = {NULL, values, 2, 4, 0};
     rtw_slot_config_t config;
     rtw_slot_config_init(&config);
     config.funcs = &func, config.func_count = 1;
@@ -714,7 +712,7 @@ static void *slots(void *data) {
     publisher_t publishing = {guest, NULL, 0};
     const rtw_slot_func_t func = {"add", NULL};
     rtw_value_t values[2] = {{.i32 = 1}, {.i32 = 2}};
-    const rtw_slot_dry_call_t dry = {0, 4, values, 2};
+    const rtw_dry_call_t dry = {NULL, values, 2, 4, 0};
     rtw_slot_config_t config;
     rtw_slot_config_init(&config);
     config.funcs = &func, config.func_count = 1;

@@ -120,9 +120,6 @@ static void test_refusals(void) {
     REFUSE(good, (bad.sched_policy = RTW_SCHED_DEADLINE, bad.deadline_ns = PERIOD_NS + 1), RTW_ERR_ARGUMENT, "deadline_ns");
     REFUSE(good, bad.queue_capacity = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_QUEUE");
     REFUSE(good, bad.spin_ns = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_QUEUE");
-    REFUSE(good, bad.reserved0 = 1, RTW_ERR_ARGUMENT, "reserved");
-    REFUSE(good, bad.reserved1 = 1, RTW_ERR_ARGUMENT, "reserved");
-    REFUSE(good, bad.reserved[7] = 1, RTW_ERR_ARGUMENT, "reserved");
     rtw_dry_call_t dry = {foreign, NULL, 0, 1, 0};
     REFUSE(good, (bad.dry_calls = &dry, bad.dry_call_count = 1), RTW_ERR_ARGUMENT, "another runtime");
     dry.func = add;

@@ -277,14 +277,13 @@ static void check_options(void) {
         check_refused("(module)", &options, (expected), (part));  \
     } while (0)
     REFUSED(struct_size, 0, RTW_ERR_STRUCT_SIZE, "struct_size is 0");
-    REFUSED(struct_size, options.struct_size - 8, RTW_ERR_STRUCT_SIZE, "rtw_compile_options_init");
+    REFUSED(struct_size, options.struct_size - 1, RTW_ERR_STRUCT_SIZE, "_init");
     REFUSED(profile, 2, RTW_ERR_ARGUMENT, "profile is 2");
     REFUSED(opt_level, 3, RTW_ERR_ARGUMENT, "opt_level is 3");
     REFUSED(interruption, 4, RTW_ERR_ARGUMENT, "interruption is 4");
     REFUSED(target, "m68k-unknown-linux-gnu", RTW_ERR_UNSUPPORTED, "m68k");
     REFUSED(cpu, "warp", RTW_ERR_ARGUMENT, "CPU feature \"warp\"");
     REFUSED(cpu, "\xff", RTW_ERR_ARGUMENT, "cpu is not UTF-8");
-    REFUSED(reserved[4], 1, RTW_ERR_ARGUMENT, "reserved");
 #undef REFUSED
 }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Item:
-    kind: str  # "function", "record", "opaque", "alias", "constant" or "field"
+    kind: str  # "function", "inline" (of the header alone), "record", "opaque", "alias", "constant" or "field"
     name: str
     comment: str | None
     text: str  # the declaration without its comments
@@ -46,15 +46,15 @@ def declarations(text):
     return found
 
 
-def end_of_declaration(text, position):
-    depth = 0
+def end_of_declaration(text, start):
+    depth, position = 0, start
     while position < len(text):
         if text.startswith("/*", position):
             position = text.index("*/", position) + 2
             continue
         depth += {"{": 1, "}": -1}.get(text[position], 0)
         position += 1
-        if depth == 0 and text[position - 1] == ";":
+        if depth == 0 and (text[position - 1] == ";" or text.startswith("static inline ", start) and text[position - 1] == "}"):
             return position
     raise ValueError("a declaration has no end")
 
@@ -82,6 +82,8 @@ def parse_one(comment, text):
         return Item("opaque", match[1], comment, text)
     if match := re.fullmatch(r"typedef .*?(?:\(\*(\w+)\)\(.*\)|\b(\w+));", text, re.S):
         return Item("alias", match[1] or match[2], comment, text)
+    if match := re.fullmatch(r"static inline [\w\s*]+?\b(rtw_\w+)\([^)]*\)\s*\{.*\}", text, re.S):
+        return Item("inline", match[1], comment, text)
     if match := re.fullmatch(r"[\w\s*]+?\b(rtw_\w+)\(.*\)(?:\s+RTW_NONBLOCKING)?\s*;", text, re.S):
         return Item("function", match[1], comment, text)
     raise ValueError(f"not understood: {text!r}")

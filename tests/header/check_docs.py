@@ -33,7 +33,7 @@ def check_function(item):
 def check_item(item):
     if not item.comment or not item.comment.strip():
         yield "has no comment"
-    elif item.kind == "function":
+    elif item.kind in ("function", "inline"):
         yield from check_function(item)
     for field in item.fields:
         if not field.comment or not field.comment.strip():

@@ -105,7 +105,7 @@ static void prove_places(void)
                             strcmp(fault.function_name, place->name) == 0;
         char how[128];
         snprintf(how, sizeof how, "%s at byte %ld", rtw_status_name(place->status), place->offset);
-        row("traps say what and where", how, 1, none_yet && told && placed, PLANTED_NONE, "%s: function %" PRId64 " \"%s\", offset %" PRId64 ", %s", place->name,
+        row("traps say what and where", how, 1, none_yet && told && placed, PLANTED_NONE, "%s: function %" PRId32 " \"%s\", offset %" PRId64 ", %s", place->name,
             fault.function_index, fault.function_name, fault.wasm_offset, rtw_status_name(fault.status));
         OK(rtw_instance_reset(instance, &err), err);
     }

@@ -52,11 +52,9 @@ static void configurations(const world_t *world) {
     refused(world, &config, RTW_ERR_NULL, "on_state", "the host's way without a callback");
     config = good(), config.on_state = carry;
     refused(world, &config, RTW_ERR_ARGUMENT, "on_state", "a callback without the host's way");
-    config = good(), config.reserved[6] = 1;
-    refused(world, &config, RTW_ERR_ARGUMENT, "reserved", "a reserved word");
     config = good(), config.dry_call_count = 1;
     refused(world, &config, RTW_ERR_NULL, "dry_calls", "dry calls at NULL");
-    rtw_slot_dry_call_t dry = {1, 1, &value, 1};
+    rtw_dry_call_t dry = {NULL, &value, 1, 1, 1};
     config.dry_calls = &dry;
     refused(world, &config, RTW_ERR_ARGUMENT, "dry call 0: there is no function 1", "a dry call of no function");
     dry.func_index = 0, dry.repeats = 0;
@@ -212,7 +210,7 @@ static void handles_of_host_functions(const world_t *world) {
     rtw_value_t fault;
     memset(&fault, 0, sizeof fault);
     fault.i32 = 3;
-    const rtw_slot_dry_call_t dry = {0, 1, &fault, 1};
+    const rtw_dry_call_t dry = {NULL, &fault, 1, 1, 0};
     rtw_slot_config_t config = good();
     config.dry_calls = &dry;
     config.dry_call_count = 1;

@@ -26,7 +26,7 @@ static void spares_in_turn(const world_t *world, rtw_module_t *voice) {
     rtw_slot_config_init(&config);
     rtw_value_t zero;
     memset(&zero, 0, sizeof zero);
-    const rtw_slot_dry_call_t dry = {0, 8, &zero, 1};
+    const rtw_dry_call_t dry = {NULL, &zero, 1, 8, 0};
     config.standby = 2;
     config.dry_calls = &dry;
     config.dry_call_count = 1;

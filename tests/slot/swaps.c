@@ -142,7 +142,7 @@ static void swap_here(void *data) {
     rtw_value_t one;
     memset(&one, 0, sizeof one);
     one.i32 = 1;
-    const rtw_slot_dry_call_t dry = {0, 8, &one, 1};
+    const rtw_dry_call_t dry = {NULL, &one, 1, 8, 0};
     config.standby = 1;
     config.hold_blocks = 4;
     config.dry_calls = &dry;

@@ -27,7 +27,7 @@ local function made(kind, make)
 end
 
 local config = ffi.new("rtw_runtime_config_t")
-rtw.rtw_runtime_config_init(config)
+rtw.rtw_runtime_config_init_sized(config, ffi.sizeof(config))
 config.profile = profile == "plugin" and 1 or 0
 local runtime = made("rtw_runtime_t", function(out) return rtw.rtw_runtime_create(config, out, err) end)
 local module = made("rtw_module_t", function(out) return rtw.rtw_module_load_file(runtime, artifact, out, err) end)

@@ -33,7 +33,7 @@ local module = made("rtw_module_t", function(out) return rtw.rtw_module_load_fil
 local instance = made("rtw_instance_t", function(out) return rtw.rtw_instance_create(module, nil, nil, out, err) end)
 local add = made("rtw_func_t", function(out) return rtw.rtw_instance_func(instance, "add", "(i32,i32)->(i32)", out, err) end)
 local config = ffi.new("rtw_worker_config_t")
-rtw.rtw_worker_config_init(config)
+rtw.rtw_worker_config_init_sized(config, ffi.sizeof(config))
 config.kind, config.name, config.queue_capacity = QUEUE, "from-lua", 32
 local worker = made("rtw_worker_t", function(out) return rtw.rtw_worker_create(runtime, config, out, err) end)
 must(rtw.rtw_worker_start(worker, err))
@@ -44,7 +44,7 @@ must(rtw.rtw_worker_invoke(worker, add, values, 2))
 check(values[0].i32 == 42, "an invocation comes back with its result")
 
 local completion = ffi.new("rtw_completion_t")
-rtw.rtw_completion_init(completion)
+rtw.rtw_completion_init_sized(completion, ffi.sizeof(completion))
 local submitted, answered, right = 0, 0, true
 while answered < 1000 do
   values[0].i32, values[1].i32 = submitted, 1000

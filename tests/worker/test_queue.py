@@ -23,17 +23,16 @@ class WorkerConfig(ctypes.Structure):
         ("cpu", c_int32), ("denormals", c_uint32), ("strict", c_uint32), ("memory_lock", c_uint32), ("statistics", c_uint32),
         ("dma_latency_us", c_int32), ("deadline_runtime_ns", c_uint64), ("deadline_ns", c_uint64), ("setup", c_void_p),
         ("user_data", c_void_p), ("dry_calls", c_void_p), ("dry_call_count", c_uint32), ("missed", c_uint32),
-        ("period_ns", c_uint64), ("early_ns", c_uint64), ("on_fault", c_uint32), ("reserved0", c_uint32), ("period_limit", c_uint64),
-        ("step", c_void_p), ("func", c_void_p), ("values", c_void_p), ("value_count", c_size_t), ("warm_func", c_void_p),
-        ("warm_values", c_void_p), ("warm_value_count", c_size_t), ("queue_capacity", c_uint32), ("reserved1", c_uint32),
-        ("spin_ns", c_uint64), ("reserved", c_uint64 * 8),
+        ("period_ns", c_uint64), ("early_ns", c_uint64), ("on_fault", c_uint32), ("queue_capacity", c_uint32), ("period_limit", c_uint64),
+        ("step", c_void_p), ("func", c_void_p), ("values", c_void_p), ("value_count", c_uint32), ("warm_value_count", c_uint32), ("warm_func", c_void_p),
+        ("warm_values", c_void_p), ("spin_ns", c_uint64),
     ]
 
 
 class Completion(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_uint32), ("status", c_int32), ("tag", c_uint64), ("submitted_ns", c_uint64), ("started_ns", c_uint64),
-        ("ended_ns", c_uint64), ("values", Value * 16), ("reserved", c_uint64 * 4),
+        ("ended_ns", c_uint64), ("values", Value * 16),
     ]
 
 
@@ -64,8 +63,7 @@ def main(path, artifact):
     must(rtw.rtw_instance_create(module, None, None, byref(instance), byref(error)))
     must(rtw.rtw_instance_func(instance, b"add", b"(i32,i32)->(i32)", byref(add), byref(error)))
     config = WorkerConfig()
-    rtw.rtw_worker_config_init(byref(config))
-    check(config.struct_size == ctypes.sizeof(config), "the configuration has the header's size")
+    rtw.rtw_worker_config_init_sized(byref(config), c_size_t(ctypes.sizeof(config)))
     config.kind, config.name, config.queue_capacity = QUEUE, b"from-python", 32
     must(rtw.rtw_worker_create(runtime, byref(config), byref(worker), byref(error)))
     must(rtw.rtw_worker_start(worker, byref(error)))
@@ -76,8 +74,7 @@ def main(path, artifact):
     check(values[0].i32 == 42, "an invocation comes back with its result")
 
     completion = Completion()
-    rtw.rtw_completion_init(byref(completion))
-    check(completion.struct_size == ctypes.sizeof(completion), "the completion has the header's size")
+    rtw.rtw_completion_init_sized(byref(completion), c_size_t(ctypes.sizeof(completion)))
     submitted, answered, right = 0, {}, True
     while len(answered) < 1000:
         values[0].i32, values[1].i32 = submitted, 1000

@@ -1,6 +1,8 @@
 //! Writes a C header from the sources of an API, in the order in which they are given:
 //! `headergen CONFIG OUT SOURCE...`. The order of the sources is the order of the functions in the header.
 
+mod inits;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -24,5 +26,6 @@ fn generate(config: &str, out: &str, sources: &[String]) -> Result<(), String> {
     let bindings = builder.generate().map_err(|e| e.to_string())?;
     let mut text = Vec::new();
     bindings.write(&mut text);
+    let text = inits::add(&String::from_utf8(text).map_err(|e| e.to_string())?)?;
     std::fs::write(out, text).map_err(|e| format!("{out}: {e}"))
 }
