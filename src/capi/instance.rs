@@ -56,7 +56,10 @@ const _: () = assert!(size_of::<rtw_value_t>() == size_of::<ValRaw>() && align_o
 
 /// Once the instance is prepared, growing a memory or table fails inside the guest: it would take a system call.
 pub const RTW_GROWTH_REFUSED: u32 = 0;
-/// Memories and tables may grow at any time, as far as their limits allow.
+/// Memories and tables may grow at any time, as far as their limits allow. Growth costs what this library promises against: a memory
+/// takes system calls and page faults, a table takes the system's allocator, which may wait for a lock, and copies its entries.
+/// Nothing of it comes from the thread's arena. rtw_instance_growth counts it. A table for which there is no memory ends the call
+/// with RTW_ERR_NO_MEMORY.
 pub const RTW_GROWTH_ALLOWED: u32 = 1;
 /// Memories are there up to growth_ahead_bytes from the start, and growing so far takes no system call; beyond that, and for
 /// tables, growth is refused once the instance is prepared. Plugin profile only.

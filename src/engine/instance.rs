@@ -175,6 +175,10 @@ impl wasmtime::ResourceLimiter for Data {
             () if self.share.take(more).is_err() => Some(RefusedBy::Limit),
             () => None,
         };
+        if refused.is_none() {
+            let bytes = |entries: usize| entries.saturating_mul(TABLE_ENTRY_BYTES as usize);
+            alloc::allow_growth(bytes(now), bytes(wanted));
+        }
         Ok(self.core.growth.count(Grown::Table { from: now, to: wanted }, refused))
     }
 

@@ -7,6 +7,9 @@
 //! gives back before it returns; so the arena hands out memory by moving one offset, and starts anew once nothing is out: O(1),
 //! no search, nothing to fragment. Where it is exhausted the allocation fails, which the engine's trap path is written for,
 //! and the call answers RTW_ERR_ARENA.
+//!
+//! A table that the host allows to grow stays when the call returns, and would fill the arena: its memory comes from where the
+//! table was made (`allow_growth`).
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -47,7 +50,19 @@ pub struct Arena {
     watched: Cell<*const usize>,
     /// What the watched word held at the last allocation; 0 where there was none. The owner's alone.
     noted: Cell<usize>,
+    /// What may come from elsewhere. The owner's alone.
+    growth: Cell<Growth>,
     counters: Counters,
+}
+
+/// An allocation in a real-time section that is to stay, which the system serves.
+#[derive(Clone, Copy)]
+enum Growth {
+    None,
+    /// The next one.
+    New,
+    /// The next that makes a block of at least so many bytes of one that is not the arena's.
+    To(usize),
 }
 
 const _: () = assert!(size_of::<Arena>() <= HEADER_BYTES);
@@ -102,7 +117,7 @@ pub struct Allocator;
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        match section() {
+        match section().filter(|arena| !arena.makes_new()) {
             Some(arena) => arena.take(layout),
             None => {
                 count_system();
@@ -167,7 +182,9 @@ unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let ours = heap::owns(memory);
-        if !ours && owner(memory).is_none() && section().is_none() {
+        let theirs = owner(memory).is_none();
+        let outside = section().is_none_or(|arena| theirs && arena.grows(new_size));
+        if !ours && theirs && outside {
             count_system();
             // SAFETY: passed on.
             return unsafe { System.realloc(memory, layout, new_size) };
@@ -176,8 +193,9 @@ unsafe impl GlobalAlloc for Allocator {
         unsafe {
             let larger = Layout::from_size_align_unchecked(new_size, layout.align());
             // What is kept stays so, also when it grows later.
-            let stays = if ours && section().is_none() { NonNull::new(heap::take(larger)) } else { None };
-            let new = stays.map_or_else(|| self.alloc(larger), NonNull::as_ptr);
+            let stays = if ours && outside { NonNull::new(heap::take(larger)) } else { None };
+            let take = || if outside { in_setup(|| self.alloc(larger)) } else { self.alloc(larger) };
+            let new = stays.map_or_else(take, NonNull::as_ptr);
             if !new.is_null() {
                 new.copy_from_nonoverlapping(memory, layout.size().min(new_size));
                 self.dealloc(memory, layout);
@@ -260,6 +278,22 @@ impl Arena {
         if !word.is_null() {
             // SAFETY: watched for the time of a call only, during which it lives.
             self.noted.set(unsafe { word.read() });
+        }
+    }
+
+    /// Whether the next allocation is to stay.
+    fn makes_new(&self) -> bool {
+        matches!(self.growth.get(), Growth::New) && {
+            self.growth.set(Growth::None);
+            true
+        }
+    }
+
+    /// Whether a block that becomes so large is to stay.
+    fn grows(&self, bytes: usize) -> bool {
+        matches!(self.growth.get(), Growth::To(least) if bytes >= least) && {
+            self.growth.set(Growth::None);
+            true
         }
     }
 
@@ -361,6 +395,7 @@ impl Attached {
             (*arena).peak.set(0);
             (*arena).watched.set(std::ptr::null());
             (*arena).noted.set(0);
+            (*arena).growth.set(Growth::None);
             (*arena).counters = Counters::default();
             NonNull::new_unchecked(arena)
         };
@@ -423,6 +458,14 @@ pub fn in_section<T>(run: impl FnOnce() -> T) -> T {
     }
     let _leave = SETUP_DEPTH.try_with(|depth| depth.replace(0)).map(Leave);
     run()
+}
+
+/// Has the system serve what the calling thread grows next, from `now` to `wanted` bytes, also in a real-time section: it stays when
+/// the call returns, and the host has allowed it. A block that has the room already is not asked for; then the next growth counts.
+pub fn allow_growth(now: usize, wanted: usize) {
+    if let Some(arena) = section() {
+        arena.growth.set(if now == 0 { Growth::New } else { Growth::To(wanted) });
+    }
 }
 
 /// Makes the calling thread's arena present again, which calls write to: a fork leaves its pages to be copied.
@@ -515,6 +558,34 @@ mod tests {
             attached.close();
             let system = Box::new(1);
             assert!(owner(&raw const *system as *mut u8).is_none());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn what_may_grow_in_a_section_is_the_systems() {
+        let is_arenas = |list: &Vec<u64>| owner(list.as_ptr() as *mut u8).is_some();
+        std::thread::spawn(move || {
+            let mut before = vec![1u64; 10];
+            let attached = Attached::new(DEFAULT_ARENA_BYTES, Lock::Off).unwrap();
+            attached.open();
+            allow_growth(0, 8);
+            let mut new = vec![2u64];
+            assert!(!is_arenas(&new));
+            allow_growth(80, 800_000);
+            // What comes between is the arena's, also when it grows.
+            let mut between = vec![3u64; 4];
+            between.reserve_exact(200_000 / 8 / 8);
+            assert!(is_arenas(&between));
+            before.resize(100_000, 0);
+            assert!(!is_arenas(&before) && before[9] == 1);
+            // Once.
+            assert!(new.try_reserve(100_000).is_err());
+            assert!(is_arenas(&vec![4u64]));
+            let counts = counts();
+            attached.close();
+            assert_eq!((counts.refused, counts.system_frees), (1, 0));
         })
         .join()
         .unwrap();

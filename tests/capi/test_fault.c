@@ -2,6 +2,7 @@
 #include "common.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 static rtw_error_t err;
 
@@ -275,6 +276,89 @@ static void test_growth(void) {
     close_guest(&guest);
 }
 
+/* What a trap takes of the thread's arena. */
+static uint64_t peak_of_trap(rtw_instance_t *instance, const char *what) {
+    rtw_func_t *trap = look_up(instance, "trap", "()->()");
+    check_status(rtw_invoke(trap, NULL, 0), RTW_ERR_TRAP_UNREACHABLE, "%s: a trap after it", what);
+    rtw_func_stats_t stats;
+    rtw_func_stats_init(&stats);
+    check_status(rtw_func_stats(trap, &stats), RTW_OK, "%s: its statistics", what);
+    rtw_func_destroy(trap);
+    return stats.arena_peak_bytes;
+}
+
+/* Tables that may grow do so on an attached thread as far as there is memory; the thread's arena, which could hold some thousand
+ * entries, is left alone. */
+static void test_table_growth(uint32_t lock) {
+    const char *const what = lock == RTW_LOCK_ON ? "tables, locked" : "tables";
+    const int32_t step = 1000, steps = 100;
+    rtw_runtime_config_t runtime_config;
+    rtw_runtime_config_init(&runtime_config);
+    runtime_config.profile = profile;
+    runtime_config.memory_lock = lock;
+    guest_t guest = {NULL, NULL, NULL};
+    require(rtw_runtime_create(&runtime_config, &guest.runtime, &err), &err, "a runtime");
+    attach_here(guest.runtime);
+    guest.module = load(guest.runtime, "tables");
+    require(rtw_instance_create(guest.module, NULL, NULL, &guest.instance, &err), &err, "an instance");
+    require(rtw_instance_prepare(guest.instance, NULL, NULL, &err), &err, "prepare");
+    check(call_i32(guest.instance, "grow_one", 1, 0) == -1 && call_i32(guest.instance, "grow_none", 1, 0) == -1,
+          "%s: growth is refused after prepare", what);
+    const uint64_t peak = peak_of_trap(guest.instance, what);
+    rtw_instance_destroy(guest.instance);
+
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.growth = RTW_GROWTH_ALLOWED;
+    require(rtw_instance_create(guest.module, NULL, &config, &guest.instance, &err), &err, "an instance that may grow");
+    require(rtw_instance_prepare(guest.instance, NULL, NULL, &err), &err, "prepare");
+    for (int round = 0; round < 2; round++) {
+        bool grew = true, kept = true;
+        for (int32_t i = 0; i < steps; i++) {
+            grew = grew && call_i32(guest.instance, "grow_one", step, 0) == 1 + i * step;
+            grew = grew && call_i32(guest.instance, "grow_none", step, 0) == i * step;
+            grew = grew && call_i32(guest.instance, "grow_memory", 1, 0) == 1 + i;
+            kept = kept && call_i32(guest.instance, "ask_one", 0, 0) == 7 && call_i32(guest.instance, "ask_none", i * step + step - 1, 0) == 7;
+        }
+        check(grew, "%s: each grows by %d entries, step by step", what, step * steps);
+        check(kept, "%s: and keeps what it holds", what);
+        check(call_i32(guest.instance, "grow_one", 0, 0) == 1 + step * steps, "%s: all of it is there", what);
+        rtw_growth_t growth;
+        rtw_growth_init(&growth);
+        check_status(rtw_instance_growth(guest.instance, &growth), RTW_OK, "%s: growth", what);
+        check(growth.granted == (uint64_t)(3 * steps * (round + 1)) && growth.refused == 0, "%s: each step is counted, %llu", what,
+              (unsigned long long)growth.granted);
+        const uint64_t after = peak_of_trap(guest.instance, what);
+        check(after == peak, "%s: a trap takes as much of the arena as ever: %llu of %llu bytes", what, (unsigned long long)after,
+              (unsigned long long)peak);
+        check_status(rtw_instance_reset(guest.instance, &err), RTW_OK, "%s: a reset", what);
+    }
+    close_guest(&guest);
+}
+
+/* A table for which there is no memory ends the call by its name; the same call succeeds once there is some. */
+static void table_without_memory(void *data) {
+    (void)data;
+    guest_t guest = open_guest("tables", NULL);
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.growth = RTW_GROWTH_ALLOWED;
+    rtw_instance_t *instance = NULL;
+    require(rtw_instance_create(guest.module, NULL, &config, &instance, &err), &err, "an instance that may grow");
+    require(rtw_instance_prepare(instance, NULL, NULL, &err), &err, "prepare");
+    struct rlimit before;
+    check(getrlimit(RLIMIT_AS, &before) == 0, "the limit on address space");
+    const struct rlimit none = {1 << 20, before.rlim_max};
+    check(setrlimit(RLIMIT_AS, &none) == 0, "no more of it");
+    rtw_value_t value = {.i32 = 20000000};
+    check_status(call(instance, "grow_one", &value, 1), RTW_ERR_NO_MEMORY, "a table of 160 MB without memory");
+    check(setrlimit(RLIMIT_AS, &before) == 0, "memory again");
+    check_status(rtw_instance_reset(instance, &err), RTW_OK, "a reset after it");
+    check(call_i32(instance, "grow_one", 20000000, 0) == 1, "a table of 160 MB with memory");
+    rtw_instance_destroy(instance);
+    close_guest(&guest);
+}
+
 /* Growth that was paid for beforehand. */
 static void test_growth_ahead(void) {
     guest_t guest = open_guest("unbounded", NULL);
@@ -385,6 +469,9 @@ int main(int argc, char **argv) {
     test_reset();
     test_failing_reset();
     test_growth();
+    test_table_growth(RTW_LOCK_OFF);
+    test_table_growth(RTW_LOCK_ON);
+    if (!sanitized) check_in_child("a table without memory", table_without_memory, NULL);
     test_growth_ahead();
     test_places();
     test_growth_told();
