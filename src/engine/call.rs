@@ -1,6 +1,7 @@
 //! The call: stamp, enter, leave, stamp, record. Every line here runs on somebody's real-time thread.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::compiler_fence;
 use wasmtime::Trap;
 /// A value as calls take it: 16 bytes, not converted.
 pub use wasmtime::ValRaw;
@@ -24,19 +25,21 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize, budget: Opt
     // With all that a reset on another thread has done.
     let gate = core.gate.load(Acquire);
     let here = permit::stack_pointer();
+    if gate == GATE_FREE {
+        // Before the pass is compared: see `Core::close`.
+        core.gate.store(GATE_IN_CALL, Relaxed);
+        compiler_fence(SeqCst);
+    }
     if gate == GATE_FREE && core.pass.admits(here) {
         core.entered_at.set(here);
     } else if let Err(status) = admit(core, &func.shared, gate, here) {
         return status;
     }
     let shared = &*func.shared;
-    if count < shared.value_count {
-        return RTW_ERR_VALUES;
+    if count < shared.value_count || (values.is_null() && shared.value_count != 0) {
+        core.gate.store(gate, Relaxed);
+        return if count < shared.value_count { RTW_ERR_VALUES } else { RTW_ERR_NULL };
     }
-    if values.is_null() && shared.value_count != 0 {
-        return RTW_ERR_NULL;
-    }
-    core.gate.store(GATE_IN_CALL, Relaxed);
     let values = std::ptr::slice_from_raw_parts_mut(values, shared.value_count);
     // A call that a host function makes runs under the outer one's budget, which the watchdog has been told of.
     let announced = core.timing.is_watched() && gate != GATE_IN_HOST;
@@ -69,20 +72,25 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize, budget: Opt
     }
 }
 
-/// Lets a call in that comes from a host function, or with another permit than the last one; or says why not.
+/// Lets a call in that comes from a host function, or with another permit than the last one, and closes the gate behind it; or says
+/// why not.
 #[cold]
 #[inline(never)]
 fn admit(core: &Core, shared: &FuncShared, gate: rtw_status_t, here: usize) -> std::result::Result<(), rtw_status_t> {
-    let is_outer = matches!(gate, GATE_FREE | GATE_ASK);
-    if is_outer && !core.pass.admits(here) {
-        shared.instance.module.runtime.admit(&core.pass, here)?;
+    if !matches!(gate, GATE_FREE | GATE_ASK) {
+        core.reenter(gate)?;
+        if !core.is_within_outer_call(here) {
+            return Err(RTW_ERR_STACK_SIZE);
+        }
+        core.gate.store(GATE_IN_CALL, Relaxed);
+        return Ok(());
     }
-    core.reenter(gate)?;
-    if is_outer {
-        core.entered_at.set(here);
-    } else if !core.is_within_outer_call(here) {
-        return Err(RTW_ERR_STACK_SIZE);
-    }
+    core.gate.store(GATE_IN_CALL, Relaxed);
+    core.come_in()?;
+    let pass = || if core.pass.admits(here) { Ok(()) } else { shared.instance.module.runtime.admit(&core.pass, here) };
+    // Closed again to none, where it is not let in.
+    pass().and_then(|()| core.reenter(gate)).inspect_err(|_| core.gate.store(gate, Relaxed))?;
+    core.entered_at.set(here);
     Ok(())
 }
 

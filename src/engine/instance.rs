@@ -9,9 +9,9 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicUsize,
+    AtomicBool, AtomicI32, AtomicU8, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
-    compiler_fence,
+    compiler_fence, fence,
 };
 use std::sync::{Arc, Mutex, Weak};
 use wasmtime::unix::StoreExt;
@@ -37,7 +37,7 @@ use crate::rt::heap::{self, Kept};
 use crate::rt::histogram::{Began, Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
 use crate::rt::permit::{self, Pass};
-use crate::rt::{alloc, end, fork, traps};
+use crate::rt::{alloc, barrier, end, fork, traps};
 use crate::status::*;
 
 /// What a call stores on its way in and takes away on its way out.
@@ -47,6 +47,14 @@ pub const GATE_IN_CALL: rtw_status_t = RTW_ERR_BUSY;
 pub const GATE_IN_HOST: rtw_status_t = 1;
 /// The guest is being made, or made anew: everybody is told that the instance is busy.
 const GATE_MAKING: rtw_status_t = 2;
+/// No guest is being made.
+const NOT_MAKING: u8 = 0;
+/// A reset has closed the gate, and has yet to see whether a call that found it open comes in.
+const CLOSING: u8 = 1;
+/// Such a call came in: the reset gives up.
+const OVERTAKEN: u8 = 2;
+/// No call comes in any more. A host function that the start function calls cannot use the guest yet.
+const MAKING: u8 = 3;
 /// As free, but whoever calls has to ask first whether faults would arrive on its thread.
 pub const GATE_ASK: rtw_status_t = 3;
 
@@ -209,8 +217,10 @@ pub struct Core {
     pub host_status: Cell<rtw_status_t>,
     /// The thread that the innermost host function runs on.
     host_thread: AtomicUsize,
-    /// Whether a guest is being made, which a host function that its start function calls cannot use yet.
-    making: Cell<bool>,
+    /// How far the making of a guest is: NOT_MAKING, CLOSING, MAKING or OVERTAKEN.
+    making: AtomicU8,
+    /// What the gate says after a reset.
+    after: AtomicI32,
     /// What its calls compute in, and what the innermost that runs, and its host functions, do.
     pub float: float::Wanted,
     pub modes: Cell<Modes>,
@@ -304,6 +314,10 @@ impl Core {
     }
 
     /// Closes the gate to everybody, for the guest to be made anew.
+    ///
+    /// A call reads the gate, stores that it is in a call and only then compares the pass; no fence keeps it from having found the gate
+    /// open long ago. So the pass is taken away first, and every thread put through a barrier: who stored before it is seen here,
+    /// who stores after it meets no pass and asks in `come_in`, where one word decides between the two.
     fn close(&self) -> Result<Making<'_>> {
         let before = self.gate.load(Relaxed);
         match before {
@@ -311,10 +325,46 @@ impl Core {
             RTW_ERR_FORKED => return Err(forked()),
             _ => {}
         }
-        self.gate.compare_exchange(before, GATE_MAKING, Acquire, Relaxed).map_err(|_| busy())?;
-        self.making.set(true);
+        // A reset that unwound has left it closed.
+        let open = if before == RTW_ERR_POISONED && self.is_making() { MAKING } else { NOT_MAKING };
+        self.making.compare_exchange(open, CLOSING, SeqCst, Relaxed).map_err(|_| busy())?;
+        if self.gate.compare_exchange(before, GATE_MAKING, SeqCst, Relaxed).is_err() {
+            self.making.store(NOT_MAKING, SeqCst);
+            return Err(busy());
+        }
+        let pass = self.pass.take();
+        if barrier::register() {
+            barrier::all_threads();
+        }
+        let is_closed =
+            self.gate.load(SeqCst) == GATE_MAKING && self.making.compare_exchange(CLOSING, MAKING, SeqCst, Relaxed).is_ok();
+        if !is_closed {
+            self.making.store(NOT_MAKING, SeqCst);
+            let _ = self.gate.compare_exchange(GATE_MAKING, before, Release, Relaxed);
+            return Err(busy());
+        }
         // Where this unwinds, half a guest may be there.
-        Ok(Making { core: self, before, after: RTW_ERR_POISONED })
+        Ok(Making { core: self, before, after: RTW_ERR_POISONED, pass })
+    }
+
+    /// Whether a call that found the gate open, and has stored that it is in a call, may go on. Else the gate is the reset's again.
+    pub fn come_in(&self) -> std::result::Result<(), rtw_status_t> {
+        fence(SeqCst);
+        if self.making.compare_exchange(CLOSING, OVERTAKEN, SeqCst, SeqCst) != Err(MAKING) {
+            return Ok(());
+        }
+        let _ = self.gate.compare_exchange(GATE_IN_CALL, GATE_MAKING, SeqCst, Relaxed);
+        if self.making.load(SeqCst) != MAKING {
+            // The reset has ended meanwhile, and may have found this call's word in the gate.
+            let _ = self.gate.compare_exchange(GATE_MAKING, self.after.load(Relaxed), Release, Relaxed);
+        }
+        Err(RTW_ERR_BUSY)
+    }
+
+    /// Whether a guest is being made.
+    #[inline(always)]
+    fn is_making(&self) -> bool {
+        self.making.load(Relaxed) == MAKING
     }
 
     /// Whether a gate that is not free lets a call of this thread through all the same, or what to answer.
@@ -362,13 +412,24 @@ struct Making<'a> {
     before: rtw_status_t,
     /// What the gate says then.
     after: rtw_status_t,
+    /// What let the last caller in.
+    pass: permit::Taken,
 }
 
 impl Drop for Making<'_> {
     fn drop(&mut self) {
-        self.core.making.set(false);
-        // Nothing, where a child process was told meanwhile that the instance is its parent's.
-        let _ = self.core.gate.compare_exchange(GATE_MAKING, self.after, Release, Relaxed);
+        let core = self.core;
+        if self.after == RTW_ERR_POISONED {
+            // Nobody comes in before another reset has made a guest.
+            core.gate.store(RTW_ERR_POISONED, Release);
+            return;
+        }
+        core.after.store(self.after, Relaxed);
+        // The guest is whole: from here on calls that found the gate open before may come in, and keep it.
+        core.making.store(NOT_MAKING, SeqCst);
+        core.pass.put_back(self.pass);
+        // Nothing where one did, is being turned away, or where a child process was told that the instance is its parent's.
+        let _ = core.gate.compare_exchange(GATE_MAKING, self.after, SeqCst, Relaxed);
     }
 }
 
@@ -402,7 +463,8 @@ impl Instance {
             context: Cell::new(None),
             host_status: Cell::new(RTW_OK),
             host_thread: AtomicUsize::new(0),
-            making: Cell::new(true),
+            making: AtomicU8::new(MAKING),
+            after: AtomicI32::new(GATE_FREE),
             float: float::Wanted::new(config.denormals),
             modes: Cell::new(Modes::NONE),
             timing: Timing::new(&config.limits),
@@ -430,7 +492,7 @@ impl Instance {
             guest: UnsafeCell::new(guest),
         };
         instance.take_view();
-        instance.core.making.set(false);
+        instance.core.making.store(NOT_MAKING, Relaxed);
         let watch = module.runtime.signal_watch();
         instance.core.gate.store(watch.resting_gate(), Release);
         // SAFETY: taken back when the instance is dropped, before the core is.
@@ -462,10 +524,6 @@ impl Instance {
             let new = fresh.instance.get_func(&mut fresh.store, &func.name);
             let gone = || Error::new(RTW_ERR_INTERNAL, format!("function \"{}\" is gone after a reset", func.name));
             found.push((func.clone(), new.ok_or_else(gone)?));
-        }
-        // A thread that does not have the instance may have begun a call just when the gate was closed: the old guest is still there.
-        if self.core.gate.load(Acquire) != GATE_MAKING {
-            return Err(busy());
         }
         // SAFETY: the API gives us the instance's thread, and no call runs.
         let old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
@@ -564,7 +622,7 @@ impl Instance {
     /// A pointer to `length` bytes at `offset` of the default memory, or null if they are not all inside.
     #[inline]
     pub fn memory_at(&self, offset: u64, length: u64) -> *mut u8 {
-        if self.core.making.get() {
+        if self.core.is_making() {
             return std::ptr::null_mut();
         }
         let Some(memory) = self.engine_parts().1 else { return std::ptr::null_mut() };
@@ -1058,7 +1116,7 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
         core.modes.set(modes);
         answer
     };
-    if core.making.get() {
+    if core.is_making() {
         // A start function: the gate stays closed, since there is nothing yet to call back into.
         let answer = call();
         return if answer == RTW_OK { Ok(()) } else { Err(host_error(core, answer)) };

@@ -15,7 +15,7 @@ use crate::rt::memory::Lock;
 use crate::rt::permit::{self, Issued, Pass, Refused};
 use crate::rt::thread::{Attach, CpuSet, Policy};
 use crate::rt::traps::Ready;
-use crate::rt::{alloc, clock, fork, memory, signals, thread};
+use crate::rt::{alloc, barrier, clock, fork, memory, signals, thread};
 use crate::status::*;
 
 #[derive(Clone, Debug)]
@@ -64,6 +64,8 @@ impl Runtime {
     pub fn varied(config: Config, variations: Variations) -> Result<Arc<Runtime>> {
         fork::undisturbed(clock::calibration);
         memory::warm_own_image(config.lock)?;
+        // For resets: where the process has threads already, the kernel takes its time, once.
+        barrier::register();
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Relaxed);
         let housekeeper = Housekeeper::new(config.guest_stack_bytes, config.cpus);

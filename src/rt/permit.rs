@@ -112,6 +112,10 @@ pub struct Pass {
     owner: u64,
 }
 
+/// What a pass remembered.
+#[derive(Clone, Copy)]
+pub struct Taken(*mut Permit);
+
 impl Pass {
     pub fn new(owner: u64) -> Pass {
         Pass { last: AtomicPtr::new((&raw const NOBODYS).cast_mut()), owner }
@@ -123,6 +127,16 @@ impl Pass {
     pub fn admits(&self, here: usize) -> bool {
         // SAFETY: a permit, and none is ever unmapped.
         unsafe { &*self.last.load(Relaxed) }.admits(self.owner, here)
+    }
+
+    /// Forgets the permit that let the last caller in: the next looks its own up.
+    pub fn take(&self) -> Taken {
+        Taken(self.last.swap((&raw const NOBODYS).cast_mut(), SeqCst))
+    }
+
+    /// Remembers it again.
+    pub fn put_back(&self, taken: Taken) {
+        self.last.store(taken.0, Relaxed);
     }
 
     /// Looks for a permit of the calling thread's, and remembers it. Neither allocates nor waits; what it reads was made present,

@@ -111,9 +111,9 @@ if [ "$wanted" = " storm " ]; then # 50 of each, whose counts are committed
     exec ./jack_storm.sh "$build/jack" "$scratch" 50 "$(pwd)/jack-storm.txt"
 fi
 
-# --- the floating-point environment; policies; rights and limits; forks
+# --- the floating-point environment; policies; rights and limits; forks; preempted calls
 
-for group in float policy rights fork; do
+for group in float policy rights fork preempted; do
     if in_group $group; then
         program $group
         both $group
