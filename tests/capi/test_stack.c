@@ -363,6 +363,47 @@ static void *small_thread(void *data) {
     return NULL;
 }
 
+/* A reset runs the start function anew, on the thread that asks for it. */
+typedef struct starting_t {
+    guest_t guest;
+    int starts;
+} starting_t;
+
+static rtw_status_t init_counts(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
+    (void)instance;
+    starting_t *starting = user_data;
+    values[0].i32 = 100 + ++starting->starts;
+    return RTW_OK;
+}
+
+static void *small_reset(void *data) {
+    starting_t *starting = data;
+    rtw_value_t value = {.i32 = 55};
+    require(rtw_instance_global_set(starting->guest.instance, "seen", &value, &err), &err, "a global of the guest's");
+    check_status(rtw_instance_reset(starting->guest.instance, &err), RTW_ERR_STACK_SIZE, "a reset with a start function on a thread of 128 KiB");
+    check_error(&err, RTW_ERR_STACK_SIZE, "KiB of stack left", "a reset on a small thread: the message says why");
+    check(starting->starts == 1, "a reset on a small thread: the start function did not run");
+    check_status(rtw_instance_global_get(starting->guest.instance, "seen", &value, &err), RTW_OK, "a reset on a small thread: the guest is there");
+    check(value.i32 == 55, "a reset on a small thread: it is the one that was there, %d", value.i32);
+    return NULL;
+}
+
+static void test_small_reset(void) {
+    starting_t starting;
+    memset(&starting, 0, sizeof starting);
+    rtw_imports_t *imports = NULL;
+    require(rtw_imports_create(&imports, &err), &err, "imports");
+    require(rtw_imports_func(imports, "env", "init", "()->(i32)", init_counts, &starting, &err), &err, "init");
+    starting.guest = open_unattached("start_ok", imports);
+    rtw_imports_destroy(imports);
+    on_thread(small_reset, &starting, 128 * KIB);
+    check_status(rtw_instance_reset(starting.guest.instance, &err), RTW_OK, "a reset with a start function on a thread that is large enough");
+    rtw_value_t value = {.i32 = 0};
+    (void)rtw_instance_global_get(starting.guest.instance, "seen", &value, NULL);
+    check(starting.starts == 2 && value.i32 == 102, "and there it runs: %d", value.i32);
+    close_guest(&starting.guest);
+}
+
 static rtw_status_t call_below(stacked_t *guest, size_t bytes, rtw_status_t (*how)(const stacked_t *)) {
     volatile unsigned char frame[4 * KIB];
     frame[0] = (unsigned char)bytes;
@@ -909,6 +950,7 @@ int main(int argc, char **argv) {
     on_thread(declared, guest, 0);
     const size_t sizes[] = {64, 128, 192, 256, 512};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) on_thread(small_thread, guest, sizes[i] * KIB);
+    test_small_reset();
     on_thread(deep_host, guest, 512 * KIB);
     on_thread(from_handlers, guest, 0);
     on_thread(from_host_functions, guest, 0);
