@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "../examples-c/control-loop/native.h"
+#include "../tests/support/numbers.h"
 #include "rtwasm.h"
 
 enum { ROUNDS = 10, TICKS = 300, PRIORITY = 50, PERIOD_NS = 1000000, EARLY_NS = 200000, SUBMISSIONS = 300, WARM = 20 };
@@ -80,19 +81,12 @@ typedef struct subject_t {
     size_t count, at;
 } subject_t;
 
-static int ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double quantile(const double *sorted, size_t count, double share) { return sorted[(size_t)((double)(count - 1) * share)]; }
-
 static void print_row(const char *what, subject_t *subject, const subject_t *baseline, size_t count) {
     double ratios[ROUNDS], sum = 0;
     for (int round = 0; round < ROUNDS; round++) ratios[round] = subject->p99[round] / baseline->p99[round];
-    qsort(ratios, ROUNDS, sizeof *ratios, ascending);
+    sort_numbers(ratios, ROUNDS);
     for (size_t i = 0; i < count; i++) sum += subject->samples[i];
-    qsort(subject->samples, count, sizeof *subject->samples, ascending);
+    sort_numbers(subject->samples, count);
     printf("row\t%s\t%s\t%s\t%zu\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.3f\n", what, subject->name, baseline->name, count,
            sum / (double)count, subject->samples[0], quantile(subject->samples, count, 0.5), quantile(subject->samples, count, 0.99),
            quantile(subject->samples, count, 0.999), subject->samples[count - 1], (ratios[ROUNDS / 2 - 1] + ratios[ROUNDS / 2]) / 2);
@@ -109,7 +103,7 @@ static void in_turns(const char *what, subject_t *subjects, size_t subject_count
             double *out = subject->samples + round * per_round;
             subject->run(subject, out, per_round);
             memcpy(round_samples, out, per_round * sizeof *out);
-            qsort(round_samples, per_round, sizeof *out, ascending);
+            sort_numbers(round_samples, per_round);
             subject->p99[round] = quantile(round_samples, per_round, 0.99);
         }
     }

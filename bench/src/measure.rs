@@ -1,6 +1,7 @@
 //! Timing: batches for means, single calls for the distribution, rivals in turn.
 
 use rtwasm::rt::clock;
+use rtwasm::rt::histogram;
 use rtwasm::rt::speed::{Pace, Speed};
 
 /// Calls in a batch whose mean is taken.
@@ -90,7 +91,7 @@ pub fn interleaved_rounds(
     let distributions = singles(&mut subjects, single_calls);
     let rows = subjects.iter().zip(&batches).zip(distributions).map(|((subject, own), mut single)| {
         single.sort_unstable();
-        let at = |quantile: f64| single[((single.len() - 1) as f64 * quantile) as usize] as f64 * ns_per_tick;
+        let at = |quantile: f64| histogram::quantile(&single, quantile) as f64 * ns_per_tick;
         let ratio = |wanted| ratio(own, &batches[0], wanted);
         let at_full_speed = ratio(Some(Pace::Full));
         Row {

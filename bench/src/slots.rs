@@ -5,6 +5,7 @@ use std::mem::{MaybeUninit, transmute};
 use std::ptr::{null, null_mut};
 
 use rtwasm::rt::clock;
+use rtwasm::rt::histogram;
 use rtwasm::status::RTW_ERR_BUDGET;
 
 use super::cases::KEEP;
@@ -201,7 +202,7 @@ fn after_cut_off(case: &str, slot: &Slot<'_>) -> Result<Vec<Row>, String> {
 
 fn row(case: &str, subject: &'static str, mut times: Vec<f64>, ratio: f64) -> Row {
     times.sort_by(f64::total_cmp);
-    let at = |quantile: f64| times[((times.len() - 1) as f64 * quantile) as usize];
+    let at = |quantile: f64| histogram::quantile(&times, quantile);
     Row {
         case: case.to_owned(),
         subject,

@@ -385,7 +385,7 @@ impl Snapshot {
         let mut seen = 0u64;
         for (bucket, &count) in self.buckets.iter().enumerate().filter(|(_, count)| **count != 0) {
             seen += count;
-            while filled < quantiles.len() && seen >= self.rank(quantiles[filled]) {
+            while filled < quantiles.len() && seen >= rank(quantiles[filled], self.count) {
                 answers[filled] = self.middle(bounds_of(bucket));
                 filled += 1;
             }
@@ -418,12 +418,6 @@ impl Snapshot {
         ((inside + square(self.max as f64, self.overflows)) / self.count as f64).sqrt()
     }
 
-    fn rank(&self, quantile: f64) -> u64 {
-        // A product that is a whole number but for its rounding is that number.
-        let rank = quantile * self.count as f64;
-        ((rank - rank * 1e-12).ceil() as u64).clamp(1, self.count)
-    }
-
     /// The non-empty buckets in ascending order: bounds in ticks (upper exclusive) and count.
     pub fn occupied(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
         self.buckets.iter().enumerate().filter(|(_, count)| **count != 0).map(|(bucket, &count)| {
@@ -431,6 +425,20 @@ impl Snapshot {
             (low, high, count)
         })
     }
+}
+
+/// Returns the rank, from 1, of the value at a quantile of `count` ascending values: the nearest rank, which is the first that at
+/// least that share of the values does not exceed. All quantiles of the project are taken by it; tests/support/numbers.h is the
+/// same in C.
+pub fn rank(quantile: f64, count: u64) -> u64 {
+    // A product that is a whole number but for its rounding is that number.
+    let rank = quantile * count as f64;
+    ((rank - rank * 1e-12).ceil() as u64).clamp(1, count)
+}
+
+/// Returns the value at a quantile of ascending values, of which there is at least one.
+pub fn quantile<T: Copy>(ascending: &[T], quantile: f64) -> T {
+    ascending[rank(quantile, ascending.len() as u64) as usize - 1]
 }
 
 /// A histogram as its readers see it, who may start it anew while its writer runs.
@@ -611,9 +619,8 @@ mod tests {
         for (quantile, share) in [(0.9, 9u128), (0.99, 99), (0.999, 999), (0.9999, 9999)] {
             let whole = share + 1;
             for count in (1..200_000u64).step_by(7) {
-                let snapshot = Snapshot { count, ..Snapshot::empty() };
                 let exact = (u128::from(count) * share).div_ceil(whole) as u64;
-                assert_eq!(snapshot.rank(quantile), exact, "{quantile} of {count}");
+                assert_eq!(rank(quantile, count), exact, "{quantile} of {count}");
             }
         }
     }

@@ -1,5 +1,7 @@
 #include "budget.h"
 
+#include "../support/numbers.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +112,7 @@ bool works(spinner_t *spinner, uint32_t turns, uint32_t seed, uint64_t budget_ns
 
 /* ---- figures ---- */
 
-void add_time(times_t *times, uint64_t value_ns) {
+void add_time(times_t *times, double value_ns) {
     if (times->count == times->capacity) {
         times->capacity = times->capacity != 0 ? times->capacity * 2 : 1024;
         times->values = realloc(times->values, times->capacity * sizeof *times->values);
@@ -122,20 +124,14 @@ void add_time(times_t *times, uint64_t value_ns) {
     times->values[times->count++] = value_ns;
 }
 
-static int by_value(const void *a, const void *b) {
-    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-    return (left > right) - (left < right);
-}
-
 void print_times(times_t *times, const char *what) {
     if (times->count == 0) {
         printf("%s: none\n", what);
         return;
     }
-    qsort(times->values, times->count, sizeof *times->values, by_value);
-    size_t last = times->count - 1;
-    printf("%s: %zu, median %.1f us, 99 %% %.1f us, max %.1f us\n", what, times->count, (double)times->values[last / 2] / 1e3,
-           (double)times->values[last * 99 / 100] / 1e3, (double)times->values[last] / 1e3);
+    sort_numbers(times->values, times->count);
+    printf("%s: %zu, median %.1f us, 99 %% %.1f us, max %.1f us\n", what, times->count, quantile(times->values, times->count, 0.5) / 1e3,
+           quantile(times->values, times->count, 0.99) / 1e3, quantile(times->values, times->count, 1) / 1e3);
 }
 
 uint64_t number_from_environment(const char *name, uint64_t otherwise) {

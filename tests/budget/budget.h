@@ -38,11 +38,11 @@ bool works(spinner_t *spinner, uint32_t turns, uint32_t seed, uint64_t budget_ns
 
 /* Times in ns, to be told as a distribution. */
 typedef struct times_t {
-    uint64_t *values;
+    double *values;
     size_t count, capacity;
 } times_t;
 
-void add_time(times_t *times, uint64_t value_ns);
+void add_time(times_t *times, double value_ns);
 /* Prints median, 99th percentile and maximum in us after `what`. Sorts. */
 void print_times(times_t *times, const char *what);
 

@@ -45,7 +45,7 @@ static void cut_off(spinner_t *spinner, unsigned kind, bool by_instance, finding
     found->cut += status != RTW_OK;
     found->unexplained += !is_cut(spinner, status, spinning[kind].inside);
     found->early += took < BUDGET_NS;
-    if (took >= BUDGET_NS) add_time(&found->past, took - BUDGET_NS);
+    if (took >= BUDGET_NS) add_time(&found->past, (double)(took - BUDGET_NS));
     found->entered_faulted += rtw_invoke(func, NULL, 0) != RTW_ERR_FAULTED;
     rtw_func_destroy(func);
     found->not_reset += rtw_instance_reset(spinner->instance, NULL) != RTW_OK;

@@ -6,6 +6,7 @@
  *   first_call PROFILE FOLDER WAY      one process of these: prints the first call and the steady median in ns
  *
  * To be linked with -z lazy: LD_BIND_NOW binds it where it is to be bound. */
+#include "../support/numbers.h"
 #include "guest.h"
 
 #include <errno.h>
@@ -26,16 +27,10 @@ static double now_ns(void)
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median(double *values, size_t count)
 {
-    qsort(values, count, sizeof *values, by_value);
-    return (values[(count - 1) / 2] + values[count / 2]) / 2;
+    sort_numbers(values, count);
+    return quantile(values, count, 0.5);
 }
 
 static rtw_status_t nothing(void *user_data, rtw_instance_t *instance, rtw_value_t *values)

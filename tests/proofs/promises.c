@@ -5,6 +5,7 @@
  *   promises PROFILE FOLDER          on a machine at rest
  *   promises PROFILE FOLDER pressed  while a process presses memory and the library's pages are reclaimed where they can be
  *   promises PROFILE FOLDER beside   beside a thread that loads and drops modules and instances all the time */
+#include "../support/numbers.h"
 #include "guest.h"
 #include "interpose.h"
 #include "section.h"
@@ -257,18 +258,6 @@ static double now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double quantile(double *values, size_t count, double share)
-{
-    qsort(values, count, sizeof *values, by_value);
-    return count ? values[(size_t)((double)(count - 1) * share)] : 0;
 }
 
 /* One fault and one call of what has faulted, watched; then everything anew, which is not. */
@@ -667,6 +656,8 @@ int main(int argc, char **argv)
             peak = stats.arena_peak_bytes;
     }
     if (beside()) {
+        sort_numbers(fault_ns, fault_count);
+        sort_numbers(waited_ns, waited_count);
         printf("measured\t%s: %zu faults of a thread with %s scheduling, beside one that loads modules, without a wait: median %.1f us, 99.9 %% %.1f us, most %.1f us\n", profile_name,
                fault_count, ahead ? "real-time" : "ordinary", quantile(fault_ns, fault_count, 0.5) / 1000, quantile(fault_ns, fault_count, 0.999) / 1000,
                quantile(fault_ns, fault_count, 1) / 1000);

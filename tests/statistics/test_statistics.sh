@@ -33,6 +33,13 @@ for profile in standalone plugin; do
 done
 check "nothing half-written is left" sh -c '! find . -name "*.tmp" | grep .'
 
+# ---- quantiles of the tests and benchmarks in C ----
+
+# shellcheck disable=SC2086 # the warnings are words
+check "test_numbers.c compiles" $CC -std=c99 $C_WARNINGS -O1 "$root/tests/support/test_numbers.c" -o test_numbers
+check "quantiles in C are by nearest rank" ./test_numbers
+refuses "twin: quantiles by another definition are found" "0.9 of 2: 1 instead of 2" ./test_numbers planted
+
 # ---- the readers say no ----
 
 file=standalone/many

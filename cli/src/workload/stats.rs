@@ -7,11 +7,7 @@
 
 use serde::Serialize;
 
-/// The value at a quantile of ascending values, by nearest rank.
-pub fn quantile(ascending: &[f64], quantile: f64) -> f64 {
-    let rank = (quantile * ascending.len() as f64).ceil() as usize;
-    ascending[rank.clamp(1, ascending.len()) - 1]
-}
+pub use rtwasm::rt::histogram::quantile;
 
 pub fn sorted(mut values: Vec<f64>) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
