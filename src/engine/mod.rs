@@ -1,4 +1,5 @@
-//! What wraps Wasmtime: from an artifact's bytes to a call. Nothing here knows of C pointers.
+//! Wraps Wasmtime, from an artifact's bytes to a call. C handles that dry calls, slots and host functions need pass through here as
+//! opaque pointers; nothing here follows one.
 
 pub mod artifact;
 pub mod budget;

@@ -15,7 +15,7 @@ from pathlib import Path
 
 HEADERS = ("include/rtwasm.h", "include/rtwasm_compiler.h")
 # Their every `path` has to exist; the others' are checked for functions, constants and links only.
-STRICT = re.compile(r"README\.md|CONTRIBUTING\.md|docs/.*\.md|examples-c/(.*/)?README\.md")
+STRICT = re.compile(r"README\.md|CONTRIBUTING\.md|SECURITY\.md|docs/.*\.md|examples-c/(.*/)?README\.md")
 CHECKED_EXTENSIONS = (".md", ".toml", ".lock", ".sh", ".rs", ".py", ".h", ".c", ".wat", ".mk")
 MAX_EXAMPLE_LINES = 24
 
@@ -95,8 +95,7 @@ def check_names(doc, known):
     for match in re.finditer(r"\b(?:rtw|RTW)_\w*", doc.text):
         name = match.group()
         family = name.endswith("_")  # `RTW_ERR_TRAP_...`
-        of_guests = name in ("rtw_state_save", "rtw_state_load", "rtw_state_buffer")  # exports of theirs
-        if not of_guests and not (any(k.startswith(name) for k in known) if family else name in known):
+        if not (any(k.startswith(name) for k in known) if family else name in known):
             missing.add(name)
     check(not missing, f"{doc.name}: functions, types and constants are in the headers" + told(missing))
 
@@ -277,6 +276,58 @@ def check_states(docs, root):
     check(rows > 0 and not wrong, f"{name}: every row names a test that is there" + told(wrong))
 
 
+# ---- figures and lists ----
+
+# Figures that documents take from the source: document and pattern, source and pattern, and what makes one of the other.
+FIGURES = [
+    ("docs/design.md", r"version of the envelope, (\d+)", "src/engine/artifact.rs", r"pub const VERSION: u32 = (\d+);"),
+    ("docs/design.md", r"header of (\d+) bytes", "src/engine/artifact.rs", r"const HEADER_BYTES: usize = (\d+);"),
+    ("docs/design.md", r"margin of (\d+) KiB", "src/rt/permit.rs", r"pub const MARGIN_BYTES: usize = (\d+) << 10;"),
+    ("docs/real-time-contract.md", r"these and (\d+) KiB more", "src/rt/permit.rs", r"pub const MARGIN_BYTES: usize = (\d+) << 10;"),
+    ("docs/workers.md", r"lists the (\d+) steps", "src/worker/statistics.rs", r"pub const WORST: usize = (\d+);"),
+    ("docs/statistics.md", r"below (\d+) ticks", "src/rt/histogram.rs", r"const SUB_BITS: u32 = (\d+);"),
+    ("docs/statistics.md", r"up to 2\^(\d+) ticks", "src/rt/histogram.rs", r"const VALUE_BITS: u32 = (\d+);"),
+]
+
+
+def check_figures(docs, root):
+    for name, shown, source, pattern in FIGURES:
+        told_by, known = re.search(shown, (docs / name).read_text()), re.search(pattern, (root / source).read_text())
+        if not (told_by and known):
+            check(False, f"{name}: {shown}: not in " + (source if told_by else name))
+            continue
+        wanted = 1 << int(known.group(1)) if "SUB_BITS" in pattern else int(known.group(1))
+        check(int(told_by.group(1)) == wanted, f"{name}: {told_by.group()}: {wanted} in {source}")
+
+
+def check_lists(docs, root):
+    """What the design page lists, against the source."""
+    name = "docs/design.md"
+    text = (docs / name).read_text()
+    families = {f"-{number[0]}xx" for number in re.findall(r"rtw_status_t = -(\d+);", (root / "src/status.rs").read_text())}
+    shown = set(re.findall(r"-\dxx", text))
+    check(shown == families, f"{name}: the families of statuses are those there are" + told(shown ^ families))
+    folders = {f"src/{entry.name}" for entry in (root / "src").iterdir() if entry.is_dir()}
+    shown = set(re.findall(r"^\| `(src/\w+)` \|", text, re.MULTILINE))
+    check(shown == folders, f"{name}: each folder of src has a row" + told(shown ^ folders))
+    nouns = {entry.stem for entry in (root / "src/capi").glob("*.rs") if re.search(r"^pub struct rtw_\w+_t", entry.read_text(), re.MULTILINE)}
+    words = set(re.findall(r"^\| (\w+) \|", text, re.MULTILINE))
+    lacking = {noun for noun in ("runtime", "module", "imports", "instance", "slot", "worker", "interval", "recorder") if noun in nouns} - words
+    check(not lacking, f"{name}: each noun of the API is among its words" + told(lacking))
+    systems = re.search(r"^## What a port touches\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    rows = re.findall(r"^\|.*", systems.group(1), re.MULTILINE) if systems else []
+    shown = set(re.findall(r"`(src/\w+/\w+\.rs)`", "".join(rows)))
+    used = {file.relative_to(root).as_posix() for file in (root / "src").rglob("*.rs") if is_of_the_system(file)}
+    used = {file for file in used if not file.startswith(("src/rt/", "src/host/"))}
+    check(bool(systems) and shown == used, f"{name}: a port touches what it says" + told(shown ^ used))
+
+
+def is_of_the_system(file):
+    """Whether it calls the C library or reads /proc, its tests apart."""
+    code = file.read_text().split("#[cfg(test)]\nmod tests")[0]
+    return re.search(r"\blibc::|\"/proc/", code) is not None
+
+
 # ---- the version ----
 
 
@@ -301,6 +352,8 @@ def check_all(docs, root, rtwasm):
             check_paths(doc, root, example_files(doc))
             check_command(doc, rtwasm)
     check_states(docs, root)
+    check_figures(docs, root)
+    check_lists(docs, root)
     check_version(docs, root)
     print(f"{counts['ok']} passed, {counts['FAIL']} failed")
     return 1 if counts["FAIL"] else 0
