@@ -323,22 +323,22 @@
 #define RTW_FOREVER UINT64_MAX
 
 /**
- * What rtw_worker_buckets shall tell: the distribution wake_up of rtw_worker_stats_t.
+ * Selects wake_up of rtw_worker_stats_t in rtw_worker_buckets and rtw_worker_interval: how late steps began.
  */
 #define RTW_SERIES_WAKE_UP 0
 
 /**
- * The distribution call.
+ * Selects call: how long steps took, from the actual start.
  */
 #define RTW_SERIES_CALL 1
 
 /**
- * The distribution response.
+ * Selects response: how long steps took from the intended start, periods that went by included.
  */
 #define RTW_SERIES_RESPONSE 2
 
 /**
- * The distribution jitter.
+ * Selects jitter: how far two starts were from a period apart.
  */
 #define RTW_SERIES_JITTER 3
 
@@ -486,26 +486,6 @@
  * Something high or fatal was found.
  */
 #define RTW_HOST_NOT_READY 2
-
-/**
- * How late a worker's steps began.
- */
-#define RTW_WORKER_WAKE_UP 0
-
-/**
- * How long they took, from the actual start.
- */
-#define RTW_WORKER_CALL 1
-
-/**
- * How long they took from the intended start, periods that went by included.
- */
-#define RTW_WORKER_RESPONSE 2
-
-/**
- * How far two starts were from a period apart.
- */
-#define RTW_WORKER_JITTER 3
 
 /**
  * JSON with everything in it, which `rtwasm stats` makes the other formats of.
@@ -694,6 +674,53 @@ typedef struct rtw_runtime_stats_t {
 } rtw_runtime_stats_t;
 
 /**
+ * A distribution of times, in ns. Percentiles are within 1 %; min, mean and max are exact to the clock's resolution. If count is 0,
+ * all fields are 0. Its layout is final.
+ */
+typedef struct rtw_distribution_t {
+    /**
+     * Number of values.
+     */
+    uint64_t count;
+    /**
+     * The shortest, in ns.
+     */
+    double min_ns;
+    /**
+     * The mean, in ns.
+     */
+    double mean_ns;
+    /**
+     * Median: half of all values are at most this, in ns.
+     */
+    double p50_ns;
+    /**
+     * 90th percentile, in ns.
+     */
+    double p90_ns;
+    /**
+     * 95th percentile, in ns.
+     */
+    double p95_ns;
+    /**
+     * 99th percentile, in ns.
+     */
+    double p99_ns;
+    /**
+     * 99.9th percentile, in ns.
+     */
+    double p999_ns;
+    /**
+     * 99.99th percentile, in ns.
+     */
+    double p9999_ns;
+    /**
+     * The longest, in ns.
+     */
+    double max_ns;
+} rtw_distribution_t;
+
+/**
  * The watchdog of a runtime: the thread that ends calls whose budget is used up. Call rtw_watchdog_stats_init first.
  */
 typedef struct rtw_watchdog_stats_t {
@@ -719,10 +746,6 @@ typedef struct rtw_watchdog_stats_t {
      */
     uint64_t tick_ns;
     /**
-     * Times it has looked.
-     */
-    uint64_t ticks;
-    /**
      * Calls that it saw over their budget.
      */
     uint64_t expiries;
@@ -731,29 +754,13 @@ typedef struct rtw_watchdog_stats_t {
      */
     uint64_t cut_offs;
     /**
-     * How late its ticks came, in ns: median.
+     * How late its ticks came.
      */
-    double late_p50_ns;
+    struct rtw_distribution_t late;
     /**
-     * 99 %.
+     * How far over its budget a call was when it was seen.
      */
-    double late_p99_ns;
-    /**
-     * The latest.
-     */
-    double late_max_ns;
-    /**
-     * How far over its budget a call was when it saw it, in ns: median.
-     */
-    double over_p50_ns;
-    /**
-     * 99 %.
-     */
-    double over_p99_ns;
-    /**
-     * The longest.
-     */
-    double over_max_ns;
+    struct rtw_distribution_t over;
 } rtw_watchdog_stats_t;
 
 /**
@@ -1266,8 +1273,7 @@ typedef struct rtw_prepare_report_t {
 /**
  * How long calls took: a func's since it was made or last reset, an instance's since it was made, an interval's since it was
  * last read. Call rtw_func_stats_init first. All times are in ns, from the moment before the guest is entered to the moment
- * after it is left; percentiles are within 1 %, last, min, mean and max exact to the clock's resolution (see rtw_interval_read
- * for its own).
+ * after it is left (see rtw_interval_read for its own extremes).
  */
 typedef struct rtw_func_stats_t {
     /**
@@ -1275,67 +1281,23 @@ typedef struct rtw_func_stats_t {
      */
     uint32_t struct_size;
     /**
-     * Calls that entered the guest, faulted ones included.
+     * Calls that entered the guest, faulted ones included: their number, and how long they took.
      */
-    uint64_t calls;
+    struct rtw_distribution_t call;
+    /**
+     * The last call, in ns; 0 where that is not known, as of several funcs together.
+     */
+    double last_ns;
+    /**
+     * How much time all this covers, in ns.
+     */
+    uint64_t duration_ns;
     /**
      * Calls that ended in a fault.
      */
     uint64_t faults;
     /**
-     * Calls longer than the buckets reach (100 s and more); in max, but in no bucket.
-     */
-    uint64_t overflows;
-    /**
-     * The most bytes that one faulted call took of its thread's arena.
-     */
-    uint64_t arena_peak_bytes;
-    /**
-     * The last call; 0 where that is not known, as of several funcs together.
-     */
-    double last_ns;
-    /**
-     * The shortest.
-     */
-    double min_ns;
-    /**
-     * The mean.
-     */
-    double mean_ns;
-    /**
-     * Half of all calls took at most this long.
-     */
-    double p50_ns;
-    /**
-     * 90 %.
-     */
-    double p90_ns;
-    /**
-     * 95 %.
-     */
-    double p95_ns;
-    /**
-     * 99 %.
-     */
-    double p99_ns;
-    /**
-     * 99.9 %.
-     */
-    double p999_ns;
-    /**
-     * 99.99 %.
-     */
-    double p9999_ns;
-    /**
-     * The longest.
-     */
-    double max_ns;
-    /**
-     * How much time all this covers.
-     */
-    double duration_ns;
-    /**
-     * Calls that ended in a fault because their budget was used up.
+     * Of these: calls that were cut off because their budget was used up.
      */
     uint64_t cut_offs;
     /**
@@ -1346,6 +1308,14 @@ typedef struct rtw_func_stats_t {
      * Calls that took longer than the instance's deadline_ns and were not cut off.
      */
     uint64_t deadline_misses;
+    /**
+     * Calls longer than the buckets reach (100 s and more); in max_ns, but in no bucket.
+     */
+    uint64_t overflows;
+    /**
+     * The most bytes that one faulted call took of its thread's arena.
+     */
+    uint64_t arena_peak_bytes;
 } rtw_func_stats_t;
 
 /**
@@ -1811,53 +1781,6 @@ typedef struct rtw_completion_t {
      */
     union rtw_value_t values[RTW_WORKER_VALUES];
 } rtw_completion_t;
-
-/**
- * A distribution of times, in ns. Percentiles are within 1 %, min, mean and max exact to the clock's resolution. All 0 where
- * count is.
- */
-typedef struct rtw_distribution_t {
-    /**
-     * How many values there are.
-     */
-    uint64_t count;
-    /**
-     * The shortest.
-     */
-    double min_ns;
-    /**
-     * The mean.
-     */
-    double mean_ns;
-    /**
-     * Half of all values are at most this.
-     */
-    double p50_ns;
-    /**
-     * 90 %.
-     */
-    double p90_ns;
-    /**
-     * 95 %.
-     */
-    double p95_ns;
-    /**
-     * 99 %.
-     */
-    double p99_ns;
-    /**
-     * 99.9 %.
-     */
-    double p999_ns;
-    /**
-     * 99.99 %.
-     */
-    double p9999_ns;
-    /**
-     * The longest.
-     */
-    double max_ns;
-} rtw_distribution_t;
 
 /**
  * What a worker recorded since it was made or last reset. Call rtw_worker_stats_init first. For a queue, the intended start of
@@ -3762,18 +3685,18 @@ rtw_status_t rtw_func_interval(const struct rtw_func_t *func, struct rtw_interva
 rtw_status_t rtw_instance_interval(const struct rtw_instance_t *instance, struct rtw_interval_t **out, struct rtw_error_t *err);
 
 /**
- * Makes an interval of one of a worker's distributions; it begins now. In its readings `calls` counts steps; faults, cut-offs and
- * misses are in rtw_worker_stats_t alone.
+ * Makes an interval of one of a worker's distributions; it begins now. In its readings `call` is that
+ * distribution; faults, cut-offs and misses are in rtw_worker_stats_t alone.
  *
  * [setup]
- * worker        what it has recorded is kept alive by the interval.
- * distribution  RTW_WORKER_WAKE_UP, RTW_WORKER_CALL, RTW_WORKER_RESPONSE or RTW_WORKER_JITTER.
- * out           receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
- * err           NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (there is no such distribution).
+ * worker  what it has recorded is kept alive by the interval.
+ * series  RTW_SERIES_WAKE_UP, RTW_SERIES_CALL, RTW_SERIES_RESPONSE or RTW_SERIES_JITTER.
+ * out     receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
+ * err     NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (there is no such series).
  */
 rtw_status_t rtw_worker_interval(const struct rtw_worker_t *worker,
-                                 uint32_t distribution,
+                                 uint32_t series,
                                  struct rtw_interval_t **out,
                                  struct rtw_error_t *err);
 

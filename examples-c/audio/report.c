@@ -66,7 +66,7 @@ static bool effect_summary(const live_t *effect, summary_t *out, failure_t *fail
     if (!live_stats(effect, &s, &slot, failure)) {
         return false;
     }
-    *out = (summary_t){s.calls, s.min_ns, s.mean_ns, s.p50_ns, s.p90_ns, s.p99_ns, s.p999_ns, s.max_ns};
+    *out = (summary_t){s.call.count, s.call.min_ns, s.call.mean_ns, s.call.p50_ns, s.call.p90_ns, s.call.p99_ns, s.call.p999_ns, s.call.max_ns};
     return true;
 }
 

@@ -63,9 +63,9 @@ void report_run(const loop_t *loop, const options_t *options, const rtw_func_sta
     printf("%-14s %9s %9s %9s %9s %9s %9s\n", "latency in us", "min", "mean", "p50", "p99", "p99.9", "max");
     if (!options->fast)
         print_latency_row("wake-up", wake_up->min_ns, wake_up->mean_ns, wake_up->p50_ns, wake_up->p99_ns, wake_up->p999_ns, wake_up->max_ns);
-    print_latency_row("call", call->min_ns, call->mean_ns, call->p50_ns, call->p99_ns, call->p999_ns, call->max_ns);
+    print_latency_row("call", call->call.min_ns, call->call.mean_ns, call->call.p50_ns, call->call.p99_ns, call->call.p999_ns, call->call.max_ns);
     printf("\nsteps %" PRIu64 ", misses %" PRIu64 " (%" PRIu64 " of them skipped periods), guest calls %" PRIu64 ", guest faults %" PRIu64 "\n",
-           loop->counts.executed, loop->stats.misses, loop->stats.skipped, call->calls, loop->counts.faults);
+           loop->counts.executed, loop->stats.misses, loop->stats.skipped, call->call.count, loop->counts.faults);
     if (!options->fast)
         printf("page faults of the real-time thread while it ran: %" PRIu64 "\n", loop->stats.minor_faults + loop->stats.major_faults);
     print_control_error(loop);
@@ -130,7 +130,7 @@ int report_plot(const loop_t *loop, const options_t *options, const rtw_func_sta
     snprintf(title, sizeof title, "Control loop at %g Hz: %s controls %s", options->rate_hz, options->controller, options->plant);
 
     const plot_series_t series[2] = {
-        {"call latency of the guest's step()", call_buckets, call_bucket_count, call->p50_ns, call->p99_ns, call->p999_ns, call->max_ns, 0.0},
+        {"call latency of the guest's step()", call_buckets, call_bucket_count, call->call.p50_ns, call->call.p99_ns, call->call.p999_ns, call->call.max_ns, 0.0},
         {"wake-up latency; deadline: the period", wake_up_buckets, wake_up_bucket_count, wake_up->p50_ns, wake_up->p99_ns,
          wake_up->p999_ns, wake_up->max_ns, (double)loop->period_ns},
     };

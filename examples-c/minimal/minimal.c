@@ -51,7 +51,7 @@ int main(int argc, char **argv)
     rtw_func_stats_init(&stats);
     REAL_TIME(rtw_func_stats(gain, &stats));
     printf("%d frames, the last one is %g\n", values[0].i32, samples[255]);
-    printf("%llu calls: p50 %.0f ns, p99 %.0f ns, max %.0f ns\n", (unsigned long long)stats.calls, stats.p50_ns, stats.p99_ns, stats.max_ns);
+    printf("%llu calls: p50 %.0f ns, p99 %.0f ns, max %.0f ns\n", (unsigned long long)stats.call.count, stats.call.p50_ns, stats.call.p99_ns, stats.call.max_ns);
 
     REAL_TIME(rtw_thread_detach(runtime, NULL));
     rtw_func_destroy(gain), rtw_func_destroy(buffer), rtw_instance_destroy(instance);

@@ -20,7 +20,7 @@ pub struct rtw_interval_t {
 
 impl Noun for rtw_interval_t {
     type Value = Interval;
-    const MAGIC: u64 = 0x6c61_7672_6574_6e08;
+    const MAGIC: u64 = 0x6c61_7672_6574_6e09;
     fn pool() -> &'static Pool {
         static POOL: Pool = Pool::new();
         &POOL
@@ -73,28 +73,19 @@ pub unsafe extern "C" fn rtw_instance_interval(
     }
 }
 
-/// How late a worker's steps began.
-pub const RTW_WORKER_WAKE_UP: u32 = 0;
-/// How long they took, from the actual start.
-pub const RTW_WORKER_CALL: u32 = 1;
-/// How long they took from the intended start, periods that went by included.
-pub const RTW_WORKER_RESPONSE: u32 = 2;
-/// How far two starts were from a period apart.
-pub const RTW_WORKER_JITTER: u32 = 3;
-
-/// Makes an interval of one of a worker's distributions; it begins now. In its readings `calls` counts steps; faults, cut-offs and
-/// misses are in rtw_worker_stats_t alone.
+/// Makes an interval of one of a worker's distributions; it begins now. In its readings `call` is that
+/// distribution; faults, cut-offs and misses are in rtw_worker_stats_t alone.
 ///
 /// [setup]
-/// worker        what it has recorded is kept alive by the interval.
-/// distribution  RTW_WORKER_WAKE_UP, RTW_WORKER_CALL, RTW_WORKER_RESPONSE or RTW_WORKER_JITTER.
-/// out           receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
-/// err           NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (there is no such distribution).
+/// worker  what it has recorded is kept alive by the interval.
+/// series  RTW_SERIES_WAKE_UP, RTW_SERIES_CALL, RTW_SERIES_RESPONSE or RTW_SERIES_JITTER.
+/// out     receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
+/// err     NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (there is no such series).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_worker_interval(
     worker: *const rtw_worker_t,
-    distribution: u32,
+    series: u32,
     out: *mut *mut rtw_interval_t,
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
@@ -103,10 +94,10 @@ pub unsafe extern "C" fn rtw_worker_interval(
         setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let worker = guard::named(worker, "worker")?;
-            if distribution as usize >= DISTRIBUTIONS.len() {
-                return Err(out_of_range("distribution", distribution));
+            if series as usize >= DISTRIBUTIONS.len() {
+                return Err(out_of_range("series", series));
             }
-            *out = begin(worker.distribution(distribution as usize))?;
+            *out = begin(worker.distribution(series as usize))?;
             Ok(())
         })
     }

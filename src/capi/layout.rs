@@ -11,11 +11,10 @@ use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};
 use super::runtime::{rtw_runtime_config_t, rtw_runtime_stats_t, rtw_signals_t, rtw_watchdog_stats_t};
 use super::slot::{rtw_block_t, rtw_slot_config_t, rtw_slot_event_t, rtw_slot_func_t, rtw_slot_stats_t};
-use super::stats::{rtw_bucket_t, rtw_func_stats_t};
+use super::stats::{rtw_bucket_t, rtw_distribution_t, rtw_func_stats_t};
 use super::thread::{rtw_stack_t, rtw_thread_config_t};
 use super::worker::{
-    rtw_completion_t, rtw_distribution_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t,
-    rtw_worst_t,
+    rtw_completion_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t, rtw_worst_t,
 };
 
 fn size_of_pointee<T>(_: *const T) -> usize {
@@ -45,8 +44,8 @@ fn types_have_the_layout_that_c_was_promised() {
             watchdog_tick_ns signal_checks attach_on_call memory_limit_bytes),
         lines!(rtw_error_t: status os_error message),
         lines!(rtw_runtime_stats_t: struct_size attached_threads late_attaches),
-        lines!(rtw_watchdog_stats_t: struct_size sched_policy priority watched tick_ns ticks expiries cut_offs late_p50_ns
-            late_p99_ns late_max_ns over_p50_ns over_p99_ns over_max_ns),
+        lines!(rtw_distribution_t: count min_ns mean_ns p50_ns p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns),
+        lines!(rtw_watchdog_stats_t: struct_size sched_policy priority watched tick_ns expiries cut_offs late over),
         lines!(rtw_signals_t: struct_size status looks interval_ns troubles blocked_threads masks_unknown message),
         lines!(rtw_module_info_t: struct_size envelope_version profile import_count export_count function_count code_bytes
             source_bytes memory_min_bytes memory_max_bytes target engine producer opt_level interruption cpu_features
@@ -65,8 +64,8 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_prepare_config_t: struct_size dry_call_count dry_calls),
         lines!(rtw_prepare_report_t: struct_size locked touched_bytes locked_bytes dry_calls first_call_ns steady_call_ns
             allocations minor_faults major_faults),
-        lines!(rtw_func_stats_t: struct_size calls faults overflows arena_peak_bytes last_ns min_ns mean_ns p50_ns p90_ns p95_ns
-            p99_ns p999_ns p9999_ns max_ns duration_ns cut_offs overruns deadline_misses),
+        lines!(rtw_func_stats_t: struct_size call last_ns duration_ns faults cut_offs overruns deadline_misses overflows
+            arena_peak_bytes),
         lines!(rtw_bucket_t: low_ns high_ns count),
         lines!(rtw_slot_func_t: name signature),
         lines!(rtw_slot_event_t: kind status publication instance),
@@ -81,7 +80,6 @@ fn types_have_the_layout_that_c_was_promised() {
             on_fault queue_capacity period_limit step func values value_count warm_value_count warm_func warm_values spin_ns),
         lines!(rtw_worker_info_t: struct_size running thread_id sched_policy priority ended_by warning_count),
         lines!(rtw_completion_t: struct_size status tag submitted_ns started_ns ended_ns values),
-        lines!(rtw_distribution_t: count min_ns mean_ns p50_ns p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns),
         lines!(rtw_worker_stats_t: struct_size since_realtime_ns duration_ns ticks skipped overruns misses longest_miss_run
             faults minor_faults major_faults voluntary_switches involuntary_switches submitted completed cancelled refused
             wake_up call response jitter),

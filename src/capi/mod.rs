@@ -26,3 +26,21 @@ mod text;
 pub mod thread;
 pub mod version;
 pub mod worker;
+
+#[test]
+fn every_kind_of_handle_has_a_magic_word_of_its_own() {
+    use handle::Noun;
+    let kinds = [
+        runtime::rtw_runtime_t::MAGIC,
+        module::rtw_module_t::MAGIC,
+        imports::rtw_imports_t::MAGIC,
+        instance::rtw_instance_t::MAGIC,
+        instance::rtw_func_t::MAGIC,
+        worker::rtw_worker_t::MAGIC,
+        host::rtw_host_report_t::MAGIC,
+        slot::rtw_slot_t::MAGIC,
+        interval::rtw_interval_t::MAGIC,
+    ]
+    .map(|magic| magic & 0xff);
+    assert!((1..).zip(kinds).all(|(number, kind)| number == kind), "{kinds:?}");
+}

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use super::error::rtw_error_t;
 use super::guard::{self, setup_apart, silence_panics};
 use super::handle::{self, Noun, Pool};
+use super::stats::{distribution, rtw_distribution_t};
 use super::text;
 use crate::engine::housekeeper::LOOK_EVERY;
 use crate::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Profile};
 use crate::engine::runtime::{Config, Runtime};
 use crate::engine::watchdog;
-use crate::rt::clock;
-use crate::rt::histogram::Snapshot;
 use crate::rt::memory::Lock;
 use crate::rt::thread::Policy;
 use crate::status::*;
@@ -118,24 +117,14 @@ pub struct rtw_watchdog_stats_t {
     pub watched: u32,
     /// How often it looks, in ns; 0 while there is nothing to watch, and it sleeps.
     pub tick_ns: u64,
-    /// Times it has looked.
-    pub ticks: u64,
     /// Calls that it saw over their budget.
     pub expiries: u64,
     /// Those that were cut off; the others ended by themselves just then.
     pub cut_offs: u64,
-    /// How late its ticks came, in ns: median.
-    pub late_p50_ns: f64,
-    /// 99 %.
-    pub late_p99_ns: f64,
-    /// The latest.
-    pub late_max_ns: f64,
-    /// How far over its budget a call was when it saw it, in ns: median.
-    pub over_p50_ns: f64,
-    /// 99 %.
-    pub over_p99_ns: f64,
-    /// The longest.
-    pub over_max_ns: f64,
+    /// How late its ticks came.
+    pub late: rtw_distribution_t,
+    /// How far over its budget a call was when it was seen.
+    pub over: rtw_distribution_t,
 }
 
 /// What the housekeeper saw of the signal handlers and masks that the standalone profile needs. Call rtw_signals_init first.
@@ -327,11 +316,6 @@ pub unsafe extern "C" fn rtw_runtime_held_bytes(runtime: *const rtw_runtime_t) -
 }
 
 fn fill_watchdog(stats: &mut rtw_watchdog_stats_t, report: &watchdog::Report) {
-    let to_ns = clock::calibration().ns_per_tick;
-    let figures = |snapshot: &Snapshot| {
-        let [p50, p99] = snapshot.quantiles([0.5, 0.99]).map(|ticks| ticks * to_ns);
-        (p50, p99, snapshot.max as f64 * to_ns)
-    };
     stats.sched_policy = match report.policy {
         Policy::Other => RTW_SCHED_OTHER,
         Policy::Fifo => RTW_SCHED_FIFO,
@@ -340,11 +324,10 @@ fn fill_watchdog(stats: &mut rtw_watchdog_stats_t, report: &watchdog::Report) {
     stats.priority = report.priority;
     stats.watched = report.watched as u32;
     stats.tick_ns = report.tick_ns;
-    stats.ticks = report.lateness.count;
     stats.expiries = report.expiries;
     stats.cut_offs = report.cut_offs;
-    (stats.late_p50_ns, stats.late_p99_ns, stats.late_max_ns) = figures(&report.lateness);
-    (stats.over_p50_ns, stats.over_p99_ns, stats.over_max_ns) = figures(&report.overdue);
+    stats.late = distribution(&report.lateness);
+    stats.over = distribution(&report.overdue);
 }
 
 fn read(config: &rtw_runtime_config_t) -> Result<Config> {

@@ -15,7 +15,7 @@ use super::text;
 use crate::engine::instance::{Func, Instance};
 use crate::engine::prepare::Entry;
 use crate::engine::signature::Signature;
-use crate::engine::slot::{Config, Event, EventKind, Handles, Slot, SlotDryCall, StateTransfer};
+use crate::engine::slot::{Block, Config, Event, EventKind, Handles, Slot, SlotDryCall, StateTransfer};
 use crate::status::*;
 
 /// The stable place that a real-time thread calls through, while the instances behind it are exchanged.
@@ -349,15 +349,12 @@ pub unsafe extern "C" fn rtw_slot_begin(slot: *mut rtw_slot_t, block: *mut rtw_b
         match begun {
             Ok(begun) => {
                 let held = begun.held.map(|held| &held.handles);
-                let flag = |set: bool, flag: u32| if set { flag } else { 0 };
                 block.write(rtw_block_t {
                     instance: begun.active.handles.instance,
                     funcs: begun.active.handles.funcs.as_ptr(),
                     held_instance: held.map_or(std::ptr::null_mut(), |held| held.instance),
                     held_funcs: held.map_or(std::ptr::null(), |held| held.funcs.as_ptr()),
-                    flags: flag(begun.is_new, RTW_BLOCK_NEW)
-                        | flag(begun.is_first_of_spare, RTW_BLOCK_SPARE)
-                        | flag(held.is_some(), RTW_BLOCK_HELD),
+                    flags: block_flags(&begun),
                 });
                 RTW_OK
             }
@@ -403,9 +400,7 @@ pub unsafe extern "C" fn rtw_slot_invoke(
                 return Err(RTW_ERR_BOUNDS);
             }
             let block = slot.begin()?;
-            told = u32::from(block.is_new) * RTW_BLOCK_NEW
-                + u32::from(block.is_first_of_spare) * RTW_BLOCK_SPARE
-                + u32::from(block.held.is_some()) * RTW_BLOCK_HELD;
+            told = block_flags(&block);
             let func = &block.active.funcs[func_index as usize];
             let status =
                 call::contained(func, |func| crate::engine::call::invoke_apart(func, values.cast(), value_count, None));
@@ -482,6 +477,15 @@ pub unsafe extern "C" fn rtw_slot_func_stats(
             Ok(())
         }))
     })
+}
+
+/// The RTW_BLOCK_ constants of a block.
+#[inline(always)]
+fn block_flags(block: &Block<'_, SlotHandles>) -> u32 {
+    let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+    flag(block.is_new, RTW_BLOCK_NEW)
+        | flag(block.is_first_of_spare, RTW_BLOCK_SPARE)
+        | flag(block.held.is_some(), RTW_BLOCK_HELD)
 }
 
 /// A pointer of the host's that goes along with its callbacks.

@@ -10,50 +10,58 @@ use crate::rt::clock;
 use crate::rt::histogram::{Recorder, Snapshot};
 use crate::status::*;
 
+/// A distribution of times, in ns. Percentiles are within 1 %; min, mean and max are exact to the clock's resolution. If count is 0,
+/// all fields are 0. Its layout is final.
+#[repr(C)]
+#[derive(Default)]
+pub struct rtw_distribution_t {
+    /// Number of values.
+    pub count: u64,
+    /// The shortest, in ns.
+    pub min_ns: f64,
+    /// The mean, in ns.
+    pub mean_ns: f64,
+    /// Median: half of all values are at most this, in ns.
+    pub p50_ns: f64,
+    /// 90th percentile, in ns.
+    pub p90_ns: f64,
+    /// 95th percentile, in ns.
+    pub p95_ns: f64,
+    /// 99th percentile, in ns.
+    pub p99_ns: f64,
+    /// 99.9th percentile, in ns.
+    pub p999_ns: f64,
+    /// 99.99th percentile, in ns.
+    pub p9999_ns: f64,
+    /// The longest, in ns.
+    pub max_ns: f64,
+}
+
 /// How long calls took: a func's since it was made or last reset, an instance's since it was made, an interval's since it was
 /// last read. Call rtw_func_stats_init first. All times are in ns, from the moment before the guest is entered to the moment
-/// after it is left; percentiles are within 1 %, last, min, mean and max exact to the clock's resolution (see rtw_interval_read
-/// for its own).
+/// after it is left (see rtw_interval_read for its own extremes).
 #[repr(C)]
 pub struct rtw_func_stats_t {
     /// sizeof(rtw_func_stats_t), set by rtw_func_stats_init.
     pub struct_size: u32,
-    /// Calls that entered the guest, faulted ones included.
-    pub calls: u64,
+    /// Calls that entered the guest, faulted ones included: their number, and how long they took.
+    pub call: rtw_distribution_t,
+    /// The last call, in ns; 0 where that is not known, as of several funcs together.
+    pub last_ns: f64,
+    /// How much time all this covers, in ns.
+    pub duration_ns: u64,
     /// Calls that ended in a fault.
     pub faults: u64,
-    /// Calls longer than the buckets reach (100 s and more); in max, but in no bucket.
-    pub overflows: u64,
-    /// The most bytes that one faulted call took of its thread's arena.
-    pub arena_peak_bytes: u64,
-    /// The last call; 0 where that is not known, as of several funcs together.
-    pub last_ns: f64,
-    /// The shortest.
-    pub min_ns: f64,
-    /// The mean.
-    pub mean_ns: f64,
-    /// Half of all calls took at most this long.
-    pub p50_ns: f64,
-    /// 90 %.
-    pub p90_ns: f64,
-    /// 95 %.
-    pub p95_ns: f64,
-    /// 99 %.
-    pub p99_ns: f64,
-    /// 99.9 %.
-    pub p999_ns: f64,
-    /// 99.99 %.
-    pub p9999_ns: f64,
-    /// The longest.
-    pub max_ns: f64,
-    /// How much time all this covers.
-    pub duration_ns: f64,
-    /// Calls that ended in a fault because their budget was used up.
+    /// Of these: calls that were cut off because their budget was used up.
     pub cut_offs: u64,
     /// Calls that took longer than their budget and were not cut off: RTW_BUDGET_COUNT, or they ended by themselves just then.
     pub overruns: u64,
     /// Calls that took longer than the instance's deadline_ns and were not cut off.
     pub deadline_misses: u64,
+    /// Calls longer than the buckets reach (100 s and more); in max_ns, but in no bucket.
+    pub overflows: u64,
+    /// The most bytes that one faulted call took of its thread's arena.
+    pub arena_peak_bytes: u64,
 }
 
 /// One bucket of the histogram: how many calls took from low_ns (inclusive) to high_ns (exclusive).
@@ -144,23 +152,7 @@ pub unsafe extern "C" fn rtw_func_buckets(
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
-        status_of(recorder(func).and_then(|recorder| {
-            if count.is_null() || (buckets.is_null() && capacity != 0) {
-                return Err(RTW_ERR_NULL);
-            }
-            let to_ns = clock::calibration().ns_per_tick;
-            let snapshot = recorder.snapshot();
-            let mut found = 0;
-            for (low, high, calls) in snapshot.occupied() {
-                if found < capacity {
-                    let bucket = rtw_bucket_t { low_ns: low as f64 * to_ns, high_ns: high as f64 * to_ns, count: calls };
-                    buckets.add(found).write(bucket);
-                }
-                found += 1;
-            }
-            count.write(found);
-            Ok(())
-        }))
+        status_of(recorder(func).and_then(|recorder| list(self::buckets(&recorder.snapshot()), buckets, capacity, count)))
     })
 }
 
@@ -171,20 +163,72 @@ unsafe fn recorder<'a>(func: *const rtw_func_t) -> std::result::Result<&'a Recor
 }
 
 /// A snapshot in ns.
-pub(super) fn fill(stats: &mut rtw_func_stats_t, snapshot: &Snapshot, duration: Duration) {
+pub(super) fn distribution(snapshot: &Snapshot) -> rtw_distribution_t {
+    if snapshot.count == 0 {
+        return rtw_distribution_t::default();
+    }
     let to_ns = clock::calibration().ns_per_tick;
-    let quantiles = snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999, 0.9999]).map(|ticks| ticks * to_ns);
-    stats.calls = snapshot.count;
+    let [p50_ns, p90_ns, p95_ns, p99_ns, p999_ns, p9999_ns] =
+        snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999, 0.9999]).map(|ticks| ticks * to_ns);
+    rtw_distribution_t {
+        count: snapshot.count,
+        min_ns: snapshot.min as f64 * to_ns,
+        mean_ns: snapshot.mean() * to_ns,
+        p50_ns,
+        p90_ns,
+        p95_ns,
+        p99_ns,
+        p999_ns,
+        p9999_ns,
+        max_ns: snapshot.max as f64 * to_ns,
+    }
+}
+
+/// The non-empty buckets of a snapshot.
+pub(super) fn buckets(snapshot: &Snapshot) -> impl Iterator<Item = rtw_bucket_t> {
+    let to_ns = clock::calibration().ns_per_tick;
+    snapshot.occupied().map(move |(low, high, count)| rtw_bucket_t {
+        low_ns: low as f64 * to_ns,
+        high_ns: high as f64 * to_ns,
+        count,
+    })
+}
+
+/// Writes as many as there is room for, and how many there are.
+///
+/// # Safety
+/// `out` is NULL or writable for `capacity` of them, `count` is NULL or writable.
+pub(super) unsafe fn list<T>(
+    items: impl Iterator<Item = T>,
+    out: *mut T,
+    capacity: usize,
+    count: *mut usize,
+) -> std::result::Result<(), rtw_status_t> {
+    if count.is_null() || (out.is_null() && capacity != 0) {
+        return Err(RTW_ERR_NULL);
+    }
+    let mut found = 0;
+    for item in items {
+        if found < capacity {
+            // SAFETY: there is room for so many by the caller's word.
+            unsafe { out.add(found).write(item) };
+        }
+        found += 1;
+    }
+    // SAFETY: writable by the caller's word.
+    unsafe { count.write(found) };
+    Ok(())
+}
+
+/// A func's snapshot in ns.
+pub(super) fn fill(stats: &mut rtw_func_stats_t, snapshot: &Snapshot, duration: Duration) {
+    stats.call = distribution(snapshot);
+    stats.last_ns = snapshot.last as f64 * clock::calibration().ns_per_tick;
+    stats.duration_ns = duration.as_nanos() as u64;
     stats.faults = snapshot.faults;
-    stats.overflows = snapshot.overflows;
     stats.cut_offs = snapshot.cut_offs;
     stats.overruns = snapshot.overruns;
     stats.deadline_misses = snapshot.misses;
+    stats.overflows = snapshot.overflows;
     stats.arena_peak_bytes = snapshot.arena_peak;
-    stats.last_ns = snapshot.last as f64 * to_ns;
-    stats.min_ns = if snapshot.count == 0 { 0.0 } else { snapshot.min as f64 * to_ns };
-    stats.mean_ns = snapshot.mean() * to_ns;
-    [stats.p50_ns, stats.p90_ns, stats.p95_ns, stats.p99_ns, stats.p999_ns, stats.p9999_ns] = quantiles;
-    stats.max_ns = snapshot.max as f64 * to_ns;
-    stats.duration_ns = duration.as_nanos() as f64;
 }

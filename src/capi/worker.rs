@@ -10,13 +10,12 @@ use super::handle::{self, Noun, Pool};
 use super::instance::{RTW_DENORMALS_KEEP, rtw_func_t, rtw_value_t};
 use super::prepare::{self, rtw_dry_call_t};
 use super::runtime::{RTW_SCHED_FIFO, RTW_SCHED_KEEP, RTW_SCHED_OTHER, RTW_SCHED_RR, out_of_range, rtw_runtime_t};
-use super::stats::rtw_bucket_t;
+use super::stats::{buckets, distribution, list, rtw_bucket_t, rtw_distribution_t};
 use super::text;
 use super::thread::{self, RTW_SCHED_RUNTIME, rtw_thread_config_t};
 use crate::engine::instance::Func;
 use crate::engine::runtime::Runtime;
 use crate::rt::clock;
-use crate::rt::histogram::Snapshot;
 use crate::rt::thread::Deadline;
 use crate::stats::cause;
 use crate::status::*;
@@ -51,13 +50,13 @@ pub const RTW_WORKER_VALUES: usize = 16;
 /// For timeouts: for ever.
 pub const RTW_FOREVER: u64 = u64::MAX;
 
-/// What rtw_worker_buckets shall tell: the distribution wake_up of rtw_worker_stats_t.
+/// Selects wake_up of rtw_worker_stats_t in rtw_worker_buckets and rtw_worker_interval: how late steps began.
 pub const RTW_SERIES_WAKE_UP: u32 = 0;
-/// The distribution call.
+/// Selects call: how long steps took, from the actual start.
 pub const RTW_SERIES_CALL: u32 = 1;
-/// The distribution response.
+/// Selects response: how long steps took from the intended start, periods that went by included.
 pub const RTW_SERIES_RESPONSE: u32 = 2;
-/// The distribution jitter.
+/// Selects jitter: how far two starts were from a period apart.
 pub const RTW_SERIES_JITTER: u32 = 3;
 
 /// The thread took page faults between the step before and the end of this one.
@@ -238,33 +237,6 @@ pub struct rtw_completion_t {
     pub ended_ns: u64,
     /// The results, where the status is RTW_OK; otherwise the arguments.
     pub values: [rtw_value_t; RTW_WORKER_VALUES],
-}
-
-/// A distribution of times, in ns. Percentiles are within 1 %, min, mean and max exact to the clock's resolution. All 0 where
-/// count is.
-#[repr(C)]
-#[derive(Default)]
-pub struct rtw_distribution_t {
-    /// How many values there are.
-    pub count: u64,
-    /// The shortest.
-    pub min_ns: f64,
-    /// The mean.
-    pub mean_ns: f64,
-    /// Half of all values are at most this.
-    pub p50_ns: f64,
-    /// 90 %.
-    pub p90_ns: f64,
-    /// 95 %.
-    pub p95_ns: f64,
-    /// 99 %.
-    pub p99_ns: f64,
-    /// 99.9 %.
-    pub p999_ns: f64,
-    /// 99.99 %.
-    pub p9999_ns: f64,
-    /// The longest.
-    pub max_ns: f64,
 }
 
 /// What a worker recorded since it was made or last reset. Call rtw_worker_stats_init first. For a queue, the intended start of
@@ -728,12 +700,7 @@ pub unsafe extern "C" fn rtw_worker_buckets(
                 RTW_SERIES_JITTER => all.jitter,
                 _ => return Err(RTW_ERR_ARGUMENT),
             };
-            let to_ns = clock::calibration().ns_per_tick;
-            let buckets: Vec<rtw_bucket_t> = snapshot
-                .occupied()
-                .map(|(low, high, count)| rtw_bucket_t { low_ns: low as f64 * to_ns, high_ns: high as f64 * to_ns, count })
-                .collect();
-            list(buckets.into_iter(), out, capacity, count)
+            list(buckets(&snapshot), out, capacity, count)
         }))
     })
 }
@@ -877,24 +844,6 @@ fn write(out: &mut rtw_completion_t, completion: &Completion) {
     out.values = unsafe { std::mem::transmute_copy(&completion.values) };
 }
 
-/// Writes as many as there is room for, and how many there are.
-unsafe fn list<T>(
-    items: impl ExactSizeIterator<Item = T>,
-    out: *mut T,
-    capacity: usize,
-    count: *mut usize,
-) -> std::result::Result<(), rtw_status_t> {
-    if count.is_null() || (out.is_null() && capacity != 0) {
-        return Err(RTW_ERR_NULL);
-    }
-    // SAFETY: writable, the array for so many, by the API's contract.
-    unsafe {
-        count.write(items.len());
-        items.take(capacity).enumerate().for_each(|(at, item)| out.add(at).write(item));
-    }
-    Ok(())
-}
-
 fn fill(stats: &mut rtw_worker_stats_t, worker: &Worker) {
     let all = worker.shared.statistics.snapshot();
     stats.since_realtime_ns = all.since_realtime_ns;
@@ -916,20 +865,6 @@ fn fill(stats: &mut rtw_worker_stats_t, worker: &Worker) {
     stats.call = distribution(&all.call);
     stats.response = distribution(&all.response);
     stats.jitter = distribution(&all.jitter);
-}
-
-fn distribution(snapshot: &Snapshot) -> rtw_distribution_t {
-    if snapshot.count == 0 {
-        return rtw_distribution_t::default();
-    }
-    let to_ns = clock::calibration().ns_per_tick;
-    let [p50_ns, p90_ns, p95_ns, p99_ns, p999_ns, p9999_ns] =
-        snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999, 0.9999]).map(|ticks| ticks * to_ns);
-    let (min, max) = (snapshot.min as f64, snapshot.max as f64);
-    // A value that is being recorded may be in the sum and not yet in the count.
-    let mean_ns = (snapshot.sum as f64 / snapshot.count as f64).clamp(min, max) * to_ns;
-    let (min_ns, max_ns) = (min * to_ns, max * to_ns);
-    rtw_distribution_t { count: snapshot.count, min_ns, mean_ns, p50_ns, p90_ns, p95_ns, p99_ns, p999_ns, p9999_ns, max_ns }
 }
 
 fn yes_or_no(field: &str, value: u32) -> Result<bool> {

@@ -99,7 +99,7 @@ static void test_slot(rtw_runtime_t *runtime, rtw_module_t *module) {
     rtw_value_t values[2] = {{.i32 = 1}, {.i32 = 2}};
     need(rtw_slot_invoke(slot, 0, values, 2, NULL), "a block");
     OUT(rtw_slot_stats, rtw_slot_stats(slot, it), it->blocks == 1 && it->publications == 1);
-    OUT(rtw_func_stats, rtw_slot_func_stats(slot, 0, it), it->calls == 1);
+    OUT(rtw_func_stats, rtw_slot_func_stats(slot, 0, it), it->call.count == 1);
     rtw_slot_destroy(slot);
 }
 
@@ -123,9 +123,9 @@ static void test_statistics(rtw_instance_t *instance, rtw_func_t *add) {
     need(rtw_func_interval(add, &interval, &err), "an interval");
     rtw_value_t values[2] = {{.i32 = 1}, {.i32 = 2}};
     need(rtw_invoke(add, values, 2), "a call");
-    OUT(rtw_func_stats, rtw_func_stats(add, it), it->calls == 1);
-    OUT(rtw_func_stats, rtw_instance_stats(instance, it), it->calls == 1);
-    OUT(rtw_func_stats, rtw_interval_read(interval, it), it->calls == 1);
+    OUT(rtw_func_stats, rtw_func_stats(add, it), it->call.count == 1);
+    OUT(rtw_func_stats, rtw_instance_stats(instance, it), it->call.count == 1);
+    OUT(rtw_func_stats, rtw_interval_read(interval, it), it->call.count == 1);
     IN(rtw_export_config, it->format = RTW_EXPORT_CSV, rtw_func_export(add, it, NULL, &err));
     IN(rtw_export_config, (void)0, rtw_instance_export(instance, it, NULL, &err));
     IN(rtw_export_config, (void)0, rtw_interval_export(interval, it, NULL, &err));
@@ -212,7 +212,7 @@ int main(void) {
     IN(rtw_prepare_config, (void)0, rtw_instance_prepare(instance, it, NULL, &err));
     OUT(rtw_prepare_report, rtw_instance_prepare(instance, NULL, it, &err), it->touched_bytes > 0);
     OUT(rtw_runtime_stats, rtw_runtime_stats(runtime, it), it->attached_threads == 1);
-    OUT(rtw_watchdog_stats, rtw_runtime_watchdog(runtime, it), it->sched_policy <= RTW_SCHED_RR);
+    OUT(rtw_watchdog_stats, rtw_runtime_watchdog(runtime, it), it->sched_policy <= RTW_SCHED_RR && it->late.count == 0);
     OUT(rtw_signals, rtw_runtime_signals(runtime, it), it->status == RTW_OK);
     rtw_func_t *add = look_up(instance, "add");
     test_statistics(instance, add);

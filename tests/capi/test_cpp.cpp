@@ -49,7 +49,7 @@ void test_calls(const Module &module) {
     check(values[0].i32 == 42, "its result");
     rtw_func_stats_t stats{};
     rtw_func_stats_init(&stats);
-    check(rtw_func_stats(add.get(), &stats) == RTW_OK && stats.calls == 1, "its statistics");
+    check(rtw_func_stats(add.get(), &stats) == RTW_OK && stats.call.count == 1, "its statistics");
 }
 
 void test_host_function(const Runtime &runtime) {

@@ -187,7 +187,7 @@ static void test_reset(void) {
     check(value.i32 == 1, "reset: hidden globals are new too");
     rtw_func_stats_t stats;
     rtw_func_stats_init(&stats);
-    check(rtw_func_stats(count, &stats) == RTW_OK && stats.calls == 6, "reset: statistics go on");
+    check(rtw_func_stats(count, &stats) == RTW_OK && stats.call.count == 6, "reset: statistics go on");
     check_status(rtw_instance_reset(guest.instance, NULL), RTW_OK, "reset: without an error struct");
     bool all = true;
     for (int i = 0; i < 50; i++) {

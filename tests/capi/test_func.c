@@ -154,8 +154,8 @@ static void test_two_funcs(rtw_instance_t *instance) {
     (void)rtw_invoke(one, values, 2);
     rtw_func_stats_t stats;
     rtw_func_stats_init(&stats);
-    check(rtw_func_stats(one, &stats) == RTW_OK && stats.calls == 1, "each with its statistics: one call here");
-    check(rtw_func_stats(other, &stats) == RTW_OK && stats.calls == 0, "each with its statistics: none there");
+    check(rtw_func_stats(one, &stats) == RTW_OK && stats.call.count == 1, "each with its statistics: one call here");
+    check(rtw_func_stats(other, &stats) == RTW_OK && stats.call.count == 0, "each with its statistics: none there");
     rtw_func_destroy(one);
     check_status(rtw_invoke(other, values, 2), RTW_OK, "one func ends, the other stays");
     rtw_func_destroy(other);

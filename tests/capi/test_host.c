@@ -218,7 +218,7 @@ static void test_reentry(void) {
     check(value.i32 == 21 && host.enters == 21, "re-entry: every level added one");
     rtw_func_stats_t stats;
     rtw_func_stats_init(&stats);
-    check(rtw_func_stats(enter, &stats) == RTW_OK && stats.calls == 22, "re-entry: every level is counted: %llu", (unsigned long long)stats.calls);
+    check(rtw_func_stats(enter, &stats) == RTW_OK && stats.call.count == 22, "re-entry: every level is counted: %llu", (unsigned long long)stats.call.count);
     check_status(rtw_invoke(twice, &value, 1), RTW_OK, "re-entry: afterwards calls go on");
 
     /* A nested trap. */

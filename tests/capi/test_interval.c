@@ -48,7 +48,7 @@ static void call_often(rtw_func_t *func, int times) {
 }
 
 static double sum_ns(const rtw_func_stats_t *stats) {
-    return stats->mean_ns * (double)stats->calls;
+    return stats->call.mean_ns * (double)stats->call.count;
 }
 
 static void test_readings(rtw_instance_t *instance) {
@@ -56,37 +56,37 @@ static void test_readings(rtw_instance_t *instance) {
     call_often(func, 100);
     rtw_interval_t *one = interval_of_func(func), *other = interval_of_func(func);
     rtw_func_stats_t stats = read_interval(one);
-    check(stats.calls == 0 && stats.max_ns == 0 && stats.min_ns == 0 && stats.last_ns == 0 && stats.duration_ns > 0,
+    check(stats.call.count == 0 && stats.call.max_ns == 0 && stats.call.min_ns == 0 && stats.last_ns == 0 && stats.duration_ns > 0,
           "an interval begins when it is made");
     call_often(func, 1);
     stats = read_interval(one);
-    check(stats.calls == 1 && stats.min_ns == stats.max_ns && stats.last_ns == stats.max_ns && stats.mean_ns == stats.max_ns,
+    check(stats.call.count == 1 && stats.call.min_ns == stats.call.max_ns && stats.last_ns == stats.call.max_ns && stats.call.mean_ns == stats.call.max_ns,
           "of a single call everything is exact");
     call_often(func, 30);
     check_status(rtw_func_stats_reset(func), RTW_OK, "somebody resets the statistics");
     call_often(func, 12);
     rtw_func_stats_t first = read_interval(one);
-    check(first.calls == 42, "a reset takes nothing from an interval: %llu calls", (unsigned long long)first.calls);
-    check(of_func(func).calls == 12, "the func's own statistics are since the reset");
+    check(first.call.count == 42, "a reset takes nothing from an interval: %llu calls", (unsigned long long)first.call.count);
+    check(of_func(func).call.count == 12, "the func's own statistics are since the reset");
     call_often(func, 7);
     rtw_func_stats_t second = read_interval(one), all = read_interval(other);
-    check(second.calls == 7 && all.calls == 50, "each interval has its own readings: 7 and 1 + 42 + 7");
-    double total = stats.max_ns + sum_ns(&first) + sum_ns(&second);
+    check(second.call.count == 7 && all.call.count == 50, "each interval has its own readings: 7 and 1 + 42 + 7");
+    double total = stats.call.max_ns + sum_ns(&first) + sum_ns(&second);
     check(fabs(total - sum_ns(&all)) <= 1e-9 * total, "the readings' times add up: %.1f of %.1f ns", total, sum_ns(&all));
-    double max = fmax(fmax(stats.max_ns, first.max_ns), second.max_ns), min = fmin(fmin(stats.min_ns, first.min_ns), second.min_ns);
-    check(fabs(max - all.max_ns) <= 0.017 * max + 1 && fabs(min - all.min_ns) <= 0.017 * min + 1,
-          "so do the extremes, to within a bucket: %.1f to %.1f and %.1f to %.1f ns", min, max, all.min_ns, all.max_ns);
-    check(second.p50_ns >= second.min_ns && second.p9999_ns <= second.max_ns, "percentiles are between the extremes");
+    double max = fmax(fmax(stats.call.max_ns, first.call.max_ns), second.call.max_ns), min = fmin(fmin(stats.call.min_ns, first.call.min_ns), second.call.min_ns);
+    check(fabs(max - all.call.max_ns) <= 0.017 * max + 1 && fabs(min - all.call.min_ns) <= 0.017 * min + 1,
+          "so do the extremes, to within a bucket: %.1f to %.1f and %.1f to %.1f ns", min, max, all.call.min_ns, all.call.max_ns);
+    check(second.call.p50_ns >= second.call.min_ns && second.call.p9999_ns <= second.call.max_ns, "percentiles are between the extremes");
     rtw_func_destroy(func);
     stats = read_interval(one);
-    check(stats.calls == 0, "an interval outlives its func");
+    check(stats.call.count == 0, "an interval outlives its func");
     rtw_interval_destroy(one);
     rtw_interval_destroy(other);
 }
 
 static void test_instances(guest_t *guest) {
     renew(guest, NULL);
-    check(of_instance(guest->instance).calls == 0 && of_instance(guest->instance).max_ns == 0, "an instance without calls");
+    check(of_instance(guest->instance).call.count == 0 && of_instance(guest->instance).call.max_ns == 0, "an instance without calls");
     rtw_interval_t *interval = interval_of_instance(guest->instance);
     rtw_func_t *add = look_up(guest->instance, "add", NULL), *again = look_up(guest->instance, "add", NULL);
     rtw_func_t *nothing = look_up(guest->instance, "nothing", NULL);
@@ -94,24 +94,24 @@ static void test_instances(guest_t *guest) {
     call_often(again, 20);
     call_often(nothing, 30);
     rtw_func_stats_t stats = of_instance(guest->instance);
-    check(stats.calls == 60, "an instance has the calls of all its funcs");
+    check(stats.call.count == 60, "an instance has the calls of all its funcs");
     rtw_func_stats_t parts[] = {of_func(add), of_func(again), of_func(nothing)};
     double sum = sum_ns(&parts[0]) + sum_ns(&parts[1]) + sum_ns(&parts[2]);
     check(fabs(sum_ns(&stats) - sum) <= 1e-9 * sum, "their times, too");
-    check(stats.max_ns == fmax(fmax(parts[0].max_ns, parts[1].max_ns), parts[2].max_ns) &&
-              stats.min_ns == fmin(fmin(parts[0].min_ns, parts[1].min_ns), parts[2].min_ns) && stats.last_ns == 0,
+    check(stats.call.max_ns == fmax(fmax(parts[0].call.max_ns, parts[1].call.max_ns), parts[2].call.max_ns) &&
+              stats.call.min_ns == fmin(fmin(parts[0].call.min_ns, parts[1].call.min_ns), parts[2].call.min_ns) && stats.last_ns == 0,
           "their extremes are exact, which was last is not known");
     rtw_func_destroy(nothing);
     check_status(rtw_func_stats_reset(add), RTW_OK, "a func's reset");
     call_often(add, 5);
     stats = of_instance(guest->instance);
-    check(stats.calls == 65, "funcs that are destroyed or reset stay in: %llu calls", (unsigned long long)stats.calls);
-    check(stats.max_ns >= fmax(parts[0].max_ns, parts[2].max_ns), "and so do their maxima");
-    check(read_interval(interval).calls == 65, "an instance's interval has them all");
+    check(stats.call.count == 65, "funcs that are destroyed or reset stay in: %llu calls", (unsigned long long)stats.call.count);
+    check(stats.call.max_ns >= fmax(parts[0].call.max_ns, parts[2].call.max_ns), "and so do their maxima");
+    check(read_interval(interval).call.count == 65, "an instance's interval has them all");
     rtw_func_destroy(add);
     rtw_func_destroy(again);
-    check(read_interval(interval).calls == 0, "destroying a func is no call");
-    check(of_instance(guest->instance).calls == 65, "all funcs destroyed: the calls are still known");
+    check(read_interval(interval).call.count == 0, "destroying a func is no call");
+    check(of_instance(guest->instance).call.count == 65, "all funcs destroyed: the calls are still known");
     rtw_interval_destroy(interval);
 }
 
@@ -128,7 +128,7 @@ static void *ask(void *data) {
     struct asker *asker = data;
     while (!__atomic_load_n(asker->stop, __ATOMIC_ACQUIRE)) {
         rtw_func_stats_t stats = read_interval(asker->interval);
-        asker->calls += stats.calls;
+        asker->calls += stats.call.count;
         asker->sum_ns += sum_ns(&stats);
         __atomic_fetch_add(&asker->readings, 1, __ATOMIC_RELEASE);
     }
@@ -163,12 +163,12 @@ static void test_concurrent(guest_t *guest) {
     for (int i = 0; i < 3; i++) {
         pthread_join(askers[i].thread, NULL);
         rtw_func_stats_t rest = read_interval(askers[i].interval);
-        uint64_t calls = askers[i].calls + rest.calls, expected = own + (i == 0 ? others : 0);
+        uint64_t calls = askers[i].calls + rest.call.count, expected = own + (i == 0 ? others : 0);
         check(calls == expected, "concurrent: %llu readings add up to %llu of %llu calls", (unsigned long long)askers[i].readings,
               (unsigned long long)calls, (unsigned long long)expected);
         rtw_interval_destroy(askers[i].interval);
     }
-    check(of_instance(guest->instance).calls == own + others, "concurrent: the instance's total is exact");
+    check(of_instance(guest->instance).call.count == own + others, "concurrent: the instance's total is exact");
     rtw_func_destroy(func);
 }
 
@@ -189,7 +189,7 @@ static void test_errors(guest_t *guest) {
     call_often(func, 3);
     stats.struct_size = 0;
     check_status(rtw_interval_read(interval, &stats), RTW_ERR_STRUCT_SIZE, "reading: without _init");
-    check(read_interval(interval).calls == 3, "a refused reading takes nothing away");
+    check(read_interval(interval).call.count == 3, "a refused reading takes nothing away");
     check_status(rtw_instance_stats(NULL, &stats), RTW_ERR_NULL, "instance statistics: instance is NULL");
     check_status(rtw_instance_stats(guest->instance, NULL), RTW_ERR_NULL, "instance statistics: stats is NULL");
     check_status(rtw_instance_stats(guest->instance, &stats), RTW_ERR_STRUCT_SIZE, "instance statistics: without _init");

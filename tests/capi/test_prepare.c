@@ -47,11 +47,11 @@ static void test_dry_calls(guest_t *guest) {
     check(values[0].i32 == 3 && values[1].i32 == 4, "dry calls: their arguments are only read");
     rtw_func_stats_t stats;
     rtw_func_stats_init(&stats);
-    check(rtw_func_stats(count, &stats) == RTW_OK && stats.calls == 0, "dry calls: they do not enter the statistics");
+    check(rtw_func_stats(count, &stats) == RTW_OK && stats.call.count == 0, "dry calls: they do not enter the statistics");
     check(rtw_invoke(count, values, 2) == RTW_OK && values[0].i32 == 101, "dry calls: the guest's state changed");
-    check(rtw_func_stats(count, &stats) == RTW_OK && stats.calls == 1, "dry calls: statistics count afterwards");
+    check(rtw_func_stats(count, &stats) == RTW_OK && stats.call.count == 1, "dry calls: statistics count afterwards");
     (void)rtw_instance_prepare(guest->instance, &config, NULL, NULL);
-    check(rtw_func_stats(count, &stats) == RTW_OK && stats.calls == 1, "dry calls: earlier statistics stay");
+    check(rtw_func_stats(count, &stats) == RTW_OK && stats.call.count == 1, "dry calls: earlier statistics stay");
 
     /* A single one. */
     config.dry_call_count = 1;
@@ -122,7 +122,7 @@ static void test_faulting(void) {
     check_status(rtw_instance_prepare(guest.instance, &config, NULL, &err), RTW_ERR_FAULTED, "dry call: a faulted instance says so");
     rtw_func_stats_t stats;
     rtw_func_stats_init(&stats);
-    check(rtw_func_stats(div, &stats) == RTW_OK && stats.calls == 0 && stats.faults == 0, "dry call: its fault is in no statistics");
+    check(rtw_func_stats(div, &stats) == RTW_OK && stats.call.count == 0 && stats.faults == 0, "dry call: its fault is in no statistics");
     rtw_func_destroy(div);
     close_guest(&guest);
 }

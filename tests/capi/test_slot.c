@@ -80,7 +80,7 @@ static void test_slot(const guest_t *guest) {
     rtw_func_stats_t func_stats;
     rtw_func_stats_init(&func_stats);
     check_status(rtw_slot_func_stats(slot, 0, &func_stats), RTW_OK, "the function's statistics");
-    check(func_stats.calls == 2 && func_stats.faults == 1, "count both instances");
+    check(func_stats.call.count == 2 && func_stats.faults == 1, "count both instances");
     rtw_slot_destroy(slot);
     rtw_slot_stats_init(NULL);
     rtw_slot_config_init(NULL);

@@ -14,15 +14,15 @@ static rtw_func_stats_t read_stats(rtw_func_t *func) {
 
 static bool ordered(const rtw_func_stats_t *s) {
     /* The shortest may be 0: shorter than a step of the counter. */
-    return 0 <= s->min_ns && 0 < s->max_ns && s->min_ns <= s->p50_ns && s->p50_ns <= s->p90_ns && s->p90_ns <= s->p95_ns && s->p95_ns <= s->p99_ns &&
-           s->p99_ns <= s->p999_ns && s->p999_ns <= s->p9999_ns && s->p9999_ns <= s->max_ns && s->min_ns <= s->mean_ns &&
-           s->mean_ns <= s->max_ns && s->min_ns <= s->last_ns && s->last_ns <= s->max_ns;
+    return 0 <= s->call.min_ns && 0 < s->call.max_ns && s->call.min_ns <= s->call.p50_ns && s->call.p50_ns <= s->call.p90_ns && s->call.p90_ns <= s->call.p95_ns && s->call.p95_ns <= s->call.p99_ns &&
+           s->call.p99_ns <= s->call.p999_ns && s->call.p999_ns <= s->call.p9999_ns && s->call.p9999_ns <= s->call.max_ns && s->call.min_ns <= s->call.mean_ns &&
+           s->call.mean_ns <= s->call.max_ns && s->call.min_ns <= s->last_ns && s->last_ns <= s->call.max_ns;
 }
 
 static bool empty(const rtw_func_stats_t *s) {
-    return s->calls == 0 && s->faults == 0 && s->overflows == 0 && s->arena_peak_bytes == 0 && s->last_ns == 0 && s->min_ns == 0 &&
-           s->mean_ns == 0 && s->p50_ns == 0 && s->p90_ns == 0 && s->p95_ns == 0 && s->p99_ns == 0 && s->p999_ns == 0 &&
-           s->p9999_ns == 0 && s->max_ns == 0;
+    return s->call.count == 0 && s->faults == 0 && s->overflows == 0 && s->arena_peak_bytes == 0 && s->last_ns == 0 && s->call.min_ns == 0 &&
+           s->call.mean_ns == 0 && s->call.p50_ns == 0 && s->call.p90_ns == 0 && s->call.p95_ns == 0 && s->call.p99_ns == 0 && s->call.p999_ns == 0 &&
+           s->call.p9999_ns == 0 && s->call.max_ns == 0;
 }
 
 static void test_counting(rtw_instance_t *instance) {
@@ -33,22 +33,22 @@ static void test_counting(rtw_instance_t *instance) {
     check(empty(&stats), "no calls: all figures are 0");
     check(rtw_invoke(func, values, 2) == RTW_OK, "a call");
     stats = read_stats(func);
-    check(stats.calls == 1 && stats.min_ns == stats.max_ns && stats.last_ns == stats.max_ns && stats.mean_ns == stats.max_ns &&
-              stats.p50_ns == stats.max_ns && stats.p9999_ns == stats.max_ns,
+    check(stats.call.count == 1 && stats.call.min_ns == stats.call.max_ns && stats.last_ns == stats.call.max_ns && stats.call.mean_ns == stats.call.max_ns &&
+              stats.call.p50_ns == stats.call.max_ns && stats.call.p9999_ns == stats.call.max_ns,
           "one call: every figure is its time");
     for (int i = 1; i < 10000; i++) (void)rtw_invoke(func, values, 2);
     stats = read_stats(func);
-    check(stats.calls == 10000 && stats.faults == 0, "ten thousand calls are counted: %llu", (unsigned long long)stats.calls);
-    check(ordered(&stats), "percentiles ascend: %.0f %.0f %.0f %.0f ns", stats.p50_ns, stats.p99_ns, stats.p9999_ns, stats.max_ns);
-    check(stats.mean_ns > 0 && stats.p50_ns < 1e6, "the median of an addition is below 1 ms: %.1f ns, the mean above 0: %.1f ns", stats.p50_ns,
-          stats.mean_ns);
+    check(stats.call.count == 10000 && stats.faults == 0, "ten thousand calls are counted: %llu", (unsigned long long)stats.call.count);
+    check(ordered(&stats), "percentiles ascend: %.0f %.0f %.0f %.0f ns", stats.call.p50_ns, stats.call.p99_ns, stats.call.p9999_ns, stats.call.max_ns);
+    check(stats.call.mean_ns > 0 && stats.call.p50_ns < 1e6, "the median of an addition is below 1 ms: %.1f ns, the mean above 0: %.1f ns", stats.call.p50_ns,
+          stats.call.mean_ns);
     (void)rtw_invoke(func, values, 1);
-    check(read_stats(func).calls == 10000, "refused calls are not counted");
+    check(read_stats(func).call.count == 10000, "refused calls are not counted");
     check_status(rtw_func_stats_reset(func), RTW_OK, "reset");
     stats = read_stats(func);
     check(empty(&stats), "reset: all figures are 0");
     (void)rtw_invoke(func, values, 2);
-    check(read_stats(func).calls == 1, "reset: counting goes on");
+    check(read_stats(func).call.count == 1, "reset: counting goes on");
     rtw_func_destroy(func);
 }
 
@@ -75,17 +75,17 @@ static void test_buckets(rtw_instance_t *instance) {
         ascending = ascending && buckets[i].low_ns < buckets[i].high_ns && buckets[i].count > 0 &&
                     (i == 0 || buckets[i - 1].high_ns <= buckets[i].low_ns);
         narrow = narrow && (buckets[i].high_ns - buckets[i].low_ns <= buckets[i].low_ns / 64 * 1.001 || buckets[i].low_ns < 128);
-        if (half.count == 0 && below + buckets[i].count >= stats.calls / 2) half = buckets[i];
+        if (half.count == 0 && below + buckets[i].count >= stats.call.count / 2) half = buckets[i];
         below += buckets[i].count;
     }
-    check(sum == stats.calls && sum == 5000, "buckets: their counts sum up to the calls");
+    check(sum == stats.call.count && sum == 5000, "buckets: their counts sum up to the calls");
     check(ascending, "buckets: ascending, none empty, none across another");
     check(narrow, "buckets: no wider than 1/64 of their value");
-    check(buckets[0].low_ns <= stats.min_ns && stats.min_ns < buckets[0].high_ns, "buckets: the first one holds the minimum");
-    check(buckets[count - 1].low_ns <= stats.max_ns && stats.max_ns < buckets[count - 1].high_ns, "buckets: the last one holds the maximum");
+    check(buckets[0].low_ns <= stats.call.min_ns && stats.call.min_ns < buckets[0].high_ns, "buckets: the first one holds the minimum");
+    check(buckets[count - 1].low_ns <= stats.call.max_ns && stats.call.max_ns < buckets[count - 1].high_ns, "buckets: the last one holds the maximum");
     /* However wide it is: where the counter steps coarsely a bucket may be one step. */
-    check(half.low_ns <= stats.p50_ns && stats.p50_ns < half.high_ns, "buckets: the median is where they say: %.1f in %.1f to %.1f ns",
-          stats.p50_ns, half.low_ns, half.high_ns);
+    check(half.low_ns <= stats.call.p50_ns && stats.call.p50_ns < half.high_ns, "buckets: the median is where they say: %.1f in %.1f to %.1f ns",
+          stats.call.p50_ns, half.low_ns, half.high_ns);
     if (count > 1) {
         memset(buckets, 0, count * sizeof *buckets);
         check_status(rtw_func_buckets(func, buckets, 1, &again), RTW_OK, "buckets: room for one");
@@ -153,7 +153,7 @@ static void *watch(void *data) {
         rtw_func_stats_init(&stats);
         size_t count = 0;
         watching->sound = watching->sound && rtw_func_stats(watching->func, &stats) == RTW_OK &&
-                          rtw_func_buckets(watching->func, buckets, 64, &count) == RTW_OK && stats.p50_ns <= stats.p99_ns &&
+                          rtw_func_buckets(watching->func, buckets, 64, &count) == RTW_OK && stats.call.p50_ns <= stats.call.p99_ns &&
                           stats.faults == 0;
         if (watching->readings % 16 == 15) watching->sound = watching->sound && rtw_func_stats_reset(watching->func) == RTW_OK;
         __atomic_fetch_add(&watching->readings, 1, __ATOMIC_RELEASE);
@@ -177,7 +177,7 @@ static void test_concurrent(rtw_instance_t *instance) {
     check(watching.sound, "concurrent: %llu readings are sound", (unsigned long long)watching.readings);
     check_status(rtw_func_stats_reset(func), RTW_OK, "concurrent: a last reset");
     for (int i = 0; i < 10; i++) (void)rtw_invoke(func, values, 2);
-    check(read_stats(func).calls == 10, "concurrent: afterwards counts are exact");
+    check(read_stats(func).call.count == 10, "concurrent: afterwards counts are exact");
     rtw_func_destroy(func);
 }
 

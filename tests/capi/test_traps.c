@@ -60,8 +60,8 @@ static void test_each(void) {
         check_status(rtw_invoke(alive, NULL, 0), RTW_ERR_FAULTED, "%s: whatever the values are", cases[i].what);
         rtw_func_stats_t stats;
         rtw_func_stats_init(&stats);
-        check(rtw_func_stats(func, &stats) == RTW_OK && stats.calls == 1 && stats.faults == 1, "%s: one call, one fault", cases[i].what);
-        check(rtw_func_stats(alive, &stats) == RTW_OK && stats.calls == 1 && stats.faults == 0, "%s: none of the other func", cases[i].what);
+        check(rtw_func_stats(func, &stats) == RTW_OK && stats.call.count == 1 && stats.faults == 1, "%s: one call, one fault", cases[i].what);
+        check(rtw_func_stats(alive, &stats) == RTW_OK && stats.call.count == 1 && stats.faults == 0, "%s: none of the other func", cases[i].what);
         rtw_func_destroy(func);
         rtw_func_destroy(alive);
     }

@@ -253,13 +253,13 @@ static void test_periods(void) {
     check_status(rtw_worker_join(worker, 0), RTW_OK, "and need not be waited for");
     rtw_interval_t *interval[4], *none = (rtw_interval_t *)&none;
     rtw_error_t why;
-    for (uint32_t i = RTW_WORKER_WAKE_UP; i <= RTW_WORKER_JITTER; i++) {
+    for (uint32_t i = RTW_SERIES_WAKE_UP; i <= RTW_SERIES_JITTER; i++) {
         require(rtw_worker_interval(worker, i, &interval[i], &why), &why, "interval");
     }
-    check_status(rtw_worker_interval(worker, RTW_WORKER_JITTER + 1, &none, &why), RTW_ERR_ARGUMENT, "interval: no such distribution");
+    check_status(rtw_worker_interval(worker, RTW_SERIES_JITTER + 1, &none, &why), RTW_ERR_ARGUMENT, "interval: no such series");
     check(none == NULL, "interval: none comes of it");
     check_error(&why, RTW_ERR_ARGUMENT, "distribution is 4", "interval: and says so");
-    check_status(rtw_worker_interval(NULL, RTW_WORKER_CALL, &none, &why), RTW_ERR_NULL, "interval: NULL");
+    check_status(rtw_worker_interval(NULL, RTW_SERIES_CALL, &none, &why), RTW_ERR_NULL, "interval: NULL");
     start(worker);
     check_status(rtw_worker_join(worker, RTW_FOREVER), RTW_OK, "it stops when its step says so");
     check(run.steps + run.skipped == run.last_index + 1 && run.last_index >= 40, "every period has had its step or was passed over");
@@ -276,13 +276,13 @@ static void test_periods(void) {
     check(stats.since_realtime_ns / 1000000000 <= (uint64_t)time(NULL) && stats.duration_ns >= 40 * (uint64_t)PERIOD_NS, "and since when");
 
     const uint64_t counts[4] = {stats.wake_up.count, stats.call.count, stats.response.count, stats.jitter.count};
-    for (uint32_t i = RTW_WORKER_WAKE_UP; i <= RTW_WORKER_JITTER; i++) {
+    for (uint32_t i = RTW_SERIES_WAKE_UP; i <= RTW_SERIES_JITTER; i++) {
         rtw_func_stats_t since;
         rtw_func_stats_init(&since);
         check_status(rtw_interval_read(interval[i], &since), RTW_OK, "an interval is read");
-        check(since.calls == counts[i], "it has counted what the totals count");
+        check(since.call.count == counts[i], "it has counted what the totals count");
         check_status(rtw_interval_read(interval[i], &since), RTW_OK, "and again");
-        check(since.calls == 0, "nothing since");
+        check(since.call.count == 0, "nothing since");
         rtw_interval_destroy(interval[i]);
     }
 
@@ -324,7 +324,7 @@ static void test_direct_calls(void) {
     start(worker);
     check_status(rtw_worker_join(worker, RTW_FOREVER), RTW_OK, "it stops at its limit");
     check(call_i32(guest.instance, "get_i32", 0, 0) == -7, "a worker that has stopped leaves its guest to others");
-    check(rtw_func_stats(count, &stats) == RTW_OK && stats.calls == 20, "the func was called once a tick");
+    check(rtw_func_stats(count, &stats) == RTW_OK && stats.call.count == 20, "the func was called once a tick");
     check(stats_of(worker).ticks == 20 && stats_of(worker).faults == 0, "and the worker knows");
     check(call(guest.instance, "count", &value, 1) == RTW_OK && value.i32 == 31, "dry calls came before");
     start(worker);

@@ -69,7 +69,7 @@ static void whole_life(const char *who) {
     check(rtw_worker_invoke(worker, spin, NULL, 0) == RTW_ERR_BUDGET, "%s: and is freed of an endless call", who);
     rtw_func_stats_t stats;
     rtw_func_stats_init(&stats);
-    check(rtw_func_stats(add, &stats) == RTW_OK && stats.calls == 1, "%s: its calls are counted", who);
+    check(rtw_func_stats(add, &stats) == RTW_OK && stats.call.count == 1, "%s: its calls are counted", who);
     rtw_worker_destroy(worker);
     rtw_func_destroy(add);
     rtw_func_destroy(spin);
@@ -102,7 +102,7 @@ static void child_with_inheritance(void *data) {
     check_status(rtw_worker_submit(has->worker, has->add, NULL, 0, 0), RTW_ERR_FORKED, "child: its parent's worker is refused");
     rtw_func_stats_t stats;
     rtw_func_stats_init(&stats);
-    check(rtw_func_stats(has->add, &stats) == RTW_OK && stats.calls == 1, "child: statistics can be read");
+    check(rtw_func_stats(has->add, &stats) == RTW_OK && stats.call.count == 1, "child: statistics can be read");
 
     /* New things from the parent's runtime and module: with a budget somebody has to watch, who is not here. */
     rtw_instance_t *fresh = NULL;

@@ -22,7 +22,7 @@ int main(int argc, char **argv) {
         }
         rtw_func_stats_t stats;
         rtw_func_stats_init(&stats);
-        check(rtw_func_stats(add, &stats) == RTW_OK && stats.calls == 1000, "its calls are counted");
+        check(rtw_func_stats(add, &stats) == RTW_OK && stats.call.count == 1000, "its calls are counted");
         check(rtw_thread_detach(life.guest.runtime, &err) == RTW_OK, "detached");
 
         rtw_worker_config_t config;

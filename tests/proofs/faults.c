@@ -145,7 +145,7 @@ static void prove_faulted(void)
     rtw_func_stats_t stats;
     rtw_func_stats_init(&stats);
     NEED(rtw_func_stats(ask, &stats) == RTW_OK, "no statistics");
-    row("a faulted instance says so", "RTW_ERR_FAULTED, guest not entered", calls, wrong == 0 && host_calls == 1 && stats.calls == 1, caught(entered),
+    row("a faulted instance says so", "RTW_ERR_FAULTED, guest not entered", calls, wrong == 0 && host_calls == 1 && stats.call.count == 1, caught(entered),
         "%" PRIu64 " wrong answers, host called %" PRIu64 " times", wrong, host_calls);
     rtw_func_destroy(ask);
     rtw_func_destroy(stop);
@@ -185,8 +185,8 @@ static void prove_reset(void)
     rtw_func_stats_t stats;
     rtw_func_stats_init(&stats);
     NEED(rtw_func_stats(fail, &stats) == RTW_OK, "no statistics");
-    row("reset makes it new", "funcs and their statistics stay", rounds, stats.calls == rounds && stats.faults == rounds, PLANTED_NONE,
-        "%" PRIu64 " calls, %" PRIu64 " faults counted", stats.calls, stats.faults);
+    row("reset makes it new", "funcs and their statistics stay", rounds, stats.call.count == rounds && stats.faults == rounds, PLANTED_NONE,
+        "%" PRIu64 " calls, %" PRIu64 " faults counted", stats.call.count, stats.faults);
     rtw_func_destroy(state);
     rtw_func_destroy(change);
     rtw_func_destroy(fail);

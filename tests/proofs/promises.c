@@ -291,8 +291,8 @@ static void *read_statistics(void *data)
     rtw_func_stats_init(&stats);
     uint64_t before = 0;
     while (!atomic_load(&done)) {
-        NEED(rtw_func_stats(ask, &stats) == RTW_OK && stats.calls >= before, "statistics went back");
-        before = stats.calls;
+        NEED(rtw_func_stats(ask, &stats) == RTW_OK && stats.call.count >= before, "statistics went back");
+        before = stats.call.count;
         sched_yield();
     }
     return NULL;

@@ -194,7 +194,7 @@ static void publications(const world_t *world) {
     rtw_func_stats_init(&func_stats);
     check_status(rtw_slot_func_stats(slot, 0, &func_stats), RTW_OK, "the function's statistics");
     /* Two before the exchange, then one by itself and three around the refusals. Faults before publication are the func's own. */
-    check(func_stats.calls == 6 && func_stats.faults == 0, "count the calls on both instances: %llu", (unsigned long long)func_stats.calls);
+    check(func_stats.call.count == 6 && func_stats.faults == 0, "count the calls on both instances: %llu", (unsigned long long)func_stats.call.count);
     rtw_slot_destroy(second);
     rtw_slot_destroy(slot);
     check(call_i32(instance, "act", 0, 0) == 1, "an instance that the host has kept is its own again");

@@ -69,7 +69,7 @@ static void spares_in_turn(const world_t *world, rtw_module_t *voice) {
     rtw_func_stats_t func_stats;
     rtw_func_stats_init(&func_stats);
     require(rtw_slot_func_stats(slot, 0, &func_stats), NULL, "statistics");
-    check(func_stats.calls == 1 + 3 * faults && func_stats.faults == faults && func_stats.cut_offs == ROUNDS,
+    check(func_stats.call.count == 1 + 3 * faults && func_stats.faults == faults && func_stats.cut_offs == ROUNDS,
           "the function's statistics count calls on all instances, and no dry calls");
     rtw_slot_destroy(slot);
     const size_t after = told.count;

@@ -44,16 +44,16 @@ static void write_stats(const char *name, const rtw_func_stats_t *stats, const d
         perror(in_folder(name));
         exit(1);
     }
-    fprintf(file, "{\"calls\": %llu, \"faults\": %llu, \"overflows\": %llu, \"arena_peak_bytes\": %llu,\n", (unsigned long long)stats->calls,
+    fprintf(file, "{\"calls\": %llu, \"faults\": %llu, \"overflows\": %llu, \"arena_peak_bytes\": %llu,\n", (unsigned long long)stats->call.count,
             (unsigned long long)stats->faults, (unsigned long long)stats->overflows, (unsigned long long)stats->arena_peak_bytes);
     fprintf(file, "\"cut_offs\": %llu, \"overruns\": %llu, \"deadline_misses\": %llu,\n", (unsigned long long)stats->cut_offs,
             (unsigned long long)stats->overruns, (unsigned long long)stats->deadline_misses);
-    fprintf(file, " \"min_ns\": %.9g, \"mean_ns\": %.12g, \"max_ns\": %.9g, \"duration_ns\": %.9g,\n", stats->min_ns, stats->mean_ns,
-            stats->max_ns, stats->duration_ns);
+    fprintf(file, " \"min_ns\": %.9g, \"mean_ns\": %.12g, \"max_ns\": %.9g, \"duration_ns\": %llu,\n", stats->call.min_ns, stats->call.mean_ns,
+            stats->call.max_ns, (unsigned long long)stats->duration_ns);
     fprintf(file, " \"maxima_ns\": [");
     for (int i = 0; i < count; i++) fprintf(file, "%s%.9g", i == 0 ? "" : ", ", maxima_ns[i]);
     fprintf(file, "],\n \"p50_ns\": %.9g, \"p90_ns\": %.9g, \"p95_ns\": %.9g, \"p99_ns\": %.9g, \"p999_ns\": %.9g, \"p9999_ns\": %.9g}\n",
-            stats->p50_ns, stats->p90_ns, stats->p95_ns, stats->p99_ns, stats->p999_ns, stats->p9999_ns);
+            stats->call.p50_ns, stats->call.p90_ns, stats->call.p95_ns, stats->call.p99_ns, stats->call.p999_ns, stats->call.p9999_ns);
     fclose(file);
 }
 
@@ -102,14 +102,14 @@ static void export_interval(rtw_func_t *work) {
     for (int reading = 0; reading < 10; reading++) {
         for (int i = 0; i < 1000; i++) call(work, reading == 6 && i == 500 ? 2000000u : 1000u);
         require(rtw_interval_read(interval, &stats), "rtw_interval_read");
-        maxima_ns[reading] = stats.max_ns;
-        sum.calls += stats.calls;
-        sum_ns += stats.mean_ns * (double)stats.calls;
-        sum.max_ns = stats.max_ns > sum.max_ns ? stats.max_ns : sum.max_ns;
-        sum.min_ns = reading == 0 || stats.min_ns < sum.min_ns ? stats.min_ns : sum.min_ns;
+        maxima_ns[reading] = stats.call.max_ns;
+        sum.call.count += stats.call.count;
+        sum_ns += stats.call.mean_ns * (double)stats.call.count;
+        sum.call.max_ns = stats.call.max_ns > sum.call.max_ns ? stats.call.max_ns : sum.call.max_ns;
+        sum.call.min_ns = reading == 0 || stats.call.min_ns < sum.call.min_ns ? stats.call.min_ns : sum.call.min_ns;
         sum.duration_ns += stats.duration_ns;
     }
-    sum.mean_ns = sum_ns / (double)sum.calls;
+    sum.call.mean_ns = sum_ns / (double)sum.call.count;
     write_stats("interval.stats", &sum, maxima_ns, 10);
     for (int i = 0; i < format_count; i++) {
         rtw_export_config_t config = to_file(i, "interval");
