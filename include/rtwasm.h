@@ -947,9 +947,29 @@ typedef union rtw_value_t {
      */
     uint8_t v128[16];
     /**
+     * v128, as 16 lanes of 8 bits.
+     */
+    int8_t i8x16[16];
+    /**
+     * v128, as eight lanes of 16 bits.
+     */
+    int16_t i16x8[8];
+    /**
+     * v128, as four lanes of 32 bits.
+     */
+    int32_t i32x4[4];
+    /**
+     * v128, as two lanes of 64 bits.
+     */
+    int64_t i64x2[2];
+    /**
      * v128, as four floats.
      */
     float f32x4[4];
+    /**
+     * v128, as two doubles.
+     */
+    double f64x2[2];
 } rtw_value_t;
 
 /**
@@ -1120,6 +1140,24 @@ typedef struct rtw_memory_view_t {
      */
     uint64_t size_bytes;
 } rtw_memory_view_t;
+
+/**
+ * An exported function that a host wants of a guest: for rtw_instance_funcs and for slots. Its layout is final.
+ */
+typedef struct rtw_wanted_func_t {
+    /**
+     * The export's name.
+     */
+    const char *name;
+    /**
+     * Its type, such as "(i32,f32)->(f32)"; NULL: any.
+     */
+    const char *signature;
+    /**
+     * 1: it may be missing. 0: it may not, as in a slot.
+     */
+    uint32_t optional;
+} rtw_wanted_func_t;
 
 /**
  * A stack that is not the thread's own: a coroutine's, a signal handler's.
@@ -1337,20 +1375,6 @@ typedef struct rtw_bucket_t {
 } rtw_bucket_t;
 
 /**
- * A function that every instance in a slot exports.
- */
-typedef struct rtw_slot_func_t {
-    /**
-     * The export's name.
-     */
-    const char *name;
-    /**
-     * Its type, such as "(i32,f32)->(f32)"; NULL: any.
-     */
-    const char *signature;
-} rtw_slot_func_t;
-
-/**
  * What has happened behind a slot.
  */
 typedef struct rtw_slot_event_t {
@@ -1406,7 +1430,7 @@ typedef struct rtw_slot_config_t {
     /**
      * The functions that calls name by their index here.
      */
-    const struct rtw_slot_func_t *funcs;
+    const struct rtw_wanted_func_t *funcs;
     /**
      * How many spares stand behind the instance in use, prepared; at most 64. 0 (default): a fault ends the service until the
      * next publication.
@@ -2929,6 +2953,24 @@ rtw_status_t rtw_instance_func(struct rtw_instance_t *instance,
                                const char *signature,
                                struct rtw_func_t **out,
                                struct rtw_error_t *err);
+
+/**
+ * Looks up several exported functions in one call, each as rtw_instance_func does: all that a host wants of a guest.
+ *
+ * [setup]  On the thread that has the instance, and not while it is in a call.
+ * wanted  the functions, as many as `count` says; read only during the call.
+ * count   how many there are.
+ * out     receives as many funcs, each to be ended with rtw_func_destroy; NULL for an optional one that is not there. All are
+ *         NULL on failure.
+ * err     NULL, or filled, naming all exports that are missing or of another type than wanted.
+ * errors: those of rtw_instance_func, for the first function that is missing or of another type; RTW_ERR_ARGUMENT (optional is
+ *         neither 0 nor 1).
+ */
+rtw_status_t rtw_instance_funcs(struct rtw_instance_t *instance,
+                                const struct rtw_wanted_func_t *wanted,
+                                size_t count,
+                                struct rtw_func_t **out,
+                                struct rtw_error_t *err);
 
 /**
  * Ends a func. NULL does nothing.

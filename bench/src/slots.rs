@@ -19,11 +19,12 @@ const CUT_OFFS: usize = 500;
 /// Calls before the one that stands for the ordinary ones.
 const ORDINARY: usize = 20;
 
-/// rtw_slot_func_t.
+/// rtw_wanted_func_t.
 #[repr(C)]
 struct SlotFunc {
     name: *const c_char,
     signature: *const c_char,
+    optional: u32,
 }
 
 /// rtw_dry_call_t.
@@ -81,7 +82,7 @@ impl<'a> Slot<'a> {
             let mut config = MaybeUninit::uninit();
             config_init(config.as_mut_ptr(), size_of::<Config>());
             let mut config: Config = config.assume_init();
-            let func = SlotFunc { name: FUNC.as_ptr(), signature: null() };
+            let func = SlotFunc { name: FUNC.as_ptr(), signature: null(), optional: 0 };
             let value = Value { bytes: [0; 16] };
             let dry_call = DryCall { func: null_mut(), values: &value, value_count: 1, repeats: 200, func_index: 0 };
             (config.funcs, config.func_count) = (&func, 1);

@@ -9,11 +9,11 @@
 
 /* The slot's interface. */
 enum { INIT, SET_PARAM, RESET, PROCESS = LIVE_PROCESS, FUNCS };
-static const rtw_slot_func_t INTERFACE[FUNCS] = {
-    {"init", "(f32,i32,i32)->(i32)"},
-    {"set_param", "(i32,f32)->(i32)"},
-    {"reset", "()->()"},
-    {"process", "(i32)->()"},
+static const rtw_wanted_func_t INTERFACE[FUNCS] = {
+    {"init", "(f32,i32,i32)->(i32)", 0},
+    {"set_param", "(i32,f32)->(i32)", 0},
+    {"reset", "()->()", 0},
+    {"process", "(i32)->()", 0},
 };
 
 /* Dry calls are made in rounds; so often, each call is in every round, in the order of the list. */

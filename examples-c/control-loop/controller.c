@@ -22,18 +22,18 @@ static rtw_status_t fail(rtw_error_t *err, rtw_status_t status, const char *form
 
 static rtw_status_t look_up(controller_t *controller, rtw_error_t *err)
 {
-    const struct {
-        const char *name, *signature;
-        rtw_func_t **func;
-    } exports[] = {
-        {"init", "(f64)->(i32)", &controller->init},     {"set_param", "(i32,f64)->(i32)", &controller->set_param},
-        {"step", "(f64,f64)->(f64)", &controller->step}, {"reset", "()->()", &controller->reset},
-        {"io", "()->(i32)", &controller->io},
+    static const rtw_wanted_func_t wanted[] = {
+        {"init", "(f64)->(i32)", 0}, {"set_param", "(i32,f64)->(i32)", 0}, {"step", "(f64,f64)->(f64)", 0}, {"reset", "()->()", 0},
+        {"io", "()->(i32)", 0},
     };
-    for (size_t i = 0; i < sizeof exports / sizeof exports[0]; i++) {
-        rtw_status_t status = rtw_instance_func(controller->instance, exports[i].name, exports[i].signature, exports[i].func, err);
-        if (status != RTW_OK) return status;
-    }
+    rtw_func_t *funcs[sizeof wanted / sizeof wanted[0]];
+    rtw_status_t status = rtw_instance_funcs(controller->instance, wanted, sizeof wanted / sizeof wanted[0], funcs, err);
+    if (status != RTW_OK) return status;
+    controller->init = funcs[0];
+    controller->set_param = funcs[1];
+    controller->step = funcs[2];
+    controller->reset = funcs[3];
+    controller->io = funcs[4];
     return RTW_OK;
 }
 

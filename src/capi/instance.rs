@@ -14,7 +14,7 @@ use super::text;
 use crate::engine::budget::{Limits, OnBudget};
 use crate::engine::fault::Fault;
 use crate::engine::growth::Grown;
-use crate::engine::instance::{Config, Func, Growth, Instance};
+use crate::engine::instance::{Config, Func, Growth, Instance, Wanted};
 use crate::engine::signature::Signature;
 use crate::rt::float::Denormals;
 use crate::rt::heap;
@@ -28,6 +28,17 @@ pub struct rtw_instance_t {
 /// An exported function, looked up and checked once, called many times, with the statistics of its calls.
 pub struct rtw_func_t {
     _private: [u8; 0],
+}
+
+/// An exported function that a host wants of a guest: for rtw_instance_funcs and for slots. Its layout is final.
+#[repr(C)]
+pub struct rtw_wanted_func_t {
+    /// The export's name.
+    pub name: *const c_char,
+    /// Its type, such as "(i32,f32)->(f32)"; NULL: any.
+    pub signature: *const c_char,
+    /// 1: it may be missing. 0: it may not, as in a slot.
+    pub optional: u32,
 }
 
 /// One argument, result or global: 16 bytes, read as the signature says. Little-endian in memory on every target.
@@ -48,8 +59,18 @@ pub union rtw_value_t {
     pub f64: f64,
     /// v128, as bytes.
     pub v128: [u8; 16],
+    /// v128, as 16 lanes of 8 bits.
+    pub i8x16: [i8; 16],
+    /// v128, as eight lanes of 16 bits.
+    pub i16x8: [i16; 8],
+    /// v128, as four lanes of 32 bits.
+    pub i32x4: [i32; 4],
+    /// v128, as two lanes of 64 bits.
+    pub i64x2: [i64; 2],
     /// v128, as four floats.
     pub f32x4: [f32; 4],
+    /// v128, as two doubles.
+    pub f64x2: [f64; 2],
 }
 
 const _: () = assert!(size_of::<rtw_value_t>() == size_of::<ValRaw>() && align_of::<rtw_value_t>() == align_of::<ValRaw>());
@@ -495,6 +516,73 @@ pub unsafe extern "C" fn rtw_instance_func(
             Ok(())
         })
     }
+}
+
+/// Looks up several exported functions in one call, each as rtw_instance_func does: all that a host wants of a guest.
+///
+/// [setup]  On the thread that has the instance, and not while it is in a call.
+/// wanted  the functions, as many as `count` says; read only during the call.
+/// count   how many there are.
+/// out     receives as many funcs, each to be ended with rtw_func_destroy; NULL for an optional one that is not there. All are
+///         NULL on failure.
+/// err     NULL, or filled, naming all exports that are missing or of another type than wanted.
+/// errors: those of rtw_instance_func, for the first function that is missing or of another type; RTW_ERR_ARGUMENT (optional is
+///         neither 0 nor 1).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_instance_funcs(
+    instance: *mut rtw_instance_t,
+    wanted: *const rtw_wanted_func_t,
+    count: usize,
+    out: *mut *mut rtw_func_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup_apart(err, || {
+            if count == 0 {
+                return guard::named(instance, "instance").map(|_| ());
+            }
+            if out.is_null() {
+                return Err(Error::new(RTW_ERR_NULL, "out is NULL"));
+            }
+            let out = std::slice::from_raw_parts_mut(out, count);
+            out.fill(std::ptr::null_mut());
+            let instance = guard::named(instance, "instance")?;
+            let wanted = read_wanted("wanted", wanted, count)?.collect::<Result<Vec<_>>>()?;
+            let funcs = instance.funcs(&wanted)?;
+            instance.keep(|| {
+                for (out, func) in out.iter_mut().zip(funcs) {
+                    *out = func.map_or(std::ptr::null_mut(), handle::create);
+                }
+            });
+            Ok(())
+        })
+    }
+}
+
+/// # Safety
+/// There are so many, and their strings are NULL or NUL-terminated.
+pub(super) unsafe fn read_wanted<'a>(
+    what: &str,
+    wanted: *const rtw_wanted_func_t,
+    count: usize,
+) -> Result<impl Iterator<Item = Result<Wanted<'a>>>> {
+    if wanted.is_null() {
+        return Err(Error::new(RTW_ERR_NULL, format!("{what} is NULL")));
+    }
+    // SAFETY: as many as the caller says.
+    let wanted: &'a [rtw_wanted_func_t] = unsafe { std::slice::from_raw_parts(wanted, count) };
+    Ok(wanted.iter().map(|func| {
+        // SAFETY: passed on.
+        let (name, signature) = unsafe {
+            (text::required(func.name, "a function's name")?, text::optional(func.signature, "a function's signature")?)
+        };
+        let signature = signature.map(Signature::parse).transpose()?;
+        match func.optional {
+            0 | 1 => Ok(Wanted { name, signature, optional: func.optional == 1 }),
+            other => Err(out_of_range("optional", other)),
+        }
+    }))
 }
 
 /// Ends a func. NULL does nothing.

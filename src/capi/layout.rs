@@ -6,11 +6,11 @@ use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 use super::error::rtw_error_t;
 use super::export::{rtw_export_config_t, rtw_export_subject_t};
 use super::host::{rtw_host_config_t, rtw_host_finding_t};
-use super::instance::{rtw_fault_t, rtw_growth_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t};
+use super::instance::{rtw_fault_t, rtw_growth_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t, rtw_wanted_func_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};
 use super::runtime::{rtw_runtime_config_t, rtw_runtime_stats_t, rtw_signals_t, rtw_watchdog_stats_t};
-use super::slot::{rtw_block_t, rtw_slot_config_t, rtw_slot_event_t, rtw_slot_func_t, rtw_slot_stats_t};
+use super::slot::{rtw_block_t, rtw_slot_config_t, rtw_slot_event_t, rtw_slot_stats_t};
 use super::stats::{rtw_bucket_t, rtw_distribution_t, rtw_func_stats_t};
 use super::thread::{rtw_stack_t, rtw_thread_config_t};
 use super::worker::{
@@ -51,13 +51,14 @@ fn types_have_the_layout_that_c_was_promised() {
             source_bytes memory_min_bytes memory_max_bytes target engine producer opt_level interruption cpu_features
             guest_bytes table_bytes global_bytes record_bytes address_space_bytes),
         lines!(rtw_extern_t: kind module name ty),
-        lines!(rtw_value_t: i32 u32 i64 u64 f32 f64 v128 f32x4),
+        lines!(rtw_value_t: i32 u32 i64 u64 f32 f64 v128 i8x16 i16x8 i32x4 i64x2 f32x4 f64x2),
         lines!(rtw_instance_config_t: struct_size growth denormals on_budget memory_limit_bytes growth_ahead_bytes budget_ns
             deadline_ns),
         lines!(rtw_fault_t: struct_size status host_status function_index wasm_offset function_name refused_growths refused_from
             refused_to refused_by refused_table message),
         lines!(rtw_growth_t: struct_size granted refused refused_prepared refused_limit refused_maximum refused_system),
         lines!(rtw_memory_view_t: base size_bytes),
+        lines!(rtw_wanted_func_t: name signature optional),
         lines!(rtw_stack_t: base bytes),
         lines!(rtw_thread_config_t: struct_size sched_policy priority cpu denormals stack_count arena_bytes stacks),
         lines!(rtw_dry_call_t: func values value_count repeats func_index),
@@ -67,7 +68,6 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_func_stats_t: struct_size call last_ns duration_ns faults cut_offs overruns deadline_misses overflows
             arena_peak_bytes),
         lines!(rtw_bucket_t: low_ns high_ns count),
-        lines!(rtw_slot_func_t: name signature),
         lines!(rtw_slot_event_t: kind status publication instance),
         lines!(rtw_slot_config_t: struct_size func_count funcs standby hold_blocks state dry_call_count dry_calls on_event
             on_state user_data memory_limit_bytes),

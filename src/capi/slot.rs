@@ -1,35 +1,24 @@
 //! The slot: what a real-time thread calls through while the instances behind it are exchanged.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::c_void;
 use std::sync::Arc;
 
 use super::call;
 use super::error::rtw_error_t;
 use super::guard::{self, setup, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
-use super::instance::{rtw_func_t, rtw_instance_t, rtw_value_t};
+use super::instance::{read_wanted, rtw_func_t, rtw_instance_t, rtw_value_t, rtw_wanted_func_t};
 use super::prepare::{self, rtw_dry_call_t};
 use super::runtime::{out_of_range, rtw_runtime_t};
 use super::stats::{self, rtw_func_stats_t};
-use super::text;
-use crate::engine::instance::{Func, Instance};
+use crate::engine::instance::{Func, Instance, Wanted};
 use crate::engine::prepare::Entry;
-use crate::engine::signature::Signature;
 use crate::engine::slot::{Block, Config, Event, EventKind, Handles, Slot, SlotDryCall, StateTransfer};
 use crate::status::*;
 
 /// The stable place that a real-time thread calls through, while the instances behind it are exchanged.
 pub struct rtw_slot_t {
     _private: [u8; 0],
-}
-
-/// A function that every instance in a slot exports.
-#[repr(C)]
-pub struct rtw_slot_func_t {
-    /// The export's name.
-    pub name: *const c_char,
-    /// Its type, such as "(i32,f32)->(f32)"; NULL: any.
-    pub signature: *const c_char,
 }
 
 /// The instance that is published starts as it is.
@@ -92,7 +81,7 @@ pub struct rtw_slot_config_t {
     /// How many functions; at most 1024.
     pub func_count: u32,
     /// The functions that calls name by their index here.
-    pub funcs: *const rtw_slot_func_t,
+    pub funcs: *const rtw_wanted_func_t,
     /// How many spares stand behind the instance in use, prepared; at most 64. 0 (default): a fault ends the service until the
     /// next publication.
     pub standby: u32,
@@ -504,16 +493,12 @@ impl UserData {
 unsafe fn read(config: &rtw_slot_config_t) -> Result<Config> {
     let funcs = in_range("func_count", config.func_count, 1, 1024)?;
     let standby = in_range("standby", config.standby, 0, 64)?;
-    if config.funcs.is_null() {
-        return Err(Error::new(RTW_ERR_NULL, "funcs is NULL"));
-    }
-    // SAFETY: as many as the caller says.
-    let interface = unsafe { std::slice::from_raw_parts(config.funcs, funcs) }.iter().map(|func| {
-        // SAFETY: NULL or NUL-terminated by the API's contract.
-        unsafe {
-            let name = text::required(func.name, "a function's name")?.to_owned();
-            Ok((name, text::optional(func.signature, "a function's signature")?.map(Signature::parse).transpose()?))
+    // SAFETY: as many as the caller says, with strings that are NULL or NUL-terminated by the API's contract.
+    let interface = unsafe { read_wanted("funcs", config.funcs, funcs) }?.map(|wanted| match wanted? {
+        Wanted { optional: true, .. } => {
+            Err(Error::new(RTW_ERR_ARGUMENT, "optional is 1: every instance in a slot has all functions"))
         }
+        Wanted { name, signature, .. } => Ok((name.to_owned(), signature)),
     });
     let user_data = UserData(config.user_data);
     let on_event = config.on_event.map(|on_event| {

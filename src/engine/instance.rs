@@ -433,6 +433,14 @@ impl Drop for Making<'_> {
     }
 }
 
+/// A function to be looked up.
+pub struct Wanted<'a> {
+    pub name: &'a str,
+    /// None: any.
+    pub signature: Option<Signature>,
+    pub optional: bool,
+}
+
 impl Instance {
     /// Instantiates, which runs the start function. `handle` is what host functions are given.
     pub fn new(module: &Arc<Module>, imports: Option<&Imports>, config: Config, handle: *mut c_void) -> Result<Instance> {
@@ -714,6 +722,32 @@ impl Instance {
         }
         self.lock_funcs().push(Arc::downgrade(&shared));
         Ok(Func { core: Arc::as_ptr(&self.core), shared })
+    }
+
+    /// Looks up several functions, those that are optional and not there as None. The error names all that are missing, and says of
+    /// each that is something else what it is.
+    pub fn funcs(self: &Arc<Self>, wanted: &[Wanted<'_>]) -> Result<Vec<Option<Func>>> {
+        self.idle()?;
+        let (mut missing, mut wrong) = (vec![], vec![]);
+        let mut first = None;
+        let mut look_up = |wanted: &Wanted<'_>| match self.func(wanted.name, wanted.signature.as_ref()) {
+            Ok(func) => Some(func),
+            Err(error) if error.status == RTW_ERR_NO_EXPORT && wanted.optional => None,
+            Err(error) => {
+                first.get_or_insert(error.status);
+                match error.status {
+                    RTW_ERR_NO_EXPORT => missing.push(format!("\"{}\"", naming::shown(wanted.name))),
+                    _ => wrong.push(error.message),
+                }
+                None
+            }
+        };
+        let funcs = wanted.iter().map(&mut look_up).collect();
+        let Some(status) = first else { return Ok(funcs) };
+        if !missing.is_empty() {
+            wrong.insert(0, format!("there is no export {}", missing.join(", ")));
+        }
+        Err(Error::new(status, wrong.join("; ")))
     }
 
     /// Makes the guest's memories and code present, and locked where the runtime wants it.

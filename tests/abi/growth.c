@@ -89,7 +89,7 @@ static rtw_func_t *look_up(rtw_instance_t *instance, const char *name) {
 }
 
 static void test_slot(rtw_runtime_t *runtime, rtw_module_t *module) {
-    const rtw_slot_func_t add = {"add", NULL};
+    const rtw_wanted_func_t add = {"add", NULL, 0};
     rtw_slot_t *slot = NULL;
     IN(rtw_slot_config, (it->funcs = &add, it->func_count = 1), (rtw_slot_destroy(slot), rtw_slot_create(runtime, it, &slot, &err)));
     rtw_instance_t *instance;

@@ -208,7 +208,7 @@ static void call_block(rtw_slot_t *slot, rtw_value_t *value) {
 
 static void count_slot(void) {
     guest_t guest = open_guest("slot", true, BUDGET_NS);
-    static const rtw_slot_func_t func = {"act", "(i32)->(i32)"};
+    static const rtw_wanted_func_t func = {"act", "(i32)->(i32)", 0};
     rtw_slot_config_t config;
     rtw_slot_config_init(&config);
     config.funcs = &func;

@@ -52,6 +52,56 @@ static void test_look_up(rtw_instance_t *instance) {
     check_status(rtw_instance_func(instance, "add", "\xff", &func, &err), RTW_ERR_ARGUMENT, "look up: a signature that is not UTF-8");
 }
 
+/* Several at once: `part` is in the message. On failure there are none. */
+static void check_look_ups(rtw_instance_t *instance, const rtw_wanted_func_t *wanted, size_t count, rtw_status_t expected, const char *part) {
+    rtw_func_t *funcs[8];
+    memset(funcs, 0x7f, sizeof funcs);
+    check_status(rtw_instance_funcs(instance, wanted, count, funcs, &err), expected, "look up %zu functions: %s", count, part);
+    check_error(&err, expected, part, "look up several: the message says \"%s\"", part);
+    for (size_t i = 0; i < count; i++) check(funcs[i] == NULL, "look up several: there is no func %zu", i);
+}
+
+static void test_look_up_several(rtw_instance_t *instance) {
+    const rtw_wanted_func_t wanted[] = {
+        {"add", "(i32,i32)->(i32)", 0}, {"absent", "()->()", 1}, {"nothing", NULL, 1}, {"add", NULL, 0},
+    };
+    rtw_func_t *funcs[4];
+    require(rtw_instance_funcs(instance, wanted, 4, funcs, &err), &err, "look up several");
+    check(funcs[0] && !funcs[1] && funcs[2] && funcs[3] && funcs[0] != funcs[3], "each has its func, an optional one that is missing has none");
+    rtw_value_t values[2] = {{.i32 = 40}, {.i32 = 2}};
+    check(rtw_invoke(funcs[3], values, 2) == RTW_OK && values[0].i32 == 42, "they can be called");
+    for (int i = 0; i < 4; i++) rtw_func_destroy(funcs[i]);
+
+    const rtw_wanted_func_t wrong[] = {
+        {"add", NULL, 0}, {"one", NULL, 0}, {"two", "()->()", 1}, {"three", "()->()", 0}, {"four", NULL, 0}, {"memory", NULL, 1},
+    };
+    check_look_ups(instance, wrong, 6, RTW_ERR_NO_EXPORT, "there is no export \"one\", \"four\"");
+    check_error(&err, RTW_ERR_NO_EXPORT, "function \"three\" has type ()->(i32,i64,f32)", "what has another type is named");
+    check_error(&err, RTW_ERR_NO_EXPORT, "\"memory\" is a memory", "and what is of another kind, optional or not");
+    check(strstr(err.message, "two") == NULL, "what is optional and missing is not");
+    check_look_ups(instance, &wrong[3], 1, RTW_ERR_SIGNATURE, "()->(i32,i64,f32)");
+    check_look_ups(instance, &wrong[5], 1, RTW_ERR_EXPORT_KIND, "memory");
+    const rtw_wanted_func_t nonsense = {"add", "nonsense", 0}, nameless = {NULL, NULL, 0}, undecided = {"add", NULL, 2};
+    check_look_ups(instance, &nonsense, 1, RTW_ERR_SIGNATURE_SYNTAX, "(i32,f32)->(f64)");
+    check_look_ups(instance, &nameless, 1, RTW_ERR_NULL, "name");
+    check_look_ups(instance, &undecided, 1, RTW_ERR_ARGUMENT, "optional is 2");
+    check_look_ups(instance, NULL, 2, RTW_ERR_NULL, "NULL");
+    check_status(rtw_instance_funcs(instance, wanted, 4, NULL, &err), RTW_ERR_NULL, "look up several: out is NULL");
+    check_status(rtw_instance_funcs(instance, NULL, 0, NULL, &err), RTW_OK, "look up none at all");
+    check_status(rtw_instance_funcs(NULL, wanted, 0, NULL, &err), RTW_ERR_NULL, "look up several: instance is NULL");
+}
+
+/* A v128 can be read by lanes of every width. */
+static void test_lanes(rtw_instance_t *instance) {
+    rtw_value_t value;
+    require(rtw_instance_global_get(instance, "g_v128", &value, &err), &err, "a v128");
+    check(value.i32x4[0] == 1 && value.i32x4[3] == 4, "i32x4");
+    check(value.i64x2[0] == 0x200000001 && value.i64x2[1] == 0x400000003, "i64x2");
+    check(value.i16x8[2] == 2 && value.i16x8[3] == 0 && value.i8x16[4] == 2 && value.i8x16[12] == 4, "i16x8, i8x16");
+    value.f64x2[0] = 1.5, value.f64x2[1] = -2;
+    check(value.v128[7] == 0x3f && value.v128[15] == 0xc0 && value.f64 == 1.5, "f64x2");
+}
+
 /* Errors of rtw_invoke itself: the guest is not entered. */
 static void test_values(rtw_instance_t *instance) {
     rtw_func_t *add = look_up(instance, "add", "(i32,i32)->(i32)");
@@ -166,6 +216,8 @@ int main(int argc, char **argv) {
     read_command_line(argc, argv);
     guest_t guest = open_guest("calls", NULL);
     test_look_up(guest.instance);
+    test_look_up_several(guest.instance);
+    test_lanes(guest.instance);
     test_values(guest.instance);
     test_types(guest.instance);
     test_errno(guest.instance);

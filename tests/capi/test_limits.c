@@ -205,7 +205,7 @@ static void on_event(void *user_data, const rtw_slot_event_t *event) {
 }
 
 static rtw_slot_t *limited_slot(rtw_runtime_t *runtime, uint64_t limit, uint32_t standby) {
-    static const rtw_slot_func_t func = {"act", "(i32)->(i32)"};
+    static const rtw_wanted_func_t func = {"act", "(i32)->(i32)", 0};
     rtw_slot_config_t config;
     rtw_slot_config_init(&config);
     config.funcs = &func;

@@ -397,7 +397,7 @@ static void own_threads(void *data) {
     publisher = pthread_self();
     rtw_imports_t *imports = telling(tell_to_trap, NULL);
     guest = open_unattached("told", imports);
-    const rtw_slot_func_t func = {"alive", "()->(i32)"};
+    const rtw_wanted_func_t func = {"alive", "()->(i32)", 0};
     rtw_slot_config_t slot_config;
     rtw_slot_config_init(&slot_config);
     slot_config.funcs = &func;
@@ -768,7 +768,7 @@ static void spares_afterwards(void *data) {
     (void)data;
     guest_t guest = open_unattached("traps", NULL);
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "spares: attached");
-    const rtw_slot_func_t func = {"alive", "()->(i32)"};
+    const rtw_wanted_func_t func = {"alive", "()->(i32)", 0};
     rtw_slot_config_t config;
     rtw_slot_config_init(&config);
     config.funcs = &func;

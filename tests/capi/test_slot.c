@@ -38,7 +38,7 @@ static void test_budget(const guest_t *guest) {
 }
 
 static void test_slot(const guest_t *guest) {
-    const rtw_slot_func_t func = {"act", "(i32)->(i32)"};
+    const rtw_wanted_func_t func = {"act", "(i32)->(i32)", 0};
     rtw_slot_config_t config;
     rtw_slot_config_init(&config);
     config.funcs = &func;

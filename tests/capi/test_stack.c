@@ -348,7 +348,7 @@ static void *small_thread(void *data) {
     check_status(rtw_instance_create(starting, NULL, NULL, &instance, &err), fits ? RTW_ERR_TRAP_STACK : RTW_ERR_STACK_SIZE,
                  "a thread of %u KiB: a start function", kib);
     rtw_module_destroy(starting);
-    const rtw_slot_func_t func = {"add", NULL};
+    const rtw_wanted_func_t func = {"add", NULL, 0};
     const rtw_dry_call_t slot_dry = {NULL, values, 2, 4, 0};
     rtw_slot_config_t config;
     rtw_slot_config_init(&config);
@@ -751,7 +751,7 @@ static void invoke_there(void *data) {
 static void *slots(void *data) {
     stacked_t *guest = data;
     publisher_t publishing = {guest, NULL, 0};
-    const rtw_slot_func_t func = {"add", NULL};
+    const rtw_wanted_func_t func = {"add", NULL, 0};
     rtw_value_t values[2] = {{.i32 = 1}, {.i32 = 2}};
     const rtw_dry_call_t dry = {NULL, values, 2, 4, 0};
     rtw_slot_config_t config;
@@ -925,7 +925,7 @@ static void test_late(void) {
     check(stats_of(runtime).late_attaches == THREADS, "attach_on_call: what was refused is not counted");
     on_thread(late_on_coroutine, guest, 0);
     check(stats_of(runtime).late_attaches == THREADS + 2, "attach_on_call: what was attached twice is counted twice");
-    const rtw_slot_func_t func = {"add", NULL};
+    const rtw_wanted_func_t func = {"add", NULL, 0};
     rtw_slot_config_t slot_config;
     rtw_slot_config_init(&slot_config);
     slot_config.funcs = &func, slot_config.func_count = 1;

@@ -258,7 +258,7 @@ static void test_periods(void) {
     }
     check_status(rtw_worker_interval(worker, RTW_SERIES_JITTER + 1, &none, &why), RTW_ERR_ARGUMENT, "interval: no such series");
     check(none == NULL, "interval: none comes of it");
-    check_error(&why, RTW_ERR_ARGUMENT, "distribution is 4", "interval: and says so");
+    check_error(&why, RTW_ERR_ARGUMENT, "series is 4", "interval: and says so");
     check_status(rtw_worker_interval(NULL, RTW_SERIES_CALL, &none, &why), RTW_ERR_NULL, "interval: NULL");
     start(worker);
     check_status(rtw_worker_join(worker, RTW_FOREVER), RTW_OK, "it stops when its step says so");

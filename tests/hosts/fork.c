@@ -19,7 +19,7 @@ enum { BUDGET_NS = 20000000 };
 
 /* A slot over the guest, which goes on with a spare after a fault: the housekeeper has to make the next. */
 static rtw_slot_t *make_slot(rtw_runtime_t *runtime, rtw_status_t *status, rtw_error_t *err) {
-    static const rtw_slot_func_t funcs[] = {{"add", "(i32,i32)->(i32)"}, {"spin", "()->()"}};
+    static const rtw_wanted_func_t funcs[] = {{"add", "(i32,i32)->(i32)", 0}, {"spin", "()->()", 0}};
     rtw_slot_config_t config;
     rtw_slot_t *slot = NULL;
     rtw_slot_config_init(&config);

@@ -9,7 +9,7 @@ static rtw_status_t carry(void *user_data, rtw_instance_t *from, rtw_instance_t 
 }
 
 /* A configuration that is good, to be spoilt. */
-static const rtw_slot_func_t act = {"act", "(i32)->(i32)"};
+static const rtw_wanted_func_t act = {"act", "(i32)->(i32)", 0};
 static rtw_slot_config_t good(void) {
     rtw_slot_config_t config;
     rtw_slot_config_init(&config);
@@ -39,11 +39,14 @@ static void configurations(const world_t *world) {
     refused(world, &config, RTW_ERR_ARGUMENT, "func_count is 1025", "too many functions");
     config = good(), config.funcs = NULL;
     refused(world, &config, RTW_ERR_NULL, "funcs", "functions at NULL");
-    const rtw_slot_func_t nameless = {NULL, NULL}, wrong = {"act", "(i32)->(i33)"};
+    const rtw_wanted_func_t nameless = {NULL, NULL, 0}, wrong = {"act", "(i32)->(i33)", 0};
     config = good(), config.funcs = &nameless;
     refused(world, &config, RTW_ERR_NULL, "name", "a function without a name");
     config = good(), config.funcs = &wrong;
     refused(world, &config, RTW_ERR_SIGNATURE_SYNTAX, "i33", "a type that is none");
+    const rtw_wanted_func_t optional = {"act", NULL, 1};
+    config = good(), config.funcs = &optional;
+    refused(world, &config, RTW_ERR_ARGUMENT, "optional", "a function that may be missing");
     config = good(), config.standby = 65;
     refused(world, &config, RTW_ERR_ARGUMENT, "standby is 65", "too many spares");
     config = good(), config.state = 3;
@@ -128,7 +131,7 @@ static void publications(const world_t *world) {
     check_error(&err, RTW_ERR_NO_EXPORT, "\"act\"", "the function is named");
     rtw_slot_t *typed = NULL, *memory = NULL;
     rtw_slot_config_t config = good();
-    const rtw_slot_func_t other_type = {"step", "(f32)->(i32)"}, no_func = {"memory", NULL};
+    const rtw_wanted_func_t other_type = {"step", "(f32)->(i32)", 0}, no_func = {"memory", NULL, 0};
     config.funcs = &other_type;
     require(rtw_slot_create(world->runtime, &config, &typed, &err), &err, "a slot");
     check_status(rtw_slot_publish(typed, instance, NULL, &err), RTW_ERR_SIGNATURE, "a function of another type");

@@ -46,7 +46,7 @@ rtw_slot_t *open_slot(const world_t *world, const char *name, const rtw_slot_con
     rtw_slot_config_t own;
     rtw_slot_config_init(&own);
     if (config != NULL) own = *config;
-    const rtw_slot_func_t func = {name, "(i32)->(i32)"};
+    const rtw_wanted_func_t func = {name, "(i32)->(i32)", 0};
     own.funcs = &func;
     own.func_count = 1;
     rtw_slot_t *slot = NULL;
