@@ -12,7 +12,7 @@ HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,e
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test property test-loaded proofs soak jack-storm bench bench-check header layout guests install uninstall \
+.PHONY: all lib command artifacts examples demo test property test-loaded proofs soak exhausted jack-storm bench bench-check header layout guests install uninstall \
         packages unit loom clean FORCE
 all: lib command artifacts examples
 
@@ -98,6 +98,10 @@ install: lib command
 
 uninstall:
 	./packaging/uninstall.sh "$(PREFIX)" "$(DESTDIR)"
+
+# Fails every allocation and every system call of a host's life, which takes an hour; the table of what was seen is committed.
+exhausted: lib command
+	./tests/exhausted/test_exhausted.sh whole
 
 packages:
 	./tests/packages.sh

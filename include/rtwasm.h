@@ -16,6 +16,8 @@
  * written only on success; where an output is a handle, *out is NULL on failure. Destroying NULL does nothing, and objects
  * may be destroyed in any order: a child keeps its parents alive. A NULL, wrong or stale handle is answered with RTW_ERR_NULL
  * or RTW_ERR_HANDLE. Strings are NUL-terminated UTF-8. No function changes errno on purpose, and none prints.
+ * Where the system has no more memory, a function that is not for real-time threads answers RTW_ERR_NO_MEMORY, has handed out
+ * nothing, and succeeds when it is called again and there is some.
  *
  * Structs that begin with struct_size may get more fields at their end. Their _init function is inline and passes sizeof to the
  * library's _init_sized, which other languages call with the size of their own declaration. Of a struct that it is given, the
@@ -3013,8 +3015,8 @@ static inline void rtw_thread_config_init(struct rtw_thread_config_t *config)
  *         a CPU that is not there, or not for this process; a priority that leaves the watchdog of the runtime's budgets no CPU),
  *         RTW_ERR_STACK_SIZE (the thread's stack has too little left, with the numbers; it is on another stack; a declared one
  *         is too small), RTW_ERR_MEMLOCK (only where locking is required),
- *         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are
- *         there).
+ *         RTW_ERR_NO_MEMORY, RTW_ERR_IO (the system does not tell where the stack is), RTW_ERR_SIGNALS (standalone: somebody
+ *         replaced the engine's handlers; the message names whose are there).
  */
 rtw_status_t rtw_thread_attach(struct rtw_runtime_t *runtime,
                                const struct rtw_thread_config_t *config,
@@ -3266,8 +3268,9 @@ void rtw_slot_destroy(struct rtw_slot_t *slot);
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in a slot already), RTW_ERR_NO_EXPORT,
  *         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old
  *         instance stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state),
- *         RTW_ERR_FORKED; RTW_ERR_STACK_SIZE (there are dry calls, or a state is carried over, and there is no room for guests
- *         on the thread's stack); and what rtw_instance_prepare answers.
+ *         RTW_ERR_PERMISSION (the system no longer permits membarrier(2), which keeps blocks out meanwhile), RTW_ERR_FORKED,
+ *         RTW_ERR_STACK_SIZE (there are dry calls, or a state is carried over, and there is no room for guests on the thread's
+ *         stack); and what rtw_instance_prepare answers.
  */
 rtw_status_t rtw_slot_publish(struct rtw_slot_t *slot,
                               struct rtw_instance_t *instance,

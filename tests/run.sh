@@ -28,6 +28,7 @@ suites() {
     suite pages tests/pages/test_pages.sh
     suite docs tests/docs/test_docs.sh
     suite hosts tests/hosts/test_hosts.sh
+    suite exhausted tests/exhausted/test_exhausted.sh
     suite memlock tests/memlock/test_memlock.sh
     suite bench-check tests/bench-check/test_bench_check.sh
     suite runner tests/runner/test_runner.sh

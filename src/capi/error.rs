@@ -23,13 +23,20 @@ const _: () = assert!(size_of::<rtw_error_t>() == 512);
 /// # Safety
 /// `err` is NULL or writable.
 pub unsafe fn fill(err: *mut rtw_error_t, error: &Error) {
+    // Names of guests and of files come into messages, and these onto terminals.
+    let printable = |c: char| if c != '\n' && is_unprintable(c) { '?' } else { c };
+    // SAFETY: passed on.
+    unsafe { fill_with(err, error.status, error.os_error, &error.message.chars().map(printable).collect::<String>()) };
+}
+
+/// # Safety
+/// As for [`fill`].
+pub unsafe fn fill_with(err: *mut rtw_error_t, status: rtw_status_t, os_error: i32, message: &str) {
     if err.is_null() {
         return;
     }
-    let mut filled = rtw_error_t { status: error.status, os_error: error.os_error, message: [0; 504] };
-    // Names of guests and of files come into messages, and these onto terminals.
-    let printable = |c: char| if c != '\n' && is_unprintable(c) { '?' } else { c };
-    text::copy(&error.message.chars().map(printable).collect::<String>(), &mut filled.message);
+    let mut filled = rtw_error_t { status, os_error, message: [0; 504] };
+    text::copy(message, &mut filled.message);
     // SAFETY: writable by the caller's word.
     unsafe { err.write(filled) };
 }
@@ -38,7 +45,7 @@ pub unsafe fn fill(err: *mut rtw_error_t, error: &Error) {
 /// As for [`fill`].
 pub unsafe fn clear(err: *mut rtw_error_t) {
     // SAFETY: passed on.
-    unsafe { fill(err, &Error::new(RTW_OK, "")) };
+    unsafe { fill_with(err, RTW_OK, 0, "") };
 }
 
 #[cfg(test)]

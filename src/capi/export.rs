@@ -5,13 +5,15 @@ use std::path::Path;
 
 use super::error::rtw_error_t;
 use super::guard::{self, setup_apart};
+use super::handle;
 use super::instance::{rtw_func_t, rtw_instance_t};
 use super::interval::rtw_interval_t;
 use super::runtime::out_of_range;
 use super::slot::rtw_slot_t;
 use super::text;
 use super::worker::rtw_worker_t;
-use crate::rt::file;
+use crate::engine::instance::Instance;
+use crate::rt::{file, reserve};
 use crate::sized;
 use crate::stats::document::Document;
 use crate::stats::export::{self, Format};
@@ -109,7 +111,7 @@ pub unsafe extern "C" fn rtw_func_export(
     unsafe {
         setup_apart(err, || {
             let func = guard::named(func, "func")?;
-            deliver(config, length, |name| {
+            deliver(config, length, 1, |name| {
                 let mut report = subject::func(&func.shared)?;
                 report.name = name.map_or(report.name, str::to_owned);
                 Some(vec![report])
@@ -138,7 +140,7 @@ pub unsafe extern "C" fn rtw_instance_export(
     unsafe {
         setup_apart(err, || {
             let instance = guard::named(instance, "instance")?;
-            deliver(config, length, |name| subject::instance(instance, name))
+            deliver(config, length, series_of(instance), |name| subject::instance(instance, name))
         })
     }
 }
@@ -162,7 +164,7 @@ pub unsafe extern "C" fn rtw_interval_export(
     unsafe {
         setup_apart(err, || {
             let interval = guard::named(interval, "interval")?;
-            deliver(config, length, |name| Some(vec![interval.report(name)]))
+            deliver(config, length, 1, |name| Some(vec![interval.report(name)]))
         })
     }
 }
@@ -186,7 +188,7 @@ pub unsafe extern "C" fn rtw_worker_export(
     unsafe {
         setup_apart(err, || {
             let worker = guard::named(worker, "worker")?;
-            deliver(config, length, |name| {
+            deliver(config, length, WORKERS_SERIES, |name| {
                 let mut report = worker.report();
                 report.name = name.map_or(report.name, str::to_owned);
                 Some(vec![report])
@@ -225,22 +227,29 @@ pub unsafe extern "C" fn rtw_export(
             if count == 0 {
                 return Err(Error::new(RTW_ERR_ARGUMENT, "count is 0: there is nothing to write"));
             }
-            let mut reports: Vec<Report> = vec![];
+            let about = |at: usize| move |error: Error| Error { message: format!("subject {at}: {}", error.message), ..error };
+            let mut series = 0;
             for at in 0..count {
-                let about = |error: Error| Error { message: format!("subject {at}: {}", error.message), ..error };
-                let subject = sized::element(subjects, subject_size, at, "subject").map_err(about)?;
-                for report in reports_of(&subject).map_err(about)? {
-                    if reports.iter().any(|known| (known.kind, &known.name) == (report.kind, &report.name)) {
-                        let twice = format!("there is another {} \"{}\": set name", report.kind, report.name);
-                        return Err(about(Error::new(RTW_ERR_ARGUMENT, twice)));
+                let subject = sized::element(subjects, subject_size, at, "subject").map_err(about(at))?;
+                series += handle::borrow(subject.instance).map_or(WORKERS_SERIES, |instance| series_of(instance));
+            }
+            reserve::with_room(series * SERIES_BYTES, || {
+                let mut reports: Vec<Report> = vec![];
+                for at in 0..count {
+                    let subject = sized::element(subjects, subject_size, at, "subject").map_err(about(at))?;
+                    for report in reports_of(&subject).map_err(about(at))? {
+                        if reports.iter().any(|known| (known.kind, &known.name) == (report.kind, &report.name)) {
+                            let twice = format!("there is another {} \"{}\": set name", report.kind, report.name);
+                            return Err(about(at)(Error::new(RTW_ERR_ARGUMENT, twice)));
+                        }
+                        reports.push(report);
                     }
-                    reports.push(report);
                 }
-            }
-            if guard::optional_struct(config, "config")?.is_some_and(|config| !config.name.is_null()) {
-                return Err(Error::new(RTW_ERR_ARGUMENT, "config has a name: each subject has its own"));
-            }
-            deliver(config, length, |_| Some(reports))
+                if guard::optional_struct(config, "config")?.is_some_and(|config| !config.name.is_null()) {
+                    return Err(Error::new(RTW_ERR_ARGUMENT, "config has a name: each subject has its own"));
+                }
+                deliver(config, length, 0, |_| Some(reports))
+            })
         })
     }
 }
@@ -284,23 +293,44 @@ unsafe fn reports_of(subject: &rtw_export_subject_t) -> Result<Vec<Report>> {
     }
 }
 
+/// More than a series takes, in memory and as text that grows, in any format.
+const SERIES_BYTES: usize = 1 << 20;
+const WORKERS_SERIES: usize = 4;
+
+/// Of all its calls, and of each func's.
+fn series_of(instance: &Instance) -> usize {
+    1 + instance.living_funcs().len()
+}
+
 fn off() -> Error {
     Error::new(RTW_ERR_UNSUPPORTED, "the runtime's statistics are off")
 }
 
 /// Writes reports as the configuration says. `reports` gets the name that the subject shall have, and answers None where
-/// statistics are off.
+/// statistics are off. They have at most so many series, 0 where there is room for them already.
 ///
 /// # Safety
 /// `config` and what it points to is readable, its buffer writable, for as long as it says; `length` is NULL or writable.
 pub(super) unsafe fn deliver(
     config: *const rtw_export_config_t,
     length: *mut usize,
+    series: usize,
     reports: impl FnOnce(Option<&str>) -> Option<Vec<Report>>,
 ) -> Result<()> {
     // SAFETY: readable by the caller's word.
     let config =
         unsafe { guard::optional_struct(config, "config") }?.ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL"))?;
+    // SAFETY: passed on.
+    reserve::with_room(series * SERIES_BYTES, || unsafe { write(&config, length, reports) })
+}
+
+/// # Safety
+/// As for [`deliver`].
+unsafe fn write(
+    config: &rtw_export_config_t,
+    length: *mut usize,
+    reports: impl FnOnce(Option<&str>) -> Option<Vec<Report>>,
+) -> Result<()> {
     let format = format(config.format)?;
     // SAFETY: C strings by the caller's word.
     let (path, name, series) = unsafe {

@@ -3,10 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-use super::error::{clear, fill, rtw_error_t};
+use super::error::{clear, fill, fill_with, rtw_error_t};
 use super::handle::{Noun, borrow, poison};
-use crate::rt::alloc;
 use crate::rt::float::Standard;
+use crate::rt::{alloc, reserve};
 use crate::sized;
 pub use crate::sized::{Element, Sized32, init, output as output_struct};
 use crate::status::*;
@@ -41,13 +41,24 @@ pub unsafe fn setup_apart(err: *mut rtw_error_t, entry: impl FnOnce() -> Result<
 unsafe fn told(err: *mut rtw_error_t, poison: impl FnOnce(), entry: impl FnOnce() -> Result<()>) -> rtw_status_t {
     let _float = Standard::set();
     alloc::in_setup(|| {
-        let error = match catch_unwind(AssertUnwindSafe(entry)) {
+        if !reserve::is_ready() {
+            // SAFETY: passed on.
+            unsafe { fill_with(err, RTW_ERR_NO_MEMORY, 0, "the system has no more memory") };
+            return RTW_ERR_NO_MEMORY;
+        }
+        let (outcome, section) = reserve::section(|| catch_unwind(AssertUnwindSafe(entry)));
+        let error = match outcome {
+            // It has only told something, in memory that it gives back.
+            Ok(Ok(())) if section.exhausted && !section.committed => reserve::exhausted(),
             Ok(Ok(())) => {
                 // SAFETY: passed on.
                 unsafe { clear(err) };
                 return RTW_OK;
             }
+            Ok(Err(error)) if section.exhausted && error.status != RTW_ERR_NO_MEMORY => reserve::exhausted(),
             Ok(Err(error)) => error,
+            // Whatever gave up did so because it got no memory.
+            Err(_) if section.exhausted => reserve::exhausted(),
             Err(panic) => {
                 poison();
                 Error::new(RTW_ERR_INTERNAL, format!("internal error: {}", panic_text(&panic)))
@@ -62,7 +73,24 @@ unsafe fn told(err: *mut rtw_error_t, poison: impl FnOnce(), entry: impl FnOnce(
 /// Runs an entry that has no error struct and is not for real-time threads. A panic is answered with `on_panic`.
 pub fn plain<T>(on_panic: T, entry: impl FnOnce() -> T) -> T {
     let _float = Standard::set();
-    alloc::in_setup(|| catch_unwind(AssertUnwindSafe(entry)).unwrap_or(on_panic))
+    alloc::in_setup(|| {
+        reserve::is_ready();
+        reserve::section(|| catch_unwind(AssertUnwindSafe(entry)).unwrap_or(on_panic)).0
+    })
+}
+
+/// Runs an entry of that kind that only tells something.
+pub fn look(entry: impl FnOnce() -> rtw_status_t) -> rtw_status_t {
+    let _float = Standard::set();
+    alloc::in_setup(|| {
+        if !reserve::is_ready() {
+            return RTW_ERR_NO_MEMORY;
+        }
+        match reserve::section(|| catch_unwind(AssertUnwindSafe(entry))) {
+            (_, section) if section.exhausted && !section.committed => RTW_ERR_NO_MEMORY,
+            (told, _) => told.unwrap_or(RTW_ERR_INTERNAL),
+        }
+    })
 }
 
 /// Runs an [rt] entry. A panic is answered with `on_panic`.
@@ -135,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_told_and_poisons() {
-        let thing: *mut Thing = create(1);
+        let thing: *mut Thing = create(1).unwrap();
         let mut err = rtw_error_t::empty();
         // SAFETY: a live handle and a live struct.
         unsafe {
@@ -144,7 +172,7 @@ mod tests {
             assert!(err.text().contains("planted 7"), "{}", err.text());
             assert_eq!(borrow(thing).unwrap_err(), RTW_ERR_POISONED);
         }
-        let other: *mut Thing = create(1);
+        let other: *mut Thing = create(1).unwrap();
         // SAFETY: as above.
         unsafe {
             assert_eq!(setup_apart(&mut err, || panic!("planted {}", borrow(other).unwrap())), RTW_ERR_INTERNAL);

@@ -4,6 +4,7 @@
 //! stale handle is read from memory that is still ours; they are used again only after many others have been freed, so that
 //! it stays recognisable for a while.
 
+use std::alloc::{Layout, alloc};
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
@@ -11,7 +12,7 @@ use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 use crate::rt::fork::Whole;
-use crate::rt::heap;
+use crate::rt::{heap, reserve};
 use crate::status::*;
 
 const FREED: u64 = 0x6465_6572_665f_7774;
@@ -34,6 +35,8 @@ const BATCH: usize = 64;
 pub struct Pool(Whole<Unused>);
 
 struct Unused {
+    /// How many slots there are. So many find room in `freed`: giving one back takes no memory.
+    made: usize,
     /// Oldest first.
     freed: VecDeque<usize>,
     /// Never used, where what calls touch is kept.
@@ -42,7 +45,7 @@ struct Unused {
 
 impl Pool {
     pub const fn new() -> Pool {
-        Pool(Whole::new(Unused { freed: VecDeque::new(), kept: Vec::new() }))
+        Pool(Whole::new(Unused { made: 0, freed: VecDeque::new(), kept: Vec::new() }))
     }
 
     fn lock(&'static self) -> MutexGuard<'static, Unused> {
@@ -64,15 +67,28 @@ impl Unused {
         None
     }
 
-    fn make<T: 'static>(&mut self) -> usize {
-        if !heap::keeping() {
-            return Box::into_raw(Box::new(Slot::<T>::new())) as usize;
-        }
-        if self.kept.is_empty() {
-            let batch: &'static mut [Slot<T>] = Vec::leak((0..BATCH).map(|_| Slot::new()).collect());
-            self.kept.extend(batch.iter().rev().map(|slot| &raw const *slot as usize));
-        }
-        self.kept.pop().expect("just filled")
+    /// Slots stay for ever: they are never the reserve's.
+    fn make<T: 'static>(&mut self) -> Option<usize> {
+        reserve::without(|| {
+            let keeping = heap::keeping();
+            if keeping && let Some(kept) = self.kept.pop() {
+                return Some(kept);
+            }
+            let count = if keeping { BATCH } else { 1 };
+            self.freed.try_reserve(self.made + count - self.freed.len()).ok()?;
+            self.kept.try_reserve(BATCH).ok()?;
+            // SAFETY: a layout of some size; each slot is written before anybody knows of it.
+            unsafe {
+                let first: *mut Slot<T> = alloc(Layout::array::<Slot<T>>(count).ok()?).cast();
+                if first.is_null() {
+                    return None;
+                }
+                (0..count).for_each(|at| first.add(at).write(Slot::new()));
+                self.made += count;
+                self.kept.extend((1..count).rev().map(|at| first.add(at) as usize));
+                Some(first as usize)
+            }
+        })
     }
 }
 
@@ -94,10 +110,10 @@ fn slot<N: Noun>(handle: *const N) -> *const Slot<N::Value> {
 }
 
 /// A handle that is not valid yet: its address can be given away before its value exists.
-pub fn reserve<N: Noun>() -> *mut N {
+pub fn reserve<N: Noun>() -> Result<*mut N> {
     let mut unused = N::pool().lock();
-    let address = unused.recycle().unwrap_or_else(|| unused.make::<N::Value>());
-    address as *mut N
+    let address = unused.recycle().or_else(|| unused.make::<N::Value>()).ok_or_else(reserve::exhausted)?;
+    Ok(address as *mut N)
 }
 
 /// Makes a reserved handle valid.
@@ -116,10 +132,12 @@ pub fn cancel<N: Noun>(handle: *mut N) {
     N::pool().lock().freed.push_back(handle as usize);
 }
 
-pub fn create<N: Noun>(value: N::Value) -> *mut N {
-    let handle = reserve::<N>();
+/// A handle for a value, the last thing that a section makes: nothing of an exhausted one is handed out.
+pub fn create<N: Noun>(value: N::Value) -> Result<*mut N> {
+    reserve::check()?;
+    let handle = reserve::<N>()?;
     publish(handle, value);
-    handle
+    Ok(handle)
 }
 
 /// The value behind a handle.
@@ -203,7 +221,7 @@ mod tests {
     #[test]
     fn wrong_handles_are_told() {
         let value = Arc::new(7);
-        let apple: *mut Apple = create(value.clone());
+        let apple: *mut Apple = create(value.clone()).unwrap();
         // SAFETY: all pointers are null, misaligned, or to slots.
         unsafe {
             assert_eq!(**borrow(apple).unwrap(), 7);
@@ -222,12 +240,12 @@ mod tests {
 
     #[test]
     fn slots_come_back_after_the_quarantine_and_not_before() {
-        let first: *mut Pear = create(1);
+        let first: *mut Pear = create(1).unwrap();
         let mut seen = std::collections::HashSet::new();
         // SAFETY: each handle is created here and destroyed once.
         unsafe { destroy(first) };
         for round in 0..10_000 {
-            let pear: *mut Pear = create(round);
+            let pear: *mut Pear = create(round).unwrap();
             assert!(round as usize >= QUARANTINE || pear != first, "reused after {round}");
             seen.insert(pear as usize);
             unsafe { destroy(pear) };

@@ -11,7 +11,11 @@ use super::runtime::out_of_range;
 use super::{module, text};
 use crate::engine::artifact;
 use crate::host::{self, Apply, Artifact, Class, Finding, Options, Report, Severity, State, Verdict};
+use crate::rt::reserve;
 use crate::status::*;
+
+/// More than a check reads and writes at a time; some of the system's files grow with the number of CPUs.
+const REPORT_BYTES: usize = 16 << 20;
 
 /// All classes: the worst of them counts.
 pub const RTW_HOST_CLASS_ALL: u32 = 0;
@@ -204,9 +208,9 @@ pub unsafe extern "C" fn rtw_host_check(
                 Some(config) => read(&config)?,
                 None => Options::default(),
             };
-            let report = host::check(&options);
+            let report = reserve::with_room(REPORT_BYTES, || Ok(host::check(&options)))?;
             let texts = report.findings.iter().map(Texts::new).collect();
-            *out = handle::create(Reported { report, texts });
+            *out = handle::create(Reported { report, texts })?;
             Ok(())
         })
     }

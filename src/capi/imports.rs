@@ -51,7 +51,7 @@ pub unsafe extern "C" fn rtw_imports_create(out: *mut *mut rtw_imports_t, err: *
     unsafe {
         setup_apart(err, || {
             let out = guard::output(out, "out")?;
-            *out = handle::create(Imports::default());
+            *out = handle::create(Imports::default())?;
             Ok(())
         })
     }
@@ -90,8 +90,7 @@ pub unsafe extern "C" fn rtw_imports_func(
                     crate::engine::imports::HostFn,
                 >(func),
                 user_data,
-            });
-            Ok(())
+            })
         })
     }
 }

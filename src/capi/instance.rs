@@ -14,10 +14,10 @@ use super::text;
 use crate::engine::budget::{Limits, OnBudget};
 use crate::engine::fault::Fault;
 use crate::engine::growth::Grown;
-use crate::engine::instance::{Config, Func, Growth, Instance, Wanted};
+use crate::engine::instance::{Config, FUNC_BYTES, Func, Growth, Instance, Wanted};
 use crate::engine::signature::Signature;
 use crate::rt::float::Denormals;
-use crate::rt::heap;
+use crate::rt::{heap, reserve};
 use crate::status::*;
 
 /// One guest with its own memory. Used by one thread at a time; different instances run in parallel.
@@ -270,9 +270,10 @@ pub unsafe extern "C" fn rtw_instance_create(
             };
             let config = guard::optional_struct(config, "config")?.map_or(Ok(Config::default()), |config| read(&config))?;
             let (made, kept) = heap::keep(module.runtime.config.lock, || {
-                let reserved = handle::reserve::<rtw_instance_t>();
+                let reserved = handle::reserve::<rtw_instance_t>()?;
                 let instance = Instance::new(module, imports, config, reserved.cast());
-                Ok((reserved, Arc::new(instance.inspect_err(|_| handle::cancel(reserved))?)))
+                let made = instance.map(Arc::new).and_then(|instance| reserve::check().map(|()| instance));
+                Ok((reserved, made.inspect_err(|_| handle::cancel(reserved))?))
             });
             let (reserved, instance) = made?;
             instance.count_kept(kept);
@@ -512,7 +513,7 @@ pub unsafe extern "C" fn rtw_instance_func(
             let name = text::required(name, "name")?;
             let signature = text::optional(signature, "signature")?.map(Signature::parse).transpose()?;
             let func = instance.func(name, signature.as_ref())?;
-            *out = instance.keep(|| handle::create(func));
+            *out = instance.keep(|| handle::create(func))?;
             Ok(())
         })
     }
@@ -548,14 +549,22 @@ pub unsafe extern "C" fn rtw_instance_funcs(
             let out = std::slice::from_raw_parts_mut(out, count);
             out.fill(std::ptr::null_mut());
             let instance = guard::named(instance, "instance")?;
-            let wanted = read_wanted("wanted", wanted, count)?.collect::<Result<Vec<_>>>()?;
-            let funcs = instance.funcs(&wanted)?;
-            instance.keep(|| {
-                for (out, func) in out.iter_mut().zip(funcs) {
-                    *out = func.map_or(std::ptr::null_mut(), handle::create);
-                }
+            let made = reserve::with_room(count.saturating_mul(FUNC_BYTES), || {
+                let wanted = read_wanted("wanted", wanted, count)?.collect::<Result<Vec<_>>>()?;
+                let funcs = instance.funcs(&wanted)?;
+                instance.keep(|| {
+                    for (out, func) in out.iter_mut().zip(funcs) {
+                        *out = func.map(handle::create).transpose()?.unwrap_or(std::ptr::null_mut());
+                    }
+                    Ok(())
+                })
             });
-            Ok(())
+            if made.is_err() {
+                for func in out {
+                    handle::destroy(std::mem::replace(func, std::ptr::null_mut()));
+                }
+            }
+            made
         })
     }
 }

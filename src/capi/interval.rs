@@ -113,11 +113,11 @@ pub unsafe extern "C" fn rtw_worker_interval(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_interval_read(interval: *mut rtw_interval_t, stats: *mut rtw_func_stats_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+    guard::look(|| unsafe {
         status_of(handle::borrow(interval).and_then(|interval| {
             // First what may fail: a reading that nobody gets is lost.
             let stats = guard::output_struct(stats)?;
-            let (snapshot, duration) = interval.read();
+            let (snapshot, duration) = interval.read().map_err(|error| error.status)?;
             stats.fill(|stats| fill(stats, &snapshot, duration));
             Ok(())
         }))
@@ -135,5 +135,6 @@ pub unsafe extern "C" fn rtw_interval_destroy(interval: *mut rtw_interval_t) {
 
 fn begin(source: Source) -> Result<*mut rtw_interval_t> {
     let interval = Interval::new(source);
-    interval.map(handle::create).ok_or_else(|| Error::new(RTW_ERR_UNSUPPORTED, "the runtime's statistics are off"))
+    let interval = interval.ok_or_else(|| Error::new(RTW_ERR_UNSUPPORTED, "the runtime's statistics are off"))?;
+    handle::create(interval)
 }

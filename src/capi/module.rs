@@ -13,6 +13,8 @@ use crate::engine::held;
 use crate::engine::imports;
 use crate::engine::module::{self, Module};
 use crate::engine::profile::Profile;
+use crate::engine::runtime::Runtime;
+use crate::rt::reserve;
 use crate::status::*;
 
 /// A loaded artifact; immutable, to be shared between threads.
@@ -162,12 +164,14 @@ pub unsafe extern "C" fn rtw_module_probe(
                 true => None,
                 false => Some(guard::output_struct(info).map_err(|s| bare(s, "info"))?),
             };
-            let artifact = artifact::read(bytes)?;
-            if let Some(info) = info {
-                info.fill(|info| describe_artifact(info, &artifact.metadata, artifact.code.len()));
-            }
-            module::check(runtime.map(|r| &**r), &artifact.metadata)?;
-            imports::check_kinds(&artifact.metadata)
+            reserve::with_room(artifact::room_bytes(bytes), || {
+                let artifact = artifact::read(bytes)?;
+                if let Some(info) = info {
+                    info.fill(|info| describe_artifact(info, &artifact.metadata, artifact.code.len()));
+                }
+                module::check(runtime.map(|r| &**r), &artifact.metadata)?;
+                imports::check_kinds(&artifact.metadata)
+            })
         })
     }
 }
@@ -196,7 +200,7 @@ pub unsafe extern "C" fn rtw_module_load(
         setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let runtime = guard::named(runtime, "runtime")?;
-            *out = loaded(Module::load(runtime, slice(bytes, length)?)?);
+            *out = loaded(runtime, slice(bytes, length)?)?;
             Ok(())
         })
     }
@@ -221,10 +225,9 @@ pub unsafe extern "C" fn rtw_module_load_file(
             let out = guard::output(out, "out")?;
             let runtime = guard::named(runtime, "runtime")?;
             let path = text::required(path, "path")?;
-            let module = artifact::read_file(path.as_ref())
-                .and_then(|bytes| Module::load(runtime, &bytes))
+            *out = artifact::read_file(path.as_ref())
+                .and_then(|bytes| loaded(runtime, &bytes))
                 .map_err(|e| Error { message: format!("{path}: {}", e.message), ..e })?;
-            *out = loaded(module);
             Ok(())
         })
     }
@@ -293,10 +296,13 @@ pub(super) unsafe fn slice<'a>(bytes: *const c_void, length: usize) -> Result<&'
     Ok(unsafe { std::slice::from_raw_parts(bytes.cast(), length) })
 }
 
-fn loaded(module: Arc<Module>) -> *mut rtw_module_t {
-    let list = |externs: &[Extern]| externs.iter().map(Listed::new).collect();
-    let (exports, imports) = (list(&module.metadata.exports), list(&module.metadata.imports));
-    handle::create(Loaded { module, exports, imports })
+fn loaded(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<*mut rtw_module_t> {
+    reserve::with_room(artifact::room_bytes(bytes), || {
+        let module = Module::load(runtime, bytes)?;
+        let list = |externs: &[Extern]| externs.iter().map(Listed::new).collect();
+        let (exports, imports) = (list(&module.metadata.exports), list(&module.metadata.imports));
+        handle::create(Loaded { module, exports, imports })
+    })
 }
 
 impl Listed {

@@ -199,7 +199,7 @@ pub unsafe extern "C" fn rtw_runtime_create(
         setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let config = guard::optional_struct(config, "config")?.unwrap_or_else(guard::Sized32::defaults);
-            *out = handle::create(Runtime::new(read(&config)?)?);
+            *out = handle::create(Runtime::new(read(&config)?)?)?;
             Ok(())
         })
     }
@@ -263,7 +263,7 @@ pub unsafe extern "C" fn rtw_watchdog_stats_init_sized(stats: *mut rtw_watchdog_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_runtime_watchdog(runtime: *const rtw_runtime_t, stats: *mut rtw_watchdog_stats_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+    guard::look(|| unsafe {
         guard::status_of(handle::borrow(runtime).and_then(|runtime: &Arc<Runtime>| {
             guard::output_struct(stats)?.fill(|stats| fill_watchdog(stats, &runtime.watchdog().report()));
             Ok(())

@@ -179,16 +179,23 @@ impl Handles for SlotHandles {
         like.another(std::ptr::null_mut()).map(Arc::new)
     }
 
-    fn new(instance: &Arc<Instance>, funcs: Vec<Func>) -> SlotHandles {
-        let handles = instance.keep(|| SlotHandles {
-            of: instance.clone(),
-            former: instance.handle(),
-            instance: handle::create(instance.clone()),
-            funcs: funcs.into_iter().map(handle::create).collect(),
-        });
+    fn new(instance: &Arc<Instance>, funcs: Vec<Func>) -> Result<SlotHandles> {
+        let handles = instance.keep(|| {
+            let mut handles = SlotHandles {
+                of: instance.clone(),
+                former: instance.handle(),
+                instance: handle::create(instance.clone())?,
+                funcs: Vec::with_capacity(funcs.len()),
+            };
+            // What has been made ends with what holds it.
+            for func in funcs {
+                handles.funcs.push(handle::create(func)?);
+            }
+            Ok::<_, Error>(handles)
+        })?;
         // The host may destroy the handle that it made.
         instance.set_handle(handles.instance.cast());
-        handles
+        Ok(handles)
     }
 
     fn instance(&self) -> *mut c_void {
@@ -261,7 +268,7 @@ pub unsafe extern "C" fn rtw_slot_create(
             let runtime = guard::named(runtime, "runtime")?;
             let config = guard::optional_struct(config, "config")?
                 .ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL: a slot needs to know its functions"))?;
-            *out = handle::create(Slot::new(runtime, read(&config)?)?);
+            *out = handle::create(Slot::new(runtime, read(&config)?)?)?;
             Ok(())
         })
     }
@@ -295,8 +302,9 @@ pub unsafe extern "C" fn rtw_slot_destroy(slot: *mut rtw_slot_t) {
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in a slot already), RTW_ERR_NO_EXPORT,
 ///         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old
 ///         instance stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state),
-///         RTW_ERR_FORKED; RTW_ERR_STACK_SIZE (there are dry calls, or a state is carried over, and there is no room for guests
-///         on the thread's stack); and what rtw_instance_prepare answers.
+///         RTW_ERR_PERMISSION (the system no longer permits membarrier(2), which keeps blocks out meanwhile), RTW_ERR_FORKED,
+///         RTW_ERR_STACK_SIZE (there are dry calls, or a state is carried over, and there is no room for guests on the thread's
+///         stack); and what rtw_instance_prepare answers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_slot_publish(
     slot: *mut rtw_slot_t,
@@ -421,7 +429,7 @@ pub unsafe extern "C" fn rtw_slot_stats_init_sized(stats: *mut rtw_slot_stats_t,
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_slot_stats(slot: *const rtw_slot_t, stats: *mut rtw_slot_stats_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+    guard::look(|| unsafe {
         status_of(handle::borrow(slot).and_then(|slot| {
             guard::output_struct(stats)?.fill(|stats| {
                 let report = slot.report();
@@ -456,7 +464,7 @@ pub unsafe extern "C" fn rtw_slot_func_stats(
     stats: *mut rtw_func_stats_t,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+    guard::look(|| unsafe {
         status_of(handle::borrow(slot).and_then(|slot| {
             if func_index as usize >= slot.interface_len() {
                 return Err(RTW_ERR_BOUNDS);

@@ -97,7 +97,7 @@ pub unsafe extern "C" fn rtw_func_stats_init_sized(stats: *mut rtw_func_stats_t,
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_func_stats(func: *const rtw_func_t, stats: *mut rtw_func_stats_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+    guard::look(|| unsafe {
         status_of(recorder(func).and_then(|recorder| {
             let (snapshot, began) = recorder.snapshot_since();
             guard::output_struct(stats)?.fill(|stats| fill(stats, &snapshot, began.elapsed()));
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn rtw_func_stats(func: *const rtw_func_t, stats: *mut rtw
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_stats(instance: *const rtw_instance_t, stats: *mut rtw_func_stats_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+    guard::look(|| unsafe {
         status_of(handle::borrow(instance).and_then(|instance| {
             let snapshot = instance.recorded().ok_or(RTW_ERR_UNSUPPORTED)?;
             guard::output_struct(stats)?.fill(|stats| fill(stats, &snapshot, instance.began().elapsed()));
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn rtw_func_buckets(
     count: *mut usize,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+    guard::look(|| unsafe {
         status_of(recorder(func).and_then(|recorder| list(self::buckets(&recorder.snapshot()), buckets, capacity, count)))
     })
 }

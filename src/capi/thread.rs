@@ -87,8 +87,8 @@ pub unsafe extern "C" fn rtw_thread_config_init_sized(config: *mut rtw_thread_co
 ///         a CPU that is not there, or not for this process; a priority that leaves the watchdog of the runtime's budgets no CPU),
 ///         RTW_ERR_STACK_SIZE (the thread's stack has too little left, with the numbers; it is on another stack; a declared one
 ///         is too small), RTW_ERR_MEMLOCK (only where locking is required),
-///         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers; the message names whose are
-///         there).
+///         RTW_ERR_NO_MEMORY, RTW_ERR_IO (the system does not tell where the stack is), RTW_ERR_SIGNALS (standalone: somebody
+///         replaced the engine's handlers; the message names whose are there).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_thread_attach(
     runtime: *mut rtw_runtime_t,

@@ -379,7 +379,7 @@ pub unsafe extern "C" fn rtw_worker_create(
             let config = guard::optional_struct(config, "config")?
                 .ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL: a worker has no default work"))?;
             let (settings, work) = read(runtime, &config)?;
-            *out = handle::create(Worker::new(runtime, settings, work)?);
+            *out = handle::create(Worker::new(runtime, settings, work)?)?;
             Ok(())
         })
     }
@@ -462,7 +462,7 @@ pub unsafe extern "C" fn rtw_worker_info_init_sized(info: *mut rtw_worker_info_t
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_worker_info(worker: *const rtw_worker_t, info: *mut rtw_worker_info_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+    guard::look(|| unsafe {
         status_of(ours(worker).and_then(|worker| {
             guard::output_struct(info)?.fill(|out| {
                 let info = worker.info();
@@ -523,7 +523,7 @@ pub unsafe extern "C" fn rtw_worker_submit(
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(fed(worker).and_then(|(worker, queue)| {
             let func = callable(worker, func, values, value_count)?;
-            queue.submit(|| own_handle(func), raw(values, value_count), tag)
+            queue.submit(|| own_handle(func).map_err(|e| e.status), raw(values, value_count), tag)
         }))
     })
 }
@@ -553,7 +553,7 @@ pub unsafe extern "C" fn rtw_worker_invoke(
                 0 => &mut [],
                 count => std::slice::from_raw_parts_mut(values.cast::<ValRaw>(), count),
             };
-            match queue.invoke(|| own_handle(func), values) {
+            match queue.invoke(|| own_handle(func).map_err(|e| e.status), values) {
                 RTW_OK => Ok(()),
                 status => Err(status),
             }
@@ -654,7 +654,7 @@ pub unsafe extern "C" fn rtw_worker_stats_init_sized(stats: *mut rtw_worker_stat
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_worker_stats(worker: *const rtw_worker_t, stats: *mut rtw_worker_stats_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+    guard::look(|| unsafe {
         status_of(ours(worker).and_then(|worker| {
             guard::output_struct(stats)?.fill(|stats| fill(stats, worker));
             Ok(())
@@ -690,7 +690,7 @@ pub unsafe extern "C" fn rtw_worker_buckets(
     count: *mut usize,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+    guard::look(|| unsafe {
         status_of(ours(worker).and_then(|worker| {
             let all = worker.shared.statistics.snapshot();
             let snapshot = match series {
@@ -719,7 +719,7 @@ pub unsafe extern "C" fn rtw_worker_worst(
     count: *mut usize,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+    guard::look(|| unsafe {
         status_of(ours(worker).and_then(|worker| {
             let to_ns = clock::calibration().ns_per_tick;
             let worst = worker.shared.statistics.worst().into_iter().map(|bad| rtw_worst_t {
@@ -750,7 +750,7 @@ pub unsafe extern "C" fn rtw_worker_timeline(
     count: *mut usize,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+    guard::look(|| unsafe {
         status_of(ours(worker).and_then(|worker| {
             let points = worker.shared.statistics.timeline().into_iter();
             let seconds = points.map(|point| rtw_second_t { at_ns: point.at_ns, count: point.count, max_ns: point.max_ns });
@@ -800,14 +800,14 @@ unsafe fn callable<'a>(
 }
 
 /// A handle of the worker's own for a func.
-fn own_handle(func: &Func) -> Target {
-    let handle: *mut rtw_func_t = handle::create(func.clone());
-    Target {
+fn own_handle(func: &Func) -> Result<Target> {
+    let handle: *mut rtw_func_t = handle::create(func.clone())?;
+    Ok(Target {
         entry: prepare::invoke,
         handle: handle.cast(),
         // SAFETY: made above, and given back once.
         release: |handle| unsafe { handle::destroy::<rtw_func_t>(handle.cast()) },
-    }
+    })
 }
 
 /// # Safety
@@ -921,7 +921,7 @@ unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) -> Result<(
         check_func("dry call", call.func, runtime, call.values.len())?;
         settings.prepare(call.func);
         settings.rehearsals.push(Rehearsal {
-            target: own_handle(call.func),
+            target: own_handle(call.func)?,
             func: call.func.clone(),
             values: call.values.into(),
             repeats: call.repeats,
@@ -1010,7 +1010,7 @@ unsafe fn call(
     }
     settings.prepare(func);
     // SAFETY: as many as the caller says.
-    Ok(Some(Call::new(own_handle(func), unsafe { raw(values, count) })))
+    Ok(Some(Call::new(own_handle(func)?, unsafe { raw(values, count) })))
 }
 
 unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, settings: &mut Config) -> Result<Periodic> {
@@ -1076,8 +1076,8 @@ fn fed_by_queue(config: &rtw_worker_config_t, by_deadline: bool) -> Result<queue
         return Err(out_of_range("spin_ns", config.spin_ns));
     }
     match config.queue_capacity {
-        0 => Ok(queue::queue(64, config.spin_ns)),
-        capacity @ 1..=65536 => Ok(queue::queue(capacity as usize, config.spin_ns)),
+        0 => queue::queue(64, config.spin_ns),
+        capacity @ 1..=65536 => queue::queue(capacity as usize, config.spin_ns),
         other => Err(out_of_range("queue_capacity", other)),
     }
 }

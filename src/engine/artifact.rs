@@ -18,6 +18,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use wasmtime_environ::obj::ELF_WASMTIME_INFO;
+use wasmtime_environ::object::read::elf::ElfFile64;
+use wasmtime_environ::object::{Endianness, Object, ObjectSection};
 
 use super::cpu;
 use super::profile::{ENGINE_VERSION, Settings};
@@ -263,6 +266,17 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
         return Err(truncated(bytes.len() as u64, total));
     }
     Ok(bytes)
+}
+
+/// How much what is noted of an artifact can take, from whatever are its bytes: its metadata, and the engine's own records.
+pub fn room_bytes(bytes: &[u8]) -> usize {
+    /// A name of one letter takes so many times its bytes as a text, with what is noted beside it, twice.
+    const TIMES: usize = 32;
+    let Ok(Shape { meta_length, .. }) = shape(bytes, bytes.len() as u64) else { return 0 };
+    let code = &bytes[HEADER_BYTES + meta_length as usize..];
+    let records =
+        ElfFile64::<Endianness>::parse(code).ok().and_then(|file| Some(file.section_by_name(ELF_WASMTIME_INFO)?.size()));
+    TIMES.saturating_mul(meta_length.saturating_add(records.unwrap_or(0)) as usize)
 }
 
 /// Reads the envelope and holds the content against its digest. Says nothing yet about this machine: see [`check_host`].

@@ -7,10 +7,10 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::rt::thread::{self, CpuSet};
+use crate::rt::reserve;
+use crate::rt::thread::{self, CpuSet, Thread};
 use crate::status::*;
 
 const NAME: &str = "rtw-housekeeper";
@@ -57,11 +57,13 @@ impl Shared {
     /// The thread: jobs in the order they came, and what is tended in between, until no jobs are left and none will come.
     fn run(&self) {
         while let Some(work) = self.next() {
+            // Each is a section of its own. Where it cannot be made ready it makes do with what there is.
+            reserve::is_ready();
             // What panics is a defect of ours, and takes only itself away.
-            let _ = match work {
+            let _ = reserve::section(|| match work {
                 Work::Job(job) => catch_unwind(AssertUnwindSafe(job)),
                 Work::Tend(tended) => catch_unwind(AssertUnwindSafe(|| tend_all(&tended))),
-            };
+            });
         }
     }
 
@@ -114,7 +116,7 @@ fn tend_all(tended: &[Weak<dyn Tend>]) {
 
 pub struct Housekeeper {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Thread>>,
     stack_bytes: usize,
     /// CPUs that others are to have to themselves.
     avoid: Option<CpuSet>,
@@ -181,7 +183,7 @@ impl Housekeeper {
         self.shared.came.notify_one();
     }
 
-    fn start(&self) -> Result<JoinHandle<()>> {
+    fn start(&self) -> Result<Thread> {
         let (shared, avoid) = (self.shared.clone(), self.avoid);
         let thread = thread::start(NAME, self.stack_bytes, move || {
             thread::become_ordinary(avoid.as_ref());
@@ -203,8 +205,8 @@ impl Drop for Housekeeper {
         self.shared.lock().ending = true;
         self.shared.came.notify_one();
         // The runtime's last user may have been a job: then the thread ends by itself.
-        if thread.thread().id() != std::thread::current().id() {
-            let _ = thread.join();
+        if !thread.is_current() {
+            thread.join();
         }
     }
 }
@@ -213,6 +215,11 @@ impl Drop for Housekeeper {
 mod tests {
     use super::*;
     use std::sync::mpsc;
+
+    /// The calling thread's, as the system knows it.
+    fn own_name() -> String {
+        std::fs::read_to_string("/proc/thread-self/comm").unwrap().trim().to_owned()
+    }
 
     fn housekeeper() -> Housekeeper {
         Housekeeper::new(64 << 10, None)
@@ -243,10 +250,10 @@ mod tests {
                     libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
                     (libc::sched_getscheduler(0), libc::sigismember(&mask, libc::SIGTERM))
                 };
-                tell.send((std::thread::current().name().map(str::to_owned), policy, blocked)).unwrap();
+                tell.send((own_name(), policy, blocked)).unwrap();
             })
             .unwrap();
-        assert_eq!(told.recv().unwrap(), (Some(NAME.to_owned()), libc::SCHED_OTHER, 1));
+        assert_eq!(told.recv().unwrap(), (NAME.to_owned(), libc::SCHED_OTHER, 1));
         // SAFETY: as above.
         let here = unsafe {
             let mut mask: libc::sigset_t = std::mem::zeroed();

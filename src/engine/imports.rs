@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use super::artifact::{Extern, ExternKind, Metadata};
 use super::naming::shown;
 use super::signature::Signature;
+use crate::rt::reserve;
 use crate::status::*;
 
 /// A host function in C: user data, the instance's handle, arguments in and results out. Anything but 0 ends the guest's call. That
@@ -33,10 +34,13 @@ pub struct Imports {
 
 impl Imports {
     /// Adds a function; a second one of the same name replaces the first for instances made from now on.
-    pub fn add(&self, func: HostFunc) {
+    pub fn add(&self, func: HostFunc) -> Result<()> {
         let mut funcs = self.funcs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        reserve::room(&mut funcs, 1)?;
+        reserve::check()?;
         funcs.retain(|known| (&known.module, &known.name) != (&func.module, &func.name));
         funcs.push(func);
+        Ok(())
     }
 
     /// The function for an import of this name and type.

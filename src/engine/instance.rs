@@ -31,13 +31,14 @@ use super::memory::{self, Region};
 use super::module::{Module, Warmed};
 use super::naming;
 use super::profile::{Interruption, Profile};
+use super::refusal;
 use super::signature::Signature;
 use crate::rt::float::{self, Denormals, Modes};
 use crate::rt::heap::{self, Kept};
 use crate::rt::histogram::{Began, Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
 use crate::rt::permit::{self, Pass};
-use crate::rt::{alloc, barrier, end, fork, traps};
+use crate::rt::{alloc, barrier, end, fork, reserve, traps};
 use crate::status::*;
 
 /// What a call stores on its way in and takes away on its way out.
@@ -433,6 +434,9 @@ impl Drop for Making<'_> {
     }
 }
 
+/// More than what is noted of one function that was looked up takes: mostly a histogram.
+pub const FUNC_BYTES: usize = 24 << 10;
+
 /// A function to be looked up.
 pub struct Wanted<'a> {
     pub name: &'a str,
@@ -499,6 +503,7 @@ impl Instance {
             in_slot: AtomicBool::new(false),
             guest: UnsafeCell::new(guest),
         };
+        reserve::check()?;
         instance.take_view();
         instance.core.making.store(NOT_MAKING, Relaxed);
         let watch = module.runtime.signal_watch();
@@ -506,7 +511,7 @@ impl Instance {
         // SAFETY: taken back when the instance is dropped, before the core is.
         unsafe { watch.add(&instance.core.gate) };
         // SAFETY: taken back when the instance is dropped, before the core is.
-        unsafe { fork::tell_children(&instance.core.gate, RTW_ERR_FORKED) };
+        unsafe { fork::tell_children(&instance.core.gate, RTW_ERR_FORKED) }?;
         Ok(instance)
     }
 
@@ -533,6 +538,7 @@ impl Instance {
             let gone = || Error::new(RTW_ERR_INTERNAL, format!("function \"{}\" is gone after a reset", func.name));
             found.push((func.clone(), new.ok_or_else(gone)?));
         }
+        reserve::check()?;
         // SAFETY: the API gives us the instance's thread, and no call runs.
         let old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
         self.take_view();
@@ -720,7 +726,13 @@ impl Instance {
         if let Some(shared) = Arc::get_mut(&mut shared) {
             shared.kept = kept;
         }
-        self.lock_funcs().push(Arc::downgrade(&shared));
+        let mut funcs = self.lock_funcs();
+        let room = reserve::room(&mut funcs, 1).and_then(|()| reserve::check());
+        if room.is_ok() {
+            funcs.push(Arc::downgrade(&shared));
+        }
+        drop(funcs);
+        room?;
         Ok(Func { core: Arc::as_ptr(&self.core), shared })
     }
 
@@ -889,7 +901,11 @@ impl Instance {
 impl Guest {
     fn new(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let _visit = if module.metadata.has_start { module.runtime.visit()? } else { None };
-        let (guest, kept) = heap::keep(module.runtime.config.lock, || Guest::make(module, hosts, config, core));
+        // Tables are asked for by the engine in a way that can fail.
+        let need = held::need(&module.metadata);
+        let noted = need.record_bytes.saturating_add(need.global_bytes).saturating_mul(2) as usize;
+        let make = || reserve::with_room(noted, || Guest::make(module, hosts, config, core));
+        let (guest, kept) = heap::keep(module.runtime.config.lock, make);
         Ok(Guest { kept, ..guest? })
     }
 
@@ -909,7 +925,7 @@ impl Guest {
             growth: config.growth,
             core: core.clone(),
         };
-        let mut store = Store::new(module.code.engine(), data);
+        let mut store = Store::try_new(module.code.engine(), data).map_err(|_| reserve::exhausted())?;
         store.limiter(|data| data);
         never_interrupt(&mut store, module.metadata.settings.interruption)?;
         if module.metadata.settings.profile == Profile::Standalone {
@@ -1020,7 +1036,7 @@ fn instantiation_error(core: &Core, refused: Option<Error>, error: &wasmtime::Er
     }
     match error.downcast_ref::<Trap>() {
         Some(trap) => Error::new(trap_status(*trap), format!("the start function or an initialiser trapped: {trap}")),
-        None => refused.unwrap_or_else(|| Error::new(RTW_ERR_NO_MEMORY, format!("the instance cannot be made: {error:#}"))),
+        None => refused.unwrap_or_else(|| refusal::refused(RTW_ERR_NO_MEMORY, "the instance cannot be made", error)),
     }
 }
 

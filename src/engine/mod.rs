@@ -17,6 +17,7 @@ pub mod module;
 pub mod naming;
 pub mod prepare;
 pub mod profile;
+pub mod refusal;
 pub mod runtime;
 pub mod signal_watch;
 pub mod signature;

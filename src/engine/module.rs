@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wasmtime::Engine;
 
 use super::artifact::{self, Artifact, Metadata};
+use super::refusal::refused;
 use super::runtime::Runtime;
 use crate::rt::heap::{self, Kept};
 use crate::rt::memory::{self, Lock};
@@ -72,10 +73,10 @@ impl Module {
         let code = made?
             .map_err(|_| Error::new(RTW_ERR_ARTIFACT, "the artifact's code is damaged: the engine can make nothing of it"))?
             .map_err(|e| {
-                // Asked only now: what the engine tells is a text.
+                // Asked only now: the system says no more than that it is not permitted.
                 memory::may_execute()
                     .err()
-                    .unwrap_or_else(|| Error::new(RTW_ERR_ENGINE, format!("the engine refuses the artifact's code: {e:#}")))
+                    .unwrap_or_else(|| refused(RTW_ERR_ENGINE, "the engine refuses the artifact's code", &e))
             })?;
         Ok(Arc::new(Module { runtime: runtime.clone(), metadata, code: ManuallyDrop::new(code), kept }))
     }

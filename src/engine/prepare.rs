@@ -6,7 +6,7 @@ use wasmtime::ValRaw;
 
 use super::instance::{Func, Instance};
 use crate::rt::usage::{self, Usage};
-use crate::rt::{alloc, clock};
+use crate::rt::{alloc, clock, reserve};
 use crate::status::*;
 
 /// The entry that real calls take. Dry calls take the same one: code that is the same but lies elsewhere would be warm in
@@ -60,7 +60,8 @@ impl Instance {
         alloc::warm();
         self.warm()?;
         let total: usize = calls.iter().map(|call| call.repeats as usize).sum();
-        let mut runs = Runs { entry, times: Vec::with_capacity(total), allocations: 0 };
+        let mut runs = Runs { entry, times: Vec::new(), allocations: 0 };
+        reserve::room(&mut runs.times, total)?;
         for call in calls {
             runs.make(call, 0..call.repeats / 2)?;
         }
@@ -73,6 +74,7 @@ impl Instance {
             runs.make(call, call.repeats / 2..call.repeats - last_calls(call))?;
         }
         let after = usage::of_this_thread();
+        reserve::check()?;
         self.is_prepared();
 
         let to_ns = clock::calibration().ns_per_tick;

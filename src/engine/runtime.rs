@@ -8,6 +8,7 @@ use super::held::Pool;
 use super::housekeeper::Housekeeper;
 use super::memory::Creator;
 use super::profile::{self, Profile, Settings, Variations};
+use super::refusal::refused;
 use super::signal_watch::SignalWatch;
 use super::watchdog::Watchdog;
 use crate::rt::float::Denormals;
@@ -103,7 +104,7 @@ impl Runtime {
             config.with_host_memory(Arc::new(Creator));
         }
         let engine = fork::undisturbed(|| Engine::new(&config))
-            .map_err(|e| Error::new(RTW_ERR_ENGINE, format!("the engine cannot be set up: {e:#}")))?;
+            .map_err(|e| refused(RTW_ERR_ENGINE, "the engine cannot be set up", &e))?;
         if settings.profile == Profile::Standalone {
             signals::remember_engine_handlers();
         }
@@ -209,7 +210,7 @@ impl Runtime {
     pub fn ready_for_traps(&self) -> Result<Ready> {
         match self.config.profile {
             Profile::Standalone => Ready::new(Engine::tls_eager_initialize),
-            Profile::Plugin => Ok(Ready::needless(Engine::tls_eager_initialize)),
+            Profile::Plugin => Ready::needless(Engine::tls_eager_initialize),
         }
     }
 }

@@ -18,7 +18,7 @@ use wasmtime::ValRaw;
 
 use super::held::Pool;
 use super::housekeeper::Tend;
-use super::instance::{Func, Instance};
+use super::instance::{FUNC_BYTES, Func, Instance};
 use super::prepare::{DryCall, Entry};
 use super::runtime::Runtime;
 use super::signature::Signature;
@@ -26,7 +26,7 @@ use super::state;
 use crate::rt::histogram::{Began, Snapshot};
 use crate::rt::permit::{self, Pass};
 use crate::rt::ring::{Consumer, Producer, ring};
-use crate::rt::{barrier, wait};
+use crate::rt::{barrier, reserve, wait};
 use crate::status::*;
 
 /// What an exchange leaves of the state of the instance that goes.
@@ -92,7 +92,7 @@ pub trait Handles: Sized + Send + Sync + 'static {
     const ENTRY: Entry;
     /// Another instance like this one.
     fn another(like: &Instance) -> Result<Arc<Instance>>;
-    fn new(instance: &Arc<Instance>, funcs: Vec<Func>) -> Self;
+    fn new(instance: &Arc<Instance>, funcs: Vec<Func>) -> Result<Self>;
     fn instance(&self) -> *mut c_void;
     /// In the order of the interface.
     fn func(&self, at: usize) -> *mut c_void;
@@ -263,6 +263,11 @@ const RETIRED_CAPACITY: usize = 64;
 
 impl<H: Handles> Slot<H> {
     pub fn new(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Slot<H>>> {
+        let room = config.interface.len() * FUNC_BYTES;
+        reserve::with_room(room, || Slot::with_config(runtime, config))
+    }
+
+    fn with_config(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Slot<H>>> {
         let (retired, retired_end) = ring(RETIRED_CAPACITY);
         let must_fence = !matches!(config.state, StateTransfer::None) && !barrier::register();
         let past = config.interface.iter().map(|_| Snapshot::empty()).collect();
@@ -493,6 +498,9 @@ impl<H: Handles> Slot<H> {
         let generation = self.generation(&publication, place, false)?;
         self.transfer_state(&generation)?;
         let mut back = self.lock();
+        reserve::room(&mut back.living, 1)?;
+        reserve::room(&mut back.given_up, 1)?;
+        reserve::check()?;
         back.publications = number;
         back.current = Some(publication);
         let pointer = Arc::as_ptr(&generation).cast_mut();
@@ -511,6 +519,10 @@ impl<H: Handles> Slot<H> {
 
     /// Looks the interface up and makes the instance warm.
     fn generation(&self, publication: &Arc<Publication>, place: Place, is_spare: bool) -> Result<Arc<Generation<H>>> {
+        reserve::with_room(self.config.interface.len() * FUNC_BYTES, || self.with_interface(publication, place, is_spare))
+    }
+
+    fn with_interface(&self, publication: &Arc<Publication>, place: Place, is_spare: bool) -> Result<Arc<Generation<H>>> {
         let instance = place.0.clone();
         let funcs = self
             .config
@@ -518,7 +530,7 @@ impl<H: Handles> Slot<H> {
             .iter()
             .map(|(name, signature)| instance.func(name, signature.as_ref()))
             .collect::<Result<Vec<Func>>>()?;
-        let handles = H::new(&instance, funcs.clone());
+        let handles = H::new(&instance, funcs.clone())?;
         let calls = self.dry_calls(&funcs, &handles);
         if !calls.is_empty() || !instance.was_prepared() {
             instance.prepare(&calls, H::ENTRY)?;
@@ -582,14 +594,16 @@ impl<H: Handles> Slot<H> {
                 // Another publisher's.
                 continue;
             }
-            match self.must_fence {
-                true => fence(SeqCst),
-                false => barrier::all_threads(),
+            let claim = Claim(&self.claimed);
+            if self.must_fence {
+                fence(SeqCst);
+            } else if !barrier::all_threads() {
+                let cause = std::io::Error::last_os_error();
+                return Err(Error::os(RTW_ERR_PERMISSION, "the system refuses what keeps blocks out (membarrier)", &cause));
             }
             if !self.in_block.load(SeqCst) {
-                return Ok(Claim(&self.claimed));
+                return Ok(claim);
             }
-            self.claimed.store(false, SeqCst);
         }
         Err(Error::new(RTW_ERR_BUSY, "the real-time thread was in a block whenever the state was to be saved"))
     }
@@ -668,7 +682,7 @@ impl<H: Handles> Slot<H> {
             told.store(false, Relaxed);
         }
         generation.is_spare.store(true, Relaxed);
-        let renewed = generation.instance.reset().and_then(|()| self.warm_again(generation));
+        let renewed = reserve::fallible(|| generation.instance.reset().and_then(|()| self.warm_again(generation)));
         match renewed {
             Ok(()) => self.offer(generation),
             Err(error) => {
@@ -730,8 +744,12 @@ impl<H: Handles> Slot<H> {
             if enough || publication.failed.load(Relaxed) {
                 return;
             }
-            let made =
-                H::another(&like).and_then(|spare| self.generation(&publication, Place::take(&spare, &self.held)?, true));
+            let made = reserve::fallible(|| {
+                let spare = self.generation(&publication, Place::take(&H::another(&like)?, &self.held)?, true)?;
+                reserve::room(&mut self.lock().living, 1)?;
+                reserve::check()?;
+                Ok(spare)
+            });
             match made {
                 Ok(spare) => {
                     self.lock().living.push(spare.clone());

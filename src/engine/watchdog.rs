@@ -8,14 +8,13 @@
 //! something off it waits until the watchdog has looked away.
 
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use super::watch::Watch;
 use crate::rt::histogram::{Recorder, Snapshot};
 use crate::rt::sleep::Sleeper;
-use crate::rt::thread::{self, Policy};
+use crate::rt::thread::{self, Policy, Thread};
 use crate::rt::{clock, end, memory, wait};
 use crate::status::*;
 
@@ -58,6 +57,9 @@ struct Shared {
     statistics: Statistics,
     /// Where it runs, for being told another priority.
     thread_id: AtomicI32,
+    /// 1 once it runs, and has been given what it asked for, or not.
+    ready: AtomicU32,
+    granted: AtomicBool,
 }
 
 #[derive(Default)]
@@ -97,7 +99,7 @@ pub struct Watchdog {
 }
 
 struct Control {
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Thread>,
     scheduling: Option<(Policy, i32)>,
     /// What the watchdog has been given.
     granted: Option<(Policy, i32)>,
@@ -269,19 +271,22 @@ impl Watchdog {
         }
         let shared = self.shared.clone();
         let scheduling = control.scheduling;
-        let (sender, ready) = std::sync::mpsc::channel();
         let watching = move || {
             // Not where the thread was kept that happened to start it: a guest may spin there.
             thread::become_ordinary(None);
             let granted = scheduling.filter(|(policy, priority)| thread::set_scheduling(*policy, *priority).is_ok());
             thread::sleep_exactly();
+            shared.granted.store(granted.is_some(), Relaxed);
             shared.thread_id.store(thread::id(), Release);
-            let _ = sender.send(granted);
+            wait::set(&shared.ready, 1);
             run(&shared);
         };
         let thread = thread::start("rtw-watchdog", STACK_BYTES, watching)
             .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot start the watchdog's thread", &e))?;
-        control.granted = ready.recv().unwrap_or(None);
+        while self.shared.ready.load(Acquire) == 0 {
+            wait::while_equal(&self.shared.ready, 0, None);
+        }
+        control.granted = scheduling.filter(|_| self.shared.granted.load(Relaxed));
         control.thread = Some(thread);
         Ok(())
     }
@@ -304,7 +309,7 @@ impl Drop for Watchdog {
             Some(thread) if self.process == std::process::id() => {
                 self.shared.stop.store(true, Release);
                 self.shared.sleeper.wake();
-                let _ = thread.join();
+                thread.join();
             }
             // Nothing of a thread that this process never had is to be touched.
             Some(parents) => std::mem::forget(parents),

@@ -1,5 +1,6 @@
 //! What no file tells: the doctor's own system calls, behind plain functions. Each is harmless and leaves nothing behind.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::rt::{thread, wait};
@@ -129,7 +130,12 @@ pub fn on_fifo_thread<T: Send + 'static>(
         let fifo = set_fifo(priority);
         Some((run(), fifo))
     };
-    thread::start("rtwasm-probe", PROBE_STACK_BYTES, body).ok()?.join().ok()?
+    let outcome = Arc::new(Mutex::new(None));
+    let told = outcome.clone();
+    let tell = move || *told.lock().unwrap_or_else(PoisonError::into_inner) = body();
+    thread::start("rtwasm-probe", PROBE_STACK_BYTES, tell).ok()?.join();
+    let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+    outcome.take()
 }
 
 /// Lets others run.

@@ -17,8 +17,8 @@ use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
 
 use super::fork::Whole;
-use super::heap;
 use super::memory::{self, Lock};
+use super::{heap, reserve};
 use crate::status::*;
 
 /// Address space of one arena, header included.
@@ -125,7 +125,8 @@ unsafe impl GlobalAlloc for Allocator {
                     return kept.as_ptr();
                 }
                 // SAFETY: passed on.
-                unsafe { System.alloc(layout) }
+                let memory = unsafe { System.alloc(layout) };
+                if memory.is_null() { refused(layout) } else { memory }
             }
         }
     }
@@ -150,7 +151,15 @@ unsafe impl GlobalAlloc for Allocator {
                 }
                 // SAFETY: passed on.
                 let memory = unsafe { System.alloc_zeroed(layout) };
-                if !memory.is_null() && layout.size() >= SYSTEM_PAGE_BYTES {
+                if memory.is_null() {
+                    let memory = refused(layout);
+                    if !memory.is_null() {
+                        // SAFETY: just taken, as large as the layout says.
+                        unsafe { memory.write_bytes(0, layout.size()) };
+                    }
+                    return memory;
+                }
+                if layout.size() >= SYSTEM_PAGE_BYTES {
                     // Large zeroed blocks are pages that are not there yet: a table's would be fetched one by one by the
                     // guest's first indirect calls.
                     let start = memory as usize;
@@ -175,6 +184,10 @@ unsafe impl GlobalAlloc for Allocator {
             // SAFETY: it was the heap's.
             return unsafe { heap::give_back(memory, layout) };
         }
+        if reserve::owns(memory) {
+            // SAFETY: it was the reserve's.
+            return unsafe { reserve::give_back(memory) };
+        }
         // SAFETY: it was the system's.
         unsafe { System.dealloc(memory, layout) }
     }
@@ -183,18 +196,33 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let ours = heap::owns(memory);
         let theirs = owner(memory).is_none();
-        let outside = section().is_none_or(|arena| theirs && arena.grows(new_size));
-        if !ours && theirs && outside {
+        let calling = section();
+        let outside = calling.is_none_or(|arena| theirs && arena.grows(new_size));
+        if !ours && theirs && outside && !reserve::owns(memory) {
             count_system();
-            // SAFETY: passed on.
-            return unsafe { System.realloc(memory, layout, new_size) };
+            // SAFETY: passed on; where the system refuses, the block stays as it is, and is the caller's until it has been copied.
+            unsafe {
+                let new = System.realloc(memory, layout, new_size);
+                if !new.is_null() {
+                    return new;
+                }
+                let new = refused(Layout::from_size_align_unchecked(new_size, layout.align()));
+                if !new.is_null() {
+                    new.copy_from_nonoverlapping(memory, layout.size().min(new_size));
+                    System.dealloc(memory, layout);
+                }
+                return new;
+            }
         }
         // SAFETY: the new size and the old alignment make a layout by the caller's word; the two blocks do not overlap.
         unsafe {
             let larger = Layout::from_size_align_unchecked(new_size, layout.align());
             // What is kept stays so, also when it grows later.
             let stays = if ours && outside { NonNull::new(heap::take(larger)) } else { None };
-            let take = || if outside { in_setup(|| self.alloc(larger)) } else { self.alloc(larger) };
+            let take = || match outside {
+                true if calling.is_some() => reserve::without(|| in_setup(|| self.alloc(larger))),
+                _ => self.alloc(larger),
+            };
             let new = stays.map_or_else(take, NonNull::as_ptr);
             if !new.is_null() {
                 new.copy_from_nonoverlapping(memory, layout.size().min(new_size));
@@ -209,6 +237,12 @@ unsafe impl GlobalAlloc for Allocator {
 #[inline]
 fn kept(layout: Layout) -> Option<NonNull<u8>> {
     if heap::keeping() { NonNull::new(heap::take(layout)) } else { None }
+}
+
+/// For what the system has refused: memory of the reserve's, but for a caller that can do without, as a call that makes a table grow.
+#[cold]
+fn refused(layout: Layout) -> *mut u8 {
+    if reserve::is_without() || section().is_some() { null_mut() } else { reserve::take(layout) }
 }
 
 #[inline]
@@ -510,6 +544,9 @@ fn free_slot() -> Result<usize> {
     for region in 0..REGIONS {
         if index < slots_of(region) {
             let slot = base(region)? + index * SLOT_BYTES;
+            // It is given back without taking memory.
+            let used = slots.used;
+            reserve::room(&mut slots.free, used + 1)?;
             slots.used += 1;
             return Ok(slot);
         }

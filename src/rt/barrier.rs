@@ -18,7 +18,7 @@ pub fn register() -> bool {
     *REGISTERED
 }
 
-/// When this returns, every thread of the process has passed a full barrier since it was called.
-pub fn all_threads() {
-    command(PRIVATE_EXPEDITED);
+/// When this returns, every thread of the process has passed a full barrier since it was called; false where the system refused.
+pub fn all_threads() -> bool {
+    command(PRIVATE_EXPEDITED)
 }

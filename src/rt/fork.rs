@@ -5,7 +5,8 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::*};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use super::heap;
+use super::{heap, reserve};
+use crate::status::*;
 
 struct Registry {
     /// Held by whoever looks at the list, and across a fork, so that the child finds it whole.
@@ -39,14 +40,7 @@ impl Registry {
 }
 
 /// Held by whoever does something that a fork is not to cut in two, as its child would find a lock taken for ever; and across a fork.
-static WHOLE: Mutex<()> = Mutex::new(());
-
-struct AcrossFork(UnsafeCell<Option<MutexGuard<'static, ()>>>);
-
-// SAFETY: used by the forking thread only, while it holds the lock.
-unsafe impl Sync for AcrossFork {}
-
-static ACROSS_FORK: AcrossFork = AcrossFork(UnsafeCell::new(None));
+static WHOLE: Whole<()> = Whole::new(());
 
 /// A lock of the whole process's that a forking thread takes before the fork and gives back after it, in the child as well: no child
 /// finds it taken by a thread that is not there.
@@ -56,14 +50,22 @@ pub struct Whole<T: 'static> {
     held: UnsafeCell<Option<MutexGuard<'static, T>>>,
     /// Whether forks know of it.
     known: AtomicBool,
+    /// The lock that was added to the list before this one.
+    next: UnsafeCell<Option<&'static dyn AcrossForks>>,
 }
 
-// SAFETY: the cell is used by the forking thread only, while it holds the lock.
+// SAFETY: `held` is used by the forking thread only, while it holds the lock; `next` is written once, by whoever holds `WHOLE`, and
+// read by whoever holds it.
 unsafe impl<T: Send> Sync for Whole<T> {}
 
 impl<T: Send> Whole<T> {
     pub const fn new(value: T) -> Whole<T> {
-        Whole { value: Mutex::new(value), held: UnsafeCell::new(None), known: AtomicBool::new(false) }
+        Whole {
+            value: Mutex::new(value),
+            held: UnsafeCell::new(None),
+            known: AtomicBool::new(false),
+            next: UnsafeCell::new(None),
+        }
     }
 
     /// Not to be called where another such lock is held, or inside of [`undisturbed`].
@@ -72,23 +74,31 @@ impl<T: Send> Whole<T> {
             undisturbed(|| {
                 if !self.known.swap(true, AcqRel) {
                     // SAFETY: forks wait for us, and so does whoever else adds to the list.
-                    unsafe { (*LOCKS.0.get()).push(self) };
+                    unsafe { *self.next.get() = (*LOCKS.0.get()).replace(self) };
                 }
             });
         }
+        self.lock_known()
+    }
+
+    /// The same for the few locks that [`before_fork`] names, since they are in use before there is a list, or on the way to memory.
+    pub fn lock_known(&self) -> MutexGuard<'_, T> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-trait AcrossForks: Sync {
+/// Of the forking thread.
+pub trait AcrossForks: Sync {
     fn hold(&'static self);
     /// By the thread that holds it.
     fn release(&self);
+    /// With [`WHOLE`] held.
+    fn next(&self) -> Option<&'static dyn AcrossForks>;
 }
 
 impl<T: Send> AcrossForks for Whole<T> {
     fn hold(&'static self) {
-        let held = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.lock_known();
         // SAFETY: whoever has the lock has the cell.
         unsafe { *self.held.get() = Some(held) };
     }
@@ -97,66 +107,64 @@ impl<T: Send> AcrossForks for Whole<T> {
         // SAFETY: the forking thread has the lock since `hold`.
         drop(unsafe { (*self.held.get()).take() });
     }
+
+    fn next(&self) -> Option<&'static dyn AcrossForks> {
+        // SAFETY: written before it was added to the list.
+        unsafe { *self.next.get() }
+    }
 }
 
-/// All locks that are held across forks. Used by whoever holds [`WHOLE`].
-struct Locks(UnsafeCell<Vec<&'static dyn AcrossForks>>);
+/// All locks that are held across forks, the last that was added first: each leads to the next, so that adding one takes no memory.
+/// Used by whoever holds [`WHOLE`].
+struct Locks(UnsafeCell<Option<&'static dyn AcrossForks>>);
 
 // SAFETY: as said.
 unsafe impl Sync for Locks {}
 
-static LOCKS: Locks = Locks(UnsafeCell::new(Vec::new()));
+static LOCKS: Locks = Locks(UnsafeCell::new(None));
 
 impl Locks {
     /// # Safety
     /// The caller holds [`WHOLE`].
     unsafe fn each(&self, act: impl FnMut(&'static dyn AcrossForks)) {
         // SAFETY: passed on.
-        unsafe { &*self.0.get() }.iter().copied().for_each(act);
+        std::iter::successors(unsafe { *self.0.get() }, |lock| lock.next()).for_each(act);
     }
 }
 
 /// Runs something that changes what all threads of the process share: one thread at a time, and no fork meanwhile.
 pub fn undisturbed<T>(run: impl FnOnce() -> T) -> T {
     watch_forks();
-    let _whole = WHOLE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _whole = WHOLE.lock_known();
     run()
 }
 
+/// In the order in which they are taken elsewhere: what takes memory while it holds a lock takes the heap's, then the reserve's.
 extern "C" fn before_fork() {
-    let whole = WHOLE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    // SAFETY: nobody else is here, as the lock is held.
-    unsafe {
-        *ACROSS_FORK.0.get() = Some(whole);
-        LOCKS.each(AcrossForks::hold);
-    }
+    WHOLE.hold();
+    // SAFETY: just taken.
+    unsafe { LOCKS.each(AcrossForks::hold) };
     REGISTRY.lock();
-    heap::hold();
+    heap::HEAP.hold();
+    reserve::RESERVE.hold();
 }
 
 extern "C" fn in_parent() {
-    heap::release();
+    reserve::RESERVE.release();
+    heap::HEAP.release();
     REGISTRY.unlock();
-    // SAFETY: the forking thread has them since `before_fork`.
-    unsafe {
-        LOCKS.each(|lock| lock.release());
-        drop((*ACROSS_FORK.0.get()).take());
-    }
+    // SAFETY: the forking thread has it since `before_fork`.
+    unsafe { LOCKS.each(|lock| lock.release()) };
+    WHOLE.release();
 }
 
 extern "C" fn in_child() {
-    heap::release();
     // SAFETY: the forking thread holds the lock, and is the only one here.
     for (word, value) in unsafe { &*REGISTRY.words.get() } {
         // SAFETY: registered words live until they are taken back.
         unsafe { &**word }.store(*value, Relaxed);
     }
-    REGISTRY.unlock();
-    // SAFETY: as in the parent.
-    unsafe {
-        LOCKS.each(|lock| lock.release());
-        drop((*ACROSS_FORK.0.get()).take());
-    }
+    in_parent();
 }
 
 fn watch_forks() {
@@ -171,9 +179,13 @@ fn watch_forks() {
 ///
 /// # Safety
 /// The word lives until then.
-pub unsafe fn tell_children(word: *const AtomicI32, value: i32) {
+pub unsafe fn tell_children(word: *const AtomicI32, value: i32) -> Result<()> {
     watch_forks();
-    REGISTRY.with(|words| words.push((word, value)));
+    REGISTRY.with(|words| {
+        reserve::room(words, 1)?;
+        words.push((word, value));
+        Ok(())
+    })
 }
 
 pub fn forget(word: *const AtomicI32) {
@@ -215,8 +227,8 @@ mod tests {
         let (told, forgotten) = (AtomicI32::new(0), AtomicI32::new(0));
         // SAFETY: both words outlive the test; the child only reads them and ends.
         unsafe {
-            tell_children(&told, 7);
-            tell_children(&forgotten, 7);
+            tell_children(&told, 7).unwrap();
+            tell_children(&forgotten, 7).unwrap();
             forget(&forgotten);
             match libc::fork() {
                 0 => libc::_exit(told.load(Relaxed) * 10 + forgotten.load(Relaxed)),

@@ -10,12 +10,13 @@
 //! search, little waste, and no records but those beside the blocks.
 
 use std::alloc::Layout;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::ops::Range;
 use std::ptr::{NonNull, null_mut};
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
-use std::sync::{Mutex, MutexGuard};
 
+use super::fork::Whole;
 use super::memory::{self, Lock};
 use crate::status::*;
 
@@ -28,9 +29,9 @@ const STEP_BYTES: usize = 64 << 10;
 /// Start and end of each region; 0 until it is there. Written with the heap locked, the start last.
 static STARTS: [AtomicUsize; REGIONS] = [const { AtomicUsize::new(0) }; REGIONS];
 static ENDS: [AtomicUsize; REGIONS] = [const { AtomicUsize::new(0) }; REGIONS];
-static HEAP: Mutex<Heap> = Mutex::new(Heap { bins: Bins::new(), regions: 0, committed: [0; REGIONS] });
+pub(super) static HEAP: Whole<Heap> = Whole::new(Heap { bins: Bins::new(), regions: 0, committed: [0; REGIONS] });
 
-struct Heap {
+pub(super) struct Heap {
     bins: Bins,
     /// How many regions there are; all but the last are committed as far as they could be used.
     regions: usize,
@@ -142,7 +143,7 @@ pub fn lock(wanted: Lock) -> Result<bool> {
 }
 
 fn lock_heap() -> MutexGuard<'static, Heap> {
-    HEAP.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    HEAP.lock_known()
 }
 
 impl Heap {
@@ -227,7 +228,7 @@ const SECOND: u32 = 16;
 const FIRST: usize = 40;
 
 /// Free blocks by size.
-struct Bins {
+pub(super) struct Bins {
     /// Which powers of two have a block, and which lists of each.
     first: u64,
     second: [u16; FIRST],
@@ -245,7 +246,7 @@ fn bin_of(size: usize) -> (usize, usize) {
 }
 
 impl Bins {
-    const fn new() -> Bins {
+    pub(super) const fn new() -> Bins {
         Bins { first: 0, second: [0; FIRST], lists: [[null_mut(); SECOND as usize]; FIRST] }
     }
 
@@ -253,7 +254,7 @@ impl Bins {
     ///
     /// # Safety
     /// The memory is the heap's own, accessible, aligned to 16 and larger than two headers.
-    unsafe fn add(&mut self, range: Range<usize>, continues: bool) {
+    pub(super) unsafe fn add(&mut self, range: Range<usize>, continues: bool) {
         // SAFETY: the last header of what was added is one that ends it and belongs to nobody; here it becomes the block's.
         unsafe {
             let start = if continues { range.start - HEADER_BYTES } else { range.start } as *mut Header;
@@ -266,7 +267,7 @@ impl Bins {
         }
     }
 
-    fn take(&mut self, layout: Layout) -> Option<*mut u8> {
+    pub(super) fn take(&mut self, layout: Layout) -> Option<*mut u8> {
         let size = layout.size().checked_add(HEADER_BYTES)?.checked_next_multiple_of(ALIGN)?.max(MIN_BLOCK_BYTES);
         // Room to move to an aligned address and leave a whole block in front of it.
         let slack = if layout.align() > ALIGN { layout.align().checked_add(MIN_BLOCK_BYTES)? } else { 0 };
@@ -285,7 +286,7 @@ impl Bins {
     ///
     /// # Safety
     /// `memory` is that of a block in use, whose user is done with it.
-    unsafe fn give_back(&mut self, memory: *mut u8) {
+    pub(super) unsafe fn give_back(&mut self, memory: *mut u8) {
         // SAFETY: blocks lie side by side up to a header that is always in use; only free neighbours are joined.
         unsafe {
             let mut block = memory.cast::<Header>().sub(1);
@@ -306,6 +307,31 @@ impl Bins {
             }
             self.insert(block);
         }
+    }
+
+    /// Takes out memory that was added in one piece, where none of it is in use. Says whether it did.
+    ///
+    /// # Safety
+    /// The range was added, and nothing after it continued it.
+    pub(super) unsafe fn remove_whole(&mut self, range: Range<usize>) -> bool {
+        let first = range.start as *mut Header;
+        // SAFETY: what was added begins with a block, and ends with a header.
+        unsafe {
+            let is_whole = (*first).size == range.len() - HEADER_BYTES;
+            if is_whole {
+                self.remove(first.cast());
+            }
+            is_whole
+        }
+    }
+
+    /// How much a block takes, its header included.
+    ///
+    /// # Safety
+    /// `memory` is that of a block in use.
+    pub(super) unsafe fn size_of_block(memory: *mut u8) -> usize {
+        // SAFETY: its header lies before it.
+        unsafe { (*memory.cast::<Header>().sub(1)).size & !USED }
     }
 
     /// A free block of at least `size` bytes.
@@ -403,28 +429,6 @@ impl Bins {
 unsafe fn after(block: *mut Header) -> *mut Header {
     // SAFETY: every block is followed by one.
     unsafe { block.byte_add((*block).size & !USED) }
-}
-
-// ---- forks
-
-struct AcrossFork(UnsafeCell<Option<MutexGuard<'static, Heap>>>);
-
-// SAFETY: used by the forking thread only, while it holds the heap.
-unsafe impl Sync for AcrossFork {}
-
-static ACROSS_FORK: AcrossFork = AcrossFork(UnsafeCell::new(None));
-
-/// Before a fork: nobody else is in the heap, so that the child finds it whole.
-pub fn hold() {
-    let heap = lock_heap();
-    // SAFETY: whoever has the heap has the cell.
-    unsafe { *ACROSS_FORK.0.get() = Some(heap) };
-}
-
-/// After it, in parent and child.
-pub fn release() {
-    // SAFETY: the forking thread has the heap since `hold`.
-    drop(unsafe { (*ACROSS_FORK.0.get()).take() });
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod histogram;
 pub mod latency;
 pub mod memory;
 pub mod permit;
+pub mod reserve;
 pub mod ring;
 pub mod signals;
 pub mod sleep;

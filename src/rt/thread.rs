@@ -9,13 +9,14 @@
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 use super::float::{self, Denormals};
 use super::memory::{self, Lock};
 use super::permit::{self, Refused};
-use super::{alloc, clock, traps};
+use super::{alloc, clock, reserve, traps};
 use crate::status::*;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +189,8 @@ pub fn attach(owner: u64, count: &Arc<AtomicU64>, wanted: &Attach, engine_init: 
     let mut before = Changed::default();
     let permits = change(wanted, need, engine_init, &mut before)
         .and_then(|()| stacks[1..].iter().try_for_each(|stack| memory::lock_as(wanted.lock, stack.clone()).map(|_| ())))
+        .and_then(|()| ATTACHED.with_borrow_mut(|attached| reserve::room(&mut attached.list, 1)))
+        .and_then(|()| reserve::check())
         .and_then(|()| permit::issue(owner, &stacks, wanted.guest_stack_bytes, permit::For::Attachment, wanted.lock));
     match permits {
         Ok(permits) => {
@@ -306,7 +309,7 @@ fn change(wanted: &Attach, stack_bytes: usize, engine_init: impl FnOnce(), befor
         present.push(traps::attach()?);
         before.signals = true;
     }
-    traps::keeping_stack(engine_init);
+    traps::keeping_stack(engine_init)?;
     // The first reading of a clock maps and touches what later ones need.
     clock::ticks();
     clock::monotonic_ns();
@@ -591,7 +594,8 @@ fn ask_for_stack() -> Result<(usize, usize)> {
         }
         if refused != 0 {
             let cause = std::io::Error::from_raw_os_error(refused);
-            return Err(Error::os(RTW_ERR_STACK_SIZE, "cannot find out the thread's stack", &cause));
+            let status = if refused == libc::ENOMEM { RTW_ERR_NO_MEMORY } else { RTW_ERR_IO };
+            return Err(Error::os(status, "cannot find out the thread's stack", &cause));
         }
         let mut attributes = attributes.assume_init();
         let (mut low, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
@@ -656,25 +660,100 @@ fn signals_of_others() -> libc::sigset_t {
     }
 }
 
+/// More is not tried where a thread's stack is too small for the C library.
+const MOST_STACK_BYTES: usize = 64 << 20;
+
 /// Starts a thread of the library's own. Its signal mask is of its own making, whatever the thread has blocked that starts it:
 /// signals of others are blocked from its first instruction on, since a handler of the host's has no business there; what it
 /// causes itself, guests' traps included, arrives.
-pub fn start<T: Send + 'static>(
-    name: &str,
-    stack_bytes: usize,
-    run: impl FnOnce() -> T + Send + 'static,
-) -> std::io::Result<std::thread::JoinHandle<T>> {
+///
+/// The system's own means: what the standard library allocates for a thread does not come from our allocator, and ends the process
+/// where there is no memory.
+pub fn start(name: &str, stack_bytes: usize, run: impl FnOnce() + Send + 'static) -> std::io::Result<Thread> {
+    struct Start<F> {
+        run: F,
+        /// NUL-terminated; the system keeps so many bytes.
+        name: [u8; 16],
+        mask: libc::sigset_t,
+    }
+    extern "C" fn begin<F: FnOnce()>(start: *mut libc::c_void) -> *mut libc::c_void {
+        // SAFETY: from the box below, and given to this thread alone; each call reads what it is given.
+        unsafe {
+            let Start { run, name, mask } = *Box::from_raw(start.cast::<Start<F>>());
+            libc::pthread_setname_np(libc::pthread_self(), name.as_ptr().cast());
+            libc::pthread_sigmask(libc::SIG_SETMASK, &mask, std::ptr::null_mut());
+            // A panic ends the thread and nothing else.
+            let _ = catch_unwind(AssertUnwindSafe(run));
+        }
+        std::ptr::null_mut()
+    }
+    fn begins<F: FnOnce()>(_: &Start<F>) -> extern "C" fn(*mut libc::c_void) -> *mut libc::c_void {
+        begin::<F>
+    }
+    let mut short = [0; 16];
+    let mut length = name.len().min(short.len() - 1);
+    while !name.is_char_boundary(length) {
+        length -= 1;
+    }
+    short[..length].copy_from_slice(&name.as_bytes()[..length]);
     let others = signals_of_others();
-    // SAFETY: all-zero is a valid set to be filled in; the calls change this thread's mask only.
+    let start = Box::new(Start { run, name: short, mask: others });
+    let begin = begins(&start);
+    let start = Box::into_raw(start);
+    let mut size = stack_bytes.max(libc::PTHREAD_STACK_MIN).next_multiple_of(memory::page_size());
+    // SAFETY: all-zero is valid for what is filled in; the calls change this thread's mask only; what the new thread is given is
+    // its own, and ours again where there is none.
     unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::pthread_sigmask(libc::SIG_BLOCK, &others, &mut before);
-        let started = std::thread::Builder::new().name(name.into()).stack_size(stack_bytes).spawn(move || {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &others, std::ptr::null_mut());
-            run()
-        });
-        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
-        started
+        let mut thread: libc::pthread_t = 0;
+        let mut refused = libc::pthread_attr_init(&mut attributes);
+        if refused == 0 {
+            libc::pthread_sigmask(libc::SIG_BLOCK, &others, &mut before);
+            loop {
+                refused = libc::pthread_attr_setstacksize(&mut attributes, size);
+                if refused == 0 {
+                    refused = libc::pthread_create(&mut thread, &attributes, begin, start.cast());
+                }
+                // The program's thread-locals lie on the stack, and take more than there is.
+                if refused != libc::EINVAL || size > MOST_STACK_BYTES / 2 {
+                    break;
+                }
+                size *= 2;
+            }
+            libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+            libc::pthread_attr_destroy(&mut attributes);
+        }
+        if refused != 0 {
+            drop(Box::from_raw(start));
+            return Err(std::io::Error::from_raw_os_error(refused));
+        }
+        Ok(Thread(thread))
+    }
+}
+
+/// A thread of the library's own. Dropped, it goes on by itself; forgotten, as in a child process that does not have it, nothing
+/// of it is touched.
+pub struct Thread(libc::pthread_t);
+
+impl Thread {
+    pub fn join(self) {
+        let thread = std::mem::ManuallyDrop::new(self);
+        // SAFETY: it was neither joined nor detached yet.
+        unsafe { libc::pthread_join(thread.0, std::ptr::null_mut()) };
+    }
+
+    /// Whether it is the calling thread.
+    pub fn is_current(&self) -> bool {
+        // SAFETY: as above; asking has no preconditions.
+        unsafe { libc::pthread_equal(self.0, libc::pthread_self()) != 0 }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { libc::pthread_detach(self.0) };
     }
 }
 

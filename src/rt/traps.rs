@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::memory;
 use super::signals::{self, SIGNALS};
@@ -135,12 +136,17 @@ fn needed_bytes() -> usize {
 }
 
 /// Runs the engine's set-up of the calling thread, which may put an alternate signal stack in force, and keeps the one there is.
-pub fn keeping_stack(engine_init: impl FnOnce()) {
+pub fn keeping_stack(engine_init: impl FnOnce()) -> Result<()> {
     let before = stack_in_force();
-    engine_init();
+    // The engine has no other way to say that the system refuses it a stack of its own.
+    let ready = catch_unwind(AssertUnwindSafe(engine_init));
     if stack_in_force().ss_sp != before.ss_sp {
         set_stack(&before);
     }
+    ready.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map_or("", String::as_str);
+        Error::new(RTW_ERR_NO_MEMORY, format!("the engine cannot make the thread's alternate signal stack: {text}"))
+    })
 }
 
 /// Has guests' faults arrive on the calling thread until [`detach`] is called as often as this. Tells where the alternate stack
@@ -232,7 +238,7 @@ impl Ready {
     /// then is unblocked as attach does it. `engine_init` sets up the engine's per-thread state.
     pub fn new(engine_init: impl FnOnce()) -> Result<Ready> {
         signals::check()?;
-        keeping_stack(engine_init);
+        keeping_stack(engine_init)?;
         THREAD.with_borrow_mut(|thread| {
             let mut ready = Ready { blocked: 0, host_stack: None, _here: PhantomData };
             let found = stack_in_force();
@@ -260,9 +266,9 @@ impl Ready {
     }
 
     /// The same where faults do not come as signals.
-    pub fn needless(engine_init: impl FnOnce()) -> Ready {
-        keeping_stack(engine_init);
-        Ready { blocked: 0, host_stack: None, _here: PhantomData }
+    pub fn needless(engine_init: impl FnOnce()) -> Result<Ready> {
+        keeping_stack(engine_init)?;
+        Ok(Ready { blocked: 0, host_stack: None, _here: PhantomData })
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::{Point, Report, subject};
 use crate::engine::instance::{FuncShared, Instance};
-use crate::rt::clock;
 use crate::rt::histogram::{Began, Snapshot};
+use crate::rt::{clock, reserve};
+use crate::status::*;
 
 /// Readings that the time line has room for; when it is full, neighbours become one.
 const TIMELINE: usize = 1024;
@@ -63,13 +64,16 @@ impl Interval {
     }
 
     /// What was recorded since the last reading, and how long ago that was.
-    pub fn read(&self) -> (Snapshot, Duration) {
+    pub fn read(&self) -> Result<(Snapshot, Duration)> {
         let mut state = self.lock();
         let now = self.source.ever().expect("statistics stay on");
         let read = Began::now();
         let since = now.since(&state.last);
         let at = state.duration;
         let length = read.since(&state.last_read);
+        // Where there is no memory nothing has been read, and it is there for the next one.
+        reserve::room(&mut state.timeline, 1)?;
+        reserve::check()?;
         state.total.add(&since);
         if since.count != 0 {
             state.total.last = since.last;
@@ -78,7 +82,7 @@ impl Interval {
         }
         state.duration += length;
         (state.last, state.last_read) = (now, read);
-        (since, length)
+        Ok((since, length))
     }
 
     /// All readings so far together, with a time line of one point a reading. Does not read.

@@ -14,15 +14,14 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 use wasmtime::ValRaw;
 
 use crate::engine::instance::{Func, Instance};
 use crate::engine::prepare::{DryCall, Entry};
 use crate::engine::runtime::Runtime;
 use crate::rt::memory::Lock;
-use crate::rt::thread::{Attach, Deadline, HOST_STACK_BYTES, Policy};
-use crate::rt::{alloc, clock, fork, latency, thread, wait};
+use crate::rt::thread::{Attach, Deadline, HOST_STACK_BYTES, Policy, Thread};
+use crate::rt::{alloc, clock, fork, latency, reserve, thread, wait};
 use crate::stats::Report;
 use crate::stats::interval::Source;
 use crate::status::*;
@@ -263,7 +262,7 @@ pub struct Worker {
 }
 
 struct Control {
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Thread>,
     promise: Option<latency::Promise>,
 }
 
@@ -294,13 +293,14 @@ impl Worker {
             .map_err(|cause| Error::os(RTW_ERR_NO_MEMORY, "the worker's thread cannot be made", &cause))?;
         shared.wait_while(|state| state == State::New, None);
         if shared.state() == State::Ended {
-            let _ = thread.join();
+            thread.join();
             let error = shared.outcome().error.take();
             return Err(error.unwrap_or_else(|| Error::new(RTW_ERR_INTERNAL, "the worker's thread ended at once")));
         }
         // SAFETY: taken back when the worker is dropped, before the word goes.
-        unsafe { fork::tell_children(&shared.gate, RTW_ERR_FORKED) };
-        Ok(Worker { shared, control: Mutex::new(Control { thread: Some(thread), promise: None }) })
+        let told = unsafe { fork::tell_children(&shared.gate, RTW_ERR_FORKED) };
+        let worker = Worker { shared, control: Mutex::new(Control { thread: Some(thread), promise: None }) };
+        told.map(|()| worker)
     }
 
     /// Refuses in a forked child, which does not have the thread.
@@ -341,6 +341,7 @@ impl Worker {
                 Err(error) => shared.refused(error)?,
             }
         }
+        reserve::check()?;
         shared.ended_by.store(RTW_OK, Relaxed);
         shared.set_state(State::Starting);
         wait::set(&shared.command, RUN);
@@ -414,7 +415,7 @@ impl Worker {
 pub const DISTRIBUTIONS: [&str; 4] = ["wake_up_latency", "call_time", "response_time", "period_jitter"];
 
 /// What belongs to a thread of the parent's, in a child process.
-type Orphan = (Arc<Shared>, Option<JoinHandle<()>>);
+type Orphan = (Arc<Shared>, Option<Thread>);
 static ORPHANS: fork::Whole<Vec<Orphan>> = fork::Whole::new(Vec::new());
 
 impl Drop for Worker {
@@ -434,7 +435,7 @@ impl Drop for Worker {
         }
         wait::set(&shared.command, END);
         if let Some(thread) = thread.filter(|_| !own_thread) {
-            let _ = thread.join();
+            thread.join();
         }
     }
 }
@@ -442,7 +443,7 @@ impl Drop for Worker {
 /// The thread, from its beginning to its end.
 fn live(shared: &Shared, mut work: Work) {
     let lived = catch_unwind(AssertUnwindSafe(|| {
-        if let Err(error) = become_real_time(shared) {
+        if let Err(error) = reserve::fallible(|| become_real_time(shared)) {
             shared.outcome().error = Some(error);
             return;
         }
@@ -473,7 +474,7 @@ fn next_command(shared: &Shared) -> u32 {
 
 /// One start and all that follows.
 fn run(shared: &Shared, work: &mut Work) {
-    match prepare(shared) {
+    match reserve::fallible(|| prepare(shared)) {
         Ok(()) => {
             if let Work::Queue(lane) = work {
                 lane.open();

@@ -15,7 +15,7 @@ use wasmtime::ValRaw;
 use super::statistics::{Book, Step};
 use super::{Shared, Target};
 use crate::rt::ring::{Consumer, Producer, ring};
-use crate::rt::{clock, wait};
+use crate::rt::{clock, reserve, wait};
 use crate::status::*;
 
 /// The most values that an invocation may have.
@@ -104,7 +104,13 @@ pub struct Lane {
 }
 
 /// A queue with so many places, and the worker's side of it.
-pub fn queue(capacity: usize, spin_ns: u64) -> Lane {
+pub fn queue(capacity: usize, spin_ns: u64) -> Result<Lane> {
+    /// Of a place, and of its number in three lists.
+    const BYTES: usize = size_of::<Place>() + 64;
+    reserve::with_room(capacity * BYTES, || Ok(with_places(capacity, spin_ns)))
+}
+
+fn with_places(capacity: usize, spin_ns: u64) -> Lane {
     let empty = || Place {
         state: AtomicU32::new(FREE),
         awaited: AtomicBool::new(false),
@@ -196,7 +202,7 @@ impl Queue {
     /// Queues an invocation; `target` makes its own handle, once there is a place for it. Its outcome is a completion.
     pub fn submit(
         &self,
-        target: impl FnOnce() -> Target,
+        target: impl FnOnce() -> std::result::Result<Target, rtw_status_t>,
         values: &[ValRaw],
         tag: u64,
     ) -> std::result::Result<(), rtw_status_t> {
@@ -205,7 +211,7 @@ impl Queue {
 
     fn enter(
         &self,
-        target: impl FnOnce() -> Target,
+        target: impl FnOnce() -> std::result::Result<Target, rtw_status_t>,
         values: &[ValRaw],
         tag: u64,
         awaited: bool,
@@ -221,7 +227,13 @@ impl Queue {
         let place = &hall.places[number as usize];
         // SAFETY: free, and its number came to us alone.
         let invocation = unsafe { hall.invocation(number) };
-        invocation.target = Some(target());
+        match target() {
+            Ok(target) => invocation.target = Some(target),
+            Err(status) => {
+                let _ = hall.free.push(number);
+                return Err(status);
+            }
+        }
         invocation.value_count = values.len();
         invocation.outcome = Completion::new(tag);
         invocation.outcome.values[..values.len()].copy_from_slice(values);
@@ -245,7 +257,11 @@ impl Queue {
     }
 
     /// Submits, waits, and copies the results back.
-    pub fn invoke(&self, target: impl FnOnce() -> Target, values: &mut [ValRaw]) -> rtw_status_t {
+    pub fn invoke(
+        &self,
+        target: impl FnOnce() -> std::result::Result<Target, rtw_status_t>,
+        values: &mut [ValRaw],
+    ) -> rtw_status_t {
         let hall = &*self.0;
         let number = match self.enter(target, values, 0, true) {
             Ok(number) => number,

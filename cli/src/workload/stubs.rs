@@ -155,13 +155,14 @@ impl Stubs {
                 instance: stubs.instance.clone(),
                 ended: stubs.ended.clone(),
             });
-            imports.add(HostFunc {
+            let added = imports.add(HostFunc {
                 module: import.module.clone(),
                 name: import.name.clone(),
                 signature,
                 func: called,
                 user_data: (&raw const *stub).cast_mut().cast(),
             });
+            added.expect("memory for an import");
             stubs.stubs.push(stub);
         }
         (stubs, imports)

@@ -1,0 +1,20 @@
+//! What the engine's errors mean: where the system refused something, that; not here: traps, which `fault` knows.
+
+use crate::status::*;
+
+/// An error of the engine's, with the status of what the system refused if that is its cause, otherwise with `status`.
+pub fn refused(status: rtw_status_t, what: &str, error: &wasmtime::Error) -> Error {
+    let message = format!("{what}: {error:#}");
+    let Some(errno) = error.chain().find_map(|cause| cause.downcast_ref::<rustix::io::Errno>()) else {
+        let status = if error.is::<wasmtime::error::OutOfMemory>() { RTW_ERR_NO_MEMORY } else { status };
+        return Error::new(status, message);
+    };
+    let os_error = errno.raw_os_error();
+    let status = match os_error {
+        libc::ENOMEM => RTW_ERR_NO_MEMORY,
+        libc::EAGAIN => RTW_ERR_MEMLOCK,
+        libc::EACCES | libc::EPERM => RTW_ERR_PERMISSION,
+        _ => status,
+    };
+    Error { status, os_error, message }
+}

@@ -1,0 +1,20 @@
+;; What a life of a process needs of a guest: an import, a memory that grows, a table, a global, a trap, functions.
+(module
+  (import "env" "told" (func $told (param i32)))
+  (memory (export "memory") 1 4)
+  (table (export "table") 2 4 funcref)
+  (global (export "level") (mut i32) (i32.const 7))
+  (elem (i32.const 0) $add $work)
+  (data (i32.const 16) "life")
+  (func $add (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func $work (export "work") (param i32) (result i32)
+    (call $told (local.get 0))
+    (if (i32.eq (local.get 0) (i32.const 13)) (then unreachable))
+    (local.get 0))
+  (func (export "count") (param $n i32) (result i32) (local $sum i32)
+    (loop $next
+      (local.set $sum (i32.add (local.get $sum) (i32.load8_u (i32.and (local.get $n) (i32.const 255)))))
+      (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum))
+  (func (export "grow") (result i32) (memory.grow (i32.const 1)))
+  (func (export "table_grow") (result i32) (table.grow (ref.null func) (i32.const 1))))
