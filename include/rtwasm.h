@@ -220,6 +220,16 @@
 #define RTW_STACKS 1024
 
 /**
+ * Calls hold off what would cancel the thread, where its cancel type is asynchronous when it is attached.
+ */
+#define RTW_CANCEL_DEFER 0
+
+/**
+ * Calls do not: the host does, or nobody cancels the thread while it is in a call.
+ */
+#define RTW_CANCEL_IGNORE 1
+
+/**
  * The instance that is published starts as it is.
  */
 #define RTW_STATE_NONE 0
@@ -1204,6 +1214,13 @@ typedef struct rtw_thread_config_t {
      * How many stacks there are, at most RTW_STACKS.
      */
     uint32_t stack_count;
+    /**
+     * RTW_CANCEL_DEFER (default) or RTW_CANCEL_IGNORE. It concerns threads whose cancel type is asynchronous when they are
+     * attached, as JACK's are that run its clients' callbacks. With RTW_CANCEL_DEFER, rtw_invoke, rtw_invoke_budget,
+     * rtw_slot_begin, rtw_slot_end and rtw_slot_invoke hold a cancellation off; it happens when they return. That takes four
+     * changes of a word of the thread's own and no system call, about 32 ns (docs/hosts.md). Calls on other threads take no longer.
+     */
+    uint32_t on_cancel;
     /**
      * What a failing call may take from the thread's arena, in bytes: 0 (default) for 64 KiB less its header, which is also
      * the most.
@@ -3122,7 +3139,7 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  *          is not the one that the guest runs on, or the guest's part of it is used up. The guest was not entered either.
  * real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
  *          on. The first call of an instance on another thread or stack than its last one looks the thread up, which takes some
- *          tens of ns. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
+ *          tens of ns; on a thread whose cancellations are held off (on_cancel in rtw_thread_config_t) every call does. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
  *          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
  *          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena. With RTW_SIGNALS_ASK
  *          every call makes five system calls; so does, otherwise, one that the housekeeper has told to ask.

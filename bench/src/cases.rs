@@ -8,7 +8,7 @@ use rtwasm::rt::clock;
 use rtwasm::rt::histogram::Recorder;
 use wasmtime::{Caller, Engine, Extern, Func, Instance, Module, Store, TypedFunc, WasmParams, WasmResults};
 
-use super::library::{Handle, Invoke, Library, Options, Value};
+use super::library::{Handle, Invoke, Library, Options, PTHREAD_CANCEL_DISABLE, Value, pthread_setcancelstate};
 use super::measure::{BATCH, Only, Row, Subject, interleaved};
 
 /// The bare engine with the same settings and the same code: what a Rust host could have at best.
@@ -50,6 +50,7 @@ pub fn calls(library: &Library, artifacts: &str, profile: &str, only: &Only) -> 
     let mut bare = Bare::new(&path)?;
     let off = library.guest(&path, Options { plugin, statistics: false, denormals: KEEP, budget_ns: 0 })?;
     let on = library.guest(&path, Options { plugin, statistics: true, denormals: KEEP, budget_ns: 0 })?;
+    let deferring = library.deferring_guest(&path, Options { plugin, statistics: false, denormals: KEEP, budget_ns: 0 })?;
     let mut rows = Vec::new();
 
     for (case, name, c_name) in [("call-empty", "empty", c"empty"), ("call-host", "call_host", c"call_host")] {
@@ -66,6 +67,8 @@ pub fn calls(library: &Library, artifacts: &str, profile: &str, only: &Only) -> 
                 Subject { name: BARE, run: Box::new(|n| (0..n).for_each(|_| func.call(&mut *store, ()).expect("it returns"))) },
                 invocations("rtw_invoke, statistics off", library.invoke, off.func(c_name)?),
                 invocations("rtw_invoke, statistics on", library.invoke, on.func(c_name)?),
+                invocations("rtw_invoke, statistics off, cancellation deferred", library.invoke, deferring.func(c_name)?),
+                held_off("rtw_invoke, statistics off, cancellation held off by the host", library.invoke, off.func(c_name)?),
             ],
         ));
     }
@@ -104,6 +107,24 @@ fn invocations<'a>(name: &'static str, invoke: Invoke, func: Handle) -> Subject<
         for _ in 0..n {
             // SAFETY: a live func of this thread's instance.
             let status = unsafe { invoke(func, values.as_mut_ptr(), 1) };
+            assert_eq!(status, 0);
+        }
+    };
+    Subject { name, run: Box::new(run) }
+}
+
+/// As a host does it by itself.
+fn held_off<'a>(name: &'static str, invoke: Invoke, func: Handle) -> Subject<'a> {
+    let mut values = [Value { i32: 0 }; 1];
+    let run = move |n| {
+        for _ in 0..n {
+            let mut before = 0;
+            // SAFETY: changes a word of this thread's, and changes it back.
+            unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
+            // SAFETY: a live func of this thread's instance.
+            let status = unsafe { invoke(func, values.as_mut_ptr(), 1) };
+            // SAFETY: as above.
+            unsafe { pthread_setcancelstate(before, std::ptr::null_mut()) };
             assert_eq!(status, 0);
         }
     };

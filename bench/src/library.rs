@@ -100,6 +100,13 @@ pub struct Guest<'a> {
     funcs: RefCell<Vec<Handle>>,
 }
 
+unsafe extern "C" {
+    fn pthread_setcanceltype(kind: i32, before: *mut i32) -> i32;
+    pub fn pthread_setcancelstate(state: i32, before: *mut i32) -> i32;
+}
+const PTHREAD_CANCEL_ASYNCHRONOUS: i32 = 1;
+pub const PTHREAD_CANCEL_DISABLE: i32 = 1;
+
 unsafe extern "C" fn host_nop(_: *mut c_void, _: Handle, _: *mut Value) -> i32 {
     0
 }
@@ -153,6 +160,17 @@ impl Library {
         // SAFETY: a live object and a NUL-terminated name.
         let address = unsafe { libc::dlsym(self.object, name.as_ptr()) };
         if address.is_null() { Err(format!("the library has no {}", name.to_string_lossy())) } else { Ok(address) }
+    }
+
+    /// The same, with this thread attached as one that can be cancelled at any instruction: its calls hold that off.
+    pub fn deferring_guest(&self, artifact: &str, options: Options) -> Result<Guest<'_>, String> {
+        let mut before = 0;
+        // SAFETY: nobody cancels this thread.
+        unsafe { pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &mut before) };
+        let guest = self.guest(artifact, options);
+        // SAFETY: as above.
+        unsafe { pthread_setcanceltype(before, null_mut()) };
+        guest
     }
 
     /// Loads a guest, attaches this thread and prepares the instance.

@@ -1,7 +1,5 @@
 //! The call.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::handle;
 use super::instance::{rtw_func_t, rtw_value_t};
 use crate::engine::call;
@@ -26,15 +24,19 @@ use crate::status::*;
 ///          is not the one that the guest runs on, or the guest's part of it is used up. The guest was not entered either.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
 ///          on. The first call of an instance on another thread or stack than its last one looks the thread up, which takes some
-///          tens of ns. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
+///          tens of ns; on a thread whose cancellations are held off (on_cancel in rtw_thread_config_t) every call does. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
 ///          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
 ///          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena. With RTW_SIGNALS_ASK
 ///          every call makes five system calls; so does, otherwise, one that the housekeeper has told to ask.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_invoke(func: *mut rtw_func_t, values: *mut rtw_value_t, value_count: usize) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_invoke(
+    func: *mut rtw_func_t,
+    values: *mut rtw_value_t,
+    value_count: usize,
+) -> rtw_status_t {
     // SAFETY: the values are as many as the caller says; both value types are the same 16 bytes.
-    unsafe { guarded(func, |func| call::invoke(func, values.cast(), value_count, None)) }
+    unsafe { guarded(func, |func| call::invoke(func, values.cast(), value_count)) }
 }
 
 /// As rtw_invoke, with a budget for this one call in place of the instance's: a call that takes longer is cut off, or counted,
@@ -50,7 +52,7 @@ pub unsafe extern "C" fn rtw_invoke(func: *mut rtw_func_t, values: *mut rtw_valu
 /// real time: as rtw_invoke.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_invoke_budget(
+pub unsafe extern "C-unwind" fn rtw_invoke_budget(
     func: *mut rtw_func_t,
     values: *mut rtw_value_t,
     value_count: usize,
@@ -85,19 +87,5 @@ unsafe fn guarded(func: *mut rtw_func_t, call: impl FnOnce(&Func) -> rtw_status_
         Ok(target) => target,
         Err(status) => return status,
     };
-    contained(target, call)
-}
-
-/// Keeps a panic inside: it poisons the func's instance.
-#[inline(always)]
-pub(super) fn contained(target: &Func, call: impl FnOnce(&Func) -> rtw_status_t) -> rtw_status_t {
-    match catch_unwind(AssertUnwindSafe(|| call(target))) {
-        Ok(status) => status,
-        Err(panic) => {
-            // Dropping the payload may free memory; a call that found a defect of ours is late already.
-            drop(panic);
-            target.poison();
-            RTW_ERR_INTERNAL
-        }
-    }
+    call(target)
 }

@@ -101,7 +101,7 @@ pub unsafe extern "C" fn rtw_export_config_init_sized(config: *mut rtw_export_co
 ///         there is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too
 ///         small: nothing is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_func_export(
+pub unsafe extern "C-unwind" fn rtw_func_export(
     func: *const rtw_func_t,
     config: *const rtw_export_config_t,
     length: *mut usize,
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn rtw_func_export(
 /// err     NULL, or filled.
 /// errors: those of rtw_func_export.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_export(
+pub unsafe extern "C-unwind" fn rtw_instance_export(
     instance: *const rtw_instance_t,
     config: *const rtw_export_config_t,
     length: *mut usize,
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn rtw_instance_export(
 /// err     NULL, or filled.
 /// errors: those of rtw_func_export.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_interval_export(
+pub unsafe extern "C-unwind" fn rtw_interval_export(
     interval: *const rtw_interval_t,
     config: *const rtw_export_config_t,
     length: *mut usize,
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn rtw_interval_export(
 /// err     NULL, or filled.
 /// errors: those of rtw_func_export but RTW_ERR_UNSUPPORTED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_export(
+pub unsafe extern "C-unwind" fn rtw_worker_export(
     worker: *const rtw_worker_t,
     config: *const rtw_export_config_t,
     length: *mut usize,
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn rtw_worker_export(
 /// errors: those of rtw_func_export, and RTW_ERR_ARGUMENT (a subject without a handle or with several, two of the same kind and
 ///         name, a name in config).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_export(
+pub unsafe extern "C-unwind" fn rtw_export(
     subjects: *const rtw_export_subject_t,
     count: usize,
     subject_size: usize,

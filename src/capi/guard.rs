@@ -6,7 +6,7 @@ use std::sync::Once;
 use super::error::{clear, fill, fill_with, rtw_error_t};
 use super::handle::{Noun, borrow, poison};
 use crate::rt::float::Standard;
-use crate::rt::{alloc, reserve};
+use crate::rt::{alloc, cancel, reserve};
 use crate::sized;
 pub use crate::sized::{Element, Sized32, init, output as output_struct};
 use crate::status::*;
@@ -23,7 +23,7 @@ pub fn silence_panics() {
 /// `err` is NULL or writable; `object` is NULL or a handle.
 pub unsafe fn setup<N: Noun>(object: *const N, err: *mut rtw_error_t, entry: impl FnOnce() -> Result<()>) -> rtw_status_t {
     // SAFETY: passed on.
-    unsafe { told(err, || poison(object), entry) }
+    held(|| unsafe { told(err, || poison(object), entry) })
 }
 
 /// Runs a setup entry that makes something or reads something, and tells its outcome in `err`. A panic poisons nothing: what the
@@ -33,7 +33,17 @@ pub unsafe fn setup<N: Noun>(object: *const N, err: *mut rtw_error_t, entry: imp
 /// `err` is NULL or writable.
 pub unsafe fn setup_apart(err: *mut rtw_error_t, entry: impl FnOnce() -> Result<()>) -> rtw_status_t {
     // SAFETY: passed on.
-    unsafe { told(err, || (), entry) }
+    held(|| unsafe { told(err, || (), entry) })
+}
+
+/// Runs an entry that is not for real-time threads with cancellation held off: it takes locks and memory, and some of what it does
+/// are functions that a cancellation of any type comes in. May be left by unwinding at its end, see `cancel`.
+#[inline(always)]
+fn held<T>(entry: impl FnOnce() -> T) -> T {
+    let (mut entry, mut done) = (Some(entry), None);
+    cancel::held(&mut || done = entry.take().map(|entry| entry()));
+    // SAFETY: it was called.
+    unsafe { done.unwrap_unchecked() }
 }
 
 /// # Safety
@@ -72,24 +82,28 @@ unsafe fn told(err: *mut rtw_error_t, poison: impl FnOnce(), entry: impl FnOnce(
 
 /// Runs an entry that has no error struct and is not for real-time threads. A panic is answered with `on_panic`.
 pub fn plain<T>(on_panic: T, entry: impl FnOnce() -> T) -> T {
-    let _float = Standard::set();
-    alloc::in_setup(|| {
-        reserve::is_ready();
-        reserve::section(|| catch_unwind(AssertUnwindSafe(entry)).unwrap_or(on_panic)).0
+    held(|| {
+        let _float = Standard::set();
+        alloc::in_setup(|| {
+            reserve::is_ready();
+            reserve::section(|| catch_unwind(AssertUnwindSafe(entry)).unwrap_or(on_panic)).0
+        })
     })
 }
 
 /// Runs an entry of that kind that only tells something.
 pub fn look(entry: impl FnOnce() -> rtw_status_t) -> rtw_status_t {
-    let _float = Standard::set();
-    alloc::in_setup(|| {
-        if !reserve::is_ready() {
-            return RTW_ERR_NO_MEMORY;
-        }
-        match reserve::section(|| catch_unwind(AssertUnwindSafe(entry))) {
-            (_, section) if section.exhausted && !section.committed => RTW_ERR_NO_MEMORY,
-            (told, _) => told.unwrap_or(RTW_ERR_INTERNAL),
-        }
+    held(|| {
+        let _float = Standard::set();
+        alloc::in_setup(|| {
+            if !reserve::is_ready() {
+                return RTW_ERR_NO_MEMORY;
+            }
+            match reserve::section(|| catch_unwind(AssertUnwindSafe(entry))) {
+                (_, section) if section.exhausted && !section.committed => RTW_ERR_NO_MEMORY,
+                (told, _) => told.unwrap_or(RTW_ERR_INTERNAL),
+            }
+        })
     })
 }
 

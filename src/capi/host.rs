@@ -194,7 +194,7 @@ pub unsafe extern "C" fn rtw_host_finding_init_sized(finding: *mut rtw_host_find
 /// err     NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8), RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_host_check(
+pub unsafe extern "C-unwind" fn rtw_host_check(
     config: *const rtw_host_config_t,
     out: *mut *mut rtw_host_report_t,
     err: *mut rtw_error_t,
@@ -220,7 +220,7 @@ pub unsafe extern "C" fn rtw_host_check(
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_host_report_destroy(report: *mut rtw_host_report_t) {
+pub unsafe extern "C-unwind" fn rtw_host_report_destroy(report: *mut rtw_host_report_t) {
     // SAFETY: a handle by the API's contract.
     guard::plain((), || unsafe { handle::destroy(report) });
 }
@@ -264,28 +264,30 @@ pub unsafe extern "C" fn rtw_host_report_finding(
 /// verdict     receives RTW_HOST_READY, RTW_HOST_READY_WITH_WARNINGS or RTW_HOST_NOT_READY.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (no such class, or not one that was judged).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_host_report_verdict(
+pub unsafe extern "C-unwind" fn rtw_host_report_verdict(
     report: *const rtw_host_report_t,
     host_class: u32,
     verdict: *mut u32,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    status_of(unsafe { handle::borrow(report) }.and_then(|reported| {
-        // SAFETY: NULL or writable by the API's contract.
-        let to = unsafe { verdict.as_mut() }.ok_or(RTW_ERR_NULL)?;
-        let report = &reported.report;
-        let found = match class_of(host_class) {
-            Ok(None) => report.verdict(),
-            Ok(Some(class)) if report.classes().any(|judged| judged == class) => report.tally(class).verdict(),
-            _ => return Err(RTW_ERR_ARGUMENT),
-        };
-        *to = match found {
-            Verdict::Ready => RTW_HOST_READY,
-            Verdict::ReadyWithWarnings => RTW_HOST_READY_WITH_WARNINGS,
-            Verdict::NotReady => RTW_HOST_NOT_READY,
-        };
-        Ok(())
-    }))
+    guard::plain(RTW_ERR_INTERNAL, || {
+        status_of(unsafe { handle::borrow(report) }.and_then(|reported| {
+            // SAFETY: NULL or writable by the API's contract.
+            let to = unsafe { verdict.as_mut() }.ok_or(RTW_ERR_NULL)?;
+            let report = &reported.report;
+            let found = match class_of(host_class) {
+                Ok(None) => report.verdict(),
+                Ok(Some(class)) if report.classes().any(|judged| judged == class) => report.tally(class).verdict(),
+                _ => return Err(RTW_ERR_ARGUMENT),
+            };
+            *to = match found {
+                Verdict::Ready => RTW_HOST_READY,
+                Verdict::ReadyWithWarnings => RTW_HOST_READY_WITH_WARNINGS,
+                Verdict::NotReady => RTW_HOST_NOT_READY,
+            };
+            Ok(())
+        }))
+    })
 }
 
 fn class_of(number: u32) -> Result<Option<Class>> {

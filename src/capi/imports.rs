@@ -46,7 +46,7 @@ impl Noun for rtw_imports_t {
 /// err  NULL, or filled.
 /// errors: RTW_ERR_NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_imports_create(out: *mut *mut rtw_imports_t, err: *mut rtw_error_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_imports_create(out: *mut *mut rtw_imports_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
         setup_apart(err, || {
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn rtw_imports_create(out: *mut *mut rtw_imports_t, err: *
 /// err           NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_imports_func(
+pub unsafe extern "C-unwind" fn rtw_imports_func(
     imports: *mut rtw_imports_t,
     module: *const c_char,
     name: *const c_char,
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn rtw_imports_func(
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_imports_destroy(imports: *mut rtw_imports_t) {
+pub unsafe extern "C-unwind" fn rtw_imports_destroy(imports: *mut rtw_imports_t) {
     // SAFETY: a handle by the API's contract.
     guard::plain((), || unsafe { handle::destroy(imports) });
 }

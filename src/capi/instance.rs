@@ -252,7 +252,7 @@ pub unsafe extern "C" fn rtw_instance_config_init_sized(config: *mut rtw_instanc
 ///         with a budget that cuts off RTW_ERR_PERMISSION (an attached thread's priority leaves the watchdog no CPU) and
 ///         RTW_ERR_FORKED (the runtime is the parent process's, and so is its watchdog).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_create(
+pub unsafe extern "C-unwind" fn rtw_instance_create(
     module: *mut rtw_module_t,
     imports: *mut rtw_imports_t,
     config: *const rtw_instance_config_t,
@@ -288,7 +288,7 @@ pub unsafe extern "C" fn rtw_instance_create(
 ///
 /// [setup]  No other thread uses the handle, and it is not in a call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_destroy(instance: *mut rtw_instance_t) {
+pub unsafe extern "C-unwind" fn rtw_instance_destroy(instance: *mut rtw_instance_t) {
     // SAFETY: a handle by the API's contract.
     guard::plain((), || unsafe { handle::destroy(instance) });
 }
@@ -304,7 +304,7 @@ pub unsafe extern "C" fn rtw_instance_destroy(instance: *mut rtw_instance_t) {
 ///         guests for the time of it), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_SIGNALS (see rtw_instance_prepare),
 ///         RTW_ERR_STACK_SIZE (as for rtw_instance_create), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_reset(instance: *mut rtw_instance_t, err: *mut rtw_error_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_instance_reset(instance: *mut rtw_instance_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe { setup(instance, err, || guard::named(instance, "instance")?.reset()) }
 }
@@ -326,7 +326,7 @@ pub unsafe extern "C" fn rtw_instance_held_bytes(instance: *const rtw_instance_t
 /// err  NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (the instance has not faulted).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_fault(
+pub unsafe extern "C-unwind" fn rtw_instance_fault(
     instance: *const rtw_instance_t,
     out: *mut rtw_fault_t,
     err: *mut rtw_error_t,
@@ -395,7 +395,7 @@ pub unsafe extern "C" fn rtw_instance_growth(instance: *const rtw_instance_t, ou
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
 ///         RTW_ERR_BUSY.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_memory(
+pub unsafe extern "C-unwind" fn rtw_instance_memory(
     instance: *mut rtw_instance_t,
     name: *const c_char,
     out: *mut rtw_memory_view_t,
@@ -441,7 +441,7 @@ pub unsafe extern "C" fn rtw_instance_memory_at(instance: *mut rtw_instance_t, o
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
 ///         RTW_ERR_UNSUPPORTED (a reference), RTW_ERR_BUSY.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_global_get(
+pub unsafe extern "C-unwind" fn rtw_instance_global_get(
     instance: *mut rtw_instance_t,
     name: *const c_char,
     out: *mut rtw_value_t,
@@ -469,7 +469,7 @@ pub unsafe extern "C" fn rtw_instance_global_get(
 /// err    NULL, or filled.
 /// errors: those of rtw_instance_global_get, and RTW_ERR_ARGUMENT (the global is immutable).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_global_set(
+pub unsafe extern "C-unwind" fn rtw_instance_global_set(
     instance: *mut rtw_instance_t,
     name: *const c_char,
     value: *const rtw_value_t,
@@ -498,7 +498,7 @@ pub unsafe extern "C" fn rtw_instance_global_set(
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (a string is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
 ///         RTW_ERR_SIGNATURE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_UNSUPPORTED (a reference type), RTW_ERR_BUSY.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_func(
+pub unsafe extern "C-unwind" fn rtw_instance_func(
     instance: *mut rtw_instance_t,
     name: *const c_char,
     signature: *const c_char,
@@ -530,7 +530,7 @@ pub unsafe extern "C" fn rtw_instance_func(
 /// errors: those of rtw_instance_func, for the first function that is missing or of another type; RTW_ERR_ARGUMENT (optional is
 ///         neither 0 nor 1).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_funcs(
+pub unsafe extern "C-unwind" fn rtw_instance_funcs(
     instance: *mut rtw_instance_t,
     wanted: *const rtw_wanted_func_t,
     count: usize,
@@ -598,7 +598,7 @@ pub(super) unsafe fn read_wanted<'a>(
 ///
 /// [setup]  No other thread uses the handle, and no call of it is under way: not from a host function that it called.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_func_destroy(func: *mut rtw_func_t) {
+pub unsafe extern "C-unwind" fn rtw_func_destroy(func: *mut rtw_func_t) {
     // SAFETY: a handle by the API's contract.
     guard::plain((), || unsafe { handle::destroy(func) });
 }

@@ -35,7 +35,7 @@ impl Noun for rtw_interval_t {
 /// err   NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_func_interval(
+pub unsafe extern "C-unwind" fn rtw_func_interval(
     func: *const rtw_func_t,
     out: *mut *mut rtw_interval_t,
     err: *mut rtw_error_t,
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn rtw_func_interval(
 /// err       NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_interval(
+pub unsafe extern "C-unwind" fn rtw_instance_interval(
     instance: *const rtw_instance_t,
     out: *mut *mut rtw_interval_t,
     err: *mut rtw_error_t,
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn rtw_instance_interval(
 /// err     NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (there is no such series).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_interval(
+pub unsafe extern "C-unwind" fn rtw_worker_interval(
     worker: *const rtw_worker_t,
     series: u32,
     out: *mut *mut rtw_interval_t,
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn rtw_worker_interval(
 /// stats   filled on success; call rtw_func_stats_init first. duration_ns is the interval's length.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_interval_read(interval: *mut rtw_interval_t, stats: *mut rtw_func_stats_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_interval_read(interval: *mut rtw_interval_t, stats: *mut rtw_func_stats_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::look(|| unsafe {
         status_of(handle::borrow(interval).and_then(|interval| {
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn rtw_interval_read(interval: *mut rtw_interval_t, stats:
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_interval_destroy(interval: *mut rtw_interval_t) {
+pub unsafe extern "C-unwind" fn rtw_interval_destroy(interval: *mut rtw_interval_t) {
     // SAFETY: a handle by the API's contract.
     guard::plain((), || unsafe { handle::destroy(interval) });
 }

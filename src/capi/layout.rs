@@ -60,7 +60,7 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_memory_view_t: base size_bytes),
         lines!(rtw_wanted_func_t: name signature optional),
         lines!(rtw_stack_t: base bytes),
-        lines!(rtw_thread_config_t: struct_size sched_policy priority cpu denormals stack_count arena_bytes stacks),
+        lines!(rtw_thread_config_t: struct_size sched_policy priority cpu denormals stack_count on_cancel arena_bytes stacks),
         lines!(rtw_dry_call_t: func values value_count repeats func_index),
         lines!(rtw_prepare_config_t: struct_size dry_call_count dry_calls),
         lines!(rtw_prepare_report_t: struct_size locked touched_bytes locked_bytes dry_calls first_call_ns steady_call_ns

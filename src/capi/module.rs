@@ -145,7 +145,7 @@ pub unsafe extern "C" fn rtw_module_info_init_sized(info: *mut rtw_module_info_t
 ///          reference types); or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT
 ///          (length is larger than any object).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_module_probe(
+pub unsafe extern "C-unwind" fn rtw_module_probe(
     runtime: *const rtw_runtime_t,
     bytes: *const c_void,
     length: usize,
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn rtw_module_probe(
 /// errors: those of rtw_module_probe, but for the two that concern imports, and RTW_ERR_PERMISSION (this process may not make
 ///         memory executable).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_module_load(
+pub unsafe extern "C-unwind" fn rtw_module_load(
     runtime: *mut rtw_runtime_t,
     bytes: *const c_void,
     length: usize,
@@ -213,7 +213,7 @@ pub unsafe extern "C" fn rtw_module_load(
 /// errors: RTW_ERR_IO (the message says why), RTW_ERR_NO_MEMORY (there is no room for what the header says), RTW_ERR_ARGUMENT (the
 ///         path is not UTF-8), and those of rtw_module_load.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_module_load_file(
+pub unsafe extern "C-unwind" fn rtw_module_load_file(
     runtime: *mut rtw_runtime_t,
     path: *const c_char,
     out: *mut *mut rtw_module_t,
@@ -237,7 +237,7 @@ pub unsafe extern "C" fn rtw_module_load_file(
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_module_destroy(module: *mut rtw_module_t) {
+pub unsafe extern "C-unwind" fn rtw_module_destroy(module: *mut rtw_module_t) {
     // SAFETY: a handle by the API's contract.
     guard::plain((), || unsafe { handle::destroy(module) });
 }

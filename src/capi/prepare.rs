@@ -104,7 +104,7 @@ pub unsafe extern "C" fn rtw_prepare_report_init_sized(report: *mut rtw_prepare_
 ///         signal stack by one that is too small; the message names whose or how large), RTW_ERR_STACK_SIZE (there
 ///         are dry calls, and no room for guests on the thread's stack), RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_prepare(
+pub unsafe extern "C-unwind" fn rtw_instance_prepare(
     instance: *mut rtw_instance_t,
     config: *const rtw_prepare_config_t,
     report: *mut rtw_prepare_report_t,
@@ -142,8 +142,8 @@ pub unsafe extern "C" fn rtw_instance_prepare(
 }
 
 /// rtw_invoke, with its pointers as the engine part names them. It jumps there: the code that runs is the same.
-pub unsafe extern "C" fn invoke(func: *mut c_void, values: *mut ValRaw, value_count: usize) -> rtw_status_t {
-    let entry: unsafe extern "C" fn(*mut rtw_func_t, *mut rtw_value_t, usize) -> rtw_status_t = rtw_invoke;
+pub unsafe extern "C-unwind" fn invoke(func: *mut c_void, values: *mut ValRaw, value_count: usize) -> rtw_status_t {
+    let entry: unsafe extern "C-unwind" fn(*mut rtw_func_t, *mut rtw_value_t, usize) -> rtw_status_t = rtw_invoke;
     // SAFETY: passed on. Asked for by its address, so that no copy is made of it here.
     unsafe { std::hint::black_box(entry)(func.cast(), values.cast(), value_count) }
 }

@@ -188,7 +188,7 @@ pub unsafe extern "C" fn rtw_runtime_config_init_sized(config: *mut rtw_runtime_
 /// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range), RTW_ERR_ENGINE,
 ///         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_runtime_create(
+pub unsafe extern "C-unwind" fn rtw_runtime_create(
     config: *const rtw_runtime_config_t,
     out: *mut *mut rtw_runtime_t,
     err: *mut rtw_error_t,
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn rtw_runtime_create(
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_runtime_destroy(runtime: *mut rtw_runtime_t) {
+pub unsafe extern "C-unwind" fn rtw_runtime_destroy(runtime: *mut rtw_runtime_t) {
     // SAFETY: a handle by the API's contract.
     guard::plain((), || unsafe { handle::destroy(runtime) });
 }
@@ -231,7 +231,10 @@ pub unsafe extern "C" fn rtw_runtime_stats_init_sized(stats: *mut rtw_runtime_st
 /// stats   filled on success.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_runtime_stats(runtime: *const rtw_runtime_t, stats: *mut rtw_runtime_stats_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_runtime_stats(
+    runtime: *const rtw_runtime_t,
+    stats: *mut rtw_runtime_stats_t,
+) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         guard::status_of(handle::borrow(runtime).and_then(|runtime: &Arc<Runtime>| {
@@ -261,7 +264,10 @@ pub unsafe extern "C" fn rtw_watchdog_stats_init_sized(stats: *mut rtw_watchdog_
 /// stats   filled on success.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_runtime_watchdog(runtime: *const rtw_runtime_t, stats: *mut rtw_watchdog_stats_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_runtime_watchdog(
+    runtime: *const rtw_runtime_t,
+    stats: *mut rtw_watchdog_stats_t,
+) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::look(|| unsafe {
         guard::status_of(handle::borrow(runtime).and_then(|runtime: &Arc<Runtime>| {
@@ -288,7 +294,10 @@ pub unsafe extern "C" fn rtw_signals_init_sized(signals: *mut rtw_signals_t, str
 /// signals  filled on success.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_runtime_signals(runtime: *const rtw_runtime_t, signals: *mut rtw_signals_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_runtime_signals(
+    runtime: *const rtw_runtime_t,
+    signals: *mut rtw_signals_t,
+) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         guard::status_of(handle::borrow(runtime).and_then(|runtime: &Arc<Runtime>| {

@@ -3,7 +3,6 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::call;
 use super::error::rtw_error_t;
 use super::guard::{self, setup, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
@@ -11,9 +10,12 @@ use super::instance::{read_wanted, rtw_func_t, rtw_instance_t, rtw_value_t, rtw_
 use super::prepare::{self, rtw_dry_call_t};
 use super::runtime::{out_of_range, rtw_runtime_t};
 use super::stats::{self, rtw_func_stats_t};
+use crate::engine::call;
 use crate::engine::instance::{Func, Instance, Wanted};
 use crate::engine::prepare::Entry;
 use crate::engine::slot::{Block, Config, Event, EventKind, Handles, Slot, SlotDryCall, StateTransfer};
+use crate::rt::cancel;
+use crate::rt::permit::Opened;
 use crate::status::*;
 
 /// The stable place that a real-time thread calls through, while the instances behind it are exchanged.
@@ -255,7 +257,7 @@ pub unsafe extern "C" fn rtw_slot_config_init_sized(config: *mut rtw_slot_config
 ///         call of a function that is not there), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY, RTW_ERR_FORKED (the
 ///         runtime is the parent process's).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_slot_create(
+pub unsafe extern "C-unwind" fn rtw_slot_create(
     runtime: *mut rtw_runtime_t,
     config: *const rtw_slot_config_t,
     out: *mut *mut rtw_slot_t,
@@ -279,7 +281,7 @@ pub unsafe extern "C" fn rtw_slot_create(
 ///
 /// [setup]  No other thread uses the slot, and no block is begun. Not from its callbacks.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_slot_destroy(slot: *mut rtw_slot_t) {
+pub unsafe extern "C-unwind" fn rtw_slot_destroy(slot: *mut rtw_slot_t) {
     // SAFETY: a handle by the API's contract.
     guard::plain((), || unsafe {
         if let Ok(slot) = handle::borrow(slot) {
@@ -306,7 +308,7 @@ pub unsafe extern "C" fn rtw_slot_destroy(slot: *mut rtw_slot_t) {
 ///         RTW_ERR_STACK_SIZE (there are dry calls, or a state is carried over, and there is no room for guests on the thread's
 ///         stack); and what rtw_instance_prepare answers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_slot_publish(
+pub unsafe extern "C-unwind" fn rtw_slot_publish(
     slot: *mut rtw_slot_t,
     instance: *mut rtw_instance_t,
     publication: *mut u64,
@@ -336,14 +338,31 @@ pub unsafe extern "C" fn rtw_slot_publish(
 /// real time: allocates 0, locks 0, system calls 0, page faults 0; taking an instance exchanges one pointer.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_slot_begin(slot: *mut rtw_slot_t, block: *mut rtw_block_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_slot_begin(slot: *mut rtw_slot_t, block: *mut rtw_block_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract; blocks are one thread's.
+    match unsafe { handle::borrow(slot) } {
+        _ if block.is_null() => RTW_ERR_NULL,
+        // SAFETY: as above; it was let in.
+        Ok(slot) if slot.admits() => unsafe { begin(slot, block) },
+        // SAFETY: as above.
+        Ok(slot) => otherwise(slot, &mut |is_deferred| unsafe {
+            let status = begin(slot, block);
+            if status == RTW_OK && is_deferred {
+                slot.defer_end();
+            }
+            status
+        }),
+        Err(status) => status,
+    }
+}
+
+/// # Safety
+/// The block can be written to, and is this thread's.
+#[inline(never)]
+unsafe fn begin(slot: &Slot<SlotHandles>, block: *mut rtw_block_t) -> rtw_status_t {
+    // SAFETY: passed on.
     guard::real_time(RTW_ERR_INTERNAL, || unsafe {
-        if block.is_null() {
-            return RTW_ERR_NULL;
-        }
-        let begun = handle::borrow(slot).and_then(|slot| slot.begin());
-        match begun {
+        match slot.begin() {
             Ok(begun) => {
                 let held = begun.held.map(|held| &held.handles);
                 block.write(rtw_block_t {
@@ -360,6 +379,34 @@ pub unsafe extern "C" fn rtw_slot_begin(slot: *mut rtw_slot_t, block: *mut rtw_b
     })
 }
 
+/// Runs an entry of a thread that the slot's last permit did not let in, with cancellation held off. It is told whether the thread
+/// is one that has to hold it off.
+#[cold]
+#[inline(never)]
+fn otherwise(slot: &Slot<SlotHandles>, entry: &mut dyn FnMut(bool) -> rtw_status_t) -> rtw_status_t {
+    let held = cancel::hold();
+    let admitted = admitted(slot);
+    if !matches!(admitted, Ok(Some(_))) {
+        // Not for the time of the block's calls.
+        cancel::let_in(held);
+    }
+    match admitted {
+        Ok(Some(opened)) => {
+            let status = entry(true);
+            opened.seal();
+            cancel::let_in(held);
+            status
+        }
+        Ok(None) => entry(false),
+        Err(status) => status,
+    }
+}
+
+#[inline(never)]
+fn admitted(slot: &Slot<SlotHandles>) -> std::result::Result<Option<Opened>, rtw_status_t> {
+    guard::real_time(Err(RTW_ERR_INTERNAL), || slot.admit())
+}
+
 /// Ends the block that was begun.
 ///
 /// [rt & attached]  The thread that began it.
@@ -367,9 +414,40 @@ pub unsafe extern "C" fn rtw_slot_begin(slot: *mut rtw_slot_t, block: *mut rtw_b
 /// real time: allocates 0, locks 0, system calls 0, page faults 0.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_slot_end(slot: *mut rtw_slot_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_slot_end(slot: *mut rtw_slot_t) -> rtw_status_t {
     // SAFETY: a handle by the API's contract; blocks are one thread's.
-    guard::real_time(RTW_ERR_INTERNAL, || status_of(unsafe { handle::borrow(slot).and_then(|slot| slot.end()) }))
+    let slot = match unsafe { handle::borrow(slot) } {
+        Ok(slot) => slot,
+        Err(status) => return status,
+    };
+    match slot.ends_at_once() {
+        // SAFETY: as above.
+        Some(true) => unsafe { end(slot) },
+        // SAFETY: as above.
+        Some(false) => unsafe { end_otherwise(slot) },
+        None => RTW_ERR_EMPTY,
+    }
+}
+
+/// # Safety
+/// The block is this thread's.
+#[inline(never)]
+unsafe fn end(slot: &Slot<SlotHandles>) -> rtw_status_t {
+    guard::real_time(RTW_ERR_INTERNAL, || {
+        // SAFETY: passed on.
+        unsafe { slot.end() };
+        RTW_OK
+    })
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn end_otherwise(slot: &Slot<SlotHandles>) -> rtw_status_t {
+    let held = cancel::hold();
+    // SAFETY: passed on.
+    let status = unsafe { end(slot) };
+    cancel::let_in(held);
+    status
 }
 
 /// A block of one call: rtw_slot_begin, rtw_invoke, rtw_slot_end.
@@ -382,7 +460,7 @@ pub unsafe extern "C" fn rtw_slot_end(slot: *mut rtw_slot_t) -> rtw_status_t {
 /// real time: allocates 0, locks 0, system calls 0, page faults 0, as rtw_slot_begin and rtw_invoke.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_slot_invoke(
+pub unsafe extern "C-unwind" fn rtw_slot_invoke(
     slot: *mut rtw_slot_t,
     func_index: u32,
     values: *mut rtw_value_t,
@@ -390,20 +468,48 @@ pub unsafe extern "C" fn rtw_slot_invoke(
     flags: *mut u32,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract; blocks are one thread's.
+    let slot = unsafe { handle::borrow(slot) };
+    if let Ok(slot) = &slot
+        && slot.admits()
+    {
+        // SAFETY: as above; it was let in.
+        return unsafe { invoke(slot, func_index, values, value_count, flags) };
+    }
+    if !flags.is_null() {
+        // SAFETY: as above.
+        unsafe { flags.write(0) };
+    }
+    match slot {
+        // SAFETY: as above.
+        Ok(slot) => otherwise(slot, &mut |_| unsafe { invoke(slot, func_index, values, value_count, flags) }),
+        Err(status) => status,
+    }
+}
+
+/// # Safety
+/// As for [`rtw_slot_invoke`]; the thread was let in.
+#[inline(never)]
+unsafe fn invoke(
+    slot: &Slot<SlotHandles>,
+    func_index: u32,
+    values: *mut rtw_value_t,
+    value_count: usize,
+    flags: *mut u32,
+) -> rtw_status_t {
+    // SAFETY: passed on.
     guard::real_time(RTW_ERR_INTERNAL, || unsafe {
         let mut told = 0;
-        let answer = handle::borrow(slot).and_then(|slot: &Arc<Slot<SlotHandles>>| {
+        let mut run = || {
             if func_index as usize >= slot.interface_len() {
                 return Err(RTW_ERR_BOUNDS);
             }
             let block = slot.begin()?;
             told = block_flags(&block);
-            let func = &block.active.funcs[func_index as usize];
-            let status =
-                call::contained(func, |func| crate::engine::call::invoke_apart(func, values.cast(), value_count, None));
-            slot.end()?;
+            let status = call::invoke_apart(&block.active.funcs[func_index as usize], values.cast(), value_count, None);
+            slot.end();
             Ok(status)
-        });
+        };
+        let answer = run();
         if !flags.is_null() {
             flags.write(told);
         }
@@ -427,7 +533,7 @@ pub unsafe extern "C" fn rtw_slot_stats_init_sized(stats: *mut rtw_slot_stats_t,
 /// stats   filled on success.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_slot_stats(slot: *const rtw_slot_t, stats: *mut rtw_slot_stats_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_slot_stats(slot: *const rtw_slot_t, stats: *mut rtw_slot_stats_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::look(|| unsafe {
         status_of(handle::borrow(slot).and_then(|slot| {
@@ -458,7 +564,7 @@ pub unsafe extern "C" fn rtw_slot_stats(slot: *const rtw_slot_t, stats: *mut rtw
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_BOUNDS, RTW_ERR_UNSUPPORTED (the runtime's statistics are
 ///         off).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_slot_func_stats(
+pub unsafe extern "C-unwind" fn rtw_slot_func_stats(
     slot: *const rtw_slot_t,
     func_index: u32,
     stats: *mut rtw_func_stats_t,

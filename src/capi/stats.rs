@@ -95,7 +95,7 @@ pub unsafe extern "C" fn rtw_func_stats_init_sized(stats: *mut rtw_func_stats_t,
 /// stats   filled on success; all figures are 0 while there are no calls.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_func_stats(func: *const rtw_func_t, stats: *mut rtw_func_stats_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_func_stats(func: *const rtw_func_t, stats: *mut rtw_func_stats_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::look(|| unsafe {
         status_of(recorder(func).and_then(|recorder| {
@@ -114,7 +114,10 @@ pub unsafe extern "C" fn rtw_func_stats(func: *const rtw_func_t, stats: *mut rtw
 /// stats   filled on success; all figures are 0 while there are no calls.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_instance_stats(instance: *const rtw_instance_t, stats: *mut rtw_func_stats_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_instance_stats(
+    instance: *const rtw_instance_t,
+    stats: *mut rtw_func_stats_t,
+) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::look(|| unsafe {
         status_of(handle::borrow(instance).and_then(|instance| {
@@ -132,7 +135,7 @@ pub unsafe extern "C" fn rtw_instance_stats(instance: *const rtw_instance_t, sta
 /// [any] but a real-time thread.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_func_stats_reset(func: *mut rtw_func_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_func_stats_reset(func: *mut rtw_func_t) -> rtw_status_t {
     // SAFETY: a handle by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || status_of(unsafe { recorder(func) }.map(Recorder::reset)))
 }
@@ -144,7 +147,7 @@ pub unsafe extern "C" fn rtw_func_stats_reset(func: *mut rtw_func_t) -> rtw_stat
 /// count     receives how many there are, which may be more than capacity; while calls go on the next reading may have more.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_func_buckets(
+pub unsafe extern "C-unwind" fn rtw_func_buckets(
     func: *const rtw_func_t,
     buckets: *mut rtw_bucket_t,
     capacity: usize,

@@ -19,6 +19,11 @@ pub const RTW_SCHED_RUNTIME: u32 = 0x7fff_ffff;
 /// The most stacks that a thread may declare.
 pub const RTW_STACKS: u32 = 1024;
 
+/// Calls hold off what would cancel the thread, where its cancel type is asynchronous when it is attached.
+pub const RTW_CANCEL_DEFER: u32 = 0;
+/// Calls do not: the host does, or nobody cancels the thread while it is in a call.
+pub const RTW_CANCEL_IGNORE: u32 = 1;
+
 /// A stack that is not the thread's own: a coroutine's, a signal handler's.
 #[repr(C)]
 pub struct rtw_stack_t {
@@ -44,6 +49,11 @@ pub struct rtw_thread_config_t {
     pub denormals: u32,
     /// How many stacks there are, at most RTW_STACKS.
     pub stack_count: u32,
+    /// RTW_CANCEL_DEFER (default) or RTW_CANCEL_IGNORE. It concerns threads whose cancel type is asynchronous when they are
+    /// attached, as JACK's are that run its clients' callbacks. With RTW_CANCEL_DEFER, rtw_invoke, rtw_invoke_budget,
+    /// rtw_slot_begin, rtw_slot_end and rtw_slot_invoke hold a cancellation off; it happens when they return. That takes four
+    /// changes of a word of the thread's own and no system call, about 32 ns (docs/hosts.md). Calls on other threads take no longer.
+    pub on_cancel: u32,
     /// What a failing call may take from the thread's arena, in bytes: 0 (default) for 64 KiB less its header, which is also
     /// the most.
     pub arena_bytes: u64,
@@ -90,7 +100,7 @@ pub unsafe extern "C" fn rtw_thread_config_init_sized(config: *mut rtw_thread_co
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_IO (the system does not tell where the stack is), RTW_ERR_SIGNALS (standalone: somebody
 ///         replaced the engine's handlers; the message names whose are there).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_thread_attach(
+pub unsafe extern "C-unwind" fn rtw_thread_attach(
     runtime: *mut rtw_runtime_t,
     config: *const rtw_thread_config_t,
     err: *mut rtw_error_t,
@@ -116,7 +126,7 @@ pub unsafe extern "C" fn rtw_thread_attach(
 /// err  NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NOT_ATTACHED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_thread_detach(runtime: *mut rtw_runtime_t, err: *mut rtw_error_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_thread_detach(runtime: *mut rtw_runtime_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe { setup_apart(err, || guard::named(runtime, "runtime")?.detach()) }
 }
@@ -140,6 +150,11 @@ pub unsafe extern "C" fn rtw_thread_is_attached(runtime: *const rtw_runtime_t) -
 /// There are as many stacks as it says.
 pub unsafe fn wanted(runtime: &Runtime, config: &rtw_thread_config_t) -> Result<Attach> {
     let mut wanted = runtime.default_attach();
+    wanted.defer_cancellation = match config.on_cancel {
+        RTW_CANCEL_DEFER => true,
+        RTW_CANCEL_IGNORE => false,
+        other => return Err(out_of_range("on_cancel", other)),
+    };
     if config.sched_policy != RTW_SCHED_RUNTIME {
         wanted.scheduling = scheduling(config.sched_policy, config.priority)?;
     } else if config.priority != 0 {

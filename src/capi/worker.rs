@@ -365,7 +365,7 @@ pub unsafe extern "C" fn rtw_worker_config_init_sized(config: *mut rtw_worker_co
 ///         kind, a func of another runtime), RTW_ERR_VALUES, RTW_ERR_LIMIT (the name is too long),
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS; and where strict: RTW_ERR_PERMISSION (scheduling or affinity), RTW_ERR_MEMLOCK.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_create(
+pub unsafe extern "C-unwind" fn rtw_worker_create(
     runtime: *mut rtw_runtime_t,
     config: *const rtw_worker_config_t,
     out: *mut *mut rtw_worker_t,
@@ -390,7 +390,7 @@ pub unsafe extern "C" fn rtw_worker_create(
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_destroy(worker: *mut rtw_worker_t) {
+pub unsafe extern "C-unwind" fn rtw_worker_destroy(worker: *mut rtw_worker_t) {
     // SAFETY: a handle by the API's contract.
     guard::plain((), || unsafe { handle::destroy(worker) });
 }
@@ -403,7 +403,7 @@ pub unsafe extern "C" fn rtw_worker_destroy(worker: *mut rtw_worker_t) {
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_RUNNING, RTW_ERR_POISONED; where strict RTW_ERR_PERMISSION and
 ///         RTW_ERR_UNSUPPORTED (dma_latency_us); what rtw_instance_prepare and setup answered.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_start(worker: *mut rtw_worker_t, err: *mut rtw_error_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_worker_start(worker: *mut rtw_worker_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
         setup(worker, err, || {
@@ -421,7 +421,7 @@ pub unsafe extern "C" fn rtw_worker_start(worker: *mut rtw_worker_t, err: *mut r
 /// [any] but a real-time thread.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_stop(worker: *mut rtw_worker_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_worker_stop(worker: *mut rtw_worker_t) -> rtw_status_t {
     // SAFETY: a handle by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || status_of(unsafe { ours(worker) }.map(Worker::stop)))
 }
@@ -432,7 +432,7 @@ pub unsafe extern "C" fn rtw_worker_stop(worker: *mut rtw_worker_t) -> rtw_statu
 /// timeout_ns  how long to wait at most; 0: not at all; RTW_FOREVER.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_TIMEOUT, RTW_ERR_BUSY (on the worker's own thread).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_join(worker: *mut rtw_worker_t, timeout_ns: u64) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_worker_join(worker: *mut rtw_worker_t, timeout_ns: u64) -> rtw_status_t {
     guard::plain(RTW_ERR_INTERNAL, || {
         // SAFETY: a handle by the API's contract.
         status_of(unsafe { ours(worker) }.and_then(|worker| {
@@ -460,7 +460,7 @@ pub unsafe extern "C" fn rtw_worker_info_init_sized(info: *mut rtw_worker_info_t
 /// info  filled on success.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_FORKED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_info(worker: *const rtw_worker_t, info: *mut rtw_worker_info_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_worker_info(worker: *const rtw_worker_t, info: *mut rtw_worker_info_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::look(|| unsafe {
         status_of(ours(worker).and_then(|worker| {
@@ -486,7 +486,11 @@ pub unsafe extern "C" fn rtw_worker_info(worker: *const rtw_worker_t, info: *mut
 /// out    receives the refusal as it would have been told as an error.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_BOUNDS (there are not so many).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_warning(worker: *const rtw_worker_t, index: u32, out: *mut rtw_error_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_worker_warning(
+    worker: *const rtw_worker_t,
+    index: u32,
+    out: *mut rtw_error_t,
+) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(ours(worker).and_then(|worker| {
@@ -512,7 +516,7 @@ pub unsafe extern "C" fn rtw_worker_warning(worker: *const rtw_worker_t, index: 
 ///         RTW_ERR_VALUES, RTW_ERR_LIMIT (more than RTW_WORKER_VALUES), RTW_ERR_ARGUMENT (a func of another runtime),
 ///         RTW_ERR_FULL (queue_capacity invocations are under way or their completions not taken), RTW_ERR_STOPPED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_submit(
+pub unsafe extern "C-unwind" fn rtw_worker_submit(
     worker: *mut rtw_worker_t,
     func: *mut rtw_func_t,
     values: *const rtw_value_t,
@@ -536,7 +540,7 @@ pub unsafe extern "C" fn rtw_worker_submit(
 /// errors: those of rtw_worker_submit, and of rtw_invoke; RTW_ERR_CANCELLED (the worker was stopped first); RTW_ERR_BUSY (on
 ///         the worker's own thread).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_invoke(
+pub unsafe extern "C-unwind" fn rtw_worker_invoke(
     worker: *mut rtw_worker_t,
     func: *mut rtw_func_t,
     values: *mut rtw_value_t,
@@ -578,7 +582,7 @@ pub unsafe extern "C" fn rtw_completion_init_sized(completion: *mut rtw_completi
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_FORKED, RTW_ERR_UNSUPPORTED (a periodic worker),
 ///         RTW_ERR_EMPTY.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_poll(worker: *mut rtw_worker_t, out: *mut rtw_completion_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_worker_poll(worker: *mut rtw_worker_t, out: *mut rtw_completion_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(fed(worker).and_then(|(_, queue)| {
@@ -598,7 +602,7 @@ pub unsafe extern "C" fn rtw_worker_poll(worker: *mut rtw_worker_t, out: *mut rt
 /// errors: those of rtw_worker_poll but RTW_ERR_EMPTY; RTW_ERR_TIMEOUT; RTW_ERR_STOPPED (the worker does not run, and its
 ///         completions are all taken).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_wait(
+pub unsafe extern "C-unwind" fn rtw_worker_wait(
     worker: *mut rtw_worker_t,
     out: *mut rtw_completion_t,
     timeout_ns: u64,
@@ -621,7 +625,7 @@ pub unsafe extern "C" fn rtw_worker_wait(
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_UNSUPPORTED (a periodic worker), RTW_ERR_EMPTY (none with that
 ///         tag was waiting: it ran, runs, or never was).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_cancel(worker: *mut rtw_worker_t, tag: u64, count: *mut usize) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_worker_cancel(worker: *mut rtw_worker_t, tag: u64, count: *mut usize) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(fed(worker).and_then(|(_, queue)| {
@@ -652,7 +656,7 @@ pub unsafe extern "C" fn rtw_worker_stats_init_sized(stats: *mut rtw_worker_stat
 /// stats  filled on success.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_FORKED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_stats(worker: *const rtw_worker_t, stats: *mut rtw_worker_stats_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_worker_stats(worker: *const rtw_worker_t, stats: *mut rtw_worker_stats_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::look(|| unsafe {
         status_of(ours(worker).and_then(|worker| {
@@ -668,7 +672,7 @@ pub unsafe extern "C" fn rtw_worker_stats(worker: *const rtw_worker_t, stats: *m
 /// [any] but a real-time thread.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_stats_reset(worker: *mut rtw_worker_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_worker_stats_reset(worker: *mut rtw_worker_t) -> rtw_status_t {
     // SAFETY: a handle by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || status_of(unsafe { ours(worker) }.map(|worker| worker.shared.statistics.reset())))
 }
@@ -682,7 +686,7 @@ pub unsafe extern "C" fn rtw_worker_stats_reset(worker: *mut rtw_worker_t) -> rt
 /// more.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_ARGUMENT (there is no such series).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_buckets(
+pub unsafe extern "C-unwind" fn rtw_worker_buckets(
     worker: *const rtw_worker_t,
     series: u32,
     out: *mut rtw_bucket_t,
@@ -712,7 +716,7 @@ pub unsafe extern "C" fn rtw_worker_buckets(
 /// count     receives how many there are, which may be more than capacity.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_worst(
+pub unsafe extern "C-unwind" fn rtw_worker_worst(
     worker: *const rtw_worker_t,
     out: *mut rtw_worst_t,
     capacity: usize,
@@ -743,7 +747,7 @@ pub unsafe extern "C" fn rtw_worker_worst(
 /// count     receives how many there are, which may be more than capacity.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rtw_worker_timeline(
+pub unsafe extern "C-unwind" fn rtw_worker_timeline(
     worker: *const rtw_worker_t,
     out: *mut rtw_second_t,
     capacity: usize,

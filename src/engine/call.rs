@@ -1,5 +1,7 @@
 //! The call: stamp, enter, leave, stamp, record. Every line here runs on somebody's real-time thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::compiler_fence;
 use wasmtime::Trap;
@@ -10,35 +12,181 @@ use super::fault::FaultRecord;
 use super::instance::{Core, Func, FuncShared, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST, trap_status};
 use crate::rt::float::Modes;
 use crate::rt::histogram::Histogram;
-use crate::rt::{alloc, clock, permit};
+use crate::rt::permit::{self, Opened};
+use crate::rt::{alloc, cancel, clock};
 use crate::status::*;
 
-/// Runs one call on this thread. `values` holds the arguments and receives the results. `budget` in ticks, where the call has
-/// one of its own; `u64::MAX` for none at all.
+/// Runs one call on this thread. `values` holds the arguments and receives the results. A panic is kept inside, and poisons the
+/// instance.
+///
+/// What is done here itself may be interrupted by a cancellation of the thread, and has nothing to clean up or to catch, see `cancel`:
+/// threads that are cancelled at any instruction go by `invoke_otherwise`, which holds it off.
 ///
 /// # Safety
 /// `values` points to at least `count` values, unless `count` is 0; the instance is this thread's.
 #[inline(always)]
-pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize, budget: Option<u64>) -> rtw_status_t {
+pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_status_t {
+    let here = permit::stack_pointer();
+    match enters(func, here) {
+        // SAFETY: passed on; the call was let in.
+        Ok(core) => unsafe { invoke_at_once(&func.shared, values, count, core) },
+        // SAFETY: passed on.
+        Err((core, gate)) => unsafe { invoke_otherwise(&func.shared, values, count, core, here, gate) },
+    }
+}
+
+/// The same for entries beside the first, which share a copy. `budget` in ticks, where the call has one of its own; `u64::MAX` for
+/// none at all.
+///
+/// # Safety
+/// As for [`invoke`].
+#[inline(always)]
+pub unsafe fn invoke_apart(func: &Func, values: *mut ValRaw, count: usize, budget: Option<u64>) -> rtw_status_t {
+    let here = permit::stack_pointer();
+    match enters(func, here) {
+        // SAFETY: passed on; the call was let in.
+        Ok(core) => unsafe { run_apart(&func.shared, values, count, core, GATE_FREE, budget) },
+        // SAFETY: passed on.
+        Err((core, gate)) => unsafe { invoke_otherwise_within(&func.shared, values, count, core, here, gate, budget) },
+    }
+}
+
+/// The core, where its gate was open, and is closed now, and the last permit lets this call in as well; else how the gate was found.
+#[inline(always)]
+fn enters(func: &Func, here: usize) -> std::result::Result<&Core, (&Core, rtw_status_t)> {
     // SAFETY: a func keeps its instance alive, and the core does not move.
     let core = unsafe { &*func.core };
     // With all that a reset on another thread has done.
     let gate = core.gate.load(Acquire);
-    let here = permit::stack_pointer();
-    if gate == GATE_FREE {
-        // Before the pass is compared: see `Core::close`.
-        core.gate.store(GATE_IN_CALL, Relaxed);
-        compiler_fence(SeqCst);
+    // A thread that can be cancelled here has none, and leaves the gate alone.
+    if gate != GATE_FREE {
+        return Err((core, gate));
     }
-    if gate == GATE_FREE && core.pass.admits(here) {
-        core.entered_at.set(here);
-    } else if let Err(status) = admit(core, &func.shared, gate, here) {
-        return status;
+    let Some(permit) = core.pass.admitting(here) else { return Err((core, gate)) };
+    // Before the pass is asked whether a reset has taken it: see `Core::close`.
+    core.gate.store(GATE_IN_CALL, Relaxed);
+    compiler_fence(SeqCst);
+    if !core.pass.still_leads_to(permit) {
+        return Err((core, gate));
     }
-    let shared = &*func.shared;
-    if count < shared.value_count || (values.is_null() && shared.value_count != 0) {
-        core.gate.store(gate, Relaxed);
-        return if count < shared.value_count { RTW_ERR_VALUES } else { RTW_ERR_NULL };
+    core.entered_at.set(here);
+    Ok(core)
+}
+
+/// The whole of an ordinary call, in one piece with the engine's part. The arguments are where `invoke` has them.
+///
+/// # Safety
+/// As for [`invoke`]; the call was let in by an open gate.
+#[inline(never)]
+unsafe fn invoke_at_once(shared: &Arc<FuncShared>, values: *mut ValRaw, count: usize, core: &Core) -> rtw_status_t {
+    // SAFETY: passed on.
+    contained(core, || unsafe { run(core, shared, GATE_FREE, values, count, None) })
+}
+
+/// A second copy of it: two in one function would keep the compiler from making the first a single piece.
+///
+/// # Safety
+/// As for [`invoke`]; the call was let in by a gate that stood at `gate`.
+#[inline(never)]
+unsafe fn run_apart(
+    shared: &Arc<FuncShared>,
+    values: *mut ValRaw,
+    count: usize,
+    core: &Core,
+    gate: rtw_status_t,
+    budget: Option<u64>,
+) -> rtw_status_t {
+    // SAFETY: passed on.
+    contained(core, || unsafe { run(core, shared, gate, values, count, budget) })
+}
+
+/// A call that comes from a host function, or with another permit than the last one, or with one that is sealed.
+#[cold]
+#[inline(never)]
+unsafe fn invoke_otherwise(
+    shared: &Arc<FuncShared>,
+    values: *mut ValRaw,
+    count: usize,
+    core: &Core,
+    here: usize,
+    gate: rtw_status_t,
+) -> rtw_status_t {
+    // SAFETY: passed on.
+    unsafe { invoke_otherwise_within(shared, values, count, core, here, gate, None) }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn invoke_otherwise_within(
+    shared: &Arc<FuncShared>,
+    values: *mut ValRaw,
+    count: usize,
+    core: &Core,
+    here: usize,
+    gate: rtw_status_t,
+    budget: Option<u64>,
+) -> rtw_status_t {
+    let mut held = None;
+    // Where it comes from a host function the outer call has done it.
+    if gate != GATE_IN_HOST {
+        held = Some(cancel::hold());
+    }
+    let admitted = admit(core, shared, gate, here);
+    if let (Some(held), false) = (held, matches!(admitted, Ok(Some(_)))) {
+        // Not for the time of the call.
+        cancel::let_in(held);
+    }
+    match admitted {
+        // SAFETY: passed on.
+        Ok(None) => unsafe { run_apart(shared, values, count, core, gate, budget) },
+        Ok(Some(opened)) => {
+            // SAFETY: passed on.
+            let status = unsafe { run_apart(shared, values, count, core, gate, budget) };
+            opened.seal();
+            if let Some(held) = held {
+                cancel::let_in(held);
+            }
+            status
+        }
+        Err(status) => status,
+    }
+}
+
+/// Keeps a panic inside: it poisons the instance.
+#[inline(always)]
+fn contained(core: &Core, call: impl FnOnce() -> rtw_status_t) -> rtw_status_t {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(status) => status,
+        Err(panic) => {
+            // Dropping the payload may free memory; a call that found a defect of ours is late already.
+            drop(panic);
+            core.poison();
+            RTW_ERR_INTERNAL
+        }
+    }
+}
+
+/// The call itself, once it is let in by a gate that stood at `gate` and was closed behind it.
+///
+/// # Safety
+/// As for [`invoke`].
+#[inline(always)]
+unsafe fn run(
+    core: &Core,
+    shared: &Arc<FuncShared>,
+    gate: rtw_status_t,
+    values: *mut ValRaw,
+    count: usize,
+    budget: Option<u64>,
+) -> rtw_status_t {
+    let shared = &**shared;
+    if shared.value_count != 0 {
+        if count < shared.value_count {
+            return refuse(core, gate, RTW_ERR_VALUES);
+        }
+        if values.is_null() {
+            return refuse(core, gate, RTW_ERR_NULL);
+        }
     }
     let values = std::ptr::slice_from_raw_parts_mut(values, shared.value_count);
     // A call that a host function makes runs under the outer one's budget, which the watchdog has been told of.
@@ -72,26 +220,53 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize, budget: Opt
     }
 }
 
-/// Lets a call in that comes from a host function, or with another permit than the last one, and closes the gate behind it; or says
-/// why not.
+/// The guest is not entered: the gate is as it was.
 #[cold]
 #[inline(never)]
-fn admit(core: &Core, shared: &FuncShared, gate: rtw_status_t, here: usize) -> std::result::Result<(), rtw_status_t> {
-    if !matches!(gate, GATE_FREE | GATE_ASK) {
-        core.reenter(gate)?;
-        if !core.is_within_outer_call(here) {
-            return Err(RTW_ERR_STACK_SIZE);
+fn refuse(core: &Core, gate: rtw_status_t, status: rtw_status_t) -> rtw_status_t {
+    core.gate.store(gate, Relaxed);
+    status
+}
+
+/// Lets such a call in, closes the gate behind it, and tells which permit is to be sealed again; or says why not.
+#[inline(never)]
+fn admit(
+    core: &Core,
+    shared: &FuncShared,
+    gate: rtw_status_t,
+    here: usize,
+) -> std::result::Result<Option<Opened>, rtw_status_t> {
+    let admitted = catch_unwind(AssertUnwindSafe(|| {
+        if !matches!(gate, GATE_FREE | GATE_ASK) {
+            core.reenter(gate)?;
+            if !core.is_within_outer_call(here) {
+                return Err(RTW_ERR_STACK_SIZE);
+            }
+            core.gate.store(GATE_IN_CALL, Relaxed);
+            return Ok(None);
         }
         core.gate.store(GATE_IN_CALL, Relaxed);
-        return Ok(());
-    }
-    core.gate.store(GATE_IN_CALL, Relaxed);
-    core.come_in()?;
-    let pass = || if core.pass.admits(here) { Ok(()) } else { shared.instance.module.runtime.admit(&core.pass, here) };
-    // Closed again to none, where it is not let in.
-    pass().and_then(|()| core.reenter(gate)).inspect_err(|_| core.gate.store(gate, Relaxed))?;
-    core.entered_at.set(here);
-    Ok(())
+        core.come_in()?;
+        let mut opened = None;
+        let mut allowed = Ok(());
+        if !core.pass.admits(here) {
+            allowed = shared.instance.module.runtime.admit(&core.pass, here).map(|found| opened = found);
+        }
+        if let Err(status) = allowed.and_then(|()| core.reenter(gate)) {
+            // Closed again to none.
+            core.gate.store(gate, Relaxed);
+            if let Some(opened) = opened {
+                opened.seal();
+            }
+            return Err(status);
+        }
+        core.entered_at.set(here);
+        Ok(opened)
+    }));
+    admitted.unwrap_or_else(|_| {
+        core.poison();
+        Err(RTW_ERR_INTERNAL)
+    })
 }
 
 /// Counts a call that took longer than its budget or its deadline.
@@ -104,17 +279,6 @@ fn late(core: &Core, histogram: &Histogram, took: u64, budget: u64, ended_well: 
     if took > core.timing.deadline && !core.timing.was_cut_off() {
         histogram.record_miss();
     }
-}
-
-/// The same out of line, for entries beside the first: a second copy inside the library would keep the compiler from making
-/// that one a single piece.
-///
-/// # Safety
-/// As for [`invoke`].
-#[inline(never)]
-pub unsafe fn invoke_apart(func: &Func, values: *mut ValRaw, count: usize, budget: Option<u64>) -> rtw_status_t {
-    // SAFETY: passed on.
-    unsafe { invoke(func, values, count, budget) }
 }
 
 /// Enters the guest, in the floating-point environment that it computes in.
@@ -148,8 +312,6 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
         _ if host_status != RTW_OK => RTW_ERR_HOST,
         Some(trap) => trap_status(trap),
         None if alloc::take_refused() != 0 => RTW_ERR_ARENA,
-        // A table was to grow, and the host had allowed it.
-        None if error.is::<wasmtime::error::OutOfMemory>() => RTW_ERR_NO_MEMORY,
         None => RTW_ERR_TRAP_OTHER,
     };
     drop(error);

@@ -314,6 +314,11 @@ impl Core {
         }
     }
 
+    /// Closes the instance to all further calls: something in this library went wrong during one.
+    pub fn poison(&self) {
+        self.gate.store(RTW_ERR_POISONED, Relaxed);
+    }
+
     /// Closes the gate to everybody, for the guest to be made anew.
     ///
     /// A call reads the gate, stores that it is in a call and only then compares the pass; no fence keeps it from having found the gate
@@ -887,7 +892,7 @@ impl Instance {
     pub(super) fn is_prepared(&self) {
         self.core.arena.find();
         // Nothing to be said where this is not the thread that will call.
-        let _ = self.core.pass.look_up(permit::stack_pointer());
+        self.core.pass.warm(permit::stack_pointer());
         self.core.prepared.store(true, Relaxed);
     }
 
@@ -1080,11 +1085,6 @@ impl Func {
     pub fn timing(&self) -> &Timing {
         // SAFETY: a func keeps its instance alive, and the core does not move.
         unsafe { &(*self.core).timing }
-    }
-
-    /// Closes the instance to all further calls: something in this library went wrong during one.
-    pub fn poison(&self) {
-        self.shared.instance.core.gate.store(RTW_ERR_POISONED, Relaxed);
     }
 }
 

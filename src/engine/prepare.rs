@@ -11,7 +11,7 @@ use crate::status::*;
 
 /// The entry that real calls take. Dry calls take the same one: code that is the same but lies elsewhere would be warm in
 /// its place.
-pub type Entry = unsafe extern "C" fn(*mut c_void, *mut ValRaw, usize) -> rtw_status_t;
+pub type Entry = unsafe extern "C-unwind" fn(*mut c_void, *mut ValRaw, usize) -> rtw_status_t;
 
 /// What calls off the real-time thread get where calls have a budget: the first of them are slow, and one that never ends is to
 /// end all the same.

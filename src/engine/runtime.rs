@@ -13,7 +13,7 @@ use super::signal_watch::SignalWatch;
 use super::watchdog::Watchdog;
 use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
-use crate::rt::permit::{self, Issued, Pass, Refused};
+use crate::rt::permit::{self, Issued, Opened, Pass, Refused};
 use crate::rt::thread::{Attach, CpuSet, Policy};
 use crate::rt::traps::Ready;
 use crate::rt::{alloc, barrier, clock, fork, memory, signals, thread};
@@ -123,6 +123,7 @@ impl Runtime {
             signals: self.config.profile == Profile::Standalone,
             stacks: Vec::new(),
             late: false,
+            defer_cancellation: true,
         }
     }
 
@@ -175,10 +176,11 @@ impl Runtime {
         permit::is_attached(self.number)
     }
 
-    /// Lets the calling thread in where the last permit did not: by another one, or by attaching it where that is wanted.
+    /// Lets the calling thread in where the last permit did not: by another one, one that was sealed, or by attaching it where that
+    /// is wanted. The caller holds cancellation off.
     #[cold]
     #[inline(never)]
-    pub fn admit(&self, pass: &Pass, here: usize) -> std::result::Result<(), rtw_status_t> {
+    pub fn admit(&self, pass: &Pass, here: usize) -> std::result::Result<Option<Opened>, rtw_status_t> {
         match pass.look_up(here) {
             Err(Refused::Unknown) if self.config.attach_on_call => {
                 self.attach_late().map_err(|error| error.status)?;

@@ -24,7 +24,7 @@ use super::runtime::Runtime;
 use super::signature::Signature;
 use super::state;
 use crate::rt::histogram::{Began, Snapshot};
-use crate::rt::permit::{self, Pass};
+use crate::rt::permit::{self, Opened, Pass};
 use crate::rt::ring::{Consumer, Producer, ring};
 use crate::rt::{barrier, reserve, wait};
 use crate::status::*;
@@ -187,8 +187,8 @@ pub struct Slot<H: Handles> {
     front: UnsafeCell<Front<H>>,
     /// Number of the publication that the real-time thread uses; it is through with those before.
     in_use: AtomicU64,
-    /// Whether the real-time thread is in a block.
-    in_block: AtomicBool,
+    /// Whether the real-time thread is in a block; one of the `BLOCK_` constants.
+    in_block: AtomicU32,
     /// Whether somebody else has the instance in use, to save its state.
     claimed: AtomicBool,
     /// Whether the system cannot order the two words above from the other side.
@@ -261,6 +261,11 @@ pub struct Block<'a, H> {
 
 const RETIRED_CAPACITY: usize = 64;
 
+const BLOCK_NONE: u32 = 0;
+const BLOCK_OPEN: u32 = 1;
+/// Of a thread on which the block's end has to hold cancellation off as well.
+const BLOCK_DEFERRED: u32 = 2;
+
 impl<H: Handles> Slot<H> {
     pub fn new(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Slot<H>>> {
         let room = config.interface.len() * FUNC_BYTES;
@@ -284,7 +289,7 @@ impl<H: Handles> Slot<H> {
                 retired,
             }),
             in_use: AtomicU64::new(0),
-            in_block: AtomicBool::new(false),
+            in_block: AtomicU32::new(BLOCK_NONE),
             claimed: AtomicBool::new(false),
             must_fence,
             back: Mutex::new(Back {
@@ -321,22 +326,29 @@ impl<H: Handles> Slot<H> {
 
     // ---- the real-time thread
 
+    /// Whether the last permit that let somebody begin a block lets this thread, too.
+    #[inline(always)]
+    pub fn admits(&self) -> bool {
+        self.pass.admits(permit::stack_pointer())
+    }
+
+    /// Lets the thread in by another one, or tells why not. The caller holds cancellation off.
+    pub fn admit(&self) -> std::result::Result<Option<Opened>, rtw_status_t> {
+        self.runtime.admit(&self.pass, permit::stack_pointer())
+    }
+
     /// Begins a block: takes what was published, or a spare where the instance in use has faulted. The instance stays the same
     /// until the block has ended.
     ///
     /// # Safety
-    /// One thread at a time begins and ends blocks, in turn.
+    /// One thread at a time begins and ends blocks, in turn, and was let in.
     #[inline]
     pub unsafe fn begin(&self) -> std::result::Result<Block<'_, H>, rtw_status_t> {
-        let here = permit::stack_pointer();
-        if !self.pass.admits(here) {
-            self.runtime.admit(&self.pass, here)?;
-        }
-        if self.in_block.load(Relaxed) {
+        if self.in_block.load(Relaxed) != BLOCK_NONE {
             // From inside a block: its instance is not to be exchanged.
             return Err(RTW_ERR_BUSY);
         }
-        self.in_block.store(true, Relaxed);
+        self.in_block.store(BLOCK_OPEN, Relaxed);
         // A claimant sets its word, has all threads of the process pass a barrier, and looks at ours; so either it sees this
         // block or the block sees the claim.
         match self.must_fence {
@@ -345,7 +357,7 @@ impl<H: Handles> Slot<H> {
         }
         count(&self.counters.blocks);
         if self.claimed.load(Acquire) {
-            self.in_block.store(false, Release);
+            self.in_block.store(BLOCK_NONE, Release);
             count(&self.counters.busy);
             return Err(RTW_ERR_BUSY);
         }
@@ -364,22 +376,33 @@ impl<H: Handles> Slot<H> {
             // SAFETY: as above.
             Some(active) => Ok(Block { active, held: unsafe { front.held.get().as_ref() }, is_new, is_first_of_spare }),
             None => {
-                self.in_block.store(false, Release);
+                self.in_block.store(BLOCK_NONE, Release);
                 count(&self.counters.unserved);
                 Err(if front.active.get().is_null() { RTW_ERR_EMPTY } else { RTW_ERR_FAULTED })
             }
         }
     }
 
-    /// Ends the block, if one has begun.
+    /// The block that has begun is to be ended with cancellation held off.
+    pub fn defer_end(&self) {
+        self.in_block.store(BLOCK_DEFERRED, Relaxed);
+    }
+
+    /// Whether the block that has begun can be ended at once; `None` where none has begun.
+    #[inline(always)]
+    pub fn ends_at_once(&self) -> Option<bool> {
+        match self.in_block.load(Relaxed) {
+            BLOCK_NONE => None,
+            block => Some(block == BLOCK_OPEN),
+        }
+    }
+
+    /// Ends the block that has begun.
     ///
     /// # Safety
     /// As for [`Slot::begin`].
     #[inline]
-    pub unsafe fn end(&self) -> std::result::Result<(), rtw_status_t> {
-        if !self.in_block.load(Relaxed) {
-            return Err(RTW_ERR_EMPTY);
-        }
+    pub unsafe fn end(&self) {
         // SAFETY: as in `begin`.
         let front = unsafe { &mut *self.front.get() };
         if !front.held.get().is_null() {
@@ -389,8 +412,7 @@ impl<H: Handles> Slot<H> {
         if unsafe { front.active.get().as_ref() }.is_some_and(|active| active.instance.is_faulted()) {
             count(&self.counters.faults);
         }
-        self.in_block.store(false, Release);
-        Ok(())
+        self.in_block.store(BLOCK_NONE, Release);
     }
 
     /// Takes what was published. False if there is no room for what it replaces; then it waits for the next block.
@@ -585,7 +607,7 @@ impl<H: Handles> Slot<H> {
         for _ in 0..ATTEMPTS {
             let blocks = self.counters.blocks.load(Relaxed);
             for _ in 0..PATIENCE {
-                if self.counters.blocks.load(Relaxed) != blocks && !self.in_block.load(Acquire) {
+                if self.counters.blocks.load(Relaxed) != blocks && self.in_block.load(Acquire) == BLOCK_NONE {
                     break;
                 }
                 wait::sleep_for(STEP);
@@ -601,7 +623,7 @@ impl<H: Handles> Slot<H> {
                 let cause = std::io::Error::last_os_error();
                 return Err(Error::os(RTW_ERR_PERMISSION, "the system refuses what keeps blocks out (membarrier)", &cause));
             }
-            if !self.in_block.load(SeqCst) {
+            if self.in_block.load(SeqCst) == BLOCK_NONE {
                 return Ok(claim);
             }
         }

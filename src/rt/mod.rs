@@ -3,6 +3,7 @@
 
 pub mod alloc;
 pub mod barrier;
+pub mod cancel;
 pub mod clock;
 pub mod end;
 pub mod file;

@@ -8,6 +8,10 @@
 //! What is called remembers the last permit that let it in (`Pass`), so that the next call compares four words and looks nothing
 //! up. Permits are never unmapped: a pass that remembers one that was withdrawn, or issued anew to somebody else, finds another
 //! thread or owner in it.
+//!
+//! Permits of a thread that may be cancelled at any instruction are sealed: no pass lets their thread in at once, so that looking
+//! whether cancellation has to be held off costs the others nothing. Whoever looks one up holds it off, and opens the permit for that
+//! time.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -27,8 +31,8 @@ pub const STACKS: usize = 1025;
 
 /// One thread, one owner, one stack.
 #[repr(C, align(64))]
-struct Permit {
-    /// The thread that it is for; 0: nobody. Written last when it is issued, first when it is withdrawn.
+pub struct Permit {
+    /// The thread that it is for, and whether it is sealed; 0: nobody. Written last when it is issued, first when it is withdrawn.
     thread: AtomicUsize,
     /// Whose guests it is for.
     owner: AtomicU64,
@@ -54,6 +58,9 @@ static NOBODYS: Permit = Permit::unused();
 static UNUSED: [AtomicPtr<Permit>; CLASSES] = [const { AtomicPtr::new(null_mut()) }; CLASSES];
 const CLASSES: usize = STACKS.next_power_of_two().trailing_zeros() as usize + 1;
 
+/// Makes a thread's token another one, which is nobody's: tokens are aligned addresses.
+const SEALED: usize = 1;
+
 thread_local! {
     /// The calling thread's permits. A handler of a signal may look at them at any moment.
     static FIRST: AtomicPtr<Permit> = const { AtomicPtr::new(null_mut()) };
@@ -76,9 +83,17 @@ impl Permit {
     /// Whether the calling thread may enter guests of `owner` with this stack pointer.
     #[inline(always)]
     fn admits(&self, owner: u64, here: usize) -> bool {
-        self.thread.load(Relaxed) == thread_token()
-            && self.owner.load(Relaxed) == owner
-            && here.wrapping_sub(self.lowest.load(Relaxed)) <= self.span.load(Relaxed)
+        self.thread.load(Relaxed) == thread_token() && self.is_for(owner, here)
+    }
+
+    /// The same once it is opened.
+    fn admits_sealed(&self, owner: u64, here: usize) -> bool {
+        self.thread.load(Relaxed) == thread_token() | SEALED && self.is_for(owner, here)
+    }
+
+    #[inline(always)]
+    fn is_for(&self, owner: u64, here: usize) -> bool {
+        self.owner.load(Relaxed) == owner && here.wrapping_sub(self.lowest.load(Relaxed)) <= self.span.load(Relaxed)
     }
 
     /// Those that were issued together with this one, which is their first.
@@ -129,6 +144,20 @@ impl Pass {
         unsafe { &*self.last.load(Relaxed) }.admits(self.owner, here)
     }
 
+    /// The permit that `admits` means, where it lets this one in.
+    #[inline(always)]
+    pub fn admitting(&self, here: usize) -> Option<&'static Permit> {
+        // SAFETY: a permit, and none is ever unmapped.
+        let last: &'static Permit = unsafe { &*self.last.load(Relaxed) };
+        last.admits(self.owner, here).then_some(last)
+    }
+
+    /// Whether it is remembered still.
+    #[inline(always)]
+    pub fn still_leads_to(&self, permit: &'static Permit) -> bool {
+        std::ptr::eq(self.last.load(Relaxed), permit)
+    }
+
     /// Forgets the permit that let the last caller in: the next looks its own up.
     pub fn take(&self) -> Taken {
         Taken(self.last.swap((&raw const NOBODYS).cast_mut(), SeqCst))
@@ -139,14 +168,45 @@ impl Pass {
         self.last.store(taken.0, Relaxed);
     }
 
-    /// Looks for a permit of the calling thread's, and remembers it. Neither allocates nor waits; what it reads was made present,
-    /// and locked where that was asked for, when the thread was attached.
+    /// Looks for a permit of the calling thread's, and remembers it. One that is sealed is opened, to be sealed again by the caller,
+    /// who holds cancellation off. Neither allocates nor waits; what it reads was made present, and locked where that was asked for,
+    /// when the thread was attached.
     #[cold]
     #[inline(never)]
-    pub fn look_up(&self, here: usize) -> std::result::Result<(), Refused> {
+    pub fn look_up(&self, here: usize) -> std::result::Result<Option<Opened>, Refused> {
+        // SAFETY: a permit, and none is ever unmapped.
+        let last: &'static Permit = unsafe { &*self.last.load(Relaxed) };
+        let found = if last.admits_sealed(self.owner, here) { last } else { self.find(here)? };
+        let is_sealed = found.thread.load(Relaxed) != thread_token();
+        if is_sealed {
+            found.thread.store(thread_token(), Relaxed);
+        }
+        Ok(is_sealed.then_some(Opened(found)))
+    }
+
+    /// Looks for a permit as well, and only remembers it.
+    pub fn warm(&self, here: usize) {
+        let _ = self.find(here);
+    }
+
+    fn find(&self, here: usize) -> std::result::Result<&'static Permit, Refused> {
         let found = find(self.owner, here)?;
         self.last.store(std::ptr::from_ref(found).cast_mut(), Relaxed);
-        Ok(())
+        Ok(found)
+    }
+}
+
+/// A sealed permit that is open for the time being.
+#[must_use]
+pub struct Opened(&'static Permit);
+
+impl Opened {
+    pub fn seal(self) {
+        let token = thread_token();
+        // Unless it was withdrawn meanwhile, and perhaps issued to another thread; to this one nobody else issues.
+        if self.0.thread.load(Relaxed) == token {
+            self.0.thread.store(token | SEALED, Relaxed);
+        }
     }
 }
 
@@ -155,12 +215,13 @@ fn find(owner: u64, here: usize) -> std::result::Result<&'static Permit, Refused
     let mut refused = Refused::Unknown;
     for first in of_this_thread().filter(|first| first.owner.load(Relaxed) == owner) {
         refused = Refused::NoRoom;
-        if first.admits(owner, here) {
+        let admits = |permit: &Permit| permit.admits(owner, here) || permit.admits_sealed(owner, here);
+        if admits(first) {
             return Ok(first);
         }
         let declared = &first.together()[1..];
         let above = declared.partition_point(|permit| permit.lowest.load(Relaxed) <= here);
-        if let Some(found) = declared[..above].last().filter(|permit| permit.admits(owner, here)) {
+        if let Some(found) = declared[..above].last().filter(|permit| admits(permit)) {
             return Ok(found);
         }
     }
@@ -191,6 +252,8 @@ pub struct Issued(&'static Permit, PhantomData<*mut ()>);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum For {
     Attachment,
+    /// One of a thread that may be cancelled at any instruction, whose calls are to hold that off.
+    SealedAttachment,
     /// One [setup] function.
     Visit,
 }
@@ -210,7 +273,7 @@ pub fn issue(owner: u64, stacks: &[Range<usize>], guest_bytes: usize, whom: For,
         permit.owner.store(owner, Relaxed);
         permit.lowest.store(stack.start + need, Relaxed);
         permit.span.store(stack.len().saturating_sub(need), Relaxed);
-        permit.thread.store(thread_token(), Release);
+        permit.thread.store(thread_token() | if whom == For::SealedAttachment { SEALED } else { 0 }, Release);
     }
     FIRST.with(|head| {
         first.next.store(head.load(Relaxed), Relaxed);
@@ -325,13 +388,14 @@ mod tests {
         std::thread::spawn(|| {
             let stacks = [1 << 40..(1 << 40) + (1 << 20), 1 << 20..2 << 20, 5 << 20..6 << 20];
             let pass = Pass::new(7);
-            assert_eq!(pass.look_up(at(&stacks[0], NEED)), Err(Refused::Unknown));
+            let look_up = |here| pass.look_up(here).map(|opened| assert!(opened.is_none()));
+            assert_eq!(look_up(at(&stacks[0], NEED)), Err(Refused::Unknown));
             let issued = issue(7, &stacks, GUEST, For::Attachment, Lock::Off).unwrap();
             for stack in &stacks {
-                assert_eq!(pass.look_up(at(stack, NEED)), Ok(()));
+                assert_eq!(look_up(at(stack, NEED)), Ok(()));
                 assert!(pass.admits(at(stack, NEED)) && pass.admits(stack.end));
                 assert!(!pass.admits(at(stack, NEED - 1)) && !pass.admits(stack.end + 1));
-                assert_eq!(pass.look_up(at(stack, NEED - 1)), Err(Refused::NoRoom));
+                assert_eq!(look_up(at(stack, NEED - 1)), Err(Refused::NoRoom));
             }
             assert_eq!(check(8, at(&stacks[0], NEED)), Err(Refused::Unknown));
             assert!(is_attached(7) && !is_attached(8));
@@ -351,7 +415,7 @@ mod tests {
             let here = at(&stack, NEED);
             let pass = Pass::new(1);
             let first = issue(1, std::slice::from_ref(&stack), GUEST, For::Attachment, Lock::Off).unwrap();
-            pass.look_up(here).unwrap();
+            assert!(pass.look_up(here).unwrap().is_none());
             let record = std::ptr::from_ref(first.0) as usize;
             drop(first);
             // Whoever else is attached meanwhile takes some of the unused as well.
@@ -360,13 +424,47 @@ mod tests {
                 .take_while(|issued| std::ptr::from_ref(issued.0) as usize != record)
                 .collect();
             assert!(!pass.admits(here));
-            assert_eq!(pass.look_up(here), Err(Refused::Unknown));
+            assert!(matches!(pass.look_up(here), Err(Refused::Unknown)));
             assert!(!is_attached(2), "a visit is no attachment");
             let again = issue(1, std::slice::from_ref(&stack), GUEST, For::Attachment, Lock::Off).unwrap();
             // In any order.
             drop(others);
-            assert_eq!(pass.look_up(here), Ok(()));
+            assert!(matches!(pass.look_up(here), Ok(None)));
             drop(again);
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn a_sealed_permit_lets_in_while_it_is_open() {
+        std::thread::spawn(|| {
+            let stack = 1 << 20..2 << 20;
+            let here = at(&stack, NEED);
+            let pass = Pass::new(1);
+            let issued = issue(1, std::slice::from_ref(&stack), GUEST, For::SealedAttachment, Lock::Off).unwrap();
+            assert!(is_attached(1) && check(1, here).is_ok());
+            pass.warm(here);
+            for _ in 0..2 {
+                assert!(!pass.admits(here), "it is looked up every time");
+                let opened = pass.look_up(here).unwrap().unwrap();
+                assert!(pass.admits(here), "a call inside is let in at once");
+                assert!(pass.look_up(here).unwrap().is_none(), "and has nothing to seal");
+                opened.seal();
+            }
+            // Detached in the middle of a call: whoever has the permit next is not concerned.
+            let Opened(permit) = pass.look_up(here).unwrap().unwrap();
+            drop(issued);
+            let again = std::thread::spawn(move || {
+                let stack = 1 << 20..2 << 20;
+                let others = (0..1000).map(|_| issue(2, std::slice::from_ref(&stack), GUEST, For::Attachment, Lock::Off));
+                // Left issued.
+                std::mem::forget(others.collect::<Vec<_>>());
+                permit.thread.load(Relaxed)
+            });
+            let before = again.join().unwrap();
+            Opened(permit).seal();
+            assert_eq!(permit.thread.load(Relaxed), before);
         })
         .join()
         .unwrap();

@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 use super::float::{self, Denormals};
 use super::memory::{self, Lock};
 use super::permit::{self, Refused};
-use super::{alloc, clock, reserve, traps};
+use super::{alloc, cancel, clock, reserve, traps};
 use crate::status::*;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub struct Attach {
     pub stacks: Vec<Range<usize>>,
     /// Whether a call attaches, for want of an attachment that the host would end: it ends with its owner.
     pub late: bool,
+    /// Whether calls hold cancellation off, where the thread can be cancelled at any instruction.
+    pub defer_cancellation: bool,
 }
 
 /// Stack that our own frames, the engine's and a signal frame need beside the guest's.
@@ -183,6 +185,8 @@ pub fn attach(owner: u64, count: &Arc<AtomicU64>, wanted: &Attach, engine_init: 
         return Err(Error::new(RTW_ERR_ATTACHED, "this thread is attached to the runtime already"));
     }
     detach_from_the_gone();
+    let sealed = wanted.defer_cancellation && cancel::is_asynchronous();
+    let whom = if sealed { permit::For::SealedAttachment } else { permit::For::Attachment };
     let mut stacks = vec![room_for(wanted.guest_stack_bytes, HOST_STACK_BYTES)?];
     add_declared(wanted, &mut stacks)?;
     let need = wanted.guest_stack_bytes + HOST_STACK_BYTES;
@@ -191,7 +195,7 @@ pub fn attach(owner: u64, count: &Arc<AtomicU64>, wanted: &Attach, engine_init: 
         .and_then(|()| stacks[1..].iter().try_for_each(|stack| memory::lock_as(wanted.lock, stack.clone()).map(|_| ())))
         .and_then(|()| ATTACHED.with_borrow_mut(|attached| reserve::room(&mut attached.list, 1)))
         .and_then(|()| reserve::check())
-        .and_then(|()| permit::issue(owner, &stacks, wanted.guest_stack_bytes, permit::For::Attachment, wanted.lock));
+        .and_then(|()| permit::issue(owner, &stacks, wanted.guest_stack_bytes, whom, wanted.lock));
     match permits {
         Ok(permits) => {
             let (count, late) = (Counted::new(count), wanted.late);
@@ -831,6 +835,7 @@ mod tests {
             signals: false,
             stacks: Vec::new(),
             late: false,
+            defer_cancellation: true,
         }
     }
 

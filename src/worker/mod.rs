@@ -573,6 +573,6 @@ fn prepare(shared: &Shared) -> Result<()> {
 }
 
 /// For an instance without dry calls.
-unsafe extern "C" fn unreachable_entry(_: *mut c_void, _: *mut ValRaw, _: usize) -> rtw_status_t {
+unsafe extern "C-unwind" fn unreachable_entry(_: *mut c_void, _: *mut ValRaw, _: usize) -> rtw_status_t {
     RTW_ERR_INTERNAL
 }

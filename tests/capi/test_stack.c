@@ -291,6 +291,9 @@ static void *declared(void *data) {
     mprotect(stacks[1].data + CANARY_BYTES, 4096, PROT_READ | PROT_WRITE);
     rtw_thread_config_t config;
     rtw_thread_config_init(&config);
+    config.on_cancel = RTW_CANCEL_IGNORE + 1;
+    check_status(rtw_thread_attach(guest->runtime, &config, &err), RTW_ERR_ARGUMENT, "on_cancel is none of its values");
+    check_error(&err, RTW_ERR_ARGUMENT, "on_cancel", "and the message names it");
 
     /* As many as there may be, all within one mapping. */
     size_t each = (NEEDED_BYTES + 8 * KIB + 4095) / 4096 * 4096;

@@ -1,9 +1,9 @@
 /* A JACK client whose callback calls a guest. JACK runs callbacks on a thread with the asynchronous cancel type, which it cancels
- * when the client is closed and when the server dies: from any instruction on, also one of a guest. The callback holds that off
- * for the time it is in rtwasm, as docs/hosts.md says: two stores into the thread's own memory, no system call.
+ * when the client is closed and when the server dies: at any instruction, also one of a guest. Attaching notes the type, and calls
+ * hold the cancellation off until they return.
  *
  *   jack standalone|plugin ARTIFACTS, with jackd running under the name in JACK_SERVER, its process in JACK_PID, and JACK_HOW: close
- *   or death. Ends when the client is closed. With JACK_TWIN the callback does not hold cancellation off. */
+ *   or death. Ends when the client is closed. With JACK_TWIN the thread is attached with RTW_CANCEL_IGNORE. */
 #include "common.h"
 
 #include <jack/jack.h>
@@ -17,31 +17,23 @@
 
 static life_t life;
 static rtw_func_t *work;
-static bool held = true;
+static uint32_t on_cancel = RTW_CANCEL_DEFER;
 static atomic_int cycles, failures, asynchronous, gone;
-
-/* What a callback does around everything of rtwasm. */
-static int hold(void) {
-    int state = PTHREAD_CANCEL_ENABLE;
-    if (held) pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-    return state;
-}
-
-static void release(int state) {
-    if (held) pthread_setcancelstate(state, NULL);
-}
 
 static int process(jack_nframes_t frames, void *data) {
     (void)frames, (void)data;
     static bool attached;
-    const int state = hold();
     if (!attached) {
         int type;
         pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
         pthread_setcanceltype(type, NULL);
         atomic_store(&asynchronous, type == PTHREAD_CANCEL_ASYNCHRONOUS);
+        rtw_thread_config_t config;
         rtw_error_t err;
-        if (rtw_thread_attach(life.guest.runtime, NULL, &err) != RTW_OK || rtw_instance_prepare(life.guest.instance, NULL, NULL, &err) != RTW_OK)
+        rtw_thread_config_init(&config);
+        config.on_cancel = on_cancel;
+        if (rtw_thread_attach(life.guest.runtime, &config, &err) != RTW_OK ||
+            rtw_instance_prepare(life.guest.instance, NULL, NULL, &err) != RTW_OK)
             atomic_fetch_add(&failures, 1);
         attached = true;
     }
@@ -50,7 +42,6 @@ static int process(jack_nframes_t frames, void *data) {
         rtw_value_t values[1] = {{.i32 = i % 100 == 0 ? 4000 : 1}};
         if (rtw_invoke(work, values, 1) != RTW_OK) atomic_fetch_add(&failures, 1);
     }
-    release(state);
     atomic_fetch_add(&cycles, 1);
     return 0;
 }
@@ -64,7 +55,7 @@ int main(int argc, char **argv) {
     read_command_line(argc, argv);
     /* A hang is a failure. */
     alarm(60);
-    held = getenv("JACK_TWIN") == NULL;
+    if (getenv("JACK_TWIN") != NULL) on_cancel = RTW_CANCEL_IGNORE;
     const bool death = strcmp(getenv("JACK_HOW"), "death") == 0;
     life = begin_life(NULL, NULL, 1000000000);
     work = look_up(life.guest.instance, "work", "(i32)->(i32)");

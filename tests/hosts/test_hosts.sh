@@ -98,12 +98,23 @@ if in_group leave; then
     both leave
 fi
 
+# --- threads that are cancelled at any instruction
+
+if in_group cancel; then
+    # What has handlers can be unwound at its calls only. rtw_instance_memory_at has, see docs/hosts.md.
+    no_handlers() { python3 handlers.py "$1" rtw_ | grep -v '^rtw_instance_memory_at: handlers$' | tee "$scratch/handlers" && [ "$(wc -l <"$scratch/handlers")" -eq 1 ]; }
+    check "no function of the library's but one has handlers" no_handlers "$RTWASM_LIBDIR/librtwasm.so"
+    echo 'void other(void (*f)(void)); extern "C" void rtw_planted(void (*f)(void)) { try { f(); } catch (int) {} }' >"$scratch/planted.cpp"
+    check "a function with handlers" $CXX -O1 -shared -fPIC "$scratch/planted.cpp" -o "$scratch/libplanted.so"
+    refuses "twin: such a function is found" "rtw_planted: handlers" no_handlers "$scratch/libplanted.so"
+fi
+
 # --- JACK, which cancels its clients' threads
 
 if in_group jack; then
     program jack -ljack
     adopt "JACK" ./jack_storm.sh "$build/jack" "$scratch" 5
-    refuses "twin: without holding cancellation off, closing a client ends the process" "clients closed in the middle" \
+    refuses "twin: with RTW_CANCEL_IGNORE, closing a client ends the process" "clients closed in the middle" \
         env JACK_TWIN=1 ./jack_storm.sh "$build/jack" "$scratch" 8
 fi
 if [ "$wanted" = " storm " ]; then # 50 of each, whose counts are committed
@@ -113,7 +124,7 @@ fi
 
 # --- the floating-point environment; policies; rights and limits; forks; preempted calls
 
-for group in float policy rights fork preempted; do
+for group in float cancel policy rights fork preempted; do
     if in_group $group; then
         program $group
         both $group

@@ -346,7 +346,7 @@ fn example(signature: &Signature) -> String {
 }
 
 /// The entry that dry calls and measured ones share.
-unsafe extern "C" fn enter(func: *mut c_void, values: *mut ValRaw, count: usize) -> rtw_status_t {
+unsafe extern "C-unwind" fn enter(func: *mut c_void, values: *mut ValRaw, count: usize) -> rtw_status_t {
     // SAFETY: passed on; the handle is a func's address.
     unsafe { call::invoke_apart(&*func.cast::<Func>(), values, count, None) }
 }

@@ -153,7 +153,7 @@ fn calls(instance: &Arc<Instance>, arguments: &mut Random, log: &mut Log) {
     contents(instance, log);
 }
 
-unsafe extern "C" fn enter(func: *mut c_void, values: *mut ValRaw, count: usize) -> rtw_status_t {
+unsafe extern "C-unwind" fn enter(func: *mut c_void, values: *mut ValRaw, count: usize) -> rtw_status_t {
     // SAFETY: passed on; the handle is a func's address.
     unsafe { call::invoke_apart(&*func.cast::<Func>(), values, count, None) }
 }
