@@ -1,4 +1,4 @@
-//! The same as the library's build script does for librtwasm.so: SONAME, bound at load, never unloaded.
+//! Gives librtwasm_compiler.so what the library's build script gives librtwasm.so: SONAME, bound at load, never unloaded.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -61,7 +61,7 @@
 #define RTW_COMPILE_RESERVATION_DECLARED 1
 
 /*
- How a module shall be compiled. Call rtw_compile_options_init first.
+ How a module is compiled. Call rtw_compile_options_init first.
  */
 typedef struct rtw_compile_options_t {
     /*
@@ -144,8 +144,9 @@ static inline void rtw_compile_options_init(struct rtw_compile_options_t *option
  Compiles a WebAssembly module, in binary or text form, into an artifact for rtw_module_load.
 
  [setup]  Any number of threads at once. The threads that help are ordinary ones with all signals blocked, and are gone when
-          the call returns, unless it is for max_time_ms. They have the stack they need: the caller's may be small. The process's signal handlers are as before; the first call, though, should not run while another
-          thread installs handlers (rtw_runtime_create does), since it puts back those it found.
+          the call returns, unless it returns because of max_time_ms. They have the stack that they need; the caller's may be
+          small. The process's signal handlers are as before; the first call, though, should not run while another thread
+          installs handlers (rtw_runtime_create does), since it restores those it found.
  wasm_or_wat, length  the module; read only during the call.
  options          NULL for the defaults; read only during the call.
  artifact         receives the artifact, to be freed with rtw_compile_free; NULL on failure.

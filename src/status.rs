@@ -223,7 +223,7 @@ impl Error {
         Error { status, os_error: 0, message: message.into() }
     }
 
-    /// The same with the calling thread's `errno`, whose text is appended.
+    /// An error with the calling thread's `errno`, whose text is appended.
     pub fn last_os_error(status: rtw_status_t, message: impl std::fmt::Display) -> Error {
         Error::os(status, message, &std::io::Error::last_os_error())
     }

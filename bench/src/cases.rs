@@ -212,7 +212,7 @@ pub fn denormal_tail(library: &Library, artifacts: &str) -> Result<Vec<Row>, Str
     Ok(interleaved("denormal-tail/resonator", 10_000, subjects))
 }
 
-/// The same of a reverb, 64 frames in stereo: an impulse, then silence for 25 s, after which nothing but denormals is left in it.
+/// What a reverb's decaying tail costs, 64 frames in stereo: an impulse, then silence for 25 s, after which it holds denormals only.
 /// `guest` is the project's own, which clears its delays of small numbers itself, or the same without that.
 pub fn reverb_tail(library: &Library, artifacts: &str, guest: &str) -> Result<Vec<Row>, String> {
     const FRAMES: i32 = 64;

@@ -74,7 +74,7 @@ pub struct InstanceConfig {
     budget_ns: u64,
 }
 
-/// How a guest shall run.
+/// How a guest runs.
 #[derive(Clone, Copy)]
 pub struct Options {
     pub plugin: bool,

@@ -1,7 +1,7 @@
 //! What a call costs: rtwasm's shared library beside the bare engine, interleaved in one run on one pinned thread.
 //!
-//! `rtwasm-bench LIBRTWASM.SO ARTIFACT-DIR OUT.JSON [--only CASE-PREFIX]`. Means come from batches of a million untimed calls, subjects taking turns in
-//! every round, so that a change of the machine's speed meets all of them; ratios are medians over rounds. The
+//! `rtwasm-bench LIBRTWASM.SO ARTIFACT-DIR OUT.JSON [--only CASE-PREFIX]`. Means come from batches of a million untimed calls,
+//! subjects taking turns in every round, so that a change of the machine's speed meets all of them; ratios are medians over rounds. The
 //! distribution beside them comes from calls timed one by one, with the clock's own two readings in it. Nothing here judges:
 //! the figures are printed and written, a reader compares.
 

@@ -42,7 +42,7 @@ pub struct Row {
     /// both batches, if there are enough of them.
     pub ratio: f64,
     pub at_full_speed: bool,
-    /// The same of rounds in which somebody else had part of the core.
+    /// The ratio of rounds in which another thread had part of the core.
     pub ratio_slowed: Option<f64>,
 }
 
@@ -62,7 +62,7 @@ pub fn interleaved(case: &str, batch: u64, subjects: Vec<Subject<'_>>) -> Vec<Ro
     interleaved_rounds(case, batch, ROUNDS, SINGLE.min(batch as usize), subjects)
 }
 
-/// The same with a number of rounds of one's own, and of single calls.
+/// Times the subjects in turn, as [`interleaved`] does, with the given numbers of rounds and of single calls.
 pub fn interleaved_rounds(
     case: &str,
     batch: u64,

@@ -13,7 +13,7 @@ pub enum Failure {
     Usage(String),
     /// What was asked for failed: exit status 1.
     Failed(String),
-    /// The same, and the command has told why on its own.
+    /// The command failed and has already said why: exit status 1.
     Reported,
     /// The command has done its work and tells the outcome by an exit status of its own.
     Outcome(u8),
@@ -25,7 +25,7 @@ impl Failure {
         Failure::Failed(format!("{}: {cause}", shown(path)))
     }
 
-    /// The same for what the library says.
+    /// The library's error about a file.
     pub fn with_status(path: &Path, error: &Error) -> Failure {
         Failure::about(path, format_args!("{}: {}", status_name(error.status), error.message))
     }
@@ -124,8 +124,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     read_or_error(path)?.map_err(|error| Failure::with_status(path, &error))
 }
 
-/// The same, for those who tell what is wrong with an artifact in their own way: an artifact is read only where it is as long as
-/// its header says.
+/// Reads the whole file; an artifact only if it is as long as its header says. Returns the library's error, for callers that have
+/// their own words for it.
 pub fn read_or_error(path: &Path) -> Result<Result<Vec<u8>, Error>, Failure> {
     if is_standard_stream(path) {
         let mut bytes = Vec::new();
@@ -191,7 +191,7 @@ pub fn known_file(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The same as a failure, where a command was given another kind of file than it takes.
+/// Fails if the file is of a known kind that the command does not take.
 pub fn refuse_known(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     known_file(bytes).map_or(Ok(()), |what| Err(Failure::about(path, format_args!("this is {what}"))))
 }

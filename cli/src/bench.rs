@@ -92,7 +92,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     args::print(&to_text(&source.name, &results))
 }
 
-/// What the options make of a module, whose cycles shall be called for so long; nothing where it was only to be looked into.
+/// Makes code and workload of a module and the options, for a run of `run_s`; nothing if the module was only to be looked into.
 pub fn code_and_workload(source: &Source, options: &Options, run_s: f64) -> Result<Option<(Code, Workload)>, Failure> {
     if let Some(option) = options.settled_by_artifact().filter(|_| source.is_artifact) {
         return Err(Failure::Usage(format!("{option} is settled in an artifact: give the module it was made from")));
@@ -181,7 +181,7 @@ impl Extent {
         }
     }
 
-    /// Whether what takes at least so many cycles can be afforded.
+    /// Whether the run has time for that number of cycles.
     fn affords(&self, cycles: f64, cycle_ns: f64) -> bool {
         cycles * cycle_ns <= (4.0 * self.run_ns).max(2e9)
     }

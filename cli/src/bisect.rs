@@ -387,7 +387,7 @@ struct Floors {
 }
 
 impl Floors {
-    /// Of so many rounds: what took part in fewer is as uncertain as the twin was then.
+    /// The floors of the first `rounds` rounds: a variant that took part in fewer is as uncertain as the twin was after as many.
     fn of(metrics: &[Metric; COUNT], turns: &[Vec<Turn>], rounds: usize) -> Floors {
         let (baseline, twin) = (&turns[0][..rounds], &turns[1][..rounds]);
         let pairs = pairs(baseline, twin);

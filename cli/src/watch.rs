@@ -69,7 +69,7 @@ struct Watch {
     name: OsString,
 }
 
-/// Whoever writes a file in several steps is given so long between two of them.
+/// A program may write a file in several steps: they may lie this far apart.
 const SETTLED_AFTER: Duration = Duration::from_millis(20);
 
 impl Watch {

@@ -41,7 +41,7 @@ pub const RTW_COMPILE_RESERVATION_FULL: u32 = 0;
 /// Accesses are then checked in the code, in both profiles.
 pub const RTW_COMPILE_RESERVATION_DECLARED: u32 = 1;
 
-/// How a module shall be compiled. Call rtw_compile_options_init first.
+/// How a module is compiled. Call rtw_compile_options_init first.
 #[repr(C)]
 pub struct rtw_compile_options_t {
     /// sizeof(rtw_compile_options_t), set by rtw_compile_options_init.
@@ -105,8 +105,9 @@ pub unsafe extern "C" fn rtw_compile_options_init_sized(options: *mut rtw_compil
 /// Compiles a WebAssembly module, in binary or text form, into an artifact for rtw_module_load.
 ///
 /// [setup]  Any number of threads at once. The threads that help are ordinary ones with all signals blocked, and are gone when
-///          the call returns, unless it is for max_time_ms. They have the stack they need: the caller's may be small. The process's signal handlers are as before; the first call, though, should not run while another
-///          thread installs handlers (rtw_runtime_create does), since it puts back those it found.
+///          the call returns, unless it returns because of max_time_ms. They have the stack that they need; the caller's may be
+///          small. The process's signal handlers are as before; the first call, though, should not run while another thread
+///          installs handlers (rtw_runtime_create does), since it restores those it found.
 /// wasm_or_wat, length  the module; read only during the call.
 /// options          NULL for the defaults; read only during the call.
 /// artifact         receives the artifact, to be freed with rtw_compile_free; NULL on failure.
@@ -189,7 +190,7 @@ type Outputs<'a> = (&'a mut *mut c_void, &'a mut usize);
 unsafe fn outputs<'a>(artifact: *mut *mut c_void, length: *mut usize) -> Result<Outputs<'a>> {
     // SAFETY: passed on.
     let (artifact, length) = unsafe { (artifact.as_mut(), length.as_mut()) };
-    // What is there is cleared even if the other one is missing: nobody shall free what was never made.
+    // What is there is cleared even if the other one is missing, so that nobody frees what was never made.
     let artifact = artifact.map(|artifact| {
         *artifact = std::ptr::null_mut();
         artifact

@@ -70,7 +70,7 @@ pub fn compile(input: &[u8], options: &Options, progress: &mut dyn FnMut(Progres
     compile_varied(input, options, Variations::default(), progress)
 }
 
-/// The same with the engine set otherwise than in the product, for tools: only a runtime that varies likewise loads the result.
+/// Compiles with other engine settings than the product's, for tools: only a runtime with the same variations loads the result.
 pub fn compile_varied(
     input: &[u8],
     options: &Options,

@@ -163,7 +163,7 @@ static bool configure_attached(program_t *p) {
     return ok;
 }
 
-/* A new version is configured as the old one was, and published; one that cannot be is told of, and the old one plays on. */
+/* Configures a new version as the old one was, and publishes it. If that fails, says so, and the old one plays on. */
 static bool exchange(program_t *p, size_t i) {
     failure_t failure;
     effect_t fresh;

@@ -36,7 +36,8 @@ const char *effect_find(const char *name, size_t length);
 /* [any] Looks up "param" of the effect, for example "threshold" or, for the equaliser's second band, "2.gain". */
 bool effect_param_id(const char *effect, const char *param, int32_t *id);
 
-/* [setup] Loads an artifact and makes an instance of it, whose calls may take `budget_ns`; 0: as long as they like. On failure nothing is left to close. */
+/* [setup] Loads an artifact and makes an instance of it, whose calls may take `budget_ns`; 0: no limit. On failure nothing is left to
+ * close. */
 bool effect_load(effect_t *effect, rtw_runtime_t *runtime, const char *name, const char *path, uint64_t budget_ns,
                  failure_t *failure);
 /* [setup] Does nothing for an effect that is all zeros. */

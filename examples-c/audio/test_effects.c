@@ -240,7 +240,7 @@ static double amplitude_at(const float *samples, size_t from, size_t to, double 
     return 2.0 * hypot(real, imaginary) / (double)(to - from);
 }
 
-/* The same within 10 ms around a frame of the first channel. */
+/* The amplitude of a frequency within 10 ms around a frame of the first channel. */
 static double amplitude_around(const wav_audio_t *audio, size_t frame, double frequency_hz) {
     const size_t half = audio->rate_hz / 200;
     return amplitude_at(audio->channel[0], frame - half, frame + half, frequency_hz, audio->rate_hz);
@@ -888,7 +888,7 @@ static void test_limiter_gain(unit_t unit) {
     wav_free(&out);
 }
 
-/* One sample 18 dB over in a quiet signal: the gain is down when it comes out, and has got there step by step. A clipper, or
+/* One sample 18 dB over in a quiet signal: the gain is down when it comes out, and went there step by step. A clipper, or
  * a limiter that acts late, would change the gain at once. */
 static void test_limiter_looks_ahead(unit_t unit) {
     const size_t peak = 5000;

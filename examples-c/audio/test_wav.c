@@ -165,7 +165,7 @@ static void read_with_note(const bytes_t *b, const char *what, size_t frames, co
     wav_free(&audio);
 }
 
-/* A file of 100 frames whose data chunk is said to have so many bytes. */
+/* A file of 100 frames whose data chunk claims to have `said` bytes. */
 static void put_said(bytes_t *b, const char *container, uint64_t said, const char *list) {
     put_riff(b);
     memcpy(b->data, container, 4);

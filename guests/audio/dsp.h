@@ -58,7 +58,7 @@ static inline f32x4 max4(f32x4 a, f32x4 b) { return select4(a > b, a, b); }
 
 static inline f32x4 abs4(f32x4 x) { return (f32x4)((i32x4)x & splat_int(0x7fffffff)); }
 
-/* Not-a-number, infinity and levels no signal has count as silence: one such sample would live in a feedback loop for ever. */
+/* Not-a-number, infinity and levels no signal has count as silence: one such sample would live in a feedback loop endlessly. */
 #define INPUT_LIMIT 1048576.0f
 
 static inline f32x4 sane4(f32x4 x) { return select4(abs4(x) <= splat(INPUT_LIMIT), x, splat(0.0f)); }
@@ -68,7 +68,7 @@ static inline float sane(float x) { return x >= -INPUT_LIMIT && x <= INPUT_LIMIT
 /* Denormals: a decaying loop ends in numbers below 1.2e-38, which many processors handle in microcode, tens of times
  * slower, and WebAssembly has no flush-to-zero mode to ask for. So states and delay lines drop to an exact zero already below
  * 1e-20 (-400 dB), early enough that nothing computed from them before the next flush is denormal. Cutting off, and not the
- * usual adding and taking away of a tiny constant: that rounds, and a loop can hold a rounded value for ever. */
+ * usual adding and taking away of a tiny constant: that rounds, and a loop can hold a rounded value endlessly. */
 #ifndef FLUSH_LIMIT
 #define FLUSH_LIMIT 1e-20f /* the benchmark builds a guest without */
 #endif

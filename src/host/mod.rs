@@ -3,7 +3,7 @@
 //!
 //! All that is read lies below a root that can be another folder, so that a copy of another machine's files can be judged, and
 //! is a test. What is missing or cannot be understood is "unknown", never a failure. Nothing is changed: the probes, which run
-//! only where asked for, take time and nothing else. Not for real-time threads.
+//! only if the caller asks for them, take time and nothing else. Not for real-time threads.
 //!
 //! What every check calls is kept out of line: inlined sixty times it would be the larger part of this folder's code.
 
@@ -203,7 +203,7 @@ pub struct Options {
     pub thread: bool,
     /// How long each probe runs; `None`: none does. Only on the running system.
     pub probe: Option<Duration>,
-    /// What shall run here.
+    /// The artifact that is to run here.
     pub artifact: Option<Artifact>,
 }
 

@@ -200,7 +200,7 @@ pub fn shown(text: &str) -> String {
     if clean.chars().count() < text.trim().chars().count() { clean + " ..." } else { clean }
 }
 
-/// The same as one word of a shell's.
+/// A file's own words as one word of a shell's.
 pub fn quoted(text: &str) -> String {
     let clean: String = text.chars().filter(|c| !c.is_control()).collect();
     format!("'{}'", clean.replace('\'', "'\\''"))

@@ -1,5 +1,5 @@
-//! Checks that measure. Only where asked for, only on the running system, each on a thread of its own: pinned to the CPU that
-//! was chosen, with SCHED_FIFO where that is permitted.
+//! Checks that measure. They run only if the caller asks for them, and only on the running system, each on a thread of its own:
+//! pinned to the chosen CPU, with SCHED_FIFO if that is permitted.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn share_of_period(ns: u64, period_ns: u64) -> Option<Severity> {
 
 // --- what reading the clock costs
 
-/// The quickest of so many batches is what a reading costs; in the others somebody else ran as well.
+/// The quickest of these batches is what a reading costs; during the others another thread ran as well.
 const CLOCK_BATCHES: usize = 100;
 const READS_IN_BATCH: u64 = 1_000;
 /// A reading in user space stays well below this, a system call above.

@@ -1,4 +1,4 @@
-//! Checks of the process that guests shall run in, and of the artifact that shall run.
+//! Checks of the process that guests are to run in, and of the artifact.
 
 use super::machine::Machine;
 use super::parse::{self, shown};

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 /// More than any file that is asked for has; what a planted endless one is cut at.
 const MAX_FILE_BYTES: u64 = 4 << 20;
-/// More than any directory that is asked for has entries: process numbers end at 4 Mi, but no machine runs that many.
+/// More than any directory that is asked for has entries: process numbers end at 4 Mi, but no machine runs as many.
 const MAX_ENTRIES: usize = 1 << 16;
 
 pub struct Root {
@@ -57,7 +57,7 @@ impl Root {
         Some(String::from_utf8_lossy(&self.bytes(path)?).trim().to_owned())
     }
 
-    /// The same where it is not empty.
+    /// A regular file's content as text, without the white space around it; nothing if it is empty.
     #[inline(never)]
     pub fn word(&self, path: &str) -> Option<String> {
         self.text(path).filter(|text| !text.is_empty())

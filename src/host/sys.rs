@@ -30,7 +30,7 @@ pub fn executable_memory() -> std::io::Result<()> {
     })?
 }
 
-/// What `look` sees while so many more bytes are mapped.
+/// What `look` returns while `bytes` more bytes are mapped.
 pub fn while_mapped<T>(bytes: usize, look: impl FnOnce() -> T) -> std::io::Result<T> {
     with_mapping(bytes, |_, _| look())
 }
@@ -117,7 +117,7 @@ pub fn set_fifo(priority: i32) -> bool {
 
 const PROBE_STACK_BYTES: usize = 2 << 20;
 
-/// Runs on a thread of its own, pinned where asked, with SCHED_FIFO where permitted; tells whether it was.
+/// Runs on a thread of its own, pinned if `cpu` names one, with SCHED_FIFO if permitted; returns whether it was.
 pub fn on_fifo_thread<T: Send + 'static>(
     cpu: Option<usize>,
     priority: i32,

@@ -10,7 +10,7 @@ use crate::rt::histogram::Snapshot;
 
 /// The series of the calls' own times, which every func and every worker has.
 pub const CALL_TIME: &str = "call_time";
-/// The same with the calls put in that a late one kept from starting.
+/// The series of call times, corrected by the calls that a late one kept from starting.
 pub const CALL_TIME_CORRECTED: &str = "call_time_corrected";
 
 /// What one subject (a func, an instance, a worker) has recorded, as exporters take it. Times are in clock ticks until they are

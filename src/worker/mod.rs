@@ -210,13 +210,13 @@ impl Shared {
         wait::set(&self.state, state as u32);
     }
 
-    /// Whether the thread shall go on with what it was started for.
+    /// Whether the thread is to go on with what it was started for.
     #[inline(always)]
     pub fn goes_on(&self) -> bool {
         self.command.load(Relaxed) == RUN
     }
 
-    /// Sleeps until then, or until it shall not go on.
+    /// Sleeps until then, or until it is not to go on.
     pub fn sleep_until(&self, time_ns: u64) {
         wait::sleep_until(time_ns, &self.command, RUN);
     }

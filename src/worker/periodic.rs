@@ -9,7 +9,7 @@ use super::{Call, STEP_STOP, Shared};
 use crate::rt::clock;
 use crate::status::*;
 
-/// What happens when the intended start of the next tick, or of several, has gone by.
+/// What happens when the intended start of the next tick, or of several, has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missed {
     /// The periods that are over are passed over: the machine did not wait either.

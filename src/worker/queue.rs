@@ -67,7 +67,7 @@ struct Counters {
 struct Hall {
     places: Box<[Place]>,
     free: ArrayQueue<u32>,
-    /// Towards the worker. Whoever has it may submit and cancel.
+    /// Towards the worker. The thread that holds it may submit and cancel.
     entrance: Mutex<Entrance>,
     /// From the worker.
     exit: Mutex<Consumer<u32>>,
@@ -103,7 +103,7 @@ pub struct Lane {
     spin_ns: u64,
 }
 
-/// A queue with so many places, and the worker's side of it.
+/// Makes a queue with `capacity` places, and returns the worker's side of it.
 pub fn queue(capacity: usize, spin_ns: u64) -> Result<Lane> {
     /// Of a place, and of its number in three lists.
     const BYTES: usize = size_of::<Place>() + 64;
@@ -289,7 +289,7 @@ impl Queue {
         Some(self.0.clear_out(number))
     }
 
-    /// The same, waiting for one as long as there may be one to come.
+    /// The oldest completion that nobody has taken; waits for one as long as one may come.
     pub fn wait(&self, timeout_ns: Option<u64>) -> std::result::Result<Completion, rtw_status_t> {
         let hall = &*self.0;
         let until_ns = timeout_ns.map(|timeout| clock::monotonic_ns().saturating_add(timeout));

@@ -20,7 +20,7 @@ use crate::status::*;
 pub const WORST: usize = 32;
 /// How many seconds the time line reaches back.
 pub const TIMELINE: usize = 600;
-/// After a stall, at most so many of the periods that went by are recorded one by one; the counters count them all.
+/// The most missed periods that are recorded one by one after a stall; the counters count all of them.
 const MOST_MISSED: u64 = 100_000;
 
 const NS_PER_S: u64 = 1_000_000_000;

@@ -1,4 +1,4 @@
-/* Guests that never end are cut off, each time, in whatever way they run for ever; and can be used again afterwards.
+/* Guests that never end are cut off, each time, whatever they do endlessly; and can be used again afterwards.
  *   BUDGET_CUTOFFS   how many cut-offs, 1000 otherwise */
 #include "budget.h"
 

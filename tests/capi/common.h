@@ -50,7 +50,7 @@ rtw_module_t *load(rtw_runtime_t *runtime, const char *guest);
 void attach_here(rtw_runtime_t *runtime);
 /* And attaches the calling thread. `imports` may be NULL. */
 guest_t open_guest(const char *guest, rtw_imports_t *imports);
-/* The same without attaching. */
+/* Everything that a call needs, without attaching the calling thread. `imports` may be NULL. */
 guest_t open_unattached(const char *guest, rtw_imports_t *imports);
 /* A new instance of the same module in place of the one there. */
 void renew(guest_t *guest, rtw_imports_t *imports);
@@ -67,7 +67,7 @@ void limit_memlock(uint64_t bytes);
 
 /* Looks the function up, calls it and destroys the func. */
 rtw_status_t call(rtw_instance_t *instance, const char *name, rtw_value_t *values, size_t count);
-/* The same for i32 functions of at most two arguments; answers the result, or INT32_MIN when the call failed. */
+/* Calls an i32 function of at most two arguments; returns the result, or INT32_MIN when the call failed. */
 int32_t call_i32(rtw_instance_t *instance, const char *name, int32_t a, int32_t b);
 
 #endif

@@ -292,12 +292,12 @@ FIGURES = [
 
 def check_figures(docs, root):
     for name, shown, source, pattern in FIGURES:
-        told_by, known = re.search(shown, (docs / name).read_text()), re.search(pattern, (root / source).read_text())
+        told_by, known = re.search(shown.replace(" ", r"\s+"), (docs / name).read_text()), re.search(pattern, (root / source).read_text())
         if not (told_by and known):
             check(False, f"{name}: {shown}: not in " + (source if told_by else name))
             continue
         wanted = 1 << int(known.group(1)) if "SUB_BITS" in pattern else int(known.group(1))
-        check(int(told_by.group(1)) == wanted, f"{name}: {told_by.group()}: {wanted} in {source}")
+        check(int(told_by.group(1)) == wanted, f"{name}: {' '.join(told_by.group().split())}: {wanted} in {source}")
 
 
 def check_lists(docs, root):

@@ -15,6 +15,26 @@ docs() { # docs COMMAND...: the helper
 
 adopt names docs names "$root" "$root" "$RTWASM"
 
+# ---- a readable form ----
+
+adopt prose python3 "$root/tests/docs/prose.py" "$root"
+prose=$scratch/prose
+plain() { # plain NAME TEXT: whether a file of that name and text would be in the form
+    rm -rf "$prose"
+    mkdir -p "$prose"
+    printf '%b\n' "$2" >"$prose/$1"
+    python3 "$root/tests/docs/prose.py" "$prose" "$prose"
+}
+long=$(printf 'word %.0s' $(seq 40))
+refuses "planted: a line that is too long" "doc.md:1: 201 columns" plain doc.md "$long."
+refuses "planted: a comment that is too long" "file.rs:2: 204 columns" plain file.rs "fn f() {}\n/// $long"
+refuses "planted: a phrase in a document" 'doc.md:2: "by the way": write as a side effect' plain doc.md "It locks nothing\nby the way."
+refuses "planted: a phrase in a comment" 'file.c:2: "shall": write' plain file.c "/* How\n * it shall be. */"
+refuses "planted: a phrase in a script" 'file.sh:1: "so many": write' plain file.sh "# Waits so many times."
+refuses "planted: a comment that needs the one above" 'file.rs:2: "The same with": write' plain file.rs "fn f() {}\n/// The same with a limit."
+check "a line of a table, of code or of a string may have them" plain doc.md "| $long |\n\n    by the way $long"
+check "and what a comment goes on with" plain file.rs "/// Calls it with\n/// The same with a limit.\nlet shall = \"by the way\";"
+
 # ---- the README's example ----
 
 example=$scratch/example

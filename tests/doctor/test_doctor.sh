@@ -1,7 +1,7 @@
 #!/bin/sh
-# The doctor: what it finds on copies of machines (fixtures/, unpacked by tree.py), and must not find; that whatever is missing or damaged it
-# answers; what it prints, and how it ends. Only the last part looks at the running machine, about which nothing can be known
-# beforehand. shellcheck disable=SC2086 # lists of words
+# The doctor: what it finds on copies of machines (fixtures/, unpacked by tree.py), and must not find; that it answers whatever is
+# missing or damaged; what it prints, and how it ends. Only the last part looks at the running machine, about which nothing can be
+# known beforehand. shellcheck disable=SC2086 # lists of words
 root=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=$root/target/tests-doctor
 . "$root/tests/lib.sh"

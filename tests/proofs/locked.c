@@ -239,7 +239,7 @@ static bool touches(void *data)
     if (trial->path == AFTER_RESET)
         OK(rtw_instance_reset(guest.instance, &err), err);
     touched_t touched = {0, 0, 0};
-    /* The kernel tells of all threads: in between, the housekeeper looks at signals and touches its own. What calls touch, they
+    /* The kernel reports all threads: in between, the housekeeper looks at signals and touches its own. What calls touch, they
      * touch every time. */
     for (int turn = 0; turn < TURNS; turn++) {
         rtw_value_t value = {.i32 = 1};

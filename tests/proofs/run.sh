@@ -119,7 +119,7 @@ core_dumps() { # core_dumps PROFILE
         broken_row "$promise" "core dump" "$1" "gdb is not there"
         return
     }
-    # The shell tells of the crashes that are wanted here.
+    # The shell reports the crashes that are wanted here.
     stack=$(stack_of_crash "$1" crash 2>/dev/null)
     other=$(stack_of_crash "$1" crash-early 2>/dev/null)
     held=BROKEN

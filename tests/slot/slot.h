@@ -39,7 +39,7 @@ uint64_t publish(rtw_slot_t *slot, rtw_instance_t *instance);
 /* One block: calls the slot's function with `argument`; what it answered by `result`, the flags by `flags`, where not NULL. */
 rtw_status_t block(rtw_slot_t *slot, int32_t argument, int32_t *result, uint32_t *flags);
 rtw_slot_stats_t stats_of(rtw_slot_t *slot);
-/* Returns when so many spares are ready, and when only so many instances are left. */
+/* Return when `count` spares are ready, and when only `count` instances are left. */
 void wait_for_spares(rtw_slot_t *slot, uint64_t count);
 void wait_for_instances(rtw_slot_t *slot, uint64_t count);
 void set_mode(rtw_instance_t *instance, int32_t mode);

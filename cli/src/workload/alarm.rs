@@ -44,7 +44,7 @@ fn set_message(message: *mut String) {
 
 fn start_timer(ns: u64) {
     let none = libc::timeval { tv_sec: 0, tv_usec: 0 };
-    // A hundred years are for ever.
+    // A hundred years are long enough.
     let seconds = (ns / 1_000_000_000).min(3_153_600_000);
     let value = libc::timeval { tv_sec: seconds as libc::time_t, tv_usec: (ns % 1_000_000_000 / 1_000) as libc::suseconds_t };
     // SAFETY: a plain system call with values of ours.

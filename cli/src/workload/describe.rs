@@ -1,4 +1,4 @@
-//! What shall be called and how, as options and as what a child process is told.
+//! Describes what is called and how, as options of the command line and as the arguments of a child process.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -89,7 +89,7 @@ impl Workload {
 pub enum Growth {
     Refused,
     Allowed,
-    /// Ready up to so many bytes, refused beyond.
+    /// Ready up to that number of bytes, refused beyond.
     Ahead(u64),
 }
 
@@ -162,7 +162,7 @@ pub struct Compilation {
     pub interruption: Interruption,
 }
 
-/// The part of a command's help that tells of [`Options`]; a literal, so that it can be part of one.
+/// The part of a command's help that describes [`Options`]; a literal, so that it can be part of one.
 macro_rules! options_help {
     () => {
         "\
@@ -409,7 +409,7 @@ impl Options {
     }
 }
 
-/// So many exports are named in a message.
+/// The most exports that a message names.
 const FEW: usize = 8;
 
 /// The function to call where none is named.

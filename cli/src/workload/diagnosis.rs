@@ -106,7 +106,7 @@ fn quota(findings: &Findings<'_>) -> Option<Suspect> {
 
 fn neighbour(findings: &Findings<'_>) -> Option<Suspect> {
     let evidence = findings.evidence;
-    // Whoever is stopped by a quota waits too.
+    // A thread that a quota stops waits too.
     let waited = evidence.wait_ns?.saturating_sub(evidence.throttled_ns.unwrap_or(0));
     let share = waited as f64 / evidence.elapsed_ns.max(1) as f64;
     (share >= WAIT_SHARE).then(|| Suspect {

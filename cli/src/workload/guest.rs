@@ -120,7 +120,7 @@ impl Guest {
             Interruption::Guard => workload.limit_ns,
             _ => 0,
         };
-        // Whoever cuts off has to run beside it.
+        // The watchdog has to run beside it.
         let setup = Setup { cpu: None, fifo: None, lock: false, ..setup.clone() };
         let expected_ns = workload.limit_ns as f64 * if budget_ns == 0 { 0.0 } else { 1.0 };
         let _alarm = alarm(workload, &code.metadata, expected_ns);
@@ -149,7 +149,7 @@ impl Guest {
         Guest::limited(module, workload, setup, Limits::NONE)
     }
 
-    /// The same with calls that are cut off.
+    /// Instantiates, and makes the calls that come before the first cycle. Calls that exceed `limits` are cut off.
     pub fn limited(module: &Arc<Module>, workload: &Workload, setup: &Setup, limits: Limits) -> Result<Guest> {
         let denormals = if setup.flush_denormals { Denormals::Flush } else { Denormals::Keep };
         let config = instance::Config { denormals, growth: setup.growth.in_engine(), limits, ..instance::Config::default() };

@@ -163,7 +163,7 @@ fn timed(
     Ok(Turn { all: figures(&all), at_full_speed, slowed, evidence })
 }
 
-/// How much shall be run.
+/// How much is run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
     pub rounds: usize,
@@ -239,7 +239,7 @@ impl<'a> Race<'a> {
     }
 }
 
-/// The same with a fresh process for every turn, for those that it matters to; the others get none.
+/// Runs rounds with a fresh process for every turn of the entrants that need one; the others get no turn.
 pub fn run_fresh(
     entrants: &[Entrant],
     workload: &Workload,

@@ -38,7 +38,7 @@ impl Source {
         self.varied_code(how, Variations::default())
     }
 
-    /// The same for engines that are set up otherwise. An artifact is what it is.
+    /// The code for an engine with other settings: a module is compiled for them; an artifact stays what it is.
     pub fn varied_code(&self, how: Compilation, variations: Variations) -> Result<Code, Failure> {
         let bytes = if self.is_artifact { self.bytes.clone() } else { self.compile(how, variations)? };
         let metadata = artifact::read(&bytes)

@@ -1,7 +1,7 @@
 //! The arithmetic behind verdicts: quantiles of few values, and how far the median of paired ratios is known.
 //!
 //! Ratios are taken within a round, where both sides met the same machine, and their median is told with an interval that
-//! assumes nothing about how they are distributed: by the sign test, that many of the ratios would have to lie on one side. What is
+//! assumes nothing about how they are distributed: the sign test says how many of the ratios would have to lie on one side. What is
 //! called a difference also has to exceed a floor, below which two runs of the very same thing differ too. What is called noise has
 //! to be shown as well: an interval that is merely too wide to exclude it shows nothing.
 

@@ -1,5 +1,5 @@
 //! Answers for what a module imports, so that it can be measured without its host: what a libc asks of a system is answered as it
-//! expects, so that it goes on or gives up and does not ask for ever; everything else is answered with zeros.
+//! expects, so that it goes on or gives up and does not ask endlessly; everything else is answered with zeros.
 //!
 //! Nothing is printed, read or kept. The names are those of WASI (preview 1 and the snapshot before it) and of the handful of
 //! functions that Emscripten's, wasi-libc's and AssemblyScript's runtimes import.
@@ -205,7 +205,7 @@ impl Stub {
         // SAFETY: null, or the instance that calls, which is on this thread.
         let instance = unsafe { self.instance.get().as_ref() }?;
         let begin = instance.memory_at(address.into(), length.into());
-        // SAFETY: so many bytes are inside the memory, and nobody else uses it while the guest waits for the answer.
+        // SAFETY: `length` bytes are inside the memory, and nobody else uses it while the guest waits for the answer.
         (!begin.is_null()).then(|| unsafe { std::slice::from_raw_parts_mut(begin, length as usize) })
     }
 }

@@ -4,7 +4,7 @@ use crate::histogram::{Recorder, Snapshot};
 use loom::sync::Arc;
 use loom::thread;
 
-/// All orders with at most so many involuntary switches from one thread to another: without a bound it takes hours.
+/// Runs all orders with at most `switches` involuntary switches from one thread to another: without a bound it takes hours.
 fn model(switches: usize, run: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(switches);

@@ -10,7 +10,7 @@ use crate::random::Random;
 
 const FUNCTIONS: u64 = 3;
 const MOST_LOOPS: usize = 3;
-/// One of so many modules has memories, tables and segments that long operations are long in.
+/// One of this number of modules has memories, tables and segments that long operations are long in.
 const ONE_LARGE_OF: u64 = 12;
 
 struct Writer<'a> {
