@@ -172,6 +172,7 @@ pub unsafe fn borrow<'a, N: Noun>(handle: *const N) -> std::result::Result<&'a N
 pub unsafe fn poison<N: Noun>(handle: *const N) {
     // SAFETY: passed on.
     if unsafe { borrow(handle) }.is_ok() {
+        // SAFETY: a handle that can be borrowed points to a slot, and slots are never freed.
         unsafe { &*slot(handle) }.poisoned.store(true, Relaxed);
     }
 }

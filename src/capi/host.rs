@@ -162,6 +162,7 @@ unsafe impl guard::Sized32 for rtw_host_config_t {
         self.cpu = RTW_HOST_CPU_ANY;
     }
 }
+// SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_host_finding_t {}
 
 /// Fills a configuration with the defaults. NULL does nothing.
@@ -331,9 +332,9 @@ unsafe fn read(config: &rtw_host_config_t) -> Result<Options> {
             ms @ 1..=60_000 => Some(Duration::from_millis(ms.into())),
             other => return Err(out_of_range("probe_ms", other)),
         },
-        // SAFETY: passed on.
         artifact: match config.artifact.is_null() {
             true => None,
+            // SAFETY: passed on.
             false => Some(unsafe { wanted(config.artifact, config.artifact_length) }?),
         },
     })

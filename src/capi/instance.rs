@@ -221,7 +221,9 @@ impl Noun for rtw_func_t {
 
 // SAFETY: their first field is their size.
 unsafe impl guard::Sized32 for rtw_instance_config_t {}
+// SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_fault_t {}
+// SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_growth_t {}
 
 /// Fills a configuration with the defaults. NULL does nothing.

@@ -67,6 +67,7 @@ pub struct rtw_prepare_report_t {
 
 // SAFETY: their first field is their size.
 unsafe impl guard::Sized32 for rtw_prepare_config_t {}
+// SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_prepare_report_t {}
 
 /// Fills a configuration with the defaults: no dry calls. NULL does nothing.

@@ -155,8 +155,11 @@ unsafe impl guard::Sized32 for rtw_runtime_config_t {
         self.statistics = 1;
     }
 }
+// SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_signals_t {}
+// SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_watchdog_stats_t {}
+// SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_runtime_stats_t {}
 
 impl Noun for rtw_runtime_t {

@@ -171,6 +171,7 @@ pub struct SlotHandles {
 
 // SAFETY: handles may be used by any thread, one at a time.
 unsafe impl Send for SlotHandles {}
+// SAFETY: as for Send.
 unsafe impl Sync for SlotHandles {}
 
 impl Handles for SlotHandles {
@@ -233,6 +234,7 @@ impl Noun for rtw_slot_t {
 
 // SAFETY: their first field is their size.
 unsafe impl guard::Sized32 for rtw_slot_config_t {}
+// SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_slot_stats_t {}
 
 /// Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
@@ -596,6 +598,7 @@ struct UserData(*mut c_void);
 
 // SAFETY: whose threads it is for is the host's knowledge; it is told which ones its callbacks run on.
 unsafe impl Send for UserData {}
+// SAFETY: as for Send.
 unsafe impl Sync for UserData {}
 
 impl UserData {

@@ -329,8 +329,11 @@ unsafe impl guard::Sized32 for rtw_worker_config_t {
         self.dma_latency_us = -1;
     }
 }
+// SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_worker_info_t {}
+// SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_completion_t {}
+// SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_worker_stats_t {}
 
 impl Noun for rtw_worker_t {

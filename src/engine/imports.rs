@@ -24,6 +24,7 @@ pub struct HostFunc {
 
 // SAFETY: the pointer is the host's; the API says on which threads the function is called with it.
 unsafe impl Send for HostFunc {}
+// SAFETY: as for Send.
 unsafe impl Sync for HostFunc {}
 
 /// A list that grows on setup threads and is read when instances are made.

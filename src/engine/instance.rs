@@ -247,6 +247,7 @@ type Context = StoreContextMut<'static, Data>;
 
 // SAFETY: one thread at a time has an instance, by the API's rules; the cells are not used beyond it.
 unsafe impl Send for Core {}
+// SAFETY: as for Send.
 unsafe impl Sync for Core {}
 
 pub struct Instance {
@@ -285,6 +286,7 @@ struct Guest {
 
 // SAFETY: the API allows one thread at a time; the cells are not shared beyond it.
 unsafe impl Send for Instance {}
+// SAFETY: as for Send.
 unsafe impl Sync for Instance {}
 
 impl Drop for Instance {
@@ -1075,8 +1077,11 @@ pub struct FuncShared {
 
 // SAFETY: as for `Instance`; the statistics are atomic.
 unsafe impl Send for Func {}
+// SAFETY: as for Send.
 unsafe impl Sync for Func {}
+// SAFETY: as for `Func`, which shares it.
 unsafe impl Send for FuncShared {}
+// SAFETY: as for Send.
 unsafe impl Sync for FuncShared {}
 
 impl Func {

@@ -125,6 +125,7 @@ impl Publication {
 
 // SAFETY: the consuming end is the real-time thread's, then, when it has given the publication up, the housekeeper's.
 unsafe impl Send for Publication {}
+// SAFETY: as for Send.
 unsafe impl Sync for Publication {}
 
 /// One instance that is, was or may come into use.
@@ -204,6 +205,7 @@ pub struct Slot<H: Handles> {
 
 // SAFETY: the front is used by the one thread that begins and ends blocks, and by a claimant while that thread is kept out.
 unsafe impl<H: Handles> Send for Slot<H> {}
+// SAFETY: as for Send.
 unsafe impl<H: Handles> Sync for Slot<H> {}
 
 /// What publishers and the housekeeper share.

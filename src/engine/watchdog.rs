@@ -42,6 +42,7 @@ pub struct Watched {
 
 // SAFETY: the watch is atomic words that live until the entry is taken off the list.
 unsafe impl Send for Watched {}
+// SAFETY: as for Send.
 unsafe impl Sync for Watched {}
 
 type List = Vec<Arc<Watched>>;

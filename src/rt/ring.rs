@@ -51,6 +51,7 @@ struct Ring<T> {
 
 // SAFETY: a slot is the producer's until it is pushed and the consumer's from then until it is popped; there is one of each.
 unsafe impl<T: Send> Send for Ring<T> {}
+// SAFETY: as for Send.
 unsafe impl<T: Send> Sync for Ring<T> {}
 
 impl<T> Ring<T> {

@@ -432,11 +432,9 @@ pub fn set_affinity(cpus: &CpuSet) -> Result<()> {
     // What is not there is left out in silence.
     let granted = affinity()?;
     // SAFETY: reads bits of a live set.
+    let is_granted = |cpu| unsafe { libc::CPU_ISSET(cpu, &granted) };
     let missing: CpuSet = std::array::from_fn(|word| {
-        (0..64)
-            .filter(|bit| cpus[word] >> bit & 1 == 1 && !unsafe { libc::CPU_ISSET(word * 64 + bit, &granted) })
-            .map(|bit| 1 << bit)
-            .sum()
+        (0..64).filter(|bit| cpus[word] >> bit & 1 == 1 && !is_granted(word * 64 + bit)).map(|bit| 1 << bit).sum()
     });
     if missing.iter().any(|word| *word != 0) {
         return Err(Error::new(

@@ -46,6 +46,7 @@ pub struct Target {
 
 // SAFETY: a handle stands for something that is Send and Sync.
 unsafe impl Send for Target {}
+// SAFETY: as for Send.
 unsafe impl Sync for Target {}
 
 impl Drop for Target {
@@ -105,6 +106,7 @@ pub struct Setup {
 
 // SAFETY: the host vouches for its function and data.
 unsafe impl Send for Setup {}
+// SAFETY: as for Send.
 unsafe impl Sync for Setup {}
 
 pub struct Config {

@@ -88,6 +88,7 @@ struct Entrance {
 
 // SAFETY: an invocation is used only by whoever its place's state gives it to.
 unsafe impl Send for Hall {}
+// SAFETY: as for Send.
 unsafe impl Sync for Hall {}
 
 /// The others' side.
@@ -387,8 +388,8 @@ impl Lane {
         let count = invocation.value_count;
         let started_ns = clock::monotonic_ns();
         let started = clock::ticks();
-        // SAFETY: the values were checked when it was submitted; the guest is this thread's by the API's rules.
         let status = match &invocation.target {
+            // SAFETY: the values were checked when it was submitted; the guest is this thread's by the API's rules.
             Some(target) => unsafe { target.call(&mut invocation.outcome.values[..count]) },
             None => RTW_ERR_INTERNAL,
         };
