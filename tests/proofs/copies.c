@@ -1,9 +1,9 @@
 /* The library as something that comes and goes: opened and closed a hundred times, and twice in one process.
  *
  *   copies PROFILE FOLDER LIBRARY COPY */
+#include "../support/copies.h"
 #include "harness.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -13,100 +13,23 @@
 
 static const char *library, *copy;
 
-/* The functions of one copy. */
-#define FUNCTIONS(X)                                                                                                              \
-    X(rtw_runtime_config_init)                                                                                                    \
-    X(rtw_runtime_create)                                                                                                         \
-    X(rtw_runtime_destroy)                                                                                                        \
-    X(rtw_module_load_file)                                                                                                       \
-    X(rtw_module_destroy)                                                                                                         \
-    X(rtw_imports_create)                                                                                                         \
-    X(rtw_imports_func)                                                                                                           \
-    X(rtw_imports_destroy)                                                                                                        \
-    X(rtw_instance_create)                                                                                                        \
-    X(rtw_instance_destroy)                                                                                                       \
-    X(rtw_instance_reset)                                                                                                         \
-    X(rtw_instance_prepare)                                                                                                       \
-    X(rtw_instance_func)                                                                                                          \
-    X(rtw_func_destroy)                                                                                                           \
-    X(rtw_thread_attach)                                                                                                          \
-    X(rtw_thread_detach)                                                                                                          \
-    X(rtw_invoke)
-
-typedef struct api_t {
-    void *handle;
-#define FIELD(name) __typeof__(&name) name;
-    FUNCTIONS(FIELD)
-} api_t;
-
-static api_t open_copy(const char *path)
-{
-    api_t api;
-    api.handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    NEED(api.handle, "%s", dlerror());
-    /* POSIX has dlsym give functions as object pointers. */
-#define FIND(name)                                                                                                                \
-    *(void **)&api.name = dlsym(api.handle, #name);                                                                               \
-    NEED(api.name, "%s", dlerror());
-    FUNCTIONS(FIND)
-    return api;
-}
-
-/* A copy with all it takes to call and to trap. */
-typedef struct life_t {
-    api_t api;
-    rtw_runtime_t *runtime;
-    rtw_instance_t *instance;
-} life_t;
-
-static rtw_status_t nothing(void *user_data, rtw_instance_t *instance, rtw_value_t *values)
-{
-    (void)user_data;
-    (void)instance;
-    (void)values;
-    return RTW_OK;
-}
-
-static bool begin(life_t *life, const char *path)
+static bool begin(copy_t *made, const char *path)
 {
     rtw_error_t err;
-    rtw_runtime_config_t config;
-    life->api = open_copy(path);
-    life->api.rtw_runtime_config_init(&config);
-    config.profile = profile;
-    EXPECT(life->api.rtw_runtime_create(&config, &life->runtime, &err) == RTW_OK, "%s: %s", path, err.message);
-    rtw_module_t *module;
-    EXPECT(life->api.rtw_module_load_file(life->runtime, artifact_path("work"), &module, &err) == RTW_OK, "%s: %s", path, err.message);
-    rtw_imports_t *imports;
-    life->api.rtw_imports_create(&imports, &err);
-    life->api.rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", nothing, NULL, &err);
-    life->api.rtw_imports_func(imports, "env", "answer", "(i32)->()", nothing, NULL, &err);
-    EXPECT(life->api.rtw_instance_create(module, imports, NULL, &life->instance, &err) == RTW_OK, "%s: %s", path, err.message);
-    life->api.rtw_imports_destroy(imports);
-    life->api.rtw_module_destroy(module);
+    const char *wrong = load_copy(made, path);
+    NEED(!wrong, "%s", wrong);
+    EXPECT(begin_copy(made, profile, artifact_path("work"), 0, &err) == RTW_OK, "%s: %s", path, err.message);
     return true;
 }
 
-static bool attach_and_prepare(life_t *life, const char *who)
+static bool attach_and_prepare(copy_t *made, const char *who)
 {
     rtw_error_t err;
-    EXPECT(life->api.rtw_thread_attach(life->runtime, NULL, &err) == RTW_OK, "%s: attach: %s", who, err.message);
-    EXPECT(life->api.rtw_instance_prepare(life->instance, NULL, NULL, &err) == RTW_OK, "%s: prepare: %s", who, err.message);
+    EXPECT(ready_copy(made, &err) == RTW_OK, "%s: attach and prepare: %s", who, err.message);
     return true;
 }
 
-static rtw_status_t call(life_t *life, const char *function, int32_t argument)
-{
-    rtw_error_t err;
-    rtw_func_t *func;
-    rtw_value_t values[2] = {{.i32 = argument}, {.i32 = 1}};
-    NEED(life->api.rtw_instance_func(life->instance, function, NULL, &func, &err) == RTW_OK, "%s", err.message);
-    const rtw_status_t status = life->api.rtw_invoke(func, values, 2);
-    life->api.rtw_func_destroy(func);
-    return status;
-}
-
-static bool runs_and_traps(life_t *life, const char *who)
+static bool runs_and_traps(copy_t *made, const char *who)
 {
     static const struct {
         const char *function;
@@ -118,19 +41,18 @@ static bool runs_and_traps(life_t *life, const char *who)
                  {"recurse", RTW_ERR_TRAP_STACK}};
     rtw_error_t err;
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-        const rtw_status_t status = call(life, calls[i].function, 1);
+        rtw_status_t reset;
+        const rtw_status_t status = call_copy(made, calls[i].function, 1, &reset, &err);
         EXPECT(status == calls[i].status, "%s: %s answered %d", who, calls[i].function, (int)status);
-        EXPECT(life->api.rtw_instance_reset(life->instance, &err) == RTW_OK, "%s: reset: %s", who, err.message);
+        EXPECT(reset == RTW_OK, "%s: reset: %s", who, err.message);
     }
     return true;
 }
 
-static void finish(life_t *life)
+static void finish(copy_t *made)
 {
-    life->api.rtw_thread_detach(life->runtime, NULL);
-    life->api.rtw_instance_destroy(life->instance);
-    life->api.rtw_runtime_destroy(life->runtime);
-    dlclose(life->api.handle);
+    end_copy(made);
+    dlclose(made->handle);
 }
 
 /* ---- the host */
@@ -171,7 +93,7 @@ static bool comes_and_goes(void *data)
     (void)data;
     signal(SIGSEGV, on_fault);
     for (int i = 0; i < TIMES; i++) {
-        life_t life;
+        copy_t life;
         if (!begin(&life, library) || !attach_and_prepare(&life, library) || !runs_and_traps(&life, library))
             return false;
         finish(&life);
@@ -204,7 +126,7 @@ static bool two_copies(void *data)
 {
     const order_t order = *(const order_t *)data;
     signal(SIGSEGV, on_fault);
-    life_t a, b;
+    copy_t a, b;
     if (order == ONE_AFTER_THE_OTHER) {
         if (!begin(&a, library) || !attach_and_prepare(&a, "first") || !begin(&b, copy) || !attach_and_prepare(&b, "second"))
             return false;
@@ -212,7 +134,7 @@ static bool two_copies(void *data)
         if (!begin(&a, library) || !begin(&b, copy) || !attach_and_prepare(&a, "first") || !attach_and_prepare(&b, "second"))
             return false;
     }
-    EXPECT(a.api.rtw_invoke != b.api.rtw_invoke, "the copy is the same library");
+    EXPECT(a.rtw_invoke != b.rtw_invoke, "the copy is the same library");
     for (int i = 0; i < 3; i++)
         if (!runs_and_traps(&a, "first") || !runs_and_traps(&b, "second"))
             return false;
