@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "../examples-c/control-loop/native.h"
+#include "../tests/support/clock.h"
 #include "../tests/support/numbers.h"
 #include "rtwasm.h"
 
@@ -28,12 +29,6 @@ static int cpu, other_cpu;
 static rtw_runtime_t *runtime;
 static rtw_instance_t *instance;
 static rtw_func_t *guest_step, *guest_io;
-
-static uint64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static uint64_t thread_ns(void) {
     struct timespec now;

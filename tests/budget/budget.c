@@ -7,12 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-uint64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
-}
-
 /* ---- the guest ---- */
 
 static void do_nothing(const spinner_t *spinner) {

@@ -3,15 +3,7 @@
 #define RTWASM_TEST_BUDGET_H
 
 #include "../capi/common.h"
-
-#define US ((uint64_t)1000)
-#define MS (1000 * US)
-#define SECOND (1000 * MS)
-
-/* For calls that have to end by themselves: no machine is that slow. */
-#define AMPLE (100 * SECOND)
-
-uint64_t now_ns(void);
+#include "../support/clock.h"
 
 /* The guest `spin`, with an instance whose calls have `budget_ns` where nothing else is said, on this attached thread. The
  * watchdog looks every `tick_ns`; 0 leaves that to the library. */

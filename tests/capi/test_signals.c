@@ -371,6 +371,21 @@ static void on_event(void *user_data, const rtw_slot_event_t *event) {
     pthread_mutex_unlock(&told);
 }
 
+/* A slot for the export "alive" with one spare. */
+static rtw_slot_t *slot_with_spare(rtw_runtime_t *runtime, rtw_slot_event_func_t on_slot_event) {
+    rtw_error_t refused;
+    const rtw_wanted_func_t func = {"alive", "()->(i32)", 0};
+    rtw_slot_config_t config;
+    rtw_slot_config_init(&config);
+    config.funcs = &func;
+    config.func_count = 1;
+    config.standby = 1;
+    config.on_event = on_slot_event;
+    rtw_slot_t *slot = NULL;
+    require(rtw_slot_create(runtime, &config, &slot, &refused), &refused, "a slot");
+    return slot;
+}
+
 static void own_threads(void *data) {
     (void)data;
     block_all();
@@ -397,15 +412,7 @@ static void own_threads(void *data) {
     publisher = pthread_self();
     rtw_imports_t *imports = telling(tell_to_trap, NULL);
     guest = open_unattached("told", imports);
-    const rtw_wanted_func_t func = {"alive", "()->(i32)", 0};
-    rtw_slot_config_t slot_config;
-    rtw_slot_config_init(&slot_config);
-    slot_config.funcs = &func;
-    slot_config.func_count = 1;
-    slot_config.standby = 1;
-    slot_config.on_event = on_event;
-    rtw_slot_t *slot = NULL;
-    require(rtw_slot_create(guest.runtime, &slot_config, &slot, &err), &err, "a slot");
+    rtw_slot_t *slot = slot_with_spare(guest.runtime, on_event);
     check_status(rtw_slot_publish(slot, guest.instance, NULL, &err), RTW_OK, "own threads: publish");
     pthread_mutex_lock(&told);
     while (failed_with == RTW_OK) pthread_cond_wait(&told_more, &told);
@@ -768,15 +775,7 @@ static void spares_afterwards(void *data) {
     (void)data;
     guest_t guest = open_unattached("traps", NULL);
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "spares: attached");
-    const rtw_wanted_func_t func = {"alive", "()->(i32)", 0};
-    rtw_slot_config_t config;
-    rtw_slot_config_init(&config);
-    config.funcs = &func;
-    config.func_count = 1;
-    config.standby = 1;
-    config.on_event = count_spares;
-    rtw_slot_t *slot = NULL;
-    require(rtw_slot_create(guest.runtime, &config, &slot, &err), &err, "a slot");
+    rtw_slot_t *slot = slot_with_spare(guest.runtime, count_spares);
     /* The housekeeper makes spares when this returns: the handler is foreign from before its first attempt. */
     require(rtw_instance_prepare(guest.instance, NULL, NULL, &err), &err, "prepare");
     struct sigaction engines;

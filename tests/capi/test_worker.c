@@ -1,4 +1,5 @@
 /* Workers: what they refuse, how they start, run and stop, what a queue answers, what they recorded. */
+#include "../support/clock.h"
 #include "common.h"
 
 #include <pthread.h>
@@ -8,12 +9,6 @@
 #include <unistd.h>
 
 enum { PERIOD_NS = 1000000 };
-
-static uint64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void busy_until(uint64_t time_ns) {
     while (now_ns() < time_ns) {

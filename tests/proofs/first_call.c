@@ -6,6 +6,7 @@
  *   first_call PROFILE FOLDER WAY      one process of these: prints the first call and the steady median in ns
  *
  * To be linked with -z lazy: LD_BIND_NOW binds it where it is to be bound. */
+#include "../support/clock.h"
 #include "../support/numbers.h"
 #include "guest.h"
 
@@ -19,13 +20,6 @@
 #include <unistd.h>
 
 enum { STEADY_CALLS = 20000, DRY_CALLS = 1000, MOST_PROCESSES = 1000, FLOATS = 1024 };
-
-static double now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
 
 static double median(double *values, size_t count)
 {
@@ -58,11 +52,11 @@ typedef rtw_status_t (*call_t)(rtw_func_t *func, rtw_value_t *values, size_t cou
 static double timed_call(call_t call, rtw_func_t *func)
 {
     rtw_value_t value = {.i32 = FLOATS};
-    const double before = now_ns();
+    const uint64_t before = now_ns();
     const rtw_status_t status = call ? call(func, &value, 1) : rtw_invoke(func, &value, 1);
-    const double after = now_ns();
+    const uint64_t after = now_ns();
     NEED(status == RTW_OK, "the call: %s", rtw_status_name(status));
-    return after - before;
+    return (double)(after - before);
 }
 
 /* What the calling thread is handed. */

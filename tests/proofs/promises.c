@@ -5,6 +5,7 @@
  *   promises PROFILE FOLDER          on a machine at rest
  *   promises PROFILE FOLDER pressed  while a process presses memory and the library's pages are reclaimed where they can be
  *   promises PROFILE FOLDER beside   beside a thread that loads and drops modules and instances all the time */
+#include "../support/clock.h"
 #include "../support/numbers.h"
 #include "guest.h"
 #include "interpose.h"
@@ -253,13 +254,6 @@ static void memory_access(findings_t *findings, uint64_t calls)
 static double *fault_ns, *waited_ns;
 static size_t fault_count, waited_count;
 
-static double now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
 /* One fault and one call of what has faulted, watched; then everything anew, which is not. */
 static void failing_calls(findings_t *findings, uint64_t faults)
 {
@@ -269,9 +263,9 @@ static void failing_calls(findings_t *findings, uint64_t faults)
         rtw_value_t value = {.i32 = 1};
         const uint64_t before = findings->system_calls;
         section_begin();
-        const double started = now_ns();
+        const uint64_t started = now_ns();
         expect(findings, guarded_call(rtw_invoke, failure->func, &value, 1, &findings->changed) == failure->status);
-        const double took = now_ns() - started;
+        const double took = (double)(now_ns() - started);
         expect(findings, guarded_call(rtw_invoke, failure->func, &value, 1, &findings->changed) == RTW_ERR_FAULTED);
         section_end(findings);
         if (findings->system_calls == before)

@@ -3,15 +3,10 @@
 #define RTWASM_TEST_SLOT_H
 
 #include "../capi/common.h"
+#include "../support/clock.h"
 
 #include <pthread.h>
 
-#define US ((uint64_t)1000)
-#define MS (1000 * US)
-#define SECOND (1000 * MS)
-
-/* For calls that have to end by themselves: no machine is that slow. */
-#define AMPLE (100 * SECOND)
 /* For calls that are to be cut off soon. */
 #define SHORT (5 * MS)
 

@@ -1,30 +1,10 @@
 -- Calls guests from LuaJIT's coroutines, which run C functions on the thread's own stack: attached once, they need nothing more.
 -- `luajit test_coroutines.lua LIBRTWASM.SO ARTIFACT DECLARATIONS PROFILE`: the guest exports "alive" and "recurse".
-local ffi = require("ffi")
+local ffi, shared = require("ffi"), require("rtwasm")
 local path, artifact, declarations, profile = unpack(arg)
-ffi.cdef(assert(io.open(declarations)):read("*a"))
-local rtw = ffi.load(path)
+local rtw = shared.open(path, declarations)
+local check, must, made, err = shared.check, shared.must, shared.made, shared.err
 local NOT_ATTACHED, TRAP_STACK = -501, -608
-local passed, failed = 0, 0
-
-local function check(good, what)
-  print((good and "ok " or "FAIL ") .. what)
-  if good then passed = passed + 1 else failed = failed + 1 end
-end
-
-local err = ffi.new("rtw_error_t")
-local function must(status)
-  if status ~= 0 then
-    print("FAIL " .. status .. ": " .. ffi.string(err.message))
-    os.exit(1)
-  end
-end
-
-local function made(kind, make)
-  local out = ffi.new(kind .. " *[1]")
-  must(make(out))
-  return out[0]
-end
 
 local config = ffi.new("rtw_runtime_config_t")
 rtw.rtw_runtime_config_init_sized(config, ffi.sizeof(config))
@@ -67,5 +47,4 @@ check(one() == 0 and answer(alive) == 0, "after which everything goes on")
 must(rtw.rtw_thread_detach(runtime, err))
 check(one() == NOT_ATTACHED, "a coroutine whose thread was detached")
 
-print(string.format("%d passed, %d failed", passed, failed))
-os.exit(failed == 0 and 0 or 1)
+shared.finish()

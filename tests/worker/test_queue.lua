@@ -1,32 +1,11 @@
 -- A host that cannot be real-time itself, Lua, has a pinned worker call a guest: LuaJIT's FFI reads the header's own declarations.
 -- `luajit test_queue.lua LIBRTWASM.SO ARTIFACT DECLARATIONS`: rtwasm.h without its preprocessor lines; the guest exports "add".
-local ffi = require("ffi")
+local ffi, shared = require("ffi"), require("rtwasm")
 local path, artifact, declarations = unpack(arg)
-ffi.cdef(assert(io.open(declarations)):read("*a"))
-local rtw = ffi.load(path)
+local rtw = shared.open(path, declarations)
+local check, must, made, err = shared.check, shared.must, shared.made, shared.err
 local QUEUE, FULL, EMPTY = 1, -701, -702
 local FOREVER = 0xffffffffffffffffULL
-local passed, failed = 0, 0
-
-local function check(good, what)
-  print((good and "ok " or "FAIL ") .. what)
-  if good then passed = passed + 1 else failed = failed + 1 end
-end
-
-local err = ffi.new("rtw_error_t")
-local function must(status)
-  if status ~= 0 then
-    print("FAIL " .. status .. ": " .. ffi.string(err.message))
-    os.exit(1)
-  end
-end
-
--- One output handle of a [setup] function.
-local function made(kind, make)
-  local out = ffi.new(kind .. " *[1]")
-  must(make(out))
-  return out[0]
-end
 
 local runtime = made("rtw_runtime_t", function(out) return rtw.rtw_runtime_create(nil, out, err) end)
 local module = made("rtw_module_t", function(out) return rtw.rtw_module_load_file(runtime, artifact, out, err) end)
@@ -65,5 +44,4 @@ rtw.rtw_func_destroy(add)
 rtw.rtw_instance_destroy(instance)
 rtw.rtw_module_destroy(module)
 rtw.rtw_runtime_destroy(runtime)
-print(passed .. " passed, " .. failed .. " failed")
-os.exit(failed == 0 and 0 or 1)
+shared.finish()
