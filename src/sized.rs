@@ -168,6 +168,7 @@ mod tests {
             (self.small, self.large) = (1, 2);
         }
     }
+    // SAFETY: all of it are numbers.
     unsafe impl Element for Known {}
 
     fn with(bytes: &[u32]) -> Result<Known> {
@@ -196,6 +197,7 @@ mod tests {
             let mut words = [size, 7];
             // SAFETY: nothing is written.
             assert!(unsafe { output(words.as_mut_ptr().cast::<Known>()) }.is_err(), "{size}");
+            // SAFETY: nothing is written.
             unsafe { init(words.as_mut_ptr().cast::<Known>(), size as usize) };
             assert_eq!(words, [size, 7]);
         }
@@ -210,6 +212,7 @@ mod tests {
             let out = unsafe { output(words.as_mut_ptr().cast::<Known>()) }.unwrap();
             out.fill(|known| (known.small, known.large) = (3, 4));
             assert_eq!(words, expected);
+            // SAFETY: there is room for all of these sizes.
             unsafe { init(words.as_mut_ptr().cast::<Known>(), size) };
             assert_eq!(words[..2], [size as u32, 1]);
         }

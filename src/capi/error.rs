@@ -70,8 +70,10 @@ mod tests {
         // SAFETY: a live struct.
         unsafe { fill(&mut err, &Error::new(RTW_ERR_IO, "ä".repeat(400))) };
         assert_eq!(err.text(), "ä".repeat(251));
+        // SAFETY: a live struct.
         unsafe { fill(&mut err, &Error::new(RTW_ERR_NO_EXPORT, "\"a\u{1b}[31m\u{202e}\"\nb")) };
         assert_eq!(err.text(), "\"a?[31m?\"\nb");
+        // SAFETY: a live struct.
         unsafe { clear(&mut err) };
         assert_eq!((err.status, err.text().as_str()), (RTW_OK, ""));
     }

@@ -249,6 +249,7 @@ mod tests {
             let pear: *mut Pear = create(round).unwrap();
             assert!(round as usize >= QUARANTINE || pear != first, "reused after {round}");
             seen.insert(pear as usize);
+            // SAFETY: it was created here and is destroyed once.
             unsafe { destroy(pear) };
         }
         assert!(seen.len() <= QUARANTINE + 2, "slots are reused: {}", seen.len());

@@ -209,6 +209,7 @@ mod tests {
         for _ in 0..200 {
             // SAFETY: the child looks at the lock and ends.
             match unsafe { libc::fork() } {
+                // SAFETY: it ends the child.
                 0 => unsafe { libc::_exit(i32::from(LOCK.value.try_lock().is_err())) },
                 child => {
                     let mut status = 0;

@@ -22,7 +22,7 @@
 
 /* Longer than any life takes, on a loaded machine too. */
 enum { HANG_S = 60 };
-/* So many lives until tables have their size. */
+/* The lives until tables have their size. */
 enum { WARM_UP = 4 };
 enum { PLANTED_AT = 7 };
 

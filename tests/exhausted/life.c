@@ -79,7 +79,7 @@ static void on_event(void *user_data, const rtw_slot_event_t *event)
     }
 }
 
-/* So many handles of a kind are kept unused before the first is used again. */
+/* The handles of a kind that are kept unused before the first is used again. */
 enum { KEPT_UNUSED = 260 };
 /* More than a life has of any kind at a time. */
 enum { AT_A_TIME = 8 };
