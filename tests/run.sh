@@ -21,6 +21,7 @@ suites() {
     suite abi tests/abi/test_abi.sh
     suite capi-valgrind tests/capi/test_valgrind.sh
     suite model make -s loom
+    suite lint tests/lint/test_lint.sh
     suite cli tests/cli/compile_at_run_time.sh
     suite guests build make -s -C guests check
     suite minimal make -s -C examples-c/minimal test
