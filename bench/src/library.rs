@@ -162,7 +162,7 @@ impl Library {
         if address.is_null() { Err(format!("the library has no {}", name.to_string_lossy())) } else { Ok(address) }
     }
 
-    /// The same, with this thread attached as one that can be cancelled at any instruction: its calls hold that off.
+    /// Makes a guest on this thread, attached as one that can be cancelled at any instruction: its calls hold that off.
     pub fn deferring_guest(&self, artifact: &str, options: Options) -> Result<Guest<'_>, String> {
         let mut before = 0;
         // SAFETY: nobody cancels this thread.
@@ -273,7 +273,7 @@ impl Statistics {
         unsafe {
             (self.config_init)(config.as_mut_ptr(), size_of::<RuntimeConfig>());
             let mut config = config.assume_init();
-            (config.buffer, config.buffer_bytes) = (text.as_mut_ptr(), text.len());
+            (config.buffer, config.buffer_bytes) = (text.as_mut_ptr(), text.len() as u64);
             (self.instance_export)(instance, &config, null_mut(), null_mut())
         }
     }
