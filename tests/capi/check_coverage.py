@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 # Seen by another suite: the folder below ROOT whose tests name it.
-ELSEWHERE = {"RTW_ERR_WASM": "cli/tests", "RTW_ERR_PROPOSAL": "tests/cli", "RTW_ERR_BUDGET": "tests/budget"}
+ELSEWHERE = {"RTW_ERR_WASM": "cli/tests", "RTW_ERR_PROPOSAL": "tests/cli"}
 
 
 def unfounded(found, root):

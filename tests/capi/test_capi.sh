@@ -61,10 +61,10 @@ if [ -z "$CAPI_ONLY$CAPI_FLAGS$CAPI_RUN" ]; then
     refuses "a function that no test calls is found" "rtw_invoke" python3 check_coverage.py functions "$root/include/rtwasm.h" "$build/test_runtime.o"
     grep -v RTW_ERR_BUSY "$STATUSES_FILE" >"$scratch/fewer"
     refuses "a status that no test saw is found" "RTW_ERR_BUSY" python3 check_coverage.py statuses "$root/include/rtwasm.h" "$scratch/fewer" "$root"
-    { cat "$STATUSES_FILE" && echo RTW_ERR_BUDGET; } >"$scratch/more"
-    refuses "a status that is left out and was seen is found" "RTW_ERR_BUDGET is seen here" \
+    { cat "$STATUSES_FILE" && echo RTW_ERR_WASM; } >"$scratch/more"
+    refuses "a status that is left out and was seen is found" "RTW_ERR_WASM is seen here" \
         python3 check_coverage.py statuses "$root/include/rtwasm.h" "$scratch/more" "$root"
-    refuses "so is one that the other suite does not see" "RTW_ERR_BUDGET is not seen in tests/budget" \
+    refuses "so is one that the other suite does not see" "RTW_ERR_WASM is not seen in cli/tests" \
         python3 check_coverage.py statuses "$root/include/rtwasm.h" "$STATUSES_FILE" "$scratch"
 fi
 finish
