@@ -312,6 +312,8 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
         _ if host_status != RTW_OK => RTW_ERR_HOST,
         Some(trap) => trap_status(trap),
         None if alloc::take_refused() != 0 => RTW_ERR_ARENA,
+        // A table was to grow, and the host had allowed it.
+        None if error.is::<wasmtime::error::OutOfMemory>() => RTW_ERR_NO_MEMORY,
         None => RTW_ERR_TRAP_OTHER,
     };
     drop(error);
