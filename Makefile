@@ -30,7 +30,7 @@ lib: FORCE
 	@LD='$(LD)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' ./packaging/archive.sh target/release/deps/librtwasm.a $(ARCHIVE)
 
 command: FORCE
-	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler
+	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler-library
 	ln -sf librtwasm_compiler.so target/tools/librtwasm_compiler.so.0.1
 
 # A newer command may write another envelope, so it makes the artifacts anew.
@@ -82,7 +82,7 @@ jack-storm: lib command
 # beside the command, with the command's dependencies.
 property: FORCE
 	cargo build --locked --profile tools -p rtwasm-smith
-	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler -p rtwasm-property
+	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler-library -p rtwasm-property
 	@PROPERTY_MODULES='$(N)' PROPERTY_SEED='$(SEED)' PROPERTY_ONLY='$(ONLY)' PROPERTY_OUT='$(OUT)' target/tools/rtwasm-property
 
 bench: lib command

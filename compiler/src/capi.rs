@@ -7,10 +7,11 @@
 #![allow(clippy::missing_safety_doc)]
 
 use std::ffi::{CStr, c_char, c_void};
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Interruption, Profile, Settings};
+use rtwasm::rt::reserve;
 use rtwasm::sized::{self, Sized32};
 use rtwasm::status::*;
 
@@ -128,14 +129,17 @@ pub unsafe extern "C" fn rtw_compile(
 ) -> rtw_status_t {
     silence_panics();
     // SAFETY: pointers are NULL or valid by the API's contract.
-    let outcome = crate::caught(|| unsafe {
+    let outcome = fallible(|| unsafe {
         let outputs = outputs(artifact, artifact_length)?;
         let input = input(wasm_or_wat, length)?;
         let options = read_options(options)?;
-        keep_signal_handlers();
-        let compiled = crate::compile(input, &options, &mut |_| {})?;
-        hand_over(&compiled, outputs)
+        let compiled = reserve::with_room(room_bytes(length), || {
+            keep_signal_handlers();
+            crate::compile(input, &options, &mut |_| {})
+        })?;
+        Ok((compiled, outputs))
     });
+    let outcome = outcome.and_then(|(compiled, outputs)| hand_over(&compiled, outputs));
     let error = outcome.map_or_else(|error| error, |()| Error::new(RTW_OK, ""));
     // SAFETY: as above.
     unsafe { fill(err, &error) };
@@ -154,6 +158,28 @@ pub unsafe extern "C" fn rtw_compile_free(artifact: *mut c_void, length: usize) 
     unsafe { libc::free(artifact) };
 }
 
+/// Runs what allocates, on whatever threads: where the system refused one of them memory, it has come to its end by other means, and
+/// is RTW_ERR_NO_MEMORY. So is what else compiles meanwhile: nobody tells whose the refusal was.
+fn fallible<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    if !reserve::is_ready() {
+        return Err(reserve::exhausted());
+    }
+    let before = reserve::times_asked();
+    match crate::caught(work) {
+        Err(error) if error.status == RTW_ERR_NO_MEMORY => Err(error),
+        _ if reserve::times_asked() != before => Err(reserve::exhausted()),
+        outcome => outcome,
+    }
+}
+
+/// How much compiling a module of that length may take, with what is made in between.
+fn room_bytes(length: usize) -> usize {
+    const LEAST: usize = 64 << 20;
+    const TIMES: usize = 2048;
+    const MOST: usize = 1 << 30;
+    length.saturating_mul(TIMES).saturating_add(LEAST).min(MOST)
+}
+
 /// Keeps panics from printing. This library has a copy of the standard library to itself, so this hook is nobody else's.
 fn silence_panics() {
     static ONCE: Once = Once::new();
@@ -164,23 +190,26 @@ fn silence_panics() {
 /// library never does, and left in place they would stand between guests' faults and the handlers of librtwasm.so. So that
 /// engine is made here, and the handlers put back.
 fn keep_signal_handlers() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        const SIGNALS: [libc::c_int; 4] = [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGBUS];
-        // SAFETY: all-zero is a valid sigaction to be filled in; what is put back is what was there.
-        unsafe {
-            let before = SIGNALS.map(|signal| {
-                let mut action: libc::sigaction = std::mem::zeroed();
-                libc::sigaction(signal, std::ptr::null(), &mut action);
-                action
-            });
-            // If it cannot be made, compiling will say so.
-            let _ = profile::engine(&Settings::new(Profile::Standalone), DEFAULT_GUEST_STACK_BYTES);
-            for (signal, action) in SIGNALS.iter().zip(&before) {
-                libc::sigaction(*signal, action, std::ptr::null_mut());
-            }
+    static ARE_KEPT: Mutex<bool> = Mutex::new(false);
+    let mut are_kept = ARE_KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if *are_kept {
+        return;
+    }
+    const SIGNALS: [libc::c_int; 4] = [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGBUS];
+    // SAFETY: all-zero is a valid sigaction to be filled in; what is put back is what was there.
+    unsafe {
+        let before = SIGNALS.map(|signal| {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &mut action);
+            action
+        });
+        // If it cannot be made, compiling will say so, and the next call comes here again.
+        let made = profile::engine(&Settings::new(Profile::Standalone), DEFAULT_GUEST_STACK_BYTES);
+        for (signal, action) in SIGNALS.iter().zip(&before) {
+            libc::sigaction(*signal, action, std::ptr::null_mut());
         }
-    });
+        *are_kept = made.is_ok();
+    }
 }
 
 type Outputs<'a> = (&'a mut *mut c_void, &'a mut usize);

@@ -1,10 +1,13 @@
 //! Cranelift's part: machine code in the engine's own precompiled form.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::atomic::{AtomicU32, Ordering::Acquire};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Settings, Variations};
+use rtwasm::rt::thread::{self, Thread};
+use rtwasm::rt::{clock, wait};
 use rtwasm::status::*;
 use wasmtime::{Config, Engine, OptLevel};
 
@@ -36,22 +39,36 @@ pub fn code(module: &[u8], job: &Job<'_>, deadline: &Deadline, tick: &mut dyn Fn
 
 /// Runs `work` on a thread that has the stack for it, whatever the caller's has.
 pub fn on_own_stack<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R> {
-    let joined = std::thread::scope(|scope| {
-        let thread = background("rtw-compile").spawn_scoped(scope, || {
-            be_a_background_thread();
-            work()
-        });
-        Ok(thread.map_err(|e| no_thread(&e))?.join())
-    })?;
-    Ok(joined.unwrap_or_else(|panic| resume_unwind(panic)))
+    let mut outcome = None;
+    let run: Box<dyn FnOnce() + Send + '_> = Box::new(|| outcome = Some(catch_unwind(AssertUnwindSafe(work))));
+    // SAFETY: the same but for how long it may live; the thread that gets it has ended before anything does that it borrows.
+    let run: Box<dyn FnOnce() + Send> = unsafe { std::mem::transmute(run) };
+    background("rtw-compile", run)?.join();
+    match outcome {
+        Some(outcome) => Ok(outcome.unwrap_or_else(|panic| resume_unwind(panic))),
+        None => Err(no_outcome()),
+    }
 }
 
-fn background(name: impl Into<String>) -> std::thread::Builder {
-    std::thread::Builder::new().name(name.into()).stack_size(STACK_BYTES)
+/// A thread that compiles. Nothing of the standard library's: what that allocates for a thread, or for one that waits in a channel,
+/// ends the process where there is no memory.
+fn background(name: &str, work: impl FnOnce() + Send + 'static) -> Result<Thread> {
+    let work = || {
+        be_a_background_thread();
+        work();
+    };
+    thread::start(name, STACK_BYTES, work)
+        .map_err(|cause| Error::os(RTW_ERR_NO_MEMORY, "cannot start a compiling thread", &cause))
 }
 
-fn no_thread(cause: &std::io::Error) -> Error {
-    Error::os(RTW_ERR_NO_MEMORY, "cannot start a compiling thread", cause)
+fn no_outcome() -> Error {
+    Error::new(RTW_ERR_INTERNAL, "the compiling thread ended without a result")
+}
+
+/// What a thread is to tell, and a word that says that it has.
+struct Told<R> {
+    outcome: Mutex<Option<std::thread::Result<Result<R>>>>,
+    is_there: AtomicU32,
 }
 
 /// Has `work` done on a thread of its own, and calls `tick` here until it is done or the time is over.
@@ -60,26 +77,25 @@ fn ticking<R: Send + 'static>(
     deadline: &Deadline,
     tick: &mut dyn FnMut(),
 ) -> Result<R> {
-    let (sender, receiver) = mpsc::channel();
-    let thread = background("rtw-compile")
-        .spawn(move || {
-            be_a_background_thread();
-            let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
-        })
-        .map_err(|e| no_thread(&e))?;
+    let told = Arc::new(Told { outcome: Mutex::new(None), is_there: AtomicU32::new(0) });
+    let tell = told.clone();
+    let thread = background("rtw-compile", move || {
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        *tell.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        wait::set(&tell.is_there, 1);
+    })?;
     loop {
         tick();
-        let left = deadline.left().ok_or_else(|| deadline.passed())?;
-        match receiver.recv_timeout(left.min(TICK)) {
-            Ok(outcome) => {
-                // What panicked in there is passed on below.
-                let _ = thread.join();
-                return outcome.unwrap_or_else(|panic| resume_unwind(panic));
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Error::new(RTW_ERR_INTERNAL, "the compiling thread ended without a result"));
-            }
+        let left = deadline.left().ok_or_else(|| deadline.passed())?.min(TICK);
+        let until_ns = clock::monotonic_ns() + left.as_nanos() as u64;
+        while told.is_there.load(Acquire) == 0 && clock::monotonic_ns() < until_ns {
+            wait::while_equal(&told.is_there, 0, Some(until_ns));
+        }
+        if told.is_there.load(Acquire) != 0 {
+            thread.join();
+            let outcome = told.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // What panicked in there is passed on.
+            return outcome.ok_or_else(no_outcome)?.unwrap_or_else(|panic| resume_unwind(panic));
         }
     }
 }
@@ -117,24 +133,28 @@ fn precompile(config: &Config, module: &[u8]) -> Result<Vec<u8>> {
         .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("no code can be generated for this module: {error:#}")))
 }
 
+/// After this many nobody can hold what was put aside before.
+const EPOCHS: usize = 4;
+
 /// Runs `work` with threads of its own that end with it: a host process keeps nothing of a compilation.
 fn with_pool<R>(work: impl FnOnce(&rayon::ThreadPool) -> R) -> Result<R> {
-    let mut handles = Vec::new();
+    let mut threads = Vec::new();
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(std::thread::available_parallelism().map_or(1, usize::from))
         .spawn_handler(|thread| {
-            handles.push(background(format!("rtw-compile-{}", thread.index())).spawn(|| {
-                be_a_background_thread();
-                thread.run();
-            })?);
+            let name = format!("rtw-compile-{}", thread.index());
+            threads
+                .push(background(&name, || thread.run()).map_err(|error| std::io::Error::from_raw_os_error(error.os_error))?);
             Ok(())
         })
         .build();
     // Consuming the pool tells its threads to end, also when `work` panics.
     let outcome = pool.map(|pool| catch_unwind(AssertUnwindSafe(|| work(&pool))));
-    for handle in handles {
-        // A panic in there has been passed on by the pool already.
-        let _ = handle.join();
+    // A panic in there has been passed on by the pool already.
+    threads.into_iter().for_each(Thread::join);
+    // What the pool's threads have put aside to be freed later: nobody comes by for it until the next call.
+    for _ in 0..EPOCHS {
+        crossbeam_epoch::pin().flush();
     }
     outcome
         .map_err(|error| Error::new(RTW_ERR_NO_MEMORY, format!("cannot start the compiling threads: {error}")))
@@ -157,6 +177,7 @@ fn be_a_background_thread() {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::mpsc;
 
     use super::*;
     use crate::limits::Limits;

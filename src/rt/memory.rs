@@ -219,6 +219,11 @@ pub fn map(bytes: usize) -> std::io::Result<usize> {
     fresh(bytes, libc::PROT_READ | libc::PROT_WRITE, 0)
 }
 
+/// The same where little of it will be used: the system does not count it as promised.
+pub fn map_on_demand(bytes: usize) -> std::io::Result<usize> {
+    fresh(bytes, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_NORESERVE)
+}
+
 fn fresh(bytes: usize, access: i32, flags: i32) -> std::io::Result<usize> {
     // SAFETY: a fresh mapping; nobody else's memory is touched.
     let start = unsafe {

@@ -32,6 +32,8 @@ static PLACES: [AtomicU64; REGIONS] = [const { AtomicU64::new(0) }; REGIONS];
 static FREE: AtomicUsize = AtomicUsize::new(0);
 /// How much of it sections have for themselves.
 static LENT: AtomicUsize = AtomicUsize::new(0);
+/// How often it was asked, on any thread.
+static ASKED: AtomicU64 = AtomicU64::new(0);
 /// How many blocks of it are out.
 static OUT: AtomicUsize = AtomicUsize::new(0);
 pub(super) static RESERVE: Whole<Reserve> = Whole::new(Reserve { bins: Bins::new() });
@@ -57,13 +59,13 @@ fn region(place: u64) -> Range<usize> {
 
 impl Reserve {
     /// Adds fresh memory as a region; refused where there are too many, or it is beyond all measure.
-    fn add(&mut self, bytes: usize) -> std::io::Result<usize> {
+    fn add(&mut self, bytes: usize, map: impl FnOnce(usize) -> std::io::Result<usize>) -> std::io::Result<usize> {
         let unused = |place: &AtomicU64| matches!(place.load(Relaxed), 0 | GONE);
         let number = PLACES.iter().position(unused).filter(|_| bytes >> PAGE_BITS < 1 << COUNT_BITS);
         let Some(number) = number else {
             return Err(std::io::Error::from_raw_os_error(libc::ENOMEM));
         };
-        let start = memory::map(bytes)?;
+        let start = map(bytes)?;
         // SAFETY: our own fresh mapping.
         unsafe { self.bins.add(start..start + bytes, false) };
         PLACES[number].store(place(&(start..start + bytes)), Release);
@@ -116,7 +118,7 @@ fn fill() -> bool {
     if free >= LEAST_BYTES {
         return true;
     }
-    let added = reserve.add((BYTES - free).next_multiple_of(memory::page_size()));
+    let added = reserve.add((BYTES - free).next_multiple_of(memory::page_size()), memory::map);
     if let Ok(number) = added {
         // Present, so that it is there when the system has no more.
         // SAFETY: in the bins, which are locked: nobody else writes there.
@@ -166,7 +168,7 @@ pub fn with_room<T>(bytes: usize, run: impl FnOnce() -> Result<T>) -> Result<T> 
     let bytes = bytes.checked_next_multiple_of(memory::page_size()).ok_or_else(exhausted)?;
     let added = {
         let mut reserve = RESERVE.lock_known();
-        reserve.add(bytes).inspect(|_| _ = LENT.fetch_add(bytes, Relaxed))
+        reserve.add(bytes, memory::map_on_demand).inspect(|_| _ = LENT.fetch_add(bytes, Relaxed))
     };
     let _room = match added {
         Ok(region) => Some(Room { region, bytes }),
@@ -177,10 +179,16 @@ pub fn with_room<T>(bytes: usize, run: impl FnOnce() -> Result<T>) -> Result<T> 
     run()
 }
 
+/// How often the system refused memory to this library so far, on whatever thread.
+pub fn times_asked() -> u64 {
+    ASKED.load(Relaxed)
+}
+
 /// Memory for the layout, not cleared; null where there is not so much. The calling thread's section is exhausted from here on.
 #[cold]
 pub fn take(layout: Layout) -> *mut u8 {
     let _ = SECTION.try_with(|section| section.set(Section { exhausted: true, ..section.get() }));
+    ASKED.fetch_add(1, Relaxed);
     let taken = RESERVE.lock_known().bins.take(layout).unwrap_or(null_mut());
     if !taken.is_null() {
         // SAFETY: just taken.

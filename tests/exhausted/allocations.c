@@ -1,9 +1,10 @@
 /* Fails the n-th allocation, for every n, or every allocation from the n-th on, over the life of a host, and tells what it saw as
  * one row of a table.
- *   allocations PROFILE FOLDER first|later|large|doctor once|on [FROM [TO [STEP]]]
+ *   allocations PROFILE FOLDER first|later|large|doctor|compile once|on [FROM [TO [STEP]]]
  *     first   each life in a process of its own, so that what is done once a process meets it too
  *     later   life after life in one process, with statistics written in all formats; each is to leave as many blocks as before
  *     large   as `first`, of a guest and a host that have much of everything
+ *     compile as `later`, of the compiler
  *     doctor  as `later`, of rtw_host_check
  * ALLOCATIONS_PLANT in the environment plants what has to be found: "leak", "abort", "print" or "hang" at position 7. */
 #include "exhaust.h"
@@ -97,7 +98,9 @@ static void live_with(uint64_t at)
 static void live_on(uint64_t from, uint64_t to, uint64_t step, bool many)
 {
     int64_t before = 0;
-    if (many) alarm(2 * HANG_S), lived == live ? live_long(&life) : live_long_doctor(&life);
+    alarm(2 * HANG_S);
+    if (many && lived == live) live_long(&life);
+    if (many && lived == live_doctor) live_long_doctor(&life);
     for (int i = 0; many && i < WARM_UP; i++) live_with(UINT64_MAX);
     before = exhaust_live();
     for (row->at = from; row->at <= to && !row->done; row->at += step) {
@@ -150,7 +153,8 @@ static void live_apart(uint64_t from, uint64_t to, uint64_t step, bool many)
 int main(int argc, char **argv)
 {
     if (argc < 5) return 2;
-    const bool large = strcmp(argv[3], "large") == 0, many = !large && strcmp(argv[3], "first") != 0;
+    const bool large = strcmp(argv[3], "large") == 0, compile = strcmp(argv[3], "compile") == 0;
+    const bool many = !large && strcmp(argv[3], "first") != 0;
     const uint64_t to = argc > 6 ? strtoull(argv[6], NULL, 0) : UINT64_MAX - 1;
     const uint64_t step = argc > 7 ? strtoull(argv[7], NULL, 0) : 1;
     on = strcmp(argv[4], "on") == 0;
@@ -164,6 +168,7 @@ int main(int argc, char **argv)
     life.profile = strcmp(argv[1], "plugin") == 0 ? RTW_PROFILE_PLUGIN : RTW_PROFILE_STANDALONE;
     life.folder = argv[2];
     if (large) life.guest = "large", lived = live_large;
+    if (compile) life.guest = "guests/life.wat", lived = live_compile;
     if (!prepare_lives(&life)) return 2;
     life.exports = many;
     if (strcmp(argv[3], "doctor") == 0) lived = live_doctor;

@@ -105,18 +105,18 @@ static bool fails(uintptr_t caller, size_t bytes)
     return true;
 }
 
-static void *noted(uintptr_t caller, void *memory)
+static void *noted(void *memory)
 {
-    if (memory != NULL && !in(program, caller)) {
+    if (memory != NULL) {
         atomic_fetch_add(&live, 1);
         atomic_fetch_add(&live_bytes, (int64_t)malloc_usable_size(memory));
     }
     return memory;
 }
 
-static void forget(uintptr_t caller, void *memory)
+static void forget(void *memory)
 {
-    if (memory != NULL && !in(program, caller)) {
+    if (memory != NULL) {
         atomic_fetch_sub(&live, 1);
         atomic_fetch_sub(&live_bytes, (int64_t)malloc_usable_size(memory));
     }
@@ -124,16 +124,16 @@ static void forget(uintptr_t caller, void *memory)
 
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
-void *malloc(size_t size) { return fails(CALLER, size) ? NULL : noted(CALLER, __libc_malloc(size)); }
+void *malloc(size_t size) { return fails(CALLER, size) ? NULL : noted(__libc_malloc(size)); }
 
-void *calloc(size_t count, size_t size) { return fails(CALLER, count * size) ? NULL : noted(CALLER, __libc_calloc(count, size)); }
+void *calloc(size_t count, size_t size) { return fails(CALLER, count * size) ? NULL : noted(__libc_calloc(count, size)); }
 
 void *realloc(void *memory, size_t size)
 {
     if (fails(CALLER, size)) return NULL;
     int64_t before = memory != NULL ? (int64_t)malloc_usable_size(memory) : 0;
     void *grown = __libc_realloc(memory, size);
-    if (grown != NULL && !in(program, CALLER)) {
+    if (grown != NULL) {
         if (memory == NULL) atomic_fetch_add(&live, 1);
         atomic_fetch_add(&live_bytes, (int64_t)malloc_usable_size(grown) - before);
     }
@@ -142,18 +142,18 @@ void *realloc(void *memory, size_t size)
 
 void free(void *memory)
 {
-    forget(CALLER, memory);
+    forget(memory);
     __libc_free(memory);
 }
 
-void *memalign(size_t alignment, size_t size) { return fails(CALLER, size) ? NULL : noted(CALLER, __libc_memalign(alignment, size)); }
+void *memalign(size_t alignment, size_t size) { return fails(CALLER, size) ? NULL : noted(__libc_memalign(alignment, size)); }
 
-void *aligned_alloc(size_t alignment, size_t size) { return fails(CALLER, size) ? NULL : noted(CALLER, __libc_memalign(alignment, size)); }
+void *aligned_alloc(size_t alignment, size_t size) { return fails(CALLER, size) ? NULL : noted(__libc_memalign(alignment, size)); }
 
 int posix_memalign(void **out, size_t alignment, size_t size)
 {
     if (fails(CALLER, size)) return ENOMEM;
-    void *memory = noted(CALLER, __libc_memalign(alignment, size));
+    void *memory = noted(__libc_memalign(alignment, size));
     if (memory == NULL) return ENOMEM;
     *out = memory;
     return 0;
@@ -181,7 +181,7 @@ uint64_t exhaust_failed(void) { return atomic_load(&failed); }
 int64_t exhaust_live(void) { return atomic_load(&live); }
 int64_t exhaust_live_bytes(void) { return atomic_load(&live_bytes); }
 const exhaust_listed_t *exhaust_listed(void) { return listed; }
-void *exhaust_take(size_t bytes) { return noted(0, __libc_malloc(bytes)); }
+void *exhaust_take(size_t bytes) { return noted(__libc_malloc(bytes)); }
 
 exhaust_place_t exhaust_place(void)
 {

@@ -31,7 +31,7 @@ typedef struct exhaust_place_t {
     char thread[16];
 } exhaust_place_t;
 exhaust_place_t exhaust_place(void);
-/* Blocks that are out, the test program's own left aside. */
+/* Blocks that are out. */
 int64_t exhaust_live(void);
 int64_t exhaust_live_bytes(void);
 const exhaust_listed_t *exhaust_listed(void);

@@ -1,5 +1,7 @@
 #include "life.h"
 
+#include <rtwasm_compiler.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -319,7 +321,10 @@ static bool live_calls(rtw_instance_t *instance)
 
 bool prepare_lives(const life_t *life)
 {
-    snprintf(artifact_path, sizeof artifact_path, "%s/%s.%s.rtw", life->folder, life->guest, life->profile == RTW_PROFILE_PLUGIN ? "plugin" : "standalone");
+    if (strchr(life->guest, '/') != NULL)
+        snprintf(artifact_path, sizeof artifact_path, "%s", life->guest);
+    else
+        snprintf(artifact_path, sizeof artifact_path, "%s/%s.%s.rtw", life->folder, life->guest, life->profile == RTW_PROFILE_PLUGIN ? "plugin" : "standalone");
     artifact = read_whole(artifact_path, &artifact_bytes);
     return artifact != NULL;
 }
@@ -530,6 +535,22 @@ void live_long(const life_t *life)
         end(&one);
     }
     for (int i = 0; i < AT_A_TIME; i++) end(&more[i]);
+}
+
+bool live_compile(const life_t *life)
+{
+    own = life;
+    seen = 0;
+    repeated = false;
+    rtw_compile_options_t options;
+    rtw_compile_options_init(&options);
+    options.profile = life->profile;
+    void *compiled = NULL;
+    size_t compiled_bytes = 0;
+    CALL(rtw_compile(artifact, artifact_bytes, &options, &compiled, &compiled_bytes, &err));
+    NEED(compiled);
+    VOID(rtw_compile_free(compiled, compiled_bytes));
+    return life->report->wrong[0] == 0;
 }
 
 void live_long_doctor(const life_t *life)

@@ -50,6 +50,8 @@ void live_long(const life_t *life);
 void live_long_doctor(const life_t *life);
 /* With a guest and a host that have much of everything. */
 bool live_large(const life_t *life);
+/* The compiler. */
+bool live_compile(const life_t *life);
 /* The doctor. */
 bool live_doctor(const life_t *life);
 
