@@ -9,6 +9,7 @@ use super::guard::{self, bare, setup};
 use super::handle;
 use super::instance::{rtw_func_t, rtw_instance_t, rtw_value_t};
 use crate::engine::prepare::DryCall;
+use crate::rt::reserve;
 use crate::status::*;
 
 /// A call that is made before the real ones, with arguments that are safe then and leave the guest in a state to begin with: by
@@ -119,11 +120,12 @@ pub unsafe extern "C-unwind" fn rtw_instance_prepare(
                 true => None,
                 false => Some(guard::output_struct(report).map_err(|s| bare(s, "report"))?),
             };
-            let calls = match guard::optional_struct(config, "config")? {
-                Some(config) => read_dry_calls(config.dry_calls, config.dry_call_count)?,
-                None => vec![],
+            let done = match guard::optional_struct(config, "config")? {
+                Some(config) => with_room(config.dry_calls, config.dry_call_count, || {
+                    instance.prepare(&read_dry_calls(config.dry_calls, config.dry_call_count)?, invoke)
+                })?,
+                None => instance.prepare(&[], invoke)?,
             };
-            let done = instance.prepare(&calls, invoke)?;
             if let Some(report) = report {
                 report.fill(|report| {
                     report.locked = u32::from(done.locked);
@@ -147,6 +149,24 @@ pub unsafe extern "C-unwind" fn invoke(func: *mut c_void, values: *mut ValRaw, v
     let entry: unsafe extern "C-unwind" fn(*mut rtw_func_t, *mut rtw_value_t, usize) -> rtw_status_t = rtw_invoke;
     // SAFETY: passed on. Asked for by its address, so that no copy is made of it here.
     unsafe { std::hint::black_box(entry)(func.cast(), values.cast(), value_count) }
+}
+
+/// Runs what takes memory for each dry call of an array.
+///
+/// # Safety
+/// There are as many as `count` says.
+pub unsafe fn with_room<T>(dry_calls: *const rtw_dry_call_t, count: u32, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// What is noted of a call, and of a value of its, twice.
+    const CALL_BYTES: usize = 512;
+    const VALUE_BYTES: usize = 64;
+    let calls: &[rtw_dry_call_t] = match count {
+        0 => &[],
+        _ if dry_calls.is_null() => &[],
+        // SAFETY: as many as the caller says.
+        count => unsafe { std::slice::from_raw_parts(dry_calls, count as usize) },
+    };
+    let bytes = calls.iter().map(|call| CALL_BYTES + VALUE_BYTES * call.value_count as usize).sum();
+    reserve::with_room(bytes, run)
 }
 
 /// The dry calls of an array, each with its number and its arguments, as far as they are right wherever they are used.

@@ -272,7 +272,9 @@ pub unsafe extern "C-unwind" fn rtw_slot_create(
             let runtime = guard::named(runtime, "runtime")?;
             let config = guard::optional_struct(config, "config")?
                 .ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL: a slot needs to know its functions"))?;
-            *out = handle::create(Slot::new(runtime, read(&config)?)?)?;
+            *out = prepare::with_room(config.dry_calls, config.dry_call_count, || {
+                handle::create(Slot::new(runtime, read(&config)?)?)
+            })?;
             Ok(())
         })
     }

@@ -381,8 +381,10 @@ pub unsafe extern "C-unwind" fn rtw_worker_create(
             let runtime = guard::named(runtime, "runtime")?;
             let config = guard::optional_struct(config, "config")?
                 .ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL: a worker has no default work"))?;
-            let (settings, work) = read(runtime, &config)?;
-            *out = handle::create(Worker::new(runtime, settings, work)?)?;
+            *out = prepare::with_room(config.dry_calls, config.dry_call_count, || {
+                let (settings, work) = read(runtime, &config)?;
+                handle::create(Worker::new(runtime, settings, work)?)
+            })?;
             Ok(())
         })
     }

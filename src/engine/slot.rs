@@ -543,7 +543,8 @@ impl<H: Handles> Slot<H> {
 
     /// Looks the interface up and makes the instance warm.
     fn generation(&self, publication: &Arc<Publication>, place: Place, is_spare: bool) -> Result<Arc<Generation<H>>> {
-        reserve::with_room(self.config.interface.len() * FUNC_BYTES, || self.with_interface(publication, place, is_spare))
+        let room = self.config.interface.len() * FUNC_BYTES + self.config.dry_calls.len() * size_of::<DryCall<'_>>();
+        reserve::with_room(room, || self.with_interface(publication, place, is_spare))
     }
 
     fn with_interface(&self, publication: &Arc<Publication>, place: Place, is_spare: bool) -> Result<Arc<Generation<H>>> {

@@ -557,17 +557,15 @@ fn prepare(shared: &Shared) -> Result<()> {
         }
     }
     for instance in &config.instances {
-        let calls: Vec<DryCall<'_>> = config
-            .rehearsals
-            .iter()
-            .filter(|rehearsal| Arc::ptr_eq(&rehearsal.func.shared.instance, instance))
-            .map(|rehearsal| DryCall {
-                func: &rehearsal.func,
-                handle: rehearsal.target.handle,
-                values: &rehearsal.values,
-                repeats: rehearsal.repeats,
-            })
-            .collect();
+        let mut calls: Vec<DryCall<'_>> = Vec::new();
+        reserve::room(&mut calls, config.rehearsals.len())?;
+        let own = config.rehearsals.iter().filter(|rehearsal| Arc::ptr_eq(&rehearsal.func.shared.instance, instance));
+        calls.extend(own.map(|rehearsal| DryCall {
+            func: &rehearsal.func,
+            handle: rehearsal.target.handle,
+            values: &rehearsal.values,
+            repeats: rehearsal.repeats,
+        }));
         let entry = config.rehearsals.first().map_or(unreachable_entry as Entry, |rehearsal| rehearsal.target.entry);
         instance.prepare(&calls, entry)?;
     }

@@ -1,7 +1,7 @@
 /* Fails the n-th system call of a kind, for every n, with each error that it can give, over the life of a host, and tells what it
  * saw as rows of a table. The kernel asks this program what becomes of each such call (seccomp's user notification), so calls that
  * the C library makes on its own, and those that are made without it, are among them.
- *   calls PROFILE FOLDER [KIND ...]
+ *   calls PROFILE|compiler FOLDER [KIND ...]
  * CALLS_STEP in the environment: every so-manieth position only; CALLS_TO: no later one. CALLS_PLANT: "abort", "print" or "hang" at
  * position 2. */
 #include "life.h"
@@ -79,6 +79,8 @@ static void describe(life_report_t *report) { snprintf(report->place, sizeof rep
 
 static const injector_t injector = {failed, stop, allowed, describe};
 static life_t life = {RTW_PROFILE_STANDALONE, NULL, "life", &injector, false, false, RTW_LOCK_ON, NULL, NULL};
+
+static bool (*lived)(const life_t *) = live;
 
 /* Has the kernel ask about calls of the kind from here on; the descriptor that it asks on. */
 static int listen_to_calls(void)
@@ -165,7 +167,7 @@ static void live_here(uint64_t at, int to, int log)
     dup2(log, 1), dup2(log, 2);
     alarm(HANG_S);
     atomic_store(&shared->armed, true);
-    shared->report.lived = live(&life);
+    shared->report.lived = lived(&life);
     stop();
     plant(at);
     _exit(0);
@@ -221,6 +223,7 @@ int main(int argc, char **argv)
     const uint64_t to = getenv("CALLS_TO") != NULL ? strtoull(getenv("CALLS_TO"), NULL, 0) : UINT64_MAX - 1;
     const bool verbose = getenv("EXHAUSTED_VERBOSE") != NULL;
     life.profile = strcmp(argv[1], "plugin") == 0 ? RTW_PROFILE_PLUGIN : RTW_PROFILE_STANDALONE;
+    if (strcmp(argv[1], "compiler") == 0) life.guest = "guests/life.wat", lived = live_compile;
     life.folder = argv[2];
     if (!prepare_lives(&life)) return 2;
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

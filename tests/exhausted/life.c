@@ -379,7 +379,7 @@ bool live(const life_t *life)
 
 bool live_large(const life_t *life)
 {
-    enum { IMPORTS = 200, FUNCS = 40, SLOT_FUNCS = 100 };
+    enum { IMPORTS = 200, FUNCS = 40, SLOT_FUNCS = 100, DRY_CALLS = 4000 };
     own = life;
     seen = 0;
     repeated = false;
@@ -422,7 +422,19 @@ bool live_large(const life_t *life)
     }
     CALL(rtw_instance_funcs(instance, slot_funcs + FUNCS / 2, FUNCS / 2, funcs + FUNCS / 2, &err));
     NEED(funcs[FUNCS - 1]);
-    CALL(rtw_instance_prepare(instance, NULL, NULL, &err));
+    static rtw_dry_call_t dry_calls[DRY_CALLS], slots_dry_calls[DRY_CALLS];
+    for (int i = 0; i < DRY_CALLS; i++) {
+        dry_calls[i].func = funcs[i % FUNCS];
+        dry_calls[i].values = slots_dry_calls[i].values = &value;
+        dry_calls[i].value_count = slots_dry_calls[i].value_count = 1;
+        dry_calls[i].repeats = slots_dry_calls[i].repeats = 2;
+        slots_dry_calls[i].func_index = (uint32_t)i % SLOT_FUNCS;
+    }
+    rtw_prepare_config_t prepare;
+    rtw_prepare_config_init(&prepare);
+    prepare.dry_calls = dry_calls;
+    prepare.dry_call_count = DRY_CALLS;
+    CALL(rtw_instance_prepare(instance, &prepare, NULL, &err));
     for (int i = 0; i < FUNCS; i++) {
         value.i32 = 1;
         PLAIN(rtw_invoke(funcs[i], &value, 1));
@@ -438,14 +450,21 @@ bool live_large(const life_t *life)
     rtw_worker_config_init(&worker_config);
     worker_config.kind = RTW_WORKER_QUEUE;
     worker_config.queue_capacity = 8192;
+    worker_config.dry_calls = dry_calls;
+    worker_config.dry_call_count = DRY_CALLS;
     rtw_worker_t *worker = NULL;
     CALL(rtw_worker_create(runtime, &worker_config, &worker, &err));
+    NEED(worker);
+    CALL(rtw_worker_start(worker, &err));
+    PLAIN(rtw_worker_stop(worker));
     VOID(rtw_worker_destroy(worker));
     rtw_slot_config_t slot_config;
     rtw_slot_config_init(&slot_config);
     slot_config.funcs = slot_funcs;
     slot_config.func_count = SLOT_FUNCS;
     slot_config.standby = 1;
+    slot_config.dry_calls = slots_dry_calls;
+    slot_config.dry_call_count = DRY_CALLS;
     slot_config.on_event = on_event;
     rtw_slot_t *slot = NULL;
     CALL(rtw_slot_create(runtime, &slot_config, &slot, &err));

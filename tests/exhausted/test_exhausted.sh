@@ -122,6 +122,7 @@ if [ $(($(sum 7) * 20)) -le "$(sum 5)" ]; then ok "RTW_ERR_NO_MEMORY is told"; e
 for profile in standalone plugin; do
     CALLS_STEP=$(every 7) "$scratch/calls" $profile "$scratch" >"$scratch/calls-$profile" 2>&1 &
 done
+CALLS_STEP=$(every 2) "$scratch/calls" compiler "$scratch" mmap mprotect munmap madvise clone open read futex >"$scratch/calls-compiler" 2>&1 &
 wait
 {
     echo
