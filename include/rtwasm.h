@@ -69,6 +69,11 @@
 #define RTW_PROFILE_PLUGIN 1
 
 /**
+ * A runtime that loads artifacts of both profiles. No artifact has it.
+ */
+#define RTW_PROFILE_ANY 2
+
+/**
  * Scheduling stays as it is.
  */
 #define RTW_SCHED_KEEP 0
@@ -590,7 +595,11 @@ typedef struct rtw_runtime_config_t {
      */
     uint32_t struct_size;
     /**
-     * RTW_PROFILE_STANDALONE (default) or RTW_PROFILE_PLUGIN. Artifacts must have been compiled for the same.
+     * RTW_PROFILE_ANY (default): artifacts of both profiles load, and each engine is set up when the first one comes that needs it.
+     * Where handlers are allowed, attach makes a thread ready for both profiles, since only the thread itself can. Compared with
+     * RTW_PROFILE_PLUGIN that takes 256 KiB of memory a thread for an alternate signal stack, four system calls more at attach and
+     * three at detach, and the housekeeper, which the first attach starts, looks at handlers and masks ten times a second. RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN: artifacts of that profile only,
+     * others return RTW_ERR_PROFILE.
      */
     uint32_t profile;
     /**
@@ -638,6 +647,13 @@ typedef struct rtw_runtime_config_t {
      * has attached is detached when the thread ends, or by rtw_thread_detach.
      */
     uint32_t attach_on_call;
+    /**
+     * 1 (default): the engine's handlers for SIGSEGV, SIGILL and SIGFPE are installed, once a process, with the first standalone
+     * runtime or the first artifact of the standalone profile. 0: never on behalf of this runtime; what would install them returns
+     * RTW_ERR_SIGNALS instead, and attach leaves the thread's signals alone. For plug-ins: whatever file the user picks, nothing in
+     * the host's process changes.
+     */
+    uint32_t allow_signal_handlers;
     /**
      * The most that all guests of the runtime together may make the host hold at one time, in bytes, counted as for
      * memory_limit_bytes of rtw_instance_config_t. What would exceed it is refused with RTW_ERR_LIMIT (making or resetting an
@@ -2338,7 +2354,7 @@ typedef struct rtw_export_subject_t {
 #define RTW_ERR_FORKED -505
 
 /**
- * Somebody replaced the signal handlers that the standalone profile needs.
+ * Somebody replaced the signal handlers that the standalone profile needs, or the runtime may not install them.
  */
 #define RTW_ERR_SIGNALS -506
 
@@ -2508,15 +2524,17 @@ static inline void rtw_runtime_config_init(struct rtw_runtime_config_t *config)
 }
 
 /**
- * Makes a runtime. Makes the library's own code and data present, and locks them where asked; measures the clock (about 20 ms, once a process) and, in the standalone profile, installs the engine's
- * handlers for SIGSEGV, SIGILL and SIGFPE (once a process), which pass on what is not a guest's.
+ * Makes a runtime. Makes the library's own code and data present, and locks them where asked; measures the clock (about 20 ms, once
+ * a process). With RTW_PROFILE_STANDALONE it installs the engine's handlers for SIGSEGV, SIGILL and SIGFPE (once a process), which
+ * pass on what is not a guest's; with RTW_PROFILE_ANY loading the first artifact of that profile does.
  *
  * [setup]
  * config  NULL for the defaults; read only during the call.
  * out     receives the runtime, to be ended with rtw_runtime_destroy; NULL on failure.
  * err     NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range), RTW_ERR_ENGINE,
- *         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be).
+ *         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be), RTW_ERR_SIGNALS (RTW_PROFILE_STANDALONE, and
+ *         allow_signal_handlers is 0).
  */
 rtw_status_t rtw_runtime_create(const struct rtw_runtime_config_t *config,
                                 struct rtw_runtime_t **out,
@@ -2652,7 +2670,8 @@ static inline void rtw_module_info_init(struct rtw_module_info_t *info)
  * err      NULL, or filled with the reason.
  * returns  RTW_OK where it would load, or why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT, RTW_ERR_TRUNCATED,
  *          RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
- *          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE; where it would load, and no instance can be made of it whatever is provided:
+ *          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE, RTW_ERR_SIGNALS (it needs signal handlers, and the runtime's
+ *          allow_signal_handlers is 0); where it would load, and no instance can be made of it whatever is provided:
  *          RTW_ERR_IMPORT_MISSING (it imports a memory, a table or a global), RTW_ERR_UNSUPPORTED (it imports a function with
  *          reference types); or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT
  *          (length is larger than any object).
@@ -3018,7 +3037,7 @@ static inline void rtw_thread_config_init(struct rtw_thread_config_t *config)
 
 /**
  * Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
- * set up, in the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and SIGFPE unblocked where the
+ * set up, where the runtime may load the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and SIGFPE unblocked where the
  * thread blocks them, and the runtime's housekeeper started to look after that, the stack touched down to what guests may use, an arena made
  * ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
  * once to each. A thread that ends without detaching leaks nothing. From here on guests of the runtime may be called on this

@@ -85,7 +85,7 @@ pub const RTW_ERR_FAULTED: rtw_status_t = -503;
 pub const RTW_ERR_BUSY: rtw_status_t = -504;
 /// The process was forked after the object was made; the child cannot use it.
 pub const RTW_ERR_FORKED: rtw_status_t = -505;
-/// Somebody replaced the signal handlers that the standalone profile needs.
+/// Somebody replaced the signal handlers that the standalone profile needs, or the runtime may not install them.
 pub const RTW_ERR_SIGNALS: rtw_status_t = -506;
 /// An earlier internal error made the object unusable.
 pub const RTW_ERR_POISONED: rtw_status_t = -507;
@@ -183,7 +183,7 @@ table! {
     RTW_ERR_FAULTED "the instance has faulted",
     RTW_ERR_BUSY "the instance is in a call",
     RTW_ERR_FORKED "the process was forked",
-    RTW_ERR_SIGNALS "the signal handlers were replaced",
+    RTW_ERR_SIGNALS "the signal handlers were replaced, or none may be installed",
     RTW_ERR_POISONED "an earlier internal error made the object unusable",
     RTW_ERR_STATE "the guest's state could not be carried over",
     RTW_ERR_TRAP_UNREACHABLE "trap: unreachable executed",

@@ -41,7 +41,7 @@ fn types_have_the_layout_that_c_was_promised() {
     let table = include_str!("../../tests/abi/layout.txt").lines().filter(|line| !line.starts_with("rtw_compile_"));
     let ours = [
         lines!(rtw_runtime_config_t: struct_size profile cpu_set sched_policy priority statistics memory_lock guest_stack_bytes
-            watchdog_tick_ns signal_checks attach_on_call memory_limit_bytes),
+            watchdog_tick_ns signal_checks attach_on_call allow_signal_handlers memory_limit_bytes),
         lines!(rtw_error_t: status os_error message),
         lines!(rtw_runtime_stats_t: struct_size attached_threads late_attaches),
         lines!(rtw_distribution_t: count min_ns mean_ns p50_ns p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns),

@@ -20,6 +20,8 @@ use crate::status::*;
 pub const RTW_PROFILE_STANDALONE: u32 = 0;
 /// Explicit checks and no signal handler at all: for code in somebody else's process.
 pub const RTW_PROFILE_PLUGIN: u32 = 1;
+/// A runtime that loads artifacts of both profiles. No artifact has it.
+pub const RTW_PROFILE_ANY: u32 = 2;
 
 /// Scheduling stays as it is.
 pub const RTW_SCHED_KEEP: u32 = 0;
@@ -56,7 +58,11 @@ pub struct rtw_runtime_t {
 pub struct rtw_runtime_config_t {
     /// sizeof(rtw_runtime_config_t), set by rtw_runtime_config_init.
     pub struct_size: u32,
-    /// RTW_PROFILE_STANDALONE (default) or RTW_PROFILE_PLUGIN. Artifacts must have been compiled for the same.
+    /// RTW_PROFILE_ANY (default): artifacts of both profiles load, and each engine is set up when the first one comes that needs it.
+    /// Where handlers are allowed, attach makes a thread ready for both profiles, since only the thread itself can. Compared with
+    /// RTW_PROFILE_PLUGIN that takes 256 KiB of memory a thread for an alternate signal stack, four system calls more at attach and
+    /// three at detach, and the housekeeper, which the first attach starts, looks at handlers and masks ten times a second. RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN: artifacts of that profile only,
+    /// others return RTW_ERR_PROFILE.
     pub profile: u32,
     /// Bit n % 64 of word n / 64 stands for CPU n. All zero (default): affinity is left alone.
     pub cpu_set: [u64; RTW_CPU_SET_WORDS],
@@ -85,6 +91,11 @@ pub struct rtw_runtime_config_t {
     /// the thread cannot be attached it answers what rtw_thread_attach would. Not for calls from signal handlers. What a call
     /// has attached is detached when the thread ends, or by rtw_thread_detach.
     pub attach_on_call: u32,
+    /// 1 (default): the engine's handlers for SIGSEGV, SIGILL and SIGFPE are installed, once a process, with the first standalone
+    /// runtime or the first artifact of the standalone profile. 0: never on behalf of this runtime; what would install them returns
+    /// RTW_ERR_SIGNALS instead, and attach leaves the thread's signals alone. For plug-ins: whatever file the user picks, nothing in
+    /// the host's process changes.
+    pub allow_signal_handlers: u32,
     /// The most that all guests of the runtime together may make the host hold at one time, in bytes, counted as for
     /// memory_limit_bytes of rtw_instance_config_t. What would exceed it is refused with RTW_ERR_LIMIT (making or resetting an
     /// instance, a slot's spare) or fails inside the guest (growth). 0 (default): no limit.
@@ -151,6 +162,8 @@ pub struct rtw_signals_t {
 // SAFETY: their first field is their size.
 unsafe impl guard::Sized32 for rtw_runtime_config_t {
     fn set_defaults(&mut self) {
+        self.profile = RTW_PROFILE_ANY;
+        self.allow_signal_handlers = 1;
         self.signal_checks = RTW_SIGNALS_LOOK;
         self.statistics = 1;
     }
@@ -181,15 +194,17 @@ pub unsafe extern "C" fn rtw_runtime_config_init_sized(config: *mut rtw_runtime_
     unsafe { guard::init(config, struct_size) };
 }
 
-/// Makes a runtime. Makes the library's own code and data present, and locks them where asked; measures the clock (about 20 ms, once a process) and, in the standalone profile, installs the engine's
-/// handlers for SIGSEGV, SIGILL and SIGFPE (once a process), which pass on what is not a guest's.
+/// Makes a runtime. Makes the library's own code and data present, and locks them where asked; measures the clock (about 20 ms, once
+/// a process). With RTW_PROFILE_STANDALONE it installs the engine's handlers for SIGSEGV, SIGILL and SIGFPE (once a process), which
+/// pass on what is not a guest's; with RTW_PROFILE_ANY loading the first artifact of that profile does.
 ///
 /// [setup]
 /// config  NULL for the defaults; read only during the call.
 /// out     receives the runtime, to be ended with rtw_runtime_destroy; NULL on failure.
 /// err     NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range), RTW_ERR_ENGINE,
-///         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be).
+///         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be), RTW_ERR_SIGNALS (RTW_PROFILE_STANDALONE, and
+///         allow_signal_handlers is 0).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_runtime_create(
     config: *const rtw_runtime_config_t,
@@ -345,9 +360,15 @@ fn fill_watchdog(stats: &mut rtw_watchdog_stats_t, report: &watchdog::Report) {
 fn read(config: &rtw_runtime_config_t) -> Result<Config> {
     Ok(Config {
         profile: match config.profile {
-            RTW_PROFILE_STANDALONE => Profile::Standalone,
-            RTW_PROFILE_PLUGIN => Profile::Plugin,
+            RTW_PROFILE_STANDALONE => Some(Profile::Standalone),
+            RTW_PROFILE_PLUGIN => Some(Profile::Plugin),
+            RTW_PROFILE_ANY => None,
             other => return Err(out_of_range("profile", other)),
+        },
+        allow_signal_handlers: match config.allow_signal_handlers {
+            0 => false,
+            1 => true,
+            other => return Err(out_of_range("allow_signal_handlers", other)),
         },
         cpus: config.cpu_set.iter().any(|word| *word != 0).then_some(config.cpu_set),
         scheduling: scheduling(config.sched_policy, config.priority)?,

@@ -83,7 +83,7 @@ pub unsafe extern "C" fn rtw_thread_config_init_sized(config: *mut rtw_thread_co
 }
 
 /// Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
-/// set up, in the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and SIGFPE unblocked where the
+/// set up, where the runtime may load the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and SIGFPE unblocked where the
 /// thread blocks them, and the runtime's housekeeper started to look after that, the stack touched down to what guests may use, an arena made
 /// ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
 /// once to each. A thread that ends without detaching leaks nothing. From here on guests of the runtime may be called on this

@@ -496,7 +496,7 @@ impl Instance {
             fault: Cell::new(None),
             handle: Cell::new(handle),
         });
-        let _ready = module.runtime.ready_for_traps()?;
+        let _ready = module.runtime.ready_for_traps(module.profile())?;
         let guest = Guest::new(module, &hosts, &config, &core)?;
         let instance = Instance {
             core,
@@ -513,13 +513,23 @@ impl Instance {
         reserve::check()?;
         instance.take_view();
         instance.core.making.store(NOT_MAKING, Relaxed);
-        let watch = module.runtime.signal_watch();
-        instance.core.gate.store(watch.resting_gate(), Release);
-        // SAFETY: taken back when the instance is dropped, before the core is.
-        unsafe { watch.add(&instance.core.gate) };
+        instance.core.gate.store(instance.resting_gate(), Release);
+        if module.profile() == Profile::Standalone {
+            // SAFETY: taken back when the instance is dropped, before the core is.
+            unsafe { module.runtime.signal_watch().add(&instance.core.gate) };
+        }
         // SAFETY: taken back when the instance is dropped, before the core is.
         unsafe { fork::tell_children(&instance.core.gate, RTW_ERR_FORKED) }?;
         Ok(instance)
+    }
+
+    /// What its gate says between calls, while nothing is wrong.
+    fn resting_gate(&self) -> i32 {
+        match self.module.profile() {
+            Profile::Standalone => self.module.runtime.signal_watch().resting_gate(),
+            // No signal is needed.
+            Profile::Plugin => GATE_FREE,
+        }
     }
 
     /// Makes the guest new: memories, tables and globals as the module has them, the start function run, every func pointed at
@@ -528,12 +538,12 @@ impl Instance {
     pub fn reset(&self) -> Result<()> {
         let mut making = self.core.close()?;
         let outcome = self.make_anew();
-        making.after = if outcome.is_ok() { self.module.runtime.signal_watch().resting_gate() } else { making.before };
+        making.after = if outcome.is_ok() { self.resting_gate() } else { making.before };
         outcome
     }
 
     fn make_anew(&self) -> Result<()> {
-        let _ready = self.module.runtime.ready_for_traps()?;
+        let _ready = self.module.runtime.ready_for_traps(self.module.profile())?;
         // The start function may grow memory again.
         let was_prepared = self.core.prepared.swap(false, Relaxed);
         let fresh = self.fresh(was_prepared);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wasmtime::Engine;
 
 use super::artifact::{self, Artifact, Metadata};
+use super::profile::Profile;
 use super::refusal::refused;
 use super::runtime::Runtime;
 use crate::rt::heap::{self, Kept};
@@ -26,8 +27,8 @@ pub struct Module {
 pub fn check(runtime: Option<&Runtime>, metadata: &Metadata) -> Result<()> {
     artifact::check_host(metadata)?;
     let Some(runtime) = runtime else { return Ok(()) };
-    let (theirs, ours) = (metadata.settings.profile, runtime.config.profile);
-    if theirs != ours {
+    let theirs = metadata.settings.profile;
+    if let Some(ours) = runtime.config.profile.filter(|ours| *ours != theirs) {
         return Err(Error::new(
             RTW_ERR_PROFILE,
             format!(
@@ -38,7 +39,10 @@ pub fn check(runtime: Option<&Runtime>, metadata: &Metadata) -> Result<()> {
             ),
         ));
     }
-    Ok(())
+    match theirs {
+        Profile::Standalone => runtime.check_handlers_allowed(),
+        Profile::Plugin => Ok(()),
+    }
 }
 
 /// Loads or drops code. The engine notes it in a list that a trap looks its address up in, under a lock (standalone profile;
@@ -79,6 +83,10 @@ impl Module {
                     .unwrap_or_else(|| refused(RTW_ERR_ENGINE, "the engine refuses the artifact's code", &e))
             })?;
         Ok(Arc::new(Module { runtime: runtime.clone(), metadata, code: ManuallyDrop::new(code), kept }))
+    }
+
+    pub fn profile(&self) -> Profile {
+        self.metadata.settings.profile
     }
 
     /// Makes the code present, and locked where the runtime wants it.

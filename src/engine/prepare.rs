@@ -52,7 +52,7 @@ impl Instance {
     }
 
     fn prepare_untimed(self: &Arc<Self>, calls: &[DryCall<'_>], entry: Entry) -> Result<Report> {
-        let _ready = self.module.runtime.ready_for_traps()?;
+        let _ready = self.module.runtime.ready_for_traps(self.module.profile())?;
         self.is_ours()?;
         for (at, call) in calls.iter().enumerate() {
             check(self, at, call)?;

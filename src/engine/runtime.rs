@@ -21,7 +21,10 @@ use crate::status::*;
 
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub profile: Profile,
+    /// The only one whose artifacts it loads; None: both.
+    pub profile: Option<Profile>,
+    /// Whether the engine's handlers may be installed, which the standalone profile needs.
+    pub allow_signal_handlers: bool,
     /// What attached threads get, unless they ask for something else.
     pub cpus: Option<CpuSet>,
     pub scheduling: Option<(Policy, i32)>,
@@ -56,6 +59,13 @@ pub struct Runtime {
     attached: Arc<AtomicU64>,
 }
 
+impl Config {
+    /// Whether guests of the standalone profile can come.
+    pub fn may_use_signals(&self) -> bool {
+        self.allow_signal_handlers && self.profile != Some(Profile::Plugin)
+    }
+}
+
 impl Runtime {
     pub fn new(config: Config) -> Result<Arc<Runtime>> {
         Runtime::varied(config, Variations::default())
@@ -71,15 +81,17 @@ impl Runtime {
         let number = NEXT.fetch_add(1, Relaxed);
         let housekeeper = Housekeeper::new(config.guest_stack_bytes, config.cpus);
         let watchdog = Watchdog::new(config.watchdog_tick_ns, config.scheduling);
-        let always = config.ask_at_every_call && config.profile == Profile::Standalone;
+        let always = config.ask_at_every_call && config.may_use_signals();
         let signal_watch = Arc::new(SignalWatch::new(always));
         let held = Pool::new("runtime", config.memory_limit_bytes);
         let (late_attaches, attached) = Default::default();
         let runtime =
             Runtime { config, variations, held, number, housekeeper, watchdog, signal_watch, late_attaches, attached };
-        // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now and not when the
-        // first module comes.
-        runtime.engine(&Settings::new(runtime.config.profile))?;
+        // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now where it is known to be
+        // needed, and otherwise when the first module comes that needs it.
+        if let Some(profile) = runtime.config.profile {
+            runtime.engine(&Settings::new(profile))?;
+        }
         Ok(Arc::new(runtime))
     }
 
@@ -98,6 +110,9 @@ impl Runtime {
     /// An engine for an artifact with these settings. Each module has its own: an engine has locks that refuse everybody once
     /// something has panicked inside, and damaged code can make it panic.
     pub fn engine(&self, settings: &Settings) -> Result<Engine> {
+        if settings.profile == Profile::Standalone {
+            self.check_handlers_allowed()?;
+        }
         let mut config = profile::config(settings, self.config.guest_stack_bytes);
         profile::vary(&mut config, self.variations)?;
         if !self.variations.engine_memories() {
@@ -111,6 +126,18 @@ impl Runtime {
         Ok(engine)
     }
 
+    /// Whether a guest of the standalone profile may come.
+    pub fn check_handlers_allowed(&self) -> Result<()> {
+        match self.config.allow_signal_handlers {
+            true => Ok(()),
+            false => Err(Error::new(
+                RTW_ERR_SIGNALS,
+                "the standalone profile needs signal handlers, and the runtime may install none (allow_signal_handlers is 0): compile \
+                 with --profile plugin",
+            )),
+        }
+    }
+
     /// What a thread gets when it asks for nothing in particular.
     pub fn default_attach(&self) -> Attach {
         Attach {
@@ -120,7 +147,7 @@ impl Runtime {
             lock: self.config.lock,
             denormals: Denormals::Keep,
             arena_bytes: alloc::DEFAULT_ARENA_BYTES,
-            signals: self.config.profile == Profile::Standalone,
+            signals: self.config.may_use_signals(),
             stacks: Vec::new(),
             late: false,
             defer_cancellation: true,
@@ -207,10 +234,10 @@ impl Runtime {
         thread::visit(self.number, self.config.guest_stack_bytes)
     }
 
-    /// Sees to it that guests' faults become traps on this thread while the answer lives, or tells who is in the way. For [setup]
+    /// Sees to it that guests' faults become traps of that profile become traps on this thread while the answer lives, or tells who is in the way. For [setup]
     /// functions that run guests, or after which the host will.
-    pub fn ready_for_traps(&self) -> Result<Ready> {
-        match self.config.profile {
+    pub fn ready_for_traps(&self, profile: Profile) -> Result<Ready> {
+        match profile {
             Profile::Standalone => Ready::new(Engine::tls_eager_initialize),
             Profile::Plugin => Ready::needless(Engine::tls_eager_initialize),
         }

@@ -25,7 +25,7 @@ const PAGE_BYTES: u64 = 65536;
 /// A copy of the instance's state; nothing if it has none to give. The instance must be the caller's.
 pub fn save(instance: &Arc<Instance>) -> Result<Option<Vec<u8>>> {
     let Some(save) = export(instance, SAVE) else { return Ok(None) };
-    let _ready = instance.module.runtime.ready_for_traps()?;
+    let _ready = instance.module.runtime.ready_for_traps(instance.module.profile())?;
     let (address, length) = match save.shared.signature.to_string().as_str() {
         "()->(i32,i32)" => {
             let values = run(&save, [ValRaw::i32(0); 2])?;
@@ -53,7 +53,7 @@ pub fn load(instance: &Arc<Instance>, state: &[u8]) -> Result<()> {
     let Some(load) = export(instance, LOAD) else {
         return Err(Error::new(RTW_ERR_STATE, format!("the instance in use has a state to give, and the new one no {LOAD}")));
     };
-    let _ready = instance.module.runtime.ready_for_traps()?;
+    let _ready = instance.module.runtime.ready_for_traps(instance.module.profile())?;
     if load.shared.signature != Signature::parse("(i32,i32)->(i32)")? {
         return Err(mistyped(LOAD, &load.shared.signature.to_string(), "(i32,i32)->(i32)"));
     }

@@ -91,7 +91,7 @@ static void test_inits(void) {
     rtw_runtime_config_init(&runtime);
     uint64_t cpus = 0;
     for (int word = 0; word < RTW_CPU_SET_WORDS; word++) cpus |= runtime.cpu_set[word];
-    check(runtime.profile == RTW_PROFILE_STANDALONE && cpus == 0 && runtime.sched_policy == RTW_SCHED_KEEP && runtime.priority == 0 &&
+    check(runtime.profile == RTW_PROFILE_ANY && runtime.allow_signal_handlers == 1 && cpus == 0 && runtime.sched_policy == RTW_SCHED_KEEP && runtime.priority == 0 &&
               runtime.statistics == 1 && runtime.memory_lock == RTW_LOCK_OFF && runtime.guest_stack_bytes == 0,
           "the runtime's defaults are those of the header");
     rtw_instance_config_t instance;
@@ -145,7 +145,8 @@ static void test_config(void) {
     WITH(struct_size, (uint32_t)sizeof(rtw_runtime_config_t) - 2, RTW_ERR_STRUCT_SIZE, "struct_size");
     WITH(struct_size, 4100, RTW_ERR_STRUCT_SIZE, "struct_size");
     WITH(struct_size, UINT32_MAX, RTW_ERR_STRUCT_SIZE, "4294967295");
-    WITH(profile, 2, RTW_ERR_ARGUMENT, "profile is 2");
+    WITH(profile, RTW_PROFILE_ANY, RTW_OK, "");
+    WITH(profile, 3, RTW_ERR_ARGUMENT, "profile is 3");
     WITH(sched_policy, 4, RTW_ERR_ARGUMENT, "sched_policy is 4");
     WITH(sched_policy, (uint32_t)RTW_SCHED_RUNTIME, RTW_ERR_ARGUMENT, "sched_policy");
     WITH(sched_policy, RTW_SCHED_FIFO, RTW_ERR_ARGUMENT, "priority 0");
@@ -199,10 +200,8 @@ static void test_create(void) {
     check_status(rtw_runtime_create(&config, &runtime, NULL), RTW_OK, "runtime: without an error struct");
     rtw_runtime_destroy(runtime);
     check_status(rtw_runtime_create(&config, NULL, NULL), RTW_ERR_NULL, "runtime: nothing but NULL");
-    if (profile == RTW_PROFILE_STANDALONE) {
-        check_status(rtw_runtime_create(NULL, &runtime, &err), RTW_OK, "runtime: without a configuration");
-        rtw_runtime_destroy(runtime);
-    }
+    check_status(rtw_runtime_create(NULL, &runtime, &err), RTW_OK, "runtime: without a configuration");
+    rtw_runtime_destroy(runtime);
     rtw_runtime_t *many[20];
     bool all = true;
     for (int i = 0; i < 20; i++) all = rtw_runtime_create(&config, &many[i], NULL) == RTW_OK && all;

@@ -889,7 +889,10 @@ static void plugin_does_not_depend(void *data) {
     static char small_stack[1 << 16];
     guest_t guest = open_unattached("traps", NULL);
     rtw_runtime_t *standalone_runtime = NULL; /* whose handlers are replaced */
-    require(rtw_runtime_create(NULL, &standalone_runtime, &err), &err, "a standalone runtime beside");
+    rtw_runtime_config_t standalone;
+    rtw_runtime_config_init(&standalone);
+    standalone.profile = RTW_PROFILE_STANDALONE;
+    require(rtw_runtime_create(&standalone, &standalone_runtime, &err), &err, "a standalone runtime beside");
     for (int signal = 1; signal <= LAST_SIGNAL; signal++) {
         struct sigaction action;
         memset(&action, 0, sizeof action);

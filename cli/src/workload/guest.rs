@@ -29,7 +29,8 @@ use super::stubs::Stubs;
 /// A runtime whose threads get what `setup` says.
 pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
     let config = Config {
-        profile: code.settings.profile,
+        profile: Some(code.settings.profile),
+        allow_signal_handlers: true,
         cpus: setup.cpu.map(only_cpu).transpose()?,
         scheduling: setup.fifo.map(|priority| (Policy::Fifo, priority)),
         // As hosts have it, so that its cost is in the figures.

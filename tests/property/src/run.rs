@@ -50,11 +50,16 @@ pub struct Runtimes {
     runtimes: Vec<Arc<Runtime>>,
 }
 
+fn profile_of(runtime: &Runtime) -> Profile {
+    runtime.config.profile.expect("it has one")
+}
+
 impl Runtimes {
     pub fn new() -> Runtimes {
         let runtime = |profile| {
             Runtime::new(Config {
-                profile,
+                profile: Some(profile),
+                allow_signal_handlers: true,
                 cpus: None,
                 scheduling: None,
                 statistics: false,
@@ -76,7 +81,7 @@ impl Runtimes {
         for runtime in &self.runtimes {
             let run = |interruption| log(runtime, module, interruption, arguments.clone(), optimised);
             let (plain, guarded) = (run(Interruption::None), run(Interruption::Guard));
-            let profile = runtime.config.profile.name();
+            let profile = profile_of(runtime).name();
             let mut difference =
                 differs(&plain, &guarded, true).map(|at| format!("{profile}, without and with the guard: {at}"));
             if difference.is_none()
@@ -115,7 +120,7 @@ impl Log {
 
 fn log(runtime: &Arc<Runtime>, module: &[u8], interruption: Interruption, mut arguments: Random, optimised: bool) -> Log {
     let mut log = Log::default();
-    let mut options = Options::for_host(runtime.config.profile).expect("code can be made for this machine");
+    let mut options = Options::for_host(profile_of(runtime)).expect("code can be made for this machine");
     options.interruption = interruption;
     options.opt = if optimised { Opt::Speed } else { Opt::None };
     let artifact = match rtwasm_compiler::compile(module, &options, &mut |_| {}) {
