@@ -270,8 +270,8 @@ pub unsafe extern "C-unwind" fn rtw_host_report_verdict(
     host_class: u32,
     verdict: *mut u32,
 ) -> rtw_status_t {
-    // SAFETY: pointers are NULL or valid by the API's contract.
     guard::plain(RTW_ERR_INTERNAL, || {
+        // SAFETY: pointers are NULL or valid by the API's contract.
         status_of(unsafe { handle::borrow(report) }.and_then(|reported| {
             // SAFETY: NULL or writable by the API's contract.
             let to = unsafe { verdict.as_mut() }.ok_or(RTW_ERR_NULL)?;
