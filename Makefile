@@ -12,7 +12,7 @@ HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,e
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test property test-loaded proofs soak exhausted jack-storm bench bench-check header layout guests install uninstall \
+.PHONY: all lib command artifacts examples demo test property test-loaded proofs soak exhausted jack-storm bench bench-check header layout abidiff guests install uninstall \
         packages unit loom clean FORCE
 all: lib command artifacts examples
 
@@ -63,6 +63,10 @@ layout: header
 	python3 tests/abi/layout.py rust tests/abi/layout.txt $$(ls src/capi/*.rs) > target/layout/layout.rs
 	cp target/layout/layout.rs src/capi/layout.rs
 	rustfmt --edition 2024 src/capi/layout.rs
+
+# What has changed in the ABI since the last commit, or since BASE.
+abidiff:
+	@./tests/abi/abidiff.sh $(or $(BASE),HEAD)
 
 guests: FORCE
 	$(MAKE) -C guests

@@ -7,15 +7,28 @@
  *
  *   [setup]          may block, allocate and do I/O; never on a real-time thread that has a deadline to keep.
  *   [rt]             on a real-time thread: allocates nothing, takes no lock, makes no system call.
- *   [rt & attached]  the same, on a thread that rtw_thread_attach has prepared.
  *   [any]            on any thread, concurrently with everything else.
  *
- * then its arguments with units and ownership, its errors, and for [rt] what it costs.
+ * and with the state that it needs:
+ *
+ *   [rt & attached]             on a thread that rtw_thread_attach has prepared.
+ *   [rt & attached & prepared]  and with an instance that rtw_instance_prepare has prepared, without which the call works and its
+ *                               costs are not bounded.
+ *   [rt & in block]             between rtw_slot_begin and rtw_slot_end.
+ *
+ * For [rt] the next line says when to use it. Then come its arguments with units and ownership, its errors, and for [rt] what it
+ * costs.
  *
  * Rules that hold throughout. Functions that can fail return an rtw_status_t: 0 is success, errors are negative. Outputs are
  * written only on success; where an output is a handle, *out is NULL on failure. Destroying NULL does nothing, and objects
  * may be destroyed in any order: a child keeps its parents alive. A NULL, wrong or stale handle is answered with RTW_ERR_NULL
- * or RTW_ERR_HANDLE. Strings are NUL-terminated UTF-8. No function changes errno on purpose, and none prints.
+ * or RTW_ERR_HANDLE.
+ *
+ * A handle that a function takes as a pointer to const may be used by several threads at once: by this function, by others that
+ * take it so, and by one that does not. A handle that is not const belongs to the calling thread for the time of the call, unless
+ * the function is [any]. _destroy is never concurrent with another use of its handle.
+ *
+ * Strings are NUL-terminated UTF-8. No function changes errno on purpose, and none prints.
  * Where the system has no more memory, a function that is not for real-time threads answers RTW_ERR_NO_MEMORY, has handed out
  * nothing, and succeeds when it is called again and there is some.
  *
@@ -2695,7 +2708,7 @@ rtw_status_t rtw_module_probe(const struct rtw_runtime_t *runtime,
  * errors: those of rtw_module_probe, but for the two that concern imports, and RTW_ERR_PERMISSION (this process may not make
  *         memory executable).
  */
-rtw_status_t rtw_module_load(struct rtw_runtime_t *runtime,
+rtw_status_t rtw_module_load(const struct rtw_runtime_t *runtime,
                              const void *bytes,
                              size_t length,
                              struct rtw_module_t **out,
@@ -2709,7 +2722,7 @@ rtw_status_t rtw_module_load(struct rtw_runtime_t *runtime,
  * errors: RTW_ERR_IO (the message says why), RTW_ERR_NO_MEMORY (there is no room for what the header says), RTW_ERR_ARGUMENT (the
  *         path is not UTF-8), and those of rtw_module_load.
  */
-rtw_status_t rtw_module_load_file(struct rtw_runtime_t *runtime,
+rtw_status_t rtw_module_load_file(const struct rtw_runtime_t *runtime,
                                   const char *path,
                                   struct rtw_module_t **out,
                                   struct rtw_error_t *err);
@@ -2827,8 +2840,8 @@ static inline void rtw_instance_config_init(struct rtw_instance_config_t *config
  *         with a budget that cuts off RTW_ERR_PERMISSION (an attached thread's priority leaves the watchdog no CPU) and
  *         RTW_ERR_FORKED (the runtime is the parent process's, and so is its watchdog).
  */
-rtw_status_t rtw_instance_create(struct rtw_module_t *module,
-                                 struct rtw_imports_t *imports,
+rtw_status_t rtw_instance_create(const struct rtw_module_t *module,
+                                 const struct rtw_imports_t *imports,
                                  const struct rtw_instance_config_t *config,
                                  struct rtw_instance_t **out,
                                  struct rtw_error_t *err);
@@ -2870,7 +2883,7 @@ uint64_t rtw_instance_held_bytes(const struct rtw_instance_t *instance);
  * err  NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (the instance has not faulted).
  */
-rtw_status_t rtw_instance_fault(const struct rtw_instance_t *instance, struct rtw_fault_t *out, struct rtw_error_t *err);
+rtw_status_t rtw_instance_fault(struct rtw_instance_t *instance, struct rtw_fault_t *out, struct rtw_error_t *err);
 
 /**
  * Prepares a fault struct to be filled. NULL does nothing.
@@ -2939,6 +2952,7 @@ rtw_status_t rtw_instance_memory(struct rtw_instance_t *instance,
  * inside, or the handle is none. Guests' pointers are offsets: this is how a host follows one.
  *
  * [rt]  On the thread that has the instance, also from its host functions.
+ * Use it to hand a guest a block of samples or a record, and to follow a pointer that it returns or passes to a host function.
  * offset, length  in bytes.
  * returns  valid until the instance is reset or destroyed; the memory does not move.
  * real time: allocates 0, locks 0, system calls 0, page faults 0.
@@ -3054,7 +3068,7 @@ static inline void rtw_thread_config_init(struct rtw_thread_config_t *config)
  *         RTW_ERR_NO_MEMORY, RTW_ERR_IO (the system does not tell where the stack is), RTW_ERR_SIGNALS (standalone: somebody
  *         replaced the engine's handlers; the message names whose are there).
  */
-rtw_status_t rtw_thread_attach(struct rtw_runtime_t *runtime,
+rtw_status_t rtw_thread_attach(const struct rtw_runtime_t *runtime,
                                const struct rtw_thread_config_t *config,
                                struct rtw_error_t *err);
 
@@ -3067,7 +3081,7 @@ rtw_status_t rtw_thread_attach(struct rtw_runtime_t *runtime,
  * err  NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NOT_ATTACHED.
  */
-rtw_status_t rtw_thread_detach(struct rtw_runtime_t *runtime,
+rtw_status_t rtw_thread_detach(const struct rtw_runtime_t *runtime,
                                struct rtw_error_t *err);
 
 /**
@@ -3142,8 +3156,9 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
 /**
  * Runs one call of `func` on the calling thread.
  *
- * [rt & attached]  One thread at a time per instance; different instances run in parallel. Host functions may call the
- * instance that called them, on the stack that they were called on.
+ * [rt & attached & prepared]  One thread at a time per instance; different instances run in parallel. Host functions may call
+ * the instance that called them, on the stack that they were called on.
+ * Use it for every call of one instance that stays in place; where instances are exchanged, calls go through a slot.
  * values       in: the arguments; out: the results, on RTW_OK only. Not converted: 16 bytes each, as the signature says.
  * value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be
  *              NULL where both are 0.
@@ -3172,7 +3187,8 @@ RTW_NONBLOCKING;
  * As rtw_invoke, with a budget for this one call in place of the instance's: a call that takes longer is cut off, or counted,
  * as the instance's on_budget says.
  *
- * [rt & attached]  As rtw_invoke.
+ * [rt & attached & prepared]  As rtw_invoke.
+ * Use it where one call may take longer than the others of its instance, or less: a preset that is loaded, a shorter block.
  * values, value_count  as for rtw_invoke.
  * budget_ns  the most that this call may take, in ns; 0: no limit. How soon after it a call is cut off depends on the
  *            watchdog's tick (rtw_runtime_config_t). A call that a host function makes runs under the budget of the one that
@@ -3277,7 +3293,7 @@ static inline void rtw_slot_config_init(struct rtw_slot_config_t *config)
  *         call of a function that is not there), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY, RTW_ERR_FORKED (the
  *         runtime is the parent process's).
  */
-rtw_status_t rtw_slot_create(struct rtw_runtime_t *runtime,
+rtw_status_t rtw_slot_create(const struct rtw_runtime_t *runtime,
                              const struct rtw_slot_config_t *config,
                              struct rtw_slot_t **out,
                              struct rtw_error_t *err);
@@ -3318,6 +3334,7 @@ rtw_status_t rtw_slot_publish(struct rtw_slot_t *slot,
  * until rtw_slot_end; its functions are called with rtw_invoke, its memory is reached as any instance's.
  *
  * [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
+ * Use it for a block of several calls or with access to the instance's memory; for a single call there is rtw_slot_invoke.
  * block    filled on success.
  * returns  RTW_OK; RTW_ERR_EMPTY: nothing was published yet; RTW_ERR_FAULTED: the instance has faulted, and no spare is ready;
  *          RTW_ERR_BUSY: the instance's state is being saved, or a block has begun and not ended; RTW_ERR_NOT_ATTACHED,
@@ -3329,7 +3346,8 @@ rtw_status_t rtw_slot_begin(struct rtw_slot_t *slot, struct rtw_block_t *block) 
 /**
  * Ends the block that was begun.
  *
- * [rt & attached]  The thread that began it.
+ * [rt & in block]  The thread that began it.
+ * Use it after the last call of a block, also where one has failed: what was published is taken at the next rtw_slot_begin.
  * returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE; RTW_ERR_EMPTY: no block has begun.
  * real time: allocates 0, locks 0, system calls 0, page faults 0.
  */
@@ -3339,6 +3357,7 @@ rtw_status_t rtw_slot_end(struct rtw_slot_t *slot) RTW_NONBLOCKING;
  * A block of one call: rtw_slot_begin, rtw_invoke, rtw_slot_end.
  *
  * [rt & attached]  One thread at a time, not inside a block.
+ * Use it where a block is one call with numbers alone: a controller's step.
  * func_index           which of the slot's functions.
  * values, value_count  as for rtw_invoke.
  * flags                NULL, or receives the block's RTW_BLOCK_ constants; 0 where no block began.
@@ -3422,7 +3441,7 @@ static inline void rtw_worker_config_init(struct rtw_worker_config_t *config)
  *         kind, a func of another runtime), RTW_ERR_VALUES, RTW_ERR_LIMIT (the name is too long),
  *         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS; and where strict: RTW_ERR_PERMISSION (scheduling or affinity), RTW_ERR_MEMLOCK.
  */
-rtw_status_t rtw_worker_create(struct rtw_runtime_t *runtime,
+rtw_status_t rtw_worker_create(const struct rtw_runtime_t *runtime,
                                const struct rtw_worker_config_t *config,
                                struct rtw_worker_t **out,
                                struct rtw_error_t *err);

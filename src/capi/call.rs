@@ -8,8 +8,9 @@ use crate::status::*;
 
 /// Runs one call of `func` on the calling thread.
 ///
-/// [rt & attached]  One thread at a time per instance; different instances run in parallel. Host functions may call the
-/// instance that called them, on the stack that they were called on.
+/// [rt & attached & prepared]  One thread at a time per instance; different instances run in parallel. Host functions may call
+/// the instance that called them, on the stack that they were called on.
+/// Use it for every call of one instance that stays in place; where instances are exchanged, calls go through a slot.
 /// values       in: the arguments; out: the results, on RTW_OK only. Not converted: 16 bytes each, as the signature says.
 /// value_count  how many values there are: at least the larger of the function's parameter and result counts; values may be
 ///              NULL where both are 0.
@@ -42,7 +43,8 @@ pub unsafe extern "C-unwind" fn rtw_invoke(
 /// As rtw_invoke, with a budget for this one call in place of the instance's: a call that takes longer is cut off, or counted,
 /// as the instance's on_budget says.
 ///
-/// [rt & attached]  As rtw_invoke.
+/// [rt & attached & prepared]  As rtw_invoke.
+/// Use it where one call may take longer than the others of its instance, or less: a preset that is loaded, a shorter block.
 /// values, value_count  as for rtw_invoke.
 /// budget_ns  the most that this call may take, in ns; 0: no limit. How soon after it a call is cut off depends on the
 ///            watchdog's tick (rtw_runtime_config_t). A call that a host function makes runs under the budget of the one that

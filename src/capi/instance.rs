@@ -255,8 +255,8 @@ pub unsafe extern "C" fn rtw_instance_config_init_sized(config: *mut rtw_instanc
 ///         RTW_ERR_FORKED (the runtime is the parent process's, and so is its watchdog).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_create(
-    module: *mut rtw_module_t,
-    imports: *mut rtw_imports_t,
+    module: *const rtw_module_t,
+    imports: *const rtw_imports_t,
     config: *const rtw_instance_config_t,
     out: *mut *mut rtw_instance_t,
     err: *mut rtw_error_t,
@@ -329,7 +329,7 @@ pub unsafe extern "C" fn rtw_instance_held_bytes(instance: *const rtw_instance_t
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (the instance has not faulted).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_fault(
-    instance: *const rtw_instance_t,
+    instance: *mut rtw_instance_t,
     out: *mut rtw_fault_t,
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
@@ -421,6 +421,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_memory(
 /// inside, or the handle is none. Guests' pointers are offsets: this is how a host follows one.
 ///
 /// [rt]  On the thread that has the instance, also from its host functions.
+/// Use it to hand a guest a block of samples or a record, and to follow a pointer that it returns or passes to a host function.
 /// offset, length  in bytes.
 /// returns  valid until the instance is reset or destroyed; the memory does not move.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0.

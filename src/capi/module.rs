@@ -190,7 +190,7 @@ pub unsafe extern "C-unwind" fn rtw_module_probe(
 ///         memory executable).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_module_load(
-    runtime: *mut rtw_runtime_t,
+    runtime: *const rtw_runtime_t,
     bytes: *const c_void,
     length: usize,
     out: *mut *mut rtw_module_t,
@@ -215,7 +215,7 @@ pub unsafe extern "C-unwind" fn rtw_module_load(
 ///         path is not UTF-8), and those of rtw_module_load.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_module_load_file(
-    runtime: *mut rtw_runtime_t,
+    runtime: *const rtw_runtime_t,
     path: *const c_char,
     out: *mut *mut rtw_module_t,
     err: *mut rtw_error_t,

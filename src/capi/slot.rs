@@ -260,7 +260,7 @@ pub unsafe extern "C" fn rtw_slot_config_init_sized(config: *mut rtw_slot_config
 ///         runtime is the parent process's).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_slot_create(
-    runtime: *mut rtw_runtime_t,
+    runtime: *const rtw_runtime_t,
     config: *const rtw_slot_config_t,
     out: *mut *mut rtw_slot_t,
     err: *mut rtw_error_t,
@@ -335,6 +335,7 @@ pub unsafe extern "C-unwind" fn rtw_slot_publish(
 /// until rtw_slot_end; its functions are called with rtw_invoke, its memory is reached as any instance's.
 ///
 /// [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
+/// Use it for a block of several calls or with access to the instance's memory; for a single call there is rtw_slot_invoke.
 /// block    filled on success.
 /// returns  RTW_OK; RTW_ERR_EMPTY: nothing was published yet; RTW_ERR_FAULTED: the instance has faulted, and no spare is ready;
 ///          RTW_ERR_BUSY: the instance's state is being saved, or a block has begun and not ended; RTW_ERR_NOT_ATTACHED,
@@ -413,7 +414,8 @@ fn admitted(slot: &Slot<SlotHandles>) -> std::result::Result<Option<Opened>, rtw
 
 /// Ends the block that was begun.
 ///
-/// [rt & attached]  The thread that began it.
+/// [rt & in block]  The thread that began it.
+/// Use it after the last call of a block, also where one has failed: what was published is taken at the next rtw_slot_begin.
 /// returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE; RTW_ERR_EMPTY: no block has begun.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0.
 /// cbindgen:postfix=RTW_NONBLOCKING
@@ -457,6 +459,7 @@ unsafe fn end_otherwise(slot: &Slot<SlotHandles>) -> rtw_status_t {
 /// A block of one call: rtw_slot_begin, rtw_invoke, rtw_slot_end.
 ///
 /// [rt & attached]  One thread at a time, not inside a block.
+/// Use it where a block is one call with numbers alone: a controller's step.
 /// func_index           which of the slot's functions.
 /// values, value_count  as for rtw_invoke.
 /// flags                NULL, or receives the block's RTW_BLOCK_ constants; 0 where no block began.

@@ -101,7 +101,7 @@ pub unsafe extern "C" fn rtw_thread_config_init_sized(config: *mut rtw_thread_co
 ///         replaced the engine's handlers; the message names whose are there).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_thread_attach(
-    runtime: *mut rtw_runtime_t,
+    runtime: *const rtw_runtime_t,
     config: *const rtw_thread_config_t,
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
@@ -126,7 +126,7 @@ pub unsafe extern "C-unwind" fn rtw_thread_attach(
 /// err  NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NOT_ATTACHED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn rtw_thread_detach(runtime: *mut rtw_runtime_t, err: *mut rtw_error_t) -> rtw_status_t {
+pub unsafe extern "C-unwind" fn rtw_thread_detach(runtime: *const rtw_runtime_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe { setup_apart(err, || guard::named(runtime, "runtime")?.detach()) }
 }

@@ -369,7 +369,7 @@ pub unsafe extern "C" fn rtw_worker_config_init_sized(config: *mut rtw_worker_co
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS; and where strict: RTW_ERR_PERMISSION (scheduling or affinity), RTW_ERR_MEMLOCK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_create(
-    runtime: *mut rtw_runtime_t,
+    runtime: *const rtw_runtime_t,
     config: *const rtw_worker_config_t,
     out: *mut *mut rtw_worker_t,
     err: *mut rtw_error_t,

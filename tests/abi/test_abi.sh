@@ -157,4 +157,25 @@ growth present -Iinclude
 growth older -DOLDER -I"$scratch/older"
 growth newer -DNEWER -I"$scratch/newer"
 
+# --- what documents and tools say about it
+
+in_the_table() { # in_the_table DOCUMENT HEADER: every function is named there, in the table or among the core
+    python3 "$root/tests/header/cheader.py" function "$2" | grep -v '_init_sized$' >"$scratch/functions"
+    grep -oE 'rtw_[a-z_]+' "$1" | LC_ALL=C sort -u >"$scratch/named"
+    [ -s "$scratch/functions" ] && LC_ALL=C comm -23 "$scratch/functions" "$scratch/named" >"$scratch/unnamed"
+    [ ! -s "$scratch/unnamed" ] || { cat "$scratch/unnamed"; return 1; }
+}
+check "docs/abi.md says of every function who needs it" in_the_table docs/abi.md include/rtwasm.h
+grep -v rtw_module_probe docs/abi.md >"$scratch/abi.md"
+refuses "twin: one that is missing is found" rtw_module_probe in_the_table "$scratch/abi.md" include/rtwasm.h
+
+mkdir -p "$scratch/same" "$scratch/moved"
+cp include/rtwasm.h include/rtwasm_compiler.h "$scratch/same/"
+cp include/rtwasm.h include/rtwasm_compiler.h "$scratch/moved/"
+sed -i 's/^    int32_t cpu;/    uint64_t planted;\n    int32_t cpu;/' "$scratch/moved/rtwasm.h"
+check "abidiff finds no difference where there is none" env OLD=include NEW="$scratch/same" tests/abi/abidiff.sh
+refuses "twin: a field that moves things is found" "'int32_t cpu' offset changed" env OLD=include NEW="$scratch/moved" tests/abi/abidiff.sh
+sed -i 's/^rtw_status_t rtw_slot_end(/rtw_status_t rtw_planted(/' "$scratch/same/rtwasm.h"
+refuses "twin: so is a function that has gone" "1 Removed" env OLD=include NEW="$scratch/same" tests/abi/abidiff.sh
+
 finish

@@ -8,7 +8,7 @@ import sys
 
 from cheader import parse
 
-ROLES = ("[setup]", "[rt]", "[rt & attached]", "[any]")
+ROLES = ("[setup]", "[rt]", "[rt & attached]", "[rt & attached & prepared]", "[rt & in block]", "[any]")
 
 
 def check_function(item):
@@ -26,6 +26,8 @@ def check_function(item):
     real_time = any(tag.startswith("[rt") for tag in tags)
     if real_time and not nonblocking:
         yield "is for real-time threads but not marked RTW_NONBLOCKING"
+    if real_time and not any(line.startswith("Use it ") for line in lines):
+        yield "does not say when to use it"
     if (real_time or nonblocking) and not any(line.startswith("real time:") for line in lines):
         yield "has no line `real time:`"
 

@@ -106,6 +106,7 @@ undocumented "rtw_runtime_create: answers a status but has no line" '/^ \* Makes
 undocumented "rtw_invoke: answers a status but has no line" '/^ \* Runs one call/,/^rtw_status_t/s/ returns / answers /'
 undocumented "rtw_invoke: has no line \`real time:\`" '/^ \* Runs one call/,/^rtw_status_t/s/real time:/costs/'
 undocumented "rtw_invoke: is for real-time threads but not marked" '/^rtw_status_t rtw_invoke\(/,/;/s/RTW_NONBLOCKING;/;/'
+undocumented "rtw_slot_end: does not say when to use it" '/^ \* Ends the block that was begun/,/^rtw_status_t/s/Use it/Call it/'
 undocumented "rtw_version: has no line \`real time:\`" '/version as one number/,/^uint32_t/s/real time:/costs/'
 undocumented "rtw_module_destroy: has no comment" '/^ \* Ends the use of a module/,/^ \* \[setup\]/d'
 undocumented "rtw_thread_config_t: its field cpu has no comment" '/The one CPU to run on/d'
