@@ -86,10 +86,10 @@ pub struct rtw_runtime_config_t {
     pub signal_checks: u32,
     /// 0 (default): a call on a thread that is not attached answers RTW_ERR_NOT_ATTACHED. 1: it attaches the thread first, for
     /// hosts that do not know their threads beforehand (a pool's that calls a plug-in, a graph's scheduler). Scheduling and
-    /// affinity stay as they are; the rest is as rtw_thread_attach does it. That call takes locks, allocates, makes 14
-    /// (plugin profile) to 25 system calls, a process's first some 15 more, and touches the stack: 0.1 to 0.2 ms on a virtual EPYC
-    /// (rtw_runtime_stats_t, late_attaches). Where the thread cannot be attached it answers what rtw_thread_attach would. Not for calls from signal handlers. What a call
-    /// has attached is detached when the thread ends, or by rtw_thread_detach.
+    /// affinity stay as they are; the rest is as rtw_thread_attach does it. That call takes locks, allocates, makes 14 (plugin
+    /// profile) to 28 system calls, a process's first some 15 more, and touches the stack: 0.1 to 0.2 ms on a virtual EPYC
+    /// (rtw_runtime_stats_t, late_attaches). Where the thread cannot be attached it answers what rtw_thread_attach would. Not for
+    /// calls from signal handlers. What a call has attached is detached when the thread ends, or by rtw_thread_detach.
     pub attach_on_call: u32,
     /// 1 (default): the engine's handlers for SIGSEGV, SIGILL and SIGFPE are installed, once a process, with the first standalone
     /// runtime or the first artifact of the standalone profile. 0: never on behalf of this runtime; what would install them returns
@@ -204,7 +204,8 @@ pub unsafe extern "C" fn rtw_runtime_config_init_sized(config: *mut rtw_runtime_
 /// err     NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range), RTW_ERR_ENGINE,
 ///         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be), RTW_ERR_SIGNALS (RTW_PROFILE_STANDALONE, and
-///         allow_signal_handlers is 0).
+///         allow_signal_handlers is 0), RTW_ERR_PERMISSION (a filter refuses a system call that nothing works without; the message
+///         names it).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_runtime_create(
     config: *const rtw_runtime_config_t,

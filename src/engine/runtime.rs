@@ -16,7 +16,7 @@ use crate::rt::memory::Lock;
 use crate::rt::permit::{self, Issued, Opened, Pass, Refused};
 use crate::rt::thread::{Attach, CpuSet, Policy};
 use crate::rt::traps::Ready;
-use crate::rt::{alloc, barrier, clock, fork, memory, signals, thread};
+use crate::rt::{alloc, barrier, clock, filter, fork, memory, signals, thread};
 use crate::status::*;
 
 #[derive(Clone, Debug)]
@@ -73,6 +73,7 @@ impl Runtime {
 
     /// One whose engines differ from the product's, for tools.
     pub fn varied(config: Config, variations: Variations) -> Result<Arc<Runtime>> {
+        filter::check()?;
         fork::undisturbed(clock::calibration);
         memory::warm_own_image(config.lock)?;
         // For resets: where the process has threads already, the kernel takes its time, once.
@@ -112,6 +113,7 @@ impl Runtime {
     pub fn engine(&self, settings: &Settings) -> Result<Engine> {
         if settings.profile == Profile::Standalone {
             self.check_handlers_allowed()?;
+            filter::check_handlers()?;
         }
         let mut config = profile::config(settings, self.config.guest_stack_bytes);
         profile::vary(&mut config, self.variations)?;

@@ -7,6 +7,7 @@ pub mod cancel;
 pub mod clock;
 pub mod end;
 pub mod file;
+pub mod filter;
 pub mod float;
 pub mod fork;
 pub mod heap;

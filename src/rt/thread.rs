@@ -619,7 +619,13 @@ fn main_stack() -> Result<(usize, usize)> {
     // SAFETY: the first asks for a number, the second fills in a live struct.
     let (top, refused) =
         unsafe { (libc::getauxval(libc::AT_RANDOM) as usize, libc::getrlimit(libc::RLIMIT_STACK, &mut limit)) };
-    if top == 0 || refused != 0 {
+    if refused != 0 {
+        return Err(Error::last_os_error(
+            RTW_ERR_STACK_SIZE,
+            "cannot find out the main thread's stack: its limit (RLIMIT_STACK, prlimit64) cannot be asked for",
+        ));
+    }
+    if top == 0 {
         return Err(Error::new(
             RTW_ERR_STACK_SIZE,
             "cannot find out the main thread's stack: /proc/self/maps cannot be read; mount /proc, or attach another thread",

@@ -137,7 +137,7 @@ call_names() { # the numbers of this machine's system calls, for C
     echo '#include <sys/syscall.h>' | $CC -E -dM - | sed -n 's/^#define __NR_\([a-z0-9_]*\) .*/{__NR_\1, "\1"},/p' >"$scratch/call_names.h"
     test -s "$scratch/call_names.h"
 }
-for group in counted; do
+for group in counted refused; do
     if in_group $group; then
         check "the names of system calls" call_names
         C_FLAGS="$C_FLAGS -I$scratch" common="$common tracer.c" program $group
