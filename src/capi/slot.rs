@@ -14,8 +14,8 @@ use crate::engine::call;
 use crate::engine::instance::{Func, Instance, Wanted};
 use crate::engine::prepare::Entry;
 use crate::engine::slot::{Block, Config, Event, EventKind, Handles, Slot, SlotDryCall, StateTransfer};
-use crate::rt::cancel;
 use crate::rt::permit::Opened;
+use crate::rt::{cancel, end};
 use crate::status::*;
 
 /// The stable place that a real-time thread calls through, while the instances behind it are exchanged.
@@ -637,8 +637,13 @@ unsafe fn read(config: &rtw_slot_config_t) -> Result<Config> {
                 publication: event.publication,
                 instance: event.instance.cast(),
             };
-            // SAFETY: the host vouches for its callback.
-            unsafe { on_event(user_data.get(), &event) }
+            end::unless_left("a slot's on_event", || {
+                // SAFETY: the host vouches for its callback; one that is unwound meets the end of the process.
+                let on_event: unsafe extern "C-unwind" fn(*mut c_void, *const rtw_slot_event_t) =
+                    unsafe { std::mem::transmute(on_event) };
+                // SAFETY: as above.
+                unsafe { on_event(user_data.get(), &event) }
+            })
         };
         Box::new(tell) as Box<dyn Fn(Event) + Send + Sync>
     });
@@ -667,8 +672,13 @@ fn state(config: &rtw_slot_config_t) -> Result<StateTransfer> {
         (RTW_STATE_GUEST, None) => Ok(StateTransfer::Guest),
         (RTW_STATE_HOST, Some(on_state)) => {
             let user_data = UserData(config.user_data);
-            // SAFETY: the host vouches for its callback.
-            let carry = move |from: *mut c_void, to: *mut c_void| unsafe { on_state(user_data.get(), from.cast(), to.cast()) };
+            // SAFETY: the host vouches for its callback; one that is unwound meets the end of the process.
+            let on_state: unsafe extern "C-unwind" fn(*mut c_void, *mut c_void, *mut c_void) -> rtw_status_t =
+                unsafe { std::mem::transmute(on_state) };
+            let carry = move |from: *mut c_void, to: *mut c_void| {
+                // SAFETY: as above.
+                end::unless_left("a slot's on_state", || unsafe { on_state(user_data.get(), from, to) })
+            };
             Ok(StateTransfer::Host(Box::new(carry)))
         }
         (RTW_STATE_HOST, None) => Err(Error::new(RTW_ERR_NULL, "on_state is NULL, and goes with RTW_STATE_HOST")),

@@ -916,7 +916,16 @@ unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) -> Result<(
             latency @ 0.. => Some(latency),
             other => return Err(out_of_range("dma_latency_us", other)),
         },
-        setup: config.setup.map(|call| Setup { call, user_data: config.user_data }),
+        setup: config.setup.map(|call| Setup {
+            // SAFETY: the same but for what happens where it is unwound.
+            call: unsafe {
+                std::mem::transmute::<
+                    unsafe extern "C" fn(*mut c_void) -> rtw_status_t,
+                    unsafe extern "C-unwind" fn(*mut c_void) -> rtw_status_t,
+                >(call)
+            },
+            user_data: config.user_data,
+        }),
         instances: vec![],
         rehearsals: vec![],
         statistics: yes_or_no("statistics", config.statistics)?,
@@ -1043,7 +1052,7 @@ unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, setting
             step: unsafe {
                 std::mem::transmute::<
                     unsafe extern "C" fn(*mut c_void, *const rtw_tick_t) -> rtw_status_t,
-                    unsafe extern "C" fn(*mut c_void, *const Tick) -> rtw_status_t,
+                    unsafe extern "C-unwind" fn(*mut c_void, *const Tick) -> rtw_status_t,
                 >(step)
             },
             user_data: config.user_data,

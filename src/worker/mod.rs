@@ -21,7 +21,7 @@ use crate::engine::prepare::{DryCall, Entry};
 use crate::engine::runtime::Runtime;
 use crate::rt::memory::Lock;
 use crate::rt::thread::{Attach, Deadline, HOST_STACK_BYTES, Policy, Thread};
-use crate::rt::{alloc, clock, fork, latency, reserve, thread, wait};
+use crate::rt::{alloc, clock, end, fork, latency, reserve, thread, wait};
 use crate::stats::Report;
 use crate::stats::interval::Source;
 use crate::status::*;
@@ -100,7 +100,7 @@ pub struct Rehearsal {
 /// What the host does on the worker's thread at each start, before the dry calls.
 #[derive(Clone, Copy)]
 pub struct Setup {
-    pub call: unsafe extern "C" fn(*mut c_void) -> rtw_status_t,
+    pub call: unsafe extern "C-unwind" fn(*mut c_void) -> rtw_status_t,
     pub user_data: *mut c_void,
 }
 
@@ -551,7 +551,7 @@ fn prepare(shared: &Shared) -> Result<()> {
     let config = &shared.config;
     if let Some(setup) = &config.setup {
         // SAFETY: the host vouches for its function.
-        match unsafe { (setup.call)(setup.user_data) } {
+        match end::unless_left("a worker's setup callback", || unsafe { (setup.call)(setup.user_data) }) {
             RTW_OK => {}
             status => return Err(Error::new(status, format!("the setup callback answered {status}"))),
         }

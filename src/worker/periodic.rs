@@ -6,7 +6,7 @@ use std::ffi::c_void;
 
 use super::statistics::{Book, Step};
 use super::{Call, STEP_STOP, Shared};
-use crate::rt::clock;
+use crate::rt::{clock, end};
 use crate::status::*;
 
 /// What happens when the intended start of the next tick, or of several, has passed.
@@ -31,7 +31,7 @@ pub struct Tick {
 /// What is done at each tick.
 pub enum Task {
     /// A function of the host.
-    Step { step: unsafe extern "C" fn(*mut c_void, *const Tick) -> rtw_status_t, user_data: *mut c_void },
+    Step { step: unsafe extern "C-unwind" fn(*mut c_void, *const Tick) -> rtw_status_t, user_data: *mut c_void },
     /// A guest's function.
     Call(Call),
 }
@@ -58,7 +58,9 @@ impl Task {
     fn run(&mut self, tick: &Tick) -> rtw_status_t {
         match self {
             // SAFETY: the host vouches for its function.
-            Task::Step { step, user_data } => unsafe { step(*user_data, tick) },
+            Task::Step { step, user_data } => {
+                end::unless_left("a periodic worker's step", || unsafe { step(*user_data, tick) })
+            }
             // SAFETY: as many values as the target needs, which was checked; the guest is this thread's by the API's rules.
             Task::Call(call) => unsafe { call.make() },
         }

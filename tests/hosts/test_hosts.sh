@@ -96,6 +96,9 @@ if in_group leave; then
     check "leave.cpp" $CXX $CXX_FLAGS leave.cpp "$build/common.o" "$build/capicheck.o" "$build/capicommon.o" -o "$build/leave" \
         "$RTWASM_LIBDIR/librtwasm.so"
     both leave
+    check "callbacks.cpp" $CXX $CXX_FLAGS callbacks.cpp "$build/common.o" "$build/capicheck.o" "$build/capicommon.o" -o "$build/callbacks" \
+        "$RTWASM_LIBDIR/librtwasm.so"
+    both callbacks
 fi
 
 # --- threads that are cancelled at any instruction

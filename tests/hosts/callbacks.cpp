@@ -1,0 +1,188 @@
+// Callbacks of the host's that do not return: a worker's step and setup, a slot's events and state. Where something unwinds them, the
+// process ends with one line that names the callback; one that takes for ever holds up nobody who does not wait for it.
+extern "C" {
+#include "common.h"
+}
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <pthread.h>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+enum Way { RETURN, THROW, EXIT, CANCEL };
+enum Which { STEP, SETUP, EVENT, STATE, NONE };
+Way way;
+Which which;
+std::atomic<bool> told;
+
+void leave(Which here) {
+    if (here != which) return;
+    switch (way) {
+    case THROW: throw 42;
+    case EXIT: pthread_exit(nullptr);
+    case CANCEL:
+        pthread_cancel(pthread_self());
+        pthread_testcancel();
+        break;
+    case RETURN: break;
+    }
+}
+
+rtw_status_t step(void *, const rtw_tick_t *tick) {
+    leave(STEP);
+    return tick->index < 2 ? RTW_OK : RTW_STEP_STOP;
+}
+
+rtw_status_t setup(void *) {
+    leave(SETUP);
+    return RTW_OK;
+}
+
+void event(void *, const rtw_slot_event_t *) {
+    leave(EVENT);
+    told = true;
+}
+
+rtw_status_t carry(void *, rtw_instance_t *, rtw_instance_t *) {
+    leave(STATE);
+    if (which == STATE) std::puts("went on"), std::fflush(stdout);
+    return RTW_OK;
+}
+
+void with_worker(rtw_runtime_t *runtime) {
+    rtw_error_t err;
+    rtw_worker_config_t config;
+    rtw_worker_t *worker;
+    rtw_worker_config_init(&config);
+    config.period_ns = 1000000;
+    config.step = step;
+    config.setup = setup;
+    require(rtw_worker_create(runtime, &config, &worker, &err), &err, "a worker");
+    require(rtw_worker_start(worker, &err), &err, "start");
+    rtw_worker_join(worker, RTW_FOREVER);
+    rtw_worker_destroy(worker);
+}
+
+void with_slot(life_t *life) {
+    rtw_error_t err;
+    static const rtw_wanted_func_t func = {"add", nullptr, 0};
+    rtw_slot_config_t config;
+    rtw_slot_t *slot;
+    rtw_slot_config_init(&config);
+    config.funcs = &func;
+    config.func_count = 1;
+    config.on_event = event;
+    config.state = RTW_STATE_HOST;
+    config.on_state = carry;
+    require(rtw_slot_create(life->guest.runtime, &config, &slot, &err), &err, "a slot");
+    require(rtw_slot_publish(slot, life->guest.instance, nullptr, &err), &err, "publish");
+    rtw_value_t values[2] = {};
+    rtw_slot_invoke(slot, 0, values, 2, nullptr);
+    rtw_instance_t *next;
+    require(rtw_instance_create(life->guest.module, life->imports, nullptr, &next, &err), &err, "another instance");
+    require(rtw_slot_publish(slot, next, nullptr, &err), &err, "publish it");
+    rtw_slot_invoke(slot, 0, values, 2, nullptr);
+    while (!told) usleep(1000); // the housekeeper's, however long it takes
+    rtw_slot_destroy(slot);
+    rtw_instance_destroy(next);
+}
+
+// How the process ended, and all that it wrote.
+int outcome(Which callback, Way how, std::string &written) {
+    int pipes[2];
+    if (pipe(pipes) != 0) return -1;
+    std::fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(pipes[1], 1);
+        dup2(pipes[1], 2);
+        close(pipes[0]);
+        close(pipes[1]);
+        which = callback;
+        way = how;
+        life_t life = begin_life(nullptr, nullptr, 0);
+        ready(&life);
+        if (callback == STEP || callback == SETUP || callback == NONE) with_worker(life.guest.runtime);
+        try {
+            if (callback == EVENT || callback == STATE || callback == NONE) with_slot(&life);
+        } catch (int) {
+            std::puts("caught behind the library");
+        }
+        rtw_thread_detach(life.guest.runtime, nullptr);
+        end_life(&life);
+        std::fflush(stdout);
+        _exit(0);
+    }
+    close(pipes[1]);
+    char part[512];
+    ssize_t length;
+    written.clear();
+    while ((length = read(pipes[0], part, sizeof part)) > 0) written.append(part, static_cast<size_t>(length));
+    close(pipes[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status;
+}
+
+std::atomic<bool> may_end;
+
+rtw_status_t endless(void *, const rtw_tick_t *) {
+    while (!may_end) usleep(1000);
+    return RTW_STEP_STOP;
+}
+
+void never_returns() {
+    rtw_error_t err;
+    life_t life = begin_life(nullptr, nullptr, 0);
+    rtw_worker_config_t config;
+    rtw_worker_t *worker;
+    rtw_worker_config_init(&config);
+    config.period_ns = 1000000;
+    config.step = endless;
+    require(rtw_worker_create(life.guest.runtime, &config, &worker, &err), &err, "a worker");
+    require(rtw_worker_start(worker, &err), &err, "start");
+    check_status(rtw_worker_join(worker, 1000000), RTW_ERR_TIMEOUT, "a step that does not end: who waits for it is told");
+    may_end = true;
+    check_status(rtw_worker_join(worker, RTW_FOREVER), RTW_OK, "and once it has ended, that it has");
+    rtw_worker_destroy(worker);
+    end_life(&life);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    read_command_line(argc, argv);
+    const struct {
+        Which which;
+        const char *name;
+    } callbacks[] = {{STEP, "a periodic worker's step"}, {SETUP, "a worker's setup callback"}, {EVENT, "a slot's on_event"}, {STATE, "a slot's on_state"}};
+    const struct {
+        Way way;
+        const char *name;
+    } ways[] = {{THROW, "a C++ exception"}, {EXIT, "pthread_exit"}, {CANCEL, "a cancellation"}};
+    std::string written;
+    for (const auto &callback : callbacks) {
+        for (const auto &how : ways) {
+            const int status = outcome(callback.which, how.way, written);
+            if (callback.which == STATE && how.way == CANCEL) { // the thread's own, in a [setup] function
+                check(status == 0 && written == "went on\n", "a cancellation in a slot's on_state: held off until the publication is over");
+                continue;
+            }
+            const std::string line = std::string("rtwasm: ") + callback.name +
+                                     " was left by an exception, by pthread_exit or because the thread was cancelled, and has to return; "
+                                     "the process ends\n";
+            check(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && written == line, "%s leaves %s: the process ends with one line that names it",
+                  how.name, callback.name);
+            if (written != line) std::printf("    status %#x: %s\n", static_cast<unsigned>(status), written.c_str());
+        }
+    }
+    check(outcome(NONE, RETURN, written) == 0 && written.empty(), "twin: those that return end nothing%s", written.c_str());
+    never_returns();
+    return check_summary();
+}
