@@ -654,10 +654,10 @@ typedef struct rtw_runtime_config_t {
     /**
      * 0 (default): a call on a thread that is not attached answers RTW_ERR_NOT_ATTACHED. 1: it attaches the thread first, for
      * hosts that do not know their threads beforehand (a pool's that calls a plug-in, a graph's scheduler). Scheduling and
-     * affinity stay as they are; the rest is as rtw_thread_attach does it. That call takes locks, allocates, makes 14
-     * (plugin profile) to 25 system calls, a process's first some 15 more, and touches the stack: 0.1 to 0.2 ms on a virtual EPYC
-     * (rtw_runtime_stats_t, late_attaches). Where the thread cannot be attached it answers what rtw_thread_attach would. Not for calls from signal handlers. What a call
-     * has attached is detached when the thread ends, or by rtw_thread_detach.
+     * affinity stay as they are; the rest is as rtw_thread_attach does it. That call takes locks, allocates, makes 14 (plugin
+     * profile) to 28 system calls, a process's first some 15 more, and touches the stack: 0.1 to 0.2 ms on a virtual EPYC
+     * (rtw_runtime_stats_t, late_attaches). Where the thread cannot be attached it answers what rtw_thread_attach would. Not for
+     * calls from signal handlers. What a call has attached is detached when the thread ends, or by rtw_thread_detach.
      */
     uint32_t attach_on_call;
     /**
@@ -2547,7 +2547,8 @@ static inline void rtw_runtime_config_init(struct rtw_runtime_config_t *config)
  * err     NULL, or filled.
  * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range), RTW_ERR_ENGINE,
  *         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be), RTW_ERR_SIGNALS (RTW_PROFILE_STANDALONE, and
- *         allow_signal_handlers is 0).
+ *         allow_signal_handlers is 0), RTW_ERR_PERMISSION (a filter refuses a system call that nothing works without; the message
+ *         names it).
  */
 rtw_status_t rtw_runtime_create(const struct rtw_runtime_config_t *config,
                                 struct rtw_runtime_t **out,
@@ -3513,14 +3514,17 @@ rtw_status_t rtw_worker_info(const struct rtw_worker_t *worker, struct rtw_worke
 
 /**
  * Tells what the system refused that was asked for and not insisted on (strict), in words: first what the thread could not
- * get, then what the last start could not.
+ * get, then what the last start could not. One more is no refusal: that RLIMIT_RTTIME may end the process while a step computes,
+ * told to a worker of SCHED_FIFO or SCHED_RR whose instances' budgets do not end before.
  *
  * [any] but a real-time thread.
  * index  0 to warning_count - 1 of rtw_worker_info_t.
  * out    receives the refusal as it would have been told as an error.
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_BOUNDS (there are not so many).
  */
-rtw_status_t rtw_worker_warning(const struct rtw_worker_t *worker, uint32_t index, struct rtw_error_t *out);
+rtw_status_t rtw_worker_warning(const struct rtw_worker_t *worker,
+                                uint32_t index,
+                                struct rtw_error_t *out);
 
 /**
  * Gives a worker of the kind RTW_WORKER_QUEUE an invocation to run, and returns at once. Every invocation that was accepted is

@@ -484,7 +484,8 @@ pub unsafe extern "C-unwind" fn rtw_worker_info(worker: *const rtw_worker_t, inf
 }
 
 /// Tells what the system refused that was asked for and not insisted on (strict), in words: first what the thread could not
-/// get, then what the last start could not.
+/// get, then what the last start could not. One more is no refusal: that RLIMIT_RTTIME may end the process while a step computes,
+/// told to a worker of SCHED_FIFO or SCHED_RR whose instances' budgets do not end before.
 ///
 /// [any] but a real-time thread.
 /// index  0 to warning_count - 1 of rtw_worker_info_t.

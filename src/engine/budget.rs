@@ -36,6 +36,10 @@ pub struct Limits {
 impl Limits {
     pub const NONE: Limits = Limits { budget_ns: 0, on_budget: OnBudget::CutOff, deadline_ns: 0 };
 
+    pub fn cuts_off_within(&self, time_ns: u64) -> bool {
+        self.cuts_off() && self.budget_ns < time_ns
+    }
+
     fn cuts_off(&self) -> bool {
         self.budget_ns != 0 && self.on_budget == OnBudget::CutOff
     }

@@ -870,6 +870,11 @@ impl Instance {
         matches!(self.core.gate.load(Acquire), RTW_ERR_FAULTED | RTW_ERR_POISONED)
     }
 
+    /// Whether each of its calls is cut off before so much time has passed.
+    pub fn is_cut_off_within(&self, time_ns: u64) -> bool {
+        self.config.limits.cuts_off_within(time_ns)
+    }
+
     /// Another instance of the same module, linked to the same host functions, with the same configuration, counted by the same
     /// slot.
     pub fn another(&self, handle: *mut c_void) -> Result<Instance> {

@@ -472,6 +472,19 @@ pub fn id() -> i32 {
     unsafe { libc::gettid() }
 }
 
+/// How long the calling thread may compute without a system call that waits, where the kernel ends the process after that
+/// (RLIMIT_RTTIME): one of SCHED_FIFO or SCHED_RR in a process that has the limit.
+pub fn real_time_limit_ns() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: asks for a number, and fills in a live struct.
+    let policy = unsafe {
+        libc::getrlimit(libc::RLIMIT_RTTIME, &mut limit);
+        libc::sched_getscheduler(0) & !libc::SCHED_RESET_ON_FORK
+    };
+    let is_limited = matches!(policy, libc::SCHED_FIFO | libc::SCHED_RR) && limit.rlim_cur != libc::RLIM_INFINITY;
+    is_limited.then(|| limit.rlim_cur.saturating_mul(1000))
+}
+
 /// Sets the calling thread's policy and priority.
 pub fn set_scheduling(policy: Policy, priority: i32) -> Result<()> {
     set_scheduling_of(0, policy, priority)

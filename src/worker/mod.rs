@@ -556,6 +556,19 @@ fn prepare(shared: &Shared) -> Result<()> {
             status => return Err(Error::new(status, format!("the setup callback answered {status}"))),
         }
     }
+    if let Some(limit_ns) = thread::real_time_limit_ns() {
+        let ends_before = |instance: &Arc<Instance>| instance.is_cut_off_within(limit_ns);
+        if config.instances.is_empty() || !config.instances.iter().all(ends_before) {
+            shared.outcome().warnings.push(Error::new(
+                RTW_ERR_LIMIT,
+                format!(
+                    "RLIMIT_RTTIME ends the process (SIGXCPU) when a step of this worker computes for {} ms: give its instances \
+                     budgets below that, or raise the limit",
+                    limit_ns / 1_000_000
+                ),
+            ));
+        }
+    }
     for instance in &config.instances {
         let mut calls: Vec<DryCall<'_>> = Vec::new();
         reserve::room(&mut calls, config.rehearsals.len())?;

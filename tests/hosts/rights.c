@@ -311,6 +311,72 @@ static void time_of_real_time_threads(void *data) {
     end_life(&life);
 }
 
+/* A worker's thread is a real-time thread like others: its guests' budgets end before the limit, and where they do not it is told. */
+static void time_of_workers(void *data) {
+    const bool with_budget = data == NULL;
+    if (!limit(RLIMIT_RTTIME, 400000)) check(false, "RLIMIT_RTTIME");
+    life_t life = begin_life(NULL, NULL, with_budget ? BUDGET_NS : 0);
+    rtw_error_t err;
+    rtw_func_t *spin = look_up(life.guest.instance, "spin", NULL);
+    rtw_worker_config_t config;
+    rtw_worker_t *worker;
+    rtw_worker_config_init(&config);
+    config.sched_policy = RTW_SCHED_FIFO;
+    config.priority = 10;
+    config.func = spin;
+    config.period_ns = 10000000;
+    require(rtw_worker_create(life.guest.runtime, &config, &worker, &err), &err, "a worker at FIFO 10");
+    for (int i = 0; i < 3; i++) {
+        rtw_status_t status = rtw_worker_start(worker, &err); /* without a budget this is the end */
+        if (status == RTW_OK) (void)rtw_worker_join(worker, RTW_FOREVER);
+        rtw_worker_info_t info;
+        rtw_worker_info_init(&info);
+        check_status(rtw_worker_info(worker, &info), RTW_OK, "its state");
+        check_status(info.ended_by, RTW_ERR_BUDGET, "RLIMIT_RTTIME: a worker's endless step with a budget ends before it");
+        check(info.warning_count == 0, "and there is nothing to be told, %u", info.warning_count);
+        require(rtw_instance_reset(life.guest.instance, &err), &err, "a reset");
+    }
+    rtw_worker_destroy(worker);
+    rtw_func_destroy(spin);
+    end_life(&life);
+}
+
+static void told_to_worker(void *data) {
+    const uint64_t budget_ns = *(uint64_t *)data;
+    if (!limit(RLIMIT_RTTIME, 400000)) check(false, "RLIMIT_RTTIME");
+    life_t life = begin_life(NULL, NULL, budget_ns);
+    rtw_error_t err;
+    rtw_func_t *work = look_up(life.guest.instance, "work", NULL);
+    const rtw_value_t steps = {.i32 = 10};
+    rtw_worker_config_t config;
+    rtw_worker_t *worker;
+    rtw_worker_config_init(&config);
+    config.sched_policy = RTW_SCHED_FIFO;
+    config.priority = 10;
+    config.func = work;
+    config.values = &steps;
+    config.value_count = 1;
+    config.period_limit = 3;
+    config.strict = 1;
+    config.period_ns = 10000000;
+    require(rtw_worker_create(life.guest.runtime, &config, &worker, &err), &err, "a worker at FIFO 10");
+    require(rtw_worker_start(worker, &err), &err, "which runs");
+    (void)rtw_worker_join(worker, RTW_FOREVER);
+    rtw_worker_info_t info;
+    rtw_worker_info_init(&info);
+    (void)rtw_worker_info(worker, &info);
+    check(info.warning_count == 1, "RLIMIT_RTTIME: a worker whose guest has a budget of %llu ms is told, %u", (unsigned long long)budget_ns / 1000000,
+          info.warning_count);
+    if (info.warning_count == 1) {
+        (void)rtw_worker_warning(worker, 0, &err);
+        check_error(&err, RTW_ERR_LIMIT, "RLIMIT_RTTIME ends the process (SIGXCPU) when a step of this worker computes for 400 ms",
+                    "RLIMIT_RTTIME: what is told to a worker");
+    }
+    rtw_worker_destroy(worker);
+    rtw_func_destroy(work);
+    end_life(&life);
+}
+
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     check_in_child("promoted by somebody else", flag_is_kept, NULL);
@@ -329,5 +395,10 @@ int main(int argc, char **argv) {
     int without = 0;
     const int status = status_of_child(time_of_real_time_threads, &without);
     check(WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU, "twin: without a budget RLIMIT_RTTIME ends the process");
+    check_in_child("time of workers", time_of_workers, NULL);
+    const int of_worker = status_of_child(time_of_workers, &without);
+    check(WIFSIGNALED(of_worker) && WTERMSIG(of_worker) == SIGXCPU, "twin: a worker's step without a budget, too");
+    uint64_t budgets[] = {0, 500000000};
+    for (size_t i = 0; i < 2; i++) check_in_child("what a worker is told", told_to_worker, &budgets[i]);
     return check_summary();
 }

@@ -127,7 +127,7 @@ fi
 
 # --- the floating-point environment; policies; rights and limits; forks; preempted calls
 
-for group in float cancel policy rights fork preempted; do
+for group in float cancel policy rights fork groups preempted; do
     if in_group $group; then
         program $group
         both $group
