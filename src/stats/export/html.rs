@@ -42,10 +42,7 @@ impl Line<'_> {
 
 pub fn write(documents: &[Document]) -> String {
     let subjects = subjects(documents);
-    let title = match subjects.first() {
-        Some(subject) => format!("rtwasm statistics: {} {}", subject.kind, subject.name),
-        None => "rtwasm statistics".to_owned(),
-    };
+    let title = title(&subjects);
     let mut text = String::from("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     text.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
     text.push_str("<meta name=\"color-scheme\" content=\"light dark\">\n");
@@ -58,6 +55,15 @@ pub fn write(documents: &[Document]) -> String {
     text.push_str(NOTES);
     text.push_str("</body>\n</html>\n");
     text
+}
+
+/// Names what is of the first one's kind, as far as a title goes: a worker's or an instance's funcs are its own.
+fn title(subjects: &[Subject<'_>]) -> String {
+    let Some(first) = subjects.first() else { return "rtwasm statistics".to_owned() };
+    let alike: Vec<&str> = subjects.iter().filter(|subject| subject.kind == first.kind).map(|subject| subject.name).collect();
+    let more = if alike.len() > 4 { format!(" and {} more", alike.len() - 3) } else { String::new() };
+    let named = if alike.len() > 4 { 3 } else { alike.len() };
+    format!("rtwasm statistics: {} {}{more}", first.kind, alike[..named].join(", "))
 }
 
 const NOTES: &str = "\
