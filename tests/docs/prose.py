@@ -36,7 +36,6 @@ PHRASES = {
 NOT_YET = [
     "CHANGELOG.md",
     "compiler/src/guard",
-    "docs/doctor.md",
     "docs/hosts.md",
     "docs/real-time-contract.md",
     "include",
