@@ -57,10 +57,10 @@ impl Task {
     #[inline(always)]
     fn run(&mut self, tick: &Tick) -> rtw_status_t {
         match self {
-            // SAFETY: the host vouches for its function.
-            Task::Step { step, user_data } => {
-                end::unless_left("a periodic worker's step", || unsafe { step(*user_data, tick) })
-            }
+            Task::Step { step, user_data } => end::unless_left("a periodic worker's step", || {
+                // SAFETY: the host vouches for its function.
+                unsafe { step(*user_data, tick) }
+            }),
             // SAFETY: as many values as the target needs, which was checked; the guest is this thread's by the API's rules.
             Task::Call(call) => unsafe { call.make() },
         }
