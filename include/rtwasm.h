@@ -163,6 +163,20 @@
 #define RTW_EXTERN_TAG 5
 
 /**
+ * The host function may block: it waits for somebody, or calls functions of the system that are cancellation points. The thread that
+ * runs it may be cancelled in it, or end in it by pthread_exit, also where calls hold a cancellation off (on_cancel in
+ * rtw_thread_config_t): the function's own frames are unwound, the guest's call ends as if the function had answered RTW_ERR_CANCELLED,
+ * which leaves the instance faulted, and the thread goes on ending where rtw_invoke would return. It costs some ns a call.
+ */
+#define RTW_HOST_MAY_BLOCK 1
+
+/**
+ * The host function may leave the floating-point environment (rounding, exceptions, denormals) other than it has found it. The guest
+ * computes as before all the same. In this version that holds without the flag, too.
+ */
+#define RTW_HOST_CHANGES_FLOAT 2
+
+/**
  * Once the instance is prepared, growing a memory or table fails inside the guest: it would take a system call.
  */
 #define RTW_GROWTH_REFUSED 0
@@ -1022,8 +1036,9 @@ typedef union rtw_value_t {
  *            is not to be used: functions answer RTW_ERR_HANDLE while it is made, and RTW_ERR_BUSY while it is reset.
  * values     in: the arguments; out: the results. As many as the larger of the two counts.
  * returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: where a C++
- *            exception, pthread_exit or a cancellation of the thread leaves it, the process ends with a line on stderr that
- *            names the function; longjmp must not leave it either, which is not noticed.
+ *            exception leaves it, or, without RTW_HOST_MAY_BLOCK, pthread_exit or a cancellation of the thread, the process ends
+ *            with a line on stderr that names the function. longjmp must not leave it either: the process ends with such a line
+ *            when that is noticed, at the next use of the instance by that thread.
  */
 typedef rtw_status_t (*rtw_host_func_t)(void *user_data, struct rtw_instance_t *instance, union rtw_value_t *values);
 
@@ -2457,7 +2472,7 @@ typedef struct rtw_export_subject_t {
 #define RTW_ERR_TIMEOUT -703
 
 /**
- * The invocation was cancelled before it began.
+ * The invocation was cancelled before it began; as a host function's status: its thread ended in it (RTW_HOST_MAY_BLOCK).
  */
 #define RTW_ERR_CANCELLED -704
 
@@ -2785,8 +2800,9 @@ rtw_status_t rtw_imports_create(struct rtw_imports_t **out, struct rtw_error_t *
  * signature     such as "(i32,f32)->(f32)"; types are i32, i64, f32, f64, v128.
  * func          called on the thread that called the guest.
  * user_data     passed to func; must stay valid while instances linked against it exist.
+ * flags         0, or RTW_HOST_ constants added up.
  * err           NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8).
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8; a flag is not known).
  */
 rtw_status_t rtw_imports_func(struct rtw_imports_t *imports,
                               const char *module,
@@ -2794,6 +2810,7 @@ rtw_status_t rtw_imports_func(struct rtw_imports_t *imports,
                               const char *signature,
                               rtw_host_func_t func,
                               void *user_data,
+                              uint32_t flags,
                               struct rtw_error_t *err);
 
 /**

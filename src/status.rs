@@ -125,7 +125,7 @@ pub const RTW_ERR_FULL: rtw_status_t = -701;
 pub const RTW_ERR_EMPTY: rtw_status_t = -702;
 /// The time given for waiting is over.
 pub const RTW_ERR_TIMEOUT: rtw_status_t = -703;
-/// The invocation was cancelled before it began.
+/// The invocation was cancelled before it began; as a host function's status: its thread ended in it (RTW_HOST_MAY_BLOCK).
 pub const RTW_ERR_CANCELLED: rtw_status_t = -704;
 /// The worker runs, and this takes one that does not.
 pub const RTW_ERR_RUNNING: rtw_status_t = -705;

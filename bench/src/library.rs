@@ -34,8 +34,16 @@ pub struct Library {
     runtime_create: unsafe extern "C" fn(*const RuntimeConfig, *mut Handle, *mut Error) -> i32,
     module_load_file: unsafe extern "C" fn(Handle, *const c_char, *mut Handle, *mut Error) -> i32,
     imports_create: unsafe extern "C" fn(*mut Handle, *mut Error) -> i32,
-    imports_func:
-        unsafe extern "C" fn(Handle, *const c_char, *const c_char, *const c_char, HostFunc, *mut c_void, *mut Error) -> i32,
+    imports_func: unsafe extern "C" fn(
+        Handle,
+        *const c_char,
+        *const c_char,
+        *const c_char,
+        HostFunc,
+        *mut c_void,
+        u32,
+        *mut Error,
+    ) -> i32,
     instance_config_init: unsafe extern "C" fn(*mut InstanceConfig, usize),
     instance_create: unsafe extern "C" fn(Handle, Handle, *const InstanceConfig, *mut Handle, *mut Error) -> i32,
     instance_func: unsafe extern "C" fn(Handle, *const c_char, *const c_char, *mut Handle, *mut Error) -> i32,
@@ -190,7 +198,7 @@ impl Library {
             check((self.module_load_file)(runtime, path.as_ptr(), &mut module, e), e)?;
             check((self.imports_create)(&mut imports, e), e)?;
             let nop = (c"host".as_ptr(), c"nop".as_ptr(), c"()->()".as_ptr());
-            check((self.imports_func)(imports, nop.0, nop.1, nop.2, host_nop, null_mut(), e), e)?;
+            check((self.imports_func)(imports, nop.0, nop.1, nop.2, host_nop, null_mut(), 0, e), e)?;
             let mut config = std::mem::MaybeUninit::uninit();
             (self.instance_config_init)(config.as_mut_ptr(), size_of::<InstanceConfig>());
             let mut config = config.assume_init();

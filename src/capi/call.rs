@@ -4,6 +4,7 @@ use super::handle;
 use super::instance::{rtw_func_t, rtw_value_t};
 use crate::engine::call;
 use crate::engine::instance::Func;
+use crate::rt::unwind;
 use crate::status::*;
 
 /// Runs one call of `func` on the calling thread.
@@ -67,7 +68,11 @@ pub unsafe extern "C-unwind" fn rtw_invoke_budget(
             match budget_ns == 0 || timing.limited {
                 true => {
                     let budget = timing.ticks(budget_ns.min(LONGEST_BUDGET_NS));
-                    call::invoke_apart(func, values.cast(), value_count, Some(budget))
+                    let status = call::invoke_apart(func, values.cast(), value_count, Some(budget));
+                    if status == RTW_ERR_HOST {
+                        unwind::leave();
+                    }
+                    status
                 }
                 false => RTW_ERR_UNSUPPORTED,
             }

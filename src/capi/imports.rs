@@ -6,6 +6,7 @@ use super::error::rtw_error_t;
 use super::guard::{self, setup_apart};
 use super::handle::{self, Noun, Pool};
 use super::instance::{rtw_instance_t, rtw_value_t};
+use super::runtime::out_of_range;
 use super::text;
 use crate::engine::imports::{HostFunc, Imports};
 use crate::engine::signature::Signature;
@@ -16,6 +17,15 @@ pub struct rtw_imports_t {
     _private: [u8; 0],
 }
 
+/// The host function may block: it waits for somebody, or calls functions of the system that are cancellation points. The thread that
+/// runs it may be cancelled in it, or end in it by pthread_exit, also where calls hold a cancellation off (on_cancel in
+/// rtw_thread_config_t): the function's own frames are unwound, the guest's call ends as if the function had answered RTW_ERR_CANCELLED,
+/// which leaves the instance faulted, and the thread goes on ending where rtw_invoke would return. It costs some ns a call.
+pub const RTW_HOST_MAY_BLOCK: u32 = 1;
+/// The host function may leave the floating-point environment (rounding, exceptions, denormals) other than it has found it. The guest
+/// computes as before all the same. In this version that holds without the flag, too.
+pub const RTW_HOST_CHANGES_FLOAT: u32 = 2;
+
 /// A host function. It runs on the thread that called the guest, so on a real-time thread it keeps the same rules: no
 /// allocation, no lock, no system call.
 ///
@@ -24,8 +34,9 @@ pub struct rtw_imports_t {
 ///            is not to be used: functions answer RTW_ERR_HANDLE while it is made, and RTW_ERR_BUSY while it is reset.
 /// values     in: the arguments; out: the results. As many as the larger of the two counts.
 /// returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: where a C++
-///            exception, pthread_exit or a cancellation of the thread leaves it, the process ends with a line on stderr that
-///            names the function; longjmp must not leave it either, which is not noticed.
+///            exception leaves it, or, without RTW_HOST_MAY_BLOCK, pthread_exit or a cancellation of the thread, the process ends
+///            with a line on stderr that names the function. longjmp must not leave it either: the process ends with such a line
+///            when that is noticed, at the next use of the instance by that thread.
 pub type rtw_host_func_t = Option<
     unsafe extern "C" fn(user_data: *mut c_void, instance: *mut rtw_instance_t, values: *mut rtw_value_t) -> rtw_status_t,
 >;
@@ -64,8 +75,9 @@ pub unsafe extern "C-unwind" fn rtw_imports_create(out: *mut *mut rtw_imports_t,
 /// signature     such as "(i32,f32)->(f32)"; types are i32, i64, f32, f64, v128.
 /// func          called on the thread that called the guest.
 /// user_data     passed to func; must stay valid while instances linked against it exist.
+/// flags         0, or RTW_HOST_ constants added up.
 /// err           NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8).
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8; a flag is not known).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_imports_func(
     imports: *mut rtw_imports_t,
@@ -74,6 +86,7 @@ pub unsafe extern "C-unwind" fn rtw_imports_func(
     signature: *const c_char,
     func: rtw_host_func_t,
     user_data: *mut c_void,
+    flags: u32,
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract; the two function types differ in pointer types only.
@@ -81,6 +94,9 @@ pub unsafe extern "C-unwind" fn rtw_imports_func(
         setup_apart(err, || {
             let imports = guard::named(imports, "imports")?;
             let func = func.ok_or_else(|| Error::new(RTW_ERR_NULL, "func is NULL"))?;
+            if flags & !(RTW_HOST_MAY_BLOCK | RTW_HOST_CHANGES_FLOAT) != 0 {
+                return Err(out_of_range("flags", flags));
+            }
             imports.add(HostFunc {
                 module: text::required(module, "module")?.to_owned(),
                 name: text::required(name, "name")?.to_owned(),
@@ -90,6 +106,7 @@ pub unsafe extern "C-unwind" fn rtw_imports_func(
                     crate::engine::imports::HostFn,
                 >(func),
                 user_data,
+                may_block: flags & RTW_HOST_MAY_BLOCK != 0,
             })
         })
     }

@@ -15,7 +15,7 @@ use crate::engine::instance::{Func, Instance, Wanted};
 use crate::engine::prepare::Entry;
 use crate::engine::slot::{Block, Config, Event, EventKind, Handles, Slot, SlotDryCall, StateTransfer};
 use crate::rt::permit::Opened;
-use crate::rt::{cancel, end};
+use crate::rt::{cancel, end, unwind};
 use crate::status::*;
 
 /// The stable place that a real-time thread calls through, while the instances behind it are exchanged.
@@ -480,7 +480,11 @@ pub unsafe extern "C-unwind" fn rtw_slot_invoke(
         && slot.admits()
     {
         // SAFETY: as above; it was let in.
-        return unsafe { invoke(slot, func_index, values, value_count, flags) };
+        let status = unsafe { invoke(slot, func_index, values, value_count, flags) };
+        if status == RTW_ERR_HOST {
+            unwind::leave();
+        }
+        return status;
     }
     if !flags.is_null() {
         // SAFETY: as above.
@@ -488,7 +492,16 @@ pub unsafe extern "C-unwind" fn rtw_slot_invoke(
     }
     match slot {
         // SAFETY: as above.
-        Ok(slot) => otherwise(slot, &mut |_| unsafe { invoke(slot, func_index, values, value_count, flags) }),
+        Ok(slot) => {
+            let status = otherwise(slot, &mut |_| {
+                // SAFETY: as above; it was let in.
+                unsafe { invoke(slot, func_index, values, value_count, flags) }
+            });
+            if status == RTW_ERR_HOST {
+                unwind::leave();
+            }
+            status
+        }
         Err(status) => status,
     }
 }

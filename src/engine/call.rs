@@ -13,7 +13,7 @@ use super::instance::{Core, Func, FuncShared, GATE_ASK, GATE_FREE, GATE_IN_CALL,
 use crate::rt::float::Modes;
 use crate::rt::histogram::Histogram;
 use crate::rt::permit::{self, Opened};
-use crate::rt::{alloc, cancel, clock};
+use crate::rt::{alloc, cancel, clock, unwind};
 use crate::status::*;
 
 /// Runs one call on this thread. `values` holds the arguments and receives the results. A panic is kept inside, and poisons the
@@ -36,7 +36,7 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_stat
 }
 
 /// The same for entries beside the first, which share a copy. `budget` in ticks, where the call has one of its own; `u64::MAX` for
-/// none at all.
+/// none at all. Whoever has nothing to clean up goes on with `unwind::leave` where this answers RTW_ERR_HOST.
 ///
 /// # Safety
 /// As for [`invoke`].
@@ -80,7 +80,11 @@ fn enters(func: &Func, here: usize) -> std::result::Result<&Core, (&Core, rtw_st
 #[inline(never)]
 unsafe fn invoke_at_once(shared: &Arc<FuncShared>, values: *mut ValRaw, count: usize, core: &Core) -> rtw_status_t {
     // SAFETY: passed on.
-    contained(core, || unsafe { run(core, shared, GATE_FREE, values, count, None) })
+    let status = contained(core, || unsafe { run(core, shared, GATE_FREE, values, count, None) });
+    if status == RTW_ERR_HOST {
+        unwind::leave();
+    }
+    status
 }
 
 /// A second copy of it: two in one function would keep the compiler from making the first a single piece.
@@ -112,7 +116,11 @@ unsafe fn invoke_otherwise(
     gate: rtw_status_t,
 ) -> rtw_status_t {
     // SAFETY: passed on.
-    unsafe { invoke_otherwise_within(shared, values, count, core, here, gate, None) }
+    let status = unsafe { invoke_otherwise_within(shared, values, count, core, here, gate, None) };
+    if status == RTW_ERR_HOST {
+        unwind::leave();
+    }
+    status
 }
 
 #[cold]
@@ -127,8 +135,8 @@ unsafe fn invoke_otherwise_within(
     budget: Option<u64>,
 ) -> rtw_status_t {
     let mut held = None;
-    // Where it comes from a host function the outer call has done it.
-    if gate != GATE_IN_HOST {
+    // Where it comes from a host function the outer call has done it, and lets it in at most while that may block.
+    if gate != GATE_IN_HOST || core.lets_in.get() {
         held = Some(cancel::hold());
     }
     let admitted = admit(core, shared, gate, here);
@@ -238,12 +246,14 @@ fn admit(
 ) -> std::result::Result<Option<Opened>, rtw_status_t> {
     let admitted = catch_unwind(AssertUnwindSafe(|| {
         if !matches!(gate, GATE_FREE | GATE_ASK) {
+            core.has_not_left(here);
             core.reenter(gate)?;
             if !core.is_within_outer_call(here) {
                 return Err(RTW_ERR_STACK_SIZE);
             }
             core.gate.store(GATE_IN_CALL, Relaxed);
-            return Ok(None);
+            // Too deep in the stack for another outer call, perhaps.
+            return Ok(if core.lets_in.get() { core.pass.look_up(here).unwrap_or(None) } else { None });
         }
         core.gate.store(GATE_IN_CALL, Relaxed);
         core.come_in()?;

@@ -11,7 +11,7 @@ use crate::status::*;
 
 /// A host function in C: user data, the instance's handle, arguments in and results out. Anything but 0 ends the guest's call. That
 /// it may be left by unwinding is said so that it can be noticed.
-pub type HostFn = unsafe extern "C-unwind" fn(*mut c_void, *mut c_void, *mut c_void) -> rtw_status_t;
+pub use crate::rt::unwind::HostFn;
 
 #[derive(Clone)]
 pub struct HostFunc {
@@ -20,6 +20,8 @@ pub struct HostFunc {
     pub signature: Signature,
     pub func: HostFn,
     pub user_data: *mut c_void,
+    /// Whether the thread that runs it may be cancelled, or end, in it.
+    pub may_block: bool,
 }
 
 // SAFETY: the pointer is the host's; the API says on which threads the function is called with it.

@@ -37,8 +37,9 @@ use crate::rt::float::{self, Denormals, Modes};
 use crate::rt::heap::{self, Kept};
 use crate::rt::histogram::{Began, Recorder, Snapshot};
 use crate::rt::memory::{self as pages, Lock};
-use crate::rt::permit::{self, Pass};
-use crate::rt::{alloc, barrier, end, fork, reserve, traps};
+use crate::rt::permit::{self, Opened, Pass};
+use crate::rt::unwind::{self, Came, Mark};
+use crate::rt::{alloc, barrier, cancel, end, fork, reserve, traps};
 use crate::status::*;
 
 /// What a call stores on its way in and takes away on its way out.
@@ -216,8 +217,12 @@ pub struct Core {
     context: Cell<Option<Context>>,
     /// What a host function answered, for the call that it ended.
     pub host_status: Cell<rtw_status_t>,
-    /// The thread that the innermost host function runs on.
+    /// The thread that the innermost host function runs on, which one it is, and where on the stack it was called.
     host_thread: AtomicUsize,
+    host: Cell<*const HostFunc>,
+    host_at: Cell<usize>,
+    /// Whether it may block, and a cancellation is let in for that time which is held off otherwise.
+    pub lets_in: Cell<bool>,
     /// How far the making of a guest is: NOT_MAKING, CLOSING, MAKING or OVERTAKEN.
     making: AtomicU8,
     /// What the gate says after a reset.
@@ -291,6 +296,7 @@ unsafe impl Sync for Instance {}
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        self.core.has_not_left(cancel::section_at());
         fork::forget(&self.core.gate);
         self.module.runtime.signal_watch().take_back(&self.core.gate);
         // The view of the store must not outlive it.
@@ -328,6 +334,7 @@ impl Core {
     /// who stores after it meets no pass and asks in `come_in`, where one word decides between the two.
     fn close(&self) -> Result<Making<'_>> {
         let before = self.gate.load(Relaxed);
+        self.has_not_left(cancel::section_at());
         match before {
             GATE_IN_CALL | GATE_IN_HOST | GATE_MAKING => return Err(busy()),
             RTW_ERR_FORKED => return Err(forked()),
@@ -386,11 +393,33 @@ impl Core {
         }
     }
 
+    /// Ends the process where the calling thread was in a host function and is behind it now, on the same stack: longjmp has taken
+    /// it there, past a guest and the engine's records of it. `here` is the stack pointer. A place further down tells nothing.
+    #[cold]
+    pub fn has_not_left(&self, here: usize) {
+        let is_this_threads =
+            self.gate.load(Relaxed) == GATE_IN_HOST && self.host_thread.load(Relaxed) == alloc::thread_token();
+        if is_this_threads && self.pass.is_behind(self.host_at.get(), here) {
+            // SAFETY: the guest's, which cannot have gone: nobody gets past here.
+            let host = unsafe { &*self.host.get() };
+            left(host, b"longjmp");
+        }
+    }
+
+    /// The same for the instance whose gate this is.
+    ///
+    /// # Safety
+    /// It is one's.
+    pub unsafe fn has_not_left_behind(gate: *const AtomicI32, here: usize) {
+        // SAFETY: part of a core.
+        unsafe { (*gate.byte_sub(std::mem::offset_of!(Core, gate)).cast::<Core>()).has_not_left(here) }
+    }
+
     /// Whether the calling thread may look at the guest, or what to answer.
     fn admit(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
         match gate {
             GATE_FREE | GATE_ASK => Ok(()),
-            GATE_IN_HOST if self.host_thread.load(Relaxed) == this_thread() => Ok(()),
+            GATE_IN_HOST if self.host_thread.load(Relaxed) == alloc::thread_token() => Ok(()),
             GATE_IN_HOST | GATE_MAKING => Err(RTW_ERR_BUSY),
             status => Err(status),
         }
@@ -482,6 +511,9 @@ impl Instance {
             context: Cell::new(None),
             host_status: Cell::new(RTW_OK),
             host_thread: AtomicUsize::new(0),
+            host: Cell::new(std::ptr::null()),
+            host_at: Cell::new(0),
+            lets_in: Cell::new(false),
             making: AtomicU8::new(MAKING),
             after: AtomicI32::new(GATE_FREE),
             float: float::Wanted::new(config.denormals),
@@ -514,10 +546,9 @@ impl Instance {
         instance.take_view();
         instance.core.making.store(NOT_MAKING, Relaxed);
         instance.core.gate.store(instance.resting_gate(), Release);
-        if module.profile() == Profile::Standalone {
-            // SAFETY: taken back when the instance is dropped, before the core is.
-            unsafe { module.runtime.signal_watch().add(&instance.core.gate) };
-        }
+        let needs_signals = module.profile() == Profile::Standalone;
+        // SAFETY: taken back when the instance is dropped, before the core is.
+        unsafe { module.runtime.signal_watch().add(&instance.core.gate, needs_signals) };
         // SAFETY: taken back when the instance is dropped, before the core is.
         unsafe { fork::tell_children(&instance.core.gate, RTW_ERR_FORKED) }?;
         Ok(instance)
@@ -614,6 +645,7 @@ impl Instance {
 
     /// Refuses while a call runs on the instance, except from inside its host functions.
     fn idle(&self) -> Result<()> {
+        self.core.has_not_left(cancel::section_at());
         match self.core.admit(self.core.gate.load(Relaxed)) {
             Err(RTW_ERR_BUSY) => Err(busy()),
             // A faulted guest can still be looked at.
@@ -975,9 +1007,18 @@ impl Guest {
             .map(|host| {
                 let ty = host.signature.engine_type(module.code.engine());
                 let host = host.clone();
-                let call = move |caller: Caller<'_, Data>, values: &mut [MaybeUninit<ValRaw>]| call_host(&host, caller, values);
                 // SAFETY: the type is the import's own, and `call_host` passes the values on untouched.
-                unsafe { EngineFunc::new_unchecked(&mut store, ty, call) }.into()
+                unsafe {
+                    match host.may_block {
+                        false => EngineFunc::new_unchecked(&mut store, ty, move |caller, values| {
+                            call_host::<false>(&host, caller, values)
+                        }),
+                        true => EngineFunc::new_unchecked(&mut store, ty, move |caller, values| {
+                            call_host::<true>(&host, caller, values)
+                        }),
+                    }
+                }
+                .into()
             })
             .collect();
         let signals = settings.profile == Profile::Standalone;
@@ -1136,13 +1177,6 @@ impl FuncShared {
     }
 }
 
-/// Tells threads apart. No system call.
-#[inline]
-fn this_thread() -> usize {
-    // SAFETY: always succeeds.
-    unsafe { libc::pthread_self() as usize }
-}
-
 fn busy() -> Error {
     Error::new(RTW_ERR_BUSY, "the instance is in a call, or is being reset")
 }
@@ -1164,7 +1198,13 @@ fn wrong_kind(name: &str, wanted: &str, found: &Extern) -> Error {
 
 /// A guest's call into the host. The gate opens for the time of it to this thread, so that the host may call back into the
 /// guest.
-fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeUninit<ValRaw>]) -> wasmtime::Result<()> {
+///
+/// `BLOCKS`: it may block, and a thread may end in it.
+fn call_host<const BLOCKS: bool>(
+    host: &HostFunc,
+    mut caller: Caller<'_, Data>,
+    values: &mut [MaybeUninit<ValRaw>],
+) -> wasmtime::Result<()> {
     let core: *const Core = &*caller.data().core;
     // SAFETY: the store that is calling holds its core.
     let core = unsafe { &*core };
@@ -1172,6 +1212,12 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     let modes = core.modes.get();
     let mut call = || {
         modes.enter_host();
+        if BLOCKS {
+            let answer = call_blocking(host, core, values);
+            modes.leave_host();
+            core.modes.set(modes);
+            return answer;
+        }
         // Caught so that whoever looks for somebody to catch it finds this frame, and unwinds to it.
         let answer = catch_unwind(AssertUnwindSafe(|| {
             let left = Left { host };
@@ -1194,7 +1240,9 @@ fn call_host(host: &HostFunc, mut caller: Caller<'_, Data>, values: &mut [MaybeU
     // SAFETY: the view is taken back below, before the engine's own becomes usable again.
     let inner: Context = unsafe { std::mem::transmute(caller.as_context_mut()) };
     let outer = core.context.replace(Some(inner));
-    core.host_thread.store(this_thread(), Relaxed);
+    core.host_thread.store(alloc::thread_token(), Relaxed);
+    core.host.set(host);
+    core.host_at.set(permit::stack_pointer());
     compiler_fence(SeqCst);
     core.gate.store(GATE_IN_HOST, Relaxed);
     let answer = call();
@@ -1222,13 +1270,45 @@ struct Left<'a> {
 impl Drop for Left<'_> {
     #[cold]
     fn drop(&mut self) {
-        end::process_of(&[
-            b"the host function \"",
-            self.host.module.as_bytes(),
-            b"\" \"",
-            self.host.name.as_bytes(),
-            b"\" was left by an exception, by pthread_exit or because the thread was cancelled, which cannot pass through a guest",
-        ])
+        left(self.host, b"an exception, by pthread_exit or because the thread was cancelled")
+    }
+}
+
+/// A host function did not return, and this is what has left it.
+#[cold]
+fn left(host: &HostFunc, by: &[u8]) -> ! {
+    end::process_of(&[
+        b"the host function \"",
+        host.module.as_bytes(),
+        b"\" \"",
+        host.name.as_bytes(),
+        b"\" was left by ",
+        by,
+        b", which cannot pass through a guest",
+    ])
+}
+
+/// Calls a host function that may block. Where the thread ends in it the guest's call ends first, as if it had answered
+/// RTW_ERR_CANCELLED; whoever called the guest goes on with the thread's end.
+#[inline(never)]
+fn call_blocking(host: &HostFunc, core: &Core, values: &mut [MaybeUninit<ValRaw>]) -> rtw_status_t {
+    let mark = Mark::here();
+    let let_in = Opened::let_in();
+    core.lets_in.set(let_in.is_some());
+    // SAFETY: as for one that does not block.
+    let came = unsafe { unwind::call(host.func, host.user_data, core.handle.get(), values.as_mut_ptr().cast()) };
+    core.lets_in.set(false);
+    if let Some(let_in) = let_in {
+        let_in.hold_again();
+    }
+    match came {
+        Came::Back(answer) => answer,
+        Came::Leaving if unwind::may_leave() => {
+            mark.stop();
+            RTW_ERR_CANCELLED
+        }
+        Came::Leaving => left(host, b"pthread_exit, or because the thread was cancelled, which is the library's own"),
+        Came::Thrown => left(host, b"an exception"),
     }
 }
 

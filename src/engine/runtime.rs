@@ -6,6 +6,7 @@ use wasmtime::Engine;
 
 use super::held::Pool;
 use super::housekeeper::Housekeeper;
+use super::instance::Core;
 use super::memory::Creator;
 use super::profile::{self, Profile, Settings, Variations};
 use super::refusal::refused;
@@ -16,7 +17,7 @@ use crate::rt::memory::Lock;
 use crate::rt::permit::{self, Issued, Opened, Pass, Refused};
 use crate::rt::thread::{Attach, CpuSet, Policy};
 use crate::rt::traps::Ready;
-use crate::rt::{alloc, barrier, clock, filter, fork, memory, signals, thread};
+use crate::rt::{alloc, barrier, cancel, clock, filter, fork, memory, signals, thread};
 use crate::status::*;
 
 #[derive(Clone, Debug)]
@@ -220,6 +221,8 @@ impl Runtime {
     }
 
     pub fn detach(&self) -> Result<()> {
+        // SAFETY: they are gates of instances.
+        self.signal_watch.each_gate(|gate| unsafe { Core::has_not_left_behind(gate, cancel::section_at()) });
         thread::detach(self.number)?;
         self.signal_watch.remove_thread();
         Ok(())

@@ -19,8 +19,8 @@ pub struct SignalWatch {
 
 #[derive(Default)]
 struct State {
-    /// Addresses of the gates of instances that are there.
-    gates: Vec<usize>,
+    /// Addresses of the gates of instances that are there, and whether their guests need signals.
+    gates: Vec<(usize, bool)>,
     /// Attached threads, as the kernel numbers them.
     threads: Vec<i32>,
     seen: Seen,
@@ -55,12 +55,17 @@ impl SignalWatch {
 
     /// # Safety
     /// The gate lives until it is taken back.
-    pub unsafe fn add(&self, gate: *const AtomicI32) {
-        self.lock().gates.push(gate as usize);
+    pub unsafe fn add(&self, gate: *const AtomicI32, needs_signals: bool) {
+        self.lock().gates.push((gate as usize, needs_signals));
     }
 
     pub fn take_back(&self, gate: *const AtomicI32) {
-        self.lock().gates.retain(|known| *known != gate as usize);
+        self.lock().gates.retain(|(known, _)| *known != gate as usize);
+    }
+
+    /// Shows every gate, each of which lives meanwhile.
+    pub fn each_gate(&self, mut see: impl FnMut(*const AtomicI32)) {
+        self.lock().gates.iter().for_each(|(gate, _)| see(*gate as *const AtomicI32));
     }
 
     /// The calling thread is attached from now on.
@@ -113,7 +118,7 @@ impl Tend for SignalWatch {
             None => (GATE_ASK, self.resting_gate()),
         };
         seen.trouble = trouble;
-        for gate in &state.gates {
+        for (gate, _) in state.gates.iter().filter(|(_, needs_signals)| *needs_signals) {
             // SAFETY: it is taken back, under this lock, before it goes.
             let gate = unsafe { &*(*gate as *const AtomicI32) };
             // One that is in a call, or was just found free by one, is met at a later look.

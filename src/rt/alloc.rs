@@ -389,7 +389,7 @@ impl Drop for Watching<'_> {
 
 /// Tells the calling thread from all others that live; never 0. One instruction: the thread pointer.
 #[inline(always)]
-pub(super) fn thread_token() -> usize {
+pub fn thread_token() -> usize {
     let token: usize;
     // SAFETY: on x86-64 Linux the word at the thread pointer holds the thread pointer (System V ABI, TLS); on aarch64 the register
     // itself can be read. No memory is changed.

@@ -13,6 +13,8 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::ptr::null_mut;
 
+use super::{permit, unwind};
+
 const ENABLE: c_int = 0;
 const DISABLE: c_int = 1;
 const DEFERRED: c_int = 0;
@@ -24,8 +26,15 @@ unsafe extern "C-unwind" {
 }
 
 thread_local! {
-    /// Whether the thread's own type is the asynchronous one, which is not in force now.
-    static ASYNCHRONOUS_OUTSIDE: Cell<bool> = const { Cell::new(false) };
+    /// What the first of those that hold has found, on a thread of the asynchronous type.
+    static OUTSIDE: Cell<Option<Held>> = const { Cell::new(None) };
+    /// Where on the stack the innermost [`held`] is.
+    static SECTION_AT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Where on the stack the [setup] function was called that runs, nearly; 0 where none does.
+pub fn section_at() -> usize {
+    SECTION_AT.get()
 }
 
 /// That cancellation is held off, and how it was before. Not let in again by itself: where that happens somebody may unwind.
@@ -48,10 +57,11 @@ pub fn hold() -> Held {
         pthread_setcanceltype(DEFERRED, &mut kind);
         pthread_setcancelstate(DISABLE, &mut state);
     }
+    let held = Held { state, kind };
     if kind == ASYNCHRONOUS {
-        ASYNCHRONOUS_OUTSIDE.set(true);
+        OUTSIDE.set(Some(held));
     }
-    Held { state, kind }
+    held
 }
 
 /// Back to what it was before. If that lets a cancellation in that has come meanwhile, and the thread's type is asynchronous, this
@@ -64,7 +74,7 @@ pub fn let_in(held: Held) {
             pthread_setcancelstate(ENABLE, null_mut());
         }
         if held.kind == ASYNCHRONOUS {
-            ASYNCHRONOUS_OUTSIDE.set(false);
+            OUTSIDE.set(None);
             pthread_setcanceltype(ASYNCHRONOUS, null_mut());
         }
     }
@@ -74,8 +84,27 @@ pub fn let_in(held: Held) {
 #[inline(never)]
 pub fn held(work: &mut dyn FnMut()) {
     let held = hold();
-    work();
+    let outer = SECTION_AT.replace(permit::stack_pointer());
+    unwind::awaited(work);
+    SECTION_AT.set(outer);
     let_in(held);
+    unwind::leave();
+}
+
+/// Lets a cancellation in at cancellation points, where the thread would be cancelled at any instruction were it not held off. False
+/// where there is nothing to let in. To be taken back by [`hold_again`].
+pub fn let_in_at_points() -> bool {
+    let lets_in = OUTSIDE.get().is_some_and(|held| held.state == ENABLE);
+    if lets_in {
+        // SAFETY: the type is the deferred one: nothing comes here.
+        unsafe { pthread_setcancelstate(ENABLE, null_mut()) };
+    }
+    lets_in
+}
+
+pub fn hold_again() {
+    // SAFETY: as above.
+    unsafe { pthread_setcancelstate(DISABLE, null_mut()) };
 }
 
 /// Whether the calling thread can be cancelled at any instruction, where that is not held off. There is no function that tells: the
@@ -83,7 +112,7 @@ pub fn held(work: &mut dyn FnMut()) {
 pub fn is_asynchronous() -> bool {
     let held = hold();
     let_in(held);
-    held.kind == ASYNCHRONOUS || ASYNCHRONOUS_OUTSIDE.get()
+    held.kind == ASYNCHRONOUS || OUTSIDE.get().is_some()
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod sleep;
 pub mod speed;
 pub mod thread;
 pub mod traps;
+pub mod unwind;
 pub mod usage;
 pub mod version;
 pub mod wait;

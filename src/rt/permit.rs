@@ -13,12 +13,14 @@
 //! whether cancellation has to be held off costs the others nothing. Whoever looks one up holds it off, and opens the permit for that
 //! time.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
 
 use super::alloc::thread_token;
+use super::cancel;
 use super::memory::{self, Lock};
 use crate::status::*;
 
@@ -60,6 +62,21 @@ const CLASSES: usize = STACKS.next_power_of_two().trailing_zeros() as usize + 1;
 
 /// Makes a thread's token another one, which is nobody's: tokens are aligned addresses.
 const SEALED: usize = 1;
+
+/// A permit that is sealed again for the time being.
+#[must_use]
+pub struct LetIn(Opened);
+
+impl LetIn {
+    pub fn hold_again(self) {
+        cancel::hold_again();
+        let permit = self.0.0;
+        // Unless it was withdrawn meanwhile.
+        if permit.thread.load(Relaxed) == thread_token() | SEALED {
+            let _ = Opened::open(permit);
+        }
+    }
+}
 
 thread_local! {
     /// The calling thread's permits. A handler of a signal may look at them at any moment.
@@ -178,10 +195,15 @@ impl Pass {
         let last: &'static Permit = unsafe { &*self.last.load(Relaxed) };
         let found = if last.admits_sealed(self.owner, here) { last } else { self.find(here)? };
         let is_sealed = found.thread.load(Relaxed) != thread_token();
-        if is_sealed {
-            found.thread.store(thread_token(), Relaxed);
-        }
-        Ok(is_sealed.then_some(Opened(found)))
+        Ok(is_sealed.then(|| Opened::open(found)))
+    }
+
+    /// Whether `here` is above `inside`, a place in a call that the pass has let in last, and on the same stack.
+    pub fn is_behind(&self, inside: usize, here: usize) -> bool {
+        // SAFETY: a permit, and none is ever unmapped.
+        let last = unsafe { &*self.last.load(Relaxed) };
+        let end = last.lowest.load(Relaxed).wrapping_add(last.span.load(Relaxed));
+        inside < here && here <= end
     }
 
     /// Looks for a permit as well, and only remembers it.
@@ -197,11 +219,34 @@ impl Pass {
 }
 
 /// A sealed permit that is open for the time being.
+#[derive(Clone, Copy)]
 #[must_use]
 pub struct Opened(&'static Permit);
 
+thread_local! {
+    /// The one that this thread has opened last.
+    static OPENED: Cell<Option<Opened>> = const { Cell::new(None) };
+}
+
 impl Opened {
+    fn open(permit: &'static Permit) -> Opened {
+        permit.thread.store(thread_token(), Relaxed);
+        OPENED.set(Some(Opened(permit)));
+        Opened(permit)
+    }
+
+    /// Seals it for the time that a host function may block, and lets cancellation in at its cancellation points. Nothing where this
+    /// thread has none open, or would not be cancelled.
+    pub fn let_in() -> Option<LetIn> {
+        let opened = OPENED.get()?;
+        cancel::let_in_at_points().then(|| {
+            opened.seal();
+            LetIn(opened)
+        })
+    }
+
     pub fn seal(self) {
+        OPENED.set(None);
         let token = thread_token();
         // Unless it was withdrawn meanwhile, and perhaps issued to another thread; to this one nobody else issues.
         if self.0.thread.load(Relaxed) == token {

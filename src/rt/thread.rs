@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 use super::float::{self, Denormals};
 use super::memory::{self, Lock};
 use super::permit::{self, Refused};
-use super::{alloc, cancel, clock, reserve, traps};
+use super::{alloc, cancel, clock, reserve, traps, unwind};
 use crate::status::*;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -703,6 +703,7 @@ pub fn start(name: &str, stack_bytes: usize, run: impl FnOnce() + Send + 'static
             let Start { run, name, mask } = *Box::from_raw(start.cast::<Start<F>>());
             libc::pthread_setname_np(libc::pthread_self(), name.as_ptr().cast());
             libc::pthread_sigmask(libc::SIG_SETMASK, &mask, std::ptr::null_mut());
+            unwind::is_own();
             // A panic ends the thread and nothing else.
             let _ = catch_unwind(AssertUnwindSafe(run));
         }

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@ static atomic_int inside, cancelled, returned, cleaned_up, visits, wrong;
 static rtw_value_t result[1];
 static bool nests;
 static uint32_t on_cancel;
+static int cancel_type = PTHREAD_CANCEL_ASYNCHRONOUS;
+static bool blocks;
 
 /* Tells that the guest is in the middle of a call, and comes back when the thread has been cancelled. */
 static rtw_status_t wait_for_cancellation(void *data, rtw_instance_t *instance, rtw_value_t *values) {
@@ -40,6 +43,21 @@ static rtw_status_t wait_for_cancellation(void *data, rtw_instance_t *instance, 
     pthread_testcancel();
     atomic_fetch_add(&visits, 1);
     values[0].i32 = 7;
+    return RTW_OK;
+}
+
+/* One that waits for somebody who never comes. */
+static sem_t never;
+static rtw_status_t wait_for_ever(void *data, rtw_instance_t *instance, rtw_value_t *values) {
+    (void)data, (void)instance;
+    if (nests && values[0].i32 > 0) {
+        rtw_value_t nested[1] = {{.i32 = values[0].i32 - 1}};
+        return rtw_invoke(visit, nested, 1);
+    }
+    atomic_store(&inside, 1);
+    while (sem_wait(&never) != 0) {
+    }
+    atomic_fetch_add(&visits, 1);
     return RTW_OK;
 }
 
@@ -75,7 +93,7 @@ static rtw_status_t call_by(way_t way, rtw_func_t *func, uint32_t index) {
 
 static void *one_call(void *data) {
     const way_t way = *(const way_t *)data;
-    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+    pthread_setcanceltype(cancel_type, NULL);
     if (way != LATE) attach_here_as(on_cancel);
     result[0].i32 = way == NESTED ? 3 : 0;
     pthread_cleanup_push(clean_up, NULL);
@@ -96,7 +114,9 @@ static void begin(way_t way) {
     require(rtw_runtime_create(&config, &life.guest.runtime, &err), &err, "runtime");
     require(rtw_module_load_file(life.guest.runtime, artifact_path("states"), &life.guest.module, &err), &err, "load");
     require(rtw_imports_create(&life.imports, &err), &err, "imports");
-    require(rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", wait_for_cancellation, NULL, &err), &err, "import");
+    require(rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", blocks ? wait_for_ever : wait_for_cancellation, NULL,
+                             blocks ? RTW_HOST_MAY_BLOCK : 0, &err),
+            &err, "import");
     rtw_instance_config_init(&limits);
     limits.budget_ns = 5000000000;
     require(rtw_instance_create(life.guest.module, life.imports, &limits, &life.guest.instance, &err), &err, "instance");
@@ -154,6 +174,32 @@ static void in_call(void *data) {
           "cancelled in %s: the thread ends where it returns, by its cleanup handlers", way_names[way]);
     check(atomic_load(&visits) == (way == NESTED ? 4 : 1) && result[0].i32 == 7, "%s: the call went to its end", way_names[way]);
     check(usable(way), "%s: the next thread calls on", way_names[way]);
+    end();
+}
+
+/* A host function that may block does not keep its thread from ending: its call ends, then the thread. */
+static void in_blocking(void *data) {
+    const way_t way = *(const way_t *)data;
+    const char *const kind = cancel_type == PTHREAD_CANCEL_ASYNCHRONOUS ? "asynchronous" : "deferred";
+    rtw_fault_t fault;
+    rtw_error_t err;
+    blocks = true;
+    begin(way);
+    cancel_in_call(way);
+    check(!atomic_load(&returned) && atomic_load(&cleaned_up) == 1 && atomic_load(&visits) == 0,
+          "%s type, cancelled in a host function that may block, %s: the thread ends", kind, way_names[way]);
+    rtw_fault_init(&fault);
+    require(rtw_instance_fault(life.guest.instance, &fault, &err), &err, "fault");
+    check(fault.status == RTW_ERR_HOST && fault.host_status == RTW_ERR_CANCELLED, "%s type, %s: the fault tells why", kind, way_names[way]);
+    if (way == BLOCK) {
+        attach_here_as(RTW_CANCEL_DEFER);
+        rtw_slot_end(slot);
+        rtw_thread_detach(life.guest.runtime, NULL);
+    }
+    if (way != SLOT && way != BLOCK) {
+        check_status(rtw_instance_reset(life.guest.instance, NULL), RTW_OK, "%s type, %s: a reset", kind, way_names[way]);
+        check(usable(way), "%s type, %s: the next thread calls on", kind, way_names[way]);
+    }
     end();
 }
 
@@ -268,6 +314,11 @@ static void storm_setup(void *data) {
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     for (way_t way = INVOKE; way < WAYS; way++) check_in_child(way_names[way], in_call, &way);
+    sem_init(&never, 0, 0);
+    for (way_t way = INVOKE; way < WAYS; way++) check_in_child(way_names[way], in_blocking, &way);
+    cancel_type = PTHREAD_CANCEL_DEFERRED;
+    for (way_t way = INVOKE; way < WAYS; way++) check_in_child(way_names[way], in_blocking, &way);
+    cancel_type = PTHREAD_CANCEL_ASYNCHRONOUS;
     check_in_child("held off by the host", by_host, NULL);
     check(status_of_child(not_deferred, NULL) != 0, "twin: with RTW_CANCEL_IGNORE the process ends");
     for (way_t way = INVOKE; way <= BLOCK; way++) check_in_child("a storm of calls", storm_calls, &way);

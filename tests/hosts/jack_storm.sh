@@ -10,7 +10,7 @@ mkdir -p "$scratch"
 passed=0
 failed=0
 # One name for all: JACK gives a dead server's place in its list of eight to a server of the same name only.
-server=rtwasm-tests
+server=${JACK_NAME:-rtwasm-tests}
 jackd=
 load=
 serve() { # a server of its own, without sound

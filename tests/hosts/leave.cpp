@@ -1,9 +1,10 @@
-// Host functions that do not return: a C++ exception, pthread_exit, a cancellation. The process ends with one line that names the
-// function, in a start function and in a call that a host function makes, too.
+// Host functions that do not return: a C++ exception, pthread_exit, a cancellation, longjmp. The process ends with one line that names
+// the function, in a call that a host function makes, too. Of a function that may block a thread may be on its way out.
 extern "C" {
 #include "common.h"
 }
 
+#include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,40 +16,90 @@ extern "C" {
 
 namespace {
 
-enum Way { THROW, EXIT, CANCEL, RETURN };
+enum Way { THROW, EXIT, CANCEL, JUMP, RETURN };
 Way way;
 int depth;
-rtw_func_t *inner;
+uint32_t flags;
+rtw_func_t *inner, *add;
+std::jmp_buf behind;
+// What is done behind a longjmp.
+enum Next { CALL, RESET, DESTROY, DETACH, MEMORY };
+Next next;
+void *const value = &depth;
+
+struct Witness {
+    const char *what;
+    ~Witness() { std::puts(what); }
+};
 
 rtw_status_t leave(void *, rtw_instance_t *, rtw_value_t *values) {
     if (depth-- > 0) {
+        Witness witness = {"outer function unwound"};
         rtw_value_t nested[1] = {};
-        return rtw_invoke(inner, nested, 1);
+        const rtw_status_t status = rtw_invoke(inner, nested, 1);
+        witness.what = "outer function returned";
+        values[0] = nested[0];
+        return status;
     }
+    Witness witness = {"function unwound"};
     switch (way) {
     case THROW: throw 42;
-    case EXIT: pthread_exit(nullptr);
+    case EXIT: pthread_exit(value);
+    case JUMP: std::longjmp(behind, 1);
     case CANCEL:
         pthread_cancel(pthread_self());
         pthread_testcancel();
         break;
     case RETURN: values[0].i32 = 7; break;
     }
+    witness.what = "function returned";
     return RTW_OK;
 }
 
+life_t life;
+
+void go_on() {
+    rtw_value_t values[2] = {};
+    rtw_memory_view_t view;
+    switch (next) {
+    case CALL: rtw_invoke(add, values, 2); break;
+    case RESET: rtw_instance_reset(life.guest.instance, nullptr); break;
+    case DESTROY: rtw_func_destroy(inner), rtw_func_destroy(add), rtw_instance_destroy(life.guest.instance); break;
+    case DETACH: rtw_thread_detach(life.guest.runtime, nullptr); break;
+    case MEMORY: rtw_instance_memory(life.guest.instance, nullptr, &view, nullptr); break;
+    }
+}
+
 void *run(void *) {
-    life_t life = begin_life(leave, nullptr, 0);
-    ready(&life);
-    inner = look_up(life.guest.instance, "visit", nullptr);
-    rtw_value_t values[1] = {};
+    Witness witness = {"thread unwound"};
+    rtw_thread_attach(life.guest.runtime, nullptr, nullptr);
+    static rtw_value_t values[1];
+    if (setjmp(behind) != 0) {
+        go_on();
+        std::puts("not noticed");
+        return nullptr;
+    }
     try {
         rtw_invoke(inner, values, 1);
     } catch (int) {
         std::puts("caught behind the guest");
     }
     std::printf("%d\n", values[0].i32);
+    witness.what = "thread returned";
     return nullptr;
+}
+
+// The guest on which the thread ended.
+void look_after() {
+    rtw_fault_t fault;
+    rtw_value_t values[2] = {};
+    values[0].i32 = 40, values[1].i32 = 2;
+    rtw_fault_init(&fault);
+    attach_here(life.guest.runtime);
+    const rtw_status_t called = rtw_invoke(add, values, 2), told = rtw_instance_fault(life.guest.instance, &fault, nullptr);
+    const rtw_status_t reset = rtw_instance_reset(life.guest.instance, nullptr), again = rtw_invoke(add, values, 2);
+    std::printf("%s %d %s, %s, then %s: %d\n", rtw_status_name(called), told, rtw_status_name(fault.status), rtw_status_name(fault.host_status),
+                rtw_status_name(reset | again), values[0].i32);
 }
 
 // How the process ended, and all that it wrote.
@@ -64,9 +115,20 @@ int outcome(Way how, int deep, std::string &written) {
         close(pipes[1]);
         way = how;
         depth = deep;
+        life = begin_life(nullptr, nullptr, 0);
+        rtw_imports_t *imports;
+        rtw_imports_create(&imports, nullptr);
+        rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", leave, nullptr, flags, nullptr);
+        renew(&life.guest, imports);
+        inner = look_up(life.guest.instance, "visit", nullptr), add = look_up(life.guest.instance, "add", nullptr);
         pthread_t thread;
+        void *ended = nullptr;
         pthread_create(&thread, nullptr, run, nullptr);
-        pthread_join(thread, nullptr);
+        pthread_join(thread, &ended);
+        if (flags == RTW_HOST_MAY_BLOCK) {
+            std::puts(ended == PTHREAD_CANCELED ? "cancelled" : ended == value ? "exited" : "ended");
+            look_after();
+        }
         std::fflush(stdout);
         _exit(0);
     }
@@ -81,13 +143,13 @@ int outcome(Way how, int deep, std::string &written) {
     return status;
 }
 
-void ends(Way how, int deep, const char *what) {
-    std::string written;
+void ends(Way how, int deep, const char *what, const char *by = "an exception, by pthread_exit or because the thread was cancelled") {
+    std::string written, line;
     const int status = outcome(how, deep, written);
-    const char *const line = "rtwasm: the host function \"env\" \"visit\" was left by an exception, by pthread_exit or because the thread "
-                             "was cancelled, which cannot pass through a guest; the process ends\n";
-    check(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && written == line, "%s: the process ends with one line that names the function", what);
-    if (written != line) std::printf("    status %#x: %s\n", static_cast<unsigned>(status), written.c_str());
+    line = std::string("rtwasm: the host function \"env\" \"visit\" was left by ") + by + ", which cannot pass through a guest; the process ends\n";
+    // The function's own frame may be unwound before that.
+    check(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && (written == line || written == "function unwound\n" + line), "%s: the process ends with one line that names the function", what);
+    if (written != line && written != "function unwound\n" + line) std::printf("    status %#x: %s\n", static_cast<unsigned>(status), written.c_str());
 }
 
 } // namespace
@@ -100,6 +162,29 @@ int main(int argc, char **argv) {
     ends(THROW, 3, "a C++ exception in a call from a host function");
     ends(CANCEL, 3, "a cancellation in a call from a host function");
     std::string written;
-    check(outcome(RETURN, 0, written) == 0 && written == "7\n", "twin: one that returns ends nothing");
+    check(outcome(RETURN, 0, written) == 0 && written == "function returned\n7\nthread returned\n", "twin: one that returns ends nothing");
+
+    static const char *const uses[] = {"a call", "a reset", "destroying it", "detaching", "looking at its memory"};
+    for (int use = CALL; use <= MEMORY; use++) {
+        next = static_cast<Next>(use);
+        ends(JUMP, 0, (std::string("longjmp out of a host function, then ") + uses[use]).c_str(), "longjmp");
+    }
+    next = CALL;
+    ends(JUMP, 2, "longjmp out of a call from a host function", "longjmp");
+
+    flags = RTW_HOST_MAY_BLOCK;
+    ends(THROW, 0, "a C++ exception leaves a host function that may block", "an exception");
+    const std::string after = "RTW_ERR_FAULTED 0 RTW_ERR_HOST, RTW_ERR_CANCELLED, then RTW_OK: 42\n";
+    const std::string unwound = "function unwound\nthread unwound\n", nested = "function unwound\nouter function unwound\nthread unwound\n";
+    const auto goes_on = [&](Way how, int deep, const std::string &expected, const char *what) {
+        const int status = outcome(how, deep, written);
+        check(status == 0 && written == expected, "%s", what);
+        if (status != 0 || written != expected) std::printf("    status %#x: %s\n", static_cast<unsigned>(status), written.c_str());
+    };
+    goes_on(EXIT, 0, unwound + "exited\n" + after, "pthread_exit in a host function that may block: the thread ends, with its value");
+    goes_on(CANCEL, 0, unwound + "cancelled\n" + after, "a cancellation in one: the thread ends, the guest's call before it");
+    goes_on(EXIT, 1, nested + "exited\n" + after, "pthread_exit in a call from one: all frames of the host's are unwound");
+    goes_on(CANCEL, 1, nested + "cancelled\n" + after, "a cancellation in a call from one: likewise");
+    goes_on(RETURN, 0, "function returned\n7\nthread returned\nended\nRTW_OK -102 RTW_OK, RTW_OK, then RTW_OK: 44\n", "twin: one that returns");
     return check_summary();
 }

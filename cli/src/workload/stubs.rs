@@ -161,6 +161,7 @@ impl Stubs {
                 signature,
                 func: called,
                 user_data: (&raw const *stub).cast_mut().cast(),
+                may_block: false,
             });
             added.expect("memory for an import");
             stubs.stubs.push(stub);
