@@ -1114,7 +1114,8 @@ typedef struct rtw_fault_t {
     int32_t function_index;
     /**
      * Offset in bytes of the instruction in the module that was given to the compiler; of the function's first instruction where
-     * the stack was used up, which is found out on entering it. -1 where it is not known.
+     * the stack was used up, which is found out on entering it, and where the plugin profile cut the call off in a function with
+     * more than 512 polls. -1 where it is not known.
      */
     int64_t wasm_offset;
     /**

@@ -144,7 +144,8 @@ pub struct rtw_fault_t {
     /// in a call that a [setup] function made on a thread that is not attached.
     pub function_index: i32,
     /// Offset in bytes of the instruction in the module that was given to the compiler; of the function's first instruction where
-    /// the stack was used up, which is found out on entering it. -1 where it is not known.
+    /// the stack was used up, which is found out on entering it, and where the plugin profile cut the call off in a function with
+    /// more than 512 polls. -1 where it is not known.
     pub wasm_offset: i64,
     /// The function's name from the module's name section; "" where there is none.
     pub function_name: [c_char; 128],

@@ -28,7 +28,7 @@ use crate::rt::file::{self, Refused};
 use crate::status::*;
 
 pub const MAGIC: [u8; 8] = *b"\x89RTW\r\n\x1a\n";
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 const HEADER_BYTES: usize = 64;
 const DIGEST_RANGE: std::ops::Range<usize> = 32..64;
 

@@ -4,14 +4,17 @@
 //! Every call has a number, each of an instance's calls the next. The watchdog's verdict is the number after that of the call
 //! which it saw expire: calls below it are to end. A verdict that comes too late concerns a call that is over, and the calls
 //! after it are not below. A page of zeros is a watch that nothing has happened to.
+//!
+//! For the polls of the plugin profile the watchdog also marks the number itself, in its highest byte, where that number still
+//! stands there: so a poll reads one byte, and the next call's number takes the mark away.
 
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU64, Ordering, Ordering::*};
 
-/// In the plugin profile these words stand at the start of the guard's page, where the guest's polls compare the first two.
+/// In the plugin profile these words stand at the start of the guard's page, where the guest's polls read one byte.
 #[repr(C, align(64))]
 #[derive(Default)]
 pub struct Watch {
-    /// Number of the call that is running; 0 where none is.
+    /// Number of the call that is running, with the mark where it has expired; 0 where none is.
     current: AtomicU64,
     /// Calls with numbers below this one have expired.
     verdict: AtomicU64,
@@ -21,10 +24,11 @@ pub struct Watch {
     budget: AtomicU64,
 }
 
-pub const CURRENT_OFFSET: usize = 0;
-pub const VERDICT_OFFSET: usize = 8;
-const _: () = assert!(std::mem::offset_of!(Watch, current) == CURRENT_OFFSET);
-const _: () = assert!(std::mem::offset_of!(Watch, verdict) == VERDICT_OFFSET);
+/// Set in the number of a call that has expired. Numbers never reach it: that takes two years of a call each nanosecond.
+const MARK: u64 = 1 << 56;
+/// The byte of the number that is 0 until the call has expired. The targets are little-endian.
+pub const MARK_OFFSET: usize = 7;
+const _: () = assert!(std::mem::offset_of!(Watch, current) == 0 && (MARK >> (8 * MARK_OFFSET)) == 1);
 
 /// A call, as the watchdog sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,15 +56,23 @@ impl Watch {
 
     /// The call that runs now, read by another thread.
     pub fn running(&self) -> Option<Running> {
-        let number = self.current.load(Acquire);
+        let number = self.number(Acquire);
         let (started, budget) = (self.started.load(Acquire), self.budget.load(Acquire));
         // The words belong together if the call is still the same.
-        (number != 0 && self.current.load(Acquire) == number).then_some(Running { number, started, budget })
+        (number != 0 && self.number(Acquire) == number).then_some(Running { number, started, budget })
+    }
+
+    /// Of the call that is running, whether it has expired or not; 0 for none.
+    fn number(&self, ordering: Ordering) -> u64 {
+        self.current.load(ordering) & !MARK
     }
 
     /// The watchdog's verdict.
     pub fn expire(&self, number: u64) {
+        // First the verdict: who meets the mark looks at it.
         self.verdict.store(number + 1, SeqCst);
+        // It fails where the call is over, and then there is nobody to be told.
+        let _ = self.current.compare_exchange(number, number | MARK, SeqCst, Relaxed);
     }
 
     /// Whether the call with this number has been seen to expire.
@@ -71,7 +83,7 @@ impl Watch {
 
     /// Whether the call that runs now has expired: asked by whoever finds the poll's page closed.
     pub fn current_has_expired(&self) -> bool {
-        let current = self.current.load(SeqCst);
+        let current = self.number(SeqCst);
         current != 0 && current < self.verdict.load(SeqCst)
     }
 }
@@ -107,5 +119,25 @@ mod tests {
         assert!(!watch.current_has_expired() && watch.has_expired(1) && !watch.has_expired(2));
         watch.expire(2);
         assert!(watch.current_has_expired());
+    }
+
+    #[test]
+    fn the_mark_stands_in_the_number_of_a_call_that_runs_and_has_expired() {
+        let watch = Watch::default();
+        // What a poll reads.
+        let is_marked = || watch.current.load(SeqCst).to_le_bytes()[MARK_OFFSET] != 0;
+        assert!(!is_marked());
+        watch.begin(1, 100, 50);
+        assert!(!is_marked());
+        watch.expire(1);
+        assert!(is_marked());
+        assert_eq!(watch.running().map(|call| call.number), Some(1), "it is the same call still");
+        watch.end();
+        assert!(!is_marked());
+        watch.expire(1);
+        assert!(!is_marked(), "no call is running");
+        watch.begin(2, 200, 50);
+        watch.expire(1);
+        assert!(!is_marked(), "the verdict concerned another call");
     }
 }

@@ -30,11 +30,13 @@ $CC -pthread "$build/outline.o" $common -o "$build/outline" "$RTWASM_LIBDIR/libr
 compile() { # compile MODULE PROFILE BUDGET OUTPUT
     "$RTWASM" compile -q --profile "$2" --budget "$3" "$1" -o "$4"
 }
-python3 rows.py guests/long.wat >"$scratch/long.wat" || fail "long.wat is written out"
+for guest in long spin; do
+    python3 rows.py guests/$guest.wat >"$scratch/$guest.wat" || fail "$guest.wat is written out"
+done
 for profile in standalone plugin; do
     compile "$scratch/long.wat" $profile guard "$artifacts/long.$profile.rtw" || fail "long.wat for $profile"
-    compile guests/spin.wat $profile guard "$artifacts/spin.$profile.rtw" || fail "spin.wat for $profile"
-    compile guests/spin.wat $profile off "$artifacts/spin.off.$profile.rtw" || fail "spin.wat for $profile, without guard"
+    compile "$scratch/spin.wat" $profile guard "$artifacts/spin.$profile.rtw" || fail "spin.wat for $profile"
+    compile "$scratch/spin.wat" $profile off "$artifacts/spin.off.$profile.rtw" || fail "spin.wat for $profile, without guard"
 done
 [ "$failed" -eq 0 ] || { finish; exit 1; }
 

@@ -78,6 +78,13 @@ impl Scratch {
         matches!(self.first, Register::Global(_)) && self.used
     }
 
+    /// A local of i32, where the function has room for one.
+    pub fn local(&mut self) -> Option<u32> {
+        let Register::Local(local) = self.first else { return None };
+        self.used = true;
+        Some(local)
+    }
+
     fn register(&mut self, nth: u32) -> Register {
         self.used = true;
         self.used_64 |= (3..6).contains(&nth);

@@ -22,6 +22,7 @@ use rtwasm::status::*;
 use wasmparser::types::TypesRef;
 use wasmparser::{BlockType, FunctionBody, Operator};
 
+use super::poll::{CROWDED, Polls};
 use super::splice::{Splicer, push_leb};
 use super::unreadable;
 use super::weight::{self, Cost};
@@ -32,6 +33,8 @@ const MOST_COPIES: usize = 8;
 /// So many instructions at most are added to one function. What the code generator does takes as long as functions are large, or
 /// longer, and it has limits: so in functions with very many loops the innermost are unrolled, and the first of those.
 const MOST_ADDED_OPS: usize = 4096;
+/// And so many where a function is crowded.
+const MOST_ADDED_TO_CROWDED: usize = 512;
 
 /// A function's instructions.
 pub struct Code<'a> {
@@ -39,6 +42,8 @@ pub struct Code<'a> {
     pub start: usize,
     pub ops: Vec<Op<'a>>,
     loops: Vec<Loop>,
+    /// Whether a block is put around all of it, which branches that leave the function have to leave, too.
+    pub is_wrapped: bool,
 }
 
 pub struct Op<'a> {
@@ -77,7 +82,7 @@ impl<'a> Code<'a> {
     pub fn read(body: &FunctionBody<'a>, types: &TypesRef<'_>) -> Result<Code<'a>> {
         let mut reader = body.get_operators_reader().map_err(unreadable)?;
         let start = reader.original_position();
-        let mut code = Code { start, ops: Vec::new(), loops: Vec::new() };
+        let mut code = Code { start, ops: Vec::new(), loops: Vec::new(), is_wrapped: false };
         let mut labels: Vec<Label> = Vec::new();
         let mut nesting = 0;
         while !reader.eof() {
@@ -139,10 +144,11 @@ impl<'a> Code<'a> {
             }
         }
         wanted.sort_by_key(|(index, _, _)| std::cmp::Reverse(self.loops[*index].nesting));
+        let most = if self.polled_loops() > CROWDED { MOST_ADDED_TO_CROWDED } else { MOST_ADDED_OPS };
         let mut added = 0;
         for (index, copies, more) in wanted {
             added += more;
-            if added > MOST_ADDED_OPS {
+            if added > most {
                 break;
             }
             self.loops[index].copies = copies;
@@ -152,6 +158,37 @@ impl<'a> Code<'a> {
     /// Whether the instruction at this index is a loop that goes round.
     pub fn is_polled_loop(&self, at: usize) -> bool {
         self.find(at).is_some_and(|found| found.repeats)
+    }
+
+    /// How many of those there are.
+    pub fn polled_loops(&self) -> usize {
+        self.loops.iter().filter(|found| found.repeats).count()
+    }
+
+    /// How many labels are around what stands directly before the instruction.
+    pub fn labels_before(&self, at: usize) -> u32 {
+        let Op { operator, depth, .. } = &self.ops[at];
+        // The label that it closes; the last one closes the function.
+        let closes = matches!(operator, Operator::End) && at + 1 != self.ops.len();
+        depth + u32::from(closes)
+    }
+
+    /// And directly behind it.
+    pub fn labels_after(&self, at: usize) -> u32 {
+        let Op { operator, depth, .. } = &self.ops[at];
+        depth + u32::from(matches!(operator, Operator::Block { .. } | Operator::If { .. } | Operator::Loop { .. }))
+    }
+
+    /// The label where the instruction's own are as they were, but for the function's, which a block around it makes another.
+    fn outermost(&self, op: &Op<'_>, label: u32) -> u32 {
+        label + u32::from(self.is_wrapped && label == op.depth)
+    }
+
+    /// The branch at this index with the labels that it needs, where those are others than it has.
+    pub fn rewrapped(&self, at: usize) -> Option<Vec<u8>> {
+        let op = &self.ops[at];
+        let target = |label| self.outermost(op, label);
+        branches(&op.operator).any(|label| target(label) != label).then(|| branch(&op.operator, target))
     }
 
     /// How the loop at this index is to be unrolled, if it is.
@@ -198,7 +235,7 @@ impl Unrolled {
         self.end + 1
     }
 
-    pub fn write(&self, splicer: &mut Splicer<'_>, code: &Code<'_>, poll: &[u8]) {
+    pub fn write(&self, splicer: &mut Splicer<'_>, code: &Code<'_>, polls: &Polls<'_>) {
         let first = &code.ops[self.at];
         splicer.copy_to(first.start);
         // The block and the loop have the type that the loop had; its bytes follow its one-byte instruction.
@@ -206,7 +243,7 @@ impl Unrolled {
             splicer.insert(&[opcode]);
             splicer.repeat(first.start + 1..first.end);
         }
-        splicer.insert(poll);
+        splicer.insert(&polls.at(first.depth + 2));
         for _ in 1..self.copies {
             splicer.insert(&[BLOCK, NO_RESULT]);
             let more = 2;
@@ -227,7 +264,7 @@ impl Unrolled {
         let mut copied = code.ops[self.at].end;
         for op in &code.ops[self.at + 1..self.end] {
             let labels_inside = op.depth - inside;
-            let target = |label: u32| if label > labels_inside { label + more } else { label };
+            let target = |label: u32| code.outermost(op, label) + if label > labels_inside { more } else { 0 };
             if branches(&op.operator).all(|label| target(label) == label) {
                 continue;
             }

@@ -9,9 +9,9 @@
 //! A short innermost loop is unrolled, with one poll for all its copies (`loops`): in the shortest the poll would cost as much as
 //! what they do.
 //!
-//! What a poll is depends on the profile. *Standalone*: an atomic load that is dropped; to end the call the watchdog takes the
-//! page's access rights away, and the load faults. It is atomic because a plain one is merged away in a loop without stores.
-//! *Plugin*: the number of the running call is compared with the watchdog's verdict, and `unreachable` ends it. Neither calls anything: a call in the cold path would spill every live register in the loop.
+//! What a poll is depends on the profile (`poll`). *Standalone*: a load that is dropped; to end the call the watchdog takes the
+//! page's access rights away, and the load faults. *Plugin*: the same load, of a byte that the watchdog sets, and `unreachable`
+//! where it is set. Neither calls anything: a call in the cold path would spill every live register in the loop.
 //!
 //! The code is spliced, byte for byte, rather than written anew: names, custom sections and whatever else is in the module stay
 //! as they are, and every offset in the guarded module can be told as an offset in the one that was given.
@@ -19,17 +19,18 @@
 mod bulk;
 mod calls;
 mod loops;
+mod poll;
 mod splice;
 mod stretch;
 mod weight;
 
 use rtwasm::engine::artifact::Edit;
 use rtwasm::engine::profile::Profile;
-use rtwasm::engine::watch::{CURRENT_OFFSET, VERDICT_OFFSET};
 use rtwasm::status::*;
 use wasmparser::{FunctionBody, Parser, Payload};
 
 use crate::validate::Checked;
+use poll::Poll;
 use splice::Splicer;
 use stretch::Plan;
 
@@ -64,7 +65,7 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
         ));
     }
     let plans = calls::plans(module, &types)?;
-    let poll = poll(profile, memory_index);
+    let poll = Poll::new(profile, memory_index);
     // First the functions, which say what else they need; that stands before them.
     let mut functions = Vec::with_capacity(plans.plans.len());
     let mut needs_globals = false;
@@ -168,7 +169,7 @@ struct Place<'a> {
     module: &'a [u8],
     types: &'a wasmparser::types::TypesRef<'a>,
     segments: &'a bulk::Segments,
-    poll: &'a [u8],
+    poll: &'a Poll,
     index: u32,
 }
 
@@ -197,11 +198,14 @@ impl<'a> Rewritten<'a> {
 /// One function's body: its polls, its short loops unrolled, its long bulk operations split.
 fn function<'a>(body: &FunctionBody<'_>, plan: &Plan, place: &Place<'a>) -> Result<Rewritten<'a>> {
     let Place { module, types, segments, poll, index } = *place;
-    let code = loops::Code::read(body, types)?;
+    let mut code = loops::Code::read(body, types)?;
     let mut scratch = bulk::Scratch::new(body, types, index, types.global_count())?;
     let mut rewritten = Splicer::of(module, code.start..body.range().end);
+    let polls = poll.of_function(code.polled_loops() + plan.before.len());
+    code.is_wrapped = polls.are_shared();
+    polls.begin(&mut rewritten, &mut scratch);
     if plan.at_entry {
-        rewritten.insert(poll);
+        rewritten.insert(&polls.at(0));
     }
     let mut at = 0;
     let mut polled = plan.before.iter().peekable();
@@ -209,27 +213,33 @@ fn function<'a>(body: &FunctionBody<'_>, plan: &Plan, place: &Place<'a>) -> Resu
     while let Some(op) = code.ops.get(at) {
         if polled.next_if(|before| **before == at).is_some() {
             rewritten.copy_to(op.start);
-            rewritten.insert(poll);
+            rewritten.insert(&polls.at(code.labels_before(at)));
         }
         if let Some(unroll) = code.unrolled(at) {
-            unroll.write(&mut rewritten, &code, poll);
+            unroll.write(&mut rewritten, &code, &polls);
             at = unroll.after();
             last_constant = None;
             continue;
         }
         let instruction = &module[op.start..op.end];
-        if let Some(split) = bulk::split(&op.operator, instruction, last_constant, types, segments, &mut scratch, poll) {
+        if let Some(split) = bulk::split(&op.operator, instruction, last_constant, types, segments, &mut scratch, poll.alone())
+        {
             rewritten.copy_to(op.start);
             rewritten.insert(&split);
         }
+        if let Some(branch) = code.rewrapped(at) {
+            rewritten.copy_to(op.start);
+            rewritten.insert(&branch);
+            rewritten.skip_to(op.end);
+        }
         if code.is_polled_loop(at) || stretch::is_polled_after(&op.operator) {
             rewritten.copy_to(op.end);
-            rewritten.insert(poll);
+            rewritten.insert(&polls.at(code.labels_after(at)));
         }
         last_constant = stretch::constant(&op.operator);
         at += 1;
     }
-    rewritten.copy_rest();
+    polls.end(&mut rewritten, code.start, code.ops.last().map_or(code.start, |end| end.start));
     let (before, after) = (body.range().len(), rewritten.len() + code.start - body.range().start);
     if after > MOST_FUNCTION_BYTES {
         return Err(Error::new(
@@ -242,45 +252,6 @@ fn function<'a>(body: &FunctionBody<'_>, plan: &Plan, place: &Place<'a>) -> Resu
     }
     Ok(Rewritten { code: rewritten, code_start: code.start, locals: scratch.groups(), needs_globals: scratch.needs_globals() })
 }
-
-/// The poll's code.
-fn poll(profile: Profile, memory_index: u32) -> Vec<u8> {
-    let load = |opcode, align, offset| load(memory_index, opcode, align, offset);
-    match profile {
-        Profile::Standalone => {
-            let mut code = load(ATOMIC_LOAD_32, 2, 0);
-            code.push(DROP);
-            code
-        }
-        // `if current < verdict then unreachable`. Both words are read every time: the number kept in a local takes a register
-        // from the loop, and gains nothing where the loop is unrolled.
-        Profile::Plugin => {
-            let mut code = [load(LOAD_64, 3, CURRENT_OFFSET), load(ATOMIC_LOAD_64, 3, VERDICT_OFFSET)].concat();
-            code.extend_from_slice(&[
-                0x54, // i64.lt_u
-                0x04, 0x40, // if
-                0x00, // unreachable
-                0x0b, // end
-            ]);
-            code
-        }
-    }
-}
-
-fn load(memory_index: u32, opcode: &[u8], align: u8, offset: usize) -> Vec<u8> {
-    const I32_CONST_0: [u8; 2] = [0x41, 0];
-    /// Set in an alignment where a memory index follows.
-    const HAS_MEMORY: u8 = 0x40;
-    let mut code = [&I32_CONST_0, opcode, &[align | HAS_MEMORY]].concat();
-    splice::push_leb(&mut code, memory_index);
-    splice::push_leb(&mut code, offset as u32);
-    code
-}
-
-const ATOMIC_LOAD_32: &[u8] = &[0xfe, 0x10];
-const ATOMIC_LOAD_64: &[u8] = &[0xfe, 0x11];
-const LOAD_64: &[u8] = &[0x29];
-const DROP: u8 = 0x1a;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@ use wasmtime::{Config, Engine, Instance, Module, Store, Val};
 use super::*;
 use crate::validate;
 use rtwasm::engine::artifact::original_offset;
+use rtwasm::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Settings, engine};
 
 const PROFILES: [Profile; 2] = [Profile::Standalone, Profile::Plugin];
 
@@ -17,7 +18,8 @@ fn guarded(text: &str, profile: Profile) -> (Vec<u8>, Guarded) {
 fn polls(text: &str) -> usize {
     let (module, guarded) = guarded(text, Profile::Standalone);
     let types = validate::module(&module).unwrap().types;
-    let poll = poll(Profile::Standalone, types.as_ref().memory_count());
+    let polls = Poll::new(Profile::Standalone, types.as_ref().memory_count());
+    let poll = polls.alone();
     guarded.module.windows(poll.len()).filter(|window| *window == poll).count()
 }
 
@@ -447,6 +449,58 @@ fn deep_and_wide_code_takes_no_longer_than_it_is() {
     assert!(many <= 5 * few, "{few} instructions are put around 10,000 loops, {many} around 50,000");
 }
 
+/// Short loops one after the other: with a counter, and with nothing in them.
+const SHORT_LOOPS: [&str; 2] =
+    ["loop local.get 0 i32.const 1 i32.sub local.tee 0 br_if 0 end ", "loop local.get 0 br_if 0 end "];
+
+fn short_loops(one: &str, count: usize) -> String {
+    format!("(module (func (export \"run\") (param i32) {}))", one.repeat(count))
+}
+
+#[test]
+fn a_poll_is_few_instructions() {
+    for one in SHORT_LOOPS {
+        for (profile, most) in [(Profile::Standalone, 3), (Profile::Plugin, 3)] {
+            // What stands there once, and what is unrolled, does not count.
+            let put_in = |count: usize| {
+                let (module, guarded) = guarded(&short_loops(one, count), profile);
+                instructions(&guarded.module) - instructions(&module)
+            };
+            let each = (put_in(6000) - put_in(3000)) / 3000;
+            assert!(each <= most, "{profile:?}: {each} instructions are put into each loop, {most} were enough: {one}");
+        }
+    }
+}
+
+/// How many bytes of machine code a module becomes.
+fn code_bytes(module: &[u8], profile: Profile) -> usize {
+    let engine = engine(&Settings::new(profile), DEFAULT_GUEST_STACK_BYTES).unwrap();
+    Module::new(&engine, module).unwrap().text().len()
+}
+
+#[test]
+fn a_poll_is_few_bytes_of_machine_code() {
+    // Loops and polls: a load in the standalone profile; in the other one a comparison and a branch as well.
+    for one in SHORT_LOOPS {
+        for (profile, most) in [(Profile::Standalone, 4), (Profile::Plugin, 12)] {
+            let added = |count: usize| {
+                let (module, guarded) = guarded(&short_loops(one, count), profile);
+                code_bytes(&guarded.module, profile) as i64 - code_bytes(&module, profile) as i64
+            };
+            let each = (added(1600) - added(600)) / 1000;
+            assert!(each <= most, "{profile:?}: {each} bytes of code are put into each loop, {most} were enough: {one}");
+            // Fewer polls than make a function crowded: each of the plugin profile's has a cold part of its own.
+            let (few, more) = (added(300), added(500));
+            let most = if profile == Profile::Plugin { most + 9 } else { most };
+            assert!(
+                more - few <= 200 * most,
+                "{profile:?}: {} bytes of code are put into 200 loops, {most} a loop were enough: {one}",
+                more - few
+            );
+        }
+    }
+}
+
 #[test]
 fn functions_that_get_too_long_are_told() {
     let text = format!("(module (func (param i32) {}))", "loop local.get 0 br_if 0 end ".repeat(900_000));
@@ -454,6 +508,67 @@ fn functions_that_get_too_long_are_told() {
     let error = insert(&module, &validate::module(&module).unwrap(), Profile::Plugin).err().unwrap();
     assert_eq!(error.status, RTW_ERR_LIMIT);
     assert!(error.message.contains("with the budget guard"), "{error}");
+}
+
+/// A module whose function `run` is this, with a counter for `(call_free)` that leaves a trace of every step.
+fn stepping(body: &str) -> String {
+    let step = "(block (result i32) (local.set 3 (i32.add (local.get 3) (i32.const 1)))
+        (i32.store (i32.mul (i32.and (local.get 3) (i32.const 1023)) (i32.const 16)) (i32.add (local.get 3) (local.get 1))) (local.get 3))";
+    format!(
+        r#"(module (memory (export "a") 1) (memory (export "b") 1)
+            (func (export "run") (param i32 i32 i32) (local i32) {}))"#,
+        body.replace("(call_free)", step)
+    )
+}
+
+#[test]
+fn crowded_functions_do_what_they_did() {
+    // So many loops that all polls lead to one place, behind a block around the function: every way out of that, from everywhere.
+    let crowd = "(loop (br_if 0 (i32.eq (call_free) (i32.const -1)))) ".repeat(poll::CROWDED + 10);
+    for (way, is_left) in [
+        ("(br 0)", true),
+        ("(br_if 0 (i32.ge_u (call_free) (local.get 0)))", false),
+        ("(block (br 1))", true),
+        ("(block (block (br_table 0 1 2 (i32.rem_u (local.get 0) (i32.const 3)))))", false),
+        ("(if (local.get 0) (then (br 1)) (else (br 0)))", false),
+        ("return", true),
+        ("(loop $l (br_if 1 (i32.ge_u (call_free) (local.get 1))) (br_if $l (i32.lt_u (local.get 3) (local.get 0))))", false),
+        ("(loop $l (br_table $l 1 (i32.ge_u (call_free) (local.get 0))))", true),
+        (
+            "(i32.store (i32.const 8) (loop $l (result i32) (br_if $l (i32.lt_u (call_free) (local.get 0))) (local.get 3)))",
+            false,
+        ),
+        ("(memory.fill (local.get 0) (local.get 1) (local.get 2))", false),
+        ("unreachable", true),
+    ] {
+        let after = "(i32.store (i32.const 12) (i32.const 1))";
+        // In front, unrolled; and behind the others, where nothing is.
+        for body in [format!("{way} {after} {crowd}"), format!("{crowd} {way} {after}")] {
+            let text = stepping(&body);
+            for profile in PROFILES {
+                let (plain, crowded) = Runnable::both(&text, profile);
+                for rounds in [0, 1, 2, 700] {
+                    let arguments = [rounds, rounds * 7 % 11, rounds * 5 % 13].map(Val::I32);
+                    let (expected, found) = (plain.run(&arguments), crowded.run(&arguments));
+                    assert!(expected == found, "{profile:?} {arguments:?} {way}");
+                    let end = &found.memories[0][12..16];
+                    assert!(!is_left || *end == [0; 4], "{way} does not leave the function");
+                }
+            }
+        }
+    }
+    // With results.
+    let loops = "(loop (br_if 0 (local.get 0)))".repeat(poll::CROWDED + 1);
+    for end in [
+        "(i64.const 5) (i32.const 7)",
+        "(return (i64.const 5) (i32.const 7))",
+        "(br 0 (i64.const 5) (i32.const 7))",
+        "unreachable",
+    ] {
+        for profile in PROFILES {
+            guarded(&format!("(module (func (param i32) (result i64 i32) {loops} {end}))"), profile);
+        }
+    }
 }
 
 #[test]
@@ -471,14 +586,7 @@ fn unrolled_loops_do_what_plain_ones_do() {
         "(loop $l (block (block (block (br_table 0 1 2 3 (i32.rem_u (call_free) (i32.const 4))) ) (br 2)) (br 1)) (br_if $l (i32.lt_u (local.get 3) (local.get 0))))",
     ];
     for body in bodies {
-        // Counts, and leaves a trace of every step.
-        let step = "(block (result i32) (local.set 3 (i32.add (local.get 3) (i32.const 1)))
-            (i32.store (i32.mul (i32.and (local.get 3) (i32.const 1023)) (i32.const 16)) (i32.add (local.get 3) (local.get 1))) (local.get 3))";
-        let text = format!(
-            r#"(module (memory (export "a") 1) (memory (export "b") 1)
-                (func (export "run") (param i32 i32 i32) (local i32) {}))"#,
-            body.replace("(call_free)", step)
-        );
+        let text = stepping(body);
         for profile in PROFILES {
             let (module, guarded) = guarded(&text, profile);
             assert!(guarded.module.len() > module.len() + 2 * body.len() / 8, "it is unrolled");

@@ -12,6 +12,10 @@
 
   (func $empty (export "empty")
     (loop $again (br $again)))
+  ;; So many loops that the compiler makes something else of them.
+  (func $crowded (export "crowded_loop") (local i32)
+    ROW(600, (loop (br_if 0 (local.get 0))))
+    (loop $again (br $again)))
   (func $memory (export "memory_loop") (local $at i32)
     (loop $again
       (i32.store (local.get $at) (i32.add (i32.load (local.get $at)) (i32.const 1)))
