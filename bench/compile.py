@@ -2,7 +2,8 @@
 """What the budget guard costs the compiler: processor time and memory with and without it, in turn, for modules whose shape is hard
 for it. Prints the median of each and the ratio, for each profile.
 
-    bench/compile.py RTWASM FOLDER [ROUNDS]     RTWASM is the command; modules and artifacts go to FOLDER
+    bench/compile.py RTWASM FOLDER [ROUNDS [PART]]     RTWASM is the command; modules and artifacts go to FOLDER
+                                                       PART: only modules whose name has this in it, those of LONG too
 """
 import os
 import statistics
@@ -50,13 +51,22 @@ def module(bodies, table=0):
 CALL = b"\x41\x00\x11\x00\x00"  # i32.const 0, call_indirect of ()->()
 # loop: local 0 less 1 until it is 0
 SHORT_LOOP = b"\x03\x40\x20\x00\x41\x01\x6b\x22\x00\x0d\x00\x0b"
+# loop: until local 0 is 0, and nothing else
+SHORTEST_LOOP = b"\x03\x40\x20\x00\x0d\x00\x0b"
 ONE_I32 = b"\x01\x01\x7f"
 
 MODULES = {
     "50,000 functions, each calling through one table": lambda: module([body(CALL)] * 50_000, 50_000),
     "30,000 calls through a table of 30,000 in one function": lambda: module([body(CALL * 30_000)] + [body(b"")] * 30_000, 30_000),
     "3,000 short loops in one function": lambda: module([body(SHORT_LOOP * 3_000, ONE_I32)]),
+    "10,000 loops with nothing in them": lambda: module([body(SHORTEST_LOOP * 10_000, ONE_I32)]),
 }
+# These take minutes, without the guard as well: the code generator's time grows with the square.
+LONG = {
+    "30,000 short loops in one function": lambda: module([body(SHORT_LOOP * 30_000, ONE_I32)]),
+    "100,000 short loops in one function": lambda: module([body(SHORT_LOOP * 100_000, ONE_I32)]),
+}
+MOST_MS = str(24 * 3600 * 1000)
 
 
 def measure(arguments):
@@ -71,10 +81,12 @@ def measure(arguments):
 def main():
     command, folder = sys.argv[1:3]
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+    part = sys.argv[4] if len(sys.argv) > 4 else None
+    modules = MODULES if part is None else {name: make for name, make in (MODULES | LONG).items() if part in name}
     os.makedirs(folder, exist_ok=True)
     print(f"Compiling with and without the budget guard, {rounds} times in turn: medians of processor time and resident memory")
     print(f"{'':56}{'off':>18}{'guard':>18}{'ratio':>14}")
-    for at, (name, make) in enumerate(MODULES.items()):
+    for at, (name, make) in enumerate(modules.items()):
         path = f"{folder}/compile-{at}.wasm"
         with open(path, "wb") as file:
             file.write(make())
@@ -82,7 +94,8 @@ def main():
             runs = {"off": [], "guard": []}
             for _ in range(rounds):
                 for budget, figures in runs.items():
-                    figures.append(measure([command, "compile", "--quiet", "--profile", profile, "--budget", budget, path, "-o", f"{path}.rtw"]))
+                    options = ["--profile", profile, "--budget", budget, "--max-time-ms", MOST_MS]
+                    figures.append(measure([command, "compile", "--quiet", *options, path, "-o", f"{path}.rtw"]))
             off, guard = ([statistics.median(run[i] for run in figures) for i in (0, 1)] for figures in runs.values())
             print(f"{name + ', ' + profile:66}"[:66].rstrip())
             print(f"{'':56}{off[0]:7.2f} s {off[1]:5.0f} MiB{guard[0]:7.2f} s {guard[1]:5.0f} MiB{guard[0] / off[0]:6.2f} {guard[1] / off[1]:6.2f}")
