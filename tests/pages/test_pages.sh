@@ -58,7 +58,7 @@ plant light,wide func.html "bars that cannot be seen" "bars c0 can be seen" \
 plant light,wide func.html "pale text" "text stands out" 's/--soft: #5d5d66/--soft: #a5a5ad/'
 plant dark,wide func.html "dark text on dark paper" "text stands out" 's/--ink: #e8e8ec/--ink: #4b4b4f/'
 plant dark,wide func.html "no dark scheme" "the paper is" 's/(prefers-color-scheme: dark)/(prefers-color-scheme: none)/'
-plant light,narrow func.html "tables that do not scroll" "nothing is wider than the window" 's/^\.wide { overflow-x: auto; }/.wide { }/'
+plant light,narrow func.html "tables that do not scroll" "nothing is wider than the window" 's/^\.wide { overflow-x: auto;/.wide {/'
 plant light,narrow func.html "plots as narrow as the window" "are large enough" 's/\.wide svg { min-width: 40rem; }//'
 plant light,narrow audio.svg "a picture as wide as it likes" "nothing is wider than the window" 's/max-width: 100%/max-width: none/'
 plant light,wide audio.svg "pale marks" "text stands out" 's/#7a6a00/#b7791f/'
