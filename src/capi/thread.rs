@@ -52,7 +52,7 @@ pub struct rtw_thread_config_t {
     /// RTW_CANCEL_DEFER (default) or RTW_CANCEL_IGNORE. It concerns threads whose cancel type is asynchronous when they are
     /// attached, as JACK's are that run its clients' callbacks. With RTW_CANCEL_DEFER, rtw_invoke, rtw_invoke_budget,
     /// rtw_slot_begin, rtw_slot_end and rtw_slot_invoke hold a cancellation off; it happens when they return. That takes four
-    /// changes of a word of the thread's own and no system call, about 32 ns (docs/hosts.md). Calls on other threads take no longer.
+    /// changes of a word of the thread's own and no system call, about 42 ns (docs/hosts.md). Calls on other threads take no longer.
     pub on_cancel: u32,
     /// What a failing call may take from the thread's arena, in bytes: 0 (default) for 64 KiB less its header, which is also
     /// the most.
