@@ -8,7 +8,7 @@ ARTIFACTS := target/artifacts
 GUESTS    := $(patsubst guests/built/%.wasm,%,$(wildcard guests/built/*.wasm))
 PROFILES  := standalone plugin
 HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,error.rs runtime.rs module.rs imports.rs \
-                    instance.rs thread.rs prepare.rs call.rs stats.rs slot.rs worker.rs host.rs interval.rs export.rs))
+                    instance.rs thread.rs prepare.rs call.rs stats.rs slot.rs worker.rs host.rs interval.rs recorder.rs export.rs))
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 

@@ -594,6 +594,11 @@ typedef struct rtw_interval_t rtw_interval_t;
 typedef struct rtw_module_t rtw_module_t;
 
 /**
+ * The host's own times, in the histogram that funcs have: a whole chain, a wake-up, a device's round trip.
+ */
+typedef struct rtw_recorder_t rtw_recorder_t;
+
+/**
  * One engine configuration and what threads attached to it get.
  */
 typedef struct rtw_runtime_t rtw_runtime_t;
@@ -2178,6 +2183,10 @@ typedef struct rtw_export_subject_t {
      * As for rtw_worker_export.
      */
     const struct rtw_worker_t *worker;
+    /**
+     * A recorder.
+     */
+    const struct rtw_recorder_t *recorder;
     /**
      * One function of a slot, on all its instances: which one, func_index says.
      */
@@ -3839,6 +3848,62 @@ rtw_status_t rtw_interval_read(struct rtw_interval_t *interval, struct rtw_func_
  * [setup]  No other thread uses the handle.
  */
 void rtw_interval_destroy(struct rtw_interval_t *interval);
+
+/**
+ * Creates a recorder, with its memory present, and locked if the runtime's configuration says so.
+ *
+ * [setup]
+ * runtime  whose memory_lock it follows; need not outlive it.
+ * name     what exports call it, such as "chain"; copied.
+ * out      receives the recorder, to be destroyed with rtw_recorder_destroy; NULL on failure.
+ * err      NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (only where
+ *         locking is required).
+ */
+rtw_status_t rtw_recorder_create(const struct rtw_runtime_t *runtime,
+                                 const char *name,
+                                 struct rtw_recorder_t **out,
+                                 struct rtw_error_t *err);
+
+/**
+ * Records one time.
+ *
+ * [rt]  One thread at a time per recorder.
+ * Use it for times that the library does not see: from the device's interrupt to the last sample, around several calls.
+ * ns  the time; 100 s and more are counted, and in max_ns, but in no bucket.
+ * returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE.
+ * real time: allocates 0, locks 0, system calls 0, page faults 0.
+ */
+rtw_status_t rtw_recorder_record_ns(struct rtw_recorder_t *recorder, uint64_t ns) RTW_NONBLOCKING;
+
+/**
+ * Reads a recorder's statistics, since it was created: `call` is the distribution of its times. Any thread may, at any time, also
+ * while the recorder is used.
+ *
+ * [any] but a real-time thread: it copies 17 KiB.
+ * stats   filled on success; call rtw_func_stats_init first.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_NO_MEMORY.
+ */
+rtw_status_t rtw_recorder_stats(const struct rtw_recorder_t *recorder,
+                                struct rtw_func_stats_t *stats);
+
+/**
+ * Creates an interval of a recorder's times; it begins now.
+ *
+ * [setup]
+ * recorder  is kept alive by the interval, with what it has recorded.
+ * out       receives the interval, to be destroyed with rtw_interval_destroy; NULL on failure.
+ * err       NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NO_MEMORY.
+ */
+rtw_status_t rtw_recorder_interval(const struct rtw_recorder_t *recorder, struct rtw_interval_t **out, struct rtw_error_t *err);
+
+/**
+ * Ends the use of a recorder by its owner; intervals keep it alive. NULL does nothing.
+ *
+ * [setup]  No other thread uses the handle.
+ */
+void rtw_recorder_destroy(struct rtw_recorder_t *recorder);
 
 /**
  * Fills a configuration with the defaults. NULL does nothing.

@@ -8,6 +8,7 @@ use super::guard::{self, setup_apart};
 use super::handle;
 use super::instance::{rtw_func_t, rtw_instance_t};
 use super::interval::rtw_interval_t;
+use super::recorder::rtw_recorder_t;
 use super::runtime::out_of_range;
 use super::slot::rtw_slot_t;
 use super::text;
@@ -67,6 +68,8 @@ pub struct rtw_export_subject_t {
     pub interval: *const rtw_interval_t,
     /// As for rtw_worker_export.
     pub worker: *const rtw_worker_t,
+    /// A recorder.
+    pub recorder: *const rtw_recorder_t,
     /// One function of a slot, on all its instances: which one, func_index says.
     pub slot: *const rtw_slot_t,
     /// With slot: index in its interface. Otherwise 0.
@@ -261,11 +264,12 @@ unsafe fn reports_of(subject: &rtw_export_subject_t) -> Result<Vec<Report>> {
         subject.interval.is_null(),
         subject.worker.is_null(),
         subject.slot.is_null(),
+        subject.recorder.is_null(),
     ];
     if handles.iter().filter(|is_null| !**is_null).count() != 1 {
         return Err(Error::new(
             RTW_ERR_ARGUMENT,
-            "one of func, instance, interval, worker and slot has to be set, and the others NULL",
+            "one of func, instance, interval, worker, slot and recorder has to be set, and the others NULL",
         ));
     }
     // SAFETY: handles and a C string by the caller's word.
@@ -279,7 +283,8 @@ unsafe fn reports_of(subject: &rtw_export_subject_t) -> Result<Vec<Report>> {
             [false, ..] => subject::func(&guard::named(subject.func, "func")?.shared).map(renamed),
             [_, false, ..] => subject::instance(guard::named(subject.instance, "instance")?, name),
             [_, _, false, ..] => Some(vec![guard::named(subject.interval, "interval")?.report(name)]),
-            [.., false] => {
+            [.., false] => Some(renamed(guard::named(subject.recorder, "recorder")?.report())),
+            [.., false, _] => {
                 let slot = guard::named(subject.slot, "slot")?;
                 let at = subject.func_index as usize;
                 let func =

@@ -133,7 +133,7 @@ pub unsafe extern "C-unwind" fn rtw_interval_destroy(interval: *mut rtw_interval
     guard::plain((), || unsafe { handle::destroy(interval) });
 }
 
-fn begin(source: Source) -> Result<*mut rtw_interval_t> {
+pub(super) fn begin(source: Source) -> Result<*mut rtw_interval_t> {
     let interval = Interval::new(source);
     let interval = interval.ok_or_else(|| Error::new(RTW_ERR_UNSUPPORTED, "the runtime's statistics are off"))?;
     handle::create(interval)

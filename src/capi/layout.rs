@@ -89,7 +89,7 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_host_finding_t: struct_size state severity apply needs_root class_severity id title found expected why remedy
             commands),
         lines!(rtw_export_config_t: struct_size format path buffer buffer_bytes name series expected_interval_ns),
-        lines!(rtw_export_subject_t: func instance interval worker slot func_index name),
+        lines!(rtw_export_subject_t: func instance interval worker recorder slot func_index name),
     ];
     assert_eq!(ours.concat(), table.collect::<Vec<_>>());
 }

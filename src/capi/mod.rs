@@ -19,6 +19,7 @@ pub mod interval;
 mod layout;
 pub mod module;
 pub mod prepare;
+pub mod recorder;
 pub mod runtime;
 pub mod slot;
 pub mod stats;
@@ -40,6 +41,7 @@ fn every_kind_of_handle_has_a_magic_word_of_its_own() {
         host::rtw_host_report_t::MAGIC,
         slot::rtw_slot_t::MAGIC,
         interval::rtw_interval_t::MAGIC,
+        recorder::rtw_recorder_t::MAGIC,
     ]
     .map(|magic| magic & 0xff);
     assert!((1..).zip(kinds).all(|(number, kind)| number == kind), "{kinds:?}");

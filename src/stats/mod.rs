@@ -4,6 +4,7 @@
 pub mod document;
 pub mod export;
 pub mod interval;
+pub mod recorded;
 pub mod subject;
 
 use crate::rt::histogram::Snapshot;
@@ -17,7 +18,7 @@ pub const CALL_TIME_CORRECTED: &str = "call_time_corrected";
 /// written (`clock::calibration().ns_per_tick`).
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// "func", "instance", "worker".
+    /// "func", "instance", "worker", "recorder".
     pub kind: &'static str,
     /// The subject's own name.
     pub name: String,

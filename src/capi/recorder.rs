@@ -1,0 +1,129 @@
+//! Recorders: the host's own times in the same histogram as the library's.
+
+use std::ffi::c_char;
+use std::sync::Arc;
+
+use super::error::rtw_error_t;
+use super::guard::{self, setup_apart, status_of};
+use super::handle::{self, Noun, Pool};
+use super::interval::{self, rtw_interval_t};
+use super::runtime::rtw_runtime_t;
+use super::stats::{fill, rtw_func_stats_t};
+use super::text;
+use crate::rt::reserve;
+use crate::stats::interval::Source;
+use crate::stats::recorded::Recorded;
+use crate::status::*;
+
+/// The host's own times, in the histogram that funcs have: a whole chain, a wake-up, a device's round trip.
+pub struct rtw_recorder_t {
+    _private: [u8; 0],
+}
+
+impl Noun for rtw_recorder_t {
+    type Value = Arc<Recorded>;
+    const MAGIC: u64 = 0x6564_726f_6365_720a;
+    fn pool() -> &'static Pool {
+        static POOL: Pool = Pool::new();
+        &POOL
+    }
+}
+
+/// Creates a recorder, with its memory present, and locked if the runtime's configuration says so.
+///
+/// [setup]
+/// runtime  whose memory_lock it follows; need not outlive it.
+/// name     what exports call it, such as "chain"; copied.
+/// out      receives the recorder, to be destroyed with rtw_recorder_destroy; NULL on failure.
+/// err      NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (only where
+///         locking is required).
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn rtw_recorder_create(
+    runtime: *const rtw_runtime_t,
+    name: *const c_char,
+    out: *mut *mut rtw_recorder_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup_apart(err, || {
+            let out = guard::output(out, "out")?;
+            let runtime = guard::named(runtime, "runtime")?;
+            let name = text::required(name, "name")?;
+            *out = handle::create(Arc::new(Recorded::new(name, runtime.config.lock)?))?;
+            Ok(())
+        })
+    }
+}
+
+/// Records one time.
+///
+/// [rt]  One thread at a time per recorder.
+/// Use it for times that the library does not see: from the device's interrupt to the last sample, around several calls.
+/// ns  the time; 100 s and more are counted, and in max_ns, but in no bucket.
+/// returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE.
+/// real time: allocates 0, locks 0, system calls 0, page faults 0.
+/// cbindgen:postfix=RTW_NONBLOCKING
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_recorder_record_ns(recorder: *mut rtw_recorder_t, ns: u64) -> rtw_status_t {
+    // SAFETY: a handle by the API's contract.
+    guard::real_time(RTW_ERR_INTERNAL, || status_of(unsafe { handle::borrow(recorder) }.map(|recorder| recorder.record_ns(ns))))
+}
+
+/// Reads a recorder's statistics, since it was created: `call` is the distribution of its times. Any thread may, at any time, also
+/// while the recorder is used.
+///
+/// [any] but a real-time thread: it copies 17 KiB.
+/// stats   filled on success; call rtw_func_stats_init first.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_NO_MEMORY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn rtw_recorder_stats(
+    recorder: *const rtw_recorder_t,
+    stats: *mut rtw_func_stats_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    guard::plain(RTW_ERR_INTERNAL, || unsafe {
+        status_of(handle::borrow(recorder).and_then(|recorder| {
+            let stats = guard::output_struct(stats)?;
+            let (snapshot, began) = recorder.snapshot_since();
+            reserve::check().map_err(|error| error.status)?;
+            stats.fill(|stats| fill(stats, &snapshot, began.elapsed()));
+            Ok(())
+        }))
+    })
+}
+
+/// Creates an interval of a recorder's times; it begins now.
+///
+/// [setup]
+/// recorder  is kept alive by the interval, with what it has recorded.
+/// out       receives the interval, to be destroyed with rtw_interval_destroy; NULL on failure.
+/// err       NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NO_MEMORY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn rtw_recorder_interval(
+    recorder: *const rtw_recorder_t,
+    out: *mut *mut rtw_interval_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup_apart(err, || {
+            let out = guard::output(out, "out")?;
+            let recorder = guard::named(recorder, "recorder")?.clone();
+            let name = recorder.name.clone();
+            *out = interval::begin(Source::Other { kind: "recorder", name, ever: Box::new(move || recorder.ever()) })?;
+            Ok(())
+        })
+    }
+}
+
+/// Ends the use of a recorder by its owner; intervals keep it alive. NULL does nothing.
+///
+/// [setup]  No other thread uses the handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn rtw_recorder_destroy(recorder: *mut rtw_recorder_t) {
+    // SAFETY: a handle by the API's contract.
+    guard::plain((), || unsafe { handle::destroy(recorder) });
+}
