@@ -1,6 +1,7 @@
 //! Generates modules, compiles each with the budget guard and without it for both profiles, and compares what they do, bit for
-//! bit: results, how calls end and where, memories, globals. Half of the modules are wasm-smith's, half are ours: loops, calls and long
-//! operations, which is what the guard rewrites. Then defects are planted into the guard, and have to be found.
+//! bit: results, how calls end and where, memories, globals, which functions are in tables. Half of the modules are wasm-smith's, half
+//! are ours: loops, calls and long operations, which is what the guard rewrites. Then defects are planted into the guard, and have to
+//! be found.
 //!
 //!   PROPERTY_MODULES   how many modules, 5000 otherwise
 //!   PROPERTY_SEED      1 otherwise; a failure tells seed and number of the module

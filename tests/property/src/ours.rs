@@ -40,7 +40,7 @@ fn text(random: &mut Random) -> String {
         r#"(module (type $t (func (param i32 i32) (result i32)))
   (memory $a (export "a") {pages} 24) (memory $b (export "b") i64 {wide_pages} 20)
   (table $s {entries} 60000 funcref) (table $w i64 {entries} 60000 funcref)
-  (global $fuel (mut i32) (i32.const 400)) (global $g (export "g") (mut i32) (i32.const 1)) (global $h (export "h") (mut i64) (i64.const 2))
+  (global $asked (mut i32) (i32.const 0)) (global $fuel (mut i32) (i32.const 400)) (global $g (export "g") (mut i32) (i32.const 1)) (global $h (export "h") (mut i64) (i64.const 2))
   (elem (table $s) (i32.const 0) func $f0 $f1 $f2) (elem $e func {elements})
   (data $d "{data}") (start $patterned)
   (func $patterned (local $at i32)
@@ -60,20 +60,30 @@ fn text(random: &mut Random) -> String {
         let _ = write!(
             text,
             "(func $f{function} (export \"f{function}\") (type $t) (local $x i32) (local $y i32) (local $c0 i32) (local $c1 i32) (local $c2 i32)
+(if (global.get $asked) (then (return (i32.const {function}))))
 (if (call $taken) (then (return (i32.const -1))))
 {}(i32.add (local.get $x) (local.get $y)))\n",
             writer.text
         );
     }
-    // The tables' contents, as a number.
+    // The tables' contents, as a number: each function that is asked says which it is.
+    let entry = |table: &str, at: &str| {
+        format!(
+            "(if (result i32) (ref.is_null (table.get {table} {at})) (then (i32.const 3))
+        (else (call_indirect {table} (type $t) (i32.const 0) (i32.const 0) {at})))"
+        )
+    };
+    let (narrow, wide) = (entry("$s", "(local.get $i)"), entry("$w", "(i64.extend_i32_u (local.get $i))"));
     let _ = write!(
         text,
         r#"(func (export "tables") (result i64) (local $i i32) (local $sum i64)
+  (global.set $asked (i32.const 1))
   (loop $next
     (local.set $sum (i64.add (i64.mul (local.get $sum) (i64.const 31)) (i64.extend_i32_u (i32.add
-      (ref.is_null (table.get $s (local.get $i)))
-      (i32.mul (i32.const 2) (ref.is_null (table.get $w (i64.extend_i32_u (local.get $i)))))))))
+      {narrow}
+      (i32.mul (i32.const 4) {wide})))))
     (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {entries}))))
+  (global.set $asked (i32.const 0))
   (i64.add (local.get $sum) (i64.add (table.size $w) (i64.extend_i32_u (table.size $s)))))
 )"#,
     );

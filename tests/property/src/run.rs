@@ -77,23 +77,22 @@ impl Runtimes {
 
     pub fn compare(&self, module: &[u8], arguments: Random, optimised: bool) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut first: Option<Log> = None;
+        let mut first: Option<[Log; 2]> = None;
         for runtime in &self.runtimes {
             let run = |interruption| log(runtime, module, interruption, arguments.clone(), optimised);
             let (plain, guarded) = (run(Interruption::None), run(Interruption::Guard));
             let profile = profile_of(runtime).name();
             let mut difference =
                 differs(&plain, &guarded, true).map(|at| format!("{profile}, without and with the guard: {at}"));
-            if difference.is_none()
-                && let Some(standalone) = &first
-            {
-                difference = differs(standalone, &plain, false).map(|at| format!("standalone and plugin: {at}"));
+            for (budget, (one, other)) in ["without", "with"].iter().zip(first.iter().flatten().zip([&plain, &guarded])) {
+                let at = || differs(one, other, false).map(|at| format!("standalone and plugin, {budget} the guard: {at}"));
+                difference = difference.or_else(at);
             }
             outcome.refused = plain.refused && guarded.refused;
             outcome.calls += plain.calls + guarded.calls;
             outcome.traps += plain.traps + guarded.traps;
             outcome.difference = outcome.difference.or(difference);
-            first.get_or_insert(plain);
+            first.get_or_insert([plain, guarded]);
         }
         outcome
     }
