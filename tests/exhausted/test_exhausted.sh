@@ -79,7 +79,7 @@ for profile in standalone plugin; do
             run $profile first $mode 30
             run $profile later $mode 130
             run $profile large $mode 1500 50
-            run $profile doctor $mode 170
+            run $profile doctor $mode 40
             run $profile compile $mode 200 5
         done
     ) &
