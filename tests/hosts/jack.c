@@ -43,6 +43,11 @@ static int process(jack_nframes_t frames, void *data) {
         if (rtw_invoke(work, values, 1) != RTW_OK) atomic_fetch_add(&failures, 1);
     }
     atomic_fetch_add(&cycles, 1);
+    /* The twin's last cycle does not end, so that the cancellation meets a guest. */
+    while (on_cancel == RTW_CANCEL_IGNORE && atomic_load(&cycles) == 20) {
+        rtw_value_t values[1] = {{.i32 = 4000}};
+        (void)rtw_invoke(work, values, 1);
+    }
     return 0;
 }
 
@@ -78,6 +83,11 @@ int main(int argc, char **argv) {
     check(atomic_load(&asynchronous), "JACK's thread has the asynchronous cancel type");
     check(atomic_load(&failures) == 0, "all calls went well");
     check(true, "%s: the client is closed", death ? "the server died" : "in the middle of its cycles");
+    rtw_error_t err;
+    require(rtw_thread_attach(life.guest.runtime, NULL, &err), &err, "attach");
+    rtw_value_t values[1] = {{.i32 = 1}};
+    check_status(rtw_invoke(work, values, 1), RTW_OK, "another thread calls the instance on");
+    (void)rtw_thread_detach(life.guest.runtime, NULL);
     rtw_func_destroy(work);
     end_life(&life);
     return check_summary();
