@@ -630,7 +630,8 @@ typedef struct rtw_runtime_config_t {
      * RTW_PROFILE_ANY (default): artifacts of both profiles load, and each engine is set up when the first one comes that needs it.
      * Where handlers are allowed, attach makes a thread ready for both profiles, since only the thread itself can. Compared with
      * RTW_PROFILE_PLUGIN that takes 256 KiB of memory a thread for an alternate signal stack, four system calls more at attach and
-     * three at detach, and the housekeeper, which the first attach starts, looks at handlers and masks ten times a second. RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN: artifacts of that profile only,
+     * three at detach, and the housekeeper, which the first attach starts, looks at handlers and masks ten times a second.
+     * RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN: artifacts of that profile only,
      * others return RTW_ERR_PROFILE.
      */
     uint32_t profile;
@@ -922,7 +923,7 @@ typedef struct rtw_module_info_t {
      */
     char opt_level[32];
     /**
-     * How calls can be interrupted: "none", "epoch" or "fuel".
+     * How calls can be interrupted: "guard", "none", "epoch" or "fuel".
      */
     char interruption[32];
     /**
@@ -957,7 +958,7 @@ typedef struct rtw_module_info_t {
  */
 typedef struct rtw_extern_t {
     /**
-     * RTW_EXTERN_FUNC, RTW_EXTERN_MEMORY, RTW_EXTERN_GLOBAL or RTW_EXTERN_TABLE.
+     * RTW_EXTERN_FUNC, RTW_EXTERN_MEMORY, RTW_EXTERN_GLOBAL, RTW_EXTERN_TABLE or RTW_EXTERN_TAG.
      */
     uint32_t kind;
     /**
@@ -3079,8 +3080,10 @@ static inline void rtw_thread_config_init(struct rtw_thread_config_t *config)
 
 /**
  * Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
- * set up, where the runtime may load the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and SIGFPE unblocked where the
- * thread blocks them, and the runtime's housekeeper started to look after that, the stack touched down to what guests may use, an arena made
+ * set up, where the runtime may load the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and
+ * SIGFPE unblocked where the
+ * thread blocks them, and the runtime's housekeeper started to look after that, the stack touched down to what guests may use,
+ * an arena made
  * ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
  * once to each. A thread that ends without detaching leaks nothing. From here on guests of the runtime may be called on this
  * thread, on its own stack and on those that it declares.
@@ -3103,7 +3106,8 @@ rtw_status_t rtw_thread_attach(const struct rtw_runtime_t *runtime,
 /**
  * Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the treatment of denormals; with the last
  * attachment of the standalone profile the alternate signal stack, unless the host has set another meanwhile, and blocked
- * signals, those included that the host blocked while attached and a [setup] function unblocked. A stack that was locked stays locked until the thread ends, since the host may have locked it too.
+ * signals, those included that the host blocked while attached and a [setup] function unblocked. A stack that was locked stays
+ * locked until the thread ends, since the host may have locked it too.
  *
  * [setup]  On the thread itself.
  * err  NULL, or filled.
@@ -3174,7 +3178,8 @@ static inline void rtw_prepare_report_init(struct rtw_prepare_report_t *report)
  *         range), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
  *         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers, or the host replaced the attached thread's alternate
  *         signal stack by one that is too small; the message names whose or how large), RTW_ERR_STACK_SIZE (there
- *         are dry calls, and no room for guests on the thread's stack), RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
+ *         are dry calls, and no room for guests on the thread's stack), RTW_ERR_FORKED; and what a dry call answered, which
+ *         leaves the instance faulted as any call does.
  */
 rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
                                   const struct rtw_prepare_config_t *config,
@@ -3192,7 +3197,8 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  *              NULL where both are 0.
  * returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
  *          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted
- *          and the reason did not fit; RTW_ERR_NO_MEMORY when a table was to grow (RTW_GROWTH_ALLOWED) and there was no memory; RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES,
+ *          and the reason did not fit; RTW_ERR_NO_MEMORY when a table was to grow (RTW_GROWTH_ALLOWED) and there was no memory;
+ *          RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES,
  *          RTW_ERR_BUSY (it is in a call, or is being reset), RTW_ERR_SIGNALS (standalone: a trap would end the process, see
  *          rtw_runtime_signals), RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
  *          RTW_ERR_NOT_ATTACHED: the thread is not attached to the instance's runtime (and see attach_on_call in
@@ -3201,15 +3207,13 @@ rtw_status_t rtw_instance_prepare(struct rtw_instance_t *instance,
  *          is not the one that the guest runs on, or the guest's part of it is used up. The guest was not entered either.
  * real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
  *          on. The first call of an instance on another thread or stack than its last one looks the thread up, which takes some
- *          tens of ns; on a thread whose cancellations are held off (on_cancel in rtw_thread_config_t) every call does. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
+ *          tens of ns; on a thread whose cancellations are held off (on_cancel in rtw_thread_config_t) every call does.
+ *          A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
  *          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
  *          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena. With RTW_SIGNALS_ASK
  *          every call makes five system calls; so does, otherwise, one that the housekeeper has told to ask.
  */
-rtw_status_t rtw_invoke(struct rtw_func_t *func,
-                        union rtw_value_t *values,
-                        size_t value_count)
-RTW_NONBLOCKING;
+rtw_status_t rtw_invoke(struct rtw_func_t *func, union rtw_value_t *values, size_t value_count) RTW_NONBLOCKING;
 
 /**
  * As rtw_invoke, with a budget for this one call in place of the instance's: a call that takes longer is cut off, or counted,
@@ -3754,11 +3758,10 @@ static inline void rtw_host_finding_init(struct rtw_host_finding_t *finding)
  * config  NULL for the defaults; read only during the call.
  * out     receives the report, to be ended with rtw_host_report_destroy; NULL on failure.
  * err     NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8), RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
+ * errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8), RTW_ERR_IO (root is
+ *          not a directory); for an artifact that is none, the errors of rtw_module_probe.
  */
-rtw_status_t rtw_host_check(const struct rtw_host_config_t *config,
-                            struct rtw_host_report_t **out,
-                            struct rtw_error_t *err);
+rtw_status_t rtw_host_check(const struct rtw_host_config_t *config, struct rtw_host_report_t **out, struct rtw_error_t *err);
 
 /**
  * Ends a report. NULL does nothing.

@@ -70,6 +70,8 @@ pub struct rtw_compile_options_t {
     pub max_locals: u32,
     /// The longest that compiling may take, in ms. 0 (default): ten minutes. The code generator cannot be stopped: past this the call
     /// returns, and the threads that help go on in the background until they are through with the module, and end then.
+    /// The time grows with the square of the loops in one function: 10,000 short ones took 2 s with a budget and without one, 100,000
+    /// took 4 minutes without one.
     pub max_time_ms: u64,
 }
 

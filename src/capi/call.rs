@@ -17,7 +17,8 @@ use crate::status::*;
 ///              NULL where both are 0.
 /// returns  RTW_OK; RTW_ERR_TRAP_... or RTW_ERR_HOST when the guest's call ended early (the instance is then faulted);
 ///          RTW_ERR_BUDGET when it was cut off (likewise); RTW_ERR_FAULTED when it already was; RTW_ERR_ARENA when it faulted
-///          and the reason did not fit; RTW_ERR_NO_MEMORY when a table was to grow (RTW_GROWTH_ALLOWED) and there was no memory; RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES,
+///          and the reason did not fit; RTW_ERR_NO_MEMORY when a table was to grow (RTW_GROWTH_ALLOWED) and there was no memory;
+///          RTW_ERR_FORKED in a child process; RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_VALUES,
 ///          RTW_ERR_BUSY (it is in a call, or is being reset), RTW_ERR_SIGNALS (standalone: a trap would end the process, see
 ///          rtw_runtime_signals), RTW_ERR_POISONED, RTW_ERR_INTERNAL: then the guest was not entered, or is not entered again.
 ///          RTW_ERR_NOT_ATTACHED: the thread is not attached to the instance's runtime (and see attach_on_call in
@@ -26,7 +27,8 @@ use crate::status::*;
 ///          is not the one that the guest runs on, or the guest's part of it is used up. The guest was not entered either.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0 once attached and prepared; two clock reads with statistics
 ///          on. The first call of an instance on another thread or stack than its last one looks the thread up, which takes some
-///          tens of ns; on a thread whose cancellations are held off (on_cancel in rtw_thread_config_t) every call does. A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
+///          tens of ns; on a thread whose cancellations are held off (on_cancel in rtw_thread_config_t) every call does.
+///          A fault takes some hundred bytes of the thread's arena instead of malloc's memory and gives them back; in the
 ///          standalone profile it is delivered as a signal, whose handler takes a read lock on the engine's list of loaded code
 ///          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena. With RTW_SIGNALS_ASK
 ///          every call makes five system calls; so does, otherwise, one that the housekeeper has told to ask.

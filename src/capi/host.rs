@@ -193,7 +193,8 @@ pub unsafe extern "C" fn rtw_host_finding_init_sized(finding: *mut rtw_host_find
 /// config  NULL for the defaults; read only during the call.
 /// out     receives the report, to be ended with rtw_host_report_destroy; NULL on failure.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8), RTW_ERR_IO (root is not a directory); for an artifact that is none, the errors of rtw_module_probe.
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8), RTW_ERR_IO (root is
+///          not a directory); for an artifact that is none, the errors of rtw_module_probe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_host_check(
     config: *const rtw_host_config_t,

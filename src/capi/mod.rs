@@ -1,7 +1,7 @@
 //! The boundary to C: pointers, statuses, panics. One file per C noun; no logic of its own.
 //!
 //! Types carry their C names, and their comments are the C user's documentation: cbindgen copies both into the header, in
-//! the order in which these files are named in `tools/headergen`.
+//! the order in which the Makefile names these files (`HEADER_SOURCES`).
 #![allow(non_camel_case_types)]
 // The header's comments are these functions' contract, in a form of their own.
 #![allow(clippy::missing_safety_doc)]

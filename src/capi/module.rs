@@ -53,7 +53,7 @@ pub struct rtw_module_info_t {
     pub producer: [c_char; 32],
     /// Optimisation level: "none", "speed" or "speed_and_size".
     pub opt_level: [c_char; 32],
-    /// How calls can be interrupted: "none", "epoch" or "fuel".
+    /// How calls can be interrupted: "guard", "none", "epoch" or "fuel".
     pub interruption: [c_char; 32],
     /// CPU features that the code needs, separated by commas.
     pub cpu_features: [c_char; 512],
@@ -84,7 +84,7 @@ pub const RTW_EXTERN_TAG: u32 = 5;
 /// One export or import. The strings belong to the module and live as long as its handle.
 #[repr(C)]
 pub struct rtw_extern_t {
-    /// RTW_EXTERN_FUNC, RTW_EXTERN_MEMORY, RTW_EXTERN_GLOBAL or RTW_EXTERN_TABLE.
+    /// RTW_EXTERN_FUNC, RTW_EXTERN_MEMORY, RTW_EXTERN_GLOBAL, RTW_EXTERN_TABLE or RTW_EXTERN_TAG.
     pub kind: u32,
     /// The module that an import is asked of; "" for exports.
     pub module: *const c_char,

@@ -104,7 +104,8 @@ pub unsafe extern "C" fn rtw_prepare_report_init_sized(report: *mut rtw_prepare_
 ///         range), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
 ///         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers, or the host replaced the attached thread's alternate
 ///         signal stack by one that is too small; the message names whose or how large), RTW_ERR_STACK_SIZE (there
-///         are dry calls, and no room for guests on the thread's stack), RTW_ERR_FORKED; and what a dry call answered, which leaves the instance faulted as any call does.
+///         are dry calls, and no room for guests on the thread's stack), RTW_ERR_FORKED; and what a dry call answered, which
+///         leaves the instance faulted as any call does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_prepare(
     instance: *mut rtw_instance_t,

@@ -61,7 +61,8 @@ pub struct rtw_runtime_config_t {
     /// RTW_PROFILE_ANY (default): artifacts of both profiles load, and each engine is set up when the first one comes that needs it.
     /// Where handlers are allowed, attach makes a thread ready for both profiles, since only the thread itself can. Compared with
     /// RTW_PROFILE_PLUGIN that takes 256 KiB of memory a thread for an alternate signal stack, four system calls more at attach and
-    /// three at detach, and the housekeeper, which the first attach starts, looks at handlers and masks ten times a second. RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN: artifacts of that profile only,
+    /// three at detach, and the housekeeper, which the first attach starts, looks at handlers and masks ten times a second.
+    /// RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN: artifacts of that profile only,
     /// others return RTW_ERR_PROFILE.
     pub profile: u32,
     /// Bit n % 64 of word n / 64 stands for CPU n. All zero (default): affinity is left alone.

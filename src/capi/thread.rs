@@ -83,8 +83,10 @@ pub unsafe extern "C" fn rtw_thread_config_init_sized(config: *mut rtw_thread_co
 }
 
 /// Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
-/// set up, where the runtime may load the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and SIGFPE unblocked where the
-/// thread blocks them, and the runtime's housekeeper started to look after that, the stack touched down to what guests may use, an arena made
+/// set up, where the runtime may load the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and
+/// SIGFPE unblocked where the
+/// thread blocks them, and the runtime's housekeeper started to look after that, the stack touched down to what guests may use,
+/// an arena made
 /// ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
 /// once to each. A thread that ends without detaching leaks nothing. From here on guests of the runtime may be called on this
 /// thread, on its own stack and on those that it declares.
@@ -120,7 +122,8 @@ pub unsafe extern "C-unwind" fn rtw_thread_attach(
 
 /// Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the treatment of denormals; with the last
 /// attachment of the standalone profile the alternate signal stack, unless the host has set another meanwhile, and blocked
-/// signals, those included that the host blocked while attached and a [setup] function unblocked. A stack that was locked stays locked until the thread ends, since the host may have locked it too.
+/// signals, those included that the host blocked while attached and a [setup] function unblocked. A stack that was locked stays
+/// locked until the thread ends, since the host may have locked it too.
 ///
 /// [setup]  On the thread itself.
 /// err  NULL, or filled.
