@@ -132,6 +132,22 @@ static unsigned char *read_whole(const char *path, size_t *length)
     return got > 0 ? room : NULL;
 }
 
+/* Publishes an instance, and waits for the slot's spare. */
+static bool publish_until_spare(rtw_slot_t *slot, rtw_module_t *module, rtw_imports_t *imports)
+{
+    for (int round = 0; round < 3; round++) {
+        rtw_instance_t *instance = NULL;
+        CALL(rtw_instance_create(module, imports, NULL, &instance, &err));
+        NEED(instance);
+        atomic_store(&spares_ready, 0);
+        CALL(rtw_slot_publish(slot, instance, NULL, &err));
+        VOID(rtw_instance_destroy(instance));
+        if (wait_for_spare(1)) break;
+        spare_has_failed(); /* the next publication tries again */
+    }
+    return true;
+}
+
 static bool live_slot(rtw_runtime_t *runtime, rtw_module_t *module, rtw_imports_t *imports)
 {
     const rtw_wanted_func_t funcs[] = {{.name = "work", .signature = "(i32)->(i32)"}, {.name = "add"}};
@@ -154,16 +170,7 @@ static bool live_slot(rtw_runtime_t *runtime, rtw_module_t *module, rtw_imports_
     rtw_slot_t *slot = NULL;
     CALL(rtw_slot_create(runtime, &config, &slot, &err));
     NEED(slot);
-    for (int round = 0; round < 3; round++) {
-        rtw_instance_t *instance = NULL;
-        CALL(rtw_instance_create(module, imports, NULL, &instance, &err));
-        NEED(instance);
-        atomic_store(&spares_ready, 0);
-        CALL(rtw_slot_publish(slot, instance, NULL, &err));
-        VOID(rtw_instance_destroy(instance));
-        if (wait_for_spare(1)) break;
-        spare_has_failed(); /* the next publication tries again */
-    }
+    if (!publish_until_spare(slot, module, imports)) return false;
     PLAIN(rtw_slot_invoke(slot, 0, &value, 1, NULL));
     value.i32 = 13;
     EXPECT(RTW_ERR_TRAP_UNREACHABLE, rtw_slot_invoke(slot, 0, &value, 1, NULL));
@@ -469,16 +476,7 @@ bool live_large(const life_t *life)
     rtw_slot_t *slot = NULL;
     CALL(rtw_slot_create(runtime, &slot_config, &slot, &err));
     NEED(slot);
-    for (int round = 0; round < 3; round++) {
-        rtw_instance_t *published = NULL;
-        CALL(rtw_instance_create(module, imports, NULL, &published, &err));
-        NEED(published);
-        atomic_store(&spares_ready, 0);
-        CALL(rtw_slot_publish(slot, published, NULL, &err));
-        VOID(rtw_instance_destroy(published));
-        if (wait_for_spare(1)) break;
-        spare_has_failed();
-    }
+    if (!publish_until_spare(slot, module, imports)) return false;
     PLAIN(rtw_slot_invoke(slot, SLOT_FUNCS - 1, &value, 1, NULL));
     VOID(rtw_slot_destroy(slot));
     for (int i = 0; i < FUNCS; i++) VOID(rtw_func_destroy(funcs[i]));
