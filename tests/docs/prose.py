@@ -36,8 +36,6 @@ PHRASES = {
 NOT_YET = [
     "CHANGELOG.md",
     "compiler/src/guard",
-    "docs/hosts.md",
-    "docs/real-time-contract.md",
     "include",
     "src/capi",
     "src/engine",
