@@ -7,8 +7,9 @@ COMMAND   := target/tools/rtwasm
 ARTIFACTS := target/artifacts
 GUESTS    := $(patsubst guests/built/%.wasm,%,$(wildcard guests/built/*.wasm))
 PROFILES  := standalone plugin
-HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,error.rs runtime.rs module.rs imports.rs \
-                    instance.rs thread.rs prepare.rs call.rs stats.rs slot.rs worker.rs host.rs interval.rs recorder.rs export.rs))
+HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,error.rs runtime.rs module.rs imports.rs value.rs \
+                    instance.rs thread.rs prepare.rs call.rs stats.rs slot/mod.rs worker/mod.rs \
+                    host.rs interval.rs recorder.rs export.rs))
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
@@ -60,7 +61,7 @@ layout: header
 	python3 tests/abi/layout.py probe include/rtwasm.h include/rtwasm_compiler.h > target/layout/probe.c
 	$(CC) -std=c11 -Iinclude target/layout/probe.c -o target/layout/probe
 	target/layout/probe > tests/abi/layout.txt
-	python3 tests/abi/layout.py rust tests/abi/layout.txt $$(ls src/capi/*.rs) > target/layout/layout.rs
+	python3 tests/abi/layout.py rust tests/abi/layout.txt $$(find src/capi -name '*.rs') > target/layout/layout.rs
 	cp target/layout/layout.rs src/capi/layout.rs
 	rustfmt --edition 2024 src/capi/layout.rs
 

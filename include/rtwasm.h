@@ -133,6 +133,22 @@
 #define RTW_SIGNALS_ASK 1
 
 /**
+ * Denormal numbers are treated as the thread treats them.
+ */
+#define RTW_DENORMALS_KEEP 0
+
+/**
+ * Denormal numbers count as zero: FTZ and DAZ on x86-64, FZ on aarch64. Decaying filters and reverbs can cost many times
+ * their usual price without it.
+ */
+#define RTW_DENORMALS_FLUSH 1
+
+/**
+ * Denormal numbers are kept, as IEEE 754 and WebAssembly have it.
+ */
+#define RTW_DENORMALS_IEEE 2
+
+/**
  * Words in a CPU set: 1024 CPUs.
  */
 #define RTW_CPU_SET_WORDS 16
@@ -196,22 +212,6 @@
 #define RTW_GROWTH_AHEAD 2
 
 /**
- * Denormal numbers are treated as the thread treats them.
- */
-#define RTW_DENORMALS_KEEP 0
-
-/**
- * Denormal numbers count as zero: FTZ and DAZ on x86-64, FZ on aarch64. Decaying filters and reverbs can cost many times
- * their usual price without it.
- */
-#define RTW_DENORMALS_FLUSH 1
-
-/**
- * Denormal numbers are kept, as IEEE 754 and WebAssembly have it.
- */
-#define RTW_DENORMALS_IEEE 2
-
-/**
  * A call that has used up its budget is cut off: it ends with RTW_ERR_BUDGET, and the instance is faulted.
  */
 #define RTW_BUDGET_CUT_OFF 0
@@ -262,6 +262,21 @@
 #define RTW_CANCEL_IGNORE 1
 
 /**
+ * The first block with what was published.
+ */
+#define RTW_BLOCK_NEW 1
+
+/**
+ * The instance before has faulted: the first block with a spare.
+ */
+#define RTW_BLOCK_SPARE 2
+
+/**
+ * The instance before is still at hand, in held_instance and held_funcs.
+ */
+#define RTW_BLOCK_HELD 4
+
+/**
  * The instance that is published starts as it is.
  */
 #define RTW_STATE_NONE 0
@@ -307,19 +322,9 @@
 #define RTW_SLOT_EVENT_SPARE_FAILED 5
 
 /**
- * The first block with what was published.
+ * For timeouts: for ever.
  */
-#define RTW_BLOCK_NEW 1
-
-/**
- * The instance before has faulted: the first block with a spare.
- */
-#define RTW_BLOCK_SPARE 2
-
-/**
- * The instance before is still at hand, in held_instance and held_funcs.
- */
-#define RTW_BLOCK_HELD 4
+#define RTW_FOREVER UINT64_MAX
 
 /**
  * Works at equal distances in time.
@@ -360,11 +365,6 @@
  * The most values that an invocation given to a worker may have.
  */
 #define RTW_WORKER_VALUES 16
-
-/**
- * For timeouts: for ever.
- */
-#define RTW_FOREVER UINT64_MAX
 
 /**
  * Selects wake_up of rtw_worker_stats_t in rtw_worker_buckets and rtw_worker_interval: how late steps began.
@@ -3295,24 +3295,6 @@ rtw_status_t rtw_func_stats_reset(struct rtw_func_t *func);
 rtw_status_t rtw_func_buckets(const struct rtw_func_t *func, struct rtw_bucket_t *buckets, size_t capacity, size_t *count);
 
 /**
- * Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
- *
- * [any]
- * struct_size  sizeof(rtw_slot_config_t) as the caller knows it: rtw_slot_config_init passes it, which only C and C++ have.
- */
-void rtw_slot_config_init_sized(struct rtw_slot_config_t *config, size_t struct_size);
-
-/**
- * Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
- *
- * [any]
- */
-static inline void rtw_slot_config_init(struct rtw_slot_config_t *config)
-{
-    rtw_slot_config_init_sized(config, sizeof *config);
-}
-
-/**
  * Makes a slot, empty. A slot looks after its instances by the runtime's housekeeper: a plain thread that destroys what has
  * gone, makes spares and calls back, and looks every 5 ms, since a real-time thread cannot wake it.
  *
@@ -3442,21 +3424,21 @@ rtw_status_t rtw_slot_stats(const struct rtw_slot_t *slot, struct rtw_slot_stats
 rtw_status_t rtw_slot_func_stats(const struct rtw_slot_t *slot, uint32_t func_index, struct rtw_func_stats_t *stats);
 
 /**
- * Fills a configuration with the defaults. NULL does nothing.
+ * Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
  *
  * [any]
- * struct_size  sizeof(rtw_worker_config_t) as the caller knows it: rtw_worker_config_init passes it, which only C and C++ have.
+ * struct_size  sizeof(rtw_slot_config_t) as the caller knows it: rtw_slot_config_init passes it, which only C and C++ have.
  */
-void rtw_worker_config_init_sized(struct rtw_worker_config_t *config, size_t struct_size);
+void rtw_slot_config_init_sized(struct rtw_slot_config_t *config, size_t struct_size);
 
 /**
- * Fills a configuration with the defaults. NULL does nothing.
+ * Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
  *
  * [any]
  */
-static inline void rtw_worker_config_init(struct rtw_worker_config_t *config)
+static inline void rtw_slot_config_init(struct rtw_slot_config_t *config)
 {
-    rtw_worker_config_init_sized(config, sizeof *config);
+    rtw_slot_config_init_sized(config, sizeof *config);
 }
 
 /**
@@ -3556,6 +3538,24 @@ rtw_status_t rtw_worker_info(const struct rtw_worker_t *worker, struct rtw_worke
 rtw_status_t rtw_worker_warning(const struct rtw_worker_t *worker,
                                 uint32_t index,
                                 struct rtw_error_t *out);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ * struct_size  sizeof(rtw_worker_config_t) as the caller knows it: rtw_worker_config_init passes it, which only C and C++ have.
+ */
+void rtw_worker_config_init_sized(struct rtw_worker_config_t *config, size_t struct_size);
+
+/**
+ * Fills a configuration with the defaults. NULL does nothing.
+ *
+ * [any]
+ */
+static inline void rtw_worker_config_init(struct rtw_worker_config_t *config)
+{
+    rtw_worker_config_init_sized(config, sizeof *config);
+}
 
 /**
  * Gives a worker of the kind RTW_WORKER_QUEUE an invocation to run, and returns at once. Every invocation that was accepted is
@@ -3714,6 +3714,22 @@ rtw_status_t rtw_worker_worst(const struct rtw_worker_t *worker, struct rtw_wors
 rtw_status_t rtw_worker_timeline(const struct rtw_worker_t *worker, struct rtw_second_t *out, size_t capacity, size_t *count);
 
 /**
+ * Makes an interval of one of a worker's distributions; it begins now. In its readings `call` is that
+ * distribution; faults, cut-offs and misses are in rtw_worker_stats_t alone.
+ *
+ * [setup]
+ * worker  what it has recorded is kept alive by the interval.
+ * series  RTW_SERIES_WAKE_UP, RTW_SERIES_CALL, RTW_SERIES_RESPONSE or RTW_SERIES_JITTER.
+ * out     receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
+ * err     NULL, or filled.
+ * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (there is no such series).
+ */
+rtw_status_t rtw_worker_interval(const struct rtw_worker_t *worker,
+                                 uint32_t series,
+                                 struct rtw_interval_t **out,
+                                 struct rtw_error_t *err);
+
+/**
  * Fills a configuration with the defaults. NULL does nothing.
  *
  * [any]
@@ -3817,22 +3833,6 @@ rtw_status_t rtw_func_interval(const struct rtw_func_t *func, struct rtw_interva
  * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
  */
 rtw_status_t rtw_instance_interval(const struct rtw_instance_t *instance, struct rtw_interval_t **out, struct rtw_error_t *err);
-
-/**
- * Makes an interval of one of a worker's distributions; it begins now. In its readings `call` is that
- * distribution; faults, cut-offs and misses are in rtw_worker_stats_t alone.
- *
- * [setup]
- * worker  what it has recorded is kept alive by the interval.
- * series  RTW_SERIES_WAKE_UP, RTW_SERIES_CALL, RTW_SERIES_RESPONSE or RTW_SERIES_JITTER.
- * out     receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
- * err     NULL, or filled.
- * errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (there is no such series).
- */
-rtw_status_t rtw_worker_interval(const struct rtw_worker_t *worker,
-                                 uint32_t series,
-                                 struct rtw_interval_t **out,
-                                 struct rtw_error_t *err);
 
 /**
  * Reads what happened since the last reading, or since the interval was made, and begins the next one. Calls and their times

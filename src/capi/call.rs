@@ -1,7 +1,8 @@
 //! The call.
 
 use super::handle;
-use super::instance::{rtw_func_t, rtw_value_t};
+use super::instance::rtw_func_t;
+use super::value::rtw_value_t;
 use crate::engine::call;
 use crate::engine::instance::Func;
 use crate::rt::unwind;

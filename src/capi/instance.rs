@@ -9,14 +9,14 @@ use super::guard::{self, bare, setup, setup_apart};
 use super::handle::{self, Noun, Pool};
 use super::imports::rtw_imports_t;
 use super::module::rtw_module_t;
-use super::runtime::out_of_range;
+use super::runtime::{denormals, out_of_range};
 use super::text;
+use super::value::rtw_value_t;
 use crate::engine::budget::{Limits, OnBudget};
 use crate::engine::fault::Fault;
 use crate::engine::growth::Grown;
 use crate::engine::instance::{Config, FUNC_BYTES, Func, Growth, Instance, Wanted};
 use crate::engine::signature::Signature;
-use crate::rt::float::Denormals;
 use crate::rt::{heap, reserve};
 use crate::status::*;
 
@@ -41,40 +41,6 @@ pub struct rtw_wanted_func_t {
     pub optional: u32,
 }
 
-/// One argument, result or global: 16 bytes, read as the signature says. Little-endian in memory on every target.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub union rtw_value_t {
-    /// i32, signed.
-    pub i32: i32,
-    /// i32, unsigned.
-    pub u32: u32,
-    /// i64, signed.
-    pub i64: i64,
-    /// i64, unsigned.
-    pub u64: u64,
-    /// f32.
-    pub f32: f32,
-    /// f64.
-    pub f64: f64,
-    /// v128, as bytes.
-    pub v128: [u8; 16],
-    /// v128, as 16 lanes of 8 bits.
-    pub i8x16: [i8; 16],
-    /// v128, as eight lanes of 16 bits.
-    pub i16x8: [i16; 8],
-    /// v128, as four lanes of 32 bits.
-    pub i32x4: [i32; 4],
-    /// v128, as two lanes of 64 bits.
-    pub i64x2: [i64; 2],
-    /// v128, as four floats.
-    pub f32x4: [f32; 4],
-    /// v128, as two doubles.
-    pub f64x2: [f64; 2],
-}
-
-const _: () = assert!(size_of::<rtw_value_t>() == size_of::<ValRaw>() && align_of::<rtw_value_t>() == align_of::<ValRaw>());
-
 /// Once the instance is prepared, growing a memory or table fails inside the guest: it would take a system call.
 pub const RTW_GROWTH_REFUSED: u32 = 0;
 /// Memories and tables may grow at any time, as far as their limits allow. Growth costs what this library promises against: a memory
@@ -85,14 +51,6 @@ pub const RTW_GROWTH_ALLOWED: u32 = 1;
 /// Memories are there up to growth_ahead_bytes from the start, and growing so far takes no system call; beyond that, and for
 /// tables, growth is refused once the instance is prepared. Plugin profile only.
 pub const RTW_GROWTH_AHEAD: u32 = 2;
-
-/// Denormal numbers are treated as the thread treats them.
-pub const RTW_DENORMALS_KEEP: u32 = 0;
-/// Denormal numbers count as zero: FTZ and DAZ on x86-64, FZ on aarch64. Decaying filters and reverbs can cost many times
-/// their usual price without it.
-pub const RTW_DENORMALS_FLUSH: u32 = 1;
-/// Denormal numbers are kept, as IEEE 754 and WebAssembly have it.
-pub const RTW_DENORMALS_IEEE: u32 = 2;
 
 /// A call that has used up its budget is cut off: it ends with RTW_ERR_BUDGET, and the instance is faulted.
 pub const RTW_BUDGET_CUT_OFF: u32 = 0;
@@ -654,15 +612,5 @@ fn limit(field: &str, ns: u64) -> Result<u64> {
     match ns {
         0..=86_400_000_000_000 => Ok(ns),
         other => Err(out_of_range(field, other)),
-    }
-}
-
-/// One of the RTW_DENORMALS_ constants.
-pub fn denormals(value: u32) -> Result<Denormals> {
-    match value {
-        RTW_DENORMALS_KEEP => Ok(Denormals::Keep),
-        RTW_DENORMALS_FLUSH => Ok(Denormals::Flush),
-        RTW_DENORMALS_IEEE => Ok(Denormals::Ieee),
-        other => Err(out_of_range("denormals", other)),
     }
 }

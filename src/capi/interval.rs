@@ -4,12 +4,9 @@ use super::error::rtw_error_t;
 use super::guard::{self, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
 use super::instance::{rtw_func_t, rtw_instance_t};
-use super::runtime::out_of_range;
 use super::stats::{fill, rtw_func_stats_t};
-use super::worker::rtw_worker_t;
 use crate::stats::interval::{Interval, Source};
 use crate::status::*;
-use crate::worker::DISTRIBUTIONS;
 
 /// Somebody who asks again and again what has happened since. Each has an interval of its own, and none takes anything from
 /// another; nor does a reset, and calls are not disturbed by any of them. The readings of an interval add up exactly to what
@@ -68,36 +65,6 @@ pub unsafe extern "C-unwind" fn rtw_instance_interval(
         setup_apart(err, || {
             let out = guard::output(out, "out")?;
             *out = begin(Source::Instance(guard::named(instance, "instance")?.clone()))?;
-            Ok(())
-        })
-    }
-}
-
-/// Makes an interval of one of a worker's distributions; it begins now. In its readings `call` is that
-/// distribution; faults, cut-offs and misses are in rtw_worker_stats_t alone.
-///
-/// [setup]
-/// worker  what it has recorded is kept alive by the interval.
-/// series  RTW_SERIES_WAKE_UP, RTW_SERIES_CALL, RTW_SERIES_RESPONSE or RTW_SERIES_JITTER.
-/// out     receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
-/// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (there is no such series).
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn rtw_worker_interval(
-    worker: *const rtw_worker_t,
-    series: u32,
-    out: *mut *mut rtw_interval_t,
-    err: *mut rtw_error_t,
-) -> rtw_status_t {
-    // SAFETY: pointers are NULL or valid by the API's contract.
-    unsafe {
-        setup_apart(err, || {
-            let out = guard::output(out, "out")?;
-            let worker = guard::named(worker, "worker")?;
-            if series as usize >= DISTRIBUTIONS.len() {
-                return Err(out_of_range("series", series));
-            }
-            *out = begin(worker.distribution(series as usize))?;
             Ok(())
         })
     }

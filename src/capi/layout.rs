@@ -6,16 +6,19 @@ use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 use super::error::rtw_error_t;
 use super::export::{rtw_export_config_t, rtw_export_subject_t};
 use super::host::{rtw_host_config_t, rtw_host_finding_t};
-use super::instance::{rtw_fault_t, rtw_growth_t, rtw_instance_config_t, rtw_memory_view_t, rtw_value_t, rtw_wanted_func_t};
+use super::instance::{rtw_fault_t, rtw_growth_t, rtw_instance_config_t, rtw_memory_view_t, rtw_wanted_func_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};
 use super::runtime::{rtw_runtime_config_t, rtw_runtime_stats_t, rtw_signals_t, rtw_watchdog_stats_t};
-use super::slot::{rtw_block_t, rtw_slot_config_t, rtw_slot_event_t, rtw_slot_stats_t};
+use super::slot::config::{rtw_slot_config_t, rtw_slot_event_t};
+use super::slot::{rtw_block_t, rtw_slot_stats_t};
 use super::stats::{rtw_bucket_t, rtw_distribution_t, rtw_func_stats_t};
 use super::thread::{rtw_stack_t, rtw_thread_config_t};
-use super::worker::{
-    rtw_completion_t, rtw_second_t, rtw_tick_t, rtw_worker_config_t, rtw_worker_info_t, rtw_worker_stats_t, rtw_worst_t,
-};
+use super::value::rtw_value_t;
+use super::worker::config::{rtw_tick_t, rtw_worker_config_t};
+use super::worker::queue::rtw_completion_t;
+use super::worker::rtw_worker_info_t;
+use super::worker::stats::{rtw_second_t, rtw_worker_stats_t, rtw_worst_t};
 
 fn size_of_pointee<T>(_: *const T) -> usize {
     size_of::<T>()

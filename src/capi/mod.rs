@@ -25,6 +25,7 @@ pub mod slot;
 pub mod stats;
 mod text;
 pub mod thread;
+pub mod value;
 pub mod version;
 pub mod worker;
 

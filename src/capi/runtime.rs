@@ -12,6 +12,7 @@ use crate::engine::housekeeper::LOOK_EVERY;
 use crate::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Profile};
 use crate::engine::runtime::{Config, Runtime};
 use crate::engine::watchdog;
+use crate::rt::float::Denormals;
 use crate::rt::memory::Lock;
 use crate::rt::thread::Policy;
 use crate::status::*;
@@ -44,6 +45,14 @@ pub const RTW_SIGNALS_LOOK: u32 = 0;
 /// Every call asks, with five system calls: 3 sigaction, 1 sigprocmask, 1 sigaltstack. Standalone profile only; in the other there is
 /// nothing to ask.
 pub const RTW_SIGNALS_ASK: u32 = 1;
+
+/// Denormal numbers are treated as the thread treats them.
+pub const RTW_DENORMALS_KEEP: u32 = 0;
+/// Denormal numbers count as zero: FTZ and DAZ on x86-64, FZ on aarch64. Decaying filters and reverbs can cost many times
+/// their usual price without it.
+pub const RTW_DENORMALS_FLUSH: u32 = 1;
+/// Denormal numbers are kept, as IEEE 754 and WebAssembly have it.
+pub const RTW_DENORMALS_IEEE: u32 = 2;
 
 /// Words in a CPU set: 1024 CPUs.
 pub const RTW_CPU_SET_WORDS: usize = 16;
@@ -424,6 +433,16 @@ pub fn scheduling(policy: u32, priority: i32) -> Result<Option<(Policy, i32)>> {
         ));
     }
     Ok(policy.map(|policy| (policy, priority)))
+}
+
+/// One of the RTW_DENORMALS_ constants.
+pub fn denormals(value: u32) -> Result<Denormals> {
+    match value {
+        RTW_DENORMALS_KEEP => Ok(Denormals::Keep),
+        RTW_DENORMALS_FLUSH => Ok(Denormals::Flush),
+        RTW_DENORMALS_IEEE => Ok(Denormals::Ieee),
+        other => Err(out_of_range("denormals", other)),
+    }
 }
 
 pub fn out_of_range(field: &str, value: impl std::fmt::Display) -> Error {

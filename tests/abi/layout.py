@@ -93,7 +93,7 @@ def rust(table, *sources):
             fields.setdefault(t, []).extend([f] if f else [])
     uses = []
     for source in sources:
-        module = os.path.splitext(os.path.basename(source))[0]
+        module = os.path.splitext(os.path.relpath(source, "src/capi"))[0].removesuffix("/mod").replace("/", "::")
         with open(source, encoding="utf-8") as file:
             here = sorted(set(re.findall(r"^pub (?:struct|union) (\w+)", file.read(), re.M)) & fields.keys())
         if here:

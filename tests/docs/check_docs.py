@@ -310,13 +310,13 @@ def check_lists(docs, root):
     folders = {f"src/{entry.name}" for entry in (root / "src").iterdir() if entry.is_dir()}
     shown = set(re.findall(r"^\| `(src/\w+)` \|", text, re.MULTILINE))
     check(shown == folders, f"{name}: each folder of src has a row" + told(shown ^ folders))
-    nouns = {entry.stem for entry in (root / "src/capi").glob("*.rs") if re.search(r"^pub struct rtw_\w+_t", entry.read_text(), re.MULTILINE)}
+    nouns = {entry.parent.name if entry.stem == "mod" else entry.stem for entry in (root / "src/capi").rglob("*.rs") if re.search(r"^pub struct rtw_\w+_t", entry.read_text(), re.MULTILINE)}
     words = set(re.findall(r"^\| (\w+) \|", text, re.MULTILINE))
     lacking = {noun for noun in ("runtime", "module", "imports", "instance", "slot", "worker", "interval", "recorder") if noun in nouns} - words
     check(not lacking, f"{name}: each noun of the API is among its words" + told(lacking))
     systems = re.search(r"^## What a port touches\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     rows = re.findall(r"^\|.*", systems.group(1), re.MULTILINE) if systems else []
-    shown = set(re.findall(r"`(src/\w+/\w+\.rs)`", "".join(rows)))
+    shown = set(re.findall(r"`(src/\w+/[\w/]+\.rs)`", "".join(rows)))
     used = {file.relative_to(root).as_posix() for file in (root / "src").rglob("*.rs") if is_of_the_system(file)}
     used = {file for file in used if not file.startswith(("src/rt/", "src/host/"))}
     check(bool(systems) and shown == used, f"{name}: a port touches what it says" + told(shown ^ used))

@@ -1,0 +1,420 @@
+//! How a worker is configured: constants, the struct, and its fields as the library has them.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+use wasmtime::ValRaw;
+
+use crate::capi::guard;
+use crate::capi::handle;
+use crate::capi::instance::rtw_func_t;
+use crate::capi::prepare::{self, rtw_dry_call_t};
+use crate::capi::runtime::{RTW_DENORMALS_KEEP, RTW_SCHED_KEEP, out_of_range};
+use crate::capi::text;
+use crate::capi::thread::{self, RTW_SCHED_RUNTIME, rtw_thread_config_t};
+use crate::capi::value::rtw_value_t;
+use crate::engine::instance::Func;
+use crate::engine::runtime::Runtime;
+use crate::rt::thread::Deadline;
+use crate::status::*;
+use crate::worker::periodic::{Missed, Periodic, Task, Tick};
+use crate::worker::queue;
+use crate::worker::{Call, Config, Rehearsal, Setup, Target, Work};
+
+/// Works at equal distances in time.
+pub const RTW_WORKER_PERIODIC: u32 = 0;
+/// Works on what it is given: rtw_worker_submit, rtw_worker_invoke.
+pub const RTW_WORKER_QUEUE: u32 = 1;
+
+/// SCHED_DEADLINE, for workers only: the system sees to it that the thread gets deadline_runtime_ns of every period.
+pub const RTW_SCHED_DEADLINE: u32 = 4;
+
+/// Periods that are over before their step could begin are passed over.
+pub const RTW_MISSED_SKIP: u32 = 0;
+/// Every period gets its step, one after the other until time is made up for.
+pub const RTW_MISSED_CATCH_UP: u32 = 1;
+
+/// A step that fails ends the run.
+pub const RTW_ON_FAULT_STOP: u32 = 0;
+/// A step that fails is counted, and the next one comes as usual.
+pub const RTW_ON_FAULT_CONTINUE: u32 = 1;
+
+/// What a step answers to end the run regularly.
+pub const RTW_STEP_STOP: rtw_status_t = 1;
+
+const _: () = assert!(RTW_STEP_STOP == crate::worker::STEP_STOP);
+
+/// What a step is told. Its layout is final.
+#[repr(C)]
+pub struct rtw_tick_t {
+    /// Number of the period since the start, beginning with 0; periods that were passed over are counted.
+    pub index: u64,
+    /// When the step was to begin, in ns of CLOCK_MONOTONIC: a whole number of periods after that of tick 0.
+    pub intended_ns: u64,
+    /// When the thread was ready to begin it, in ns of CLOCK_MONOTONIC.
+    pub actual_ns: u64,
+    /// How many periods were passed over just before this one.
+    pub missed: u64,
+}
+
+const _: () = assert!(size_of::<rtw_tick_t>() == size_of::<Tick>());
+
+/// A step of a periodic worker: reads its inputs, calls the guest, writes its outputs. It runs on the worker's thread, which
+/// has a deadline to keep: no allocation, no lock, no system call.
+///
+/// user_data  what the worker's configuration says.
+/// tick       which period, and when; valid during the call.
+/// returns    RTW_OK; RTW_STEP_STOP to end the run regularly; any other number for a failure. Must return: neither longjmp
+///            nor a C++ exception may leave it.
+pub type rtw_step_t = Option<unsafe extern "C" fn(user_data: *mut c_void, tick: *const rtw_tick_t) -> rtw_status_t>;
+
+/// What the host does on the worker's thread at each start, before any deadline: open a device, call rtw_instance_prepare.
+/// [setup] functions may be called.
+///
+/// user_data  what the worker's configuration says.
+/// returns    RTW_OK, or another number, which rtw_worker_start then answers.
+pub type rtw_worker_setup_t = Option<unsafe extern "C" fn(user_data: *mut c_void) -> rtw_status_t>;
+
+/// How a worker shall be. Call rtw_worker_config_init first. What belongs to the other kind of worker must be left alone.
+#[repr(C)]
+pub struct rtw_worker_config_t {
+    /// sizeof(rtw_worker_config_t), set by rtw_worker_config_init.
+    pub struct_size: u32,
+    /// RTW_WORKER_PERIODIC (default) or RTW_WORKER_QUEUE.
+    pub kind: u32,
+    /// The thread's name, for tools: at most 15 bytes. NULL (default): "rtw-worker".
+    pub name: *const c_char,
+    /// RTW_SCHED_RUNTIME (default): as the runtime's configuration says; or RTW_SCHED_KEEP, _OTHER, _FIFO, _RR, _DEADLINE.
+    pub sched_policy: u32,
+    /// Priority for that policy: 1 to 99 for FIFO and RR, 0 otherwise.
+    pub priority: i32,
+    /// The one CPU to run on, or -1 (default): as the runtime's configuration says. RTW_SCHED_DEADLINE takes no affinity.
+    pub cpu: i32,
+    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread treats denormal numbers.
+    pub denormals: u32,
+    /// 0 (default): what the system refuses (scheduling, affinity, locked memory, dma_latency_us) is a warning, see
+    /// rtw_worker_warning. 1: it is an error.
+    pub strict: u32,
+    /// 1 (default): the thread's stack and the worker's statistics are locked into memory. 0: as the runtime's configuration
+    /// says.
+    pub memory_lock: u32,
+    /// 1 (default): the worker's statistics are kept. 0: they stay empty, which saves a system call and about a microsecond a
+    /// step.
+    pub statistics: u32,
+    /// While the worker runs, no CPU idles so deeply that waking it takes longer than this, in us (/dev/cpu_dma_latency); 0
+    /// keeps them from idling at all. -1 (default): left alone.
+    pub dma_latency_us: i32,
+    /// With RTW_SCHED_DEADLINE: how long the thread may run in every period, in ns. Otherwise 0.
+    pub deadline_runtime_ns: u64,
+    /// With RTW_SCHED_DEADLINE: by when after the beginning of a period it gets that, in ns; 0 (default): by its end.
+    pub deadline_ns: u64,
+    /// Called on the thread at each start, before the dry calls; NULL (default): nothing is.
+    pub setup: rtw_worker_setup_t,
+    /// What setup and step are given.
+    pub user_data: *mut c_void,
+    /// Dry calls to be made at each start, see rtw_instance_prepare: the instances of their funcs are prepared on the thread.
+    pub dry_calls: *const rtw_dry_call_t,
+    /// How many dry calls there are.
+    pub dry_call_count: u32,
+    /// Periodic: RTW_MISSED_SKIP (default) or RTW_MISSED_CATCH_UP.
+    pub missed: u32,
+    /// Periodic: the distance of intended starts in ns, 10 us to 1 h. For a queue only with RTW_SCHED_DEADLINE.
+    pub period_ns: u64,
+    /// Periodic: how long before an intended start the thread is woken, in ns, at most half a period; it spins for the rest,
+    /// which takes the wake-up latency out of the way and costs the CPU's time. 0 (default): it sleeps until the intended
+    /// start.
+    pub early_ns: u64,
+    /// Periodic: RTW_ON_FAULT_STOP (default) or RTW_ON_FAULT_CONTINUE.
+    pub on_fault: u32,
+    /// Queue: how many invocations there may be from their submission until their completion is taken, 1 to 65536; 0 (default):
+    /// 64.
+    pub queue_capacity: u32,
+    /// Periodic: how many periods a run has, after which the worker stops by itself. Periods that are passed over count; the
+    /// last one never is. 0 (default): no end.
+    pub period_limit: u64,
+    /// Periodic: the step, or NULL where func is given.
+    pub step: rtw_step_t,
+    /// Periodic: a func to be called directly at each tick, or NULL where step is given. Its instance is prepared at each
+    /// start.
+    pub func: *mut rtw_func_t,
+    /// The arguments of func, the same for every tick; copied. Results are not kept.
+    pub values: *const rtw_value_t,
+    /// How many values there are.
+    pub value_count: u32,
+    /// How many warm_values there are.
+    pub warm_value_count: u32,
+    /// With early_ns: a func that does no harm, called while the thread spins, so that the way into the guest is in the caches
+    /// and branch predictors when the step takes it; NULL (default): none is. A func of the instance that the step calls serves
+    /// best. Its calls have statistics of their own.
+    pub warm_func: *mut rtw_func_t,
+    /// The arguments of warm_func; copied.
+    pub warm_values: *const rtw_value_t,
+    /// Queue: how long the thread looks for the next invocation before it sleeps, in ns, at most 1 s; 0 (default): not at all.
+    pub spin_ns: u64,
+}
+
+// SAFETY: their first field is their size.
+unsafe impl guard::Sized32 for rtw_worker_config_t {
+    fn set_defaults(&mut self) {
+        self.sched_policy = RTW_SCHED_RUNTIME;
+        self.cpu = -1;
+        self.denormals = RTW_DENORMALS_KEEP;
+        self.memory_lock = 1;
+        self.statistics = 1;
+        self.dma_latency_us = -1;
+    }
+}
+
+/// Fills a configuration with the defaults. NULL does nothing.
+///
+/// [any]
+/// struct_size  sizeof(rtw_worker_config_t) as the caller knows it: rtw_worker_config_init passes it, which only C and C++ have.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_worker_config_init_sized(config: *mut rtw_worker_config_t, struct_size: usize) {
+    // SAFETY: NULL or writable by the API's contract.
+    unsafe { guard::init(config, struct_size) };
+}
+
+/// A handle of the worker's own for a func.
+pub(super) fn own_handle(func: &Func) -> Result<Target> {
+    let handle: *mut rtw_func_t = handle::create(func.clone())?;
+    Ok(Target {
+        entry: prepare::invoke,
+        handle: handle.cast(),
+        // SAFETY: made above, and given back once.
+        release: |handle| unsafe { handle::destroy::<rtw_func_t>(handle.cast()) },
+    })
+}
+
+/// # Safety
+/// There are so many values.
+pub(super) unsafe fn raw<'a>(values: *const rtw_value_t, count: usize) -> &'a [ValRaw] {
+    match count {
+        0 => &[],
+        // SAFETY: passed on; both value types are the same 16 bytes.
+        count => unsafe { std::slice::from_raw_parts(values.cast(), count) },
+    }
+}
+
+fn yes_or_no(field: &str, value: u32) -> Result<bool> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(out_of_range(field, other)),
+    }
+}
+
+/// What a configuration of this kind has no use for must be left alone.
+fn left_alone(field: &str, is: bool, goes_with: &str) -> Result<()> {
+    match is {
+        true => Ok(()),
+        false => Err(Error::new(RTW_ERR_ARGUMENT, format!("{field} goes with {goes_with}"))),
+    }
+}
+
+const PERIODS_NS: std::ops::RangeInclusive<u64> = 10_000..=3_600_000_000_000;
+
+pub(super) unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) -> Result<(Config, Work)> {
+    let by_deadline = config.sched_policy == RTW_SCHED_DEADLINE;
+    let thread_config = rtw_thread_config_t {
+        sched_policy: if by_deadline { RTW_SCHED_KEEP } else { config.sched_policy },
+        priority: config.priority,
+        cpu: config.cpu,
+        denormals: config.denormals,
+        ..guard::Sized32::defaults()
+    };
+    let mut settings = Config {
+        // SAFETY: NULL or a string by the API's contract.
+        name: name(unsafe { text::optional(config.name, "name") }?)?,
+        // SAFETY: it names no stacks.
+        attach: unsafe { thread::wanted(runtime, &thread_config) }?,
+        deadline: by_deadline.then(|| deadline(config)).transpose()?,
+        lock: yes_or_no("memory_lock", config.memory_lock)?,
+        strict: yes_or_no("strict", config.strict)?,
+        dma_latency_us: match config.dma_latency_us {
+            -1 => None,
+            latency @ 0.. => Some(latency),
+            other => return Err(out_of_range("dma_latency_us", other)),
+        },
+        setup: config.setup.map(|call| Setup {
+            // SAFETY: the same but for what happens where it is unwound.
+            call: unsafe {
+                std::mem::transmute::<
+                    unsafe extern "C" fn(*mut c_void) -> rtw_status_t,
+                    unsafe extern "C-unwind" fn(*mut c_void) -> rtw_status_t,
+                >(call)
+            },
+            user_data: config.user_data,
+        }),
+        instances: vec![],
+        rehearsals: vec![],
+        statistics: yes_or_no("statistics", config.statistics)?,
+    };
+    if !by_deadline {
+        left_alone("deadline_runtime_ns", config.deadline_runtime_ns == 0, "RTW_SCHED_DEADLINE")?;
+        left_alone("deadline_ns", config.deadline_ns == 0, "RTW_SCHED_DEADLINE")?;
+    }
+    // SAFETY: live handles, and as many as it says, by the API's contract.
+    for call in unsafe { prepare::read_dry_calls(config.dry_calls, config.dry_call_count) }? {
+        check_func("dry call", call.func, runtime, call.values.len())?;
+        settings.prepare(call.func);
+        settings.rehearsals.push(Rehearsal {
+            target: own_handle(call.func)?,
+            func: call.func.clone(),
+            values: call.values.into(),
+            repeats: call.repeats,
+        });
+    }
+    let work = match config.kind {
+        // SAFETY: as above.
+        RTW_WORKER_PERIODIC => Work::Periodic(Box::new(unsafe { periodic(runtime, config, &mut settings) }?)),
+        RTW_WORKER_QUEUE => Work::Queue(fed_by_queue(config, by_deadline)?),
+        other => return Err(out_of_range("kind", other)),
+    };
+    Ok((settings, work))
+}
+
+impl Config {
+    /// At each start.
+    fn prepare(&mut self, func: &Func) {
+        let instance = &func.shared.instance;
+        if !self.instances.iter().any(|known| Arc::ptr_eq(known, instance)) {
+            self.instances.push(instance.clone());
+        }
+    }
+}
+
+fn name(given: Option<&str>) -> Result<String> {
+    match given {
+        None => Ok("rtw-worker".into()),
+        Some(name) if name.len() > 15 => {
+            Err(Error::new(RTW_ERR_LIMIT, format!("the name \"{name}\" has {} bytes; a thread's has at most 15", name.len())))
+        }
+        Some(name) => Ok(name.into()),
+    }
+}
+
+fn deadline(config: &rtw_worker_config_t) -> Result<Deadline> {
+    if config.cpu != -1 {
+        return Err(Error::new(RTW_ERR_ARGUMENT, "RTW_SCHED_DEADLINE does not go with an affinity: leave cpu at -1"));
+    }
+    if !PERIODS_NS.contains(&config.period_ns) {
+        return Err(out_of_range("period_ns", config.period_ns));
+    }
+    let deadline_ns = if config.deadline_ns == 0 { config.period_ns } else { config.deadline_ns };
+    if deadline_ns > config.period_ns {
+        return Err(out_of_range("deadline_ns", config.deadline_ns));
+    }
+    // What the system needs at least.
+    if !(1024..=deadline_ns).contains(&config.deadline_runtime_ns) {
+        return Err(out_of_range("deadline_runtime_ns", config.deadline_runtime_ns));
+    }
+    Ok(Deadline { runtime_ns: config.deadline_runtime_ns, deadline_ns, period_ns: config.period_ns })
+}
+
+fn check_func(what: &str, func: &Func, runtime: &Arc<Runtime>, value_count: usize) -> Result<()> {
+    let shared = &func.shared;
+    if !Arc::ptr_eq(&shared.instance.module.runtime, runtime) {
+        return Err(Error::new(RTW_ERR_ARGUMENT, format!("{what}: \"{}\" belongs to another runtime", shared.name)));
+    }
+    if value_count < shared.value_count {
+        let (name, signature, need) = (&shared.name, &shared.signature, shared.value_count);
+        return Err(Error::new(
+            RTW_ERR_VALUES,
+            format!("{what}: \"{name}\" {signature} needs {need} values, not {value_count}"),
+        ));
+    }
+    Ok(())
+}
+
+/// A func of the configuration with its arguments; none where it is NULL.
+unsafe fn call(
+    what: &str,
+    runtime: &Arc<Runtime>,
+    func: *mut rtw_func_t,
+    values: *const rtw_value_t,
+    count: u32,
+    settings: &mut Config,
+) -> Result<Option<Call>> {
+    if func.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: a handle by the API's contract.
+    let func = unsafe { guard::named(func, what) }?;
+    let count = count as usize;
+    check_func(what, func, runtime, count)?;
+    if values.is_null() && count != 0 {
+        return Err(Error::new(RTW_ERR_NULL, format!("{what}: its values are NULL")));
+    }
+    settings.prepare(func);
+    // SAFETY: as many as the caller says.
+    Ok(Some(Call::new(own_handle(func)?, unsafe { raw(values, count) })))
+}
+
+unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, settings: &mut Config) -> Result<Periodic> {
+    left_alone("queue_capacity", config.queue_capacity == 0, "RTW_WORKER_QUEUE")?;
+    left_alone("spin_ns", config.spin_ns == 0, "RTW_WORKER_QUEUE; a periodic worker has early_ns")?;
+    if !PERIODS_NS.contains(&config.period_ns) {
+        return Err(out_of_range("period_ns", config.period_ns));
+    }
+    if config.early_ns > config.period_ns / 2 {
+        return Err(out_of_range("early_ns", config.early_ns));
+    }
+    left_alone("warm_func", config.early_ns != 0 || config.warm_func.is_null(), "early_ns")?;
+    // SAFETY: a handle, and as many values as it says, by the API's contract.
+    let func = unsafe { call("func", runtime, config.func, config.values, config.value_count, settings) }?;
+    // SAFETY: as above.
+    let warm_call =
+        unsafe { call("warm_func", runtime, config.warm_func, config.warm_values, config.warm_value_count, settings) }?;
+    let task = match (config.step, func) {
+        (Some(step), None) => Task::Step {
+            // SAFETY: the two tick types have the same layout.
+            step: unsafe {
+                std::mem::transmute::<
+                    unsafe extern "C" fn(*mut c_void, *const rtw_tick_t) -> rtw_status_t,
+                    unsafe extern "C-unwind" fn(*mut c_void, *const Tick) -> rtw_status_t,
+                >(step)
+            },
+            user_data: config.user_data,
+        },
+        (None, Some(call)) => Task::Call(call),
+        (None, None) => return Err(Error::new(RTW_ERR_NULL, "a periodic worker needs a step or a func")),
+        (Some(_), Some(_)) => return Err(Error::new(RTW_ERR_ARGUMENT, "a periodic worker has a step or a func, not both")),
+    };
+    Ok(Periodic {
+        period_ns: config.period_ns,
+        missed: match config.missed {
+            RTW_MISSED_SKIP => Missed::Skip,
+            RTW_MISSED_CATCH_UP => Missed::CatchUp,
+            other => return Err(out_of_range("missed", other)),
+        },
+        early_ns: config.early_ns,
+        warm_call,
+        period_limit: config.period_limit,
+        stop_on_fault: match config.on_fault {
+            RTW_ON_FAULT_STOP => true,
+            RTW_ON_FAULT_CONTINUE => false,
+            other => return Err(out_of_range("on_fault", other)),
+        },
+        task,
+    })
+}
+
+fn fed_by_queue(config: &rtw_worker_config_t, by_deadline: bool) -> Result<queue::Lane> {
+    const PERIODIC: &str = "RTW_WORKER_PERIODIC";
+    left_alone("step", config.step.is_none(), PERIODIC)?;
+    left_alone("func", config.func.is_null(), PERIODIC)?;
+    left_alone("warm_func", config.warm_func.is_null(), PERIODIC)?;
+    left_alone("period_ns", config.period_ns == 0 || by_deadline, "RTW_WORKER_PERIODIC or RTW_SCHED_DEADLINE")?;
+    left_alone("early_ns", config.early_ns == 0, PERIODIC)?;
+    left_alone("missed", config.missed == 0, PERIODIC)?;
+    left_alone("on_fault", config.on_fault == 0, PERIODIC)?;
+    left_alone("period_limit", config.period_limit == 0, PERIODIC)?;
+    if config.spin_ns > 1_000_000_000 {
+        return Err(out_of_range("spin_ns", config.spin_ns));
+    }
+    match config.queue_capacity {
+        0 => queue::queue(64, config.spin_ns),
+        capacity @ 1..=65536 => queue::queue(capacity as usize, config.spin_ns),
+        other => Err(out_of_range("queue_capacity", other)),
+    }
+}
