@@ -17,94 +17,103 @@ pub fn silence_panics() {
     ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
 }
 
-/// Runs a setup entry that changes `object`, and tells its outcome in `err`. A panic poisons the object, which may be half changed.
+/// Runs a setup entry that changes `object`, and reports its outcome in `err`. A panic poisons the object, which may be half changed.
 ///
 /// # Safety
 /// `err` is NULL or writable; `object` is NULL or a handle.
 pub unsafe fn setup<N: Noun>(object: *const N, err: *mut rtw_error_t, entry: impl FnOnce() -> Result<()>) -> rtw_status_t {
-    // SAFETY: passed on.
-    held(|| unsafe { told(err, || poison(object), entry) })
+    let mut entry = Some(entry);
+    // SAFETY: passed on; the entry is called once.
+    unsafe { reported(err, &|| poison(object), &mut || entry.take().unwrap_unchecked()()) }
 }
 
-/// Runs a setup entry that makes something or reads something, and tells its outcome in `err`. A panic poisons nothing: what the
+/// Runs a setup entry that makes something or reads something, and reports its outcome in `err`. A panic poisons nothing: what the
 /// entry was about is shared by others, and has not been changed by it.
 ///
 /// # Safety
 /// `err` is NULL or writable.
 pub unsafe fn setup_apart(err: *mut rtw_error_t, entry: impl FnOnce() -> Result<()>) -> rtw_status_t {
-    // SAFETY: passed on.
-    held(|| unsafe { told(err, || (), entry) })
+    let mut entry = Some(entry);
+    // SAFETY: passed on; the entry is called once.
+    unsafe { reported(err, &|| (), &mut || entry.take().unwrap_unchecked()()) }
 }
 
-/// Runs an entry that is not for real-time threads with cancellation held off: it takes locks and memory, and some of what it does
-/// are functions that a cancellation of any type comes in. May be left by unwinding at its end, see `cancel`.
-#[inline(always)]
-fn held<T>(entry: impl FnOnce() -> T) -> T {
+/// Runs an entry that has no error struct and is not for real-time threads. Returns `on_panic` after a panic.
+pub fn plain<T>(on_panic: T, entry: impl FnOnce() -> T) -> T {
     let (mut entry, mut done) = (Some(entry), None);
-    cancel::held(&mut || done = entry.take().map(|entry| entry()));
-    // SAFETY: it was called.
-    unsafe { done.unwrap_unchecked() }
+    section(false, &mut || done = entry.take().map(|entry| entry()));
+    done.unwrap_or(on_panic)
+}
+
+/// Runs an entry of that kind that only reads.
+pub fn look(entry: impl FnOnce() -> rtw_status_t) -> rtw_status_t {
+    let (mut entry, mut done) = (Some(entry), None);
+    match section(true, &mut || done = entry.take().map(|entry| entry())) {
+        Some(section) if !section.exhausted || section.committed => done.unwrap_or(RTW_ERR_INTERNAL),
+        _ => RTW_ERR_NO_MEMORY,
+    }
+}
+
+// The two functions below stand around every entry that is not for real-time threads: the guest's floating-point environment is
+// the standard one, allocations are the system's or the reserve's, and cancellation is held off, since an entry takes locks and
+// memory. A cancellation may unwind from their end, see `cancel`. They are no generic functions: a copy in each entry takes 2 KB.
+
+/// # Safety
+/// `err` is NULL or writable.
+#[inline(never)]
+unsafe fn reported(err: *mut rtw_error_t, poison: &dyn Fn(), entry: &mut dyn FnMut() -> Result<()>) -> rtw_status_t {
+    let mut status = RTW_ERR_INTERNAL;
+    cancel::held(&mut || {
+        let _float = Standard::set();
+        // SAFETY: passed on.
+        status = alloc::in_setup(|| unsafe { outcome(err, poison, entry) });
+    });
+    status
 }
 
 /// # Safety
 /// `err` is NULL or writable.
-unsafe fn told(err: *mut rtw_error_t, poison: impl FnOnce(), entry: impl FnOnce() -> Result<()>) -> rtw_status_t {
-    let _float = Standard::set();
-    alloc::in_setup(|| {
-        if !reserve::is_ready() {
-            // SAFETY: passed on.
-            unsafe { fill_with(err, RTW_ERR_NO_MEMORY, 0, "the system has no more memory") };
-            return RTW_ERR_NO_MEMORY;
-        }
-        let (outcome, section) = reserve::section(|| catch_unwind(AssertUnwindSafe(entry)));
-        let error = match outcome {
-            // It has only told something, in memory that it gives back.
-            Ok(Ok(())) if section.exhausted && !section.committed => reserve::exhausted(),
-            Ok(Ok(())) => {
-                // SAFETY: passed on.
-                unsafe { clear(err) };
-                return RTW_OK;
-            }
-            Ok(Err(error)) if section.exhausted && error.status != RTW_ERR_NO_MEMORY => reserve::exhausted(),
-            Ok(Err(error)) => error,
-            // Whatever gave up did so because it got no memory.
-            Err(_) if section.exhausted => reserve::exhausted(),
-            Err(panic) => {
-                poison();
-                Error::new(RTW_ERR_INTERNAL, format!("internal error: {}", panic_text(&panic)))
-            }
-        };
+unsafe fn outcome(err: *mut rtw_error_t, poison: &dyn Fn(), entry: &mut dyn FnMut() -> Result<()>) -> rtw_status_t {
+    if !reserve::is_ready() {
         // SAFETY: passed on.
-        unsafe { fill(err, &error) };
-        error.status
-    })
+        unsafe { fill_with(err, RTW_ERR_NO_MEMORY, 0, "the system has no more memory") };
+        return RTW_ERR_NO_MEMORY;
+    }
+    let (outcome, section) = reserve::section(|| catch_unwind(AssertUnwindSafe(entry)));
+    let error = match outcome {
+        // The entry only reports something, in memory that it gives back.
+        Ok(Ok(())) if section.exhausted && !section.committed => reserve::exhausted(),
+        Ok(Ok(())) => {
+            // SAFETY: passed on.
+            unsafe { clear(err) };
+            return RTW_OK;
+        }
+        Ok(Err(error)) if section.exhausted && error.status != RTW_ERR_NO_MEMORY => reserve::exhausted(),
+        Ok(Err(error)) => error,
+        // Whatever gave up did so because it got no memory.
+        Err(_) if section.exhausted => reserve::exhausted(),
+        Err(panic) => {
+            poison();
+            Error::new(RTW_ERR_INTERNAL, format!("internal error: {}", panic_text(&panic)))
+        }
+    };
+    // SAFETY: passed on.
+    unsafe { fill(err, &error) };
+    error.status
 }
 
-/// Runs an entry that has no error struct and is not for real-time threads. A panic is answered with `on_panic`.
-pub fn plain<T>(on_panic: T, entry: impl FnOnce() -> T) -> T {
-    held(|| {
+/// Runs `entry`, whose panic ends here. None if `entry` needs room in the reserve and there is none: then it was not called.
+#[inline(never)]
+fn section(needs_room: bool, entry: &mut dyn FnMut()) -> Option<reserve::Section> {
+    let mut section = None;
+    cancel::held(&mut || {
         let _float = Standard::set();
-        alloc::in_setup(|| {
-            reserve::is_ready();
-            reserve::section(|| catch_unwind(AssertUnwindSafe(entry)).unwrap_or(on_panic)).0
-        })
-    })
-}
-
-/// Runs an entry of that kind that only tells something.
-pub fn look(entry: impl FnOnce() -> rtw_status_t) -> rtw_status_t {
-    held(|| {
-        let _float = Standard::set();
-        alloc::in_setup(|| {
-            if !reserve::is_ready() {
-                return RTW_ERR_NO_MEMORY;
-            }
-            match reserve::section(|| catch_unwind(AssertUnwindSafe(entry))) {
-                (_, section) if section.exhausted && !section.committed => RTW_ERR_NO_MEMORY,
-                (told, _) => told.unwrap_or(RTW_ERR_INTERNAL),
-            }
-        })
-    })
+        section = alloc::in_setup(|| {
+            let ready = reserve::is_ready();
+            (ready || !needs_room).then(|| reserve::section(|| drop(catch_unwind(AssertUnwindSafe(&mut *entry)))).1)
+        });
+    });
+    section
 }
 
 /// Runs an [rt] entry. A panic is answered with `on_panic`.
