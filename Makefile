@@ -9,7 +9,7 @@ GUESTS    := $(patsubst guests/built/%.wasm,%,$(wildcard guests/built/*.wasm))
 PROFILES  := standalone plugin
 HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,error.rs runtime.rs module.rs imports.rs value.rs \
                     instance.rs thread.rs prepare.rs call.rs stats.rs slot/mod.rs worker/mod.rs \
-                    host.rs interval.rs recorder.rs export.rs))
+                    doctor.rs interval.rs recorder.rs export.rs))
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 

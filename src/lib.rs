@@ -1,15 +1,17 @@
 //! rtwasm: WebAssembly inside threads that must never be late.
 //!
-//! The C API in `capi` is the product; Rust programs of this project (the compiler, the command, the benchmark) use
-//! `engine`, `rt` and `host` directly. Arrows run one way: `capi -> worker, stats -> engine -> rt`, with `host` beside them.
+//! The C API in `capi` is the product; Rust programs of this project (the compiler, the command, the benchmark) use the other
+//! folders directly. Arrows run one way: `capi -> worker, stats -> engine -> record -> rt -> sys`, with `doctor` beside them.
 
 pub mod sized;
 pub mod status;
 
+pub mod doctor;
 pub mod engine;
-pub mod host;
+pub mod record;
 pub mod rt;
 pub mod stats;
+pub mod sys;
 pub mod worker;
 
 #[cfg(feature = "capi")]

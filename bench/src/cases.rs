@@ -4,8 +4,8 @@ use std::ffi::CStr;
 use std::hint::black_box;
 
 use rtwasm::engine::{artifact, profile};
-use rtwasm::rt::clock;
-use rtwasm::rt::histogram::Recorder;
+use rtwasm::record::histogram::Recorder;
+use rtwasm::sys::clock;
 use wasmtime::{Caller, Engine, Extern, Func, Instance, Module, Store, TypedFunc, WasmParams, WasmResults};
 
 use super::library::{Handle, Invoke, Library, Options, PTHREAD_CANCEL_DISABLE, Value, pthread_setcancelstate};

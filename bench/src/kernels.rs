@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use rtwasm::rt::clock;
+use rtwasm::sys::clock;
 
 use super::cases::KEEP;
 use super::library::{Guest, Handle, Invoke, Library, Options, Value};

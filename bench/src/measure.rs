@@ -1,8 +1,8 @@
 //! Timing: batches for means, single calls for the distribution, rivals in turn.
 
-use rtwasm::rt::clock;
-use rtwasm::rt::histogram;
-use rtwasm::rt::speed::{Pace, Speed};
+use rtwasm::doctor::core_speed::{Pace, Speed};
+use rtwasm::record::histogram;
+use rtwasm::sys::clock;
 
 /// Calls in a batch whose mean is taken.
 pub const BATCH: u64 = 1_000_000;

@@ -4,9 +4,9 @@ use std::ffi::{CStr, c_char, c_void};
 use std::mem::{MaybeUninit, transmute};
 use std::ptr::{null, null_mut};
 
-use rtwasm::rt::clock;
-use rtwasm::rt::histogram;
+use rtwasm::record::histogram;
 use rtwasm::status::RTW_ERR_BUDGET;
+use rtwasm::sys::clock;
 
 use super::cases::KEEP;
 use super::library::{Error, Guest, Handle, Library, Options, Value, check};

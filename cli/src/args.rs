@@ -5,8 +5,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rtwasm::engine::artifact;
-use rtwasm::rt::file::{self, Refused};
 use rtwasm::status::{Error, RTW_ERR_NOT_ARTIFACT, describe, rtw_status_t};
+use rtwasm::sys::file::{self, Refused};
 
 pub enum Failure {
     /// The command line is wrong: exit status 2.

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 
 use rtwasm::engine::profile::Variations;
-use rtwasm::rt::clock;
 use rtwasm::status::Error;
+use rtwasm::sys::clock;
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rtwasm::engine::profile::{Interruption, Profile};
 use rtwasm::engine::{artifact, imports};
-use rtwasm::rt::file;
+use rtwasm::sys::file;
 use rtwasm_compiler::limits::Limits;
 use rtwasm_compiler::{Cpu, Opt, Options, Phase, Progress, Reservation, Target, interruption_from_name};
 

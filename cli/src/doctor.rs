@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rtwasm::doctor::{self, Apply, Artifact, ByClass, CHECKS, Class, Finding, Options, Report, Severity, State, Verdict};
 use rtwasm::engine::artifact;
-use rtwasm::host::{self, Apply, Artifact, ByClass, CHECKS, Class, Finding, Options, Report, Severity, State, Verdict};
 use serde_json::{Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
@@ -84,7 +84,7 @@ fn examine(request: &mut Request) -> Result<(), Failure> {
     if let Some(root) = request.options.root.as_ref().filter(|root| !root.is_dir()) {
         return Err(Failure::about(root, "not a directory"));
     }
-    let report = host::check(&request.options);
+    let report = doctor::check(&request.options);
     args::print(&match request.output {
         Output::Json => format!("{:#}\n", to_json(&report)),
         Output::Script => to_script(&report),

@@ -7,9 +7,9 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rtwasm::host::{self, Artifact, Class, State};
-use rtwasm::rt::clock;
-use rtwasm::rt::file;
+use rtwasm::doctor::{self, Artifact, Class, State};
+use rtwasm::sys::clock;
+use rtwasm::sys::file;
 use serde_json::{Map, Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
@@ -144,8 +144,8 @@ fn make(request: &Request) -> Result<Option<Value>, Failure> {
         .as_ref()
         .map(|(_, results)| Artifact { code_bytes: results.code.bytes.len() as u64, metadata: results.code.metadata.clone() });
     let options =
-        host::Options { artifact, cpu: request.options.setup.cpu.map(|cpu| cpu as usize), ..host::Options::default() };
-    report["doctor"] = doctor(&host::check(&options));
+        doctor::Options { artifact, cpu: request.options.setup.cpu.map(|cpu| cpu as usize), ..doctor::Options::default() };
+    report["doctor"] = doctor(&doctor::check(&options));
     if let Some((source, results)) = &measured {
         report["module"] = module(source, &results.code, request.include_module);
         report["figures"] = bench::to_json(results);
@@ -172,7 +172,7 @@ fn machine() -> Value {
     json!({
         "cpu": cpu,
         "cpus": std::thread::available_parallelism().map(usize::from).ok(),
-        "cpu_features": rtwasm::engine::cpu::native(),
+        "cpu_features": rtwasm::engine::cpu_features::native(),
         "kernel": first_line("/proc/sys/kernel/osrelease"),
         "kernel_build": first_line("/proc/sys/kernel/version"),
         "clock": format!("{:?}", calibration.source).to_lowercase(),
@@ -181,7 +181,7 @@ fn machine() -> Value {
 }
 
 /// Verdicts, and every finding that is not good, by its id.
-fn doctor(report: &host::Report) -> Value {
+fn doctor(report: &doctor::Report) -> Value {
     let verdicts: Map<String, Value> =
         Class::ALL.iter().map(|class| (class.name().into(), json!(report.tally(*class).verdict().name()))).collect();
     let telling = report.findings.iter().filter(|finding| matches!(finding.state, State::Bad | State::Unknown));

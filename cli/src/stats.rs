@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rtwasm::rt::file;
-use rtwasm::rt::histogram::Snapshot;
+use rtwasm::record::histogram::Snapshot;
 use rtwasm::stats::document::Document;
 use rtwasm::stats::export::{self, Format, JSON_FORMAT, JSON_VERSION};
 use rtwasm::stats::{Counter, Point, Report, Series, Worst, cause};
+use rtwasm::sys::file;
 use serde_json::Value;
 
 use crate::args::{self, Arg, Args, Failure};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Settings, Variations};
 use rtwasm::rt::thread::{self, Thread};
-use rtwasm::rt::{clock, wait};
 use rtwasm::status::*;
+use rtwasm::sys::{clock, futex};
 use wasmtime::{Config, Engine, OptLevel};
 
 use crate::limits::Deadline;
@@ -82,14 +82,14 @@ fn ticking<R: Send + 'static>(
     let thread = background("rtw-compile", move || {
         let outcome = catch_unwind(AssertUnwindSafe(work));
         *tell.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-        wait::set(&tell.is_there, 1);
+        futex::set(&tell.is_there, 1);
     })?;
     loop {
         tick();
         let left = deadline.left().ok_or_else(|| deadline.passed())?.min(TICK);
         let until_ns = clock::monotonic_ns() + left.as_nanos() as u64;
         while told.is_there.load(Acquire) == 0 && clock::monotonic_ns() < until_ns {
-            wait::while_equal(&told.is_there, 0, Some(until_ns));
+            futex::while_equal(&told.is_there, 0, Some(until_ns));
         }
         if told.is_there.load(Acquire) != 0 {
             thread.join();

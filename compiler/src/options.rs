@@ -1,7 +1,7 @@
 //! What can be chosen, and the names by which it is chosen on a command line and in C.
 
 use rtwasm::engine::artifact::MemoryFacts;
-use rtwasm::engine::cpu;
+use rtwasm::engine::cpu_features;
 use rtwasm::engine::profile::{FULL_RESERVATION_BYTES, Interruption, Profile};
 use rtwasm::status::*;
 
@@ -185,7 +185,7 @@ impl Options {
     pub fn cpu_features(&self) -> Result<Vec<String>> {
         let mut features = match &self.cpu {
             Cpu::Baseline => Vec::new(),
-            Cpu::Native if Target::host() == Some(self.target) => cpu::native(),
+            Cpu::Native if Target::host() == Some(self.target) => cpu_features::native(),
             Cpu::Native => {
                 return Err(Error::new(
                     RTW_ERR_ARGUMENT,
@@ -204,7 +204,7 @@ impl Options {
 }
 
 fn named_features(names: &[String], target: Target) -> Result<Vec<String>> {
-    let known = cpu::known(target.architecture());
+    let known = cpu_features::known(target.architecture());
     let mut features = Vec::new();
     for name in names {
         let full = format!("has_{}", name.strip_prefix("has_").unwrap_or(name));
@@ -281,7 +281,7 @@ mod tests {
         for target in Target::ALL {
             assert_eq!(features(target, "baseline").unwrap(), Vec::<String>::new());
         }
-        let mut expected = cpu::native();
+        let mut expected = cpu_features::native();
         expected.sort();
         assert_eq!(features(Target::host().unwrap(), "native").unwrap(), expected);
     }
@@ -312,7 +312,7 @@ mod tests {
         use cranelift_codegen::isa;
         use cranelift_codegen::settings::Configurable;
         for target in Target::ALL {
-            for name in cpu::known(target.architecture()) {
+            for name in cpu_features::known(target.architecture()) {
                 let mut builder = isa::lookup_by_name(target.triple()).unwrap();
                 assert!(builder.enable(name).is_ok(), "{name} on {}", target.triple());
             }

@@ -14,12 +14,13 @@ use super::slot::rtw_slot_t;
 use super::text;
 use super::worker::rtw_worker_t;
 use crate::engine::instance::Instance;
-use crate::rt::{file, reserve};
+use crate::rt::reserve;
 use crate::sized;
 use crate::stats::document::Document;
 use crate::stats::export::{self, Format};
 use crate::stats::{Report, subject};
 use crate::status::*;
+use crate::sys::file;
 
 /// JSON with everything in it, which `rtwasm stats` makes the other formats of.
 pub const RTW_EXPORT_JSON: u32 = 0;

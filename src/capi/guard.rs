@@ -5,11 +5,11 @@ use std::sync::Once;
 
 use super::error::{clear, fill, fill_with, rtw_error_t};
 use super::handle::{Noun, borrow, poison};
-use crate::rt::float::Standard;
 use crate::rt::{alloc, cancel, reserve};
 use crate::sized;
 pub use crate::sized::{Element, Sized32, init, output as output_struct};
 use crate::status::*;
+use crate::sys::fpu::Standard;
 
 /// Keeps panics from printing. The C library has a copy of the standard library to itself, so this hook is nobody else's.
 pub fn silence_panics() {

@@ -12,7 +12,7 @@ use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 use crate::rt::fork::Whole;
-use crate::rt::{heap, reserve};
+use crate::rt::{locked_heap, reserve};
 use crate::status::*;
 
 const FREED: u64 = 0x6465_6572_665f_7774;
@@ -60,7 +60,7 @@ impl Unused {
             return None;
         }
         let address = self.freed.pop_front()?;
-        if heap::owns(address as *const u8) == heap::keeping() {
+        if locked_heap::owns(address as *const u8) == locked_heap::keeping() {
             return Some(address);
         }
         self.freed.push_back(address);
@@ -70,7 +70,7 @@ impl Unused {
     /// Slots stay for ever: they are never the reserve's.
     fn make<T: 'static>(&mut self) -> Option<usize> {
         reserve::without(|| {
-            let keeping = heap::keeping();
+            let keeping = locked_heap::keeping();
             if keeping && let Some(kept) = self.kept.pop() {
                 return Some(kept);
             }

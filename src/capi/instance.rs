@@ -17,7 +17,7 @@ use crate::engine::fault::Fault;
 use crate::engine::growth::Grown;
 use crate::engine::instance::{Config, FUNC_BYTES, Func, Growth, Instance, Wanted};
 use crate::engine::signature::Signature;
-use crate::rt::{heap, reserve};
+use crate::rt::{locked_heap, reserve};
 use crate::status::*;
 
 /// One guest with its own memory. Used by one thread at a time; different instances run in parallel.
@@ -230,7 +230,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_create(
                 false => Some(guard::named(imports, "imports")?),
             };
             let config = guard::optional_struct(config, "config")?.map_or(Ok(Config::default()), |config| read(&config))?;
-            let (made, kept) = heap::keep(module.runtime.config.lock, || {
+            let (made, kept) = locked_heap::keep(module.runtime.config.lock, || {
                 let reserved = handle::reserve::<rtw_instance_t>()?;
                 let instance = Instance::new(module, imports, config, reserved.cast());
                 let made = instance.map(Arc::new).and_then(|instance| reserve::check().map(|()| instance));

@@ -3,9 +3,9 @@
 
 use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 
+use super::doctor::{rtw_host_config_t, rtw_host_finding_t};
 use super::error::rtw_error_t;
 use super::export::{rtw_export_config_t, rtw_export_subject_t};
-use super::host::{rtw_host_config_t, rtw_host_finding_t};
 use super::instance::{rtw_fault_t, rtw_growth_t, rtw_instance_config_t, rtw_memory_view_t, rtw_wanted_func_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};

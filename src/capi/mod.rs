@@ -7,11 +7,11 @@
 #![allow(clippy::missing_safety_doc)]
 
 pub mod call;
+pub mod doctor;
 pub mod error;
 pub mod export;
 mod guard;
 mod handle;
-pub mod host;
 pub mod imports;
 pub mod instance;
 pub mod interval;
@@ -39,7 +39,7 @@ fn every_kind_of_handle_has_a_magic_word_of_its_own() {
         instance::rtw_instance_t::MAGIC,
         instance::rtw_func_t::MAGIC,
         worker::rtw_worker_t::MAGIC,
-        host::rtw_host_report_t::MAGIC,
+        doctor::rtw_host_report_t::MAGIC,
         slot::rtw_slot_t::MAGIC,
         interval::rtw_interval_t::MAGIC,
         recorder::rtw_recorder_t::MAGIC,

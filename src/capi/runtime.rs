@@ -12,10 +12,10 @@ use crate::engine::housekeeper::LOOK_EVERY;
 use crate::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Profile};
 use crate::engine::runtime::{Config, Runtime};
 use crate::engine::watchdog;
-use crate::rt::float::Denormals;
-use crate::rt::memory::Lock;
 use crate::rt::thread::Policy;
 use crate::status::*;
+use crate::sys::fpu::Denormals;
+use crate::sys::memory::Lock;
 
 /// Guard pages and signal handlers: the fastest code, for a process of one's own.
 pub const RTW_PROFILE_STANDALONE: u32 = 0;

@@ -6,9 +6,9 @@ use super::guard::{self, status_of};
 use super::handle;
 use super::instance::{rtw_func_t, rtw_instance_t};
 use crate::engine::instance::Func;
-use crate::rt::clock;
-use crate::rt::histogram::{Recorder, Snapshot};
+use crate::record::histogram::{Recorder, Snapshot};
 use crate::status::*;
+use crate::sys::clock;
 
 /// A distribution of times, in ns. Percentiles are within 1 %; min, mean and max are exact to the clock's resolution. If count is 0,
 /// all fields are 0. Its layout is final.

@@ -22,10 +22,10 @@ use wasmtime_environ::obj::ELF_WASMTIME_INFO;
 use wasmtime_environ::object::read::elf::ElfFile64;
 use wasmtime_environ::object::{Endianness, Object, ObjectSection};
 
-use super::cpu;
+use super::cpu_features;
 use super::profile::{ENGINE_VERSION, Settings};
-use crate::rt::file::{self, Refused};
 use crate::status::*;
+use crate::sys::file::{self, Refused};
 
 pub const MAGIC: [u8; 8] = *b"\x89RTW\r\n\x1a\n";
 pub const VERSION: u32 = 4;
@@ -318,7 +318,7 @@ pub fn check_host(metadata: &Metadata) -> Result<()> {
         ));
     }
     let missing: Vec<&str> =
-        metadata.cpu_features.iter().map(String::as_str).filter(|name| cpu::detected(name) != Some(true)).collect();
+        metadata.cpu_features.iter().map(String::as_str).filter(|name| cpu_features::detected(name) != Some(true)).collect();
     if !missing.is_empty() {
         return Err(Error::new(
             RTW_ERR_CPU_FEATURE,

@@ -10,9 +10,9 @@ use super::memory::Region;
 use super::runtime::Runtime;
 use super::watch::Watch;
 use super::watchdog::{self, Means, Watched};
-use crate::rt::clock;
-use crate::rt::memory::page_size;
 use crate::status::*;
+use crate::sys::clock;
+use crate::sys::memory::page_size;
 
 /// What happens to a call that has used up its budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,11 +10,12 @@ pub use wasmtime::ValRaw;
 
 use super::fault::FaultRecord;
 use super::instance::{Core, Func, FuncShared, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST, trap_status};
-use crate::rt::float::Modes;
-use crate::rt::histogram::Histogram;
+use crate::record::histogram::Histogram;
 use crate::rt::permit::{self, Opened};
-use crate::rt::{alloc, cancel, clock, unwind};
+use crate::rt::{alloc, cancel, unwind};
 use crate::status::*;
+use crate::sys::clock;
+use crate::sys::fpu::Modes;
 
 /// Runs one call on this thread. `values` holds the arguments and receives the results. A panic is kept inside, and poisons the
 /// instance.

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::artifact::{Metadata, Need};
 use super::profile::Interruption;
-use crate::rt::memory;
 use crate::status::*;
+use crate::sys::memory;
 
 /// What an entry of a table takes.
 pub const TABLE_ENTRY_BYTES: u64 = 8;

@@ -22,7 +22,6 @@ use wasmtime::{
 
 use super::artifact::{ExternKind, MemoryFacts, Need};
 use super::budget::{self, Limits, Timing, Watching};
-use super::exit;
 use super::fault::{self, FaultRecord};
 use super::growth::{Counters, Grown, RefusedBy};
 use super::held::{self, Account, Pool, Share, TABLE_ENTRY_BYTES};
@@ -33,14 +32,16 @@ use super::naming;
 use super::profile::{Interruption, Profile};
 use super::refusal;
 use super::signature::Signature;
-use crate::rt::float::{self, Denormals, Modes};
-use crate::rt::heap::{self, Kept};
-use crate::rt::histogram::{Began, Recorder, Snapshot};
-use crate::rt::memory::{self as pages, Lock};
+use super::trap_pc;
+use crate::record::histogram::{Began, Recorder, Snapshot};
+use crate::rt::locked_heap::{self, Kept};
 use crate::rt::permit::{self, Opened, Pass};
 use crate::rt::unwind::{self, Came, Mark};
-use crate::rt::{alloc, barrier, cancel, end, fork, reserve, traps};
+use crate::rt::{alloc, cancel, fork, reserve, traps};
 use crate::status::*;
+use crate::sys::fpu::{self, Denormals, Modes};
+use crate::sys::memory::{self as pages, Lock};
+use crate::sys::{end, membarrier};
 
 /// What a call stores on its way in and takes away on its way out.
 pub const GATE_FREE: rtw_status_t = RTW_OK;
@@ -228,7 +229,7 @@ pub struct Core {
     /// What the gate says after a reset.
     after: AtomicI32,
     /// What its calls compute in, and what the innermost that runs, and its host functions, do.
-    pub float: float::Wanted,
+    pub float: fpu::Wanted,
     pub modes: Cell<Modes>,
     pub timing: Timing,
     /// What the instance holds.
@@ -348,8 +349,8 @@ impl Core {
             return Err(busy());
         }
         let pass = self.pass.take();
-        if barrier::register() {
-            barrier::all_threads();
+        if membarrier::register() {
+            membarrier::all_threads();
         }
         let is_closed =
             self.gate.load(SeqCst) == GATE_MAKING && self.making.compare_exchange(CLOSING, MAKING, SeqCst, Relaxed).is_ok();
@@ -516,7 +517,7 @@ impl Instance {
             lets_in: Cell::new(false),
             making: AtomicU8::new(MAKING),
             after: AtomicI32::new(GATE_FREE),
-            float: float::Wanted::new(config.denormals),
+            float: fpu::Wanted::new(config.denormals),
             modes: Cell::new(Modes::NONE),
             timing: Timing::new(&config.limits),
             held: Account::new(config.memory_limit_bytes.unwrap_or(0), &module.runtime.held, slot),
@@ -627,7 +628,7 @@ impl Instance {
         let context = || unsafe { self.core.context() };
         let funcs = self.module.metadata.exports.iter().filter(|export| export.kind == ExternKind::Func);
         funcs
-            .filter_map(|export| exit::word(&instance.get_func(context(), &export.name)?, context()))
+            .filter_map(|export| trap_pc::word(&instance.get_func(context(), &export.name)?, context()))
             .next()
             .map_or(std::ptr::null(), |word| word.as_ptr())
     }
@@ -761,7 +762,7 @@ impl Instance {
             ));
         }
         let config = &self.module.runtime.config;
-        let (mut shared, kept) = heap::keep(config.lock, || {
+        let (mut shared, kept) = locked_heap::keep(config.lock, || {
             Arc::new(FuncShared {
                 func: Cell::new(func),
                 value_count: signature.value_count(),
@@ -824,7 +825,7 @@ impl Instance {
 
     /// Runs `make`, which makes something that calls of this instance touch.
     pub fn keep<T>(&self, make: impl FnOnce() -> T) -> T {
-        let (made, kept) = heap::keep(self.module.runtime.config.lock, make);
+        let (made, kept) = locked_heap::keep(self.module.runtime.config.lock, make);
         self.count_kept(kept);
         made
     }
@@ -959,7 +960,7 @@ impl Guest {
         let need = held::need(&module.metadata);
         let noted = need.record_bytes.saturating_add(need.global_bytes).saturating_mul(2) as usize;
         let make = || reserve::with_room(noted, || Guest::make(module, hosts, config, core));
-        let (guest, kept) = heap::keep(module.runtime.config.lock, make);
+        let (guest, kept) = locked_heap::keep(module.runtime.config.lock, make);
         Ok(Guest { kept, ..guest? })
     }
 

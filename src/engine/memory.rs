@@ -11,8 +11,8 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 use super::held::Share;
 use super::module::Warmed;
-use crate::rt::memory::{self, Lock};
 use crate::status::*;
+use crate::sys::memory::{self, Lock};
 
 /// One linear memory's address space.
 pub struct Region {

@@ -4,8 +4,7 @@
 pub mod artifact;
 pub mod budget;
 pub mod call;
-pub mod cpu;
-pub mod exit;
+pub mod cpu_features;
 pub mod fault;
 pub mod growth;
 pub mod held;
@@ -23,5 +22,6 @@ pub mod signal_watch;
 pub mod signature;
 pub mod slot;
 pub mod state;
+pub mod trap_pc;
 pub mod watch;
 pub mod watchdog;

@@ -9,10 +9,10 @@ use super::artifact::{self, Artifact, Metadata};
 use super::profile::Profile;
 use super::refusal::refused;
 use super::runtime::Runtime;
-use crate::rt::heap::{self, Kept};
-use crate::rt::memory::{self, Lock};
+use crate::rt::locked_heap::{self, Kept};
 use crate::rt::{fork, thread};
 use crate::status::*;
+use crate::sys::memory::{self, Lock};
 
 pub struct Module {
     pub runtime: Arc<Runtime>,
@@ -70,7 +70,7 @@ impl Module {
         let load = |engine: &Engine| unsafe { wasmtime::Module::deserialize(engine, code) };
         // Calls read what the engine was configured with, so it is kept with the rest. Code that was damaged and whose digest was
         // made right again can make the engine panic, which is this artifact's affair and nobody else's.
-        let (made, kept) = heap::keep(runtime.config.lock, || -> Result<_> {
+        let (made, kept) = locked_heap::keep(runtime.config.lock, || -> Result<_> {
             let engine = runtime.engine(&metadata.settings)?;
             Ok(catch_unwind(AssertUnwindSafe(|| changing_code(|| load(&engine)))))
         });
@@ -118,7 +118,7 @@ impl Warmed {
                 format!("{} bytes of what calls touch could not be put where they can be locked", kept.elsewhere_bytes),
             ));
         }
-        let locked = kept.bytes != 0 && heap::lock(lock)?;
+        let locked = kept.bytes != 0 && locked_heap::lock(lock)?;
         Ok(Warmed { touched_bytes: kept.bytes + kept.elsewhere_bytes, locked_bytes: if locked { kept.bytes } else { 0 } })
     }
 }

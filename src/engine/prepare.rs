@@ -5,9 +5,10 @@ use std::sync::Arc;
 use wasmtime::ValRaw;
 
 use super::instance::{Func, Instance};
-use crate::rt::usage::{self, Usage};
-use crate::rt::{alloc, clock, reserve};
+use crate::rt::{alloc, reserve};
 use crate::status::*;
+use crate::sys::clock;
+use crate::sys::rusage::{self, Usage};
 
 /// The entry that real calls take. Dry calls take the same one: code that is the same but lies elsewhere would be warm in
 /// its place.
@@ -69,11 +70,11 @@ impl Instance {
         let mut warmed = self.warm()?;
         warmed += self.warm_funcs()?;
         let first_half = runs.times.len();
-        let before = usage::of_this_thread();
+        let before = rusage::of_this_thread();
         for call in calls {
             runs.make(call, call.repeats / 2..call.repeats - last_calls(call))?;
         }
-        let after = usage::of_this_thread();
+        let after = rusage::of_this_thread();
         reserve::check()?;
         self.is_prepared();
 

@@ -6,7 +6,7 @@
 //!
 //! Not here: anything about threads, scheduling or memory locking (`rt`).
 
-use crate::rt::memory::page_size;
+use crate::sys::memory::page_size;
 use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Engine, WasmFeatures};
 

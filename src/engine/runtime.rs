@@ -12,13 +12,14 @@ use super::profile::{self, Profile, Settings, Variations};
 use super::refusal::refused;
 use super::signal_watch::SignalWatch;
 use super::watchdog::Watchdog;
-use crate::rt::float::Denormals;
-use crate::rt::memory::Lock;
 use crate::rt::permit::{self, Issued, Opened, Pass, Refused};
 use crate::rt::thread::{Attach, CpuSet, Policy};
 use crate::rt::traps::Ready;
-use crate::rt::{alloc, barrier, cancel, clock, filter, fork, memory, signals, thread};
+use crate::rt::{alloc, cancel, fork, thread};
 use crate::status::*;
+use crate::sys::fpu::Denormals;
+use crate::sys::memory::Lock;
+use crate::sys::{clock, filter, handlers, membarrier, memory};
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -78,7 +79,7 @@ impl Runtime {
         fork::undisturbed(clock::calibration);
         memory::warm_own_image(config.lock)?;
         // For resets: where the process has threads already, the kernel takes its time, once.
-        barrier::register();
+        membarrier::register();
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Relaxed);
         let housekeeper = Housekeeper::new(config.guest_stack_bytes, config.cpus);
@@ -124,7 +125,7 @@ impl Runtime {
         let engine = fork::undisturbed(|| Engine::new(&config))
             .map_err(|e| refused(RTW_ERR_ENGINE, "the engine cannot be set up", &e))?;
         if settings.profile == Profile::Standalone {
-            signals::remember_engine_handlers();
+            handlers::remember_engine_handlers();
         }
         Ok(engine)
     }
@@ -159,7 +160,7 @@ impl Runtime {
 
     pub fn attach(&self, wanted: &Attach) -> Result<()> {
         if wanted.signals {
-            signals::check()?;
+            handlers::check()?;
         }
         thread::attach(self.number, &self.attached, wanted, Engine::tls_eager_initialize)?;
         if wanted.signals {

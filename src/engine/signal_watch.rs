@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::housekeeper::Tend;
 use super::instance::{GATE_ASK, GATE_FREE};
-use crate::rt::{signals, thread, traps};
+use crate::rt::{thread, traps};
+use crate::sys::handlers;
 
 #[derive(Default)]
 pub struct SignalWatch {
@@ -86,7 +87,7 @@ impl SignalWatch {
 impl Tend for SignalWatch {
     fn tend(&self) {
         // May look through files, and takes the loader's lock: with ours released.
-        let handlers = signals::check();
+        let handlers = handlers::check();
         let threads = self.lock().threads.clone();
         let (mut gone, mut blocked, mut masks_unknown) = (Vec::new(), Vec::new(), false);
         for thread in threads {

@@ -23,11 +23,12 @@ use super::prepare::{DryCall, Entry};
 use super::runtime::Runtime;
 use super::signature::Signature;
 use super::state;
-use crate::rt::histogram::{Began, Snapshot};
+use crate::record::histogram::{Began, Snapshot};
 use crate::rt::permit::{self, Opened, Pass};
-use crate::rt::ring::{Consumer, Producer, ring};
-use crate::rt::{barrier, reserve, wait};
+use crate::rt::reserve;
+use crate::rt::spsc::{Consumer, Producer, ring};
 use crate::status::*;
+use crate::sys::{membarrier, sleeper};
 
 /// What an exchange leaves of the state of the instance that goes.
 pub enum StateTransfer {
@@ -276,7 +277,7 @@ impl<H: Handles> Slot<H> {
 
     fn with_config(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Slot<H>>> {
         let (retired, retired_end) = ring(RETIRED_CAPACITY);
-        let must_fence = !matches!(config.state, StateTransfer::None) && !barrier::register();
+        let must_fence = !matches!(config.state, StateTransfer::None) && !membarrier::register();
         let past = config.interface.iter().map(|_| Snapshot::empty()).collect();
         let slot = Arc::new(Slot {
             runtime: runtime.clone(),
@@ -613,7 +614,7 @@ impl<H: Handles> Slot<H> {
                 if self.counters.blocks.load(Relaxed) != blocks && self.in_block.load(Acquire) == BLOCK_NONE {
                     break;
                 }
-                wait::sleep_for(STEP);
+                sleeper::sleep_for(STEP);
             }
             if self.claimed.swap(true, SeqCst) {
                 // Another publisher's.
@@ -622,7 +623,7 @@ impl<H: Handles> Slot<H> {
             let claim = Claim(&self.claimed);
             if self.must_fence {
                 fence(SeqCst);
-            } else if !barrier::all_threads() {
+            } else if !membarrier::all_threads() {
                 let cause = std::io::Error::last_os_error();
                 return Err(Error::os(RTW_ERR_PERMISSION, "the system refuses what keeps blocks out (membarrier)", &cause));
             }

@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, 
 use std::sync::{Arc, Mutex};
 
 use super::watch::Watch;
-use crate::rt::histogram::{Recorder, Snapshot};
-use crate::rt::sleep::Sleeper;
+use crate::record::histogram::{Recorder, Snapshot};
 use crate::rt::thread::{self, Policy, Thread};
-use crate::rt::{clock, end, memory, wait};
 use crate::status::*;
+use crate::sys::sleeper::{self, Sleeper};
+use crate::sys::{clock, end, futex, memory};
 
 /// The shortest tick, as waking more often would cost more than it brings; the longest, so that a watchdog with long budgets
 /// ends soon when it is told to.
@@ -257,7 +257,7 @@ impl Watchdog {
         if looking % 2 == 1 && std::process::id() == self.process {
             while self.shared.looking.load(SeqCst) == looking {
                 // Asleep rather than yielding: this thread's priority may be above the watchdog's.
-                wait::sleep_for(std::time::Duration::from_micros(20));
+                sleeper::sleep_for(std::time::Duration::from_micros(20));
             }
         }
         if !old.is_null() {
@@ -279,13 +279,13 @@ impl Watchdog {
             thread::sleep_exactly();
             shared.granted.store(granted.is_some(), Relaxed);
             shared.thread_id.store(thread::id(), Release);
-            wait::set(&shared.ready, 1);
+            futex::set(&shared.ready, 1);
             run(&shared);
         };
         let thread = thread::start("rtw-watchdog", STACK_BYTES, watching)
             .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot start the watchdog's thread", &e))?;
         while self.shared.ready.load(Acquire) == 0 {
-            wait::while_equal(&self.shared.ready, 0, None);
+            futex::while_equal(&self.shared.ready, 0, None);
         }
         control.granted = scheduling.filter(|_| self.shared.granted.load(Relaxed));
         control.thread = Some(thread);

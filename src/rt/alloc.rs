@@ -1,5 +1,5 @@
 //! The library's own allocator: the system's everywhere but in real-time sections, and there an arena of the thread's own. What
-//! calls touch comes from a heap of ours (`heap`) where it is to be locked.
+//! calls touch comes from a heap of ours (`locked_heap`) where it is to be locked.
 //!
 //! A call that goes well allocates nothing. One that goes wrong does: the engine boxes its trap, inside a signal handler in the
 //! standalone profile, then its error. So every attached thread has an arena, mapped, present and locked beforehand, and
@@ -17,9 +17,9 @@ use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
 
 use super::fork::Whole;
-use super::memory::{self, Lock};
-use super::{heap, reserve};
+use super::{locked_heap, reserve};
 use crate::status::*;
+use crate::sys::memory::{self, Lock};
 
 /// Address space of one arena, header included.
 const SLOT_BYTES: usize = 64 << 10;
@@ -180,9 +180,9 @@ unsafe impl GlobalAlloc for Allocator {
         if let Some(arena) = section() {
             arena.counters.system_frees.fetch_add(1, Relaxed);
         }
-        if heap::owns(memory) {
+        if locked_heap::owns(memory) {
             // SAFETY: it was the heap's.
-            return unsafe { heap::give_back(memory, layout) };
+            return unsafe { locked_heap::give_back(memory, layout) };
         }
         if reserve::owns(memory) {
             // SAFETY: it was the reserve's.
@@ -194,7 +194,7 @@ unsafe impl GlobalAlloc for Allocator {
 
     #[inline]
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        let ours = heap::owns(memory);
+        let ours = locked_heap::owns(memory);
         let theirs = owner(memory).is_none();
         let calling = section();
         let outside = calling.is_none_or(|arena| theirs && arena.grows(new_size));
@@ -218,7 +218,7 @@ unsafe impl GlobalAlloc for Allocator {
         unsafe {
             let larger = Layout::from_size_align_unchecked(new_size, layout.align());
             // What is kept stays so, also when it grows later.
-            let stays = if ours && outside { NonNull::new(heap::take(larger)) } else { None };
+            let stays = if ours && outside { NonNull::new(locked_heap::take(larger)) } else { None };
             let take = || match outside {
                 true if calling.is_some() => reserve::without(|| in_setup(|| self.alloc(larger))),
                 _ => self.alloc(larger),
@@ -236,7 +236,7 @@ unsafe impl GlobalAlloc for Allocator {
 /// Memory of the heap's, where this thread is making what calls will touch; the system's has to do where the heap is exhausted.
 #[inline]
 fn kept(layout: Layout) -> Option<NonNull<u8>> {
-    if heap::keeping() { NonNull::new(heap::take(layout)) } else { None }
+    if locked_heap::keeping() { NonNull::new(locked_heap::take(layout)) } else { None }
 }
 
 /// For what the system has refused: memory of the reserve's, but for a caller that can do without, as a call that makes a table grow.

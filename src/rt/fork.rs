@@ -5,7 +5,7 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::*};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use super::{heap, reserve};
+use super::{locked_heap, reserve};
 use crate::status::*;
 
 struct Registry {
@@ -145,13 +145,13 @@ extern "C" fn before_fork() {
     // SAFETY: just taken.
     unsafe { LOCKS.each(AcrossForks::hold) };
     REGISTRY.lock();
-    heap::HEAP.hold();
+    locked_heap::HEAP.hold();
     reserve::RESERVE.hold();
 }
 
 extern "C" fn in_parent() {
     reserve::RESERVE.release();
-    heap::HEAP.release();
+    locked_heap::HEAP.release();
     REGISTRY.unlock();
     // SAFETY: the forking thread has it since `before_fork`.
     unsafe { LOCKS.each(|lock| lock.release()) };

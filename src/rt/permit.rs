@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*, compiler
 
 use super::alloc::thread_token;
 use super::cancel;
-use super::memory::{self, Lock};
 use crate::status::*;
+use crate::sys::memory::{self, Lock};
 
 /// Stack that has to be left beside the guest's own when a call begins: for our frames and the engine's, for signal handlers
 /// and for host functions that are called when the guest has used up its own.

@@ -13,9 +13,9 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 
 use super::fork::Whole;
-use super::heap::Bins;
-use super::memory;
+use super::locked_heap::Bins;
 use crate::status::*;
+use crate::sys::memory;
 
 /// What is set aside.
 pub const BYTES: usize = 1 << 20;

@@ -13,11 +13,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
-use super::float::{self, Denormals};
-use super::memory::{self, Lock};
 use super::permit::{self, Refused};
-use super::{alloc, cancel, clock, reserve, traps, unwind};
+use super::{alloc, cancel, reserve, traps, unwind};
 use crate::status::*;
+use crate::sys::clock;
+use crate::sys::fpu::{self, Denormals};
+use crate::sys::memory::{self, Lock};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
@@ -165,7 +166,7 @@ struct Changed {
     affinity: Option<libc::cpu_set_t>,
     /// Whether it is one of those that need guests' faults to arrive.
     signals: bool,
-    float: Option<float::Mode>,
+    float: Option<fpu::Mode>,
 }
 
 /// What a thread has from its first attachment to the end of its last.
@@ -330,7 +331,7 @@ fn change(wanted: &Attach, stack_bytes: usize, engine_init: impl FnOnce(), befor
         Ok(())
     })?;
     if wanted.denormals != Denormals::Keep {
-        before.float = Some(float::set(wanted.denormals));
+        before.float = Some(fpu::set(wanted.denormals));
     }
     Ok(())
 }
@@ -384,7 +385,7 @@ impl Changed {
             traps::detach();
         }
         if let Some(mode) = self.float {
-            float::restore(mode);
+            fpu::restore(mode);
         }
     }
 }

@@ -8,9 +8,9 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::memory;
-use super::signals::{self, SIGNALS};
 use crate::status::*;
+use crate::sys::handlers::{self, SIGNALS};
+use crate::sys::memory;
 
 /// What the alternate signal stack has that attached threads get. The engine makes none of its own where one of this size is there.
 const STACK_BYTES: usize = 256 << 10;
@@ -201,7 +201,7 @@ impl Thread {
 
 /// Whether a guest's fault would become a trap on this thread now. Five system calls, nothing else.
 pub fn arrive_here() -> bool {
-    signals::are_in_place() && change_mask(libc::SIG_BLOCK, 0) == 0 && has_room(&stack_in_force())
+    handlers::are_in_place() && change_mask(libc::SIG_BLOCK, 0) == 0 && has_room(&stack_in_force())
 }
 
 /// Whether another thread blocks what guests' faults come as.
@@ -237,7 +237,7 @@ impl Ready {
     /// For a [setup] function that runs guests in the standalone profile. On an attached thread, what the host has blocked since
     /// then is unblocked as attach does it. `engine_init` sets up the engine's per-thread state.
     pub fn new(engine_init: impl FnOnce()) -> Result<Ready> {
-        signals::check()?;
+        handlers::check()?;
         keeping_stack(engine_init)?;
         THREAD.with_borrow_mut(|thread| {
             let mut ready = Ready { blocked: 0, host_stack: None, _here: PhantomData };

@@ -2,8 +2,8 @@
 
 use super::{Report, Series};
 use crate::engine::profile::ENGINE_VERSION;
-use crate::rt::clock::{self, Source};
-use crate::rt::histogram::Began;
+use crate::record::histogram::Began;
+use crate::sys::clock::{self, Source};
 
 #[derive(Debug, Clone)]
 pub struct Document {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::{Point, Report, subject};
 use crate::engine::instance::{FuncShared, Instance};
-use crate::rt::histogram::{Began, Snapshot};
-use crate::rt::{clock, reserve};
+use crate::record::histogram::{Began, Snapshot};
+use crate::rt::reserve;
 use crate::status::*;
+use crate::sys::clock;
 
 /// Readings that the time line has room for; when it is full, neighbours become one.
 const TIMELINE: usize = 1024;

@@ -1,10 +1,11 @@
 //! Times that the host has measured itself.
 
 use super::{Counter, Report, Series};
-use crate::rt::histogram::{Began, Recorder, Snapshot};
-use crate::rt::memory::{self, Lock};
-use crate::rt::{clock, fork, heap};
+use crate::record::histogram::{Began, Recorder, Snapshot};
+use crate::rt::{fork, locked_heap};
 use crate::status::*;
+use crate::sys::clock;
+use crate::sys::memory::{self, Lock};
 
 pub struct Recorded {
     pub name: String,
@@ -16,7 +17,7 @@ impl Recorded {
     /// One whose memory is present, and locked where that is wanted.
     pub fn new(name: &str, lock: Lock) -> Result<Recorded> {
         let ns_per_tick = fork::undisturbed(clock::calibration).ns_per_tick;
-        let (recorder, _) = heap::keep(lock, Recorder::new);
+        let (recorder, _) = locked_heap::keep(lock, Recorder::new);
         for range in recorder.ranges() {
             // SAFETY: the recorder's own memory, which nobody uses yet.
             unsafe { memory::touch_for_writing(range.clone()) };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{CALL_TIME, Counter, Report, Series};
 use crate::engine::instance::{FuncShared, Instance};
-use crate::rt::histogram::{Began, Snapshot};
+use crate::record::histogram::{Began, Snapshot};
 
 /// A func's calls since it was made or last reset; None where statistics are off.
 pub fn func(func: &FuncShared) -> Option<Report> {

@@ -19,12 +19,13 @@ use wasmtime::ValRaw;
 use crate::engine::instance::{Func, Instance};
 use crate::engine::prepare::{DryCall, Entry};
 use crate::engine::runtime::Runtime;
-use crate::rt::memory::Lock;
 use crate::rt::thread::{Attach, Deadline, HOST_STACK_BYTES, Policy, Thread};
-use crate::rt::{alloc, clock, end, fork, latency, reserve, thread, wait};
+use crate::rt::{alloc, fork, reserve, thread};
 use crate::stats::Report;
 use crate::stats::interval::Source;
 use crate::status::*;
+use crate::sys::memory::Lock;
+use crate::sys::{clock, end, futex, pm_qos, sleeper};
 use periodic::Periodic;
 use queue::Queue;
 use statistics::Statistics;
@@ -209,7 +210,7 @@ impl Shared {
     }
 
     fn set_state(&self, state: State) {
-        wait::set(&self.state, state as u32);
+        futex::set(&self.state, state as u32);
     }
 
     /// Whether the thread is to go on with what it was started for.
@@ -220,7 +221,7 @@ impl Shared {
 
     /// Sleeps until then, or until it is not to go on.
     pub fn sleep_until(&self, time_ns: u64) {
-        wait::sleep_until(time_ns, &self.command, RUN);
+        sleeper::sleep_until(time_ns, &self.command, RUN);
     }
 
     /// Whether the caller is the worker's own thread.
@@ -251,7 +252,7 @@ impl Shared {
             if until_ns.is_some_and(|until| clock::monotonic_ns() >= until) {
                 return false;
             }
-            wait::while_equal(&self.state, state as u32, until_ns);
+            futex::while_equal(&self.state, state as u32, until_ns);
         }
     }
 }
@@ -265,7 +266,7 @@ pub struct Worker {
 
 struct Control {
     thread: Option<Thread>,
-    promise: Option<latency::Promise>,
+    promise: Option<pm_qos::Promise>,
 }
 
 impl Worker {
@@ -338,7 +339,7 @@ impl Worker {
         }
         control.promise = None;
         if let Some(latency_us) = shared.config.dma_latency_us {
-            match latency::limit(latency_us) {
+            match pm_qos::limit(latency_us) {
                 Ok(promise) => control.promise = Some(promise),
                 Err(error) => shared.refused(error)?,
             }
@@ -346,7 +347,7 @@ impl Worker {
         reserve::check()?;
         shared.ended_by.store(RTW_OK, Relaxed);
         shared.set_state(State::Starting);
-        wait::set(&shared.command, RUN);
+        futex::set(&shared.command, RUN);
         shared.wait_while(|state| state == State::Starting, None);
         let error = shared.outcome().error.take();
         match error {
@@ -368,7 +369,7 @@ impl Worker {
         let mut control = self.control();
         if shared.is_running() {
             if shared.command.compare_exchange(RUN, IDLE, SeqCst, SeqCst).is_ok() {
-                wait::wake(&shared.command, i32::MAX);
+                futex::wake(&shared.command, i32::MAX);
             }
             if let Some(queue) = &shared.queue {
                 queue.ring_the_bell();
@@ -435,7 +436,7 @@ impl Drop for Worker {
         if !own_thread {
             self.stop();
         }
-        wait::set(&shared.command, END);
+        futex::set(&shared.command, END);
         if let Some(thread) = thread.filter(|_| !own_thread) {
             thread.join();
         }
@@ -468,7 +469,7 @@ fn live(shared: &Shared, mut work: Work) {
 fn next_command(shared: &Shared) -> u32 {
     loop {
         match shared.command.load(SeqCst) {
-            IDLE => wait::while_equal(&shared.command, IDLE, None),
+            IDLE => futex::while_equal(&shared.command, IDLE, None),
             command => return command,
         }
     }

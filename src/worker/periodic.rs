@@ -6,8 +6,8 @@ use std::ffi::c_void;
 
 use super::statistics::{Book, Step};
 use super::{Call, STEP_STOP, Shared};
-use crate::rt::{clock, end};
 use crate::status::*;
+use crate::sys::{clock, end};
 
 /// What happens when the intended start of the next tick, or of several, has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

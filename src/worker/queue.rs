@@ -14,9 +14,10 @@ use wasmtime::ValRaw;
 
 use super::statistics::{Book, Step};
 use super::{Shared, Target};
-use crate::rt::ring::{Consumer, Producer, ring};
-use crate::rt::{clock, reserve, wait};
+use crate::rt::reserve;
+use crate::rt::spsc::{Consumer, Producer, ring};
 use crate::status::*;
+use crate::sys::{clock, futex};
 
 /// The most values that an invocation may have.
 pub const VALUES: usize = 16;
@@ -162,7 +163,7 @@ impl Hall {
     fn ring_the_bell(&self) {
         fence(SeqCst);
         if self.bell.swap(0, SeqCst) == 1 {
-            wait::wake(&self.bell, 1);
+            futex::wake(&self.bell, 1);
         }
     }
 
@@ -171,7 +172,7 @@ impl Hall {
         self.completions.store(self.completions.load(Relaxed).wrapping_add(1), SeqCst);
         fence(SeqCst);
         if self.waiting.load(SeqCst) != 0 {
-            wait::wake(&self.completions, i32::MAX);
+            futex::wake(&self.completions, i32::MAX);
         }
     }
 
@@ -272,7 +273,7 @@ impl Queue {
         loop {
             match state.load(Acquire) {
                 DONE => break,
-                other => wait::while_equal(state, other, None),
+                other => futex::while_equal(state, other, None),
             }
         }
         let outcome = hall.clear_out(number);
@@ -309,7 +310,7 @@ impl Queue {
             if until_ns.is_some_and(|until| clock::monotonic_ns() >= until) {
                 break Err(RTW_ERR_TIMEOUT);
             }
-            wait::while_equal(&hall.completions, seen, until_ns);
+            futex::while_equal(&hall.completions, seen, until_ns);
         };
         hall.waiting.fetch_sub(1, SeqCst);
         found
@@ -425,7 +426,7 @@ impl Lane {
         }
         if place.awaited.load(Relaxed) {
             place.state.store(DONE, Release);
-            wait::wake(&place.state, 1);
+            futex::wake(&place.state, 1);
             return;
         }
         place.state.store(DONE, Release);
@@ -447,7 +448,7 @@ impl Lane {
         bell.store(1, SeqCst);
         fence(SeqCst);
         if self.coming.is_empty() && worker.goes_on() {
-            wait::while_equal(bell, 1, None);
+            futex::while_equal(bell, 1, None);
         }
         bell.store(0, SeqCst);
     }

@@ -8,13 +8,13 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
-use crate::rt::clock;
-use crate::rt::histogram::{Recorder, Snapshot};
-use crate::rt::memory::{self as pages, Lock};
-use crate::rt::usage::{self, Usage};
-use crate::rt::version::Version;
+use crate::record::histogram::{Recorder, Snapshot};
+use crate::record::seqlock::Version;
 use crate::stats::{Counter, Point, Report, Series, Worst, cause};
 use crate::status::*;
+use crate::sys::clock;
+use crate::sys::memory::{self as pages, Lock};
+use crate::sys::rusage::{self, Usage};
 
 /// How many of the worst calls are kept.
 pub const WORST: usize = 32;
@@ -363,7 +363,7 @@ pub struct Book<'a> {
 
 impl<'a> Book<'a> {
     pub fn new(statistics: &'a Statistics) -> Book<'a> {
-        Book { statistics, usage: usage::of_this_thread(), miss_run: 0, last: [0; 4] }
+        Book { statistics, usage: rusage::of_this_thread(), miss_run: 0, last: [0; 4] }
     }
 
     /// Reads what recording a step like the last one will touch.
@@ -380,7 +380,7 @@ impl<'a> Book<'a> {
         let ledger = &recorded.ledger;
         let resets = recorded.resets.load(Acquire);
         let since_ns = recorded.since_monotonic_ns.load(Relaxed);
-        let usage = usage::of_this_thread();
+        let usage = rusage::of_this_thread();
         let since = usage.since(self.usage);
         self.usage = usage;
         recorded.wake_up.active().record(step.wake_up);

@@ -285,8 +285,8 @@ FIGURES = [
     ("docs/design.md", r"margin of (\d+) KiB", "src/rt/permit.rs", r"pub const MARGIN_BYTES: usize = (\d+) << 10;"),
     ("docs/real-time-contract.md", r"these and (\d+) KiB more", "src/rt/permit.rs", r"pub const MARGIN_BYTES: usize = (\d+) << 10;"),
     ("docs/workers.md", r"lists the (\d+) steps", "src/worker/statistics.rs", r"pub const WORST: usize = (\d+);"),
-    ("docs/statistics.md", r"below (\d+) ticks", "src/rt/histogram.rs", r"const SUB_BITS: u32 = (\d+);"),
-    ("docs/statistics.md", r"up to 2\^(\d+) ticks", "src/rt/histogram.rs", r"const VALUE_BITS: u32 = (\d+);"),
+    ("docs/statistics.md", r"below (\d+) ticks", "src/record/histogram.rs", r"const SUB_BITS: u32 = (\d+);"),
+    ("docs/statistics.md", r"up to 2\^(\d+) ticks", "src/record/histogram.rs", r"const VALUE_BITS: u32 = (\d+);"),
 ]
 
 
@@ -318,7 +318,7 @@ def check_lists(docs, root):
     rows = re.findall(r"^\|.*", systems.group(1), re.MULTILINE) if systems else []
     shown = set(re.findall(r"`(src/\w+/[\w/]+\.rs)`", "".join(rows)))
     used = {file.relative_to(root).as_posix() for file in (root / "src").rglob("*.rs") if is_of_the_system(file)}
-    used = {file for file in used if not file.startswith(("src/rt/", "src/host/"))}
+    used = {file for file in used if not file.startswith(("src/sys/", "src/rt/", "src/doctor/"))}
     check(bool(systems) and shown == used, f"{name}: a port touches what it says" + told(shown ^ used))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def bounds(bucket):
-    """As src/rt/histogram.rs lays them out."""
+    """As src/record/histogram.rs lays them out."""
     if bucket < 128:
         return bucket, bucket + 1
     exponent = bucket // 64 - 1

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use rtwasm::engine::artifact;
 use rtwasm::engine::module::Module;
-use rtwasm::rt::clock;
 use rtwasm::status::Error;
+use rtwasm::sys::clock;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{Setup, Workload};

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use rtwasm::doctor::core_speed::{Pace, Speed};
 use rtwasm::engine::artifact::Metadata;
 use rtwasm::engine::module::Module;
 use rtwasm::engine::profile::Interruption;
-use rtwasm::rt::clock;
-use rtwasm::rt::speed::{Pace, Speed};
 use rtwasm::status::Error;
+use rtwasm::sys::clock;
 use serde::Serialize;
 
 use super::cold::Phases;

@@ -5,8 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rtwasm::rt::usage::{self, Usage};
-use rtwasm::rt::{alloc, clock};
+use rtwasm::rt::alloc;
+use rtwasm::sys::clock;
+use rtwasm::sys::rusage::{self, Usage};
 use serde::Serialize;
 
 use super::guest::aside;
@@ -80,13 +81,13 @@ impl Watch {
             let mut before = Counters::read(group.as_deref());
             before.at_ns = clock::monotonic_ns();
             before.allocations = alloc::allocations();
-            before.usage = usage::of_this_thread();
+            before.usage = rusage::of_this_thread();
             Watch { group, before }
         })
     }
 
     pub fn end(self) -> Evidence {
-        let usage = usage::of_this_thread();
+        let usage = rusage::of_this_thread();
         let allocations = alloc::allocations();
         let at_ns = clock::monotonic_ns();
         aside(|| {
@@ -117,7 +118,7 @@ impl Counters {
     fn read(group: Option<&Path>) -> Counters {
         Counters {
             at_ns: clock::monotonic_ns(),
-            usage: usage::of_this_thread(),
+            usage: rusage::of_this_thread(),
             allocations: alloc::allocations(),
             wait_ns: fs::read_to_string("/proc/thread-self/schedstat").ok().and_then(|text| wait_of(&text)),
             throttle: group.map(throttle_up_from),

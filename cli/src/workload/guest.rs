@@ -15,11 +15,12 @@ use rtwasm::engine::prepare::{DryCall, Report};
 use rtwasm::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Interruption};
 use rtwasm::engine::runtime::{Config, Runtime};
 use rtwasm::engine::signature::{Signature, Type};
-use rtwasm::rt::float::Denormals;
-use rtwasm::rt::memory::{self, Lock};
+use rtwasm::rt::alloc;
 use rtwasm::rt::thread::{CPU_SET_WORDS, CpuSet, Policy};
-use rtwasm::rt::{alloc, clock};
 use rtwasm::status::*;
+use rtwasm::sys::clock;
+use rtwasm::sys::fpu::Denormals;
+use rtwasm::sys::memory::{self, Lock};
 
 use super::alarm::Alarm;
 use super::describe::{self, Call, Scenario, Setup, Workload};

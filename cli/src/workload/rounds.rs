@@ -8,10 +8,10 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use rtwasm::doctor::core_speed::{Pace, Speed};
 use rtwasm::engine::runtime::Runtime;
-use rtwasm::rt::clock;
-use rtwasm::rt::speed::{Pace, Speed};
 use rtwasm::status::{Error, rtw_status_t};
+use rtwasm::sys::clock;
 
 use super::cold::{Phases, Starter};
 use super::describe::Workload;

@@ -3,10 +3,10 @@
 //! Between the two readings of the clock there is the cycle and nothing else; what the readings and the loop themselves cost is
 //! measured by the same loop around nothing.
 
-use rtwasm::rt::clock;
-use rtwasm::rt::histogram::{Recorder, Snapshot};
-use rtwasm::rt::wait;
+use rtwasm::record::histogram::{Recorder, Snapshot};
 use rtwasm::status::rtw_status_t;
+use rtwasm::sys::clock;
+use rtwasm::sys::sleeper;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, Watch};
@@ -159,7 +159,7 @@ pub fn periodic(subject: &mut impl Subject, period_ns: u64, cycles: u64) -> Resu
     let begin = clock::monotonic_ns() + period_ns;
     for cycle in 0..cycles {
         let intended = begin + cycle * period_ns;
-        wait::sleep_to(intended);
+        sleeper::sleep_to(intended);
         let woken = clock::monotonic_ns();
         subject.feed();
         let started = clock::ticks();
@@ -238,7 +238,7 @@ mod tests {
         impl Subject for Slow {
             fn feed(&mut self) {}
             fn cycle(&mut self) -> Result<(), rtw_status_t> {
-                wait::sleep_to(clock::monotonic_ns() + 400_000);
+                sleeper::sleep_to(clock::monotonic_ns() + 400_000);
                 Ok(())
             }
         }

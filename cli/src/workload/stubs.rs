@@ -14,8 +14,8 @@ use rtwasm::engine::imports::{HostFunc, Imports};
 use rtwasm::engine::instance::Instance;
 use rtwasm::engine::naming;
 use rtwasm::engine::signature::{Signature, Type};
-use rtwasm::rt::clock;
 use rtwasm::status::*;
+use rtwasm::sys::clock;
 
 const ERRNO_BADF: u32 = 8;
 const ERRNO_NOENT: u32 = 44;

@@ -8,8 +8,8 @@ use crate::capi::prepare::{self, rtw_dry_call_t};
 use crate::capi::runtime::out_of_range;
 use crate::engine::instance::Wanted;
 use crate::engine::slot::{Config, Event, EventKind, SlotDryCall, StateTransfer};
-use crate::rt::end;
 use crate::status::*;
+use crate::sys::end;
 
 /// The instance that is published starts as it is.
 pub const RTW_STATE_NONE: u32 = 0;

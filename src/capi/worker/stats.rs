@@ -6,9 +6,9 @@ use crate::capi::guard::{self, setup_apart, status_of};
 use crate::capi::interval::{self, rtw_interval_t};
 use crate::capi::runtime::out_of_range;
 use crate::capi::stats::{buckets, distribution, list, rtw_bucket_t, rtw_distribution_t};
-use crate::rt::clock;
 use crate::stats::cause;
 use crate::status::*;
+use crate::sys::clock;
 use crate::worker::{DISTRIBUTIONS, Worker};
 
 /// Selects wake_up of rtw_worker_stats_t in rtw_worker_buckets and rtw_worker_interval: how late steps began.

@@ -24,7 +24,7 @@ pub fn write(series: &Series, ns_per_tick: f64) -> String {
     let (mean, deviation) = (snapshot.mean() * to_us, snapshot.deviation() * to_us);
     put!(&mut text, "#[Mean    = {mean:12.3}, StdDeviation   = {deviation:12.3}]\n");
     put!(&mut text, "#[Max     = {:12.3}, Total count    = {:12}]\n", snapshot.max as f64 * to_us, snapshot.count);
-    put!(&mut text, "#[Buckets = {:12}, SubBuckets     = {:12}]\n", crate::rt::histogram::BUCKETS / 64, 64);
+    put!(&mut text, "#[Buckets = {:12}, SubBuckets     = {:12}]\n", crate::record::histogram::BUCKETS / 64, 64);
     text
 }
 

@@ -3,15 +3,15 @@
 //! is wrong and must be found. `make loom`.
 #![cfg(test)]
 
-#[path = "../../../src/rt/histogram.rs"]
+#[path = "../../../src/record/histogram.rs"]
 #[allow(dead_code)]
 mod histogram;
-#[path = "../../../src/rt/ring.rs"]
+#[path = "../../../src/record/seqlock.rs"]
 #[allow(dead_code)]
-mod ring;
-#[path = "../../../src/rt/version.rs"]
+mod seqlock;
+#[path = "../../../src/rt/spsc.rs"]
 #[allow(dead_code)]
-mod version;
+mod spsc;
 
 mod queue;
 mod recorder;

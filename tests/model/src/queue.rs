@@ -1,4 +1,4 @@
-//! The ring (`src/rt/ring.rs`) and the version (`src/rt/version.rs`), and the two hand-overs that `src/worker/queue.rs` builds
+//! The ring (`src/rt/spsc.rs`) and the version (`src/record/seqlock.rs`), and the two hand-overs that `src/worker/queue.rs` builds
 //! on the ring.
 
 use std::panic::AssertUnwindSafe;
@@ -7,8 +7,8 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, fence};
 use loom::thread;
 
-use crate::ring::ring;
-use crate::version::Version;
+use crate::seqlock::Version;
+use crate::spsc::ring;
 
 /// What a model of it finds.
 fn holds(model: impl Fn() + Sync + Send + 'static) -> bool {

@@ -1,4 +1,4 @@
-//! The histogram and its readers, `src/rt/histogram.rs`. It has six buckets here instead of 2176.
+//! The histogram and its readers, `src/record/histogram.rs`. It has six buckets here instead of 2176.
 
 use crate::histogram::{Recorder, Snapshot};
 use loom::sync::Arc;

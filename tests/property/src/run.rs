@@ -9,8 +9,8 @@ use rtwasm::engine::instance::{self, Func, Growth, Instance};
 use rtwasm::engine::module::Module;
 use rtwasm::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Interruption, Profile};
 use rtwasm::engine::runtime::{Config, Runtime};
-use rtwasm::rt::memory::Lock;
 use rtwasm::status::*;
+use rtwasm::sys::memory::Lock;
 use rtwasm_compiler::{Opt, Options};
 
 use crate::random::Random;

@@ -17,8 +17,8 @@ use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 
 use super::fork::Whole;
-use super::memory::{self, Lock};
 use crate::status::*;
+use crate::sys::memory::{self, Lock};
 
 /// Mappings, each made when those before it are used up and twice as large as the one before, or as large as it has to be.
 const REGIONS: usize = 32;

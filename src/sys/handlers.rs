@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::*};
 
 use crate::status::*;
 
-pub(super) const SIGNALS: [(libc::c_int, &str); 3] =
-    [(libc::SIGSEGV, "SIGSEGV"), (libc::SIGILL, "SIGILL"), (libc::SIGFPE, "SIGFPE")];
+pub const SIGNALS: [(libc::c_int, &str); 3] = [(libc::SIGSEGV, "SIGSEGV"), (libc::SIGILL, "SIGILL"), (libc::SIGFPE, "SIGFPE")];
 
 /// The handlers that were in place after the engine installed its own; 0 until then. Other copies of this library in the process
 /// find it by the note below.

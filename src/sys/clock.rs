@@ -7,6 +7,8 @@
 use once_cell::sync::Lazy;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+pub const NS_PER_S: u64 = 1_000_000_000;
+
 /// How ticks become nanoseconds. Made once for the process by [`calibration`].
 #[derive(Debug, Clone, Copy)]
 pub struct Calibration {
@@ -63,7 +65,7 @@ fn system_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a live timespec; both clocks always exist on Linux.
     unsafe { libc::clock_gettime(clock, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    time.tv_sec as u64 * NS_PER_S + time.tv_nsec as u64
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -111,7 +113,7 @@ fn counter_is_invariant() -> bool {
 fn calibrate_counter() -> Calibration {
     const WINDOW: std::time::Duration = std::time::Duration::from_millis(20);
     let (ticks_before, ns_before) = simultaneous_reading();
-    super::wait::sleep_for(WINDOW);
+    super::sleeper::sleep_for(WINDOW);
     let (ticks_after, ns_after) = simultaneous_reading();
     let ticks = ticks_after.wrapping_sub(ticks_before);
     let ns = ns_after - ns_before;

@@ -7,7 +7,8 @@ use super::table::{HIGH, INFO};
 use super::{Outcome, Severity::*};
 use crate::engine::artifact;
 use crate::engine::profile::DEFAULT_GUEST_STACK_BYTES;
-use crate::rt::{signals, thread};
+use crate::rt::thread;
+use crate::sys::handlers;
 
 pub fn exec_memory(machine: &Machine) -> Outcome {
     if machine.is_live() {
@@ -41,7 +42,7 @@ pub fn signal_handlers(machine: &Machine) -> Outcome {
     if !machine.is_live() {
         return caught_signals(machine);
     }
-    if let Err(error) = signals::check() {
+    if let Err(error) = handlers::check() {
         return Outcome::bad(error.message).severity(HIGH);
     }
     let foreign: Vec<String> = FAULT_SIGNALS
@@ -185,12 +186,12 @@ pub fn traced(machine: &Machine) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::cpu;
+    use crate::engine::cpu_features;
 
     #[test]
     fn every_feature_has_its_word() {
         for architecture in ["x86_64", "aarch64"] {
-            for feature in cpu::known(architecture) {
+            for feature in cpu_features::known(architecture) {
                 assert!(CPUINFO_WORDS.iter().any(|(name, _)| name == feature), "{feature}");
             }
         }
@@ -202,9 +203,9 @@ mod tests {
         let info = std::fs::read_to_string("/proc/cpuinfo").unwrap();
         let line = info.lines().find(|line| line.starts_with("flags") || line.starts_with("Features")).unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
-        for feature in cpu::known(std::env::consts::ARCH) {
+        for feature in cpu_features::known(std::env::consts::ARCH) {
             let word = CPUINFO_WORDS.iter().find(|(name, _)| name == feature).unwrap().1;
-            assert_eq!(words.contains(&word), cpu::detected(feature) == Some(true), "{feature} {word}");
+            assert_eq!(words.contains(&word), cpu_features::detected(feature) == Some(true), "{feature} {word}");
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::rt::{thread, wait};
+use crate::rt::thread;
+use crate::sys::sleeper;
 
 /// The resolution of CLOCK_MONOTONIC.
 pub fn clock_resolution_ns() -> Option<u64> {
@@ -140,5 +141,5 @@ pub fn on_fifo_thread<T: Send + 'static>(
 
 /// Lets others run.
 pub fn rest(time: Duration) {
-    wait::sleep_for(time);
+    sleeper::sleep_for(time);
 }

@@ -9,8 +9,8 @@ use super::guard::{self, setup_apart, silence_panics, status_of};
 use super::handle::{self, Noun, Pool};
 use super::runtime::out_of_range;
 use super::{module, text};
+use crate::doctor::{self, Apply, Artifact, Class, Finding, Options, Report, Severity, State, Verdict};
 use crate::engine::artifact;
-use crate::host::{self, Apply, Artifact, Class, Finding, Options, Report, Severity, State, Verdict};
 use crate::rt::reserve;
 use crate::status::*;
 
@@ -210,7 +210,7 @@ pub unsafe extern "C-unwind" fn rtw_host_check(
                 Some(config) => read(&config)?,
                 None => Options::default(),
             };
-            let report = reserve::with_room(REPORT_BYTES, || Ok(host::check(&options)))?;
+            let report = reserve::with_room(REPORT_BYTES, || Ok(doctor::check(&options)))?;
             let texts = report.findings.iter().map(Texts::new).collect();
             *out = handle::create(Reported { report, texts })?;
             Ok(())

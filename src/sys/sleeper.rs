@@ -1,45 +1,40 @@
-//! Waiting without a lock: futexes, and sleeping to a point in time. System calls, which a real-time thread of ours makes
-//! between its deadlines and nowhere else.
+//! Sleeping until a point in time, or until woken: the wait of threads that must be punctual. Not for real-time sections; the
+//! waking side makes a system call.
 
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Acquire, SeqCst},
+};
 
-use super::clock;
+use super::{clock, futex};
 
-const NS_PER_S: u64 = 1_000_000_000;
-
-fn timespec(time_ns: u64) -> libc::timespec {
-    libc::timespec { tv_sec: (time_ns / NS_PER_S) as libc::time_t, tv_nsec: (time_ns % NS_PER_S) as libc::c_long }
+/// One thread sleeps, any thread wakes it. A wake-up is not lost if it comes before the sleep.
+#[derive(Default)]
+pub struct Sleeper {
+    woken: AtomicU32,
 }
 
-/// Sleeps while `word` is `value`, until it is woken, at most until `until_ns` of CLOCK_MONOTONIC. May return early: the caller
-/// looks again.
-pub fn while_equal(word: &AtomicU32, value: u32, until_ns: Option<u64>) {
-    let until = until_ns.map(timespec);
-    let until: *const libc::timespec = until.as_ref().map_or(std::ptr::null(), |until| until);
-    // SAFETY: the word outlives the call, and the time is NULL or a live timespec.
-    unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG,
-            value,
-            until,
-            std::ptr::null::<u32>(),
-            libc::FUTEX_BITSET_MATCH_ANY,
-        );
+impl Sleeper {
+    pub const fn new() -> Sleeper {
+        Sleeper { woken: AtomicU32::new(0) }
     }
-}
 
-/// Wakes up to `threads` of those that sleep on the word.
-pub fn wake(word: &AtomicU32, threads: i32) {
-    // SAFETY: only the address is used.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, threads) };
-}
+    /// Sleeps until `deadline_ns` of CLOCK_MONOTONIC, for ever without one, or until woken. Whether it was woken.
+    pub fn sleep_until(&self, deadline_ns: Option<u64>) -> bool {
+        loop {
+            if self.woken.swap(0, Acquire) != 0 {
+                return true;
+            }
+            if deadline_ns.is_some_and(|deadline| clock::monotonic_ns() >= deadline) {
+                return false;
+            }
+            futex::while_equal(&self.woken, 0, deadline_ns);
+        }
+    }
 
-/// Sets the word and wakes all who sleep on it.
-pub fn set(word: &AtomicU32, value: u32) {
-    word.store(value, SeqCst);
-    wake(word, i32::MAX);
+    pub fn wake(&self) {
+        futex::set(&self.woken, 1);
+    }
 }
 
 /// Longer sleeps than this can be ended through the word that [`sleep_until`] is given.
@@ -49,7 +44,7 @@ const DEAF_NS: u64 = 20_000_000;
 /// far off and within 20 ms near to it: the last stretch is a plain sleep to an absolute time, the most exact that there is.
 pub fn sleep_until(time_ns: u64, word: &AtomicU32, value: u32) {
     while word.load(SeqCst) == value && clock::monotonic_ns() + DEAF_NS < time_ns {
-        while_equal(word, value, Some(time_ns - DEAF_NS));
+        futex::while_equal(word, value, Some(time_ns - DEAF_NS));
     }
     if word.load(SeqCst) != value {
         return;
@@ -65,7 +60,7 @@ pub fn sleep_for(time: std::time::Duration) {
 
 /// Sleeps until `time_ns` of CLOCK_MONOTONIC, whatever comes; not at all if that is past.
 pub fn sleep_to(time_ns: u64) {
-    let until = timespec(time_ns);
+    let until = futex::timespec(time_ns);
     // SAFETY: the pointer is to a live timespec; with an absolute time nothing is written back. Interrupted by a signal it begins
     // again, with the same end.
     while unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &until, std::ptr::null_mut()) }
@@ -77,6 +72,21 @@ pub fn sleep_to(time_ns: u64) {
 mod tests {
     use super::*;
     use std::sync::Arc;
+
+    #[test]
+    fn it_sleeps_until_then_and_not_longer_than_woken() {
+        let sleeper = Sleeper::new();
+        let deadline = clock::monotonic_ns() + 1_000_000;
+        assert!(!sleeper.sleep_until(Some(deadline)));
+        assert!(clock::monotonic_ns() >= deadline);
+        sleeper.wake();
+        assert!(sleeper.sleep_until(None), "a wake-up that came first counts");
+        std::thread::scope(|scope| {
+            let asleep = scope.spawn(|| sleeper.sleep_until(None));
+            sleeper.wake();
+            assert!(asleep.join().unwrap());
+        });
+    }
 
     #[test]
     fn a_sleep_lasts_until_its_time() {
@@ -94,20 +104,10 @@ mod tests {
         let sleeper = std::thread::spawn({
             let word = word.clone();
             // A year: the test would never end.
-            move || sleep_until(clock::monotonic_ns() + 31_536_000 * NS_PER_S, &word, 0)
+            move || sleep_until(clock::monotonic_ns() + 31_536_000 * clock::NS_PER_S, &word, 0)
         });
-        set(&word, 1);
+        futex::set(&word, 1);
         sleeper.join().unwrap();
-    }
-
-    #[test]
-    fn a_futex_wait_ends_at_its_time() {
-        let word = AtomicU32::new(7);
-        let until = clock::monotonic_ns() + 2_000_000;
-        while clock::monotonic_ns() < until {
-            while_equal(&word, 7, Some(until));
-        }
-        while_equal(&word, 8, None);
     }
 
     #[test]

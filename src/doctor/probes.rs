@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
+use super::core_speed::{Pace, Speed};
 use super::kernel;
 use super::machine::Machine;
 use super::sys;
 use super::table::{INFO, MEDIUM, MEDIUM_BUT_FOR_LONG_BLOCKS};
 use super::{ByClass, Class, Outcome, Severity, Severity::*};
-use crate::rt::clock::monotonic_ns;
-use crate::rt::speed::{Pace, Speed};
-use crate::rt::wait;
+use crate::sys::clock::monotonic_ns;
+use crate::sys::sleeper;
 
 /// Above threaded interrupts, below what the kernel keeps for itself.
 const PRIORITY: i32 = 80;
@@ -131,7 +131,7 @@ fn sleep_and_wake(period_ns: u64, duration: Duration) -> Wakeups {
     let mut next = monotonic_ns() + period_ns;
     let (mut count, mut max_ns) = (0, 0);
     while next <= end || count == 0 {
-        wait::sleep_to(next);
+        sleeper::sleep_to(next);
         let late = monotonic_ns().saturating_sub(next);
         max_ns = max_ns.max(late);
         counts[(late / 1000).min(COUNTED_US as u64 - 1) as usize] += 1;

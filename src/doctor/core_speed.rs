@@ -2,10 +2,10 @@
 //! memory.
 //!
 //! A thread on the other half of the core and a lowered clock show in nothing that a kernel counts, least of all where a hypervisor
-//! hides that the core has another half. They show here. Whoever waits for one result after the other hardly notices them, whoever
-//! keeps the units busy takes up to twice as long: so they can make one way to compile code look worse than another.
+//! hides that the core has another half. They show here. Code that waits for one result after the other hardly notices them; code
+//! that keeps the units busy takes up to twice as long: so they can make one way to compile code look worse than another.
 
-use super::clock;
+use crate::sys::clock;
 
 /// One piece of work: some microseconds, so that it can be done often, and reading the clock does not count.
 const STEPS: u32 = 1500;
@@ -82,7 +82,7 @@ impl Speed {
         ticks as f64 / self.best_ticks.max(1) as f64
     }
 
-    /// The same, judged.
+    /// Looks, and judges what was seen.
     pub fn pace(&mut self) -> Pace {
         Pace::of(self.look())
     }

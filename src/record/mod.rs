@@ -1,0 +1,4 @@
+//! What real-time threads record: one thread writes and never waits, others read copies.
+
+pub mod histogram;
+pub mod seqlock;
