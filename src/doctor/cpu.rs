@@ -13,7 +13,7 @@ fn hidden(machine: &Machine, what: &str) -> Outcome {
     match (machine.root.exists("sys/devices/system/cpu/cpu0"), machine.is_virtual()) {
         (false, _) => Outcome::unknown("no /sys/devices/system/cpu"),
         (true, Some(false)) => Outcome::good(format!("the kernel controls no {what} here")),
-        (true, _) => Outcome::unknown(format!("{what} cannot be seen from inside a virtual machine")),
+        (true, _) => Outcome::unknown(format!("{what} cannot be read inside a virtual machine")),
     }
 }
 
@@ -51,7 +51,7 @@ pub fn energy_preference(machine: &Machine) -> Outcome {
         seen.push(preference);
     }
     match (seen.first(), thrifty.is_empty()) {
-        (None, _) => Outcome::skipped("this processor has none, or its driver does not tell"),
+        (None, _) => Outcome::skipped("this processor has none, or its driver does not show it"),
         (Some(preference), true) => Outcome::good(shown(preference)),
         (Some(_), false) => Outcome::bad(format!("saves energy on CPU {thrifty}")),
     }
@@ -112,7 +112,7 @@ pub fn idle_states(machine: &Machine) -> Outcome {
         true if matches!(class, Class::Audio128 | Class::Audio32) => Some(Medium),
         true => Some(High),
     };
-    Outcome::bad(format!("{name} on CPU {cpu} takes {latency_us} us to wake up from")).severity(machine.by_period(judge))
+    Outcome::bad(format!("{name} on CPU {cpu} needs {latency_us} us to wake up")).severity(machine.by_period(judge))
 }
 
 pub fn smt(machine: &Machine) -> Outcome {
@@ -120,7 +120,7 @@ pub fn smt(machine: &Machine) -> Outcome {
         Some("0") => return Outcome::good("off"),
         Some("1") => {}
         Some(_) => return Outcome::unknown("/sys/devices/system/cpu/smt/active is not understood"),
-        None => return hidden(machine, "second threads on a core"),
+        None => return hidden(machine, "second threads of cores"),
     }
     let isolated = machine.isolated_cpus().unwrap_or(CpuList::EMPTY);
     let mut shared = CpuList::EMPTY;
@@ -132,8 +132,8 @@ pub fn smt(machine: &Machine) -> Outcome {
         }
     }
     match shared.is_empty() {
-        true => Outcome::good("on; the thread's core has no other thread, or an isolated one"),
-        false => Outcome::bad(format!("on: CPU {shared} share their cores with others")),
+        true => Outcome::good("on; the thread's core has no other CPU, or an isolated one"),
+        false => Outcome::bad(format!("on: CPU {shared} share their cores with other CPUs")),
     }
 }
 
@@ -144,7 +144,8 @@ pub fn affinity(machine: &Machine) -> Outcome {
                 Outcome::bad(format!("CPU {cpu} is not online")).severity([Some(Fatal); 4])
             }
             (_, Some(allowed)) if !allowed.contains(cpu) => {
-                Outcome::bad(format!("CPU {cpu} was chosen, and this process may use CPU {allowed}")).severity([Some(High); 4])
+                Outcome::bad(format!("CPU {cpu} was chosen, but this process may use only CPU {allowed}"))
+                    .severity([Some(High); 4])
             }
             (None, None) => Outcome::unknown("no /sys/devices/system/cpu/online"),
             _ => Outcome::good(format!("CPU {cpu}, as chosen")),
@@ -165,11 +166,11 @@ pub fn isolation(machine: &Machine) -> Outcome {
     let Some(cpus) = machine.cpus() else { return Outcome::unknown("the CPUs of this thread are not known") };
     match (isolated.is_empty(), cpus.is_subset(&isolated)) {
         (true, _) if machine.online_cpus().is_some_and(|online| online.single().is_some()) => {
-            Outcome::skipped("the only CPU there is cannot be isolated")
+            Outcome::skipped("the only CPU of a machine cannot be isolated")
         }
         (true, _) => Outcome::bad("no CPU is isolated"),
         (false, true) => Outcome::good(format!("CPU {cpus}")),
-        (false, false) => Outcome::bad(format!("CPU {isolated} is isolated, and the thread may run on CPU {cpus}")),
+        (false, false) => Outcome::bad(format!("CPU {isolated} is isolated, but the thread may run on CPU {cpus}")),
     }
 }
 
@@ -259,7 +260,7 @@ pub fn core_type(machine: &Machine) -> Outcome {
         })
         .collect();
     let Some(best) = capacities.iter().map(|(_, capacity)| *capacity).max() else {
-        return Outcome::skipped("the kernel does not tell how fast each CPU is");
+        return Outcome::skipped("the kernel does not report how fast each CPU is");
     };
     let allowed = machine.cpus().unwrap_or(CpuList::EMPTY);
     let mut slow = CpuList::EMPTY;
@@ -271,7 +272,7 @@ pub fn core_type(machine: &Machine) -> Outcome {
     }
     match slow.is_empty() {
         true => Outcome::good("the thread's CPUs are of the fastest kind"),
-        false => Outcome::bad(format!("CPU {slow} are slower ones")).severity(MEDIUM),
+        false => Outcome::bad(format!("CPU {slow} are slower")).severity(MEDIUM),
     }
 }
 

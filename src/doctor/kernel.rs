@@ -19,12 +19,12 @@ const FULL_PREEMPTION_COSTS: ByClass = [None, Some(Info), Some(Medium), Some(Hig
 
 pub fn preemption(machine: &Machine) -> Outcome {
     match machine.is_preempt_rt() {
-        None => return Outcome::unknown("neither /sys/kernel/realtime nor a version"),
+        None => return Outcome::unknown("neither /sys/kernel/realtime nor a kernel version can be read"),
         Some(true) => return Outcome::good("PREEMPT_RT"),
         Some(false) => {}
     }
     match preemption_model(machine) {
-        None => Outcome::unknown("not PREEMPT_RT; which other model cannot be read (/sys/kernel/debug takes root)"),
+        None => Outcome::unknown("not PREEMPT_RT; the model cannot be read (/sys/kernel/debug needs root)"),
         Some((Preemption::Full, found)) => Outcome::bad(found).severity(FULL_PREEMPTION_COSTS),
         Some((Preemption::AtItsLeisure, found)) => Outcome::bad(found),
     }
@@ -148,7 +148,7 @@ pub fn kernel_debug(machine: &Machine) -> Outcome {
 pub fn tracing(machine: &Machine) -> Outcome {
     let folders = ["sys/kernel/tracing", "sys/kernel/debug/tracing"];
     let Some(tracer) = folders.iter().find_map(|folder| machine.root.word(&format!("{folder}/current_tracer"))) else {
-        return Outcome::unknown("/sys/kernel/tracing cannot be read (it takes root)");
+        return Outcome::unknown("/sys/kernel/tracing cannot be read (it needs root)");
     };
     let events = folders.iter().find_map(|folder| machine.root.word(&format!("{folder}/events/enable")));
     match (tracer.as_str(), events.as_deref()) {
@@ -183,7 +183,7 @@ pub fn mitigations(machine: &Machine) -> Outcome {
 /// Interrupt handlers of a kernel without PREEMPT_RT are threads, with priorities, only where they are told to be.
 pub fn threaded_irqs(machine: &Machine) -> Outcome {
     match (machine.is_preempt_rt(), machine.command_line.as_deref()) {
-        (Some(true), _) => Outcome::good("PREEMPT_RT threads them all"),
+        (Some(true), _) => Outcome::good("PREEMPT_RT: all handlers are threads"),
         (_, None) => Outcome::unknown("no /proc/cmdline"),
         (_, Some(line)) if line.split_whitespace().any(|word| word == "threadirqs") => Outcome::good("threadirqs"),
         (None, _) => Outcome::unknown("no kernel version"),

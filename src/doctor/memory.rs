@@ -50,7 +50,7 @@ pub fn memory_locked(machine: &Machine) -> Outcome {
     let found = format!("{locked} of {resident} KiB resident");
     match (machine.options.thread, is_locked(machine)) {
         (true, locked) => Outcome::good_if(locked == Some(true), found),
-        (false, _) => Outcome::skipped(format!("{found}; not said to be the process of the real-time thread")),
+        (false, _) => Outcome::skipped(format!("{found}; not declared the process of the real-time thread")),
     }
 }
 
@@ -72,20 +72,16 @@ fn locks_what_it_maps(machine: &Machine) -> Option<bool> {
 pub fn lock_conflict(machine: &Machine) -> Outcome {
     match locks_what_it_maps(machine) {
         None => return Outcome::unknown("no VmLck in /proc/self/status"),
-        Some(false) => return Outcome::good("the process does not lock all that it maps"),
+        Some(false) => return Outcome::good("the process does not lock all mappings"),
         Some(true) => {}
     }
     let (reservation, limit) = (reservation_bytes(machine), machine.limit("Max locked memory"));
     match (machine.may_lock_memory(), limit) {
-        (Some(true), _) | (_, Some((u64::MAX, _))) => Outcome::good("it locks all that it maps, without a limit"),
-        (_, None) => Outcome::unknown("it locks all that it maps; no /proc/self/limits"),
+        (Some(true), _) | (_, Some((u64::MAX, _))) => Outcome::good("it locks all mappings, without a limit"),
+        (_, None) => Outcome::unknown("it locks all mappings; no /proc/self/limits"),
         (_, Some((limit, _))) => Outcome::good_if(
             limit > reservation,
-            format!(
-                "it locks all that it maps, at most {}, and an instance sets {} aside",
-                mebibytes(limit),
-                mebibytes(reservation)
-            ),
+            format!("it locks all mappings, at most {}, and an instance reserves {}", mebibytes(limit), mebibytes(reservation)),
         ),
     }
 }
@@ -133,7 +129,7 @@ pub fn numa_balancing(machine: &Machine) -> Outcome {
         (1, _) => Outcome::good("one node"),
         (0, None) => Outcome::unknown("neither nodes nor /proc/sys/kernel/numa_balancing"),
         (_, None | Some(0)) => Outcome::good("off"),
-        (0, Some(_)) => Outcome::unknown("on; how many nodes there are cannot be read"),
+        (0, Some(_)) => Outcome::unknown("on; the number of nodes cannot be read"),
         (_, Some(_)) => Outcome::bad(format!("on, with {}", parse::count(nodes, "node"))),
     }
 }
@@ -183,7 +179,7 @@ pub fn memory_pressure(machine: &Machine) -> Outcome {
     let read = |what: &str| parse::pressure(&machine.root.word(&format!("proc/pressure/{what}"))?, "some");
     let Some(memory) = read("memory") else { return Outcome::unknown("no /proc/pressure/memory") };
     let (waited, io) = (parse::percent(memory), parse::percent(read("io").unwrap_or(0)));
-    Outcome::good_if(memory < PRESSURE, format!("something waited for memory {waited}, for I/O {io} of the last 10 s"))
+    Outcome::good_if(memory < PRESSURE, format!("threads waited for memory {waited}, for I/O {io} of the last 10 s"))
 }
 
 /// Less than this below the limit, and an ordinary guest is refused.
@@ -192,17 +188,17 @@ const COMMIT_HEADROOM_KIB: u64 = 256 << 10;
 pub fn overcommit(machine: &Machine) -> Outcome {
     match machine.root.number::<u32>("proc/sys/vm/overcommit_memory") {
         None => Outcome::unknown("no /proc/sys/vm/overcommit_memory"),
-        Some(0) => Outcome::good("0, by judgement"),
+        Some(0) => Outcome::good("0, heuristic"),
         Some(1) => Outcome::good("1, always"),
         Some(mode) => {
             let meminfo = machine.root.word("proc/meminfo").unwrap_or_default();
             match (parse::kib(&meminfo, "CommitLimit"), parse::kib(&meminfo, "Committed_AS")) {
                 (Some(limit), Some(committed)) => {
                     let left = limit.saturating_sub(committed);
-                    let found = format!("{mode}, never beyond the limit, which leaves {}", mebibytes(left << 10));
+                    let found = format!("{mode}, strict limit, which leaves {}", mebibytes(left << 10));
                     Outcome::bad(found).severity(if left < COMMIT_HEADROOM_KIB { HIGH } else { INFO })
                 }
-                _ => Outcome::bad(format!("{mode}, never beyond the limit")).severity(MEDIUM),
+                _ => Outcome::bad(format!("{mode}, strict limit")).severity(MEDIUM),
             }
         }
     }
@@ -233,7 +229,7 @@ pub fn address_space(machine: &Machine) -> Outcome {
         Some((u64::MAX, _)) => Outcome::good("unlimited"),
         Some((limit, _)) => {
             let reservation = reservation_bytes(machine);
-            let found = format!("limited to {}; each instance sets {} aside", mebibytes(limit), mebibytes(reservation));
+            let found = format!("limited to {}; each instance reserves {}", mebibytes(limit), mebibytes(reservation));
             match limit {
                 // Room for the process itself beside one instance.
                 _ if limit / 2 > reservation => Outcome::good(found),

@@ -33,7 +33,7 @@ fn on_probe_thread<T: Send + 'static>(
     match sys::on_fifo_thread(machine.options.cpu, PRIORITY, run) {
         Some((result, true)) => Ok((result, "with SCHED_FIFO")),
         Some((result, false)) => Ok((result, "without SCHED_FIFO, which is not permitted")),
-        None => Err(Outcome::unknown("the probe could not run: no thread, or not on the CPU that was chosen")),
+        None => Err(Outcome::unknown("the probe could not start its thread, or not on the chosen CPU")),
     }
 }
 
@@ -109,7 +109,7 @@ pub fn wakeup(machine: &Machine) -> Outcome {
         by_class[*class as usize] = share_of_period(wakeups.max_ns, period_ns);
         let whose = if machine.options.period_ns.is_some() { "" } else { class.name() };
         texts.push(format!(
-            "{whose} at most {} us, median {} us, {} times every {} us",
+            "{whose} at most {} us late, median {} us, {} times every {} us",
             wakeups.max_ns / 1000,
             wakeups.median_us,
             wakeups.count,
@@ -255,7 +255,7 @@ impl Slowness {
     fn judge(&self, how: &str) -> Outcome {
         let count: u64 = self.slowed.iter().sum();
         let share = count as f64 / self.looks.max(1) as f64;
-        let mut found = format!("{how}: slowed at {:.1} % of {} looks", share * 100.0, self.looks);
+        let mut found = format!("{how}: slowed in {:.1} % of {} samples", share * 100.0, self.looks);
         let mut below = 0;
         let median = self.slowed.iter().position(|of_this| {
             below += of_this;
@@ -304,8 +304,8 @@ mod tests {
         assert_eq!(judge(9, 1000).state, State::Good);
         let some = judge(51, 1000);
         assert_eq!(some.state, State::Bad);
-        assert_eq!(some.found, "somehow: slowed at 5.1 % of 1000 looks, half of these to 170 % of the best time or more");
-        assert_eq!((judge(0, 0).state, judge(0, 0).found.as_str()), (State::Good, "somehow: slowed at 0.0 % of 0 looks"));
+        assert_eq!(some.found, "somehow: slowed in 5.1 % of 1000 samples, half of these to 170 % of the best time or more");
+        assert_eq!((judge(0, 0).state, judge(0, 0).found.as_str()), (State::Good, "somehow: slowed in 0.0 % of 0 samples"));
         let slowness = look_at_the_speed(&mut Speed::measure(1_000_000), Duration::from_millis(5));
         assert!(slowness.looks > 0 && slowness.slowed.iter().sum::<u64>() <= slowness.looks);
         assert!(slowness.slowed[..110].iter().all(|count| *count == 0));

@@ -20,7 +20,7 @@ pub fn exec_memory(machine: &Machine) -> Outcome {
     // What SELinux would refuse depends on the process's domain.
     match machine.root.number::<u32>("sys/fs/selinux/booleans/deny_execmem") {
         Some(1) => Outcome::bad("SELinux's deny_execmem is on"),
-        _ => Outcome::skipped("only the running process can tell"),
+        _ => Outcome::skipped("only the running process shows this"),
     }
 }
 
@@ -53,7 +53,7 @@ pub fn signal_handlers(machine: &Machine) -> Outcome {
         })
         .collect();
     match foreign.is_empty() {
-        true => Outcome::good("none of others"),
+        true => Outcome::good("no other handlers"),
         false => Outcome::bad(foreign.join(", ")),
     }
 }
@@ -76,13 +76,13 @@ const SIGNAL_STACK_BYTES: usize = 256 << 10;
 
 pub fn signal_stack(machine: &Machine) -> Outcome {
     if !machine.is_live() {
-        return Outcome::skipped("only the thread itself can tell");
+        return Outcome::skipped("only the thread itself shows this");
     }
     if !machine.options.thread {
-        return Outcome::skipped("this is not said to be the real-time thread");
+        return Outcome::skipped("this is not declared the real-time thread");
     }
     match sys::signal_stack_bytes() {
-        None => Outcome::good("none yet: attaching sets one up"),
+        None => Outcome::good("none yet: attach sets one up"),
         Some(bytes) => Outcome::good_if(bytes >= SIGNAL_STACK_BYTES, parse::mebibytes(bytes as u64)),
     }
 }
@@ -169,7 +169,7 @@ pub fn artifact(machine: &Machine) -> Outcome {
     };
     let missing: Vec<&str> = wanted.metadata.cpu_features.iter().filter(|f| !is_there(f)).map(String::as_str).collect();
     match missing.is_empty() {
-        true => Outcome::good("this machine has all the CPU features that it needs"),
+        true => Outcome::good("this machine has all CPU features that the artifact needs"),
         false => Outcome::bad(format!("this machine lacks {}", shown(&missing.join(", ")))),
     }
 }

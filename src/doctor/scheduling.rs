@@ -29,7 +29,7 @@ pub fn rtkit(machine: &Machine) -> Outcome {
         return Outcome::skipped("not needed: this process has the right itself");
     }
     match (machine.root.exists(SERVICE), machine.root.exists("usr/share")) {
-        (true, _) => Outcome::good("installed: a desktop's way to a priority of at most 20, with RLIMIT_RTTIME set"),
+        (true, _) => Outcome::good("installed: it grants a priority of at most 20, and sets RLIMIT_RTTIME"),
         (false, true) => Outcome::bad("not installed"),
         (false, false) => Outcome::unknown("no /usr/share"),
     }
@@ -46,7 +46,7 @@ pub fn thread_policy(machine: &Machine) -> Outcome {
         (true, 99, _) => Outcome::bad(found).severity(MEDIUM),
         (true, _, _) => Outcome::good(found),
         (false, _, true) => Outcome::bad(found),
-        (false, _, false) => Outcome::skipped(format!("{found}; not said to be the real-time thread")),
+        (false, _, false) => Outcome::skipped(format!("{found}; not declared the real-time thread")),
     }
 }
 
@@ -84,7 +84,7 @@ pub fn fair_server(machine: &Machine) -> Outcome {
     if !machine.root.exists(FOLDER) {
         return match machine.root.exists("sys/kernel/debug/sched") {
             true => Outcome::skipped("this kernel has none"),
-            false => Outcome::unknown("/sys/kernel/debug/sched cannot be read (it takes root)"),
+            false => Outcome::unknown("/sys/kernel/debug/sched cannot be read (it needs root)"),
         };
     }
     let allowed = machine.cpus();
@@ -98,10 +98,10 @@ pub fn fair_server(machine: &Machine) -> Outcome {
         }
     }
     match worst {
-        None => Outcome::unknown("no runtime of a CPU of ours"),
+        None => Outcome::unknown("no runtime for the CPUs of this process"),
         Some((0, _, _)) => Outcome::good("off"),
         Some((runtime, period, cpu)) => {
-            Outcome::bad(format!("{} of {} ms on CPU {cpu} go to others", runtime / 1_000_000, period / 1_000_000))
+            Outcome::bad(format!("{} of {} ms on CPU {cpu} go to ordinary threads", runtime / 1_000_000, period / 1_000_000))
         }
     }
 }
@@ -160,7 +160,7 @@ pub fn rt_group(machine: &Machine) -> Outcome {
         let is_shared_out = folders.iter().any(|folder| machine.root.exists(&format!("{folder}/cpu.max")));
         return match machine.kernel_has("CONFIG_RT_GROUP_SCHED") {
             Some(false) => Outcome::good("the kernel does not group real-time threads"),
-            _ if !is_shared_out => Outcome::good("processor time is not shared out between groups"),
+            _ if !is_shared_out => Outcome::good("the kernel does not divide processor time among groups"),
             Some(true) => Outcome::bad(
                 "the kernel groups real-time threads (CONFIG_RT_GROUP_SCHED) and gives this group none of the time",
             ),
@@ -169,7 +169,7 @@ pub fn rt_group(machine: &Machine) -> Outcome {
         };
     }
     match machine.root.number::<i64>(&format!("{own}/cpu.rt_runtime_us")) {
-        Some(0) => Outcome::bad("cpu.rt_runtime_us of this group is 0: no thread in it can have real-time priority"),
+        Some(0) => Outcome::bad("cpu.rt_runtime_us of this group is 0: its threads cannot have real-time priority"),
         Some(us) => Outcome::good(format!("cpu.rt_runtime_us of this group is {us}")),
         None => Outcome::good("the kernel does not group real-time threads"),
     }
@@ -193,7 +193,7 @@ pub fn cpu_quota(machine: &Machine) -> Outcome {
     let percent = 100 * quota_us / period_us;
     let stall_ms = period_us.saturating_sub(quota_us) / 1000;
     let found = format!(
-        "{quota_us} us in {period_us} us, {percent} % of one CPU: a thread that has used it up stands still for up to {stall_ms} \
+        "{quota_us} us in {period_us} us, {percent} % of one CPU: a thread that has used it up stops for up to {stall_ms} \
          ms ({})",
         parse::shown(&format!("/{folder}"))
     );
@@ -245,7 +245,7 @@ pub fn cpu_pressure(machine: &Machine) -> Outcome {
     match parse::pressure(&text, "some") {
         None => Outcome::unknown("/proc/pressure/cpu is not understood"),
         Some(share) => {
-            let found = format!("something waited for a CPU {} of the last 10 s", parse::percent(share));
+            let found = format!("threads waited for a CPU {} of the last 10 s", parse::percent(share));
             // Real-time threads do not wait for others; those that cannot be one do.
             let severity = if can_be_real_time(machine) { INFO } else { MEDIUM };
             match share < 100 * CPU_PRESSURE_PERCENT {
@@ -279,7 +279,7 @@ pub fn neighbours(machine: &Machine) -> Outcome {
     // With as many at work as there are CPUs, an ordinary thread has to share.
     if running.len() >= cpus.count() {
         let severity = if can_be_real_time(machine) { INFO } else { MEDIUM };
-        return Outcome::bad(format!("at work on {where_to} right now: {}", first(&running))).severity(severity);
+        return Outcome::bad(format!("running on {where_to} right now: {}", first(&running))).severity(severity);
     }
-    Outcome::good(format!("{} at work beside us on {where_to} right now", running.len()))
+    Outcome::good(format!("{} other processes running on {where_to} right now", running.len()))
 }

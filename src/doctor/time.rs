@@ -57,7 +57,7 @@ const SLACK_NS: u64 = 1_000;
 pub fn timer_slack(machine: &Machine) -> Outcome {
     match machine.own_task() {
         None => return Outcome::unknown("no /proc/thread-self/stat"),
-        Some(task) if task.is_real_time() => return Outcome::good("of no effect with real-time scheduling"),
+        Some(task) if task.is_real_time() => return Outcome::good("no effect with real-time scheduling"),
         Some(_) => {}
     }
     match machine.root.number::<u64>("proc/self/timerslack_ns") {

@@ -145,9 +145,9 @@ check "and no more than named" says_not "SCHED_FIFO, priority 80"
 ends_with 0 --verbose $tuned
 check "with --verbose it is told" says "SCHED_FIFO, priority 80"
 ends_with 0 -v --root $fixtures/controller --cpu 3
-check "without --thread its memory is not judged" says "not said to be the process of the real-time thread"
+check "without --thread its memory is not judged" says "not declared the process of the real-time thread"
 ends_with 2 --root $fixtures/controller --cpu 1
-check "a CPU that the process may not use" says "CPU 1 was chosen, and this process may use CPU 3"
+check "a CPU that the process may not use" says "CPU 1 was chosen, but this process may use only CPU 3"
 ends_with 2 --root $fixtures/controller --cpu 9
 check "a CPU that is not there" says "CPU 9 is not online"
 ends_with 2 --root $fixtures/laptop --cpu 2
@@ -166,7 +166,7 @@ check "it is on, and somebody holds /dev/cpu_dma_latency: exit status 0" ends_wi
 
 "$RTWASM" compile -q --cpu avx2,fma --target x86_64-unknown-linux-gnu guests/built/eq.wasm -o "$scratch/gain.rtw" || fail "gain.rtw compiles"
 ends_with 0 --verbose $tuned --artifact "$scratch/gain.rtw"
-check "an artifact whose features the machine has" says "has all the CPU features"
+check "an artifact whose features the machine has" says "has all CPU features"
 check "an artifact whose features it lacks: exit status 2" ends_with 2 --root $fixtures/vm --artifact "$scratch/gain.rtw"
 check "they are named" says "has_avx2"
 check "it is fatal" says "FATAL   artifact"
@@ -254,7 +254,7 @@ cpu=$(taskset --pid --cpu-list $$ | sed 's/.*[: ,-]//')
 taskset --cpu-list "$cpu" sh -c 'while :; do :; done' &
 busy=$!
 doctor --json --cpu "$cpu"
-check "a busy neighbour on the chosen CPU is found" is_bad neighbours "at work on CPU $cpu"
+check "a busy neighbour on the chosen CPU is found" is_bad neighbours "running on CPU $cpu"
 kill $busy
 wait $busy 2>/dev/null
 if chrt --fifo 60 true 2>/dev/null; then
