@@ -1,17 +1,15 @@
 //! The slot: the stable place that a real-time thread calls through, while the instances behind it are exchanged.
 //!
 //! Three parties. *Publishers*, on [setup] threads, put a prepared instance in. *The real-time thread* takes it at the
-//! beginning of its next block, by exchanging a pointer; when the instance in use has faulted, it takes a spare from a ring
-//! instead. What it has no more use for goes into another ring. *The housekeeper* takes that away, makes spares anew, and tells
-//! the host what happened. The real-time thread neither waits, nor allocates, nor frees, nor wakes anybody: the housekeeper
-//! looks by itself.
+//! beginning of its next block, and a spare when the instance in use has faulted. *The housekeeper* destroys the instances that
+//! are no longer used, makes spares, and tells the host what happened; it looks by itself, since the real-time thread wakes
+//! nobody. What passes between them and that thread is in `rt/exchange.rs`.
 //!
 //! Generations are kept alive by a list that publishers and the housekeeper share; the pointers that go round are borrowed from
 //! it, and a generation leaves the list only when the real-time thread has given its pointer back.
 
-use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*, compiler_fence, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 use wasmtime::ValRaw;
@@ -24,9 +22,9 @@ use super::runtime::Runtime;
 use super::signature::Signature;
 use super::state;
 use crate::record::histogram::{Began, Snapshot};
+use crate::rt::exchange::{self, Claim, Exchange, Refused, Replaceable, Retired, Spares};
 use crate::rt::permit::{self, Opened, Pass};
 use crate::rt::reserve;
-use crate::rt::spsc::{Consumer, Producer, ring};
 use crate::status::*;
 use crate::sys::{membarrier, sleeper};
 
@@ -100,20 +98,15 @@ pub trait Handles: Sized + Send + Sync + 'static {
 }
 
 /// What was published at one time, and its spares.
-struct Publication {
-    number: u64,
-    /// Towards the real-time thread.
-    spares: Mutex<Producer<usize>>,
-    spares_end: UnsafeCell<Consumer<usize>>,
-    /// Made and not yet taken.
-    ready: AtomicU32,
+struct Publication<H> {
+    spares: Spares<Generation<H>>,
     /// Making one has failed.
     failed: AtomicBool,
     /// It is only that somebody replaced the signal handlers, which has been told: it is tried again.
     told_signals: AtomicBool,
 }
 
-impl Publication {
+impl<H> Publication<H> {
     /// A spare could not be made. Whether that is to be told.
     fn fails(&self, status: rtw_status_t) -> bool {
         if status == RTW_ERR_SIGNALS {
@@ -124,14 +117,9 @@ impl Publication {
     }
 }
 
-// SAFETY: the consuming end is the real-time thread's, then, when it has given the publication up, the housekeeper's.
-unsafe impl Send for Publication {}
-// SAFETY: as for Send.
-unsafe impl Sync for Publication {}
-
 /// One instance that is, was or may come into use.
 pub struct Generation<H> {
-    publication: Arc<Publication>,
+    publication: Arc<Publication<H>>,
     pub instance: Arc<Instance>,
     pub funcs: Vec<Func>,
     pub handles: H,
@@ -167,13 +155,25 @@ impl Drop for Place {
     }
 }
 
-/// The real-time thread's part.
-struct Front<H> {
-    active: Cell<*const Generation<H>>,
-    held: Cell<*const Generation<H>>,
-    held_left: Cell<u32>,
-    retired: Producer<usize>,
+impl<H> Replaceable for Generation<H> {
+    #[inline(always)]
+    fn is_broken(&self) -> bool {
+        self.instance.is_faulted()
+    }
+
+    #[inline(always)]
+    fn spares(&self) -> &Spares<Self> {
+        &self.publication.spares
+    }
+
+    #[inline(always)]
+    fn mark_taken(&self) {
+        self.taken.store(true, Release);
+    }
 }
+
+/// A block that has begun.
+pub type Block<'a, H> = exchange::Block<'a, Generation<H>>;
 
 pub struct Slot<H: Handles> {
     pub runtime: Arc<Runtime>,
@@ -184,54 +184,27 @@ pub struct Slot<H: Handles> {
     pass: Pass,
     /// That the slot was made in: a forked child has the object only.
     process: u32,
-    /// What the real-time thread is to take next.
-    incoming: AtomicPtr<Generation<H>>,
-    front: UnsafeCell<Front<H>>,
-    /// Number of the publication that the real-time thread uses; it is through with those before.
-    in_use: AtomicU64,
-    /// Whether the real-time thread is in a block; one of the `BLOCK_` constants.
-    in_block: AtomicU32,
-    /// Whether somebody else has the instance in use, to save its state.
-    claimed: AtomicBool,
-    /// Whether the system cannot order the two words above from the other side.
-    must_fence: bool,
+    exchange: Exchange<Generation<H>>,
     /// One publisher at a time: what comes later is numbered later and taken later.
     publishing: Mutex<()>,
     /// Held while the housekeeper looks after the slot; whether it is to do so no more.
     closed: Mutex<bool>,
     back: Mutex<Back<H>>,
-    counters: Counters,
+    /// Publications that failed.
+    refused: AtomicU64,
     began: Began,
 }
-
-// SAFETY: the front is used by the one thread that begins and ends blocks, and by a claimant while that thread is kept out.
-unsafe impl<H: Handles> Send for Slot<H> {}
-// SAFETY: as for Send.
-unsafe impl<H: Handles> Sync for Slot<H> {}
 
 /// What publishers and the housekeeper share.
 struct Back<H> {
     living: Vec<Arc<Generation<H>>>,
-    retired: Consumer<usize>,
-    current: Option<Arc<Publication>>,
+    retired: Retired<Generation<H>>,
+    current: Option<Arc<Publication<H>>>,
     publications: u64,
     /// That the real-time thread will take no spare of any more.
-    given_up: Vec<Arc<Publication>>,
+    given_up: Vec<Arc<Publication<H>>>,
     /// What the funcs of generations recorded that are no more.
     past: Vec<Snapshot>,
-}
-
-#[derive(Default)]
-struct Counters {
-    blocks: AtomicU64,
-    taken: AtomicU64,
-    faults: AtomicU64,
-    spares_used: AtomicU64,
-    /// Blocks without an instance to run on.
-    unserved: AtomicU64,
-    /// Blocks that met a claim.
-    busy: AtomicU64,
-    refused: AtomicU64,
 }
 
 /// A copy of the counters, and how things stand.
@@ -252,23 +225,6 @@ pub struct Report {
     pub held_bytes: u64,
 }
 
-/// A block that has begun.
-pub struct Block<'a, H> {
-    pub active: &'a Generation<H>,
-    pub held: Option<&'a Generation<H>>,
-    /// It is the first with what was published.
-    pub is_new: bool,
-    /// The instance came in because another one faulted, and this is its first block.
-    pub is_first_of_spare: bool,
-}
-
-const RETIRED_CAPACITY: usize = 64;
-
-const BLOCK_NONE: u32 = 0;
-const BLOCK_OPEN: u32 = 1;
-/// Of a thread on which the block's end has to hold cancellation off as well.
-const BLOCK_DEFERRED: u32 = 2;
-
 impl<H: Handles> Slot<H> {
     pub fn new(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Slot<H>>> {
         let room = config.interface.len() * FUNC_BYTES;
@@ -276,36 +232,19 @@ impl<H: Handles> Slot<H> {
     }
 
     fn with_config(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Slot<H>>> {
-        let (retired, retired_end) = ring(RETIRED_CAPACITY);
         let must_fence = !matches!(config.state, StateTransfer::None) && !membarrier::register();
+        let (exchange, retired) = Exchange::new(config.hold_blocks, must_fence);
         let past = config.interface.iter().map(|_| Snapshot::empty()).collect();
         let slot = Arc::new(Slot {
             runtime: runtime.clone(),
             held: Pool::new("slot", config.memory_limit_bytes),
             pass: Pass::new(runtime.number()),
             process: std::process::id(),
-            incoming: AtomicPtr::default(),
-            front: UnsafeCell::new(Front {
-                active: Cell::new(std::ptr::null()),
-                held: Cell::new(std::ptr::null()),
-                held_left: Cell::new(0),
-                retired,
-            }),
-            in_use: AtomicU64::new(0),
-            in_block: AtomicU32::new(BLOCK_NONE),
-            claimed: AtomicBool::new(false),
-            must_fence,
-            back: Mutex::new(Back {
-                living: Vec::new(),
-                retired: retired_end,
-                current: None,
-                publications: 0,
-                given_up: Vec::new(),
-                past,
-            }),
+            exchange,
+            back: Mutex::new(Back { living: Vec::new(), retired, current: None, publications: 0, given_up: Vec::new(), past }),
             publishing: Mutex::new(()),
             closed: Mutex::new(false),
-            counters: Counters::default(),
+            refused: AtomicU64::new(0),
             began: Began::now(),
             config,
         });
@@ -347,57 +286,23 @@ impl<H: Handles> Slot<H> {
     /// One thread at a time begins and ends blocks, in turn, and was let in.
     #[inline]
     pub unsafe fn begin(&self) -> std::result::Result<Block<'_, H>, rtw_status_t> {
-        if self.in_block.load(Relaxed) != BLOCK_NONE {
-            // From inside a block: its instance is not to be exchanged.
-            return Err(RTW_ERR_BUSY);
-        }
-        self.in_block.store(BLOCK_OPEN, Relaxed);
-        // A claimant sets its word, has all threads of the process pass a barrier, and looks at ours; so either it sees this
-        // block or the block sees the claim.
-        match self.must_fence {
-            true => fence(SeqCst),
-            false => compiler_fence(SeqCst),
-        }
-        count(&self.counters.blocks);
-        if self.claimed.load(Acquire) {
-            self.in_block.store(BLOCK_NONE, Release);
-            count(&self.counters.busy);
-            return Err(RTW_ERR_BUSY);
-        }
-        // SAFETY: this is the one thread, and nobody has claimed its part.
-        let front = unsafe { &mut *self.front.get() };
-        let is_new = !self.incoming.load(Relaxed).is_null() && self.take(front);
-        // SAFETY: a generation lives until its pointer has been retired.
-        let mut active = unsafe { front.active.get().as_ref() };
-        let mut is_first_of_spare = false;
-        if let Some(faulted) = active.filter(|active| active.instance.is_faulted()) {
-            is_first_of_spare = self.take_spare(front, faulted);
-            // SAFETY: as above.
-            active = if is_first_of_spare { unsafe { front.active.get().as_ref() } } else { None };
-        }
-        match active {
-            // SAFETY: as above.
-            Some(active) => Ok(Block { active, held: unsafe { front.held.get().as_ref() }, is_new, is_first_of_spare }),
-            None => {
-                self.in_block.store(BLOCK_NONE, Release);
-                count(&self.counters.unserved);
-                Err(if front.active.get().is_null() { RTW_ERR_EMPTY } else { RTW_ERR_FAULTED })
-            }
-        }
+        // SAFETY: passed on.
+        unsafe { self.exchange.begin() }.map_err(|refused| match refused {
+            Refused::InBlock | Refused::Claimed => RTW_ERR_BUSY,
+            Refused::Empty => RTW_ERR_EMPTY,
+            Refused::Broken => RTW_ERR_FAULTED,
+        })
     }
 
     /// The block that has begun is to be ended with cancellation held off.
     pub fn defer_end(&self) {
-        self.in_block.store(BLOCK_DEFERRED, Relaxed);
+        self.exchange.defer_end();
     }
 
     /// Whether the block that has begun can be ended at once; `None` where none has begun.
     #[inline(always)]
     pub fn ends_at_once(&self) -> Option<bool> {
-        match self.in_block.load(Relaxed) {
-            BLOCK_NONE => None,
-            block => Some(block == BLOCK_OPEN),
-        }
+        self.exchange.ends_at_once()
     }
 
     /// Ends the block that has begun.
@@ -406,78 +311,8 @@ impl<H: Handles> Slot<H> {
     /// As for [`Slot::begin`].
     #[inline]
     pub unsafe fn end(&self) {
-        // SAFETY: as in `begin`.
-        let front = unsafe { &mut *self.front.get() };
-        if !front.held.get().is_null() {
-            self.release(front, 1);
-        }
-        // SAFETY: as in `begin`.
-        if unsafe { front.active.get().as_ref() }.is_some_and(|active| active.instance.is_faulted()) {
-            count(&self.counters.faults);
-        }
-        self.in_block.store(BLOCK_NONE, Release);
-    }
-
-    /// Takes what was published. False if there is no room for what it replaces; then it waits for the next block.
-    #[cold]
-    #[inline(never)]
-    fn take(&self, front: &mut Front<H>) -> bool {
-        // Two may have to go: the one in use, and the one held.
-        if front.retired.room() < 2 {
-            return false;
-        }
-        let taken = self.incoming.swap(std::ptr::null_mut(), AcqRel);
-        if taken.is_null() {
-            return false;
-        }
-        // SAFETY: lives until it is retired.
-        let new = unsafe { &*taken };
-        new.taken.store(true, Release);
-        self.in_use.store(new.publication.number, Release);
-        let before = front.active.replace(taken);
-        self.release(front, u32::MAX);
-        // SAFETY: not retired yet.
-        if let Some(old) = unsafe { before.as_ref() } {
-            if self.config.hold_blocks != 0 && !old.instance.is_faulted() {
-                front.held.set(before);
-                front.held_left.set(self.config.hold_blocks);
-            } else {
-                front.retired.push(before as usize);
-            }
-        }
-        count(&self.counters.taken);
-        true
-    }
-
-    /// Takes a spare in place of the instance that has faulted. False if there is none, or no room for that one.
-    #[cold]
-    #[inline(never)]
-    fn take_spare(&self, front: &mut Front<H>, faulted: &Generation<H>) -> bool {
-        if front.retired.room() == 0 {
-            return false;
-        }
-        // SAFETY: this thread has the publication's instance in use, so the consuming end is its own.
-        let spares = unsafe { &mut *faulted.publication.spares_end.get() };
-        let Some(spare) = spares.pop() else { return false };
-        let spare = spare as *const Generation<H>;
-        front.active.set(spare);
-        front.retired.push(faulted as *const Generation<H> as usize);
-        // SAFETY: a spare lives until it is retired.
-        let spare = unsafe { &*spare };
-        spare.taken.store(true, Release);
-        // Stores of two threads would be lost; this word alone is changed from both sides.
-        spare.publication.ready.fetch_sub(1, Relaxed);
-        count(&self.counters.spares_used);
-        true
-    }
-
-    /// Lets the held instance go when `blocks` more have used up its time.
-    fn release(&self, front: &mut Front<H>, blocks: u32) {
-        let left = front.held_left.get().saturating_sub(blocks);
-        front.held_left.set(left);
-        if left == 0 && !front.held.get().is_null() && front.retired.push(front.held.get() as usize) {
-            front.held.set(std::ptr::null());
-        }
+        // SAFETY: passed on.
+        unsafe { self.exchange.end() };
     }
 
     // ---- publishers
@@ -493,7 +328,7 @@ impl<H: Handles> Slot<H> {
             self.try_publish(instance)
         };
         if published.is_err() {
-            self.counters.refused.fetch_add(1, Relaxed);
+            self.refused.fetch_add(1, Relaxed);
         }
         // Spares are to be made, or what was pushed aside is to go.
         self.runtime.housekeeper().wake();
@@ -508,13 +343,9 @@ impl<H: Handles> Slot<H> {
         if instance.is_faulted() {
             return Err(Error::new(RTW_ERR_FAULTED, "the instance has faulted: reset it first"));
         }
-        let (spares, spares_end) = ring(self.config.standby.max(1));
         let number = self.lock().publications + 1;
         let publication = Arc::new(Publication {
-            number,
-            spares: Mutex::new(spares),
-            spares_end: UnsafeCell::new(spares_end),
-            ready: AtomicU32::new(0),
+            spares: Spares::new(number, self.config.standby),
             failed: AtomicBool::new(false),
             told_signals: AtomicBool::new(false),
         });
@@ -528,10 +359,10 @@ impl<H: Handles> Slot<H> {
         reserve::check()?;
         back.publications = number;
         back.current = Some(publication);
-        let pointer = Arc::as_ptr(&generation).cast_mut();
+        let pointer = Arc::as_ptr(&generation);
         back.living.push(generation);
         // One that was published before and has not been taken is not taken any more.
-        let overtaken = self.incoming.swap(pointer, AcqRel);
+        let overtaken = self.exchange.offer(pointer);
         if let Some(never_taken) = back.living.iter().find(|known| std::ptr::eq(Arc::as_ptr(known), overtaken)) {
             let publication = never_taken.publication.clone();
             back.given_up.push(publication);
@@ -543,12 +374,12 @@ impl<H: Handles> Slot<H> {
     }
 
     /// Looks the interface up and makes the instance warm.
-    fn generation(&self, publication: &Arc<Publication>, place: Place, is_spare: bool) -> Result<Arc<Generation<H>>> {
+    fn generation(&self, publication: &Arc<Publication<H>>, place: Place, is_spare: bool) -> Result<Arc<Generation<H>>> {
         let room = self.config.interface.len() * FUNC_BYTES + self.config.dry_calls.len() * size_of::<DryCall<'_>>();
         reserve::with_room(room, || self.with_interface(publication, place, is_spare))
     }
 
-    fn with_interface(&self, publication: &Arc<Publication>, place: Place, is_spare: bool) -> Result<Arc<Generation<H>>> {
+    fn with_interface(&self, publication: &Arc<Publication<H>>, place: Place, is_spare: bool) -> Result<Arc<Generation<H>>> {
         let instance = place.0.clone();
         let funcs = self
             .config
@@ -582,9 +413,7 @@ impl<H: Handles> Slot<H> {
             return Ok(());
         }
         let claim = self.claim()?;
-        // SAFETY: the real-time thread is kept out.
-        let active = unsafe { (*self.front.get()).active.get().as_ref() };
-        let Some(from) = active.filter(|active| !active.instance.is_faulted()) else { return Ok(()) };
+        let Some(from) = claim.active().filter(|active| !active.instance.is_faulted()) else { return Ok(()) };
         match &self.config.state {
             StateTransfer::None => Ok(()),
             StateTransfer::Guest => {
@@ -603,31 +432,23 @@ impl<H: Handles> Slot<H> {
     }
 
     /// Keeps the real-time thread out, starting just after a block, when the next one is farthest.
-    fn claim(&self) -> Result<Claim<'_>> {
+    fn claim(&self) -> Result<Claim<'_, Generation<H>>> {
         const STEP: Duration = Duration::from_micros(20);
         /// Blocks that come more seldom are not waited for.
         const PATIENCE: u32 = 2_500;
         const ATTEMPTS: u32 = 100;
         for _ in 0..ATTEMPTS {
-            let blocks = self.counters.blocks.load(Relaxed);
+            let blocks = self.exchange.counters.blocks.load(Relaxed);
             for _ in 0..PATIENCE {
-                if self.counters.blocks.load(Relaxed) != blocks && self.in_block.load(Acquire) == BLOCK_NONE {
+                if self.exchange.counters.blocks.load(Relaxed) != blocks && !self.exchange.is_in_block() {
                     break;
                 }
                 sleeper::sleep_for(STEP);
             }
-            if self.claimed.swap(true, SeqCst) {
-                // Another publisher's.
-                continue;
-            }
-            let claim = Claim(&self.claimed);
-            if self.must_fence {
-                fence(SeqCst);
-            } else if !membarrier::all_threads() {
-                let cause = std::io::Error::last_os_error();
-                return Err(Error::os(RTW_ERR_PERMISSION, "the system refuses what keeps blocks out (membarrier)", &cause));
-            }
-            if self.in_block.load(SeqCst) == BLOCK_NONE {
+            let claimed = self.exchange.try_claim().map_err(|cause| {
+                Error::os(RTW_ERR_PERMISSION, "the system refuses what keeps blocks out (membarrier)", &cause)
+            })?;
+            if let Some(claim) = claimed {
                 return Ok(claim);
             }
         }
@@ -656,7 +477,7 @@ impl<H: Handles> Slot<H> {
     fn tell(&self, kind: EventKind, generation: &Generation<H>, status: rtw_status_t) {
         if let Some(on_event) = &self.config.on_event {
             let instance = generation.handles.instance();
-            on_event(Event { kind, publication: generation.publication.number, instance, status });
+            on_event(Event { kind, publication: generation.publication.spares.number, instance, status });
         }
     }
 
@@ -665,7 +486,6 @@ impl<H: Handles> Slot<H> {
         loop {
             let mut back = self.lock();
             let Some(pointer) = back.retired.pop() else { return };
-            let pointer = pointer as *const Generation<H>;
             let Some(generation) = back.living.iter().find(|known| Arc::as_ptr(known) == pointer).cloned() else { continue };
             let is_current = back.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &generation.publication));
             drop(back);
@@ -676,7 +496,7 @@ impl<H: Handles> Slot<H> {
             }
             let mut back = self.lock();
             // Where the real-time thread goes on with a spare of the same publication, what it uses comes back later.
-            if self.in_use.load(Acquire) > generation.publication.number {
+            if self.exchange.is_through_with(generation.publication.spares.number) {
                 back.given_up.push(generation.publication.clone());
             }
             let buried = self.bury(&mut back, pointer);
@@ -737,22 +557,18 @@ impl<H: Handles> Slot<H> {
 
     fn offer(&self, generation: &Arc<Generation<H>>) -> bool {
         let publication = &generation.publication;
-        let pushed =
-            publication.spares.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(Arc::as_ptr(generation) as usize);
+        let pushed = publication.spares.offer(Arc::as_ptr(generation));
         if pushed {
-            publication.ready.fetch_add(1, Relaxed);
             publication.told_signals.store(false, Relaxed);
             self.tell(EventKind::SpareReady, generation, RTW_OK);
         }
         pushed
     }
 
-    fn drop_spares(&self, publication: &Publication) {
+    fn drop_spares(&self, publication: &Publication<H>) {
         // SAFETY: the real-time thread has given the publication up.
-        let spares = unsafe { &mut *publication.spares_end.get() };
-        while let Some(spare) = spares.pop() {
-            publication.ready.fetch_sub(1, Relaxed);
-            let buried = self.bury(&mut self.lock(), spare as *const Generation<H>);
+        while let Some(spare) = unsafe { publication.spares.take() } {
+            let buried = self.bury(&mut self.lock(), spare);
             drop(buried);
         }
     }
@@ -790,7 +606,7 @@ impl<H: Handles> Slot<H> {
                     if let Some(on_event) = self.config.on_event.as_ref().filter(|_| to_be_told) {
                         let instance = std::ptr::null_mut();
                         let kind = EventKind::SpareFailed;
-                        on_event(Event { kind, publication: publication.number, instance, status: error.status });
+                        on_event(Event { kind, publication: publication.spares.number, instance, status: error.status });
                     }
                     return;
                 }
@@ -815,17 +631,17 @@ impl<H: Handles> Slot<H> {
 
     pub fn report(&self) -> Report {
         let back = self.lock();
-        let counters = &self.counters;
+        let counters = &self.exchange.counters;
         Report {
             blocks: counters.blocks.load(Relaxed),
             publications: back.publications,
             taken: counters.taken.load(Relaxed),
-            faults: counters.faults.load(Relaxed),
+            faults: counters.broken.load(Relaxed),
             spares_used: counters.spares_used.load(Relaxed),
             unserved: counters.unserved.load(Relaxed),
-            busy: counters.busy.load(Relaxed),
-            refused: counters.refused.load(Relaxed),
-            spares_ready: back.current.as_ref().map_or(0, |current| current.ready.load(Relaxed).into()),
+            busy: counters.claimed.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            spares_ready: back.current.as_ref().map_or(0, |current| current.spares.ready().into()),
             living: back.living.len() as u64,
             held_bytes: self.held.used(),
         }
@@ -858,20 +674,5 @@ impl<H: Handles> Tend for Slot<H> {
         // Now that no more are being made.
         let given_up = std::mem::take(&mut self.lock().given_up);
         given_up.iter().for_each(|publication| self.drop_spares(publication));
-    }
-}
-
-/// One writer each: no read-modify-write on the real-time thread.
-#[inline(always)]
-fn count(counter: &AtomicU64) {
-    counter.store(counter.load(Relaxed) + 1, Relaxed);
-}
-
-/// While it lives, blocks are refused.
-struct Claim<'a>(&'a AtomicBool);
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, SeqCst);
     }
 }

@@ -3,11 +3,13 @@
 
 pub mod alloc;
 pub mod cancel;
+pub mod exchange;
 pub mod fork;
 pub mod locked_heap;
 pub mod permit;
 pub mod reserve;
 pub mod spsc;
+pub mod sync;
 pub mod thread;
 pub mod traps;
 pub mod unwind;

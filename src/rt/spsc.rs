@@ -4,38 +4,7 @@
 //!
 //! The values are small and plain (`Copy`), so that nothing has to be dropped. `tests/model` runs this file under loom.
 
-#[cfg(loom)]
-use loom::{
-    cell::UnsafeCell,
-    sync::Arc,
-    sync::atomic::{AtomicUsize, Ordering::*},
-};
-#[cfg(not(loom))]
-use std::{
-    sync::Arc,
-    sync::atomic::{AtomicUsize, Ordering::*},
-};
-
-/// The standard cell with loom's way of access.
-#[cfg(not(loom))]
-struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
-
-#[cfg(not(loom))]
-impl<T> UnsafeCell<T> {
-    fn new(value: T) -> UnsafeCell<T> {
-        UnsafeCell(std::cell::UnsafeCell::new(value))
-    }
-
-    #[inline(always)]
-    fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
-        read(self.0.get())
-    }
-
-    #[inline(always)]
-    fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
-        write(self.0.get())
-    }
-}
+use super::sync::{Arc, AtomicUsize, Ordering::*, UnsafeCell};
 
 /// An index that its neighbour's cache line does not slow down.
 #[repr(align(128))]

@@ -1,6 +1,8 @@
 //! A barrier that one side pays for: the side that comes seldom has the kernel put every running thread of the process through
 //! a full memory barrier (membarrier(2)), so that the side that comes often needs none.
 
+use std::sync::atomic::{Ordering::SeqCst, compiler_fence};
+
 use once_cell::sync::Lazy;
 
 const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
@@ -21,4 +23,12 @@ pub fn register() -> bool {
 /// When this returns, every thread of the process has passed a full barrier since it was called; false where the system refused.
 pub fn all_threads() -> bool {
     command(PRIVATE_EXPEDITED)
+}
+
+/// The other side's part, which costs nothing: what the thread did before this comes before what it does after it, as seen by
+/// whoever returns from [`all_threads`]. The compiler keeps the order of the program, and the kernel puts the barrier somewhere
+/// into that order.
+#[inline(always)]
+pub fn light() {
+    compiler_fence(SeqCst);
 }

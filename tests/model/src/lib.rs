@@ -1,8 +1,15 @@
 //! The model checker's tests: sources of the library that threads share, compiled with loom's atomics and locks. loom runs each
 //! test in every order that its threads can take, and shows them every value that memory may. What can be wrong has a twin that
-//! is wrong and must be found. `make loom`.
+//! is wrong and must be found: most twins are the source itself with one thing changed, which `build.rs` does. `make loom`.
+//!
+//! Two limits of loom shape the sources. It has sequentially consistent fences, but treats a SeqCst load or store like an
+//! acquire or a release: where the order of two words matters, there is a fence. And it knows no system calls: what they use of
+//! `src/sys` has a stand-in in `sys` here.
 #![cfg(test)]
 
+#[path = "../../../src/rt/exchange.rs"]
+#[allow(dead_code)]
+mod exchange;
 #[path = "../../../src/record/histogram.rs"]
 #[allow(dead_code)]
 mod histogram;
@@ -12,6 +19,55 @@ mod seqlock;
 #[path = "../../../src/rt/spsc.rs"]
 #[allow(dead_code)]
 mod spsc;
+#[path = "../../../src/rt/sync.rs"]
+#[allow(unused_imports)]
+mod sync;
+
+mod sys;
+
+/// The sources with one thing wrong.
+#[allow(dead_code)]
+mod twins {
+    use crate::{spsc, sync};
+    include!(concat!(env!("OUT_DIR"), "/twins.rs"));
+}
+
+/// The models of one source, run with it and with its twins.
+macro_rules! models {
+    ($models:ident: $file:literal, $($subject:ident)::+) => {
+        #[path = "."]
+        #[allow(clippy::duplicate_mod, dead_code)]
+        mod $models {
+            use crate::$($subject)::+ as subject;
+            #[path = $file]
+            mod models;
+            pub use models::*;
+        }
+    };
+}
 
 mod queue;
 mod recorder;
+mod slot;
+
+/// Runs a model in all orders with at most `switches` involuntary switches from one thread to another, in all orders at all
+/// for `None`; prints how many there were.
+fn explore(name: &str, switches: impl Into<Option<usize>>, model: impl Fn() + Send + Sync + 'static) {
+    use std::sync::{Arc, atomic::AtomicUsize, atomic::Ordering::Relaxed};
+    let executions = Arc::new(AtomicUsize::new(0));
+    let counted = executions.clone();
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = switches.into();
+    builder.check(move || {
+        counted.fetch_add(1, Relaxed);
+        model();
+    });
+    println!("{name}: {} executions", executions.load(Relaxed));
+}
+
+/// Whether a model finds something wrong, which it says by a panic.
+fn finds(switches: impl Into<Option<usize>>, model: impl Fn() + Send + Sync + 'static) -> bool {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = switches.into();
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.check(model))).is_err()
+}

@@ -1,0 +1,3 @@
+//! What the sources take from the system, in the model checker's form.
+
+pub mod membarrier;
