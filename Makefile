@@ -7,9 +7,12 @@ COMMAND   := target/tools/rtwasm
 ARTIFACTS := target/artifacts
 GUESTS    := $(patsubst guests/built/%.wasm,%,$(wildcard guests/built/*.wasm))
 PROFILES  := standalone plugin
-HEADER_SOURCES := $(addprefix src/,capi/version.rs status.rs $(addprefix capi/,error.rs runtime.rs module.rs imports.rs value.rs \
-                    instance.rs thread.rs prepare.rs call.rs stats.rs slot/mod.rs worker/mod.rs \
-                    doctor.rs interval.rs recorder.rs export.rs))
+# A header for each noun of the API, in this order: a later one includes those before it that it uses.
+HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=src/capi/stats.rs,src/capi/interval.rs \
+    runtime=src/capi/runtime.rs module=src/capi/module.rs imports=src/capi/imports.rs \
+    instance=src/capi/instance.rs,src/capi/prepare.rs thread=src/capi/thread.rs call=src/capi/call.rs \
+    recorder=src/capi/recorder.rs slot=src/capi/slot/mod.rs worker=src/capi/worker/mod.rs export=src/capi/export.rs \
+    doctor=src/capi/doctor.rs
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
@@ -52,7 +55,7 @@ demo: lib command artifacts examples
 	./examples-c/demo.sh "$(WAV)" $(DEMO)
 
 header: FORCE
-	cargo run --locked -q -p rtwasm-headergen -- cbindgen.toml include/rtwasm.h $(HEADER_SOURCES)
+	cargo run --locked -q -p rtwasm-headergen -- cbindgen.toml include/rtwasm.h src/capi/version.rs $(HEADERS)
 	cargo run --locked -q -p rtwasm-headergen -- cbindgen-compiler.toml include/rtwasm_compiler.h compiler/src/capi.rs
 
 # The committed layout of the API's structs, and the unit test that holds the library against it.

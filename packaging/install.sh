@@ -29,8 +29,9 @@ from_template() { # from_template FILE FOLDER
     chmod 644 "$2/$1"
 }
 
-install -d "$dest/bin" "$dest/include" "$dest/lib/pkgconfig" "$dest/lib/cmake/rtwasm"
+install -d "$dest/bin" "$dest/include/rtwasm" "$dest/lib/pkgconfig" "$dest/lib/cmake/rtwasm"
 install -m 644 "$root/include/rtwasm.h" "$root/include/rtwasm_compiler.h" "$dest/include"
+install -m 644 "$root"/include/rtwasm/*.h "$dest/include/rtwasm"
 shared_library "$libraries_built/librtwasm.so"
 shared_library "$tools_built/librtwasm_compiler.so"
 install -m 644 "$libraries_built/librtwasm.a" "$dest/lib"

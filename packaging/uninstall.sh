@@ -5,6 +5,8 @@ set -eu
 . "$(dirname "$0")/common.sh"
 
 rm -f "$dest/bin/rtwasm" "$dest/include/rtwasm.h" "$dest/include/rtwasm_compiler.h" "$dest/lib/librtwasm.a"
+# An earlier version may have had parts of other names.
+rm -f "$dest"/include/rtwasm/*.h
 for library in $libraries; do
     # Earlier patch versions went under the same SONAME; upgrading has left them behind.
     rm -f "$dest/lib/$library.so" "$dest/lib/$library.so.$soversion" "$dest/lib/$library.so.$soversion".*
@@ -16,6 +18,7 @@ remove_if_empty() {
     [ ! -d "$1" ] || rmdir --ignore-fail-on-non-empty "$1"
 }
 remove_if_empty "$dest/lib/cmake/rtwasm"
+remove_if_empty "$dest/include/rtwasm"
 case $prefix in
     "" | /usr | /usr/local) [ "$dest" != "$prefix" ] || { refresh_linker_cache; exit 0; } ;;
 esac

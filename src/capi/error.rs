@@ -1,4 +1,4 @@
-//! The error struct that setup functions fill.
+//! Statuses in words, and the error struct that setup functions fill.
 
 use std::ffi::c_char;
 
@@ -19,6 +19,26 @@ pub struct rtw_error_t {
 }
 
 const _: () = assert!(size_of::<rtw_error_t>() == 512);
+
+/// The status's name, such as "RTW_ERR_NULL"; "RTW_ERR_?" for a number that is not a status. Static, never NULL.
+///
+/// [any]
+/// real time: allocates 0, locks 0, system calls 0.
+/// cbindgen:postfix=RTW_NONBLOCKING
+#[unsafe(no_mangle)]
+pub extern "C" fn rtw_status_name(status: rtw_status_t) -> *const c_char {
+    describe(status).0.as_ptr().cast()
+}
+
+/// The status in a few words, such as "a pointer that must not be NULL is NULL". Static, never NULL.
+///
+/// [any]
+/// real time: allocates 0, locks 0, system calls 0.
+/// cbindgen:postfix=RTW_NONBLOCKING
+#[unsafe(no_mangle)]
+pub extern "C" fn rtw_status_string(status: rtw_status_t) -> *const c_char {
+    describe(status).1.as_ptr().cast()
+}
 
 /// # Safety
 /// `err` is NULL or writable.
@@ -63,6 +83,7 @@ impl rtw_error_t {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::CStr;
 
     #[test]
     fn long_messages_are_cut_at_a_character() {
@@ -76,5 +97,15 @@ mod tests {
         // SAFETY: a live struct.
         unsafe { clear(&mut err) };
         assert_eq!((err.status, err.text().as_str()), (RTW_OK, ""));
+    }
+
+    #[test]
+    fn statuses_have_words() {
+        // SAFETY: static and NUL-terminated.
+        unsafe {
+            assert_eq!(CStr::from_ptr(rtw_status_name(RTW_ERR_NULL)), c"RTW_ERR_NULL");
+            assert_eq!(CStr::from_ptr(rtw_status_name(12345)), c"RTW_ERR_?");
+            assert_eq!(CStr::from_ptr(rtw_status_string(RTW_OK)), c"success");
+        }
     }
 }

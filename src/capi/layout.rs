@@ -43,18 +43,21 @@ fn types_have_the_layout_that_c_was_promised() {
     // The compiler's types belong to another library.
     let table = include_str!("../../tests/abi/layout.txt").lines().filter(|line| !line.starts_with("rtw_compile_"));
     let ours = [
+        lines!(rtw_error_t: status os_error message),
+        lines!(rtw_value_t: i32 u32 i64 u64 f32 f64 v128 i8x16 i16x8 i32x4 i64x2 f32x4 f64x2),
+        lines!(rtw_distribution_t: count min_ns mean_ns p50_ns p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns),
+        lines!(rtw_func_stats_t: struct_size call last_ns duration_ns faults cut_offs overruns deadline_misses overflows
+            arena_peak_bytes),
+        lines!(rtw_bucket_t: low_ns high_ns count),
         lines!(rtw_runtime_config_t: struct_size profile cpu_set sched_policy priority statistics memory_lock guest_stack_bytes
             watchdog_tick_ns signal_checks attach_on_call allow_signal_handlers memory_limit_bytes),
-        lines!(rtw_error_t: status os_error message),
         lines!(rtw_runtime_stats_t: struct_size attached_threads late_attaches),
-        lines!(rtw_distribution_t: count min_ns mean_ns p50_ns p90_ns p95_ns p99_ns p999_ns p9999_ns max_ns),
         lines!(rtw_watchdog_stats_t: struct_size sched_policy priority watched tick_ns expiries cut_offs late over),
         lines!(rtw_signals_t: struct_size status looks interval_ns troubles blocked_threads masks_unknown message),
         lines!(rtw_module_info_t: struct_size envelope_version profile import_count export_count function_count code_bytes
             source_bytes memory_min_bytes memory_max_bytes target engine producer opt_level interruption cpu_features
             guest_bytes table_bytes global_bytes record_bytes address_space_bytes),
         lines!(rtw_extern_t: kind module name ty),
-        lines!(rtw_value_t: i32 u32 i64 u64 f32 f64 v128 i8x16 i16x8 i32x4 i64x2 f32x4 f64x2),
         lines!(rtw_instance_config_t: struct_size growth denormals on_budget memory_limit_bytes growth_ahead_bytes budget_ns
             deadline_ns),
         lines!(rtw_fault_t: struct_size status host_status function_index wasm_offset function_name refused_growths refused_from
@@ -62,15 +65,12 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_growth_t: struct_size granted refused refused_prepared refused_limit refused_maximum refused_system),
         lines!(rtw_memory_view_t: base size_bytes),
         lines!(rtw_wanted_func_t: name signature optional),
-        lines!(rtw_stack_t: base bytes),
-        lines!(rtw_thread_config_t: struct_size sched_policy priority cpu denormals stack_count on_cancel arena_bytes stacks),
         lines!(rtw_dry_call_t: func values value_count repeats func_index),
         lines!(rtw_prepare_config_t: struct_size dry_call_count dry_calls),
         lines!(rtw_prepare_report_t: struct_size locked touched_bytes locked_bytes dry_calls first_call_ns steady_call_ns
             allocations minor_faults major_faults),
-        lines!(rtw_func_stats_t: struct_size call last_ns duration_ns faults cut_offs overruns deadline_misses overflows
-            arena_peak_bytes),
-        lines!(rtw_bucket_t: low_ns high_ns count),
+        lines!(rtw_stack_t: base bytes),
+        lines!(rtw_thread_config_t: struct_size sched_policy priority cpu denormals stack_count on_cancel arena_bytes stacks),
         lines!(rtw_slot_event_t: kind status publication instance),
         lines!(rtw_slot_config_t: struct_size func_count funcs standby hold_blocks state dry_call_count dry_calls on_event
             on_state user_data memory_limit_bytes),
@@ -88,11 +88,11 @@ fn types_have_the_layout_that_c_was_promised() {
             wake_up call response jitter),
         lines!(rtw_worst_t: at_realtime_ns index wake_up_ns call_ns response_ns status causes),
         lines!(rtw_second_t: at_ns count max_ns),
+        lines!(rtw_export_config_t: struct_size format path buffer buffer_bytes name series expected_interval_ns),
+        lines!(rtw_export_subject_t: func instance interval worker recorder slot func_index name),
         lines!(rtw_host_config_t: struct_size host_class cpu calling_thread probe_ms period_ns root artifact artifact_length),
         lines!(rtw_host_finding_t: struct_size state severity apply needs_root class_severity id title found expected why remedy
             commands),
-        lines!(rtw_export_config_t: struct_size format path buffer buffer_bytes name series expected_interval_ns),
-        lines!(rtw_export_subject_t: func instance interval worker recorder slot func_index name),
     ];
     assert_eq!(ours.concat(), table.collect::<Vec<_>>());
 }

@@ -1,8 +1,6 @@
-//! Which library this is, and its statuses in words.
+//! Which library this is.
 
 use std::ffi::c_char;
-
-use crate::status::*;
 
 /// Version of this header, to be compared with rtw_version() of the library found at run time.
 pub const RTW_VERSION_MAJOR: u32 = 0;
@@ -32,26 +30,6 @@ pub extern "C" fn rtw_version_string() -> *const c_char {
     TEXT.as_ptr().cast()
 }
 
-/// The status's name, such as "RTW_ERR_NULL"; "RTW_ERR_?" for a number that is not a status. Static, never NULL.
-///
-/// [any]
-/// real time: allocates 0, locks 0, system calls 0.
-/// cbindgen:postfix=RTW_NONBLOCKING
-#[unsafe(no_mangle)]
-pub extern "C" fn rtw_status_name(status: rtw_status_t) -> *const c_char {
-    describe(status).0.as_ptr().cast()
-}
-
-/// The status in a few words, such as "a pointer that must not be NULL is NULL". Static, never NULL.
-///
-/// [any]
-/// real time: allocates 0, locks 0, system calls 0.
-/// cbindgen:postfix=RTW_NONBLOCKING
-#[unsafe(no_mangle)]
-pub extern "C" fn rtw_status_string(status: rtw_status_t) -> *const c_char {
-    describe(status).1.as_ptr().cast()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,15 +44,5 @@ mod tests {
         // SAFETY: static and NUL-terminated.
         let text = unsafe { CStr::from_ptr(rtw_version_string()) }.to_str().unwrap();
         assert_eq!(text, format!("rtwasm {composed} ({ENGINE_VERSION})"));
-    }
-
-    #[test]
-    fn statuses_have_words() {
-        // SAFETY: static and NUL-terminated.
-        unsafe {
-            assert_eq!(CStr::from_ptr(rtw_status_name(RTW_ERR_NULL)), c"RTW_ERR_NULL");
-            assert_eq!(CStr::from_ptr(rtw_status_name(12345)), c"RTW_ERR_?");
-            assert_eq!(CStr::from_ptr(rtw_status_string(RTW_OK)), c"success");
-        }
     }
 }

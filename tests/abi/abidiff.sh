@@ -12,10 +12,8 @@ export PYTHONDONTWRITEBYTECODE=1
 
 if [ -z "${OLD:-}" ]; then
     OLD=$scratch/old
-    mkdir "$OLD"
-    for header in rtwasm.h rtwasm_compiler.h; do
-        git -C "$root" show "$commit:include/$header" >"$OLD/$header"
-    done
+    git -C "$root" archive "$commit" include | tar -x -C "$scratch"
+    mv "$scratch/include" "$OLD"
 fi
 stubs() { # stubs FOLDER NAME OUT
     python3 "$here/stubs.py" "$1/$2.h" >"$scratch/$2.c"

@@ -7,7 +7,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "header"))
-from cheader import parse  # noqa: E402 (it is found there)
+from cheader import flat, parse  # noqa: E402 (it is found there)
 from layout import rows  # noqa: E402
 
 
@@ -30,8 +30,7 @@ def main(kind, table, header, out):
     layout = {}
     for struct, field, first, second in rows(table):
         layout.setdefault(struct, {})[field] = (first, second)
-    with open(header, encoding="utf-8") as file:
-        text = file.read()
+    text = flat(header)
     changed = 0
     for record in (item for item in parse(header) if item.kind == "record"):
         if record.fields[0].name != "struct_size" and record.name not in STRIDED:

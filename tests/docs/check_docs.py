@@ -13,8 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEADERS = ("include/rtwasm.h", "include/rtwasm_compiler.h")
-# Their every `path` has to exist; the others' are checked for functions, constants and links only.
+# Every `path` of these has to exist; the others' are checked for functions, constants and links only.
 STRICT = re.compile(r"README\.md|CONTRIBUTING\.md|SECURITY\.md|docs/.*\.md|examples-c/(.*/)?README\.md")
 CHECKED_EXTENSIONS = (".md", ".toml", ".lock", ".sh", ".rs", ".py", ".h", ".c", ".wat", ".mk")
 MAX_EXAMPLE_LINES = 24
@@ -341,9 +340,23 @@ def check_version(docs, root):
     check(f"Wasmtime {engine}" in latest.group(2), f"CHANGELOG.md: it names Wasmtime {engine}")
 
 
+def check_core(docs, root):
+    """The functions that are enough to run a guest, where a newcomer looks first: all there, in one order."""
+    page = (docs / "docs/abi.md").read_text()
+    core = re.findall(r"`(rtw_\w+)`", re.search(r"The core is eight functions:(.*?)\.", page, re.DOTALL).group(1))
+    check(len(core) == 8, f"docs/abi.md: the core is eight functions: {len(core)}")
+    preamble = (root / "include/rtwasm.h").read_text().split("*/")[0]
+    check(re.findall(r"^ \*   (rtw_\w+) ", preamble, re.MULTILINE) == core, "include/rtwasm.h: it begins with the core, in its order")
+    program = re.search(r"```c\n(.*?)```", (docs / "README.md").read_text(), re.DOTALL).group(1)
+    for name, text in ("README.md", program), ("examples-c/minimal/minimal.c", (root / "examples-c/minimal/minimal.c").read_text()):
+        first = [text.find(function + "(") for function in core]
+        check(-1 not in first and first == sorted(first), f"{name}: the first program calls the core, in its order" + told(
+            {function for function, at in zip(core, first) if at < 0}))
+
+
 def check_all(docs, root, rtwasm):
-    header = "".join((root / name).read_text() for name in HEADERS)
-    known = set(re.findall(r"\b(?:rtw|RTW)_\w+", re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)))
+    header = "".join(part.read_text() for part in sorted((root / "include").rglob("*.h")))
+    known = set(re.findall(r"\b(?:rtw|RTW)_\w+", re.sub(r"/\*.*?\*/|//.*?$", "", header, flags=re.DOTALL | re.MULTILINE)))
     for doc in documents(docs):
         check_names(doc, known)
         check_links(doc, docs, root)
@@ -352,6 +365,7 @@ def check_all(docs, root, rtwasm):
             check_paths(doc, root, example_files(doc))
             check_command(doc, rtwasm)
     check_states(docs, root)
+    check_core(docs, root)
     check_figures(docs, root)
     check_lists(docs, root)
     check_version(docs, root)

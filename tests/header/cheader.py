@@ -1,7 +1,9 @@
 """Reads the C headers that cbindgen writes: functions, structs and their fields, constants, each with its comment.
 
-Not a C parser. It knows the few forms that the generated headers have, and stops at anything else with a message.
+Not a C parser. It knows the few forms that the generated headers have, and stops at anything else with a message. A header is read
+together with those that it includes from folders of its own.
 """
+import os
 import re
 import sys
 from dataclasses import dataclass, field
@@ -16,28 +18,40 @@ class Item:
     fields: list = field(default_factory=list)  # of a record
 
 
-def comment_text(comment):
-    """A comment's lines without its marks."""
-    body = comment[2:-2].lstrip("*")
-    return "\n".join(re.sub(r"^\s*\*? ?", "", line).rstrip() for line in body.split("\n")).strip("\n")
+def flat(path):
+    """A header's text with that of its parts in the places of their includes, each once."""
+    return flattened(path, set())
+
+
+def flattened(path, seen):
+    seen.add(os.path.realpath(path))
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        name = re.match(r'#include "(.+)"', line)
+        part = name and os.path.join(os.path.dirname(path), name[1])
+        # What lies beside an umbrella is another library's.
+        if part and ("/" in name[1] or len(seen) > 1):
+            lines[number] = "" if os.path.realpath(part) in seen else flattened(part, seen)
+    return "".join(lines)
 
 
 def declarations(text):
-    """(comment, text) of each declaration and preprocessor line; the comment is the one directly before it."""
+    """(comment, text) of each declaration and preprocessor line; the comment is the lines `///` directly before it."""
     found, comment, position = [], None, 0
     while position < len(text):
+        end = text.find("\n", position) + 1 or len(text)
         if text[position].isspace():
             position += 1
+        elif text.startswith("///", position):
+            line = re.sub(r"^/// ?", "", text[position:end].rstrip())
+            comment, position = line if comment is None else f"{comment}\n{line}", end
         elif text.startswith("/*", position):
-            end = text.index("*/", position) + 2
-            comment = text[position:end]
-            position = end
+            position = text.index("*/", position) + 2
         elif text.startswith("//", position):
-            position = (text.find("\n", position) + 1) or len(text)
+            position = end
         elif text[position] == "#" or text.startswith('extern "C" {', position) or text[position] == "}":
-            end = text.find("\n", position)
-            end = len(text) if end < 0 else end
-            found.append((comment, text[position:end]))
+            found.append((comment, text[position:end].rstrip()))
             comment, position = None, end
         else:
             end = end_of_declaration(text, position)
@@ -49,8 +63,8 @@ def declarations(text):
 def end_of_declaration(text, start):
     depth, position = 0, start
     while position < len(text):
-        if text.startswith("/*", position):
-            position = text.index("*/", position) + 2
+        if text.startswith("//", position):
+            position = text.index("\n", position)
             continue
         depth += {"{": 1, "}": -1}.get(text[position], 0)
         position += 1
@@ -65,12 +79,11 @@ def parse_fields(body):
         match = re.fullmatch(r"[\w\s*]+?\b(\w+)(\[\w+\])?;", text.strip())
         if not match:
             raise ValueError(f"not understood as a field: {text!r}")
-        fields.append(Item("field", match[1], comment and comment_text(comment), text))
+        fields.append(Item("field", match[1], comment, text))
     return fields
 
 
 def parse_one(comment, text):
-    comment = comment and comment_text(comment)
     if text.startswith("#"):
         match = re.match(r"#define (RTW_[A-Z0-9_]+) +(?!__attribute__)\S", text)
         return Item("constant", match[1], comment, text) if match else None
@@ -78,6 +91,8 @@ def parse_one(comment, text):
         return None
     if match := re.fullmatch(r"typedef (?:struct|union) (\w+) \{(.*)\} (\w+);", text, re.S):
         return Item("record", match[3], comment, text, parse_fields(match[2]))
+    if re.fullmatch(r"struct \w+;", text):
+        return None
     if match := re.fullmatch(r"typedef struct (\w+) \1;", text):
         return Item("opaque", match[1], comment, text)
     if match := re.fullmatch(r"typedef .*?(?:\(\*(\w+)\)\(.*\)|\b(\w+));", text, re.S):
@@ -90,8 +105,7 @@ def parse_one(comment, text):
 
 
 def parse(path):
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
+    text = flat(path)
     items = [parse_one(comment, declaration) for comment, declaration in declarations(text)]
     items = [item for item in items if item]
     if not any(item.kind == "function" for item in items):
@@ -100,8 +114,11 @@ def parse(path):
 
 
 def main():
-    """cheader.py KIND HEADER...: the names of one kind, sorted."""
+    """cheader.py KIND HEADER...: the names of one kind, sorted. cheader.py flat HEADER: the header and its parts as one text."""
     kind, paths = sys.argv[1], sys.argv[2:]
+    if kind == "flat":
+        sys.stdout.write(flat(*paths))
+        return
     for name in sorted(item.name for path in paths for item in parse(path) if item.kind == kind):
         print(name)
 

@@ -25,6 +25,20 @@ check "install" install_to "$prefix"
 cat >"$scratch/expected" <<END
 bin/rtwasm 755 
 include/rtwasm.h 644 
+include/rtwasm/call.h 644 
+include/rtwasm/doctor.h 644 
+include/rtwasm/export.h 644 
+include/rtwasm/imports.h 644 
+include/rtwasm/instance.h 644 
+include/rtwasm/module.h 644 
+include/rtwasm/recorder.h 644 
+include/rtwasm/runtime.h 644 
+include/rtwasm/slot.h 644 
+include/rtwasm/stats.h 644 
+include/rtwasm/status.h 644 
+include/rtwasm/thread.h 644 
+include/rtwasm/value.h 644 
+include/rtwasm/worker.h 644 
 include/rtwasm_compiler.h 644 
 lib/cmake/rtwasm/rtwasmConfig.cmake 644 
 lib/cmake/rtwasm/rtwasmConfigVersion.cmake 644 

@@ -4,30 +4,35 @@
 /// Puts `rtw_x_init` behind each declaration of an `rtw_x_init_sized`, with its comment.
 pub fn add(header: &str) -> Result<String, String> {
     let mut out = String::new();
-    let mut rest = header;
-    while let Some(at) = rest.find("_init_sized(") {
-        let declaration = rest[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let end = at + rest[at..].find(";\n").ok_or("an _init_sized has no end")? + 2;
-        // Names in comments are no declarations.
-        if rest[declaration..at].starts_with("void ") {
-            out += &rest[..end];
-            out += &inline(&rest[..declaration], &rest[declaration..end])?;
-        } else {
-            out += &rest[..end];
+    let (mut comment, mut declaration) = (String::new(), String::new());
+    for line in header.split_inclusive('\n') {
+        out += line;
+        if line.starts_with("///") {
+            comment += line;
+            continue;
         }
-        rest = &rest[end..];
+        if !declaration.is_empty() || line.starts_with("void ") && line.contains("_init_sized(") {
+            declaration += line;
+            if !line.ends_with(";\n") {
+                continue;
+            }
+            out += &inline(&comment, declaration.trim_end())?;
+            declaration.clear();
+        }
+        comment.clear();
     }
-    Ok(out + rest)
+    Ok(out)
 }
 
-fn inline(before: &str, declaration: &str) -> Result<String, String> {
-    let comment = before.rfind("/*").map(|at| &before[at..]).filter(|comment| comment.trim_end().ends_with("*/"));
-    let comment = comment.ok_or_else(|| format!("{declaration} has no comment"))?;
-    let comment: String = comment.split_inclusive('\n').filter(|line| !line.starts_with(" * struct_size ")).collect();
+fn inline(comment: &str, declaration: &str) -> Result<String, String> {
+    if comment.is_empty() {
+        return Err(format!("{declaration} has no comment"));
+    }
+    let comment: String = comment.split_inclusive('\n').filter(|line| !line.starts_with("/// struct_size ")).collect();
     let parts =
         declaration.strip_prefix("void ").and_then(|rest| rest.split_once("_init_sized(")).and_then(|(name, arguments)| {
-            let (pointer, _) = arguments.split_once(',')?;
-            Some((name, pointer, pointer.rsplit_once('*')?.1))
+            let (pointer, rest) = arguments.split_once(',')?;
+            rest.ends_with(';').then_some((name, pointer, pointer.rsplit_once('*')?.1))
         });
     let (name, pointer, argument) = parts.ok_or_else(|| format!("{declaration} is not understood"))?;
     Ok(format!(
