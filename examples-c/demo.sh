@@ -22,7 +22,7 @@ artifacts=$root/target/artifacts
 [ -x "$audio" ] && [ -x "$control_loop" ] && [ -d "$artifacts" ] || die 1 "not everything is built: run \`make demo\`"
 mkdir -p "$out" || die 1 "$out: cannot be made"
 # What an earlier run has left must not pass for this one's.
-rm -f "$out/audio.wav" "$out/audio.svg" "$out/audio.txt" "$out/control-loop.svg" "$out/control-loop.txt"
+rm -f "$out/audio.wav" "$out/audio.html" "$out/audio.txt" "$out/control-loop.html" "$out/control-loop.txt"
 
 LD_LIBRARY_PATH=$root/target/release${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export LD_LIBRARY_PATH
@@ -39,9 +39,9 @@ run() { # run TABLE-FILE PROGRAM...: keeps what the program prints for the end; 
 }
 
 echo "audio: $wav through equaliser, reverb and compressor, in real time, with 2 s for what rings on ..."
-run "$out/audio.txt" "$audio" --artifacts "$artifacts" --plot "$out/audio.svg" "$wav" "$out/audio.wav"
+run "$out/audio.txt" "$audio" --artifacts "$artifacts" --report "$out/audio.html" "$wav" "$out/audio.wav"
 echo "control loop: a pendulum on a cart, balanced at 1 kHz for 5 s ..."
-run "$out/control-loop.txt" "$control_loop" --artifacts "$artifacts" --plant pendulum --seconds 5 --plot "$out/control-loop.svg"
+run "$out/control-loop.txt" "$control_loop" --artifacts "$artifacts" --plant pendulum --seconds 5 --report "$out/control-loop.html"
 
 cat <<END
 
@@ -53,8 +53,8 @@ $(cat "$out/control-loop.txt")
 
 ==== results
 $out/audio.wav          what the effects made of it
-$out/audio.svg          the audio latencies as histograms (any browser)
-$out/control-loop.svg   the control loop's
+$out/audio.html         the audio latencies as a page with plots (any browser)
+$out/control-loop.html  the control loop's
 $out/audio.txt, $out/control-loop.txt   the tables above
 What the columns mean: examples-c/audio/README.md and examples-c/control-loop/README.md
 END

@@ -230,14 +230,8 @@ static bool report(const program_t *p) {
     if (!write_output(p)) {
         return false;
     }
-    if (p->options.plot_path != NULL) {
-        if (!report_plot(&p->stream, p->options.plot_path, &failure)) {
-            return complain("", failure.message);
-        }
-        printf("plot: %s\n", p->options.plot_path);
-    }
     if (p->options.report_path != NULL) {
-        if (!report_page(&p->stream, p->options.report_path, &failure)) {
+        if (!report_write(&p->stream, p->options.report_path, &failure)) {
             return complain("", failure.message);
         }
         printf("report: %s\n", p->options.report_path);

@@ -177,18 +177,6 @@ void live_process(live_t *live, const float *const *in, size_t block) {
     fallback_mix(&live->fallback, status == RTW_OK, (const float *const *)live->wet, in, live->out);
 }
 
-size_t live_buckets(const live_t *live, rtw_bucket_t *buckets, size_t capacity) {
-    rtw_block_t begun;
-    size_t count = 0;
-    if (rtw_slot_begin(live->slot, &begun) == RTW_OK) {
-        if (rtw_func_buckets(begun.funcs[PROCESS], buckets, capacity, &count) != RTW_OK) {
-            count = 0;
-        }
-        rtw_slot_end(live->slot);
-    }
-    return count < capacity ? count : capacity;
-}
-
 bool live_stats(const live_t *live, rtw_func_stats_t *stats, rtw_slot_stats_t *slot, failure_t *failure) {
     rtw_func_stats_init(stats);
     rtw_slot_stats_init(slot);

@@ -41,8 +41,6 @@ bool live_start_anew(live_t *live, failure_t *failure);
 /* [rt & attached] From `in` to live->out, in any case. */
 void live_process(live_t *live, const float *const *in, size_t block);
 
-/* [setup] While no block is begun: the histogram of the instance in use; 0 buckets where there is none. */
-size_t live_buckets(const live_t *live, rtw_bucket_t *buckets, size_t capacity);
 /* [any but rt] Of all its instances. */
 bool live_stats(const live_t *live, rtw_func_stats_t *stats, rtw_slot_stats_t *slot, failure_t *failure);
 

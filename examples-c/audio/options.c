@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/export.h"
 #include "effect.h"
 
 static const char USAGE[] =
@@ -35,8 +36,7 @@ static const char USAGE[] =
     "  --on-failure NAME     what is heard instead of an effect that has failed: dry (default), silence, hold\n"
     "  --fade MS             how one follows the other without a click (default 5)\n"
     "  --watch               play new versions of the artifacts when they change\n"
-    "  --plot FILE.svg       latency histograms\n"
-    "  --report FILE.html    a page about the effects' call times, as for a bug report\n"
+    "  --report FILE         write all times: a page with plots (FILE.html), or as .json, .csv, .hlog, .prom\n"
     "  --help                this text\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but an effect failed.\n";
@@ -186,10 +186,10 @@ static bool parse_flag(const char *name, options_t *out) {
 /* An option with a value. */
 static bool parse_option(const char *name, const char *value, options_t *out) {
     static const char *const NAMES[] = {"--artifacts", "--profile", "--chain",   "--set",  "--block",  "--priority", "--cpu",
-                                        "--seconds",   "--tail",    "--format", "--plot", "--report", "--budget", "--standby",
+                                        "--seconds",   "--tail",    "--format", "--report", "--budget", "--standby",
                                         "--on-failure", "--fade",   NULL};
     enum {
-        ARTIFACTS, PROFILE, CHAIN, SET, BLOCK, PRIORITY, CPU, SECONDS, TAIL, FORMAT, PLOT, REPORT, BUDGET, STANDBY, ON_FAILURE, FADE
+        ARTIFACTS, PROFILE, CHAIN, SET, BLOCK, PRIORITY, CPU, SECONDS, TAIL, FORMAT, REPORT, BUDGET, STANDBY, ON_FAILURE, FADE
     };
     const int which = find_name(NAMES, name);
     int32_t block;
@@ -233,12 +233,9 @@ static bool parse_option(const char *name, const char *value, options_t *out) {
             return parse_on_failure(value, out);
         case FADE:
             return parse_number(name, value, 0, 1000, &out->fade_ms);
-        case PLOT:
-            out->plot_path = value;
-            return true;
         default: /* REPORT */
             out->report_path = value;
-            return true;
+            return export_is_possible(value) || wrong("--report wants a name that ends in " EXPORT_ENDINGS ", not", value);
     }
 }
 

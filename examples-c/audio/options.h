@@ -23,8 +23,7 @@ typedef struct param_setting_t {
 typedef struct options_t {
     const char *in_path, *out_path;
     const char *artifacts; /* the folder of eq.standalone.rtw or eq.rtw, and so on */
-    const char *plot_path; /* NULL: no plot */
-    const char *report_path; /* NULL: no page */
+    const char *report_path; /* NULL: no statistics as a file */
     uint32_t block_frames;
     bool fast;        /* no pacing: as fast as it goes */
     uint32_t profile; /* RTW_PROFILE_... */

@@ -1,4 +1,4 @@
-/* What the audio example tells about a stream that has run: tables on the standard output, histograms as a picture. */
+/* What the audio example reports of a stream that has run: tables on the standard output, statistics as a file. */
 #ifndef RTWASM_EXAMPLE_REPORT_H
 #define RTWASM_EXAMPLE_REPORT_H
 
@@ -8,8 +8,7 @@
 
 /* False when the library refuses a statistic; `failure` says which. */
 bool report_print(const stream_t *stream, failure_t *failure);
-bool report_plot(const stream_t *stream, const char *path, failure_t *failure);
-/* A page that the library writes of the effects' call times. */
-bool report_page(const stream_t *stream, const char *path, failure_t *failure);
+/* Writes the times of the effects, of the whole chain and of the wake-ups; the file's name says in which format (export.h). */
+bool report_write(const stream_t *stream, const char *path, failure_t *failure);
 
 #endif

@@ -38,21 +38,10 @@ static void touch(void *memory, size_t bytes) {
     }
 }
 
-static uint64_t *make_times(size_t count) {
-    uint64_t *times = calloc(count, sizeof *times);
-    if (times != NULL) {
-        touch(times, count * sizeof *times);
-    }
-    return times;
-}
-
 static bool make_buffers(stream_t *stream, const wav_audio_t *in, size_t frames, failure_t *failure) {
-    wav_error_t error = {"no memory for the measurements"};
-    stream->work_ns = make_times(stream->blocks);
-    stream->late_ns = make_times(stream->blocks);
+    wav_error_t error;
     if (!wav_create(&stream->in, in->rate_hz, in->channels, stream->blocks * stream->block_frames, &error) ||
-        !wav_create(&stream->out, in->rate_hz, in->channels, stream->blocks * stream->block_frames, &error) ||
-        stream->work_ns == NULL || stream->late_ns == NULL) {
+        !wav_create(&stream->out, in->rate_hz, in->channels, stream->blocks * stream->block_frames, &error)) {
         snprintf(failure->message, sizeof failure->message, "%s", error.message);
         stream_free(stream);
         return false;
@@ -85,8 +74,8 @@ bool stream_create(stream_t *stream, rtw_runtime_t *runtime, live_t *effects, co
 void stream_free(stream_t *stream) {
     wav_free(&stream->in);
     wav_free(&stream->out);
-    free(stream->work_ns);
-    free(stream->late_ns);
+    rtw_recorder_destroy(stream->chain);
+    rtw_recorder_destroy(stream->lateness);
     memset(stream, 0, sizeof *stream);
 }
 
@@ -140,8 +129,8 @@ static void run_paced(stream_t *stream) {
         const uint64_t woken = now_ns();
         process_block(stream, block);
         const uint64_t done = now_ns();
-        stream->late_ns[block] = woken - due;
-        stream->work_ns[block] = done - woken;
+        rtw_recorder_record_ns(stream->lateness, woken - due);
+        rtw_recorder_record_ns(stream->chain, done - woken);
         stream->missed += done > start + block_time_ns(stream, block + 1);
     }
 }
@@ -150,7 +139,7 @@ static void run_unpaced(stream_t *stream) {
     for (size_t block = 0; block < stream->blocks; block++) {
         const uint64_t begun = now_ns();
         process_block(stream, block);
-        stream->work_ns[block] = now_ns() - begun;
+        rtw_recorder_record_ns(stream->chain, now_ns() - begun);
     }
 }
 
@@ -182,12 +171,25 @@ static bool attach_best(stream_t *stream) {
     return true;
 }
 
+/* Creates the recorders, which come with their memory present. */
+static bool make_recorders(stream_t *stream) {
+    rtw_error_t error;
+    if (rtw_recorder_create(stream->runtime, "whole chain", &stream->chain, &error) != RTW_OK ||
+        rtw_recorder_create(stream->runtime, "wake-up late", &stream->lateness, &error) != RTW_OK) {
+        snprintf(stream->failure.message, sizeof stream->failure.message, "cannot make the recorders: %s", error.message);
+        return false;
+    }
+    return true;
+}
+
 /* The effects are warm now; the cycle's own code becomes so by running the first block over and over. Left lazy otherwise: the
- * pages of this program's code, and the dynamic linker's first look for clock_nanosleep and others. */
+ * pages of this program's code, and the dynamic linker's first look for clock_nanosleep and others. There are no recorders yet,
+ * so that the rehearsal's times are not recorded. */
 static bool rehearse(stream_t *stream) {
     for (int n = 0; n < REHEARSALS; n++) {
         sleep_until(now_ns());
         process_block(stream, 0);
+        rtw_recorder_record_ns(stream->chain, 0);
     }
     for (size_t i = 0; i < stream->effect_count; i++) {
         live_t *effect = &stream->effects[i];
@@ -221,7 +223,7 @@ static void *thread_main(void *argument) {
     if (!attach_best(stream)) {
         stream->failed = true;
     } else {
-        if (rehearse(stream)) {
+        if (rehearse(stream) && make_recorders(stream)) {
             run_measured(stream);
         } else {
             stream->failed = true;

@@ -26,10 +26,10 @@ typedef struct stream_t {
     int32_t priority, cpu;
 
     /* Set by the thread; read them after stream_run. */
-    uint64_t *work_ns;  /* for each block: from waking up to the finished output */
-    uint64_t *late_ns;  /* for each block: how long after its time the thread woke up */
-    size_t missed;      /* blocks finished after the next one's start */
-    bool real_time;     /* SCHED_FIFO was granted; if it was asked for and was not, `scheduling_refusal` says why */
+    rtw_recorder_t *chain;    /* of each block: from waking up to the finished output */
+    rtw_recorder_t *lateness; /* of each block: how long after its time the thread woke up */
+    size_t missed;            /* blocks finished after the next one's start */
+    bool real_time;           /* SCHED_FIFO was granted; if it was asked for and was not, `scheduling_refusal` says why */
     failure_t scheduling_refusal;
     long minor_faults, major_faults; /* page faults of the thread during the cycle */
     volatile bool ended;

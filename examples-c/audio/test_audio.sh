@@ -178,16 +178,30 @@ for variant in "--block 64" "--block 512" "--block 17" "--block 4096" "--profile
     verdict $? "same output with $(echo "$variant" | sed "s|$scratch/||")"
 done
 
-play "$scratch/paced.wav" --seconds 1 --tail 0.5 --plot "$scratch/paced.svg" --report "$scratch/paced.html"
+play "$scratch/paced.wav" --seconds 1 --tail 0.5 --report "$scratch/paced.html"
 [ "$status" -eq 0 ] && cmp -s "$scratch/reference.wav" "$out"
 verdict $? "same output at the pace of the sample clock"
 grep -q '^wake-up late' "$scratch/said" && grep -q '^missed deadlines: [0-9]* of ' "$scratch/said"
 verdict $? "paced: wake-up lateness and missed deadlines are reported"
-grep -q '</svg>' "$scratch/paced.svg" && grep -q 'whole chain' "$scratch/paced.svg"
-verdict $? "the plot is written to its end"
-grep -q '<h2>func 1 eq</h2>' "$scratch/paced.html" && grep -q '<h2>func 3 compressor</h2>' "$scratch/paced.html" &&
-    grep -q '</html>' "$scratch/paced.html"
-verdict $? "the page has every effect and is written to its end"
+blocks=$(sed -n 's/^missed deadlines: [0-9]* of //p' "$scratch/said")
+for subject in 'func 1 eq' 'func 2 reverb' 'func 3 compressor' 'recorder whole chain' 'recorder wake-up late'; do
+    grep -q "<h2>$subject</h2>" "$scratch/paced.html" && grep -q '</html>' "$scratch/paced.html"
+    verdict $? "the page has $subject and is written to its end"
+done
+counts_in() { # counts_in FILE.json: how many times it has of each subject
+    python3 -c 'import json, sys
+for report in json.load(open(sys.argv[1]))["reports"]: print(report["kind"], report["name"], report["series"][0]["count"])' "$1"
+}
+play "$scratch/unpaced.wav" --fast --seconds 1 --tail 0.5 --report "$scratch/unpaced.json"
+played "without pacing, with the statistics as JSON"
+counts_in "$scratch/unpaced.json" > "$scratch/counts"
+printf '%s\n' "func 1 eq $blocks" "func 2 reverb $blocks" "func 3 compressor $blocks" "recorder whole chain $blocks" | cmp -s - "$scratch/counts"
+verdict $? "the statistics as JSON count every block once, the rehearsal's not, and have no wake-ups"
+for format in csv hlog prom; do
+    play "$scratch/unpaced.wav" --fast --seconds 0.1 --chain eq --report "$scratch/unpaced.$format"
+    [ "$status" -eq 0 ] && grep -q 'whole.chain' "$scratch/unpaced.$format"
+    verdict $? "the whole chain is in the statistics as .$format"
+done
 play "$scratch/unpaged.wav" --fast --seconds 1 --tail 0.5 --report "$scratch/no/such/folder.html"
 [ "$status" -eq 1 ] && grep -q 'no/such/folder.html' "$scratch/complaints"
 verdict $? "a page that cannot be written is named"
@@ -392,6 +406,8 @@ refused 2 "unknown option" --loud yes
 refused 2 "unknown way to go on" --on-failure scream
 refused 2 "from 0 to 16" --standby 17
 refused 2 "one file too many" third.wav
+refused 2 "ends in .html, .json, .csv, .hlog or .prom" --report "$scratch/latency.svg"
+refused 2 "ends in .html, .json, .csv, .hlog or .prom" --report report
 
 play "$scratch/no such folder/out.wav" --fast
 [ "$status" -eq 1 ] && grep -q "cannot create" "$scratch/complaints"

@@ -21,11 +21,11 @@ static int report_failure(const char *what, rtw_status_t status, const rtw_error
     return EXIT_COULD_NOT_RUN;
 }
 
-static int write_files(const loop_t *loop, const options_t *options, const rtw_func_stats_t *call)
+static int write_files(const loop_t *loop, const options_t *options)
 {
     int result = EXIT_RAN;
     if (options->csv && report_csv(loop, options->csv) != 0) result = EXIT_COULD_NOT_RUN;
-    if (options->plot && report_plot(loop, options, call) != 0) result = EXIT_COULD_NOT_RUN;
+    if (options->report && report_write(loop, options->report) != 0) result = EXIT_COULD_NOT_RUN;
     return result;
 }
 
@@ -39,7 +39,7 @@ static int evaluate(loop_t *loop, const options_t *options)
         return EXIT_COULD_NOT_RUN;
     }
     report_run(loop, options, &call);
-    int result = write_files(loop, options, &call);
+    int result = write_files(loop, options);
     return loop->counts.faults > 0 ? EXIT_GUEST_FAULT : result;
 }
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/export.h"
+
 #include "rtwasm.h"
 
 #define MIN_RATE_HZ 200.0 /* below this the tunings are not good */
@@ -37,7 +39,7 @@ void options_print_help(void)
          "  --cpu N                        pin the real-time thread to CPU N; -1: do not pin (default: the last one allowed)\n"
          "  --priority N                   of SCHED_FIFO, 1 to 99; 0: normal scheduling (default: 80)\n"
          "  --fast                         do not wait for the clock: simulated time only, normal scheduling\n"
-         "  --plot FILE                    write the latency histograms as SVG\n"
+         "  --report FILE                  write all times: a page with plots (FILE.html), or as .json, .csv, .hlog, .prom\n"
          "  --csv FILE                     write what happened in each period\n"
          "  --help\n"
          "exit status: 0 done, 1 could not run, 2 wrong command line, 3 the guest failed");
@@ -104,8 +106,11 @@ static options_result_t parse_valued(options_t *options, const char *option, con
     if (strcmp(option, "--priority") == 0) {
         return parse_integer(value, 0, 99, &options->priority) ? OPTIONS_RUN : refuse(option, value, "0 to 99");
     }
+    if (strcmp(option, "--report") == 0) {
+        options->report = value;
+        return export_is_possible(value) ? OPTIONS_RUN : refuse(option, value, "a name that ends in " EXPORT_ENDINGS);
+    }
     if (strcmp(option, "--artifacts") == 0) options->artifacts = value;
-    else if (strcmp(option, "--plot") == 0) options->plot = value;
     else if (strcmp(option, "--csv") == 0) options->csv = value;
     else {
         fprintf(stderr, "control_loop: unknown option %s; --help lists them\n", option);

@@ -8,7 +8,7 @@
 #define CPU_NONE (-1) /* not pinned */
 
 typedef struct {
-    const char *controller, *plant, *artifacts, *plot, *csv; /* plot, csv: NULL when not asked for */
+    const char *controller, *plant, *artifacts, *report, *csv; /* report, csv: NULL when not asked for */
     const char *profile_name;
     uint32_t profile; /* RTW_PROFILE_... */
     double seconds, rate_hz;

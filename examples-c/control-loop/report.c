@@ -4,10 +4,9 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "../common/plot.h"
+#include "../common/export.h"
 
 void report_start(const loop_t *loop, const options_t *options)
 {
@@ -98,45 +97,14 @@ int report_csv(const loop_t *loop, const char *path)
     return write_error == 0 ? 0 : complain(path);
 }
 
-/* The buckets of step's calls, or of the worker's wake-ups. */
-static rtw_status_t read_buckets(const loop_t *loop, bool calls, rtw_bucket_t *buckets, size_t capacity, size_t *count)
+int report_write(const loop_t *loop, const char *path)
 {
-    if (calls) return rtw_func_buckets(loop->controller->step, buckets, capacity, count);
-    return rtw_worker_buckets(loop->worker, RTW_SERIES_WAKE_UP, buckets, capacity, count);
-}
-
-/* A histogram's buckets, in memory for the caller to free; NULL with *count 0 when there are none. */
-static rtw_bucket_t *copy_buckets(const loop_t *loop, bool calls, size_t *count)
-{
-    *count = 0;
-    size_t available = 0;
-    if (read_buckets(loop, calls, NULL, 0, &available) != RTW_OK || available == 0) return NULL;
-    rtw_bucket_t *buckets = calloc(available, sizeof *buckets);
-    if (!buckets || read_buckets(loop, calls, buckets, available, &available) != RTW_OK) {
-        free(buckets);
-        return NULL;
-    }
-    *count = available;
-    return buckets;
-}
-
-int report_plot(const loop_t *loop, const options_t *options, const rtw_func_stats_t *call)
-{
-    const rtw_distribution_t *wake_up = &loop->stats.wake_up;
-    size_t call_bucket_count, wake_up_bucket_count;
-    rtw_bucket_t *call_buckets = copy_buckets(loop, true, &call_bucket_count);
-    rtw_bucket_t *wake_up_buckets = copy_buckets(loop, false, &wake_up_bucket_count);
-    char title[160];
-    snprintf(title, sizeof title, "Control loop at %g Hz: %s controls %s", options->rate_hz, options->controller, options->plant);
-
-    const plot_series_t series[2] = {
-        {"call latency of the guest's step()", call_buckets, call_bucket_count, call->call.p50_ns, call->call.p99_ns, call->call.p999_ns, call->call.max_ns, 0.0},
-        {"wake-up latency; deadline: the period", wake_up_buckets, wake_up_bucket_count, wake_up->p50_ns, wake_up->p99_ns,
-         wake_up->p999_ns, wake_up->max_ns, (double)loop->period_ns},
-    };
-    int result = plot_latency_svg(options->plot, title, series, options->fast ? 1 : 2);
-    if (result != 0) complain(options->plot);
-    free(call_buckets);
-    free(wake_up_buckets);
-    return result;
+    rtw_export_subject_t subjects[2];
+    rtw_error_t err;
+    memset(subjects, 0, sizeof subjects);
+    subjects[0].func = loop->controller->step;
+    subjects[1].worker = loop->worker;
+    if (export_file(subjects, loop->fast ? 1 : 2, path, &err) == RTW_OK) return 0;
+    fprintf(stderr, "control_loop: the statistics: %s\n", err.message);
+    return -1;
 }

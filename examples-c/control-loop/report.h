@@ -10,6 +10,7 @@ void report_start(const loop_t *loop, const options_t *options);
 void report_run(const loop_t *loop, const options_t *options, const rtw_func_stats_t *call);
 /* 0, or -1 when the file could not be written; the reason is then on standard error. */
 int report_csv(const loop_t *loop, const char *path);
-int report_plot(const loop_t *loop, const options_t *options, const rtw_func_stats_t *call);
+/* Writes the times of the guest's step, and of the worker if there is one; the file's name says in which format (export.h). */
+int report_write(const loop_t *loop, const char *path);
 
 #endif

@@ -33,6 +33,11 @@ below() { # below WORD BOUND: the number after WORD in the output is less than B
 count() { # count WORD: the integer after WORD in the output
     sed -n "s/.*$1 \([0-9][0-9]*\).*/\1/p" "$scratch/out"
 }
+counts_in() { # counts_in FILE.json: how many times it has of each series
+    python3 -c 'import json, sys
+for report in json.load(open(sys.argv[1]))["reports"]:
+    for series in report["series"]: print(report["kind"], report["name"] + ":", series["name"], series["count"])' "$1"
+}
 unprivileged() { # without the right to SCHED_FIFO
     if [ "$(id -u)" = 0 ]; then # stays root, so that it can read the tree wherever it lies
         prlimit --rtprio=0 setpriv --bounding-set=-sys_nice --inh-caps=-sys_nice "$@"
@@ -40,22 +45,6 @@ unprivileged() { # without the right to SCHED_FIFO
         prlimit --rtprio=0 "$@"
     fi
 }
-
-# ---- the plot ----
-run_program "$OUT/test_plot" "$scratch"
-plots="$scratch/ordinary.svg $scratch/empty.svg $scratch/one.svg $scratch/huge.svg $scratch/narrow.svg $scratch/broken.svg $scratch/four.svg"
-svg="python3 check_svg.py"
-check "every plot is well-formed" $svg $plots
-check "ordinary plot: labels, marks, ticks, bars" $svg "$scratch/ordinary.svg" --bars 40 --text "Control loop at 1 kHz" --text "wake-up latency" \
-    --text p50 --text p99 --text p99.9 --text max --text deadline --text "5.20 us" --text "1 ms" --text "100 ns" --text 10k
-check "empty plot says so; its label is escaped" $svg "$scratch/empty.svg" --text "no samples" --text "nothing <recorded> & \"quoted\" 'x' ?? µs" \
-    --text "A & B < C > D"
-check "a lone call has its bar" $svg "$scratch/one.svg" --bars 1 --text "1 sample" --text "1.02 us"
-check "a huge range has all its bars" $svg "$scratch/huge.svg" --bars 4 --text "1 000 000 011 samples, 1 past the deadline" --text "1000 s"
-check "the checker itself finds a missing text" sh -c '! python3 check_svg.py "$0" --text "not there"' "$scratch/one.svg"
-check "the checker itself finds missing bars" sh -c '! python3 check_svg.py "$0" --bars 10' "$scratch/one.svg"
-sed 's/<\/svg>//' "$scratch/one.svg" >"$scratch/open.svg"
-check "the checker itself finds malformed XML" sh -c '! python3 check_svg.py "$0"' "$scratch/open.svg"
 
 # ---- artifacts ----
 for profile in standalone plugin; do
@@ -83,8 +72,8 @@ for profile in standalone plugin; do
 done
 run "$loop" --fast --controller pid --artifacts "$artifacts" --seconds 0.1
 check "a run too short for an error after settling says so" grep -q "max after settling: run too short" "$scratch/out"
-run "$loop" --fast --artifacts "$artifacts" --seconds 1 --csv "$scratch/fast.csv" --plot "$scratch/fast.svg"
-check "--fast --plot shows the calls alone" sh -c 'python3 check_svg.py "$0" --bars 1 --text "call latency" && ! grep -q wake-up "$0"' "$scratch/fast.svg"
+run "$loop" --fast --artifacts "$artifacts" --seconds 1 --csv "$scratch/fast.csv" --report "$scratch/fast.json"
+check "--fast --report has the calls alone, each once" test "$(counts_in "$scratch/fast.json")" = "func step: call_time 1000"
 check "--csv has a header and a line a step" test "$(wc -l <"$scratch/fast.csv")" -eq 1001
 check "--csv names its columns" grep -qx "time_s,reference,output,control,measurement_0,wake_up_us" "$scratch/fast.csv"
 
@@ -101,7 +90,7 @@ for profile in standalone plugin; do
 done
 
 # ---- at real pace ----
-run "$loop" --seconds 1 --artifacts "$artifacts" --csv "$scratch/paced.csv" --plot "$scratch/paced.svg"
+run "$loop" --seconds 1 --artifacts "$artifacts" --csv "$scratch/paced.csv" --report "$scratch/paced.html"
 check "real pace: exit status 0" test $status -eq 0
 if chrt -f 80 true 2>/dev/null; then
     check "real pace: SCHED_FIFO is used" grep -q "^scheduling: SCHED_FIFO, priority 80" "$scratch/out"
@@ -112,7 +101,11 @@ check "real pace: wake-up and call latencies" sh -c 'grep -Eq "^wake-up( +[0-9.]
 check "real pace: page faults are counted" grep -Eq "^page faults of the real-time thread while it ran: [0-9]+$" "$scratch/out"
 check "real pace: each period ran or was skipped" test $(($(count steps) + $(sed -n 's/.*(\([0-9]*\) of them skipped.*/\1/p' "$scratch/out"))) -eq 1000
 check "real pace: the trace holds the steps that ran" test "$(wc -l <"$scratch/paced.csv")" -eq $(($(count steps) + 1))
-check "real pace: both histograms are plotted" $svg "$scratch/paced.svg" --bars 2 --text "call latency" --text "wake-up latency" --text "1 000 samples" --text deadline
+check "real pace: the page has the step and the worker, and is written to its end" \
+    sh -c 'grep -q "<h2>func step</h2>" "$0" && grep -q "<h2>worker control-loop</h2>" "$0" && grep -q "</html>" "$0"' "$scratch/paced.html"
+run "$loop" --seconds 0.5 --artifacts "$artifacts" --report "$scratch/paced.json"
+check "real pace: the statistics count the steps, and a wake-up a period" \
+    test "$(counts_in "$scratch/paced.json" | grep -E 'func step|wake_up')" = "$(printf 'func step: call_time %d\nworker control-loop: wake_up_latency 500' "$(count steps)")"
 
 run "$loop" --seconds 1 --artifacts "$artifacts" --priority 0
 check "--priority 0: exit status 0" test $status -eq 0
@@ -148,7 +141,8 @@ wrong 2 "use --controller lqr" --controller pid --plant pendulum
 wrong 1 "RTW_ERR_IO" --artifacts "$scratch/nowhere"
 wrong 1 "setting up the real-time thread" --cpu 1023 --seconds 0.1 --artifacts "$artifacts"
 wrong 1 "No such file or directory" --fast --seconds 0.1 --artifacts "$artifacts" --csv "$scratch/no/such/folder.csv"
-wrong 1 "No such file or directory" --fast --seconds 0.1 --artifacts "$artifacts" --plot "$scratch/no/such/folder.svg"
+wrong 1 "No such file or directory" --fast --seconds 0.1 --artifacts "$artifacts" --report "$scratch/no/such/folder.html"
+wrong 2 "expected a name that ends in .html" --report "$scratch/latency.svg"
 mkdir "$scratch/bad"
 cp "$root/guests/built/pid.wasm" "$scratch/bad/pid.standalone.rtw"
 wrong 1 "RTW_ERR_PLAIN_WASM" --controller pid --artifacts "$scratch/bad"

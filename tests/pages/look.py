@@ -1,6 +1,6 @@
 """Looks at pages as a browser shows them, in both colour schemes, wide and narrow, and counts pixels.
 
-look.py [--pictures FOLDER] [--only SCHEME,WIDTH] FILE...    .html and .svg; prints `ok` and `FAIL` lines and their sum
+look.py [--pictures FOLDER] [--only SCHEME,WIDTH] FILE...    prints `ok` and `FAIL` lines and their sum
 
 What is looked at:
   curves      each is a thin line of its colour: about as many pixels as its length and width make, not the area below it
@@ -78,7 +78,7 @@ PLOTS = """
     curves: [...svg.querySelectorAll('polyline')].map(line => {
       const scale = line.getScreenCTM().a;
       const width = parseFloat(paint(line, 'stroke-width'));
-      return {name: line.getAttribute('class') || 'mark', colour: rgb(paint(line, 'stroke')),
+      return {name: line.getAttribute('class'), colour: rgb(paint(line, 'stroke')),
               area: line.getTotalLength() * width * scale * scale};
     }),
     bars: [...new Set([...svg.querySelectorAll('rect[class]')].map(bar => bar.getAttribute('class')))].map(name => {
@@ -122,16 +122,14 @@ def look_at_plot(where, picture, plot):
         return
     counted = colours(shown)
     whole = shown.width * shown.height
-    # Marks of one kind have one colour.
+    # A series may have several curves.
     areas = {}
     for curve in plot["curves"]:
         key = curve["name"], tuple(curve["colour"])
         areas[key] = areas.get(key, 0) + curve["area"] * SCALE * SCALE
     for (name, colour), expected in areas.items():
         seen = pixels(counted, colour)
-        # A curve that another lies upon has but some pixels left, a mark perhaps none.
-        least = 0 if name == "mark" else expected * CURVE_LEAST
-        check(least <= seen <= expected * CURVE_MOST and seen <= FILLED * whole,
+        check(expected * CURVE_LEAST <= seen <= expected * CURVE_MOST and seen <= FILLED * whole,
               f"{where}: curve {name} is a line: {seen} pixels, its length and width make {expected:.0f}")
     for bars in plot["bars"]:
         background = counted.most_common(1)[0][0]
@@ -175,12 +173,10 @@ def look_at(browser, path, pictures, only):
             plots = browser.value(PLOTS)
             for number, plot in enumerate(plots, 1):
                 look_at_plot(f"{where}, plot {number}", picture, plot)
-            # A picture is shown whole: where the window is narrow, whoever wants to read it makes it larger.
-            if path.suffix == ".html" or name == "wide":
-                look_at_texts(where, picture, browser.value(TEXTS))
+            look_at_texts(where, picture, browser.value(TEXTS))
             paper = picture.getpixel((2, 2))
             dark = luminance(paper) < 0.2
-            check(dark == (scheme == "dark") or path.suffix == ".svg", f"{where}: the paper is {paper}")
+            check(dark == (scheme == "dark"), f"{where}: the paper is {paper}")
 
 
 def main(arguments):
