@@ -20,4 +20,4 @@ pub mod capi;
 /// The C library's own allocator; Rust programs that use the engine part have theirs.
 #[cfg(feature = "capi")]
 #[global_allocator]
-static ALLOCATOR: rt::alloc::Allocator = rt::alloc::Allocator;
+static ALLOCATOR: rt::global_alloc::Allocator = rt::global_alloc::Allocator;

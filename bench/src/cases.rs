@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::hint::black_box;
 
 use rtwasm::engine::{artifact, profile};
-use rtwasm::record::histogram::Recorder;
+use rtwasm::record::recorder::Recorder;
 use rtwasm::sys::clock;
 use wasmtime::{Caller, Engine, Extern, Func, Instance, Module, Store, TypedFunc, WasmParams, WasmResults};
 

@@ -1,7 +1,7 @@
 //! Timing: batches for means, single calls for the distribution, rivals in turn.
 
 use rtwasm::doctor::core_speed::{Pace, Speed};
-use rtwasm::record::histogram;
+use rtwasm::record::snapshot;
 use rtwasm::sys::clock;
 
 /// Calls in a batch whose mean is taken.
@@ -91,7 +91,7 @@ pub fn interleaved_rounds(
     let distributions = singles(&mut subjects, single_calls);
     let rows = subjects.iter().zip(&batches).zip(distributions).map(|((subject, own), mut single)| {
         single.sort_unstable();
-        let at = |quantile: f64| histogram::quantile(&single, quantile) as f64 * ns_per_tick;
+        let at = |quantile: f64| snapshot::quantile(&single, quantile) as f64 * ns_per_tick;
         let ratio = |wanted| ratio(own, &batches[0], wanted);
         let at_full_speed = ratio(Some(Pace::Full));
         Row {

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::mem::{MaybeUninit, transmute};
 use std::ptr::{null, null_mut};
 
-use rtwasm::record::histogram;
+use rtwasm::record::snapshot;
 use rtwasm::status::RTW_ERR_BUDGET;
 use rtwasm::sys::clock;
 
@@ -203,7 +203,7 @@ fn after_cut_off(case: &str, slot: &Slot<'_>) -> Result<Vec<Row>, String> {
 
 fn row(case: &str, subject: &'static str, mut times: Vec<f64>, ratio: f64) -> Row {
     times.sort_by(f64::total_cmp);
-    let at = |quantile: f64| histogram::quantile(&times, quantile);
+    let at = |quantile: f64| snapshot::quantile(&times, quantile);
     Row {
         case: case.to_owned(),
         subject,

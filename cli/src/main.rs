@@ -61,7 +61,7 @@ const COMMANDS: &[Command] = &[
 
 /// As in the library, so that what calls allocate is counted, and comes from where it would come from in a host.
 #[global_allocator]
-static ALLOCATOR: rtwasm::rt::alloc::Allocator = rtwasm::rt::alloc::Allocator;
+static ALLOCATOR: rtwasm::rt::global_alloc::Allocator = rtwasm::rt::global_alloc::Allocator;
 
 const EXIT_ERROR: u8 = 1;
 const EXIT_USAGE: u8 = 2;

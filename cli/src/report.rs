@@ -8,8 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rtwasm::doctor::{self, Artifact, Class, State};
-use rtwasm::sys::clock;
-use rtwasm::sys::file;
+use rtwasm::sys::{clock, file};
 use serde_json::{Map, Value, json};
 
 use crate::args::{self, Arg, Args, Failure};

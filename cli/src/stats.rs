@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rtwasm::record::histogram::Snapshot;
+use rtwasm::record::snapshot::Snapshot;
 use rtwasm::stats::document::Document;
 use rtwasm::stats::export::{self, Format, JSON_FORMAT, JSON_VERSION};
 use rtwasm::stats::{Counter, Point, Report, Series, Worst, cause};

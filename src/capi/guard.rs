@@ -5,7 +5,7 @@ use std::sync::Once;
 
 use super::error::{clear, fill, fill_with, rtw_error_t};
 use super::handle::{Noun, borrow, poison};
-use crate::rt::{alloc, cancel, reserve};
+use crate::rt::{arena, cancel, reserve};
 use crate::sized;
 pub use crate::sized::{Element, Sized32, init, output as output_struct};
 use crate::status::*;
@@ -66,7 +66,7 @@ unsafe fn reported(err: *mut rtw_error_t, poison: &dyn Fn(), entry: &mut dyn FnM
     cancel::held(&mut || {
         let _float = Standard::set();
         // SAFETY: passed on.
-        status = alloc::in_setup(|| unsafe { outcome(err, poison, entry) });
+        status = arena::in_setup(|| unsafe { outcome(err, poison, entry) });
     });
     status
 }
@@ -108,7 +108,7 @@ fn section(needs_room: bool, entry: &mut dyn FnMut()) -> Option<reserve::Section
     let mut section = None;
     cancel::held(&mut || {
         let _float = Standard::set();
-        section = alloc::in_setup(|| {
+        section = arena::in_setup(|| {
             let ready = reserve::is_ready();
             (ready || !needs_room).then(|| reserve::section(|| drop(catch_unwind(AssertUnwindSafe(&mut *entry)))).1)
         });

@@ -12,10 +12,11 @@ use crate::engine::housekeeper::LOOK_EVERY;
 use crate::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Profile};
 use crate::engine::runtime::{Config, Runtime};
 use crate::engine::watchdog;
-use crate::rt::thread::Policy;
 use crate::status::*;
+use crate::sys::affinity::CpuSet;
 use crate::sys::fpu::Denormals;
 use crate::sys::memory::Lock;
+use crate::sys::sched::Policy;
 
 /// Guard pages and signal handlers: the fastest code, for a process of one's own.
 pub const RTW_PROFILE_STANDALONE: u32 = 0;
@@ -381,7 +382,7 @@ fn read(config: &rtw_runtime_config_t) -> Result<Config> {
             1 => true,
             other => return Err(out_of_range("allow_signal_handlers", other)),
         },
-        cpus: config.cpu_set.iter().any(|word| *word != 0).then_some(config.cpu_set),
+        cpus: Some(CpuSet::from_words(config.cpu_set)).filter(|cpus| !cpus.is_empty()),
         scheduling: scheduling(config.sched_policy, config.priority)?,
         statistics: match config.statistics {
             0 => false,

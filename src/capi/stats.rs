@@ -6,7 +6,8 @@ use super::guard::{self, status_of};
 use super::handle;
 use super::instance::{rtw_func_t, rtw_instance_t};
 use crate::engine::instance::Func;
-use crate::record::histogram::{Recorder, Snapshot};
+use crate::record::recorder::Recorder;
+use crate::record::snapshot::Snapshot;
 use crate::status::*;
 use crate::sys::clock;
 

@@ -8,9 +8,10 @@ use super::guard::{self, setup_apart};
 use super::handle;
 use super::runtime::{RTW_DENORMALS_KEEP, RTW_SCHED_KEEP, denormals, out_of_range, rtw_runtime_t, scheduling};
 use crate::engine::runtime::Runtime;
-use crate::rt::alloc::DEFAULT_ARENA_BYTES;
-use crate::rt::thread::{Attach, CPU_SET_WORDS};
+use crate::rt::arena::DEFAULT_ARENA_BYTES;
+use crate::rt::attach::Attach;
 use crate::status::*;
+use crate::sys::affinity::CpuSet;
 
 /// Scheduling and affinity as the runtime's configuration says.
 pub const RTW_SCHED_RUNTIME: u32 = 0x7fff_ffff;
@@ -172,13 +173,9 @@ pub unsafe fn wanted(runtime: &Runtime, config: &rtw_thread_config_t) -> Result<
     // SAFETY: as many as the caller says.
     wanted.stacks = unsafe { stacks(config) }?;
     match usize::try_from(config.cpu) {
-        Ok(cpu) if cpu < CPU_SET_WORDS * 64 => {
-            let mut set = [0; CPU_SET_WORDS];
-            set[cpu / 64] = 1 << (cpu % 64);
-            wanted.cpus = Some(set);
-        }
+        Ok(cpu) => wanted.cpus = Some(CpuSet::only(cpu).ok_or_else(|| out_of_range("cpu", config.cpu))?),
         Err(_) if config.cpu == -1 => {}
-        _ => return Err(out_of_range("cpu", config.cpu)),
+        Err(_) => return Err(out_of_range("cpu", config.cpu)),
     }
     Ok(wanted)
 }

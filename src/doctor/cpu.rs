@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::machine::Machine;
+use super::measure;
 use super::parse::{CpuList, count, shown};
-use super::sys;
 use super::table::{AUDIO_INFO_CONTROL_MEDIUM, INFO, MEDIUM};
 use super::{Class, Outcome, Severity::*};
 
@@ -231,7 +231,7 @@ pub fn irqs(machine: &Machine) -> Outcome {
 /// How many of them arrive while one waits, where measuring is asked for.
 fn arrivals(machine: &Machine, cpu: usize, interrupts: &[Interrupt]) -> Option<String> {
     let time = machine.options.probe.filter(|_| machine.is_live())?.min(COUNTED_FOR);
-    sys::rest(time);
+    measure::rest(time);
     let now = device_interrupts(machine, cpu)?;
     let taken = |number: u32| now.iter().find(|one| one.number == number).map(|one| one.taken);
     let arrived: u64 = interrupts.iter().filter_map(|one| Some(taken(one.number)?.saturating_sub(one.taken))).sum();

@@ -2,9 +2,9 @@
 
 use super::machine::Machine;
 use super::parse::{count, shown};
-use super::sys;
 use super::table::{AUDIO_INFO_CONTROL_MEDIUM, HIGH, INFO, MEDIUM};
 use super::{ByClass, Outcome, Severity::*};
+use crate::sys::clock;
 
 /// How a kernel without PREEMPT_RT preempts.
 enum Preemption {
@@ -111,7 +111,7 @@ pub fn steal(machine: &Machine) -> Outcome {
 
 /// The time stolen since boot, in ms.
 pub fn stolen_ms(machine: &Machine) -> Option<u64> {
-    Some(stolen_of_all(machine)?.0.saturating_mul(1000) / sys::ticks_per_second()?)
+    Some(stolen_of_all(machine)?.0.saturating_mul(1000) / clock::accounting_ticks_per_second()?)
 }
 
 /// Options of a kernel that is built for finding errors; the first four make critical sections longer by themselves.

@@ -2,10 +2,10 @@
 
 use super::machine::Machine;
 use super::parse::{self, mebibytes};
-use super::sys;
 use super::table::{FATAL, HIGH, INFO, MEDIUM};
 use super::{Outcome, Severity::*};
 use crate::engine::profile::{Profile, Settings};
+use crate::sys::{errno, memory};
 
 /// What is locked beside guests: the library, threads' stacks and arenas.
 const OWN_LOCKED_BYTES: u64 = 8 << 20;
@@ -62,10 +62,10 @@ fn locks_what_it_maps(machine: &Machine) -> Option<bool> {
     }
     let locked_kib = || parse::kib(&machine.root.word("proc/self/status")?, "VmLck");
     let before = locked_kib()?;
-    match sys::while_mapped(PROBE_BYTES as usize, locked_kib) {
+    match memory::while_mapped(PROBE_BYTES as usize, locked_kib) {
         Ok(after) => Some(after?.saturating_sub(before) >= PROBE_BYTES >> 10),
         // No room for 64 KiB, which only a limit on locked memory does.
-        Err(error) => Some(error.raw_os_error() == Some(libc::EAGAIN)),
+        Err(error) => Some(error.raw_os_error() == Some(errno::EAGAIN)),
     }
 }
 

@@ -12,13 +12,13 @@ mod cpu;
 mod inflate;
 mod kernel;
 mod machine;
+mod measure;
 mod memory;
 mod parse;
 mod probes;
 mod process;
 mod root;
 mod scheduling;
-mod sys;
 mod table;
 mod time;
 

@@ -1,5 +1,7 @@
 //! The forms in which the kernel writes things, read from text that may be damaged.
 
+use crate::sys::sched::{self, Policy};
+
 /// CPUs beyond this number are not believed.
 const MAX_CPUS: usize = 1 << 12;
 /// How much of a file's own words goes into a finding.
@@ -162,13 +164,10 @@ impl Task {
     }
 
     pub fn is_real_time(&self) -> bool {
-        const FIFO: u32 = libc::SCHED_FIFO as u32;
-        const ROUND_ROBIN: u32 = libc::SCHED_RR as u32;
-        matches!(self.policy, FIFO | ROUND_ROBIN | DEADLINE)
+        let number = self.policy as i32;
+        sched::is_deadline(number) || matches!(Policy::from_number(number), Some(Policy::Fifo | Policy::RoundRobin))
     }
 }
-
-const DEADLINE: u32 = libc::SCHED_DEADLINE as u32;
 
 /// A policy by its name.
 pub fn policy_name(policy: u32) -> String {

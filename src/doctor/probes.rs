@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::core_speed::{Pace, Speed};
 use super::kernel;
 use super::machine::Machine;
-use super::sys;
+use super::measure;
 use super::table::{INFO, MEDIUM, MEDIUM_BUT_FOR_LONG_BLOCKS};
 use super::{ByClass, Class, Outcome, Severity, Severity::*};
 use crate::sys::clock::monotonic_ns;
@@ -30,7 +30,7 @@ fn on_probe_thread<T: Send + 'static>(
     machine: &Machine,
     run: impl FnOnce() -> T + Send + 'static,
 ) -> Result<(T, &'static str), Outcome> {
-    match sys::on_fifo_thread(machine.options.cpu, PRIORITY, run) {
+    match measure::on_fifo_thread(machine.options.cpu, PRIORITY, run) {
         Some((result, true)) => Ok((result, "with SCHED_FIFO")),
         Some((result, false)) => Ok((result, "without SCHED_FIFO, which is not permitted")),
         None => Err(Outcome::unknown("the probe could not start its thread, or not on the chosen CPU")),
@@ -202,7 +202,7 @@ fn watch_the_clock(duration: Duration) -> Gaps {
             last = now;
         }
         gaps.looked_ns += last - start;
-        sys::rest(REST);
+        measure::rest(REST);
     }
     gaps
 }
@@ -246,7 +246,7 @@ fn look_at_the_speed(speed: &mut Speed, duration: Duration) -> Slowness {
                 slowness.slowed[((factor * 100.0) as usize).min(PERCENTS - 1)] += 1;
             }
         }
-        sys::rest(REST);
+        measure::rest(REST);
     }
     slowness
 }

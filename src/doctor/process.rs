@@ -2,19 +2,18 @@
 
 use super::machine::Machine;
 use super::parse::{self, shown};
-use super::sys;
 use super::table::{HIGH, INFO};
 use super::{Outcome, Severity::*};
 use crate::engine::artifact;
 use crate::engine::profile::DEFAULT_GUEST_STACK_BYTES;
-use crate::rt::thread;
-use crate::sys::handlers;
+use crate::rt::attach::HOST_STACK_BYTES;
+use crate::sys::{handlers, memory, sigstack, stack};
 
 pub fn exec_memory(machine: &Machine) -> Outcome {
     if machine.is_live() {
-        return match sys::executable_memory() {
-            Ok(()) => Outcome::good("permitted"),
-            Err(error) => Outcome::bad(format!("refused: {error}")),
+        return match memory::try_executable() {
+            Ok(Ok(())) => Outcome::good("permitted"),
+            Ok(Err(error)) | Err(error) => Outcome::bad(format!("refused: {error}")),
         };
     }
     // What SELinux would refuse depends on the process's domain.
@@ -34,10 +33,6 @@ pub fn seccomp(machine: &Machine) -> Outcome {
     }
 }
 
-/// The signals that guests' faults arrive as.
-const FAULT_SIGNALS: [(libc::c_int, &str); 3] =
-    [(libc::SIGSEGV, "SIGSEGV"), (libc::SIGILL, "SIGILL"), (libc::SIGFPE, "SIGFPE")];
-
 pub fn signal_handlers(machine: &Machine) -> Outcome {
     if !machine.is_live() {
         return caught_signals(machine);
@@ -45,10 +40,10 @@ pub fn signal_handlers(machine: &Machine) -> Outcome {
     if let Err(error) = handlers::check() {
         return Outcome::bad(error.message).severity(HIGH);
     }
-    let foreign: Vec<String> = FAULT_SIGNALS
+    let foreign: Vec<String> = handlers::SIGNALS
         .iter()
         .filter_map(|(signal, name)| {
-            let (owner, ours) = sys::handler_owner(*signal)?;
+            let (owner, ours) = handlers::owner_of(*signal)?;
             (!ours).then(|| format!("{name} by {}", shown(&owner)))
         })
         .collect();
@@ -63,7 +58,7 @@ fn caught_signals(machine: &Machine) -> Outcome {
     let Some(mask) = machine.status_field("SigCgt").and_then(|mask| u64::from_str_radix(mask, 16).ok()) else {
         return Outcome::unknown("no SigCgt in /proc/self/status");
     };
-    let caught = FAULT_SIGNALS.iter().filter(|(signal, _)| mask >> (signal - 1) & 1 == 1);
+    let caught = handlers::SIGNALS.iter().filter(|(signal, _)| mask >> (signal - 1) & 1 == 1);
     let caught: Vec<&str> = caught.map(|(_, name)| *name).collect();
     match caught.is_empty() {
         true => Outcome::good("none"),
@@ -81,17 +76,19 @@ pub fn signal_stack(machine: &Machine) -> Outcome {
     if !machine.options.thread {
         return Outcome::skipped("this is not declared the real-time thread");
     }
-    match sys::signal_stack_bytes() {
-        None => Outcome::good("none yet: attach sets one up"),
-        Some(bytes) => Outcome::good_if(bytes >= SIGNAL_STACK_BYTES, parse::mebibytes(bytes as u64)),
+    match sigstack::in_force() {
+        stack if stack.is_there() => {
+            Outcome::good_if(stack.bytes() >= SIGNAL_STACK_BYTES, parse::mebibytes(stack.bytes() as u64))
+        }
+        _ => Outcome::good("none yet: attach sets one up"),
     }
 }
 
 pub fn stack_size(machine: &Machine) -> Outcome {
-    let needed = (DEFAULT_GUEST_STACK_BYTES + thread::HOST_STACK_BYTES) as u64;
+    let needed = (DEFAULT_GUEST_STACK_BYTES + HOST_STACK_BYTES) as u64;
     let expected = format!("at least {}", parse::mebibytes(needed));
     if machine.is_live() && machine.options.thread {
-        return match thread::stack_left() {
+        return match stack::left() {
             Ok(left) => {
                 let found = format!("{} left on the calling thread", parse::mebibytes(left as u64));
                 Outcome::good_if(left as u64 >= needed, found).expected(expected)

@@ -1,10 +1,10 @@
 //! Files below a root, which is the running system's or a folder that holds a copy of another's. What is missing, unreadable or
 //! no file at all is `None`, never an error: the checks make "unknown" of it.
 
+use crate::sys::file;
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -36,7 +36,7 @@ impl Root {
 
     /// Opened so that a pipe that somebody put there cannot hold us up.
     fn open(&self, path: &str) -> Option<File> {
-        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(self.path(path)).ok()
+        file::open_without_waiting(&self.path(path)).ok()
     }
 
     /// A regular file's content.

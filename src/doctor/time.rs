@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::machine::Machine;
 use super::parse::shown;
-use super::sys;
+use crate::sys::clock;
 
 /// Clock sources that are read in user space, without a system call.
 const QUICK_SOURCES: [&str; 6] =
@@ -34,7 +34,7 @@ pub fn counter(machine: &Machine) -> Outcome {
 /// With high-resolution timers a sleep ends to the nanosecond asked for; without, at the next tick.
 pub fn timer_resolution(machine: &Machine) -> Outcome {
     let resolution_ns = match machine.is_live() {
-        true => sys::clock_resolution_ns(),
+        true => clock::resolution_ns(),
         false => resolution_told(machine),
     };
     match resolution_ns {

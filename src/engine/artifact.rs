@@ -25,6 +25,7 @@ use wasmtime_environ::object::{Endianness, Object, ObjectSection};
 use super::cpu_features;
 use super::profile::{ENGINE_VERSION, Settings};
 use crate::status::*;
+use crate::sys::errno;
 use crate::sys::file::{self, Refused};
 
 pub const MAGIC: [u8; 8] = *b"\x89RTW\r\n\x1a\n";
@@ -246,7 +247,7 @@ fn shape(bytes: &[u8], have: u64) -> Result<Shape> {
 /// for nobody: what is no regular file is refused. Errors do not name the file.
 pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     let io = |error: std::io::Error| match error.raw_os_error() {
-        Some(libc::ENOMEM) => Error::os(RTW_ERR_NO_MEMORY, "cannot be read", &error),
+        Some(errno::ENOMEM) => Error::os(RTW_ERR_NO_MEMORY, "cannot be read", &error),
         _ => Error::os(RTW_ERR_IO, "cannot be read", &error),
     };
     let (mut file, have) = file::open_regular(path).map_err(|refused| match refused {

@@ -12,7 +12,7 @@ use super::watch::Watch;
 use super::watchdog::{self, Means, Watched};
 use crate::status::*;
 use crate::sys::clock;
-use crate::sys::memory::page_size;
+use crate::sys::memory::{Access, page_size};
 
 /// What happens to a call that has used up its budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +168,7 @@ impl Timing {
         let watch = unsafe { self.watch.get().as_ref() };
         let has_expired = || watch.is_some_and(Watch::current_has_expired);
         if !has_expired() {
-            watchdog::protect(page, libc::PROT_READ | libc::PROT_WRITE);
+            watchdog::protect(page, Access::ReadWrite);
             // Where the watchdog has closed it meanwhile for the call that runs now, that has undone it, and it is done once.
             if !has_expired() {
                 return true;

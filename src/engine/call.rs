@@ -11,11 +11,11 @@ pub use wasmtime::ValRaw;
 use super::fault::FaultRecord;
 use super::instance::{Core, Func, FuncShared, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST, trap_status};
 use crate::record::histogram::Histogram;
-use crate::rt::permit::{self, Opened};
-use crate::rt::{alloc, cancel, unwind};
+use crate::rt::permit::Opened;
+use crate::rt::{arena, cancel, unwind};
 use crate::status::*;
-use crate::sys::clock;
 use crate::sys::fpu::Modes;
+use crate::sys::{clock, stack};
 
 /// Runs one call on this thread. `values` holds the arguments and receives the results. A panic is kept inside, and poisons the
 /// instance.
@@ -27,7 +27,7 @@ use crate::sys::fpu::Modes;
 /// `values` points to at least `count` values, unless `count` is 0; the instance is this thread's.
 #[inline(always)]
 pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_status_t {
-    let here = permit::stack_pointer();
+    let here = stack::pointer();
     match enters(func, here) {
         // SAFETY: passed on; the call was let in.
         Ok(core) => unsafe { invoke_at_once(&func.shared, values, count, core) },
@@ -43,7 +43,7 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_stat
 /// As for [`invoke`].
 #[inline(always)]
 pub unsafe fn invoke_apart(func: &Func, values: *mut ValRaw, count: usize, budget: Option<u64>) -> rtw_status_t {
-    let here = permit::stack_pointer();
+    let here = stack::pointer();
     match enters(func, here) {
         // SAFETY: passed on; the call was let in.
         Ok(core) => unsafe { run_apart(&func.shared, values, count, core, GATE_FREE, budget) },
@@ -322,14 +322,14 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
         _ if cut_off => RTW_ERR_BUDGET,
         _ if host_status != RTW_OK => RTW_ERR_HOST,
         Some(trap) => trap_status(trap),
-        None if alloc::take_refused() != 0 => RTW_ERR_ARENA,
+        None if arena::take_refused() != 0 => RTW_ERR_ARENA,
         // A table was to grow, and the host had allowed it.
         None if error.is::<wasmtime::error::OutOfMemory>() => RTW_ERR_NO_MEMORY,
         None => RTW_ERR_TRAP_OTHER,
     };
     drop(error);
     if let Some(recorder) = &shared.recorder {
-        recorder.active().record_fault(alloc::take_peak() as u64, cut_off);
+        recorder.active().record_fault(arena::take_peak() as u64, cut_off);
     }
     let record = match core.fault.get() {
         // The call that was cut off was made by a host function: the place is known from there.

@@ -84,23 +84,3 @@ fn first_offset(module: &Module, function: &wasmtime::ModuleFunction) -> Option<
     let code = function.offset..function.offset + function.len;
     module.code.address_map()?.filter(|(start, _)| code.contains(start)).filter_map(|(_, wasm)| wasm).min()
 }
-
-/// Where the interrupted code was, from what a signal handler is given.
-pub fn interrupted_at(context: *const libc::c_void) -> usize {
-    // SAFETY: the third argument of a handler installed with SA_SIGINFO is a ucontext_t.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        {
-            (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] as usize
-        }
-        #[cfg(target_arch = "aarch64")]
-        {
-            (*context.cast::<libc::ucontext_t>()).uc_mcontext.pc as usize
-        }
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-        {
-            let _ = context;
-            0
-        }
-    }
-}

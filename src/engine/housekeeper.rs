@@ -10,8 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use crate::rt::reserve;
-use crate::rt::thread::{self, CpuSet, Thread};
+use crate::rt::thread::{self, Thread};
 use crate::status::*;
+use crate::sys::affinity::CpuSet;
 
 const NAME: &str = "rtw-housekeeper";
 /// Stack for what a job does beside running a guest's start function.

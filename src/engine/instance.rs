@@ -33,15 +33,16 @@ use super::profile::{Interruption, Profile};
 use super::refusal;
 use super::signature::Signature;
 use super::trap_pc;
-use crate::record::histogram::{Began, Recorder, Snapshot};
+use crate::record::recorder::{Began, Recorder};
+use crate::record::snapshot::Snapshot;
 use crate::rt::locked_heap::{self, Kept};
 use crate::rt::permit::{self, Opened, Pass};
 use crate::rt::unwind::{self, Came, Mark};
-use crate::rt::{alloc, cancel, fork, reserve, traps};
+use crate::rt::{arena, cancel, fork, reserve, traps};
 use crate::status::*;
 use crate::sys::fpu::{self, Denormals, Modes};
 use crate::sys::memory::{self as pages, Lock};
-use crate::sys::{end, membarrier};
+use crate::sys::{end, handlers, membarrier, stack, thread};
 
 /// What a call stores on its way in and takes away on its way out.
 pub const GATE_FREE: rtw_status_t = RTW_OK;
@@ -188,7 +189,7 @@ impl wasmtime::ResourceLimiter for Data {
         };
         if refused.is_none() {
             let bytes = |entries: usize| entries.saturating_mul(TABLE_ENTRY_BYTES as usize);
-            alloc::allow_growth(bytes(now), bytes(wanted));
+            arena::allow_growth(bytes(now), bytes(wanted));
         }
         Ok(self.core.growth.count(Grown::Table { from: now, to: wanted }, refused))
     }
@@ -241,7 +242,7 @@ pub struct Core {
     /// Where the engine notes the address that a guest traps at without a signal; null where no function is exported.
     exit_word: Cell<*const usize>,
     /// To the arena of the thread that calls.
-    arena: alloc::Link,
+    arena: arena::Link,
     pub growth: Counters,
     /// What the fault was that closed the gate.
     pub fault: Cell<Option<FaultRecord>>,
@@ -308,7 +309,7 @@ impl Drop for Instance {
 impl Core {
     /// While the answer lives the address is noted of a trap without a signal. On an attached thread; no-op on others.
     #[inline(always)]
-    pub fn watch_exit(&self) -> alloc::Watching<'_> {
+    pub fn watch_exit(&self) -> arena::Watching<'_> {
         // SAFETY: the word lives as long as the store, which outlives the call.
         unsafe { self.arena.watch(self.exit_word.get()) }
     }
@@ -398,8 +399,7 @@ impl Core {
     /// it there, past a guest and the engine's records of it. `here` is the stack pointer. A place further down tells nothing.
     #[cold]
     pub fn has_not_left(&self, here: usize) {
-        let is_this_threads =
-            self.gate.load(Relaxed) == GATE_IN_HOST && self.host_thread.load(Relaxed) == alloc::thread_token();
+        let is_this_threads = self.gate.load(Relaxed) == GATE_IN_HOST && self.host_thread.load(Relaxed) == thread::token();
         if is_this_threads && self.pass.is_behind(self.host_at.get(), here) {
             // SAFETY: the guest's, which cannot have gone: nobody gets past here.
             let host = unsafe { &*self.host.get() };
@@ -420,7 +420,7 @@ impl Core {
     fn admit(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
         match gate {
             GATE_FREE | GATE_ASK => Ok(()),
-            GATE_IN_HOST if self.host_thread.load(Relaxed) == alloc::thread_token() => Ok(()),
+            GATE_IN_HOST if self.host_thread.load(Relaxed) == thread::token() => Ok(()),
             GATE_IN_HOST | GATE_MAKING => Err(RTW_ERR_BUSY),
             status => Err(status),
         }
@@ -524,7 +524,7 @@ impl Instance {
             prepared: AtomicBool::new(false),
             fault_address: Cell::new(0),
             exit_word: Cell::new(std::ptr::null()),
-            arena: alloc::Link::default(),
+            arena: arena::Link::default(),
             growth: Counters::default(),
             fault: Cell::new(None),
             handle: Cell::new(handle),
@@ -942,7 +942,7 @@ impl Instance {
     pub(super) fn is_prepared(&self) {
         self.core.arena.find();
         // Nothing to be said where this is not the thread that will call.
-        self.core.pass.warm(permit::stack_pointer());
+        self.core.pass.warm(stack::pointer());
         self.core.prepared.store(true, Relaxed);
     }
 
@@ -995,7 +995,7 @@ impl Guest {
                         return true;
                     }
                     // A fault of the host's own, in a host function, is repaired by its handler or ends the process.
-                    let address = fault::interrupted_at(context);
+                    let address = handlers::interrupted_at(context);
                     if code.contains(&address) {
                         core.fault_address.set(address);
                     }
@@ -1241,9 +1241,9 @@ fn call_host<const BLOCKS: bool>(
     // SAFETY: the view is taken back below, before the engine's own becomes usable again.
     let inner: Context = unsafe { std::mem::transmute(caller.as_context_mut()) };
     let outer = core.context.replace(Some(inner));
-    core.host_thread.store(alloc::thread_token(), Relaxed);
+    core.host_thread.store(thread::token(), Relaxed);
     core.host.set(host);
-    core.host_at.set(permit::stack_pointer());
+    core.host_at.set(stack::pointer());
     compiler_fence(SeqCst);
     core.gate.store(GATE_IN_HOST, Relaxed);
     let answer = call();

@@ -12,7 +12,7 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 use super::held::Share;
 use super::module::Warmed;
 use crate::status::*;
-use crate::sys::memory::{self, Lock};
+use crate::sys::memory::{self, Access, Lock};
 
 /// One linear memory's address space.
 pub struct Region {
@@ -117,9 +117,8 @@ impl Region {
         }
         let start = self.base + before;
         // SAFETY: inside our own reservation.
-        if unsafe { libc::mprotect(start as *mut _, bytes - before, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
-            return Err(Error::last_os_error(RTW_ERR_NO_MEMORY, "cannot make a linear memory accessible"));
-        }
+        unsafe { memory::protect(start..start + bytes - before, Access::ReadWrite) }
+            .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot make a linear memory accessible", &e))?;
         memory::dump(start..start + bytes - before, true);
         // SAFETY: just made writable; zero, and nobody has seen it.
         unsafe { memory::touch_for_writing(start..start + bytes - before) };
@@ -148,7 +147,7 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         // SAFETY: our own mapping; the engine has given the memory up.
-        unsafe { libc::munmap(self.mapping as *mut _, self.mapping_bytes) };
+        unsafe { memory::unmap(self.mapping..self.mapping + self.mapping_bytes) };
     }
 }
 

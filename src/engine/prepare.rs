@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::ValRaw;
 
 use super::instance::{Func, Instance};
-use crate::rt::{alloc, reserve};
+use crate::rt::{arena, global_alloc, reserve};
 use crate::status::*;
 use crate::sys::clock;
 use crate::sys::rusage::{self, Usage};
@@ -58,7 +58,7 @@ impl Instance {
         for (at, call) in calls.iter().enumerate() {
             check(self, at, call)?;
         }
-        alloc::warm();
+        arena::warm();
         self.warm()?;
         let total: usize = calls.iter().map(|call| call.repeats as usize).sum();
         let mut runs = Runs { entry, times: Vec::new(), allocations: 0 };
@@ -170,12 +170,12 @@ impl Runs {
         let mut values = call.values.to_vec();
         for round in rounds {
             values.copy_from_slice(call.values);
-            let allocations = alloc::allocations();
+            let allocations = global_alloc::allocations();
             let started = clock::ticks();
             // SAFETY: the handle is the func's, there are as many values as it needs, and prepare has the instance.
             let status = unsafe { (self.entry)(call.handle, values.as_mut_ptr(), values.len()) };
             self.times.push(clock::ticks().wrapping_sub(started));
-            self.allocations += alloc::allocations() - allocations;
+            self.allocations += global_alloc::allocations() - allocations;
             if status != RTW_OK {
                 return Err(refused(call, round, status));
             }

@@ -1,6 +1,7 @@
 //! What the engine's errors mean: where the system refused something, that; not here: traps, which `fault` knows.
 
 use crate::status::*;
+use crate::sys::errno;
 
 /// An error of the engine's, with the status of what the system refused if that is its cause, otherwise with `status`.
 pub fn refused(status: rtw_status_t, what: &str, error: &wasmtime::Error) -> Error {
@@ -11,9 +12,9 @@ pub fn refused(status: rtw_status_t, what: &str, error: &wasmtime::Error) -> Err
     };
     let os_error = errno.raw_os_error();
     let status = match os_error {
-        libc::ENOMEM => RTW_ERR_NO_MEMORY,
-        libc::EAGAIN => RTW_ERR_MEMLOCK,
-        libc::EACCES | libc::EPERM => RTW_ERR_PERMISSION,
+        errno::ENOMEM => RTW_ERR_NO_MEMORY,
+        errno::EAGAIN => RTW_ERR_MEMLOCK,
+        errno::EACCES | errno::EPERM => RTW_ERR_PERMISSION,
         _ => status,
     };
     Error { status, os_error, message }

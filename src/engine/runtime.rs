@@ -12,14 +12,16 @@ use super::profile::{self, Profile, Settings, Variations};
 use super::refusal::refused;
 use super::signal_watch::SignalWatch;
 use super::watchdog::Watchdog;
+use crate::rt::attach::{self, Attach};
 use crate::rt::permit::{self, Issued, Opened, Pass, Refused};
-use crate::rt::thread::{Attach, CpuSet, Policy};
 use crate::rt::traps::Ready;
-use crate::rt::{alloc, cancel, fork, thread};
+use crate::rt::{arena, cancel, fork};
 use crate::status::*;
+use crate::sys::affinity::CpuSet;
 use crate::sys::fpu::Denormals;
-use crate::sys::memory::Lock;
-use crate::sys::{clock, filter, handlers, membarrier, memory};
+use crate::sys::memory::{self, Lock};
+use crate::sys::sched::{self, Policy};
+use crate::sys::{clock, filter, handlers, membarrier};
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -150,7 +152,7 @@ impl Runtime {
             guest_stack_bytes: self.config.guest_stack_bytes,
             lock: self.config.lock,
             denormals: Denormals::Keep,
-            arena_bytes: alloc::DEFAULT_ARENA_BYTES,
+            arena_bytes: arena::DEFAULT_ARENA_BYTES,
             signals: self.config.may_use_signals(),
             stacks: Vec::new(),
             late: false,
@@ -162,7 +164,7 @@ impl Runtime {
         if wanted.signals {
             handlers::check()?;
         }
-        thread::attach(self.number, &self.attached, wanted, Engine::tls_eager_initialize)?;
+        attach::attach(self.number, &self.attached, wanted, Engine::tls_eager_initialize)?;
         if wanted.signals {
             self.signal_watch.add_thread();
             let watch: Weak<SignalWatch> = Arc::downgrade(&self.signal_watch);
@@ -177,7 +179,7 @@ impl Runtime {
 
     /// Puts the watchdog above the calling thread, whose scheduling may have changed since it was attached.
     pub fn watch_over(&self) -> Result<()> {
-        match thread::current_scheduling() {
+        match sched::current() {
             Some(scheduling) => self.watchdog.rise_above(scheduling),
             None => Ok(()),
         }
@@ -187,7 +189,7 @@ impl Runtime {
     #[cold]
     #[inline(never)]
     pub fn attach_late(&self) -> Result<()> {
-        alloc::in_setup(|| self.attach(&Attach { scheduling: None, cpus: None, late: true, ..self.default_attach() }))?;
+        arena::in_setup(|| self.attach(&Attach { scheduling: None, cpus: None, late: true, ..self.default_attach() }))?;
         self.late_attaches.fetch_add(1, Relaxed);
         Ok(())
     }
@@ -224,7 +226,7 @@ impl Runtime {
     pub fn detach(&self) -> Result<()> {
         // SAFETY: they are gates of instances.
         self.signal_watch.each_gate(|gate| unsafe { Core::has_not_left_behind(gate, cancel::section_at()) });
-        thread::detach(self.number)?;
+        attach::detach(self.number)?;
         self.signal_watch.remove_thread();
         Ok(())
     }
@@ -237,7 +239,7 @@ impl Runtime {
     /// What a [setup] function has to have while it calls guests, on whatever thread this is; refused where its stack has no
     /// room for them.
     pub fn visit(&self) -> Result<Option<Issued>> {
-        thread::visit(self.number, self.config.guest_stack_bytes)
+        attach::visit(self.number, self.config.guest_stack_bytes)
     }
 
     /// Sees to it that guests' faults become traps of that profile become traps on this thread while the answer lives, or tells who is in the way. For [setup]

@@ -8,8 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::housekeeper::Tend;
 use super::instance::{GATE_ASK, GATE_FREE};
-use crate::rt::{thread, traps};
-use crate::sys::handlers;
+use crate::sys::{handlers, sigmask, thread};
 
 #[derive(Default)]
 pub struct SignalWatch {
@@ -91,12 +90,12 @@ impl Tend for SignalWatch {
         let threads = self.lock().threads.clone();
         let (mut gone, mut blocked, mut masks_unknown) = (Vec::new(), Vec::new(), false);
         for thread in threads {
-            match traps::blocked_in(thread) {
-                traps::Blocked::No => {}
-                traps::Blocked::Yes(names) => blocked.push(format!("thread {thread} blocks {names}")),
+            match sigmask::blocked_in(thread) {
+                sigmask::Blocked::No => {}
+                sigmask::Blocked::Yes(names) => blocked.push(format!("thread {thread} blocks {names}")),
                 // It ended without detaching.
-                traps::Blocked::Gone => gone.push(thread),
-                traps::Blocked::Unknown => masks_unknown = true,
+                sigmask::Blocked::Gone => gone.push(thread),
+                sigmask::Blocked::Unknown => masks_unknown = true,
             }
         }
         let blocked_threads = blocked.len() as u32;

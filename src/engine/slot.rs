@@ -21,12 +21,13 @@ use super::prepare::{DryCall, Entry};
 use super::runtime::Runtime;
 use super::signature::Signature;
 use super::state;
-use crate::record::histogram::{Began, Snapshot};
+use crate::record::recorder::Began;
+use crate::record::snapshot::Snapshot;
 use crate::rt::exchange::{self, Claim, Exchange, Refused, Replaceable, Retired, Spares};
-use crate::rt::permit::{self, Opened, Pass};
+use crate::rt::permit::{Opened, Pass};
 use crate::rt::reserve;
 use crate::status::*;
-use crate::sys::{membarrier, sleeper};
+use crate::sys::{membarrier, sleeper, stack};
 
 /// What an exchange leaves of the state of the instance that goes.
 pub enum StateTransfer {
@@ -271,12 +272,12 @@ impl<H: Handles> Slot<H> {
     /// Whether the last permit that let somebody begin a block lets this thread, too.
     #[inline(always)]
     pub fn admits(&self) -> bool {
-        self.pass.admits(permit::stack_pointer())
+        self.pass.admits(stack::pointer())
     }
 
     /// Lets the thread in by another one, or tells why not. The caller holds cancellation off.
     pub fn admit(&self) -> std::result::Result<Option<Opened>, rtw_status_t> {
-        self.runtime.admit(&self.pass, permit::stack_pointer())
+        self.runtime.admit(&self.pass, stack::pointer())
     }
 
     /// Begins a block: takes what was published, or a spare where the instance in use has faulted. The instance stays the same

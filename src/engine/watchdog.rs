@@ -12,11 +12,14 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, 
 use std::sync::{Arc, Mutex};
 
 use super::watch::Watch;
-use crate::record::histogram::{Recorder, Snapshot};
-use crate::rt::thread::{self, Policy, Thread};
+use crate::record::recorder::Recorder;
+use crate::record::snapshot::Snapshot;
+use crate::rt::thread::{self, Thread};
 use crate::status::*;
+use crate::sys::memory::{self, Access};
+use crate::sys::sched::{self, Policy};
 use crate::sys::sleeper::{self, Sleeper};
-use crate::sys::{clock, end, futex, memory};
+use crate::sys::{affinity, clock, end, futex};
 
 /// The shortest tick, as waking more often would cost more than it brings; the longest, so that a watchdog with long budgets
 /// ends soon when it is told to.
@@ -173,7 +176,7 @@ impl Watchdog {
         if control.scheduling.is_none_or(|has| has.1 < wanted.1) {
             control.scheduling = Some(wanted);
             let thread_id = self.shared.thread_id.load(Acquire);
-            if control.thread.is_some() && thread_id != 0 && thread::set_scheduling_of(thread_id, wanted.0, wanted.1).is_ok() {
+            if control.thread.is_some() && thread_id != 0 && sched::set_of(thread_id, wanted.0, wanted.1).is_ok() {
                 control.granted = Some(wanted);
             }
         }
@@ -190,17 +193,15 @@ impl Watchdog {
         if own == 0 || control.thread.is_none() {
             return Ok(());
         }
-        let Some((_, own_priority)) = thread::scheduling_of(own) else { return Ok(()) };
-        let Some(only) = thread::only_cpu(own) else { return Ok(()) };
+        let Some((_, own_priority)) = sched::of(own) else { return Ok(()) };
+        let Some(only) = affinity::only_cpu(own) else { return Ok(()) };
         // Threads that are gone, or are no longer what they were, keep nobody away.
-        control
-            .real_time
-            .retain(|watched| thread::scheduling_of(*watched).is_some_and(|(policy, _)| thread::is_real_time(policy)));
+        control.real_time.retain(|watched| sched::of(*watched).is_some_and(|(policy, _)| sched::is_real_time(policy)));
         let over = control.real_time.iter().find(|watched| {
-            let priority = thread::scheduling_of(**watched).map_or(0, |(_, priority)| priority);
-            priority >= own_priority && thread::may_run_on(**watched, only)
+            let priority = sched::of(**watched).map_or(0, |(_, priority)| priority);
+            priority >= own_priority && affinity::may_run_on(**watched, only)
         });
-        match over.and_then(|watched| thread::scheduling_of(*watched)) {
+        match over.and_then(|watched| sched::of(*watched)) {
             None => Ok(()),
             Some((_, priority)) => Err(Error::new(
                 RTW_ERR_PERMISSION,
@@ -275,8 +276,8 @@ impl Watchdog {
         let watching = move || {
             // Not where the thread was kept that happened to start it: a guest may spin there.
             thread::become_ordinary(None);
-            let granted = scheduling.filter(|(policy, priority)| thread::set_scheduling(*policy, *priority).is_ok());
-            thread::sleep_exactly();
+            let granted = scheduling.filter(|(policy, priority)| sched::set(*policy, *priority).is_ok());
+            sleeper::sleep_exactly();
             shared.granted.store(granted.is_some(), Relaxed);
             shared.thread_id.store(thread::id(), Release);
             futex::set(&shared.ready, 1);
@@ -366,7 +367,7 @@ impl Watched {
                 self.ended.store(running.number, Relaxed);
                 watch.expire(running.number);
                 if let Means::ClosePage { page } = self.means {
-                    protect(page, libc::PROT_NONE);
+                    protect(page, Access::None);
                 }
                 statistics.expiries.fetch_add(1, Relaxed);
                 statistics.overdue.active().record(over);
@@ -381,21 +382,18 @@ impl Watched {
             && ended != 0
             && ended != running
         {
-            protect(page, libc::PROT_READ | libc::PROT_WRITE);
+            protect(page, Access::ReadWrite);
             self.ended.store(0, Relaxed);
         }
     }
 }
 
 /// Sets a page's access rights. Also called in signal context: a system call or two. Its content is of no account.
-pub fn protect(page: usize, rights: libc::c_int) {
-    let fresh = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+pub fn protect(page: usize, access: Access) {
+    let page = page..page + memory::page_size();
     // SAFETY: the guard's page, which nothing but polls uses; whoever meets it closed is prepared for that. Where the one way is
     // refused, as a filter may that was installed later, another page takes its place.
-    let done = unsafe {
-        libc::mprotect(page as *mut _, memory::page_size(), rights) == 0
-            || libc::mmap(page as *mut _, memory::page_size(), rights, fresh, -1, 0) != libc::MAP_FAILED
-    };
+    let done = unsafe { memory::protect(page.clone(), access).is_ok() || memory::replace(page, access) };
     if !done {
         // A guest would go on for ever, or trap in every poll.
         end::process(c"the system refuses mprotect and mmap to the watchdog, without which no budget can be kept");

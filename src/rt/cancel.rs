@@ -13,17 +13,9 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::ptr::null_mut;
 
-use super::{permit, unwind};
-
-const ENABLE: c_int = 0;
-const DISABLE: c_int = 1;
-const DEFERRED: c_int = 0;
-const ASYNCHRONOUS: c_int = 1;
-
-unsafe extern "C-unwind" {
-    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
-    fn pthread_setcanceltype(kind: c_int, before: *mut c_int) -> c_int;
-}
+use super::unwind;
+use crate::sys::cancellation::{ASYNCHRONOUS, DEFERRED, DISABLE, ENABLE, pthread_setcancelstate, pthread_setcanceltype};
+use crate::sys::stack;
 
 thread_local! {
     /// What the first of those that hold has found, on a thread of the asynchronous type.
@@ -84,7 +76,7 @@ pub fn let_in(held: Held) {
 #[inline(never)]
 pub fn held(work: &mut dyn FnMut()) {
     let held = hold();
-    let outer = SECTION_AT.replace(permit::stack_pointer());
+    let outer = SECTION_AT.replace(stack::pointer());
     unwind::awaited(work);
     SECTION_AT.set(outer);
     let_in(held);

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use super::{locked_heap, reserve};
 use crate::status::*;
+use crate::sys;
 
 struct Registry {
     /// Held by whoever looks at the list, and across a fork, so that the child finds it whole.
@@ -169,10 +170,7 @@ extern "C" fn in_child() {
 
 fn watch_forks() {
     static HANDLERS: Once = Once::new();
-    // SAFETY: the handlers stay loaded, as the library is never unloaded.
-    HANDLERS.call_once(|| unsafe {
-        libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child));
-    });
+    HANDLERS.call_once(|| sys::fork::watch(before_fork, in_parent, in_child));
 }
 
 /// Sets `word` to `value` in every child that is forked from now on, until [`forget`].

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::*};
 
 use super::fork::Whole;
 use crate::status::*;
-use crate::sys::memory::{self, Lock};
+use crate::sys::memory::{self, Access, Lock};
 
 /// Mappings, each made when those before it are used up and twice as large as the one before, or as large as it has to be.
 const REGIONS: usize = 32;
@@ -179,7 +179,7 @@ impl Heap {
         let range = self.committed[region]..self.committed[region] + bytes;
         // SAFETY: inside our own reservation, where nothing is yet.
         unsafe {
-            if libc::mprotect(range.start as *mut _, bytes, libc::PROT_READ | libc::PROT_WRITE) != 0 {
+            if memory::protect(range.clone(), Access::ReadWrite).is_err() {
                 return false;
             }
             memory::touch_for_writing(range.clone());

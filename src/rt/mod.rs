@@ -1,10 +1,12 @@
 //! What real-time threads use: attachments and their permits, memory that is present, an arena for calls that fail, a queue without
 //! locks. Knows nothing of WebAssembly.
 
-pub mod alloc;
+pub mod arena;
+pub mod attach;
 pub mod cancel;
 pub mod exchange;
 pub mod fork;
+pub mod global_alloc;
 pub mod locked_heap;
 pub mod permit;
 pub mod reserve;

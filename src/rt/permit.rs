@@ -19,10 +19,10 @@ use std::ops::Range;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
 
-use super::alloc::thread_token;
 use super::cancel;
 use crate::status::*;
 use crate::sys::memory::{self, Lock};
+use crate::sys::thread;
 
 /// Stack that has to be left beside the guest's own when a call begins: for our frames and the engine's, for signal handlers
 /// and for host functions that are called when the guest has used up its own.
@@ -72,7 +72,7 @@ impl LetIn {
         cancel::hold_again();
         let permit = self.0.0;
         // Unless it was withdrawn meanwhile.
-        if permit.thread.load(Relaxed) == thread_token() | SEALED {
+        if permit.thread.load(Relaxed) == thread::token() | SEALED {
             let _ = Opened::open(permit);
         }
     }
@@ -100,12 +100,12 @@ impl Permit {
     /// Whether the calling thread may enter guests of `owner` with this stack pointer.
     #[inline(always)]
     fn admits(&self, owner: u64, here: usize) -> bool {
-        self.thread.load(Relaxed) == thread_token() && self.is_for(owner, here)
+        self.thread.load(Relaxed) == thread::token() && self.is_for(owner, here)
     }
 
     /// The same once it is opened.
     fn admits_sealed(&self, owner: u64, here: usize) -> bool {
-        self.thread.load(Relaxed) == thread_token() | SEALED && self.is_for(owner, here)
+        self.thread.load(Relaxed) == thread::token() | SEALED && self.is_for(owner, here)
     }
 
     #[inline(always)]
@@ -194,7 +194,7 @@ impl Pass {
         // SAFETY: a permit, and none is ever unmapped.
         let last: &'static Permit = unsafe { &*self.last.load(Relaxed) };
         let found = if last.admits_sealed(self.owner, here) { last } else { self.find(here)? };
-        let is_sealed = found.thread.load(Relaxed) != thread_token();
+        let is_sealed = found.thread.load(Relaxed) != thread::token();
         Ok(is_sealed.then(|| Opened::open(found)))
     }
 
@@ -230,7 +230,7 @@ thread_local! {
 
 impl Opened {
     fn open(permit: &'static Permit) -> Opened {
-        permit.thread.store(thread_token(), Relaxed);
+        permit.thread.store(thread::token(), Relaxed);
         OPENED.set(Some(Opened(permit)));
         Opened(permit)
     }
@@ -247,7 +247,7 @@ impl Opened {
 
     pub fn seal(self) {
         OPENED.set(None);
-        let token = thread_token();
+        let token = thread::token();
         // Unless it was withdrawn meanwhile, and perhaps issued to another thread; to this one nobody else issues.
         if self.0.thread.load(Relaxed) == token {
             self.0.thread.store(token | SEALED, Relaxed);
@@ -318,7 +318,7 @@ pub fn issue(owner: u64, stacks: &[Range<usize>], guest_bytes: usize, whom: For,
         permit.owner.store(owner, Relaxed);
         permit.lowest.store(stack.start + need, Relaxed);
         permit.span.store(stack.len().saturating_sub(need), Relaxed);
-        permit.thread.store(thread_token() | if whom == For::SealedAttachment { SEALED } else { 0 }, Release);
+        permit.thread.store(thread::token() | if whom == For::SealedAttachment { SEALED } else { 0 }, Release);
     }
     FIRST.with(|head| {
         first.next.store(head.load(Relaxed), Relaxed);
@@ -393,28 +393,6 @@ fn give_back(first: &'static Permit, last: &'static Permit) {
             Err(now) => head = now,
         }
     }
-}
-
-/// The calling function's stack pointer. One instruction.
-#[inline(always)]
-pub fn stack_pointer() -> usize {
-    let pointer: usize;
-    // SAFETY: reads a register.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        core::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
-    }
-    // SAFETY: as above.
-    #[cfg(target_arch = "aarch64")]
-    unsafe {
-        core::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    {
-        let marker = 0u8;
-        pointer = std::hint::black_box(&raw const marker) as usize;
-    }
-    pointer
 }
 
 #[cfg(test)]

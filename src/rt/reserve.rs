@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 use super::fork::Whole;
 use super::locked_heap::Bins;
 use crate::status::*;
-use crate::sys::memory;
+use crate::sys::{errno, memory};
 
 /// What is set aside.
 pub const BYTES: usize = 1 << 20;
@@ -63,7 +63,7 @@ impl Reserve {
         let unused = |place: &AtomicU64| matches!(place.load(Relaxed), 0 | GONE);
         let number = PLACES.iter().position(unused).filter(|_| bytes >> PAGE_BITS < 1 << COUNT_BITS);
         let Some(number) = number else {
-            return Err(std::io::Error::from_raw_os_error(libc::ENOMEM));
+            return Err(std::io::Error::from_raw_os_error(errno::ENOMEM));
         };
         let start = map(bytes)?;
         // SAFETY: our own fresh mapping.
@@ -81,7 +81,7 @@ impl Reserve {
             PLACES[number].store(GONE, Release);
             FREE.fetch_sub(range.len(), Relaxed);
             // SAFETY: nobody has anything of it, nor will.
-            unsafe { libc::munmap(range.start as *mut _, range.len()) };
+            unsafe { memory::unmap(range) };
         }
     }
 }
@@ -173,7 +173,7 @@ pub fn with_room<T>(bytes: usize, run: impl FnOnce() -> Result<T>) -> Result<T> 
     let _room = match added {
         Ok(region) => Some(Room { region, bytes }),
         // All that the process maps is locked, and it may not lock more: that says nothing about memory.
-        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => None,
+        Err(error) if error.raw_os_error() == Some(errno::EAGAIN) => None,
         Err(_) => return Err(exhausted()),
     };
     run()

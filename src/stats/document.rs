@@ -2,8 +2,9 @@
 
 use super::{Report, Series};
 use crate::engine::profile::ENGINE_VERSION;
-use crate::record::histogram::Began;
+use crate::record::recorder::Began;
 use crate::sys::clock::{self, Source};
+use crate::sys::machine;
 
 #[derive(Debug, Clone)]
 pub struct Document {
@@ -95,21 +96,13 @@ fn environment() -> Vec<(String, String)> {
         clock if clock.source == Source::Counter => format!("counter of the CPU, {:.0} MHz", 1e3 / clock.ns_per_tick),
         _ => "CLOCK_MONOTONIC".to_owned(),
     };
-    let cpu = first_value("/proc/cpuinfo", "model name").or_else(|| first_value("/proc/cpuinfo", "CPU implementer"));
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let known = [
         ("library", format!("rtwasm {}", env!("CARGO_PKG_VERSION"))),
         ("engine", ENGINE_VERSION.to_owned()),
         ("machine", std::env::consts::ARCH.to_owned()),
-        ("CPU", cpu.unwrap_or_default()),
-        ("kernel", kernel.trim().to_owned()),
+        ("CPU", machine::processor().unwrap_or_default()),
+        ("kernel", machine::kernel()),
         ("clock", clock),
     ];
     known.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn first_value(path: &str, key: &str) -> Option<String> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let line = text.lines().find(|line| line.starts_with(key))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::{Point, Report, subject};
 use crate::engine::instance::{FuncShared, Instance};
-use crate::record::histogram::{Began, Snapshot};
+use crate::record::recorder::Began;
+use crate::record::snapshot::Snapshot;
 use crate::rt::reserve;
 use crate::status::*;
 use crate::sys::clock;

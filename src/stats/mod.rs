@@ -1,5 +1,5 @@
 //! Statistics as they are read and passed on: copies of what was recorded, put together for a reader. Not for real-time
-//! threads: everything here allocates. The recording side is `record::histogram`.
+//! threads: everything here allocates. The recording side is `record`.
 
 pub mod document;
 pub mod export;
@@ -7,7 +7,7 @@ pub mod interval;
 pub mod recorded;
 pub mod subject;
 
-use crate::record::histogram::Snapshot;
+use crate::record::snapshot::Snapshot;
 
 /// The series of the calls' own times, which every func and every worker has.
 pub const CALL_TIME: &str = "call_time";

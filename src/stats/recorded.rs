@@ -1,7 +1,8 @@
 //! Times that the host has measured itself.
 
 use super::{Counter, Report, Series};
-use crate::record::histogram::{Began, Recorder, Snapshot};
+use crate::record::recorder::{Began, Recorder};
+use crate::record::snapshot::Snapshot;
 use crate::rt::{fork, locked_heap};
 use crate::status::*;
 use crate::sys::clock;

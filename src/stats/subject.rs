@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{CALL_TIME, Counter, Report, Series};
 use crate::engine::instance::{FuncShared, Instance};
-use crate::record::histogram::{Began, Snapshot};
+use crate::record::recorder::Began;
+use crate::record::snapshot::Snapshot;
 
 /// A func's calls since it was made or last reset; None where statistics are off.
 pub fn func(func: &FuncShared) -> Option<Report> {

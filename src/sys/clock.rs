@@ -138,6 +138,20 @@ fn simultaneous_reading() -> (u64, u64) {
         .expect("there are readings")
 }
 
+/// The resolution of CLOCK_MONOTONIC.
+pub fn resolution_ns() -> Option<u64> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live timespec.
+    let refused = unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC, &mut time) };
+    (refused == 0).then_some(time.tv_sec as u64 * NS_PER_S + time.tv_nsec as u64)
+}
+
+/// The unit of the times in /proc/stat.
+pub fn accounting_ticks_per_second() -> Option<u64> {
+    // SAFETY: sysconf has no preconditions.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok().filter(|ticks| *ticks > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,11 +39,16 @@ pub fn open_regular(path: &Path) -> Result<(File, u64), Refused> {
         Some(what) => Err(Refused::Kind(what)),
     };
     is_regular(fs::metadata(path)?.file_type())?;
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let file = open_without_waiting(path)?;
     // What the name stands for may have changed in between.
     let found = file.metadata()?;
     is_regular(found.file_type())?;
     Ok((file, found.len()))
+}
+
+/// Opens for reading whatever is there; a pipe does not hold the caller up.
+pub fn open_without_waiting(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
 /// What it is, in words; nothing for a regular file.

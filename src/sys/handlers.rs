@@ -29,15 +29,17 @@ std::arch::global_asm!(
     installed = sym INSTALLED,
 );
 
+fn handler_of(signal: i32) -> usize {
+    // SAFETY: all-zero is a valid sigaction to be filled in; asking changes nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &mut action);
+        action.sa_sigaction
+    }
+}
+
 fn current() -> [usize; SIGNALS.len()] {
-    SIGNALS.map(|(signal, _)| {
-        // SAFETY: all-zero is a valid sigaction to be filled in; asking changes nothing.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(signal, std::ptr::null(), &mut action);
-            action.sa_sigaction
-        }
-    })
+    SIGNALS.map(|(signal, _)| handler_of(signal))
 }
 
 /// Remembers the handlers that are in place now. To be called right after the engine installed its own; later calls change
@@ -142,21 +144,55 @@ fn owner(handler: usize) -> String {
     match handler {
         libc::SIG_DFL => "the default action".into(),
         libc::SIG_IGN => "ignoring it".into(),
-        _ => match file_of(handler) {
-            Some(file) => file.to_string_lossy().into_owned(),
-            None => format!("code at {handler:#x}, which belongs to no library"),
-        },
+        _ => object_of(handler).map_or_else(|| nobodys(handler), |(_, file)| file.to_string_lossy().into_owned()),
     }
 }
 
-/// The loaded object that an address belongs to.
-fn file_of(address: usize) -> Option<std::ffi::CString> {
+fn nobodys(handler: usize) -> String {
+    format!("code at {handler:#x}, which belongs to no library")
+}
+
+/// The loaded object that an address belongs to: where it starts, and its file.
+fn object_of(address: usize) -> Option<(usize, std::ffi::CString)> {
     // SAFETY: all-zero is a valid Dl_info; dladdr takes any address and fills it only on success; its strings live as long as
     // the object stays loaded, and are copied at once.
     unsafe {
         let mut info: libc::Dl_info = std::mem::zeroed();
         let found = libc::dladdr(address as *const _, &mut info) != 0 && !info.dli_fname.is_null();
-        found.then(|| std::ffi::CStr::from_ptr(info.dli_fname).to_owned())
+        found.then(|| (info.dli_fbase as usize, std::ffi::CStr::from_ptr(info.dli_fname).to_owned()))
+    }
+}
+
+/// The file that holds a signal's handler, and whether it is the one that holds this library; `None` for no handler.
+pub fn owner_of(signal: i32) -> Option<(String, bool)> {
+    let handler = handler_of(signal);
+    if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
+        return None;
+    }
+    let own = object_of(owner_of as *const () as usize);
+    Some(match object_of(handler) {
+        Some((base, file)) => (file.to_string_lossy().into_owned(), own.is_some_and(|(ours, _)| ours == base)),
+        None => (nobodys(handler), false),
+    })
+}
+
+/// Where the interrupted code was, from what a signal handler is given.
+pub fn interrupted_at(context: *const std::ffi::c_void) -> usize {
+    // SAFETY: the third argument of a handler installed with SA_SIGINFO is a ucontext_t.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        {
+            (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] as usize
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            (*context.cast::<libc::ucontext_t>()).uc_mcontext.pc as usize
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        {
+            let _ = context;
+            0
+        }
     }
 }
 

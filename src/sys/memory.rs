@@ -224,6 +224,62 @@ pub fn map_on_demand(bytes: usize) -> std::io::Result<usize> {
     fresh(bytes, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_NORESERVE)
 }
 
+/// What may be done with pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    None,
+    ReadWrite,
+}
+
+impl Access {
+    fn rights(self) -> libc::c_int {
+        match self {
+            Access::None => libc::PROT_NONE,
+            Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+        }
+    }
+}
+
+/// Sets the access rights of whole pages.
+///
+/// # Safety
+/// The range is the caller's own mapping, which nobody uses in a way that the rights then forbid, but to meet the fault.
+pub unsafe fn protect(range: Range<usize>, access: Access) -> std::io::Result<()> {
+    // SAFETY: passed on.
+    match unsafe { libc::mprotect(range.start as *mut _, range.len(), access.rights()) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// Puts fresh pages with these rights, of zeros, in the place of others; false where the system refuses it.
+///
+/// # Safety
+/// The range is the caller's own mapping, whose content nobody needs; and as in [`protect`].
+pub unsafe fn replace(range: Range<usize>, access: Access) -> bool {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    // SAFETY: passed on.
+    unsafe { libc::mmap(range.start as *mut _, range.len(), access.rights(), flags, -1, 0) != libc::MAP_FAILED }
+}
+
+/// Gives a mapping back to the system.
+///
+/// # Safety
+/// It is the caller's own, and nobody uses it any more.
+pub unsafe fn unmap(range: Range<usize>) {
+    // SAFETY: passed on.
+    unsafe { libc::munmap(range.start as *mut _, range.len()) };
+}
+
+/// What `look` returns while `bytes` more bytes are mapped.
+pub fn while_mapped<T>(bytes: usize, look: impl FnOnce() -> T) -> std::io::Result<T> {
+    let start = map(bytes)?;
+    let result = look();
+    // SAFETY: just mapped, and nobody else's.
+    unsafe { unmap(start..start + bytes) };
+    Ok(result)
+}
+
 fn fresh(bytes: usize, access: i32, flags: i32) -> std::io::Result<usize> {
     // SAFETY: a fresh mapping; nobody else's memory is touched.
     let start = unsafe {
@@ -241,28 +297,29 @@ pub fn dump(range: Range<usize>, wanted: bool) {
     unsafe { libc::madvise(range.start as *mut _, range.len(), advice) };
 }
 
-/// Whether this process may make memory executable that it has written, which is what loading code takes.
-pub fn may_execute() -> Result<()> {
+/// Whether memory that was written to may become executable, which is what loading code takes; else what the system says. Where not
+/// even a page can be mapped, the error is that of mapping.
+pub fn try_executable() -> std::io::Result<std::io::Result<()>> {
     let page = page_size();
+    let start = map(page)?;
     // SAFETY: a fresh page of our own, which nobody executes.
-    unsafe {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        let at = libc::mmap(std::ptr::null_mut(), page, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
-        if at == libc::MAP_FAILED {
-            return Ok(());
-        }
-        let refused = libc::mprotect(at, page, libc::PROT_READ | libc::PROT_EXEC);
-        let cause = std::io::Error::last_os_error();
-        libc::munmap(at, page);
-        match refused {
-            0 => Ok(()),
-            _ => Err(Error::os(
-                RTW_ERR_PERMISSION,
-                "this process may not make memory executable, which running compiled code takes: a policy forbids it \
-                 (PR_SET_MDWE, MemoryDenyWriteExecute= of systemd, a seccomp filter, SELinux's execmem); exempt the process from it",
-                &cause,
-            )),
-        }
+    let refused = unsafe { libc::mprotect(start as *mut _, page, libc::PROT_READ | libc::PROT_EXEC) } != 0;
+    let cause = std::io::Error::last_os_error();
+    // SAFETY: as above.
+    unsafe { unmap(start..start + page) };
+    Ok(if refused { Err(cause) } else { Ok(()) })
+}
+
+/// Whether this process may make memory executable that it has written.
+pub fn may_execute() -> Result<()> {
+    match try_executable() {
+        Ok(Err(cause)) => Err(Error::os(
+            RTW_ERR_PERMISSION,
+            "this process may not make memory executable, which running compiled code takes: a policy forbids it \
+             (PR_SET_MDWE, MemoryDenyWriteExecute= of systemd, a seccomp filter, SELinux's execmem); exempt the process from it",
+            &cause,
+        )),
+        _ => Ok(()),
     }
 }
 

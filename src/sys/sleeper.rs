@@ -68,6 +68,13 @@ pub fn sleep_to(time_ns: u64) {
     {}
 }
 
+/// Has the system end the calling thread's sleeps when they are over. Otherwise a thread without real-time scheduling may sleep
+/// 50 us longer, so that wake-ups can be made together.
+pub fn sleep_exactly() {
+    // SAFETY: changes a number of the thread's.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,13 +19,15 @@ use wasmtime::ValRaw;
 use crate::engine::instance::{Func, Instance};
 use crate::engine::prepare::{DryCall, Entry};
 use crate::engine::runtime::Runtime;
-use crate::rt::thread::{Attach, Deadline, HOST_STACK_BYTES, Policy, Thread};
-use crate::rt::{alloc, fork, reserve, thread};
+use crate::rt::attach::{Attach, HOST_STACK_BYTES};
+use crate::rt::thread::{self, Thread};
+use crate::rt::{arena, fork, reserve};
 use crate::stats::Report;
 use crate::stats::interval::Source;
 use crate::status::*;
 use crate::sys::memory::Lock;
-use crate::sys::{clock, end, futex, pm_qos, sleeper};
+use crate::sys::sched::{self, Deadline, Policy};
+use crate::sys::{affinity, clock, end, futex, pm_qos, sleeper};
 use periodic::Periodic;
 use queue::Queue;
 use statistics::Statistics;
@@ -292,7 +294,7 @@ impl Worker {
             outcome: Mutex::new(Outcome::default()),
         });
         let own = shared.clone();
-        let thread = thread::start(&name, stack_bytes, move || alloc::in_setup(|| live(&own, work)))
+        let thread = thread::start(&name, stack_bytes, move || arena::in_setup(|| live(&own, work)))
             .map_err(|cause| Error::os(RTW_ERR_NO_MEMORY, "the worker's thread cannot be made", &cause))?;
         shared.wait_while(|state| state == State::New, None);
         if shared.state() == State::Ended {
@@ -391,7 +393,7 @@ impl Worker {
         let state = shared.state();
         let (policy, priority) = match state {
             State::Ended => (0, 0),
-            _ => thread::scheduling_of(thread).unwrap_or((0, 0)),
+            _ => sched::of(thread).unwrap_or((0, 0)),
         };
         let ended_by = shared.ended_by.load(Relaxed);
         Info { state, thread, policy, priority, ended_by, warnings: shared.outcome().warnings.len() }
@@ -483,7 +485,7 @@ fn run(shared: &Shared, work: &mut Work) {
                 lane.open();
             }
             shared.set_state(State::Running);
-            let ended_by = alloc::in_section(|| match work {
+            let ended_by = arena::in_section(|| match work {
                 Work::Periodic(periodic) => periodic.run(shared),
                 Work::Queue(lane) => lane.run(shared),
             });
@@ -505,13 +507,13 @@ fn run(shared: &Shared, work: &mut Work) {
 fn become_real_time(shared: &Shared) -> Result<()> {
     let config = &shared.config;
     shared.thread.store(thread::id(), Relaxed);
-    thread::sleep_exactly();
+    sleeper::sleep_exactly();
     attach(shared)?;
     if let Some(cpus) = &config.attach.cpus {
-        thread::set_affinity(cpus).or_else(|error| shared.refused(error))?;
+        affinity::set(cpus).or_else(|error| shared.refused(error))?;
     }
     match (config.deadline, config.attach.scheduling) {
-        (Some(deadline), _) => thread::set_deadline(deadline).or_else(|error| shared.refused(error))?,
+        (Some(deadline), _) => sched::set_deadline(deadline).or_else(|error| shared.refused(error))?,
         (None, Some((policy, priority))) => set_scheduling(shared, policy, priority)?,
         (None, None) => {}
     }
@@ -523,7 +525,7 @@ fn become_real_time(shared: &Shared) -> Result<()> {
 }
 
 fn set_scheduling(shared: &Shared, policy: Policy, priority: i32) -> Result<()> {
-    thread::set_scheduling(policy, priority).or_else(|error| shared.refused(error))
+    sched::set(policy, priority).or_else(|error| shared.refused(error))
 }
 
 /// Scheduling and affinity are asked for one by one, after this.
@@ -557,7 +559,7 @@ fn prepare(shared: &Shared) -> Result<()> {
             status => return Err(Error::new(status, format!("the setup callback answered {status}"))),
         }
     }
-    if let Some(limit_ns) = thread::real_time_limit_ns() {
+    if let Some(limit_ns) = sched::real_time_limit_ns() {
         let ends_before = |instance: &Arc<Instance>| instance.is_cut_off_within(limit_ns);
         if config.instances.is_empty() || !config.instances.iter().all(ends_before) {
             shared.outcome().warnings.push(Error::new(

@@ -8,8 +8,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
-use crate::record::histogram::{Recorder, Snapshot};
+use crate::record::recorder::Recorder;
 use crate::record::seqlock::Version;
+use crate::record::snapshot::Snapshot;
 use crate::stats::{Counter, Point, Report, Series, Worst, cause};
 use crate::status::*;
 use crate::sys::clock;

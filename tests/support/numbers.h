@@ -1,4 +1,4 @@
-/* Quantiles in C, for tests and benchmarks: by nearest rank, as `rank` of src/record/histogram.rs defines it. */
+/* Quantiles in C, for tests and benchmarks: by nearest rank, as `rank` of src/record/snapshot.rs defines it. */
 #ifndef RTWASM_TEST_NUMBERS_H
 #define RTWASM_TEST_NUMBERS_H
 

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rtwasm::rt::alloc;
+use rtwasm::rt::global_alloc;
 use rtwasm::sys::clock;
 use rtwasm::sys::rusage::{self, Usage};
 use serde::Serialize;
@@ -80,7 +80,7 @@ impl Watch {
             Counters::read(group.as_deref());
             let mut before = Counters::read(group.as_deref());
             before.at_ns = clock::monotonic_ns();
-            before.allocations = alloc::allocations();
+            before.allocations = global_alloc::allocations();
             before.usage = rusage::of_this_thread();
             Watch { group, before }
         })
@@ -88,7 +88,7 @@ impl Watch {
 
     pub fn end(self) -> Evidence {
         let usage = rusage::of_this_thread();
-        let allocations = alloc::allocations();
+        let allocations = global_alloc::allocations();
         let at_ns = clock::monotonic_ns();
         aside(|| {
             let after = Counters { at_ns, usage, allocations, ..Counters::read(self.group.as_deref()) };
@@ -119,7 +119,7 @@ impl Counters {
         Counters {
             at_ns: clock::monotonic_ns(),
             usage: rusage::of_this_thread(),
-            allocations: alloc::allocations(),
+            allocations: global_alloc::allocations(),
             wait_ns: fs::read_to_string("/proc/thread-self/schedstat").ok().and_then(|text| wait_of(&text)),
             throttle: group.map(throttle_up_from),
             steal_ns: fs::read_to_string("/proc/stat").ok().and_then(|text| steal_of(&text)),

@@ -15,12 +15,13 @@ use rtwasm::engine::prepare::{DryCall, Report};
 use rtwasm::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Interruption};
 use rtwasm::engine::runtime::{Config, Runtime};
 use rtwasm::engine::signature::{Signature, Type};
-use rtwasm::rt::alloc;
-use rtwasm::rt::thread::{CPU_SET_WORDS, CpuSet, Policy};
+use rtwasm::rt::arena;
 use rtwasm::status::*;
+use rtwasm::sys::affinity::CpuSet;
 use rtwasm::sys::clock;
 use rtwasm::sys::fpu::Denormals;
 use rtwasm::sys::memory::{self, Lock};
+use rtwasm::sys::sched::Policy;
 
 use super::alarm::Alarm;
 use super::describe::{self, Call, Scenario, Setup, Workload};
@@ -47,12 +48,8 @@ pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
 }
 
 fn only_cpu(cpu: u32) -> Result<CpuSet> {
-    let mut set = [0; CPU_SET_WORDS];
-    let word = set
-        .get_mut(cpu as usize / 64)
-        .ok_or_else(|| Error::new(RTW_ERR_ARGUMENT, format!("CPU {cpu} is beyond what a set of CPUs can hold")))?;
-    *word = 1 << (cpu % 64);
-    Ok(set)
+    CpuSet::only(cpu as usize)
+        .ok_or_else(|| Error::new(RTW_ERR_ARGUMENT, format!("CPU {cpu} is beyond what a set of CPUs can hold")))
 }
 
 /// The calling thread's attachment, ended on drop.
@@ -74,7 +71,7 @@ impl Drop for Attached {
 
 /// Runs what is not measured: on an attached thread, everything outside allocates from the small arena for failing calls.
 pub fn aside<T>(run: impl FnOnce() -> T) -> T {
-    alloc::in_setup(run)
+    arena::in_setup(run)
 }
 
 pub struct Guest {

@@ -3,10 +3,10 @@
 //! Between the two readings of the clock there is the cycle and nothing else; what the readings and the loop themselves cost is
 //! measured by the same loop around nothing.
 
-use rtwasm::record::histogram::{Recorder, Snapshot};
+use rtwasm::record::recorder::Recorder;
+use rtwasm::record::snapshot::Snapshot;
 use rtwasm::status::rtw_status_t;
-use rtwasm::sys::clock;
-use rtwasm::sys::sleeper;
+use rtwasm::sys::{clock, sleeper};
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, Watch};

@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-pub use rtwasm::record::histogram::quantile;
+pub use rtwasm::record::snapshot::quantile;
 
 pub fn sorted(mut values: Vec<f64>) -> Vec<f64> {
     values.sort_by(f64::total_cmp);

@@ -4,4 +4,4 @@
 pub use implementation::capi::*;
 
 #[global_allocator]
-static ALLOCATOR: rtwasm::rt::alloc::Allocator = rtwasm::rt::alloc::Allocator;
+static ALLOCATOR: rtwasm::rt::global_alloc::Allocator = rtwasm::rt::global_alloc::Allocator;

@@ -10,6 +10,7 @@ use crate::capi::handle::{self, Noun, Pool};
 use crate::capi::prepare;
 use crate::capi::runtime::{RTW_SCHED_FIFO, RTW_SCHED_KEEP, RTW_SCHED_OTHER, RTW_SCHED_RR, rtw_runtime_t};
 use crate::status::*;
+use crate::sys::sched::{self, Policy};
 use crate::worker::{State, Worker};
 use config::{RTW_SCHED_DEADLINE, read, rtw_worker_config_t};
 
@@ -220,11 +221,11 @@ fn timeout(timeout_ns: u64) -> Option<u64> {
 }
 
 fn policy(of_system: i32) -> u32 {
-    match of_system {
-        libc::SCHED_OTHER => RTW_SCHED_OTHER,
-        libc::SCHED_FIFO => RTW_SCHED_FIFO,
-        libc::SCHED_RR => RTW_SCHED_RR,
-        6 => RTW_SCHED_DEADLINE,
-        _ => RTW_SCHED_KEEP,
+    match Policy::from_number(of_system) {
+        Some(Policy::Other) => RTW_SCHED_OTHER,
+        Some(Policy::Fifo) => RTW_SCHED_FIFO,
+        Some(Policy::RoundRobin) => RTW_SCHED_RR,
+        None if sched::is_deadline(of_system) => RTW_SCHED_DEADLINE,
+        None => RTW_SCHED_KEEP,
     }
 }

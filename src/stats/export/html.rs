@@ -5,7 +5,7 @@ use super::super::document::Document;
 use super::super::{Report, Series, Worst, cause};
 use super::plot::{self, Axis, Curve, Marks};
 use super::{put, time};
-use crate::record::histogram::Snapshot;
+use crate::record::snapshot::Snapshot;
 use crate::status::is_unprintable;
 
 const STYLE: &str = include_str!("report.css");

@@ -1,5 +1,6 @@
 use super::*;
-use crate::record::histogram::{Began, Recorder, Snapshot};
+use crate::record::recorder::{Began, Recorder};
+use crate::record::snapshot::Snapshot;
 use crate::stats::{Counter, Point, Report, Series, Worst, cause};
 
 /// A thousand calls of 1 to 1000 us, one of 10 ms.

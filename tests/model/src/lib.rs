@@ -13,9 +13,15 @@ mod exchange;
 #[path = "../../../src/record/histogram.rs"]
 #[allow(dead_code)]
 mod histogram;
+#[path = "../../../src/record/recorder.rs"]
+#[allow(dead_code)]
+mod recorder;
 #[path = "../../../src/record/seqlock.rs"]
 #[allow(dead_code)]
 mod seqlock;
+#[path = "../../../src/record/snapshot.rs"]
+#[allow(dead_code)]
+mod snapshot;
 #[path = "../../../src/rt/spsc.rs"]
 #[allow(dead_code)]
 mod spsc;
@@ -47,7 +53,7 @@ macro_rules! models {
 }
 
 mod queue;
-mod recorder;
+mod recording;
 mod slot;
 
 /// Runs a model in all orders with at most `switches` involuntary switches from one thread to another, in all orders at all

@@ -1,5 +1,4 @@
-//! The library's own allocator: the system's everywhere but in real-time sections, and there an arena of the thread's own. What
-//! calls touch comes from a heap of ours (`locked_heap`) where it is to be locked.
+//! The arena that a thread's allocations come from in real-time sections, and which parts of its work are such sections.
 //!
 //! A call that goes well allocates nothing. One that goes wrong does: the engine boxes its trap, inside a signal handler in the
 //! standalone profile, then its error. So every attached thread has an arena, mapped, present and locked beforehand, and
@@ -11,15 +10,16 @@
 //! A table that the host allows to grow stays when the call returns, and would fill the arena: its memory comes from where the
 //! table was made (`allow_growth`).
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::Layout;
 use std::cell::Cell;
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
 
 use super::fork::Whole;
-use super::{locked_heap, reserve};
+use super::reserve;
 use crate::status::*;
-use crate::sys::memory::{self, Lock};
+use crate::sys::memory::{self, Access, Lock};
+use crate::sys::thread;
 
 /// Address space of one arena, header included.
 const SLOT_BYTES: usize = 64 << 10;
@@ -28,8 +28,6 @@ const SLOT_BYTES: usize = 64 << 10;
 const REGIONS: usize = 9;
 const FIRST_REGION_SLOTS: usize = 16;
 const HEADER_BYTES: usize = 128;
-/// The smallest page of any system we run on.
-const SYSTEM_PAGE_BYTES: usize = 4096;
 /// What an arena has unless less is asked for.
 pub const DEFAULT_ARENA_BYTES: usize = SLOT_BYTES - HEADER_BYTES;
 
@@ -107,160 +105,10 @@ thread_local! {
     static ARENA: Cell<*const Arena> = const { Cell::new(null_mut()) };
     /// How many [setup] functions the thread is in.
     static SETUP_DEPTH: Cell<u32> = const { Cell::new(0) };
-    /// Allocations of this library on this thread that the system served.
-    static FROM_SYSTEM: Cell<u64> = const { Cell::new(0) };
-}
-
-pub struct Allocator;
-
-// SAFETY: memory comes from the arena or from the system, and goes back to where its address says that it came from.
-unsafe impl GlobalAlloc for Allocator {
-    #[inline]
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        match section().filter(|arena| !arena.makes_new()) {
-            Some(arena) => arena.take(layout),
-            None => {
-                count_system();
-                if let Some(kept) = kept(layout) {
-                    return kept.as_ptr();
-                }
-                // SAFETY: passed on.
-                let memory = unsafe { System.alloc(layout) };
-                if memory.is_null() { refused(layout) } else { memory }
-            }
-        }
-    }
-
-    #[inline]
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        match section() {
-            Some(arena) => {
-                let memory = arena.take(layout);
-                if !memory.is_null() {
-                    // SAFETY: just taken, as large as the layout says.
-                    unsafe { memory.write_bytes(0, layout.size()) };
-                }
-                memory
-            }
-            None => {
-                count_system();
-                if let Some(kept) = kept(layout) {
-                    // SAFETY: just taken, as large as the layout says.
-                    unsafe { kept.write_bytes(0, layout.size()) };
-                    return kept.as_ptr();
-                }
-                // SAFETY: passed on.
-                let memory = unsafe { System.alloc_zeroed(layout) };
-                if memory.is_null() {
-                    let memory = refused(layout);
-                    if !memory.is_null() {
-                        // SAFETY: just taken, as large as the layout says.
-                        unsafe { memory.write_bytes(0, layout.size()) };
-                    }
-                    return memory;
-                }
-                if layout.size() >= SYSTEM_PAGE_BYTES {
-                    // Large zeroed blocks are pages that are not there yet: a table's would be fetched one by one by the
-                    // guest's first indirect calls.
-                    let start = memory as usize;
-                    // SAFETY: just allocated, nobody else's.
-                    unsafe { memory::touch_for_writing(start..start + layout.size()) };
-                }
-                memory
-            }
-        }
-    }
-
-    #[inline]
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        if let Some(arena) = owner(memory) {
-            arena.give_back();
-            return;
-        }
-        if let Some(arena) = section() {
-            arena.counters.system_frees.fetch_add(1, Relaxed);
-        }
-        if locked_heap::owns(memory) {
-            // SAFETY: it was the heap's.
-            return unsafe { locked_heap::give_back(memory, layout) };
-        }
-        if reserve::owns(memory) {
-            // SAFETY: it was the reserve's.
-            return unsafe { reserve::give_back(memory) };
-        }
-        // SAFETY: it was the system's.
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    #[inline]
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        let ours = locked_heap::owns(memory);
-        let theirs = owner(memory).is_none();
-        let calling = section();
-        let outside = calling.is_none_or(|arena| theirs && arena.grows(new_size));
-        if !ours && theirs && outside && !reserve::owns(memory) {
-            count_system();
-            // SAFETY: passed on; where the system refuses, the block stays as it is, and is the caller's until it has been copied.
-            unsafe {
-                let new = System.realloc(memory, layout, new_size);
-                if !new.is_null() {
-                    return new;
-                }
-                let new = refused(Layout::from_size_align_unchecked(new_size, layout.align()));
-                if !new.is_null() {
-                    new.copy_from_nonoverlapping(memory, layout.size().min(new_size));
-                    System.dealloc(memory, layout);
-                }
-                return new;
-            }
-        }
-        // SAFETY: the new size and the old alignment make a layout by the caller's word; the two blocks do not overlap.
-        unsafe {
-            let larger = Layout::from_size_align_unchecked(new_size, layout.align());
-            // What is kept stays so, also when it grows later.
-            let stays = if ours && outside { NonNull::new(locked_heap::take(larger)) } else { None };
-            let take = || match outside {
-                true if calling.is_some() => reserve::without(|| in_setup(|| self.alloc(larger))),
-                _ => self.alloc(larger),
-            };
-            let new = stays.map_or_else(take, NonNull::as_ptr);
-            if !new.is_null() {
-                new.copy_from_nonoverlapping(memory, layout.size().min(new_size));
-                self.dealloc(memory, layout);
-            }
-            new
-        }
-    }
-}
-
-/// Memory of the heap's, where this thread is making what calls will touch; the system's has to do where the heap is exhausted.
-#[inline]
-fn kept(layout: Layout) -> Option<NonNull<u8>> {
-    if locked_heap::keeping() { NonNull::new(locked_heap::take(layout)) } else { None }
-}
-
-/// For what the system has refused: memory of the reserve's, but for a caller that can do without, as a call that makes a table grow.
-#[cold]
-fn refused(layout: Layout) -> *mut u8 {
-    if reserve::is_without() || section().is_some() { null_mut() } else { reserve::take(layout) }
 }
 
 #[inline]
-fn count_system() {
-    let _ = FROM_SYSTEM.try_with(|count| count.set(count.get() + 1));
-}
-
-/// How often this library has allocated on this thread so far, arena or not.
-pub fn allocations() -> u64 {
-    FROM_SYSTEM.try_with(Cell::get).unwrap_or(0)
-        + ARENA.try_with(Cell::get).map_or(0, |arena| {
-            // SAFETY: as in `section`.
-            unsafe { arena.as_ref() }.map_or(0, |arena| arena.counters.taken.load(Relaxed))
-        })
-}
-
-#[inline]
-fn section<'a>() -> Option<&'a Arena> {
+pub(super) fn section<'a>() -> Option<&'a Arena> {
     let arena = match SETUP_DEPTH.try_with(Cell::get) {
         Ok(0) => ARENA.try_with(Cell::get).unwrap_or(null_mut()),
         _ => null_mut(),
@@ -271,7 +119,7 @@ fn section<'a>() -> Option<&'a Arena> {
 
 /// The arena that an address belongs to.
 #[inline]
-fn owner<'a>(memory: *mut u8) -> Option<&'a Arena> {
+pub(super) fn owner<'a>(memory: *mut u8) -> Option<&'a Arena> {
     for (region, base) in BASES.iter().enumerate() {
         let base = base.load(Relaxed);
         if base == 0 {
@@ -288,7 +136,12 @@ fn owner<'a>(memory: *mut u8) -> Option<&'a Arena> {
 }
 
 impl Arena {
-    fn take(&self, layout: Layout) -> *mut u8 {
+    #[inline]
+    pub(super) fn count_system_free(&self) {
+        self.counters.system_frees.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn take(&self, layout: Layout) -> *mut u8 {
         self.note();
         if self.live.load(Acquire) == 0 {
             self.offset.set(0);
@@ -316,7 +169,7 @@ impl Arena {
     }
 
     /// Whether the next allocation is to stay.
-    fn makes_new(&self) -> bool {
+    pub(super) fn makes_new(&self) -> bool {
         matches!(self.growth.get(), Growth::New) && {
             self.growth.set(Growth::None);
             true
@@ -324,14 +177,14 @@ impl Arena {
     }
 
     /// Whether a block that becomes so large is to stay.
-    fn grows(&self, bytes: usize) -> bool {
+    pub(super) fn grows(&self, bytes: usize) -> bool {
         matches!(self.growth.get(), Growth::To(least) if bytes >= least) && {
             self.growth.set(Growth::None);
             true
         }
     }
 
-    fn give_back(&self) {
+    pub(super) fn give_back(&self) {
         self.live.fetch_sub(1, Release);
     }
 }
@@ -361,7 +214,7 @@ impl Link {
     #[inline(always)]
     fn own(&self) -> Option<&Arena> {
         // SAFETY: null, or an arena; their memory is never unmapped.
-        unsafe { self.0.load(Relaxed).as_ref() }.filter(|arena| arena.owner.load(Relaxed) == thread_token())
+        unsafe { self.0.load(Relaxed).as_ref() }.filter(|arena| arena.owner.load(Relaxed) == thread::token())
     }
 
     /// Leads to the calling thread's arena from now on, if it has one.
@@ -387,29 +240,6 @@ impl Drop for Watching<'_> {
     }
 }
 
-/// Tells the calling thread from all others that live; never 0. One instruction: the thread pointer.
-#[inline(always)]
-pub fn thread_token() -> usize {
-    let token: usize;
-    // SAFETY: on x86-64 Linux the word at the thread pointer holds the thread pointer (System V ABI, TLS); on aarch64 the register
-    // itself can be read. No memory is changed.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) token, options(nostack, preserves_flags, readonly, pure));
-    }
-    // SAFETY: as above.
-    #[cfg(target_arch = "aarch64")]
-    unsafe {
-        core::arch::asm!("mrs {}, tpidr_el0", out(reg) token, options(nomem, nostack, preserves_flags, pure));
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    {
-        // SAFETY: always succeeds.
-        token = unsafe { libc::pthread_self() as usize };
-    }
-    token
-}
-
 /// An attached thread's arena, given back on drop.
 pub struct Attached(NonNull<Arena>);
 
@@ -419,9 +249,8 @@ impl Attached {
         let start = free_slot()?;
         // SAFETY: the slot is this thread's alone now; its pages are mapped writable below.
         let arena = unsafe {
-            if libc::mprotect(start as *mut _, SLOT_BYTES, libc::PROT_READ | libc::PROT_WRITE) != 0 {
-                return Err(Error::last_os_error(RTW_ERR_NO_MEMORY, "cannot map a thread's arena"));
-            }
+            memory::protect(start..start + SLOT_BYTES, Access::ReadWrite)
+                .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot map a thread's arena", &e))?;
             memory::touch_for_writing(start..start + SLOT_BYTES);
             let arena = start as *mut Arena;
             (*arena).offset.set(0);
@@ -441,7 +270,7 @@ impl Attached {
     /// From here on the calling thread's allocations come from this arena, outside [`in_setup`].
     pub fn open(&self) {
         // SAFETY: mapped, and this thread's.
-        unsafe { self.0.as_ref() }.owner.store(thread_token(), Relaxed);
+        unsafe { self.0.as_ref() }.owner.store(thread::token(), Relaxed);
         ARENA.set(self.0.as_ptr());
     }
 
@@ -520,6 +349,12 @@ pub fn counts() -> Counts {
     })
 }
 
+/// How often this thread's arena has served an allocation so far; 0 for a thread without one.
+pub(super) fn taken() -> u64 {
+    // SAFETY: as in `section`.
+    ARENA.try_with(Cell::get).map_or(0, |arena| unsafe { arena.as_ref() }.map_or(0, |arena| arena.counters.taken.load(Relaxed)))
+}
+
 /// The most bytes that were out at a time since the last call of this function, on this thread.
 pub fn take_peak() -> usize {
     section().map_or(0, |arena| arena.peak.replace(0))
@@ -569,7 +404,9 @@ fn base(region: usize) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::global_alloc::Allocator;
     use super::*;
+    use std::alloc::GlobalAlloc;
 
     #[test]
     fn sections_take_from_the_arena_and_give_back() {

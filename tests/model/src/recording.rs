@@ -1,6 +1,7 @@
-//! The histogram and its readers, `src/record/histogram.rs`. It has six buckets here instead of 2176.
+//! The histogram and its readers, `src/record/recorder.rs`. It has six buckets here instead of 2176.
 
-use crate::histogram::{Recorder, Snapshot};
+use crate::recorder::Recorder;
+use crate::snapshot::Snapshot;
 use loom::sync::Arc;
 use loom::thread;
 

@@ -1,0 +1,102 @@
+//! Alternate signal stacks of threads.
+
+use super::memory::{self, Access};
+use crate::status::*;
+
+/// What the alternate signal stack has that attached threads get. The engine makes none of its own where one of this size is there.
+const STACK_BYTES: usize = 256 << 10;
+
+/// What the engine's handler and ours get beside the frame that the kernel writes. Frame and handlers together took 3400 bytes for
+/// every kind of trap, on a processor whose largest frame has 3376.
+const HANDLER_BYTES: usize = 4 << 10;
+
+/// An alternate signal stack with an inaccessible page below it.
+pub struct Stack {
+    mapping: usize,
+}
+
+impl Stack {
+    pub fn new() -> Result<Stack> {
+        let guard = memory::page_size();
+        let no_memory = |e| Error::os(RTW_ERR_NO_MEMORY, "cannot make the thread's alternate signal stack", &e);
+        let mapping = memory::reserve(guard + STACK_BYTES).map_err(no_memory)?;
+        let stack = Stack { mapping };
+        // SAFETY: inside our own reservation.
+        unsafe { memory::protect(stack.range(), Access::ReadWrite) }.map_err(no_memory)?;
+        Ok(stack)
+    }
+
+    pub fn range(&self) -> std::ops::Range<usize> {
+        let start = self.mapping + memory::page_size();
+        start..start + STACK_BYTES
+    }
+
+    /// Puts it in force on the calling thread.
+    pub fn put(&self) {
+        InForce(libc::stack_t { ss_sp: self.range().start as *mut _, ss_flags: 0, ss_size: STACK_BYTES }).put_back()
+    }
+
+    pub fn is(&self, stack: &InForce) -> bool {
+        stack.start() == self.range().start
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if self.is(&in_force()) {
+            InForce(libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: STACK_BYTES }).put_back();
+        }
+        // SAFETY: our own mapping, which no signal uses any more.
+        unsafe { memory::unmap(self.mapping..self.mapping + memory::page_size() + STACK_BYTES) };
+    }
+}
+
+/// A description of an alternate signal stack, as the system keeps it.
+#[derive(Clone, Copy)]
+pub struct InForce(libc::stack_t);
+
+impl InForce {
+    pub fn start(&self) -> usize {
+        self.0.ss_sp as usize
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.0.ss_size
+    }
+
+    /// Whether there is one at all.
+    pub fn is_there(&self) -> bool {
+        self.0.ss_flags & libc::SS_DISABLE == 0 && !self.0.ss_sp.is_null()
+    }
+
+    /// Whether a handler has room. Without an alternate stack it runs on the one that the guest is on, below which a margin is kept.
+    pub fn has_room(&self) -> bool {
+        self.0.ss_flags & (libc::SS_DISABLE | libc::SS_ONSTACK) != 0 || self.0.ss_size >= needed_bytes()
+    }
+
+    /// Puts it in force again on the thread that had it.
+    pub fn put_back(&self) {
+        let mut stack = self.0;
+        // That it was in use is reported, and not taken back.
+        stack.ss_flags &= !libc::SS_ONSTACK;
+        // SAFETY: the stack was in force on this thread before, is ours, or is disabled.
+        unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
+    }
+}
+
+/// The calling thread's.
+pub fn in_force() -> InForce {
+    // SAFETY: all-zero is a valid stack_t to be filled in.
+    unsafe {
+        let mut stack: libc::stack_t = std::mem::zeroed();
+        libc::sigaltstack(std::ptr::null(), &mut stack);
+        InForce(stack)
+    }
+}
+
+/// How large an alternate stack has to be.
+pub fn needed_bytes() -> usize {
+    // SAFETY: asks for a number.
+    let frame = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
+    frame.max(libc::MINSIGSTKSZ) + HANDLER_BYTES
+}

@@ -1,0 +1,118 @@
+//! The stack of the calling thread: where it is, how much of it is left, and making it present.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use super::memory;
+use crate::status::*;
+
+thread_local! {
+    /// Where this thread's own stack is, once it has been asked for. Asked for once only: the C library reads the main thread's
+    /// from the list of mappings, which our locking divides.
+    static STACK: std::cell::Cell<Option<(usize, usize)>> = const { std::cell::Cell::new(None) };
+}
+
+/// Bytes between this frame and the lowest address that the thread's stack may reach.
+pub fn left() -> Result<usize> {
+    Ok(pointer().saturating_sub(own()?.start))
+}
+
+/// The stack that the calling thread began on, whether it is on it now or not.
+pub fn own() -> Result<Range<usize>> {
+    let (low, high) = match STACK.get() {
+        Some(known) => known,
+        None => ask()?,
+    };
+    STACK.set(Some((low, high)));
+    Ok(low..high)
+}
+
+fn ask() -> Result<(usize, usize)> {
+    // SAFETY: the attribute is initialised by the call that fills it and destroyed once.
+    unsafe {
+        let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+        let refused = libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr());
+        if refused != 0 && libc::gettid() == libc::getpid() {
+            return of_main_thread();
+        }
+        if refused != 0 {
+            let cause = std::io::Error::from_raw_os_error(refused);
+            let status = if refused == libc::ENOMEM { RTW_ERR_NO_MEMORY } else { RTW_ERR_IO };
+            return Err(Error::os(status, "cannot find out the thread's stack", &cause));
+        }
+        let mut attributes = attributes.assume_init();
+        let (mut low, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
+        libc::pthread_attr_getstack(&attributes, &mut low, &mut size);
+        libc::pthread_attr_getguardsize(&attributes, &mut guard);
+        libc::pthread_attr_destroy(&mut attributes);
+        // Some C libraries count the guard into the stack: leave it out to be on the safe side.
+        Ok((low as usize + guard, low as usize + size))
+    }
+}
+
+/// The most that the kernel keeps free below the main thread's stack, whatever its limit says.
+const MAIN_STACK_BYTES: usize = 64 << 20;
+
+/// The main thread's stack where the list of mappings cannot be read, as without /proc: its stack begins above what the kernel has put
+/// there when it started the program, and reaches as far down as the limit says.
+fn of_main_thread() -> Result<(usize, usize)> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the first asks for a number, the second fills in a live struct.
+    let (top, refused) =
+        unsafe { (libc::getauxval(libc::AT_RANDOM) as usize, libc::getrlimit(libc::RLIMIT_STACK, &mut limit)) };
+    if refused != 0 {
+        return Err(Error::last_os_error(
+            RTW_ERR_STACK_SIZE,
+            "cannot find out the main thread's stack: its limit (RLIMIT_STACK, prlimit64) cannot be asked for",
+        ));
+    }
+    if top == 0 {
+        return Err(Error::new(
+            RTW_ERR_STACK_SIZE,
+            "cannot find out the main thread's stack: /proc/self/maps cannot be read; mount /proc, or attach another thread",
+        ));
+    }
+    // The pages up to the top are there already: the nearer, lower one is on the safe side.
+    let size = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX).min(MAIN_STACK_BYTES);
+    let page = memory::page_size();
+    Ok((top.saturating_sub(size).next_multiple_of(page), top.next_multiple_of(page)))
+}
+
+/// Walks down the stack page by page, writing, and returns the range that is now present.
+pub fn touch(bytes: usize) -> Range<usize> {
+    #[inline(never)]
+    fn descend(target: usize) -> usize {
+        let mut frame = [0u8; 2048];
+        let here = std::hint::black_box(frame.as_mut_ptr());
+        // SAFETY: the frame is ours; the write must not be optimised away.
+        unsafe { here.write_volatile(0) };
+        let lowest = if here as usize > target { descend(target) } else { here as usize };
+        std::hint::black_box(&mut frame);
+        lowest
+    }
+    let marker = std::hint::black_box(0u8);
+    let top = &raw const marker as usize;
+    descend(top - bytes)..top
+}
+
+/// The calling function's stack pointer. One instruction.
+#[inline(always)]
+pub fn pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: reads a register.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        let marker = 0u8;
+        pointer = std::hint::black_box(&raw const marker) as usize;
+    }
+    pointer
+}

@@ -1,0 +1,130 @@
+//! Threads of the library's own, by the system's own means, and what tells threads apart.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{memory, sigmask};
+
+/// The calling thread, as the kernel numbers it.
+pub fn id() -> i32 {
+    // SAFETY: asks for a number.
+    unsafe { libc::gettid() }
+}
+
+/// Tells the calling thread from all others that live; never 0. One instruction: the thread pointer.
+#[inline(always)]
+pub fn token() -> usize {
+    let token: usize;
+    // SAFETY: on x86-64 Linux the word at the thread pointer holds the thread pointer (System V ABI, TLS); on aarch64 the register
+    // itself can be read. No memory is changed.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) token, options(nostack, preserves_flags, readonly, pure));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("mrs {}, tpidr_el0", out(reg) token, options(nomem, nostack, preserves_flags, pure));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        // SAFETY: always succeeds.
+        token = unsafe { libc::pthread_self() as usize };
+    }
+    token
+}
+
+/// More is not tried where a thread's stack is too small for the C library.
+const MOST_STACK_BYTES: usize = 64 << 20;
+
+/// Starts a thread of the library's own. Its signal mask is of its own making, whatever the thread has blocked that starts it:
+/// signals of others are blocked from its first instruction on, since a handler of the host's has no business there; what it
+/// causes itself, guests' traps included, arrives.
+///
+/// The system's own means: what the standard library allocates for a thread does not come from our allocator, and ends the process
+/// where there is no memory.
+pub fn start(name: &str, stack_bytes: usize, run: impl FnOnce() + Send + 'static) -> std::io::Result<Thread> {
+    struct Start<F> {
+        run: F,
+        /// NUL-terminated; the system keeps so many bytes.
+        name: [u8; 16],
+        mask: sigmask::Mask,
+    }
+    extern "C" fn begin<F: FnOnce()>(start: *mut libc::c_void) -> *mut libc::c_void {
+        // SAFETY: from the box below, and given to this thread alone; each call reads what it is given.
+        unsafe {
+            let Start { run, name, mask } = *Box::from_raw(start.cast::<Start<F>>());
+            libc::pthread_setname_np(libc::pthread_self(), name.as_ptr().cast());
+            sigmask::set(&mask);
+            // A panic ends the thread and nothing else.
+            let _ = catch_unwind(AssertUnwindSafe(run));
+        }
+        std::ptr::null_mut()
+    }
+    fn begins<F: FnOnce()>(_: &Start<F>) -> extern "C" fn(*mut libc::c_void) -> *mut libc::c_void {
+        begin::<F>
+    }
+    let mut short = [0; 16];
+    let mut length = name.len().min(short.len() - 1);
+    while !name.is_char_boundary(length) {
+        length -= 1;
+    }
+    short[..length].copy_from_slice(&name.as_bytes()[..length]);
+    let others = sigmask::of_others();
+    let start = Box::new(Start { run, name: short, mask: others });
+    let begin = begins(&start);
+    let start = Box::into_raw(start);
+    let mut size = stack_bytes.max(libc::PTHREAD_STACK_MIN).next_multiple_of(memory::page_size());
+    // SAFETY: all-zero is valid for what is filled in; the calls change this thread's mask only; what the new thread is given is
+    // its own, and ours again where there is none.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        let mut thread: libc::pthread_t = 0;
+        let mut refused = libc::pthread_attr_init(&mut attributes);
+        if refused == 0 {
+            let before = sigmask::block_more(&others);
+            loop {
+                refused = libc::pthread_attr_setstacksize(&mut attributes, size);
+                if refused == 0 {
+                    refused = libc::pthread_create(&mut thread, &attributes, begin, start.cast());
+                }
+                // The program's thread-locals lie on the stack, and take more than there is.
+                if refused != libc::EINVAL || size > MOST_STACK_BYTES / 2 {
+                    break;
+                }
+                size *= 2;
+            }
+            sigmask::set(&before);
+            libc::pthread_attr_destroy(&mut attributes);
+        }
+        if refused != 0 {
+            drop(Box::from_raw(start));
+            return Err(std::io::Error::from_raw_os_error(refused));
+        }
+        Ok(Thread(thread))
+    }
+}
+
+/// A thread of the library's own. Dropped, it goes on by itself; forgotten, as in a child process that does not have it, nothing
+/// of it is touched.
+pub struct Thread(libc::pthread_t);
+
+impl Thread {
+    pub fn join(self) {
+        let thread = std::mem::ManuallyDrop::new(self);
+        // SAFETY: it was neither joined nor detached yet.
+        unsafe { libc::pthread_join(thread.0, std::ptr::null_mut()) };
+    }
+
+    /// Whether it is the calling thread.
+    pub fn is_current(&self) -> bool {
+        // SAFETY: as above; asking has no preconditions.
+        unsafe { libc::pthread_equal(self.0, libc::pthread_self()) != 0 }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { libc::pthread_detach(self.0) };
+    }
+}
