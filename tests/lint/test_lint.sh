@@ -22,6 +22,21 @@ cp --parents Cargo.toml ./*/Cargo.toml ./*/*/Cargo.toml ./*/*/*/Cargo.toml "$scr
 sed -i '/^\[lints\]$/,$d' "$scratch/cli/Cargo.toml"
 refuses "twin: a package without them is found" "'cli'" inherits "$scratch"
 
+layers() { python3 tests/lint/layers.py "$1"; }
+check "each folder of src uses those below it only, and src/sys alone names the C library" layers .
+mkdir -p "$scratch/layers"
+plant_line() { # plant_line FILE LINE: a copy of src with that line in front of that file
+    rm -rf "$scratch/layers/src"
+    cp -r src "$scratch/layers/src"
+    { echo "$2" && cat "src/$1"; } >"$scratch/layers/src/$1"
+}
+plant_line rt/permit.rs 'use libc::c_int;'
+refuses "twin: the C library named outside of src/sys is found" "src/rt/permit.rs:1: only src/sys names the C library" layers "$scratch/layers"
+plant_line sys/clock.rs 'use crate::rt::arena;'
+refuses "twin: a folder that uses one above it is found" "src/sys/clock.rs:1: src/sys uses src/rt" layers "$scratch/layers"
+plant_line stats/document.rs 'use crate::{status, worker::queue};'
+refuses "twin: a folder among several is found" "src/stats/document.rs:1: src/stats uses src/worker" layers "$scratch/layers"
+
 if ! cargo clippy --version >"$scratch/version" 2>&1; then
     echo "clippy is not in this toolchain: the sources were not looked at (rustup component add clippy)"
     finish
