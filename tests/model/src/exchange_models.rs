@@ -214,7 +214,7 @@ pub fn claim_with_fences() {
     claim(true, None);
 }
 
-/// The same with membarrier, whose fence falls here into the real-time thread's program.
+/// A claim with membarrier, whose fence falls here into the real-time thread's program.
 pub fn claim_with_barrier(falls: Option<(usize, At)>) {
     claim(false, falls);
 }
