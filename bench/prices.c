@@ -83,7 +83,7 @@ static void with(const char *profile, const char *artifact, uint32_t checks, uin
     config.signal_checks = checks;
     config.attach_on_call = late;
     if (rtw_runtime_create(&config, &runtime, &err) != RTW_OK || rtw_module_load_file(runtime, artifact, &module, &err) != RTW_OK ||
-        rtw_imports_create(&imports, &err) != RTW_OK || rtw_imports_func(imports, "host", "nop", "()->()", nop, NULL, 0, &err) != RTW_OK ||
+        rtw_imports_create(&imports, &err) != RTW_OK || rtw_imports_func(imports, "host", "nop", "()->()", nop, NULL, NULL, 0, &err) != RTW_OK ||
         rtw_instance_create(module, imports, NULL, &instance, &err) != RTW_OK ||
         rtw_instance_func(instance, "empty", NULL, &func, &err) != RTW_OK) {
         fprintf(stderr, "prices: %s\n", err.message);

@@ -41,6 +41,7 @@ pub struct Library {
         *const c_char,
         HostFunc,
         *mut c_void,
+        *mut c_void,
         u32,
         *mut Error,
     ) -> i32,
@@ -198,7 +199,7 @@ impl Library {
             check((self.module_load_file)(runtime, path.as_ptr(), &mut module, e), e)?;
             check((self.imports_create)(&mut imports, e), e)?;
             let nop = (c"host".as_ptr(), c"nop".as_ptr(), c"()->()".as_ptr());
-            check((self.imports_func)(imports, nop.0, nop.1, nop.2, host_nop, null_mut(), 0, e), e)?;
+            check((self.imports_func)(imports, nop.0, nop.1, nop.2, host_nop, null_mut(), null_mut(), 0, e), e)?;
             let mut config = std::mem::MaybeUninit::uninit();
             (self.instance_config_init)(config.as_mut_ptr(), size_of::<InstanceConfig>());
             let mut config = config.assume_init();

@@ -37,6 +37,14 @@ typedef struct rtw_imports_t rtw_imports_t;
 ///            when that is noticed, at the next use of the instance by that thread.
 typedef rtw_status_t (*rtw_host_func_t)(void *user_data, struct rtw_instance_t *instance, rtw_value_t *values);
 
+/// Frees a host function's user_data: called once, when nothing can call the function any more. That is after the function was replaced
+/// or its list destroyed, and every instance linked against it is gone. It runs on the thread that destroys the last of these:
+/// in rtw_imports_func, rtw_imports_destroy, rtw_instance_destroy, rtw_func_destroy or rtw_slot_destroy, or on the runtime's housekeeper
+/// thread if a slot had the instance. It must return, and must not call this library.
+///
+/// user_data  what was given to rtw_imports_func.
+typedef void (*rtw_finalizer_t)(void *user_data);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -55,7 +63,9 @@ rtw_status_t rtw_imports_create(rtw_imports_t **out, rtw_error_t *err);
 /// module, name  what guests import it as, such as "env" "log_level"; copied.
 /// signature     such as "(i32,f32)->(f32)"; types are i32, i64, f32, f64, v128.
 /// func          called on the thread that called the guest.
-/// user_data     passed to func; must stay valid while instances linked against it exist.
+/// user_data     passed to func; must stay valid until the finalizer is called.
+/// finalizer     NULL, or called with user_data when nothing can call func any more. Not called if this function fails: user_data is
+///               then still the caller's.
 /// flags         0, or RTW_HOST_ constants added up.
 /// err           NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8; a flag is not known).
@@ -65,6 +75,7 @@ rtw_status_t rtw_imports_func(rtw_imports_t *imports,
                               const char *signature,
                               rtw_host_func_t func,
                               void *user_data,
+                              rtw_finalizer_t finalizer,
                               uint32_t flags,
                               rtw_error_t *err);
 

@@ -9,7 +9,7 @@ use super::instance::rtw_instance_t;
 use super::runtime::out_of_range;
 use super::text;
 use super::value::rtw_value_t;
-use crate::engine::imports::{HostFunc, Imports};
+use crate::engine::imports::{Finalizer, HostFunc, Imports};
 use crate::engine::signature::Signature;
 use crate::status::*;
 
@@ -41,6 +41,14 @@ pub const RTW_HOST_CHANGES_FLOAT: u32 = 2;
 pub type rtw_host_func_t = Option<
     unsafe extern "C" fn(user_data: *mut c_void, instance: *mut rtw_instance_t, values: *mut rtw_value_t) -> rtw_status_t,
 >;
+
+/// Frees a host function's user_data: called once, when nothing can call the function any more. That is after the function was replaced
+/// or its list destroyed, and every instance linked against it is gone. It runs on the thread that destroys the last of these:
+/// in rtw_imports_func, rtw_imports_destroy, rtw_instance_destroy, rtw_func_destroy or rtw_slot_destroy, or on the runtime's housekeeper
+/// thread if a slot had the instance. It must return, and must not call this library.
+///
+/// user_data  what was given to rtw_imports_func.
+pub type rtw_finalizer_t = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 impl Noun for rtw_imports_t {
     type Value = Imports;
@@ -75,7 +83,9 @@ pub unsafe extern "C-unwind" fn rtw_imports_create(out: *mut *mut rtw_imports_t,
 /// module, name  what guests import it as, such as "env" "log_level"; copied.
 /// signature     such as "(i32,f32)->(f32)"; types are i32, i64, f32, f64, v128.
 /// func          called on the thread that called the guest.
-/// user_data     passed to func; must stay valid while instances linked against it exist.
+/// user_data     passed to func; must stay valid until the finalizer is called.
+/// finalizer     NULL, or called with user_data when nothing can call func any more. Not called if this function fails: user_data is
+///               then still the caller's.
 /// flags         0, or RTW_HOST_ constants added up.
 /// err           NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8; a flag is not known).
@@ -87,10 +97,12 @@ pub unsafe extern "C-unwind" fn rtw_imports_func(
     signature: *const c_char,
     func: rtw_host_func_t,
     user_data: *mut c_void,
+    finalizer: rtw_finalizer_t,
     flags: u32,
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
-    // SAFETY: pointers are NULL or valid by the API's contract; the two function types differ in pointer types only.
+    // SAFETY: pointers are NULL or valid by the API's contract; the function types differ in pointer types, and in what
+    // happens if they are unwound.
     unsafe {
         setup_apart(err, || {
             let imports = guard::named(imports, "imports")?;
@@ -108,6 +120,14 @@ pub unsafe extern "C-unwind" fn rtw_imports_func(
                 >(func),
                 user_data,
                 may_block: flags & RTW_HOST_MAY_BLOCK != 0,
+                finalizer:
+                    finalizer.map(|finalizer| {
+                        let call = std::mem::transmute::<
+                            unsafe extern "C" fn(*mut c_void),
+                            unsafe extern "C-unwind" fn(*mut c_void),
+                        >(finalizer);
+                        Finalizer::new(call, user_data)
+                    }),
             })
         })
     }

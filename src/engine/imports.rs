@@ -1,13 +1,15 @@
 //! The host functions that instances are linked against.
 
 use std::ffi::c_void;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::{Arc, Mutex};
 
 use super::artifact::{Extern, ExternKind, Metadata};
 use super::naming::shown;
 use super::signature::Signature;
 use crate::rt::reserve;
 use crate::status::*;
+use crate::sys::end;
 
 /// A host function in C: user data, the instance's handle, arguments in and results out. Anything but 0 ends the guest's call. That
 /// it may be left by unwinding is said so that it can be noticed.
@@ -22,6 +24,36 @@ pub struct HostFunc {
     pub user_data: *mut c_void,
     /// Whether the thread that runs it may be cancelled, or end, in it.
     pub may_block: bool,
+    /// Shared by the list and all that was linked against the function; the last to go calls it.
+    pub finalizer: Option<Arc<Finalizer>>,
+}
+
+/// Tells the host that nothing can call a function any more.
+pub struct Finalizer {
+    call: unsafe extern "C-unwind" fn(*mut c_void),
+    user_data: *mut c_void,
+    /// The function was added: what fails before leaves the user data to the caller.
+    is_owner: AtomicBool,
+}
+
+// SAFETY: the pointer is the host's; the API says on which threads the finalizer is called with it.
+unsafe impl Send for Finalizer {}
+// SAFETY: as for Send.
+unsafe impl Sync for Finalizer {}
+
+impl Finalizer {
+    pub fn new(call: unsafe extern "C-unwind" fn(*mut c_void), user_data: *mut c_void) -> Arc<Finalizer> {
+        Arc::new(Finalizer { call, user_data, is_owner: AtomicBool::new(false) })
+    }
+}
+
+impl Drop for Finalizer {
+    fn drop(&mut self) {
+        if self.is_owner.load(Relaxed) {
+            // SAFETY: the host vouches for its function; this is the only call.
+            end::unless_left("a finalizer", || unsafe { (self.call)(self.user_data) })
+        }
+    }
 }
 
 // SAFETY: the pointer is the host's; the API says on which threads the function is called with it.
@@ -41,8 +73,15 @@ impl Imports {
         let mut funcs = self.funcs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         reserve::room(&mut funcs, 1)?;
         reserve::check()?;
-        funcs.retain(|known| (&known.module, &known.name) != (&func.module, &func.name));
+        let at = funcs.iter().position(|known| (&known.module, &known.name) == (&func.module, &func.name));
+        let replaced = at.map(|at| funcs.remove(at));
+        if let Some(finalizer) = &func.finalizer {
+            finalizer.is_owner.store(true, Relaxed);
+        }
         funcs.push(func);
+        drop(funcs);
+        // The host's finalizer runs without the lock.
+        drop(replaced);
         Ok(())
     }
 

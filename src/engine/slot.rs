@@ -16,7 +16,7 @@ use wasmtime::ValRaw;
 
 use super::held::Pool;
 use super::housekeeper::Tend;
-use super::instance::{FUNC_BYTES, Func, Instance};
+use super::instance::{FUNC_BYTES, Func, Instance, Wanted};
 use super::prepare::{DryCall, Entry};
 use super::runtime::Runtime;
 use super::signature::Signature;
@@ -382,12 +382,10 @@ impl<H: Handles> Slot<H> {
 
     fn with_interface(&self, publication: &Arc<Publication<H>>, place: Place, is_spare: bool) -> Result<Arc<Generation<H>>> {
         let instance = place.0.clone();
-        let funcs = self
-            .config
-            .interface
-            .iter()
-            .map(|(name, signature)| instance.func(name, signature.as_ref()))
-            .collect::<Result<Vec<Func>>>()?;
+        let interface = self.config.interface.iter();
+        let wanted: Vec<Wanted<'_>> =
+            interface.map(|(name, signature)| Wanted { name, signature: signature.clone(), optional: false }).collect();
+        let funcs: Vec<Func> = instance.funcs(&wanted)?.into_iter().flatten().collect();
         let handles = H::new(&instance, funcs.clone())?;
         let calls = self.dry_calls(&funcs, &handles);
         if !calls.is_empty() || !instance.was_prepared() {

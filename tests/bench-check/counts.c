@@ -156,7 +156,7 @@ static guest_t open_guest(const char *name, bool statistics, uint64_t budget_ns)
     guest_t guest = {make_runtime(statistics), NULL, NULL, NULL};
     guest.module = load(guest.runtime, name);
     need(rtw_imports_create(&guest.imports, &err), &err, "imports");
-    need(rtw_imports_func(guest.imports, "host", "nop", "()->()", nop, NULL, 0, &err), &err, "import");
+    need(rtw_imports_func(guest.imports, "host", "nop", "()->()", nop, NULL, NULL, 0, &err), &err, "import");
     guest.instance = instantiate(&guest, budget_ns);
     need(rtw_thread_attach(guest.runtime, NULL, &err), &err, "attach");
     need(rtw_instance_prepare(guest.instance, NULL, NULL, &err), &err, "prepare");

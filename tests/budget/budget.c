@@ -57,11 +57,11 @@ void open_spinner(spinner_t *spinner, const char *artifact, uint64_t budget_ns, 
     require(rtw_runtime_create(&runtime_config, &spinner->runtime, &err), &err, "a %s runtime", profile_name);
     spinner->module = load(spinner->runtime, artifact);
     require(rtw_imports_create(&spinner->imports, &err), &err, "imports");
-    require(rtw_imports_func(spinner->imports, "env", "nothing", "()->()", nothing, spinner, 0, &err), &err, "import nothing");
-    require(rtw_imports_func(spinner->imports, "env", "go_on", "()->(i32)", go_on, spinner, 0, &err), &err, "import go_on");
-    require(rtw_imports_func(spinner->imports, "env", "refuse", "()->()", refuse, spinner, 0, &err), &err, "import refuse");
-    require(rtw_imports_func(spinner->imports, "env", "call_work", "()->()", call_work, spinner, 0, &err), &err, "import call_work");
-    require(rtw_imports_func(spinner->imports, "env", "call_again", "()->()", call_again, spinner, 0, &err), &err, "import call_again");
+    require(rtw_imports_func(spinner->imports, "env", "nothing", "()->()", nothing, spinner, NULL, 0, &err), &err, "import nothing");
+    require(rtw_imports_func(spinner->imports, "env", "go_on", "()->(i32)", go_on, spinner, NULL, 0, &err), &err, "import go_on");
+    require(rtw_imports_func(spinner->imports, "env", "refuse", "()->()", refuse, spinner, NULL, 0, &err), &err, "import refuse");
+    require(rtw_imports_func(spinner->imports, "env", "call_work", "()->()", call_work, spinner, NULL, 0, &err), &err, "import call_work");
+    require(rtw_imports_func(spinner->imports, "env", "call_again", "()->()", call_again, spinner, NULL, 0, &err), &err, "import call_again");
     rtw_instance_config_t config;
     rtw_instance_config_init(&config);
     config.budget_ns = budget_ns;

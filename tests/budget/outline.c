@@ -72,7 +72,7 @@ static rtw_imports_t *make_imports(const rtw_module_t *module) {
         size_t *results = malloc(sizeof *results); /* for as long as the process */
         if (results == NULL) exit(2);
         *results = count_types(strstr(import.ty, "->") + 2);
-        require(rtw_imports_func(imports, import.module, import.name, import.ty, answer, results, 0, &err), &err, "import %s", import.name);
+        require(rtw_imports_func(imports, import.module, import.name, import.ty, answer, results, NULL, 0, &err), &err, "import %s", import.name);
     }
     return imports;
 }

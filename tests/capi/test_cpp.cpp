@@ -65,10 +65,10 @@ void test_host_function(const Runtime &runtime) {
         return RTW_OK;
     };
     const auto nothing = [](void *, rtw_instance_t *, rtw_value_t *) -> rtw_status_t { return RTW_OK; };
-    check_status(rtw_imports_func(imports.get(), "env", "note", "(i32,f32)->(f32)", note, &seen, 0, &err), RTW_OK, "a lambda as host function");
-    require(rtw_imports_func(imports.get(), "env", "turn", "(i32,i64,f32,f64,v128)->(v128,f64,f32,i64,i32)", nothing, nullptr, 0, &err), &err, "turn");
-    require(rtw_imports_func(imports.get(), "env", "enter", "(i32)->(i32)", nothing, nullptr, 0, &err), &err, "enter");
-    require(rtw_imports_func(imports.get(), "env", "silent", "()->()", nothing, nullptr, 0, &err), &err, "silent");
+    check_status(rtw_imports_func(imports.get(), "env", "note", "(i32,f32)->(f32)", note, &seen, nullptr, 0, &err), RTW_OK, "a lambda as host function");
+    require(rtw_imports_func(imports.get(), "env", "turn", "(i32,i64,f32,f64,v128)->(v128,f64,f32,i64,i32)", nothing, nullptr, nullptr, 0, &err), &err, "turn");
+    require(rtw_imports_func(imports.get(), "env", "enter", "(i32)->(i32)", nothing, nullptr, nullptr, 0, &err), &err, "enter");
+    require(rtw_imports_func(imports.get(), "env", "silent", "()->()", nothing, nullptr, nullptr, 0, &err), &err, "silent");
     rtw_instance_t *made = nullptr;
     require(rtw_instance_create(module.get(), imports.get(), nullptr, &made, &err), &err, "an instance");
     Instance instance{made};

@@ -36,10 +36,10 @@ static struct objects make(void) {
     made.attached = true;
     made.module = load(made.runtime, "host");
     require(rtw_imports_create(&made.imports, &err), &err, "imports");
-    require(rtw_imports_func(made.imports, "env", "silent", "()->()", host_nothing, &calls, 0, &err), &err, "silent");
-    require(rtw_imports_func(made.imports, "env", "note", "(i32,f32)->(f32)", host_other, NULL, 0, &err), &err, "note");
-    require(rtw_imports_func(made.imports, "env", "enter", "(i32)->(i32)", host_other, NULL, 0, &err), &err, "enter");
-    require(rtw_imports_func(made.imports, "env", "turn", "(i32,i64,f32,f64,v128)->(v128,f64,f32,i64,i32)", host_other, NULL, 0, &err), &err, "turn");
+    require(rtw_imports_func(made.imports, "env", "silent", "()->()", host_nothing, &calls, NULL, 0, &err), &err, "silent");
+    require(rtw_imports_func(made.imports, "env", "note", "(i32,f32)->(f32)", host_other, NULL, NULL, 0, &err), &err, "note");
+    require(rtw_imports_func(made.imports, "env", "enter", "(i32)->(i32)", host_other, NULL, NULL, 0, &err), &err, "enter");
+    require(rtw_imports_func(made.imports, "env", "turn", "(i32,i64,f32,f64,v128)->(v128,f64,f32,i64,i32)", host_other, NULL, NULL, 0, &err), &err, "turn");
     require(rtw_instance_create(made.module, made.imports, NULL, &made.instance, &err), &err, "an instance");
     made.func = look_up(made.instance, "double", NULL);
     return made;

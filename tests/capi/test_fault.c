@@ -234,7 +234,7 @@ static void test_failing_reset(void) {
     memset(&start, 0, sizeof start);
     rtw_imports_t *imports = NULL;
     require(rtw_imports_create(&imports, &err), &err, "imports");
-    require(rtw_imports_func(imports, "env", "init", "()->(i32)", host_init, &start, 0, &err), &err, "init");
+    require(rtw_imports_func(imports, "env", "init", "()->(i32)", host_init, &start, NULL, 0, &err), &err, "init");
     guest_t guest = open_guest("start_ok", imports);
     rtw_imports_destroy(imports);
     rtw_value_t value;

@@ -40,7 +40,7 @@ static rtw_status_t module_import(void *h) {
     return rtw_module_import(h, 0, &one);
 }
 static rtw_status_t instance_of_module(void *h) { return rtw_instance_create(h, NULL, NULL, &out.instance, &err); }
-static rtw_status_t add_import(void *h) { return rtw_imports_func(h, "env", "f", "()->()", host_nothing, NULL, 0, &err); }
+static rtw_status_t add_import(void *h) { return rtw_imports_func(h, "env", "f", "()->()", host_nothing, NULL, NULL, 0, &err); }
 static rtw_status_t instance_with_imports(void *h) { return rtw_instance_create(live[MODULE], h, NULL, &out.instance, &err); }
 static rtw_status_t memory(void *h) {
     rtw_memory_view_t view;

@@ -70,10 +70,10 @@ static rtw_status_t host_silent(void *user_data, rtw_instance_t *instance, rtw_v
 static rtw_imports_t *make_imports(struct host *host) {
     rtw_imports_t *imports = NULL;
     require(rtw_imports_create(&imports, &err), &err, "imports");
-    require(rtw_imports_func(imports, "env", "note", "(i32,f32)->(f32)", host_note, host, 0, &err), &err, "note");
-    require(rtw_imports_func(imports, "env", "turn", "(i32,i64,f32,f64,v128)->(v128,f64,f32,i64,i32)", host_turn, host, 0, &err), &err, "turn");
-    require(rtw_imports_func(imports, "env", "enter", "(i32)->(i32)", host_enter, host, 0, &err), &err, "enter");
-    require(rtw_imports_func(imports, "env", "silent", "()->()", host_silent, host, 0, &err), &err, "silent");
+    require(rtw_imports_func(imports, "env", "note", "(i32,f32)->(f32)", host_note, host, NULL, 0, &err), &err, "note");
+    require(rtw_imports_func(imports, "env", "turn", "(i32,i64,f32,f64,v128)->(v128,f64,f32,i64,i32)", host_turn, host, NULL, 0, &err), &err, "turn");
+    require(rtw_imports_func(imports, "env", "enter", "(i32)->(i32)", host_enter, host, NULL, 0, &err), &err, "enter");
+    require(rtw_imports_func(imports, "env", "silent", "()->()", host_silent, host, NULL, 0, &err), &err, "silent");
     return imports;
 }
 
@@ -89,8 +89,8 @@ static rtw_instance_t *make_instance(struct host *host) {
 static void test_imports(void) {
     rtw_imports_t *flagged = NULL;
     require(rtw_imports_create(&flagged, &err), &err, "imports");
-    check_status(rtw_imports_func(flagged, "env", "f", "()->()", host_silent, NULL, RTW_HOST_MAY_BLOCK | RTW_HOST_CHANGES_FLOAT, &err), RTW_OK, "all flags");
-    check_status(rtw_imports_func(flagged, "env", "f", "()->()", host_silent, NULL, 4, &err), RTW_ERR_ARGUMENT, "a flag that is not known");
+    check_status(rtw_imports_func(flagged, "env", "f", "()->()", host_silent, NULL, NULL, RTW_HOST_MAY_BLOCK | RTW_HOST_CHANGES_FLOAT, &err), RTW_OK, "all flags");
+    check_status(rtw_imports_func(flagged, "env", "f", "()->()", host_silent, NULL, NULL, 4, &err), RTW_ERR_ARGUMENT, "a flag that is not known");
     check_error(&err, RTW_ERR_ARGUMENT, "flags", "and the message names it");
     rtw_imports_destroy(flagged);
 
@@ -102,21 +102,21 @@ static void test_imports(void) {
     check_status(rtw_imports_create(NULL, &err), RTW_ERR_NULL, "imports: out is NULL");
     check_error(&err, RTW_ERR_NULL, "out", "imports: out is NULL: the message names it");
     rtw_imports_destroy(NULL);
-    check_status(rtw_imports_func(imports, NULL, "f", "()->()", host_silent, NULL, 0, &err), RTW_ERR_NULL, "imports: module is NULL");
+    check_status(rtw_imports_func(imports, NULL, "f", "()->()", host_silent, NULL, NULL, 0, &err), RTW_ERR_NULL, "imports: module is NULL");
     check_error(&err, RTW_ERR_NULL, "module", "imports: module is NULL: the message names it");
-    check_status(rtw_imports_func(imports, "env", NULL, "()->()", host_silent, NULL, 0, &err), RTW_ERR_NULL, "imports: name is NULL");
+    check_status(rtw_imports_func(imports, "env", NULL, "()->()", host_silent, NULL, NULL, 0, &err), RTW_ERR_NULL, "imports: name is NULL");
     check_error(&err, RTW_ERR_NULL, "name", "imports: name is NULL: the message names it");
-    check_status(rtw_imports_func(imports, "env", "f", NULL, host_silent, NULL, 0, &err), RTW_ERR_NULL, "imports: signature is NULL");
+    check_status(rtw_imports_func(imports, "env", "f", NULL, host_silent, NULL, NULL, 0, &err), RTW_ERR_NULL, "imports: signature is NULL");
     check_error(&err, RTW_ERR_NULL, "signature", "imports: signature is NULL: the message names it");
-    check_status(rtw_imports_func(imports, "env", "f", "()->()", NULL, NULL, 0, &err), RTW_ERR_NULL, "imports: func is NULL");
+    check_status(rtw_imports_func(imports, "env", "f", "()->()", NULL, NULL, NULL, 0, &err), RTW_ERR_NULL, "imports: func is NULL");
     check_error(&err, RTW_ERR_NULL, "func", "imports: func is NULL: the message names it");
-    check_status(rtw_imports_func(imports, "env", "f", "()", host_silent, NULL, 0, &err), RTW_ERR_SIGNATURE_SYNTAX, "imports: half a signature");
+    check_status(rtw_imports_func(imports, "env", "f", "()", host_silent, NULL, NULL, 0, &err), RTW_ERR_SIGNATURE_SYNTAX, "imports: half a signature");
     check_error(&err, RTW_ERR_SIGNATURE_SYNTAX, "\"()\"", "imports: half a signature: the message repeats it");
-    check_status(rtw_imports_func(imports, "\xff", "f", "()->()", host_silent, NULL, 0, &err), RTW_ERR_ARGUMENT, "imports: a module that is not UTF-8");
-    check_status(rtw_imports_func(imports, "env", "\xff", "()->()", host_silent, NULL, 0, &err), RTW_ERR_ARGUMENT, "imports: a name that is not UTF-8");
-    check_status(rtw_imports_func(imports, "env", "f", "()->(\xff)", host_silent, NULL, 0, &err), RTW_ERR_ARGUMENT, "imports: a signature that is not UTF-8");
-    check_status(rtw_imports_func(imports, "env", "f", "()->()", host_silent, NULL, 0, NULL), RTW_OK, "imports: without an error struct, without user data");
-    check_status(rtw_imports_func(imports, "", "", "()->()", host_silent, NULL, 0, &err), RTW_OK, "imports: empty names");
+    check_status(rtw_imports_func(imports, "\xff", "f", "()->()", host_silent, NULL, NULL, 0, &err), RTW_ERR_ARGUMENT, "imports: a module that is not UTF-8");
+    check_status(rtw_imports_func(imports, "env", "\xff", "()->()", host_silent, NULL, NULL, 0, &err), RTW_ERR_ARGUMENT, "imports: a name that is not UTF-8");
+    check_status(rtw_imports_func(imports, "env", "f", "()->(\xff)", host_silent, NULL, NULL, 0, &err), RTW_ERR_ARGUMENT, "imports: a signature that is not UTF-8");
+    check_status(rtw_imports_func(imports, "env", "f", "()->()", host_silent, NULL, NULL, 0, NULL), RTW_OK, "imports: without an error struct, without user data");
+    check_status(rtw_imports_func(imports, "", "", "()->()", host_silent, NULL, NULL, 0, &err), RTW_OK, "imports: empty names");
     rtw_imports_destroy(imports);
 }
 
@@ -132,7 +132,7 @@ static void test_linking(void) {
     rtw_imports_destroy(imports);
 
     imports = make_imports(&host);
-    require(rtw_imports_func(imports, "env", "enter", "(i64)->(i32)", host_enter, &host, 0, &err), &err, "enter, wrongly");
+    require(rtw_imports_func(imports, "env", "enter", "(i64)->(i32)", host_enter, &host, NULL, 0, &err), &err, "enter, wrongly");
     check_status(rtw_instance_create(module, imports, NULL, &instance, &err), RTW_ERR_IMPORT_TYPE, "linking: another type");
     check_error(&err, RTW_ERR_IMPORT_TYPE, "(i32)->(i32)", "linking: another type: the message has what is wanted");
     check_error(&err, RTW_ERR_IMPORT_TYPE, "(i64)->(i32)", "linking: another type: and what there is");
@@ -140,10 +140,10 @@ static void test_linking(void) {
     /* A second function of a name replaces the first for instances made afterwards, and for them only. */
     struct host later;
     memset(&later, 0, sizeof later);
-    require(rtw_imports_func(imports, "env", "enter", "(i32)->(i32)", host_enter, &host, 0, &err), &err, "enter, rightly");
+    require(rtw_imports_func(imports, "env", "enter", "(i32)->(i32)", host_enter, &host, NULL, 0, &err), &err, "enter, rightly");
     rtw_instance_t *before = NULL, *after = NULL;
     check_status(rtw_instance_create(module, imports, NULL, &before, &err), RTW_OK, "linking: put right");
-    require(rtw_imports_func(imports, "env", "silent", "()->()", host_silent, &later, 0, &err), &err, "another silent");
+    require(rtw_imports_func(imports, "env", "silent", "()->()", host_silent, &later, NULL, 0, &err), &err, "another silent");
     check_status(rtw_instance_create(module, imports, NULL, &after, &err), RTW_OK, "linking: with a replaced function");
     (void)call(before, "silent", NULL, 0);
     check(host.silents == 1 && later.silents == 0, "linking: the instance made before has the first");

@@ -102,7 +102,7 @@ static void test_start(void) {
     memset(&start, 0, sizeof start);
     rtw_imports_t *imports = NULL;
     require(rtw_imports_create(&imports, &err), &err, "imports");
-    require(rtw_imports_func(imports, "env", "init", "()->(i32)", host_init, &start, 0, &err), &err, "env init");
+    require(rtw_imports_func(imports, "env", "init", "()->(i32)", host_init, &start, NULL, 0, &err), &err, "env init");
     rtw_module_t *module = load(runtime, "start_ok");
     rtw_instance_t *instance = NULL;
     check_status(rtw_instance_create(module, imports, NULL, &instance, &err), RTW_OK, "start: it runs");

@@ -20,7 +20,7 @@ static rtw_status_t note(void *user_data, rtw_instance_t *instance, rtw_value_t 
 static rtw_imports_t *make_imports(void) {
     rtw_imports_t *imports = NULL;
     require(rtw_imports_create(&imports, &err), &err, "imports");
-    require(rtw_imports_func(imports, "env", "note", "(i32)->()", note, NULL, 0, &err), &err, "an import");
+    require(rtw_imports_func(imports, "env", "note", "(i32)->()", note, NULL, NULL, 0, &err), &err, "an import");
     return imports;
 }
 

@@ -354,7 +354,7 @@ static rtw_status_t tell_to_trap(void *user_data, rtw_instance_t *instance, rtw_
 static rtw_imports_t *telling(rtw_status_t (*func)(void *, rtw_instance_t *, rtw_value_t *), void *user_data) {
     rtw_imports_t *imports = NULL;
     require(rtw_imports_create(&imports, &err), &err, "imports");
-    require(rtw_imports_func(imports, "env", "told", "()->(i32)", func, user_data, 0, &err), &err, "a host function");
+    require(rtw_imports_func(imports, "env", "told", "()->(i32)", func, user_data, NULL, 0, &err), &err, "a host function");
     return imports;
 }
 

@@ -112,7 +112,7 @@ static stacked_t *open_in(rtw_runtime_t *runtime) {
     guest->runtime = runtime;
     guest->module = load(runtime, "stack");
     require(rtw_imports_create(&guest->imports, &err), &err, "imports");
-    require(rtw_imports_func(guest->imports, "env", "inside", "()->()", host_inside, guest, 0, &err), &err, "inside");
+    require(rtw_imports_func(guest->imports, "env", "inside", "()->()", host_inside, guest, NULL, 0, &err), &err, "inside");
     require(rtw_instance_create(guest->module, guest->imports, NULL, &guest->instance, &err), &err, "an instance");
     guest->add = look_up(guest->instance, "add", NULL);
     guest->recurse = look_up(guest->instance, "recurse", NULL);
@@ -396,7 +396,7 @@ static void test_small_reset(void) {
     memset(&starting, 0, sizeof starting);
     rtw_imports_t *imports = NULL;
     require(rtw_imports_create(&imports, &err), &err, "imports");
-    require(rtw_imports_func(imports, "env", "init", "()->(i32)", init_counts, &starting, 0, &err), &err, "init");
+    require(rtw_imports_func(imports, "env", "init", "()->(i32)", init_counts, &starting, NULL, 0, &err), &err, "init");
     starting.guest = open_unattached("start_ok", imports);
     rtw_imports_destroy(imports);
     on_thread(small_reset, &starting, 128 * KIB);

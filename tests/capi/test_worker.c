@@ -713,10 +713,10 @@ static void test_host_functions(void) {
     rtw_error_t err;
     inside_t inside = {NULL, NULL, RTW_OK, RTW_OK};
     require(rtw_imports_create(&imports, &err), &err, "imports");
-    require(rtw_imports_func(imports, "env", "silent", "()->()", from_inside, &inside, 0, &err), &err, "silent");
-    require(rtw_imports_func(imports, "env", "note", "(i32,f32)->(f32)", refuse_to, NULL, 0, &err), &err, "note");
-    require(rtw_imports_func(imports, "env", "enter", "(i32)->(i32)", refuse_to, NULL, 0, &err), &err, "enter");
-    require(rtw_imports_func(imports, "env", "turn", "(i32,i64,f32,f64,v128)->(v128,f64,f32,i64,i32)", refuse_to, NULL, 0, &err), &err, "turn");
+    require(rtw_imports_func(imports, "env", "silent", "()->()", from_inside, &inside, NULL, 0, &err), &err, "silent");
+    require(rtw_imports_func(imports, "env", "note", "(i32,f32)->(f32)", refuse_to, NULL, NULL, 0, &err), &err, "note");
+    require(rtw_imports_func(imports, "env", "enter", "(i32)->(i32)", refuse_to, NULL, NULL, 0, &err), &err, "enter");
+    require(rtw_imports_func(imports, "env", "turn", "(i32,i64,f32,f64,v128)->(v128,f64,f32,i64,i32)", refuse_to, NULL, NULL, 0, &err), &err, "turn");
     renew(&guest, imports);
     rtw_func_t *silent = look_up(guest.instance, "silent", NULL), *enter = look_up(guest.instance, "enter", NULL);
     rtw_worker_config_t config = queue_config();

@@ -346,7 +346,7 @@ bool live(const life_t *life)
     rtw_imports_t *imports = NULL;
     CALL(rtw_imports_create(&imports, &err));
     NEED(imports);
-    CALL(rtw_imports_func(imports, "env", "told", "(i32)->()", told, &count, 0, &err));
+    CALL(rtw_imports_func(imports, "env", "told", "(i32)->()", told, &count, NULL, 0, &err));
     rtw_runtime_config_t config;
     rtw_runtime_config_init(&config);
     config.profile = life->profile;
@@ -403,7 +403,7 @@ bool live_large(const life_t *life)
     NEED(imports);
     for (int i = 0; i < IMPORTS; i++) {
         snprintf(name, sizeof name, "a_function_of_the_host_with_the_number_%d", i);
-        CALL(rtw_imports_func(imports, "env", name, "(i32)->()", told, &count, 0, &err));
+        CALL(rtw_imports_func(imports, "env", name, "(i32)->()", told, &count, NULL, 0, &err));
     }
     rtw_runtime_config_t config;
     rtw_runtime_config_init(&config);
@@ -518,7 +518,7 @@ static void make(things_t *things)
     worker_config.kind = RTW_WORKER_QUEUE;
     worker_config.queue_capacity = 1;
     CALL(rtw_imports_create(&things->imports, &err));
-    CALL(rtw_imports_func(things->imports, "env", "told", "(i32)->()", told, &count, 0, &err));
+    CALL(rtw_imports_func(things->imports, "env", "told", "(i32)->()", told, &count, NULL, 0, &err));
     CALL(rtw_runtime_create(&config, &things->runtime, &err));
     CALL(rtw_module_load(things->runtime, artifact, artifact_bytes, &things->module, &err));
     CALL(rtw_instance_create(things->module, things->imports, NULL, &things->instance, &err));

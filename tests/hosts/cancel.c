@@ -114,7 +114,7 @@ static void begin(way_t way) {
     require(rtw_runtime_create(&config, &life.guest.runtime, &err), &err, "runtime");
     require(rtw_module_load_file(life.guest.runtime, artifact_path("states"), &life.guest.module, &err), &err, "load");
     require(rtw_imports_create(&life.imports, &err), &err, "imports");
-    require(rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", blocks ? wait_for_ever : wait_for_cancellation, NULL,
+    require(rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", blocks ? wait_for_ever : wait_for_cancellation, NULL, NULL,
                              blocks ? RTW_HOST_MAY_BLOCK : 0, &err),
             &err, "import");
     rtw_instance_config_init(&limits);

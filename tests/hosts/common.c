@@ -18,7 +18,7 @@ rtw_status_t try_life(life_t *life, rtw_host_func_t visit, void *user_data, uint
     snprintf(path, sizeof path, "%s/states.%s.rtw", artifacts, profile_name);
     if (status == RTW_OK) status = rtw_module_load_file(life->guest.runtime, path, &life->guest.module, err);
     if (status == RTW_OK) status = rtw_imports_create(&life->imports, err);
-    if (status == RTW_OK) status = rtw_imports_func(life->imports, "env", "visit", "(i32)->(i32)", visit ? visit : answer, user_data, 0, err);
+    if (status == RTW_OK) status = rtw_imports_func(life->imports, "env", "visit", "(i32)->(i32)", visit ? visit : answer, user_data, NULL, 0, err);
     rtw_instance_config_t limits;
     rtw_instance_config_init(&limits);
     limits.budget_ns = budget_ns;

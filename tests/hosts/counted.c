@@ -60,7 +60,7 @@ static void body(void *data) {
     life.guest.runtime = errand.runtime;
     life.guest.module = load(errand.runtime, "states");
     require(rtw_imports_create(&life.imports, &err), &err, "imports");
-    require(rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", visit, NULL, 0, &err), &err, "visit");
+    require(rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", visit, NULL, NULL, 0, &err), &err, "visit");
     require(rtw_instance_create(life.guest.module, life.imports, NULL, &life.guest.instance, &err), &err, "an instance");
     errand.add = look_up(life.guest.instance, "add", NULL);
     begin();

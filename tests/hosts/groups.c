@@ -87,7 +87,7 @@ static life_t begin_life_on(int cpu) {
     require(rtw_runtime_create(&config, &life.guest.runtime, &err), &err, "a runtime on CPU %d", cpu);
     life.guest.module = load(life.guest.runtime, "states");
     require(rtw_imports_create(&life.imports, &err), &err, "imports");
-    require(rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", visit, NULL, 0, &err), &err, "visit");
+    require(rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", visit, NULL, NULL, 0, &err), &err, "visit");
     rtw_instance_config_t limits;
     rtw_instance_config_init(&limits);
     limits.budget_ns = BUDGET_NS;

@@ -118,7 +118,7 @@ int outcome(Way how, int deep, std::string &written) {
         life = begin_life(nullptr, nullptr, 0);
         rtw_imports_t *imports;
         rtw_imports_create(&imports, nullptr);
-        rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", leave, nullptr, flags, nullptr);
+        rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", leave, nullptr, nullptr, flags, nullptr);
         renew(&life.guest, imports);
         inner = look_up(life.guest.instance, "visit", nullptr), add = look_up(life.guest.instance, "add", nullptr);
         pthread_t thread;

@@ -106,7 +106,7 @@ static void every_instruction(bool ask, bool twin) {
     memset(&life, 0, sizeof life);
     life.guest.module = load(runtime, "states");
     require(rtw_imports_create(&life.imports, &err), &err, "imports");
-    require(rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", visit, NULL, 0, &err), &err, "visit");
+    require(rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", visit, NULL, NULL, 0, &err), &err, "visit");
     require(rtw_instance_create(life.guest.module, life.imports, NULL, &instance, &err), &err, "an instance");
     func = look_up(instance, "add", "(i32,i32)->(i32)");
     sem_init(&stopped, 0, 0), sem_init(&go, 0, 0), sem_init(&ended, 0, 0);

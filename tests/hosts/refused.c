@@ -115,7 +115,7 @@ static void live(void *data) {
     if (!went(RUNTIME, rtw_runtime_create(&config, &life.guest.runtime, &err), &err)) goto over;
     if (!went(LOAD, rtw_module_load_file(life.guest.runtime, artifact_path("states"), &life.guest.module, &err), &err)) goto over;
     if (!went(IMPORTS, rtw_imports_create(&life.imports, &err), &err)) goto over;
-    if (!went(IMPORTS, rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", answer, NULL, 0, &err), &err)) goto over;
+    if (!went(IMPORTS, rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", answer, NULL, NULL, 0, &err), &err)) goto over;
     rtw_instance_config_t limits;
     rtw_instance_config_init(&limits);
     limits.budget_ns = BUDGET_NS;

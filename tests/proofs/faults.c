@@ -67,10 +67,10 @@ static rtw_imports_t *all_imports(void)
     rtw_error_t err;
     rtw_imports_t *imports;
     OK(rtw_imports_create(&imports, &err), err);
-    OK(rtw_imports_func(imports, "env", "started", "()->()", counts_calls, NULL, 0, &err), err);
-    OK(rtw_imports_func(imports, "env", "host", "()->()", counts_calls, NULL, 0, &err), err);
-    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visits, NULL, 0, &err), err);
-    OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", answers, NULL, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "started", "()->()", counts_calls, NULL, NULL, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "host", "()->()", counts_calls, NULL, NULL, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visits, NULL, NULL, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", answers, NULL, NULL, 0, &err), err);
     return imports;
 }
 

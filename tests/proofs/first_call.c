@@ -126,8 +126,8 @@ static int one_process(void)
     rtw_module_t *module = load(handed.runtime, "work");
     rtw_imports_t *imports;
     OK(rtw_imports_create(&imports, &err), err);
-    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", nothing, NULL, 0, &err), err);
-    OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", nothing, NULL, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", nothing, NULL, NULL, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", nothing, NULL, NULL, 0, &err), err);
     handed.instance = open_instance(module, imports, NULL);
     handed.func = look_up(handed.instance, "scale4");
     pthread_t thread;

@@ -179,7 +179,7 @@ static void open_guest(guest_t *guest, uint32_t lock)
     guest->runtime = open_runtime(lock, 0);
     guest->module = load(guest->runtime, "locked");
     OK(rtw_imports_create(&guest->imports, &err), err);
-    OK(rtw_imports_func(guest->imports, "env", "visit", "(i32)->(i32)", visit, NULL, 0, &err), err);
+    OK(rtw_imports_func(guest->imports, "env", "visit", "(i32)->(i32)", visit, NULL, NULL, 0, &err), err);
 }
 
 static void prepare_guest(guest_t *guest)

@@ -104,8 +104,8 @@ static rtw_instance_t *open_work(rtw_runtime_t *runtime)
     rtw_module_t *module = load(runtime, "work");
     rtw_imports_t *imports;
     OK(rtw_imports_create(&imports, &err), err);
-    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visits, &visit, 0, &err), err);
-    OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", answers, NULL, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visits, &visit, NULL, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", answers, NULL, NULL, 0, &err), err);
     rtw_instance_t *instance = open_instance(module, imports, NULL);
     rtw_imports_destroy(imports);
     rtw_module_destroy(module);

@@ -146,8 +146,8 @@ static rtw_imports_t *imports_for(host_t *host)
     rtw_error_t err;
     rtw_imports_t *imports;
     OK(rtw_imports_create(&imports, &err), err);
-    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visit, host, 0, &err), err);
-    OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", answer, host, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visit, host, NULL, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", answer, host, NULL, 0, &err), err);
     return imports;
 }
 

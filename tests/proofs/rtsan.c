@@ -54,8 +54,8 @@ int main(int argc, char **argv)
     rtw_module_t *module = load(runtime, "work");
     rtw_imports_t *imports;
     OK(rtw_imports_create(&imports, &err), err);
-    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visit, NULL, 0, &err), err);
-    OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", answer, NULL, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visit, NULL, NULL, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", answer, NULL, NULL, 0, &err), err);
     rtw_instance_t *instance = open_instance(module, imports, NULL);
     inner = look_up(instance, "inner");
     prepare(instance);

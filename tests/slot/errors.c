@@ -129,6 +129,15 @@ static void publications(const world_t *world) {
     rtw_instance_t *instance = make(world, plain, 0);
     check_status(rtw_slot_publish(slot, instance, NULL, &err), RTW_ERR_NO_EXPORT, "an instance without the function");
     check_error(&err, RTW_ERR_NO_EXPORT, "\"act\"", "the function is named");
+    rtw_slot_t *several = NULL;
+    rtw_slot_config_t lacking = good();
+    const rtw_wanted_func_t wanted[] = {{"absent", NULL, 0}, {"step", "(f32)->(i32)", 0}, {"act", NULL, 0}, {"gone", "()->()", 0}};
+    lacking.funcs = wanted, lacking.func_count = 4;
+    require(rtw_slot_create(world->runtime, &lacking, &several, &err), &err, "a slot");
+    check_status(rtw_slot_publish(several, instance, NULL, &err), RTW_ERR_NO_EXPORT, "an instance without several functions");
+    check_error(&err, RTW_ERR_NO_EXPORT, "\"absent\", \"act\", \"gone\"", "all that are missing are named");
+    check_error(&err, RTW_ERR_NO_EXPORT, "(f32)->(i32)", "and what is of another type");
+    rtw_slot_destroy(several);
     rtw_slot_t *typed = NULL, *memory = NULL;
     rtw_slot_config_t config = good();
     const rtw_wanted_func_t other_type = {"step", "(f32)->(i32)", 0}, no_func = {"memory", NULL, 0};

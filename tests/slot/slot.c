@@ -21,8 +21,8 @@ world_t open_world(void) {
     rtw_error_t err;
     world_t world = {make_runtime(), NULL};
     require(rtw_imports_create(&world.imports, &err), &err, "imports");
-    require(rtw_imports_func(world.imports, "env", "refuse", "()->()", refuse, NULL, 0, &err), &err, "import refuse");
-    require(rtw_imports_func(world.imports, "env", "start", "()->()", start, NULL, 0, &err), &err, "import start");
+    require(rtw_imports_func(world.imports, "env", "refuse", "()->()", refuse, NULL, NULL, 0, &err), &err, "import refuse");
+    require(rtw_imports_func(world.imports, "env", "start", "()->()", start, NULL, NULL, 0, &err), &err, "import start");
     return world;
 }
 

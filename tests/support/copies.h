@@ -72,8 +72,8 @@ static inline rtw_status_t begin_copy(copy_t *copy, uint32_t profile, const char
     rtw_status_t status = copy->rtw_runtime_create(&config, &copy->runtime, err);
     if (status == RTW_OK) status = copy->rtw_module_load_file(copy->runtime, artifact, &module, err);
     if (status == RTW_OK) status = copy->rtw_imports_create(&imports, err);
-    if (status == RTW_OK) status = copy->rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", answer_nothing, NULL, 0, err);
-    if (status == RTW_OK) status = copy->rtw_imports_func(imports, "env", "answer", "(i32)->()", answer_nothing, NULL, 0, err);
+    if (status == RTW_OK) status = copy->rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", answer_nothing, NULL, NULL, 0, err);
+    if (status == RTW_OK) status = copy->rtw_imports_func(imports, "env", "answer", "(i32)->()", answer_nothing, NULL, NULL, 0, err);
     if (status == RTW_OK) status = copy->rtw_instance_create(module, imports, &limits, &copy->instance, err);
     copy->rtw_imports_destroy(imports);
     copy->rtw_module_destroy(module);

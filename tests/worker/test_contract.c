@@ -140,10 +140,10 @@ static findings_t watch_queue(rtw_runtime_t *runtime, planted_t planted) {
     rtw_imports_t *imports;
     rtw_error_t err;
     require(rtw_imports_create(&imports, &err), &err, "imports");
-    require(rtw_imports_func(imports, "env", "silent", "()->()", toggle, &watch, 0, &err), &err, "silent");
-    require(rtw_imports_func(imports, "env", "enter", "(i32)->(i32)", misbehaving, &watch, 0, &err), &err, "enter");
-    require(rtw_imports_func(imports, "env", "note", "(i32,f32)->(f32)", misbehaving, &watch, 0, &err), &err, "note");
-    require(rtw_imports_func(imports, "env", "turn", "(i32,i64,f32,f64,v128)->(v128,f64,f32,i64,i32)", misbehaving, &watch, 0, &err), &err, "turn");
+    require(rtw_imports_func(imports, "env", "silent", "()->()", toggle, &watch, NULL, 0, &err), &err, "silent");
+    require(rtw_imports_func(imports, "env", "enter", "(i32)->(i32)", misbehaving, &watch, NULL, 0, &err), &err, "enter");
+    require(rtw_imports_func(imports, "env", "note", "(i32,f32)->(f32)", misbehaving, &watch, NULL, 0, &err), &err, "note");
+    require(rtw_imports_func(imports, "env", "turn", "(i32,i64,f32,f64,v128)->(v128,f64,f32,i64,i32)", misbehaving, &watch, NULL, 0, &err), &err, "turn");
     renew(&guest, imports);
     rtw_func_t *silent = look_up(guest.instance, "silent", NULL), *enter = look_up(guest.instance, "enter", NULL);
     rtw_worker_config_t config;

@@ -162,6 +162,7 @@ impl Stubs {
                 func: called,
                 user_data: (&raw const *stub).cast_mut().cast(),
                 may_block: false,
+                finalizer: None,
             });
             added.expect("memory for an import");
             stubs.stubs.push(stub);
