@@ -1,4 +1,4 @@
-//! What the subcommands share: reading arguments, reading files, printing, and the ways to fail.
+//! Functions that the subcommands share: they read arguments and files, print, and fail.
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
@@ -11,21 +11,21 @@ use rtwasm::sys::file::{self, Refused};
 pub enum Failure {
     /// The command line is wrong: exit status 2.
     Usage(String),
-    /// What was asked for failed: exit status 1.
+    /// The command failed, for this reason: exit status 1.
     Failed(String),
     /// The command failed and has already said why: exit status 1.
     Reported,
-    /// The command has done its work and tells the outcome by an exit status of its own.
+    /// The command has done its work, and its exit status reports the outcome.
     Outcome(u8),
 }
 
 impl Failure {
-    /// What failed about a file.
+    /// A failure that concerns a file.
     pub fn about(path: &Path, cause: impl std::fmt::Display) -> Failure {
         Failure::Failed(format!("{}: {cause}", shown(path)))
     }
 
-    /// The library's error about a file.
+    /// The library's error that concerns a file.
     pub fn with_status(path: &Path, error: &Error) -> Failure {
         Failure::about(path, format_args!("{}: {}", status_name(error.status), error.message))
     }
@@ -45,7 +45,7 @@ pub struct Args {
 pub enum Arg {
     /// An option, with its dashes.
     Option(String),
-    /// A file name or the like.
+    /// A file name or another word.
     Value(OsString),
 }
 
@@ -94,7 +94,7 @@ pub fn status_name(status: rtw_status_t) -> &'static str {
 }
 
 pub fn unknown_option(option: &str) -> Failure {
-    Failure::Usage(format!("no option {option}"))
+    Failure::Usage(format!("unknown option {option}"))
 }
 
 /// Keeps the one file name that a command takes.
@@ -116,10 +116,10 @@ pub fn shown(path: &Path) -> String {
     if is_standard_stream(path) { "standard input".into() } else { path.display().to_string() }
 }
 
-/// The longest input that is read where nothing else says how long it is.
+/// The longest input that the command reads, unless the file itself says how long it is.
 const LONGEST_INPUT_BYTES: u64 = 1 << 30;
 
-/// The whole file, or the whole of the standard input for `-`.
+/// Reads the whole file, or the whole standard input for `-`.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     read_or_error(path)?.map_err(|error| Failure::with_status(path, &error))
 }
@@ -140,7 +140,7 @@ pub fn read_or_error(path: &Path) -> Result<Result<Vec<u8>, Error>, Failure> {
         };
     }
     let (mut file, length) = file::open_regular(path).map_err(|refused| match refused {
-        Refused::Kind("a pipe") => Failure::about(path, "it is a pipe, not a file: give - and let it be the standard input"),
+        Refused::Kind("a pipe") => Failure::about(path, "it is a pipe, not a file: use - and connect it to the standard input"),
         Refused::Kind(what) => Failure::about(path, format_args!("it is {what}, not a file")),
         Refused::System(error) => Failure::about(path, error),
     })?;
@@ -160,15 +160,15 @@ fn too_long(path: &Path) -> Failure {
     Failure::about(path, format_args!("it is longer than {} MiB", LONGEST_INPUT_BYTES >> 20))
 }
 
-/// What a file is that some command takes, and which: for those that were given another.
+/// Names the kind of a file that belongs to another command, and that command.
 pub fn known_file(bytes: &[u8]) -> Option<&'static str> {
     const DIRECTLY: [(&[u8], &str); 6] = [
-        (&artifact::MAGIC, "an rtwasm artifact: `rtwasm inspect` tells what is in it"),
+        (&artifact::MAGIC, "an rtwasm artifact: `rtwasm inspect` prints what is in it"),
         (b"\0asm", "a WebAssembly module: `rtwasm compile` makes an artifact of it"),
-        (b"# rtwasm report", "a report: it is for people; `rtwasm report --compare` takes two in JSON (report -o FILE.json)"),
-        (b"#[StartTime", "an interval log, which is for HdrHistogram's tools; `rtwasm stats` reads RTW_EXPORT_JSON"),
-        (b"#[Interval", "an interval log, which is for HdrHistogram's tools; `rtwasm stats` reads RTW_EXPORT_JSON"),
-        (b"<!DOCTYPE html>", "a page, which is for a browser; `rtwasm stats` reads RTW_EXPORT_JSON"),
+        (b"# rtwasm report", "a report for people: `rtwasm report --compare` reads two in JSON (report -o FILE.json)"),
+        (b"#[StartTime", "an interval log for HdrHistogram's tools: `rtwasm stats` reads RTW_EXPORT_JSON"),
+        (b"#[Interval", "an interval log for HdrHistogram's tools: `rtwasm stats` reads RTW_EXPORT_JSON"),
+        (b"<!DOCTYPE html>", "a page for a browser: `rtwasm stats` reads RTW_EXPORT_JSON"),
     ];
     if let Some((_, what)) = DIRECTLY.iter().find(|(begin, _)| bytes.starts_with(begin)) {
         return Some(what);
@@ -183,9 +183,9 @@ pub fn known_file(bytes: &[u8]) -> Option<&'static str> {
     } else if has("versions") && has("machine") && has("format") {
         Some("a report: `rtwasm report --compare` compares two")
     } else if has("findings") && has("verdicts") {
-        Some("what `rtwasm doctor --json` has found, which no command reads")
+        Some("the output of `rtwasm doctor --json`, which no command reads")
     } else if has("workload") && (has("steady_ns") || has("variants")) {
-        Some("what `rtwasm bench --json` or `bisect --json` has found; `rtwasm report` writes files that can be compared")
+        Some("the output of `rtwasm bench --json` or `bisect --json`; `rtwasm report` writes files that can be compared")
     } else {
         None
     }
@@ -196,30 +196,30 @@ pub fn refuse_known(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     known_file(bytes).map_or(Ok(()), |what| Err(Failure::about(path, format_args!("this is {what}"))))
 }
 
-/// What the library says about a file that is no artifact, and what it is instead.
+/// The library's error about a file that is not an artifact, with the kind of the file if it is known.
 pub fn no_artifact(path: &Path, error: &Error, bytes: &[u8]) -> Failure {
-    // It has its own words for a plain module.
+    // The library's message already names a plain module.
     let known = known_file(bytes).filter(|_| error.status == RTW_ERR_NOT_ARTIFACT);
     let known = known.map_or_else(String::new, |what| format!("; this is {what}"));
     Failure::about(path, format_args!("{}: {}{known}", status_name(error.status), error.message))
 }
 
-/// A module to compile, in either form; not another of our files.
+/// Reads a module to compile, in binary or text form. Refuses rtwasm's other files.
 pub fn read_module(path: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = read(path)?;
     check_module(path, &bytes)?;
     Ok(bytes)
 }
 
-/// Refuses our files of other kinds; what is none of ours is the compiler's to judge.
+/// Refuses rtwasm's files of other kinds; the compiler judges the rest.
 pub fn check_module(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let is_module = bytes.starts_with(b"\0asm") || bytes.trim_ascii_start().starts_with(b"(");
-    // The compiler has its own words for an artifact.
+    // The compiler's message already names an artifact.
     let is_artifact = bytes.starts_with(&artifact::MAGIC);
     if is_module || is_artifact { Ok(()) } else { refuse_known(path, bytes) }
 }
 
-/// Prints to the standard output. A reader that has seen enough is no failure.
+/// Prints to the standard output. A reader that closes the pipe early is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     print_bytes(text.as_bytes())
 }

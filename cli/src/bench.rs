@@ -24,23 +24,23 @@ pub const HELP: &str = concat!(
 
 Usage: rtwasm bench MODULE [OPTIONS]
 
-MODULE is an artifact (.rtw) or a module (.wasm, .wat). Calls it as a host would and tells what was found:
-  cold    a process from its start to its first cycle, in fresh processes
-  warm    the first cycles of a new instance
-  steady  what comes then: percentiles, page faults, context switches, allocations, missed periods
-and what in all of it looks like a cause of lateness, with the evidence and a remedy. What measuring itself adds to each
-figure is measured and told, and subtracted nowhere.
+MODULE is an artifact (.rtw) or a module (.wasm, .wat). Calls it as a host would, and reports:
+  cold     a process from its start to its first cycle, in fresh processes
+  warm     the first cycles of a new instance
+  steady   all later cycles: percentiles, page faults, context switches, allocations, missed periods
+  suspects the likely causes of lateness, each with evidence and a remedy
+Measuring itself adds time to each figure: bench reports that time, and does not subtract it.
 
 ",
     describe::options_help!(),
     "How long:
-  --seconds S           of steady cycles, above 0 and at most 1000000000; default 2
-  --calls N             so many steady cycles instead, 1 or more
-  --processes N         fresh processes for the cold figures, from 0, which leaves them out, to 1000; default 5
+  --seconds S           run steady cycles for this time, above 0 and at most 1000000000; default 2
+  --calls N             run this number of steady cycles instead, 1 or more
+  --processes N         fresh processes for the cold figures, from 0 (no cold figures) to 1000; default 5
 
 Other options:
-  --json                as JSON
-  -h, --help            this text
+  --json                print JSON
+  -h, --help            print this text
 
 Exit status: 0 measured, whatever the figures; 1 failed; 2 wrong usage.
 
@@ -59,10 +59,10 @@ struct Request {
     json: bool,
 }
 
-/// The first cycles of an instance that are told apart.
+/// The number of first cycles that have figures of their own.
 const WARM_CYCLES: usize = 64;
 
-/// All that was found.
+/// The results of a bench.
 pub struct Results {
     pub workload: Workload,
     pub setup: Setup,
@@ -78,7 +78,7 @@ pub struct Results {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let request = parse(args)?;
-    let path = request.options.module.clone().ok_or_else(|| Failure::Usage("no module given".into()))?;
+    let path = request.options.module.clone().ok_or_else(|| Failure::Usage("missing module".into()))?;
     let source = Source::read(&path)?;
     let Some((code, workload)) = code_and_workload(&source, &request.options, request.seconds)? else { return Ok(()) };
     let length = match request.calls {
@@ -95,7 +95,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// Makes code and workload of a module and the options, for a run of `run_s`; nothing if the module was only to be looked into.
 pub fn code_and_workload(source: &Source, options: &Options, run_s: f64) -> Result<Option<(Code, Workload)>, Failure> {
     if let Some(option) = options.settled_by_artifact().filter(|_| source.is_artifact) {
-        return Err(Failure::Usage(format!("{option} is settled in an artifact: give the module it was made from")));
+        return Err(Failure::Usage(format!("{option} is fixed in an artifact: use the module that it was made from")));
     }
     let code = source.code(options.compilation())?;
     let funcs = code.funcs();
@@ -365,8 +365,8 @@ pub fn figures_text(results: &Results) -> String {
 
 fn legend(results: &Results) -> String {
     let mut text = format!(
-        "warm: the first {} cycles. empty: a cycle that does nothing, which is what measuring adds to each figure of a cycle\n\
-         above; nothing is subtracted. A cycle's own statistics, which hosts have too, are part of it.\n",
+        "warm: the first {} cycles. empty: a cycle that does nothing, the time that measuring adds to each cycle\n\
+         above; it is not subtracted. A cycle's own statistics, which hosts have too, are part of it.\n",
         results.warm.count
     );
     if results.steady.response.is_some() {

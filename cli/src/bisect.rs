@@ -22,35 +22,35 @@ use crate::workload::stats::{self, Estimate, Verdict};
 use crate::workload::variants::{self, Skipped, Variant};
 
 pub const HELP: &str = concat!(
-    "rtwasm bisect: find out which choice makes a workload slow or late
+    "rtwasm bisect: find out which setting makes a workload slow or late
 
 Usage: rtwasm bisect MODULE [OPTIONS]
 
-Runs the same workload as the options say (the baseline), and once for every other choice there is, one changed at a
-time: optimisation, budget, traps by signal or by checks, allocation on demand or from a pool, memory images copied or
-mapped copy-on-write, tables filled at once or lazily, prepared or not, pinned or not, SCHED_FIFO or not, denormals
-kept or flushed, growth of memories refused or allowed. They take turns in many short rounds, in shuffled order, so
-that a machine that changes changes for all. Each is told as a ratio to the baseline of the same round, in the mean
-and in the tail, with an interval, and ranked. The baseline's twin, which is the same again, tells how much of all
-this is noise. What is neither different nor within noise for sure is inconclusive, and gets more rounds.
+Runs the workload with the given options (the baseline), and with variants that each change one setting: optimisation,
+budget, traps by signal or by checks, allocation on demand or from a pool, memory images copied or mapped
+copy-on-write, tables filled at once or lazily, prepared or not, pinned or not, SCHED_FIFO or not, denormals kept or
+flushed, growth of memories refused or allowed. The variants take turns in many short rounds, in shuffled order, so
+that a change of the machine affects all of them. The report ranks the variants by their ratio to the baseline of the
+same round, in the mean and in the tail, with an interval. The twin is the baseline a second time: its difference is
+noise. A variant that is neither clearly different nor clearly within noise is inconclusive, and gets more rounds.
 
-MODULE is a module (.wasm, .wat); of an artifact (.rtw) only what is chosen at run time can be tried.
+MODULE is a module (.wasm, .wat). For an artifact (.rtw), bisect tries only the settings that apply at run time.
 
 ",
     describe::options_help!(),
     "How long:
-  --time S              of the rounds, about, above 0 and at most 1000000000; a third of it is for what is inconclusive
-                        after the rest; default 150
-  --processes N         rounds of fresh processes, for what shows there: 0, which leaves them out, or from 11 to 1000
-                        (fewer tell nothing); default 40
+  --time S              approximate time of all rounds, above 0 and at most 1000000000; the last third is for
+                        inconclusive variants; default 150
+  --processes N         rounds of fresh processes, for settings that matter only at the start: 0 (none), or from 11 to
+                        1000 (fewer prove nothing); default 40
 
 Other options:
-  --only LIST           only these choices, by their first word: denormals,scheduling
-  --json                as JSON
-  -q, --quiet           no progress on a terminal
-  -h, --help            this text
+  --only LIST           try only these settings, by their first word: denormals,scheduling
+  --json                print JSON
+  -q, --quiet           print no progress on a terminal
+  -h, --help            print this text
 
-Periodic and audio scenarios run without pauses here; `rtwasm bench` keeps their time.
+bisect runs periodic and audio scenarios without pauses; `rtwasm bench` keeps their time.
 
 Exit status: 0 measured, whatever the figures; 1 failed; 2 wrong usage.
 
@@ -156,7 +156,7 @@ impl Outcome {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let request = parse(args)?;
-    let path = request.options.module.clone().ok_or_else(|| Failure::Usage("no module given".into()))?;
+    let path = request.options.module.clone().ok_or_else(|| Failure::Usage("missing module".into()))?;
     let source = Source::read(&path)?;
     let Some(outcome) = find_out(&source, &request)? else { return Ok(()) };
     if request.json {
@@ -184,7 +184,7 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
     }
     if (1..stats::FEWEST).contains(&request.processes) {
         return Err(Failure::Usage(format!(
-            "--processes {}: expected 0, which leaves them out, or a whole number from {} to 1000: fewer rounds tell nothing",
+            "--processes {}: expected 0 (none), or a whole number from {} to 1000: fewer rounds prove nothing",
             request.processes,
             stats::FEWEST
         )));
@@ -273,7 +273,7 @@ fn contest(entrants: &[Entrant], workload: &Workload, time_ns: f64, progress: &P
     if variants > 0 {
         let most = MOST_TIMES * plan.rounds;
         race.run([vec![0, 1], unsure].concat(), 0..=most, end_ns(1.0), |round| {
-            progress.show("round of what is inconclusive", round, most);
+            progress.show("round of inconclusive variants", round, most);
         })?;
     }
     let rounds = race.turns[0].len() - plan.rounds;
@@ -291,7 +291,7 @@ fn keep_only(only: &[String], variants: &mut Vec<Variant>, skipped: &mut Vec<Ski
     if let Some(unknown) = only.iter().find(|word| !known(word)) {
         let mut choices: Vec<&str> = variants.iter().skip(2).map(|variant| variant.choice).collect();
         choices.dedup();
-        return Err(Failure::Usage(format!("--only {unknown}: the choices are {}", choices.join(", "))));
+        return Err(Failure::Usage(format!("--only {unknown}: the settings are {}", choices.join(", "))));
     }
     let wanted = |choice: &str| only.iter().any(|word| word == choice);
     let mut at = 0;
@@ -575,9 +575,10 @@ fn to_text(name: &str, outcome: &Outcome) -> String {
     let figures: Vec<String> =
         names.iter().zip(outcome.figures).map(|(name, ns)| format!("{name} {}", nanoseconds(ns))).collect();
     put(&mut text, format_args!("          {}: medians over rounds\n", figures.join(", ")));
-    let more = outcome.more.as_ref().map_or(String::new(), |more| {
-        format!(", and {} more for the {} that these left inconclusive", more.rounds, more.variants)
-    });
+    let more = outcome
+        .more
+        .as_ref()
+        .map_or(String::new(), |more| format!(", and {} more for {} inconclusive ones", more.rounds, more.variants));
     put(
         &mut text,
         format_args!(
@@ -628,14 +629,14 @@ fn cell(effect: &Effect) -> String {
 fn speed_text(outcome: &Outcome) -> String {
     let Slowed { looks, slowed } = outcome.slowed;
     let (at_full_speed, others): (Vec<&Row>, Vec<&Row>) = outcome.rows.iter().partition(|row| row.at_full_speed);
-    let seen = format!("the processor was slowed by others at {slowed} of {looks} looks");
+    let seen = format!("other threads slowed the processor in {slowed} of {looks} samples");
     match (slowed, at_full_speed.len(), others.len()) {
         (0, ..) => String::new(),
-        (_, 0, _) => format!("{seen}: too often to leave out the cycles that it slowed\n"),
-        (_, _, 0) => format!("{seen}: the cycles that it slowed are left out\n"),
+        (_, 0, _) => format!("{seen}: too often to leave out the slowed cycles\n"),
+        (_, _, 0) => format!("{seen}: the slowed cycles are left out\n"),
         _ => {
             let names: Vec<&str> = others.iter().map(|row| row.name.as_str()).collect();
-            format!("{seen}: the cycles that it slowed are left out, but for {}\n", names.join(", "))
+            format!("{seen}: the slowed cycles are left out, except for {}\n", names.join(", "))
         }
     }
 }
@@ -649,7 +650,10 @@ fn put_floors(text: &mut String, metrics: &[&str], floors: &[f64]) {
 fn conclusions(text: &mut String, outcome: &Outcome) {
     let (sure, others): (Vec<&Row>, Vec<&Row>) = outcome.rows.iter().partition(|row| row.is_sure());
     let (noise, unsure): (Vec<&Row>, Vec<&Row>) = others.into_iter().partition(|row| row.is_noise());
-    put(text, format_args!("\nwhat matters, most first:{}\n", if sure.is_empty() { " nothing that was tried" } else { "" }));
+    put(
+        text,
+        format_args!("\nwhat matters, most first:{}\n", if sure.is_empty() { " none of the tried settings" } else { "" }),
+    );
     for row in sure {
         let meaning = if row.meaning.is_empty() { String::new() } else { format!(": {}", row.meaning) };
         put(text, format_args!("  {} ({}){meaning}\n", row.name, effects_text(&outcome.names(), row, Verdict::is_sure)));
@@ -657,7 +661,7 @@ fn conclusions(text: &mut String, outcome: &Outcome) {
     let names: Vec<&str> = noise.iter().map(|row| row.name.as_str()).collect();
     put(text, format_args!("within noise: {}\n", if names.is_empty() { "none".into() } else { names.join(", ") }));
     if !unsure.is_empty() {
-        put(text, format_args!("inconclusive (more --time, --processes or a quieter machine would tell):\n"));
+        put(text, format_args!("inconclusive (more --time, more --processes or a quieter machine would decide):\n"));
     }
     for row in unsure {
         let effects = effects_text(&outcome.names(), row, |verdict| verdict == Verdict::Inconclusive);

@@ -1,4 +1,4 @@
-//! `rtwasm compile`: from a module's file to an artifact's.
+//! `rtwasm compile`: compiles a module's file into an artifact.
 
 use std::fs;
 use std::io::{self, IsTerminal};
@@ -14,43 +14,45 @@ use rtwasm_compiler::{Cpu, Opt, Options, Phase, Progress, Reservation, Target, i
 
 use crate::args::{self, Arg, Args, Failure};
 
-pub const HELP: &str = "rtwasm compile: make an artifact of a WebAssembly module
+pub const HELP: &str = "rtwasm compile: compile a WebAssembly module into an artifact
 
 Usage: rtwasm compile INPUT -o OUTPUT [OPTIONS]
 
 INPUT is a module in binary (.wasm) or text form (.wat); - reads the standard input.
 
 Options:
-  -o, --output FILE     where the artifact goes (.rtw); - writes the standard output.
-                        The file appears complete or not at all
-  --profile NAME        standalone (default): guard pages and signal handlers, the fastest code,
-                        for a process of one's own
-                        plugin: checks in the code and no signal handler at all, for code in
-                        somebody else's process
+  -o, --output FILE     write the artifact (.rtw) to FILE; - is the standard output. FILE appears complete or
+                        not at all
+  --profile NAME        standalone (default): guard pages and signal handlers, the fastest code, for a process
+                        of your own
+                        plugin: checks in the code and no signal handler, for plug-ins in another program's
+                        process
   --target TRIPLE       x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu; default: this machine
-  --cpu WHICH           native: what this machine has; the default when it is the target
-                        baseline: runs on every machine of the target; the default for another one
-                        LIST: features such as avx2,fma and those that they build on
-                        A machine that lacks a feature refuses the artifact and names it
+  --cpu WHICH           native: the features of this machine; the default if this machine is the target
+                        baseline: runs on every machine of the target; the default for another target
+                        LIST: features such as avx2,fma and those that they imply
+                        A machine that lacks a feature refuses the artifact and names the feature
   --opt LEVEL           speed (default), size, or none, which compiles faster
-  --reservation HOW     address space for each linear memory: full (default), which is 4 GiB, and in the standalone
-                        profile guard pages and the budget guard's memory beside it (inspect tells the sum); or
-                        declared, the maximum that the module declares, for processes whose locked or total memory
-                        is limited
-  --budget HOW          how a call can be ended when its time budget is used up:
-                        guard (default): polls in loops that cost next to nothing; off: not at all;
-                        epoch, fuel: the engine's own checks, for comparison; no budget works with them
-  --max-module-bytes N  the longest module; default 268435456
-  --max-functions N     the most functions that the module may define; default 500000
-  --max-nesting N       the most blocks inside each other in one function; default 10000
-  --max-locals N        the most locals of one function; default 50000
-  --max-time-ms N       the longest that compiling may take; default 600000
-  -v, --verbose         report progress even where standard error is not a terminal
-  -q, --quiet           say nothing unless it fails
-  -h, --help            this text
+  --reservation HOW     address space for each linear memory
+                        full (default): 4 GiB, in the standalone profile with guard pages and the budget guard's
+                        memory beside it (`rtwasm inspect` prints the sum)
+                        declared: the maximum that the module declares, for processes whose locked or total
+                        memory is limited
+  --budget HOW          how the host can end a call that has used up its time budget
+                        guard (default): polls in loops, at almost no cost
+                        off: not at all
+                        epoch, fuel: the engine's own checks, for comparison only; budgets do not work with them
+  --max-module-bytes N  refuse a longer module; default 268435456
+  --max-functions N     refuse a module that defines more functions; default 500000
+  --max-nesting N       refuse a function with more nested blocks; default 10000
+  --max-locals N        refuse a function with more locals; default 50000
+  --max-time-ms N       stop compiling after this time; default 600000
+  -v, --verbose         report progress even if standard error is not a terminal
+  -q, --quiet           print nothing except errors
+  -h, --help            print this text
 
-The same input with the same options makes the same artifact, byte for byte; with --cpu native the machine is
-one of the options.
+The same input with the same options makes the same artifact, byte for byte. --cpu native makes the machine an
+option.
 
 Exit status: 0 done, 1 failed, 2 wrong usage.
 
@@ -78,7 +80,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     compile(&parse(args, |_, _| Ok(false))?)
 }
 
-/// Does what was asked for.
+/// Compiles the input, and writes or prints the artifact.
 pub fn compile(request: &Request) -> Result<(), Failure> {
     let input = args::read_module(&request.input)?;
     refuse_own_input(&request.input, &request.output)?;
@@ -101,7 +103,7 @@ pub fn compile(request: &Request) -> Result<(), Failure> {
     Ok(())
 }
 
-/// By which means a call's time can be bounded.
+/// The values of `--budget`.
 pub const BUDGETS: &str = "guard, off, epoch, fuel";
 
 pub fn budget_from_name(name: &str) -> Option<Interruption> {
@@ -119,7 +121,7 @@ pub fn budget_name(interruption: Interruption) -> &'static str {
     }
 }
 
-/// Reads the command line; `own` takes the options that are the calling command's own, and says so.
+/// Reads the command line. `own` takes the calling command's own options, and returns true for these.
 pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool, Failure>) -> Result<Request, Failure> {
     let (mut input, mut output) = (None, None);
     let mut profile = Profile::Standalone;
@@ -158,8 +160,8 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
         }
     }
 
-    let input = input.ok_or_else(|| Failure::Usage("no input file given".into()))?;
-    let output = output.ok_or_else(|| Failure::Usage("no output file given: -o FILE".into()))?;
+    let input = input.ok_or_else(|| Failure::Usage("missing input file".into()))?;
+    let output = output.ok_or_else(|| Failure::Usage("missing output file: use -o FILE".into()))?;
     let mut options = match target {
         Some(target) => Options::for_target(profile, target),
         None => Options::for_host(profile).map_err(usage)?,
@@ -174,16 +176,18 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
     // A wrong feature name is a wrong usage, whatever the input.
     options.cpu_features().map_err(usage)?;
     if args::is_standard_stream(&output) && io::stdout().is_terminal() {
-        return Err(Failure::Usage("an artifact is not for a terminal: -o FILE, or redirect the standard output".into()));
+        return Err(Failure::Usage(
+            "cannot write an artifact to a terminal: use -o FILE, or redirect the standard output".into(),
+        ));
     }
     Ok(Request { input, output, options, talk })
 }
 
-/// What compiles is not always what can be made an instance of.
+/// Warns if the module compiles, but imports what no host can provide.
 fn warn_of_imports(request: &Request, artifact: &[u8]) {
     let refused = artifact::read(artifact).and_then(|artifact| imports::check_kinds(&artifact.metadata)).err();
     if let Some(error) = refused {
-        eprintln!("rtwasm: warning: {}: no instance can be made of it: {}", args::shown(&request.input), error.message);
+        eprintln!("rtwasm: warning: {}: no host can create an instance: {}", args::shown(&request.input), error.message);
     }
 }
 
@@ -196,7 +200,7 @@ fn number(option: &str, args: &mut Args, most: u64) -> Result<u64, Failure> {
     }
 }
 
-/// By what the names lead to, so that links do not deceive.
+/// Refuses an output that is the input's own file, also through a link.
 fn refuse_own_input(input: &Path, output: &Path) -> Result<(), Failure> {
     if args::is_standard_stream(input) || args::is_standard_stream(output) {
         return Ok(());
@@ -221,12 +225,12 @@ fn summary(request: &Request, artifact_bytes: u64, reporter: &Reporter) -> Strin
     )
 }
 
-/// Compilations shorter than this end before anybody wonders.
+/// A compilation that is shorter reports no progress.
 const SILENT: Duration = Duration::from_millis(500);
-/// Between two lines about the same phase, where lines cannot be overwritten.
+/// Time between two lines about the same phase, if lines cannot be overwritten.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Tells on the standard error how a long compilation is going.
+/// Reports the progress of a long compilation on the standard error.
 struct Reporter {
     style: Style,
     last: Option<(Phase, Duration)>,

@@ -10,31 +10,32 @@ use serde_json::{Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
 
-pub const HELP: &str = "rtwasm doctor: tell what about this machine will cost latency, and what to do about it
+pub const HELP: &str = "rtwasm doctor: find out what about this machine costs latency, and how to fix it
 
 Usage: rtwasm doctor [OPTIONS]
 
-Reads what the kernel tells about itself, the processor and this process, and judges it for four classes of work. Nothing
-is changed. What cannot be read is unknown, never a failure; as root more can be read. docs/doctor.md explains every check.
+Reads the kernel's files about itself, the processor and this process, and judges them for four classes of work. Changes
+nothing. What it cannot read is unknown, never a failure; as root it can read more. docs/doctor.md explains every check.
 
 Options:
   --class CLASS      judge for one class only: audio-128 or audio-32 (frames at 48 kHz), control-1khz, control-10khz
-  --cpu N            the CPU that the real-time thread will run on; default: any that this process may use
-  --thread           this very thread stands for the real-time one: its policy, affinity and locked memory count.
-                     For a command like chrt --fifo 80 taskset --cpu-list 3 rtwasm doctor --thread
-  --artifact FILE    what shall run here (.rtw): its CPU features and its memory are looked at
-  --probe [SECONDS]  measure as well, each probe for so long (5 by default, at most 60): how late sleeps end, as cyclictest
-                     does it, for every class that is judged; gaps in a busy loop; what reading the clock costs
-  --static           only read, which is the default
-  --root DIR         judge the files of another machine, of which DIR holds a copy: DIR/proc, DIR/sys, ...
-  -v, --verbose      tell what was found good, too
-  --json             as JSON
-  --fix              print a shell script of remedies; what takes thought or a reboot is commented out. It is never run
+  --cpu N            the CPU that the real-time thread will run on; default: any CPU that this process may use
+  --thread           judge the doctor's own thread as the real-time one: its policy, affinity and locked memory. Use it
+                     in a command like chrt --fifo 80 taskset --cpu-list 3 rtwasm doctor --thread
+  --artifact FILE    check the CPU features and the memory that this artifact (.rtw) needs
+  --probe [SECONDS]  also measure, each probe for this time (default 5, at most 60): how late sleeps end, as cyclictest
+                     does, for every judged class; gaps in a busy loop; the processor's speed; the cost of a clock reading
+  --static           only read (default)
+  --root DIR         judge another machine by a copy of its files: DIR/proc, DIR/sys, ...
+  -v, --verbose      also print what was found good
+  --json             print JSON
+  --fix              print a shell script of remedies; those that need thought or a reboot are commented out. The doctor
+                     never runs it
   --list             print the checks: id, severity for each class, title
-  -h, --help         this text
+  -h, --help         print this text
 
-Exit status: 0 ready; 1 ready with warnings; 2 not ready, or wrong usage, which is told on the standard error with nothing on
-the standard output; 3 the doctor itself failed, as when the artifact cannot be read.
+Exit status: 0 ready; 1 ready with warnings; 2 not ready, or wrong usage (with a message on the standard error and
+nothing on the standard output); 3 the doctor itself failed, for example because it cannot read the artifact.
 
 Examples:
   rtwasm doctor
@@ -104,7 +105,7 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
     while let Some(arg) = args.next()? {
         let option = match arg {
             Arg::Option(option) => option,
-            Arg::Value(value) => return Err(Failure::Usage(format!("no argument {} is expected", value.display()))),
+            Arg::Value(value) => return Err(Failure::Usage(format!("unexpected argument {}", value.display()))),
         };
         match option.as_str() {
             "--class" => {
@@ -195,7 +196,7 @@ fn to_text(report: &Report, verbose: bool) -> String {
             (tally.high, "high"),
             (tally.medium, "medium"),
             (tally.info, "info"),
-            (tally.unknown, "unknown that matters"),
+            (tally.unknown, "unknown but important"),
         ];
         let told: Vec<String> =
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
@@ -308,8 +309,8 @@ fn finding_json(finding: &Finding) -> Value {
 
 fn to_script(report: &Report) -> String {
     let mut script = format!(
-        "#!/bin/sh\n# Remedies for what `rtwasm doctor` found on {}.\n# Read it before you run it. What takes thought, \
-         words of yours in place of CAPITALS, or a reboot is commented out.\n# What is not, lasts until the next boot.\n",
+        "#!/bin/sh\n# Remedies for what `rtwasm doctor` found on {}.\n# Read it before you run it. Commands that need thought, \
+         your own words for CAPITALS, or a reboot are commented out.\n# The others last until the next boot.\n",
         report.machine
     );
     let bad: Vec<&Finding> = report.findings.iter().filter(|finding| finding.state == State::Bad).collect();
@@ -329,7 +330,7 @@ fn to_script(report: &Report) -> String {
         let note = match finding.apply {
             Apply::Now => None,
             Apply::WithThought => Some("with thought"),
-            Apply::Reboot => Some("takes effect with the next boot"),
+            Apply::Reboot => Some("takes effect after a reboot"),
         };
         if finding.commands.is_empty() {
             continue;

@@ -1,4 +1,4 @@
-//! `rtwasm inspect`: what an artifact says about itself, and whether it would run here.
+//! `rtwasm inspect`: prints what an artifact says about itself, and whether it runs here.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -11,20 +11,20 @@ use serde_json::{Value, json};
 
 use crate::args::{self, Arg, Args, Failure, status_name};
 
-pub const HELP: &str = "rtwasm inspect: tell what an artifact is and whether it runs on this machine
+pub const HELP: &str = "rtwasm inspect: print what an artifact is and whether it runs on this machine
 
 Usage: rtwasm inspect ARTIFACT [OPTIONS]
 
-Reads the envelope, holds the content against its digest, and prints what the artifact says about itself: engine,
-target, CPU features, profile, imports and exports with their types, memories, and the module it was made from.
-Nothing is loaded and no code is run. - reads the standard input.
-\"Runs here\" is no, too, where the module imports what no host can provide: a memory, a table, a global.
+Reads the envelope, compares the content with its digest, and prints what the artifact says about itself: engine,
+target, CPU features, profile, imports and exports with their types, memories, and the module that it was made from.
+Loads nothing and runs no code. - reads the standard input.
+\"runs here\" is also no if the module imports what no host can provide: a memory, a table, a global.
 
 Options:
-  --json      as JSON; a file that is no sound artifact gives {\"error\": {\"status\", \"number\", \"message\"}}
-  -h, --help  this text
+  --json      print JSON; for a file that is not a sound artifact {\"error\": {\"status\", \"number\", \"message\"}}
+  -h, --help  print this text
 
-Exit status: 0 a sound artifact, even one for another machine; 1 not one; 2 wrong usage.
+Exit status: 0 a sound artifact, even one for another machine; 1 not a sound artifact; 2 wrong usage.
 
 Examples:
   rtwasm inspect gain.rtw
@@ -41,7 +41,7 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
             Arg::Option(option) => return Err(args::unknown_option(&option)),
         }
     }
-    let path = path.ok_or_else(|| Failure::Usage("no artifact given".into()))?;
+    let path = path.ok_or_else(|| Failure::Usage("missing artifact".into()))?;
     let bytes = args::read_or_error(&path)?;
     let artifact = match bytes.as_deref().map_err(Error::clone).and_then(artifact::read) {
         Ok(artifact) => artifact,

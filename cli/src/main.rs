@@ -24,11 +24,16 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
-    Command { name: "compile", summary: "make an artifact of a WebAssembly module", help: compile::HELP, run: compile::run },
+    Command {
+        name: "compile",
+        summary: "compile a WebAssembly module into an artifact",
+        help: compile::HELP,
+        run: compile::run,
+    },
     Command { name: "watch", summary: "compile a module again whenever it changes", help: watch::HELP, run: watch::run },
     Command {
         name: "inspect",
-        summary: "tell what an artifact is and whether it runs on this machine",
+        summary: "print what an artifact is and whether it runs on this machine",
         help: inspect::HELP,
         run: inspect::run,
     },
@@ -40,26 +45,26 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bisect",
-        summary: "find out which choice makes a workload slow or late",
+        summary: "find out which setting makes a workload slow or late",
         help: bisect::HELP,
         run: bisect::run,
     },
     Command {
         name: "report",
-        summary: "write one file about this machine and a module's figures on it",
+        summary: "write one file about this machine and a module's speed on it",
         help: report::HELP,
         run: report::run,
     },
     Command {
         name: "doctor",
-        summary: "tell what about this machine will cost latency, and what to do about it",
+        summary: "find out what about this machine costs latency, and how to fix it",
         help: doctor::HELP,
         run: doctor::run,
     },
     Command { name: "stats", summary: "show, convert and compare statistics", help: stats::HELP, run: stats::run },
 ];
 
-/// As in the library, so that what calls allocate is counted, and comes from where it would come from in a host.
+/// The library's allocator: counts what calls allocate, and takes it from where it would come from in a host.
 #[global_allocator]
 static ALLOCATOR: rtwasm::rt::global_alloc::Allocator = rtwasm::rt::global_alloc::Allocator;
 
@@ -84,10 +89,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs what the command line says; the command is for the hint that a wrong usage gets.
+/// Runs the subcommand that the command line names. Returns it with the outcome, for the hint that follows wrong usage.
 fn dispatch(mut words: Vec<std::ffi::OsString>) -> (Option<&'static Command>, Result<(), Failure>) {
     if words.is_empty() {
-        return (None, Err(Failure::Usage("no command given".into())));
+        return (None, Err(Failure::Usage("missing command".into())));
     }
     let first = words.remove(0);
     match first.to_str() {
@@ -111,7 +116,7 @@ fn dispatch(mut words: Vec<std::ffi::OsString>) -> (Option<&'static Command>, Re
 fn find(name: &std::ffi::OsStr) -> Result<&'static Command, Failure> {
     COMMANDS.iter().find(|command| name == command.name).ok_or_else(|| {
         let known: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
-        Failure::Usage(format!("no command {}; there are: {}", name.display(), known.join(", ")))
+        Failure::Usage(format!("unknown command {}; the commands are {}", name.display(), known.join(", ")))
     })
 }
 
@@ -122,19 +127,19 @@ fn version() -> String {
 fn general_help() -> String {
     let list: String = COMMANDS.iter().map(|command| format!("  {:<9} {}\n", command.name, command.summary)).collect();
     format!(
-        "rtwasm: WebAssembly inside real-time threads
+        "rtwasm: WebAssembly in real-time threads
 
 Usage: rtwasm COMMAND [OPTIONS]
 
 Commands:
 {list}
 Options:
-  -h, --help     this text; after a command, that command's
-  -V, --version  version of the command and of its engine
+  -h, --help     print this text; after a command, that command's help
+  -V, --version  print the versions of the command and of its engine
 
 Exit status: 0 done, 1 failed, 2 wrong usage.
 
-Example:
+Examples:
   rtwasm compile gain.wasm -o gain.rtw --profile plugin
   rtwasm inspect gain.rtw
 "

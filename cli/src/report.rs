@@ -18,23 +18,24 @@ use crate::workload::source::{Code, Source};
 use crate::{bench, compile, inspect};
 
 pub const HELP: &str = concat!(
-    "rtwasm report: one file about this machine and a module's figures on it, to send to somebody
+    "rtwasm report: write one file about this machine and a module's speed on it
 
 Usage: rtwasm report [MODULE] [OPTIONS]
        rtwasm report --compare A.json B.json
 
-Holds versions, CPU, kernel, what the doctor finds, and for a module (.rtw, .wasm, .wat) the facts about it (imports,
-proposals, sizes), how it was set up, and its figures, cold, warm and steady, as `rtwasm bench` takes them. The module's
-code is not in it unless asked for. Names of users, of the host and of home folders are taken out.
+The report contains versions, CPU, kernel and the doctor's findings. For a module (.rtw, .wasm, .wat) it also contains
+the facts about it (imports, proposals, sizes), its setup, and its cold, warm and steady figures, as `rtwasm bench`
+measures them. It contains the module's code only with --include-module. It leaves out the names of users, of the
+host and of home folders.
 
 Options:
-  -o, --output FILE     where the report goes: JSON if it ends in .json, else Markdown; default: standard output
-  --json                JSON on the standard output
-  --include-module      the module itself as well, in base64
-  --compare A B         print what differs between two reports in JSON; figures within 10 % of each other are counted
-  --seconds S           of steady cycles, above 0 and at most 1000000000; default 2
-  --processes N         fresh processes for the cold figures, from 0 to 1000; default 5
-  -h, --help            this text
+  -o, --output FILE     write the report to FILE: JSON if it ends in .json, otherwise Markdown; default: standard output
+  --json                print JSON to the standard output
+  --include-module      also include the module itself, in base64
+  --compare A B         print the differences of two reports in JSON; figures within 10 % of each other are only counted
+  --seconds S           run steady cycles for this time, above 0 and at most 1000000000; default 2
+  --processes N         fresh processes for the cold figures, from 0 (no cold figures) to 1000; default 5
+  -h, --help            print this text
 
 ",
     describe::options_help!(),
@@ -116,7 +117,7 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
         }
     }
     if request.include_module && request.options.module.is_none() {
-        return Err(Failure::Usage("--include-module: no module given".into()));
+        return Err(Failure::Usage("--include-module: missing module".into()));
     }
     Ok(request)
 }
@@ -376,7 +377,7 @@ fn put_findings(text: &mut String, findings: &Map<String, Value>) {
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Null => "not known or not set".into(),
+        Value::Null => "unknown or not set".into(),
         Value::Array(list) if list.is_empty() => "none".into(),
         Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join("; "),
         Value::Object(fields) => fields.iter().map(|(k, v)| format!("{} {}", title(k), plain(v))).collect::<Vec<_>>().join(" "),

@@ -1,4 +1,4 @@
-//! `rtwasm stats`: what a program has exported of its statistics, to be looked at, converted and compared.
+//! `rtwasm stats`: shows, converts and compares the statistics that programs have exported.
 
 use std::path::{Path, PathBuf};
 
@@ -16,23 +16,23 @@ pub const HELP: &str = "rtwasm stats: show, convert and compare statistics
 
 Usage: rtwasm stats INPUT.json... [OPTIONS]
 
-Reads what a program has exported with RTW_EXPORT_JSON and prints it as a table, or writes it in another format. Of several
-inputs, each is shown beside the others: HTML lays their curves over each other. - reads the standard input.
+Reads statistics that a program has exported with RTW_EXPORT_JSON, and prints a table, or writes another format. Shows
+several inputs side by side; HTML overlays their curves. - reads the standard input.
 
 Options:
-  -f, --format FORMAT  instead of the table:
+  -f, --format FORMAT  write this format instead of the table:
                          html         a page with tables and plots, in one file
                          hgrm         HdrHistogram's percentile distribution, of the first series; in us
                          hlog         HdrHistogram's interval log, one line a series and input; in ns
-                         openmetrics  as Prometheus reads it
+                         openmetrics  the text format that Prometheus reads
                          csv          the buckets
-                         json         everything, as it was read: one input, or --merge
-  -o, --output FILE    where it goes; - (default) writes the standard output
-  --series NAME        only that series, such as call_time
-  --merge              make one of all inputs: calls and counters are added up
-  -h, --help           this text
+                         json         everything; for one input, or with --merge
+  -o, --output FILE    write to FILE; - (default) is the standard output
+  --series NAME        show only this series, such as call_time
+  --merge              add up the calls and counters of all inputs
+  -h, --help           print this text
 
-Exit status: 0 done, 1 an input is not what it should be, 2 wrong usage.
+Exit status: 0 done, 1 an input is not valid, 2 wrong usage.
 
 Examples:
   rtwasm stats run.json
@@ -96,10 +96,10 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
         }
     }
     if inputs.is_empty() {
-        return Err(Failure::Usage("no input given".into()));
+        return Err(Failure::Usage("missing input".into()));
     }
     if format == Some(Format::Json) && inputs.len() > 1 && !merge {
-        return Err(Failure::Usage("JSON holds one document: --merge makes one of several inputs".into()));
+        return Err(Failure::Usage("--format json writes one document: use --merge for several inputs".into()));
     }
     Ok(Request { inputs, output: output.unwrap_or_else(|| "-".into()), format, series, merge })
 }
@@ -124,7 +124,7 @@ fn document(json: &Value) -> Read<Document> {
         return Err(format!("not statistics of rtwasm: \"format\" is {}, not \"{JSON_FORMAT}\"", json["format"]));
     }
     if json["version"] != JSON_VERSION {
-        return Err(format!("version {} of the statistics is not known, only {JSON_VERSION}", json["version"]));
+        return Err(format!("unknown version {} of the statistics; this command reads {JSON_VERSION}", json["version"]));
     }
     let ns_per_tick = json["ns_per_tick"].as_f64().filter(|ns| ns.is_finite() && *ns > 0.0);
     let environment = json["environment"].as_object().ok_or("\"environment\" is not an object")?;
@@ -170,7 +170,7 @@ fn snapshot(json: &Value) -> Read<Snapshot> {
     let mut snapshot = Snapshot::empty();
     for [low, high, count] in each(json, "buckets", numbers)? {
         if !snapshot.fill(low, count) {
-            return Err(format!("no bucket of ours begins with {low} and has room for {count} values"));
+            return Err(format!("no bucket begins with {low} and has room for {count} values"));
         }
         if snapshot.occupied().find(|(known, _, _)| *known == low).is_none_or(|(_, end, _)| end != high) {
             return Err(format!("the bucket that begins with {low} does not end with {high}"));
@@ -190,7 +190,7 @@ fn snapshot(json: &Value) -> Read<Snapshot> {
         let (min, max) = (snapshot.min, snapshot.max);
         snapshot.reconcile();
         if (min, max) != (snapshot.min, snapshot.max) {
-            return Err(format!("{min} to {max} is not the range of what is in the buckets"));
+            return Err(format!("{min} to {max} is not the range of the values in the buckets"));
         }
     }
     Ok(snapshot)
@@ -220,5 +220,5 @@ fn each<T>(json: &Value, name: &str, of: impl Fn(&Value) -> Read<T>) -> Read<Vec
 
 fn cause_of(json: &Value) -> Read<u32> {
     let known = cause::NAMES.iter().find(|(_, name)| json == name);
-    known.map(|(bit, _)| *bit).ok_or_else(|| format!("{json} is not a cause of ours"))
+    known.map(|(bit, _)| *bit).ok_or_else(|| format!("{json} is not a known cause"))
 }

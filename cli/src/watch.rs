@@ -14,14 +14,14 @@ pub const HELP: &str = "rtwasm watch: compile a module again whenever it changes
 
 Usage: rtwasm watch INPUT -o OUTPUT [OPTIONS]
 
-Compiles at once, then whenever INPUT has been written or replaced, until it is ended. OUTPUT
-appears complete or not at all; what does not compile is told of, and OUTPUT stays as it was. A host
-that looks at OUTPUT plays the new version while it runs: the audio example with --watch does.
+Compiles at once, and again whenever INPUT was written or replaced, until you end it. Replaces OUTPUT only
+with a complete artifact: if INPUT does not compile, reports the error and leaves OUTPUT unchanged. A host
+that watches OUTPUT can play the new version while it runs, as the audio example does with --watch.
 
 Options:
-  --exec COMMAND        runs COMMAND, by the shell, after each time that has succeeded
-  and all of `rtwasm compile`
-  -h, --help            this text
+  --exec COMMAND        run COMMAND in a shell after each successful compilation
+  all options of `rtwasm compile`
+  -h, --help            print this text
 
 Exit status: 1 INPUT cannot be watched, 2 wrong usage.
 
@@ -39,12 +39,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Ok(is_ours)
     })?;
     if args::is_standard_stream(&request.input) || args::is_standard_stream(&request.output) {
-        return Err(Failure::Usage("what is watched, and what is written, have to be files".into()));
+        return Err(Failure::Usage("INPUT and OUTPUT have to be files".into()));
     }
     // Before the file is read, so that no change is missed.
     let watch = Watch::new(&request.input).map_err(|error| Failure::about(&request.input, error))?;
     loop {
-        // What does not compile may do so when it is written again.
+        // A module that does not compile may compile after the next change.
         match compile::compile(&request) {
             Ok(()) => execute(command.as_ref()),
             Err(Failure::Failed(message) | Failure::Usage(message)) => eprintln!("rtwasm: error: {message}"),
@@ -63,13 +63,13 @@ fn execute(command: Option<&OsString>) {
     }
 }
 
-/// Looks at a file's folder: editors and compilers put a new file in the old one's place.
+/// Watches a file's folder: editors and compilers put a new file in the old one's place.
 struct Watch {
     events: OwnedFd,
     name: OsString,
 }
 
-/// A program may write a file in several steps: they may lie this far apart.
+/// A program may write a file in several steps: the longest time between two of them.
 const SETTLED_AFTER: Duration = Duration::from_millis(20);
 
 impl Watch {
@@ -91,11 +91,11 @@ impl Watch {
         }
     }
 
-    /// Returns when the file has changed, and then has not for a moment.
+    /// Waits until the file has changed, and then has not changed for a moment.
     fn wait(&self) -> std::io::Result<()> {
         while !self.read()? {}
         let mut changed = Instant::now();
-        // What happens to other files of the folder does not prolong it.
+        // Events of other files in the folder do not prolong the wait.
         while let Some(left) = SETTLED_AFTER.checked_sub(changed.elapsed()) {
             if self.is_ready(left)? && self.read()? {
                 changed = Instant::now();
@@ -104,10 +104,10 @@ impl Watch {
         Ok(())
     }
 
-    /// Waits for events; whether one of them is about the file.
+    /// Waits for events. Returns true if one of them is about the file.
     fn read(&self) -> std::io::Result<bool> {
         let mut bytes = [0_u8; 4096];
-        // SAFETY: as many bytes as there are.
+        // SAFETY: the buffer has `bytes.len()` bytes.
         let count = unsafe { libc::read(self.events.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len()) };
         match usize::try_from(count) {
             Ok(count) => Ok(names(&bytes[..count]).any(|name| name == self.name)),
@@ -119,10 +119,10 @@ impl Watch {
     }
 
     fn is_ready(&self, within: Duration) -> std::io::Result<bool> {
-        // Rounded up: less than a millisecond is not to become a loop without sleep.
+        // Rounded up, so that less than a millisecond does not become a loop without sleep.
         let within_ms = within.as_micros().div_ceil(1000) as libc::c_int;
         let mut asked = libc::pollfd { fd: self.events.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one struct, as is said.
+        // SAFETY: one valid struct, and the count is 1.
         match unsafe { libc::poll(&mut asked, 1, within_ms) } {
             0 => Ok(false),
             1.. => Ok(true),
@@ -134,7 +134,7 @@ impl Watch {
     }
 }
 
-/// The file names in what the kernel wrote: for each event a header, whose last word is the length of the padded name after it.
+/// The file names in the kernel's events. Each event is a header, whose last word is the length of the padded name after it.
 fn names(mut bytes: &[u8]) -> impl Iterator<Item = &OsStr> {
     std::iter::from_fn(move || {
         const HEADER: usize = size_of::<libc::inotify_event>();

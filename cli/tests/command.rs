@@ -365,7 +365,7 @@ fn modules_that_are_refused() {
         ("exceptions", &exceptions, &["RTW_ERR_PROPOSAL", "exception handling", "in the tag section at offset 0x"]),
         ("a shared memory", &shared, &["RTW_ERR_PROPOSAL", "shared", "in the memory section"]),
         ("a component", &component, &["RTW_ERR_PROPOSAL", "component"]),
-        ("an artifact", &artifact, &["RTW_ERR_WASM", "artifact already"]),
+        ("an artifact", &artifact, &["RTW_ERR_WASM", "already an rtwasm artifact"]),
         ("an executable", &executable, &["RTW_ERR_WASM", "ELF"]),
         (
             "text with an error",

@@ -69,31 +69,31 @@ fn wrong_usage_is_told() {
         let given = format!("{command} g.wat {WORK}");
         for (line, part) in [
             (format!("{given} more.wat"), "more than one module"),
-            (format!("{given} --warp"), "no option --warp"),
+            (format!("{given} --warp"), "unknown option --warp"),
             (format!("{given} --scenario video"), "call, audio, periodic"),
             (format!("{given} --period 100"), "--scenario periodic"),
             (format!("{given} --scenario audio"), "calls process"),
             (format!("{given} --fifo 0"), "from 1 to 99"),
             (format!("{given} --processes many"), "whole number"),
-            (format!("{command} g.wat --args i32:1"), "behind a --func"),
+            (format!("{command} g.wat --args i32:1"), "follow a --func"),
             (format!("{command} g.wat --func work --args 1"), "i32:5, i64:-1"),
             (format!("{command} g.wat"), "work (i32,f64)->(i64)"),
-            (format!("{command} g.rtw {WORK} --opt none"), "--opt is settled in an artifact"),
+            (format!("{command} g.rtw {WORK} --opt none"), "--opt is fixed in an artifact"),
         ] {
             fails(&directory, &line, 2, part);
         }
     }
-    fails(&directory, "bench", 2, "no module given");
-    fails(&directory, "bisect", 2, "no module given");
+    fails(&directory, "bench", 2, "missing module");
+    fails(&directory, "bisect", 2, "missing module");
     fails(&directory, &format!("bench g.wat {WORK} --calls 0"), 2, "from 1 to");
     fails(&directory, &format!("bench g.wat {WORK} --seconds -1"), 2, "above 0");
     for few in [1, 5, 10] {
-        fails(&directory, &format!("bisect g.wat {WORK} --processes {few}"), 2, "from 11 to 1000: fewer rounds tell nothing");
+        fails(&directory, &format!("bisect g.wat {WORK} --processes {few}"), 2, "from 11 to 1000: fewer rounds prove nothing");
     }
     assert!(succeeds(&directory, "bisect --help").contains("or from 11 to 1000"), "the rule is in the help");
-    fails(&directory, &format!("bisect g.wat {WORK} --only weather"), 2, "the choices are optimisation, budget");
+    fails(&directory, &format!("bisect g.wat {WORK} --only weather"), 2, "the settings are optimisation, budget");
     fails(&directory, "report --compare a.json", 2, "two reports");
-    fails(&directory, "report --include-module", 2, "no module given");
+    fails(&directory, "report --include-module", 2, "missing module");
     fails(&directory, "measure-fresh-process", 2, "for the command itself");
 }
 
@@ -254,13 +254,13 @@ fn a_libc_gets_answers_that_it_ends_on() {
         let found = json(&directory, &bench("--func talk --args i32:1"));
         assert!(found["steady_ns"]["count"].as_u64().unwrap() > 0);
         assert!(found["imports"].as_str().unwrap().contains("fd_write"), "{found}");
-        assert!(found["imports"].as_str().unwrap().ends_with("answered as a libc expects"), "{found}");
+        assert!(found["imports"].as_str().unwrap().ends_with("stubbed as a libc expects"), "{found}");
         json(&directory, &bench("--func wait"));
-        fails(&directory, &bench("--func leave --args i32:3"), 1, "the guest ended itself: it called proc_exit, status 3");
+        fails(&directory, &bench("--func leave --args i32:3"), 1, "the guest ended: it called proc_exit, status 3");
     }
     // Another name is none of a libc's: zeros.
     let found = json(&directory, &format!("bench g.wat {WORK} {SHORT}"));
-    assert_eq!(found["imports"], "number answered with zeros");
+    assert_eq!(found["imports"], "number stubbed with zeros");
 }
 
 /// What WASI, its snapshot before and Emscripten's environment ask, each held to what a libc makes of the answer: a trap where it
@@ -280,7 +280,7 @@ fn every_stub_answers_as_its_libc_expects() {
     }
     fs::write(directory.join("emscripten.wat"), EMSCRIPTEN).unwrap();
     json(&directory, &format!("bench emscripten.wat --func ask {SHORT}"));
-    fails(&directory, &format!("bench emscripten.wat --func give_up {SHORT}"), 1, "the guest gave up: it called abort");
+    fails(&directory, &format!("bench emscripten.wat --func give_up {SHORT}"), 1, "the guest aborted: it called abort");
 }
 
 const STUBBED: &str = r#"(module
@@ -348,7 +348,7 @@ fn what_does_not_end_is_ended() {
             fails(&directory, &line, 1, &format!("RTW_ERR_BUDGET: spin{place}"));
             fails(&directory, &line, 1, "one call may take as long as --limit says");
             // Code that cannot be cut off: the process ends all the same.
-            fails(&directory, &format!("{line} --budget off"), 1, "a call has not come back");
+            fails(&directory, &format!("{line} --budget off"), 1, "a call did not return");
             fails(&directory, &format!("{line} --budget off"), 1, "compiled with --budget guard, it would be cut off");
         }
     }
@@ -401,7 +401,7 @@ fn addresses_come_from_the_guest() {
         (0, true)
     );
     fails(&directory, &printing(&format!("bench MODULE {take} p,p,i32:128 {SHORT}")), 1, "has type (i32,i32)->(f32)");
-    fails(&directory, &printing(&format!("bench MODULE {take} q,i32:128 {SHORT}")), 2, "no --as before has given that name");
+    fails(&directory, &printing(&format!("bench MODULE {take} q,i32:128 {SHORT}")), 2, "no earlier --as defines this name");
     let two = "--before malloc --args i32:8 --as p,q --func wait";
     fails(&directory, &printing(&format!("bench MODULE {two} {SHORT}")), 1, "has 1 results");
 }
@@ -511,7 +511,7 @@ fn what_cannot_be_imported_is_told_early() {
         let output = run(&directory, "compile i.wat -o i.rtw");
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(
-            output.status.success() && told.starts_with("rtwasm: warning: i.wat: no instance can be made of it: "),
+            output.status.success() && told.starts_with("rtwasm: warning: i.wat: no host can create an instance: "),
             "{told}"
         );
         assert!(told.contains(part), "{part:?} is not in {told:?}");

@@ -71,7 +71,7 @@ fn refuse_zero(what: &str, name: &str, place: impl FnOnce() -> String) -> Result
     match name.contains('\0') {
         true => Err(Error::new(
             RTW_ERR_UNSUPPORTED,
-            format!("{what} has a zero byte in it, which C takes for its end: {}, {}", place::quoted(name), place()),
+            format!("{what} contains a zero byte, where C ends a string: {}, {}", place::quoted(name), place()),
         )),
         false => Ok(()),
     }

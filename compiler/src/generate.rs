@@ -107,9 +107,9 @@ fn config(job: &Job<'_>) -> Result<Config> {
     // How instances are allocated does not enter the code.
     profile::vary(&mut config, Variations { pooling: false, ..job.variations })?;
     // Naming the target, even this machine's, also keeps the engine from adding what it detects here.
-    config.target(job.target.triple()).map_err(|error| {
-        Error::new(RTW_ERR_UNSUPPORTED, format!("no code can be made for {}: {error}", job.target.triple()))
-    })?;
+    config
+        .target(job.target.triple())
+        .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("cannot compile for {}: {error}", job.target.triple())))?;
     for feature in job.cpu_features {
         // SAFETY: these flags allow instructions and change no convention; the artifact names them, and is not loaded by a
         // machine that lacks one.
@@ -130,7 +130,7 @@ fn precompile(config: &Config, module: &[u8]) -> Result<Vec<u8>> {
     // The module is valid, so what is left are the limits of the code generator: a function or a frame that is too large.
     engine
         .precompile_module(module)
-        .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("no code can be generated for this module: {error:#}")))
+        .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("cannot generate code for this module: {error:#}")))
 }
 
 /// After this many nobody can hold what was put aside before.

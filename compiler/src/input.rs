@@ -60,9 +60,9 @@ fn check_header(module: &[u8]) -> Result<()> {
 fn recognised(input: &[u8]) -> Option<&'static str> {
     match input {
         [] => Some("the input is empty"),
-        _ if input.starts_with(&artifact::MAGIC) => Some("it is an rtwasm artifact already: load it as it is"),
+        _ if input.starts_with(&artifact::MAGIC) => Some("it is already an rtwasm artifact: load it"),
         [0x7f, b'E', b'L', b'F', _, _, _, ELF_OSABI_WASMTIME, ..] => {
-            Some("it is the engine's own precompiled form (an ELF file): give the module it was made from")
+            Some("it is the engine's own precompiled form (an ELF file): compile the module that it was made from")
         }
         [0x7f, b'E', b'L', b'F', ..] => Some("it is an ELF file: native code or a native library"),
         [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => Some("it is an archive (.a): link it into a module first"),
@@ -78,14 +78,14 @@ fn recognised(input: &[u8]) -> Option<&'static str> {
         [b'R', b'I', b'F', b'F', ..] => Some("it is a RIFF file, such as a sound"),
         [0x89, b'P', b'N', b'G', ..] => Some("it is a picture (PNG)"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("it is text in UTF-16: save it as UTF-8"),
-        _ if input.iter().all(u8::is_ascii_whitespace) => Some("the input holds nothing but white space"),
+        _ if input.iter().all(u8::is_ascii_whitespace) => Some("the input is only white space"),
         _ => None,
     }
 }
 
 fn first_bytes(input: &[u8]) -> String {
     let shown: Vec<String> = input.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("it begins with the bytes {}, which are neither a module's nor text", shown.join(" "))
+    format!("it begins with the bytes {}, which begin neither a module nor a text", shown.join(" "))
 }
 
 /// What a module in text form may begin with, behind an opening parenthesis.
@@ -176,7 +176,7 @@ fn kind_of_text(text: &str) -> String {
     };
     let shown: String = line.chars().take(40).map(|c| if c.is_control() { ' ' } else { c }).collect();
     match kind {
-        "" => format!("it is text that begins with \"{shown}\", where a module's begins with (module"),
+        "" => format!("it is text that begins with \"{shown}\", where a module begins with (module"),
         kind => format!("it looks like {kind}"),
     }
 }
@@ -234,7 +234,7 @@ mod tests {
     fn files_given_by_mistake_are_named() {
         refused(b"", RTW_ERR_WASM, "empty");
         refused(b" \n\t", RTW_ERR_WASM, "white space");
-        refused(&artifact::MAGIC, RTW_ERR_WASM, "artifact already");
+        refused(&artifact::MAGIC, RTW_ERR_WASM, "already an rtwasm artifact");
         refused(b"\x7fELF\x02\x01\x01\0rest", RTW_ERR_WASM, "ELF file: native");
         refused(b"\x7fELF\x02\x01\x01\xc8rest", RTW_ERR_WASM, "precompiled form");
         refused(b"!<arch>\n", RTW_ERR_WASM, "archive");

@@ -74,11 +74,7 @@ fn check_function(module: &[u8], body: &FunctionBody<'_>, limits: &Limits) -> Re
                 depth += 1;
                 if depth > limits.nesting {
                     let here = place(offset);
-                    return Err(exceeded(
-                        format_args!("{depth} blocks inside each other {here}"),
-                        limits.nesting,
-                        "max_nesting",
-                    ));
+                    return Err(exceeded(format_args!("{depth} nested blocks {here}"), limits.nesting, "max_nesting"));
                 }
             }
             Ok((Operator::End, _)) => depth = depth.saturating_sub(1),
@@ -115,7 +111,7 @@ impl Deadline {
 
     pub fn passed(&self) -> Error {
         exceeded(
-            format_args!("the module is not compiled in time"),
+            format_args!("the module did not compile in time"),
             format_args!("{} ms", self.time.as_millis()),
             "max_time_ms",
         )
@@ -145,7 +141,7 @@ mod tests {
         for (limits, parts) in [
             (Limits { module_bytes: 20, ..D }, ["bytes; the compiler's limit is 20", "max_module_bytes"]),
             (Limits { functions: 1, ..D }, ["2 functions; the compiler's limit is 1", "max_functions"]),
-            (Limits { nesting: 2, ..D }, ["3 blocks inside each other in function 1", "max_nesting"]),
+            (Limits { nesting: 2, ..D }, ["3 nested blocks in function 1", "max_nesting"]),
             (Limits { locals: 2, ..D }, ["3 locals in function 1", "max_locals"]),
         ] {
             let message = told(text, limits);

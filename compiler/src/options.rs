@@ -40,7 +40,7 @@ impl Target {
     pub fn from_triple(triple: &str) -> Result<Target> {
         Target::ALL.into_iter().find(|target| target.triple() == triple).ok_or_else(|| {
             let known = Target::ALL.map(Target::triple).join(", ");
-            Error::new(RTW_ERR_UNSUPPORTED, format!("no code can be made for target {triple:?}; known targets: {known}"))
+            Error::new(RTW_ERR_UNSUPPORTED, format!("cannot compile for target {triple:?}; known targets: {known}"))
         })
     }
 }
@@ -137,7 +137,7 @@ impl Reservation {
             largest = largest.max(memory.max_bytes.ok_or_else(|| {
                 Error::new(
                     RTW_ERR_ARGUMENT,
-                    "a reservation of the declared size needs a declared maximum, and a memory has none",
+                    "a reservation of the declared size needs a declared maximum, but a memory has none",
                 )
             })?);
         }
@@ -176,7 +176,7 @@ impl Options {
     pub fn for_host(profile: Profile) -> Result<Options> {
         let target = Target::host().ok_or_else(|| {
             let known = Target::ALL.map(Target::triple).join(", ");
-            Error::new(RTW_ERR_UNSUPPORTED, format!("no code can be made for this machine; name a target: {known}"))
+            Error::new(RTW_ERR_UNSUPPORTED, format!("cannot compile for this machine; name a target: {known}"))
         })?;
         Ok(Options::for_target(profile, target))
     }
@@ -190,7 +190,7 @@ impl Options {
                 return Err(Error::new(
                     RTW_ERR_ARGUMENT,
                     format!(
-                        "CPU \"native\" means the machine that compiles, which is not a {}: name the features or use \"baseline\"",
+                        "CPU \"native\" means this machine, which is not of target {}: name the features or use \"baseline\"",
                         self.target.triple()
                     ),
                 ));

@@ -77,7 +77,7 @@ const PROPOSALS: &[Proposal] = &[
     Proposal {
         feature: WasmFeatures::GC_TYPES,
         name: "references to host objects (externref)",
-        hint: "they need a collector; pass an index instead",
+        hint: "they need a garbage collector; pass an index instead",
     },
 ];
 
@@ -138,7 +138,7 @@ fn refuse_object_file(module: &[u8]) -> Result<()> {
     if has_linking_section && imports_memory_of_linker {
         return Err(Error::new(
             RTW_ERR_WASM,
-            "this is an object file that has not been linked: make a module of it with wasm-ld",
+            "this is an object file that has not been linked: link it into a module with wasm-ld",
         ));
     }
     Ok(())

@@ -51,5 +51,5 @@ wait $watcher 2>/dev/null
 watcher=
 refuses "refused: no such folder" "No such file or directory" "$RTWASM" watch "$scratch/none/gain.wat" -o "$artifact"
 refuses "refused: the standard input" "have to be files" "$RTWASM" watch - -o "$artifact"
-refuses "refused: an option that compile has not" "no option --loud" "$RTWASM" watch "$module" -o "$artifact" --loud
+refuses "refused: an option that compile has not" "unknown option --loud" "$RTWASM" watch "$module" -o "$artifact" --loud
 finish

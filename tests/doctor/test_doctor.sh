@@ -187,7 +187,7 @@ fails() { # fails MESSAGE ARGUMENTS...: the same with exit status 3, which no ve
     status=$?
     [ $status -eq 3 ] && [ ! -s "$scratch/out" ] && grep -qF -e "$message" "$scratch/err" || { echo "it ended with $status"; return 1; }
 }
-check "an unknown option" misused "no option --nothing" --nothing
+check "an unknown option" misused "unknown option --nothing" --nothing
 check "an unknown class" misused "--class audio-1: expected one of audio-128" --class audio-1
 check "a CPU that is no number" misused "--cpu x" --cpu x
 check "a value that nothing takes" misused "no argument controller" controller

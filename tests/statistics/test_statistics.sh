@@ -110,12 +110,12 @@ refused() { # refused MESSAGE SED-SCRIPT: a JSON that is changed so
 }
 refused "not JSON" 's/^{/[/'
 refused "not statistics of rtwasm" 's/rtwasm-statistics/other-statistics/'
-refused "version 2 of the statistics is not known" 's/"version": 1/"version": 2/'
+refused "unknown version 2 of the statistics" 's/"version": 1/"version": 2/'
 refused "\"ns_per_tick\" is not a positive number" 's/"ns_per_tick": .*,$/"ns_per_tick": 0,/'
 refused "no bucket of ours begins with" 's/"buckets": \[\[[0-9]*/"buckets": [[3000001/'
-refused "is not the range of what is in the buckets" 's/"max_ticks": \([0-9]*\)/"max_ticks": 9\1/'
+refused "is not the range of the values in the buckets" 's/"max_ticks": \([0-9]*\)/"max_ticks": 9\1/'
 refused "\"sum_ticks\" is" 's/"sum_ticks": /"sum_ticks": -/'
 refuses "a file that is not there" "nowhere.json" stats nowhere.json
-refuses "without an input" "no input given" stats
+refuses "without an input" "missing input" stats
 
 finish

@@ -154,7 +154,7 @@ impl Setup {
     }
 }
 
-/// How a module is made into code.
+/// The choices for compiling a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compilation {
     pub profile: Profile,
@@ -166,40 +166,40 @@ pub struct Compilation {
 macro_rules! options_help {
     () => {
         "\
-What is called:
+What to call:
   --func NAME           an export to call; several are called one after the other, and make one cycle. Default: the only
                         exported function, if it has no parameters
   --before NAME         an export to call once, before the first cycle
-  --args LIST           arguments of the --func or --before that it follows: i32:5,i64:-1,f32:0.5,f64:1e-3; or names
-                        that --as has given, with an offset perhaps: p,p+4096,i32:128
-  --as NAMES            a name for what the --before that it follows answers, to be an argument of later ones; several
-                        for several results. So a buffer comes from the guest's own malloc:
+  --args LIST           arguments of the preceding --func or --before: i32:5,i64:-1,f32:0.5,f64:1e-3; or names from
+                        --as, also with an offset: p,p+4096,i32:128
+  --as NAMES            name the result of the preceding --before, as an argument for later calls; several names for
+                        several results. Example, a buffer from the guest's own malloc:
                         --before malloc --args i32:4096 --as p --func process --args p,i32:128
   --list                print the exported functions with their types, and call nothing
   --scenario NAME       call: cycles without a pause (default)
                         audio: a block of sound each cycle, through an effect as guests/README.md describes it:
-                        process(frames), and where they are there init, input, reset; the default where no --func is
-                        given and process is exported
-                        periodic: a cycle every period, from an absolute sleep
-  --block FRAMES        of the audio scenario, from 1 to 65536; default 128
-  --rate HZ             of the audio scenario, from 1000 to 768000; default 48000
-  --period US           of the periodic scenario, in microseconds, above 0 and at most 1000000000; default 1000
-  --limit S             what one call may take before the run is ended, in seconds, above 0 and at most 1000000000;
-                        default: as long as the cycles are to be called (bisect: a tenth of --time), at least 1
-  Functions that the module imports are answered for it: what a libc asks of a system as it expects (nothing is printed,
-  there are no files), everything else with zeros.
+                        process(frames), and init, input, reset if they exist; the default without --func if the
+                        module exports process
+                        periodic: a cycle every period, with absolute sleeps
+  --block FRAMES        block of the audio scenario, from 1 to 65536; default 128
+  --rate HZ             sample rate of the audio scenario, from 1000 to 768000; default 48000
+  --period US           period of the periodic scenario, in microseconds, above 0 and at most 1000000000; default 1000
+  --limit S             end the run if one call takes longer, in seconds, above 0 and at most 1000000000;
+                        default: the time of all cycles (bisect: a tenth of --time), at least 1
+  The command provides the functions that the module imports. Those that a libc asks of a system behave as the libc
+  expects (they print nothing, and there are no files); all others return zeros.
 
-How (a .wasm or .wat is compiled for it; of an artifact, what concerns the code is settled):
+How to run it (the command compiles a .wasm or .wat for this; an artifact has its profile, --opt and --budget already):
   --profile NAME        standalone (default) or plugin
   --opt LEVEL           speed (default), size, none
-  --budget HOW          how a call could be cut off: guard (default), off, epoch, fuel
+  --budget HOW          how the host could cut off a call: guard (default), off, epoch, fuel
   --cpu N               pin the thread to this CPU, from 0 to 1023
-  --fifo PRIORITY       SCHED_FIFO with this priority, from 1 to 99
+  --fifo PRIORITY       run with SCHED_FIFO at this priority, from 1 to 99
   --lock                lock memory
-  --flush-denormals     count denormal numbers as zero
-  --unprepared          without rtw_instance_prepare, as a host that leaves it out
-  --growth HOW          growth of memories once prepared: refused (default), allowed, ahead:BYTES (plugin profile: ready
-                        up to BYTES, refused beyond), as RTW_GROWTH_...
+  --flush-denormals     treat denormal numbers as zero
+  --unprepared          do not call rtw_instance_prepare, like a host that omits it
+  --growth HOW          growth of memories once prepared, as RTW_GROWTH_...: refused (default), allowed, ahead:BYTES
+                        (plugin profile: available up to BYTES, refused beyond)
 "
     };
 }
@@ -211,7 +211,7 @@ pub struct Options {
     before: Vec<Call>,
     calls: Vec<Call>,
     last: Option<Place>,
-    /// Only print what could be called.
+    /// Only print the functions that could be called.
     list: bool,
     limit_s: Option<f64>,
     scenario: Option<String>,
@@ -310,12 +310,12 @@ impl Options {
         for argument in &arguments {
             match named(argument) {
                 Some((name, _)) if self.before.iter().any(|call| call.results.iter().any(|known| known == name)) => {}
-                Some((name, _)) => return Err(Failure::Usage(format!("--args {name}: no --as before has given that name"))),
+                Some((name, _)) => return Err(Failure::Usage(format!("--args {name}: no earlier --as defines this name"))),
                 None => drop(value(argument).map_err(Failure::Usage)?),
             }
         }
         let call = self.last.and_then(|place| self.list(place).last_mut());
-        let call = call.ok_or_else(|| Failure::Usage("--args belongs behind a --func or --before".into()))?;
+        let call = call.ok_or_else(|| Failure::Usage("--args has to follow a --func or --before".into()))?;
         call.arguments = arguments;
         Ok(())
     }
@@ -324,19 +324,19 @@ impl Options {
         let names: Vec<String> = list.split(',').map(|word| word.trim().to_owned()).collect();
         if let Some(wrong) = names.iter().find(|name| named(name) != Some((name, 0))) {
             return Err(Failure::Usage(format!(
-                "--as {wrong}: a name is made of letters, digits and _, and begins with no digit"
+                "--as {wrong}: a name has letters, digits and _, and does not begin with a digit"
             )));
         }
         let call = match self.last {
             Some(Place::Before) => self.before.last_mut(),
             Some(Place::Calls) | None => None,
         };
-        let call = call.ok_or_else(|| Failure::Usage("--as belongs behind a --before, which is called once".into()))?;
+        let call = call.ok_or_else(|| Failure::Usage("--as has to follow a --before, which is called once".into()))?;
         call.results = names;
         Ok(())
     }
 
-    /// What one call may take, in ns, where its cycles are called for so long.
+    /// The longest time of one call, in ns, in a run of `run_s` seconds.
     pub fn limit_ns(&self, run_s: f64) -> u64 {
         (self.limit_s.unwrap_or(run_s.max(1.0)) * 1e9) as u64
     }
@@ -353,7 +353,7 @@ impl Options {
         }
     }
 
-    /// How the module is to be compiled, where it is not an artifact.
+    /// The choices for compiling the module, if it is not an artifact.
     pub fn compilation(&self) -> Compilation {
         Compilation {
             profile: self.profile.unwrap_or(Profile::Standalone),
@@ -362,7 +362,7 @@ impl Options {
         }
     }
 
-    /// The first option that an artifact has settled already.
+    /// The first given option that an artifact already decides.
     pub fn settled_by_artifact(&self) -> Option<&'static str> {
         [("--profile", self.profile.is_some()), ("--opt", self.opt.is_some()), ("--budget", self.interruption.is_some())]
             .into_iter()
@@ -379,7 +379,7 @@ impl Options {
             None => "call",
         };
         if self.period_us.is_some() && name != "periodic" {
-            return Err(Failure::Usage("--period belongs to --scenario periodic".into()));
+            return Err(Failure::Usage("--period needs --scenario periodic".into()));
         }
         let (mut before, mut calls) = (self.before.clone(), self.calls.clone());
         let scenario = match name {
@@ -412,7 +412,7 @@ impl Options {
 /// The most exports that a message names.
 const FEW: usize = 8;
 
-/// The function to call where none is named.
+/// The function to call if none is named.
 fn only_func(funcs: &[(String, String)]) -> Result<Call, Failure> {
     match funcs {
         [(name, ty)] if ty.starts_with("()") => Ok(Call::new(name, Vec::new())),
@@ -425,7 +425,7 @@ fn only_func(funcs: &[(String, String)]) -> Result<Call, Failure> {
                 more => format!(" and {more} more (--list prints them all)"),
             };
             let list = typed.join(", ");
-            Err(Failure::Usage(format!("name what to call with --func, and its arguments with --args: {list}{more}")))
+            Err(Failure::Usage(format!("name a function with --func, and its arguments with --args: {list}{more}")))
         }
     }
 }
@@ -451,14 +451,14 @@ pub fn positive(option: &str, args: &mut Args) -> Result<f64, Failure> {
         .ok_or_else(|| Failure::Usage(format!("{option} {text}: expected a number above 0 and at most 1000000000")))
 }
 
-/// What a libc's and other allocators are exported as: `malloc`, `_malloc`, `__wbindgen_malloc`, `alloc`, `__new`.
+/// True for the exports of a libc's and other allocators: `malloc`, `_malloc`, `__wbindgen_malloc`, `alloc`, `__new`.
 fn is_allocator(name: &str, ty: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let is_named_so = name.ends_with("alloc") && !["dealloc", "realloc", "calloc"].iter().any(|other| name.ends_with(other));
     (is_named_so || name == "__new") && ty.starts_with("(i32") && ty.ends_with("->(i32)")
 }
 
-/// What about a workload is probably not what was meant.
+/// Warnings about a workload that is probably not what the user meant.
 pub fn warnings(workload: &Workload, exports: &[Extern]) -> Vec<String> {
     let has_memory = exports.iter().any(|export| export.kind == ExternKind::Memory);
     let Some(allocator) = exports.iter().find(|export| is_allocator(&export.name, &export.ty)).filter(|_| has_memory) else {
@@ -470,14 +470,19 @@ pub fn warnings(workload: &Workload, exports: &[Extern]) -> Vec<String> {
             && call.arguments.iter().any(is_number)
             && !call.arguments.iter().any(|a| named(a).is_some())
     };
-    workload.calls.iter().filter(is_guessed).map(|call| {
-        format!(
-            "{}: its i32 arguments are numbers, and the module exports {}: where one of them is an address, take it from there \
-             (--before {1} --args i32:4096 --as p), else what is measured works on whatever lies at that number",
-            naming::shown(&call.func),
-            naming::shown(&allocator.name)
-        )
-    }).collect()
+    workload
+        .calls
+        .iter()
+        .filter(is_guessed)
+        .map(|call| {
+            format!(
+                "{}: its i32 arguments are numbers, and the module exports {}: if one of them is an address, get it from there \
+             (--before {1} --args i32:4096 --as p), or the call works on whatever is at that address",
+                naming::shown(&call.func),
+                naming::shown(&allocator.name)
+            )
+        })
+        .collect()
 }
 
 /// An argument that is the name of an earlier result, and the offset that is added to it.
@@ -493,9 +498,8 @@ pub fn named(text: &str) -> Option<(&str, i64)> {
 /// An argument of the form `type:value`, as a call takes it.
 pub fn value(text: &str) -> Result<(Type, rtwasm::engine::call::ValRaw), String> {
     use rtwasm::engine::call::ValRaw;
-    let wrong = || {
-        format!("argument {text:?}: expected something like i32:5, i64:-1, f32:0.5 or f64:1e-3, or a name that --as has given")
-    };
+    let wrong =
+        || format!("argument {text:?}: expected something like i32:5, i64:-1, f32:0.5 or f64:1e-3, or a name from --as");
     let (ty, number) = text.split_once(':').ok_or_else(wrong)?;
     let parsed = match ty {
         "i32" => integer(number, 32).map(|bits| (Type::I32, ValRaw::i32(bits as i32))),
@@ -563,7 +567,7 @@ mod tests {
             options(&["--before", "init", "--args", "f64:0.001", "--func", "a", "--func", "b", "--args", "i32:1,i32:2"]);
         let workload = options.ok().unwrap().workload(&funcs(&[])).ok().unwrap();
         assert_eq!(workload.text(), "a(), b(i32:1,i32:2) after init(f64:0.001), back to back");
-        assert!(message(self::options(&["--args", "i32:1"])).contains("behind a --func"));
+        assert!(message(self::options(&["--args", "i32:1"])).contains("follow a --func"));
     }
 
     #[test]
@@ -574,11 +578,11 @@ mod tests {
         assert_eq!([named("p"), named("p+32"), named("_a1-4")], [Some(("p", 0)), Some(("p", 32)), Some(("_a1", -4))]);
         assert_eq!([named("i32:5"), named("p+"), named("5"), named(""), named("p+q")], [None; 5]);
         for (line, part) in [
-            (&["--func", "f", "--args", "p"][..], "no --as before has given that name"),
-            (&["--func", "f", "--as", "p"], "behind a --before"),
-            (&["--as", "p"], "behind a --before"),
-            (&["--before", "f", "--as", "1p"], "a name is made of letters"),
-            (&["--before", "f", "--as", "p+1"], "a name is made of letters"),
+            (&["--func", "f", "--args", "p"][..], "no earlier --as defines this name"),
+            (&["--func", "f", "--as", "p"], "follow a --before"),
+            (&["--as", "p"], "follow a --before"),
+            (&["--before", "f", "--as", "1p"], "a name has letters"),
+            (&["--before", "f", "--as", "p+1"], "a name has letters"),
         ] {
             assert!(message(options(line)).contains(part), "{line:?}");
         }

@@ -97,10 +97,10 @@ fn quota(findings: &Findings<'_>) -> Option<Suspect> {
     Some(Suspect {
         id: "quota",
         evidence: format!(
-            "the process's group was stopped {throttled} times for having used up its CPU quota, {} in all (cpu.stat)",
+            "the CPU quota of the process's group stopped it {throttled} times, for {} in all (cpu.stat)",
             milliseconds(evidence.throttled_ns.unwrap_or(0))
         ),
-        remedy: "lift the quota: cpu.max (cpu.cfs_quota_us), CPUQuota= in systemd, --cpus in docker; or do less",
+        remedy: "lift the quota: cpu.max (cpu.cfs_quota_us), CPUQuota= in systemd, --cpus in docker; or compute less",
     })
 }
 
@@ -112,7 +112,7 @@ fn neighbour(findings: &Findings<'_>) -> Option<Suspect> {
     (share >= WAIT_SHARE).then(|| Suspect {
         id: "neighbour",
         evidence: format!(
-            "something else ran on the CPU: the thread was ready but waiting {:.0} % of the time, with {} involuntary switches",
+            "other threads ran on the CPU: the thread was ready but waiting {:.0} % of the time, with {} involuntary switches",
             share * 100.0,
             evidence.involuntary_switches
         ),
@@ -125,7 +125,7 @@ fn hypervisor(findings: &Findings<'_>) -> Option<Suspect> {
     (stolen as f64 >= STEAL_SHARE * findings.evidence.elapsed_ns as f64).then(|| Suspect {
         id: "hypervisor",
         evidence: format!("the hypervisor kept {} of CPU time for others (steal)", milliseconds(stolen)),
-        remedy: "figures from a virtual machine are no evidence for real time: pin its CPUs, or use a machine of metal",
+        remedy: "figures from a virtual machine prove nothing about real time: pin its CPUs, or use a physical machine",
     })
 }
 
@@ -135,12 +135,12 @@ fn slowed(findings: &Findings<'_>) -> Option<Suspect> {
     (share >= SLOWED_SHARE).then(|| Suspect {
         id: "shared-core",
         evidence: format!(
-            "the processor executed more slowly than it can at {:.0} % of {looks} looks, without having been taken away: somebody on \
+            "the processor ran below full speed in {:.0} % of {looks} samples, although nothing interrupted the thread: another thread on \
              the same core, which a hypervisor may hide, or a lowered clock",
             share * 100.0
         ),
         remedy: "a core without a busy sibling (isolate both, or nosmt), whole cores from the hypervisor, a fixed clock; \
-                 `rtwasm doctor --probe` looks at it",
+                 `rtwasm doctor --probe` measures it",
     })
 }
 
@@ -192,7 +192,7 @@ fn allocations(findings: &Findings<'_>) -> Option<Suspect> {
     (count > 0).then(|| Suspect {
         id: "allocations",
         evidence: format!("the engine allocated {count} times in steady cycles"),
-        remedy: "calls that go well allocate nothing once prepared: look for growth of memories and tables",
+        remedy: "a prepared call that succeeds allocates nothing: look for growth of memories and tables",
     })
 }
 
@@ -220,7 +220,7 @@ fn denormals(findings: &Findings<'_>) -> Option<Suspect> {
 fn unoptimised(findings: &Findings<'_>) -> Option<Suspect> {
     (findings.metadata.opt_level == "none").then(|| Suspect {
         id: "unoptimised",
-        evidence: "the code was compiled with --opt none".into(),
+        evidence: "the artifact's code was compiled with --opt none".into(),
         remedy: "compile with --opt speed, which is the default",
     })
 }
@@ -232,7 +232,7 @@ fn overload(findings: &Findings<'_>) -> Option<Suspect> {
     (steady.p50 > 0.7 * period && !waited).then(|| Suspect {
         id: "overload",
         evidence: format!(
-            "an ordinary cycle takes {} of a period of {}: there is no room for anything else",
+            "a usual cycle takes {} of a period of {}: little time is left for anything else",
             nanoseconds(steady.p50),
             nanoseconds(period)
         ),
@@ -246,11 +246,11 @@ fn wake_up(findings: &Findings<'_>) -> Option<Suspect> {
     is_late.then(|| Suspect {
         id: "wake-up",
         evidence: format!(
-            "the thread was woken late: 1 % of the times by {} or more, of a period of {}",
+            "the thread woke late: 1 % of the times by {} or more, of a period of {}",
             nanoseconds(late.p99),
             nanoseconds(period)
         ),
-        remedy: "a real-time class (--fifo), a CPU of its own (--cpu); `rtwasm doctor` looks at the machine",
+        remedy: "a real-time class (--fifo), a CPU of its own (--cpu); `rtwasm doctor` checks the machine",
     })
 }
 

@@ -106,9 +106,9 @@ pub fn alarm(workload: &Workload, code: &Metadata, expected_ns: f64) -> Alarm {
     let ns = workload.limit_ns.saturating_mul(calls).saturating_add((20.0 * expected_ns) as u64);
     let guarded = match code.settings.interruption {
         Interruption::Guard => "",
-        _ => "; compiled with --budget guard, it would be cut off and the place told",
+        _ => "; compiled with --budget guard, the command could cut it off and name the place",
     };
-    Alarm::after(ns, format!("{}: a call has not come back, or took longer than --limit allows{guarded}", workload.text()))
+    Alarm::after(ns, format!("{}: a call did not return, or took longer than --limit allows{guarded}", workload.text()))
 }
 
 impl Guest {
@@ -330,7 +330,7 @@ type Known = HashMap<String, (Type, ValRaw)>;
 
 /// A named result, moved by an offset where it is an address.
 fn earlier(known: &Known, name: &str, offset: i64) -> std::result::Result<(Type, ValRaw), String> {
-    let (ty, value) = known.get(name).copied().ok_or_else(|| format!("argument {name}: no --as before has given that name"))?;
+    let (ty, value) = known.get(name).copied().ok_or_else(|| format!("argument {name}: no earlier --as defines this name"))?;
     match ty {
         _ if offset == 0 => Ok((ty, value)),
         Type::I32 => Ok((ty, ValRaw::i32(value.get_i32().wrapping_add(offset as i32)))),
@@ -360,9 +360,9 @@ fn ended(instance: &Instance, stubs: &Stubs, name: &str, status: rtw_status_t) -
     let mut why = sentence(status).to_owned();
     match (status, stubs.ended.get()) {
         (RTW_ERR_HOST, Some((how, code))) if how.contains("exit") => {
-            why = format!("the guest ended itself: it called {how}, status {code}");
+            why = format!("the guest ended: it called {how}, status {code}");
         }
-        (RTW_ERR_HOST, Some((how, _))) => why = format!("the guest gave up: it called {how}"),
+        (RTW_ERR_HOST, Some((how, _))) => why = format!("the guest aborted: it called {how}"),
         (RTW_ERR_BUDGET, _) => why += LIMIT_ADVICE,
         _ => {}
     }
@@ -375,8 +375,8 @@ fn ended(instance: &Instance, stubs: &Stubs, name: &str, status: rtw_status_t) -
     Error::new(status, format!("{}{place}: {why}", naming::shown(name)))
 }
 
-const LIMIT_ADVICE: &str = ": one call may take as long as --limit says (an endless loop, or more work than that)";
-const GROWTH_ADVICE: &str = "; here --before lets it grow earlier, and --growth allowed lets it grow";
+const LIMIT_ADVICE: &str = ": a call may take as long as --limit says (the guest has an endless loop, or needs more time)";
+const GROWTH_ADVICE: &str = "; --before can make it grow earlier, and --growth allowed permits it";
 
 fn sentence(status: rtw_status_t) -> &'static str {
     rtwasm::status::describe(status).1.trim_end_matches('\0')

@@ -1,5 +1,5 @@
 //! Answers for what a module imports, so that it can be measured without its host: what a libc asks of a system is answered as it
-//! expects, so that it goes on or gives up and does not ask endlessly; everything else is answered with zeros.
+//! expects, so that it goes on or gives up and does not ask endlessly; everything else is stubbed with zeros.
 //!
 //! Nothing is printed, read or kept. The names are those of WASI (preview 1 and the snapshot before it) and of the handful of
 //! functions that Emscripten's, wasi-libc's and AssemblyScript's runtimes import.
@@ -127,17 +127,17 @@ fn answer(import: &Extern, signature: &Signature) -> Answer {
     }
 }
 
-/// The imports that are answered with zeros, whatever they are for, in words; and how many others there are.
+/// The imports that are stubbed with zeros, whatever their purpose, in words; and how many others there are.
 pub fn told(metadata: &Metadata) -> Option<String> {
     let funcs = || metadata.imports.iter().filter(|import| import.ty.starts_with('('));
     let (zeros, known): (Vec<&Extern>, Vec<&Extern>) =
         funcs().partition(|import| Signature::parse(&import.ty).is_ok_and(|ty| matches!(answer(import, &ty), Answer::Zeros)));
     let mut parts = Vec::new();
     if !known.is_empty() {
-        parts.push(format!("{} answered as a libc expects", naming::few(known.iter().map(|import| import.name.as_str()))));
+        parts.push(format!("{} stubbed as a libc expects", naming::few(known.iter().map(|import| import.name.as_str()))));
     }
     if !zeros.is_empty() {
-        parts.push(format!("{} answered with zeros", naming::few(zeros.iter().map(|import| import.name.as_str()))));
+        parts.push(format!("{} stubbed with zeros", naming::few(zeros.iter().map(|import| import.name.as_str()))));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
 }

@@ -42,19 +42,19 @@ impl Variant {
     /// What it means that this choice is faster than the baseline's, or slower.
     pub fn meaning(&self, faster: bool) -> &'static str {
         match (self.choice, faster) {
-            ("budget", true) => "the baseline pays for checks that let its calls be cut off",
-            ("budget", false) => "the price of being able to cut calls off this way",
+            ("budget", true) => "the baseline pays for checks that make its calls interruptible",
+            ("budget", false) => "the cost of cutting calls off this way",
             ("denormals", true) => "the workload computes with denormal numbers: flush them, or cut them to zero in the guest",
-            ("prepare", false) => "what the first cycles cost where nobody has called rtw_instance_prepare",
-            ("prepare", true) => "prepare takes its time once, before the first deadline, so that cycles do not",
-            ("scheduling", true) => "others run on the CPU when the thread is due: a real-time class keeps them off",
-            ("CPU", true) => "the thread is better off on one CPU",
-            ("traps", false) => "the price of checks in the code, which need no signal handler",
+            ("prepare", false) => "the first cycles pay for what rtw_instance_prepare would have done before",
+            ("prepare", true) => "prepare takes this time once, before the first deadline, instead of in a cycle",
+            ("scheduling", true) => "other threads run on the CPU when the thread is due: a real-time class keeps them off",
+            ("CPU", true) => "the thread runs better on one CPU",
+            ("traps", false) => "the cost of checks in the code, which need no signal handler",
             ("traps", true) => "guard pages save checks in the code, and need signal handlers",
             ("optimisation", true) => "the baseline's code is not the fastest: compile with this",
-            ("growth", true) => "the guest grows its memory while it runs, and does without where that is refused",
-            ("growth", false) => "growing a memory takes system calls and page faults",
-            ("memory" | "tables" | "allocation", false) => "what is put off comes due in the first cycles",
+            ("growth", true) => "the guest grows its memory while it runs, and works without growth if refused",
+            ("growth", false) => "growth of a memory takes system calls and page faults",
+            ("memory" | "tables" | "allocation", false) => "the first cycles do the work that was put off",
             _ => "",
         }
     }
@@ -88,7 +88,7 @@ impl Matrix<'_> {
     fn compiled(&mut self, choice: &'static str, value: &str, fresh: bool, change: impl FnOnce(&mut Variant)) {
         let mut variant = self.variant(choice, value.to_owned(), fresh);
         if self.source.is_artifact {
-            let reason = "settled in the artifact: give the module that it was made from".into();
+            let reason = "fixed in the artifact: use the module that it was made from".into();
             return self.skipped.push(Skipped { name: variant.name(), reason });
         }
         change(&mut variant);
@@ -111,7 +111,7 @@ impl Matrix<'_> {
                 Some(kind) if kind == self.how.interruption => {}
                 Some(kind) => self.compiled("budget", name, false, |variant| variant.how.interruption = kind),
                 None => {
-                    let reason = "this compiler does not know it".into();
+                    let reason = "this compiler does not support it".into();
                     self.skipped.push(Skipped { name: format!("budget {name}"), reason });
                 }
             }

@@ -61,7 +61,7 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
     if memory_index >= 100 {
         return Err(Error::new(
             RTW_ERR_LIMIT,
-            format!("the module has {memory_index} memories, which leaves none for the budget guard: compile without it"),
+            format!("the module has {memory_index} memories, and the budget guard needs one more: compile without the guard"),
         ));
     }
     let plans = calls::plans(module, &types)?;
@@ -82,7 +82,7 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
     if needs_globals && types.global_count() + bulk::GLOBALS.0 > MOST_GLOBALS {
         return Err(Error::new(
             RTW_ERR_LIMIT,
-            "the module has as many globals as the engine takes, and the budget guard needs some of its own: compile without it",
+            "the module has as many globals as the engine takes, and the budget guard needs more: compile without the guard",
         ));
     }
     let mut splicer = Splicer::new(module);

@@ -122,8 +122,9 @@ impl<'a> Splicer<'a> {
         let mut inside = Splicer::of(self.module, content.clone());
         rewrite(&mut inside)?;
         debug_assert!(inside.at_end());
-        let length = u32::try_from(inside.len())
-            .map_err(|_| Error::new(RTW_ERR_LIMIT, "with the budget guard the module exceeds 4 GiB: compile without it"))?;
+        let length = u32::try_from(inside.len()).map_err(|_| {
+            Error::new(RTW_ERR_LIMIT, "with the budget guard the module exceeds 4 GiB: compile without the guard")
+        })?;
         self.insert_leb(length);
         self.pieces.extend(inside.pieces);
         self.left.start = content.end;
