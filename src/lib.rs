@@ -1,7 +1,8 @@
-//! rtwasm: WebAssembly inside threads that must never be late.
+//! rtwasm: WebAssembly in threads that must never be late.
 //!
 //! The C API in `capi` is the product; Rust programs of this project (the compiler, the command, the benchmark) use the other
-//! folders directly. Arrows run one way: `capi -> worker, stats -> engine -> record -> rt -> sys`, with `doctor` beside them.
+//! folders directly. Dependencies run one way: `capi -> worker, stats -> engine -> record -> rt -> sys`, with `doctor` beside
+//! them.
 
 pub mod sized;
 pub mod status;
@@ -17,7 +18,7 @@ pub mod worker;
 #[cfg(feature = "capi")]
 pub mod capi;
 
-/// The C library's own allocator; Rust programs that use the engine part have theirs.
+/// The C library uses this allocator; Rust programs that use the engine part have their own.
 #[cfg(feature = "capi")]
 #[global_allocator]
 static ALLOCATOR: rt::global_alloc::Allocator = rt::global_alloc::Allocator;

@@ -1,4 +1,4 @@
-//! What real-time threads record: one thread writes and never waits, others read copies.
+//! Recordings of real-time threads: one thread writes and never waits, other threads read copies.
 
 pub mod histogram;
 pub mod recorder;

@@ -1,6 +1,6 @@
-//! Words that one thread changes together and others read together, without either waiting for the other: a version that is odd
-//! while a change goes on. The words themselves are atomic, so that a reader that comes at the wrong moment sees a mixture, never
-//! nonsense, and learns that it did.
+//! Words that one thread changes together and other threads read together, without either waiting for the other: a version
+//! number is odd during a change. The words themselves are atomic, so that a reader at the wrong moment sees a mixture of old
+//! and new values, and notices it.
 //!
 //! `tests/model` runs this file under loom.
 
@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering::*, fence};
 
 pub struct Version(AtomicU64);
 
-/// How often a reader that meets a change looks again: at first at once, then having let others go first, one of which may be a
-/// writer that was interrupted in the middle of a change.
+/// The number of times that a reader tries again if it meets a change: at first at once, then after yielding the CPU, since the
+/// writer may have been interrupted during a change.
 #[cfg(not(loom))]
 const TRIES: [usize; 2] = [64, 10_000];
 #[cfg(loom)]
@@ -23,7 +23,7 @@ impl Version {
         Version(AtomicU64::new(0))
     }
 
-    /// Changes the words. One thread at a time.
+    /// Changes the words. Only one thread at a time may call this.
     #[inline]
     pub fn change(&self, change: impl FnOnce()) {
         let version = self.0.load(Relaxed);
@@ -33,7 +33,7 @@ impl Version {
         self.0.store(version.wrapping_add(2), Release);
     }
 
-    /// Reads the words, once; nothing where they were being changed.
+    /// Reads the words once. Returns None if they were being changed.
     pub fn look_once<T>(&self, look: impl FnOnce() -> T) -> Option<T> {
         let before = self.0.load(Acquire);
         let seen = look();
@@ -41,8 +41,8 @@ impl Version {
         (before.is_multiple_of(2) && self.0.load(Relaxed) == before).then_some(seen)
     }
 
-    /// Reads the words; not on a real-time thread. A writer that is always in the middle of a change is not waited for for ever:
-    /// what is read then may be of two moments.
+    /// Reads the words. Not for real-time threads. Gives up after a number of tries if the writer is always in the middle of a
+    /// change; the values may then be of two moments.
     pub fn look<T>(&self, look: impl Fn() -> T) -> T {
         for attempt in 0..TRIES.iter().sum() {
             if let Some(seen) = self.look_once(&look) {

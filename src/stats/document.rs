@@ -1,4 +1,4 @@
-//! What an export is made of: reports, with what a reader elsewhere has to know about the clock and the machine.
+//! An export's content: reports, and the facts about clock and machine that a reader elsewhere needs.
 
 use super::{Report, Series};
 use crate::engine::profile::ENGINE_VERSION;
@@ -8,18 +8,18 @@ use crate::sys::machine;
 
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// Tells it from others that it is compared with; empty where there are none.
+    /// Distinguishes it from other documents in a comparison; empty if there are none.
     pub label: String,
-    /// When it was taken, in ns of CLOCK_REALTIME.
+    /// The time of the export, in ns of CLOCK_REALTIME.
     pub taken_realtime_ns: u64,
     pub ns_per_tick: f64,
-    /// What was measured with, and on what: names and values.
+    /// The library, machine and kernel of the measurement: names and values.
     pub environment: Vec<(String, String)>,
     pub reports: Vec<Report>,
 }
 
 impl Document {
-    /// Of reports that were measured in this process.
+    /// A document of reports that were measured in this process.
     pub fn here(reports: Vec<Report>) -> Document {
         Document {
             label: String::new(),
@@ -30,13 +30,13 @@ impl Document {
         }
     }
 
-    /// Puts beside all call times what they would have been had the calls started when they were due.
+    /// Adds a second series beside each series of call times: the times if the calls had started when they were due.
     pub fn correct(&mut self, period_ns: u64) {
         let period = (period_ns as f64 / self.ns_per_tick).round() as u64;
         self.reports.iter_mut().for_each(|report| report.correct(period));
     }
 
-    /// Leaves only the series of that name; false where there is none.
+    /// Keeps only the series of that name. Returns false if there is none.
     pub fn keep_series(&mut self, name: &str) -> bool {
         self.reports.iter_mut().for_each(|report| report.series.retain(|series| series.name == name));
         self.reports.iter().any(|report| !report.series.is_empty())
@@ -46,8 +46,8 @@ impl Document {
         self.reports.iter().flat_map(|report| report.series.iter().map(move |series| (report, series)))
     }
 
-    /// Takes in what another one holds: equal kinds, names and series become one, what this one lacks is appended. The other's
-    /// ticks become ours; where the clocks differ, a bucket goes where its middle belongs.
+    /// Merges another document into this one: series of the same kind and name are added up, others are appended. The other
+    /// document's ticks are converted; if the clocks differ, a bucket goes to the place of its middle.
     pub fn merge(&mut self, other: Document) {
         let scale = other.ns_per_tick / self.ns_per_tick;
         self.taken_realtime_ns = self.taken_realtime_ns.max(other.taken_realtime_ns);

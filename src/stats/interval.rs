@@ -1,5 +1,6 @@
-//! Intervals: what happened since somebody last asked. Every asker has its own, which keeps the snapshot of its last reading;
-//! so askers take nothing from each other, and the intervals of each add up to the total. Not for real-time threads.
+//! Intervals: each read returns what was recorded since the previous read. Every reader has its own interval, which keeps the
+//! snapshot of its last read. So readers take nothing from each other, and the reads of each add up to the total. Not for
+//! real-time threads.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -12,14 +13,14 @@ use crate::rt::reserve;
 use crate::status::*;
 use crate::sys::clock;
 
-/// Readings that the time line has room for; when it is full, neighbours become one.
+/// Number of reads that the time line has room for; when it is full, neighbours are merged.
 const TIMELINE: usize = 1024;
 
-/// Whose calls are asked about.
+/// The subject of an interval.
 pub enum Source {
     Func(Arc<FuncShared>),
     Instance(Arc<Instance>),
-    /// One distribution of somebody else's.
+    /// A distribution of another object.
     Other {
         kind: &'static str,
         name: String,
@@ -28,7 +29,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Everything ever recorded; None where statistics are off.
+    /// Everything ever recorded; None if statistics are off.
     fn ever(&self) -> Option<Snapshot> {
         match self {
             Source::Func(func) => func.recorder.as_ref().map(|recorder| recorder.ever()),
@@ -38,25 +39,25 @@ impl Source {
     }
 }
 
-/// One asker.
+/// An interval of one reader.
 pub struct Interval {
     source: Source,
     state: Mutex<State>,
 }
 
 struct State {
-    /// What had been recorded at the last reading.
+    /// The recordings at the last read.
     last: Snapshot,
     last_read: Began,
     began: Began,
-    /// All readings together.
+    /// The sum of all reads.
     total: Snapshot,
     duration: Duration,
     timeline: Vec<Point>,
 }
 
 impl Interval {
-    /// Its first interval begins now. None where statistics are off.
+    /// Creates an interval that begins now. None if statistics are off.
     pub fn new(source: Source) -> Option<Interval> {
         let last = source.ever()?;
         let began = Began::now();
@@ -65,7 +66,7 @@ impl Interval {
         Some(Interval { source, state: Mutex::new(state) })
     }
 
-    /// What was recorded since the last reading, and how long ago that was.
+    /// Returns what was recorded since the last read, and the time since then.
     pub fn read(&self) -> Result<(Snapshot, Duration)> {
         let mut state = self.lock();
         let now = self.source.ever().expect("statistics stay on");
@@ -73,7 +74,7 @@ impl Interval {
         let since = now.since(&state.last);
         let at = state.duration;
         let length = read.since(&state.last_read);
-        // Where there is no memory nothing has been read, and it is there for the next one.
+        // If there is no memory, this read fails before it changes anything, and the next one returns the values.
         reserve::room(&mut state.timeline, 1)?;
         reserve::check()?;
         state.total.add(&since);
@@ -87,7 +88,7 @@ impl Interval {
         Ok((since, length))
     }
 
-    /// All readings so far together, with a time line of one point a reading. Does not read.
+    /// All reads so far together, with a time line of one point for each read. Does not read.
     pub fn report(&self, name: Option<&str>) -> Report {
         let state = self.lock();
         let (kind, own_name) = match &self.source {

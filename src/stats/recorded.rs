@@ -1,4 +1,4 @@
-//! Times that the host has measured itself.
+//! Recorders: times that the host has measured itself.
 
 use super::{Counter, Report, Series};
 use crate::record::recorder::{Began, Recorder};
@@ -15,12 +15,12 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// One whose memory is present, and locked where that is wanted.
+    /// Creates a recorder whose memory is prefaulted, and locked as wanted.
     pub fn new(name: &str, lock: Lock) -> Result<Recorded> {
         let ns_per_tick = fork::undisturbed(clock::calibration).ns_per_tick;
         let (recorder, _) = locked_heap::keep(lock, Recorder::new);
         for range in recorder.ranges() {
-            // SAFETY: the recorder's own memory, which nobody uses yet.
+            // SAFETY: the recorder's own memory, which no other thread uses yet.
             unsafe { memory::touch_for_writing(range.clone()) };
             memory::lock_as(lock, range)?;
         }

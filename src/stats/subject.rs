@@ -1,4 +1,4 @@
-//! What funcs and instances have to report.
+//! Makes the reports of funcs and instances.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use crate::engine::instance::{FuncShared, Instance};
 use crate::record::recorder::Began;
 use crate::record::snapshot::Snapshot;
 
-/// A func's calls since it was made or last reset; None where statistics are off.
+/// Reports a func's calls since its creation or last reset; None if statistics are off.
 pub fn func(func: &FuncShared) -> Option<Report> {
     let (snapshot, began) = func.recorder.as_ref()?.snapshot_since();
     Some(calls("func", func.name.clone(), began, snapshot))
 }
 
-/// The calls of all of an instance's funcs together since it was made, then of those that exist now, each since it was made or
-/// last reset; look-ups of one function count as one. None where statistics are off. `name` stands for the instance, and before
-/// its functions' names.
+/// Reports the calls of all of an instance's funcs together since its creation, then of each func that exists now, since its
+/// creation or last reset; several look-ups of one function count as one. None if statistics are off. `name` replaces the
+/// instance's name, also before its functions' names.
 pub fn instance(instance: &Arc<Instance>, name: Option<&str>) -> Option<Vec<Report>> {
     let mut reports = vec![calls("instance", name.unwrap_or("instance").to_owned(), instance.began(), instance.recorded()?)];
     for shared in instance.living_funcs() {
@@ -31,7 +31,7 @@ pub fn instance(instance: &Arc<Instance>, name: Option<&str>) -> Option<Vec<Repo
     Some(reports)
 }
 
-/// A report about calls into guests.
+/// Makes a report about calls into guests.
 pub fn calls(kind: &'static str, name: String, began: Began, snapshot: Snapshot) -> Report {
     Report {
         kind,
@@ -64,7 +64,7 @@ fn counters(snapshot: &Snapshot) -> Vec<Counter> {
     ]
 }
 
-/// Two look-ups of one function.
+/// Merges the reports of two look-ups of one function.
 fn together(one: &Report, other: &Report) -> Report {
     let mut sum = one.clone();
     sum.series[0].snapshot.add(&other.series[0].snapshot);

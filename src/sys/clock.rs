@@ -1,15 +1,15 @@
-//! Time for latency measurements: the CPU's invariant counter where there is one, else CLOCK_MONOTONIC.
+//! Time for latency measurements: the CPU's invariant counter, or CLOCK_MONOTONIC if the CPU has none.
 //!
-//! A pair of clock reads costs more than a call into a guest, so the read is one instruction and the conversion to
-//! nanoseconds waits until somebody looks at the figures. Counter reads are not serialising: a few instructions at the
-//! edges may fall on the other side, which is below the resolution of anything reported here.
+//! A pair of clock reads costs more than a call into a guest, so a read is one instruction, and readers of the figures convert
+//! them to nanoseconds. Counter reads do not serialise: a few instructions at the edges may fall on the other side, which is
+//! below the resolution of every reported figure.
 
 use once_cell::sync::Lazy;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 pub const NS_PER_S: u64 = 1_000_000_000;
 
-/// How ticks become nanoseconds. Made once for the process by [`calibration`].
+/// Converts ticks to nanoseconds. [`calibration`] makes one for the process.
 #[derive(Debug, Clone, Copy)]
 pub struct Calibration {
     pub ns_per_tick: f64,
@@ -24,7 +24,7 @@ pub enum Source {
     Monotonic,
 }
 
-/// Set by the calibration; until then time comes from the system, so that a reading is never wrong, only slow.
+/// Set by the calibration. Until then the system supplies the time, so that a reading is slow but never wrong.
 static USE_COUNTER: AtomicBool = AtomicBool::new(false);
 
 static CALIBRATION: Lazy<Calibration> = Lazy::new(|| {
@@ -36,8 +36,8 @@ static CALIBRATION: Lazy<Calibration> = Lazy::new(|| {
     calibration
 });
 
-/// Calibrates on the first call, which takes about 20 ms; every later one returns the same figures. Not for real-time threads
-/// before somebody has called it once (`rtw_runtime_create` does).
+/// Calibrates on the first call, which takes about 20 ms; every later call returns the same figures. Not for real-time threads
+/// until another thread has called it (`rtw_runtime_create` does).
 pub fn calibration() -> Calibration {
     *CALIBRATION
 }
@@ -48,13 +48,13 @@ pub fn ticks() -> u64 {
     if USE_COUNTER.load(Relaxed) { counter() } else { monotonic_ns() }
 }
 
-/// `CLOCK_MONOTONIC` in nanoseconds; through the vDSO, without a system call, on the usual clock sources.
+/// `CLOCK_MONOTONIC` in nanoseconds. On the usual clock sources this goes through the vDSO, without a system call.
 #[inline]
 pub fn monotonic_ns() -> u64 {
     system_ns(libc::CLOCK_MONOTONIC)
 }
 
-/// `CLOCK_REALTIME` in nanoseconds since 1970, in the same way.
+/// `CLOCK_REALTIME` in nanoseconds since 1970. On the usual clock sources this goes through the vDSO, without a system call.
 #[inline]
 pub fn realtime_ns() -> u64 {
     system_ns(libc::CLOCK_REALTIME)
@@ -71,8 +71,8 @@ fn system_ns(clock: libc::clockid_t) -> u64 {
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn counter() -> u64 {
-    // SAFETY: every x86-64 CPU has the instruction; where the system forbids it to user code, the calibration below would
-    // have died of it at creation, not here.
+    // SAFETY: every x86-64 CPU has the instruction. If the system forbids it to user code, the process has already died in the
+    // calibration below.
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
@@ -108,8 +108,8 @@ fn counter_is_invariant() -> bool {
     false
 }
 
-/// Holds the counter against CLOCK_MONOTONIC over 20 ms. Each end is the tightest of several readings, so that an
-/// interruption between the two clocks does not count; what is left is tens of nanoseconds in 20 ms, some parts per million.
+/// Compares the counter with CLOCK_MONOTONIC over 20 ms. Each end is the tightest of several readings, so that an interruption
+/// between the two clocks does not count. The rest of the error is tens of nanoseconds in 20 ms, some parts per million.
 fn calibrate_counter() -> Calibration {
     const WINDOW: std::time::Duration = std::time::Duration::from_millis(20);
     let (ticks_before, ns_before) = simultaneous_reading();
@@ -117,14 +117,14 @@ fn calibrate_counter() -> Calibration {
     let (ticks_after, ns_after) = simultaneous_reading();
     let ticks = ticks_after.wrapping_sub(ticks_before);
     let ns = ns_after - ns_before;
-    // A counter that stands still or runs backwards is none.
+    // A counter that stands still or runs backwards is not usable.
     if ticks == 0 || ticks > u64::MAX / 2 {
         return Calibration { ns_per_tick: 1.0, source: Source::Monotonic };
     }
     Calibration { ns_per_tick: ns as f64 / ticks as f64, source: Source::Counter }
 }
 
-/// The counter and CLOCK_MONOTONIC at nearly the same moment.
+/// Reads the counter and CLOCK_MONOTONIC at nearly the same moment.
 fn simultaneous_reading() -> (u64, u64) {
     (0..32)
         .map(|_| {

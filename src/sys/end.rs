@@ -1,27 +1,27 @@
-//! The end of the process where a promise can neither be kept nor refused: one line that says what was done.
+//! Ends the process with one line that names the cause, if a promise can be neither kept nor refused.
 
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Writes one line to stderr and ends the process. Allocates nothing; in signal context, too.
+/// Writes one line to stderr and ends the process. Allocates nothing; works in signal context.
 #[cold]
 pub fn process(why: &CStr) -> ! {
     process_of(&[why.to_bytes()])
 }
 
-/// The same with a line of several parts.
+/// Writes one line of several parts to stderr and ends the process. Allocates nothing; works in signal context.
 #[cold]
 pub fn process_of(why: &[&[u8]]) -> ! {
     let parts = [b"rtwasm: " as &[u8]].into_iter().chain(why.iter().copied()).chain([b"; the process ends\n" as &[u8]]);
     for part in parts {
-        // SAFETY: a live range; what cannot be written is not.
+        // SAFETY: a live range; a failed write has no effect.
         unsafe { libc::write(libc::STDERR_FILENO, part.as_ptr().cast(), part.len()) };
     }
     // SAFETY: always possible.
     unsafe { libc::abort() }
 }
 
-/// Runs a callback of the host's that has to return: where it is unwound instead, the process ends with a line that names it.
+/// Runs a callback of the host's that has to return. If it is unwound instead, the process ends with a line that names it.
 #[inline(always)]
 pub fn unless_left<T>(callback: &'static str, call: impl FnOnce() -> T) -> T {
     struct Left(&'static str);
@@ -34,7 +34,7 @@ pub fn unless_left<T>(callback: &'static str, call: impl FnOnce() -> T) -> T {
             ])
         }
     }
-    // Caught so that whoever looks for somebody to catch it finds this frame, and unwinds to it.
+    // This catch makes an unwinder find a handler in this frame, and unwind to it.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let left = Left(callback);
         let answer = call();

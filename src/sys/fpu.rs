@@ -1,29 +1,30 @@
-//! The CPU's floating-point environment: how results are rounded, which exceptions trap, how denormal numbers are treated.
+//! The CPU's floating-point environment: rounding, the exceptions that trap, the treatment of denormal numbers.
 //!
-//! Guests compute as WebAssembly says: to nearest, without traps. Denormals are the one choice there is: a decaying reverb tail can
-//! cost many times its usual price with them. The host's own code, host functions included, has the thread's own environment.
-//! The flags that say which exceptions have happened are nobody's: whether those that were raised in a call are still there after it
-//! is not said.
+//! Guests compute as WebAssembly specifies: round to nearest, without traps. Only the treatment of denormals is configurable:
+//! with them, a decaying reverb tail can cost many times its usual price. The host's own code, host functions included, runs in
+//! the thread's own environment. The flags that record which exceptions have happened are shared: it is unspecified if flags
+//! that a call raised are still set after it.
 //!
-//! On x86-64 this is MXCSR. The x87 unit, which `long double` is computed with, is neither used by guests nor touched here.
+//! On x86-64 the environment is MXCSR. Guests do not use the x87 unit, which computes `long double`, and this module does not
+//! touch it.
 
-/// What shall hold while guests run.
+/// The treatment of denormals while guests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denormals {
-    /// Whatever the thread has.
+    /// The thread's own treatment.
     Keep,
-    /// Denormal inputs and results count as zero: FTZ and DAZ on x86-64, FZ on aarch64.
+    /// Treats denormal inputs and results as zero: FTZ and DAZ on x86-64, FZ on aarch64.
     Flush,
-    /// As IEEE 754 and WebAssembly have it.
+    /// Computes with denormals, as IEEE 754 and WebAssembly specify.
     Ieee,
 }
 
-/// The control word as it was before a change, to be put back.
+/// The control word before a change, for restoring it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode(u32);
 
-/// How denormals are treated: FTZ and DAZ; on aarch64 FZ, which is set, and its relatives for half precision and inputs alone, which
-/// are not.
+/// The bits for denormals: FTZ and DAZ; on aarch64 FZ, which is set, and the bits for half precision and for inputs alone,
+/// which are not.
 #[cfg(target_arch = "x86_64")]
 const FLUSH_BITS: u32 = 1 << 15 | 1 << 6;
 #[cfg(target_arch = "x86_64")]
@@ -37,8 +38,8 @@ const FLUSH_BITS: u32 = 0;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const DENORMAL_BITS: u32 = 0;
 
-/// All that decides how numbers are computed: the above, rounding, which exceptions trap; on aarch64 also the default NaN and the
-/// alternatives to IEEE 754. Not the flags.
+/// All bits that decide how numbers are computed: denormals, rounding, the exceptions that trap; on aarch64 also the default
+/// NaN and the alternatives to IEEE 754. The flags are not included.
 #[cfg(target_arch = "x86_64")]
 const CONTROL_BITS: u32 = 0xffc0;
 #[cfg(target_arch = "aarch64")]
@@ -46,13 +47,13 @@ const CONTROL_BITS: u32 = 0b111 << 24 | 0b11 << 22 | 1 << 19 | 1 << 15 | 0b11111
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const CONTROL_BITS: u32 = 0;
 
-/// Those that are set for WebAssembly: on x86-64 the masks of all six exceptions.
+/// The bits that are set for WebAssembly: on x86-64 the masks of all six exceptions.
 #[cfg(target_arch = "x86_64")]
 const STANDARD_BITS: u32 = 0x1f80;
 #[cfg(not(target_arch = "x86_64"))]
 const STANDARD_BITS: u32 = 0;
 
-/// What the calls of an instance compute in, whatever thread they are made on.
+/// The environment of an instance's calls, on any thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     keep: u32,
@@ -79,7 +80,7 @@ pub struct Modes {
 impl Modes {
     pub const NONE: Modes = Modes { host: Mode(0), guest: Mode(0) };
 
-    /// Leaves the thread's environment, where it is not the guest's already.
+    /// Switches from the thread's environment to the guest's, if they differ.
     #[inline(always)]
     pub fn enter(wanted: Wanted) -> Modes {
         let host = read();
@@ -90,7 +91,7 @@ impl Modes {
         modes
     }
 
-    /// Back to the thread's.
+    /// Switches back to the thread's environment.
     #[inline(always)]
     pub fn leave(self) {
         if self.differ() {
@@ -98,13 +99,14 @@ impl Modes {
         }
     }
 
-    /// Into a host function, which gets the thread's environment as it was when the guest was called.
+    /// Enters a host function: restores the thread's environment as it was when the guest was called.
     #[inline(always)]
     pub fn enter_host(self) {
         self.leave();
     }
 
-    /// Out of it, whatever it has made of the environment. On x86-64 setting it costs less than asking whether it has to be set.
+    /// Leaves a host function, whatever it has done to the environment. On x86-64 setting the register costs less than checking
+    /// it.
     #[inline(always)]
     pub fn leave_host(self) {
         if cfg!(target_arch = "x86_64") || read() != self.guest {
@@ -118,8 +120,8 @@ impl Modes {
     }
 }
 
-/// While it lives, this library computes to nearest and without traps, however the host does: a host that has division by zero trap
-/// does not mean our statistics. Denormals stay as they are.
+/// While this value lives, the library rounds to nearest and does not trap, whatever the host's settings: a host that makes
+/// division by zero trap does not mean the library's statistics. The treatment of denormals does not change.
 pub struct Standard(Mode);
 
 impl Standard {
@@ -143,7 +145,7 @@ impl Drop for Standard {
     }
 }
 
-/// Sets the mode and returns the one before.
+/// Sets the mode and returns the previous one.
 #[inline]
 pub fn set(denormals: Denormals) -> Mode {
     let before = read();
@@ -155,7 +157,7 @@ pub fn set(denormals: Denormals) -> Mode {
     before
 }
 
-/// Puts the denormal bits of an earlier mode back; exception flags that were raised since stay raised.
+/// Restores the denormal bits of an earlier mode; exception flags that were raised since remain raised.
 #[inline]
 pub fn restore(before: Mode) {
     write(Mode(read().0 & !DENORMAL_BITS | before.0 & DENORMAL_BITS));
@@ -228,7 +230,7 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn guests_compute_to_nearest_and_without_traps_and_the_host_gets_its_own_back() {
-        // Towards zero, all exceptions but division by zero masked, denormals flushed.
+        // Rounds towards zero, masks all exceptions except division by zero, flushes denormals.
         let host = Mode(0x1f80 & !(1 << 9) | 0b11 << 13 | FLUSH_BITS);
         let before = read();
         for (denormals, guest) in

@@ -1,4 +1,5 @@
-//! Waiting without a lock: futexes. System calls, which a real-time thread of ours makes between its deadlines and nowhere else.
+//! Waits without a lock (futexes). These are system calls, which the library's own real-time threads make only between their
+//! deadlines.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
@@ -8,8 +9,8 @@ pub(super) fn timespec(time_ns: u64) -> libc::timespec {
     libc::timespec { tv_sec: (time_ns / NS_PER_S) as libc::time_t, tv_nsec: (time_ns % NS_PER_S) as libc::c_long }
 }
 
-/// Sleeps while `word` is `value`, until it is woken, at most until `until_ns` of CLOCK_MONOTONIC. May return early: the caller
-/// looks again.
+/// Sleeps while `word` is `value`, until another thread wakes it, at most until `until_ns` of CLOCK_MONOTONIC. May return
+/// early: the caller checks the word again.
 pub fn while_equal(word: &AtomicU32, value: u32, until_ns: Option<u64>) {
     let until = until_ns.map(timespec);
     let until: *const libc::timespec = until.as_ref().map_or(std::ptr::null(), |until| until);
@@ -27,13 +28,13 @@ pub fn while_equal(word: &AtomicU32, value: u32, until_ns: Option<u64>) {
     }
 }
 
-/// Wakes up to `threads` of those that sleep on the word.
+/// Wakes up to `threads` of the threads that sleep on the word.
 pub fn wake(word: &AtomicU32, threads: i32) {
     // SAFETY: only the address is used.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, threads) };
 }
 
-/// Sets the word and wakes all who sleep on it.
+/// Sets the word and wakes all threads that sleep on it.
 pub fn set(word: &AtomicU32, value: u32) {
     word.store(value, SeqCst);
     wake(word, i32::MAX);

@@ -1,5 +1,5 @@
-//! A barrier that one side pays for: the side that comes seldom has the kernel put every running thread of the process through
-//! a full memory barrier (membarrier(2)), so that the side that comes often needs none.
+//! A barrier that one side pays for: the rare side makes the kernel put every running thread of the process through a full
+//! memory barrier (membarrier(2)), so that the frequent side needs none.
 
 use std::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
@@ -15,12 +15,12 @@ fn command(command: libc::c_int) -> bool {
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
 }
 
-/// Whether the system offers it to this process. [setup]
+/// Registers the process for the barrier. Returns true if the system offers it. [setup]
 pub fn register() -> bool {
     *REGISTERED
 }
 
-/// When this returns, every thread of the process has passed a full barrier since it was called; false where the system refused.
+/// Puts every thread of the process through a full barrier before it returns. Returns false if the system refused.
 pub fn all_threads() -> bool {
     command(PRIVATE_EXPEDITED)
 }

@@ -1,5 +1,5 @@
-//! The operating system and the processor, behind plain functions: the only folder that names the C library, and most of what a
-//! port touches. Knows nothing of real-time threads, let alone of WebAssembly.
+//! The operating system and the processor, behind plain functions. This is the only folder that names the C library, and most
+//! of a port happens here. It knows nothing of real-time threads or WebAssembly.
 
 pub mod affinity;
 pub mod cancellation;

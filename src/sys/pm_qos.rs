@@ -1,4 +1,4 @@
-//! The system's promise about how long a CPU may take to wake from idling (PM QoS).
+//! Limits how long a CPU may take to wake from idling (the kernel's PM QoS).
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -7,10 +7,10 @@ use crate::status::*;
 
 const DEVICE: &str = "/dev/cpu_dma_latency";
 
-/// The promise, kept while this lives.
+/// A limit that holds while this value lives.
 pub struct Promise(#[allow(dead_code)] File);
 
-/// Asks that no CPU idles so deeply that waking it takes more than `latency_us`.
+/// Requests that no CPU idles so deeply that waking it takes more than `latency_us`.
 pub fn limit(latency_us: i32) -> Result<Promise> {
     let asked = OpenOptions::new().write(true).open(DEVICE).and_then(|mut device| {
         device.write_all(&latency_us.to_ne_bytes())?;

@@ -1,4 +1,4 @@
-//! What the system did to a thread: page faults and switches.
+//! A thread's page faults and switches, as the system counts them.
 
 /// Counted since the thread began.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Usage {
     }
 }
 
-/// The calling thread's. A system call.
+/// The calling thread's counts. Makes one system call.
 pub fn of_this_thread() -> Usage {
     // SAFETY: all-zero is a valid rusage to be filled in.
     let usage = unsafe {

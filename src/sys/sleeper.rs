@@ -1,5 +1,5 @@
-//! Sleeping until a point in time, or until woken: the wait of threads that must be punctual. Not for real-time sections; the
-//! waking side makes a system call.
+//! Sleeps until a point in time, or until another thread wakes the sleeper: for threads that must be punctual. Not for
+//! real-time sections: the waking side makes a system call.
 
 use std::sync::atomic::{
     AtomicU32,
@@ -19,7 +19,8 @@ impl Sleeper {
         Sleeper { woken: AtomicU32::new(0) }
     }
 
-    /// Sleeps until `deadline_ns` of CLOCK_MONOTONIC, for ever without one, or until woken. Whether it was woken.
+    /// Sleeps until `deadline_ns` of CLOCK_MONOTONIC, or until woken; without a deadline, only until woken. Returns true if it
+    /// was woken.
     pub fn sleep_until(&self, deadline_ns: Option<u64>) -> bool {
         loop {
             if self.woken.swap(0, Acquire) != 0 {
@@ -37,11 +38,12 @@ impl Sleeper {
     }
 }
 
-/// Longer sleeps than this can be ended through the word that [`sleep_until`] is given.
+/// The word that [`sleep_until`] takes ends only sleeps that are longer than this.
 const DEAF_NS: u64 = 20_000_000;
 
-/// Sleeps until `time_ns` of CLOCK_MONOTONIC, or until `word` is no longer `value`, which it learns at once while the time is
-/// far off and within 20 ms near to it: the last stretch is a plain sleep to an absolute time, the most exact that there is.
+/// Sleeps until `time_ns` of CLOCK_MONOTONIC, or until `word` is no longer `value`. It notices a change at once while the time
+/// is far off, and within 20 ms near to it: the last stretch is a plain sleep to an absolute time, which is the most exact
+/// sleep.
 pub fn sleep_until(time_ns: u64, word: &AtomicU32, value: u32) {
     while word.load(SeqCst) == value && clock::monotonic_ns() + DEAF_NS < time_ns {
         futex::while_equal(word, value, Some(time_ns - DEAF_NS));
@@ -52,13 +54,13 @@ pub fn sleep_until(time_ns: u64, word: &AtomicU32, value: u32) {
     sleep_to(time_ns);
 }
 
-/// Sleeps as long as that, whatever comes. Towards an absolute time: what a signal leaves of a relative sleep is reported with the
-/// timer's slack added, so that one interrupted every 50 us, as by a profiler, never ends.
+/// Sleeps for that time, and cannot be woken. Uses an absolute time: the rest of an interrupted relative sleep includes the
+/// timer's slack, so that a sleep that a profiler interrupts every 50 us would never end.
 pub fn sleep_for(time: std::time::Duration) {
     sleep_to(clock::monotonic_ns() + time.as_nanos() as u64);
 }
 
-/// Sleeps until `time_ns` of CLOCK_MONOTONIC, whatever comes; not at all if that is past.
+/// Sleeps until `time_ns` of CLOCK_MONOTONIC, and cannot be woken; returns at once if that time has passed.
 pub fn sleep_to(time_ns: u64) {
     let until = futex::timespec(time_ns);
     // SAFETY: the pointer is to a live timespec; with an absolute time nothing is written back. Interrupted by a signal it begins
@@ -122,7 +124,7 @@ mod tests {
         let until = clock::monotonic_ns() + 3_000_000;
         sleep_to(until);
         assert!(clock::monotonic_ns() >= until);
-        // What is past does not wait, however far past.
+        // A time in the past does not wait, however far back it is.
         sleep_to(1);
     }
 }

@@ -1,4 +1,4 @@
-//! Base64, as RFC 4648 has it, with padding.
+//! Base64 with padding (RFC 4648).
 
 pub fn encode(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

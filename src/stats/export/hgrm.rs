@@ -1,10 +1,10 @@
-//! HdrHistogram's percentile distribution, as its outputPercentileDistribution prints it and its plotter reads it. Values are
-//! in microseconds.
+//! HdrHistogram's percentile distribution, in the form that its outputPercentileDistribution prints and its plotter reads.
+//! Values are in microseconds.
 
 use super::super::Series;
 use super::put;
 
-/// Steps for each halving of the distance to 100 %, as HdrHistogram has them.
+/// Steps for each halving of the distance to 100 %, HdrHistogram's default.
 const TICKS_PER_HALF_DISTANCE: f64 = 5.0;
 
 pub fn write(series: &Series, ns_per_tick: f64) -> String {

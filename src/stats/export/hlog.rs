@@ -1,5 +1,5 @@
-//! HdrHistogram's interval log: one line a series, with the histogram in the V2 encoding, compressed, in base64. Values are
-//! whole nanoseconds with three significant digits, a bucket of ours counting as its middle.
+//! HdrHistogram's interval log: one line for each series, with the histogram in the V2 encoding, compressed, in base64. Values
+//! are whole nanoseconds with three significant digits; a bucket counts as its middle.
 
 use super::super::document::Document;
 use super::super::{Report, Series};
@@ -11,7 +11,7 @@ const SIGNIFICANT_DIGITS: u32 = 3;
 /// For three significant digits: 2048 sub-buckets, of which all but the first bucket use the upper half.
 const HALF_BITS: u32 = 10;
 const SUB_BUCKET_MASK: u64 = (2 << HALF_BITS) - 1;
-/// One hour, in ns; more where a value is larger.
+/// One hour, in ns; more if a value is larger.
 const HIGHEST_NS: u64 = 3_600_000_000_000;
 
 pub fn write(documents: &[Document]) -> String {
@@ -36,7 +36,7 @@ pub fn write(documents: &[Document]) -> String {
     text
 }
 
-/// What tells the lines apart. Neither commas nor blanks may be in it.
+/// The tag that distinguishes the lines. It contains neither commas nor blanks.
 fn tag(document: &Document, report: &Report, series: &Series) -> String {
     let words = [document.label.as_str(), report.kind, &report.name, series.name];
     let words: Vec<String> = words
@@ -55,7 +55,7 @@ fn compressed(series: &Series, ns_per_tick: f64) -> Vec<u8> {
     bytes
 }
 
-/// The V2 encoding: a header, then the counts, runs of zeros as negative numbers.
+/// The V2 encoding: a header, then the counts, with runs of zeros as negative numbers.
 fn encoded(series: &Series, ns_per_tick: f64) -> Vec<u8> {
     let snapshot = &series.snapshot;
     let to_ns = |ticks: f64| (ticks * ns_per_tick).round() as u64;
@@ -94,13 +94,13 @@ fn encoded(series: &Series, ns_per_tick: f64) -> Vec<u8> {
     bytes
 }
 
-/// Where HdrHistogram counts a value.
+/// The index where HdrHistogram counts a value.
 fn index_of(value: u64) -> usize {
     let bucket = 63 - HALF_BITS - (value | SUB_BUCKET_MASK).leading_zeros();
     (((bucket as u64 + 1) << HALF_BITS) + (value >> bucket) - (1 << HALF_BITS)) as usize
 }
 
-/// ZigZag LEB128 as HdrHistogram has it: at most nine bytes, the ninth of eight bits.
+/// ZigZag LEB128 in HdrHistogram's form: at most nine bytes, the ninth of eight bits.
 fn put_zigzag(bytes: &mut Vec<u8>, value: i64) {
     let mut rest = (value << 1 ^ value >> 63) as u64;
     for _ in 0..8 {

@@ -1,5 +1,5 @@
-//! A page for people: tables and plots of everything that was recorded, in one file that needs nothing from elsewhere and no
-//! scripts. Several documents are laid over each other.
+//! A page for people: tables and plots of all recordings, in one file that needs no other file and no scripts. It overlays
+//! several documents.
 
 use super::super::document::Document;
 use super::super::{Report, Series, Worst, cause};
@@ -10,12 +10,12 @@ use crate::status::is_unprintable;
 
 const STYLE: &str = include_str!("report.css");
 const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
-/// Bars of a histogram, at most.
+/// The largest number of bars in a histogram.
 const BARS: f64 = 90.0;
-/// Of the worst calls, in one table.
+/// The largest number of worst calls in one table.
 const WORST: usize = 50;
 
-/// One subject in all documents that have it.
+/// One subject, in all documents that contain it.
 struct Subject<'a> {
     kind: &'a str,
     name: &'a str,
@@ -57,7 +57,7 @@ pub fn write(documents: &[Document]) -> String {
     text
 }
 
-/// Names what is of the first one's kind, as far as a title goes: a worker's or an instance's funcs are its own.
+/// Names the subjects of the first one's kind for the page's title: a worker's or an instance's funcs belong to it.
 fn title(subjects: &[Subject<'_>]) -> String {
     let Some(first) = subjects.first() else { return "rtwasm statistics".to_owned() };
     let alike: Vec<&str> = subjects.iter().filter(|subject| subject.kind == first.kind).map(|subject| subject.name).collect();
@@ -87,7 +87,7 @@ fn subjects(documents: &[Document]) -> Vec<Subject<'_>> {
     subjects
 }
 
-/// Where and with what it was measured.
+/// Prints the library and the machine of the measurement.
 fn conditions(text: &mut String, document: &Document) {
     text.push_str("<div class=\"wide\">\n<table class=\"conditions\">\n");
     if !document.label.is_empty() {
@@ -126,7 +126,7 @@ fn section(text: &mut String, subject: &Subject<'_>, compared: bool) {
         figure(text, "Percentiles", &percentiles(&filled));
         figure(text, "Histogram", &histogram(&filled));
     }
-    // Each in the colour of its document's first series.
+    // Each time line has the colour of its document's first series.
     let timelines: Vec<(usize, &Report)> = subject
         .found
         .iter()
@@ -147,7 +147,7 @@ fn section(text: &mut String, subject: &Subject<'_>, compared: bool) {
     text.push_str("</section>\n");
 }
 
-/// What is wider than a narrow window scrolls on its own.
+/// Lets content that is wider than a narrow window scroll on its own.
 fn figure(text: &mut String, caption: &str, drawing: &str) {
     put!(text, "<figure>\n<figcaption>{caption}</figcaption>\n<div class=\"wide\">\n{drawing}</div>\n</figure>\n");
 }
@@ -169,7 +169,7 @@ fn summary(text: &mut String, lines: &[Line<'_>]) {
         }
         text.push_str("</tr>\n");
     }
-    // Of two, how the second stands to the first.
+    // For two documents, the ratio of the second to the first.
     if let [first, second] = lines
         && first.series.name == second.series.name
         && first.snapshot().count != 0
@@ -200,7 +200,7 @@ fn range(lines: &[&Line<'_>]) -> (f64, f64) {
     (low, high)
 }
 
-/// Time over the share of calls that took longer: 90 %, 99 %, 99.9 % are equally far apart.
+/// Plots time over the share of calls that took longer: 90 %, 99 %, 99.9 % are equally far apart.
 fn percentiles(lines: &[&Line<'_>]) -> String {
     let (low, high) = range(lines);
     let most = lines.iter().map(|line| line.snapshot().count).max().unwrap_or(1);
@@ -214,7 +214,7 @@ fn percentiles(lines: &[&Line<'_>]) -> String {
         .iter()
         .map(|line| {
             let snapshot = line.snapshot();
-            // A share is told no further than one call allows.
+            // A share is shown no further than one call allows.
             let rarity = |seen: u64| -((1.0 - seen as f64 / snapshot.count as f64).max(1.0 / snapshot.count as f64)).log10();
             let mut seen = 0;
             let mut points = vec![];
@@ -244,7 +244,7 @@ fn percentiles(lines: &[&Line<'_>]) -> String {
     plot::svg("Percentiles of the times, on logarithmic axes", &x, &y, &curves)
 }
 
-/// Counts over time, both logarithmic, in bars of equal width where the clock's resolution allows.
+/// Plots counts over time, both logarithmic, in bars of equal width if the clock's resolution allows it.
 fn histogram(lines: &[&Line<'_>]) -> String {
     let (low, high) = range(lines);
     let factor = (high / low).powf(1.0 / BARS).max(1.02);
@@ -358,7 +358,7 @@ pub fn duration(ns: f64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
-/// `1 234 567`, with spaces that do not break.
+/// `1 234 567`, with non-breaking spaces.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -379,7 +379,7 @@ pub fn escaped(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            // A guest's names are not to turn the page's text round.
+            // A guest's names must not change the direction of the page's text.
             c if is_unprintable(c) => escaped.extend(c.escape_unicode()),
             c => escaped.push(c),
         }

@@ -1,4 +1,4 @@
-//! Everything that a document holds, as JSON: what the `rtwasm stats` command reads again. docs/statistics.md describes it.
+//! The whole document as JSON, which the `rtwasm stats` command reads. docs/statistics.md describes it.
 
 use super::super::document::Document;
 use super::super::{Report, Series, cause};
@@ -60,7 +60,7 @@ fn series_of(series: &Series, ns_per_tick: f64) -> String {
     text
 }
 
-/// For readers who do not want to go through buckets; not read again.
+/// A summary for readers that do not evaluate buckets; `rtwasm stats` does not read it.
 fn summary(series: &Series, ns_per_tick: f64) -> String {
     let snapshot = &series.snapshot;
     let names = ["p50", "p90", "p95", "p99", "p999", "p9999"];

@@ -1,4 +1,4 @@
-//! Reports as text: for people, for tools, for other programs of this project. Every format is a file here.
+//! Writes reports as text: for people, for tools, for other programs of this project. Every format has a file of its own.
 
 mod base64;
 mod csv;
@@ -31,7 +31,7 @@ pub enum Format {
     Hgrm,
     /// HdrHistogram's interval log, version 2.
     Hlog,
-    /// All there is, to be read again.
+    /// Everything, in a form that can be read back.
     Json,
     OpenMetrics,
     /// The buckets.
@@ -55,7 +55,8 @@ impl Format {
     }
 }
 
-/// Several documents are there to be compared. JSON is of one; the percentile distribution is of the first series.
+/// Writes documents in a format. Several documents are for comparison. JSON takes one document; the percentile distribution
+/// takes the first series.
 pub fn write(format: Format, documents: &[Document]) -> Result<String> {
     match (format, documents) {
         (Format::Json, [document]) => Ok(json::write(document)),
@@ -71,7 +72,7 @@ pub fn write(format: Format, documents: &[Document]) -> Result<String> {
     }
 }
 
-/// The document with that series alone, where one is named.
+/// Keeps only the series of that name, if a name is given.
 pub fn keep_series(document: &mut Document, name: Option<&str>) -> Result<()> {
     let Some(name) = name else { return Ok(()) };
     let mut known: Vec<&str> = document.series().map(|(_, series)| series.name).collect();

@@ -1,6 +1,6 @@
-//! OpenMetrics text, version 1.0.0: what Prometheus and others scrape. Histograms have fixed bounds from 10 ns to 100 s, so
-//! that those of different processes add up; a bucket of ours is on the side where its middle is. Quantiles and extremes, which
-//! are finer, stand beside them.
+//! OpenMetrics text, version 1.0.0, which Prometheus and others scrape. Histograms have fixed bounds from 10 ns to 100 s, so
+//! that those of different processes add up; a bucket of this library counts on the side of its middle. Quantiles and extremes,
+//! which are more exact, follow as metrics of their own.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::super::document::Document;
 use super::super::{Report, Series};
 use super::put;
 
-/// In s, as Go prints them, and in ns.
+/// Bounds in s, as Go prints them, and in ns.
 const BOUNDS: [(&str, f64); 31] = [
     ("1e-08", 1e1),
     ("2e-08", 2e1),
@@ -45,7 +45,7 @@ const BOUNDS: [(&str, f64); 31] = [
 const QUANTILES: [(&str, f64); 6] =
     [("0.5", 0.5), ("0.9", 0.9), ("0.95", 0.95), ("0.99", 0.99), ("0.999", 0.999), ("0.9999", 0.9999)];
 
-/// A series and where it is from.
+/// A series and its origin.
 struct Source<'a> {
     document: &'a Document,
     report: &'a Report,
@@ -60,7 +60,7 @@ pub fn write(documents: &[Document]) -> String {
         .flat_map(|document| document.series().map(move |(report, series)| (document, report, series)))
         .map(|(document, report, series)| Source { document, report, series, labels: labels(document, report) })
         .collect();
-    // A family has all its samples in one place, whoever they are from.
+    // A family has all its samples in one place, whatever their origin.
     let names: BTreeSet<&str> = sources.iter().map(|source| source.series.name).collect();
     for name in names {
         let sources: Vec<&Source<'_>> = sources.iter().filter(|source| source.series.name == name).collect();

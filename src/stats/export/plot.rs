@@ -1,4 +1,4 @@
-//! Plots as SVG, to be put into a page: axes, curves, bars. Colours come from the page's classes `c0` to `c7`.
+//! Plots as SVG for a page: axes, curves, bars. The page's classes `c0` to `c7` set the colours.
 
 use super::put;
 
@@ -9,7 +9,7 @@ const RIGHT: f64 = 14.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 46.0;
 
-/// One axis, in whatever the data were transformed to.
+/// One axis, in the unit that the data were transformed to.
 pub struct Axis {
     pub title: &'static str,
     pub low: f64,
@@ -18,7 +18,7 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// A logarithmic one for values from `low` to `high`, both above 0; positions on it are log10.
+    /// A logarithmic axis for values from `low` to `high`, both above 0; positions on it are log10.
     pub fn logarithmic(title: &'static str, low: f64, high: f64, label: impl Fn(f64) -> String) -> Axis {
         let (low, high) = (low.log10(), high.log10().max(low.log10() + 0.05));
         let margin = (high - low) * 0.04;
@@ -43,7 +43,7 @@ impl Axis {
         Axis { title, low, high, ticks: thinned(ticks, low, high) }
     }
 
-    /// A linear one from 0.
+    /// A linear axis from 0.
     pub fn linear(title: &'static str, high: f64, label: impl Fn(f64) -> String) -> Axis {
         let high = if high > 0.0 { high } else { 1.0 };
         let step = 10f64.powf((high / 5.0).log10().floor());
@@ -83,7 +83,7 @@ pub struct Curve {
     pub marks: Marks,
     /// Position on both axes, width on the first.
     pub points: Vec<(f64, f64, f64)>,
-    /// Dots that tell something when they are pointed at.
+    /// Dots with a text that appears when the pointer is on them.
     pub notes: Vec<(f64, f64, String)>,
 }
 

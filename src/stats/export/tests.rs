@@ -11,7 +11,7 @@ fn snapshot() -> Snapshot {
     recorder.snapshot()
 }
 
-/// With a clock of 1 ns, and names that want to be quoted everywhere.
+/// A document with a clock of 1 ns, and names that need quoting everywhere.
 fn document() -> Document {
     let report = Report {
         kind: "worker",

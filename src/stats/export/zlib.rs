@@ -1,5 +1,4 @@
-//! The zlib container (RFC 1950) around stored blocks (RFC 1951). Every reader takes them; what is put in here is small
-//! already.
+//! The zlib container (RFC 1950) around stored blocks (RFC 1951). Every reader accepts them, and the content is small already.
 
 pub fn stored(bytes: &[u8]) -> Vec<u8> {
     const LARGEST: usize = 0xffff;
