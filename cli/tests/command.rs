@@ -451,7 +451,7 @@ fn inputs_that_are_no_files_or_have_no_end() {
     fs::copy(directory.join("g.rtw"), directory.join("long.rtw")).unwrap();
     OpenOptions::new().write(true).open(directory.join("long.rtw")).unwrap().set_len(3 << 30).unwrap();
     let cases = [
-        ("pipe", "pipe: it is a pipe, not a file: give -"),
+        ("pipe", "pipe: it is a pipe, not a file: use -"),
         ("socket", "socket: it is a socket, not a file"),
         ("/dev/zero", "/dev/zero: it is a device, not a file"),
         ("sparse", "sparse: it is longer than 1024 MiB"),
@@ -544,9 +544,9 @@ fn wrong_usage_has_a_status_of_its_own() {
     let compile = ["compile", "g.wat", "-o", "x.rtw"];
     let with = |more: &[&'static str]| [&compile, more].concat();
     let cases: Vec<(Vec<&str>, &str)> = vec![
-        (vec![], "no command"),
+        (vec![], "missing command"),
         (vec!["bake"], "bake"),
-        (vec!["compile"], "no input"),
+        (vec!["compile"], "missing input"),
         (vec!["compile", "g.wat"], "-o FILE"),
         (vec!["compile", "g.wat", "-o"], "-o"),
         (with(&["other.wat"]), "more than one input: g.wat and other.wat"),
@@ -561,7 +561,7 @@ fn wrong_usage_has_a_status_of_its_own() {
         (with(&["--cpu", "native", "--target", foreign_target()]), "name the features"),
         (with(&["--budget", "soon"]), "guard, off, epoch, fuel"),
         (with(&["--quiet=yes"]), "--quiet"),
-        (vec!["inspect"], "no artifact"),
+        (vec!["inspect"], "missing artifact"),
         (vec!["inspect", "g.rtw", "g.rtw"], "more than one artifact"),
         (vec!["inspect", "g.rtw", "--yaml"], "--yaml"),
     ];

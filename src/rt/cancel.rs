@@ -1,13 +1,15 @@
-//! Cancellation of threads (`pthread_cancel`), which neither a guest nor this library survives: held off where it could come.
+//! Holds off the cancellation of threads (`pthread_cancel`) where neither a guest nor this library would survive it.
 //!
-//! A cancellation unwinds the stack, and nothing unwinds a guest. On a thread of the ordinary, deferred cancel type it comes in
-//! certain functions of the system only ("cancellation points"), so a call of a guest is safe. On a thread of the asynchronous type, as JACK runs its
-//! clients' callbacks on, it comes at any instruction. There is no way to ask whether one is waiting, so it is delivered where it is
-//! let in again: in [`let_in`], which therefore may be left by unwinding. So may everything that calls it, up to the host.
+//! A cancellation unwinds the stack, and nothing can unwind a guest. On a thread of the ordinary, deferred cancel type it
+//! happens only in certain functions of the system ("cancellation points"), so a call of a guest is safe. On a thread of the
+//! asynchronous type, which JACK uses for its clients' callbacks, it happens at any instruction. No function reports if one is
+//! waiting, so it is delivered in [`let_in`], which therefore may be left by unwinding. So may every caller of it, up to the
+//! host.
 //!
-//! Code with something to clean up or to catch can be unwound at its calls only. So a function that is left, or interrupted, outside
-//! of what holds a cancellation off has nothing of the kind: an entry of the C API holds it off, calls a function of its own that does
-//! the work, and lets it in again. `tests/hosts` looks that no entry has tables of handlers, which only the former have.
+//! Code that has to clean up or to catch can be unwound only at its calls. So functions that are left, or interrupted, while
+//! cancellation is not held off have no such code: an entry of the C API holds cancellation off, calls a function of its own
+//! that does the work, and lets it in again. `tests/hosts` checks that no entry has tables of handlers, which only functions
+//! with such code have.
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -18,18 +20,19 @@ use crate::sys::cancellation::{ASYNCHRONOUS, DEFERRED, DISABLE, ENABLE, pthread_
 use crate::sys::stack;
 
 thread_local! {
-    /// What the first of those that hold has found, on a thread of the asynchronous type.
+    /// The state that the outermost [`hold`] found on a thread of the asynchronous type.
     static OUTSIDE: Cell<Option<Held>> = const { Cell::new(None) };
-    /// Where on the stack the innermost [`held`] is.
+    /// The place on the stack of the innermost [`held`].
     static SECTION_AT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Where on the stack the [setup] function was called that runs, nearly; 0 where none does.
+/// The approximate place on the stack of the running [setup] function's call; 0 if none runs.
 pub fn section_at() -> usize {
     SECTION_AT.get()
 }
 
-/// That cancellation is held off, and how it was before. Not let in again by itself: where that happens somebody may unwind.
+/// Says that cancellation is held off, and holds the state before. It is not restored on drop, since the place of the
+/// restoration may unwind.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Held {
@@ -37,14 +40,16 @@ pub struct Held {
     kind: c_int,
 }
 
-/// Holds off what would cancel the calling thread, until [`let_in`]. Changes of a word of the thread's own: no system call.
+/// Holds off a cancellation of the calling thread until [`let_in`]. Changes a word of the thread's own; no system call.
 ///
-/// Disabling alone does not do: a cancellation that found it enabled is under way as a signal, whose handler in the C library looks at
-/// the type only (glibc 2.36). And the other type alone would let one in at cancellation points, in host functions.
+/// Disabling alone is not enough: a cancellation that found it enabled is on its way as a signal, whose handler in the C
+/// library checks the type only (glibc 2.36). The deferred type alone would let a cancellation in at cancellation points, in
+/// host functions.
 #[inline]
 pub fn hold() -> Held {
     let (mut state, mut kind) = (DISABLE, DEFERRED);
-    // SAFETY: changes a word of this thread's. What is under way may come in the first of the two, as anywhere before it.
+    // SAFETY: changes a word of this thread's. A cancellation that is on its way may happen in the first of the two calls, as
+    // anywhere before it.
     unsafe {
         pthread_setcanceltype(DEFERRED, &mut kind);
         pthread_setcancelstate(DISABLE, &mut state);
@@ -56,11 +61,11 @@ pub fn hold() -> Held {
     held
 }
 
-/// Back to what it was before. If that lets a cancellation in that has come meanwhile, and the thread's type is asynchronous, this
-/// does not return: the thread's stack is unwound from here.
+/// Restores the earlier state. If this lets in a cancellation that has arrived meanwhile, and the thread's type is
+/// asynchronous, this does not return: the thread's stack is unwound from here.
 #[inline]
 pub fn let_in(held: Held) {
-    // SAFETY: the callers' frames may be unwound, as the module says.
+    // SAFETY: the callers' frames may be unwound, as the module's comment says.
     unsafe {
         if held.state == ENABLE {
             pthread_setcancelstate(ENABLE, null_mut());
@@ -72,7 +77,7 @@ pub fn let_in(held: Held) {
     }
 }
 
-/// Runs `work` with cancellation held off. A function of its own, that of which `work` is called, too.
+/// Runs `work` with cancellation held off. This is a function of its own, and so is the one that calls `work`.
 #[inline(never)]
 pub fn held(work: &mut dyn FnMut()) {
     let held = hold();
@@ -83,12 +88,12 @@ pub fn held(work: &mut dyn FnMut()) {
     unwind::leave();
 }
 
-/// Lets a cancellation in at cancellation points, where the thread would be cancelled at any instruction were it not held off. False
-/// where there is nothing to let in. To be taken back by [`hold_again`].
+/// Lets a cancellation in at cancellation points, on a thread that could be cancelled at any instruction if it were not held
+/// off. Returns false if there is nothing to let in. [`hold_again`] reverses it.
 pub fn let_in_at_points() -> bool {
     let lets_in = OUTSIDE.get().is_some_and(|held| held.state == ENABLE);
     if lets_in {
-        // SAFETY: the type is the deferred one: nothing comes here.
+        // SAFETY: the type is deferred, so no cancellation happens here.
         unsafe { pthread_setcancelstate(ENABLE, null_mut()) };
     }
     lets_in
@@ -99,8 +104,8 @@ pub fn hold_again() {
     unsafe { pthread_setcancelstate(DISABLE, null_mut()) };
 }
 
-/// Whether the calling thread can be cancelled at any instruction, where that is not held off. There is no function that tells: the
-/// type is set and set back.
+/// True if the calling thread can be cancelled at any instruction while nothing holds that off. No function returns the type,
+/// so this sets it and restores it.
 pub fn is_asynchronous() -> bool {
     let held = hold();
     let_in(held);
@@ -115,7 +120,7 @@ mod tests {
     fn the_type_is_told_and_stays() {
         std::thread::spawn(|| {
             assert!(!is_asynchronous());
-            // SAFETY: nobody cancels this thread.
+            // SAFETY: no other thread cancels this one.
             unsafe { pthread_setcanceltype(ASYNCHRONOUS, null_mut()) };
             assert!(is_asynchronous() && is_asynchronous());
             let held = hold();

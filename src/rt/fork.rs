@@ -1,5 +1,4 @@
-//! Telling a forked child that it has no business with what its parent was running: words that say so are registered here and
-//! set in the child.
+//! Marks a forked child's inherited objects as unusable: words are registered here, and set in the child.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::*};
@@ -10,7 +9,7 @@ use crate::status::*;
 use crate::sys;
 
 struct Registry {
-    /// Held by whoever looks at the list, and across a fork, so that the child finds it whole.
+    /// Held by a thread that uses the list, and across a fork, so that the child finds the list consistent.
     locked: AtomicBool,
     words: std::cell::UnsafeCell<Vec<(*const AtomicI32, i32)>>,
 }
@@ -40,23 +39,24 @@ impl Registry {
     }
 }
 
-/// Held by whoever does something that a fork is not to cut in two, as its child would find a lock taken for ever; and across a fork.
+/// Held by a thread whose work a fork must not interrupt, since its child would find a lock that nobody releases; and across a
+/// fork.
 static WHOLE: Whole<()> = Whole::new(());
 
-/// A lock of the whole process's that a forking thread takes before the fork and gives back after it, in the child as well: no child
-/// finds it taken by a thread that is not there.
+/// A lock of the whole process that a forking thread takes before the fork and releases after it, in the child as well: no
+/// child finds it taken by a thread that does not exist there.
 pub struct Whole<T: 'static> {
     value: Mutex<T>,
-    /// The forking thread's, across a fork.
+    /// The forking thread's guard, across a fork.
     held: UnsafeCell<Option<MutexGuard<'static, T>>>,
-    /// Whether forks know of it.
+    /// True once forks know of the lock.
     known: AtomicBool,
     /// The lock that was added to the list before this one.
     next: UnsafeCell<Option<&'static dyn AcrossForks>>,
 }
 
-// SAFETY: `held` is used by the forking thread only, while it holds the lock; `next` is written once, by whoever holds `WHOLE`, and
-// read by whoever holds it.
+// SAFETY: only the forking thread uses `held`, while it has the lock; `next` is written once, by a thread that holds `WHOLE`,
+// and read only by threads that hold it.
 unsafe impl<T: Send> Sync for Whole<T> {}
 
 impl<T: Send> Whole<T> {
@@ -69,12 +69,12 @@ impl<T: Send> Whole<T> {
         }
     }
 
-    /// Not to be called where another such lock is held, or inside of [`undisturbed`].
+    /// Takes the lock. The caller must not hold another such lock, nor be inside [`undisturbed`].
     pub fn lock(&'static self) -> MutexGuard<'static, T> {
         if !self.known.load(Acquire) {
             undisturbed(|| {
                 if !self.known.swap(true, AcqRel) {
-                    // SAFETY: forks wait for us, and so does whoever else adds to the list.
+                    // SAFETY: with `WHOLE` held, forks wait, and so does every other thread that adds to the list.
                     unsafe { *self.next.get() = (*LOCKS.0.get()).replace(self) };
                 }
             });
@@ -82,25 +82,25 @@ impl<T: Send> Whole<T> {
         self.lock_known()
     }
 
-    /// The same for the few locks that [`before_fork`] names, since they are in use before there is a list, or on the way to memory.
+    /// Takes one of the few locks that [`before_fork`] names: these are in use before the list exists, or on the way to memory.
     pub fn lock_known(&self) -> MutexGuard<'_, T> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Of the forking thread.
+/// Actions of the forking thread on a lock.
 pub trait AcrossForks: Sync {
     fn hold(&'static self);
-    /// By the thread that holds it.
+    /// Called by the thread that holds the lock.
     fn release(&self);
-    /// With [`WHOLE`] held.
+    /// Called with [`WHOLE`] held.
     fn next(&self) -> Option<&'static dyn AcrossForks>;
 }
 
 impl<T: Send> AcrossForks for Whole<T> {
     fn hold(&'static self) {
         let held = self.lock_known();
-        // SAFETY: whoever has the lock has the cell.
+        // SAFETY: the thread that holds the lock owns the cell.
         unsafe { *self.held.get() = Some(held) };
     }
 
@@ -115,11 +115,11 @@ impl<T: Send> AcrossForks for Whole<T> {
     }
 }
 
-/// All locks that are held across forks, the last that was added first: each leads to the next, so that adding one takes no memory.
-/// Used by whoever holds [`WHOLE`].
+/// All locks that are held across forks, the last added first. Each leads to the next, so that adding one allocates nothing.
+/// Used only by a thread that holds [`WHOLE`].
 struct Locks(UnsafeCell<Option<&'static dyn AcrossForks>>);
 
-// SAFETY: as said.
+// SAFETY: used with [`WHOLE`] held only.
 unsafe impl Sync for Locks {}
 
 static LOCKS: Locks = Locks(UnsafeCell::new(None));
@@ -133,14 +133,15 @@ impl Locks {
     }
 }
 
-/// Runs something that changes what all threads of the process share: one thread at a time, and no fork meanwhile.
+/// Runs a change of state that all threads of the process share: one thread at a time, and no fork meanwhile.
 pub fn undisturbed<T>(run: impl FnOnce() -> T) -> T {
     watch_forks();
     let _whole = WHOLE.lock_known();
     run()
 }
 
-/// In the order in which they are taken elsewhere: what takes memory while it holds a lock takes the heap's, then the reserve's.
+/// Takes the locks in the same order as other code: code that allocates while it holds a lock takes the heap's, then the
+/// reserve's.
 extern "C" fn before_fork() {
     WHOLE.hold();
     // SAFETY: just taken.
@@ -154,15 +155,15 @@ extern "C" fn in_parent() {
     reserve::RESERVE.release();
     locked_heap::HEAP.release();
     REGISTRY.unlock();
-    // SAFETY: the forking thread has it since `before_fork`.
+    // SAFETY: the forking thread holds it since `before_fork`.
     unsafe { LOCKS.each(|lock| lock.release()) };
     WHOLE.release();
 }
 
 extern "C" fn in_child() {
-    // SAFETY: the forking thread holds the lock, and is the only one here.
+    // SAFETY: the forking thread holds the lock, and is the only thread here.
     for (word, value) in unsafe { &*REGISTRY.words.get() } {
-        // SAFETY: registered words live until they are taken back.
+        // SAFETY: registered words live until they are removed.
         unsafe { &**word }.store(*value, Relaxed);
     }
     in_parent();
@@ -205,9 +206,9 @@ mod tests {
             }
         });
         for _ in 0..200 {
-            // SAFETY: the child looks at the lock and ends.
+            // SAFETY: the child checks the lock and ends.
             match unsafe { libc::fork() } {
-                // SAFETY: it ends the child.
+                // SAFETY: ends the child.
                 0 => unsafe { libc::_exit(i32::from(LOCK.value.try_lock().is_err())) },
                 child => {
                     let mut status = 0;

@@ -1,13 +1,13 @@
-//! Memory for what calls touch, apart from everything else, so that it can be locked: an instance's store, its globals and tables,
-//! the records of its funcs.
+//! A heap for memory that calls touch, which holds nothing else, so that it can be locked: an instance's store, its globals and
+//! tables, the records of its funcs.
 //!
-//! malloc puts such things among others, on pages that change hands. So while something that calls will touch is being made for
-//! a runtime that locks memory, this library's allocations on that thread come from here: mappings of our own, present and
-//! locked, that hold nothing else. They may be given back by any thread in any order, are used again, and stay locked: what is
-//! locked is the most that was in use at a time, in steps of 64 KiB. Never on a real-time thread.
+//! malloc puts such objects among others, on pages that change hands. So while a runtime that locks memory creates an object
+//! that calls will touch, this library's allocations on that thread come from here: mappings of its own, present and locked.
+//! Any thread may free them in any order; they are reused, and stay locked: the locked memory is the most that was in use at a
+//! time, in steps of 64 KiB. Never on a real-time thread.
 //!
 //! Free blocks are kept by size in two levels of lists and joined with their neighbours (TLSF, Masmano and others, 2004): no
-//! search, little waste, and no records but those beside the blocks.
+//! search, little waste, and no records except those beside the blocks.
 
 use std::alloc::Layout;
 use std::cell::Cell;
@@ -20,37 +20,38 @@ use super::fork::Whole;
 use crate::status::*;
 use crate::sys::memory::{self, Access, Lock};
 
-/// Mappings, each made when those before it are used up and twice as large as the one before, or as large as it has to be.
+/// The largest number of mappings. Each is made when the earlier ones are used up, and is twice as large as the one before, or
+/// larger if an allocation needs it.
 const REGIONS: usize = 32;
 const FIRST_REGION_BYTES: usize = 512 << 10;
-/// What is made present and locked at a time.
+/// The heap prefaults and locks this much at a time.
 const STEP_BYTES: usize = 64 << 10;
 
-/// Start and end of each region; 0 until it is there. Written with the heap locked, the start last.
+/// Start and end of each region; 0 until it exists. Written with the heap locked, the start last.
 static STARTS: [AtomicUsize; REGIONS] = [const { AtomicUsize::new(0) }; REGIONS];
 static ENDS: [AtomicUsize; REGIONS] = [const { AtomicUsize::new(0) }; REGIONS];
 pub(super) static HEAP: Whole<Heap> = Whole::new(Heap { bins: Bins::new(), regions: 0, committed: [0; REGIONS] });
 
 pub(super) struct Heap {
     bins: Bins,
-    /// How many regions there are; all but the last are committed as far as they could be used.
+    /// The number of regions; all but the last are committed as far as they could be used.
     regions: usize,
-    /// Where each region's accessible part ends.
+    /// The end of each region's accessible part.
     committed: [usize; REGIONS],
 }
 
 thread_local! {
-    /// Whether this thread's allocations come from here now.
+    /// True if this thread's allocations now come from here.
     static KEEPING: Cell<bool> = const { Cell::new(false) };
-    /// What it has taken less what it has given back, while so.
+    /// The bytes that the thread has allocated less those that it has freed, while [`KEEPING`].
     static KEPT: Cell<Kept> = const { Cell::new(Kept { bytes: 0, elsewhere_bytes: 0 }) };
 }
 
-/// How much of something is here.
+/// How many bytes of an object are in this heap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     pub bytes: usize,
-    /// What had to be taken elsewhere, because there was no more to be had.
+    /// Bytes that come from elsewhere, because this heap had no more.
     pub elsewhere_bytes: usize,
 }
 
@@ -61,8 +62,8 @@ impl std::ops::AddAssign for Kept {
     }
 }
 
-/// Runs `make`, which makes what calls will touch, for an owner who wants it locked so. Returns how much of it is here: nothing
-/// where nothing is to be locked, or in a program that has another allocator.
+/// Runs `make`, which creates what calls will touch, for an owner that wants it locked. Returns how much of it is in this heap:
+/// nothing if nothing is to be locked, or in a program that has another allocator.
 pub fn keep<T>(wanted: Lock, make: impl FnOnce() -> T) -> (T, Kept) {
     if wanted == Lock::Off {
         return (make(), Kept::default());
@@ -79,13 +80,13 @@ pub fn keep<T>(wanted: Lock, make: impl FnOnce() -> T) -> (T, Kept) {
     (made, KEPT.get())
 }
 
-/// Whether the calling thread is in [`keep`].
+/// True if the calling thread is in [`keep`].
 #[inline]
 pub fn keeping() -> bool {
     KEEPING.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Whether the memory is from here.
+/// True if the memory belongs to this heap.
 #[inline]
 pub fn owns(memory: *const u8) -> bool {
     for (start, end) in STARTS.iter().zip(&ENDS) {
@@ -100,7 +101,7 @@ pub fn owns(memory: *const u8) -> bool {
     false
 }
 
-/// Memory for the layout, not cleared; null where there is none to be had.
+/// Allocates memory for the layout, not cleared; null if there is none.
 pub fn take(layout: Layout) -> *mut u8 {
     let mut heap = lock_heap();
     let taken = match heap.bins.take(layout) {
@@ -118,10 +119,9 @@ pub fn take(layout: Layout) -> *mut u8 {
     taken
 }
 
-/// Takes memory back.
+/// Frees memory.
 ///
-/// # Safety
-/// It was taken here with this layout, and is given back once.
+/// # Safety It was allocated here with this layout, and is freed once.
 pub unsafe fn give_back(memory: *mut u8, layout: Layout) {
     // SAFETY: passed on.
     unsafe { lock_heap().bins.give_back(memory) };
@@ -131,7 +131,7 @@ pub unsafe fn give_back(memory: *mut u8, layout: Layout) {
     }
 }
 
-/// Locks all that is here, as wanted. Says whether it is locked.
+/// Locks the whole heap, as wanted. Returns true if it is locked.
 pub fn lock(wanted: Lock) -> Result<bool> {
     let ranges = lock_heap().ranges();
     let bytes: usize = ranges.iter().map(Range::len).sum();
@@ -147,12 +147,12 @@ fn lock_heap() -> MutexGuard<'static, Heap> {
 }
 
 impl Heap {
-    /// What is accessible, on the stack: allocating would come back here.
+    /// The accessible ranges, on the stack: allocating would come back here.
     fn ranges(&self) -> [Range<usize>; REGIONS] {
         std::array::from_fn(|region| STARTS[region].load(Relaxed)..self.committed[region])
     }
 
-    /// Makes more memory accessible, present and, where the system permits it, locked: enough for the layout.
+    /// Makes more memory accessible, present and, if the system permits it, locked: enough for the layout.
     fn grow(&mut self, layout: Layout) -> bool {
         let Some(bytes) = room_for(layout).checked_next_multiple_of(STEP_BYTES) else { return false };
         let last = self.regions.wrapping_sub(1);
@@ -177,13 +177,13 @@ impl Heap {
 
     fn commit(&mut self, region: usize, bytes: usize) -> bool {
         let range = self.committed[region]..self.committed[region] + bytes;
-        // SAFETY: inside our own reservation, where nothing is yet.
+        // SAFETY: inside the heap's own reservation, in a part that is not in use yet.
         unsafe {
             if memory::protect(range.clone(), Access::ReadWrite).is_err() {
                 return false;
             }
             memory::touch_for_writing(range.clone());
-            // A refusal is told when an instance is prepared.
+            // Prepare reports a refusal.
             memory::try_lock(range.clone());
             self.bins.add(range.clone(), range.start != STARTS[region].load(Relaxed));
         }
@@ -192,19 +192,19 @@ impl Heap {
     }
 }
 
-/// How much fresh memory is sure to hold a block for the layout.
+/// The amount of fresh memory that is sure to hold a block for the layout.
 fn room_for(layout: Layout) -> usize {
     let bytes = layout.size().saturating_add(layout.align()).saturating_add(4 * MIN_BLOCK_BYTES);
-    // What is searched for is rounded up by one sixteenth.
+    // The search rounds up by one sixteenth.
     bytes.saturating_add(bytes / SECOND as usize)
 }
 
 // ---- blocks
 
-/// In front of every block; the block's memory follows it.
+/// The header in front of every block; the block's memory follows it.
 #[repr(C, align(16))]
 struct Header {
-    /// Size of the block that lies before it, 0 where there is none.
+    /// The size of the preceding block; 0 if there is none.
     before: usize,
     /// Size with this header, a multiple of 16; the lowest bit is set while the block is in use.
     size: usize,
@@ -227,18 +227,18 @@ const SECOND: u32 = 16;
 /// From 32 bytes to 2^44.
 const FIRST: usize = 40;
 
-/// Free blocks by size.
+/// Free blocks, by size.
 pub(super) struct Bins {
-    /// Which powers of two have a block, and which lists of each.
+    /// The powers of two that have a block, and the lists of each.
     first: u64,
     second: [u16; FIRST],
     lists: [[*mut Free; SECOND as usize]; FIRST],
 }
 
-// SAFETY: the pointers are to memory of the heap's own, used with the heap locked.
+// SAFETY: the pointers are to the heap's own memory, used with the heap locked.
 unsafe impl Send for Bins {}
 
-/// The list for blocks of a size, and for those that are at least as large and smaller than the next list's.
+/// The list for blocks of a size, and of sizes up to the next list's.
 fn bin_of(size: usize) -> (usize, usize) {
     let log = size.ilog2();
     let shift = log - SECOND.ilog2();
@@ -250,12 +250,11 @@ impl Bins {
         Bins { first: 0, second: [0; FIRST], lists: [[null_mut(); SECOND as usize]; FIRST] }
     }
 
-    /// Adds memory. `continues`: it follows what was added last.
+    /// Adds memory. `continues`: it follows the memory that was added last.
     ///
-    /// # Safety
-    /// The memory is the heap's own, accessible, aligned to 16 and larger than two headers.
+    /// # Safety The memory belongs to the heap, is accessible, aligned to 16 and larger than two headers.
     pub(super) unsafe fn add(&mut self, range: Range<usize>, continues: bool) {
-        // SAFETY: the last header of what was added is one that ends it and belongs to nobody; here it becomes the block's.
+        // SAFETY: the last header of the previous range ends it and belongs to no block; here it becomes the block's.
         unsafe {
             let start = if continues { range.start - HEADER_BYTES } else { range.start } as *mut Header;
             let before = if continues { (*start).before } else { 0 };
@@ -282,10 +281,9 @@ impl Bins {
         }
     }
 
-    /// Takes a block back.
+    /// Frees a block.
     ///
-    /// # Safety
-    /// `memory` is that of a block in use, whose user is done with it.
+    /// # Safety `memory` is that of a block in use, whose user no longer needs it.
     pub(super) unsafe fn give_back(&mut self, memory: *mut u8) {
         // SAFETY: blocks lie side by side up to a header that is always in use; only free neighbours are joined.
         unsafe {
@@ -309,13 +307,12 @@ impl Bins {
         }
     }
 
-    /// Takes out memory that was added in one piece, where none of it is in use. Says whether it did.
+    /// Removes memory that was added in one piece, if none of it is in use. Returns true if it did.
     ///
-    /// # Safety
-    /// The range was added, and nothing after it continued it.
+    /// # Safety The range was added, and no later range continued it.
     pub(super) unsafe fn remove_whole(&mut self, range: Range<usize>) -> bool {
         let first = range.start as *mut Header;
-        // SAFETY: what was added begins with a block, and ends with a header.
+        // SAFETY: an added range begins with a block, and ends with a header.
         unsafe {
             let is_whole = (*first).size == range.len() - HEADER_BYTES;
             if is_whole {
@@ -325,18 +322,17 @@ impl Bins {
         }
     }
 
-    /// How much a block takes, its header included.
+    /// The size of a block, its header included.
     ///
-    /// # Safety
-    /// `memory` is that of a block in use.
+    /// # Safety `memory` is that of a block in use.
     pub(super) unsafe fn size_of_block(memory: *mut u8) -> usize {
-        // SAFETY: its header lies before it.
+        // SAFETY: the block's header lies before it.
         unsafe { (*memory.cast::<Header>().sub(1)).size & !USED }
     }
 
-    /// A free block of at least `size` bytes.
+    /// Finds a free block of at least `size` bytes.
     fn find(&self, size: usize) -> Option<NonNull<Free>> {
-        // Of the lists whose blocks are all large enough.
+        // Searches the lists whose blocks are all large enough.
         let rounded = size.checked_add((1 << (size.ilog2() - SECOND.ilog2())) - 1)?;
         let (level, list) = bin_of(rounded);
         let here = self.second.get(level)? & (u16::MAX << list);
@@ -351,9 +347,9 @@ impl Bins {
         NonNull::new(self.lists[level][lists.trailing_zeros() as usize])
     }
 
-    /// Moves a block that is in no list to where its memory is aligned; what is in front becomes a block of its own.
+    /// Moves a block that is in no list to the place where its memory is aligned; the part in front becomes a block of its own.
     unsafe fn aligned(&mut self, block: *mut Header, align: usize) -> *mut Header {
-        // SAFETY: the caller's block is large enough for the gap and what is wanted.
+        // SAFETY: the caller's block is large enough for the gap and the wanted size.
         unsafe {
             let memory = block.add(1) as usize;
             let gap = match memory.next_multiple_of(align) - memory {
@@ -370,7 +366,7 @@ impl Bins {
         }
     }
 
-    /// Makes a block that is in no list no larger than needed.
+    /// Shrinks a block that is in no list to the needed size.
     unsafe fn trim(&mut self, block: *mut Header, size: usize) {
         // SAFETY: the rest lies inside the block.
         unsafe {
@@ -386,7 +382,7 @@ impl Bins {
     }
 
     unsafe fn insert(&mut self, block: *mut Header) {
-        // SAFETY: a free block in no list; whoever lies behind it is told its size.
+        // SAFETY: a free block in no list; the following header records its size.
         unsafe {
             (*after(block)).before = (*block).size;
             let (level, list) = bin_of((*block).size);
@@ -435,7 +431,7 @@ unsafe fn after(block: *mut Header) -> *mut Header {
 mod tests {
     use super::*;
 
-    /// A heap of its own over a vector.
+    /// A heap over a vector, for tests.
     struct Fixture {
         bins: Bins,
         memory: Vec<u128>,
@@ -468,7 +464,7 @@ mod tests {
         let whole = heap.largest();
         assert_eq!(whole, bytes - HEADER_BYTES, "both parts are one block");
         let mut live: Vec<(*mut u8, Layout, u8)> = Vec::new();
-        // A generator of numbers as good as is needed here (Knuth's constants).
+        // A random number generator that is good enough here (Knuth's constants).
         let mut state = 1u64;
         let mut random = |below: usize| {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

@@ -1,5 +1,5 @@
-//! What real-time threads use: attachments and their permits, memory that is present, an arena for calls that fail, a queue without
-//! locks. Knows nothing of WebAssembly.
+//! Services for real-time threads: attachments and their permits, prefaulted memory, an arena for calls that fail, a queue
+//! without locks. Knows nothing of WebAssembly.
 
 pub mod arena;
 pub mod attach;

@@ -1,24 +1,25 @@
-//! A bounded ring between two threads, one at each end: what leads to a pinned thread and away from it. Neither end ever waits
-//! for the other, nor repeats anything: a push is two loads and two stores, and so is a pop. (A queue for many ends may have to
-//! wait for whoever was preempted half-way: it has no place on a real-time thread.)
+//! A bounded ring between two threads, one at each end, which leads to a pinned thread or away from it. Neither end ever waits
+//! for the other or retries: a push is two loads and two stores, and so is a pop. (A queue with more ends may have to wait for
+//! a thread that was preempted half-way, so it is not for real-time threads.)
 //!
 //! The values are small and plain (`Copy`), so that nothing has to be dropped. `tests/model` runs this file under loom.
 
 use super::sync::{Arc, AtomicUsize, Ordering::*, UnsafeCell};
 
-/// An index that its neighbour's cache line does not slow down.
+/// An index in a cache line of its own.
 #[repr(align(128))]
 struct Index(AtomicUsize);
 
 struct Ring<T> {
-    /// A power of two of them, so that an index stays meaningful when it wraps.
+    /// The number of slots is a power of two, so that an index stays valid when it wraps.
     slots: Box<[UnsafeCell<Option<T>>]>,
-    /// How many have been pushed, and popped, ever.
+    /// The number of values ever pushed, and popped.
     pushed: Index,
     popped: Index,
 }
 
-// SAFETY: a slot is the producer's until it is pushed and the consumer's from then until it is popped; there is one of each.
+// SAFETY: a slot belongs to the producer until it is pushed, and to the consumer from then until it is popped; there is one of
+// each.
 unsafe impl<T: Send> Send for Ring<T> {}
 // SAFETY: as for Send.
 unsafe impl<T: Send> Sync for Ring<T> {}
@@ -30,13 +31,13 @@ impl<T> Ring<T> {
     }
 }
 
-/// The end that pushes. One thread at a time has it.
+/// The end that pushes. Used by one thread at a time.
 pub struct Producer<T>(Arc<Ring<T>>);
 
-/// The end that pops. One thread at a time has it.
+/// The end that pops. Used by one thread at a time.
 pub struct Consumer<T>(Arc<Ring<T>>);
 
-/// A ring for at least `capacity` values. All the memory it will ever use is taken here.
+/// Creates a ring for at least `capacity` values. It allocates all the memory that it will ever use.
 pub fn ring<T: Copy>(capacity: usize) -> (Producer<T>, Consumer<T>) {
     let ring = Arc::new(Ring {
         slots: (0..capacity.next_power_of_two()).map(|_| UnsafeCell::new(None)).collect(),
@@ -47,7 +48,7 @@ pub fn ring<T: Copy>(capacity: usize) -> (Producer<T>, Consumer<T>) {
 }
 
 impl<T: Copy> Producer<T> {
-    /// Whether there was room. Wait-free.
+    /// Pushes a value. Returns false if there was no room. Wait-free.
     #[inline]
     pub fn push(&mut self, value: T) -> bool {
         let ring = &*self.0;
@@ -63,7 +64,7 @@ impl<T: Copy> Producer<T> {
 }
 
 impl<T: Copy> Producer<T> {
-    /// How many pushes have room for certain.
+    /// A number of pushes that have room for certain.
     #[inline]
     pub fn room(&self) -> usize {
         self.0.slots.len() - self.0.pushed.0.load(Relaxed).wrapping_sub(self.0.popped.0.load(Acquire))
@@ -71,7 +72,7 @@ impl<T: Copy> Producer<T> {
 }
 
 impl<T: Copy> Consumer<T> {
-    /// The oldest value. Wait-free.
+    /// Pops the oldest value. Wait-free.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
         let ring = &*self.0;
@@ -85,7 +86,7 @@ impl<T: Copy> Consumer<T> {
         value
     }
 
-    /// Whether there is nothing to pop.
+    /// True if there is nothing to pop.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.popped.0.load(Relaxed) == self.0.pushed.0.load(Acquire)

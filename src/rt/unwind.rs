@@ -1,36 +1,35 @@
-//! Calls a host's function that may be left by unwinding, and tells how it came back.
+//! Calls a host's function that may be left by unwinding, and reports how it was left.
 //!
-//! An exception can be caught; what `pthread_exit` and a cancellation do (forced unwinding) is caught by nobody: who stops it has to
-//! go on with it. Rust has no means to stop it for a while, so the function is called from a frame of its own, with a personality of
-//! its own: where the frames above are gone it goes on as if the function had returned. [`Mark`] remembers what the C library knows of
-//! cleanup handlers at that place, and goes on with the unwinding later, from another place below it.
+//! An exception can be caught, but forced unwinding (by `pthread_exit` or a cancellation) has to continue: code that stops it
+//! must resume it. Rust cannot stop it for a while, so the function is called from a frame of its own, with a personality of
+//! its own: once the frames above it are gone, execution continues there as if the function had returned. [`Mark`] remembers
+//! the C library's cleanup handlers at that place, and resumes the unwinding later, from another place below it.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 
 use crate::status::rtw_status_t;
 
-/// As hosts have it: user data, the instance's handle, arguments in and results out.
+/// A host function: user data, the instance's handle, arguments in and results out.
 pub type HostFn = unsafe extern "C-unwind" fn(*mut c_void, *mut c_void, *mut c_void) -> rtw_status_t;
 
-/// How a function came back.
+/// The way in which a function was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Came {
     Back(rtw_status_t),
-    /// `pthread_exit`, or a cancellation, which is to go on.
+    /// `pthread_exit` or a cancellation, which has to be resumed.
     Leaving,
-    /// An exception, which is to go nowhere.
+    /// An exception, which goes no further.
     Thrown,
 }
 
-/// Above all that a status can be.
+/// Larger than every status.
 const LEAVING: i64 = 1 << 32;
 const THROWN: i64 = 2 << 32;
 
 /// Calls the function in a frame at which unwinding stops.
 ///
-/// # Safety
-/// As for calling it.
+/// # Safety The function may be called with these arguments.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub unsafe fn call(func: HostFn, user_data: *mut c_void, instance: *mut c_void, values: *mut c_void) -> Came {
     // SAFETY: passed on.
@@ -111,13 +110,13 @@ std::arch::global_asm!(
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 unsafe extern "C" {
     fn rtwasm_stopping_call(func: HostFn, user_data: *mut c_void, instance: *mut c_void, values: *mut c_void) -> i64;
-    /// Not a function: where that one goes on.
+    /// Not a function: the place where the stopped call continues.
     fn rtwasm_stopped();
     fn _Unwind_SetGR(context: *mut c_void, register: c_int, value: usize);
     fn _Unwind_SetIP(context: *mut c_void, address: usize);
 }
 
-/// What the unwinder asks at that frame, by the Itanium C++ ABI.
+/// The personality of that frame, which the unwinder calls, by the Itanium C++ ABI.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 unsafe extern "C" fn personality(
     _version: c_int,
@@ -134,7 +133,7 @@ unsafe extern "C" fn personality(
         return HANDLER_FOUND;
     }
     let came = if actions & FORCE_UNWIND != 0 { LEAVING } else { THROWN };
-    // SAFETY: the unwinder's own context; register 0 is the one that results are returned in, on both machines.
+    // SAFETY: the unwinder's own context; register 0 returns results, on both machines.
     unsafe {
         _Unwind_SetGR(context, 0, came as usize);
         _Unwind_SetIP(context, rtwasm_stopped as *const () as usize);
@@ -142,7 +141,7 @@ unsafe extern "C" fn personality(
     INSTALL_CONTEXT
 }
 
-/// The C library's `__pthread_unwind_buf_t`, of which it looks at the last words only; with room for every machine's.
+/// The C library's `__pthread_unwind_buf_t`, of which it uses the last words only; large enough for every machine's.
 #[repr(C, align(16))]
 struct Buffer([usize; 48]);
 
@@ -153,10 +152,10 @@ unsafe extern "C-unwind" {
 }
 
 thread_local! {
-    /// Whether the thread is on its way out, and was stopped.
+    /// True if the thread was ending, and was stopped.
     static STOPPED: Cell<bool> = const { Cell::new(false) };
     static OWN: Cell<bool> = const { Cell::new(false) };
-    /// Whether there is somebody above who goes on with it.
+    /// The number of callers above that will resume the unwinding.
     static AWAITED: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -166,7 +165,7 @@ pub struct Mark(Buffer);
 impl Mark {
     pub fn here() -> Mark {
         let mut mark = Mark(Buffer([0; 48]));
-        // SAFETY: registered, which writes down what was registered before, and taken back at once.
+        // SAFETY: registering records the previous handlers, and this is unregistered at once.
         unsafe {
             __pthread_register_cancel(&mut mark.0);
             __pthread_unregister_cancel(&mut mark.0);
@@ -174,15 +173,16 @@ impl Mark {
         mark
     }
 
-    /// The thread, which was on its way out, has come back to that place: the handlers above it are gone. It goes on by [`leave`].
+    /// The thread, which was ending, has come back to this place, and the handlers above it are gone. [`leave`] resumes the
+    /// unwinding.
     pub fn stop(mut self) {
-        // SAFETY: makes what was registered at this place the first.
+        // SAFETY: makes the handlers at this place the first ones.
         unsafe { __pthread_unregister_cancel(&mut self.0) };
         STOPPED.set(true);
     }
 }
 
-/// Goes on with the unwinding of a thread that was stopped on its way out, if this one was, and nobody above does so.
+/// Resumes the unwinding of this thread if it was stopped, and no caller above will do so.
 #[cold]
 #[inline(never)]
 pub fn leave() {
@@ -191,26 +191,26 @@ pub fn leave() {
     }
     STOPPED.set(false);
     let mut buffer = Buffer([0; 48]);
-    // SAFETY: what the callers' frames have to say is said in `cancel`: they may be unwound.
+    // SAFETY: the callers' frames may be unwound, as `cancel` explains.
     unsafe {
         __pthread_register_cancel(&mut buffer);
         __pthread_unwind_next(&mut buffer);
     }
 }
 
-/// Runs what has destructors on the stack: a thread that is stopped inside goes on after it.
+/// Runs code that has destructors on the stack: a thread that is stopped inside continues ending after it.
 pub fn awaited(run: &mut dyn FnMut()) {
     AWAITED.set(AWAITED.get() + 1);
     run();
     AWAITED.set(AWAITED.get() - 1);
 }
 
-/// The calling thread is the library's own: it is nobody's to end.
+/// Marks the calling thread as the library's own, which must not end in a callback.
 pub fn is_own() {
     OWN.set(true);
 }
 
-/// Whether the calling thread may end inside a host function.
+/// True if the calling thread may end inside a host function.
 pub fn may_leave() -> bool {
     !OWN.get()
 }
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn a_function_returns_or_is_left() {
         let at = |address: usize| address as *mut c_void;
-        // SAFETY: neither looks behind its pointers.
+        // SAFETY: neither function follows its pointers.
         unsafe {
             assert_eq!(call(adds, at(3), at(2), at(1)), Came::Back(-123));
             assert_eq!(call(throws, at(0), at(0), at(0)), Came::Thrown);
