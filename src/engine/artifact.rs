@@ -54,11 +54,11 @@ impl ExternKind {
     }
 }
 
-/// One import or export, as the envelope tells it without the code being loaded.
+/// One import or export, which the envelope describes without loading the code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extern {
     pub kind: ExternKind,
-    /// The module an import is asked of; empty for exports.
+    /// The module of an import; empty for exports.
     pub module: String,
     pub name: String,
     /// `(i32,f32)->(f32)`, `memory 1..4 pages`, `global mut i32`, `table 3..3 funcref`.
@@ -73,7 +73,7 @@ pub struct MemoryFacts {
     pub max_bytes: Option<u64>,
 }
 
-/// What a guest makes the host hold from the start, in bytes; the library adds what every instance takes.
+/// The bytes that a guest makes the host hold from the start; the library adds what every instance takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Need {
     /// All linear memories.
@@ -81,9 +81,9 @@ pub struct Need {
     /// All tables' entries.
     pub table_bytes: u64,
     pub global_bytes: u64,
-    /// What the engine notes: functions, types, imports, segments that were not copied yet.
+    /// The engine's records: functions, types, imports, segments that were not copied yet.
     pub record_bytes: u64,
-    /// How many tables there are.
+    /// The number of tables.
     pub table_count: u32,
 }
 
@@ -93,7 +93,7 @@ impl Need {
         memory_bytes.saturating_add(table_bytes).saturating_add(global_bytes).saturating_add(record_bytes)
     }
 
-    /// The part that takes most, in words, and its bytes.
+    /// The largest part, in words, and its bytes.
     pub fn largest(&self) -> (&'static str, u64) {
         let parts = [
             ("memories", self.memory_bytes),
@@ -105,17 +105,17 @@ impl Need {
     }
 }
 
-/// A stretch of the module that code was made of, and what it is of the module that was given.
+/// A stretch of the module that was compiled, and its place in the module that the user gave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edit {
     pub length: u32,
-    /// Offset in the module that was given.
+    /// Offset in the user's module.
     pub original: u32,
-    /// Whether it is a stretch of the original, byte for byte; else all of it stands for what is at that one place.
+    /// True if the stretch is part of the user's module, byte for byte; otherwise all of it stands for one place there.
     pub verbatim: bool,
 }
 
-/// The offset in the module that was given for one in the module that code was made of.
+/// Converts an offset in the compiled module into one in the user's module.
 pub fn original_offset(edits: &[Edit], offset: u32) -> u32 {
     let mut left = offset;
     for edit in edits {
@@ -124,21 +124,21 @@ pub fn original_offset(edits: &[Edit], offset: u32) -> u32 {
         }
         left -= edit.length;
     }
-    // Unchanged modules have none.
+    // Modules that were not changed have no edits.
     edits.last().map_or(offset, |last| last.original + if last.verbatim { last.length } else { 0 })
 }
 
-/// What an artifact says about itself.
+/// The artifact's description of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
-    /// The engine that made the code, see `profile::ENGINE_VERSION`.
+    /// The engine that compiled the code, see `profile::ENGINE_VERSION`.
     pub engine: String,
     /// The program that wrote the artifact, with its version.
     pub producer: String,
     /// Target triple.
     pub target: String,
     pub opt_level: String,
-    /// By the code generator's names (`has_avx2`), sorted.
+    /// The code generator's names (`has_avx2`), sorted.
     pub cpu_features: Vec<String>,
     pub settings: Settings,
     pub imports: Vec<Extern>,
@@ -147,9 +147,9 @@ pub struct Metadata {
     pub need: Need,
     /// Functions defined in the module.
     pub function_count: u32,
-    /// Whether the module has a start function, which runs when an instance is made.
+    /// True if the module has a start function, which runs when an instance is created.
     pub has_start: bool,
-    /// How the module was changed before code was made of it; empty if it was not.
+    /// The changes that the compiler made to the module before it generated code; empty if there are none.
     pub edits: Vec<Edit>,
     /// The module's size and SHA-256 before compilation.
     pub source_bytes: u64,
@@ -157,12 +157,12 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Address space, not memory, that an instance sets aside.
+    /// Address space, not memory, that an instance reserves.
     pub fn address_space_bytes(&self) -> u64 {
         self.settings.address_space_bytes(self.memories.iter().map(|memory| memory.min_bytes))
     }
 
-    /// A text with a zero byte in it, which C would read up to there only; the compiler writes none.
+    /// Finds a text with a zero byte, where C strings end; the compiler writes none.
     fn text_with_zero(&self) -> Option<&str> {
         let externs = || self.imports.iter().chain(&self.exports);
         let names = externs().flat_map(|one| [&one.module, &one.name, &one.ty]);
@@ -171,17 +171,17 @@ impl Metadata {
     }
 }
 
-/// An artifact whose shape and digest are right. Borrowed from the bytes it was read from.
+/// An artifact whose shape and digest are right; it borrows the bytes that it was read from.
 #[derive(Debug)]
 pub struct Artifact<'a> {
     pub metadata: Metadata,
     pub code: &'a [u8],
     pub digest: [u8; 32],
-    /// All of it.
+    /// Length of the whole artifact.
     pub bytes: usize,
 }
 
-/// Puts the envelope around code.
+/// Wraps code in an envelope.
 pub fn write(metadata: &Metadata, code: &[u8]) -> Result<Vec<u8>> {
     let meta =
         postcard::to_stdvec(metadata).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("cannot encode metadata: {e}")))?;
@@ -200,13 +200,13 @@ pub fn write(metadata: &Metadata, code: &[u8]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Where the artifact's parts lie, as its header tells.
+/// The places of an artifact's parts, from its header.
 struct Shape {
     meta_length: u64,
     total: u64,
 }
 
-/// Reads the header at the start of `bytes`, of a file that has `have` bytes in all.
+/// Reads the header at the start of `bytes`, of a file of `have` bytes.
 fn shape(bytes: &[u8], have: u64) -> Result<Shape> {
     if bytes.starts_with(b"\0asm") {
         return Err(Error::new(
@@ -243,8 +243,8 @@ fn shape(bytes: &[u8], have: u64) -> Result<Shape> {
     Ok(Shape { meta_length, total })
 }
 
-/// The bytes of an artifact in a file: the header first, and the rest only where the file is as long as the header says. Waits
-/// for nobody: what is no regular file is refused. Errors do not name the file.
+/// Reads an artifact from a file: first the header, and the rest only if the file is as long as the header says. Never waits:
+/// refuses files that are not regular. Errors do not name the file.
 pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     let io = |error: std::io::Error| match error.raw_os_error() {
         Some(errno::ENOMEM) => Error::os(RTW_ERR_NO_MEMORY, "cannot be read", &error),
@@ -262,16 +262,16 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     let total = shape(&bytes, have)?.total;
     let length = usize::try_from(total).map_err(|_| Error::new(RTW_ERR_LIMIT, "the artifact exceeds the address space"))?;
     file::fill(&mut file, &mut bytes, length).map_err(io)?;
-    // Cut off while it was read.
+    // The file was truncated during the read.
     if bytes.len() < length {
         return Err(truncated(bytes.len() as u64, total));
     }
     Ok(bytes)
 }
 
-/// How much what is noted of an artifact can take, from whatever are its bytes: its metadata, and the engine's own records.
+/// An upper bound for the records of an artifact with these bytes: its metadata, and the engine's own records.
 pub fn room_bytes(bytes: &[u8]) -> usize {
-    /// A name of one letter takes so many times its bytes as a text, with what is noted beside it, twice.
+    /// Two texts and their records, for a name of one letter, take this many times its bytes.
     const TIMES: usize = 32;
     let Ok(Shape { meta_length, .. }) = shape(bytes, bytes.len() as u64) else { return 0 };
     let code = &bytes[HEADER_BYTES + meta_length as usize..];
@@ -280,7 +280,8 @@ pub fn room_bytes(bytes: &[u8]) -> usize {
     TIMES.saturating_mul(meta_length.saturating_add(records.unwrap_or(0)) as usize)
 }
 
-/// Reads the envelope and holds the content against its digest. Says nothing yet about this machine: see [`check_host`].
+/// Reads the envelope and compares the content with its digest. Does not check if the artifact fits this machine: see
+/// [`check_host`].
 pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
     let Shape { meta_length, .. } = shape(bytes, bytes.len() as u64)?;
     let digest = digest_of(bytes);
@@ -299,7 +300,7 @@ pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
     Ok(Artifact { metadata, code, digest, bytes: bytes.len() })
 }
 
-/// Whether code with this metadata can run here at all: engine, target, CPU features. The profile is the runtime's affair.
+/// Returns an error if code with this metadata cannot run here: engine, target, CPU features. The runtime checks the profile.
 pub fn check_host(metadata: &Metadata) -> Result<()> {
     if metadata.engine != ENGINE_VERSION {
         return Err(Error::new(
@@ -329,7 +330,7 @@ pub fn check_host(metadata: &Metadata) -> Result<()> {
     Ok(())
 }
 
-/// Architecture and system of a triple such as `x86_64-unknown-linux-gnu`.
+/// Splits a triple such as `x86_64-unknown-linux-gnu` into architecture and system.
 fn split_target(triple: &str) -> (&str, &str) {
     let mut parts = triple.split('-');
     let architecture = parts.next().unwrap_or("");
@@ -450,7 +451,7 @@ mod tests {
     #[test]
     fn offsets_before_in_and_after_an_edit() {
         let edit = |length, original, verbatim| Edit { length, original, verbatim };
-        // Ten bytes, three put in before the eleventh, five from the twelfth on, the same five again, two at the end.
+        // Ten bytes, three inserted before the eleventh, five from the twelfth on, the same five again, two at the end.
         let edits = [edit(10, 0, true), edit(3, 10, false), edit(5, 11, true), edit(5, 11, true), edit(2, 16, false)];
         let told = |offset| original_offset(&edits, offset);
         assert_eq!([0, 9, 10, 12, 13, 17, 18, 22, 23, 24, 25].map(told), [0, 9, 10, 10, 11, 15, 11, 15, 16, 16, 16]);

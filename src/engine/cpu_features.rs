@@ -1,6 +1,6 @@
-//! CPU features by the names that the compiler's code generator gives them, and whether this machine has them.
+//! CPU features by the code generator's names, and their detection on this machine.
 
-/// Every feature the code generator can make use of on `architecture` ("x86_64", "aarch64").
+/// Every feature that the code generator can use on `architecture` ("x86_64", "aarch64").
 pub fn known(architecture: &str) -> &'static [&'static str] {
     match architecture {
         "x86_64" => &[
@@ -29,7 +29,7 @@ pub fn known(architecture: &str) -> &'static [&'static str] {
     }
 }
 
-/// Whether this machine has the feature; `None` for a name that is not known here.
+/// True if this machine has the feature; `None` for an unknown name.
 pub fn detected(feature: &str) -> Option<bool> {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,29 +1,29 @@
-//! How often a guest asked for more memory or larger tables, and what became of it: counted where the engine asks us, which a call
-//! that does not grow never reaches. A guest whose growth is refused is seldom written for it, and traps soon after.
+//! Counts a guest's requests for more memory or larger tables, and their outcomes. The engine calls this only for growth, so
+//! that other calls are not affected. A guest seldom expects a refusal, and often traps soon after one.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const PAGE_BYTES: usize = 65536;
 
-/// What a guest asked for: bytes of a memory, entries of a table.
+/// The object of a request: a memory, in bytes, or a table, in entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grown {
     Memory { from: usize, to: usize },
     Table { from: usize, to: usize },
 }
 
-/// Why it did not get it.
+/// The reason of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum RefusedBy {
-    /// The instance is prepared, and growth is refused from then on.
+    /// The instance is prepared, which refuses growth from then on.
     Prepared = 1,
     /// A limit of the instance's configuration.
     Limit = 2,
     /// The maximum that the module declares.
     Maximum = 3,
-    /// The system, or the address space set aside.
+    /// The system, or the reserved address space.
     System = 4,
 }
 
@@ -34,26 +34,26 @@ pub struct Refusal {
     pub by: RefusedBy,
 }
 
-/// Counted since the instance was made; its thread counts, any may read.
+/// Counters since the instance was created. Its thread counts; any thread may read.
 #[derive(Default)]
 pub struct Counters {
     granted: AtomicU64,
-    /// By the reasons' numbers, less 1.
+    /// Indexed by the reasons' numbers, less 1.
     refused: [AtomicU64; 4],
-    /// How many of them were refused before the guest was made that is there now.
+    /// The refusals before the current guest was created.
     before: Cell<u64>,
     asked: Cell<Option<Grown>>,
     last: Cell<Option<Refusal>>,
 }
 
-/// A copy.
+/// A copy of the counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub granted: u64,
     pub refused: [u64; 4],
 }
 
-/// What belongs to a fault's story: how often growth was refused since the guest was made, and the last time.
+/// The growth that belongs to a fault: how often it was refused since the guest was created, and the last refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Story {
     pub refused: u64,
@@ -65,7 +65,7 @@ fn count(counter: &AtomicU64, by: i64) {
 }
 
 impl Counters {
-    /// Counts what the guest asks for; whether it gets it, as far as we are concerned.
+    /// Counts a request. Returns true if this library does not refuse it.
     pub fn count(&self, what: Grown, refused: Option<RefusedBy>) -> bool {
         self.asked.set(Some(what));
         match refused {
@@ -75,7 +75,7 @@ impl Counters {
         refused.is_none()
     }
 
-    /// What was counted last did not succeed after all.
+    /// The request that was counted last has failed after all.
     pub fn failed(&self) {
         if let Some(what) = self.asked.take() {
             count(&self.granted, -1);
@@ -89,7 +89,7 @@ impl Counters {
         self.last.set(Some(refusal));
     }
 
-    /// There is a new guest, whose story begins here.
+    /// A new guest begins here.
     pub fn begin_anew(&self) {
         self.before.set(self.counts().refused.iter().sum());
         self.last.set(None);

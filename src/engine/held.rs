@@ -1,7 +1,7 @@
-//! What guests make the host hold: memories, tables, globals and the engine's records of them, counted against the limits of the
-//! instance, the slot and the runtime before anything of it is made.
+//! Accounts of what guests make the host hold: memories, tables, globals and the engine's records of them. They are compared
+//! with the limits of instance, slot and runtime before anything is allocated.
 //!
-//! What the host makes for itself of a guest is not counted: loaded code, funcs with their statistics, workers, exports.
+//! What the host creates for itself does not count: loaded code, funcs with their statistics, workers, exports.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,16 +11,16 @@ use super::profile::Interruption;
 use crate::status::*;
 use crate::sys::memory;
 
-/// What an entry of a table takes.
+/// The bytes of a table's entry.
 pub const TABLE_ENTRY_BYTES: u64 = 8;
 
-/// What each instance takes beside what depends on its module: the engine's store and ours.
+/// The bytes of each instance that do not depend on its module: the engine's store and the library's records.
 const INSTANCE_BYTES: u64 = 18432;
 
 /// What a guest of this module needs from the start.
 pub fn need(metadata: &Metadata) -> Need {
     let guard = match metadata.settings.interruption {
-        // Its page.
+        // The guard's page.
         Interruption::Guard => memory::page_size() as u64,
         Interruption::None | Interruption::Epoch | Interruption::Fuel => 0,
     };
@@ -28,16 +28,16 @@ pub fn need(metadata: &Metadata) -> Need {
     Need { record_bytes, ..metadata.need }
 }
 
-/// What several guests hold together, and the most that they may.
+/// What several guests hold together, and their limit.
 pub struct Pool {
-    /// Whose it is, in words.
+    /// The owner, in words.
     whose: &'static str,
     /// 0: no limit.
     limit: u64,
     used: AtomicU64,
 }
 
-/// Why no more may be held.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full {
     whose: &'static str,
@@ -46,7 +46,7 @@ pub struct Full {
 }
 
 impl Full {
-    /// The refusal in words, for a guest that needs this from the start, and so much committed ahead of growth.
+    /// The refusal in words, for a guest that needs this from the start, and this much committed ahead of growth.
     pub fn error(self, need: &Need, ahead_bytes: u64) -> Error {
         let Full { whose, limit, used } = self;
         let need = Need { memory_bytes: need.memory_bytes.saturating_add(ahead_bytes), ..*need };
@@ -83,13 +83,13 @@ impl Pool {
     }
 }
 
-/// What one instance holds: its guest, and while it is reset the next one too.
+/// What one instance holds: its guest, and during a reset the next guest too.
 pub struct Account {
-    /// Of one guest. 0: no limit.
+    /// The limit of one guest; 0: none.
     limit: u64,
     used: AtomicU64,
     runtime: Arc<Pool>,
-    /// Of the slot that has the instance.
+    /// The account of the slot that has the instance.
     slot: Mutex<Option<Arc<Pool>>>,
 }
 
@@ -106,7 +106,7 @@ impl Account {
         self.lock().clone()
     }
 
-    /// From now on the slot counts it too.
+    /// Also counts in the slot's account from now on.
     pub fn join(&self, slot: &Arc<Pool>) -> std::result::Result<(), Full> {
         let mut now = self.lock();
         if now.as_ref().is_some_and(|there| Arc::ptr_eq(there, slot)) {
@@ -149,21 +149,21 @@ impl Account {
     }
 }
 
-/// What one guest holds. Given back when it goes.
+/// What one guest holds. Dropping it ends the count.
 pub struct Share {
     account: Arc<Account>,
     bytes: AtomicU64,
 }
 
 impl Share {
-    /// For a guest that holds so much from the start.
+    /// Opens the share of a guest that holds this much from the start.
     pub fn open(account: &Arc<Account>, bytes: u64) -> std::result::Result<Arc<Share>, Full> {
         let share = Share { account: account.clone(), bytes: AtomicU64::new(0) };
         share.take(bytes)?;
         Ok(Arc::new(share))
     }
 
-    /// Before so much more is made.
+    /// Call it before this much more is allocated.
     pub fn take(&self, bytes: u64) -> std::result::Result<(), Full> {
         let (limit, now) = (self.account.limit, self.bytes.load(Relaxed));
         if limit != 0 && now.checked_add(bytes).is_none_or(|sum| sum > limit) {
@@ -174,12 +174,12 @@ impl Share {
         Ok(())
     }
 
-    /// Whether so much more would be given.
+    /// True if this much more would be granted.
     pub fn has_room(&self, bytes: u64) -> bool {
         bytes == 0 || self.take(bytes).map(|()| self.give(bytes)).is_ok()
     }
 
-    /// It was not made after all.
+    /// Returns bytes that were not allocated after all.
     pub fn give(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Relaxed);
         self.account.give(bytes);

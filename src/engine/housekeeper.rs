@@ -1,7 +1,8 @@
-//! The runtime's housekeeper: one plain thread that does what may block, allocate or take long, so that no real-time thread has to.
+//! The runtime's housekeeper: one plain thread that does what may block, allocate or take long, so that no real-time thread has
+//! to.
 //!
-//! It starts with its first job and ends, joined, with its runtime, after the jobs that it was given. It is never a real-time
-//! thread: ordinary scheduling, the signals of others blocked, and kept off the CPUs that the runtime's threads are pinned to, as far as
+//! It starts with its first job, and ends with its runtime, which joins it after its last job. It is never a real-time thread:
+//! it has ordinary scheduling, blocks the signals of others, and avoids the CPUs that the runtime's threads are pinned to, if
 //! the process may run elsewhere.
 
 use std::collections::VecDeque;
@@ -15,27 +16,28 @@ use crate::status::*;
 use crate::sys::affinity::CpuSet;
 
 const NAME: &str = "rtw-housekeeper";
-/// Stack for what a job does beside running a guest's start function.
+/// Stack for a job, beside what a guest's start function needs.
 const JOB_STACK_BYTES: usize = 512 << 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Something that is looked after regularly. A real-time thread cannot wake anybody, so what it leaves behind is looked for.
+/// An object that the housekeeper visits regularly. A real-time thread cannot wake the housekeeper, so the housekeeper polls
+/// for what it leaves behind.
 pub trait Tend: Send + Sync {
     fn tend(&self);
 }
 
-/// How often.
+/// The interval of the visits.
 const TEND_EVERY: Duration = Duration::from_millis(5);
 
-/// How often it looks at signal handlers and masks.
+/// The interval of the checks of signal handlers and masks.
 pub const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// What the thread and its owner share.
+/// State that the thread and its owner share.
 #[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
-    /// A job has come, or the end.
+    /// Signals a new job, or the end.
     came: Condvar,
 }
 
@@ -43,9 +45,9 @@ struct Shared {
 struct Queue {
     jobs: VecDeque<Job>,
     tended: Vec<Weak<dyn Tend>>,
-    /// What looks at signals, and when it is to look next.
+    /// The watch over signals, and the time of its next check.
     signals: Option<(Weak<dyn Tend>, Instant)>,
-    /// What is tended is to be looked after now.
+    /// True if the visits are due now.
     hurry: bool,
     ending: bool,
 }
@@ -55,12 +57,13 @@ impl Shared {
         self.queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// The thread: jobs in the order they came, and what is tended in between, until no jobs are left and none will come.
+    /// The thread's loop: runs jobs in the order of their arrival, and visits in between, until no jobs are left and none will
+    /// come.
     fn run(&self) {
         while let Some(work) = self.next() {
-            // Each is a section of its own. Where it cannot be made ready it makes do with what there is.
+            // Each job is a section of its own. If the reserve cannot be filled, the job runs with what there is.
             reserve::is_ready();
-            // What panics is a defect of ours, and takes only itself away.
+            // A panic is a defect of this library, and ends only its own job.
             let _ = reserve::section(|| match work {
                 Work::Job(job) => catch_unwind(AssertUnwindSafe(job)),
                 Work::Tend(tended) => catch_unwind(AssertUnwindSafe(|| tend_all(&tended))),
@@ -106,7 +109,7 @@ enum Work {
     Tend(Vec<Weak<dyn Tend>>),
 }
 
-/// Has each only while it is its turn: it may come to its end meanwhile. A panic in one leaves the others theirs.
+/// Upgrades each object only for its own visit, since it may be destroyed meanwhile. A panic in one does not affect the others.
 fn tend_all(tended: &[Weak<dyn Tend>]) {
     for one in tended {
         if let Some(one) = one.upgrade() {
@@ -119,9 +122,9 @@ pub struct Housekeeper {
     shared: Arc<Shared>,
     thread: Mutex<Option<Thread>>,
     stack_bytes: usize,
-    /// CPUs that others are to have to themselves.
+    /// CPUs that belong to other threads.
     avoid: Option<CpuSet>,
-    /// That the runtime was made in.
+    /// The process that created the runtime.
     process: u32,
 }
 
@@ -136,8 +139,8 @@ impl Housekeeper {
         }
     }
 
-    /// Has a job done soon, on the housekeeper's thread, after those before it. [setup] threads only. The job may be what keeps
-    /// the runtime alive; nobody is told of its end. In a forked child, which has no such thread, it is done at once.
+    /// Runs a job soon, on the housekeeper's thread, after earlier jobs. For [setup] threads only. The job may hold the last
+    /// reference to the runtime; its end is not reported. In a forked child, which has no such thread, it runs at once.
     pub fn post(&self, job: impl FnOnce() + Send + 'static) -> Result<()> {
         if self.process != std::process::id() {
             job();
@@ -153,7 +156,7 @@ impl Housekeeper {
         Ok(())
     }
 
-    /// Looks after something every few milliseconds, on the housekeeper's thread, as long as it lives.
+    /// Visits an object every few milliseconds, on the housekeeper's thread, as long as it lives.
     pub fn tend(&self, one: Weak<dyn Tend>) -> Result<()> {
         if self.process != std::process::id() {
             return Err(Error::new(
@@ -162,11 +165,11 @@ impl Housekeeper {
             ));
         }
         self.shared.lock().tended.push(one);
-        // Which starts the thread, and has it look at its list.
+        // Starts the thread, which then reads its list.
         self.post(|| {})
     }
 
-    /// Looks at signals every [`LOOK_EVERY`], on the housekeeper's thread, from now on.
+    /// Checks signals every [`LOOK_EVERY`], on the housekeeper's thread, from now on.
     pub fn look_after_signals(&self, watch: Weak<dyn Tend>) -> Result<()> {
         let known = {
             let mut queue = self.shared.lock();
@@ -174,11 +177,11 @@ impl Housekeeper {
             queue.signals.get_or_insert((watch, Instant::now() + LOOK_EVERY));
             known
         };
-        // Which starts the thread, and has it look at its list.
+        // Starts the thread, which then reads its list.
         if known { Ok(()) } else { self.post(|| {}) }
     }
 
-    /// What is tended is to be looked after now.
+    /// Makes the visits due now.
     pub fn wake(&self) {
         self.shared.lock().hurry = true;
         self.shared.came.notify_one();
@@ -200,12 +203,12 @@ impl Drop for Housekeeper {
         let running = self.thread.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
         let Some(thread) = running.take() else { return };
         if self.process != std::process::id() {
-            // Nothing of a thread that this process never had is to be touched.
+            // A thread that this process never had must not be touched.
             return std::mem::forget(thread);
         }
         self.shared.lock().ending = true;
         self.shared.came.notify_one();
-        // The runtime's last user may have been a job: then the thread ends by itself.
+        // A job may have held the last reference to the runtime: then the thread ends by itself.
         if !thread.is_current() {
             thread.join();
         }
@@ -217,7 +220,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// The calling thread's, as the system knows it.
+    /// The calling thread's name in the system.
     fn own_name() -> String {
         std::fs::read_to_string("/proc/thread-self/comm").unwrap().trim().to_owned()
     }

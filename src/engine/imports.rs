@@ -11,8 +11,8 @@ use crate::rt::reserve;
 use crate::status::*;
 use crate::sys::end;
 
-/// A host function in C: user data, the instance's handle, arguments in and results out. Anything but 0 ends the guest's call. That
-/// it may be left by unwinding is said so that it can be noticed.
+/// A host function in C: user data, the instance's handle, arguments in and results out. Any result but 0 ends the guest's
+/// call. The type permits unwinding, so that the library can notice it.
 pub use crate::rt::unwind::HostFn;
 
 #[derive(Clone)]
@@ -22,7 +22,7 @@ pub struct HostFunc {
     pub signature: Signature,
     pub func: HostFn,
     pub user_data: *mut c_void,
-    /// Whether the thread that runs it may be cancelled, or end, in it.
+    /// True if the thread that runs it may be cancelled, or end, in it.
     pub may_block: bool,
     /// Shared by the list and all that was linked against the function; the last to go calls it.
     pub finalizer: Option<Arc<Finalizer>>,
@@ -56,19 +56,19 @@ impl Drop for Finalizer {
     }
 }
 
-// SAFETY: the pointer is the host's; the API says on which threads the function is called with it.
+// SAFETY: the pointer is the host's; the API specifies the threads on which the function is called with it.
 unsafe impl Send for HostFunc {}
 // SAFETY: as for Send.
 unsafe impl Sync for HostFunc {}
 
-/// A list that grows on setup threads and is read when instances are made.
+/// A list that grows on setup threads; creating an instance reads it.
 #[derive(Default)]
 pub struct Imports {
     funcs: Mutex<Vec<HostFunc>>,
 }
 
 impl Imports {
-    /// Adds a function; a second one of the same name replaces the first for instances made from now on.
+    /// Adds a function. A second one of the same name replaces the first for instances that are created from now on.
     pub fn add(&self, func: HostFunc) -> Result<()> {
         let mut funcs = self.funcs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         reserve::room(&mut funcs, 1)?;
@@ -112,7 +112,7 @@ fn named(module: &str, name: &str) -> String {
     format!("\"{}\" \"{}\"", shown(module), shown(name))
 }
 
-/// Refuses a module of which no instance can be made whatever a host provides, as it imports something else than functions.
+/// Refuses a module that imports anything but functions, since no host can create an instance of it.
 pub fn check_kinds(metadata: &Metadata) -> Result<()> {
     let others: Vec<&Extern> = metadata.imports.iter().filter(|import| import.kind != ExternKind::Func).collect();
     let [first, rest @ ..] = others.as_slice() else {

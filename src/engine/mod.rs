@@ -1,5 +1,5 @@
-//! Wraps Wasmtime, from an artifact's bytes to a call. C handles that dry calls, slots and host functions need pass through here as
-//! opaque pointers; nothing here follows one.
+//! Wraps Wasmtime, from an artifact's bytes to a call. C handles that dry calls, slots and host functions need pass through
+//! here as opaque pointers; nothing here dereferences them.
 
 pub mod artifact;
 pub mod budget;

@@ -17,13 +17,13 @@ use crate::sys::memory::{self, Lock};
 pub struct Module {
     pub runtime: Arc<Runtime>,
     pub metadata: Metadata,
-    /// Dropped among [`changing_code`].
+    /// Dropped inside [`changing_code`].
     pub(super) code: ManuallyDrop<wasmtime::Module>,
-    /// The engine's own records of it.
+    /// The engine's own records of the module.
     kept: Kept,
 }
 
-/// Whether an artifact with this metadata can be loaded into the runtime, or into any on this machine.
+/// Returns an error if an artifact with this metadata cannot be loaded into the runtime, or into any on this machine.
 pub fn check(runtime: Option<&Runtime>, metadata: &Metadata) -> Result<()> {
     artifact::check_host(metadata)?;
     let Some(runtime) = runtime else { return Ok(()) };
@@ -45,10 +45,10 @@ pub fn check(runtime: Option<&Runtime>, metadata: &Metadata) -> Result<()> {
     }
 }
 
-/// Loads or drops code. The engine notes it in a list that a trap looks its address up in, under a lock (standalone profile;
-/// wasmtime's module::registry): for writing, the lock is held while one entry goes into a tree or out of it, and a trap that
-/// meets it spins for longer than that. It waits for the kernel only if the writer loses its CPU in between; so one thread at a
-/// time comes here, and none that an ordinary one can push aside, as far as this process may arrange it; and no fork leaves a
+/// Loads or drops code. The engine keeps a list of code, in which a trap looks its address up, under a lock (standalone
+/// profile; wasmtime's module::registry). A writer holds the lock while it adds one entry to a tree or removes it; a trap that
+/// meets it spins for longer than that, and waits for the kernel only if the writer loses its CPU in between. So one thread at
+/// a time comes here, with a priority that no ordinary thread can preempt, if this process may set it; and no fork leaves a
 /// child with the list locked.
 fn changing_code<T>(change: impl FnOnce() -> T) -> T {
     fork::undisturbed(|| thread::ahead_of_ordinary(change))
@@ -65,11 +65,11 @@ impl Module {
     pub fn load(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<Arc<Module>> {
         let Artifact { metadata, code, .. } = artifact::read(bytes)?;
         check(Some(runtime), &metadata)?;
-        // SAFETY: the digest shows that these are the bytes the compiler wrote, and the envelope that it was this engine's.
-        // That the compiler was ours is what loading an artifact trusts in.
+        // SAFETY: the digest shows that these are the bytes that the compiler wrote, and the envelope that the same engine made
+        // them. Loading an artifact trusts that rtwasm's compiler wrote it.
         let load = |engine: &Engine| unsafe { wasmtime::Module::deserialize(engine, code) };
-        // Calls read what the engine was configured with, so it is kept with the rest. Code that was damaged and whose digest was
-        // made right again can make the engine panic, which is this artifact's affair and nobody else's.
+        // Calls read the engine's configuration, so it is kept with the rest. Damaged code with a corrected digest can make the
+        // engine panic; that must affect only this artifact.
         let (made, kept) = locked_heap::keep(runtime.config.lock, || -> Result<_> {
             let engine = runtime.engine(&metadata.settings)?;
             Ok(catch_unwind(AssertUnwindSafe(|| changing_code(|| load(&engine)))))
@@ -77,7 +77,7 @@ impl Module {
         let code = made?
             .map_err(|_| Error::new(RTW_ERR_ARTIFACT, "the artifact's code is damaged: the engine can make nothing of it"))?
             .map_err(|e| {
-                // Asked only now: the system says no more than that it is not permitted.
+                // Checked only now: the system's error says only that it is not permitted.
                 memory::may_execute()
                     .err()
                     .unwrap_or_else(|| refused(RTW_ERR_ENGINE, "the engine refuses the artifact's code", &e))
@@ -89,7 +89,7 @@ impl Module {
         self.metadata.settings.profile
     }
 
-    /// Makes the code present, and locked where the runtime wants it.
+    /// Prefaults the code, and locks it if the runtime wants it.
     pub(super) fn warm_code(&self) -> Result<Warmed> {
         let image = self.code.image_range();
         let range = image.start as usize..image.end as usize;
@@ -102,7 +102,7 @@ impl Module {
     }
 }
 
-/// What was made present.
+/// The result of warming.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Warmed {
     pub touched_bytes: usize,
@@ -110,7 +110,7 @@ pub struct Warmed {
 }
 
 impl Warmed {
-    /// What lies on the heap of what calls touch: present as it is, locked now.
+    /// Memory of the locked heap: present already, locked now.
     pub(super) fn kept(kept: Kept, lock: Lock) -> Result<Warmed> {
         if kept.elsewhere_bytes != 0 && lock == Lock::Required {
             return Err(Error::new(

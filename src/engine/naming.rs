@@ -1,19 +1,19 @@
-//! Names of a guest's in messages. A module may have thousands of exports, and each name may be as long as the module: a message
-//! shows the first few, and the beginning of each.
+//! Guests' names in messages. A module may have thousands of exports, and each name may be as long as the module: a message
+//! shows the first few names, and the beginning of each.
 
-/// So many names are shown.
+/// The number of names that a message shows.
 const FEW: usize = 8;
-/// Of so many characters each.
+/// The number of characters of each name.
 const CHARACTERS: usize = 60;
 
-/// A name as a message shows it: its beginning, with what is not printable escaped.
+/// A name for a message: its beginning, with unprintable characters escaped.
 pub fn shown(name: &str) -> String {
     let beginning: String = name.chars().take(CHARACTERS).collect();
     let more = if beginning.len() < name.len() { "..." } else { "" };
     format!("{}{more}", beginning.escape_debug())
 }
 
-/// The first few, and how many more there are; `none` of none.
+/// The first few names, and the number of the others; `none` if there are none.
 pub fn few<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names = names.into_iter();
     let first: Vec<String> = names.by_ref().take(FEW).map(shown).collect();

@@ -1,4 +1,4 @@
-//! Prepare: making an instance warm, and showing by dry calls that it is.
+//! Prepare: makes an instance warm, and shows by dry calls that it is.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -10,18 +10,17 @@ use crate::status::*;
 use crate::sys::clock;
 use crate::sys::rusage::{self, Usage};
 
-/// The entry that real calls take. Dry calls take the same one: code that is the same but lies elsewhere would be warm in
-/// its place.
+/// The entry of real calls. Dry calls take the same one: equal code at another address would be warm in its place.
 pub type Entry = unsafe extern "C-unwind" fn(*mut c_void, *mut ValRaw, usize) -> rtw_status_t;
 
-/// What calls off the real-time thread get where calls have a budget: the first of them are slow, and one that never ends is to
-/// end all the same.
+/// The least budget of calls off the real-time thread, if calls have budgets: the first calls are slow, and an endless one must
+/// end.
 pub(super) const SETUP_BUDGET_NS: u64 = 1_000_000_000;
 
-/// A function to be called before it matters.
+/// A function to call before real time.
 pub struct DryCall<'a> {
     pub func: &'a Func,
-    /// What `Entry` knows the func by.
+    /// The func's handle, for `Entry`.
     pub handle: *mut c_void,
     pub values: &'a [ValRaw],
     pub repeats: u32,
@@ -31,12 +30,12 @@ pub struct DryCall<'a> {
 pub struct Report {
     pub touched_bytes: usize,
     pub locked_bytes: usize,
-    /// Whether all of it is locked.
+    /// True if all of it is locked.
     pub locked: bool,
     pub dry_calls: u64,
-    /// The first of the dry calls.
+    /// The time of the first dry call.
     pub first_call_ns: f64,
-    /// The median of the second half of them.
+    /// The median time of the second half of the dry calls.
     pub steady_call_ns: f64,
     /// Page faults and switches of this thread during the second half of the dry calls.
     pub usage: Usage,
@@ -45,8 +44,8 @@ pub struct Report {
 }
 
 impl Instance {
-    /// Touches all that calls will touch, then makes the dry calls, whose times do not enter the funcs' statistics. The last of
-    /// them are made when everything else is done, system calls above all, which leave caches and branch predictors cold.
+    /// Touches everything that calls will touch, then makes the dry calls, whose times do not enter the funcs' statistics. The
+    /// last of them come after all other work, since system calls leave caches and branch predictors cold.
     pub fn prepare(self: &Arc<Self>, calls: &[DryCall<'_>], entry: Entry) -> Result<Report> {
         let _visit = if calls.is_empty() { None } else { self.module.runtime.visit()? };
         self.core.timing.with_at_least(SETUP_BUDGET_NS, || self.prepare_untimed(calls, entry))
@@ -66,7 +65,7 @@ impl Instance {
         for call in calls {
             runs.make(call, 0..call.repeats / 2)?;
         }
-        // What the first calls grew is not present yet.
+        // Memory that the first calls grew is not present yet.
         let mut warmed = self.warm()?;
         warmed += self.warm_funcs()?;
         let first_half = runs.times.len();
@@ -90,7 +89,7 @@ impl Instance {
             dry_calls: total as u64,
             first_call_ns: first as f64 * to_ns,
             steady_call_ns: median as f64 * to_ns,
-            // Without calls, what the two readings took themselves is nobody's.
+            // Without calls, this would count the two readings themselves.
             usage: if calls.is_empty() { Usage::default() } else { after.since(before) },
             allocations: runs.allocations,
         };
@@ -102,7 +101,7 @@ impl Instance {
     }
 }
 
-/// How many of the dry calls are kept for the end.
+/// The number of dry calls that come last.
 fn last_calls(call: &DryCall<'_>) -> u32 {
     (call.repeats / 4).min(32)
 }
@@ -121,7 +120,7 @@ fn check(instance: &Arc<Instance>, at: usize, call: &DryCall<'_>) -> Result<()> 
     Ok(())
 }
 
-/// Dry calls as they are made.
+/// The state of the dry calls.
 struct Runs {
     entry: Entry,
     /// In ticks; has room for all of them.
@@ -137,7 +136,8 @@ impl Runs {
         }
     }
 
-    /// The last calls, untimed; then the words that recording the next one will touch. Nothing after them but returning.
+    /// Makes the last calls, untimed, then touches the words that recording the next call will touch. Only the return comes
+    /// after this.
     fn finish(&self, call: &DryCall<'_>, ticks: u64) -> Result<()> {
         let mut values = call.values.to_vec();
         let mut calls = || {
@@ -161,7 +161,7 @@ impl Runs {
         }
     }
 
-    /// What a first call may leave behind is there for those that follow.
+    /// Makes dry calls; what a first call leaves behind is kept for the later ones.
     fn make_kept(&mut self, call: &DryCall<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
         call.func.shared.instance.keep(|| self.make_unrecorded(call, rounds))
     }

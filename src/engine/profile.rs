@@ -1,25 +1,24 @@
-//! The one place where Wasmtime's options are set, for the library that loads code and for the compiler that makes it.
+//! The only place that sets Wasmtime's options, for the library, which loads code, and for the compiler, which makes it.
 //!
-//! Every option that the engine compares when it loads an artifact is set here explicitly: defaults depend on Cargo
-//! features, and one of them on an environment variable, and a comparison that fails on a user's machine because of a
-//! variable is the kind of surprise this project exists to remove.
+//! This module sets every option explicitly that the engine compares when it loads an artifact: defaults depend on Cargo
+//! features, and one of them on an environment variable. A comparison must not fail on a user's machine because of a variable.
 //!
-//! Not here: anything about threads, scheduling or memory locking (`rt`).
+//! Threads, scheduling and memory locking are in `rt`.
 
 use crate::sys::memory::page_size;
 use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Engine, WasmFeatures};
 
-/// The engine that makes and loads code. An artifact names it and is refused by any other; a test holds this string
-/// against the lock file.
+/// The engine that makes and loads code. An artifact names its engine, and another one refuses it; a test compares this string
+/// with the lock file.
 pub const ENGINE_VERSION: &str = "wasmtime 48.0.8";
 
-/// How code is compiled and how traps are caught.
+/// The way in which code is compiled and traps are caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Profile {
-    /// Guard pages and signal handlers: the fastest code, for a process of one's own.
+    /// Guard pages and signal handlers: the fastest code, for a process of the host's own.
     Standalone,
-    /// Explicit checks and no signal handler at all: for code that lives in somebody else's process.
+    /// Explicit checks and no signal handler: for a plug-in in another program's process.
     Plugin,
 }
 
@@ -38,7 +37,7 @@ impl Profile {
     }
 }
 
-/// What the engine compiles into the code so that it can be interrupted.
+/// The means of interruption that the compiler puts into the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Interruption {
     /// Nothing.
@@ -47,7 +46,7 @@ pub enum Interruption {
     Epoch,
     /// The engine's fuel counting.
     Fuel,
-    /// Our own polls, see `watch`.
+    /// The library's own polls, see `watch`.
     Guard,
 }
 
@@ -62,12 +61,12 @@ impl Interruption {
     }
 }
 
-/// All that must agree between the compiler and the library; the artifact carries it.
+/// The settings on which compiler and library must agree; the artifact contains them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     pub profile: Profile,
     pub interruption: Interruption,
-    /// Address space set aside for one linear memory, in bytes. 4 GiB lets the standalone profile leave bounds checks out.
+    /// Reserved address space for one linear memory, in bytes. With 4 GiB the standalone profile needs no bounds checks.
     pub memory_reservation_bytes: u64,
 }
 
@@ -75,20 +74,20 @@ pub const FULL_RESERVATION_BYTES: u64 = 4 << 30;
 const GUARD_BYTES: u64 = 32 << 20;
 
 impl Settings {
-    /// Guard pages before and after each linear memory, each of so many bytes.
+    /// The bytes of guard pages before, and again after, each linear memory.
     pub fn guard_bytes(&self) -> u64 {
-        // A memory that is to be small has no guards either: they count where locked or total memory is limited.
+        // A memory with a small reservation has no guards either: they count where locked or total memory is limited.
         let guarded = self.profile == Profile::Standalone && self.memory_reservation_bytes == FULL_RESERVATION_BYTES;
         if guarded { GUARD_BYTES } else { 0 }
     }
 
-    /// Address space that an instance sets aside for memories that begin with so many bytes each, the budget guard's included.
+    /// Address space that an instance reserves for memories of these initial sizes, with the budget guard's memory.
     pub fn address_space_bytes(&self, memories: impl IntoIterator<Item = u64>) -> u64 {
         let page = page_size() as u64;
         let mapping = |reserved: u64| reserved.saturating_add(2 * self.guard_bytes()).max(page);
         let own = memories.into_iter().map(|min_bytes| mapping(self.memory_reservation_bytes.max(min_bytes)));
         let guard = match (self.interruption, self.profile) {
-            // The engine takes each memory to have all that it asked for, where faults come as signals.
+            // If faults arrive as signals, the engine assumes that each memory has all the address space that it requested.
             (Interruption::Guard, Profile::Standalone) => mapping(self.memory_reservation_bytes.max(WASM_PAGE_BYTES)),
             (Interruption::Guard, Profile::Plugin) => WASM_PAGE_BYTES,
             (Interruption::None | Interruption::Epoch | Interruption::Fuel, _) => 0,
@@ -97,7 +96,7 @@ impl Settings {
     }
 }
 
-/// What the budget guard's memory has, as WebAssembly counts.
+/// The size of the budget guard's memory in WebAssembly's terms.
 const WASM_PAGE_BYTES: u64 = 65536;
 
 impl Settings {
@@ -106,11 +105,11 @@ impl Settings {
     }
 }
 
-/// Guest stack, in bytes, when the host names no other figure.
+/// Guest stack, in bytes, if the host sets none.
 pub const DEFAULT_GUEST_STACK_BYTES: usize = 256 << 10;
 
-/// The proposals a guest may use. What is off needs a collector, another calling convention or shared memory, none of
-/// which belongs into a thread that must not be late.
+/// The proposals that a guest may use. Others need a collector, another calling convention or shared memory, which do not suit
+/// a thread that must not be late.
 pub fn guest_features() -> WasmFeatures {
     WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SATURATING_FLOAT_TO_INT
@@ -130,7 +129,7 @@ pub fn guest_features() -> WasmFeatures {
         | WasmFeatures::MEMORY64
 }
 
-/// Sets every option that both sides must agree on, and those that only matter at run time.
+/// Sets every option on which both sides must agree, and those that matter only at run time.
 pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
     let signals = settings.profile == Profile::Standalone;
     let mut config = Config::new();
@@ -140,15 +139,15 @@ pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
     // Atomics are allowed, memories shared between threads are not: an instance belongs to one thread at a time.
     config.shared_memory(false);
 
-    // Guard pages instead of bounds checks where we may have a signal handler; checks in the code where we may not.
+    // Guard pages instead of bounds checks if a signal handler is permitted; otherwise checks in the code.
     config.signals_based_traps(signals);
     config.memory_reservation(settings.memory_reservation_bytes);
     config.memory_guard_size(settings.guard_bytes());
     config.guard_before_linear_memory(settings.guard_bytes() != 0);
-    // A memory that moves on growth would invalidate the host's pointers and copy in the middle of a call.
+    // A memory that moves on growth would invalidate the host's pointers, and copy in the middle of a call.
     config.memory_may_move(false);
     config.memory_reservation_for_growth(0);
-    // Copy-on-write images are mapped in lazily, page fault by page fault.
+    // Copy-on-write images are mapped lazily, page fault by page fault.
     config.memory_init_cow(false);
     config.memory_guaranteed_dense_image_size(0);
     config.force_memory_init_memfd(false);
@@ -158,12 +157,12 @@ pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
     config.epoch_interruption(settings.interruption == Interruption::Epoch);
     config.consume_fuel(settings.interruption == Interruption::Fuel);
 
-    // Backtraces are built on the heap at the moment of the trap; what a developer needs is gathered without them.
+    // Backtraces are built on the heap when the trap happens; `fault` gathers what a developer needs without them.
     config.wasm_backtrace_max_frames(None);
-    // Its default is read from the environment.
+    // The default of this option comes from the environment.
     config.wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable);
-    // Nothing unwinds through a guest: traps go past its frames, and panics of host functions are caught before. Tables for it
-    // would be handed to libgcc with every load, which ends the process where one is damaged.
+    // Nothing unwinds through a guest: traps skip its frames, and panics of host functions are caught before. Tables for
+    // unwinding would be passed to libgcc at every load, which ends the process if one is damaged.
     config.native_unwind_info(false);
     config.generate_address_map(true);
     config.debug_info(false);
@@ -174,14 +173,14 @@ pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
     config.concurrency_support(false);
     config.rr(wasmtime::RRConfig::None);
     config.gc_support(false);
-    // Compared on load although there is no collector in this build.
+    // Compared on load, although this build has no collector.
     config.gc_heap_reservation(0);
     config.gc_heap_guard_size(0);
     config.gc_heap_reservation_for_growth(0);
     config.gc_heap_may_move(false);
     config.gc_heap_initial_size(0);
 
-    // The engine's check ignores the patch release; ours does not.
+    // The engine's check ignores the patch release; this version string does not.
     config.module_version(wasmtime::ModuleVersionStrategy::Custom(ENGINE_VERSION.into())).expect("the version string is short");
 
     config.max_wasm_stack(guest_stack_bytes);
@@ -191,26 +190,26 @@ pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
     config
 }
 
-/// What tools try in place of the product's own choices, to tell what those cost or gain. The default is the product. What loads
-/// and compares code has to vary the same as what compiled it; an artifact does not tell, and is never written with one of these.
+/// Options that tools try in place of the product's own, to measure their effect. The default is the product. Code has to be
+/// compiled and loaded with the same variation; an artifact does not record one, and is never written with one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Variations {
-    /// Instances come out of a pool that is mapped once.
+    /// Takes instances from a pool that is mapped once.
     pub pooling: bool,
-    /// Memories begin as copy-on-write images of their data.
+    /// Starts memories as copy-on-write images of their data.
     pub copy_on_write: bool,
-    /// Tables are filled on first use.
+    /// Fills tables on first use.
     pub lazy_tables: bool,
 }
 
 impl Variations {
-    /// Whether memories are the engine's own, and not those of `super::memory`.
+    /// True if memories are the engine's own, and not those of `super::memory`.
     pub fn engine_memories(self) -> bool {
         self.pooling || self.copy_on_write
     }
 }
 
-/// Changes a configuration that [`config`] has made.
+/// Applies variations to a configuration that [`config`] has made.
 pub fn vary(config: &mut Config, variations: Variations) -> crate::status::Result<()> {
     config.memory_init_cow(variations.copy_on_write);
     config.table_lazy_init(variations.lazy_tables);
@@ -220,7 +219,7 @@ pub fn vary(config: &mut Config, variations: Variations) -> crate::status::Resul
     Ok(())
 }
 
-/// As large as one tool needs it, so that setting it up is not what is measured.
+/// Just large enough for one tool, so that its set-up does not dominate the measurement.
 #[cfg(feature = "variations")]
 fn pool() -> crate::status::Result<wasmtime::InstanceAllocationStrategy> {
     let mut pool = wasmtime::PoolingAllocationConfig::default();

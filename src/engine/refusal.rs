@@ -1,9 +1,9 @@
-//! What the engine's errors mean: where the system refused something, that; not here: traps, which `fault` knows.
+//! Interprets the engine's errors: finds what the system refused. `fault` interprets traps.
 
 use crate::status::*;
 use crate::sys::errno;
 
-/// An error of the engine's, with the status of what the system refused if that is its cause, otherwise with `status`.
+/// Converts an error of the engine's. Its status is that of the system's refusal if that is the cause, otherwise `status`.
 pub fn refused(status: rtw_status_t, what: &str, error: &wasmtime::Error) -> Error {
     let message = format!("{what}: {error:#}");
     let Some(errno) = error.chain().find_map(|cause| cause.downcast_ref::<rustix::io::Errno>()) else {

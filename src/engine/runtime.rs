@@ -1,4 +1,4 @@
-//! The runtime: what all modules, instances and threads of one owner have in common.
+//! The runtime: the state that all modules, instances and threads of one owner share.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
@@ -25,46 +25,46 @@ use crate::sys::{clock, filter, handlers, membarrier};
 
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The only one whose artifacts it loads; None: both.
+    /// The only profile whose artifacts it loads; None: both.
     pub profile: Option<Profile>,
-    /// Whether the engine's handlers may be installed, which the standalone profile needs.
+    /// True if the runtime may install the engine's handlers, which the standalone profile needs.
     pub allow_signal_handlers: bool,
-    /// What attached threads get, unless they ask for something else.
+    /// The CPUs of attached threads, unless they request others.
     pub cpus: Option<CpuSet>,
     pub scheduling: Option<(Policy, i32)>,
-    /// Whether calls are timed and recorded.
+    /// True if calls are timed and recorded.
     pub statistics: bool,
     pub lock: Lock,
     pub guest_stack_bytes: usize,
-    /// How often the watchdog looks, in ns; 0: as often as the smallest budget needs.
+    /// The watchdog's tick, in ns; 0: as often as the smallest budget needs.
     pub watchdog_tick_ns: u64,
-    /// Whether every call asks whether faults would arrive, instead of the housekeeper now and then. Standalone profile only.
+    /// True if every call checks that faults would arrive, instead of the housekeeper at intervals. Standalone profile only.
     pub ask_at_every_call: bool,
-    /// What all guests of the runtime may hold together; 0: no limit.
+    /// The limit of what all guests of the runtime hold together; 0: none.
     pub memory_limit_bytes: u64,
-    /// Whether a call attaches its thread where that is not attached.
+    /// True if a call attaches its thread.
     pub attach_on_call: bool,
 }
 
 pub struct Runtime {
     pub config: Config,
     variations: Variations,
-    /// What its guests hold.
+    /// What the runtime's guests hold.
     pub held: Arc<Pool>,
-    /// Tells runtimes apart for ever, as an address would not.
+    /// Identifies the runtime for good; an address could be reused.
     number: u64,
-    /// Does what must not hold up a thread that has deadlines.
+    /// Runs work that must not hold up a thread with deadlines.
     housekeeper: Housekeeper,
     watchdog: Watchdog,
     signal_watch: Arc<SignalWatch>,
-    /// Threads that a call has attached.
+    /// The number of threads that a call has attached.
     late_attaches: AtomicU64,
-    /// How many threads are attached, for as long as there is a runtime to be attached to.
+    /// The number of attached threads, as long as the runtime exists.
     attached: Arc<AtomicU64>,
 }
 
 impl Config {
-    /// Whether guests of the standalone profile can come.
+    /// True if guests of the standalone profile are possible.
     pub fn may_use_signals(&self) -> bool {
         self.allow_signal_handlers && self.profile != Some(Profile::Plugin)
     }
@@ -75,12 +75,12 @@ impl Runtime {
         Runtime::varied(config, Variations::default())
     }
 
-    /// One whose engines differ from the product's, for tools.
+    /// Creates a runtime whose engines differ from the product's, for tools.
     pub fn varied(config: Config, variations: Variations) -> Result<Arc<Runtime>> {
         filter::check()?;
         fork::undisturbed(clock::calibration);
         memory::warm_own_image(config.lock)?;
-        // For resets: where the process has threads already, the kernel takes its time, once.
+        // Resets need this. In a process that already has threads, the kernel takes some time, once.
         membarrier::register();
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Relaxed);
@@ -92,8 +92,8 @@ impl Runtime {
         let (late_attaches, attached) = Default::default();
         let runtime =
             Runtime { config, variations, held, number, housekeeper, watchdog, signal_watch, late_attaches, attached };
-        // The process-wide part of an engine's making (signal handlers, in the standalone profile) happens now where it is known to be
-        // needed, and otherwise when the first module comes that needs it.
+        // The process-wide part of an engine's creation (signal handlers, in the standalone profile) happens now if the profile
+        // is known, otherwise with the first module that needs it.
         if let Some(profile) = runtime.config.profile {
             runtime.engine(&Settings::new(profile))?;
         }
@@ -112,8 +112,8 @@ impl Runtime {
         &self.signal_watch
     }
 
-    /// An engine for an artifact with these settings. Each module has its own: an engine has locks that refuse everybody once
-    /// something has panicked inside, and damaged code can make it panic.
+    /// Creates an engine for an artifact with these settings. Each module has its own: after a panic inside, an engine's locks
+    /// refuse every later user, and damaged code can make it panic.
     pub fn engine(&self, settings: &Settings) -> Result<Engine> {
         if settings.profile == Profile::Standalone {
             self.check_handlers_allowed()?;
@@ -132,7 +132,7 @@ impl Runtime {
         Ok(engine)
     }
 
-    /// Whether a guest of the standalone profile may come.
+    /// Returns an error if guests of the standalone profile are not permitted.
     pub fn check_handlers_allowed(&self) -> Result<()> {
         match self.config.allow_signal_handlers {
             true => Ok(()),
@@ -144,7 +144,7 @@ impl Runtime {
         }
     }
 
-    /// What a thread gets when it asks for nothing in particular.
+    /// The configuration of an attachment without wishes of its own.
     pub fn default_attach(&self) -> Attach {
         Attach {
             scheduling: self.config.scheduling,
@@ -177,7 +177,7 @@ impl Runtime {
         })
     }
 
-    /// Puts the watchdog above the calling thread, whose scheduling may have changed since it was attached.
+    /// Puts the watchdog above the calling thread, whose scheduling may have changed since attach.
     pub fn watch_over(&self) -> Result<()> {
         match sched::current() {
             Some(scheduling) => self.watchdog.rise_above(scheduling),
@@ -185,7 +185,7 @@ impl Runtime {
         }
     }
 
-    /// Attaches the calling thread, which is in a call: what only the host may decide stays as it is. Takes its time.
+    /// Attaches the calling thread, which is in a call. Leaves scheduling and affinity to the host. Takes some time.
     #[cold]
     #[inline(never)]
     pub fn attach_late(&self) -> Result<()> {
@@ -194,23 +194,23 @@ impl Runtime {
         Ok(())
     }
 
-    /// How many threads calls have attached so far.
+    /// The number of threads that calls have attached.
     pub fn late_attaches(&self) -> u64 {
         self.late_attaches.load(Relaxed)
     }
 
-    /// How many threads are attached now.
+    /// The number of threads that are attached now.
     pub fn attached(&self) -> u64 {
         self.attached.load(Relaxed)
     }
 
-    /// Whether the calling thread is. Neither allocates nor waits.
+    /// True if the calling thread is attached. Neither allocates nor waits.
     pub fn is_attached(&self) -> bool {
         permit::is_attached(self.number)
     }
 
-    /// Lets the calling thread in where the last permit did not: by another one, one that was sealed, or by attaching it where that
-    /// is wanted. The caller holds cancellation off.
+    /// Lets the calling thread in if the last permit did not: by another permit, by a sealed one, or by attaching the thread if
+    /// that is configured. The caller holds cancellation off.
     #[cold]
     #[inline(never)]
     pub fn admit(&self, pass: &Pass, here: usize) -> std::result::Result<Option<Opened>, rtw_status_t> {
@@ -231,19 +231,19 @@ impl Runtime {
         Ok(())
     }
 
-    /// Tells it from all others, for ever.
+    /// A number that no other runtime ever has.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// What a [setup] function has to have while it calls guests, on whatever thread this is; refused where its stack has no
-    /// room for them.
+    /// Returns what a [setup] function needs to call guests on any thread. Returns an error if the thread's stack has no room
+    /// for them.
     pub fn visit(&self) -> Result<Option<Issued>> {
         attach::visit(self.number, self.config.guest_stack_bytes)
     }
 
-    /// Sees to it that guests' faults become traps of that profile become traps on this thread while the answer lives, or tells who is in the way. For [setup]
-    /// functions that run guests, or after which the host will.
+    /// Makes guests' faults of that profile become traps on this thread while the returned value lives, or names the obstacle.
+    /// For [setup] functions that run guests, or after which the host will.
     pub fn ready_for_traps(&self, profile: Profile) -> Result<Ready> {
         match profile {
             Profile::Standalone => Ready::new(Engine::tls_eager_initialize),

@@ -1,5 +1,4 @@
-//! Function types as text: `(i32,f32)->(f64)`. The form in which C hosts ask for them, artifacts tell them and errors name
-//! them.
+//! Function types as text: `(i32,f32)->(f64)`. C hosts request types in this form, and artifacts and errors name them in it.
 
 use crate::status::*;
 use wasmtime::{Engine, FuncType, ValType};

@@ -1,10 +1,10 @@
-//! Carrying a guest's state over an exchange: what the next version of it needs to go on where this one stops.
+//! Transfers a guest's state to the next version of the guest, which continues from there.
 //!
-//! A guest that can takes part by exports. `rtw_state_save`, of type `()->(i32,i32)` or, for languages that return one value,
-//! `()->(i64)` with the address in the lower half, answers address and length of its state in its memory. `rtw_state_load`, of
-//! type `(i32,i32)->(i32)`, is given address and length of another's and answers 0 if it cannot use it. The place it is put at
-//! comes from `rtw_state_buffer`, `(i32)->(i32)`, which is given the length and answers an address, 0 for none; without that
-//! export the memory is grown.
+//! A guest takes part by exports. `rtw_state_save`, of type `()->(i32,i32)` or, for languages that return one value,
+//! `()->(i64)` with the address in the lower half, returns address and length of its state in its memory. `rtw_state_load`, of
+//! type `(i32,i32)->(i32)`, receives address and length of another guest's state, and returns 0 if it cannot use it.
+//! `rtw_state_buffer`, `(i32)->(i32)`, receives the length and returns the address for the copy, 0 for none; without that
+//! export the memory grows.
 //!
 //! Not for real-time threads.
 
@@ -22,7 +22,7 @@ const LOAD: &str = "rtw_state_load";
 const BUFFER: &str = "rtw_state_buffer";
 const PAGE_BYTES: u64 = 65536;
 
-/// A copy of the instance's state; nothing if it has none to give. The instance must be the caller's.
+/// Returns a copy of the instance's state; None if it has none. The caller must have the instance.
 pub fn save(instance: &Arc<Instance>) -> Result<Option<Vec<u8>>> {
     let Some(save) = export(instance, SAVE) else { return Ok(None) };
     let _ready = instance.module.runtime.ready_for_traps(instance.module.profile())?;
@@ -48,7 +48,7 @@ pub fn save(instance: &Arc<Instance>) -> Result<Option<Vec<u8>>> {
     Ok(Some(unsafe { std::slice::from_raw_parts(from, length as usize) }.to_vec()))
 }
 
-/// Gives a state to the instance, which is to use it. The instance must be the caller's.
+/// Passes a state to the instance, which will use it. The caller must have the instance.
 pub fn load(instance: &Arc<Instance>, state: &[u8]) -> Result<()> {
     let Some(load) = export(instance, LOAD) else {
         return Err(Error::new(RTW_ERR_STATE, format!("the instance in use has a state to give, and the new one no {LOAD}")));
@@ -66,7 +66,7 @@ pub fn load(instance: &Arc<Instance>, state: &[u8]) -> Result<()> {
             format!("{BUFFER} answered {address} for {length} bytes, which is outside the guest's memory"),
         ));
     }
-    // SAFETY: inside the memory, which is nobody else's yet.
+    // SAFETY: inside the memory, which no other thread uses yet.
     unsafe { std::ptr::copy_nonoverlapping(state.as_ptr(), to, state.len()) };
     match run(&load, [ValRaw::u32(address), ValRaw::u32(length)])?[0].get_i32() {
         0 => Err(Error::new(RTW_ERR_STATE, format!("the new instance refused the state of {length} bytes"))),
@@ -74,7 +74,7 @@ pub fn load(instance: &Arc<Instance>, state: &[u8]) -> Result<()> {
     }
 }
 
-/// Where the state is put.
+/// The address of the copy.
 fn place(instance: &Arc<Instance>, length: u32) -> Result<u32> {
     if let Some(buffer) = export(instance, BUFFER) {
         if buffer.shared.signature != Signature::parse("(i32)->(i32)")? {
@@ -99,9 +99,10 @@ fn export(instance: &Arc<Instance>, name: &str) -> Option<Func> {
 }
 
 fn run(func: &Func, mut values: [ValRaw; 2]) -> Result<[ValRaw; 2]> {
-    // SAFETY: none of these functions has more than two values, as their types were checked to be; the instance is ours.
+    // SAFETY: none of these functions has more than two values, as the check of their types ensures; the caller has the
+    // instance.
     let call = || unsafe { call::invoke_apart(func, values.as_mut_ptr(), values.len(), None) };
-    // A block's budget is not meant for it.
+    // A block's budget is not for state transfer.
     match func.timing().with_at_least(SETUP_BUDGET_NS, call) {
         RTW_OK => Ok(values),
         status => Err(Error::new(
