@@ -41,8 +41,8 @@ MODULE is a module (.wasm, .wat). For an artifact (.rtw), bisect tries only the 
     "How long:
   --time S              approximate time of all rounds, above 0 and at most 1000000000; the last third is for
                         inconclusive variants; default 150
-  --processes N         rounds of fresh processes, for settings that matter only at the start: 0 (none), or from 11 to
-                        1000 (fewer prove nothing); default 40
+  --processes N         rounds of fresh processes, for settings that matter only at the start: 0 (none),
+                        or from 11 to 1000 (fewer prove nothing); default 40
 
 Other options:
   --only LIST           try only these settings, by their first word: denormals,scheduling

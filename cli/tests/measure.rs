@@ -474,7 +474,7 @@ fn a_file_of_another_kind_is_named() {
         ("g.wat", "module"),
         ("statistics.json", "`rtwasm stats` shows"),
         ("report.json", "`rtwasm report --compare` compares two"),
-        ("report.md", "`rtwasm report --compare` takes two in JSON"),
+        ("report.md", "`rtwasm report --compare` reads two in JSON"),
         ("bench.json", "`rtwasm bench --json`"),
         ("doctor.json", "`rtwasm doctor --json`"),
         ("page.html", "a page"),
