@@ -1,21 +1,21 @@
-//! How fast the processor executes just now, told by a fixed piece of work that keeps its execution units full and touches no
-//! memory.
+//! Measures the processor's current speed with a fixed piece of work that keeps its execution units busy and touches no memory.
 //!
-//! A thread on the other half of the core and a lowered clock show in nothing that a kernel counts, least of all where a hypervisor
-//! hides that the core has another half. They show here. Code that waits for one result after the other hardly notices them; code
-//! that keeps the units busy takes up to twice as long: so they can make one way to compile code look worse than another.
+//! A thread on the other half of the core, or a lowered clock, appears in no figure of the kernel's, least of all if a
+//! hypervisor hides that the core has another half. It appears here. Code that waits for one result after the other hardly
+//! slows down; code that keeps the units busy takes up to twice as long: so such a thread can make one way to compile code look
+//! worse than another.
 
 use crate::sys::clock;
 
-/// One piece of work: some microseconds, so that it can be done often, and reading the clock does not count.
+/// Steps of one piece of work: some microseconds, so that it can run often, and the clock's reading does not count.
 const STEPS: u32 = 1500;
 
-/// What a piece of work takes, in ticks. Allocates nothing.
+/// Does a piece of work and returns its time in ticks. Allocates nothing.
 #[inline(never)]
 pub fn work_ticks() -> u64 {
     let started = clock::ticks();
-    // Six chains that do not wait for each other, of operations that no two have in common: nothing to compute ahead or to put into
-    // vectors.
+    // Six chains that do not wait for each other, with operations that no two share: the compiler cannot compute them in
+    // advance or vectorise them.
     let [mut a, mut b, mut c, mut d, mut e, mut f] = std::hint::black_box([1u64, 2, 3, 4, 5, 6]);
     for step in 0..u64::from(STEPS) {
         a = a.rotate_left(5) ^ step;
@@ -29,24 +29,24 @@ pub fn work_ticks() -> u64 {
     clock::ticks().wrapping_sub(started)
 }
 
-/// How a piece of work was executed.
+/// The speed at which a piece of work was executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// As fast as the processor can.
+    /// At the processor's full speed.
     Full,
-    /// Slower, without having been stopped: somebody had part of the core, or its clock was lower.
+    /// Slower, but not interrupted: another thread used part of the core, or its clock was lower.
     Slowed,
-    /// The thread was off the processor meanwhile, or the processor elsewhere, which says nothing of its speed.
+    /// The thread, or the virtual processor, was interrupted, so the time does not show the speed.
     Interrupted,
 }
 
-/// Of the best time: from where it counts as slowed, and from where as interrupted. Two threads on one core take less than twice as
-/// long each for the units' sake, and share its caches and its clock.
+/// Multiples of the best time from which a piece of work counts as slowed, and as interrupted. Two threads on one core take
+/// less than twice as long each because of the units, and share caches and clock.
 const SLOWED: f64 = 1.1;
 const INTERRUPTED: f64 = 3.0;
 
 impl Pace {
-    /// Of a piece of work that took `factor` times what it takes at best.
+    /// The pace of a piece of work that took `factor` times its best time.
     pub fn of(factor: f64) -> Pace {
         match factor {
             ..SLOWED => Pace::Full,
@@ -56,15 +56,15 @@ impl Pace {
     }
 }
 
-/// Knows how fast the processor can be.
+/// The processor's full speed, as far as it is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Speed {
     best_ticks: u64,
 }
 
 impl Speed {
-    /// Looks for `duration_ns`. Where the processor is never at full speed as long as that, what it is then counts as full, until
-    /// something faster is seen.
+    /// Measures for `duration_ns`. If the processor never runs at full speed during that time, its best speed counts as full
+    /// until a faster one is seen.
     pub fn measure(duration_ns: u64) -> Speed {
         clock::calibration();
         let end_ns = clock::monotonic_ns() + duration_ns;
@@ -75,14 +75,14 @@ impl Speed {
         Speed { best_ticks }
     }
 
-    /// Does a piece of work: how many times as long it took as at best. Allocates nothing.
+    /// Does a piece of work and returns the ratio of its time to the best time. Allocates nothing.
     pub fn look(&mut self) -> f64 {
         let ticks = work_ticks();
         self.best_ticks = self.best_ticks.min(ticks);
         ticks as f64 / self.best_ticks.max(1) as f64
     }
 
-    /// Looks, and judges what was seen.
+    /// Does a piece of work and judges its time.
     pub fn pace(&mut self) -> Pace {
         Pace::of(self.look())
     }

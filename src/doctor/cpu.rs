@@ -1,4 +1,4 @@
-//! Checks of the processor that the real-time thread runs on: its speed, its sleep, and who else uses it.
+//! Checks of the processor that the real-time thread runs on: its speed, its idle states, and its other users.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::parse::{CpuList, count, shown};
 use super::table::{AUDIO_INFO_CONTROL_MEDIUM, INFO, MEDIUM};
 use super::{Class, Outcome, Severity::*};
 
-/// For what a hypervisor hides.
+/// The outcome for facts that a hypervisor hides.
 fn hidden(machine: &Machine, what: &str) -> Outcome {
     match (machine.root.exists("sys/devices/system/cpu/cpu0"), machine.is_virtual()) {
         (false, _) => Outcome::unknown("no /sys/devices/system/cpu"),
@@ -79,14 +79,14 @@ pub fn frequency_range(machine: &Machine) -> Outcome {
     }
 }
 
-/// An idle state may take this much of the period to wake up from.
+/// The share of the period that waking from an idle state may take.
 const EXIT_LATENCY_PERCENT: u64 = 10;
 
 pub fn idle_states(machine: &Machine) -> Outcome {
     if machine.parameter("idle") == Some("poll") {
         return Outcome::good("idle=poll: the processor does not sleep");
     }
-    // What somebody holds open keeps the kernel out of deeper states.
+    // A value that a process holds open keeps the kernel out of deeper states.
     let held_us = machine.root.device_i32("dev/cpu_dma_latency").and_then(|us| u64::try_from(us).ok());
     let mut deepest: Option<(u64, usize, String)> = None;
     let mut seen = 0;
@@ -175,7 +175,7 @@ pub fn isolation(machine: &Machine) -> Outcome {
 }
 
 const MAX_NAMED_IRQS: usize = 4;
-/// So long, at most, arrivals are counted where measuring is asked for.
+/// The longest time for counting arrivals, if measuring is wanted.
 const COUNTED_FOR: Duration = Duration::from_secs(1);
 
 struct Interrupt {
@@ -184,7 +184,7 @@ struct Interrupt {
     taken: u64,
 }
 
-/// Interrupts of devices that have arrived on a CPU: those of the timer and between processors have no number.
+/// Interrupts of devices that have arrived on a CPU; interrupts of the timer and between processors have no number.
 fn device_interrupts(machine: &Machine, cpu: usize) -> Option<Vec<Interrupt>> {
     let table = machine.root.word("proc/interrupts")?;
     let mut lines = table.lines();
@@ -196,7 +196,7 @@ fn device_interrupts(machine: &Machine, cpu: usize) -> Option<Vec<Interrupt>> {
         let name = words.next_back().unwrap_or("").to_owned();
         Some(Interrupt { number: number.trim().parse().ok()?, name, taken })
     };
-    // The legacy timer is routed there and silent.
+    // The legacy timer is routed there, and silent.
     Some(lines.filter_map(read).filter(|interrupt| interrupt.taken > 0 && interrupt.name != "timer").collect())
 }
 
@@ -228,7 +228,7 @@ pub fn irqs(machine: &Machine) -> Outcome {
     Outcome { commands, ..Outcome::bad(found) }
 }
 
-/// How many of them arrive while one waits, where measuring is asked for.
+/// The number of interrupts that arrive during a wait, if measuring is wanted.
 fn arrivals(machine: &Machine, cpu: usize, interrupts: &[Interrupt]) -> Option<String> {
     let time = machine.options.probe.filter(|_| machine.is_live())?.min(COUNTED_FOR);
     measure::rest(time);
@@ -248,7 +248,7 @@ pub fn irqbalance(machine: &Machine) -> Outcome {
     }
 }
 
-/// Whether the chosen CPU is one of those whose speed depends on what the others do.
+/// Checks that the chosen CPU is not one of the slower kinds.
 pub fn core_type(machine: &Machine) -> Outcome {
     let capacities: Vec<(usize, u64)> = machine
         .root
@@ -276,20 +276,20 @@ pub fn core_type(machine: &Machine) -> Outcome {
     }
 }
 
-/// Matters where the thread computes for longer than the tick's few milliseconds.
+/// Checks for the tick, which matters if the thread computes for longer than its few milliseconds.
 pub fn timer_tick(machine: &Machine) -> Outcome {
     let Some(cpu) = machine.own_cpu() else { return Outcome::skipped("no CPU chosen") };
     match machine.root.text("sys/devices/system/cpu/nohz_full") {
         None => Outcome::unknown("no /sys/devices/system/cpu/nohz_full"),
         Some(text) => match CpuList::parse(&text) {
             Some(cpus) if cpus.contains(cpu) => Outcome::good(format!("CPU {cpu} runs without it")),
-            // `(null)` where the kernel could and was not told to.
+            // The file holds `(null)` if the kernel supports nohz_full and the command line does not set it.
             _ => Outcome::bad(format!("CPU {cpu} has it")),
         },
     }
 }
 
-/// The firmware's memory of a board that was too hot or had too little power: which bits of `get_throttled` mean what.
+/// The meaning of the bits of `get_throttled`: the firmware records if a board was too hot or had too little power.
 const BOARD_THROTTLED: [(u32, &str); 8] = [
     (1 << 0, "under-voltage now"),
     (1 << 1, "frequency capped now"),
@@ -343,7 +343,7 @@ pub fn thermal(machine: &Machine) -> Outcome {
     }
 }
 
-/// The lowest temperature from which the kernel slows down or switches off.
+/// The lowest temperature at which the kernel slows down or switches off.
 fn slowing_trip(machine: &Machine, zone: &str) -> Option<i64> {
     let trips = (0..16).map_while(|n| Some((machine.root.word(&format!("{zone}/trip_point_{n}_type"))?, n)));
     trips

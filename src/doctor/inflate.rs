@@ -1,7 +1,7 @@
-//! Unpacks gzip, which is how a kernel without a file in /boot tells its configuration (/proc/config.gz). Small rather than
-//! quick, and safe on damaged input: what is no sound stream is `None`.
+//! Unpacks gzip: a kernel without a file in /boot has its configuration in /proc/config.gz. Small rather than fast, and safe on
+//! damaged input: an invalid stream is `None`.
 
-/// The code lengths' alphabet is sent in this order (RFC 1951, 3.2.7).
+/// The order of the code lengths' alphabet in the stream (RFC 1951, 3.2.7).
 const LENGTH_ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const LENGTH_BASE: [usize; 29] =
     [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];
@@ -17,7 +17,7 @@ const MAX_CODE_BITS: usize = 15;
 /// More than any kernel's configuration has.
 const MAX_OUTPUT_BYTES: usize = 4 << 20;
 
-/// Unpacks the first member of a gzip file. Its checksum is not looked at: the content is judged by what it says.
+/// Unpacks the first member of a gzip file. Ignores the checksum: the caller judges the content itself.
 pub fn gunzip(bytes: &[u8]) -> Option<Vec<u8>> {
     const HAS_CHECKSUM: u8 = 2;
     const HAS_EXTRA: u8 = 4;
@@ -65,7 +65,7 @@ fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
 
 struct Bits<'a> {
     bytes: &'a [u8],
-    /// In bits.
+    /// The position, in bits.
     at: usize,
 }
 
@@ -81,7 +81,7 @@ impl Bits<'_> {
     }
 }
 
-/// A prefix code: how many codes of each length there are, and the symbols in the codes' order.
+/// A prefix code: the number of codes of each length, and the symbols in the codes' order.
 struct Code {
     counts: [usize; MAX_CODE_BITS + 1],
     symbols: Vec<usize>,

@@ -1,4 +1,4 @@
-//! Checks of the kernel itself: how it preempts, whether it is a guest of another, what it does beside its work.
+//! Checks of the kernel itself: its preemption, its hypervisor, and its additional work.
 
 use super::machine::Machine;
 use super::parse::{count, shown};
@@ -6,12 +6,12 @@ use super::table::{AUDIO_INFO_CONTROL_MEDIUM, HIGH, INFO, MEDIUM};
 use super::{ByClass, Outcome, Severity::*};
 use crate::sys::clock;
 
-/// How a kernel without PREEMPT_RT preempts.
+/// The preemption model of a kernel without PREEMPT_RT.
 enum Preemption {
-    /// Real-time threads preempt kernel code, but for spinlocks, interrupts and softirqs. The lazy model differs for others
-    /// only.
+    /// Real-time threads preempt kernel code except spinlocks, interrupts and softirqs. The lazy model differs for other
+    /// threads only.
     Full,
-    /// Kernel code runs until it asks itself whether somebody waits.
+    /// Kernel code runs until it checks for waiting threads.
     AtItsLeisure,
 }
 
@@ -30,7 +30,7 @@ pub fn preemption(machine: &Machine) -> Outcome {
     }
 }
 
-/// The model in force: as it is now, as it was asked for, as it was built, in this order.
+/// The preemption model: the current one, the requested one, or the built-in one, in this order.
 fn preemption_model(machine: &Machine) -> Option<(Preemption, String)> {
     let of = |name: &str, source: &str| {
         let model = match name {
@@ -82,10 +82,10 @@ pub fn virtualised(machine: &Machine) -> Outcome {
     }
 }
 
-/// Time that the hypervisor gave to others, as a share of all since boot, in thousandths of a percent.
+/// The share of all time since boot that the hypervisor took, in thousandths of a percent.
 const STEAL_HIGH: u64 = 100;
 
-/// The time stolen since boot and all time, in ticks of 10 ms as a rule, of the chosen CPU or of all.
+/// The stolen time since boot and all time, in ticks of usually 10 ms, of the chosen CPU or of all CPUs.
 fn stolen_of_all(machine: &Machine) -> Option<(u64, u64)> {
     let stat = machine.root.word("proc/stat")?;
     let line = machine.options.cpu.map_or("cpu".into(), |cpu| format!("cpu{cpu}"));
@@ -93,7 +93,7 @@ fn stolen_of_all(machine: &Machine) -> Option<(u64, u64)> {
         let mut words = text.split_whitespace();
         (words.next()? == line).then(|| words.map_while(|word| word.parse::<u64>().ok()).collect::<Vec<u64>>())
     })?;
-    // user nice system idle iowait irq softirq steal; guest times are in user's and nice's already
+    // user nice system idle iowait irq softirq steal; user and nice already include guest times.
     let times = times.first_chunk::<8>()?;
     Some((times[7], times.iter().fold(0u64, |sum, time| sum.saturating_add(*time))))
 }
@@ -109,12 +109,12 @@ pub fn steal(machine: &Machine) -> Outcome {
     }
 }
 
-/// The time stolen since boot, in ms.
+/// The stolen time since boot, in ms.
 pub fn stolen_ms(machine: &Machine) -> Option<u64> {
     Some(stolen_of_all(machine)?.0.saturating_mul(1000) / clock::accounting_ticks_per_second()?)
 }
 
-/// Options of a kernel that is built for finding errors; the first four make critical sections longer by themselves.
+/// Options of kernels that are built for finding errors; the first four lengthen critical sections by themselves.
 const DEBUG_OPTIONS: [&str; 10] = [
     "CONFIG_PROVE_LOCKING",
     "CONFIG_LOCKDEP",
@@ -180,7 +180,8 @@ pub fn mitigations(machine: &Machine) -> Outcome {
     }
 }
 
-/// Interrupt handlers of a kernel without PREEMPT_RT are threads, with priorities, only where they are told to be.
+/// Checks that interrupt handlers are threads with priorities, which without PREEMPT_RT they are only if the command line says
+/// so.
 pub fn threaded_irqs(machine: &Machine) -> Outcome {
     match (machine.is_preempt_rt(), machine.command_line.as_deref()) {
         (Some(true), _) => Outcome::good("PREEMPT_RT: all handlers are threads"),
@@ -191,7 +192,7 @@ pub fn threaded_irqs(machine: &Machine) -> Outcome {
     }
 }
 
-/// All of the kernel's own flags that it is in trouble already: warnings and worse have been printed since boot.
+/// Checks the kernel's flags for warnings and errors since boot.
 pub fn kernel_taint(machine: &Machine) -> Outcome {
     const OOPS: u64 = 1 << 7;
     const WARNING: u64 = 1 << 9;

@@ -1,4 +1,4 @@
-//! What several checks need to know about the machine, read once.
+//! Facts about the machine that several checks need, read once.
 
 use std::cell::OnceCell;
 
@@ -7,7 +7,7 @@ use super::root::Root;
 use super::{Class, Options, Severity, inflate};
 use crate::engine::artifact::Metadata;
 
-/// What an artifact needs of the machine.
+/// An artifact's needs.
 #[derive(Debug, Clone)]
 pub struct Artifact {
     pub metadata: Metadata,
@@ -30,7 +30,7 @@ pub struct Machine<'a> {
 const CAP_IPC_LOCK: u32 = 14;
 const CAP_SYS_NICE: u32 = 23;
 
-/// How many CPUs are looked at one by one where none was chosen.
+/// The number of CPUs that are examined one by one if none was chosen.
 const MAX_EXAMINED_CPUS: usize = 64;
 
 impl<'a> Machine<'a> {
@@ -56,7 +56,7 @@ impl<'a> Machine<'a> {
         self.options.period_ns.unwrap_or(class.period_ns())
     }
 
-    /// A severity for each class by its period; `None` where `judge` finds it good.
+    /// The severity for each class, by its period; `None` if `judge` finds it good.
     pub fn by_period(&self, judge: impl Fn(Class, u64) -> Option<Severity>) -> super::ByClass {
         Class::ALL.map(|class| judge(class, self.period_ns(class)))
     }
@@ -85,7 +85,7 @@ impl<'a> Machine<'a> {
         self.root.word("proc/sys/kernel/osrelease")
     }
 
-    /// What the kernel was built with, `CONFIG_X=y` a line.
+    /// The kernel's build configuration, one `CONFIG_X=y` a line.
     #[inline(never)]
     pub fn kernel_config(&self) -> Option<&str> {
         let read = || {
@@ -96,7 +96,7 @@ impl<'a> Machine<'a> {
         self.kernel_config.get_or_init(read).as_deref()
     }
 
-    /// Whether an option of the kernel's is built in; `None` where its configuration cannot be read.
+    /// True if an option of the kernel's is built in; `None` if its configuration cannot be read.
     pub fn kernel_has(&self, option: &str) -> Option<bool> {
         let config = self.kernel_config()?;
         Some(config.lines().any(|line| line.strip_prefix(option) == Some("=y")))
@@ -157,13 +157,14 @@ impl<'a> Machine<'a> {
         parse::kib(self.status()?, name)
     }
 
-    /// A soft and a hard limit of the process; `u64::MAX` stands for none.
+    /// The soft and the hard limit of the process; `u64::MAX` means unlimited.
     #[inline(never)]
     pub fn limit(&self, name: &str) -> Option<(u64, u64)> {
         parse::limit(self.limits.as_deref()?, name)
     }
 
-    /// A capability counts only outside of user namespaces: scheduling and locking ask for it in the first one.
+    /// True if the process has the capability outside of user namespaces: scheduling and locking check it in the first
+    /// namespace.
     #[inline(never)]
     fn has_capability(&self, bit: u32) -> Option<bool> {
         let effective = u64::from_str_radix(self.status_field("CapEff")?, 16).ok()?;
@@ -182,7 +183,7 @@ impl<'a> Machine<'a> {
         self.has_capability(CAP_IPC_LOCK)
     }
 
-    /// Whether this process can have real-time scheduling at all, by limit or capability.
+    /// True if a limit or a capability permits real-time scheduling to this process.
     #[inline(never)]
     pub fn may_be_real_time(&self) -> Option<bool> {
         let by_limit = self.limit("Max realtime priority").map(|(soft, _)| soft > 0);
@@ -192,13 +193,13 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The calling thread, as the scheduler sees it.
+    /// The calling thread's entry in /proc.
     pub fn own_task(&self) -> Option<Task> {
         let stat = self.root.word("proc/thread-self/stat").or_else(|| self.root.word("proc/self/stat"))?;
         Task::parse(&stat)
     }
 
-    /// All processes, this one excepted, with their numbers.
+    /// All processes except this one, with their numbers.
     #[inline(never)]
     pub fn processes(&self) -> &[(u32, Task)] {
         self.processes.get_or_init(|| {
@@ -223,7 +224,7 @@ impl<'a> Machine<'a> {
         CpuList::parse(self.status_field("Cpus_allowed_list")?)
     }
 
-    /// Where the real-time thread will run: the chosen CPU, or those that this thread may use.
+    /// The CPUs of the real-time thread: the chosen CPU, or those that this thread may use.
     #[inline(never)]
     pub fn cpus(&self) -> Option<CpuList> {
         match self.options.cpu {
@@ -232,12 +233,12 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The one CPU that it will run on, if that is known.
+    /// The real-time thread's CPU, if it is a single one.
     pub fn own_cpu(&self) -> Option<usize> {
         self.cpus()?.single()
     }
 
-    /// Folders in sysfs of the CPUs where the thread will run.
+    /// The sysfs folders of the real-time thread's CPUs.
     #[inline(never)]
     pub fn cpu_folders(&self) -> Vec<(usize, String)> {
         let cpus = self.cpus().unwrap_or(CpuList::EMPTY);

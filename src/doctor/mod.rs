@@ -1,11 +1,12 @@
-//! The doctor: what about this machine costs latency. Each check reads a few of the kernel's own files, judges what they say
-//! for four classes of work, and tells what to do about it.
+//! The doctor: finds out what about this machine costs latency. Each check reads a few of the kernel's files, judges them for
+//! four classes of work, and recommends a remedy.
 //!
-//! All that is read lies below a root that can be another folder, so that a copy of another machine's files can be judged, and
-//! is a test. What is missing or cannot be understood is "unknown", never a failure. Nothing is changed: the probes, which run
-//! only if the caller asks for them, take time and nothing else. Not for real-time threads.
+//! All files lie below a root that can be another folder, so that a copy of another machine's files can be judged, also in
+//! tests. What is missing or cannot be understood is "unknown", never a failure. The doctor changes nothing: the probes, which
+//! run only on request, only take time. Not for real-time threads.
 //!
-//! What every check calls is kept out of line: inlined sixty times it would be the larger part of this folder's code.
+//! Functions that every check calls are kept out of line: inlined sixty times they would be the larger part of this folder's
+//! code.
 
 pub mod core_speed;
 mod cpu;
@@ -29,7 +30,7 @@ pub use table::{CHECKS, Check};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the real-time thread does, which decides how much a finding matters.
+/// The real-time thread's kind of work, which decides about the severity of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     Audio128,
@@ -63,16 +64,16 @@ impl Class {
     }
 }
 
-/// How much a finding costs.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Worth knowing; shows in figures that are compared with others.
+    /// Worth knowing; affects the comparison of figures.
     Info,
-    /// Deadlines are missed now and then.
+    /// The program misses deadlines occasionally.
     Medium,
-    /// Deadlines are missed regularly.
+    /// The program misses deadlines regularly.
     High,
-    /// It does not run at all.
+    /// The program does not run at all.
     Fatal,
 }
 
@@ -82,16 +83,16 @@ impl Severity {
     }
 }
 
-/// A severity for each class, in the order of [`Class::ALL`]; `None`: of no importance there.
+/// A severity for each class, in the order of [`Class::ALL`]; `None`: irrelevant there.
 pub type ByClass = [Option<Severity>; Class::ALL.len()];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     Good,
     Bad,
-    /// It matters and cannot be told.
+    /// Relevant, but cannot be determined.
     Unknown,
-    /// Not asked for, or without a meaning here.
+    /// Not requested, or meaningless here.
     Skipped,
 }
 
@@ -101,14 +102,14 @@ impl State {
     }
 }
 
-/// When a remedy's commands take effect, and whether they may be run without thinking.
+/// The time at which a remedy's commands take effect, and the care that they need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Apply {
-    /// At once, until the next boot; nothing else on the machine suffers.
+    /// At once, until the next boot; harms nothing else on the machine.
     Now,
-    /// Something else may suffer, or the words have to be filled in.
+    /// May harm something else, or has words to be filled in.
     WithThought,
-    /// With the next boot.
+    /// After a reboot.
     Reboot,
 }
 
@@ -118,15 +119,15 @@ impl Apply {
     }
 }
 
-/// What one check has found.
+/// The result of one check.
 #[derive(Debug, Clone)]
 pub struct Finding {
     pub id: &'static str,
     pub title: &'static str,
     pub state: State,
-    /// For bad and unknown findings: how much it costs each class, or would.
+    /// For bad and unknown findings: the severity for each class, real or possible.
     pub by_class: ByClass,
-    /// The worst of them for the classes that are judged; for good and skipped ones, what it would be.
+    /// The worst severity for the judged classes; for good and skipped findings, the possible one.
     pub severity: Severity,
     pub found: String,
     pub expected: String,
@@ -134,17 +135,17 @@ pub struct Finding {
     pub why: &'static str,
     /// One or two sentences.
     pub remedy: String,
-    /// Lines of a shell's; empty where no command helps.
+    /// Lines for a shell; empty if no command helps.
     pub commands: String,
     pub apply: Apply,
-    /// Whether the commands take root.
+    /// True if the commands need root.
     pub needs_root: bool,
 }
 
 const RANKS: usize = 7;
 
 impl Finding {
-    /// The order in which findings are told.
+    /// The order in which findings are printed.
     fn rank(&self) -> usize {
         match (self.state, self.severity) {
             (State::Bad, severity) => Severity::Fatal as usize - severity as usize,
@@ -168,7 +169,7 @@ impl Verdict {
     }
 }
 
-/// What speaks against a class, and what follows from it.
+/// The findings against a class, which decide on its verdict.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tally {
     pub fatal: usize,
@@ -189,42 +190,42 @@ impl Tally {
     }
 }
 
-/// What to look at, and how.
+/// The doctor's options.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// A folder that stands for `/`; `None`: the running system.
     pub root: Option<PathBuf>,
     /// The class to judge for; `None`: all of them.
     pub class: Option<Class>,
-    /// Holds for every class in place of its own period.
+    /// Replaces the period of every class.
     pub period_ns: Option<u64>,
     /// The CPU that the real-time thread runs on; `None`: any that this thread may use.
     pub cpu: Option<usize>,
-    /// Whether the calling thread is the real-time thread, so that its own policy, affinity and stack are judged.
+    /// True if the calling thread is the real-time thread, so that its own policy, affinity and stack are judged.
     pub thread: bool,
-    /// How long each probe runs; `None`: none does. Only on the running system.
+    /// The duration of each probe; `None`: no probes. Only on the running system.
     pub probe: Option<Duration>,
-    /// The artifact that is to run here.
+    /// The artifact that will run here.
     pub artifact: Option<Artifact>,
 }
 
-/// What was found: bad findings first, the worst of them first; then unknown, good and skipped ones.
+/// The findings: bad ones first, the worst of them first; then unknown, good and skipped ones.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// `Linux 6.12.8, x86_64, 8 CPUs`, as far as it can be told.
+    /// `Linux 6.12.8, x86_64, 8 CPUs`, with unknown parts left out.
     pub machine: String,
     pub findings: Vec<Finding>,
     pub class: Option<Class>,
 }
 
 impl Report {
-    /// The classes that were judged.
+    /// The judged classes.
     pub fn classes(&self) -> impl Iterator<Item = Class> {
         let asked_for = self.class;
         Class::ALL.into_iter().filter(move |class| asked_for.is_none_or(|asked| asked == *class))
     }
 
-    /// For a class that was judged.
+    /// Counts the findings against a judged class.
     pub fn tally(&self, class: Class) -> Tally {
         let mut tally = Tally::default();
         for finding in &self.findings {
@@ -240,7 +241,7 @@ impl Report {
         tally
     }
 
-    /// The worst of the classes that were judged.
+    /// The verdict of the worst judged class.
     pub fn verdict(&self) -> Verdict {
         self.classes().map(|class| self.tally(class).verdict()).max().unwrap_or(Verdict::NotReady)
     }
@@ -255,7 +256,7 @@ pub fn check(options: &Options) -> Report {
     let machine = Machine::new(options);
     let mut unsorted: Vec<Finding> = CHECKS.iter().map(|check| finding(check, &machine)).collect();
     let mut findings = Vec::new();
-    // In the table's order within a rank.
+    // Within a rank, in the table's order.
     for rank in 0..RANKS {
         let (of_rank, rest) = unsorted.into_iter().partition(|finding| finding.rank() == rank);
         findings.extend::<Vec<Finding>>(of_rank);
@@ -273,7 +274,7 @@ fn finding(check: &Check, machine: &Machine) -> Finding {
     };
     let costs = outcome.by_class.unwrap_or(check.severity);
     let (state, by_class) = match outcome.state {
-        // For the class that was asked for it may be good enough.
+        // For the requested class it may be good enough.
         State::Bad if worst(&costs).is_none() => (State::Good, NO_MATTER),
         state @ (State::Bad | State::Unknown) => (state, costs),
         state @ (State::Good | State::Skipped) => (state, NO_MATTER),
@@ -294,7 +295,7 @@ fn finding(check: &Check, machine: &Machine) -> Finding {
     }
 }
 
-/// What a check's function answers; the rest of the finding is in the table unless it says otherwise.
+/// A check's outcome; the table has the rest of the finding, unless the outcome replaces it.
 struct Outcome {
     state: State,
     found: String,
@@ -330,7 +331,7 @@ impl Outcome {
         Outcome::new(State::Skipped, found)
     }
 
-    /// Other severities than the table's. Good where they are all `None`.
+    /// Replaces the table's severities. Good if all are `None`.
     #[inline(never)]
     fn severity(mut self, by_class: ByClass) -> Outcome {
         if self.state == State::Bad && by_class.iter().all(Option::is_none) {

@@ -1,5 +1,5 @@
-//! Checks that measure. They run only if the caller asks for them, and only on the running system, each on a thread of its own:
-//! pinned to the chosen CPU, with SCHED_FIFO if that is permitted.
+//! Checks that measure. They run only on request, and only on the running system, each on a thread of its own: pinned to the
+//! chosen CPU, with SCHED_FIFO if that is permitted.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use super::{ByClass, Class, Outcome, Severity, Severity::*};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::sleeper;
 
-/// Above threaded interrupts, below what the kernel keeps for itself.
+/// Above threaded interrupts, below the kernel's own threads.
 const PRIORITY: i32 = 80;
-/// Of the period: what a wake-up or a gap may take without harm, and from where it takes the deadline with it.
+/// Shares of the period: the harmless delay of a wake-up or a gap, and the delay that endangers the deadline.
 const HARMLESS_PERCENT: u64 = 20;
 const HARMFUL_PERCENT: u64 = 50;
 
@@ -45,9 +45,9 @@ fn share_of_period(ns: u64, period_ns: u64) -> Option<Severity> {
     }
 }
 
-// --- what reading the clock costs
+// --- the cost of reading the clock
 
-/// The quickest of these batches is what a reading costs; during the others another thread ran as well.
+/// The fastest of these batches gives the cost of a reading; other threads ran during the slower ones.
 const CLOCK_BATCHES: usize = 100;
 const READS_IN_BATCH: u64 = 1_000;
 /// A reading in user space stays well below this, a system call above.
@@ -74,9 +74,9 @@ pub fn clock_cost(machine: &Machine) -> Outcome {
     }
 }
 
-// --- how late sleeps end
+// --- lateness of wake-ups
 
-/// For the median they are counted by the microsecond up to here; the maximum is of all.
+/// For the median, wake-ups are counted by the microsecond up to this; the maximum covers all.
 const COUNTED_US: usize = 10_000;
 
 struct Wakeups {
@@ -90,7 +90,7 @@ pub fn wakeup(machine: &Machine) -> Outcome {
         Ok(duration) => duration,
         Err(skipped) => return skipped,
     };
-    // A processor sleeps deeper the longer it may: each class has to be measured at its own period.
+    // A processor sleeps deeper the longer it may, so each class is measured at its own period.
     let mut classes: Vec<Class> =
         Class::ALL.into_iter().filter(|class| machine.options.class.is_none_or(|asked| asked == *class)).collect();
     if machine.options.period_ns.is_some() {
@@ -122,10 +122,10 @@ pub fn wakeup(machine: &Machine) -> Outcome {
     Outcome::bad(format!("{how}: {}", texts.join("; ").trim_start())).severity(by_class)
 }
 
-/// As cyclictest does it: sleeps until absolute moments a period apart, and looks how much later it is each time.
+/// Sleeps until absolute times a period apart, like cyclictest, and measures the lateness of each wake-up.
 fn sleep_and_wake(period_ns: u64, duration: Duration) -> Wakeups {
     let mut counts = vec![0u32; COUNTED_US];
-    // Every page of it is there before it counts.
+    // Touches every page before the measurement.
     counts.fill(std::hint::black_box(0));
     let end = monotonic_ns() + duration.as_nanos() as u64;
     let mut next = monotonic_ns() + period_ns;
@@ -136,7 +136,7 @@ fn sleep_and_wake(period_ns: u64, duration: Duration) -> Wakeups {
         max_ns = max_ns.max(late);
         counts[(late / 1000).min(COUNTED_US as u64 - 1) as usize] += 1;
         count += 1;
-        // What was slept through is one late wake-up, not many.
+        // Periods that were slept through count as one late wake-up, not many.
         next += period_ns * (1 + late / period_ns.max(1));
     }
     let mut below = 0;
@@ -147,11 +147,11 @@ fn sleep_and_wake(period_ns: u64, duration: Duration) -> Wakeups {
     Wakeups { count, median_us: median.unwrap_or(0) as u64, max_ns }
 }
 
-// --- when the processor is away without anybody having slept
+// --- times at which the processor is taken from a busy thread
 
 /// hwlatdetect's threshold.
 const GAP_NS: u64 = 10_000;
-/// A stretch of the loop, and the rest after it: short enough not to be throttled, and for the machine to stay usable.
+/// A stretch of the loop, and the rest after it: short enough to avoid throttling, and to keep the machine usable.
 const BUSY: Duration = Duration::from_millis(50);
 const REST: Duration = Duration::from_millis(10);
 
@@ -207,18 +207,18 @@ fn watch_the_clock(duration: Duration) -> Gaps {
     gaps
 }
 
-// --- when the processor is there and slow
+// --- times at which the processor is slow
 
-/// Of the looks: from where it is told, and from where it costs.
+/// The shares of slowed samples from which it is info, and from which it costs.
 const SLOWED_SHARE: f64 = 0.01;
 const SLOWED_OFTEN: f64 = 0.1;
 
-/// What counts as slowed is below three times the best.
+/// Samples of up to three times the best time count as slowed.
 const PERCENTS: usize = 300;
 
 struct Slowness {
     looks: u64,
-    /// Of the looks that found it slowed, by whole percents of the best.
+    /// Slowed samples, by whole percents of the best time.
     slowed: [u64; PERCENTS],
 }
 

@@ -1,5 +1,5 @@
-//! Files below a root, which is the running system's or a folder that holds a copy of another's. What is missing, unreadable or
-//! no file at all is `None`, never an error: the checks make "unknown" of it.
+//! Reads files below a root: the running system's, or a folder with a copy of another machine's. What is missing, unreadable or
+//! not a file is `None`, never an error: the checks report "unknown".
 
 use crate::sys::file;
 use std::collections::BTreeMap;
@@ -8,9 +8,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// More than any file that is asked for has; what a planted endless one is cut at.
+/// Larger than any file that the doctor reads; a planted endless file is cut here.
 const MAX_FILE_BYTES: u64 = 4 << 20;
-/// More than any directory that is asked for has entries: process numbers end at 4 Mi, but no machine runs as many.
+/// More than the entries of any directory that the doctor reads: process numbers end at 4 Mi, but no machine runs that many.
 const MAX_ENTRIES: usize = 1 << 16;
 
 pub struct Root {
@@ -19,13 +19,13 @@ pub struct Root {
 }
 
 impl Root {
-    /// The running system where `base` is `None` or `/`.
+    /// The running system if `base` is `None` or `/`.
     pub fn new(base: Option<&Path>) -> Root {
         let base = base.unwrap_or(Path::new("/"));
         Root { base: base.to_owned(), live: base == Path::new("/") }
     }
 
-    /// Whether this is the running system, so that system calls tell about the same machine as the files.
+    /// True for the running system, so that system calls describe the same machine as the files.
     pub fn is_live(&self) -> bool {
         self.live
     }
@@ -34,7 +34,7 @@ impl Root {
         self.base.join(path.trim_start_matches('/'))
     }
 
-    /// Opened so that a pipe that somebody put there cannot hold us up.
+    /// Opens a file without waiting, in case it is a planted pipe.
     fn open(&self, path: &str) -> Option<File> {
         file::open_without_waiting(&self.path(path)).ok()
     }
@@ -51,24 +51,24 @@ impl Root {
         Some(bytes)
     }
 
-    /// A regular file's content as text, without the white space around it.
+    /// A regular file's content as text, trimmed.
     #[inline(never)]
     pub fn text(&self, path: &str) -> Option<String> {
         Some(String::from_utf8_lossy(&self.bytes(path)?).trim().to_owned())
     }
 
-    /// A regular file's content as text, without the white space around it; nothing if it is empty.
+    /// A regular file's content as text, trimmed; None if it is empty.
     #[inline(never)]
     pub fn word(&self, path: &str) -> Option<String> {
         self.text(path).filter(|text| !text.is_empty())
     }
 
-    /// A file that holds one number.
+    /// The number in a file.
     pub fn number<N: FromStr>(&self, path: &str) -> Option<N> {
         self.text(path)?.parse().ok()
     }
 
-    /// The first four bytes of a device, as a number of this machine's byte order.
+    /// The first four bytes of a device, as a number in this machine's byte order.
     #[inline(never)]
     pub fn device_i32(&self, path: &str) -> Option<i32> {
         let mut bytes = [0; 4];
@@ -81,7 +81,7 @@ impl Root {
         self.path(path).exists()
     }
 
-    /// The names in a directory, sorted; numbers by their value.
+    /// The names in a directory, sorted; numbers by value.
     #[inline(never)]
     pub fn names(&self, directory: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path(directory)) else { return vec![] };
@@ -90,7 +90,7 @@ impl Root {
         sorted.into_keys().map(|(_, name)| name).collect()
     }
 
-    /// The names of a directory's entries that are `prefix` and a number: `node0`, `state3`.
+    /// The entries of a directory whose names are `prefix` and a number: `node0`, `state3`.
     #[inline(never)]
     pub fn numbered(&self, directory: &str, prefix: &str) -> Vec<(usize, String)> {
         let mut found = Vec::new();

@@ -1,11 +1,11 @@
-//! Checks of scheduling: whether the process may have real-time priority, and what takes time from it all the same.
+//! Checks of scheduling: the right to real-time priority, and what takes CPU time from real-time threads.
 
 use super::machine::Machine;
 use super::parse::{self, Task, policy_name};
 use super::table::{HIGH, INFO, MEDIUM};
 use super::{Class, Outcome, Severity::*, State};
 
-/// Threaded interrupt handlers have this priority; below it a real-time thread waits for every device.
+/// The priority of threaded interrupt handlers; below it a real-time thread waits for every device.
 const INTERRUPT_PRIORITY: u64 = 50;
 
 pub fn rt_priority(machine: &Machine) -> Outcome {
@@ -50,7 +50,7 @@ pub fn thread_policy(machine: &Machine) -> Outcome {
     }
 }
 
-/// rtkit gives threads 200 ms; what stays well above a deadline is harmless.
+/// rtkit gives threads 200 ms; a limit well above a deadline is harmless.
 const PERIODS_IN_TIME_LIMIT: u64 = 4;
 
 pub fn rt_time_limit(machine: &Machine) -> Outcome {
@@ -108,7 +108,7 @@ pub fn fair_server(machine: &Machine) -> Outcome {
 
 // --- control groups
 
-/// The own group's path under a controller of version 1, or of the single hierarchy of version 2 for "".
+/// The process's group under a controller of version 1, or in the single hierarchy of version 2 for "".
 fn group_path(machine: &Machine, controller: &str) -> Option<String> {
     let text = machine.root.word("proc/self/cgroup")?;
     text.lines().find_map(|line| {
@@ -120,8 +120,8 @@ fn group_path(machine: &Machine, controller: &str) -> Option<String> {
     })
 }
 
-/// The group's folder and those above it, innermost first. What a container shows of its group may not lead anywhere from
-/// inside; then the mount's root is the group.
+/// The group's folder and those above it, innermost first. Inside a container, the path of its group may not exist; then the
+/// mount's root is the group.
 fn group_folders(machine: &Machine, mount: &str, path: &str) -> Vec<String> {
     let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     if parts.contains(&"..") || !machine.root.exists(&format!("{mount}/{}", parts.join("/"))) {
@@ -130,7 +130,7 @@ fn group_folders(machine: &Machine, mount: &str, path: &str) -> Vec<String> {
     (0..=parts.len()).rev().map(|depth| [&[mount], &parts[..depth]].concat().join("/")).collect()
 }
 
-/// What to say where the groups cannot be looked at: there are none, or nobody knows.
+/// The outcome if the groups cannot be read: there are none, or that is unknown.
 fn without_groups(machine: &Machine) -> Outcome {
     let systems = machine.root.word("proc/filesystems");
     match systems.is_some_and(|text| !text.contains("cgroup")) {
@@ -139,9 +139,9 @@ fn without_groups(machine: &Machine) -> Outcome {
     }
 }
 
-/// Where the groups that share out processor time are, and whether they are of version 2.
+/// The groups that divide processor time, and true if they are of version 2.
 fn cpu_groups(machine: &Machine) -> Option<(Vec<String>, bool)> {
-    // Where both versions are mounted, the controller is in the first.
+    // If both versions are mounted, the controller is in version 1.
     if let Some(path) = group_path(machine, "cpu") {
         let mounts = ["sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"];
         let mount = mounts.iter().find(|mount| machine.root.exists(mount))?;
@@ -156,7 +156,7 @@ pub fn rt_group(machine: &Machine) -> Outcome {
     let Some((folders, is_v2)) = cpu_groups(machine) else { return without_groups(machine) };
     let own = folders.first().map(String::as_str).unwrap_or_default();
     if is_v2 {
-        // Only the root group has no such file where the controller is on.
+        // If the controller is on, only the root group has no such file.
         let is_shared_out = folders.iter().any(|folder| machine.root.exists(&format!("{folder}/cpu.max")));
         return match machine.kernel_has("CONFIG_RT_GROUP_SCHED") {
             Some(false) => Outcome::good("the kernel does not group real-time threads"),
@@ -164,7 +164,7 @@ pub fn rt_group(machine: &Machine) -> Outcome {
             Some(true) => Outcome::bad(
                 "the kernel groups real-time threads (CONFIG_RT_GROUP_SCHED) and gives this group none of the time",
             ),
-            // Distributions leave the option off.
+            // Distributions build kernels without this option.
             None => Outcome::unknown("the kernel's configuration cannot be read").severity(INFO),
         };
     }
@@ -175,8 +175,7 @@ pub fn rt_group(machine: &Machine) -> Outcome {
     }
 }
 
-/// Whether neither rights nor groups stand in the way of real-time priority, so that what concerns ordinary threads concerns
-/// helpers only.
+/// True if neither rights nor groups prevent real-time priority, so that findings about ordinary threads concern only helpers.
 fn can_be_real_time(machine: &Machine) -> bool {
     machine.may_be_real_time() == Some(true) && rt_group(machine).state != State::Bad
 }
@@ -204,7 +203,7 @@ pub fn cpu_quota(machine: &Machine) -> Outcome {
     Outcome::bad(found).severity(quota_severity(machine)).commands(command)
 }
 
-/// Quota and period of a group in microseconds, where it has a quota.
+/// A group's quota and period in microseconds, if it has a quota.
 fn quota(machine: &Machine, folder: &str, is_v2: bool) -> Option<(u128, u128)> {
     let (quota, period): (u64, u64) = match is_v2 {
         true => {
@@ -237,7 +236,7 @@ pub fn cpu_throttled(machine: &Machine) -> Outcome {
     }
 }
 
-/// A share of the last ten seconds in which a runnable thread waited for a CPU.
+/// The share of the last ten seconds in which a runnable thread waited for a CPU.
 const CPU_PRESSURE_PERCENT: u32 = 10;
 
 pub fn cpu_pressure(machine: &Machine) -> Outcome {
@@ -246,7 +245,7 @@ pub fn cpu_pressure(machine: &Machine) -> Outcome {
         None => Outcome::unknown("/proc/pressure/cpu is not understood"),
         Some(share) => {
             let found = format!("threads waited for a CPU {} of the last 10 s", parse::percent(share));
-            // Real-time threads do not wait for others; those that cannot be one do.
+            // Real-time threads do not wait for ordinary ones; a thread without the right to be one does.
             let severity = if can_be_real_time(machine) { INFO } else { MEDIUM };
             match share < 100 * CPU_PRESSURE_PERCENT {
                 true => Outcome::good(found),
@@ -256,7 +255,7 @@ pub fn cpu_pressure(machine: &Machine) -> Outcome {
     }
 }
 
-/// Ours is not the only real-time thread: others of at least its priority on its CPU make it wait.
+/// Checks for other real-time threads of at least the same priority on the thread's CPU, which make it wait.
 pub fn neighbours(machine: &Machine) -> Outcome {
     let Some(cpus) = machine.cpus() else { return Outcome::unknown("the CPUs of this thread are not known") };
     if machine.processes().is_empty() {
@@ -276,7 +275,7 @@ pub fn neighbours(machine: &Machine) -> Outcome {
     if !real_time.is_empty() && cpus.single().is_some() {
         return Outcome::bad(format!("real-time processes on {where_to}: {}", first(&real_time)));
     }
-    // With as many at work as there are CPUs, an ordinary thread has to share.
+    // If as many processes run as there are CPUs, an ordinary thread has to share.
     if running.len() >= cpus.count() {
         let severity = if can_be_real_time(machine) { INFO } else { MEDIUM };
         return Outcome::bad(format!("running on {where_to} right now: {}", first(&running))).severity(severity);

@@ -7,7 +7,7 @@ use super::{cpu, kernel, memory, probes, process, scheduling, time};
 
 pub struct Check {
     pub id: &'static str,
-    /// A few words.
+    /// The check's name in a few words.
     pub title: &'static str,
     /// The severity when bad, unless the check itself returns another; in the order of [`super::Class::ALL`].
     pub severity: ByClass,

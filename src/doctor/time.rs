@@ -5,7 +5,7 @@ use super::machine::Machine;
 use super::parse::shown;
 use crate::sys::clock;
 
-/// Clock sources that are read in user space, without a system call.
+/// Clock sources that user space reads without a system call.
 const QUICK_SOURCES: [&str; 6] =
     ["tsc", "arch_sys_counter", "kvm-clock", "hyperv_clocksource_tsc_page", "riscv_clocksource", "stp"];
 
@@ -17,10 +17,10 @@ pub fn clocksource(machine: &Machine) -> Outcome {
     }
 }
 
-/// What the library's own clock is read from.
+/// Checks the counter that the library's own clock uses.
 pub fn counter(machine: &Machine) -> Outcome {
     let Some(flags) = machine.cpu_flags() else { return Outcome::unknown("no CPU flags in /proc/cpuinfo") };
-    // On aarch64 the architecture guarantees it, and the kernel does not tell.
+    // On aarch64 the architecture guarantees it, and the kernel does not show it.
     if !flags.contains(&"tsc") {
         return Outcome::good("the architecture's counter");
     }
@@ -31,7 +31,7 @@ pub fn counter(machine: &Machine) -> Outcome {
     }
 }
 
-/// With high-resolution timers a sleep ends to the nanosecond asked for; without, at the next tick.
+/// Checks for high-resolution timers: with them a sleep ends to the nanosecond, without them at the next tick.
 pub fn timer_resolution(machine: &Machine) -> Outcome {
     let resolution_ns = match machine.is_live() {
         true => clock::resolution_ns(),
@@ -51,7 +51,7 @@ fn resolution_told(machine: &Machine) -> Option<u64> {
     value.split_whitespace().next()?.parse().ok()
 }
 
-/// Sleeps of ordinary threads may end this much later, so that wake-ups can be put together.
+/// Sleeps of ordinary threads may end late by this time, so that the kernel can combine wake-ups.
 const SLACK_NS: u64 = 1_000;
 
 pub fn timer_slack(machine: &Machine) -> Outcome {
