@@ -346,7 +346,7 @@ fn what_does_not_end_is_ended() {
             // Without signals, the place is known once an instance is prepared.
             let place = if profile == "plugin" { "" } else { ", in function " };
             fails(&directory, &line, 1, &format!("RTW_ERR_BUDGET: spin{place}"));
-            fails(&directory, &line, 1, "one call may take as long as --limit says");
+            fails(&directory, &line, 1, "a call may take as long as --limit says");
             // Code that cannot be cut off: the process ends all the same.
             fails(&directory, &format!("{line} --budget off"), 1, "a call did not return");
             fails(&directory, &format!("{line} --budget off"), 1, "compiled with --budget guard, it would be cut off");

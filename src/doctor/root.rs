@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 /// Larger than any file that the doctor reads; a planted endless file is cut here.
 const MAX_FILE_BYTES: u64 = 4 << 20;
-/// More than the entries of any directory that the doctor reads: process numbers end at 4 Mi, but no machine runs that many.
+/// More than the entries of any directory that the doctor reads: process numbers end at 4 Mi, but no machine runs nearly as many processes.
 const MAX_ENTRIES: usize = 1 << 16;
 
 pub struct Root {
