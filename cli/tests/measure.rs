@@ -349,7 +349,7 @@ fn what_does_not_end_is_ended() {
             fails(&directory, &line, 1, "a call may take as long as --limit says");
             // Code that cannot be cut off: the process ends all the same.
             fails(&directory, &format!("{line} --budget off"), 1, "a call did not return");
-            fails(&directory, &format!("{line} --budget off"), 1, "compiled with --budget guard, it would be cut off");
+            fails(&directory, &format!("{line} --budget off"), 1, "compiled with --budget guard, the command could cut it off");
         }
     }
     fails(&directory, &printing("bench MODULE --before spin --args i32:1 --func wait --limit 0.2"), 1, "RTW_ERR_BUDGET: spin");
