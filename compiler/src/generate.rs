@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_pool_ends_with_its_work() {
-        // SAFETY: asks for a number.
+        // SAFETY: returns a number.
         let threads = with_pool(|pool| pool.broadcast(|_| unsafe { libc::gettid() })).unwrap();
         assert!(!threads.is_empty());
         // The system removes a thread a moment after it is joined; one that stays would keep this test from ending.

@@ -8,7 +8,7 @@ use crate::sys::{affinity, sched, sleeper};
 
 const PROBE_STACK_BYTES: usize = 2 << 20;
 
-/// Runs on a thread of its own, pinned if `cpu` names one, with SCHED_FIFO if permitted; returns whether it was.
+/// Runs on a thread of its own, pinned if `cpu` names one, with SCHED_FIFO if permitted; returns true if it was.
 pub fn on_fifo_thread<T: Send + 'static>(
     cpu: Option<usize>,
     priority: i32,
@@ -29,7 +29,7 @@ pub fn on_fifo_thread<T: Send + 'static>(
     outcome.take()
 }
 
-/// Lets others run.
+/// Sleeps, so that other threads can run.
 pub fn rest(time: Duration) {
     sleeper::sleep_for(time);
 }

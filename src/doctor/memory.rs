@@ -1,4 +1,4 @@
-//! Checks of memory: what can be taken away from a thread, moved under its feet, or refused to it.
+//! Checks of memory: pages that the kernel can take from a thread, move, or refuse.
 
 use super::machine::Machine;
 use super::parse::{self, mebibytes};
@@ -7,18 +7,18 @@ use super::{Outcome, Severity::*};
 use crate::engine::profile::{Profile, Settings};
 use crate::sys::{errno, memory};
 
-/// What is locked beside guests: the library, threads' stacks and arenas.
+/// Locked memory beside guests: the library, threads' stacks and arenas.
 const OWN_LOCKED_BYTES: u64 = 8 << 20;
-/// Without an artifact to ask: guests of some MiB, and what comes with them.
+/// The usual need if there is no artifact: guests of some MiB, and the library's part.
 const ORDINARY_LOCKED_BYTES: u64 = 64 << 20;
 
-/// Address space that an instance sets aside, of an ordinary guest with one memory where there is no artifact to ask.
+/// Address space that an instance reserves; without an artifact, that of an ordinary guest with one memory.
 fn reservation_bytes(machine: &Machine) -> u64 {
     let ordinary = || Settings::new(Profile::Standalone).address_space_bytes([0]);
     machine.options.artifact.as_ref().map_or_else(ordinary, |artifact| artifact.metadata.address_space_bytes())
 }
 
-/// What an instance wants locked: its memories, its code, and what is the library's.
+/// Memory that an instance locks: its memories, its code, and the library's part.
 fn needed_bytes(machine: &Machine) -> u64 {
     machine.options.artifact.as_ref().map_or(ORDINARY_LOCKED_BYTES, |artifact| {
         let memories = artifact.metadata.memories.iter().fold(0u64, |sum, memory| sum.saturating_add(memory.min_bytes));
@@ -38,7 +38,7 @@ pub fn memlock(machine: &Machine) -> Outcome {
     }
 }
 
-/// Whether nearly all that is resident is locked.
+/// True if nearly all resident memory is locked.
 fn is_locked(machine: &Machine) -> Option<bool> {
     Some(machine.status_kib("VmLck")? >= machine.status_kib("VmRSS")? / 10 * 9)
 }
@@ -54,7 +54,7 @@ pub fn memory_locked(machine: &Machine) -> Outcome {
     }
 }
 
-/// Whether new mappings are locked: seen in the process itself, or concluded from all of it being locked.
+/// True if new mappings are locked: observed in the process itself, or concluded from all its memory being locked.
 fn locks_what_it_maps(machine: &Machine) -> Option<bool> {
     const PROBE_BYTES: u64 = 64 << 10;
     if !machine.is_live() {
@@ -64,7 +64,7 @@ fn locks_what_it_maps(machine: &Machine) -> Option<bool> {
     let before = locked_kib()?;
     match memory::while_mapped(PROBE_BYTES as usize, locked_kib) {
         Ok(after) => Some(after?.saturating_sub(before) >= PROBE_BYTES >> 10),
-        // No room for 64 KiB, which only a limit on locked memory does.
+        // No room for 64 KiB: only a limit on locked memory causes that.
         Err(error) => Some(error.raw_os_error() == Some(errno::EAGAIN)),
     }
 }
@@ -172,7 +172,7 @@ pub fn swap_compression(machine: &Machine) -> Outcome {
     }
 }
 
-/// A share of the last ten seconds in which something waited, in hundredths of a percent; below it is ordinary housekeeping.
+/// The share of the last ten seconds in which threads waited, in hundredths of a percent; below it is normal.
 const PRESSURE: u32 = 100;
 
 pub fn memory_pressure(machine: &Machine) -> Outcome {
@@ -182,7 +182,7 @@ pub fn memory_pressure(machine: &Machine) -> Outcome {
     Outcome::good_if(memory < PRESSURE, format!("threads waited for memory {waited}, for I/O {io} of the last 10 s"))
 }
 
-/// Less than this below the limit, and an ordinary guest is refused.
+/// If less than this is left below the limit, an ordinary guest is refused.
 const COMMIT_HEADROOM_KIB: u64 = 256 << 10;
 
 pub fn overcommit(machine: &Machine) -> Outcome {
@@ -204,7 +204,7 @@ pub fn overcommit(machine: &Machine) -> Outcome {
     }
 }
 
-/// What a process may use of its mappings before the next instance may be refused, in percent.
+/// The share of the limit on mappings that a process may use before the next instance may be refused, in percent.
 const MAPPINGS_USED_PERCENT: u64 = 50;
 
 pub fn map_count(machine: &Machine) -> Outcome {

@@ -1,10 +1,10 @@
-//! The forms in which the kernel writes things, read from text that may be damaged.
+//! Parsers for the kernel's text formats, which also accept damaged text.
 
 use crate::sys::sched::{self, Policy};
 
-/// CPUs beyond this number are not believed.
+/// CPU numbers from here on are taken for damage.
 const MAX_CPUS: usize = 1 << 12;
-/// How much of a file's own words goes into a finding.
+/// The most characters of a file's own words in a finding.
 const MAX_SHOWN_CHARS: usize = 160;
 
 /// Numbers of CPUs, in the kernel's list form: `0-3,8`.
@@ -14,7 +14,7 @@ pub struct CpuList([u64; MAX_CPUS / 64]);
 impl CpuList {
     pub const EMPTY: CpuList = CpuList([0; MAX_CPUS / 64]);
 
-    /// An empty text is an empty list; one that is no list is none.
+    /// Parses a list; an empty text is an empty list, any other text that is no list is None.
     #[inline(never)]
     pub fn parse(text: &str) -> Option<CpuList> {
         let mut cpus = CpuList::EMPTY;
@@ -35,7 +35,7 @@ impl CpuList {
         cpus
     }
 
-    /// A number that no machine has is left out.
+    /// Adds a CPU; ignores numbers that no machine has.
     #[inline(never)]
     pub fn insert(&mut self, cpu: usize) {
         if let Some(word) = self.0.get_mut(cpu / 64) {
@@ -69,7 +69,7 @@ impl CpuList {
         self.0.iter().zip(&with.0).any(|(ours, theirs)| ours & theirs != 0)
     }
 
-    /// The CPU where there is only one.
+    /// The CPU, if there is only one.
     pub fn single(&self) -> Option<usize> {
         if self.count() == 1 { self.iter().next() } else { None }
     }
@@ -110,7 +110,7 @@ pub fn keyed(text: &str, name: &str) -> Option<u64> {
     })
 }
 
-/// A soft and a hard limit; `u64::MAX` stands for none.
+/// The soft and the hard limit; `u64::MAX` means unlimited.
 pub fn limit(limits: &str, name: &str) -> Option<(u64, u64)> {
     let rest = limits.lines().find_map(|line| line.strip_prefix(name))?;
     let value = |word: &str| if word == "unlimited" { Some(u64::MAX) } else { word.parse().ok() };
@@ -118,7 +118,7 @@ pub fn limit(limits: &str, name: &str) -> Option<(u64, u64)> {
     Some((value(words.next()?)?, value(words.next()?)?))
 }
 
-/// The word in brackets of `always [madvise] never`, or the only word that there is.
+/// The word in brackets of `always [madvise] never`, or the only word.
 pub fn chosen(text: &str) -> Option<&str> {
     match text.split_once('[') {
         Some((_, rest)) => rest.split_once(']').map(|(word, _)| word),
@@ -131,27 +131,27 @@ pub fn parameter<'a>(command_line: &'a str, name: &str) -> Option<&'a str> {
     command_line.split_whitespace().rev().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
 }
 
-/// What /proc/PID/stat tells.
+/// The fields of /proc/PID/stat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
     pub name: String,
     pub state: char,
     pub is_kernel_thread: bool,
-    /// The CPU that it ran on last.
+    /// The CPU on which it ran last.
     pub cpu: usize,
     pub priority: u32,
     pub policy: u32,
 }
 
 impl Task {
-    /// The name may hold anything, so the fields are counted from the last parenthesis.
+    /// Parses a line of /proc/PID/stat. The name may contain anything, so the fields are counted from the last parenthesis.
     #[inline(never)]
     pub fn parse(stat: &str) -> Option<Task> {
         const KERNEL_THREAD: u64 = 0x0020_0000;
         let (before, after) = stat.rsplit_once(')')?;
         let name = before.split_once('(')?.1.to_owned();
         let fields: Vec<&str> = after.split_whitespace().collect();
-        // The state is the third field of the whole.
+        // The state is the third field of the line.
         let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
         Some(Task {
             name,
@@ -169,7 +169,7 @@ impl Task {
     }
 }
 
-/// A policy by its name.
+/// The name of a policy.
 pub fn policy_name(policy: u32) -> String {
     let names = ["SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "", "SCHED_IDLE", "SCHED_DEADLINE"];
     match names.get(policy as usize) {
@@ -178,7 +178,7 @@ pub fn policy_name(policy: u32) -> String {
     }
 }
 
-/// `some avg10=1.23 ...`: the share of the last ten seconds, in hundredths of a percent, in which something waited.
+/// The share of the last ten seconds in which threads waited, in hundredths of a percent: `some avg10=1.23 ...`.
 pub fn pressure(text: &str, line: &str) -> Option<u32> {
     let words = text.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(' '))?;
     let percent = words.split_whitespace().find_map(|word| word.strip_prefix("avg10="))?;
@@ -187,19 +187,19 @@ pub fn pressure(text: &str, line: &str) -> Option<u32> {
     (whole <= 100 && hundredths < 100).then_some(100 * whole + hundredths)
 }
 
-/// Hundredths of a percent as a percentage.
+/// Formats hundredths of a percent as a percentage.
 pub fn percent(hundredths: u32) -> String {
     format!("{}.{} %", hundredths / 100, hundredths / 10 % 10)
 }
 
-/// A file's own words for a finding: one line, without what a terminal or a shell could take for more than text, and not long.
+/// A file's own words for a finding: one short line, without characters that a terminal or a shell could interpret.
 #[inline(never)]
 pub fn shown(text: &str) -> String {
     let clean: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_SHOWN_CHARS).collect();
     if clean.chars().count() < text.trim().chars().count() { clean + " ..." } else { clean }
 }
 
-/// A file's own words as one word of a shell's.
+/// A file's own words as one word for a shell.
 pub fn quoted(text: &str) -> String {
     let clean: String = text.chars().filter(|c| !c.is_control()).collect();
     format!("'{}'", clean.replace('\'', "'\\''"))

@@ -1,4 +1,4 @@
-//! Checks of the process that guests are to run in, and of the artifact.
+//! Checks of the process that will run guests, and of the artifact.
 
 use super::machine::Machine;
 use super::parse::{self, shown};
@@ -16,7 +16,7 @@ pub fn exec_memory(machine: &Machine) -> Outcome {
             Ok(Err(error)) | Err(error) => Outcome::bad(format!("refused: {error}")),
         };
     }
-    // What SELinux would refuse depends on the process's domain.
+    // SELinux's refusals depend on the process's domain.
     match machine.root.number::<u32>("sys/fs/selinux/booleans/deny_execmem") {
         Some(1) => Outcome::bad("SELinux's deny_execmem is on"),
         _ => Outcome::skipped("only the running process shows this"),
@@ -53,7 +53,7 @@ pub fn signal_handlers(machine: &Machine) -> Outcome {
     }
 }
 
-/// Whose the handlers are cannot be told from outside.
+/// Files do not show the handlers' owners.
 fn caught_signals(machine: &Machine) -> Outcome {
     let Some(mask) = machine.status_field("SigCgt").and_then(|mask| u64::from_str_radix(mask, 16).ok()) else {
         return Outcome::unknown("no SigCgt in /proc/self/status");
@@ -66,7 +66,7 @@ fn caught_signals(machine: &Machine) -> Outcome {
     }
 }
 
-/// What the engine wants a thread's signal stack to have, or replaces it (standalone profile).
+/// The engine replaces a thread's smaller signal stack (standalone profile).
 const SIGNAL_STACK_BYTES: usize = 256 << 10;
 
 pub fn signal_stack(machine: &Machine) -> Outcome {
@@ -98,13 +98,13 @@ pub fn stack_size(machine: &Machine) -> Outcome {
     }
     match machine.limit("Max stack size") {
         None => Outcome::unknown("no /proc/self/limits"),
-        // glibc then takes 2 MiB or more.
+        // With an unlimited stack, glibc uses 2 MiB or more.
         Some((u64::MAX, _)) => Outcome::good("unlimited"),
         Some((bytes, _)) => Outcome::good_if(bytes >= needed, parse::mebibytes(bytes)).expected(expected),
     }
 }
 
-/// Engines that install handlers for the same signals, by the beginnings of their files' names.
+/// The beginnings of the file names of engines that install handlers for the same signals.
 const ENGINES: [&str; 6] = ["librtwasm.so", "libwasmtime", "libwasmer", "libwasmedge", "libiwasm", "libwasm3"];
 
 pub fn engines(machine: &Machine) -> Outcome {
@@ -123,7 +123,7 @@ pub fn engines(machine: &Machine) -> Outcome {
     }
 }
 
-/// The code generator's features by the words of /proc/cpuinfo.
+/// The code generator's features, by the words of /proc/cpuinfo.
 const CPUINFO_WORDS: [(&str, &str); 24] = [
     ("has_cmpxchg16b", "cx16"),
     ("has_sse3", "pni"),
@@ -171,7 +171,7 @@ pub fn artifact(machine: &Machine) -> Outcome {
     }
 }
 
-/// A process that is traced is stopped whenever its tracer likes.
+/// Checks for a tracer, which can stop the process at any time.
 pub fn traced(machine: &Machine) -> Outcome {
     match machine.status_field("TracerPid") {
         None => Outcome::unknown("no TracerPid in /proc/self/status").severity(INFO),
@@ -194,7 +194,7 @@ mod tests {
         }
     }
 
-    /// The kernel hides what it does not support; what it shows is there.
+    /// The kernel hides features that it does not support; those that it shows exist.
     #[test]
     fn the_words_are_this_machines() {
         let info = std::fs::read_to_string("/proc/cpuinfo").unwrap();

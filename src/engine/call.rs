@@ -1,11 +1,11 @@
-//! The call: stamp, enter, leave, stamp, record. Every line here runs on somebody's real-time thread.
+//! The call: stamp, enter, leave, stamp, record. Every line here runs on the host's real-time thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::compiler_fence;
 use wasmtime::Trap;
-/// A value as calls take it: 16 bytes, not converted.
+/// A value of a call: 16 bytes, not converted.
 pub use wasmtime::ValRaw;
 
 use super::fault::FaultRecord;
@@ -17,14 +17,13 @@ use crate::status::*;
 use crate::sys::fpu::Modes;
 use crate::sys::{clock, stack};
 
-/// Runs one call on this thread. `values` holds the arguments and receives the results. A panic is kept inside, and poisons the
-/// instance.
+/// Runs one call on this thread. `values` holds the arguments and receives the results. A panic does not leave this function,
+/// and poisons the instance.
 ///
-/// What is done here itself may be interrupted by a cancellation of the thread, and has nothing to clean up or to catch, see `cancel`:
-/// threads that are cancelled at any instruction go by `invoke_otherwise`, which holds it off.
+/// A cancellation of the thread may interrupt this function, which has nothing to clean up or to catch (see `cancel`). Threads
+/// that can be cancelled at any instruction take `invoke_otherwise`, which holds the cancellation off.
 ///
-/// # Safety
-/// `values` points to at least `count` values, unless `count` is 0; the instance is this thread's.
+/// # Safety `values` points to at least `count` values, unless `count` is 0; the calling thread has the instance.
 #[inline(always)]
 pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_status_t {
     let here = stack::pointer();
@@ -36,11 +35,10 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_stat
     }
 }
 
-/// The same for entries beside the first, which share a copy. `budget` in ticks, where the call has one of its own; `u64::MAX` for
-/// none at all. Whoever has nothing to clean up goes on with `unwind::leave` where this answers RTW_ERR_HOST.
+/// Runs one call for the entries other than the first, which share this copy. `budget` is in ticks if the call has a budget of
+/// its own; `u64::MAX` means none. A caller that has nothing to clean up calls `unwind::leave` if this returns RTW_ERR_HOST.
 ///
-/// # Safety
-/// As for [`invoke`].
+/// # Safety As for [`invoke`].
 #[inline(always)]
 pub unsafe fn invoke_apart(func: &Func, values: *mut ValRaw, count: usize, budget: Option<u64>) -> rtw_status_t {
     let here = stack::pointer();
@@ -52,19 +50,20 @@ pub unsafe fn invoke_apart(func: &Func, values: *mut ValRaw, count: usize, budge
     }
 }
 
-/// The core, where its gate was open, and is closed now, and the last permit lets this call in as well; else how the gate was found.
+/// Returns the core, with its gate closed, if the gate was open and the last permit also lets this call in; otherwise the
+/// gate's value.
 #[inline(always)]
 fn enters(func: &Func, here: usize) -> std::result::Result<&Core, (&Core, rtw_status_t)> {
     // SAFETY: a func keeps its instance alive, and the core does not move.
     let core = unsafe { &*func.core };
-    // With all that a reset on another thread has done.
+    // Acquires everything that a reset on another thread has done.
     let gate = core.gate.load(Acquire);
-    // A thread that can be cancelled here has none, and leaves the gate alone.
+    // A thread that can be cancelled here has no such permit, and does not touch the gate.
     if gate != GATE_FREE {
         return Err((core, gate));
     }
     let Some(permit) = core.pass.admitting(here) else { return Err((core, gate)) };
-    // Before the pass is asked whether a reset has taken it: see `Core::close`.
+    // Before the pass is checked for a reset that has taken it: see `Core::close`.
     core.gate.store(GATE_IN_CALL, Relaxed);
     compiler_fence(SeqCst);
     if !core.pass.still_leads_to(permit) {
@@ -74,10 +73,9 @@ fn enters(func: &Func, here: usize) -> std::result::Result<&Core, (&Core, rtw_st
     Ok(core)
 }
 
-/// The whole of an ordinary call, in one piece with the engine's part. The arguments are where `invoke` has them.
+/// A whole ordinary call, in one piece with the engine's part. The arguments are in the same registers as those of `invoke`.
 ///
-/// # Safety
-/// As for [`invoke`]; the call was let in by an open gate.
+/// # Safety As for [`invoke`]; an open gate let the call in.
 #[inline(never)]
 unsafe fn invoke_at_once(shared: &Arc<FuncShared>, values: *mut ValRaw, count: usize, core: &Core) -> rtw_status_t {
     // SAFETY: passed on.
@@ -88,10 +86,9 @@ unsafe fn invoke_at_once(shared: &Arc<FuncShared>, values: *mut ValRaw, count: u
     status
 }
 
-/// A second copy of it: two in one function would keep the compiler from making the first a single piece.
+/// A second copy of the call: two copies in one function would keep the compiler from making the first a single piece.
 ///
-/// # Safety
-/// As for [`invoke`]; the call was let in by a gate that stood at `gate`.
+/// # Safety As for [`invoke`]; a gate with the value `gate` let the call in.
 #[inline(never)]
 unsafe fn run_apart(
     shared: &Arc<FuncShared>,
@@ -105,7 +102,7 @@ unsafe fn run_apart(
     contained(core, || unsafe { run(core, shared, gate, values, count, budget) })
 }
 
-/// A call that comes from a host function, or with another permit than the last one, or with one that is sealed.
+/// A call from a host function, or with another permit than the last one, or with a sealed permit.
 #[cold]
 #[inline(never)]
 unsafe fn invoke_otherwise(
@@ -136,13 +133,14 @@ unsafe fn invoke_otherwise_within(
     budget: Option<u64>,
 ) -> rtw_status_t {
     let mut held = None;
-    // Where it comes from a host function the outer call has done it, and lets it in at most while that may block.
+    // In a call from a host function, the outer call has held cancellation off, and lets it in at most while that function may
+    // block.
     if gate != GATE_IN_HOST || core.lets_in.get() {
         held = Some(cancel::hold());
     }
     let admitted = admit(core, shared, gate, here);
     if let (Some(held), false) = (held, matches!(admitted, Ok(Some(_)))) {
-        // Not for the time of the call.
+        // Not during the call.
         cancel::let_in(held);
     }
     match admitted {
@@ -161,13 +159,13 @@ unsafe fn invoke_otherwise_within(
     }
 }
 
-/// Keeps a panic inside: it poisons the instance.
+/// Catches a panic, which poisons the instance.
 #[inline(always)]
 fn contained(core: &Core, call: impl FnOnce() -> rtw_status_t) -> rtw_status_t {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(status) => status,
         Err(panic) => {
-            // Dropping the payload may free memory; a call that found a defect of ours is late already.
+            // Dropping the payload may free memory; a call that met a defect of this library is late already.
             drop(panic);
             core.poison();
             RTW_ERR_INTERNAL
@@ -175,10 +173,9 @@ fn contained(core: &Core, call: impl FnOnce() -> rtw_status_t) -> rtw_status_t {
     }
 }
 
-/// The call itself, once it is let in by a gate that stood at `gate` and was closed behind it.
+/// The call itself, after a gate with the value `gate` let it in and was closed behind it.
 ///
-/// # Safety
-/// As for [`invoke`].
+/// # Safety As for [`invoke`].
 #[inline(always)]
 unsafe fn run(
     core: &Core,
@@ -198,15 +195,15 @@ unsafe fn run(
         }
     }
     let values = std::ptr::slice_from_raw_parts_mut(values, shared.value_count);
-    // A call that a host function makes runs under the outer one's budget, which the watchdog has been told of.
+    // A call from a host function runs under the outer call's budget, which the watchdog already knows.
     let announced = core.timing.is_watched() && gate != GATE_IN_HOST;
     let budget = budget.unwrap_or_else(|| core.timing.budget());
     let started = if announced || shared.recorder.is_some() { clock::ticks() } else { 0 };
     if announced {
         core.timing.begin(started, budget);
     }
-    // The one place where guests are entered: the engine's part becomes one piece with this.
-    // SAFETY: the gate was open, so no other call uses the store; the values are as many as the type has.
+    // The only place that enters guests: the engine's part becomes one piece with this. SAFETY: the gate was open, so no other
+    // call uses the store; there are as many values as the type has.
     let result = unsafe { enter(core, shared, values) };
     if announced {
         core.timing.end();
@@ -221,7 +218,7 @@ unsafe fn run(
     }
     match result {
         Ok(()) => {
-            // Free, or a host function's again.
+            // Open again, or open for a host function's calls.
             core.gate.store(gate, Relaxed);
             RTW_OK
         }
@@ -229,7 +226,7 @@ unsafe fn run(
     }
 }
 
-/// The guest is not entered: the gate is as it was.
+/// The guest is not entered, and the gate has its earlier value.
 #[cold]
 #[inline(never)]
 fn refuse(core: &Core, gate: rtw_status_t, status: rtw_status_t) -> rtw_status_t {
@@ -237,7 +234,7 @@ fn refuse(core: &Core, gate: rtw_status_t, status: rtw_status_t) -> rtw_status_t
     status
 }
 
-/// Lets such a call in, closes the gate behind it, and tells which permit is to be sealed again; or says why not.
+/// Lets such a call in and closes the gate behind it. Returns the permit to be sealed again, or the status of a refusal.
 #[inline(never)]
 fn admit(
     core: &Core,
@@ -253,7 +250,7 @@ fn admit(
                 return Err(RTW_ERR_STACK_SIZE);
             }
             core.gate.store(GATE_IN_CALL, Relaxed);
-            // Too deep in the stack for another outer call, perhaps.
+            // The stack may be too deep for another outer call.
             return Ok(if core.lets_in.get() { core.pass.look_up(here).unwrap_or(None) } else { None });
         }
         core.gate.store(GATE_IN_CALL, Relaxed);
@@ -264,7 +261,7 @@ fn admit(
             allowed = shared.instance.module.runtime.admit(&core.pass, here).map(|found| opened = found);
         }
         if let Err(status) = allowed.and_then(|()| core.reenter(gate)) {
-            // Closed again to none.
+            // The gate returns to its earlier value.
             core.gate.store(gate, Relaxed);
             if let Some(opened) = opened {
                 opened.seal();
@@ -292,7 +289,7 @@ fn late(core: &Core, histogram: &Histogram, took: u64, budget: u64, ended_well: 
     }
 }
 
-/// Enters the guest, in the floating-point environment that it computes in.
+/// Enters the guest, in the guest's floating-point environment.
 #[inline(always)]
 unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
     core.modes.set(Modes::enter(core.float));
@@ -300,13 +297,13 @@ unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasm
     // SAFETY: passed on.
     let result = unsafe { shared.func.get().call_unchecked(core.context(), values) };
     drop(watching);
-    // Not out of a register: those that survive a call are few, and host functions leave it as it was.
+    // Reads the modes from memory: few registers survive a call, and host functions restore the environment.
     core.modes.get().leave();
     result
 }
 
-/// A call ended early: says why, notes what a developer will ask, and closes the gate for good. What the error took of the
-/// thread's arena is back when this returns.
+/// A call ended early: finds the status, notes what developers will query, and closes the gate for good. The error's memory in
+/// the thread's arena is free again when this returns.
 #[cold]
 #[inline(never)]
 fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status_t {
@@ -323,7 +320,7 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
         _ if host_status != RTW_OK => RTW_ERR_HOST,
         Some(trap) => trap_status(trap),
         None if arena::take_refused() != 0 => RTW_ERR_ARENA,
-        // A table was to grow, and the host had allowed it.
+        // A table was to grow, which the host had allowed.
         None if error.is::<wasmtime::error::OutOfMemory>() => RTW_ERR_NO_MEMORY,
         None => RTW_ERR_TRAP_OTHER,
     };
@@ -332,7 +329,7 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
         recorder.active().record_fault(arena::take_peak() as u64, cut_off);
     }
     let record = match core.fault.get() {
-        // The call that was cut off was made by a host function: the place is known from there.
+        // A host function made the call that was cut off: the place is known from there.
         Some(inner) if cut_off && inner.status == RTW_ERR_BUDGET => inner,
         _ => FaultRecord { status, host_status, address, growth: core.growth.story() },
     };
@@ -340,9 +337,9 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
         shared.instance.module.runtime.watchdog().count_cut_off();
     }
     core.fault.set(Some(record));
-    // A child process keeps saying that it is one.
+    // A child process keeps the status that says it is one.
     if core.gate.load(Relaxed) == GATE_IN_CALL {
-        // With what was noted before it, for whoever looks from another thread.
+        // Releases what was noted before it to readers on other threads.
         core.gate.store(RTW_ERR_FAULTED, Release);
     }
     status

@@ -1,24 +1,24 @@
-//! What a fault was: noted in a few words when it happens, put into names later and elsewhere.
+//! Faults: a failing call notes a few words, which are resolved into names later and elsewhere.
 
 use super::artifact;
 use super::growth::Story;
 use super::module::Module;
 use crate::status::*;
 
-/// What the failing call leaves behind.
+/// The record that a failing call leaves.
 #[derive(Clone, Copy, Debug)]
 pub struct FaultRecord {
-    /// What the call answered.
+    /// The call's status.
     pub status: rtw_status_t,
-    /// What the host function answered that ended it, or 0.
+    /// The status of the host function that ended the call, or 0.
     pub host_status: rtw_status_t,
-    /// The address of the instruction, or 0 where it is not known: for a trap without a signal on a thread that is not attached.
+    /// The address of the instruction; 0 if unknown: after a trap without a signal on a thread that is not attached.
     pub address: usize,
-    /// What was refused to the guest before.
+    /// Growth that the guest was refused before.
     pub growth: Option<Story>,
 }
 
-/// The same for a developer.
+/// A fault for a developer.
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub record: FaultRecord,
@@ -26,7 +26,7 @@ pub struct Fault {
 }
 
 impl std::fmt::Display for Fault {
-    /// In a sentence: what, where, and what went before.
+    /// Prints one sentence: what, where, and what went before.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(describe(self.record.status).1.trim_end_matches('\0'))?;
         if self.record.host_status != RTW_OK {
@@ -50,11 +50,11 @@ impl std::fmt::Display for Fault {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Index in the module, imports counted.
+    /// Index in the module, with imports counted.
     pub function_index: u32,
     /// From the module's name section.
     pub function_name: Option<String>,
-    /// Byte offset of the instruction in the module that was given to the compiler.
+    /// Byte offset of the instruction in the module that the compiler was given.
     pub wasm_offset: Option<u32>,
 }
 
@@ -68,7 +68,7 @@ fn place(module: &Module, record: &FaultRecord) -> Option<Place> {
     let text = module.code.text().as_ptr_range();
     let offset = address.checked_sub(text.start as usize).filter(|offset| *offset < module.code.text().len())?;
     let function = module.code.functions().find(|f| (f.offset..f.offset + f.len).contains(&offset))?;
-    // The map names where each run of instructions starts: the last one at or before the address holds it.
+    // The map has the start of each run of instructions: the last start at or before the address holds it.
     let wasm_offset = module
         .code
         .address_map()
@@ -79,7 +79,8 @@ fn place(module: &Module, record: &FaultRecord) -> Option<Place> {
     Some(Place { function_index: function.index.as_u32(), function_name: function.name, wasm_offset })
 }
 
-/// Where a function's own code begins. A stack is found exhausted before that, by code that no instruction of the module stands for.
+/// The first instruction of a function's own code. A stack overflow is detected before it, by code that belongs to no
+/// instruction of the module.
 fn first_offset(module: &Module, function: &wasmtime::ModuleFunction) -> Option<u32> {
     let code = function.offset..function.offset + function.len;
     module.code.address_map()?.filter(|(start, _)| code.contains(start)).filter_map(|(_, wasm)| wasm).min()

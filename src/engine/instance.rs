@@ -1219,7 +1219,7 @@ fn call_host<const BLOCKS: bool>(
             core.modes.set(modes);
             return answer;
         }
-        // Caught so that whoever looks for somebody to catch it finds this frame, and unwinds to it.
+        // This catch makes an unwinder find a handler in this frame, and unwind to it.
         let answer = catch_unwind(AssertUnwindSafe(|| {
             let left = Left { host };
             // SAFETY: the host vouches for its function; the values are an array of 16-byte unions, as it expects.

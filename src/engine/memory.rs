@@ -1,8 +1,8 @@
-//! Linear memories as this library wants them: present from the start, known by address whether the module exports them or
-//! not, and, where asked, committed ahead to a size up to which growing is only a number.
+//! The library's own linear memories: present from the start, at a known address even if the module does not export them, and,
+//! if configured, committed ahead up to a size below which growth only changes a number.
 //!
-//! The engine asks for a memory while an instance is being made on the calling thread; what that instance wants is left in a
-//! thread-local for the time of it, and the memories that were made are collected there.
+//! The engine requests a memory while the calling thread creates an instance. A thread-local holds the wishes of that instance
+//! meanwhile, and collects the memories that were created.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -16,42 +16,42 @@ use crate::sys::memory::{self, Access, Lock};
 
 /// One linear memory's address space.
 pub struct Region {
-    /// Start and size of the whole mapping, guards included.
+    /// Start and size of the whole mapping, with guards.
     mapping: usize,
     mapping_bytes: usize,
     base: usize,
     reserved_bytes: usize,
-    /// What the guest has now.
+    /// The guest's current size.
     size: AtomicUsize,
-    /// What is accessible; never less.
+    /// The accessible size, never less than the guest's.
     committed: AtomicUsize,
-    /// That what grows is taken from.
+    /// The account that growth is taken from.
     share: Option<Arc<Share>>,
 }
 
-/// What an instance wants of its memories.
+/// An instance's wishes for its memories.
 #[derive(Clone, Copy, Default)]
 pub struct Wanted {
-    /// Commit this much ahead, as far as the memory's maximum allows.
+    /// Commits this much ahead, up to the memory's maximum.
     pub ahead_bytes: usize,
-    /// How much of it may be beyond what the memories begin with, all together.
+    /// The most that all memories together may commit beyond their initial sizes.
     pub ahead_left_bytes: usize,
-    /// Which of the memories is the budget guard's, that no code of the guest's own reaches.
+    /// The index of the budget guard's memory, which no code of the guest's own reaches.
     pub guard_index: Option<usize>,
-    /// Whether faults come as signals. The engine then looks up which memory an address belongs to, and takes each to have all
-    /// the address space that it asked for.
+    /// True if faults arrive as signals. The engine then finds the memory of an address by its address range, and assumes that
+    /// each memory has all the address space that it requested.
     pub signals: bool,
 }
 
-/// What the instance that is being made wants of its memories, and what it got.
+/// The wishes of the instance that is being created, and the results.
 #[derive(Default)]
 struct Making {
     wanted: Wanted,
-    /// That what grows is to be taken from.
+    /// The account that growth is to be taken from.
     share: Option<Arc<Share>>,
     made: Vec<Arc<Region>>,
     guard: Option<Arc<Region>>,
-    /// Why one could not be made: the engine passes on no more than a text.
+    /// The reason why a memory could not be created: the engine passes on only a text.
     refused: Option<Error>,
 }
 
@@ -67,16 +67,16 @@ thread_local! {
     };
 }
 
-/// What became of the memories of an instance that was made.
+/// The memories of an instance that was created.
 pub struct Collected {
     /// Without the guard's.
     pub made: Vec<Arc<Region>>,
     pub guard: Option<Arc<Region>>,
-    /// Why one could not be made.
+    /// The reason why a memory could not be created.
     pub refused: Option<Error>,
 }
 
-/// Runs `make`, which makes an instance, and tells what became of its memories. What they begin with is in the share already.
+/// Runs `make`, which creates an instance, and returns its memories. The share already contains their initial sizes.
 pub fn collect<T>(wanted: Wanted, share: &Arc<Share>, make: impl FnOnce() -> T) -> (T, Collected) {
     let outer = MAKING.replace(Making { wanted, share: Some(share.clone()), ..Making::default() });
     let outcome = make();
@@ -116,11 +116,11 @@ impl Region {
             return Ok(());
         }
         let start = self.base + before;
-        // SAFETY: inside our own reservation.
+        // SAFETY: inside the region's own reservation.
         unsafe { memory::protect(start..start + bytes - before, Access::ReadWrite) }
             .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot make a linear memory accessible", &e))?;
         memory::dump(start..start + bytes - before, true);
-        // SAFETY: just made writable; zero, and nobody has seen it.
+        // SAFETY: just made writable; zeros, and not in use yet.
         unsafe { memory::touch_for_writing(start..start + bytes - before) };
         self.committed.store(bytes, Relaxed);
         Ok(())
@@ -130,12 +130,12 @@ impl Region {
         self.base..self.base + self.committed.load(Relaxed)
     }
 
-    /// The guard's page. Of zeros it is a `Watch` to which nothing has happened.
+    /// The guard's page. A page of zeros is a `Watch` to which nothing has happened.
     pub fn page(&self) -> usize {
         self.base
     }
 
-    /// Makes the memory present, what is committed ahead included, and locks it where asked.
+    /// Prefaults the memory, with what is committed ahead, and locks it as wanted.
     pub fn warm(&self, lock: Lock) -> Result<Warmed> {
         let range = self.range();
         // SAFETY: accessible up to there; populating changes no content, and the instance is not in a call.
@@ -146,15 +146,15 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // SAFETY: our own mapping; the engine has given the memory up.
+        // SAFETY: the region's own mapping; the engine has released the memory.
         unsafe { memory::unmap(self.mapping..self.mapping + self.mapping_bytes) };
     }
 }
 
 struct Linear(Arc<Region>);
 
-// SAFETY: the region is mapped as long as the value lives and never moves; between its size and its reservation's end plus guard
-// there is no access, except where more is committed ahead, which is done only for code that checks its accesses itself.
+// SAFETY: the region is mapped as long as the value lives, and never moves. Between its size and the end of reservation and
+// guard there is no access, unless more is committed ahead, which is done only for code that checks its accesses itself.
 unsafe impl LinearMemory for Linear {
     fn byte_size(&self) -> usize {
         self.0.size.load(Relaxed)
@@ -183,10 +183,10 @@ unsafe impl LinearMemory for Linear {
     }
 }
 
-/// Gives the engine its memories.
+/// Supplies the engine's memories.
 pub struct Creator;
 
-// SAFETY: memories are fresh mappings, zero, with the reservation and the guards that the engine asks for.
+// SAFETY: memories are fresh mappings of zeros, with the reservation and the guards that the engine requests.
 unsafe impl MemoryCreator for Creator {
     fn new_memory(
         &self,
@@ -198,8 +198,8 @@ unsafe impl MemoryCreator for Creator {
     ) -> std::result::Result<Box<dyn LinearMemory>, String> {
         let wanted = MAKING.with_borrow(|making| making.wanted);
         let is_guard = MAKING.with_borrow(|making| wanted.guard_index == Some(making.made.len()));
-        // The polls use the first words of their memory and nothing else does: its one page is enough, where nobody counts on
-        // more.
+        // Only polls use their memory, and only its first words: its one page is enough, unless the engine assumes a full
+        // reservation.
         let (reserved, guard_bytes) = match is_guard && !wanted.signals {
             true => (minimum, 0),
             false => (reserved_bytes.unwrap_or(0).max(minimum), guard_bytes),

@@ -1,7 +1,7 @@
-//! A look, every now and then, at what the standalone profile needs of others: that the process's signal handlers are still the
-//! engine's, and that no attached thread blocks what guests' faults come as. A call cannot ask without system calls; so the
-//! housekeeper asks, and where something is wrong, the gates of the runtime's instances have every call ask for itself: it is
-//! refused as long as the trouble concerns its thread.
+//! Checks at intervals what the standalone profile needs of other code: that the process's signal handlers are still the
+//! engine's, and that no attached thread blocks the signals of guests' faults. A call cannot check that without system calls.
+//! So the housekeeper checks; if something is wrong, the gates of the runtime's instances make every call check for itself, and
+//! refuse it as long as its thread is affected.
 
 use std::sync::atomic::{AtomicI32, Ordering::*};
 use std::sync::{Mutex, MutexGuard};
@@ -12,30 +12,30 @@ use crate::sys::{handlers, sigmask, thread};
 
 #[derive(Default)]
 pub struct SignalWatch {
-    /// Whether calls ask at all times.
+    /// True if calls always check.
     always: bool,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Addresses of the gates of instances that are there, and whether their guests need signals.
+    /// Addresses of the gates of existing instances, each with true if its guest needs signals.
     gates: Vec<(usize, bool)>,
-    /// Attached threads, as the kernel numbers them.
+    /// Attached threads, by the kernel's numbers.
     threads: Vec<i32>,
     seen: Seen,
 }
 
-/// What was seen.
+/// The result of the checks.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     pub looks: u64,
-    /// How often something was found wrong that was in order the time before.
+    /// The number of times that something was wrong that was right in the check before.
     pub troubles: u64,
-    /// What is wrong now.
+    /// The current trouble.
     pub trouble: Option<String>,
     pub blocked_threads: u32,
-    /// Masks cannot be told: there is no /proc.
+    /// True if masks cannot be read: there is no /proc.
     pub masks_unknown: bool,
 }
 
@@ -44,7 +44,7 @@ impl SignalWatch {
         SignalWatch { always, ..SignalWatch::default() }
     }
 
-    /// What an instance's gate says between calls.
+    /// The value of an instance's gate between calls.
     pub fn resting_gate(&self) -> i32 {
         if self.always { GATE_ASK } else { GATE_FREE }
     }
@@ -53,8 +53,7 @@ impl SignalWatch {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// # Safety
-    /// The gate lives until it is taken back.
+    /// # Safety The gate lives until it is removed.
     pub unsafe fn add(&self, gate: *const AtomicI32, needs_signals: bool) {
         self.lock().gates.push((gate as usize, needs_signals));
     }
@@ -63,12 +62,12 @@ impl SignalWatch {
         self.lock().gates.retain(|(known, _)| *known != gate as usize);
     }
 
-    /// Shows every gate, each of which lives meanwhile.
+    /// Passes every gate to `see`; each lives meanwhile.
     pub fn each_gate(&self, mut see: impl FnMut(*const AtomicI32)) {
         self.lock().gates.iter().for_each(|(gate, _)| see(*gate as *const AtomicI32));
     }
 
-    /// The calling thread is attached from now on.
+    /// Adds the calling thread, which is attached from now on.
     pub fn add_thread(&self) {
         self.lock().threads.push(thread::id());
     }
@@ -85,7 +84,7 @@ impl SignalWatch {
 
 impl Tend for SignalWatch {
     fn tend(&self) {
-        // May look through files, and takes the loader's lock: with ours released.
+        // May read files, and takes the loader's lock: without holding the library's own.
         let handlers = handlers::check();
         let threads = self.lock().threads.clone();
         let (mut gone, mut blocked, mut masks_unknown) = (Vec::new(), Vec::new(), false);
@@ -93,7 +92,7 @@ impl Tend for SignalWatch {
             match sigmask::blocked_in(thread) {
                 sigmask::Blocked::No => {}
                 sigmask::Blocked::Yes(names) => blocked.push(format!("thread {thread} blocks {names}")),
-                // It ended without detaching.
+                // The thread ended without detach.
                 sigmask::Blocked::Gone => gone.push(thread),
                 sigmask::Blocked::Unknown => masks_unknown = true,
             }
@@ -119,9 +118,9 @@ impl Tend for SignalWatch {
         };
         seen.trouble = trouble;
         for (gate, _) in state.gates.iter().filter(|(_, needs_signals)| *needs_signals) {
-            // SAFETY: it is taken back, under this lock, before it goes.
+            // SAFETY: it is removed, under this lock, before it is destroyed.
             let gate = unsafe { &*(*gate as *const AtomicI32) };
-            // One that is in a call, or was just found free by one, is met at a later look.
+            // A gate that is in a call, or that a call has just found open, changes at a later check.
             let _ = gate.compare_exchange(from, to, AcqRel, Relaxed);
         }
     }

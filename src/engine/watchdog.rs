@@ -313,7 +313,7 @@ impl Drop for Watchdog {
                 self.shared.sleeper.wake();
                 thread.join();
             }
-            // Nothing of a thread that this process never had is to be touched.
+            // A thread that this process never had must not be touched.
             Some(parents) => std::mem::forget(parents),
             None => {}
         }

@@ -1,12 +1,12 @@
-//! Where call times go: fixed log-linear buckets, written by one thread with relaxed stores and read by any other.
+//! Histograms of call times: fixed log-linear buckets, which one thread writes with relaxed stores and any other thread reads.
 //!
 //! Values are clock ticks. Below 64 every value has its own bucket; above, each power of two is divided into 64, so that a
-//! bucket is at most 1/64 of its value wide and its middle is within 0.8 % of every value in it. The writer does two loads and
-//! three stores that are always taken, no read-modify-write, and touches at most three cache lines. The construction is that of
-//! HdrHistogram (Gil Tene), with the sub-bucket count fixed and the totals derived on reading.
+//! bucket is at most 1/64 of its value wide and its middle is within 0.8 % of every value in it. The writer always does two
+//! loads and three stores, no read-modify-write, and touches at most three cache lines. The construction is that of
+//! HdrHistogram (Gil Tene), with a fixed sub-bucket count and totals that readers compute.
 //!
-//! What is recorded is never cleared: who wants to know what happened since some moment keeps a snapshot of that moment and
-//! subtracts it, a reset included. So readers cannot take anything from each other, and the writer takes part in nothing.
+//! Recordings are never cleared. A reader that wants the values since some moment keeps a snapshot of that moment and subtracts
+//! it; a reset does the same. So readers cannot take anything from each other, and the writer takes part in none of this.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, Ordering::*};
@@ -17,10 +17,10 @@ use super::snapshot::{Extremes, Snapshot};
 
 #[cfg(not(loom))]
 const SUB_BITS: u32 = 6;
-/// Values of this many bits are kept: 2^39 ticks are 100 s at 5.4 GHz.
+/// Histograms keep values of this number of bits: 2^39 ticks are 100 s at 5.4 GHz.
 #[cfg(not(loom))]
 pub(super) const VALUE_BITS: u32 = 39;
-// A model checker goes through every order of every access: it gets six buckets.
+// A model checker tries every order of every access, so it gets only six buckets.
 #[cfg(loom)]
 const SUB_BITS: u32 = 1;
 #[cfg(loom)]
@@ -46,7 +46,7 @@ pub fn bounds_of(bucket: usize) -> (u64, u64) {
     (low, low + (1 << exponent))
 }
 
-/// One writer, many readers.
+/// A histogram with one writer and many readers.
 #[repr(C, align(64))]
 pub struct Histogram {
     last: AtomicU64,
@@ -93,14 +93,14 @@ impl Histogram {
             self.max.store(value, Relaxed);
         }
         let counter = match value >> VALUE_BITS {
-            // SAFETY: the last value of so many bits is in the last bucket, as a test shows.
+            // SAFETY: the last value of this number of bits is in the last bucket, as a test shows.
             0 => unsafe { self.buckets.get_unchecked(bucket_of(value)) },
             _ => &self.overflows,
         };
         counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
 
-    /// Reads what recording a value near this one will touch, so that it is in the caches.
+    /// Reads the memory that recording a value near this one will touch, so that it is in the caches.
     pub fn look_at(&self, value: u64) {
         // The bucket's cache line and its neighbours: values scatter.
         const LINE: usize = 8;
@@ -111,7 +111,7 @@ impl Histogram {
         std::hint::black_box((self.last.load(Relaxed), self.max.load(Relaxed)));
     }
 
-    /// Counts a call that ended in a fault, and what it took of its thread's arena; its time is recorded as well.
+    /// Counts a call that ended in a fault, and the bytes that it took of its thread's arena; its time is recorded as well.
     pub fn record_fault(&self, arena_bytes: u64, cut_off: bool) {
         self.faults.store(self.faults.load(Relaxed) + 1, Relaxed);
         self.cut_offs.store(self.cut_offs.load(Relaxed) + u64::from(cut_off), Relaxed);
@@ -130,7 +130,7 @@ impl Histogram {
         self.misses.store(self.misses.load(Relaxed) + 1, Relaxed);
     }
 
-    /// A copy of what is recorded now. A call that ends meanwhile may be in some figures and not yet in others; the
+    /// Copies the current recordings. A call that ends at the same time may be in some figures and not yet in others; the
     /// number of values always equals the sum of the copied buckets and overflows.
     pub(super) fn copy(&self) -> Snapshot {
         let buckets: Vec<u64> = self.buckets.iter().map(|count| count.load(Relaxed)).collect();
@@ -151,7 +151,7 @@ impl Histogram {
         }
     }
 
-    /// Takes the extremes away, so that what comes next has its own.
+    /// Takes the extremes out, so that later values get extremes of their own.
     pub(super) fn take_extremes(&self) -> Extremes {
         Extremes {
             min: self.min.swap(u64::MAX, Relaxed),

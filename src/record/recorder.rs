@@ -15,25 +15,25 @@ use std::time::{Duration, Instant, SystemTime};
 use super::histogram::Histogram;
 use super::snapshot::{Extremes, Snapshot};
 
-/// A histogram as its readers see it, who may start it anew while its writer runs.
+/// A histogram that readers can reset while its writer runs.
 pub struct Recorder {
-    /// Where the writer records: the one that counts, but for a while the other.
+    /// The histogram that the writer records into: usually the one that counts, for a while the other.
     active: AtomicPtr<Histogram>,
     counted: Box<Histogram>,
     aside: Box<Histogram>,
-    /// Readers' business; the writer never looks.
+    /// Used by readers only; the writer never touches it.
     past: Mutex<Past>,
 }
 
-/// What was before the last reset.
+/// The values before the last reset.
 struct Past {
-    /// None without a reset.
+    /// None if there was no reset.
     recorded: Option<Snapshot>,
     extremes: Extremes,
     began: Began,
 }
 
-/// When something began, by both clocks.
+/// The moment when something began, by both clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Began {
     realtime: SystemTime,
@@ -50,12 +50,12 @@ impl Began {
         self.realtime.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
     }
 
-    /// How long ago that was.
+    /// The time since that moment.
     pub fn elapsed(&self) -> Duration {
         self.monotonic.elapsed()
     }
 
-    /// From an earlier moment to this one.
+    /// The time from an earlier moment to this one.
     pub fn since(&self, earlier: &Began) -> Duration {
         self.monotonic.duration_since(earlier.monotonic)
     }
@@ -75,16 +75,16 @@ impl Recorder {
     /// The histogram to record into now.
     #[inline(always)]
     pub fn active(&self) -> &Histogram {
-        // SAFETY: always one of the two, which live as long as self.
+        // SAFETY: always one of the two histograms, which live as long as self.
         unsafe { &*self.active.load(Acquire) }
     }
 
-    /// What was recorded since the last reset. Any thread but a real-time one.
+    /// The values since the last reset. For any thread but a real-time one.
     pub fn snapshot(&self) -> Snapshot {
         self.snapshot_since().0
     }
 
-    /// The same, and since when.
+    /// The values since the last reset, and the moment of that reset. For any thread but a real-time one.
     pub fn snapshot_since(&self) -> (Snapshot, Began) {
         let past = self.past();
         let mut now = self.counted.copy();
@@ -98,7 +98,7 @@ impl Recorder {
         (snapshot, past.began)
     }
 
-    /// What was recorded ever, resets or not: what an asker of its own takes the difference of.
+    /// All values ever recorded, resets or not. A reader with its own interval subtracts two of these.
     pub fn ever(&self) -> Snapshot {
         let past = self.past();
         let mut now = self.counted.copy();
@@ -108,8 +108,8 @@ impl Recorder {
         now
     }
 
-    /// Starts anew. Any thread but a real-time one. A value that is being recorded at that moment is counted once, before or
-    /// after; if it is an extreme, that one is then told to within its bucket.
+    /// Starts the statistics over. For any thread but a real-time one. A value that is being recorded at that moment counts
+    /// once, before or after the reset; if it is an extreme, that extreme is then exact only to its bucket.
     pub fn reset(&self) {
         let mut past = self.past();
         past.extremes = past.extremes.with(self.counted.take_extremes());
@@ -117,7 +117,7 @@ impl Recorder {
         past.began = Began::now();
     }
 
-    /// Runs something whose recordings do not count, on the writer's thread.
+    /// Runs a function whose recordings do not count. Call it on the writer's thread.
     pub fn aside<T>(&self, run: impl FnOnce() -> T) -> T {
         let record_into = |histogram: &Histogram| self.active.store(histogram as *const Histogram as *mut _, Release);
         record_into(&self.aside);
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_value_that_arrives_in_pieces_does_no_harm() {
-        // A writer that was interrupted in the middle of recording by a reset: its extremes are before it, its bucket is not.
+        // A reset interrupted the writer in the middle of recording: its extremes are before the reset, its bucket is not.
         let recorder = Recorder::new();
         recorder.counted.max.store(1000, Relaxed);
         recorder.reset();
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(snapshot.occupied().count(), 0);
     }
 
-    /// One writer, until a reader has done its part.
+    /// Runs one writer until a reader has finished.
     fn while_recording<T>(recorder: &Recorder, read: impl FnOnce() -> T) -> (T, u64, u64) {
         use std::sync::atomic::AtomicBool;
         let stop = AtomicBool::new(false);
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn correction_puts_in_what_a_late_call_kept_from_starting() {
-        // As recordValueWithExpectedInterval has it: value by value.
+        // The expected values, recorded one by one, as recordValueWithExpectedInterval would.
         let (recorder, expected) = (Recorder::new(), Recorder::new());
         for value in [3, 40, 41, 100, 100, 5_000, 63] {
             recorder.active().record(value);

@@ -2,7 +2,7 @@
 
 use super::histogram::{BUCKETS, VALUE_BITS, bounds_of, bucket_of};
 
-/// What cannot be told from counts.
+/// The figures that counts cannot show.
 #[derive(Clone, Copy)]
 pub struct Extremes {
     pub(super) min: u64,
@@ -22,13 +22,13 @@ impl Extremes {
     }
 }
 
-/// What a histogram held at one moment, or what came into it between two; in ticks.
+/// The content of a histogram at one moment, or the values recorded between two moments; in ticks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     pub count: u64,
     pub overflows: u64,
     pub faults: u64,
-    /// Faults that were the budget's.
+    /// Faults because of the budget.
     pub cut_offs: u64,
     /// Values above their call's budget, of calls that were not cut off.
     pub overruns: u64,
@@ -36,7 +36,7 @@ pub struct Snapshot {
     pub misses: u64,
     /// The most bytes that one failing call took of its thread's arena.
     pub arena_peak: u64,
-    /// 0 where it is not known: several histograms added up.
+    /// The last value; 0 if unknown, as for several histograms added up.
     pub last: u64,
     pub sum: u64,
     /// `u64::MAX` while nothing is recorded.
@@ -46,7 +46,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Of nothing.
+    /// A snapshot without values.
     pub fn empty() -> Snapshot {
         let buckets = vec![0; BUCKETS];
         Snapshot {
@@ -65,8 +65,8 @@ impl Snapshot {
         }
     }
 
-    /// Puts values into the bucket that begins with `low`: for what was written to a file and is read again. False where no
-    /// bucket begins there. Sum and extremes are the caller's.
+    /// Puts values into the bucket that begins with `low`, to restore values from a file. Returns false if no bucket begins
+    /// there. The caller sets sum and extremes.
     pub fn fill(&mut self, low: u64, count: u64) -> bool {
         let known = low >> VALUE_BITS == 0 && bounds_of(bucket_of(low)).0 == low;
         let sum = self.count.checked_add(count);
@@ -77,9 +77,9 @@ impl Snapshot {
         known && sum.is_some()
     }
 
-    /// What came in after `before`, an earlier snapshot of the same. Counts and sum are exact. The extremes are where they can
-    /// be told (a single value; a new extreme of all), else the outer ends of the outermost buckets, and never beyond the
-    /// extremes of all.
+    /// The values recorded after `before`, an earlier snapshot of the same histogram. Counts and sum are exact. The extremes
+    /// are exact if they can be known (a single value, or a new extreme of all), otherwise they are the outer ends of the
+    /// outermost buckets, but never beyond the extremes of all values.
     pub fn since(&self, before: &Snapshot) -> Snapshot {
         let buckets: Vec<u64> = self.buckets.iter().zip(&before.buckets).map(|(now, then)| now.saturating_sub(*then)).collect();
         let overflows = self.overflows.saturating_sub(before.overflows);
@@ -103,7 +103,7 @@ impl Snapshot {
         since
     }
 
-    /// Takes the values of another one in.
+    /// Adds the values of another snapshot.
     pub fn add(&mut self, other: &Snapshot) {
         for (sum, more) in self.buckets.iter_mut().zip(&other.buckets) {
             *sum += more;
@@ -124,9 +124,9 @@ impl Snapshot {
         (self.min, self.max, self.arena_peak) = (extremes.min, extremes.max, extremes.arena_peak);
     }
 
-    /// What would have been recorded if a late call had not kept others from starting, for calls that are due at a fixed
-    /// period: a value longer than the period stands for one that is a period shorter as well, that one for the next, down to
-    /// the period itself. This is HdrHistogram's copyCorrectedForCoordinatedOmission; a bucket counts as its middle.
+    /// The values that would have been recorded if late calls had not delayed others, for calls at a fixed period. A value
+    /// longer than the period also stands for a value that is one period shorter, that one for the next, down to the period
+    /// itself. This is HdrHistogram's copyCorrectedForCoordinatedOmission; a bucket counts as its middle.
     pub fn corrected(&self, period: u64) -> Snapshot {
         let mut corrected = self.clone();
         if period == 0 {
@@ -135,7 +135,7 @@ impl Snapshot {
         for (bucket, &count) in self.buckets.iter().enumerate().filter(|(_, count)| **count != 0) {
             let (low, high) = bounds_of(bucket);
             let value = ((low + high - 1) / 2).clamp(self.min.min(high - 1), self.max.max(low));
-            // How many multiples of the period can be taken away so that at least `least` is left.
+            // The number of multiples of the period that can be subtracted so that at least `least` remains.
             let steps = |least: u64| value.checked_sub(least.max(period)).map_or(0, |room| room / period);
             let all = steps(0);
             if all == 0 {
@@ -153,7 +153,7 @@ impl Snapshot {
         corrected
     }
 
-    /// The same in the ticks of another clock; a bucket goes where its middle belongs.
+    /// Converts to the ticks of another clock; a bucket goes to the place of its middle.
     pub fn scaled(&self, factor: f64) -> Snapshot {
         if factor == 1.0 {
             return self.clone();
@@ -182,8 +182,8 @@ impl Snapshot {
         Extremes { min: self.min, max: self.max, arena_peak: self.arena_peak }
     }
 
-    /// Brings the extremes into the outermost buckets, where they are unless a value was being recorded meanwhile, or the
-    /// extremes known are those of a longer time.
+    /// Limits the extremes to the outermost buckets. They are already there, unless a value was being recorded during the copy,
+    /// or the known extremes are those of a longer time.
     pub fn reconcile(&mut self) {
         let outermost = |bucket: Option<usize>| bucket.map(bounds_of).map(|(low, high)| (low, high - 1));
         let beyond = (self.overflows != 0).then_some((1 << VALUE_BITS, u64::MAX));
@@ -201,16 +201,16 @@ impl Snapshot {
         self.max = self.max.clamp(last.0, last.1).max(self.min);
     }
 
-    /// The values at the given quantiles, which must ascend and lie in 0..=1. A quantile is the smallest recorded value
-    /// that at least that share of all values does not exceed (nearest rank), told by the middle of its bucket and kept between
-    /// minimum and maximum.
+    /// The values at the given quantiles, which must ascend and lie in 0..=1. A quantile is the smallest recorded value that at
+    /// least that share of all values does not exceed (nearest rank); it is the middle of its bucket, limited by minimum and
+    /// maximum.
     pub fn quantiles<const N: usize>(&self, quantiles: [f64; N]) -> [f64; N] {
         let mut answers = [0.0; N];
         self.quantiles_into(&quantiles, &mut answers);
         answers
     }
 
-    /// The same for any number of them.
+    /// Computes the values at any number of quantiles, which must ascend and lie in 0..=1; see [`Snapshot::quantiles`].
     pub fn quantiles_into(&self, quantiles: &[f64], answers: &mut [f64]) {
         if self.count == 0 {
             answers.fill(0.0);
@@ -225,16 +225,16 @@ impl Snapshot {
                 filled += 1;
             }
         }
-        // What is beyond the last bucket can only be told by the maximum.
+        // Values beyond the last bucket have no better figure than the maximum.
         answers[filled..].fill(self.max as f64);
     }
 
-    /// What a value of a bucket counts as.
+    /// The value that a bucket counts as.
     pub fn middle(&self, (low, high): (u64, u64)) -> f64 {
         ((low + high - 1) as f64 / 2.0).clamp(self.min as f64, self.max as f64)
     }
 
-    /// A call that is ending may be in the sum and not yet in the count, so it is kept between the extremes.
+    /// The mean, limited by the extremes: a call that is ending may be in the sum and not yet in the count.
     pub fn mean(&self) -> f64 {
         match self.count {
             0 => 0.0,
@@ -242,7 +242,7 @@ impl Snapshot {
         }
     }
 
-    /// The standard deviation, a bucket counting as its middle and what is beyond the last one as the maximum.
+    /// The standard deviation; a bucket counts as its middle, and values beyond the last bucket as the maximum.
     pub fn deviation(&self) -> f64 {
         if self.count == 0 {
             return 0.0;
@@ -262,16 +262,16 @@ impl Snapshot {
     }
 }
 
-/// Returns the rank, from 1, of the value at a quantile of `count` ascending values: the nearest rank, which is the first that at
-/// least that share of the values does not exceed. All quantiles of the project are taken by it; tests/support/numbers.h is the
-/// same in C.
+/// Returns the rank, from 1, of the value at a quantile of `count` ascending values. It is the nearest rank: the first that at
+/// least that share of the values does not exceed. The whole project computes quantiles with it; tests/support/numbers.h is its
+/// twin in C.
 pub fn rank(quantile: f64, count: u64) -> u64 {
-    // A product that is a whole number but for its rounding is that number.
+    // Rounds a product that is a whole number except for its rounding error.
     let rank = quantile * count as f64;
     ((rank - rank * 1e-12).ceil() as u64).clamp(1, count)
 }
 
-/// Returns the value at a quantile of ascending values, of which there is at least one.
+/// Returns the value at a quantile of at least one ascending value.
 pub fn quantile<T: Copy>(ascending: &[T], quantile: f64) -> T {
     ascending[rank(quantile, ascending.len() as u64) as usize - 1]
 }

@@ -23,76 +23,76 @@ use crate::sys::thread;
 
 /// Address space of one arena, header included.
 const SLOT_BYTES: usize = 64 << 10;
-/// Regions of slots, each reserved when those before it are used up and twice as large as the one before: a process that locks
-/// all it maps pays for what it uses. Together they hold the arenas of 8176 threads.
+/// Regions of slots. Each is reserved when the earlier ones are used up, and is twice as large as the one before, so that a
+/// process that locks all its mappings pays only for what it uses. Together they hold the arenas of 8176 threads.
 const REGIONS: usize = 9;
 const FIRST_REGION_SLOTS: usize = 16;
 const HEADER_BYTES: usize = 128;
-/// What an arena has unless less is asked for.
+/// The default size of an arena.
 pub const DEFAULT_ARENA_BYTES: usize = SLOT_BYTES - HEADER_BYTES;
 
-/// One thread's arena. Only its thread takes from it; any thread may give back.
+/// One thread's arena. Only its thread allocates from it; any thread may free.
 #[repr(C, align(64))]
 pub struct Arena {
-    /// Allocations that are out.
+    /// The number of live allocations.
     live: AtomicUsize,
-    /// Where the next allocation starts, counted from the end of the header. The owner's alone.
+    /// The place of the next allocation, counted from the end of the header. Only the owner uses it.
     offset: Cell<usize>,
-    /// Bytes behind the header that may be used. The owner's alone.
+    /// Usable bytes after the header. Only the owner uses it.
     capacity: Cell<usize>,
-    /// The most that was out at a time since it was last asked. The owner's alone.
+    /// The most bytes that were in use at a time since the last query. Only the owner uses it.
     peak: Cell<usize>,
-    /// The thread that it is open to; 0 for none. For those who were led here by a [`Link`].
+    /// The thread that may allocate here; 0 for none. For threads that a [`Link`] has led here.
     owner: AtomicUsize,
-    /// A word that is to be copied at every allocation, or null. The owner's alone.
+    /// A word to copy at every allocation, or null. Only the owner uses it.
     watched: Cell<*const usize>,
-    /// What the watched word held at the last allocation; 0 where there was none. The owner's alone.
+    /// The watched word's value at the last allocation; 0 if there was none. Only the owner uses it.
     noted: Cell<usize>,
-    /// What may come from elsewhere. The owner's alone.
+    /// The allocation that may come from the system. Only the owner uses it.
     growth: Cell<Growth>,
     counters: Counters,
 }
 
-/// An allocation in a real-time section that is to stay, which the system serves.
+/// An allocation in a real-time section that the system serves, since it will stay.
 #[derive(Clone, Copy)]
 enum Growth {
     None,
-    /// The next one.
+    /// The next allocation.
     New,
-    /// The next that makes a block of at least so many bytes of one that is not the arena's.
+    /// The next reallocation to at least this number of bytes of a block that is not the arena's.
     To(usize),
 }
 
 const _: () = assert!(size_of::<Arena>() <= HEADER_BYTES);
 
-/// What happened in a thread's real-time sections since it was attached.
+/// Counters of a thread's real-time sections since it was attached.
 #[derive(Default)]
 struct Counters {
     taken: AtomicU64,
     refused: AtomicU64,
-    /// Memory of the system's that was given back in a section, which calls `free`.
+    /// Frees of the system's memory in a section, each a call of `free`.
     system_frees: AtomicU64,
 }
 
 /// A copy of a thread's counters.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// Allocations served by the arena.
+    /// Allocations that the arena served.
     pub taken: u64,
-    /// Allocations that it could not serve.
+    /// Allocations that the arena could not serve.
     pub refused: u64,
-    /// Memory of the system's that was given back.
+    /// Frees of the system's memory.
     pub system_frees: u64,
 }
 
-/// Where each region starts; 0 until it is reserved.
+/// The start of each region; 0 until it is reserved.
 static BASES: [AtomicUsize; REGIONS] = [const { AtomicUsize::new(0) }; REGIONS];
 static SLOTS: Whole<Slots> = Whole::new(Slots { free: Vec::new(), used: 0 });
 
 struct Slots {
     /// Addresses of slots that have been used and are free again.
     free: Vec<usize>,
-    /// How many have been used, counted through the regions.
+    /// The number of slots that have been used, counted through the regions.
     used: usize,
 }
 
@@ -101,9 +101,9 @@ fn slots_of(region: usize) -> usize {
 }
 
 thread_local! {
-    /// The arena that this thread's allocations come from outside [setup] functions, or null: it is not attached.
+    /// The arena of this thread's allocations outside [setup] functions; null if the thread is not attached.
     static ARENA: Cell<*const Arena> = const { Cell::new(null_mut()) };
-    /// How many [setup] functions the thread is in.
+    /// The number of nested [setup] functions that the thread is in.
     static SETUP_DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -113,7 +113,7 @@ pub(super) fn section<'a>() -> Option<&'a Arena> {
         Ok(0) => ARENA.try_with(Cell::get).unwrap_or(null_mut()),
         _ => null_mut(),
     };
-    // SAFETY: an arena's memory is never unmapped, and a thread takes its pointer away before it gives the arena back.
+    // SAFETY: an arena's memory is never unmapped, and a thread clears its pointer before it releases the arena.
     unsafe { arena.as_ref() }
 }
 
@@ -123,12 +123,12 @@ pub(super) fn owner<'a>(memory: *mut u8) -> Option<&'a Arena> {
     for (region, base) in BASES.iter().enumerate() {
         let base = base.load(Relaxed);
         if base == 0 {
-            // Regions are reserved in order.
+            // Regions are reserved in order, so all later ones are empty too.
             return None;
         }
         let distance = (memory as usize).wrapping_sub(base);
         if distance < slots_of(region) * SLOT_BYTES {
-            // SAFETY: what was handed out lies in a slot that has its header.
+            // SAFETY: every allocation of an arena lies in a slot that has a header.
             return Some(unsafe { &*((base + distance / SLOT_BYTES * SLOT_BYTES) as *const Arena) });
         }
     }
@@ -163,12 +163,12 @@ impl Arena {
     fn note(&self) {
         let word = self.watched.get();
         if !word.is_null() {
-            // SAFETY: watched for the time of a call only, during which it lives.
+            // SAFETY: watched only during a call, and the word lives during the call.
             self.noted.set(unsafe { word.read() });
         }
     }
 
-    /// Whether the next allocation is to stay.
+    /// True if the next allocation is one that will stay.
     pub(super) fn makes_new(&self) -> bool {
         matches!(self.growth.get(), Growth::New) && {
             self.growth.set(Growth::None);
@@ -176,7 +176,7 @@ impl Arena {
         }
     }
 
-    /// Whether a block that becomes so large is to stay.
+    /// True if a block of this new size is one that will stay.
     pub(super) fn grows(&self, bytes: usize) -> bool {
         matches!(self.growth.get(), Growth::To(least) if bytes >= least) && {
             self.growth.set(Growth::None);
@@ -189,28 +189,27 @@ impl Arena {
     }
 }
 
-/// The way from something that a thread calls to that thread's arena, without asking for a thread-local at every call. It is found
-/// anew when another thread calls.
+/// Leads from a called object to the calling thread's arena, without reading a thread-local at every call. When another thread
+/// calls, the arena is looked up again.
 #[derive(Default)]
 pub struct Link(AtomicPtr<Arena>);
 
 impl Link {
-    /// Has `word`, or nothing where it is null, copied at the calling thread's allocations in real-time sections for as long as the
-    /// answer lives, and afterwards what was copied before.
+    /// Copies `word` at the calling thread's allocations in real-time sections as long as the returned value lives, and
+    /// afterwards the previous word; null copies nothing.
     ///
-    /// # Safety
-    /// The word lives until then, and the answer is dropped on this thread.
+    /// # Safety The word lives as long as the returned value, which is dropped on this thread.
     #[inline(always)]
     pub unsafe fn watch(&self, word: *const usize) -> Watching<'_> {
         Watching(self.own().or_else(|| self.find()).map(|arena| (arena, arena.watched.replace(word))))
     }
 
-    /// What was copied last; 0 where nothing was since this was asked last.
+    /// Takes the last copy; 0 if nothing was copied since the last call.
     pub fn take_noted(&self) -> usize {
         self.own().map_or(0, |arena| arena.noted.replace(0))
     }
 
-    /// The arena, if it is the calling thread's.
+    /// The arena, if it belongs to the calling thread.
     #[inline(always)]
     fn own(&self) -> Option<&Arena> {
         // SAFETY: null, or an arena; their memory is never unmapped.
@@ -228,7 +227,7 @@ impl Link {
     }
 }
 
-/// A word is copied while it lives; see [`Link::watch`].
+/// While this value lives, a word is copied; see [`Link::watch`].
 pub struct Watching<'a>(Option<(&'a Arena, *const usize)>);
 
 impl Drop for Watching<'_> {
@@ -240,14 +239,14 @@ impl Drop for Watching<'_> {
     }
 }
 
-/// An attached thread's arena, given back on drop.
+/// An attached thread's arena. Dropping it releases the arena.
 pub struct Attached(NonNull<Arena>);
 
 impl Attached {
-    /// Makes an arena present, and locked where asked.
+    /// Prefaults an arena, and locks it as wanted.
     pub fn new(bytes: usize, lock: Lock) -> Result<Attached> {
         let start = free_slot()?;
-        // SAFETY: the slot is this thread's alone now; its pages are mapped writable below.
+        // SAFETY: the slot now belongs to this thread alone; its pages are mapped writable below.
         let arena = unsafe {
             memory::protect(start..start + SLOT_BYTES, Access::ReadWrite)
                 .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot map a thread's arena", &e))?;
@@ -267,14 +266,14 @@ impl Attached {
         Ok(attached)
     }
 
-    /// From here on the calling thread's allocations come from this arena, outside [`in_setup`].
+    /// Serves the calling thread's allocations from this arena from now on, except in [`in_setup`].
     pub fn open(&self) {
-        // SAFETY: mapped, and this thread's.
+        // SAFETY: mapped, and this thread's own.
         unsafe { self.0.as_ref() }.owner.store(thread::token(), Relaxed);
         ARENA.set(self.0.as_ptr());
     }
 
-    /// Ends that.
+    /// Ends [`Attached::open`].
     pub fn close(&self) {
         // SAFETY: still mapped.
         unsafe { self.0.as_ref() }.owner.store(0, Relaxed);
@@ -291,14 +290,14 @@ impl Drop for Attached {
         self.close();
         // SAFETY: still mapped.
         let arena = unsafe { self.0.as_ref() };
-        // Something of ours is still out, which a defect of ours must have caused: then the memory is not used again.
+        // An allocation that is still live is a defect of this library: then the memory is not reused.
         if arena.live.load(Acquire) == 0 {
             lock_slots().free.push(self.0.as_ptr() as usize);
         }
     }
 }
 
-/// Runs a [setup] function: its allocations are the system's, also on an attached thread.
+/// Runs a [setup] function: the system serves its allocations, also on an attached thread.
 pub fn in_setup<T>(run: impl FnOnce() -> T) -> T {
     struct Leave;
     impl Drop for Leave {
@@ -311,7 +310,7 @@ pub fn in_setup<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// Runs what has deadlines within a [setup] function: its allocations are not the system's.
+/// Runs code with deadlines within a [setup] function: the system does not serve its allocations.
 pub fn in_section<T>(run: impl FnOnce() -> T) -> T {
     struct Leave(u32);
     impl Drop for Leave {
@@ -323,24 +322,25 @@ pub fn in_section<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// Has the system serve what the calling thread grows next, from `now` to `wanted` bytes, also in a real-time section: it stays when
-/// the call returns, and the host has allowed it. A block that has the room already is not asked for; then the next growth counts.
+/// Lets the system serve the next growth from `now` to `wanted` bytes on the calling thread, also in a real-time section: the
+/// memory stays after the call, and the host has allowed it. A block that has the room already needs no allocation; then the
+/// next growth counts.
 pub fn allow_growth(now: usize, wanted: usize) {
     if let Some(arena) = section() {
         arena.growth.set(if now == 0 { Growth::New } else { Growth::To(wanted) });
     }
 }
 
-/// Makes the calling thread's arena present again, which calls write to: a fork leaves its pages to be copied.
+/// Makes the calling thread's arena writable again without page faults: after a fork, its pages would be copied.
 pub fn warm() {
     let start = ARENA.get() as usize;
     if start != 0 {
-        // SAFETY: an attached thread's arena is mapped writable, and its owner is here.
+        // SAFETY: an attached thread's arena is mapped writable, and its owner runs this.
         unsafe { memory::touch_for_writing(start..start + SLOT_BYTES) };
     }
 }
 
-/// What this thread's arena has counted since it was attached; zeros for a thread without one, and in [setup] functions.
+/// The counters of this thread's arena since it was attached; zeros for a thread without one, and in [setup] functions.
 pub fn counts() -> Counts {
     section().map_or(Counts::default(), |arena| Counts {
         taken: arena.counters.taken.load(Relaxed),
@@ -355,12 +355,12 @@ pub(super) fn taken() -> u64 {
     ARENA.try_with(Cell::get).map_or(0, |arena| unsafe { arena.as_ref() }.map_or(0, |arena| arena.counters.taken.load(Relaxed)))
 }
 
-/// The most bytes that were out at a time since the last call of this function, on this thread.
+/// The most bytes in use at a time since the last call of this function, on this thread.
 pub fn take_peak() -> usize {
     section().map_or(0, |arena| arena.peak.replace(0))
 }
 
-/// How many allocations the arena refused since the last call of this function, on this thread.
+/// The number of allocations that the arena refused since the last call of this function, on this thread.
 pub fn take_refused() -> u64 {
     section().map_or(0, |arena| arena.counters.refused.swap(0, Relaxed))
 }
@@ -369,7 +369,7 @@ fn lock_slots() -> std::sync::MutexGuard<'static, Slots> {
     SLOTS.lock()
 }
 
-/// The address of a slot that nobody has.
+/// The address of an unused slot.
 fn free_slot() -> Result<usize> {
     let mut slots = lock_slots();
     if let Some(slot) = slots.free.pop() {
@@ -379,7 +379,7 @@ fn free_slot() -> Result<usize> {
     for region in 0..REGIONS {
         if index < slots_of(region) {
             let slot = base(region)? + index * SLOT_BYTES;
-            // It is given back without taking memory.
+            // Reserves the list's memory now, so that releasing a slot later allocates nothing.
             let used = slots.used;
             reserve::room(&mut slots.free, used + 1)?;
             slots.used += 1;
@@ -390,7 +390,7 @@ fn free_slot() -> Result<usize> {
     Err(Error::new(RTW_ERR_LIMIT, format!("{} threads are attached already", slots.used)))
 }
 
-/// Where a region starts; reserved now if it is not yet. With the slots locked.
+/// The start of a region, which is reserved now if it is not yet. The caller has locked the slots.
 fn base(region: usize) -> Result<usize> {
     let known = BASES[region].load(Relaxed);
     if known != 0 {
@@ -426,7 +426,7 @@ mod tests {
             let peak = take_peak();
             assert!((100 + 8 * 103..4096).contains(&peak), "{peak}");
             drop((taken, grown));
-            // Everything is back: the arena starts anew.
+            // Everything is free: the arena starts over.
             drop(Box::new([0u8; 16]));
             assert_eq!(take_peak(), 16);
             attached.close();
@@ -448,7 +448,7 @@ mod tests {
             let mut new = vec![2u64];
             assert!(!is_arenas(&new));
             allow_growth(80, 800_000);
-            // What comes between is the arena's, also when it grows.
+            // Later allocations come from the arena, also when they grow.
             let mut between = vec![3u64; 4];
             between.reserve_exact(200_000 / 8 / 8);
             assert!(is_arenas(&between));
@@ -470,7 +470,7 @@ mod tests {
         std::thread::spawn(|| {
             let attached = Attached::new(1024, Lock::Off).unwrap();
             attached.open();
-            // SAFETY: valid layouts; the block is given back with its own.
+            // SAFETY: valid layouts; the block is freed with its own layout.
             unsafe {
                 let (fits, large) = (Layout::from_size_align_unchecked(1024, 1), Layout::from_size_align_unchecked(1, 1));
                 let block = Allocator.alloc(fits);

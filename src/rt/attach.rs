@@ -1,10 +1,10 @@
-//! Preparing the calling thread for real-time calls, and putting it back as it was.
+//! Prepares the calling thread for real-time calls, and restores its earlier state.
 //!
-//! What is changed: scheduling, affinity, signal mask and alternate signal stack (standalone only, see `traps`), the treatment of denormals. What is
-//! made ready: the stack down to what guests may use, our own thread-locals, the engine's, an arena for calls that fail. A
-//! thread may be attached for several owners at once, as a host's audio thread is that runs several plug-ins; each attachment
-//! remembers what it found, and they may end in any order. What was locked stays locked until the thread ends: the host may
-//! have locked it as well, and the system does not count.
+//! It changes scheduling, affinity, signal mask and alternate signal stack (standalone only, see `traps`) and the treatment of
+//! denormals. It prefaults the stack down to where guests may use it, the library's thread-locals and the engine's, and an
+//! arena for calls that fail. A thread may be attached for several owners at once, such as a host's audio thread that runs
+//! several plug-ins; each attachment remembers what it found, and they may end in any order. Locked memory stays locked until
+//! the thread ends: the host may have locked it as well, and the system does not count.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -29,21 +29,21 @@ pub struct Attach {
     /// Stack that guests may use, in bytes, below the frame that calls them.
     pub guest_stack_bytes: usize,
     pub lock: Lock,
-    /// How denormals are treated while the thread is attached.
+    /// The treatment of denormals while the thread is attached.
     pub denormals: Denormals,
-    /// What a failing call may take.
+    /// The memory that a failing call may use.
     pub arena_bytes: usize,
-    /// Whether faults are caught by signal, so that the engine's alternate stack must stay in place.
+    /// True if faults arrive as signals, so that the engine's alternate stack must stay in place.
     pub signals: bool,
-    /// Other stacks that guests may be called on: mapped, writable, apart from each other and from the thread's own.
+    /// Other stacks that guests may be called on: mapped, writable, disjoint from each other and from the thread's own.
     pub stacks: Vec<Range<usize>>,
-    /// Whether a call attaches, for want of an attachment that the host would end: it ends with its owner.
+    /// True if a call attaches the thread because the host has not: this attachment ends with its owner.
     pub late: bool,
-    /// Whether calls hold cancellation off, where the thread can be cancelled at any instruction.
+    /// True if calls hold cancellation off, in case the thread can be cancelled at any instruction.
     pub defer_cancellation: bool,
 }
 
-/// Stack that our own frames, the engine's and a signal frame need beside the guest's.
+/// Stack beside the guest's, for the library's own frames, the engine's and a signal frame.
 pub const HOST_STACK_BYTES: usize = 64 << 10;
 
 struct Attachment {
@@ -56,7 +56,7 @@ struct Attachment {
     _real_time: Option<thread::RealTime>,
 }
 
-/// One of an owner's attachments, of which the owner keeps count as long as it is there.
+/// Counts one of an owner's attachments while it exists.
 struct Counted(Weak<AtomicU64>);
 
 impl Counted {
@@ -78,17 +78,17 @@ impl Drop for Counted {
     }
 }
 
-/// What an attachment has changed, as it was before; nothing where it left something alone.
+/// The earlier state of what an attachment has changed; None for what it has not changed.
 #[derive(Default)]
 struct Changed {
     scheduling: Option<sched::Found>,
     affinity: Option<CpuSet>,
-    /// Whether it is one of those that need guests' faults to arrive.
+    /// True if this attachment needs guests' faults to arrive.
     signals: bool,
     float: Option<fpu::Mode>,
 }
 
-/// What a thread has from its first attachment to the end of its last.
+/// A thread's state from its first attachment to the end of its last.
 struct Attached {
     list: Vec<Attachment>,
     arena: Option<arena::Attached>,
@@ -99,7 +99,7 @@ thread_local! {
 }
 
 /// Attaches the calling thread. `count` is the owner's number of attachments; `engine_init` sets up the engine's per-thread
-/// state. Nothing is changed on failure.
+/// state. On failure nothing changes.
 pub fn attach(owner: u64, count: &Arc<AtomicU64>, wanted: &Attach, engine_init: impl FnOnce()) -> Result<()> {
     if permit::is_attached(owner) {
         return Err(Error::new(RTW_ERR_ATTACHED, "this thread is attached to the runtime already"));
@@ -126,7 +126,7 @@ pub fn attach(owner: u64, count: &Arc<AtomicU64>, wanted: &Attach, engine_init: 
         }
         Err(error) => {
             before.restore();
-            // Made for this attachment, where it was the first.
+            // Created for this attachment, if it was the first.
             ATTACHED.with_borrow_mut(|attached| {
                 if attached.list.is_empty() {
                     attached.arena = None;
@@ -137,7 +137,7 @@ pub fn attach(owner: u64, count: &Arc<AtomicU64>, wanted: &Attach, engine_init: 
     }
 }
 
-/// The stacks that are declared are made present and added to the thread's own, in their order.
+/// Prefaults the declared stacks and adds them to the thread's own, in their order.
 fn add_declared(wanted: &Attach, stacks: &mut Vec<Range<usize>>) -> Result<()> {
     let need = wanted.guest_stack_bytes + permit::MARGIN_BYTES;
     let refused = |at: usize, status, what| Err(Error::new(status, format!("stacks[{at}] {what}")));
@@ -166,7 +166,7 @@ fn add_declared(wanted: &Attach, stacks: &mut Vec<Range<usize>>) -> Result<()> {
     Ok(())
 }
 
-/// Ends what calls have attached for owners that are no more: nobody else would.
+/// Ends the attachments that calls made for owners that no longer exist: no other code would end them.
 fn detach_from_the_gone() {
     while let Some(owner) =
         ATTACHED.with_borrow(|attached| attached.list.iter().find(|a| a.late && a.count.owner_is_gone()).map(|a| a.owner))
@@ -175,8 +175,8 @@ fn detach_from_the_gone() {
     }
 }
 
-/// What lets a [setup] function call guests of `owner`, on whatever thread this is: where it is not attached, its own stack has to
-/// have room for them.
+/// Lets a [setup] function call guests of `owner` on any thread. If the thread is not attached, its own stack has to have room
+/// for them.
 pub fn visit(owner: u64, guest_stack_bytes: usize) -> Result<Option<permit::Issued>> {
     match permit::check(owner, stack::pointer()) {
         Ok(()) => Ok(None),
@@ -191,7 +191,8 @@ pub fn visit(owner: u64, guest_stack_bytes: usize) -> Result<Option<permit::Issu
     }
 }
 
-/// The calling thread's own stack, where it is the one in use and there is room in it for a guest and for what is around it.
+/// The calling thread's own stack. Returns an error if the thread is on another stack, or there is no room for a guest and the
+/// frames around it.
 fn room_for(guest_stack_bytes: usize, around_bytes: usize) -> Result<Range<usize>> {
     let stack = stack::own()?;
     let here = stack::pointer();
@@ -219,7 +220,7 @@ fn room_for(guest_stack_bytes: usize, around_bytes: usize) -> Result<Range<usize
     Ok(stack)
 }
 
-/// Does what was wanted, and notes in `before` what it changed.
+/// Makes the wanted changes, and notes in `before` what they changed.
 fn change(wanted: &Attach, stack_bytes: usize, engine_init: impl FnOnce(), before: &mut Changed) -> Result<()> {
     if let Some(cpus) = &wanted.cpus {
         before.affinity = Some(affinity::current()?);
@@ -235,7 +236,7 @@ fn change(wanted: &Attach, stack_bytes: usize, engine_init: impl FnOnce(), befor
         before.signals = true;
     }
     traps::keeping_stack(engine_init)?;
-    // The first reading of a clock maps and touches what later ones need.
+    // The first reading of a clock maps and touches pages that later readings need.
     clock::ticks();
     clock::monotonic_ns();
     present.push(memory::own_thread_locals());
@@ -265,7 +266,7 @@ pub fn detach(owner: u64) -> Result<()> {
             .position(|a| a.owner == owner)
             .ok_or_else(|| Error::new(RTW_ERR_NOT_ATTACHED, "this thread is not attached to the runtime"))?;
         let mut before = attached.list.remove(at).before;
-        // What a later attachment has changed since is in force: what we found is now what it shall restore.
+        // A later attachment's changes stay: the state that this one found is now what the later one has to restore.
         for later in &mut attached.list[at..] {
             before.hand_on(&mut later.before);
         }
@@ -278,7 +279,7 @@ pub fn detach(owner: u64) -> Result<()> {
 }
 
 impl Changed {
-    /// Gives away what `later` has changed as well.
+    /// Passes the state before this attachment on to `later`, for all that `later` has changed as well.
     fn hand_on(&mut self, later: &mut Changed) {
         fn pass<T>(from: &mut Option<T>, to: &mut Option<T>) {
             if to.is_some() && from.is_some() {
@@ -290,7 +291,7 @@ impl Changed {
         pass(&mut self.float, &mut later.float);
     }
 
-    /// Going back to what the thread had before is permitted, or was changed by somebody else meanwhile: no error to tell.
+    /// Restores the state before. Ignores errors: going back is permitted, unless other code has changed the thread since.
     fn restore(&self) {
         if let Some(scheduling) = &self.scheduling {
             scheduling.restore();
@@ -326,7 +327,7 @@ mod tests {
         }
     }
 
-    /// The policy inside, and whether it was put back.
+    /// The policy inside, and true if it was restored.
     fn policy_ahead() -> (i32, bool) {
         let policy = || sched::of(0).unwrap().0;
         let before = policy();
@@ -353,10 +354,10 @@ mod tests {
                     assert_eq!(policy_ahead(), (Policy::Fifo.number(), true), "a real-time thread stays what it is");
                     detach(1).unwrap();
                 }
-                // Where real-time scheduling is not permitted there is nothing to go ahead of.
+                // Without the right to real-time scheduling there is nothing to run ahead of.
                 Err(error) => assert_eq!(error.status, RTW_ERR_PERMISSION),
             }
-            // Gone without detaching: its count goes with it.
+            // The thread ends without detach, and its count ends with it.
             std::thread::spawn(|| drop(attach(2, &Arc::default(), &wanted(Some((Policy::Fifo, 2))), || {}))).join().unwrap();
             assert_eq!(policy_ahead(), (Policy::Other.number(), true));
         })

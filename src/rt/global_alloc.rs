@@ -9,7 +9,7 @@ use super::arena::{self, owner, section};
 use super::{locked_heap, reserve};
 use crate::sys::memory;
 
-/// The smallest page of any system we run on.
+/// The smallest page size of any supported system.
 const SYSTEM_PAGE_BYTES: usize = 4096;
 
 thread_local! {
@@ -19,7 +19,7 @@ thread_local! {
 
 pub struct Allocator;
 
-// SAFETY: memory comes from the arena or from the system, and goes back to where its address says that it came from.
+// SAFETY: memory comes from the arena or from the system, and returns to the one that its address belongs to.
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -66,10 +66,10 @@ unsafe impl GlobalAlloc for Allocator {
                     return memory;
                 }
                 if layout.size() >= SYSTEM_PAGE_BYTES {
-                    // Large zeroed blocks are pages that are not there yet: a table's would be fetched one by one by the
-                    // guest's first indirect calls.
+                    // Large zeroed blocks are pages that are not present yet: without this, the guest's first indirect calls
+                    // would fetch a table's pages one by one.
                     let start = memory as usize;
-                    // SAFETY: just allocated, nobody else's.
+                    // SAFETY: just allocated, and not in use elsewhere.
                     unsafe { memory::touch_for_writing(start..start + layout.size()) };
                 }
                 memory
@@ -87,14 +87,14 @@ unsafe impl GlobalAlloc for Allocator {
             arena.count_system_free();
         }
         if locked_heap::owns(memory) {
-            // SAFETY: it was the heap's.
+            // SAFETY: the heap handed it out.
             return unsafe { locked_heap::give_back(memory, layout) };
         }
         if reserve::owns(memory) {
-            // SAFETY: it was the reserve's.
+            // SAFETY: the reserve handed it out.
             return unsafe { reserve::give_back(memory) };
         }
-        // SAFETY: it was the system's.
+        // SAFETY: the system handed it out.
         unsafe { System.dealloc(memory, layout) }
     }
 
@@ -106,7 +106,8 @@ unsafe impl GlobalAlloc for Allocator {
         let outside = calling.is_none_or(|arena| theirs && arena.grows(new_size));
         if !ours && theirs && outside && !reserve::owns(memory) {
             count_system();
-            // SAFETY: passed on; where the system refuses, the block stays as it is, and is the caller's until it has been copied.
+            // SAFETY: passed on; if the system refuses, the block does not change, and belongs to the caller until it has been
+            // copied.
             unsafe {
                 let new = System.realloc(memory, layout, new_size);
                 if !new.is_null() {
@@ -120,10 +121,10 @@ unsafe impl GlobalAlloc for Allocator {
                 return new;
             }
         }
-        // SAFETY: the new size and the old alignment make a layout by the caller's word; the two blocks do not overlap.
+        // SAFETY: the new size and the old alignment make a layout, as the caller promises; the two blocks do not overlap.
         unsafe {
             let larger = Layout::from_size_align_unchecked(new_size, layout.align());
-            // What is kept stays so, also when it grows later.
+            // A block that is kept remains in the heap, also when it grows later.
             let stays = if ours && outside { NonNull::new(locked_heap::take(larger)) } else { None };
             let take = || match outside {
                 true if calling.is_some() => reserve::without(|| arena::in_setup(|| self.alloc(larger))),
@@ -139,13 +140,15 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// Memory of the heap's, where this thread is making what calls will touch; the system's has to do where the heap is exhausted.
+/// Allocates from the locked heap while this thread creates what calls will touch. If the heap is exhausted, the caller uses
+/// the system's memory.
 #[inline]
 fn kept(layout: Layout) -> Option<NonNull<u8>> {
     if locked_heap::keeping() { NonNull::new(locked_heap::take(layout)) } else { None }
 }
 
-/// For what the system has refused: memory of the reserve's, but for a caller that can do without, as a call that makes a table grow.
+/// Allocates from the reserve what the system has refused, unless the caller can do without, like a call that makes a table
+/// grow.
 #[cold]
 fn refused(layout: Layout) -> *mut u8 {
     if reserve::is_without() || section().is_some() { null_mut() } else { reserve::take(layout) }
@@ -156,7 +159,7 @@ fn count_system() {
     let _ = FROM_SYSTEM.try_with(|count| count.set(count.get() + 1));
 }
 
-/// How often this library has allocated on this thread so far, arena or not.
+/// The number of allocations of this library on this thread, arena or not.
 pub fn allocations() -> u64 {
     FROM_SYSTEM.try_with(Cell::get).unwrap_or(0) + arena::taken()
 }

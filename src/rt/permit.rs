@@ -1,17 +1,17 @@
-//! Permits: which thread may run whose guests on which stack.
+//! Permits: they record which thread may run which owner's guests on which stack.
 //!
-//! The engine has no limit of its own for a stack: a guest may go as far below the stack pointer that it was entered with as the
-//! configuration says, whatever lies there. So a call is let in only with a permit: a record of a thread, an owner, and a stack
-//! of that thread's with room for the owner's guests. Attaching issues one for the thread's own stack and one for each stack
-//! that it declares; a [setup] function that runs guests on a thread that is not attached issues one for the time being.
+//! The engine knows no stack's end: a guest may use the configured number of bytes below the stack pointer at its entry,
+//! whatever lies there. So a call needs a permit: a record of a thread, an owner, and a stack of that thread's with room for
+//! the owner's guests. Attach issues one for the thread's own stack and one for each declared stack; a [setup] function that
+//! runs guests on a thread that is not attached issues a temporary one.
 //!
-//! What is called remembers the last permit that let it in (`Pass`), so that the next call compares four words and looks nothing
-//! up. Permits are never unmapped: a pass that remembers one that was withdrawn, or issued anew to somebody else, finds another
-//! thread or owner in it.
+//! A called object remembers the last permit that let a caller in (`Pass`), so that the next call compares four words and looks
+//! nothing up. Permits are never unmapped: a pass that remembers a permit that was withdrawn, or issued again elsewhere, finds
+//! another thread or owner in it.
 //!
-//! Permits of a thread that may be cancelled at any instruction are sealed: no pass lets their thread in at once, so that looking
-//! whether cancellation has to be held off costs the others nothing. Whoever looks one up holds it off, and opens the permit for that
-//! time.
+//! Permits of a thread that may be cancelled at any instruction are sealed: no pass lets their thread in directly, so that the
+//! check for cancellation costs other threads nothing. A caller that looks such a permit up holds cancellation off, and opens
+//! the permit meanwhile.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -24,46 +24,47 @@ use crate::status::*;
 use crate::sys::memory::{self, Lock};
 use crate::sys::thread;
 
-/// Stack that has to be left beside the guest's own when a call begins: for our frames and the engine's, for signal handlers
-/// and for host functions that are called when the guest has used up its own.
+/// Stack that must remain beside the guest's own when a call begins: for the library's and the engine's frames, for signal
+/// handlers, and for host functions that are called when the guest has used up its own.
 pub const MARGIN_BYTES: usize = 32 << 10;
 
-/// The most stacks that one attachment may have: the thread's own, and those that it declares.
+/// The most stacks that one attachment may have: the thread's own, and the declared ones.
 pub const STACKS: usize = 1025;
 
-/// One thread, one owner, one stack.
+/// Permits one thread to run one owner's guests on one stack.
 #[repr(C, align(64))]
 pub struct Permit {
-    /// The thread that it is for, and whether it is sealed; 0: nobody. Written last when it is issued, first when it is withdrawn.
+    /// The permitted thread, with a bit if sealed; 0: none. Written last when it is issued, first when it is withdrawn.
     thread: AtomicUsize,
-    /// Whose guests it is for.
+    /// The owner of the permitted guests.
     owner: AtomicU64,
     /// The lowest stack pointer that leaves room for a guest.
     lowest: AtomicUsize,
-    /// How far above that the stack ends.
+    /// The distance from there to the stack's end.
     span: AtomicUsize,
-    /// In the first of those that were issued together: the next first one, of the thread's or of the unused.
+    /// In the first of the permits that were issued together: the first of the next such group, of the thread or of the unused
+    /// ones.
     next: AtomicPtr<Permit>,
-    /// In the first: how many there are, the thread's own stack first, then by address.
+    /// In the first: the size of the group. The thread's own stack is first, the others follow by address.
     count: AtomicUsize,
-    /// In the first: a power of two, for how many there is room.
+    /// In the first: the power of two that the group has room for.
     class: AtomicUsize,
-    /// In the first: whether it is for one [setup] function only.
+    /// In the first: 1 if the group is for one [setup] function only.
     is_visit: AtomicUsize,
 }
 
-/// What a pass remembers that has not let anybody in yet.
+/// The permit of a pass that has let nobody in yet.
 static NOBODYS: Permit = Permit::unused();
 
-/// Permits that are not in use, by the power of two of how many lie side by side. Whoever needs one takes the whole list away and
-/// puts back what is too much: no lock, which a fork could leave locked, and none that is met twice.
+/// Unused permits, by the power of two of the group's size. A thread that needs a group takes the whole list away and puts back
+/// the rest: without a lock, which a fork could leave locked, and without the ABA problem.
 static UNUSED: [AtomicPtr<Permit>; CLASSES] = [const { AtomicPtr::new(null_mut()) }; CLASSES];
 const CLASSES: usize = STACKS.next_power_of_two().trailing_zeros() as usize + 1;
 
-/// Makes a thread's token another one, which is nobody's: tokens are aligned addresses.
+/// Turns a thread's token into another one that no thread has: tokens are aligned addresses.
 const SEALED: usize = 1;
 
-/// A permit that is sealed again for the time being.
+/// A permit that is sealed again temporarily.
 #[must_use]
 pub struct LetIn(Opened);
 
@@ -71,7 +72,7 @@ impl LetIn {
     pub fn hold_again(self) {
         cancel::hold_again();
         let permit = self.0.0;
-        // Unless it was withdrawn meanwhile.
+        // A withdrawn permit stays withdrawn.
         if permit.thread.load(Relaxed) == thread::token() | SEALED {
             let _ = Opened::open(permit);
         }
@@ -79,7 +80,7 @@ impl LetIn {
 }
 
 thread_local! {
-    /// The calling thread's permits. A handler of a signal may look at them at any moment.
+    /// The calling thread's permits. A signal handler may read them at any moment.
     static FIRST: AtomicPtr<Permit> = const { AtomicPtr::new(null_mut()) };
 }
 
@@ -97,13 +98,13 @@ impl Permit {
         }
     }
 
-    /// Whether the calling thread may enter guests of `owner` with this stack pointer.
+    /// True if the calling thread may enter guests of `owner` with this stack pointer.
     #[inline(always)]
     fn admits(&self, owner: u64, here: usize) -> bool {
         self.thread.load(Relaxed) == thread::token() && self.is_for(owner, here)
     }
 
-    /// The same once it is opened.
+    /// True if the calling thread may enter guests of `owner` with this stack pointer once the permit is opened.
     fn admits_sealed(&self, owner: u64, here: usize) -> bool {
         self.thread.load(Relaxed) == thread::token() | SEALED && self.is_for(owner, here)
     }
@@ -113,19 +114,19 @@ impl Permit {
         self.owner.load(Relaxed) == owner && here.wrapping_sub(self.lowest.load(Relaxed)) <= self.span.load(Relaxed)
     }
 
-    /// Those that were issued together with this one, which is their first.
+    /// All permits that were issued together with this one, which is their first.
     fn together(&self) -> &[Permit] {
-        // SAFETY: so many lie side by side, and none is ever unmapped.
+        // SAFETY: `count` permits lie side by side, and none is ever unmapped.
         unsafe { std::slice::from_raw_parts(self, self.count.load(Relaxed)) }
     }
 }
 
-/// Why a call is not let in.
+/// The reason why a call is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The thread has no permit of the owner's.
     Unknown,
-    /// It has, but not for the stack that it is on, or not that deep in it.
+    /// The thread has permits of the owner's, but none for its current stack and depth.
     NoRoom,
 }
 
@@ -138,13 +139,13 @@ impl Refused {
     }
 }
 
-/// The way from something that is called to the permit that lets its callers in.
+/// Leads from a called object to the permit that lets its callers in.
 pub struct Pass {
     last: AtomicPtr<Permit>,
     owner: u64,
 }
 
-/// What a pass remembered.
+/// The permit that a pass remembered.
 #[derive(Clone, Copy)]
 pub struct Taken(*mut Permit);
 
@@ -153,15 +154,15 @@ impl Pass {
         Pass { last: AtomicPtr::new((&raw const NOBODYS).cast_mut()), owner }
     }
 
-    /// Whether the permit that let the last caller in lets in this one, whose stack pointer is `here`. A few loads; if not,
-    /// [`Pass::look_up`] knows better.
+    /// True if the permit that let the last caller in also lets in this one, whose stack pointer is `here`. A few loads; if
+    /// not, use [`Pass::look_up`].
     #[inline(always)]
     pub fn admits(&self, here: usize) -> bool {
         // SAFETY: a permit, and none is ever unmapped.
         unsafe { &*self.last.load(Relaxed) }.admits(self.owner, here)
     }
 
-    /// The permit that `admits` means, where it lets this one in.
+    /// The permit that let the last caller in, if it also lets in this one.
     #[inline(always)]
     pub fn admitting(&self, here: usize) -> Option<&'static Permit> {
         // SAFETY: a permit, and none is ever unmapped.
@@ -169,25 +170,25 @@ impl Pass {
         last.admits(self.owner, here).then_some(last)
     }
 
-    /// Whether it is remembered still.
+    /// True if the pass still remembers this permit.
     #[inline(always)]
     pub fn still_leads_to(&self, permit: &'static Permit) -> bool {
         std::ptr::eq(self.last.load(Relaxed), permit)
     }
 
-    /// Forgets the permit that let the last caller in: the next looks its own up.
+    /// Forgets the permit that let the last caller in: the next caller looks its own up.
     pub fn take(&self) -> Taken {
         Taken(self.last.swap((&raw const NOBODYS).cast_mut(), SeqCst))
     }
 
-    /// Remembers it again.
+    /// Remembers the permit again.
     pub fn put_back(&self, taken: Taken) {
         self.last.store(taken.0, Relaxed);
     }
 
-    /// Looks for a permit of the calling thread's, and remembers it. One that is sealed is opened, to be sealed again by the caller,
-    /// who holds cancellation off. Neither allocates nor waits; what it reads was made present, and locked where that was asked for,
-    /// when the thread was attached.
+    /// Looks up a permit of the calling thread's, and remembers it. Opens a sealed one, which the caller seals again; the
+    /// caller holds cancellation off. Neither allocates nor waits; attach has prefaulted, and locked as configured, what it
+    /// reads.
     #[cold]
     #[inline(never)]
     pub fn look_up(&self, here: usize) -> std::result::Result<Option<Opened>, Refused> {
@@ -198,7 +199,7 @@ impl Pass {
         Ok(is_sealed.then(|| Opened::open(found)))
     }
 
-    /// Whether `here` is above `inside`, a place in a call that the pass has let in last, and on the same stack.
+    /// True if `here` is further up the same stack than `inside`, a place in the call that the pass has let in last.
     pub fn is_behind(&self, inside: usize, here: usize) -> bool {
         // SAFETY: a permit, and none is ever unmapped.
         let last = unsafe { &*self.last.load(Relaxed) };
@@ -206,7 +207,7 @@ impl Pass {
         inside < here && here <= end
     }
 
-    /// Looks for a permit as well, and only remembers it.
+    /// Looks up a permit, and only remembers it.
     pub fn warm(&self, here: usize) {
         let _ = self.find(here);
     }
@@ -218,13 +219,13 @@ impl Pass {
     }
 }
 
-/// A sealed permit that is open for the time being.
+/// A sealed permit that is temporarily open.
 #[derive(Clone, Copy)]
 #[must_use]
 pub struct Opened(&'static Permit);
 
 thread_local! {
-    /// The one that this thread has opened last.
+    /// The permit that this thread has opened last.
     static OPENED: Cell<Option<Opened>> = const { Cell::new(None) };
 }
 
@@ -235,8 +236,8 @@ impl Opened {
         Opened(permit)
     }
 
-    /// Seals it for the time that a host function may block, and lets cancellation in at its cancellation points. Nothing where this
-    /// thread has none open, or would not be cancelled.
+    /// Seals the permit while a host function may block, and lets cancellation in at its cancellation points. None if this
+    /// thread has no open permit, or could not be cancelled.
     pub fn let_in() -> Option<LetIn> {
         let opened = OPENED.get()?;
         cancel::let_in_at_points().then(|| {
@@ -248,14 +249,15 @@ impl Opened {
     pub fn seal(self) {
         OPENED.set(None);
         let token = thread::token();
-        // Unless it was withdrawn meanwhile, and perhaps issued to another thread; to this one nobody else issues.
+        // Unless the permit was withdrawn in the meantime, and perhaps issued to another thread; only this thread issues to
+        // itself.
         if self.0.thread.load(Relaxed) == token {
             self.0.thread.store(token | SEALED, Relaxed);
         }
     }
 }
 
-/// The calling thread's permit for this owner and stack pointer.
+/// Finds the calling thread's permit for this owner and stack pointer.
 fn find(owner: u64, here: usize) -> std::result::Result<&'static Permit, Refused> {
     let mut refused = Refused::Unknown;
     for first in of_this_thread().filter(|first| first.owner.load(Relaxed) == owner) {
@@ -280,31 +282,31 @@ fn of_this_thread() -> impl Iterator<Item = &'static Permit> {
     std::iter::successors(at(first), move |permit| at(permit.next.load(Acquire)))
 }
 
-/// Whether the calling thread may enter guests of `owner` with this stack pointer, or why not.
+/// Returns an error with the reason if the calling thread may not enter guests of `owner` with this stack pointer.
 pub fn check(owner: u64, here: usize) -> std::result::Result<(), Refused> {
     find(owner, here).map(|_| ())
 }
 
-/// Whether the calling thread is attached for `owner`. Neither allocates nor waits.
+/// True if the calling thread is attached for `owner`. Neither allocates nor waits.
 pub fn is_attached(owner: u64) -> bool {
     of_this_thread().any(|first| first.owner.load(Relaxed) == owner && first.is_visit.load(Relaxed) == 0)
 }
 
-/// The calling thread's permits of one owner. Withdrawn on drop, on the same thread.
+/// The calling thread's permits of one owner. Dropping it, on the same thread, withdraws them.
 pub struct Issued(&'static Permit, PhantomData<*mut ()>);
 
-/// Whom permits are for.
+/// The use of permits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum For {
     Attachment,
-    /// One of a thread that may be cancelled at any instruction, whose calls are to hold that off.
+    /// An attachment of a thread that may be cancelled at any instruction, whose calls hold that off.
     SealedAttachment,
     /// One [setup] function.
     Visit,
 }
 
-/// Issues permits to the calling thread: guests of `owner` may use `guest_bytes` of each stack, of which the first is the
-/// thread's own.
+/// Issues permits to the calling thread: guests of `owner` may use `guest_bytes` of each stack. The first stack is the thread's
+/// own.
 pub fn issue(owner: u64, stacks: &[Range<usize>], guest_bytes: usize, whom: For, lock: Lock) -> Result<Issued> {
     let class = stacks.len().next_power_of_two().trailing_zeros() as usize;
     let first = take(class)?;
@@ -346,10 +348,10 @@ impl Drop for Issued {
     }
 }
 
-/// Unused permits, side by side.
+/// Takes a group of unused permits, which lie side by side.
 fn take(class: usize) -> Result<&'static Permit> {
     let unused = UNUSED[class].swap(null_mut(), Acquire);
-    // SAFETY: null, or a permit; what was in the list is ours alone now.
+    // SAFETY: null, or a permit; the list that was taken belongs to this thread alone now.
     if let Some(taken) = unsafe { unused.as_ref() } {
         // SAFETY: as above.
         if let Some(rest) = unsafe { taken.next.swap(null_mut(), Relaxed).as_ref() } {
@@ -359,7 +361,7 @@ fn take(class: usize) -> Result<&'static Permit> {
     }
     let bytes = (size_of::<Permit>() << class).next_multiple_of(memory::page_size());
     let start = memory::map(bytes).map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot map a thread's permits", &e))?;
-    // SAFETY: just mapped, ours alone.
+    // SAFETY: just mapped, and not in use elsewhere.
     unsafe { memory::touch_for_writing(start..start + bytes) };
     for at in (start..start + bytes).step_by(size_of::<Permit>() << class) {
         // SAFETY: zeros are unused permits, and none is ever unmapped.
@@ -382,7 +384,7 @@ fn last_of(first: &'static Permit) -> &'static Permit {
     last
 }
 
-/// Puts a chain from `first` to `last` among the unused.
+/// Puts a chain from `first` to `last` back among the unused permits.
 fn give_back(first: &'static Permit, last: &'static Permit) {
     let list = &UNUSED[first.class.load(Relaxed)];
     let mut head = list.load(Relaxed);
@@ -441,7 +443,7 @@ mod tests {
             assert!(pass.look_up(here).unwrap().is_none());
             let record = std::ptr::from_ref(first.0) as usize;
             drop(first);
-            // Whoever else is attached meanwhile takes some of the unused as well.
+            // Other threads that are attached at the same time take some of the unused permits as well.
             let others: Vec<Issued> = (0..1000)
                 .map(|_| issue(2, std::slice::from_ref(&stack), GUEST, For::Visit, Lock::Off).unwrap())
                 .take_while(|issued| std::ptr::from_ref(issued.0) as usize != record)
@@ -475,13 +477,13 @@ mod tests {
                 assert!(pass.look_up(here).unwrap().is_none(), "and has nothing to seal");
                 opened.seal();
             }
-            // Detached in the middle of a call: whoever has the permit next is not concerned.
+            // Detached in the middle of a call: the next thread that has the permit is not affected.
             let Opened(permit) = pass.look_up(here).unwrap().unwrap();
             drop(issued);
             let again = std::thread::spawn(move || {
                 let stack = 1 << 20..2 << 20;
                 let others = (0..1000).map(|_| issue(2, std::slice::from_ref(&stack), GUEST, For::Attachment, Lock::Off));
-                // Left issued.
+                // These remain issued.
                 std::mem::forget(others.collect::<Vec<_>>());
                 permit.thread.load(Relaxed)
             });

@@ -1,10 +1,11 @@
-//! What serves this library's allocations when the system has no more memory: set aside beforehand, so that a [setup] function
-//! comes to its end, gives back what it made, and answers RTW_ERR_NO_MEMORY.
+//! A reserve that serves this library's allocations when the system has no more memory, so that a [setup] function can finish,
+//! free what it created, and return RTW_ERR_NO_MEMORY.
 //!
-//! Much of the standard library and some of the engine end the process when an allocation fails. So no small one does: it is served
-//! from here, and the section that it was made in (a [setup] function, a job of a thread of ours) is marked as exhausted. What
-//! such a section makes is not handed out. What it leaves behind all the same, in a table of the engine's say, stays here until
-//! it is given back; before the next section begins, as much is set aside anew. Never on a real-time thread.
+//! Much of the standard library and some of the engine end the process when an allocation fails. So no small allocation fails:
+//! the reserve serves it, and marks the section that made it (a [setup] function, a job of one of the library's threads) as
+//! exhausted. An exhausted section hands out nothing that it created. Memory that it leaves in use, for example in a table of
+//! the engine's, stays in the reserve until it is freed; before the next section begins, the reserve is filled up again. Never
+//! on a real-time thread.
 
 use std::alloc::Layout;
 use std::cell::Cell;
@@ -17,24 +18,24 @@ use super::locked_heap::Bins;
 use crate::status::*;
 use crate::sys::{errno, memory};
 
-/// What is set aside.
+/// The size of the reserve.
 pub const BYTES: usize = 1 << 20;
-/// A section does not begin with less.
+/// The least free memory with which a section begins.
 pub const LEAST_BYTES: usize = BYTES / 4 * 3;
-/// A section that may need more than this sets aside room of its own.
+/// A section that may need more than this reserves room of its own.
 const LITTLE_BYTES: usize = BYTES / 4;
-/// Mappings; the first has `BYTES`, each other what had to be set aside anew, or a section's own room.
+/// The largest number of mappings. The first has `BYTES`; each other one fills the reserve up, or is a section's own room.
 const REGIONS: usize = 256;
 
-/// Where each region lies: 0 until it is there, empty when it is gone. Written with the reserve locked.
+/// The place of each region: 0 until it exists, empty when it is unmapped. Written with the reserve locked.
 static PLACES: [AtomicU64; REGIONS] = [const { AtomicU64::new(0) }; REGIONS];
-/// What is there to be taken; the same as in the reserve, to be looked at without its lock.
+/// The free bytes: the reserve's own count, readable without its lock.
 static FREE: AtomicUsize = AtomicUsize::new(0);
-/// How much of it sections have for themselves.
+/// The bytes of it that sections have for themselves.
 static LENT: AtomicUsize = AtomicUsize::new(0);
-/// How often it was asked, on any thread.
+/// The number of allocations, on any thread.
 static ASKED: AtomicU64 = AtomicU64::new(0);
-/// How many blocks of it are out.
+/// The number of blocks in use.
 static OUT: AtomicUsize = AtomicUsize::new(0);
 pub(super) static RESERVE: Whole<Reserve> = Whole::new(Reserve { bins: Bins::new() });
 
@@ -42,9 +43,9 @@ pub(super) struct Reserve {
     bins: Bins,
 }
 
-/// A region in one word, so that it is read in one piece: the number of its first page, then how many it has.
+/// A region in one word, so that it is read at once: the number of its first page, then its number of pages.
 const COUNT_BITS: u32 = 28;
-/// Pages as they are counted here, whatever the system's are.
+/// The page size of these numbers, whatever the system's is.
 const PAGE_BITS: u32 = 12;
 const GONE: u64 = 1 << COUNT_BITS;
 
@@ -58,7 +59,7 @@ fn region(place: u64) -> Range<usize> {
 }
 
 impl Reserve {
-    /// Adds fresh memory as a region; refused where there are too many, or it is beyond all measure.
+    /// Adds fresh memory as a region. Returns an error if there are too many regions, or the size is out of range.
     fn add(&mut self, bytes: usize, map: impl FnOnce(usize) -> std::io::Result<usize>) -> std::io::Result<usize> {
         let unused = |place: &AtomicU64| matches!(place.load(Relaxed), 0 | GONE);
         let number = PLACES.iter().position(unused).filter(|_| bytes >> PAGE_BITS < 1 << COUNT_BITS);
@@ -66,47 +67,47 @@ impl Reserve {
             return Err(std::io::Error::from_raw_os_error(errno::ENOMEM));
         };
         let start = map(bytes)?;
-        // SAFETY: our own fresh mapping.
+        // SAFETY: a fresh mapping of the reserve's own.
         unsafe { self.bins.add(start..start + bytes, false) };
         PLACES[number].store(place(&(start..start + bytes)), Release);
         FREE.fetch_add(bytes, Relaxed);
         Ok(number)
     }
 
-    /// Gives a region back to the system, where nothing of it is out.
+    /// Returns a region to the system, if none of it is in use.
     fn remove(&mut self, number: usize) {
         let range = region(PLACES[number].load(Relaxed));
-        // SAFETY: a region of the bins'.
+        // SAFETY: one of the reserve's regions.
         if unsafe { self.bins.remove_whole(range.clone()) } {
             PLACES[number].store(GONE, Release);
             FREE.fetch_sub(range.len(), Relaxed);
-            // SAFETY: nobody has anything of it, nor will.
+            // SAFETY: none of it is in use, and it cannot be allocated any more.
             unsafe { memory::unmap(range) };
         }
     }
 }
 
 thread_local! {
-    /// How it stands with the section that the thread is in.
+    /// The state of the section that the thread is in.
     static SECTION: Cell<Section> = const { Cell::new(Section { exhausted: false, committed: false }) };
 }
 
-/// How it stands with a section.
+/// The state of a section.
 #[derive(Clone, Copy, Default)]
 pub struct Section {
-    /// Whether it was served from here.
+    /// True if the reserve has served the section.
     pub exhausted: bool,
-    /// Whether what it does was done, or became known to others, before it was.
+    /// True if the section's effect was complete, or visible to others, before the reserve served it.
     pub committed: bool,
 }
 
-/// Sees to it that a section can be served. False where that takes memory that there is not.
+/// Fills the reserve for a section. Returns false if the system has no memory for that.
 #[inline]
 pub fn is_ready() -> bool {
     free() >= LEAST_BYTES || fill()
 }
 
-/// What is there for everybody.
+/// The free bytes that any section may use.
 fn free() -> usize {
     FREE.load(Relaxed).saturating_sub(LENT.load(Relaxed))
 }
@@ -120,17 +121,17 @@ fn fill() -> bool {
     }
     let added = reserve.add((BYTES - free).next_multiple_of(memory::page_size()), memory::map);
     if let Ok(number) = added {
-        // Present, so that it is there when the system has no more.
-        // SAFETY: in the bins, which are locked: nobody else writes there.
+        // Prefaulted, so that the memory exists when the system has no more. SAFETY: in the bins, which are locked: no other
+        // thread writes there.
         unsafe { memory::touch_for_writing(region(PLACES[number].load(Relaxed))) };
     }
     added.is_ok()
 }
 
-/// Whether the memory is from here.
+/// True if the memory belongs to the reserve.
 #[inline]
 pub fn owns(memory: *const u8) -> bool {
-    // Whoever has one knows that it is out.
+    // A thread that has a block sees that it is in use.
     OUT.load(Relaxed) != 0 && is_from_here(memory)
 }
 
@@ -148,8 +149,9 @@ fn is_from_here(memory: *const u8) -> bool {
     false
 }
 
-/// Runs what a file, a guest or a host sizes: it takes at most so many bytes at a time. Where that is much, room for it is set aside
-/// until it is done; RTW_ERR_NO_MEMORY where there is none. The system gives pages of it only where they are needed.
+/// Runs work whose size a file, a guest or a host decides, which allocates at most `bytes` at a time. If that is much, reserves
+/// room for it until the work has ended; returns RTW_ERR_NO_MEMORY if there is none. The system supplies pages of the room only
+/// as they are used.
 pub fn with_room<T>(bytes: usize, run: impl FnOnce() -> Result<T>) -> Result<T> {
     struct Room {
         region: usize,
@@ -172,19 +174,20 @@ pub fn with_room<T>(bytes: usize, run: impl FnOnce() -> Result<T>) -> Result<T> 
     };
     let _room = match added {
         Ok(region) => Some(Room { region, bytes }),
-        // All that the process maps is locked, and it may not lock more: that says nothing about memory.
+        // The process locks all its mappings, and may not lock more: that is not a shortage of memory.
         Err(error) if error.raw_os_error() == Some(errno::EAGAIN) => None,
         Err(_) => return Err(exhausted()),
     };
     run()
 }
 
-/// How often the system refused memory to this library so far, on whatever thread.
+/// The number of times that the system has refused memory to this library, on any thread.
 pub fn times_asked() -> u64 {
     ASKED.load(Relaxed)
 }
 
-/// Memory for the layout, not cleared; null where there is not so much. The calling thread's section is exhausted from here on.
+/// Allocates memory for the layout, not cleared; null if there is not enough. The calling thread's section is exhausted from
+/// now on.
 #[cold]
 pub fn take(layout: Layout) -> *mut u8 {
     let _ = SECTION.try_with(|section| section.set(Section { exhausted: true, ..section.get() }));
@@ -198,10 +201,9 @@ pub fn take(layout: Layout) -> *mut u8 {
     taken
 }
 
-/// Takes memory back.
+/// Frees memory.
 ///
-/// # Safety
-/// It was taken here, and is given back once.
+/// # Safety It was allocated here, and is freed once.
 #[cold]
 pub unsafe fn give_back(memory: *mut u8) {
     let mut reserve = RESERVE.lock_known();
@@ -213,7 +215,7 @@ pub unsafe fn give_back(memory: *mut u8) {
     }
 }
 
-/// Runs a section, or what is one within another: whether it was exhausted concerns itself alone.
+/// Runs a section, also within another one, and returns its own state.
 pub fn section<T>(run: impl FnOnce() -> T) -> (T, Section) {
     struct Leave(Section);
     impl Drop for Leave {
@@ -226,7 +228,7 @@ pub fn section<T>(run: impl FnOnce() -> T) -> (T, Section) {
     (done, SECTION.try_with(Cell::get).unwrap_or_default())
 }
 
-/// The same for what can tell of it.
+/// Runs a section that can return an error: RTW_ERR_NO_MEMORY if the reserve has served it.
 pub fn fallible<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     if !is_ready() {
         return Err(exhausted());
@@ -237,8 +239,8 @@ pub fn fallible<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
-/// To be asked before what a section has made becomes known to others, or what it does is done: nothing is handed out that lies
-/// here.
+/// Returns an error if the section is exhausted. Call it before others can see what the section has created, or before its
+/// effect is complete: nothing in the reserve is handed out.
 pub fn check() -> Result<()> {
     let section = SECTION.try_with(Cell::get).unwrap_or_default();
     if section.exhausted {
@@ -253,7 +255,8 @@ pub fn exhausted() -> Error {
     Error::new(RTW_ERR_NO_MEMORY, "the system has no more memory")
 }
 
-/// Room for `more` in a vector, without the help of the reserve: for what a file or a guest sizes, and for what stays.
+/// Makes room for `more` elements in a vector, without the reserve: for sizes that a file or a guest decides, and for lasting
+/// memory.
 pub fn room<T>(vector: &mut Vec<T>, more: usize) -> Result<()> {
     without(|| vector.try_reserve(more)).map_err(|_| exhausted())
 }
@@ -262,7 +265,7 @@ thread_local! {
     static WITHOUT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs what can do without memory: allocations that the system refuses fail.
+/// Runs code that can work without memory: allocations that the system refuses fail.
 pub fn without<T>(run: impl FnOnce() -> T) -> T {
     struct Leave(bool);
     impl Drop for Leave {
@@ -274,7 +277,7 @@ pub fn without<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// Whether the calling thread is in [`without`].
+/// True if the calling thread is in [`without`].
 pub fn is_without() -> bool {
     WITHOUT.try_with(Cell::get).unwrap_or(false)
 }
@@ -327,7 +330,7 @@ mod tests {
         });
         assert!(take(layout(MUCH / 2)).is_null());
         assert!(!is_from_here(place.unwrap()), "it was given back to the system");
-        // What is still out keeps its place until it is given back.
+        // A block that is still in use keeps its region until it is freed.
         let kept = with_room(MUCH, || Ok(take(layout(MUCH / 2)))).unwrap();
         // SAFETY: taken above.
         unsafe {

@@ -8,14 +8,14 @@ use crate::sys::{sched, thread};
 
 pub use crate::sys::thread::{Thread, id};
 
-/// How many attachments there are of threads with real-time scheduling.
+/// The number of attachments of threads with real-time scheduling.
 static REAL_TIME: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts one of them; a thread that ends without detaching takes its own with it.
+/// Counts one such attachment; a thread that ends without detach also ends its count.
 pub struct RealTime;
 
 impl RealTime {
-    /// For the calling thread, if it is one.
+    /// Counts the calling thread, if it has real-time scheduling.
     pub fn count() -> Option<RealTime> {
         sched::is_real_time_here().then(|| {
             REAL_TIME.fetch_add(1, Relaxed);
@@ -30,8 +30,9 @@ impl Drop for RealTime {
     }
 }
 
-/// Runs something short for whose end a real-time thread may have to wait. Where one is attached, the calling thread has the
-/// lowest real-time priority meanwhile, if it may: so that no thread but a real-time one takes the CPU from it in the middle.
+/// Runs a short piece of work that a real-time thread may have to wait for. If a real-time thread is attached, gives the
+/// calling thread the lowest real-time priority meanwhile, if the system permits it, so that no ordinary thread takes the CPU
+/// from it.
 pub fn ahead_of_ordinary<T>(run: impl FnOnce() -> T) -> T {
     let _raised = if REAL_TIME.load(Relaxed) == 0 { None } else { sched::raise() };
     run()
@@ -45,8 +46,8 @@ pub fn start(name: &str, stack_bytes: usize, run: impl FnOnce() + Send + 'static
     })
 }
 
-/// Gives the calling thread, which is ours, ordinary scheduling and the CPUs of the process's first thread without those to
-/// avoid: it has inherited what the thread has that started it. What is refused stays as it is.
+/// Gives the calling thread, one of the library's own, ordinary scheduling, and the CPUs of the process's first thread except
+/// those to avoid: it has inherited these from the thread that started it. Ignores refusals.
 pub fn become_ordinary(avoid: Option<&CpuSet>) {
     sched::become_ordinary();
     affinity::become_ordinary(avoid);

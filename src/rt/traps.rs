@@ -1,8 +1,9 @@
-//! What a thread needs so that guests' faults become traps in the standalone profile: that it does not block the signals that they
-//! come as, since the kernel ends a process that causes a blocked one, and an alternate signal stack with room for the handler.
+//! Prepares a thread so that guests' faults become traps in the standalone profile. The thread must not block the signals of
+//! faults, since the kernel ends a process that causes a blocked one; and it needs an alternate signal stack with room for the
+//! handler.
 //!
-//! An attached thread has both for as long as it is attached, other threads while a [`Ready`] lives. What was there before is
-//! put back afterwards. The plugin profile needs none of it, and leaves all of it alone.
+//! An attached thread has both while it is attached, other threads while a [`Ready`] lives. Afterwards the previous state is
+//! restored. The plugin profile needs none of this, and changes none of it.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -13,16 +14,16 @@ use crate::sys::sigmask::{self, Set};
 use crate::sys::sigstack::{self, InForce, Stack};
 use crate::sys::{handlers, memory};
 
-/// What a thread has of this.
+/// A thread's state for guests' faults.
 #[derive(Default)]
 struct Thread {
-    /// Attachments that need it.
+    /// The number of attachments that need it.
     users: usize,
-    /// What was blocked before, to be blocked again when they have ended.
+    /// The signals that were blocked before, which are blocked again when the attachments have ended.
     blocked: Set,
-    /// The alternate signal stack that was in force before the first of them.
+    /// The alternate signal stack before the first attachment.
     host_stack: Option<InForce>,
-    /// The one that they get: made once, kept until the thread ends.
+    /// The attachments' own stack: created once, kept until the thread ends.
     stack: Option<Stack>,
 }
 
@@ -30,10 +31,10 @@ thread_local! {
     static THREAD: RefCell<Thread> = const { RefCell::new(Thread { users: 0, blocked: 0, host_stack: None, stack: None }) };
 }
 
-/// Runs the engine's set-up of the calling thread, which may put an alternate signal stack in force, and keeps the one there is.
+/// Runs the engine's set-up of the calling thread, which may set an alternate signal stack, and restores the previous one.
 pub fn keeping_stack(engine_init: impl FnOnce()) -> Result<()> {
     let before = sigstack::in_force();
-    // The engine has no other way to say that the system refuses it a stack of its own.
+    // The engine panics if the system refuses it a stack of its own.
     let ready = catch_unwind(AssertUnwindSafe(engine_init));
     if sigstack::in_force().start() != before.start() {
         before.put_back();
@@ -44,8 +45,8 @@ pub fn keeping_stack(engine_init: impl FnOnce()) -> Result<()> {
     })
 }
 
-/// Has guests' faults arrive on the calling thread until [`detach`] is called as often as this. Tells where the alternate stack
-/// is, for being locked; it is present.
+/// Makes guests' faults arrive on the calling thread until [`detach`] is called as often as this. Returns the range of the
+/// alternate stack, for locking; it is prefaulted.
 pub fn attach() -> Result<std::ops::Range<usize>> {
     THREAD.with_borrow_mut(|thread| {
         let range = thread.put_stack()?;
@@ -57,7 +58,7 @@ pub fn attach() -> Result<std::ops::Range<usize>> {
     })
 }
 
-/// Puts back what the first [`attach`] found, and what others did that it undid, when this is the last.
+/// When the last attachment ends, restores what the first [`attach`] found, and what others had changed that attach undid.
 pub fn detach() {
     THREAD.with_borrow_mut(|thread| {
         thread.users -= 1;
@@ -65,7 +66,7 @@ pub fn detach() {
             return;
         }
         if let (Some(host), Some(ours)) = (thread.host_stack.take(), &thread.stack)
-            // Somebody's own choice since then stays.
+            // A stack that the host has set since then stays.
             && ours.is(&sigstack::in_force())
         {
             host.put_back();
@@ -75,7 +76,7 @@ pub fn detach() {
 }
 
 impl Thread {
-    /// Puts our alternate stack in force.
+    /// Sets the library's alternate stack.
     fn put_stack(&mut self) -> Result<std::ops::Range<usize>> {
         let found = sigstack::in_force();
         let ours = match self.stack.take() {
@@ -94,22 +95,22 @@ impl Thread {
     }
 }
 
-/// Whether a guest's fault would become a trap on this thread now. Five system calls, nothing else.
+/// True if a guest's fault would become a trap on this thread now. Makes five system calls and nothing else.
 pub fn arrive_here() -> bool {
     handlers::are_in_place() && sigmask::blocked() == 0 && sigstack::in_force().has_room()
 }
 
-/// While it lives, faults of guests become traps on this thread.
+/// While this value lives, guests' faults become traps on this thread.
 pub struct Ready {
     blocked: Set,
     host_stack: Option<InForce>,
-    /// It is about one thread.
+    /// Belongs to one thread.
     _here: PhantomData<*const ()>,
 }
 
 impl Ready {
-    /// For a [setup] function that runs guests in the standalone profile. On an attached thread, what the host has blocked since
-    /// then is unblocked as attach does it. `engine_init` sets up the engine's per-thread state.
+    /// Prepares a thread for a [setup] function that runs guests in the standalone profile. On an attached thread, signals that
+    /// the host has blocked since attach are unblocked again. `engine_init` sets up the engine's per-thread state.
     pub fn new(engine_init: impl FnOnce()) -> Result<Ready> {
         handlers::check()?;
         keeping_stack(engine_init)?;
@@ -139,7 +140,7 @@ impl Ready {
         })
     }
 
-    /// The same where faults do not come as signals.
+    /// Prepares a thread for a [setup] function if faults do not arrive as signals.
     pub fn needless(engine_init: impl FnOnce()) -> Result<Ready> {
         keeping_stack(engine_init)?;
         Ok(Ready { blocked: 0, host_stack: None, _here: PhantomData })

@@ -14,15 +14,15 @@ pub const CALL_TIME: &str = "call_time";
 /// The series of call times, corrected by the calls that a late one kept from starting.
 pub const CALL_TIME_CORRECTED: &str = "call_time_corrected";
 
-/// What one subject (a func, an instance, a worker) has recorded, as exporters take it. Times are in clock ticks until they are
-/// written (`clock::calibration().ns_per_tick`).
+/// The recordings of one subject (a func, an instance, a worker), as exporters take them. Times are in clock ticks until they
+/// are written (`clock::calibration().ns_per_tick`).
 #[derive(Debug, Clone)]
 pub struct Report {
     /// "func", "instance", "worker", "recorder".
     pub kind: &'static str,
     /// The subject's own name.
     pub name: String,
-    /// When what is in here began, in ns of CLOCK_REALTIME.
+    /// The time of the first recording, in ns of CLOCK_REALTIME.
     pub since_realtime_ns: u64,
     pub duration_ns: u64,
     pub counters: Vec<Counter>,
@@ -34,15 +34,15 @@ pub struct Report {
 
 #[derive(Debug, Clone, Copy)]
 pub struct Counter {
-    /// In snake case, as metrics are named: "deadline_misses". What begins with "longest_" or ends with a unit ("_ns",
-    /// "_bytes") is a level, all else only grows.
+    /// A name in snake case, as metrics have: "deadline_misses". Counters whose names begin with "longest_" or end with a unit
+    /// ("_ns", "_bytes") are levels; all others only grow.
     pub name: &'static str,
     pub help: &'static str,
     pub value: u64,
 }
 
 impl Counter {
-    /// Whether it can go down again.
+    /// True if the value can decrease.
     pub fn is_level(&self) -> bool {
         self.name.starts_with("longest_") || self.name.ends_with("_ns") || self.name.ends_with("_bytes")
     }
@@ -78,7 +78,7 @@ pub struct Worst {
     pub causes: u32,
 }
 
-/// What went along with a bad call.
+/// Likely causes of a slow call.
 pub mod cause {
     pub const PAGE_FAULT: u32 = 1;
     pub const INVOLUNTARY_SWITCH: u32 = 2;
@@ -106,8 +106,8 @@ pub mod cause {
 }
 
 impl Report {
-    /// Puts beside the call times what they would have been had the calls started when they were due, every `period` ticks. The
-    /// measured series stays as it is.
+    /// Adds a second series beside the call times: the times if the calls had started when they were due, every `period` ticks.
+    /// The measured series does not change.
     pub fn correct(&mut self, period: u64) {
         let Some(calls) = self.series.iter().find(|series| series.name == CALL_TIME) else { return };
         let corrected = Series {

@@ -85,7 +85,7 @@ pub fn set(cpus: &CpuSet) -> Result<()> {
             format!("cannot pin the thread to CPU {cpus}: are they there and in this process's cpuset?"),
         ));
     }
-    // What is not there is left out in silence.
+    // The kernel ignores CPUs that do not exist.
     let missing = cpus.without(&current()?);
     if missing.is_empty() {
         return Ok(());
@@ -98,28 +98,28 @@ pub fn set(cpus: &CpuSet) -> Result<()> {
     ))
 }
 
-/// Pins the calling thread; `false` where it may not run there.
+/// Pins the calling thread; returns `false` if it may not run there.
 pub fn pin(cpu: usize) -> bool {
     CpuSet::only(cpu).is_some_and(|cpus| put(&cpus))
 }
 
 /// Gives the calling thread the CPUs of the process's first thread without those to avoid. What is refused stays as it is.
 pub fn become_ordinary(avoid: Option<&CpuSet>) {
-    // SAFETY: asks for a number.
+    // SAFETY: returns a number.
     if let Some(cpus) = of(unsafe { libc::getpid() }) {
-        // Refused where nothing is left.
+        // The kernel refuses this if no CPU is left.
         put(&cpus.without(avoid.unwrap_or(&CpuSet::EMPTY)));
     }
 }
 
-/// The CPU that a thread may run on, where it is one alone.
+/// The CPU that a thread may run on, if there is only one.
 pub fn only_cpu(thread: i32) -> Option<usize> {
     let set = of(thread)?;
     let mut cpus = set.iter();
     cpus.next().filter(|_| cpus.next().is_none())
 }
 
-/// Whether a thread may run on a CPU; not where there is no such thread.
+/// True if a thread may run on a CPU; false if there is no such thread.
 pub fn may_run_on(thread: i32, cpu: usize) -> bool {
     of(thread).is_some_and(|set| set.contains(cpu))
 }

@@ -1,21 +1,21 @@
-//! Files: read when they are files, and written so that they come into their place complete.
+//! Files: opens regular files only, and replaces a file only with a complete one.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Why a file was not opened.
+/// The reason why a file was not opened.
 #[derive(Debug)]
 pub enum Refused {
-    /// By the system.
+    /// The system refused.
     System(io::Error),
-    /// It is something else than a regular file: the words for it.
+    /// It is not a regular file: the kind of file, in words.
     Kind(&'static str),
 }
 
 impl Refused {
-    /// What the system would have answered.
+    /// The system's error for this refusal.
     pub fn cause(self) -> io::Error {
         match self {
             Refused::System(error) => error,
@@ -31,8 +31,8 @@ impl From<io::Error> for Refused {
     }
 }
 
-/// Opens a regular file for reading, and tells its size. Never waits, as opening a pipe would, and opens no device, which can
-/// have effects.
+/// Opens a regular file for reading, and returns its size. Never waits, as opening a pipe would, and opens no device, since
+/// that can have effects.
 pub fn open_regular(path: &Path) -> Result<(File, u64), Refused> {
     let is_regular = |file_type: FileType| match kind(file_type) {
         None => Ok(()),
@@ -40,7 +40,7 @@ pub fn open_regular(path: &Path) -> Result<(File, u64), Refused> {
     };
     is_regular(fs::metadata(path)?.file_type())?;
     let file = open_without_waiting(path)?;
-    // What the name stands for may have changed in between.
+    // The file of this name may have changed in between.
     let found = file.metadata()?;
     is_regular(found.file_type())?;
     Ok((file, found.len()))
@@ -51,7 +51,7 @@ pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
-/// What it is, in words; nothing for a regular file.
+/// The kind of a file in words; None for a regular file.
 pub fn kind(file_type: FileType) -> Option<&'static str> {
     match file_type {
         _ if file_type.is_file() => None,
@@ -63,19 +63,19 @@ pub fn kind(file_type: FileType) -> Option<&'static str> {
     }
 }
 
-/// Reads until `bytes` is as long as `length`, or the file ends. Memory is asked for at once, and its refusal is an error.
+/// Reads until `bytes` has `length` bytes, or the file ends. Allocates all memory first; a refused allocation is an error.
 pub fn fill(file: &mut File, bytes: &mut Vec<u8>, length: usize) -> io::Result<()> {
     let more = length.saturating_sub(bytes.len());
     bytes.try_reserve_exact(more).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
     file.take(more as u64).read_to_end(bytes).map(|_| ())
 }
 
-/// Writes beside the destination and renames, so that nobody ever sees half a file.
+/// Writes a new file beside the destination and renames it, so that no reader ever sees half a file.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Through a link, so that the link stays one.
+    // Resolves a link first, so that the link remains a link.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-        // A device or a pipe cannot be replaced, and a directory says so itself.
+        // A device or a pipe cannot be replaced; writing to a directory fails by itself.
         return OpenOptions::new().write(true).open(&path)?.write_all(bytes);
     }
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
@@ -88,7 +88,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&temporary, &path));
     if written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists) {
-        // Nothing more can be done about what is left if this fails too.
+        // If the removal fails too, the temporary file remains.
         let _ = fs::remove_file(&temporary);
     }
     written

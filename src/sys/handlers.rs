@@ -1,5 +1,5 @@
-//! The process's handlers for the faults that the standalone profile turns into traps: whether they are still the ones that
-//! were there after the engine installed its own, and whose they are if not.
+//! The process's handlers for the faults that the standalone profile turns into traps: checks that they are still those that
+//! were in place after the engine installed its own, and names the owner of others.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
@@ -8,16 +8,16 @@ use crate::status::*;
 
 pub const SIGNALS: [(libc::c_int, &str); 3] = [(libc::SIGSEGV, "SIGSEGV"), (libc::SIGILL, "SIGILL"), (libc::SIGFPE, "SIGFPE")];
 
-/// The handlers that were in place after the engine installed its own; 0 until then. Other copies of this library in the process
-/// find it by the note below.
+/// The handlers that were in place after the engine installed its own; 0 until then. Other copies of this library in the
+/// process find this array through the note below.
 static INSTALLED: [AtomicUsize; SIGNALS.len()] = [const { AtomicUsize::new(0) }; SIGNALS.len()];
 
-/// What the note is called and which kind of note it is.
+/// The note's name and type.
 const NOTE_NAME: &[u8] = b"rtwasm\0";
 const NOTE_TYPE: u32 = 1;
 
-// A note in whatever file this library is part of, be it a library or the program: where INSTALLED is, seen from the note's
-// content. Neither stripping nor localising symbols takes it away.
+// A note in the file that contains this library, a shared library or the program. It holds the distance from its content to
+// INSTALLED. It survives stripping and localising of symbols.
 std::arch::global_asm!(
     ".pushsection .note.rtwasm,\"a\",@note",
     ".balign 4",
@@ -30,7 +30,7 @@ std::arch::global_asm!(
 );
 
 fn handler_of(signal: i32) -> usize {
-    // SAFETY: all-zero is a valid sigaction to be filled in; asking changes nothing.
+    // SAFETY: all-zero is a valid sigaction to be filled in; querying changes nothing.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         libc::sigaction(signal, std::ptr::null(), &mut action);
@@ -42,8 +42,8 @@ fn current() -> [usize; SIGNALS.len()] {
     SIGNALS.map(|(signal, _)| handler_of(signal))
 }
 
-/// Remembers the handlers that are in place now. To be called right after the engine installed its own; later calls change
-/// nothing, since the engine installs them once a process.
+/// Remembers the current handlers. Call it right after the engine installed its own; later calls change nothing, since the
+/// engine installs them once in a process.
 pub fn remember_engine_handlers() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -53,10 +53,10 @@ pub fn remember_engine_handlers() {
     });
 }
 
-/// Foreign handlers that were found to hand on what is not their own, the last of each signal.
+/// Foreign handlers that pass on signals that are not their own: the last one found for each signal.
 static ACCEPTED: [AtomicUsize; SIGNALS.len()] = [const { AtomicUsize::new(0) }; SIGNALS.len()];
 
-/// Whether guests' faults still reach the engine, without looking at who else might hand them on: three system calls.
+/// Returns true if the engine's own handlers are in place. Does not check if other handlers pass on. Makes three system calls.
 pub fn are_in_place() -> bool {
     INSTALLED[0].load(Acquire) == 0
         || (0..SIGNALS.len())
@@ -64,7 +64,7 @@ pub fn are_in_place() -> bool {
             .all(|(at, now)| now == INSTALLED[at].load(Acquire) || now == ACCEPTED[at].load(Acquire))
 }
 
-/// Whether guests' faults still reach the engine.
+/// Returns an error if guests' faults do not reach the engine any more.
 pub fn check() -> Result<()> {
     let installed: [usize; SIGNALS.len()] = std::array::from_fn(|at| INSTALLED[at].load(Acquire));
     if installed[0] == 0 {
@@ -89,17 +89,17 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Whether the handler of the signal at that place is the one that another copy of this library found installed by its engine,
-/// which hands on what is not its own guests'.
+/// Returns true if the handler of that signal is one that another copy of this library found installed by its engine, which
+/// passes on signals that are not its own guests'.
 fn passes_on(at: usize, handler: usize) -> bool {
     struct Search {
         at: usize,
         handler: usize,
         found: bool,
     }
-    /// Called for every loaded object.
+    /// Callback for every loaded object.
     unsafe extern "C" fn look(info: *mut libc::dl_phdr_info, _size: usize, search: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: the loader gives valid tables; `search` is ours.
+        // SAFETY: the loader passes valid tables; `search` is the caller's.
         let (base, headers, search) = unsafe {
             let headers = std::slice::from_raw_parts((*info).dlpi_phdr, (*info).dlpi_phnum as usize);
             ((*info).dlpi_addr as usize, headers, &mut *search.cast::<Search>())
@@ -109,7 +109,7 @@ fn passes_on(at: usize, handler: usize) -> bool {
             // SAFETY: a loaded object's notes are mapped readable.
             let notes = unsafe { std::slice::from_raw_parts(start as *const u8, header.p_memsz as usize) };
             if let Some(content) = note(notes) {
-                // SAFETY: the note is this library's, whatever its copy, and tells where its words are, as seen from its content.
+                // SAFETY: the note belongs to a copy of this library, and holds the distance from its content to its words.
                 let installed = unsafe {
                     let offset = (notes.as_ptr().add(content)).cast::<i32>().read_unaligned();
                     &*notes.as_ptr().add(content).offset(offset as isize).cast::<[AtomicUsize; SIGNALS.len()]>()
@@ -125,7 +125,7 @@ fn passes_on(at: usize, handler: usize) -> bool {
     search.found
 }
 
-/// Where in a list of notes the content of ours begins.
+/// The place in a list of notes where the library's own content begins.
 fn note(notes: &[u8]) -> Option<usize> {
     let word = |at: usize| Some(u32::from_ne_bytes(notes.get(at..at + 4)?.try_into().ok()?));
     let mut at = 0;
@@ -163,7 +163,7 @@ fn object_of(address: usize) -> Option<(usize, std::ffi::CString)> {
     }
 }
 
-/// The file that holds a signal's handler, and whether it is the one that holds this library; `None` for no handler.
+/// The file that contains a signal's handler, and true if it is this library's file; `None` for no handler.
 pub fn owner_of(signal: i32) -> Option<(String, bool)> {
     let handler = handler_of(signal);
     if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
@@ -176,7 +176,7 @@ pub fn owner_of(signal: i32) -> Option<(String, bool)> {
     })
 }
 
-/// Where the interrupted code was, from what a signal handler is given.
+/// The address of the interrupted code, from a signal handler's context.
 pub fn interrupted_at(context: *const std::ffi::c_void) -> usize {
     // SAFETY: the third argument of a handler installed with SA_SIGINFO is a ucontext_t.
     unsafe {

@@ -1,13 +1,13 @@
-//! Making memory present before somebody is in a hurry: touched by writing where it will be written, locked where asked.
+//! Makes memory resident in advance: writes to pages that will be written, and locks them if configured.
 
 use crate::status::*;
 use std::ops::Range;
 
-/// Whether regions are locked into memory.
+/// Says if regions are locked into memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
     Off,
-    /// Locked where the system permits it.
+    /// Locks if the system permits it.
     On,
     /// A refusal is an error.
     Required,
@@ -26,8 +26,7 @@ fn pages(range: Range<usize>) -> Range<usize> {
 
 /// Makes every page of the range present and writable without changing its content.
 ///
-/// # Safety
-/// The range is mapped readable and writable, and nobody else writes to it meanwhile.
+/// # Safety The range is mapped readable and writable, and no other thread writes to it during the call.
 pub unsafe fn touch_for_writing(range: Range<usize>) {
     // SAFETY: passed on; populating changes no content.
     unsafe { touch(range, libc::MADV_POPULATE_WRITE, true) }
@@ -64,8 +63,8 @@ unsafe fn touch(range: Range<usize>, advice: i32, write: bool) {
     }
 }
 
-/// Makes this library's own code and data present, and locks them where asked: they are file pages, which the system drops
-/// and reads again when memory is short. Where the library is linked into a program this is the whole program.
+/// Prefaults this library's own code and data, and locks them as wanted: they are file pages, which the system drops and reads
+/// again when memory is short. If the library is linked into a program, this covers the whole program.
 pub fn warm_own_image(wanted: Lock) -> Result<()> {
     let mut segments: Vec<Segment> = Vec::new();
     // SAFETY: the callback has this signature, and the vector outlives the call.
@@ -77,8 +76,8 @@ pub fn warm_own_image(wanted: Lock) -> Result<()> {
     Ok(())
 }
 
-/// The calling thread's part of this library's thread-local memory, its own and the engine's; empty where the loader tells of
-/// none. Where the library was loaded later than the program it lies on the heap, otherwise beside the thread's stack.
+/// The calling thread's part of this library's thread-local memory, the engine's included; empty if the loader reports none. It
+/// lies on the heap if the library was loaded after the program's start, otherwise beside the thread's stack.
 pub fn own_thread_locals() -> Range<usize> {
     let mut found = 0..0;
     // SAFETY: the callback has this signature, and the range outlives the call.
@@ -127,7 +126,7 @@ unsafe extern "C" fn own_segments(info: *mut libc::dl_phdr_info, _size: usize, f
     if !loaded().any(|header| range(header).contains(&here)) {
         return 0;
     }
-    // What was relocated is read-only since, although its segment is writable.
+    // Relocated data is read-only by now, although its segment is writable.
     let relro = headers.iter().find(|header| header.p_type == libc::PT_GNU_RELRO).map(range).unwrap_or(0..0);
     for header in loaded() {
         let whole = range(header);
@@ -142,8 +141,8 @@ unsafe extern "C" fn own_segments(info: *mut libc::dl_phdr_info, _size: usize, f
     1
 }
 
-/// Makes pages present by the system's own means only, for memory that other threads use meanwhile; a kernel before 5.14
-/// leaves them as they are.
+/// Makes pages present only by the system's own means, for memory that other threads use at the same time. A kernel before 5.14
+/// leaves the pages as they are.
 fn populate(range: Range<usize>, write: bool) {
     if range.is_empty() {
         return;
@@ -154,9 +153,9 @@ fn populate(range: Range<usize>, write: bool) {
     unsafe { libc::madvise(whole.start as *mut _, whole.len(), advice) };
 }
 
-/// Makes every page of a range present that somebody names, without changing its content. False where not all of it is mapped
-/// and writable. Others may use it meanwhile; on a kernel before 5.14, which cannot populate, it has to be nobody's for the
-/// moment, and writable.
+/// Makes every page of a host's range present without changing its content. Returns false if the range is not wholly mapped and
+/// writable. Other threads may use the range at the same time; on a kernel before 5.14, which cannot populate, no other thread
+/// may use it during the call.
 pub fn populate_for_writing(range: Range<usize>) -> bool {
     let whole = pages(range.clone());
     // SAFETY: neither advice changes any content, and unsuitable pages are reported as an error.
@@ -164,11 +163,11 @@ pub fn populate_for_writing(range: Range<usize>) -> bool {
     if advise(whole.clone(), libc::MADV_POPULATE_WRITE) {
         return true;
     }
-    // About nothing, whether it is known at all.
+    // With an empty range, the advice only shows if the kernel knows it.
     if advise(0..0, libc::MADV_POPULATE_WRITE) || !advise(whole, libc::MADV_WILLNEED) {
         return false;
     }
-    // SAFETY: mapped; writable, and nobody else's, by the caller's word.
+    // SAFETY: mapped; writable, and not in use elsewhere, as the caller promises.
     unsafe { touch_for_writing(range) };
     true
 }
@@ -219,7 +218,7 @@ pub fn map(bytes: usize) -> std::io::Result<usize> {
     fresh(bytes, libc::PROT_READ | libc::PROT_WRITE, 0)
 }
 
-/// The same where little of it will be used: the system does not count it as promised.
+/// Maps fresh memory, all zeros, not present yet, of which little will be used: the system does not count it as committed.
 pub fn map_on_demand(bytes: usize) -> std::io::Result<usize> {
     fresh(bytes, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_NORESERVE)
 }
@@ -271,7 +270,7 @@ pub unsafe fn unmap(range: Range<usize>) {
     unsafe { libc::munmap(range.start as *mut _, range.len()) };
 }
 
-/// What `look` returns while `bytes` more bytes are mapped.
+/// Returns the result of `look`, which runs while `bytes` more bytes are mapped.
 pub fn while_mapped<T>(bytes: usize, look: impl FnOnce() -> T) -> std::io::Result<T> {
     let start = map(bytes)?;
     let result = look();
@@ -289,8 +288,8 @@ fn fresh(bytes: usize, access: i32, flags: i32) -> std::io::Result<usize> {
     if start == libc::MAP_FAILED { Err(std::io::Error::last_os_error()) } else { Ok(start as usize) }
 }
 
-/// Whether whole pages are part of dumps of the process. The kernel leaves out what was never touched; debuggers that make a dump
-/// (gcore) do not, and would write all the address space that is only reserved.
+/// Includes whole pages in dumps of the process, or excludes them. The kernel leaves out pages that were never touched, but
+/// debuggers that make a dump (gcore) do not, and would write all the reserved address space.
 pub fn dump(range: Range<usize>, wanted: bool) {
     let advice = if wanted { libc::MADV_DODUMP } else { libc::MADV_DONTDUMP };
     // SAFETY: changes no content; unsuitable pages are reported as an error, and the dump is then merely larger.
@@ -302,7 +301,7 @@ pub fn dump(range: Range<usize>, wanted: bool) {
 pub fn try_executable() -> std::io::Result<std::io::Result<()>> {
     let page = page_size();
     let start = map(page)?;
-    // SAFETY: a fresh page of our own, which nobody executes.
+    // SAFETY: a fresh page of the library's own, which no thread executes.
     let refused = unsafe { libc::mprotect(start as *mut _, page, libc::PROT_READ | libc::PROT_EXEC) } != 0;
     let cause = std::io::Error::last_os_error();
     // SAFETY: as above.
@@ -323,7 +322,8 @@ pub fn may_execute() -> Result<()> {
     }
 }
 
-/// Why a linear memory cannot be reserved, which under a limit on locked memory is that the process locks all it maps.
+/// The error for a linear memory that cannot be reserved. Under a limit on locked memory the cause is that the process locks
+/// all its mappings.
 pub fn reservation_refused(bytes: usize, cause: &std::io::Error) -> Error {
     let what = format!("cannot reserve {} MiB of address space for a linear memory", bytes >> 20);
     if cause.raw_os_error() != Some(libc::EAGAIN) {
@@ -381,7 +381,7 @@ mod tests {
             )
         } as usize;
         assert_eq!(resident_pages(start, bytes), 0);
-        // SAFETY: just mapped, ours alone.
+        // SAFETY: just mapped, and used by this test only.
         unsafe {
             *(start as *mut u8) = 42;
             touch_for_writing(start..start + bytes);

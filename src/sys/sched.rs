@@ -33,14 +33,14 @@ impl Policy {
     }
 }
 
-/// Whether threads of this policy are kept on the CPU until they sleep.
+/// True if threads of this policy keep the CPU until they sleep.
 pub fn is_real_time(policy: libc::c_int) -> bool {
     !matches!(policy & !libc::SCHED_RESET_ON_FORK, libc::SCHED_OTHER | libc::SCHED_BATCH | libc::SCHED_IDLE)
 }
 
 /// Whether the calling thread is one of those.
 pub fn is_real_time_here() -> bool {
-    // SAFETY: asks about this thread only.
+    // SAFETY: queries this thread only.
     is_real_time(unsafe { libc::sched_getscheduler(0) })
 }
 
@@ -56,7 +56,7 @@ pub struct Found {
     parameter: libc::sched_param,
 }
 
-/// The calling thread's policy and priority. As the kernel has it: the C library remembers only what was set through itself.
+/// The calling thread's policy and priority, as the kernel has them: the C library remembers only those set through itself.
 pub fn found() -> Result<Found> {
     // SAFETY: all-zero is a valid sched_param to be filled in.
     unsafe {
@@ -107,7 +107,7 @@ pub fn become_ordinary() {
     }
 }
 
-/// The calling thread's, where it is one that can be asked for by name.
+/// The calling thread's scheduling, if it is one of the named policies.
 pub fn current() -> Option<(Policy, i32)> {
     let Found { policy, parameter } = found().ok()?;
     let policy = match policy & !libc::SCHED_RESET_ON_FORK {
@@ -118,7 +118,7 @@ pub fn current() -> Option<(Policy, i32)> {
     Some((policy, parameter.sched_priority))
 }
 
-/// A thread's policy and priority, in the system's numbers; nothing where there is no such thread.
+/// A thread's policy and priority, in the system's numbers; None if there is no such thread.
 pub fn of(thread: i32) -> Option<(i32, i32)> {
     // SAFETY: all-zero is a valid sched_param to be filled in.
     unsafe {
@@ -129,11 +129,11 @@ pub fn of(thread: i32) -> Option<(i32, i32)> {
     }
 }
 
-/// How long the calling thread may compute without a system call that waits, where the kernel ends the process after that
-/// (RLIMIT_RTTIME): one of SCHED_FIFO or SCHED_RR in a process that has the limit.
+/// The time that the calling thread may compute without a system call that waits, after which the kernel ends the process
+/// (RLIMIT_RTTIME). Only for a thread of SCHED_FIFO or SCHED_RR in a process that has the limit.
 pub fn real_time_limit_ns() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: asks for a number, and fills in a live struct.
+    // SAFETY: queries a number, and fills in a live struct.
     let policy = unsafe {
         libc::getrlimit(libc::RLIMIT_RTTIME, &mut limit);
         libc::sched_getscheduler(0) & !libc::SCHED_RESET_ON_FORK
@@ -157,7 +157,7 @@ pub fn set_of(thread: i32, policy: Policy, priority: i32) -> Result<()> {
         let mut parameter: libc::sched_param = std::mem::zeroed();
         parameter.sched_priority = priority;
         match thread {
-            // The C library remembers it.
+            // Also set through the C library, so that it remembers the scheduling.
             0 => libc::pthread_setschedparam(libc::pthread_self(), policy.number() | flag, &parameter),
             thread if libc::sched_setscheduler(thread, policy.number() | flag, &parameter) == 0 => 0,
             _ => std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL),
@@ -167,7 +167,7 @@ pub fn set_of(thread: i32, policy: Policy, priority: i32) -> Result<()> {
         return Ok(());
     }
     let cause = std::io::Error::from_raw_os_error(refused);
-    // A policy or priority that the kernel does not know is the caller's; anything else is somebody's refusal.
+    // An unknown policy or priority is the caller's error; anything else is a refusal of the system's.
     let status = if refused == libc::EINVAL { RTW_ERR_ARGUMENT } else { RTW_ERR_PERMISSION };
     let promoted = match flag {
         0 => String::new(),
@@ -190,7 +190,7 @@ pub fn set_of(thread: i32, policy: Policy, priority: i32) -> Result<()> {
     ))
 }
 
-/// How much of every period a SCHED_DEADLINE thread may run, and by when.
+/// The share of every period that a SCHED_DEADLINE thread may run, and its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
     pub runtime_ns: u64,
@@ -234,7 +234,7 @@ pub fn set_deadline(deadline: Deadline) -> Result<()> {
     Err(Error::os(status, format!("{asked}: {why}"), &cause))
 }
 
-/// Gives the calling thread SCHED_FIFO with that priority; `false` where that is not permitted.
+/// Gives the calling thread SCHED_FIFO with that priority; returns `false` if that is not permitted.
 pub fn set_fifo(priority: i32) -> bool {
     // SAFETY: all-zero is a valid sched_param; the call reads it only.
     unsafe {

@@ -2,7 +2,7 @@
 
 use super::handlers::SIGNALS;
 
-/// Some of [`SIGNALS`], a bit each by its place there.
+/// A set of [`SIGNALS`]: one bit for each, by its index.
 pub type Set = u8;
 
 fn system_set(set: Set) -> libc::sigset_t {
@@ -82,12 +82,12 @@ pub fn set(mask: &Mask) {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &mask.0, std::ptr::null_mut()) };
 }
 
-/// Whether another thread blocks what guests' faults come as.
+/// The answer to: does another thread block the signals of guests' faults?
 pub enum Blocked {
     No,
-    /// Which of them.
+    /// It blocks these.
     Yes(String),
-    /// There is no such thread in this process.
+    /// This process has no such thread.
     Gone,
     /// There is no /proc.
     Unknown,

@@ -3,11 +3,11 @@
 use super::memory::{self, Access};
 use crate::status::*;
 
-/// What the alternate signal stack has that attached threads get. The engine makes none of its own where one of this size is there.
+/// The size of an attached thread's alternate signal stack. The engine creates none of its own if there is one of this size.
 const STACK_BYTES: usize = 256 << 10;
 
-/// What the engine's handler and ours get beside the frame that the kernel writes. Frame and handlers together took 3400 bytes for
-/// every kind of trap, on a processor whose largest frame has 3376.
+/// Room for the engine's handler and the library's, beside the frame that the kernel writes. Frame and handlers together took
+/// 3400 bytes for every kind of trap, on a processor whose largest frame has 3376.
 const HANDLER_BYTES: usize = 4 << 10;
 
 /// An alternate signal stack with an inaccessible page below it.
@@ -46,7 +46,7 @@ impl Drop for Stack {
         if self.is(&in_force()) {
             InForce(libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: STACK_BYTES }).put_back();
         }
-        // SAFETY: our own mapping, which no signal uses any more.
+        // SAFETY: this stack's own mapping, which no signal uses any more.
         unsafe { memory::unmap(self.mapping..self.mapping + memory::page_size() + STACK_BYTES) };
     }
 }
@@ -69,7 +69,7 @@ impl InForce {
         self.0.ss_flags & libc::SS_DISABLE == 0 && !self.0.ss_sp.is_null()
     }
 
-    /// Whether a handler has room. Without an alternate stack it runs on the one that the guest is on, below which a margin is kept.
+    /// True if a handler has room. Without an alternate stack it runs on the guest's stack, below which a margin is kept.
     pub fn has_room(&self) -> bool {
         self.0.ss_flags & (libc::SS_DISABLE | libc::SS_ONSTACK) != 0 || self.0.ss_size >= needed_bytes()
     }
@@ -77,9 +77,9 @@ impl InForce {
     /// Puts it in force again on the thread that had it.
     pub fn put_back(&self) {
         let mut stack = self.0;
-        // That it was in use is reported, and not taken back.
+        // The flag that it was in use is reported only, and must not be set.
         stack.ss_flags &= !libc::SS_ONSTACK;
-        // SAFETY: the stack was in force on this thread before, is ours, or is disabled.
+        // SAFETY: the stack was the thread's before, or is the library's, or is disabled.
         unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
     }
 }
@@ -96,7 +96,7 @@ pub fn in_force() -> InForce {
 
 /// How large an alternate stack has to be.
 pub fn needed_bytes() -> usize {
-    // SAFETY: asks for a number.
+    // SAFETY: returns a number.
     let frame = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
     frame.max(libc::MINSIGSTKSZ) + HANDLER_BYTES
 }

@@ -70,10 +70,10 @@ pub fn sleep_to(time_ns: u64) {
     {}
 }
 
-/// Has the system end the calling thread's sleeps when they are over. Otherwise a thread without real-time scheduling may sleep
-/// 50 us longer, so that wake-ups can be made together.
+/// Makes the system end the calling thread's sleeps on time. Otherwise a thread without real-time scheduling may sleep 50 us
+/// longer, so that the kernel can combine wake-ups.
 pub fn sleep_exactly() {
-    // SAFETY: changes a number of the thread's.
+    // SAFETY: changes a number of this thread.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
 }
 

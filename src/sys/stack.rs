@@ -7,8 +7,8 @@ use super::memory;
 use crate::status::*;
 
 thread_local! {
-    /// Where this thread's own stack is, once it has been asked for. Asked for once only: the C library reads the main thread's
-    /// from the list of mappings, which our locking divides.
+    /// This thread's own stack, once it is known. It is queried once only: the C library reads the main thread's from the list
+    /// of mappings, which locking divides.
     static STACK: std::cell::Cell<Option<(usize, usize)>> = const { std::cell::Cell::new(None) };
 }
 
@@ -17,7 +17,7 @@ pub fn left() -> Result<usize> {
     Ok(pointer().saturating_sub(own()?.start))
 }
 
-/// The stack that the calling thread began on, whether it is on it now or not.
+/// The stack that the calling thread began on, even if it is on another now.
 pub fn own() -> Result<Range<usize>> {
     let (low, high) = match STACK.get() {
         Some(known) => known,
@@ -45,7 +45,7 @@ fn ask() -> Result<(usize, usize)> {
         libc::pthread_attr_getstack(&attributes, &mut low, &mut size);
         libc::pthread_attr_getguardsize(&attributes, &mut guard);
         libc::pthread_attr_destroy(&mut attributes);
-        // Some C libraries count the guard into the stack: leave it out to be on the safe side.
+        // Some C libraries include the guard in the stack: leaving it out is safe.
         Ok((low as usize + guard, low as usize + size))
     }
 }
@@ -57,7 +57,7 @@ const MAIN_STACK_BYTES: usize = 64 << 20;
 /// there when it started the program, and reaches as far down as the limit says.
 fn of_main_thread() -> Result<(usize, usize)> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the first asks for a number, the second fills in a live struct.
+    // SAFETY: the first call returns a number, the second fills in a live struct.
     let (top, refused) =
         unsafe { (libc::getauxval(libc::AT_RANDOM) as usize, libc::getrlimit(libc::RLIMIT_STACK, &mut limit)) };
     if refused != 0 {
@@ -72,19 +72,19 @@ fn of_main_thread() -> Result<(usize, usize)> {
             "cannot find out the main thread's stack: /proc/self/maps cannot be read; mount /proc, or attach another thread",
         ));
     }
-    // The pages up to the top are there already: the nearer, lower one is on the safe side.
+    // The pages up to the top exist already: the nearer, lower one is the safe choice.
     let size = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX).min(MAIN_STACK_BYTES);
     let page = memory::page_size();
     Ok((top.saturating_sub(size).next_multiple_of(page), top.next_multiple_of(page)))
 }
 
-/// Walks down the stack page by page, writing, and returns the range that is now present.
+/// Writes to each page down the stack, and returns the range that is now present.
 pub fn touch(bytes: usize) -> Range<usize> {
     #[inline(never)]
     fn descend(target: usize) -> usize {
         let mut frame = [0u8; 2048];
         let here = std::hint::black_box(frame.as_mut_ptr());
-        // SAFETY: the frame is ours; the write must not be optimised away.
+        // SAFETY: the frame is this function's own; the write must not be optimised away.
         unsafe { here.write_volatile(0) };
         let lowest = if here as usize > target { descend(target) } else { here as usize };
         std::hint::black_box(&mut frame);

@@ -4,13 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{memory, sigmask};
 
-/// The calling thread, as the kernel numbers it.
+/// The kernel's number of the calling thread.
 pub fn id() -> i32 {
-    // SAFETY: asks for a number.
+    // SAFETY: returns a number.
     unsafe { libc::gettid() }
 }
 
-/// Tells the calling thread from all others that live; never 0. One instruction: the thread pointer.
+/// A number that distinguishes the calling thread from all other living threads; never 0. One instruction: reads the thread
+/// pointer.
 #[inline(always)]
 pub fn token() -> usize {
     let token: usize;
@@ -33,24 +34,24 @@ pub fn token() -> usize {
     token
 }
 
-/// More is not tried where a thread's stack is too small for the C library.
+/// The largest stack that is tried if a thread's stack is too small for the C library.
 const MOST_STACK_BYTES: usize = 64 << 20;
 
-/// Starts a thread of the library's own. Its signal mask is of its own making, whatever the thread has blocked that starts it:
-/// signals of others are blocked from its first instruction on, since a handler of the host's has no business there; what it
-/// causes itself, guests' traps included, arrives.
+/// Starts a thread of the library's own. Its signal mask does not depend on the thread that starts it: signals of others are
+/// blocked from its first instruction on, since the host's handlers must not run on it; signals that it causes itself, guests'
+/// traps included, arrive.
 ///
-/// The system's own means: what the standard library allocates for a thread does not come from our allocator, and ends the process
-/// where there is no memory.
+/// Uses the system's functions: the standard library's allocations for a thread do not come from this library's allocator, and
+/// end the process if there is no memory.
 pub fn start(name: &str, stack_bytes: usize, run: impl FnOnce() + Send + 'static) -> std::io::Result<Thread> {
     struct Start<F> {
         run: F,
-        /// NUL-terminated; the system keeps so many bytes.
+        /// NUL-terminated; the system keeps 16 bytes.
         name: [u8; 16],
         mask: sigmask::Mask,
     }
     extern "C" fn begin<F: FnOnce()>(start: *mut libc::c_void) -> *mut libc::c_void {
-        // SAFETY: from the box below, and given to this thread alone; each call reads what it is given.
+        // SAFETY: from the box below, and given to this thread alone; each call only reads its arguments.
         unsafe {
             let Start { run, name, mask } = *Box::from_raw(start.cast::<Start<F>>());
             libc::pthread_setname_np(libc::pthread_self(), name.as_ptr().cast());
@@ -74,8 +75,8 @@ pub fn start(name: &str, stack_bytes: usize, run: impl FnOnce() + Send + 'static
     let begin = begins(&start);
     let start = Box::into_raw(start);
     let mut size = stack_bytes.max(libc::PTHREAD_STACK_MIN).next_multiple_of(memory::page_size());
-    // SAFETY: all-zero is valid for what is filled in; the calls change this thread's mask only; what the new thread is given is
-    // its own, and ours again where there is none.
+    // SAFETY: all-zero is valid for what is filled in; the calls change this thread's mask only; the new thread owns what it is
+    // given, and if there is no new thread this function owns it again.
     unsafe {
         let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
         let mut thread: libc::pthread_t = 0;
@@ -87,7 +88,7 @@ pub fn start(name: &str, stack_bytes: usize, run: impl FnOnce() + Send + 'static
                 if refused == 0 {
                     refused = libc::pthread_create(&mut thread, &attributes, begin, start.cast());
                 }
-                // The program's thread-locals lie on the stack, and take more than there is.
+                // The program's thread-locals lie on the stack, and need more than this.
                 if refused != libc::EINVAL || size > MOST_STACK_BYTES / 2 {
                     break;
                 }
@@ -104,18 +105,18 @@ pub fn start(name: &str, stack_bytes: usize, run: impl FnOnce() + Send + 'static
     }
 }
 
-/// A thread of the library's own. Dropped, it goes on by itself; forgotten, as in a child process that does not have it, nothing
-/// of it is touched.
+/// A thread of the library's own. Dropping this lets the thread continue by itself; forgetting it, as in a forked child that
+/// does not have the thread, touches nothing.
 pub struct Thread(libc::pthread_t);
 
 impl Thread {
     pub fn join(self) {
         let thread = std::mem::ManuallyDrop::new(self);
-        // SAFETY: it was neither joined nor detached yet.
+        // SAFETY: neither joined nor detached yet.
         unsafe { libc::pthread_join(thread.0, std::ptr::null_mut()) };
     }
 
-    /// Whether it is the calling thread.
+    /// True if this is the calling thread.
     pub fn is_current(&self) -> bool {
         // SAFETY: as above; asking has no preconditions.
         unsafe { libc::pthread_equal(self.0, libc::pthread_self()) != 0 }
