@@ -8,12 +8,8 @@
 //! Recordings are never cleared. A reader that wants the values since some moment keeps a snapshot of that moment and subtracts
 //! it; a reset does the same. So readers cannot take anything from each other, and the writer takes part in none of this.
 
-#[cfg(loom)]
-use loom::sync::atomic::{AtomicU64, Ordering::*};
-#[cfg(not(loom))]
-use std::sync::atomic::{AtomicU64, Ordering::*};
-
 use super::snapshot::{Extremes, Snapshot};
+use crate::rt::sync::{AtomicU64, Ordering::*, Owned};
 
 #[cfg(not(loom))]
 const SUB_BITS: u32 = 6;
@@ -85,7 +81,7 @@ impl Histogram {
     #[inline(always)]
     pub fn record(&self, value: u64) {
         self.last.store(value, Relaxed);
-        self.sum.store(self.sum.load(Relaxed).wrapping_add(value), Relaxed);
+        self.sum.store(self.sum.own().wrapping_add(value), Relaxed);
         if value < self.min.load(Relaxed) {
             self.min.store(value, Relaxed);
         }
@@ -97,7 +93,7 @@ impl Histogram {
             0 => unsafe { self.buckets.get_unchecked(bucket_of(value)) },
             _ => &self.overflows,
         };
-        counter.store(counter.load(Relaxed) + 1, Relaxed);
+        counter.store(counter.own() + 1, Relaxed);
     }
 
     /// Reads the memory that recording a value near this one will touch, so that it is in the caches.
@@ -113,21 +109,21 @@ impl Histogram {
 
     /// Counts a call that ended in a fault, and the bytes that it took of its thread's arena; its time is recorded as well.
     pub fn record_fault(&self, arena_bytes: u64, cut_off: bool) {
-        self.faults.store(self.faults.load(Relaxed) + 1, Relaxed);
-        self.cut_offs.store(self.cut_offs.load(Relaxed) + u64::from(cut_off), Relaxed);
-        if arena_bytes > self.arena_peak.load(Relaxed) {
+        self.faults.store(self.faults.own() + 1, Relaxed);
+        self.cut_offs.store(self.cut_offs.own() + u64::from(cut_off), Relaxed);
+        if arena_bytes > self.arena_peak.own() {
             self.arena_peak.store(arena_bytes, Relaxed);
         }
     }
 
     /// Counts a call that took longer than its budget and was not cut off.
     pub fn record_overrun(&self) {
-        self.overruns.store(self.overruns.load(Relaxed) + 1, Relaxed);
+        self.overruns.store(self.overruns.own() + 1, Relaxed);
     }
 
     /// Counts a call that took longer than its deadline and was not cut off.
     pub fn record_miss(&self) {
-        self.misses.store(self.misses.load(Relaxed) + 1, Relaxed);
+        self.misses.store(self.misses.own() + 1, Relaxed);
     }
 
     /// Copies the current recordings. A call that ends at the same time may be in some figures and not yet in others; the

@@ -1,19 +1,10 @@
 //! A histogram as its readers see it: snapshots, and starting anew while the writer runs.
 
-#[cfg(loom)]
-use loom::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicPtr, Ordering::*},
-};
-#[cfg(not(loom))]
-use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicPtr, Ordering::*},
-};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::histogram::Histogram;
 use super::snapshot::{Extremes, Snapshot};
+use crate::rt::sync::{AtomicPtr, Mutex, MutexGuard, Ordering::*};
 
 /// A histogram that readers can reset while its writer runs.
 pub struct Recorder {

@@ -4,10 +4,7 @@
 //!
 //! `tests/model` runs this file under loom.
 
-#[cfg(loom)]
-use loom::sync::atomic::{AtomicU64, Ordering::*, fence};
-#[cfg(not(loom))]
-use std::sync::atomic::{AtomicU64, Ordering::*, fence};
+use crate::rt::sync::{AtomicU64, Ordering::*, Owned, fence};
 
 pub struct Version(AtomicU64);
 
@@ -26,7 +23,7 @@ impl Version {
     /// Changes the words. Only one thread at a time may call this.
     #[inline]
     pub fn change(&self, change: impl FnOnce()) {
-        let version = self.0.load(Relaxed);
+        let version = self.0.own();
         self.0.store(version.wrapping_add(1), Relaxed);
         fence(Release);
         change();

@@ -11,7 +11,7 @@
 //! `tests/model` runs this file under loom.
 
 use super::spsc::{Consumer, Producer, ring};
-use super::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*, UnsafeCell, fence};
+use super::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*, Owned, UnsafeCell, fence};
 use crate::sys::membarrier;
 
 /// What can stand in an exchange.
@@ -198,7 +198,7 @@ impl<T: Replaceable> Exchange<T> {
     /// One thread at a time begins and ends blocks, in turn.
     #[inline]
     pub unsafe fn begin(&self) -> Result<Block<'_, T>, Refused> {
-        if self.in_block.load(Relaxed) != BLOCK_NONE {
+        if self.in_block.own() != BLOCK_NONE {
             // From inside a block: its item is not to be exchanged.
             return Err(Refused::InBlock);
         }
@@ -249,7 +249,7 @@ impl<T: Replaceable> Exchange<T> {
     /// Whether the block that has begun needs nothing but [`Exchange::end`]; `None` if none has begun.
     #[inline(always)]
     pub fn ends_at_once(&self) -> Option<bool> {
-        match self.in_block.load(Relaxed) {
+        match self.in_block.own() {
             BLOCK_NONE => None,
             block => Some(block == BLOCK_OPEN),
         }
@@ -388,5 +388,5 @@ impl<T> Front<T> {
 
 #[inline(always)]
 fn count(counter: &AtomicU64) {
-    counter.store(counter.load(Relaxed) + 1, Relaxed);
+    counter.store(counter.own() + 1, Relaxed);
 }

@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod fork;
 pub mod global_alloc;
 pub mod locked_heap;
+pub mod mailbox;
 pub mod permit;
 pub mod reserve;
 pub mod spsc;

@@ -4,7 +4,7 @@
 //!
 //! The values are small and plain (`Copy`), so that nothing has to be dropped. `tests/model` runs this file under loom.
 
-use super::sync::{Arc, AtomicUsize, Ordering::*, UnsafeCell};
+use super::sync::{Arc, AtomicUsize, Ordering::*, Owned, UnsafeCell};
 
 /// An index in a cache line of its own.
 #[repr(align(128))]
@@ -52,7 +52,7 @@ impl<T: Copy> Producer<T> {
     #[inline]
     pub fn push(&mut self, value: T) -> bool {
         let ring = &*self.0;
-        let pushed = ring.pushed.0.load(Relaxed);
+        let pushed = ring.pushed.0.own();
         if pushed.wrapping_sub(ring.popped.0.load(Acquire)) == ring.slots.len() {
             return false;
         }
@@ -67,7 +67,7 @@ impl<T: Copy> Producer<T> {
     /// A number of pushes that have room for certain.
     #[inline]
     pub fn room(&self) -> usize {
-        self.0.slots.len() - self.0.pushed.0.load(Relaxed).wrapping_sub(self.0.popped.0.load(Acquire))
+        self.0.slots.len() - self.0.pushed.0.own().wrapping_sub(self.0.popped.0.load(Acquire))
     }
 }
 
@@ -76,7 +76,7 @@ impl<T: Copy> Consumer<T> {
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
         let ring = &*self.0;
-        let popped = ring.popped.0.load(Relaxed);
+        let popped = ring.popped.0.own();
         if popped == ring.pushed.0.load(Acquire) {
             return None;
         }
@@ -89,7 +89,7 @@ impl<T: Copy> Consumer<T> {
     /// True if there is nothing to pop.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.0.popped.0.load(Relaxed) == self.0.pushed.0.load(Acquire)
+        self.0.popped.0.own() == self.0.pushed.0.load(Acquire)
     }
 }
 

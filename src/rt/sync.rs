@@ -33,3 +33,32 @@ impl<T> UnsafeCell<T> {
         write(self.0.get())
     }
 }
+
+/// A word that one thread alone writes.
+pub trait Owned {
+    type Value;
+    /// Reads it on the thread that writes it. A relaxed load; but loom takes a thread's own load before its store for the last
+    /// access to the word, and would not look for other threads' accesses before that.
+    fn own(&self) -> Self::Value;
+}
+
+macro_rules! owned {
+    ($($atomic:ident: $value:ty),*) => {
+        $(impl Owned for $atomic {
+            type Value = $value;
+
+            #[cfg(not(loom))]
+            #[inline(always)]
+            fn own(&self) -> $value {
+                self.load(Ordering::Relaxed)
+            }
+
+            #[cfg(loom)]
+            fn own(&self) -> $value {
+                // SAFETY: nobody else writes it; loom checks that.
+                unsafe { self.unsync_load() }
+            }
+        })*
+    };
+}
+owned!(AtomicU32: u32, AtomicU64: u64, AtomicUsize: usize);

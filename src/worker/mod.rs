@@ -133,7 +133,7 @@ pub struct Config {
 /// What a worker does.
 pub enum Work {
     Periodic(Box<Periodic>),
-    Queue(queue::Lane),
+    Queue(queue::WorkerEnd),
 }
 
 /// What `command` says.
@@ -276,7 +276,7 @@ impl Worker {
     pub fn new(runtime: &Arc<Runtime>, config: Config, work: Work) -> Result<Worker> {
         let statistics = Statistics::new();
         let queue = match &work {
-            Work::Queue(lane) => Some(lane.queue()),
+            Work::Queue(end) => Some(end.queue()),
             Work::Periodic(_) => None,
         };
         let stack_bytes = config.attach.guest_stack_bytes + HOST_STACK_BYTES + CALLBACK_STACK_BYTES;
@@ -374,7 +374,7 @@ impl Worker {
                 futex::wake(&shared.command, i32::MAX);
             }
             if let Some(queue) = &shared.queue {
-                queue.ring_the_bell();
+                queue.wake_worker();
             }
             shared.wait_while(|state| state == State::Running, None);
         }
@@ -462,8 +462,8 @@ fn live(shared: &Shared, mut work: Work) {
         shared.ended_by.store(RTW_ERR_INTERNAL, Relaxed);
         shared.outcome().error = Some(Error::new(RTW_ERR_INTERNAL, "internal error on the worker's thread"));
     }
-    if let Work::Queue(lane) = &mut work {
-        lane.abandon();
+    if let Work::Queue(end) = &mut work {
+        end.close();
     }
     shared.set_state(State::Ended);
 }
@@ -481,13 +481,13 @@ fn next_command(shared: &Shared) -> u32 {
 fn run(shared: &Shared, work: &mut Work) {
     match reserve::fallible(|| prepare(shared)) {
         Ok(()) => {
-            if let Work::Queue(lane) = work {
-                lane.open();
+            if let Work::Queue(end) = work {
+                end.open();
             }
             shared.set_state(State::Running);
             let ended_by = arena::in_section(|| match work {
                 Work::Periodic(periodic) => periodic.run(shared),
-                Work::Queue(lane) => lane.run(shared),
+                Work::Queue(end) => end.run(shared),
             });
             shared.ended_by.store(ended_by, Relaxed);
         }
@@ -496,8 +496,8 @@ fn run(shared: &Shared, work: &mut Work) {
             shared.outcome().error = Some(error);
         }
     }
-    if let Work::Queue(lane) = work {
-        lane.abandon();
+    if let Work::Queue(end) = work {
+        end.close();
     }
     let _ = shared.command.compare_exchange(RUN, IDLE, SeqCst, SeqCst);
     shared.set_state(State::Stopped);

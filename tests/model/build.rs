@@ -8,6 +8,19 @@ use std::path::Path;
 type Twin = (&'static str, &'static str, &'static str, &'static str);
 
 const TWINS: &[Twin] = &[
+    // A value can be popped before it can be seen; and overwritten while it is still being read.
+    (
+        "spsc_pushes_relaxed",
+        "rt/spsc.rs",
+        "ring.pushed.0.store(pushed.wrapping_add(1), Release)",
+        "ring.pushed.0.store(pushed.wrapping_add(1), Relaxed)",
+    ),
+    (
+        "spsc_pops_relaxed",
+        "rt/spsc.rs",
+        "ring.popped.0.store(popped.wrapping_add(1), Release)",
+        "ring.popped.0.store(popped.wrapping_add(1), Relaxed)",
+    ),
     // The pointer is taken without what was written before it was offered.
     ("exchange_takes_relaxed", "rt/exchange.rs", "swap(std::ptr::null_mut(), AcqRel)", "swap(std::ptr::null_mut(), Relaxed)"),
     // An item is taken although there is no room for the two that it replaces.
@@ -32,6 +45,30 @@ const TWINS: &[Twin] = &[
     ),
     // A block begins after a claim, and does not see all that the claimant did.
     ("exchange_begins_relaxed", "rt/exchange.rs", "self.claimed.load(Acquire)", "self.claimed.load(Relaxed)"),
+    // The receiver goes to sleep without seeing what was posted before the doorbell rang.
+    ("mailbox_sleeps_relaxed", "rt/mailbox.rs", "doorbell.swap(1, AcqRel)", "doorbell.swap(1, Relaxed)"),
+    // The receiver looks whether anybody waits before its completion can be seen.
+    (
+        "mailbox_without_completion_fence",
+        "rt/mailbox.rs",
+        "        fence(SeqCst);\n        if self.waiting.load(SeqCst) != 0 {",
+        "        if self.waiting.load(SeqCst) != 0 {",
+    ),
+    // A request is over, and its outcome cannot be seen.
+    ("mailbox_done_relaxed", "rt/mailbox.rs", "place.state.store(DONE, Release)", "place.state.store(DONE, Relaxed)"),
+    // Whether more completions may come is read after the last look at them.
+    ("mailbox_looks_late", "rt/mailbox.rs", "if !served {", "if !shared.served.load(SeqCst) {"),
+    // The receiver takes a request without looking whether it was cancelled meanwhile.
+    (
+        "mailbox_without_exchange",
+        "rt/mailbox.rs",
+        "if place.state.compare_exchange(QUEUED, RUNNING, AcqRel, Relaxed).is_ok() {",
+        "if place.state.load(Acquire) == QUEUED {",
+    ),
+    // A canceller does not keep others from posting.
+    ("mailbox_without_lock", "rt/mailbox.rs", "        let _sending = shared.sending();\n", ""),
+    // The receiver empties the queue, and does not refuse what comes later.
+    ("mailbox_without_closing", "rt/mailbox.rs", "        self.shared.sending().open = false;\n", ""),
 ];
 
 fn main() {

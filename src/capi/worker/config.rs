@@ -399,7 +399,7 @@ unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, setting
     })
 }
 
-fn fed_by_queue(config: &rtw_worker_config_t, by_deadline: bool) -> Result<queue::Lane> {
+fn fed_by_queue(config: &rtw_worker_config_t, by_deadline: bool) -> Result<queue::WorkerEnd> {
     const PERIODIC: &str = "RTW_WORKER_PERIODIC";
     left_alone("step", config.step.is_none(), PERIODIC)?;
     left_alone("func", config.func.is_null(), PERIODIC)?;

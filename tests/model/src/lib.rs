@@ -13,6 +13,9 @@ mod exchange;
 #[path = "../../../src/record/histogram.rs"]
 #[allow(dead_code)]
 mod histogram;
+#[path = "../../../src/rt/mailbox.rs"]
+#[allow(dead_code)]
+mod mailbox;
 #[path = "../../../src/record/recorder.rs"]
 #[allow(dead_code)]
 mod recorder;
@@ -29,10 +32,16 @@ mod spsc;
 #[allow(unused_imports)]
 mod sync;
 
+/// As the sources know it.
+mod rt {
+    pub(crate) use crate::sync;
+}
+
+mod array_queue;
 mod sys;
 
 /// The sources with one thing wrong.
-#[allow(dead_code)]
+#[allow(dead_code, unused_variables)]
 mod twins {
     use crate::{spsc, sync};
     include!(concat!(env!("OUT_DIR"), "/twins.rs"));
@@ -66,6 +75,7 @@ fn explore(name: &str, switches: impl Into<Option<usize>>, model: impl Fn() + Se
     builder.preemption_bound = switches.into();
     builder.check(move || {
         counted.fetch_add(1, Relaxed);
+        sys::futex::begin();
         model();
     });
     println!("{name}: {} executions", executions.load(Relaxed));
@@ -75,5 +85,42 @@ fn explore(name: &str, switches: impl Into<Option<usize>>, model: impl Fn() + Se
 fn finds(switches: impl Into<Option<usize>>, model: impl Fn() + Send + Sync + 'static) -> bool {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = switches.into();
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.check(model))).is_err()
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        builder.check(move || {
+            sys::futex::begin();
+            model();
+        })
+    }))
+    .is_err()
+}
+
+/// A value that stays where a model has failed: its end would ask loom, which is not there any more.
+struct Kept<T>(std::mem::ManuallyDrop<T>);
+
+impl<T> Kept<T> {
+    fn new(value: T) -> Kept<T> {
+        Kept(std::mem::ManuallyDrop::new(value))
+    }
+}
+
+impl<T> std::ops::Deref for Kept<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> std::ops::DerefMut for Kept<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T> Drop for Kept<T> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: once, and nobody uses it after.
+            unsafe { std::mem::ManuallyDrop::drop(&mut self.0) };
+        }
+    }
 }

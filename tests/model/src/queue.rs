@@ -1,102 +1,71 @@
-//! The ring (`src/rt/spsc.rs`) and the version (`src/record/seqlock.rs`), and the two hand-overs that `src/worker/queue.rs` builds
-//! on the ring.
-
-use std::panic::AssertUnwindSafe;
+//! The ring (`src/rt/spsc.rs`), the version (`src/record/seqlock.rs`), and the mailbox of a worker's queue (`src/rt/mailbox.rs`).
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, fence};
+use loom::sync::atomic::{AtomicU64, Ordering::*};
 use loom::thread;
 
 use crate::seqlock::Version;
-use crate::spsc::ring;
+use crate::{explore, finds};
 
-/// What a model of it finds.
-fn holds(model: impl Fn() + Sync + Send + 'static) -> bool {
-    // One that fails panics.
-    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| loom::model(model)));
-    outcome.is_ok()
+#[path = "."]
+mod ring {
+    use crate::spsc as subject;
+    #[path = "ring_models.rs"]
+    mod models;
+    pub use models::*;
 }
+models!(pushes_relaxed: "ring_models.rs", twins::spsc_pushes_relaxed);
+models!(pops_relaxed: "ring_models.rs", twins::spsc_pops_relaxed);
+
+#[path = "."]
+mod mailbox {
+    use crate::mailbox as subject;
+    #[path = "mailbox_models.rs"]
+    mod models;
+    pub use models::*;
+}
+models!(sleeps_relaxed: "mailbox_models.rs", twins::mailbox_sleeps_relaxed);
+models!(without_completion_fence: "mailbox_models.rs", twins::mailbox_without_completion_fence);
+models!(done_relaxed: "mailbox_models.rs", twins::mailbox_done_relaxed);
+models!(looks_late: "mailbox_models.rs", twins::mailbox_looks_late);
+models!(without_exchange: "mailbox_models.rs", twins::mailbox_without_exchange);
+models!(without_lock: "mailbox_models.rs", twins::mailbox_without_lock);
+models!(without_closing: "mailbox_models.rs", twins::mailbox_without_closing);
 
 #[test]
 fn values_arrive_whole_in_order_and_once() {
-    loom::model(|| {
-        let (mut producer, mut consumer) = ring(2);
-        let pushing = thread::spawn(move || (1..=3).filter(|value| producer.push(*value)).collect::<Vec<u64>>());
-        let mut popped = Vec::new();
-        for _ in 0..3 {
-            popped.extend(consumer.pop());
-        }
-        let pushed = pushing.join().unwrap();
-        while let Some(value) = consumer.pop() {
-            popped.push(value);
-        }
-        assert_eq!(pushed, popped);
-        assert!(pushed.len() >= 2, "there is room for two");
-        assert!(consumer.is_empty());
-    });
-}
-
-/// The worker goes to sleep while somebody submits: it must not sleep over what has been pushed. As `Lane::rest` and
-/// `Hall::ring_the_bell` do it; a sleep is a return that says so, a wake-up a flag.
-fn bell(order: std::sync::atomic::Ordering, fenced: bool) {
-    let (mut producer, mut consumer) = ring(2);
-    let bell = Arc::new(AtomicU32::new(0));
-    let submitter = {
-        let bell = bell.clone();
-        thread::spawn(move || {
-            assert!(producer.push(7u64));
-            if fenced {
-                fence(SeqCst);
-            }
-            // Whether it wakes the worker.
-            if order == SeqCst { bell.swap(0, SeqCst) == 1 } else { bell.load(order) == 1 }
-        })
-    };
-    bell.store(1, order);
-    if fenced {
-        fence(SeqCst);
-    }
-    let sleeps = consumer.is_empty();
-    let woken = submitter.join().unwrap();
-    assert!(!sleeps || woken, "it sleeps, and nobody wakes it");
-    assert_eq!(consumer.pop(), Some(7));
+    explore("ring", None, ring::values);
+    assert!(finds(None, pushes_relaxed::values), "twin: a value is popped before it can be seen");
+    assert!(finds(None, pops_relaxed::values), "twin: a value is pushed over one that is being read");
 }
 
 #[test]
-fn nobody_sleeps_over_a_submission() {
-    assert!(holds(|| bell(SeqCst, true)));
-    assert!(!holds(|| bell(Relaxed, false)), "twin: without the order somebody does");
+fn nobody_sleeps_over_an_invocation() {
+    explore("an invocation", 2, mailbox::invocation);
+    assert!(finds(2, sleeps_relaxed::invocation), "twin: the worker sleeps over it");
+    assert!(finds(2, done_relaxed::invocation), "twin: its outcome is not seen");
+    explore("two invocations", 2, mailbox::two_invocations);
 }
 
-/// A place that is cancelled while the worker reaches for it goes to one of the two. As `Queue::cancel` and `Lane::serve` do it.
-fn claim(exchange: bool) {
-    const QUEUED: u32 = 1;
-    const RUNNING: u32 = 2;
-    const CANCELLED: u32 = 3;
-    let state = Arc::new(AtomicU32::new(QUEUED));
-    let take = move |state: &AtomicU32, as_what| match exchange {
-        true => state.compare_exchange(QUEUED, as_what, AcqRel, Relaxed).is_ok(),
-        false => {
-            let free = state.load(Acquire) == QUEUED;
-            if free {
-                state.store(as_what, Release);
-            }
-            free
-        }
-    };
-    let canceller = {
-        let state = state.clone();
-        thread::spawn(move || take(&state, CANCELLED))
-    };
-    let runs = take(&state, RUNNING);
-    let cancelled = canceller.join().unwrap();
-    assert!(runs != cancelled, "it runs and is cancelled, or neither");
+#[test]
+fn nobody_sleeps_over_a_completion() {
+    explore("completions", 3, mailbox::completions);
+    assert!(finds(3, without_completion_fence::completions), "twin: the waiting thread sleeps over it");
+    assert!(finds(3, looks_late::completions), "twin: it takes the mailbox for closed with a completion in it");
 }
 
 #[test]
 fn an_invocation_runs_or_is_cancelled() {
-    assert!(holds(|| claim(true)));
-    assert!(!holds(|| claim(false)), "twin: without the exchange it can be both");
+    explore("cancellation", None, mailbox::cancellation);
+    assert!(finds(None, without_exchange::cancellation), "twin: it can be both");
+    explore("cancellation beside a post", None, mailbox::cancellation_beside_a_post);
+    assert!(finds(None, without_lock::cancellation_beside_a_post), "twin: another one is cancelled");
+}
+
+#[test]
+fn what_is_posted_completes_or_is_refused() {
+    explore("closing", None, mailbox::closing);
+    assert!(finds(None, without_closing::closing), "twin: nobody will ever serve it");
 }
 
 /// A worker enters a step while somebody reads its counters.
@@ -125,6 +94,6 @@ fn read_beside_a_change(guarded: bool) {
 
 #[test]
 fn counters_are_of_one_moment() {
-    assert!(holds(|| read_beside_a_change(true)));
-    assert!(!holds(|| read_beside_a_change(false)), "twin: without the version they are not");
+    explore("version", None, || read_beside_a_change(true));
+    assert!(finds(None, || read_beside_a_change(false)), "twin: without the version they are not");
 }

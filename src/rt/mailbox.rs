@@ -1,0 +1,383 @@
+//! A mailbox with a fixed number of places: any threads post requests, one receiver serves them, and the outcomes go back.
+//!
+//! A request lives in a place, and the place's state says whose it is: free; queued, and then the receiver's, unless a canceller
+//! is faster; running; or done, and then its taker's. Places travel as numbers: free ones through a queue between threads that
+//! may wait for each other, those towards the receiver and back through rings that never wait. The ends of the rings that face
+//! the senders are shared by them behind locks that the receiver never takes while it serves.
+//!
+//! The receiver sleeps on a doorbell, a word that both sides exchange: the later of two exchanges sees all that was done before
+//! the earlier. Senders that wait for outcomes sleep on a count of completions: they say that they wait, the receiver counts, and
+//! each passes a full fence before it looks at the other's word. So nobody sleeps over what the other side did.
+//!
+//! `tests/model` runs this file under loom.
+
+#[cfg(loom)]
+use crate::array_queue::ArrayQueue;
+#[cfg(not(loom))]
+use crossbeam_queue::ArrayQueue;
+
+use super::spsc::{Consumer, Producer, ring};
+use super::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering::*, Owned, UnsafeCell, fence};
+use crate::sys::futex;
+
+/// What a place holds: what is asked, and in the end the outcome.
+pub trait Request: Send {
+    /// It enters the queue, in this order with all others. On the sender's thread.
+    fn on_queued(&mut self);
+    /// It was cancelled, and nobody serves it. On the receiver's thread.
+    fn on_cancelled(&mut self);
+    /// It is over, and the place becomes free. On the thread that took the outcome.
+    fn on_cleared(&mut self);
+}
+
+/// What a place's state says.
+const FREE: u32 = 0;
+const QUEUED: u32 = 1;
+const RUNNING: u32 = 2;
+const CANCELLED: u32 = 3;
+const DONE: u32 = 4;
+
+struct Place<T> {
+    state: AtomicU32,
+    /// Whether a thread waits for this very request, instead of its becoming a completion.
+    awaited: AtomicBool,
+    tag: AtomicU64,
+    request: UnsafeCell<T>,
+}
+
+/// What is counted on the senders' side.
+#[derive(Default)]
+struct Counters {
+    submitted: AtomicU64,
+    completed: AtomicU64,
+    cancelled: AtomicU64,
+    refused: AtomicU64,
+}
+
+struct Shared<T> {
+    places: Box<[Place<T>]>,
+    free: ArrayQueue<u32>,
+    /// Towards the receiver. The thread that holds it may post and cancel.
+    sending: Mutex<Sending>,
+    /// From the receiver.
+    completed: Mutex<Consumer<u32>>,
+    /// 1 while the receiver sleeps, or is about to.
+    doorbell: AtomicU32,
+    /// Counts completions, for those who wait for one.
+    completions: AtomicU32,
+    waiting: AtomicU32,
+    /// Whether more completions may come.
+    served: AtomicBool,
+    counters: Counters,
+}
+
+struct Sending {
+    open: bool,
+    producer: Producer<u32>,
+}
+
+// SAFETY: a request is used only by the thread that its place's state gives it to.
+unsafe impl<T: Request> Send for Shared<T> {}
+// SAFETY: as for Send.
+unsafe impl<T: Request> Sync for Shared<T> {}
+
+/// The senders' side.
+pub struct Mailbox<T>(Arc<Shared<T>>);
+
+impl<T> Clone for Mailbox<T> {
+    fn clone(&self) -> Self {
+        Mailbox(self.0.clone())
+    }
+}
+
+/// The receiver's side.
+pub struct Receiver<T> {
+    shared: Arc<Shared<T>>,
+    coming: Consumer<u32>,
+    going: Producer<u32>,
+}
+
+/// A place whose request a thread waits for.
+#[derive(Debug)]
+pub struct Posted(u32);
+
+/// Why nothing was posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused<E> {
+    /// No place is free.
+    Full,
+    /// The receiver has been closed.
+    Closed,
+    /// The request could not be made.
+    Unfilled(E),
+}
+
+/// Why [`Mailbox::wait`] returns no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoOutcome {
+    /// The receiver has been closed, and no outcome is left.
+    Closed,
+    TimedOut,
+}
+
+/// Bytes that a mailbox needs for each place: the place, and its number in three lists.
+pub const fn place_bytes<T>() -> usize {
+    size_of::<Place<T>>() + 64
+}
+
+/// Makes a mailbox, closed, and returns the receiver's side of it.
+pub fn mailbox<T: Request>(capacity: usize, mut empty: impl FnMut() -> T) -> Receiver<T> {
+    let mut place = || Place {
+        state: AtomicU32::new(FREE),
+        awaited: AtomicBool::new(false),
+        tag: AtomicU64::new(0),
+        request: UnsafeCell::new(empty()),
+    };
+    let free = ArrayQueue::new(capacity);
+    for place in 0..capacity as u32 {
+        let _ = free.push(place);
+    }
+    let (producer, coming) = ring(capacity);
+    let (going, completed) = ring(capacity);
+    let shared = Arc::new(Shared {
+        places: (0..capacity).map(|_| place()).collect(),
+        free,
+        sending: Mutex::new(Sending { open: false, producer }),
+        completed: Mutex::new(completed),
+        doorbell: AtomicU32::new(0),
+        completions: AtomicU32::new(0),
+        waiting: AtomicU32::new(0),
+        served: AtomicBool::new(false),
+        counters: Counters::default(),
+    });
+    Receiver { shared, coming, going }
+}
+
+impl<T: Request> Shared<T> {
+    fn sending(&self) -> MutexGuard<'_, Sending> {
+        self.sending.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn place(&self, number: u32) -> &Place<T> {
+        &self.places[number as usize]
+    }
+
+    /// Wakes the receiver if it sleeps.
+    fn ring_doorbell(&self) {
+        if self.doorbell.swap(0, AcqRel) == 1 {
+            futex::wake(&self.doorbell, 1);
+        }
+    }
+
+    /// Wakes those who wait for completions, if there are any. The receiver's thread only.
+    fn announce(&self) {
+        self.completions.store(self.completions.own().wrapping_add(1), SeqCst);
+        fence(SeqCst);
+        if self.waiting.load(SeqCst) != 0 {
+            futex::wake(&self.completions, i32::MAX);
+        }
+    }
+
+    /// Takes the outcome out of a place that is done, and frees it.
+    fn clear<R>(&self, number: u32, take: impl FnOnce(&mut T) -> R) -> R {
+        let place = self.place(number);
+        let outcome = place.request.with_mut(|request| {
+            // SAFETY: it is done, and its number came to us alone.
+            let request = unsafe { &mut *request };
+            let outcome = take(request);
+            request.on_cleared();
+            outcome
+        });
+        place.state.store(FREE, Relaxed);
+        self.counters.completed.fetch_add(1, Relaxed);
+        let _ = self.free.push(number);
+        outcome
+    }
+}
+
+impl<T: Request> Mailbox<T> {
+    /// Requests posted since the beginning, how many of them are completed, and how many cancelled; then those refused because no
+    /// place was free.
+    pub fn counted(&self) -> [u64; 4] {
+        let counters = &self.0.counters;
+        [&counters.submitted, &counters.completed, &counters.cancelled, &counters.refused].map(|counter| counter.load(Relaxed))
+    }
+
+    /// Wakes the receiver if it sleeps, so that it looks at whatever ends its sleep.
+    pub fn wake_receiver(&self) {
+        self.0.ring_doorbell();
+    }
+
+    /// Posts a request, which `fill` makes once there is a place for it. If it is awaited, the caller passes the result to
+    /// [`Mailbox::wait_for`]; otherwise its outcome is a completion.
+    pub fn post<E>(&self, tag: u64, awaited: bool, fill: impl FnOnce(&mut T) -> Result<(), E>) -> Result<Posted, Refused<E>> {
+        let shared = &*self.0;
+        let Some(number) = shared.free.pop() else {
+            shared.counters.refused.fetch_add(1, Relaxed);
+            return Err(Refused::Full);
+        };
+        let place = shared.place(number);
+        // SAFETY: the place is free, and its number came to us alone.
+        if let Err(error) = place.request.with_mut(|request| fill(unsafe { &mut *request })) {
+            let _ = shared.free.push(number);
+            return Err(Refused::Unfilled(error));
+        }
+        place.tag.store(tag, Relaxed);
+        place.awaited.store(awaited, Relaxed);
+        let mut sending = shared.sending();
+        if !sending.open {
+            drop(sending);
+            // SAFETY: as above.
+            place.request.with_mut(|request| unsafe { (*request).on_cleared() });
+            let _ = shared.free.push(number);
+            return Err(Refused::Closed);
+        }
+        // SAFETY: as above.
+        place.request.with_mut(|request| unsafe { (*request).on_queued() });
+        place.state.store(QUEUED, Release);
+        // There is room: as many as there are places.
+        sending.producer.push(number);
+        drop(sending);
+        shared.counters.submitted.fetch_add(1, Relaxed);
+        shared.ring_doorbell();
+        Ok(Posted(number))
+    }
+
+    /// Waits until a request that was posted as awaited is over, and takes its outcome.
+    pub fn wait_for<R>(&self, posted: Posted, take: impl FnOnce(&mut T) -> R) -> R {
+        let shared = &*self.0;
+        let state = &shared.place(posted.0).state;
+        loop {
+            match state.load(Acquire) {
+                DONE => break,
+                other => futex::while_equal(state, other, None),
+            }
+        }
+        shared.clear(posted.0, take)
+    }
+
+    /// Takes the oldest outcome that nobody has taken.
+    pub fn poll<R>(&self, take: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let mut completed = self.0.completed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let number = completed.pop()?;
+        drop(completed);
+        Some(self.0.clear(number, take))
+    }
+
+    /// Takes the oldest outcome that nobody has taken; waits for one as long as one may come, at most until `until_ns` of the
+    /// clock that `now_ns` reads, which is CLOCK_MONOTONIC.
+    pub fn wait<R>(
+        &self,
+        until_ns: Option<u64>,
+        now_ns: impl Fn() -> u64,
+        mut take: impl FnMut(&mut T) -> R,
+    ) -> Result<R, NoOutcome> {
+        let shared = &*self.0;
+        shared.waiting.fetch_add(1, SeqCst);
+        fence(SeqCst);
+        let found = loop {
+            // In this order: a completion that comes after the look at them changes this word.
+            let seen = shared.completions.load(SeqCst);
+            let served = shared.served.load(SeqCst);
+            if let Some(outcome) = self.poll(&mut take) {
+                break Ok(outcome);
+            }
+            if !served {
+                break Err(NoOutcome::Closed);
+            }
+            if until_ns.is_some_and(|until| now_ns() >= until) {
+                break Err(NoOutcome::TimedOut);
+            }
+            futex::while_equal(&shared.completions, seen, until_ns);
+        };
+        shared.waiting.fetch_sub(1, SeqCst);
+        found
+    }
+
+    /// Cancels those requests with this tag that are neither begun nor awaited, and returns their number. Their completions come
+    /// in their turn.
+    pub fn cancel(&self, tag: u64) -> usize {
+        let shared = &*self.0;
+        // Nobody posts meanwhile: a place that is queued under this tag is so until the receiver or we take it.
+        let _sending = shared.sending();
+        let cancelled = shared
+            .places
+            .iter()
+            .filter(|place| place.tag.load(Relaxed) == tag && !place.awaited.load(Relaxed))
+            .filter(|place| place.state.compare_exchange(QUEUED, CANCELLED, AcqRel, Relaxed).is_ok())
+            .count();
+        shared.counters.cancelled.fetch_add(cancelled as u64, Relaxed);
+        cancelled
+    }
+}
+
+impl<T: Request> Receiver<T> {
+    pub fn mailbox(&self) -> Mailbox<T> {
+        Mailbox(self.shared.clone())
+    }
+
+    /// Lets requests in.
+    pub fn open(&self) {
+        self.shared.served.store(true, SeqCst);
+        self.shared.sending().open = true;
+    }
+
+    /// Lets no more requests in, and cancels those that have not begun.
+    pub fn close(&mut self) {
+        self.shared.sending().open = false;
+        while let Some(number) = self.coming.pop() {
+            let state = &self.shared.place(number).state;
+            if state.compare_exchange(QUEUED, CANCELLED, AcqRel, Relaxed).is_ok() {
+                self.shared.counters.cancelled.fetch_add(1, Relaxed);
+            }
+            self.finish(number);
+        }
+        self.shared.served.store(false, SeqCst);
+        self.shared.announce();
+    }
+
+    /// Serves the oldest request, unless it was cancelled, and hands it back. False if there is none.
+    #[inline]
+    pub fn serve(&mut self, serve: impl FnOnce(&mut T)) -> bool {
+        let Some(number) = self.coming.pop() else { return false };
+        let place = self.shared.place(number);
+        if place.state.compare_exchange(QUEUED, RUNNING, AcqRel, Relaxed).is_ok() {
+            // SAFETY: it is running, so it is ours.
+            place.request.with_mut(|request| serve(unsafe { &mut *request }));
+        }
+        self.finish(number);
+        true
+    }
+
+    /// Hands a request that was served, or never will be, to the thread that waits for it.
+    fn finish(&mut self, number: u32) {
+        let place = self.shared.place(number);
+        if place.state.load(Acquire) == CANCELLED {
+            // SAFETY: cancelled, and its number came to us alone.
+            place.request.with_mut(|request| unsafe { (*request).on_cancelled() });
+        }
+        // Before the place is another's.
+        let awaited = place.awaited.load(Relaxed);
+        place.state.store(DONE, Release);
+        if awaited {
+            return futex::wake(&place.state, 1);
+        }
+        // There is room: as many as there are places.
+        self.going.push(number);
+        self.shared.announce();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.coming.is_empty()
+    }
+
+    /// Sleeps until a request is there, or until [`Mailbox::wake_receiver`] after `goes_on` has become false. May return early.
+    pub fn sleep_while(&self, goes_on: impl Fn() -> bool) {
+        let doorbell = &self.shared.doorbell;
+        doorbell.swap(1, AcqRel);
+        if self.is_empty() && goes_on() {
+            futex::while_equal(doorbell, 1, None);
+        }
+        doorbell.swap(0, AcqRel);
+    }
+}
