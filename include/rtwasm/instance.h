@@ -78,6 +78,10 @@ typedef struct rtw_instance_config_t {
     /// Calls that take longer and are not cut off are counted as deadline misses, in ns. 0 (default): no deadline. Needs the
     /// runtime's statistics.
     uint64_t deadline_ns;
+    /// Not built: leave 0. 1: the guest keeps no state between calls, so that calls go on after a trap without a reset.
+    uint32_t stateless;
+    /// Not built: leave 0. Size of the buffer for what the guest prints and logs until on_log of rtw_runtime_config_t has it, in bytes.
+    uint32_t log_bytes;
 } rtw_instance_config_t;
 
 /// What ended a call. Call rtw_fault_init first.
@@ -229,7 +233,8 @@ static inline void rtw_instance_config_init(rtw_instance_config_t *config)
 /// err      NULL, or filled, naming the import or limit concerned.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range),
 ///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
-///         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard), RTW_ERR_LIMIT,
+///         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard; a field is set that is not
+///         built), RTW_ERR_LIMIT,
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
 ///         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_STACK_SIZE (the module has a start function, and
 ///         guest_stack_bytes and 32 KiB are not left of the thread's stack), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start

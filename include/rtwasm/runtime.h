@@ -10,6 +10,8 @@
 #include "status.h"
 #include "stats.h"
 
+struct rtw_instance_t; // instance.h has it
+
 /// Guard pages and signal handlers: the fastest code, for a process of one's own.
 #define RTW_PROFILE_STANDALONE 0
 
@@ -63,6 +65,21 @@
 /// One engine configuration and what threads attached to it get.
 typedef struct rtw_runtime_t rtw_runtime_t;
 
+/// An Ed25519 public key. Its layout is final.
+typedef struct rtw_public_key_t {
+    /// The key, as RFC 8032 encodes it.
+    uint8_t bytes[32];
+} rtw_public_key_t;
+
+/// Log callback, not called in this version. Runs on the housekeeper thread, some milliseconds after the guest has logged.
+///
+/// user_data  log_user_data of rtw_runtime_config_t.
+/// instance   the instance whose guest has logged; valid during the callback.
+/// level      0 for text that the guest printed, larger for what is more severe.
+/// text       UTF-8, not NUL-terminated.
+/// length     its length in bytes.
+typedef void (*rtw_log_func_t)(void *user_data, struct rtw_instance_t *instance, uint32_t level, const char *text, size_t length);
+
 /// How a runtime shall be. Call rtw_runtime_config_init first.
 typedef struct rtw_runtime_config_t {
     /// sizeof(rtw_runtime_config_t), set by rtw_runtime_config_init.
@@ -110,6 +127,16 @@ typedef struct rtw_runtime_config_t {
     /// memory_limit_bytes of rtw_instance_config_t. What would exceed it is refused with RTW_ERR_LIMIT (making or resetting an
     /// instance, a slot's spare) or fails inside the guest (growth). 0 (default): no limit.
     uint64_t memory_limit_bytes;
+    /// Not built: leave NULL. The Ed25519 public keys of which one must have signed each artifact; else load fails. NULL (default): any.
+    const rtw_public_key_t *trusted_keys;
+    /// Not built: leave 0. Number of keys in trusted_keys.
+    uint32_t trusted_key_count;
+    /// Not built: leave 0. The oldest compiler release whose artifacts load, as major * 65536 + minor * 256 + patch. 0 (default): any.
+    uint32_t min_compiler_release;
+    /// Not built: leave NULL. Receives what guests print and log. NULL (default): it is dropped.
+    rtw_log_func_t on_log;
+    /// Not built: leave NULL. Passed to on_log.
+    void *log_user_data;
 } rtw_runtime_config_t;
 
 /// What has happened to a runtime. Call rtw_runtime_stats_init first.
@@ -193,7 +220,8 @@ static inline void rtw_runtime_config_init(rtw_runtime_config_t *config)
 /// config  NULL for the defaults; read only during the call.
 /// out     receives the runtime, to be ended with rtw_runtime_destroy; NULL on failure.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range), RTW_ERR_ENGINE,
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range),
+///         RTW_ERR_UNSUPPORTED (a field is set that is not built), RTW_ERR_ENGINE,
 ///         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be), RTW_ERR_SIGNALS (RTW_PROFILE_STANDALONE, and
 ///         allow_signal_handlers is 0), RTW_ERR_PERMISSION (a filter refuses a system call that nothing works without; the message
 ///         names it).

@@ -9,7 +9,7 @@ use super::guard::{self, bare, setup, setup_apart};
 use super::handle::{self, Noun, Pool};
 use super::imports::rtw_imports_t;
 use super::module::rtw_module_t;
-use super::runtime::{denormals, out_of_range};
+use super::runtime::{denormals, not_built, out_of_range};
 use super::text;
 use super::value::rtw_value_t;
 use crate::engine::budget::{Limits, OnBudget};
@@ -87,6 +87,10 @@ pub struct rtw_instance_config_t {
     /// Calls that take longer and are not cut off are counted as deadline misses, in ns. 0 (default): no deadline. Needs the
     /// runtime's statistics.
     pub deadline_ns: u64,
+    /// Not built: leave 0. 1: the guest keeps no state between calls, so that calls go on after a trap without a reset.
+    pub stateless: u32,
+    /// Not built: leave 0. Size of the buffer for what the guest prints and logs until on_log of rtw_runtime_config_t has it, in bytes.
+    pub log_bytes: u32,
 }
 
 /// What ended a call. Call rtw_fault_init first.
@@ -205,7 +209,8 @@ pub unsafe extern "C" fn rtw_instance_config_init_sized(config: *mut rtw_instanc
 /// err      NULL, or filled, naming the import or limit concerned.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range),
 ///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
-///         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard), RTW_ERR_LIMIT,
+///         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard; a field is set that is not
+///         built), RTW_ERR_LIMIT,
 ///         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
 ///         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_STACK_SIZE (the module has a start function, and
 ///         guest_stack_bytes and 32 KiB are not left of the thread's stack), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start
@@ -583,6 +588,8 @@ fn fill_fault(out: &mut rtw_fault_t, fault: &Fault) {
 }
 
 fn read(config: &rtw_instance_config_t) -> Result<Config> {
+    not_built("stateless", config.stateless != 0, "call on after a trap without a reset")?;
+    not_built("log_bytes", config.log_bytes != 0, "deliver logs")?;
     if config.growth != RTW_GROWTH_AHEAD && config.growth_ahead_bytes != 0 {
         return Err(Error::new(RTW_ERR_ARGUMENT, "growth_ahead_bytes goes with RTW_GROWTH_AHEAD"));
     }

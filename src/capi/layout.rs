@@ -9,7 +9,7 @@ use super::export::{rtw_export_config_t, rtw_export_subject_t};
 use super::instance::{rtw_fault_t, rtw_growth_t, rtw_instance_config_t, rtw_memory_view_t, rtw_wanted_func_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};
-use super::runtime::{rtw_runtime_config_t, rtw_runtime_stats_t, rtw_signals_t, rtw_watchdog_stats_t};
+use super::runtime::{rtw_public_key_t, rtw_runtime_config_t, rtw_runtime_stats_t, rtw_signals_t, rtw_watchdog_stats_t};
 use super::slot::config::{rtw_slot_config_t, rtw_slot_event_t};
 use super::slot::{rtw_block_t, rtw_slot_stats_t};
 use super::stats::{rtw_bucket_t, rtw_distribution_t, rtw_func_stats_t};
@@ -49,8 +49,10 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_func_stats_t: struct_size call last_ns duration_ns faults cut_offs overruns deadline_misses overflows
             arena_peak_bytes),
         lines!(rtw_bucket_t: low_ns high_ns count),
+        lines!(rtw_public_key_t: bytes),
         lines!(rtw_runtime_config_t: struct_size profile cpu_set sched_policy priority statistics memory_lock guest_stack_bytes
-            watchdog_tick_ns signal_checks attach_on_call allow_signal_handlers memory_limit_bytes),
+            watchdog_tick_ns signal_checks attach_on_call allow_signal_handlers memory_limit_bytes trusted_keys
+            trusted_key_count min_compiler_release on_log log_user_data),
         lines!(rtw_runtime_stats_t: struct_size attached_threads late_attaches),
         lines!(rtw_watchdog_stats_t: struct_size sched_policy priority watched tick_ns expiries cut_offs late over),
         lines!(rtw_signals_t: struct_size status looks interval_ns troubles blocked_threads masks_unknown message),
@@ -59,7 +61,7 @@ fn types_have_the_layout_that_c_was_promised() {
             guest_bytes table_bytes global_bytes record_bytes address_space_bytes),
         lines!(rtw_extern_t: kind module name ty),
         lines!(rtw_instance_config_t: struct_size growth denormals on_budget memory_limit_bytes growth_ahead_bytes budget_ns
-            deadline_ns),
+            deadline_ns stateless log_bytes),
         lines!(rtw_fault_t: struct_size status host_status function_index wasm_offset function_name refused_growths refused_from
             refused_to refused_by refused_table message),
         lines!(rtw_growth_t: struct_size granted refused refused_prepared refused_limit refused_maximum refused_system),

@@ -1,11 +1,12 @@
 //! The runtime.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use super::error::rtw_error_t;
 use super::guard::{self, setup_apart, silence_panics};
 use super::handle::{self, Noun, Pool};
+use super::instance::rtw_instance_t;
 use super::stats::{distribution, rtw_distribution_t};
 use super::text;
 use crate::engine::housekeeper::LOOK_EVERY;
@@ -111,7 +112,35 @@ pub struct rtw_runtime_config_t {
     /// memory_limit_bytes of rtw_instance_config_t. What would exceed it is refused with RTW_ERR_LIMIT (making or resetting an
     /// instance, a slot's spare) or fails inside the guest (growth). 0 (default): no limit.
     pub memory_limit_bytes: u64,
+    /// Not built: leave NULL. The Ed25519 public keys of which one must have signed each artifact; else load fails. NULL (default): any.
+    pub trusted_keys: *const rtw_public_key_t,
+    /// Not built: leave 0. Number of keys in trusted_keys.
+    pub trusted_key_count: u32,
+    /// Not built: leave 0. The oldest compiler release whose artifacts load, as major * 65536 + minor * 256 + patch. 0 (default): any.
+    pub min_compiler_release: u32,
+    /// Not built: leave NULL. Receives what guests print and log. NULL (default): it is dropped.
+    pub on_log: rtw_log_func_t,
+    /// Not built: leave NULL. Passed to on_log.
+    pub log_user_data: *mut c_void,
 }
+
+/// An Ed25519 public key. Its layout is final.
+#[repr(C)]
+pub struct rtw_public_key_t {
+    /// The key, as RFC 8032 encodes it.
+    pub bytes: [u8; 32],
+}
+
+/// Log callback, not called in this version. Runs on the housekeeper thread, some milliseconds after the guest has logged.
+///
+/// user_data  log_user_data of rtw_runtime_config_t.
+/// instance   the instance whose guest has logged; valid during the callback.
+/// level      0 for text that the guest printed, larger for what is more severe.
+/// text       UTF-8, not NUL-terminated.
+/// length     its length in bytes.
+pub type rtw_log_func_t = Option<
+    unsafe extern "C" fn(user_data: *mut c_void, instance: *mut rtw_instance_t, level: u32, text: *const c_char, length: usize),
+>;
 
 /// What has happened to a runtime. Call rtw_runtime_stats_init first.
 #[repr(C)]
@@ -213,7 +242,8 @@ pub unsafe extern "C" fn rtw_runtime_config_init_sized(config: *mut rtw_runtime_
 /// config  NULL for the defaults; read only during the call.
 /// out     receives the runtime, to be ended with rtw_runtime_destroy; NULL on failure.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range), RTW_ERR_ENGINE,
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range),
+///         RTW_ERR_UNSUPPORTED (a field is set that is not built), RTW_ERR_ENGINE,
 ///         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be), RTW_ERR_SIGNALS (RTW_PROFILE_STANDALONE, and
 ///         allow_signal_handlers is 0), RTW_ERR_PERMISSION (a filter refuses a system call that nothing works without; the message
 ///         names it).
@@ -370,6 +400,9 @@ fn fill_watchdog(stats: &mut rtw_watchdog_stats_t, report: &watchdog::Report) {
 }
 
 fn read(config: &rtw_runtime_config_t) -> Result<Config> {
+    not_built("trusted_keys", !config.trusted_keys.is_null() || config.trusted_key_count != 0, "verify signatures")?;
+    not_built("min_compiler_release", config.min_compiler_release != 0, "compare compiler releases")?;
+    not_built("on_log", config.on_log.is_some() || !config.log_user_data.is_null(), "deliver logs")?;
     Ok(Config {
         profile: match config.profile {
             RTW_PROFILE_STANDALONE => Some(Profile::Standalone),
@@ -443,6 +476,14 @@ pub fn denormals(value: u32) -> Result<Denormals> {
         RTW_DENORMALS_FLUSH => Ok(Denormals::Flush),
         RTW_DENORMALS_IEEE => Ok(Denormals::Ieee),
         other => Err(out_of_range("denormals", other)),
+    }
+}
+
+/// Refuses a field that has its name, and nothing behind it yet.
+pub fn not_built(field: &str, is_set: bool, what: &str) -> Result<()> {
+    match is_set {
+        false => Ok(()),
+        true => Err(Error::new(RTW_ERR_UNSUPPORTED, format!("{field} is set, and this version does not {what} yet"))),
     }
 }
 

@@ -146,6 +146,16 @@ static void test_statistics(rtw_instance_t *instance, rtw_func_t *add) {
     subjects[1].planted = 0;
 #endif
     check(rtw_export(subjects, 2, stride + 1, &config, NULL, &err) == RTW_ERR_STRUCT_SIZE, "rtw_export_subject_t", "a stride that no struct has is refused");
+    /* A recorder is told in the struct of funcs, and exported like one. */
+    rtw_runtime_t *runtime;
+    rtw_recorder_t *recorder;
+    need(rtw_runtime_create(NULL, &runtime, &err), "a runtime");
+    need(rtw_recorder_create(runtime, "chain", &recorder, &err), "a recorder");
+    need(rtw_recorder_record_ns(recorder, 1000), "a time");
+    OUT(rtw_func_stats, rtw_recorder_stats(recorder, it), it->call.count == 1);
+    subjects[1].func = NULL, subjects[1].recorder = recorder;
+    IN(rtw_export_config, (void)0, rtw_export(subjects, 2, stride, it, NULL, &err));
+    rtw_recorder_destroy(recorder), rtw_runtime_destroy(runtime);
     rtw_func_destroy(grow);
     rtw_interval_destroy(interval);
 }

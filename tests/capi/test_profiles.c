@@ -166,12 +166,72 @@ static void blocked(void *unused) {
     rtw_runtime_destroy(runtime);
 }
 
+typedef struct late_t {
+    rtw_func_t *nothing, *trap;
+    rtw_status_t first, second, third;
+} late_t;
+
+static void *call_late(void *data) {
+    late_t *late = data;
+    late->first = rtw_invoke(late->nothing, NULL, 0);
+    late->second = rtw_invoke(late->trap, NULL, 0);
+    late->third = rtw_invoke(late->nothing, NULL, 0);
+    return NULL;
+}
+
+/* With both profiles in one runtime, each call asks whether its own guest's faults would become traps; and a thread that a call
+ * attaches is ready for both. */
+static void asked(void *unused) {
+    (void)unused;
+    rtw_runtime_config_t config;
+    rtw_runtime_config_init(&config);
+    config.signal_checks = RTW_SIGNALS_ASK;
+    config.attach_on_call = 1;
+    rtw_runtime_t *runtime;
+    require(rtw_runtime_create(&config, &runtime, &err), &err, "a runtime that asks and attaches");
+    rtw_instance_t *plugin = instance_of(runtime, "calls", "plugin"), *standalone = instance_of(runtime, "calls", "standalone");
+    rtw_func_t *one = look_up(plugin, "nothing", NULL), *other = look_up(standalone, "nothing", NULL);
+    check_status(rtw_invoke(one, NULL, 0), RTW_OK, "asked: a call attaches the thread for the plugin profile");
+    check_status(rtw_invoke(other, NULL, 0), RTW_OK, "asked: and for the standalone one");
+    sigset_t segv;
+    sigemptyset(&segv);
+    sigaddset(&segv, SIGSEGV);
+    pthread_sigmask(SIG_BLOCK, &segv, NULL);
+    check_status(rtw_invoke(other, NULL, 0), RTW_ERR_SIGNALS, "asked: the very next call of a guest that needs SIGSEGV is refused");
+    check_status(rtw_invoke(one, NULL, 0), RTW_OK, "asked: and one that does not need it is not");
+    pthread_sigmask(SIG_UNBLOCK, &segv, NULL);
+    check_status(rtw_invoke(other, NULL, 0), RTW_OK, "asked: unblocked, it is let in at once");
+
+    /* Threads that a call of either profile attaches: a trap of the standalone one arrives there. */
+    rtw_instance_t *traps[] = {instance_of(runtime, "traps", "plugin"), instance_of(runtime, "traps", "standalone")};
+    rtw_func_t *first[] = {one, other};
+    for (int i = 0; i < 4; i++) {
+        late_t late = {first[i / 2], look_up(traps[i % 2], "unreachable", NULL), 0, 0, 0};
+        require(rtw_instance_reset(traps[i % 2], &err), &err, "reset");
+        pthread_t thread;
+        pthread_create(&thread, NULL, call_late, &late);
+        pthread_join(thread, NULL);
+        check(late.first == RTW_OK && late.second == RTW_ERR_TRAP_UNREACHABLE && late.third == RTW_OK,
+              "asked: a thread first attached by a %s guest, and a trap of a %s one: %d, %d, %d", i / 2 ? "standalone" : "plugin",
+              i % 2 ? "standalone" : "plugin", late.first, late.second, late.third);
+        rtw_func_destroy(late.trap);
+    }
+    rtw_runtime_stats_t stats;
+    rtw_runtime_stats_init(&stats);
+    check(rtw_runtime_stats(runtime, &stats) == RTW_OK && stats.late_attaches == 5 && stats.attached_threads == 1,
+          "asked: five threads were attached by calls, %d are still there", (int)stats.attached_threads);
+    rtw_func_destroy(one), rtw_func_destroy(other);
+    rtw_instance_destroy(plugin), rtw_instance_destroy(standalone), rtw_instance_destroy(traps[0]), rtw_instance_destroy(traps[1]);
+    rtw_runtime_destroy(runtime);
+}
+
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     /* Under AddressSanitizer SIGSEGV is somebody else's from the start. */
     if (!sanitized) {
         check_in_child("both profiles", both, NULL);
         check_in_child("blocked signals", blocked, NULL);
+        check_in_child("signals that calls ask about", asked, NULL);
     }
     check_in_child("no handlers", none_allowed, NULL);
     return check_summary();
