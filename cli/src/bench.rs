@@ -1,4 +1,4 @@
-//! `rtwasm bench`: what calls of a module cost on this machine, cold, warm and steady, and what that points to.
+//! `rtwasm bench`: measures what calls of a module cost on this machine, cold, warm and steady, and names the likely causes.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -92,7 +92,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     args::print(&to_text(&source.name, &results))
 }
 
-/// Makes code and workload of a module and the options, for a run of `run_s`; nothing if the module was only to be looked into.
+/// Makes code and workload from a module and the options, for a run of `run_s`. None if the options only list the module's
+/// functions.
 pub fn code_and_workload(source: &Source, options: &Options, run_s: f64) -> Result<Option<(Code, Workload)>, Failure> {
     if let Some(option) = options.settled_by_artifact().filter(|_| source.is_artifact) {
         return Err(Failure::Usage(format!("{option} is fixed in an artifact: use the module that it was made from")));
@@ -147,7 +148,7 @@ pub fn measure(
     Ok(Results { workload, setup: setup.clone(), code, cold, warm, first_evidence, steady, empty, slowed, denormals })
 }
 
-/// What one process can find out about itself.
+/// The measurements within one process.
 struct Here {
     warm: Distribution,
     first_evidence: Evidence,
@@ -157,7 +158,7 @@ struct Here {
     denormals: Option<DenormalCheck>,
 }
 
-/// How much is done beside the steady cycles: no more than they take, where a cycle takes long.
+/// The work beside the steady cycles: no more than these take, if a cycle takes long.
 struct Extent {
     run_ns: f64,
     cycle_ns: f64,
@@ -181,12 +182,12 @@ impl Extent {
         }
     }
 
-    /// Whether the run has time for that number of cycles.
+    /// True if the run has time for this number of cycles.
     fn affords(&self, cycles: f64, cycle_ns: f64) -> bool {
         cycles * cycle_ns <= (4.0 * self.run_ns).max(2e9)
     }
 
-    /// What it all takes, but for waiting for the next period.
+    /// The expected time of everything, without waiting for periods.
     fn expected_ns(&self) -> f64 {
         2.0 * self.run_ns + 200.0 * self.cycle_ns
     }
@@ -202,7 +203,7 @@ fn measure_here(code: &Code, workload: &Workload, setup: &Setup, length: Length,
     let module = Module::load(&runtime, &code.bytes)?;
     let mut guest = Guest::of(&module, workload, setup)?;
     let _attached = Attached::new(&runtime)?;
-    // On an attached thread, what is not a cycle allocates from the system.
+    // On an attached thread, work outside of cycles allocates from the system.
     aside(|| {
         if setup.prepare {
             guest.prepare(extent.dry_cycles)?;
@@ -231,7 +232,7 @@ fn steady(guest: &mut Guest, workload: &Workload, length: Length) -> Result<Figu
     figures.map_err(|status| guest.ended(status))
 }
 
-/// Nothing to compare where they are flushed already; nothing to see in a cycle that ends before the clock moves.
+/// None if denormals are flushed already, or if a cycle ends before the clock moves.
 fn check_denormals(
     module: &Arc<Module>,
     workload: &Workload,
@@ -245,7 +246,7 @@ fn check_denormals(
 }
 
 impl Results {
-    /// The fresh process whose first cycle took the middle time.
+    /// The fresh process whose first cycle took the median time.
     fn typical_cold(&self) -> Option<&Phases> {
         let mut phases: Vec<&Phases> = self.cold.iter().collect();
         phases.sort_by(|a, b| a.first_cycle.total_cmp(&b.first_cycle));
@@ -340,7 +341,7 @@ fn to_text(name: &str, results: &Results) -> String {
     text
 }
 
-/// The tables and what was counted.
+/// Prints the tables and the counters.
 pub fn figures_text(results: &Results) -> String {
     let mut text = String::new();
     if !results.cold.is_empty() {
@@ -402,7 +403,7 @@ fn processes(count: usize) -> String {
     if count == 1 { "1 fresh process".into() } else { format!("{count} fresh processes") }
 }
 
-/// Suspicions, each with its evidence and its remedy.
+/// Prints the suspects, each with its evidence and its remedy.
 pub fn suspects_text(suspects: &[Suspect]) -> String {
     if suspects.is_empty() {
         return "suspects: none\n".into();
@@ -415,7 +416,7 @@ pub fn suspects_text(suspects: &[Suspect]) -> String {
     text
 }
 
-/// Appends; a string takes everything.
+/// Appends text; a string accepts everything.
 fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
     text.write_fmt(what).expect("a string takes everything");
 }

@@ -1,4 +1,4 @@
-//! `rtwasm bisect`: one workload over many choices, one changed at a time, to find out which of them matters.
+//! `rtwasm bisect`: runs one workload with variants that change one setting each, to find the settings that matter.
 
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -69,17 +69,18 @@ struct Request {
     quiet: bool,
 }
 
-/// A figure of a turn, and by how much it has to differ to be of practical interest, however sure that is.
+/// A figure of a turn, and the difference that is of practical interest, however certain a smaller one is.
 struct Metric {
     name: &'static str,
     of: fn(&Figures) -> f64,
     practical: f64,
 }
 
-/// Where an effect is looked for.
+/// The number of figures.
 const COUNT: usize = 4;
 
-/// The mean, the middle, the tail and the worst. The tail is as far out as the cycles of a turn reach without being the worst.
+/// The mean, the median, the tail and the maximum. The tail is the farthest percentile that a turn's cycles reach without being
+/// their maximum.
 fn metrics(cycles: usize) -> [Metric; COUNT] {
     let tail = if cycles < 100 {
         Metric { name: "p95", of: |figures| figures.p95, practical: 0.15 }
@@ -96,7 +97,7 @@ fn metrics(cycles: usize) -> [Metric; COUNT] {
 
 const PRACTICAL_FRESH: f64 = 0.25;
 
-/// A figure of one variant against the baseline's.
+/// A figure of one variant compared with the baseline's.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Effect {
     #[serde(flatten)]
@@ -116,10 +117,10 @@ const FRESH_FIGURES: [fn(&Phases) -> f64; 2] = [|phases| phases.first_cycle, Pha
 /// A row of the result.
 struct Row {
     name: String,
-    /// By [`metrics`].
+    /// In the order of [`metrics`].
     effects: [Effect; COUNT],
     at_full_speed: bool,
-    /// By [`FRESH_METRICS`].
+    /// In the order of [`FRESH_METRICS`].
     fresh: Option<[Effect; 2]>,
     meaning: &'static str,
 }
@@ -133,14 +134,15 @@ struct Outcome {
     workload: Workload,
     baseline: String,
     metrics: [Metric; COUNT],
-    /// Of the baseline: the medians over rounds, by [`metrics`].
+    /// The baseline's medians over rounds, in the order of [`metrics`].
     figures: [f64; COUNT],
     plan: Plan,
-    /// Rounds after those planned, of the baseline, its twin and what had been inconclusive.
+    /// The additional rounds of the baseline, its twin and inconclusive variants.
     more: Option<More>,
     processes: usize,
     rows: Vec<Row>,
-    /// The smallest factors that count, by [`metrics`] and [`FRESH_METRICS`]; for what got more rounds they are smaller.
+    /// The smallest factors that count, in the order of [`metrics`] and [`FRESH_METRICS`]; they are smaller for variants with
+    /// additional rounds.
     floors: Floors,
     fresh_floors: Option<[f64; 2]>,
     skipped: Vec<Skipped>,
@@ -237,16 +239,16 @@ fn find_out(source: &Source, request: &Request) -> Result<Option<Outcome>, Failu
     }))
 }
 
-/// What the rounds have found.
+/// The results of all rounds.
 struct Contest {
-    /// With the rounds there were.
+    /// The plan, with the actual number of rounds.
     plan: Plan,
     metrics: [Metric; COUNT],
     turns: Vec<Vec<Turn>>,
     more: Option<More>,
 }
 
-/// Of the time, for rounds of all; what is left is for what they leave inconclusive.
+/// The share of the time for rounds of all variants; the rest is for inconclusive ones.
 const FOR_ALL: f64 = 2.0 / 3.0;
 
 fn contest(entrants: &[Entrant], workload: &Workload, time_ns: f64, progress: &Progress) -> Result<Contest, Error> {
@@ -280,10 +282,10 @@ fn contest(entrants: &[Entrant], workload: &Workload, time_ns: f64, progress: &P
     Ok(Contest { plan, metrics, turns: race.turns, more: (rounds > 0).then_some(More { rounds, variants }) })
 }
 
-/// As many times the rounds of all: what they cannot tell, hardly more than these will.
+/// At most this many times the rounds of all variants; more would hardly resolve what is still inconclusive.
 const MOST_TIMES: usize = 5;
 
-/// Leaves out what was not asked for; the baseline and its twin stay.
+/// Removes variants that were not selected; the baseline and its twin stay.
 fn keep_only(only: &[String], variants: &mut Vec<Variant>, skipped: &mut Vec<Skipped>) -> Result<(), Failure> {
     let known = |word: &str| {
         variants.iter().skip(2).any(|v| v.choice == word) || skipped.iter().any(|s| s.name.split(' ').next() == Some(word))
@@ -303,7 +305,7 @@ fn keep_only(only: &[String], variants: &mut Vec<Variant>, skipped: &mut Vec<Ski
     Ok(())
 }
 
-/// Compiles and tries every variant; what cannot be run is skipped, with the reason. The baseline has to.
+/// Compiles and tries every variant. Skips one that cannot run, with the reason; the baseline must run.
 fn enter(
     source: &Source,
     variants: Vec<Variant>,
@@ -313,7 +315,7 @@ fn enter(
     let mut codes: Vec<(Compilation, Variations, Code)> = Vec::new();
     let mut entrants = Vec::new();
     for variant in variants {
-        // How instances are allocated does not enter the code.
+        // The code does not depend on the way instances are allocated.
         let variations = Variations { pooling: false, ..variant.setup.variations() };
         let known = codes.iter().find(|(how, varied, _)| (*how, *varied) == (variant.how, variations));
         let code = match known {
@@ -334,7 +336,7 @@ fn enter(
     Ok(entrants)
 }
 
-/// Why, without the module's name, which stands above.
+/// The reason without the module's name, which the output has already.
 fn reason(failure: Failure, source: &Source) -> String {
     match failure {
         Failure::Usage(reason) | Failure::Failed(reason) => {
@@ -344,17 +346,17 @@ fn reason(failure: Failure, source: &Source) -> String {
     }
 }
 
-/// Figures of the baseline and of another, of the same round or of neighbouring ones.
+/// Pairs of figures, of the baseline and of another variant, of the same round or of neighbouring ones.
 struct Pairs<'a> {
     pairs: Vec<(&'a Figures, &'a Figures)>,
     at_full_speed: bool,
 }
 
-/// Enough rounds for an interval that is of use.
+/// The number of rounds that gives a useful interval.
 const ENOUGH_ROUNDS: usize = 15;
 
-/// Those at the processor's full speed, if there are enough of them: then it is the same for all, so that they need not be of the
-/// same round.
+/// Pairs figures at the processor's full speed, if there are enough: the speed is then the same for all, so that pairs may come
+/// from different rounds.
 fn pairs<'a>(baseline: &'a [Turn], other: &'a [Turn]) -> Pairs<'a> {
     let of = |turns: &'a [Turn]| turns.iter().filter_map(|turn| turn.at_full_speed.as_ref());
     let at_full_speed: Vec<_> = of(baseline).zip(of(other)).collect();
@@ -380,14 +382,15 @@ impl Pairs<'_> {
     }
 }
 
-/// What counts: told by the twin, which is the second.
+/// The smallest differences that count, which the twin (the second variant) determines.
 struct Floors {
     at_full_speed: Option<[f64; COUNT]>,
     all: [f64; COUNT],
 }
 
 impl Floors {
-    /// The floors of the first `rounds` rounds: a variant that took part in fewer is as uncertain as the twin was after as many.
+    /// The floors of the first `rounds` rounds: a variant that took part in fewer rounds is as uncertain as the twin was after
+    /// as many.
     fn of(metrics: &[Metric; COUNT], turns: &[Vec<Turn>], rounds: usize) -> Floors {
         let (baseline, twin) = (&turns[0][..rounds], &turns[1][..rounds]);
         let pairs = pairs(baseline, twin);
@@ -397,13 +400,13 @@ impl Floors {
         }
     }
 
-    /// Of most rows.
+    /// The floors of most rows.
     fn usual(&self) -> &[f64; COUNT] {
         self.at_full_speed.as_ref().unwrap_or(&self.all)
     }
 }
 
-/// One of the entrants with the baseline.
+/// A variant compared with the baseline.
 struct Compared {
     effects: [Effect; COUNT],
     at_full_speed: bool,
@@ -426,7 +429,7 @@ fn what_counts_fresh(fresh: &[Vec<Phases>]) -> Option<[f64; 2]> {
     (!fresh[0].is_empty()).then(|| FRESH_FIGURES.map(floor))
 }
 
-/// Every variant against the baseline, which is the first.
+/// Compares every variant with the baseline, which is the first.
 fn judge(
     entrants: &[Entrant],
     metrics: &[Metric; COUNT],
@@ -451,14 +454,14 @@ fn fresh_ratios(baseline: &[Phases], other: &[Phases], figure: fn(&Phases) -> f6
     Estimate::of(baseline.iter().zip(other).map(|(base, other)| figure(other) / figure(base).max(1.0)).collect())
 }
 
-/// What the first verdict that is one means.
+/// The meaning of the first verdict that is a difference.
 fn meaning(variant: &Variant, effects: &[Effect; COUNT], fresh: Option<&[Effect; 2]>) -> &'static str {
     let first = effects.iter().chain(fresh.into_iter().flatten()).find(|effect| effect.verdict.is_sure());
     first.map_or("", |effect| variant.meaning(effect.verdict == Verdict::Faster))
 }
 
 impl Row {
-    /// For the order: what is sure comes first, then how much it is.
+    /// The order of rows: certain differences first, then by size.
     fn weight(&self) -> f64 {
         let weight = |effect: &Effect| effect.ratio.median.ln().abs();
         match self.all().filter(|effect| effect.verdict.is_sure()).map(weight).reduce(f64::max) {
@@ -480,13 +483,13 @@ impl Row {
     }
 }
 
-/// Looked at when turns began, of all: what comes between the cycles is not looked at by chance.
+/// Counts the samples at the beginning of turns, of all variants: samples between cycles are not taken at random times.
 fn slowed(turns: &[Vec<Turn>]) -> Slowed {
     let looks = || turns.iter().flatten().map(|turn| turn.slowed);
     Slowed { looks: looks().count(), slowed: looks().filter(|slowed| *slowed).count() }
 }
 
-/// What the system counted during the baseline's turns points to, and what was seen of the processor's speed.
+/// The suspects, from what the system counted during the baseline's turns and from the processor's speed.
 fn suspects(baseline: &Entrant, turns: &[Vec<Turn>]) -> Vec<Suspect> {
     let evidence = turns[0].iter().fold(Evidence::default(), |sum, turn| sum.plus(&turn.evidence));
     diagnosis::suspects(&Findings {
@@ -504,7 +507,7 @@ fn suspects(baseline: &Entrant, turns: &[Vec<Turn>]) -> Vec<Suspect> {
     })
 }
 
-/// One line on the standard error, overwritten, where somebody looks at it.
+/// One line on the standard error, overwritten, if that is a terminal.
 struct Progress {
     visible: bool,
 }
@@ -614,7 +617,7 @@ fn table<'a>(text: &mut String, metrics: &[&str], rows: impl Iterator<Item = (&'
     }
 }
 
-/// `~ 0.967 [0.733 1.136]`, at its width.
+/// `~ 0.967 [0.733 1.136]`, padded to its width.
 fn cell(effect: &Effect) -> String {
     let mark = match effect.verdict {
         Verdict::Faster | Verdict::Slower => " ",
@@ -625,7 +628,7 @@ fn cell(effect: &Effect) -> String {
     format!(" {mark} {:<23}", format!("{median:.3} [{low:.3} {high:.3}]"))
 }
 
-/// Which cycles the figures are of, if not of all.
+/// Says which cycles the figures cover, if not all.
 fn speed_text(outcome: &Outcome) -> String {
     let Slowed { looks, slowed } = outcome.slowed;
     let (at_full_speed, others): (Vec<&Row>, Vec<&Row>) = outcome.rows.iter().partition(|row| row.at_full_speed);
@@ -680,7 +683,7 @@ fn effects_text(names: &[&str], row: &Row, wanted: impl Fn(Verdict) -> bool) -> 
     wanted.map(|(name, effect)| format!("{name} x{:.2}", effect.ratio.median)).collect::<Vec<_>>().join(", ")
 }
 
-/// Appends; a string takes everything.
+/// Appends text; a string accepts everything.
 fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
     text.write_fmt(what).expect("a string takes everything");
 }

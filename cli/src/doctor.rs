@@ -1,4 +1,4 @@
-//! `rtwasm doctor`: what about this machine costs latency, as text, as JSON, or as a script of remedies.
+//! `rtwasm doctor`: reports what about this machine costs latency, as text, as JSON, or as a script of remedies.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -64,7 +64,7 @@ struct Request {
 pub fn run(args: Args) -> Result<(), Failure> {
     let mut request = parse(args)?;
     examine(&mut request).map_err(|failure| match failure {
-        // 1 is a verdict here.
+        // Exit status 1 is a verdict of the doctor's.
         Failure::Failed(message) => {
             eprintln!("rtwasm: error: {message}");
             Failure::Outcome(EXIT_FAILED)
@@ -158,7 +158,7 @@ fn severity_name(severity: Option<Severity>) -> &'static str {
     severity.map_or("-", Severity::name)
 }
 
-/// One line a check: for people, and for the test that holds docs/doctor.md to it.
+/// One line for each check: for people, and for the test that compares docs/doctor.md with it.
 fn list() -> String {
     let row = |id: &str, severities: [&str; 4], title: &str| {
         let [a, b, c, d] = severities;
@@ -212,7 +212,7 @@ fn to_text(report: &Report, verbose: bool) -> String {
     text
 }
 
-/// Words as lines of a terminal's width.
+/// Wraps words to a terminal's width.
 fn wrapped<'a>(words: impl Iterator<Item = &'a str>) -> String {
     const WIDTH: usize = 100;
     let mut lines = vec![String::from(" ")];

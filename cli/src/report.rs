@@ -1,7 +1,6 @@
-//! `rtwasm report`: everything that somebody else needs to understand a machine's figures, in one file; and what differs between
-//! two of them.
+//! `rtwasm report`: writes everything about a machine's figures into one file for another reader, and compares two such files.
 //!
-//! The report is one JSON value; the Markdown is written from it. Nothing in it tells who its author is: see [`Names`].
+//! The report is one JSON value; the Markdown is written from it. It does not identify its author: see [`Names`].
 
 use std::fmt::Write;
 use std::fs;
@@ -122,7 +121,7 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
     Ok(request)
 }
 
-/// Nothing where the module was only to be looked into.
+/// Makes the report. None if the options only list the module's functions.
 fn make(request: &Request) -> Result<Option<Value>, Failure> {
     let mut report = json!({
         "format": FORMAT,
@@ -180,7 +179,7 @@ fn machine() -> Value {
     })
 }
 
-/// Verdicts, and every finding that is not good, by its id.
+/// The verdicts, and every finding that is not good, by its id.
 fn doctor(report: &doctor::Report) -> Value {
     let verdicts: Map<String, Value> =
         Class::ALL.iter().map(|class| (class.name().into(), json!(report.tally(*class).verdict().name()))).collect();
@@ -199,7 +198,7 @@ fn doctor(report: &doctor::Report) -> Value {
     json!({ "verdicts": verdicts, "findings": findings })
 }
 
-/// What is known about the module, from its artifact and, where it is there, from itself.
+/// The facts about the module, from its artifact and, if given, from the module itself.
 fn module(source: &Source, code: &Code, with_it: bool) -> Value {
     let metadata = &code.metadata;
     let externs = |list: &[rtwasm::engine::artifact::Extern]| -> Vec<String> {
@@ -242,7 +241,7 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// What tells who and where somebody is.
+/// Names that identify a user, a host or a place.
 struct Names(Vec<(String, &'static str)>);
 
 impl Names {
@@ -256,14 +255,14 @@ impl Names {
         Names::new(names)
     }
 
-    /// Words that are everywhere tell nothing, and taking them out would.
+    /// Leaves out common words, which identify nobody, and whose removal would.
     fn new(mut names: Vec<(String, &'static str)>) -> Names {
         names.retain(|(name, _)| name.len() >= 3 && !["root", "/root", "localhost", "linux"].contains(&name.as_str()));
         names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         Names(names)
     }
 
-    /// In every text of the value; names of fields are ours.
+    /// Removes the names from every text of the value; the field names are rtwasm's own.
     fn take_out(&self, value: &mut Value) {
         match value {
             Value::String(text) => *text = self.without(text),
@@ -282,7 +281,7 @@ impl Names {
     }
 }
 
-/// Replaces `name` where it is not a part of a longer word.
+/// Replaces `name` if it is not a part of a longer word.
 fn replace_word(text: &str, name: &str, by: &str) -> String {
     let is_inside = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let (mut done, mut rest) = (String::new(), text);
@@ -297,7 +296,7 @@ fn replace_word(text: &str, name: &str, by: &str) -> String {
     done + rest
 }
 
-/// `/home/somebody` becomes `/home/(user)`, and `user-1000.slice` loses its number.
+/// Replaces `/home/somebody` by `/home/(user)`, and removes the number of `user-1000.slice`.
 fn without_homes(text: &str) -> String {
     let mut text = text.to_owned();
     for (prefix, by) in [("/home/", "(user)"), ("user-", "(number)"), ("user@", "(number)")] {
@@ -373,7 +372,7 @@ fn put_findings(text: &mut String, findings: &Map<String, Value>) {
     }
 }
 
-/// A value in a line of text.
+/// A value as text in a line.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -414,7 +413,7 @@ fn read_report(path: &Path) -> Result<Value, Failure> {
     }
 }
 
-/// Figures that are nearer to each other than this are only counted.
+/// Figures with a smaller difference are only counted.
 const NEAR: f64 = 0.10;
 
 fn compare(a: &Value, b: &Value) -> String {
@@ -457,13 +456,13 @@ fn difference(a: Option<Value>, b: Option<Value>) -> Difference {
     }
 }
 
-/// Every single value with the way to it: `figures.steady_ns.p99`.
+/// Lists every single value with its path: `figures.steady_ns.p99`.
 fn flatten(path: &str, value: &Value, into: &mut Vec<(String, Value)>) {
     let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match value {
         Value::Object(fields) => fields.iter().for_each(|(name, value)| flatten(&below(name), value, into)),
         Value::Array(list) if list.iter().any(|item| item["id"].is_string()) => {
-            // By what they are called, so that order does not matter.
+            // By name, so that the order does not matter.
             list.iter().for_each(|item| flatten(&below(item["id"].as_str().unwrap_or("?")), item, into));
         }
         value => into.push((path.to_owned(), value.clone())),

@@ -116,7 +116,7 @@ fn read(path: &Path) -> Result<Document, Failure> {
     Ok(document)
 }
 
-/// What is wrong with an input, in words.
+/// A result, or what is wrong with an input, in words.
 type Read<T> = Result<T, String>;
 
 fn document(json: &Value) -> Read<Document> {
@@ -209,7 +209,7 @@ fn text<'a>(json: &'a Value, name: &str) -> Read<&'a str> {
     json[name].as_str().ok_or_else(|| format!("\"{name}\" is {}, not a text", json[name]))
 }
 
-/// Reports take their names from the program; what comes from a file lives as long as the command does.
+/// Report names are static in the program; a name from a file lives as long as the command.
 fn kept(json: &Value, name: &str) -> Read<&'static str> {
     Ok(text(json, name)?.to_owned().leak())
 }

@@ -8,7 +8,7 @@ use rtwasm::stats::{Report, cause};
 
 const HEADINGS: [&str; 9] = ["count", "min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
 const QUANTILES: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 0.9999];
-/// Of the worst calls.
+/// The largest number of worst calls.
 const WORST: usize = 10;
 
 pub fn of(documents: &[Document]) -> String {
@@ -31,7 +31,7 @@ pub fn of(documents: &[Document]) -> String {
 
 fn section(text: &mut String, (kind, name): (&str, &str), found: &[(&Document, &Report)]) {
     let mut line = |content: String| writeln!(text, "{}", content.trim_end()).expect("a string takes everything");
-    // Names come from the module and may hold anything; a terminal gets them escaped.
+    // Names come from the module and may contain anything; on a terminal they are escaped.
     line(format!("{kind} {}", name.escape_debug()));
     let headings: String = HEADINGS.iter().map(|heading| format!(" {heading:>9}")).collect();
     line(format!("  {:<34}{headings}", ""));

@@ -1,4 +1,4 @@
-//! What the envelope tells about a module's interface, gathered from the module itself.
+//! Gathers the envelope's facts about a module's interface from the module itself.
 
 use rtwasm::engine::artifact::{Extern, ExternKind, MemoryFacts};
 use rtwasm::status::*;
@@ -17,7 +17,7 @@ pub struct Facts {
     pub has_start: bool,
 }
 
-/// For a module that has passed validation.
+/// Gathers the facts of a module that has passed validation.
 pub fn gather(module: &[u8], checked: &Checked) -> Result<Facts> {
     let types = checked.types.as_ref();
     let unreadable = |error: wasmparser::Error| Error::new(RTW_ERR_INTERNAL, format!("a valid module cannot be read: {error}"));
@@ -50,7 +50,7 @@ pub fn gather(module: &[u8], checked: &Checked) -> Result<Facts> {
             Payload::CodeSectionStart { count, .. } => facts.function_count = count,
             Payload::StartSection { .. } => facts.has_start = true,
             Payload::CustomSection(section) => {
-                // A name section that cannot be read is nobody's loss.
+                // An unreadable name section is ignored: names are optional.
                 let KnownCustom::Name(names) = section.as_known() else { continue };
                 for part in names.into_iter().flatten() {
                     let Name::Function(functions) = part else { continue };
@@ -66,7 +66,7 @@ pub fn gather(module: &[u8], checked: &Checked) -> Result<Facts> {
     Ok(facts)
 }
 
-/// C reads a name up to a zero byte and no further: it could not tell two such names apart.
+/// Refuses a name with a zero byte: C reads names up to a zero byte, and could not distinguish two such names.
 fn refuse_zero(what: &str, name: &str, place: impl FnOnce() -> String) -> Result<()> {
     match name.contains('\0') {
         true => Err(Error::new(
@@ -104,7 +104,7 @@ fn limits_text(minimum: u64, maximum: Option<u64>) -> String {
     format!("{minimum}..{}", maximum.map_or_else(String::new, |maximum| maximum.to_string()))
 }
 
-/// What the text format puts before the limits of a memory or table with 64-bit indices.
+/// The text format's prefix for limits of a memory or table with 64-bit indices.
 fn index_text(is_64: bool) -> &'static str {
     if is_64 { "i64 " } else { "" }
 }

@@ -1,4 +1,4 @@
-//! Cranelift's part: machine code in the engine's own precompiled form.
+//! Runs Cranelift: generates machine code in the engine's own precompiled form.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU32, Ordering::Acquire};
@@ -22,26 +22,26 @@ pub struct Job<'a> {
     pub variations: Variations,
 }
 
-/// How often the caller hears that the code generator is still at work.
+/// The interval at which the caller hears that the code generator is still working.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Of a compiling thread; the caller's may be as small as it likes.
+/// Stack of a compiling thread; the caller's stack may be small.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Generates code for a valid module. `tick` is called on the calling thread, at once and then every [`TICK`]. Once the deadline
-/// has passed nobody waits any more: the code generator cannot be stopped, so its threads go on until it is through with the
-/// module, in the background, and what they have made is dropped.
+/// Generates code for a valid module. Calls `tick` on the calling thread, at once and then every [`TICK`]. After the deadline
+/// it returns, although the code generator cannot be stopped: its threads continue to the end of the module, in the background,
+/// and drop their result.
 pub fn code(module: &[u8], job: &Job<'_>, deadline: &Deadline, tick: &mut dyn FnMut()) -> Result<Vec<u8>> {
     let config = config(job)?;
     let module = module.to_vec();
     ticking(move || with_pool(|pool| pool.install(|| precompile(&config, &module)))?, deadline, tick)
 }
 
-/// Runs `work` on a thread that has the stack for it, whatever the caller's has.
+/// Runs `work` on a thread that has enough stack, whatever the caller's has.
 pub fn on_own_stack<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R> {
     let mut outcome = None;
     let run: Box<dyn FnOnce() + Send + '_> = Box::new(|| outcome = Some(catch_unwind(AssertUnwindSafe(work))));
-    // SAFETY: the same but for how long it may live; the thread that gets it has ended before anything does that it borrows.
+    // SAFETY: only the lifetime changes; the thread that gets it ends before anything that it borrows does.
     let run: Box<dyn FnOnce() + Send> = unsafe { std::mem::transmute(run) };
     background("rtw-compile", run)?.join();
     match outcome {
@@ -50,8 +50,8 @@ pub fn on_own_stack<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R> {
     }
 }
 
-/// A thread that compiles. Nothing of the standard library's: what that allocates for a thread, or for one that waits in a channel,
-/// ends the process where there is no memory.
+/// Starts a compiling thread. Does not use the standard library: its allocations for a thread, or for a thread that waits in a
+/// channel, end the process if there is no memory.
 fn background(name: &str, work: impl FnOnce() + Send + 'static) -> Result<Thread> {
     let work = || {
         be_a_background_thread();
@@ -65,13 +65,13 @@ fn no_outcome() -> Error {
     Error::new(RTW_ERR_INTERNAL, "the compiling thread ended without a result")
 }
 
-/// What a thread is to tell, and a word that says that it has.
+/// A thread's result, and a word that says that it is there.
 struct Told<R> {
     outcome: Mutex<Option<std::thread::Result<Result<R>>>>,
     is_there: AtomicU32,
 }
 
-/// Has `work` done on a thread of its own, and calls `tick` here until it is done or the time is over.
+/// Runs `work` on a thread of its own, and calls `tick` on this one until the work has ended or the time is over.
 fn ticking<R: Send + 'static>(
     work: impl FnOnce() -> Result<R> + Send + 'static,
     deadline: &Deadline,
@@ -94,25 +94,26 @@ fn ticking<R: Send + 'static>(
         if told.is_there.load(Acquire) != 0 {
             thread.join();
             let outcome = told.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // What panicked in there is passed on.
+            // Passes a panic of that thread on.
             return outcome.ok_or_else(no_outcome)?.unwrap_or_else(|panic| resume_unwind(panic));
         }
     }
 }
 
-/// What the library sets when it loads, and beside it only what matters to code generation alone: the target, checked on
-/// load by architecture and system; the CPU features, checked one by one; the optimisation level, not compared.
+/// The library's settings for loading, and those that matter only to code generation: the target, which the engine compares by
+/// architecture and system when it loads; the CPU features, which it compares one by one; the optimisation level, which it does
+/// not compare.
 fn config(job: &Job<'_>) -> Result<Config> {
     let mut config = profile::config(job.settings, DEFAULT_GUEST_STACK_BYTES);
-    // How instances are allocated does not enter the code.
+    // The code does not depend on the way instances are allocated.
     profile::vary(&mut config, Variations { pooling: false, ..job.variations })?;
-    // Naming the target, even this machine's, also keeps the engine from adding what it detects here.
+    // Naming the target, even if it is this machine, also keeps the engine from adding features that it detects here.
     config
         .target(job.target.triple())
         .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("cannot compile for {}: {error}", job.target.triple())))?;
     for feature in job.cpu_features {
-        // SAFETY: these flags allow instructions and change no convention; the artifact names them, and is not loaded by a
-        // machine that lacks one.
+        // SAFETY: these flags allow instructions and change no convention; the artifact names them, and a machine that lacks
+        // one refuses it.
         unsafe { config.cranelift_flag_enable(feature) };
     }
     config.cranelift_opt_level(match job.opt {
@@ -127,16 +128,16 @@ fn config(job: &Job<'_>) -> Result<Config> {
 fn precompile(config: &Config, module: &[u8]) -> Result<Vec<u8>> {
     let engine = Engine::new(config)
         .map_err(|error| Error::new(RTW_ERR_INTERNAL, format!("the engine refuses its settings: {error:#}")))?;
-    // The module is valid, so what is left are the limits of the code generator: a function or a frame that is too large.
+    // The module is valid, so an error means a limit of the code generator: a function or a frame that is too large.
     engine
         .precompile_module(module)
         .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("cannot generate code for this module: {error:#}")))
 }
 
-/// After this many nobody can hold what was put aside before.
+/// After this number of epochs, nothing refers any more to memory that was put aside before.
 const EPOCHS: usize = 4;
 
-/// Runs `work` with threads of its own that end with it: a host process keeps nothing of a compilation.
+/// Runs `work` with threads of its own that end with it: nothing of a compilation remains in a host process.
 fn with_pool<R>(work: impl FnOnce(&rayon::ThreadPool) -> R) -> Result<R> {
     let mut threads = Vec::new();
     let pool = rayon::ThreadPoolBuilder::new()
@@ -148,11 +149,11 @@ fn with_pool<R>(work: impl FnOnce(&rayon::ThreadPool) -> R) -> Result<R> {
             Ok(())
         })
         .build();
-    // Consuming the pool tells its threads to end, also when `work` panics.
+    // Consuming the pool makes its threads end, also when `work` panics.
     let outcome = pool.map(|pool| catch_unwind(AssertUnwindSafe(|| work(&pool))));
-    // A panic in there has been passed on by the pool already.
+    // The pool has already passed a panic on.
     threads.into_iter().for_each(Thread::join);
-    // What the pool's threads have put aside to be freed later: nobody comes by for it until the next call.
+    // Frees what the pool's threads have put aside: otherwise it would wait for the next call.
     for _ in 0..EPOCHS {
         crossbeam_epoch::pin().flush();
     }
@@ -161,10 +162,11 @@ fn with_pool<R>(work: impl FnOnce(&rayon::ThreadPool) -> R) -> Result<R> {
         .map(|result| result.unwrap_or_else(|panic| resume_unwind(panic)))
 }
 
-/// What a thread inherits is the caller's: neither its priority nor its signals are for a compiler.
+/// Gives the calling thread ordinary scheduling and blocks all signals: a thread inherits the caller's priority and signals,
+/// and a compiler should have neither.
 fn be_a_background_thread() {
     // SAFETY: both calls concern this thread alone and get pointers to initialised local values. Leaving a real-time class is
-    // always permitted; should either fail, the thread only stays as it was.
+    // always permitted; if either fails, the thread is only unchanged.
     unsafe {
         let mut every_signal: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut every_signal);
@@ -187,7 +189,7 @@ mod tests {
         // SAFETY: returns a number.
         let threads = with_pool(|pool| pool.broadcast(|_| unsafe { libc::gettid() })).unwrap();
         assert!(!threads.is_empty());
-        // The system removes a thread a moment after it is joined; one that stays would keep this test from ending.
+        // The system removes a thread a moment after it is joined; a thread that stays would keep this test from ending.
         for thread in threads {
             while Path::new(&format!("/proc/self/task/{thread}")).exists() {
                 std::thread::yield_now();
@@ -206,7 +208,7 @@ mod tests {
 
     #[test]
     fn it_ticks_until_the_work_is_done() {
-        // The work ends when it is told to, which is at the third tick.
+        // The work ends at the third tick.
         let (enough, wait) = mpsc::channel();
         let mut ticks = 0;
         let result = ticking(move || Ok(wait.recv().is_ok()), &Deadline::new(&Limits::DEFAULT), &mut || {
@@ -232,7 +234,7 @@ mod tests {
     #[test]
     fn compiling_threads_block_signals() {
         let blocked = with_pool(|pool| {
-            // SAFETY: asks for this thread's mask.
+            // SAFETY: reads this thread's mask.
             pool.install(|| unsafe {
                 let mut mask: libc::sigset_t = std::mem::zeroed();
                 libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);

@@ -1,4 +1,4 @@
-//! What the given bytes are, and the text format's way to the binary one.
+//! Identifies the given bytes, and converts the text format into the binary one.
 
 use std::borrow::Cow;
 
@@ -10,12 +10,12 @@ use wast::parser::{self, ParseBuffer};
 const WASM_MAGIC: &[u8] = b"\0asm";
 /// Version 1, layer 0: a core module.
 const MODULE_HEADER: &[u8] = b"\0asm\x01\0\0\0";
-/// What `e_ident[EI_OSABI]` of the engine's own precompiled files is.
+/// The value of `e_ident[EI_OSABI]` in the engine's own precompiled files.
 const ELF_OSABI_WASMTIME: u8 = 200;
 /// The longest piece of a line of text that an error shows.
 const SHOWN_COLUMNS: usize = 72;
 
-/// The module in binary form, from either form.
+/// Returns the module in binary form, from either form.
 pub fn binary(input: &[u8]) -> Result<Cow<'_, [u8]>> {
     if input.starts_with(WASM_MAGIC) {
         check_header(input)?;
@@ -56,7 +56,7 @@ fn check_header(module: &[u8]) -> Result<()> {
     }
 }
 
-/// Names files that are likely to be given by mistake.
+/// Names files that users often give by mistake.
 fn recognised(input: &[u8]) -> Option<&'static str> {
     match input {
         [] => Some("the input is empty"),
@@ -88,7 +88,7 @@ fn first_bytes(input: &[u8]) -> String {
     format!("it begins with the bytes {}, which begin neither a module nor a text", shown.join(" "))
 }
 
-/// What a module in text form may begin with, behind an opening parenthesis.
+/// The first words of a module in text form, after an opening parenthesis.
 const FIRST_WORDS: &[&str] = &[
     "module",
     "component",
@@ -106,12 +106,12 @@ const FIRST_WORDS: &[&str] = &[
     "tag",
 ];
 
-/// Whether it can be WebAssembly text at all, as far as its first words tell.
+/// True if the first words can be those of WebAssembly text.
 fn begins_as_wat(text: &str) -> bool {
     let code = behind_comments(text);
     let Some(inner) = code.strip_prefix('(') else { return false };
     let word: String = behind_comments(inner).chars().take_while(|c| c.is_ascii_alphanumeric() || "_.@".contains(*c)).collect();
-    // What is nearly right gets an error with its place.
+    // A text that is nearly right gets an error with its place.
     word.starts_with('@')
         || FIRST_WORDS.iter().any(|known| !word.is_empty() && (known.starts_with(&word) || word.starts_with(known)))
 }
@@ -130,7 +130,7 @@ fn behind_comments(text: &str) -> &str {
     }
 }
 
-/// Behind a block comment, whose beginning is gone; blocks may hold others.
+/// Skips the rest of a block comment; blocks may be nested.
 fn behind_block(text: &str) -> &str {
     let (mut depth, mut rest) = (1, text);
     while let Some(at) = rest.find(['(', ';']) {
@@ -149,7 +149,7 @@ fn behind_block(text: &str) -> &str {
     ""
 }
 
-/// What a text that is no module may be, from how it begins.
+/// Guesses the kind of a text that is no module, from its beginning.
 fn kind_of_text(text: &str) -> String {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let line = text.lines().next().unwrap_or("").trim_end();
@@ -207,7 +207,7 @@ fn text_error(text: &str, error: &wast::Error) -> Error {
 fn excerpt(line: &str, column: usize) -> (String, String) {
     let before = line.get(..column).unwrap_or(line).chars().count();
     let skipped = before.saturating_sub(SHOWN_COLUMNS / 2);
-    // A tab is as wide as the terminal likes: a blank keeps the caret in place.
+    // A tab's width depends on the terminal: a blank keeps the caret in place.
     let shown: String = line.chars().skip(skipped).take(SHOWN_COLUMNS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     (shown, " ".repeat(before - skipped))
 }

@@ -1,9 +1,9 @@
-//! From a WebAssembly module to an artifact.
+//! Compiles a WebAssembly module into an artifact.
 //!
-//! The order is: understand what the bytes are (`input`), validate them and say what is wrong and where (`validate`,
-//! `place`), gather what the envelope tells (`facts`), let Cranelift make code (`generate`), put the envelope around it.
+//! The steps: identify the bytes (`input`), validate them and report errors with their places (`validate`, `place`), gather the
+//! envelope's facts (`facts`), let Cranelift generate code (`generate`), wrap it in the envelope.
 //!
-//! Not for real-time threads: everything here allocates, and takes as long as it takes.
+//! Not for real-time threads: everything here allocates, and may take long.
 
 pub mod capi;
 mod facts;
@@ -30,7 +30,7 @@ use sha2::{Digest, Sha256};
 
 pub use options::{Cpu, INTERRUPTIONS, Opt, Options, Reservation, Target, interruption_from_name};
 
-/// What the compiler is busy with.
+/// The phase of a compilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Validating,
@@ -48,24 +48,24 @@ impl Phase {
     }
 }
 
-/// How far a compilation is. The code generator does not tell how many functions it has done, so neither does this: there
-/// are the amounts, and the time that has passed.
+/// The progress of a compilation. The code generator does not report the number of finished functions, so there are only the
+/// sizes and the elapsed time.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     pub phase: Phase,
     /// Functions defined in the module; 0 until it has been validated.
     pub function_count: u32,
-    /// What the phase works on: the module's size while validating and compiling, the code's while writing.
+    /// The size of the phase's input or output: the module's while validating and compiling, the code's while writing.
     pub bytes: u64,
-    /// Since the call began.
+    /// Time since the call began.
     pub elapsed: Duration,
 }
 
 /// The program name and version that artifacts carry as their producer.
 pub const PRODUCER: &str = concat!("rtwasm ", env!("CARGO_PKG_VERSION"));
 
-/// Compiles a module in binary or text form into an artifact. `progress` is called on the calling thread: when a phase
-/// begins, and several times a second while code is generated.
+/// Compiles a module in binary or text form into an artifact. Calls `progress` on the calling thread: when a phase begins, and
+/// several times a second while code is generated.
 pub fn compile(input: &[u8], options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
     compile_varied(input, options, Variations::default(), progress)
 }
@@ -141,14 +141,14 @@ fn compile_unguarded(
         function_count: facts.function_count,
         has_start: facts.has_start,
         edits,
-        // Of the bytes as they were given, so that `sha256sum` of the file says the same.
+        // Of the given bytes, so that `sha256sum` of the file agrees.
         source_bytes: input.len() as u64,
         source_sha256: Sha256::digest(input).into(),
     };
     artifact::write(&metadata, &code)
 }
 
-/// The proposals that a module uses, by name; it may be in binary or text form.
+/// The proposals that a module in binary or text form uses, by name.
 pub fn proposals(input: &[u8]) -> Result<Vec<String>> {
     caught(|| {
         limits::check_size(input.len(), &Limits::DEFAULT)?;
@@ -161,7 +161,7 @@ pub fn proposals(input: &[u8]) -> Result<Vec<String>> {
     })
 }
 
-/// A panic in the compiler is a defect there or here; it must not take the host with it.
+/// Catches a panic, which is a defect of the compiler or of the engine, and must not end the host.
 fn caught<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic

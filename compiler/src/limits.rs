@@ -1,4 +1,4 @@
-//! What a module may ask of the compiler, so that no input takes its host with it: each limit is an answer that names it.
+//! Limits on what a module may demand of the compiler, so that no input harms its host. An error names the exceeded limit.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,16 @@ use wasmparser::{FunctionBody, Operator, Parser, Payload};
 
 use crate::place;
 
-/// The most that a module may have, and how long compiling it may take.
+/// The largest module, and the longest time to compile it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Of the module, in the form it is given in and in binary form.
+    /// Size of the module, in the given form and in binary form.
     pub module_bytes: u64,
     /// Functions defined in the module.
     pub functions: u32,
-    /// Blocks, loops and ifs inside each other, in one function.
+    /// Nested blocks, loops and ifs in one function.
     pub nesting: u32,
-    /// Locals of one function, parameters not counted.
+    /// Locals of one function, without parameters.
     pub locals: u32,
     pub time: Duration,
 }
@@ -30,7 +30,7 @@ fn exceeded(what: std::fmt::Arguments<'_>, limit: impl std::fmt::Display, option
     Error::new(RTW_ERR_LIMIT, format!("{what}; the compiler's limit is {limit} ({option})"))
 }
 
-/// Holds a length in bytes against the limit.
+/// Compares a length in bytes with the limit.
 pub fn check_size(bytes: usize, limits: &Limits) -> Result<()> {
     match bytes as u64 > limits.module_bytes {
         true => Err(exceeded(format_args!("the module has {bytes} bytes"), limits.module_bytes, "max_module_bytes")),
@@ -38,7 +38,7 @@ pub fn check_size(bytes: usize, limits: &Limits) -> Result<()> {
     }
 }
 
-/// Holds a module in binary form against the limits. What is malformed is left to the validator.
+/// Compares a module in binary form with the limits. The validator reports malformed modules.
 pub fn check(module: &[u8], limits: &Limits) -> Result<()> {
     check_size(module.len(), limits)?;
     for payload in Parser::new(0).parse_all(module) {
@@ -62,7 +62,7 @@ fn check_function(module: &[u8], body: &FunctionBody<'_>, limits: &Limits) -> Re
         let start = place(body.range().start);
         return Err(exceeded(format_args!("{locals} locals {start}"), limits.locals, "max_locals"));
     }
-    // Each takes two bytes at least, and an end.
+    // Each nested block takes at least two bytes, and an end.
     if body.range().len() / 3 <= limits.nesting as usize {
         return Ok(());
     }
@@ -85,7 +85,7 @@ fn check_function(module: &[u8], body: &FunctionBody<'_>, limits: &Limits) -> Re
     Ok(())
 }
 
-/// When compiling has to have ended.
+/// The time by which compiling has to end.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     at: Option<Instant>,
@@ -97,7 +97,7 @@ impl Deadline {
         Deadline { at: Instant::now().checked_add(limits.time), time: limits.time }
     }
 
-    /// How much time is left; nothing once it is over.
+    /// The remaining time; None once it is over.
     pub fn left(&self) -> Option<Duration> {
         match self.at {
             Some(at) => Some(at.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero()),

@@ -1,6 +1,7 @@
-//! What a guest makes its host hold, read from the engine's own records in the code that was made.
+//! Computes what a guest makes its host hold, from the engine's own records in the generated code.
 //!
-//! The records' form and their sizes at run time are told by the engine's own `wasmtime-environ`, of the same version to the patch.
+//! The engine's own `wasmtime-environ`, of the same version to the patch, describes the records' form and their sizes at run
+//! time.
 
 use rtwasm::engine::artifact::Need;
 use rtwasm::engine::held::TABLE_ENTRY_BYTES;
@@ -8,18 +9,18 @@ use rtwasm::status::*;
 use wasmtime_environ::object::{Object, ObjectSection, read::elf::ElfFile64};
 use wasmtime_environ::{CompiledFunctionsTable, CompiledModuleInfo, HostPtr, ModuleTypes, VMOffsets, obj};
 
-/// A global as the engine keeps it.
+/// The engine's size of a global.
 const GLOBAL_BYTES: u64 = 16;
 
 /// An entry of a segment of elements that a function may copy later.
 const SEGMENT_ENTRY_BYTES: u64 = 16;
 
-/// What the engine and the library note for each, beside what is told by `VMOffsets`.
+/// The engine's and the library's records for each, beside those that `VMOffsets` describes.
 const MEMORY_BYTES: u64 = 256;
 const TABLE_BYTES: u64 = 64;
 const IMPORT_BYTES: u64 = 320;
 
-/// With the budget guard, which puts in a memory as the last one.
+/// Computes the need. With the budget guard, the last memory is the guard's.
 pub fn of(code: &[u8], guard: bool) -> Result<Need> {
     let unreadable = |what: String| Error::new(RTW_ERR_INTERNAL, format!("the code's records cannot be read: {what}"));
     let file = ElfFile64::<wasmtime_environ::object::Endianness>::parse(code).map_err(|e| unreadable(e.to_string()))?;

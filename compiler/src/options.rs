@@ -1,4 +1,4 @@
-//! What can be chosen, and the names by which it is chosen on a command line and in C.
+//! The compiler's options, and their names on a command line and in C.
 
 use rtwasm::engine::artifact::MemoryFacts;
 use rtwasm::engine::cpu_features;
@@ -7,7 +7,7 @@ use rtwasm::status::*;
 
 use crate::limits::Limits;
 
-/// A machine that code can be made for.
+/// A kind of machine that code can be generated for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     X86_64Linux,
@@ -17,7 +17,7 @@ pub enum Target {
 impl Target {
     pub const ALL: [Target; 2] = [Target::X86_64Linux, Target::Aarch64Linux];
 
-    /// This machine, if code can be made for it.
+    /// This machine, if code can be generated for it.
     pub fn host() -> Option<Target> {
         let on_linux = std::env::consts::OS == "linux";
         Target::ALL.into_iter().find(|target| on_linux && target.architecture() == std::env::consts::ARCH)
@@ -45,14 +45,14 @@ impl Target {
     }
 }
 
-/// Which of the target's optional instructions the code may use.
+/// The target's optional instructions that the code may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cpu {
     /// None: runs on every machine of the target's architecture.
     Baseline,
-    /// Those of the machine that compiles.
+    /// The features of the machine that compiles.
     Native,
-    /// The named ones and those they build on, with or without the leading `has_`.
+    /// The named features and those that they imply, with or without the leading `has_`.
     Features(Vec<String>),
 }
 
@@ -78,7 +78,7 @@ impl Cpu {
     }
 }
 
-/// How hard the code generator works.
+/// The effort of the code generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opt {
     None,
@@ -108,13 +108,13 @@ pub fn interruption_from_name(name: &str) -> Option<Interruption> {
     INTERRUPTIONS.into_iter().find(|interruption| interruption.name() == name)
 }
 
-/// How much address space is set aside for each linear memory.
+/// The address space to reserve for each linear memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reservation {
-    /// 4 GiB, which lets the standalone profile leave bounds checks out.
+    /// 4 GiB, with which the standalone profile needs no bounds checks.
     Full,
-    /// What the module declares as its maximum, for processes whose locked or total memory is limited. Accesses are then
-    /// checked in the code, in both profiles.
+    /// The maximum that the module declares, for processes whose locked or total memory is limited. The code then checks
+    /// accesses, in both profiles.
     Declared,
 }
 
@@ -127,7 +127,7 @@ impl Reservation {
         }
     }
 
-    /// In bytes, for a module with these memories.
+    /// The reservation in bytes, for a module with these memories.
     pub fn bytes(self, memories: &[MemoryFacts]) -> Result<u64> {
         if self == Reservation::Full {
             return Ok(FULL_RESERVATION_BYTES);
@@ -153,12 +153,12 @@ pub struct Options {
     pub opt: Opt,
     pub interruption: Interruption,
     pub reservation: Reservation,
-    /// What the module may ask of the compiler.
+    /// Limits on the module and on the time.
     pub limits: Limits,
 }
 
 impl Options {
-    /// For `target`; what the code may use of it is what this machine has, or nothing optional if it is another one.
+    /// Options for `target`. The code may use this machine's features, or no optional ones if the target is another machine.
     pub fn for_target(profile: Profile, target: Target) -> Options {
         let cpu = if Target::host() == Some(target) { Cpu::Native } else { Cpu::Baseline };
         Options {
@@ -172,7 +172,7 @@ impl Options {
         }
     }
 
-    /// For this machine.
+    /// Options for this machine.
     pub fn for_host(profile: Profile) -> Result<Options> {
         let target = Target::host().ok_or_else(|| {
             let known = Target::ALL.map(Target::triple).join(", ");
@@ -181,7 +181,7 @@ impl Options {
         Ok(Options::for_target(profile, target))
     }
 
-    /// The chosen features by the code generator's names, sorted, complete: what is not in the list is not used.
+    /// The chosen features by the code generator's names, sorted and complete: the code uses no others.
     pub fn cpu_features(&self) -> Result<Vec<String>> {
         let mut features = match &self.cpu {
             Cpu::Baseline => Vec::new(),
@@ -220,8 +220,8 @@ fn named_features(names: &[String], target: Target) -> Result<Vec<String>> {
     Ok(features)
 }
 
-/// No processor has one of these without the others, and the code generator looks at each on its own: with AVX2 but
-/// without SSE4.1 it would use the new instructions in one place and work around the old ones in another.
+/// No processor has one of these features without the others, but the code generator checks each on its own: with AVX2 but
+/// without SSE4.1 it would use the new instructions in one place and avoid the old ones in another.
 const FOUNDATIONS: &[(&str, &[&str])] = &[
     ("has_ssse3", &["has_sse3"]),
     ("has_sse41", &["has_ssse3"]),

@@ -1,7 +1,7 @@
-//! Where in a module a byte is: section, function, distance into the function's body.
+//! Finds the place of a byte in a module: section, function, offset in the function's body.
 //!
-//! Works on modules that are broken, which is when it is asked. It reads the outer structure only, and takes names
-//! from whatever part of the module can still be read.
+//! Works on broken modules, since it is for errors. It reads the outer structure only, and takes names from the parts of the
+//! module that can still be read.
 
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ pub struct Place {
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct FunctionPlace {
-    /// In the module's index space, imports first.
+    /// Index in the module, imports first.
     pub index: u32,
     pub name: Option<String>,
     pub body_offset: usize,
@@ -55,7 +55,7 @@ impl std::fmt::Display for FunctionPlace {
     }
 }
 
-/// A name from a module in quotes, made fit for a terminal and for a line of text.
+/// A name from a module in quotes, safe for a terminal and short enough for a line of text.
 pub fn quoted(name: &str) -> String {
     let cut: String = name.chars().take(SHOWN_NAME).collect();
     if cut.len() < name.len() { format!("{cut:?}...") } else { format!("{cut:?}") }
@@ -65,7 +65,7 @@ pub fn quoted(name: &str) -> String {
 pub fn find(module: &[u8], offset: usize) -> Place {
     let sections = sections(module);
     let inside = sections.iter().find(|section| section.whole.contains(&offset)).or_else(|| {
-        // What is missing at the end of the file is missing from the last section, if that one is cut off.
+        // If the last section is cut off, a byte after the end of the file belongs to it.
         sections.last().filter(|last| last.cut_off && offset >= last.whole.end)
     });
     let function =
@@ -75,10 +75,10 @@ pub fn find(module: &[u8], offset: usize) -> Place {
 
 struct Section {
     id: u8,
-    /// With its id and length.
+    /// The section with its id and length.
     whole: Range<usize>,
     content: Range<usize>,
-    /// The length it announces reaches past the end of the file.
+    /// True if the section's length reaches past the end of the file.
     cut_off: bool,
 }
 
@@ -111,7 +111,7 @@ impl Section {
     }
 }
 
-/// The sections as far as they can be told apart.
+/// The sections that can be recognised.
 fn sections(module: &[u8]) -> Vec<Section> {
     let mut found = Vec::new();
     let mut at = HEADER_BYTES;
@@ -134,7 +134,7 @@ fn function_at(module: &[u8], sections: &[Section], code: &Section, offset: usiz
     Some(FunctionPlace { index, name, body_offset: offset - body.start })
 }
 
-/// The body that holds the byte, and which one it is in the section. An error at a body's end belongs to that body.
+/// The body that contains the byte, and its number in the section. An error at a body's end belongs to that body.
 fn body_at(module: &[u8], code: &Section, offset: usize) -> Option<(u32, Range<usize>)> {
     let mut reader = code.reader(module);
     let count = reader.read_var_u32().ok()?;

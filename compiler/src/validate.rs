@@ -1,4 +1,5 @@
-//! Validation before the code generator sees the module: what is wrong, where, and whether a proposal would make it right.
+//! Validates a module before the code generator reads it: reports the error, its place, and a proposal that would make the
+//! module valid.
 
 use rtwasm::engine::profile;
 use rtwasm::status::*;
@@ -7,7 +8,7 @@ use wasmparser::{FuncValidatorAllocations, Parser, Payload, ValidPayload, Valida
 
 use crate::place;
 
-/// What validation has found out: the types behind the module's indices.
+/// The result of validation: the types behind the module's indices.
 pub struct Checked {
     pub types: Types,
 }
@@ -42,22 +43,22 @@ fn run(module: &[u8], features: WasmFeatures) -> wasmparser::Result<Types> {
     Ok(types.expect("the parser ends a module with its end or an error"))
 }
 
-/// A proposal that is off, as an error names it.
+/// A disabled proposal, with its name in errors.
 struct Proposal {
     feature: WasmFeatures,
     name: &'static str,
-    /// What brings it into a module by mistake, and the way round it.
+    /// The usual cause of an unwanted use, and the way around it.
     hint: &'static str,
 }
 
-/// The proposals of those that guests may use which a valid module does use: without them it would not be valid.
+/// The proposals that a valid module uses: without them it would not be valid.
 pub fn used_proposals(module: &[u8]) -> Vec<String> {
     let features = profile::guest_features();
     let used = features.iter_names().filter(|(_, feature)| run(module, features.difference(*feature)).is_err());
     used.map(|(name, _)| name.to_lowercase().replace('_', "-")).filter(|name| name != "floats").collect()
 }
 
-/// From the exotic to the common: where either of two would do, the later one is named.
+/// From the exotic to the common: if either of two would do, the error names the later one.
 const PROPOSALS: &[Proposal] = &[
     Proposal { feature: WasmFeatures::CUSTOM_DESCRIPTORS, name: "custom descriptors", hint: "" },
     Proposal { feature: WasmFeatures::COMPACT_IMPORTS, name: "compact imports", hint: "" },
@@ -81,7 +82,7 @@ const PROPOSALS: &[Proposal] = &[
     },
 ];
 
-/// Proposals whose types need a collector.
+/// Proposals whose types need a garbage collector.
 const COLLECTED: WasmFeatures = WasmFeatures::GC.union(WasmFeatures::STACK_SWITCHING).union(WasmFeatures::CUSTOM_DESCRIPTORS);
 
 fn explain(module: &[u8], features: WasmFeatures, error: &wasmparser::Error) -> Error {
@@ -92,7 +93,7 @@ fn explain(module: &[u8], features: WasmFeatures, error: &wasmparser::Error) -> 
     };
     let names: Vec<&str> = missing.iter().map(|proposal| proposal.name).collect();
     let mut hints: Vec<&str> = missing.iter().map(|proposal| proposal.hint).filter(|hint| !hint.is_empty()).collect();
-    // Two proposals may come from one setting, not beside each other in the list.
+    // Two proposals may have one name, although they are not adjacent in the list.
     let mut told: Vec<&str> = Vec::new();
     hints.retain(|hint| !told.contains(hint) && (told.push(hint), true).1);
     let (noun, verb) = if names.len() == 1 { ("proposal", "is") } else { ("proposals", "are") };
@@ -104,7 +105,7 @@ fn explain(module: &[u8], features: WasmFeatures, error: &wasmparser::Error) -> 
     )
 }
 
-/// The proposals that have to be added for the module to be valid, or the error that it has with all of them.
+/// The proposals that would make the module valid, or the error that remains with all of them.
 fn missing_proposals(module: &[u8], features: WasmFeatures) -> wasmparser::Result<Vec<&'static Proposal>> {
     let mut needed = PROPOSALS.iter().fold(WasmFeatures::empty(), |all, proposal| all | proposal.feature);
     run(module, features | needed)?;
@@ -115,13 +116,13 @@ fn missing_proposals(module: &[u8], features: WasmFeatures) -> wasmparser::Resul
         }
     }
     if needed.intersects(COLLECTED) {
-        // Part of these, and not worth a name beside them.
+        // Part of the named proposals, and not worth a name of its own.
         needed.remove(WasmFeatures::GC_TYPES);
     }
     Ok(PROPOSALS.iter().filter(|proposal| needed.contains(proposal.feature)).collect())
 }
 
-/// An object file is a valid module, and would only be found out at instantiation, by imports that nobody knows.
+/// Refuses an object file: it is a valid module, whose unknown imports would only show at instantiation.
 fn refuse_object_file(module: &[u8]) -> Result<()> {
     let mut has_linking_section = false;
     let mut imports_memory_of_linker = false;
@@ -144,7 +145,7 @@ fn refuse_object_file(module: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Atomics are on, so the validator lets a shared memory pass; the engine would refuse it with less to say.
+/// Refuses a shared memory. Atomics are on, so the validator accepts it, and the engine's error would say less.
 fn refuse_shared_memory(module: &[u8], types: &Types) -> Result<()> {
     let types = types.as_ref();
     let Some(index) = (0..types.memory_count()).find(|index| types.memory_at(*index).shared) else { return Ok(()) };
@@ -158,7 +159,7 @@ fn refuse_shared_memory(module: &[u8], types: &Types) -> Result<()> {
     ))
 }
 
-/// Where the memory is imported or defined.
+/// The place of the memory's import or definition.
 fn memory_offset(module: &[u8], index: u32) -> Option<usize> {
     let mut offsets = Vec::new();
     for payload in Parser::new(0).parse_all(module).flatten() {

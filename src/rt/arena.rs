@@ -1,14 +1,14 @@
-//! The arena that a thread's allocations come from in real-time sections, and which parts of its work are such sections.
+//! The arena of a thread's allocations in real-time sections, and the bounds of these sections.
 //!
-//! A call that goes well allocates nothing. One that goes wrong does: the engine boxes its trap, inside a signal handler in the
-//! standalone profile, then its error. So every attached thread has an arena, mapped, present and locked beforehand, and
-//! whatever this library allocates on that thread outside [setup] functions comes from there. What a failing call takes it
-//! gives back before it returns; so the arena hands out memory by moving one offset, and starts anew once nothing is out: O(1),
-//! no search, nothing to fragment. Where it is exhausted the allocation fails, which the engine's trap path is written for,
-//! and the call answers RTW_ERR_ARENA.
+//! A call that succeeds allocates nothing. A call that fails does: the engine allocates its trap, inside a signal handler in
+//! the standalone profile, then its error. So every attached thread has an arena, mapped, present and locked in advance, and
+//! serves all allocations of this library on that thread outside [setup] functions from it. A failing call frees everything
+//! before it returns. So the arena allocates by moving one offset, and starts over once nothing is in use: O(1), no search, no
+//! fragmentation. If the arena is exhausted, the allocation fails, which the engine's trap path can handle, and the call
+//! returns RTW_ERR_ARENA.
 //!
-//! A table that the host allows to grow stays when the call returns, and would fill the arena: its memory comes from where the
-//! table was made (`allow_growth`).
+//! A table that the host allows to grow stays when the call returns, and would fill the arena: its memory comes from the
+//! allocator that the table was created with (`allow_growth`).
 
 use std::alloc::Layout;
 use std::cell::Cell;

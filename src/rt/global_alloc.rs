@@ -1,5 +1,5 @@
-//! The library's own allocator: the system's everywhere but in real-time sections, and there the thread's arena (`arena`). What
-//! calls touch comes from a heap of ours (`locked_heap`) where it is to be locked.
+//! The library's own allocator: the system's, except in real-time sections, which use the thread's arena (`arena`). Memory that
+//! calls touch comes from the locked heap (`locked_heap`) if it is to be locked.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -1,6 +1,6 @@
-//! What happens once: how long a fresh process takes until its first cycle is done.
+//! Measures what happens once: the time of a fresh process until the end of its first cycle.
 //!
-//! The command runs itself again, with a command of its own for this, and is answered in JSON.
+//! The command runs itself again, with a hidden subcommand, which answers in JSON.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ use super::run;
 use super::source::Code;
 use crate::args::{self, Args, Failure};
 
-/// Not in the help: the command's own.
+/// A hidden subcommand.
 pub const COMMAND: &str = "measure-fresh-process";
 
 #[derive(Serialize, Deserialize)]
@@ -26,19 +26,19 @@ struct Task {
     workload: Workload,
     setup: Setup,
     dry_cycles: u32,
-    /// When the parent began to start the process.
+    /// The time when the parent began to start the process.
     spawned_ns: u64,
 }
 
 /// In ns, in this order.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Phases {
-    /// From the parent's decision to the program's beginning.
+    /// From the parent's start to the program's beginning.
     pub process: f64,
     pub runtime: f64,
     /// From the artifact's bytes to mapped code.
     pub load: f64,
-    /// The instance, and the calls before the first cycle.
+    /// Creating the instance, and the calls before the first cycle.
     pub instance: f64,
     pub attach: f64,
     pub prepare: f64,
@@ -49,7 +49,7 @@ pub struct Phases {
 }
 
 impl Phases {
-    /// From the parent's decision until the first cycle is done.
+    /// From the parent's start until the end of the first cycle.
     pub fn total(&self) -> f64 {
         self.process + self.runtime + self.load + self.instance + self.attach + self.prepare + self.first_cycle
     }
@@ -69,7 +69,7 @@ impl Phases {
     }
 }
 
-/// Starts processes for code that stays the same.
+/// Starts processes for the same code.
 pub struct Starter {
     artifact: Nameless,
     workload: Workload,
@@ -82,7 +82,7 @@ impl Starter {
         Ok(Starter { artifact, workload: workload.clone(), dry_cycles })
     }
 
-    /// One fresh process, from its start to its second cycle.
+    /// Runs one fresh process, from its start to its second cycle.
     pub fn run(&self, setup: &Setup) -> Result<Phases, Failure> {
         let failed = |what: String| Failure::Failed(format!("a fresh process: {what}"));
         let input = self.artifact.open().map_err(|error| failed(error.to_string()))?;

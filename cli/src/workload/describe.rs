@@ -1,4 +1,4 @@
-//! Describes what is called and how, as options of the command line and as the arguments of a child process.
+//! Describes a workload and its set-up, as options of the command line and as the arguments of a child process.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,9 +18,9 @@ use crate::compile::{BUDGETS, budget_from_name};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Call {
     pub func: String,
-    /// Each as `type:value`, or as the name of an earlier result, with an offset perhaps.
+    /// Each as `type:value`, or as the name of an earlier result, also with an offset.
     pub arguments: Vec<String>,
-    /// Names for what it answers.
+    /// Names for the results.
     pub results: Vec<String>,
 }
 
@@ -41,14 +41,14 @@ impl std::fmt::Display for Call {
 pub enum Scenario {
     /// Cycles follow each other without a pause.
     Call,
-    /// A cycle is a block of sound, and there is one every block's length.
+    /// A cycle is a block of sound; one starts every block's length.
     Audio { frames: u32, rate: u32 },
     /// A cycle every period.
     Periodic { period_ns: u64 },
 }
 
 impl Scenario {
-    /// Between the starts of two cycles, where they are not to follow each other at once.
+    /// The time between the starts of two cycles, if they do not follow each other at once.
     pub fn period_ns(self) -> Option<u64> {
         match self {
             Scenario::Call => None,
@@ -66,13 +66,13 @@ impl Scenario {
     }
 }
 
-/// What a cycle is, and what comes before the first.
+/// The calls of a cycle, and those before the first cycle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Workload {
     pub before: Vec<Call>,
     pub calls: Vec<Call>,
     pub scenario: Scenario,
-    /// What one call may take.
+    /// The longest time of one call.
     pub limit_ns: u64,
 }
 
@@ -84,12 +84,12 @@ impl Workload {
     }
 }
 
-/// What growth of memories does once the instance is prepared.
+/// The growth of memories once the instance is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Growth {
     Refused,
     Allowed,
-    /// Ready up to that number of bytes, refused beyond.
+    /// Available up to that number of bytes, refused beyond.
     Ahead(u64),
 }
 
@@ -122,7 +122,7 @@ impl std::fmt::Display for Growth {
     }
 }
 
-/// How an instance and its thread are set up.
+/// The set-up of an instance and its thread.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Setup {
     pub cpu: Option<u32>,
@@ -162,7 +162,7 @@ pub struct Compilation {
     pub interruption: Interruption,
 }
 
-/// The part of a command's help that describes [`Options`]; a literal, so that it can be part of one.
+/// The part of a command's help that describes [`Options`]; a literal, for use in `concat!`.
 macro_rules! options_help {
     () => {
         "\
@@ -224,7 +224,7 @@ pub struct Options {
     pub setup: Setup,
 }
 
-/// Which list the last `--func` or `--before` has gone to.
+/// The list that the last `--func` or `--before` belongs to.
 #[derive(Clone, Copy)]
 enum Place {
     Before,
@@ -341,7 +341,7 @@ impl Options {
         (self.limit_s.unwrap_or(run_s.max(1.0)) * 1e9) as u64
     }
 
-    /// What --list prints.
+    /// The output of --list.
     pub fn listing(&self, funcs: &[(String, String)]) -> Option<String> {
         self.list.then(|| funcs.iter().map(|(name, ty)| format!("{} {ty}\n", name.escape_debug())).collect())
     }

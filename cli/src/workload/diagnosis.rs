@@ -1,5 +1,5 @@
-//! What the evidence points to. Each suspicion rests on something that was counted, or on a comparison within one run, says what
-//! that was, and what to do.
+//! Names the likely causes of lateness. Each suspect rests on a counter, or on a comparison within one run; its evidence says
+//! which, and its remedy says what to do.
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ pub struct Suspect {
     pub remedy: &'static str,
 }
 
-/// What a suspicion may rest on; what was not looked at is `None`.
+/// The basis of suspects; `None` if it was not measured.
 pub struct Findings<'a> {
     pub metadata: &'a Metadata,
     pub setup: &'a Setup,
     pub period_ns: Option<u64>,
-    /// What was counted during the very first cycle.
+    /// The counters during the very first cycle.
     pub first_evidence: Option<&'a Evidence>,
     pub steady: Option<&'a Distribution>,
     pub wake_up: Option<&'a Distribution>,
@@ -41,7 +41,7 @@ pub struct Findings<'a> {
     pub slowed: Option<Slowed>,
 }
 
-/// How often the processor's speed was looked at, and how often it was not full.
+/// Samples of the processor's speed, and those that were not at full speed.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Slowed {
     pub looks: usize,
@@ -49,7 +49,7 @@ pub struct Slowed {
 }
 
 impl Slowed {
-    /// Spins for a while.
+    /// Spins for a while, and samples the speed.
     pub fn look() -> Slowed {
         let mut speed = Speed::measure(Self::LOOK_NS / 2);
         let end_ns = clock::monotonic_ns() + Self::LOOK_NS;
@@ -64,7 +64,7 @@ impl Slowed {
     const LOOK_NS: u64 = 200_000_000;
 }
 
-/// Everything that is suspected, in no order of weight.
+/// All suspects, in no particular order.
 pub fn suspects(findings: &Findings<'_>) -> Vec<Suspect> {
     [
         quota,
@@ -86,7 +86,7 @@ pub fn suspects(findings: &Findings<'_>) -> Vec<Suspect> {
     .collect()
 }
 
-/// Shares of time below which nobody is accused.
+/// Shares of the time below which nothing is suspected.
 const WAIT_SHARE: f64 = 0.05;
 const STEAL_SHARE: f64 = 0.02;
 const SLOWED_SHARE: f64 = 0.1;
@@ -106,7 +106,7 @@ fn quota(findings: &Findings<'_>) -> Option<Suspect> {
 
 fn neighbour(findings: &Findings<'_>) -> Option<Suspect> {
     let evidence = findings.evidence;
-    // A thread that a quota stops waits too.
+    // A thread that a quota stops counts as waiting too.
     let waited = evidence.wait_ns?.saturating_sub(evidence.throttled_ns.unwrap_or(0));
     let share = waited as f64 / evidence.elapsed_ns.max(1) as f64;
     (share >= WAIT_SHARE).then(|| Suspect {
@@ -144,7 +144,7 @@ fn slowed(findings: &Findings<'_>) -> Option<Suspect> {
     })
 }
 
-/// A real-time thread that never sleeps is stopped for 50 ms every second.
+/// The kernel stops a real-time thread that never sleeps for 50 ms every second.
 fn realtime_limit(findings: &Findings<'_>) -> Option<Suspect> {
     let longest = findings.steady?.max;
     let never_sleeps = findings.period_ns.is_none() && findings.evidence.elapsed_ns > 1_000_000_000;
@@ -227,7 +227,7 @@ fn unoptimised(findings: &Findings<'_>) -> Option<Suspect> {
 
 fn overload(findings: &Findings<'_>) -> Option<Suspect> {
     let (period, steady) = (findings.period_ns? as f64, findings.steady?);
-    // A cycle in which the thread had to wait says nothing about its work.
+    // A cycle in which the thread had to wait does not show its own work.
     let waited = findings.evidence.wait_ns.unwrap_or(0) as f64 > WAIT_SHARE * findings.evidence.elapsed_ns as f64;
     (steady.p50 > 0.7 * period && !waited).then(|| Suspect {
         id: "overload",
@@ -268,11 +268,11 @@ pub fn nanoseconds(ns: f64) -> String {
     }
 }
 
-/// The same workload from its beginning, with denormals kept and flushed, stretch by stretch in turn.
+/// The same workload from its beginning, with denormals kept and flushed, alternating stretch by stretch.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct DenormalCheck {
     pub stretches: usize,
-    /// How many are slower with denormals kept.
+    /// The number of stretches that are slower with denormals kept.
     pub slower: usize,
     /// The largest factor.
     pub worst: f64,
@@ -281,13 +281,13 @@ pub struct DenormalCheck {
 
 impl DenormalCheck {
     const STRETCHES: usize = 40;
-    /// What it takes at least.
+    /// The least number of cycles.
     pub const LEAST_CYCLES: f64 = Self::STRETCHES as f64 * 2.0 * 3.0;
-    /// What counts as slower. Processors differ: what takes 30 times as long on one takes 1.3 times as long on another.
+    /// The factor that counts as slower. Processors differ: one takes 30 times as long, another 1.3 times.
     const FACTOR: f64 = 1.1;
     const CLEARLY: f64 = 1.5;
 
-    /// On an attached thread. `cycle_ns` is about what a cycle takes.
+    /// Runs the check on an attached thread. `cycle_ns` is the approximate time of a cycle.
     pub fn run(module: &Arc<Module>, workload: &Workload, setup: &Setup, cycle_ns: f64) -> Result<DenormalCheck, Error> {
         let with = |flush_denormals| -> Result<Guest, Error> {
             let setup = Setup { flush_denormals, ..setup.clone() };
@@ -315,7 +315,7 @@ impl DenormalCheck {
 
     fn of(ratios: &[f64]) -> DenormalCheck {
         let slower = |factor: f64| ratios.iter().filter(|ratio| **ratio >= factor).count();
-        // One stretch may have been interrupted; several were not by chance, as that would have hit the flushed ones as often.
+        // One stretch may have been interrupted, but chance would have hit as many of the flushed ones.
         let faster = ratios.iter().filter(|ratio| **ratio <= 1.0 / Self::FACTOR).count();
         let more_than_chance =
             |factor: f64, share: usize| slower(factor) * share >= ratios.len() && slower(factor) >= 4 * faster;
@@ -374,7 +374,7 @@ mod tests {
         Distribution { count: 1000, mean: p50, p50, p90: p50, p95: p50, p99: p50, p999: max, max }
     }
 
-    /// What is suspected once `change` has planted something in figures that are in order.
+    /// The suspects after `change` has planted something in unsuspicious figures.
     fn ids(change: impl FnOnce(&mut Metadata, &mut Setup, &mut Evidence, &mut Planted)) -> Vec<&'static str> {
         let (mut metadata, mut setup, mut evidence) = (metadata(), crate::workload::describe::Options::new().setup, quiet());
         let mut planted = Planted {

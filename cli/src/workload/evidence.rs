@@ -1,6 +1,6 @@
-//! What the system counted while something ran: the traces that causes of lateness leave.
+//! The system's counters over a run: the traces of causes of lateness.
 //!
-//! Reading most of it takes files and memory, so it is read before and after, never in between.
+//! Most of them need files and memory to read, so they are read before and after, never in between.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,26 +12,26 @@ use serde::Serialize;
 
 use super::guest::aside;
 
-/// What had been counted at one moment.
+/// The counters at one moment.
 struct Counters {
     at_ns: u64,
     usage: Usage,
     allocations: u64,
-    /// How long the thread was ready to run and did not.
+    /// The time during which the thread was ready to run and did not.
     wait_ns: Option<u64>,
     throttle: Option<Throttle>,
-    /// What the hypervisor took from all CPUs.
+    /// The time that the hypervisor took from all CPUs.
     steal_ns: Option<u64>,
 }
 
-/// What a CPU quota has done to the process's group or one above it.
+/// The effect of a CPU quota on the process's group or one above it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Throttle {
     count: u64,
     ns: u64,
 }
 
-/// What was counted during a stretch of time. `None`: the system does not tell.
+/// The counters over a stretch of time. `None`: the system does not report it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Evidence {
     pub elapsed_ns: u64,
@@ -39,7 +39,7 @@ pub struct Evidence {
     pub major_faults: u64,
     pub voluntary_switches: u64,
     pub involuntary_switches: u64,
-    /// Of the engine and this library.
+    /// Allocations of the engine and this library.
     pub allocations: u64,
     pub wait_ns: Option<u64>,
     pub throttled: Option<u64>,
@@ -48,7 +48,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Both together.
+    /// The sum of both.
     pub fn plus(&self, more: &Evidence) -> Evidence {
         let both = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a + b).or(a).or(b);
         Evidence {
@@ -66,7 +66,7 @@ impl Evidence {
     }
 }
 
-/// Begins to count.
+/// Starts counting.
 pub struct Watch {
     group: Option<PathBuf>,
     before: Counters,
@@ -76,7 +76,7 @@ impl Watch {
     pub fn begin() -> Watch {
         aside(|| {
             let group = quota_group();
-            // Once for nothing, so that its own first times are over.
+            // Reads once in vain, so that first-time costs are over.
             Counters::read(group.as_deref());
             let mut before = Counters::read(group.as_deref());
             before.at_ns = clock::monotonic_ns();
@@ -138,17 +138,18 @@ fn steal_of(stat: &str) -> Option<u64> {
     line.split_whitespace().nth(8)?.parse::<u64>().ok().map(|hundredths| hundredths * 10_000_000)
 }
 
-/// The folder of this process's group, where the CPU controller is.
+/// The folder of this process's group under the CPU controller.
 fn quota_group() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let (mount, group) = controller(&mounts, &groups)?;
     let folder = Path::new(&mount).join(group.trim_start_matches('/'));
-    // In a container the group is told as the host sees it, and what is mounted is the container's own.
+    // In a container, the kernel names the group as the host sees it, but the mount is the container's own.
     Some(if folder.is_dir() { folder } else { mount.into() })
 }
 
-/// Where the CPU controller is mounted and which group of it is ours: version 1 where there is one, as version 2 then has none.
+/// The mount of the CPU controller, and this process's group in it: version 1 if it exists, as version 2 then has no such
+/// controller.
 fn controller(mounts: &str, groups: &str) -> Option<(String, String)> {
     let mounted = |kind: &str, option: Option<&str>| {
         mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find_map(|fields| {
@@ -169,7 +170,7 @@ fn controller(mounts: &str, groups: &str) -> Option<(String, String)> {
     Some((mounted("cgroup2", None)?, ours(&str::is_empty)?))
 }
 
-/// What quotas have done to a group and to those above it, which hold for it too.
+/// The effect of quotas on a group and on those above it, which apply to it too.
 fn throttle_up_from(group: &Path) -> Throttle {
     let mut all = Throttle::default();
     let files = group.ancestors().map(|folder| folder.join("cpu.stat")).map_while(|file| fs::read_to_string(file).ok());

@@ -1,4 +1,4 @@
-//! An instance with what a cycle calls, ready to be called on the thread that it was made on.
+//! An instance with the calls of a cycle, ready to be called on the thread that created it.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -28,14 +28,14 @@ use super::describe::{self, Call, Scenario, Setup, Workload};
 use super::source::Code;
 use super::stubs::Stubs;
 
-/// A runtime whose threads get what `setup` says.
+/// Creates a runtime whose threads have the set-up `setup`.
 pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
     let config = Config {
         profile: Some(code.settings.profile),
         allow_signal_handlers: true,
         cpus: setup.cpu.map(only_cpu).transpose()?,
         scheduling: setup.fifo.map(|priority| (Policy::Fifo, priority)),
-        // As hosts have it, so that its cost is in the figures.
+        // As in hosts, so that the figures contain its cost.
         statistics: true,
         lock: if setup.lock { Lock::Required } else { Lock::Off },
         guest_stack_bytes: DEFAULT_GUEST_STACK_BYTES,
@@ -64,12 +64,12 @@ impl Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // It was attached, on this thread.
+        // Attached before, on this thread.
         let _ = self.0.detach();
     }
 }
 
-/// Runs what is not measured: on an attached thread, everything outside allocates from the small arena for failing calls.
+/// Runs work that is not measured: on an attached thread, other allocations come from the small arena for failing calls.
 pub fn aside<T>(run: impl FnOnce() -> T) -> T {
     arena::in_setup(run)
 }
@@ -78,29 +78,29 @@ pub struct Guest {
     calls: Vec<Bound>,
     audio: Option<Audio>,
     instance: Arc<Instance>,
-    /// After the instance, whose imports they are.
+    /// Dropped after the instance, whose imports they are.
     stubs: Stubs,
 }
 
 /// A function with its arguments, and the array that calls use.
 struct Bound {
-    /// Boxed: prepare knows it by its address.
+    /// Boxed: prepare identifies it by its address.
     func: Box<Func>,
     arguments: Vec<ValRaw>,
     values: Vec<ValRaw>,
 }
 
-/// Where the sound goes in.
+/// The inputs of the audio scenario.
 struct Audio {
     /// Addresses in the guest's memory.
     inputs: Vec<u64>,
     frames: u32,
     rate: u32,
-    /// How many frames have been played.
+    /// The number of frames played so far.
     at: u64,
 }
 
-/// What a workload may take before it is given up, if `expected_ns` is about what it takes.
+/// The alarm for a workload that takes about `expected_ns`.
 pub fn alarm(workload: &Workload, code: &Metadata, expected_ns: f64) -> Alarm {
     let calls = 1 + workload.before.len() as u64;
     let ns = workload.limit_ns.saturating_mul(calls).saturating_add((20.0 * expected_ns) as u64);
@@ -112,8 +112,8 @@ pub fn alarm(workload: &Workload, code: &Metadata, expected_ns: f64) -> Alarm {
 }
 
 impl Guest {
-    /// Makes one instance and one cycle, to find out whether they come back, and tells in ns what the cycle took.
-    /// Calls are cut off here, which is not to be in what is measured.
+    /// Creates one instance and runs one cycle, to check that they return, and to get the cycle's time in ns. Calls are cut off
+    /// here; measured calls are not.
     pub fn trial(code: &Code, workload: &Workload, setup: &Setup) -> Result<f64> {
         let budget_ns = match code.metadata.settings.interruption {
             Interruption::Guard => workload.limit_ns,
@@ -138,7 +138,7 @@ impl Guest {
         })
     }
 
-    /// Loads and instantiates, and makes the calls that come before the first cycle. Does not prepare.
+    /// Loads and instantiates, and makes the calls before the first cycle. Does not prepare.
     pub fn new(runtime: &Arc<Runtime>, code: &Code, workload: &Workload, setup: &Setup) -> Result<Guest> {
         let module = Module::load(runtime, &code.bytes)?;
         Guest::of(&module, workload, setup)
@@ -148,7 +148,7 @@ impl Guest {
         Guest::limited(module, workload, setup, Limits::NONE)
     }
 
-    /// Instantiates, and makes the calls that come before the first cycle. Calls that exceed `limits` are cut off.
+    /// Instantiates, and makes the calls before the first cycle. Cuts off calls that exceed `limits`.
     pub fn limited(module: &Arc<Module>, workload: &Workload, setup: &Setup, limits: Limits) -> Result<Guest> {
         let denormals = if setup.flush_denormals { Denormals::Flush } else { Denormals::Keep };
         let config = instance::Config { denormals, growth: setup.growth.in_engine(), limits, ..instance::Config::default() };
@@ -157,7 +157,7 @@ impl Guest {
         stubs.serve(&instance);
         // These calls may come before the thread is attached.
         let _visit = module.runtime.visit()?;
-        // What earlier calls have answered, by the names that it was given.
+        // Results of earlier calls, by their names.
         let mut known = Known::new();
         for call in &workload.before {
             let mut bound = Bound::new(&instance, call, &known)?;
@@ -186,7 +186,7 @@ impl Guest {
         }
     }
 
-    /// Makes it warm, with cycles of its own as dry calls; then, where the guest can, its past is forgotten.
+    /// Makes the instance warm, with cycles as dry calls; then resets the guest's state, if the guest can.
     pub fn prepare(&mut self, repeats: u32) -> Result<Report> {
         self.touch_engine_memory();
         let dry: Vec<DryCall<'_>> = self
@@ -209,7 +209,7 @@ impl Guest {
         Ok(report)
     }
 
-    /// Where the memory is the engine's own, prepare does not know of it.
+    /// Prepare does not know a memory that is the engine's own.
     fn touch_engine_memory(&self) {
         if let Ok((base, bytes)) = self.instance.memory(None) {
             // SAFETY: the guest's memory, accessible up to there; populating changes no content.
@@ -227,7 +227,7 @@ impl Guest {
         reset.run().map_err(|status| ended(&self.instance, &self.stubs, "reset", status))
     }
 
-    /// What has to be there before a cycle: the next block of sound. Allocates nothing.
+    /// Prepares a cycle: supplies the next block of sound. Allocates nothing.
     pub fn feed(&mut self) {
         let Some(audio) = &mut self.audio else { return };
         for address in &audio.inputs {
@@ -236,14 +236,14 @@ impl Guest {
                 continue;
             }
             for frame in 0..audio.frames {
-                // SAFETY: as many samples as were asked for are inside the memory; guests' addresses need not be aligned.
+                // SAFETY: the block's samples are inside the memory; guests' addresses need not be aligned.
                 unsafe { samples.add(frame as usize).write_unaligned(sample(audio.at + u64::from(frame), audio.rate)) };
             }
         }
         audio.at += u64::from(audio.frames);
     }
 
-    /// One cycle. Allocates nothing.
+    /// Runs one cycle. Allocates nothing.
     #[inline]
     pub fn cycle(&mut self) -> std::result::Result<(), rtw_status_t> {
         for call in &mut self.calls {
@@ -252,14 +252,14 @@ impl Guest {
         Ok(())
     }
 
-    /// What ended a cycle.
+    /// The error that ended a cycle.
     pub fn ended(&self, status: rtw_status_t) -> Error {
         let names: Vec<&str> = self.calls.iter().map(|call| call.func.shared.name.as_str()).collect();
         ended(&self.instance, &self.stubs, &names.join(", "), status)
     }
 }
 
-/// A burst of noise at the beginning of each second, then silence: what is left is the effect's own tail.
+/// A burst of noise at the beginning of each second, then silence, which leaves the effect's own tail.
 fn sample(at: u64, rate: u32) -> f32 {
     let within = at % u64::from(rate);
     if within * 20 >= u64::from(rate) {
@@ -297,7 +297,7 @@ impl Bound {
         Ok(Bound { func, values: arguments.clone(), arguments })
     }
 
-    /// Keeps what the call has answered under the names that the workload gives it.
+    /// Keeps the results of the call under the names that the workload gives them.
     fn name_results(&self, call: &Call, known: &mut Known) -> Result<()> {
         let signature = &self.func.shared.signature;
         if call.results.len() > signature.results.len() {
@@ -325,10 +325,10 @@ impl Bound {
     }
 }
 
-/// What an earlier call has answered, and its type.
+/// The result of an earlier call, and its type.
 type Known = HashMap<String, (Type, ValRaw)>;
 
-/// A named result, moved by an offset where it is an address.
+/// A named result, with an offset added if it is an address.
 fn earlier(known: &Known, name: &str, offset: i64) -> std::result::Result<(Type, ValRaw), String> {
     let (ty, value) = known.get(name).copied().ok_or_else(|| format!("argument {name}: no earlier --as defines this name"))?;
     match ty {
@@ -350,7 +350,7 @@ unsafe extern "C-unwind" fn enter(func: *mut c_void, values: *mut ValRaw, count:
     unsafe { call::invoke_apart(&*func.cast::<Func>(), values, count, None) }
 }
 
-/// Says in which function and where a call ended, and what may have led to it.
+/// Makes an error that names the function and the place where a call ended, and what may have caused it.
 fn ended(instance: &Instance, stubs: &Stubs, name: &str, status: rtw_status_t) -> Error {
     let fault = instance.fault();
     let place = fault.as_ref().and_then(|fault| fault.place.as_ref()).map_or_else(String::new, |place| {
@@ -382,7 +382,7 @@ fn sentence(status: rtw_status_t) -> &'static str {
     rtwasm::status::describe(status).1.trim_end_matches('\0')
 }
 
-/// The address of each channel's input, where the guest has such.
+/// The address of each channel's input, if the guest has inputs.
 fn inputs(instance: &Arc<Instance>, stubs: &Stubs) -> Result<Vec<u64>> {
     let has_input = instance.module.metadata.exports.iter().any(|e| e.name == "input" && e.ty == "(i32)->(i32)");
     if !has_input {

@@ -1,10 +1,9 @@
-//! Workloads: which exports of a module are called, with what, how often and when; and what is found by doing so.
+//! Workloads: the exports of a module that are called, their arguments, and their times.
 //!
-//! `describe` is what the commands' options say, `source` the module, `guest` an instance of it that can be called in cycles,
-//! `run` the calling, `evidence` what the system counted meanwhile, `cold` the same in fresh processes, `diagnosis` what all of it
-//! points to; `variants` and `rounds` compare ways to run one workload. `stats` and `os` serve them, `stubs` answers for the
-//! host, `alarm` ends what does not end. Everything happens through the library's own engine part: what is measured is what a
-//! host would have.
+//! `describe` has the commands' options, `source` the module, `guest` an instance with its cycle, `run` the calls, `evidence`
+//! the system's counters, `cold` the same in fresh processes, `diagnosis` the likely causes; `variants` and `rounds` compare
+//! ways to run one workload. `stats` and `os` serve them, `stubs` replaces the host, `alarm` ends a call that does not return.
+//! Everything uses the library's own engine part, so that the figures are those of a host.
 
 pub mod alarm;
 pub mod cold;

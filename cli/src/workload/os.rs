@@ -1,4 +1,4 @@
-//! What the measuring commands ask of the system beyond what the library itself needs.
+//! System calls of the measuring commands that the library itself does not need.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ pub fn allowed_cpus() -> Vec<u32> {
     }
 }
 
-/// A file that has no name, for child processes to read: it goes with the last process that has it.
+/// A file without a name, for child processes to read: it disappears with the last process that has it.
 pub struct Nameless(File);
 
 impl Nameless {
@@ -34,7 +34,7 @@ impl Nameless {
         Ok(Nameless(file))
     }
 
-    /// Opened anew, so that each reader begins at the beginning.
+    /// Opened again, so that each reader begins at the beginning.
     pub fn open(&self) -> io::Result<File> {
         File::open(PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd())))
     }

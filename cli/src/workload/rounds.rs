@@ -1,9 +1,9 @@
-//! Variants of one workload in turn: many short rounds, each with every variant once in an order of its own, so that a machine
-//! that changes changes for all of them. Each turn has a new instance, which begins where the others began.
+//! Runs variants of one workload in turn: many short rounds, each with every variant once in its own order, so that a change of
+//! the machine affects all of them. Each turn has a new instance, so that all begin with the same state.
 //!
-//! What does not change for all of them is a processor that executes slower because somebody has part of its core: code that keeps
-//! its units busy then takes twice as long, other code hardly notices. So the speed is looked at between cycles, and there are
-//! figures of those cycles that found it full.
+//! A processor that is slower because another thread uses part of its core does not affect all alike: code that keeps its units
+//! busy then takes twice as long, other code hardly slows down. So the speed is sampled between cycles, and the cycles at full
+//! speed have figures of their own.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -23,23 +23,23 @@ use super::stats::{self, Shuffler};
 use super::variants::Variant;
 use crate::args::Failure;
 
-/// A variant that can be run.
+/// A variant that can run.
 pub struct Entrant {
     pub variant: Variant,
     pub code: Code,
     runtime: Arc<Runtime>,
-    /// About what a cycle takes.
+    /// The approximate time of a cycle.
     pub cycle_ns: f64,
 }
 
-/// What one turn has found.
+/// The results of one turn.
 #[derive(Clone, Debug)]
 pub struct Turn {
-    /// Of as many cycles as were planned, whatever happened.
+    /// The figures of all planned cycles.
     pub all: Figures,
-    /// Of the cycles that found the processor at full speed; with too few of them, none.
+    /// The figures of the cycles at the processor's full speed; None if there are too few.
     pub at_full_speed: Option<Figures>,
-    /// Whether the processor was slowed when the turn began.
+    /// True if the processor was slowed when the turn began.
     pub slowed: bool,
     pub evidence: Evidence,
 }
@@ -61,33 +61,33 @@ impl Figures {
         Figures { mean: stats::mean(&ascending), p50, p95, p99, max }
     }
 
-    /// A cycle that took as long as slowness does not explain was interrupted, however fast the processor was: it is looked for.
+    /// A cycle that took longer than slowness explains was interrupted, whatever the processor's speed: it counts.
     fn with_interruption(self, longest: f64) -> Figures {
         let max = if Pace::of(longest / self.p50.max(1.0)) == Pace::Interrupted { longest } else { self.max };
         Figures { max, ..self }
     }
 }
 
-/// Dry cycles of prepare: enough to be warm, and no more, as they are made for every turn.
+/// Dry cycles of prepare: only enough to be warm, since every turn makes them.
 const DRY_CYCLES: u32 = 4;
-/// Cycles of a trial.
+/// The number of cycles of a trial.
 const TRIAL_CYCLES: usize = 20;
-/// Any fixed number: the same order in every run.
+/// An arbitrary fixed number: the same order in every run.
 const SEED: u64 = 1;
 
 impl Entrant {
-    /// Makes everything once and tries a few cycles.
+    /// Creates everything once and tries a few cycles.
     pub fn new(variant: Variant, code: Code, workload: &Workload) -> Result<Entrant, Error> {
         let runtime = guest::runtime(&code.metadata, &variant.setup)?;
         let mut entrant = Entrant { variant, code, runtime, cycle_ns: 0.0 };
         let trial = |guest: &mut Guest| Ok(run::first(guest, TRIAL_CYCLES)?.0);
-        // The median: others' work is not to enter the plan.
+        // The median, so that other threads' work does not enter the plan.
         let expected_ns = workload.limit_ns as f64;
         entrant.cycle_ns = stats::median(&entrant.with_guest(workload, expected_ns, trial)?);
         Ok(entrant)
     }
 
-    /// A new instance on this thread, set up as the variant says.
+    /// Creates a new instance on this thread, with the variant's set-up.
     fn with_guest<T>(
         &self,
         workload: &Workload,
@@ -105,7 +105,8 @@ impl Entrant {
         })
     }
 
-    /// The first cycles of a new instance: as many as are planned at the processor's full speed, or until it has taken too long.
+    /// Runs the first cycles of a new instance: the planned number at the processor's full speed, or until it has taken too
+    /// long.
     fn turn(&self, workload: &Workload, cycles: usize, speed: &mut Speed) -> Result<Turn, Error> {
         let chunk = ((CHUNK_NS / self.cycle_ns.max(1.0)) as usize).clamp(1, cycles);
         let patience_ns = (TURN_TAKES_AT_MOST * cycles as f64 * self.cycle_ns) as u64;
@@ -113,9 +114,9 @@ impl Entrant {
     }
 }
 
-/// Between two looks at the processor's speed; a cycle at least.
+/// The time between two samples of the processor's speed; a cycle at least.
 const CHUNK_NS: f64 = 500e3;
-/// Times what it takes where nothing slows the processor.
+/// The longest turn, as a multiple of its time at full speed.
 const TURN_TAKES_AT_MOST: f64 = 3.0;
 
 fn timed(
@@ -125,7 +126,7 @@ fn timed(
     patience_ns: u64,
     mut pace: impl FnMut() -> Pace,
 ) -> Result<Turn, rtw_status_t> {
-    // Nothing of this is to be allocated or touched first while it is counted who does so.
+    // Allocates and touches everything before the counting begins.
     let most = TURN_TAKES_AT_MOST as usize * cycles + chunk;
     let [mut all, mut at_full_speed] = [(); 2].map(|()| vec![u64::MAX; most]);
     (all.clear(), at_full_speed.clear());
@@ -146,7 +147,7 @@ fn timed(
             all.push(clock::ticks().wrapping_sub(started));
         }
         is_slowed = pace() == Pace::Slowed;
-        // The first cycles are not like the others, and there are no more of them.
+        // The first cycles differ from others, and cannot be repeated.
         if chunk_begin == 0 || !(began_slowed || is_slowed) {
             at_full_speed.extend_from_slice(&all[chunk_begin..]);
         }
@@ -163,35 +164,35 @@ fn timed(
     Ok(Turn { all: figures(&all), at_full_speed, slowed, evidence })
 }
 
-/// How much is run.
+/// The amount of work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
     pub rounds: usize,
     pub cycles: usize,
 }
 
-/// Needed for a verdict, also where the machine is so busy that it takes longer than planned.
+/// A verdict needs these, also on a machine so busy that they take longer than planned.
 pub const FEWEST_ROUNDS: usize = 30;
-/// As they are planned for: more than the fewest, also where turns take longer than planned.
+/// The planned number: more than the fewest, also if turns take longer than planned.
 const USUAL_ROUNDS: f64 = 100.0;
-/// Where turns would be short otherwise.
+/// The planned number if turns would otherwise be short.
 const LESS_ROUNDS: f64 = 40.0;
 const TURN_NS: f64 = 30e6;
 const MOST_ROUNDS: usize = 150;
 const FEWEST_CYCLES: usize = 10;
 const MOST_CYCLES: usize = 5000;
-/// To see the processor at full speed once.
+/// The time to see the processor at full speed once.
 const LEARNING_NS: u64 = 500_000_000;
-/// Making an instance, attaching, preparing, reading what the system counts.
+/// The time to create an instance, attach, prepare, and read the system's counters.
 const TURN_OVERHEAD_NS: f64 = 3e6;
 
 impl Plan {
-    /// As many cycles as fit, in as many rounds as usual; where they are short, more rounds.
+    /// Plans as many cycles as fit into the usual number of rounds; if they are short, more rounds.
     pub fn new(time_ns: f64, cycle_ns: &[f64]) -> Plan {
         let all_cycles: f64 = cycle_ns.iter().sum();
         let overhead = TURN_OVERHEAD_NS * cycle_ns.len() as f64 + f64::from(DRY_CYCLES) * all_cycles;
         let cycles = |rounds: f64| ((time_ns / rounds - overhead) / all_cycles) as usize;
-        // Shorter turns than that are interrupted or not, by chance.
+        // Shorter turns are interrupted or not by chance.
         let long = (TURN_NS * cycle_ns.len() as f64 / all_cycles) as usize;
         let usual = cycles(USUAL_ROUNDS);
         let cycles = if usual < long { cycles(LESS_ROUNDS).min(long) } else { usual }.clamp(FEWEST_CYCLES, MOST_CYCLES);
@@ -200,14 +201,14 @@ impl Plan {
     }
 }
 
-/// Entrants in turn, with what they have done so far.
+/// Entrants in turn, with their results so far.
 pub struct Race<'a> {
     entrants: &'a [Entrant],
     workload: &'a Workload,
     cycles: usize,
     speed: Speed,
     shuffler: Shuffler,
-    /// For every entrant its turns, by round; those of one that was left out of the last rounds end before.
+    /// The turns of each entrant, by round; fewer for an entrant that was left out of the last rounds.
     pub turns: Vec<Vec<Turn>>,
 }
 
@@ -217,7 +218,8 @@ impl<'a> Race<'a> {
         Race { entrants, workload, cycles, speed: Speed::measure(LEARNING_NS), shuffler: Shuffler::new(SEED), turns }
     }
 
-    /// Rounds of some of the entrants; once left out, one is not to come back. Ends at the time, once there are `fewest` rounds.
+    /// Runs rounds of some of the entrants; an entrant that was left out once must not return. Ends when the time is over, but
+    /// not before `fewest` rounds.
     pub fn run(
         &mut self,
         mut who: Vec<usize>,
@@ -279,7 +281,7 @@ mod tests {
         assert!(Plan::new(100e9, &[1e6; 16]).cycles >= 40);
     }
 
-    /// Cycles that end when the clock says so, the first ten times as late.
+    /// Cycles that end when the clock says so; the first takes ten times as long.
     struct Timed(u64);
 
     impl Timed {
@@ -312,7 +314,7 @@ mod tests {
 
     #[test]
     fn cycles_beside_which_the_processor_was_slow_are_made_up_for() {
-        // Slow at the end of every second stretch of five; being away says nothing.
+        // Slow at the end of every second stretch of five; an interruption does not count.
         let mut looks = [Pace::Full, Pace::Full, Pace::Slowed, Pace::Interrupted].into_iter().cycle();
         let mut subject = Timed::new();
         let turn = timed(&mut subject, 20, 5, 60_000_000_000, || looks.next().unwrap()).unwrap();

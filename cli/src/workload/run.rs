@@ -1,7 +1,7 @@
-//! Calling in cycles and recording how long each took.
+//! Runs cycles and records the time of each.
 //!
-//! Between the two readings of the clock there is the cycle and nothing else; what the readings and the loop themselves cost is
-//! measured by the same loop around nothing.
+//! Between the two readings of the clock there is only the cycle; the same loop around nothing measures the cost of the
+//! readings and of the loop.
 
 use rtwasm::record::recorder::Recorder;
 use rtwasm::record::snapshot::Snapshot;
@@ -13,12 +13,12 @@ use super::evidence::{Evidence, Watch};
 use super::guest::{Guest, aside};
 use super::stats;
 
-/// Dry cycles of prepare.
+/// The number of dry cycles of prepare.
 pub const DRY_CYCLES: u32 = 16;
 
-/// What can be measured.
+/// The subject of a measurement.
 pub trait Subject {
-    /// What comes before a cycle and is not part of it.
+    /// Work before a cycle that is not part of it.
     fn feed(&mut self);
     fn cycle(&mut self) -> Result<(), rtw_status_t>;
 }
@@ -34,7 +34,7 @@ impl Subject for Guest {
     }
 }
 
-/// Nothing: what is measured is the measuring.
+/// An empty cycle, which measures the measuring itself.
 pub struct Nothing;
 
 impl Subject for Nothing {
@@ -47,7 +47,7 @@ impl Subject for Nothing {
     }
 }
 
-/// When to stop.
+/// The length of a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Length {
     Cycles(u64),
@@ -68,7 +68,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Of a histogram in ticks of `ns` each.
+    /// Converts a histogram in ticks of `ns` each.
     fn of(snapshot: &Snapshot, ns: f64) -> Distribution {
         let [p50, p90, p95, p99, p999] = snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999]).map(|ticks| tenths(ticks * ns));
         let mean = if snapshot.count == 0 { 0.0 } else { snapshot.sum as f64 / snapshot.count as f64 * ns };
@@ -95,15 +95,15 @@ impl Distribution {
     }
 }
 
-/// Nothing finer was measured.
+/// Rounds to tenths: nothing finer was measured.
 fn tenths(ns: f64) -> f64 {
     (ns * 10.0).round() / 10.0
 }
 
-/// What a run has found.
+/// The results of a run.
 pub struct Figures {
     pub call: Distribution,
-    /// Where there is a period: from the intended start of a cycle to its end, and to its actual start.
+    /// With a period: from the intended start of a cycle to its end, and to its actual start.
     pub response: Option<Distribution>,
     pub wake_up: Option<Distribution>,
     /// Cycles that ended after the next should have begun.
@@ -126,7 +126,7 @@ pub fn first(subject: &mut impl Subject, count: usize) -> Result<(Vec<f64>, Evid
     Ok((aside(|| ticks.iter().map(|ticks| *ticks as f64 * ns).collect()), evidence))
 }
 
-/// Cycles without a pause.
+/// Runs cycles without a pause.
 pub fn back_to_back(subject: &mut impl Subject, length: Length) -> Result<Figures, rtw_status_t> {
     let recorder = aside(Recorder::new);
     let ns = clock::calibration().ns_per_tick;
@@ -151,7 +151,7 @@ pub fn back_to_back(subject: &mut impl Subject, length: Length) -> Result<Figure
     Ok(Figures { call, response: None, wake_up: None, misses: 0, evidence })
 }
 
-/// One cycle every period. Late ones are made up for as fast as they go, and their lateness counts.
+/// Runs one cycle every period. Late cycles follow each other at once, and their lateness counts.
 pub fn periodic(subject: &mut impl Subject, period_ns: u64, cycles: u64) -> Result<Figures, rtw_status_t> {
     let [call, response, wake_up] = aside(|| [Recorder::new(), Recorder::new(), Recorder::new()]);
     let mut misses = 0;
@@ -184,7 +184,7 @@ pub fn periodic(subject: &mut impl Subject, period_ns: u64, cycles: u64) -> Resu
     })
 }
 
-/// What measuring adds to every figure of [`back_to_back`].
+/// The time that measuring adds to every figure of [`back_to_back`].
 pub fn empty() -> Distribution {
     let figures = back_to_back(&mut Nothing, Length::Cycles(200_000));
     figures.map(|figures| figures.call).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The module to work on: an artifact as it is, or a module that is compiled as often as there are ways to try.
+//! The module of a workload: an artifact as it is, or a module that is compiled for each variant.
 
 use std::path::Path;
 
@@ -10,13 +10,13 @@ use super::describe::Compilation;
 use crate::args::{self, Failure};
 
 pub struct Source {
-    /// As the user knows it.
+    /// The user's name for it.
     pub name: String,
     pub bytes: Vec<u8>,
     pub is_artifact: bool,
 }
 
-/// Code to load, and what it says of itself.
+/// Code to load, and its metadata.
 #[derive(Clone)]
 pub struct Code {
     pub bytes: Vec<u8>,
@@ -33,12 +33,12 @@ impl Source {
         Ok(Source { name: args::shown(path), bytes, is_artifact })
     }
 
-    /// The code that the product would have: the artifact itself, or the module compiled.
+    /// The product's code: the artifact itself, or the compiled module.
     pub fn code(&self, how: Compilation) -> Result<Code, Failure> {
         self.varied_code(how, Variations::default())
     }
 
-    /// The code for an engine with other settings: a module is compiled for them; an artifact stays what it is.
+    /// The code for an engine with other settings: a module is compiled for them; an artifact does not change.
     pub fn varied_code(&self, how: Compilation, variations: Variations) -> Result<Code, Failure> {
         let bytes = if self.is_artifact { self.bytes.clone() } else { self.compile(how, variations)? };
         let metadata = artifact::read(&bytes)
@@ -56,14 +56,14 @@ impl Source {
         Options::for_host(how.profile).map_err(|error| self.failure(&error))
     }
 
-    /// What failed about it.
+    /// A failure that concerns the module.
     pub fn failure(&self, error: &rtwasm::status::Error) -> Failure {
         Failure::Failed(format!("{}: {}: {}", self.name, args::status_name(error.status), error.message))
     }
 }
 
 impl Code {
-    /// How it was compiled, as far as that can be asked for.
+    /// The options that it was compiled with, as far as options can set them.
     pub fn compilation(&self) -> Compilation {
         Compilation {
             profile: self.metadata.settings.profile,

@@ -1,9 +1,8 @@
-//! The arithmetic behind verdicts: quantiles of few values, and how far the median of paired ratios is known.
+//! The statistics behind verdicts: quantiles of few values, and the confidence interval of the median of paired ratios.
 //!
-//! Ratios are taken within a round, where both sides met the same machine, and their median is told with an interval that
-//! assumes nothing about how they are distributed: the sign test says how many of the ratios would have to lie on one side. What is
-//! called a difference also has to exceed a floor, below which two runs of the very same thing differ too. What is called noise has
-//! to be shown as well: an interval that is merely too wide to exclude it shows nothing.
+//! Ratios are taken within a round, where both sides met the same machine. The interval of their median assumes nothing about
+//! their distribution: it comes from the sign test. A difference also has to exceed a floor, below which two runs of the very
+//! same variant differ too. Noise has to be shown as well: an interval that is merely too wide to exclude noise shows nothing.
 
 use serde::Serialize;
 
@@ -32,7 +31,7 @@ pub struct Estimate {
     pub high: f64,
 }
 
-/// High, because dozens of intervals are looked at in one table, and each one that misses by chance is a false accusation.
+/// High, because a table has dozens of intervals, and each one that misses by chance is a false accusation.
 pub const CONFIDENCE: f64 = 0.999;
 
 /// The fewest values for which the interval is narrower than everything.
@@ -45,14 +44,14 @@ impl Estimate {
         Estimate { median: median(&values), low: values[skipped], high: values[values.len() - 1 - skipped] }
     }
 
-    /// How far from 1 the ratio may be, as a logarithm.
+    /// The farthest distance of the ratio from 1, as a logarithm.
     pub fn farthest(&self) -> f64 {
         self.low.ln().abs().max(self.high.ln().abs())
     }
 }
 
-/// How many of the smallest, and of the largest, of `count` values lie outside the interval for the median: the most for which
-/// a fair coin is that one-sided with no more than the probability that is left.
+/// The number of the smallest, and of the largest, of `count` values outside the interval for the median: the most for which a
+/// fair coin is that one-sided with at most the remaining probability.
 fn outside(count: usize, confidence: f64) -> usize {
     let one_side = (1.0 - confidence) / 2.0;
     let mut term = 0.5f64.powi(count as i32);
@@ -66,7 +65,7 @@ fn outside(count: usize, confidence: f64) -> usize {
     skipped.saturating_sub(1)
 }
 
-/// What a ratio against the baseline says.
+/// The verdict on a ratio to the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -77,12 +76,12 @@ pub enum Verdict {
     Inconclusive,
 }
 
-/// How many floors the interval of what is noise may reach from 1: the twin's own reaches one.
+/// The most floors that a noise interval may reach from 1; the twin's own reaches one.
 const NOISE_REACHES: f64 = 2.0;
 
 impl Verdict {
-    /// `floor` is the smallest factor that counts, as a logarithm. Between a difference and noise lies about the width of an
-    /// interval, so that two runs hardly ever take one for the other.
+    /// `floor` is the smallest factor that counts, as a logarithm. The gap between a difference and noise is about an interval
+    /// wide, so that two runs hardly ever contradict each other.
     pub fn of(ratio: &Estimate, floor: f64) -> Verdict {
         if ratio.high.ln() < -floor {
             Verdict::Faster
@@ -95,18 +94,18 @@ impl Verdict {
         }
     }
 
-    /// Whether it says that there is a difference.
+    /// True for a difference.
     pub fn is_sure(self) -> bool {
         matches!(self, Verdict::Faster | Verdict::Slower)
     }
 }
 
-/// The smallest factor that counts, as a logarithm: what is of practical interest, or what the twin may differ by.
+/// The smallest factor that counts, as a logarithm: the practical interest, or the twin's own difference.
 pub fn floor(practical: f64, twin: &Estimate) -> f64 {
     practical.ln_1p().max(twin.farthest())
 }
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers that are the same in every run.
 pub struct Shuffler(u64);
 
 impl Shuffler {

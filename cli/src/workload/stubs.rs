@@ -1,7 +1,7 @@
-//! Answers for what a module imports, so that it can be measured without its host: what a libc asks of a system is answered as it
-//! expects, so that it goes on or gives up and does not ask endlessly; everything else is stubbed with zeros.
+//! Stubs for a module's imports, so that it can be measured without its host. Those of a libc behave as the libc expects, so
+//! that it continues or aborts and does not retry endlessly; all others return zeros.
 //!
-//! Nothing is printed, read or kept. The names are those of WASI (preview 1 and the snapshot before it) and of the handful of
+//! Nothing is printed, read or kept. The names are those of WASI (preview 1 and the snapshot before it) and of the few
 //! functions that Emscripten's, wasi-libc's and AssemblyScript's runtimes import.
 
 use std::cell::Cell;
@@ -26,20 +26,20 @@ const ERRNO_FAULT: u32 = 21;
 const OPEN_FILES: u32 = 3;
 const CHARACTER_DEVICE: u8 = 2;
 
-/// What a function that ended a call was told; for the message.
+/// The arguments of a function that ended a call, for the message.
 type Ended = Rc<Cell<Option<(&'static str, i32)>>>;
 
-/// What the stubs of one guest share.
+/// State that the stubs of one guest share.
 pub struct Stubs {
     stubs: Vec<Box<Stub>>,
     instance: Rc<Cell<*const Instance>>,
     pub ended: Ended,
 }
 
-/// One import's answer; its address is the host function's user data.
+/// The stub of one import; its address is the host function's user data.
 struct Stub {
     answer: Answer,
-    /// How many values it is given and gives.
+    /// The larger number of its parameters and results.
     room: usize,
     instance: Rc<Cell<*const Instance>>,
     ended: Ended,
@@ -54,18 +54,18 @@ struct Asked<'a> {
 #[derive(Clone, Copy)]
 enum Answer {
     Zeros,
-    /// The same number always, an errno or a count.
+    /// Always the same number, an errno or a count.
     Number(u32),
     Compute(fn(&mut Asked<'_>) -> u32),
     /// A number of 64 bits, or a float.
     Wide(fn() -> ValRaw),
-    /// Writes to the memory alone.
+    /// Only writes to the memory.
     Act(fn(&mut Asked<'_>)),
     /// Does not return to the guest.
     End(&'static str),
 }
 
-/// A name, the type that it has to have, and its answer.
+/// A name, its type, and its stub.
 type Known = (&'static str, &'static str, Answer);
 
 use Answer::{Act, Compute, End, Number, Wide};
@@ -109,7 +109,7 @@ const ENV: &[Known] = &[
     ("emscripten_memcpy_big", "(i32,i32,i32)->()", Act(copy)),
 ];
 
-/// The answer for an import, by its name where that is a system's, or a runtime's.
+/// The stub for an import: by its name if that is a system's or a runtime's.
 fn answer(import: &Extern, signature: &Signature) -> Answer {
     let name = import.name.strip_prefix("__wasi_").unwrap_or(&import.name);
     let is_wasi = import.module.starts_with("wasi");
@@ -121,7 +121,7 @@ fn answer(import: &Extern, signature: &Signature) -> Answer {
         _ if is_wasi && name.starts_with("path_") => Number(ERRNO_NOENT),
         _ if is_wasi && name.starts_with("fd_") => Number(ERRNO_BADF),
         _ if is_wasi => Number(ERRNO_NOSYS),
-        // A system call of Emscripten's answers a negative errno.
+        // A system call of Emscripten's returns a negative errno.
         _ if name.starts_with("__syscall_") => Number(ERRNO_NOSYS.wrapping_neg()),
         _ => Answer::Zeros,
     }
@@ -147,7 +147,7 @@ impl Stubs {
         let mut stubs = Stubs { stubs: Vec::new(), instance: Rc::new(Cell::new(std::ptr::null())), ended: Rc::default() };
         let imports = Imports::default();
         for import in metadata.imports.iter().filter(|import| import.ty.starts_with('(')) {
-            // A type that cannot cross into C is refused when the instance is made, with its name.
+            // A type that cannot cross into C is refused when the instance is created, with its name.
             let Ok(signature) = Signature::parse(&import.ty) else { continue };
             let stub = Box::new(Stub {
                 answer: answer(import, &signature),
@@ -170,17 +170,17 @@ impl Stubs {
         (stubs, imports)
     }
 
-    /// From here on they can use the guest's memory; before, in a start function, they cannot.
+    /// Lets the stubs use the guest's memory from now on; before, in a start function, they cannot.
     pub fn serve(&self, instance: &Instance) {
         self.instance.set(instance);
     }
 }
 
-/// Every import is this function.
+/// The host function of every import.
 unsafe extern "C-unwind" fn called(stub: *mut c_void, _instance: *mut c_void, values: *mut c_void) -> rtw_status_t {
     // SAFETY: the stub lives as long as the guest, which has one thread.
     let stub = unsafe { &*stub.cast::<Stub>() };
-    // SAFETY: the engine gives room for all parameters and results.
+    // SAFETY: the engine supplies room for all parameters and results.
     let values = unsafe { std::slice::from_raw_parts_mut(values.cast::<ValRaw>(), stub.room) };
     let mut asked = Asked { values, stub };
     match stub.answer {
@@ -202,12 +202,12 @@ impl Stub {
         matches!(self.answer, Answer::End("proc_exit" | "proc_raise" | "exit" | "_exit"))
     }
 
-    /// A piece of the guest's memory; `None` if it is not inside, or there is no guest yet.
+    /// A piece of the guest's memory; `None` if it is out of bounds, or there is no guest yet.
     fn memory(&self, address: u32, length: u32) -> Option<&mut [u8]> {
         // SAFETY: null, or the instance that calls, which is on this thread.
         let instance = unsafe { self.instance.get().as_ref() }?;
         let begin = instance.memory_at(address.into(), length.into());
-        // SAFETY: `length` bytes are inside the memory, and nobody else uses it while the guest waits for the answer.
+        // SAFETY: `length` bytes are inside the memory, and no other thread uses it while the guest waits.
         (!begin.is_null()).then(|| unsafe { std::slice::from_raw_parts_mut(begin, length as usize) })
     }
 }
@@ -225,7 +225,7 @@ impl Asked<'_> {
         if self.argument(0) < OPEN_FILES { errno } else { ERRNO_BADF }
     }
 
-    /// Writes to where an argument points; the answer is an errno.
+    /// Writes to the address in an argument; returns an errno.
     fn write(&self, argument: usize, bytes: &[u8]) -> u32 {
         match self.stub.memory(self.argument(argument), bytes.len() as u32) {
             Some(memory) => {
@@ -249,14 +249,14 @@ fn two_zeros(asked: &mut Asked<'_>) -> u32 {
     asked.write(0, &[0; 4]).max(asked.write(1, &[0; 4]))
 }
 
-/// Everything that was to be written is said to be.
+/// Reports everything as written.
 fn written(asked: &mut Asked<'_>) -> u32 {
     if asked.errno_of_file() != 0 {
         return ERRNO_BADF;
     }
     let (vectors, count) = (asked.argument(1), asked.argument(2));
     let mut sum = 0u32;
-    // The libcs write two pieces at most; a guest that names more of them than fit into a memory is wrong.
+    // The libcs write at most two pieces; a guest with more of them than fit into a memory is wrong.
     for at in 0..count {
         let Some(length) = at.checked_mul(8).and_then(|at| vectors.checked_add(at + 4)).and_then(|at| asked.read_u32(at))
         else {
@@ -278,13 +278,13 @@ fn fdstat(asked: &mut Asked<'_>) -> u32 {
 }
 
 fn filestat(asked: &mut Asked<'_>) -> u32 {
-    // 64 bytes, or 56 in the snapshot before: the rest is not touched in either.
+    // 64 bytes, or 56 in the earlier snapshot: the rest is not touched in either.
     let mut stat = [0; 56];
     stat[16] = CHARACTER_DEVICE;
     if asked.errno_of_file() != 0 { ERRNO_BADF } else { asked.write(1, &stat) }
 }
 
-/// Bytes that differ, and are the same in every run.
+/// Pseudo-random bytes that are the same in every run.
 fn random(asked: &mut Asked<'_>) -> u32 {
     let Some(memory) = asked.stub.memory(asked.argument(0), asked.argument(1)) else { return ERRNO_FAULT };
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
@@ -295,11 +295,11 @@ fn random(asked: &mut Asked<'_>) -> u32 {
     0
 }
 
-/// Nobody waits: every subscription has come to pass. An event is 32 bytes: the subscription's own word, an errno, a kind.
+/// Every subscription is ready at once. An event is 32 bytes: the subscription's own word, an errno, a kind.
 fn all_ready(asked: &mut Asked<'_>) -> u32 {
     let (subscriptions, events, count) = (asked.argument(0), asked.argument(1), asked.argument(2));
     for at in 0..count {
-        // Of the first alone it is known where it is in both snapshots.
+        // Only the first subscription has the same place in both snapshots.
         let word = if at == 0 { asked.stub.memory(subscriptions, 8).map(|word| word.to_vec()) } else { None };
         let Some(event) = at.checked_mul(32).and_then(|at| events.checked_add(at)).and_then(|at| asked.stub.memory(at, 32))
         else {

@@ -1,4 +1,4 @@
-//! The choices that can be made for a workload, each as one change of a baseline.
+//! The variants of a workload, each with one changed setting.
 
 use rtwasm::engine::profile::Profile;
 use rtwasm_compiler::Opt;
@@ -8,30 +8,30 @@ use super::os;
 use super::source::Source;
 use crate::compile::{BUDGETS, budget_from_name, budget_name};
 
-/// One way to run the workload.
+/// A way to run the workload.
 #[derive(Clone)]
 pub struct Variant {
-    /// What is chosen: "optimisation", "denormals".
+    /// The setting: "optimisation", "denormals".
     pub choice: &'static str,
-    /// What is chosen of it: "size", "flush".
+    /// Its value: "size", "flush".
     pub value: String,
     pub how: Compilation,
     pub setup: Setup,
-    /// Whether it shows in a fresh process, and is tried in some.
+    /// True if it matters in a fresh process, and is tried in some.
     pub fresh: bool,
 }
 
-/// One that cannot be tried.
+/// A variant that cannot be tried.
 pub struct Skipped {
     pub name: String,
     pub reason: String,
 }
 
-/// The baseline's name in tables, and that of the very same a second time.
+/// The names of the baseline and of its twin in tables.
 pub const BASELINE: &str = "baseline";
 pub const TWIN: &str = "twin";
 
-/// The priority that is tried.
+/// The tried priority.
 const PRIORITY: i32 = 50;
 
 impl Variant {
@@ -39,7 +39,7 @@ impl Variant {
         format!("{} {}", self.choice, self.value).trim_end().to_owned()
     }
 
-    /// What it means that this choice is faster than the baseline's, or slower.
+    /// The meaning of a variant that is faster than the baseline, or slower.
     pub fn meaning(&self, faster: bool) -> &'static str {
         match (self.choice, faster) {
             ("budget", true) => "the baseline pays for checks that make its calls interruptible",
@@ -60,7 +60,7 @@ impl Variant {
     }
 }
 
-/// The baseline, its twin, and every other choice there is; and those that cannot be tried with this source.
+/// The baseline, its twin, and all variants; and those that cannot be tried with this source.
 pub fn matrix(source: &Source, how: Compilation, setup: &Setup) -> (Vec<Variant>, Vec<Skipped>) {
     let mut matrix = Matrix { variants: Vec::new(), skipped: Vec::new(), how, setup: setup.clone(), source };
     matrix.variants.push(matrix.variant(BASELINE, String::new(), true));
@@ -84,7 +84,7 @@ impl Matrix<'_> {
         Variant { choice, value, how: self.how, setup: self.setup.clone(), fresh }
     }
 
-    /// Adds what enters the code, which an artifact has settled.
+    /// Adds a variant that changes the code, which an artifact does not permit.
     fn compiled(&mut self, choice: &'static str, value: &str, fresh: bool, change: impl FnOnce(&mut Variant)) {
         let mut variant = self.variant(choice, value.to_owned(), fresh);
         if self.source.is_artifact {
@@ -147,7 +147,7 @@ impl Matrix<'_> {
     }
 }
 
-/// What the baseline is, in words.
+/// The baseline in words.
 pub fn text(how: Compilation, setup: &Setup) -> String {
     format!(
         "optimisation {}, budget {}, profile {}, {}",

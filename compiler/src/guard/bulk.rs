@@ -1,14 +1,14 @@
-//! Long bulk operations on memories and tables in pieces, with a poll between two: one instruction can fill or copy gigabytes, and
-//! nothing interrupts it inside.
+//! Splits long bulk operations on memories and tables into pieces, with a poll between two: one instruction can fill or copy
+//! gigabytes, and nothing interrupts it.
 //!
-//! Before the instruction its operands are taken into locals. Where the length exceeds a chunk and all of the ranges are in bounds,
-//! chunks are done until no more than one is left; then the instruction itself runs with what remains. Out of bounds it runs as
-//! it stands and traps where it stands, before anything is written. A copy goes upwards or downwards, as overlapping demands.
+//! The inserted code first stores the operands in locals. If the length exceeds a chunk and all ranges are in bounds, it works
+//! chunk by chunk until at most one is left; then the instruction itself works on the rest. Out of bounds, the instruction runs
+//! unchanged, and traps at its own place before anything is written. A copy goes upwards or downwards, as overlapping requires.
 //!
-//! A segment that has been dropped has length 0, which code cannot ask for: there the first chunk traps in place of the whole, as
-//! nothing is written then either.
+//! A dropped segment has length 0, which code cannot query: then the first chunk traps instead of the whole operation, and
+//! nothing is written either.
 //!
-//! A function that has as many locals as the engine takes uses globals in their place, which nothing in the module can name.
+//! A function with the engine's largest number of locals uses globals instead, which nothing in the module can name.
 
 use rtwasm::status::*;
 use wasmparser::types::TypesRef;
@@ -17,7 +17,7 @@ use wasmparser::{DataKind, ElementItems, FunctionBody, Operator, Parser, Payload
 use super::splice::{push_leb, push_signed_leb};
 use super::{unreadable, weight};
 
-/// What is done between two polls; some ten microseconds.
+/// The length between two polls; it takes some ten microseconds.
 pub const CHUNK_BYTES: u64 = 256 << 10;
 pub const CHUNK_ENTRIES: u64 = 16 << 10;
 
@@ -46,7 +46,7 @@ pub struct Scratch {
 const REGISTERS: u32 = 7;
 
 impl Scratch {
-    /// `globals`: where the module's own end.
+    /// `globals`: the index after the module's own globals.
     pub fn new(body: &FunctionBody<'_>, types: &TypesRef<'_>, index: u32, globals: u32) -> Result<Scratch> {
         let ty = types[types.core_function_at(index)].unwrap_func();
         let mut taken = ty.params().len() as u32;
@@ -57,8 +57,8 @@ impl Scratch {
         Ok(Scratch { first, used_64: false, used_reference: false, used: false })
     }
 
-    /// Groups of locals to be added at the end: how many of which type. Those that come first are there as soon as any is, so
-    /// that indices do not depend on what comes later.
+    /// Groups of locals to append: their number and type. The first groups exist as soon as any does, so that indices do not
+    /// depend on later ones.
     pub fn groups(&self) -> Vec<(u32, u8)> {
         let mut groups = Vec::new();
         if matches!(self.first, Register::Local(_)) && self.used {
@@ -73,12 +73,12 @@ impl Scratch {
         groups
     }
 
-    /// Whether the module has to have the globals.
+    /// True if the module needs the globals.
     pub fn needs_globals(&self) -> bool {
         matches!(self.first, Register::Global(_)) && self.used
     }
 
-    /// A local of i32, where the function has room for one.
+    /// A local of i32, if the function has room for one.
     pub fn local(&mut self) -> Option<u32> {
         let Register::Local(local) = self.first else { return None };
         self.used = true;
@@ -95,13 +95,13 @@ impl Scratch {
         }
     }
 
-    /// For the destination (0), the source or value (1), the length (2).
+    /// The place of the destination (0), the source or value (1), the length (2).
     fn number(&mut self, role: u32, wide: bool) -> Number {
         Number { at: self.register(role + if wide { 3 } else { 0 }), wide }
     }
 }
 
-/// How many globals the guard needs where it needs any, and their definitions.
+/// The number of globals that the guard needs, if it needs any, and their definitions.
 pub const GLOBALS: (u32, [u8; 7 * 5]) = (REGISTERS, {
     let (mut bytes, mut nth) = ([0; 7 * 5], 0);
     while nth < 7 {
@@ -123,7 +123,7 @@ pub const GLOBALS: (u32, [u8; 7 * 5]) = (REGISTERS, {
     bytes
 });
 
-/// What code cannot ask for: how long the module's segments are.
+/// The lengths of the module's segments, which code cannot query.
 #[derive(Default)]
 pub struct Segments {
     data: Vec<u64>,
@@ -160,12 +160,12 @@ impl Segments {
     }
 }
 
-/// Something that a bulk operation works on.
+/// The object of a bulk operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Space {
     Memory(u32),
     Table(u32),
-    /// So many bytes, or entries.
+    /// A segment of this number of bytes, or entries.
     Segment(u64),
 }
 
@@ -178,7 +178,7 @@ impl Space {
         }
     }
 
-    /// The longest that it can ever be.
+    /// The longest length that it can ever have.
     fn most(self, types: &TypesRef<'_>) -> u64 {
         match self {
             Space::Memory(index) => types.memory_at(index).maximum.map_or(u64::MAX, |pages| pages.saturating_mul(65536)),
@@ -188,7 +188,7 @@ impl Space {
     }
 }
 
-/// A bulk operation: where it writes, and where it reads, if not one value.
+/// A bulk operation: its destination, and its source if it has one.
 struct Bulk {
     to: Space,
     from: Option<Space>,
@@ -213,20 +213,20 @@ impl Bulk {
         if matches!(self.to, Space::Memory(_)) { CHUNK_BYTES } else { CHUNK_ENTRIES }
     }
 
-    /// The longest that it can be without a trap.
+    /// The longest length without a trap.
     fn most(&self, length: Option<u64>, types: &TypesRef<'_>) -> u64 {
         let from = self.from.map_or(u64::MAX, |from| from.most(types));
         self.to.most(types).min(from).min(length.unwrap_or(u64::MAX))
     }
 }
 
-/// The cost of an instruction that works on a stretch, of which at most a chunk is done without a poll.
+/// The cost of an instruction that works on a stretch, of which it does at most a chunk without a poll.
 pub fn weigh(operator: &Operator<'_>, length: Option<u64>, types: &TypesRef<'_>, segments: &Segments) -> u64 {
     let longest = bulk(operator, segments).map_or(0, |bulk| bulk.most(length, types).min(bulk.chunk()));
     weight::of_length(weight::cost(operator), longest)
 }
 
-/// What is to stand before a bulk operation that may be long; None where it cannot be, or is none. `instruction`: its bytes.
+/// The code before a bulk operation that may be long; None for other instructions. `instruction`: its bytes.
 pub fn split(
     operator: &Operator<'_>,
     instruction: &[u8],
@@ -320,8 +320,8 @@ impl Site<'_> {
         code
     }
 
-    /// `length <= size && start <= size - length`, without overflow. For ranges longer than the whole the subtraction wraps,
-    /// and the first condition refuses.
+    /// `length <= size && start <= size - length`, without overflow. If the range is longer than the whole, the subtraction
+    /// wraps, and the first condition fails.
     fn in_bounds(&self, code: &mut Vec<u8>, start: Number, space: Space) {
         get_wide(code, self.length);
         size(code, space, start.wide);
@@ -353,7 +353,8 @@ impl Site<'_> {
         code.push(END);
     }
 
-    /// Chunks from the end, while more than one is left. Within one memory or table, so all numbers are as wide.
+    /// Chunks from the end, while more than one is left. Source and destination are the same memory or table, so all numbers
+    /// have the same width.
     fn downwards(&self, code: &mut Vec<u8>, source: Number) {
         code.extend_from_slice(&LOOP);
         code.extend_from_slice(self.poll);
@@ -370,7 +371,7 @@ impl Site<'_> {
         code.push(END);
     }
 
-    /// Takes a chunk off the length.
+    /// Subtracts a chunk from the length.
     fn shorten(&self, code: &mut Vec<u8>) {
         get(code, self.length.at);
         self.chunk(code, self.length.wide);

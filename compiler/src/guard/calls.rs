@@ -1,8 +1,9 @@
-//! Who calls whom, and where polls have to stand so that between two a bounded number of instructions runs, whatever calls what.
+//! The module's call graph, and the places of polls, so that a bounded number of instructions runs between two of them,
+//! whatever calls what.
 //!
-//! Functions on a circle of calls are polled at their entry. The others are gone through callees first: what a function runs
-//! before its first poll and after its last one is part of what its callers run between two of theirs. A call through a table may reach
-//! every function of the right type whose address is taken anywhere in the module.
+//! Functions on a cycle of calls have a poll at their entry. The others are processed callees first: what a function runs
+//! before its first poll and after its last one counts as part of its callers. A call through a table may reach every function
+//! of the right type whose address is taken anywhere in the module.
 
 use std::collections::HashMap;
 
@@ -15,22 +16,22 @@ use super::loops::Code;
 use super::stretch::{self, Called, Callees, Plan};
 use super::unreadable;
 
-/// What is to be done to the functions of a module.
+/// The changes to a module's functions.
 pub struct Plans {
-    /// How many functions come before the defined ones.
+    /// The number of imported functions, which come before the defined ones.
     pub imported: u32,
-    /// Of the defined ones.
+    /// The plans of the defined functions.
     pub plans: Vec<Plan>,
     pub segments: Segments,
 }
 
-/// Where a call leads.
+/// The target of a call.
 enum Callee {
     /// To the host.
     Host,
     /// To a defined function.
     Defined(usize),
-    /// To any of the given type whose address is taken; the number is that of the class of equal types.
+    /// Any function of the given type whose address is taken; the number is that of the class of equal types.
     Class(usize),
 }
 
@@ -49,21 +50,21 @@ pub fn plans(module: &[u8], types: &TypesRef<'_>) -> Result<Plans> {
 struct Graph<'a> {
     imported: u32,
     bodies: Vec<FunctionBody<'a>>,
-    /// By defined function, in their order.
+    /// The calls of each defined function, in their order.
     calls: Vec<Vec<Call>>,
     class_by_type: Vec<usize>,
-    /// By class of type: the defined functions that a table may hold.
+    /// For each class of type, the defined functions that a table may hold.
     targets: Vec<Vec<usize>>,
-    /// Whether it may hold one of the host's.
+    /// For each class, true if a table may hold a host function.
     reaches_host: Vec<bool>,
 }
 
-/// The nodes of a graph in groups, callees before callers: those that lie on circles together, or one alone.
+/// The nodes of a graph in groups, callees before callers: the nodes of a cycle together, others alone.
 struct Components {
     in_order: Vec<Vec<usize>>,
-    /// By node.
+    /// The group of each node.
     of: Vec<usize>,
-    /// By function, whether it lies on a circle.
+    /// For each function, true if it lies on a cycle.
     circular: Vec<bool>,
 }
 
@@ -143,13 +144,13 @@ impl<'a> Graph<'a> {
         Ok(Graph { imported, bodies, calls, class_by_type, targets, reaches_host })
     }
 
-    /// How many nodes there are: the functions, and behind them one for each class of types, through which calls by a table go.
-    /// So many calls to many functions are few edges.
+    /// The number of nodes: the functions, and after them one for each class of types, through which calls by a table go. So
+    /// many calls to many functions need few edges.
     fn count(&self) -> usize {
         self.calls.len() + self.targets.len()
     }
 
-    /// Where the edges of a node lead: for a function the `nth` of its calls, for a class the `nth` of its functions.
+    /// The target of a node's edge: for a function the target of its `nth` call, for a class its `nth` function.
     fn edge(&self, from: usize, nth: usize) -> Option<usize> {
         let functions = self.calls.len();
         if from >= functions {
@@ -212,12 +213,13 @@ impl<'a> Graph<'a> {
         Components { in_order, of, circular }
     }
 
-    /// What is to be done to each function. Linear: every call is looked at a few times.
+    /// Plans the changes to each function. Linear: every call is visited a few times.
     fn plans(&self, types: &TypesRef<'_>, segments: &Segments) -> Result<Vec<Plan>> {
         let components = self.components();
         let functions = self.bodies.len();
         let mut plans: Vec<Option<Plan>> = (0..functions).map(|_| None).collect();
-        // By node: what a call of it runs. Of a class the most that one of its functions does, those of its own circle apart.
+        // For each node, what a call of it runs. For a class, the most that one of its functions runs, without those of the
+        // caller's own cycle.
         let mut called = vec![Called::default(); self.count()];
         for component in &components.in_order {
             for &class in component.iter().filter(|node| **node >= functions) {

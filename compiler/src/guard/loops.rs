@@ -1,4 +1,4 @@
-//! The loops of a function: which of them need a poll, and which are short enough to be unrolled around one.
+//! The loops of a function: finds those that need a poll, and unrolls short ones around one poll.
 //!
 //! A loop that nothing branches back to is only a block. An innermost loop without parameters becomes
 //!
@@ -14,8 +14,8 @@
 //! end
 //! ```
 //!
-//! where a branch back to the loop's beginning goes on with the next copy, and from the last one round again. Falling out of the
-//! body leaves the loop, as it did before. The copies are the original's bytes but for the branches out of the body, which count
+//! where a branch back to the loop's beginning continues with the next copy, and from the last one with the first. Falling out of
+//! the body leaves the loop, as before. The copies are the original's bytes, except for the branches out of the body, which count
 //! more labels now.
 
 use rtwasm::status::*;
@@ -27,22 +27,22 @@ use super::splice::{Splicer, push_leb};
 use super::unreadable;
 use super::weight::{self, Cost};
 
-/// Copies are made as long as they have no more instructions than this, all together.
+/// Copies are made as long as all of them together have no more instructions than this.
 const UNROLLED_OPS: usize = 96;
 const MOST_COPIES: usize = 8;
-/// So many instructions at most are added to one function. What the code generator does takes as long as functions are large, or
-/// longer, and it has limits: so in functions with very many loops the innermost are unrolled, and the first of those.
+/// The most instructions that are added to one function. The code generator's time grows at least with a function's size, and
+/// it has limits: so in functions with very many loops only the innermost ones are unrolled, and the first of those.
 const MOST_ADDED_OPS: usize = 4096;
-/// And so many where a function is crowded.
+/// The most instructions that are added to a crowded function.
 const MOST_ADDED_TO_CROWDED: usize = 512;
 
 /// A function's instructions.
 pub struct Code<'a> {
-    /// Where they begin: after the locals.
+    /// The place of the first instruction, after the locals.
     pub start: usize,
     pub ops: Vec<Op<'a>>,
     loops: Vec<Loop>,
-    /// Whether a block is put around all of it, which branches that leave the function have to leave, too.
+    /// True if a block is put around all of it, which branches that leave the function have to leave, too.
     pub is_wrapped: bool,
 }
 
@@ -50,31 +50,31 @@ pub struct Op<'a> {
     pub start: usize,
     pub end: usize,
     pub operator: Operator<'a>,
-    /// How many labels are around it, its own not counted.
+    /// The number of labels around it, without its own.
     depth: u32,
 }
 
 struct Loop {
     /// Index of the instruction.
     at: usize,
-    /// Of its `end`.
+    /// Index of its `end`.
     end: usize,
-    /// Whether anything branches back to it.
+    /// True if a branch leads back to it.
     repeats: bool,
     /// Without loops, long operations or calls in it.
     is_plain: bool,
     has_parameters: bool,
-    /// How many loops are around it.
+    /// The number of loops around it.
     nesting: u32,
-    /// How often its body is to stand there; once if it is not unrolled.
+    /// The number of copies of its body; 1 if it is not unrolled.
     copies: usize,
 }
 
 /// A label while its block is open.
 struct Label {
-    /// An index into the loops, if it is one.
+    /// Its index among the loops, if it is one.
     of_loop: Option<usize>,
-    /// Whether a loop, long operation or call is in it.
+    /// True if no loop, long operation or call is in it.
     is_plain: bool,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Code<'a> {
             if matches!(operator, Operator::Else) {
                 labels.push(Label { of_loop: None, is_plain: true });
             }
-            // Of an `else` as of its `if`: where the block is.
+            // An `else` has the depth of its `if`: that of the block.
             let depth = labels.len() as u32;
             for label in branches(&operator) {
                 let target = labels.len().checked_sub(1 + label as usize).and_then(|at| labels[at].of_loop);
@@ -132,8 +132,8 @@ impl<'a> Code<'a> {
         Ok(code)
     }
 
-    /// Says how often each body is to stand there. Of more loops than may be unrolled it takes those with most loops around
-    /// them, from the function's start.
+    /// Chooses the number of copies of each body. If there are more loops than may be unrolled, takes those with the most loops
+    /// around them, from the function's start.
     fn choose_unrolled(&mut self) {
         let mut wanted = Vec::new();
         for (index, found) in self.loops.iter().enumerate() {
@@ -155,17 +155,17 @@ impl<'a> Code<'a> {
         }
     }
 
-    /// Whether the instruction at this index is a loop that goes round.
+    /// True if the instruction at this index is a loop that repeats.
     pub fn is_polled_loop(&self, at: usize) -> bool {
         self.find(at).is_some_and(|found| found.repeats)
     }
 
-    /// How many of those there are.
+    /// The number of loops that repeat.
     pub fn polled_loops(&self) -> usize {
         self.loops.iter().filter(|found| found.repeats).count()
     }
 
-    /// How many labels are around what stands directly before the instruction.
+    /// The number of labels around the place directly before the instruction.
     pub fn labels_before(&self, at: usize) -> u32 {
         let Op { operator, depth, .. } = &self.ops[at];
         // The label that it closes; the last one closes the function.
@@ -173,31 +173,32 @@ impl<'a> Code<'a> {
         depth + u32::from(closes)
     }
 
-    /// And directly behind it.
+    /// The number of labels around the place directly after the instruction.
     pub fn labels_after(&self, at: usize) -> u32 {
         let Op { operator, depth, .. } = &self.ops[at];
         depth + u32::from(matches!(operator, Operator::Block { .. } | Operator::If { .. } | Operator::Loop { .. }))
     }
 
-    /// The label where the instruction's own are as they were, but for the function's, which a block around it makes another.
+    /// Converts a label from inside the instruction to one outside of all copies; a block around the function changes the
+    /// function's own label.
     fn outermost(&self, op: &Op<'_>, label: u32) -> u32 {
         label + u32::from(self.is_wrapped && label == op.depth)
     }
 
-    /// The branch at this index with the labels that it needs, where those are others than it has.
+    /// The branch at this index with changed labels, if it needs any.
     pub fn rewrapped(&self, at: usize) -> Option<Vec<u8>> {
         let op = &self.ops[at];
         let target = |label| self.outermost(op, label);
         branches(&op.operator).any(|label| target(label) != label).then(|| branch(&op.operator, target))
     }
 
-    /// How the loop at this index is to be unrolled, if it is.
+    /// The plan for unrolling the loop at this index, if it is unrolled.
     pub fn unrolled(&self, at: usize) -> Option<Unrolled> {
         let found = self.find(at)?;
         (found.copies > 1).then_some(Unrolled { at: found.at, end: found.end, copies: found.copies })
     }
 
-    /// What the copies of the loop at this index run between two polls beside one of them.
+    /// The weight of what the copies of the loop at this index run between two polls, beyond that of one copy.
     pub fn repeated_weight(&self, at: usize) -> u64 {
         let weight = |op: &Op<'_>| if let Cost::Constant(weight) = weight::cost(&op.operator) { weight } else { 0 };
         self.unrolled(at).map_or(0, |unrolled| {
@@ -230,7 +231,7 @@ const BR_TABLE: u8 = 0x0e;
 const NO_RESULT: u8 = 0x40;
 
 impl Unrolled {
-    /// Index of the instruction behind its `end`.
+    /// Index of the instruction after its `end`.
     pub fn after(&self) -> usize {
         self.end + 1
     }
@@ -276,7 +277,7 @@ impl Unrolled {
     }
 }
 
-/// The labels that an instruction may go to.
+/// The labels that an instruction may branch to.
 pub fn branches<'a>(operator: &'a Operator<'_>) -> impl Iterator<Item = u32> + 'a {
     let (one, table) = match operator {
         Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => (Some(*relative_depth), None),
@@ -287,7 +288,7 @@ pub fn branches<'a>(operator: &'a Operator<'_>) -> impl Iterator<Item = u32> + '
     one.into_iter().chain(table.into_iter().flat_map(|table| table.targets()).flatten())
 }
 
-/// The branch with other labels.
+/// The branch with new labels.
 fn branch(operator: &Operator<'_>, target: impl Fn(u32) -> u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     match operator {

@@ -1,20 +1,20 @@
 //! The budget guard: polls in the guest's code through which the watchdog can end a call that runs too long.
 //!
-//! The module gets one more memory, of one page, that nothing in it can name: the polls alone reach it. A poll stands at every
-//! loop header; at the entry of functions that can come round to themselves by calls, tail calls included, or that run for longer
-//! than [`STRETCH`]; in straight code longer than that, with all that it calls; behind operations that are one long call of the
-//! engine (`calls`, `stretch`, `weight`). So between two polls a guest executes a bounded number of instructions. Bulk operations
+//! The module gets one more memory, of one page, that nothing in it can name: only the polls reach it. There are polls at every
+//! loop header; at the entry of functions that calls, tail calls included, can lead back to, or that run for longer than
+//! [`STRETCH`]; in straight code longer than that, including all that it calls; after operations that are one long call of the
+//! engine (`calls`, `stretch`, `weight`). So a guest executes a bounded number of instructions between two polls. Bulk operations
 //! that may be long are split (`bulk`).
 //!
-//! A short innermost loop is unrolled, with one poll for all its copies (`loops`): in the shortest the poll would cost as much as
-//! what they do.
+//! A short innermost loop is unrolled, with one poll for all its copies (`loops`): in the shortest loops a poll would cost as much
+//! as the loop's own work.
 //!
-//! What a poll is depends on the profile (`poll`). *Standalone*: a load that is dropped; to end the call the watchdog takes the
-//! page's access rights away, and the load faults. *Plugin*: the same load, of a byte that the watchdog sets, and `unreachable`
-//! where it is set. Neither calls anything: a call in the cold path would spill every live register in the loop.
+//! The form of a poll depends on the profile (`poll`). *Standalone*: a load whose value is dropped; to end the call, the watchdog
+//! takes the page's access rights away, and the load faults. *Plugin*: a load of a byte that the watchdog sets, and `unreachable`
+//! if it is set. Neither calls anything: a call in the cold path would spill every live register in the loop.
 //!
-//! The code is spliced, byte for byte, rather than written anew: names, custom sections and whatever else is in the module stay
-//! as they are, and every offset in the guarded module can be told as an offset in the one that was given.
+//! The code is spliced byte for byte, not rewritten: names, custom sections and all other parts of the module do not change, and
+//! every offset in the guarded module can be converted to an offset in the given one.
 
 mod bulk;
 mod calls;
@@ -34,16 +34,16 @@ use poll::Poll;
 use splice::Splicer;
 use stretch::Plan;
 
-/// About how many simple instructions may run between two polls; tens of microseconds.
+/// The approximate number of simple instructions that may run between two polls; tens of microseconds.
 const STRETCH: u64 = 50_000;
 
 const SECTION_MEMORY: u8 = 5;
 const SECTION_GLOBAL: u8 = 6;
 const SECTION_CODE: u8 = 10;
-/// The sections that come before the memory section, in the order that the format prescribes; custom sections stand anywhere.
+/// The sections before the memory section, in the order that the format prescribes; custom sections may be anywhere.
 const BEFORE_MEMORY: [u8; 5] = [0, 1, 2, 3, 4];
 
-/// The most that the engine takes.
+/// The engine's limit.
 const MOST_GLOBALS: u32 = 1_000_000;
 const MOST_FUNCTION_BYTES: usize = 7_654_321;
 
@@ -53,11 +53,11 @@ pub struct Guarded {
     pub edits: Vec<Edit>,
 }
 
-/// Puts the guard into a valid module.
+/// Inserts the guard into a valid module.
 pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guarded> {
     let types = checked.types.as_ref();
     let memory_index = types.memory_count();
-    // The validator's limit; the guard's would be one too many.
+    // The validator's limit; the guard's memory would exceed it.
     if memory_index >= 100 {
         return Err(Error::new(
             RTW_ERR_LIMIT,
@@ -66,7 +66,7 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
     }
     let plans = calls::plans(module, &types)?;
     let poll = Poll::new(profile, memory_index);
-    // First the functions, which say what else they need; that stands before them.
+    // Processes the functions first: they determine what else the module needs, in sections before them.
     let mut functions = Vec::with_capacity(plans.plans.len());
     let mut needs_globals = false;
     for payload in Parser::new(0).parse_all(module) {
@@ -134,21 +134,21 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
     Ok(splicer.finish())
 }
 
-/// What has to be put in where the module has no section that it could go into.
+/// New content for sections that the module does not have.
 struct NewSections {
     memory: bool,
     globals: bool,
 }
 
 impl NewSections {
-    /// The sections that come next, before the module's section `id`.
+    /// The new sections that come next, before the module's section `id`.
     fn due_before(&mut self, id: u8) -> Vec<(u8, Vec<u8>)> {
         let mut due = Vec::new();
         if id != SECTION_MEMORY && !BEFORE_MEMORY.contains(&id) {
             if std::mem::take(&mut self.memory) {
                 due.push((SECTION_MEMORY, [&[1], &MEMORY_TYPE[..]].concat()));
             }
-            // Tags stand between the two, and no guest has any.
+            // Tags come between the two, but no guest has any.
             if id != SECTION_GLOBAL && std::mem::take(&mut self.globals) {
                 due.push((SECTION_GLOBAL, [&[bulk::GLOBALS.0 as u8], &bulk::GLOBALS.1[..]].concat()));
             }
@@ -157,14 +157,14 @@ impl NewSections {
     }
 }
 
-/// One page, and no more ever.
+/// One page, which never grows.
 const MEMORY_TYPE: [u8; 3] = [1, 1, 1];
 
 fn unreadable(error: wasmparser::Error) -> Error {
     Error::new(RTW_ERR_INTERNAL, format!("a valid module cannot be read: {error}"))
 }
 
-/// What the functions of one module have in common, and which of them it is about.
+/// What the functions of one module share, and the current one.
 struct Place<'a> {
     module: &'a [u8],
     types: &'a wasmparser::types::TypesRef<'a>,
@@ -175,7 +175,7 @@ struct Place<'a> {
 
 /// A function's new body.
 struct Rewritten<'a> {
-    /// Its code, in its old place.
+    /// Its code, in the old place.
     code: Splicer<'a>,
     code_start: usize,
     locals: Vec<(u32, u8)>,
@@ -195,7 +195,7 @@ impl<'a> Rewritten<'a> {
     }
 }
 
-/// One function's body: its polls, its short loops unrolled, its long bulk operations split.
+/// Rewrites one function's body: inserts its polls, unrolls its short loops, splits its long bulk operations.
 fn function<'a>(body: &FunctionBody<'_>, plan: &Plan, place: &Place<'a>) -> Result<Rewritten<'a>> {
     let Place { module, types, segments, poll, index } = *place;
     let mut code = loops::Code::read(body, types)?;

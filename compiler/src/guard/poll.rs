@@ -1,4 +1,4 @@
-//! The poll's code, and what is put around a function with very many of them, for the code generator's sake.
+//! The poll's code, and the block around a function with very many polls, which saves the code generator's time.
 
 use rtwasm::engine::profile::Profile;
 use rtwasm::engine::watch::MARK_OFFSET;
@@ -6,7 +6,7 @@ use rtwasm::engine::watch::MARK_OFFSET;
 use super::bulk::Scratch;
 use super::splice::{Splicer, push_leb};
 
-/// Functions with more polls than this are *crowded*: what the code generator does to them takes longer than they are long.
+/// Functions with more polls than this are *crowded*: the code generator's time grows faster than their size.
 pub const CROWDED: usize = 512;
 
 const UNREACHABLE: u8 = 0x00;
@@ -41,12 +41,12 @@ impl Poll {
         Poll { profile, alone: [&load, end].concat(), load }
     }
 
-    /// One that depends on nothing around it.
+    /// A poll that depends on nothing around it.
     pub fn alone(&self) -> &[u8] {
         &self.alone
     }
 
-    /// Those of a function that has so many.
+    /// The polls of a function with this number of them.
     pub fn of_function(&self, count: usize) -> Polls<'_> {
         Polls { poll: self, is_crowded: count > CROWDED }
     }
@@ -59,13 +59,13 @@ pub struct Polls<'a> {
 }
 
 impl Polls<'_> {
-    /// Whether they all branch out of one block around the function to one `unreachable`, where each would otherwise have a block
-    /// of its own that calls the engine. Where in the function the call was cut off is then not known.
+    /// True if all polls branch out of one block around the function to one `unreachable`; otherwise each has a block of its
+    /// own that calls the engine. The place in the function where a call was cut off is then unknown.
     pub fn are_shared(&self) -> bool {
         self.is_crowded && self.poll.profile == Profile::Plugin
     }
 
-    /// A poll with so many labels around it.
+    /// A poll inside this number of labels.
     pub fn at(&self, labels: u32) -> Vec<u8> {
         if !self.are_shared() {
             return self.poll.alone.clone();
@@ -75,7 +75,7 @@ impl Polls<'_> {
         code
     }
 
-    /// What stands before the function's code.
+    /// Inserts the code before the function's.
     pub fn begin(&self, code: &mut Splicer<'_>, scratch: &mut Scratch) {
         if self.are_shared() {
             code.insert(&[BLOCK, NO_RESULT]);
@@ -86,21 +86,22 @@ impl Polls<'_> {
         }
     }
 
-    /// Copies what is left of the function, whose last `end` is at `last`, and puts in what belongs there.
+    /// Copies the rest of the function, whose last `end` is at `last`, and inserts the code after it.
     pub fn end(&self, code: &mut Splicer<'_>, start: usize, last: usize) {
         if !self.are_shared() {
             return code.copy_rest();
         }
         code.copy_to(last);
         code.insert(&[RETURN]);
-        // This `end` is that of the block.
+        // This `end` closes the block.
         code.copy_rest();
         code.insert_for(start, &[UNREACHABLE, END]);
     }
 
-    /// A value that is live at the function's start, and then only in code that is never run and stands at its end. While the
-    /// register allocator (regalloc2 0.15, `moves.rs`) has met no value whose life has a hole, it searches all parameters of the
-    /// function's blocks once for each block that a value lives through; and the address that polls load from lives through all.
+    /// A value that is live at the function's start, and then only in code at its end that never runs. As long as the register
+    /// allocator (regalloc2 0.15, `moves.rs`) has met no value whose life has a hole, it searches all parameters of the
+    /// function's blocks once for each block that a value lives through; and the address that polls load from lives through
+    /// all.
     fn value_with_a_hole(&self, local: u32) -> Vec<u8> {
         let Poll { load, .. } = self.poll;
         let with_local = |opcode| {
@@ -108,19 +109,19 @@ impl Polls<'_> {
             push_leb(&mut code, local);
             code
         };
-        // The empty block is for the value to live beyond one. The page's bytes are all 0.
+        // The empty block makes the value live beyond one block. The page's bytes are all 0.
         let (set, get) = (with_local(LOCAL_SET), with_local(LOCAL_GET));
         let trap: &[u8] = &[IF, NO_RESULT, UNREACHABLE, END, END];
         [load, &set[..], &[BLOCK, NO_RESULT, END], load, &[IF, NO_RESULT], &get, trap].concat()
     }
 }
 
-/// A byte of the guard's page. Atomic, since a plain load is merged away in a loop without stores; a byte, since the engine looks
-/// whether the address of anything larger is aligned.
+/// Loads a byte of the guard's page. Atomic, since the code generator merges plain loads away in a loop without stores; a byte,
+/// since the engine checks the alignment of anything larger.
 fn load(memory_index: u32, offset: usize) -> Vec<u8> {
     const I32_CONST_0: [u8; 2] = [0x41, 0];
     const I32_ATOMIC_LOAD_8: [u8; 2] = [0xfe, 0x12];
-    /// Set in an alignment where a memory index follows.
+    /// The flag in an alignment that a memory index follows.
     const HAS_MEMORY: u8 = 0x40;
     let mut code = [&I32_CONST_0[..], &I32_ATOMIC_LOAD_8, &[HAS_MEMORY]].concat();
     push_leb(&mut code, memory_index);

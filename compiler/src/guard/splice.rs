@@ -1,4 +1,4 @@
-//! Copies a module with insertions, and keeps account of which byte came from where.
+//! Copies a module with insertions, and records the origin of each byte.
 
 use rtwasm::engine::artifact::Edit;
 use rtwasm::status::*;
@@ -6,18 +6,18 @@ use std::ops::Range;
 
 use super::Guarded;
 
-/// What the result consists of.
+/// A piece of the result.
 enum Piece {
     /// Bytes of the original.
     From(Range<usize>),
-    /// New ones, which stand for what is at a place of the original.
+    /// New bytes, which stand for a place in the original.
     New { bytes: Vec<u8>, at: usize },
 }
 
 /// A stretch of the original that is being copied.
 pub struct Splicer<'a> {
     module: &'a [u8],
-    /// What has not been copied or skipped yet.
+    /// The part that has not been copied or skipped yet.
     left: Range<usize>,
     pieces: Vec<Piece>,
 }
@@ -27,23 +27,23 @@ impl<'a> Splicer<'a> {
         Splicer { module, left: 0..module.len(), pieces: Vec::new() }
     }
 
-    /// One for a part of the module, to be appended in its place.
+    /// A splicer for a part of the module, to be appended in its place.
     pub fn of(module: &'a [u8], part: Range<usize>) -> Splicer<'a> {
         Splicer { module, left: part, pieces: Vec::new() }
     }
 
-    /// What the other one has made comes next; it has gone to the end.
+    /// Appends the result of another splicer, which has processed its whole part.
     pub fn append(&mut self, other: Splicer<'a>) {
         self.pieces.extend(other.pieces);
         self.left.start = other.left.start;
     }
 
-    /// How many bytes it has made so far.
+    /// The number of bytes of the result.
     pub fn len(&self) -> usize {
         self.pieces.iter().map(Piece::len).sum()
     }
 
-    /// What has not been copied yet.
+    /// The part that has not been copied yet.
     fn rest(&self) -> &'a [u8] {
         &self.module[self.left.clone()]
     }
@@ -62,13 +62,13 @@ impl<'a> Splicer<'a> {
         self.copy_to(self.left.end);
     }
 
-    /// Leaves out what stands before `to`.
+    /// Skips everything before `to`.
     pub fn skip_to(&mut self, to: usize) {
         debug_assert!(self.left.start <= to && to <= self.left.end);
         self.left.start = to;
     }
 
-    /// Puts in a stretch of the original, wherever it is.
+    /// Inserts a stretch of the original, from any place.
     pub fn repeat(&mut self, range: Range<usize>) {
         if !range.is_empty() {
             self.pieces.push(Piece::From(range));
@@ -79,7 +79,7 @@ impl<'a> Splicer<'a> {
         self.insert_for(self.left.start, bytes);
     }
 
-    /// Puts in bytes that stand for what is at `at` in the original.
+    /// Inserts bytes that stand for the place `at` in the original.
     pub fn insert_for(&mut self, at: usize, bytes: &[u8]) {
         self.pieces.push(Piece::New { bytes: bytes.to_vec(), at });
     }
@@ -90,7 +90,7 @@ impl<'a> Splicer<'a> {
         self.insert(&bytes);
     }
 
-    /// Puts `more` items behind those of a section.
+    /// Appends `more` items to a section.
     pub fn insert_items(&mut self, more: u32, bytes: &[u8]) {
         let items = self.skip_leb();
         self.insert_leb(items + more);
@@ -104,14 +104,14 @@ impl<'a> Splicer<'a> {
         value
     }
 
-    /// Reads a number and leaves it out.
+    /// Reads a number and skips it.
     pub fn skip_leb(&mut self) -> u32 {
         let (value, length) = leb(self.rest());
         self.left.start += length;
         value
     }
 
-    /// Rewrites what stands here with its length before it.
+    /// Rewrites content that has its length before it.
     pub fn rewrite_sized(&mut self, rewrite: impl FnOnce(&mut Splicer<'a>) -> Result<()>) -> Result<()> {
         let length = self.skip_leb() as usize;
         let content = self.left.start..self.left.start + length;
@@ -131,7 +131,7 @@ impl<'a> Splicer<'a> {
         Ok(())
     }
 
-    /// Rewrites a section whose content is `content`.
+    /// Rewrites a section with the content `content`.
     pub fn rewrite_section(
         &mut self,
         id: u8,
@@ -146,7 +146,7 @@ impl<'a> Splicer<'a> {
         self.rewrite(content, rewrite)
     }
 
-    /// Puts a new section before the one whose content starts at `content_start`.
+    /// Inserts a new section before the one whose content starts at `content_start`.
     pub fn insert_section_before(&mut self, content_start: usize, id: u8, content: &[u8]) {
         let start = section_start(self.module, self.left.start, content_start);
         self.copy_to(start);
@@ -176,7 +176,7 @@ impl<'a> Splicer<'a> {
                 }
             };
             match edits.last_mut() {
-                // It goes on where the last one stopped.
+                // It continues where the last one stopped.
                 Some(last) if verbatim && last.verbatim && last.original + last.length == original => last.length += length,
                 Some(last) if !verbatim && !last.verbatim && last.original == original => last.length += length,
                 _ => edits.push(Edit { length, original, verbatim }),
@@ -195,7 +195,7 @@ impl Piece {
     }
 }
 
-/// Where a section's own byte is: the sections before it have been copied up to `from` or lie between, each with its length.
+/// The place of a section's id: the sections before it were copied up to `from` or lie between, each with its length.
 fn section_start(module: &[u8], from: usize, content_start: usize) -> usize {
     const PREAMBLE: usize = 8;
     let mut start = from.max(PREAMBLE);
@@ -209,7 +209,7 @@ fn section_start(module: &[u8], from: usize, content_start: usize) -> usize {
     }
 }
 
-/// An unsigned number and how many bytes it takes, in a valid module.
+/// An unsigned number and its length in bytes, in a valid module.
 fn leb(bytes: &[u8]) -> (u32, usize) {
     let mut value = 0u32;
     for (at, byte) in bytes.iter().enumerate() {
@@ -229,7 +229,7 @@ pub fn push_leb(bytes: &mut Vec<u8>, mut value: u32) {
     bytes.push(value as u8);
 }
 
-/// A signed number, as constants are written.
+/// Appends a signed number in the form of constants.
 pub fn push_signed_leb(bytes: &mut Vec<u8>, mut value: i64) {
     loop {
         let byte = value as u8 & 0x7f;

@@ -1,7 +1,7 @@
-//! Where a function needs polls on its way: at every point of its code, the most that can have run since the last poll, whichever
-//! way led there. What is before the function and in what it calls counts.
+//! Plans the polls inside a function: computes, for every point of its code, the most that can have run since the last poll, on
+//! any path. The code before the function and the functions that it calls count too.
 //!
-//! Loops that go round are polled at their head, so all other ways lead forward, and one pass over the code sees every way.
+//! Loops that repeat have a poll at their head, so all other paths lead forward, and one pass over the code sees every path.
 
 use wasmparser::Operator;
 
@@ -9,15 +9,15 @@ use super::STRETCH;
 use super::loops::{Code, branches};
 use super::weight::{self, Cost};
 
-/// What a call through the host may cost, as it is not known: some such calls stand between two polls at most.
+/// The assumed cost of a call through the host, which is unknown: at most 16 such calls come between two polls.
 const HOST: u64 = STRETCH / 16;
-/// A call by name, or through a table, by itself.
+/// The cost of a call itself, by name or through a table.
 const CALL: u64 = 8;
-/// What may run between the return of a call that leads round and the function's own return without a poll: when a deep recursion
-/// unwinds, all of its functions return one after the other, and that adds up.
+/// The most that may run without a poll between the return of a call on a cycle and the function's own return: when a deep
+/// recursion unwinds, all of its functions return one after the other, and that adds up.
 const UNWINDING: u64 = 50;
 
-/// What is put into a function.
+/// The polls of a function.
 pub struct Plan {
     /// A poll at its entry.
     pub at_entry: bool,
@@ -25,36 +25,36 @@ pub struct Plan {
     pub before: Vec<usize>,
 }
 
-/// What a call runs, at most.
+/// The most that a call runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Called {
     /// Until its first poll, or its end.
     first: u64,
-    /// From its start to its end, on ways without a poll.
+    /// From its start to its end, on paths without a poll.
     through: Option<u64>,
-    /// From its last poll to its end, on ways with one.
+    /// From its last poll to its end, on paths with one.
     last: Option<u64>,
 }
 
 impl Called {
     pub const HOST: Called = Called { first: HOST, through: Some(HOST), last: None };
 
-    /// What either runs.
+    /// The most of two calls.
     pub fn or(self, other: Called) -> Called {
         Called { first: self.first.max(other.first), through: self.through.max(other.through), last: self.last.max(other.last) }
     }
 }
 
-/// For a call: what it runs, and whether it may lead back to the function itself, which is then polled at its entry.
+/// For a call: what it runs, and true if it may lead back to the function itself, which then has a poll at its entry.
 pub type Callees<'a> = &'a mut dyn FnMut(&Operator<'_>) -> Option<(Called, bool)>;
 
-/// What has run at some point of the code, at most; all None where no way leads there.
+/// The most that has run at some point of the code; all None if no path leads there.
 #[derive(Clone, Copy, Default)]
 struct Run {
-    /// Since the function's start, on ways without a poll.
+    /// Since the function's start, on paths without a poll.
     since_entry: Option<u64>,
     since_poll: Option<u64>,
-    /// Since the return of a call that leads round, on ways without a poll after it.
+    /// Since the return of a call on a cycle, on paths without a poll after it.
     since_return: Option<u64>,
 }
 
@@ -88,7 +88,7 @@ impl Run {
         self.since_entry.max(self.since_poll).is_some()
     }
 
-    /// Whether so much more is too much.
+    /// True if adding this weight is too much.
     fn is_too_long_with(self, weight: u64) -> bool {
         let too_long = |run: Option<u64>, limit| run.is_some_and(|run| run + weight > limit);
         too_long(self.since_entry.max(self.since_poll), STRETCH) || too_long(self.since_return, UNWINDING)
@@ -97,14 +97,14 @@ impl Run {
 
 /// A label while its block is open.
 struct Label {
-    /// What has run at its end, for those that went there from inside.
+    /// What has run at its end, on paths that branch there from inside.
     at_end: Run,
-    /// Of an `if` that has no `else` yet: at its start.
+    /// What has run at the start of an `if` that has no `else` yet.
     at_else: Run,
     is_loop: bool,
 }
 
-/// Plans a function's polls, and says what a call of it then runs.
+/// Plans a function's polls, and returns what a call of it then runs.
 pub fn plan(
     code: &Code<'_>,
     is_circular: bool,
@@ -112,7 +112,7 @@ pub fn plan(
     weigh: &dyn Fn(&Operator<'_>, Option<u64>) -> u64,
 ) -> (Plan, Called) {
     let (plan, called) = walk(code, is_circular, callees, weigh);
-    // One that needs polls on its way gets one at its entry, too: so its callers need none because of it.
+    // A function that needs polls inside also gets one at its entry, so that its callers need none because of it.
     if plan.before.is_empty() || is_circular { (plan, called) } else { walk(code, true, callees, weigh) }
 }
 
@@ -149,7 +149,7 @@ fn walk(
         }
         for label in branches(operator) {
             match labels.len().checked_sub(1 + label as usize) {
-                // At its head the way goes on, with a poll.
+                // The path continues at the loop's head, with a poll.
                 Some(index) if labels[index].is_loop => {}
                 Some(index) => labels[index].at_end = labels[index].at_end.or(run),
                 None => exit = exit.or(run),
@@ -192,18 +192,18 @@ fn walk(
     let called = Called {
         first: if at_entry { 0 } else { first },
         through: exit.since_entry,
-        // A recursion that unwinds has run for a while when it has.
+        // When a recursion has unwound, it has run for a while.
         last: exit.since_poll.max(exit.since_return.map(|_| STRETCH / 2)),
     };
     (Plan { at_entry, before }, called)
 }
 
-/// Whether an instruction is one long call of the engine: it gets a poll behind it.
+/// True if an instruction is one long call of the engine: it gets a poll after it.
 pub fn is_polled_after(operator: &Operator<'_>) -> bool {
     weight::cost(operator) == Cost::Growth
 }
 
-/// What an instruction pushes, where it is a constant that can be a length.
+/// The constant that an instruction pushes, if it can be a length.
 pub fn constant(operator: &Operator<'_>) -> Option<u64> {
     match operator {
         Operator::I32Const { value } => Some(u64::from(*value as u32)),

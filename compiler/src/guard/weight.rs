@@ -1,41 +1,41 @@
-//! What each instruction costs, as far as polls are concerned: about how many of the simplest ones take as long.
+//! The cost of each instruction, for the placing of polls: the approximate number of simple instructions that take as long.
 //!
-//! A poll is to stand where an instruction can take longer than [`super::STRETCH`]. So it matters that nothing is forgotten, and
-//! little whether a figure is twice too high: those here are the worst that the code generator makes on any processor.
+//! An instruction that can take longer than [`super::STRETCH`] needs a poll. So it is important that no instruction is missing,
+//! and unimportant if a figure is twice too high: the figures are the code generator's worst on any processor.
 
 use wasmparser::Operator;
 
-/// How long one instruction takes.
+/// The time of one instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
-    /// As long as so many simple ones.
+    /// The time of this number of simple instructions.
     Constant(u64),
-    /// By how many bytes it is to work on, its last operand says: done in pieces.
+    /// Its last operand is the number of bytes to work on: split into pieces.
     Bytes,
-    /// By how many entries of a table.
+    /// Its last operand is the number of a table's entries to work on: split into pieces.
     Entries,
-    /// One call of the engine that cannot be done in pieces: polled when it is over.
+    /// One call of the engine that cannot be split: has a poll after it.
     Growth,
-    /// What is called counts.
+    /// The called function counts.
     Call,
-    /// Cannot be in a module that has been checked.
+    /// Cannot occur in a module that has been checked.
     Refused,
 }
 
-/// How many bytes are worked on in the time of a simple instruction.
+/// Bytes that take the time of a simple instruction.
 const BYTES: u64 = 8;
-/// How long an entry of a table takes.
+/// The time of a table's entry.
 const ENTRY: u64 = 2;
 
-/// What working on a stretch of memory or of a table costs.
+/// The cost of working on a stretch of memory or of a table.
 pub fn of_length(cost: Cost, length: u64) -> u64 {
     1 + if cost == Cost::Bytes { length / BYTES } else { length.saturating_mul(ENTRY) }
 }
 
 macro_rules! define_kinds {
     ($( @$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
-        /// Every instruction that the parser knows, without its immediates. An enumeration of our own: that of the parser may grow
-        /// without a `match` over it failing to compile.
+        /// Every instruction that the parser knows, without its immediates. This enumeration is exhaustive, while the parser's
+        /// may grow without a `match` over it failing to compile.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         enum Kind {
             $($op),*
@@ -48,7 +48,7 @@ macro_rules! define_kinds {
             }
         }
 
-        /// With the proposal that each belongs to.
+        /// The instructions with their proposals.
         #[cfg(test)]
         const KINDS: &[(Kind, &str)] = &[$((Kind::$op, stringify!($proposal))),*];
     };
@@ -59,7 +59,7 @@ pub fn cost(operator: &Operator<'_>) -> Cost {
     cost_of(kind(operator))
 }
 
-/// Without a wildcard: an instruction that a new parser brings has to be decided here.
+/// Has no wildcard: every instruction of a new parser needs a decision here.
 fn cost_of(kind: Kind) -> Cost {
     match kind {
         Kind::Unreachable
@@ -472,7 +472,7 @@ fn cost_of(kind: Kind) -> Cost {
         | Kind::I16x8RelaxedQ15mulrS
         | Kind::I16x8RelaxedDotI8x16I7x16S
         | Kind::I32x4RelaxedDotI8x16I7x16AddS => Cost::Constant(4),
-        // Long latency; the rounding ones are calls on processors that lack them.
+        // Long latency; rounding instructions are calls on processors that lack them.
         Kind::I32DivS
         | Kind::I32DivU
         | Kind::I32RemS
@@ -493,7 +493,7 @@ fn cost_of(kind: Kind) -> Cost {
         | Kind::F64Nearest
         | Kind::F64Sqrt
         | Kind::F64Div => Cost::Constant(16),
-        // They wait for what is in the store buffer.
+        // They wait for the contents of the store buffer.
         Kind::AtomicFence
         | Kind::I32AtomicLoad
         | Kind::I64AtomicLoad
@@ -694,7 +694,7 @@ fn cost_of(kind: Kind) -> Cost {
 mod tests {
     use super::*;
 
-    /// The parser's names for the proposals whose instructions a guest may use.
+    /// The parser's names of the proposals whose instructions a guest may use.
     const ACCEPTED: &[&str] = &[
         "mvp",
         "sign_extension",
