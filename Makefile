@@ -16,7 +16,7 @@ HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test property test-loaded proofs soak exhausted jack-storm bench bench-check header layout abidiff guests install uninstall \
+.PHONY: all lib command artifacts examples demo test property test-loaded proofs soak exhausted jack-storm bench ablation bench-check header layout abidiff guests install uninstall \
         packages unit loom clean FORCE
 all: lib command artifacts examples
 
@@ -27,9 +27,10 @@ all: lib command artifacts examples
 CARGO_HOME ?= $(HOME)/.cargo
 # A copy of the tree that names the original here uses the original's built dependencies.
 REMAPPED ?= $(CURDIR)
-lib command unit property: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
+lib command unit property ablation: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
+LIB_FLAGS := -C llvm-args=-inline-threshold=120
 lib: FORCE
-	cargo rustc --locked --release --lib --crate-type cdylib,staticlib -- -C llvm-args=-inline-threshold=120
+	cargo rustc --locked --release --lib --crate-type cdylib,staticlib -- $(LIB_FLAGS)
 	ln -sf librtwasm.so target/release/librtwasm.so.0.1
 	@LD='$(LD)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' ./packaging/archive.sh target/release/deps/librtwasm.a $(ARCHIVE)
 
@@ -96,6 +97,22 @@ property: FORCE
 bench: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench
 	ONLY='$(ONLY)' ./bench/run.sh
+
+# What asking for the floating-point environment costs a call: a copy of the library that does not ask beside the one that is shipped,
+# which is built again at the end.
+ablation: command
+	mkdir -p target/bench
+	cargo rustc --locked --release --lib --crate-type cdylib -- $(LIB_FLAGS) --cfg 'ablation="float"'
+	cp $(LIB) target/bench/without-float.so
+	$(MAKE) -s lib
+	cp $(LIB) target/bench/shipped.so
+	cp $(LIB) target/bench/shipped-twin.so
+	$(CC) -std=gnu99 -D_GNU_SOURCE -O2 -Iinclude bench/ablation.c -o target/bench/ablation -ldl
+	for p in $(PROFILES); do \
+		$(COMMAND) compile --quiet --profile $$p bench/guests/calls.wat -o target/bench/calls-$$p.rtw && \
+		python3 bench/ablation.py target/bench/ablation $$p target/bench/calls-$$p.rtw $(or $(N),24) \
+			target/bench/shipped.so target/bench/without-float.so target/bench/shipped-twin.so || exit 1; \
+	done
 
 # What calls, setup and kernels cost in instructions, against tests/bench-check/figures.txt; UPDATE=1 writes that anew.
 bench-check: lib command

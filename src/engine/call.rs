@@ -14,7 +14,6 @@ use crate::record::histogram::Histogram;
 use crate::rt::permit::Opened;
 use crate::rt::{arena, cancel, unwind};
 use crate::status::*;
-use crate::sys::fpu::Modes;
 use crate::sys::{clock, stack};
 
 /// Runs one call on this thread. `values` holds the arguments and receives the results. A panic does not leave this function,
@@ -70,6 +69,8 @@ fn enters(func: &Func, here: usize) -> std::result::Result<&Core, (&Core, rtw_st
         return Err((core, gate));
     }
     core.entered_at.set(here);
+    // Long before it is asked for: the register takes some 20 cycles to be where it can be read.
+    core.host_float.note();
     Ok(core)
 }
 
@@ -142,6 +143,10 @@ unsafe fn invoke_otherwise_within(
     if let (Some(held), false) = (held, matches!(admitted, Ok(Some(_)))) {
         // Not during the call.
         cancel::let_in(held);
+    }
+    if admitted.is_ok() {
+        // Else another call's may be there.
+        core.host_float.note();
     }
     match admitted {
         // SAFETY: passed on.
@@ -289,16 +294,30 @@ fn late(core: &Core, histogram: &Histogram, took: u64, budget: u64, ended_well: 
     }
 }
 
-/// Enters the guest, in the guest's floating-point environment.
+/// Enters the guest, in the guest's floating-point environment. That is mostly the thread's own, which is then neither set nor restored.
+///
+/// # Safety
+/// The gate was open, so no other call uses the store; the values are as many as the type has.
 #[inline(always)]
 unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
-    core.modes.set(Modes::enter(core.float));
-    let watching = core.watch_exit();
+    let _watching = core.watch_exit();
+    // As late as can be: what was noted takes a while to be there.
+    if core.host_float.differs(core.float) {
+        // SAFETY: passed on.
+        return unsafe { enter_changed(core, shared, values) };
+    }
+    // SAFETY: passed on.
+    unsafe { shared.func.get().call_unchecked(core.context(), values) }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn enter_changed(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
+    let modes = core.host_float.modes(core.float);
+    modes.enter();
     // SAFETY: passed on.
     let result = unsafe { shared.func.get().call_unchecked(core.context(), values) };
-    drop(watching);
-    // Reads the modes from memory: few registers survive a call, and host functions restore the environment.
-    core.modes.get().leave();
+    modes.leave();
     result
 }
 

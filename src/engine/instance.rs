@@ -40,7 +40,7 @@ use crate::rt::permit::{self, Opened, Pass};
 use crate::rt::unwind::{self, Came, Mark};
 use crate::rt::{arena, cancel, fork, reserve, traps};
 use crate::status::*;
-use crate::sys::fpu::{self, Denormals, Modes};
+use crate::sys::fpu::{self, Denormals};
 use crate::sys::memory::{self as pages, Lock};
 use crate::sys::{end, handlers, membarrier, stack, thread};
 
@@ -229,9 +229,9 @@ pub struct Core {
     making: AtomicU8,
     /// What the gate says after a reset.
     after: AtomicI32,
-    /// What its calls compute in, and what the innermost that runs, and its host functions, do.
+    /// What its calls compute in, and what the thread did when the innermost that runs was made.
     pub float: fpu::Wanted,
-    pub modes: Cell<Modes>,
+    pub host_float: fpu::Host,
     pub timing: Timing,
     /// What the instance holds.
     pub held: Arc<Account>,
@@ -518,7 +518,7 @@ impl Instance {
             making: AtomicU8::new(MAKING),
             after: AtomicI32::new(GATE_FREE),
             float: fpu::Wanted::new(config.denormals),
-            modes: Cell::new(Modes::NONE),
+            host_float: fpu::Host::new(),
             timing: Timing::new(&config.limits),
             held: Account::new(config.memory_limit_bytes.unwrap_or(0), &module.runtime.held, slot),
             prepared: AtomicBool::new(false),
@@ -1025,8 +1025,9 @@ impl Guest {
         let signals = settings.profile == Profile::Standalone;
         let ahead_left_bytes = usize::try_from(ahead_left).unwrap_or(usize::MAX);
         let wanted = memory::Wanted { ahead_bytes: config.ahead(), ahead_left_bytes, guard_index, signals };
-        let modes = Modes::enter(core.float);
-        core.modes.set(modes);
+        core.host_float.note();
+        let modes = core.host_float.modes(core.float);
+        modes.enter();
         let (made, memories) = memory::collect(wanted, &share, || wasmtime::Instance::new(&mut store, &module.code, &externs));
         modes.leave();
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
@@ -1210,13 +1211,13 @@ fn call_host<const BLOCKS: bool>(
     // SAFETY: the store that is calling holds its core.
     let core = unsafe { &*core };
     // It has the thread's floating-point environment; what it makes of it is undone.
-    let modes = core.modes.get();
+    let modes = core.host_float.modes(core.float);
     let mut call = || {
         modes.enter_host();
         if BLOCKS {
             let answer = call_blocking(host, core, values);
             modes.leave_host();
-            core.modes.set(modes);
+            core.host_float.restore(modes);
             return answer;
         }
         // This catch makes an unwinder find a handler in this frame, and unwind to it.
@@ -1230,7 +1231,7 @@ fn call_host<const BLOCKS: bool>(
         .unwrap_or(RTW_ERR_INTERNAL);
         modes.leave_host();
         // Calls that it made had theirs.
-        core.modes.set(modes);
+        core.host_float.restore(modes);
         answer
     };
     if core.is_making() {

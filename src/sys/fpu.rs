@@ -8,6 +8,8 @@
 //! On x86-64 the environment is MXCSR. Guests do not use the x87 unit, which computes `long double`, and this module does not
 //! touch it.
 
+use std::cell::Cell;
+
 /// The treatment of denormals while guests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denormals {
@@ -56,17 +58,62 @@ const STANDARD_BITS: u32 = 0;
 /// The environment of an instance's calls, on any thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    keep: u32,
+    /// The bits that matter, and how each of them is to be.
+    mask: u32,
     set: u32,
 }
 
 impl Wanted {
     pub const fn new(denormals: Denormals) -> Wanted {
         match denormals {
-            Denormals::Keep => Wanted { keep: !CONTROL_BITS | DENORMAL_BITS, set: STANDARD_BITS },
-            Denormals::Flush => Wanted { keep: !CONTROL_BITS, set: STANDARD_BITS | FLUSH_BITS },
-            Denormals::Ieee => Wanted { keep: !CONTROL_BITS, set: STANDARD_BITS },
+            Denormals::Keep => Wanted { mask: CONTROL_BITS & !DENORMAL_BITS, set: STANDARD_BITS },
+            Denormals::Flush => Wanted { mask: CONTROL_BITS, set: STANDARD_BITS | FLUSH_BITS },
+            Denormals::Ieee => Wanted { mask: CONTROL_BITS, set: STANDARD_BITS },
         }
+    }
+
+    /// The bits of `host` that have to change.
+    #[inline(always)]
+    fn differing(self, host: Mode) -> u32 {
+        (host.0 ^ self.set) & self.mask
+    }
+}
+
+/// The thread's environment as it was when a guest was called.
+#[derive(Debug)]
+pub struct Host(Cell<Mode>);
+
+impl Host {
+    pub const fn new() -> Host {
+        Host(Cell::new(Mode(0)))
+    }
+
+    /// Notes the thread's. The register goes straight to where it is kept.
+    #[inline(always)]
+    pub fn note(&self) {
+        // For a copy that `make ablation` compares with.
+        if cfg!(not(ablation = "float")) {
+            read_to(self.0.as_ptr());
+        }
+    }
+
+    /// Whether what was noted has to change for guests.
+    #[inline(always)]
+    pub fn differs(&self, wanted: Wanted) -> bool {
+        cfg!(not(ablation = "float")) && wanted.differing(self.0.get()) != 0
+    }
+
+    /// What was noted, and what is the guest's.
+    #[inline(always)]
+    pub fn modes(&self, wanted: Wanted) -> Modes {
+        let host = self.0.get();
+        Modes { host, guest: Mode(host.0 ^ wanted.differing(host)) }
+    }
+
+    /// Notes again what calls that were made meanwhile have noted for themselves.
+    #[inline(always)]
+    pub fn restore(&self, modes: Modes) {
+        self.0.set(modes.host);
     }
 }
 
@@ -78,17 +125,12 @@ pub struct Modes {
 }
 
 impl Modes {
-    pub const NONE: Modes = Modes { host: Mode(0), guest: Mode(0) };
-
     /// Switches from the thread's environment to the guest's, if they differ.
     #[inline(always)]
-    pub fn enter(wanted: Wanted) -> Modes {
-        let host = read();
-        let modes = Modes { host, guest: Mode(host.0 & wanted.keep | wanted.set) };
-        if modes.differ() {
-            write(modes.guest);
+    pub fn enter(self) {
+        if self.differ() {
+            write(self.guest);
         }
-        modes
     }
 
     /// Switches back to the thread's environment.
@@ -163,13 +205,18 @@ pub fn restore(before: Mode) {
     write(Mode(read().0 & !DENORMAL_BITS | before.0 & DENORMAL_BITS));
 }
 
-#[cfg(target_arch = "x86_64")]
 #[inline]
 fn read() -> Mode {
-    let mut word = 0u32;
+    let mut mode = Mode(0);
+    read_to(&mut mode);
+    mode
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn read_to(mode: *mut Mode) {
     // SAFETY: stores the control and status register to a live word.
-    unsafe { core::arch::asm!("stmxcsr [{}]", in(reg) &mut word, options(nostack, preserves_flags)) };
-    Mode(word)
+    unsafe { core::arch::asm!("stmxcsr dword ptr [{}]", in(reg) mode, options(nostack, preserves_flags)) };
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -181,12 +228,13 @@ fn write(mode: Mode) {
 }
 
 #[cfg(target_arch = "aarch64")]
-#[inline]
-fn read() -> Mode {
+#[inline(always)]
+fn read_to(mode: *mut Mode) {
     let word: u64;
     // SAFETY: reads the control register, whose upper half is zero.
     unsafe { core::arch::asm!("mrs {}, fpcr", out(reg) word, options(nomem, nostack, preserves_flags)) };
-    Mode(word as u32)
+    // SAFETY: to a live word.
+    unsafe { *mode = Mode(word as u32) };
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -197,9 +245,7 @@ fn write(mode: Mode) {
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn read() -> Mode {
-    Mode(0)
-}
+fn read_to(_: *mut Mode) {}
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn write(_: Mode) {}
@@ -237,7 +283,12 @@ mod tests {
             [(Denormals::Keep, 0x1f80 | FLUSH_BITS), (Denormals::Flush, 0x1f80 | FLUSH_BITS), (Denormals::Ieee, 0x1f80)]
         {
             write(host);
-            let modes = Modes::enter(Wanted::new(denormals));
+            let wanted = Wanted::new(denormals);
+            let noted = Host::new();
+            noted.note();
+            assert!(noted.differs(wanted));
+            let modes = noted.modes(wanted);
+            modes.enter();
             let inside = read();
             modes.enter_host();
             let in_host = read();
