@@ -59,7 +59,7 @@ static void open_copy(copy_t *copy, const char *path, const char *profile, const
     /* Its only import is never called. */
     if (runtime_create(&config, &runtime, &err) != RTW_OK || module_load_file(runtime, artifact, &module, &err) != RTW_OK ||
         imports_create(&imports, &err) != RTW_OK ||
-        imports_func(imports, "host", "nop", "()->()", (rtw_host_func_t)abort, NULL, 0, &err) != RTW_OK ||
+        imports_func(imports, "host", "nop", "()->()", (rtw_host_func_t)abort, NULL, NULL, 0, &err) != RTW_OK ||
         instance_create(module, imports, NULL, &instance, &err) != RTW_OK ||
         instance_func(instance, "empty", NULL, &copy->func, &err) != RTW_OK || thread_attach(runtime, NULL, &err) != RTW_OK ||
         instance_prepare(instance, NULL, NULL, &err) != RTW_OK) {

@@ -1,6 +1,7 @@
 /* The promises about a call, on good and on failing paths, each watched over all the calls: it allocates nothing, locks nothing,
  * makes no system call, takes no page fault, does not let go of the CPU, and leaves errno, the signal mask and the registers
- * as they were.
+ * as they were. On a machine at rest also calls on a thread that can be cancelled at any instruction, calls of host functions
+ * that may block, and what is recorded in the host's own statistics.
  *
  *   promises PROFILE FOLDER          on a machine at rest
  *   promises PROFILE FOLDER pressed  while a process presses memory and the library's pages are reclaimed where they can be
@@ -39,6 +40,7 @@ typedef enum violation_t {
     SET_ERRNO,
     SET_MASK,
     SET_X87,
+    ASK_CANCEL_TYPE,
     NONE
 } violation_t;
 
@@ -73,11 +75,13 @@ typedef struct host_t {
     violation_t violation;
     char *fresh;             /* pages nobody has touched */
     volatile char *file;     /* pages of a file */
+    int cancel_type;         /* that it found */
     pthread_mutex_t mutex;
 } host_t;
 
-/* One for the good calls, one for each failing instance. */
-static host_t hosts[1 + FAILURES];
+/* One for the good calls, one for each failing instance, and one for each of the paths beside those. */
+enum { DEFERRED = 1 + FAILURES, BLOCKING, DEFERRED_BLOCKING, RECORDING, HOSTS };
+static host_t hosts[HOSTS];
 static atomic_bool done;
 static volatile uintptr_t sink;
 
@@ -98,7 +102,10 @@ static void violate(host_t *host)
         pthread_mutex_unlock(&host->mutex);
         break;
     case SYSTEM_CALL: sink = (uintptr_t)getppid(); break;
-    case TOUCH: host->fresh[0] = 1; break;
+    case TOUCH:
+        host->fresh[0] = 1;
+        host->fresh += PAGE;
+        break;
     case TOUCH_FILE: sink = (uintptr_t)host->file[0]; break;
     case SLEEP: nanosleep(&moment, NULL); break;
     case SET_ERRNO: errno = ENOENT; break;
@@ -112,6 +119,7 @@ static void violate(host_t *host)
         __asm__ volatile("fldcw %0" : : "m"(single));
         break;
     }
+    case ASK_CANCEL_TYPE: pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &host->cancel_type); break;
     case NONE: break;
     }
 }
@@ -141,21 +149,21 @@ static rtw_status_t answer(void *user_data, rtw_instance_t *instance, rtw_value_
     return values[0].i32;
 }
 
-static rtw_imports_t *imports_for(host_t *host)
+static rtw_imports_t *imports_for(host_t *host, uint32_t flags)
 {
     rtw_error_t err;
     rtw_imports_t *imports;
     OK(rtw_imports_create(&imports, &err), err);
-    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visit, host, NULL, 0, &err), err);
+    OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visit, host, NULL, flags, &err), err);
     OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", answer, host, NULL, 0, &err), err);
     return imports;
 }
 
-static rtw_instance_t *new_instance(rtw_module_t *module, host_t *host)
+static rtw_instance_t *new_instance(rtw_module_t *module, host_t *host, uint32_t flags)
 {
     host->violation = NONE;
     pthread_mutex_init(&host->mutex, NULL);
-    rtw_imports_t *imports = imports_for(host);
+    rtw_imports_t *imports = imports_for(host, flags);
     rtw_instance_t *instance = open_instance(module, imports, NULL);
     rtw_imports_destroy(imports);
     host->inner = look_up(instance, "inner");
@@ -248,6 +256,61 @@ static void memory_access(findings_t *findings, uint64_t calls)
 {
     for (uint64_t i = 0; i < calls; i++)
         expect(findings, guarded_call(look, NULL, NULL, (i * 8) & 0xffff, &findings->changed) == RTW_OK);
+}
+
+/* Calls on a thread that can be cancelled at any instruction, host functions that may block, both: each has a runtime and a func. */
+typedef struct beside_t {
+    const char *path;
+    host_t *host;
+    uint32_t flags;
+    bool asynchronous;
+    rtw_func_t *ask;
+} beside_t;
+
+static beside_t others[] = {
+    {"calls that hold a cancellation off", &hosts[DEFERRED], 0, true, NULL},
+    {"host functions that may block", &hosts[BLOCKING], RTW_HOST_MAY_BLOCK, false, NULL},
+    {"host functions that let a cancellation in", &hosts[DEFERRED_BLOCKING], RTW_HOST_MAY_BLOCK, true, NULL},
+};
+enum { OTHERS = sizeof others / sizeof others[0] };
+
+static void set_cancel_type(int type)
+{
+    int before;
+    NEED(pthread_setcanceltype(type, &before) == 0, "pthread_setcanceltype");
+}
+
+static void other_calls(const beside_t *other, findings_t *findings, uint64_t calls)
+{
+    if (other->asynchronous)
+        set_cancel_type(PTHREAD_CANCEL_ASYNCHRONOUS);
+    section_begin();
+    rtw_func_t *const usual = ask;
+    ask = other->ask;
+    host_calls(findings, calls);
+    ask = usual;
+    section_end(findings);
+    if (other->asynchronous)
+        set_cancel_type(PTHREAD_CANCEL_DEFERRED);
+}
+
+static rtw_recorder_t *recorder;
+
+static rtw_status_t record(rtw_func_t *func, rtw_value_t *values, size_t ns)
+{
+    (void)func, (void)values;
+    if (hosts[RECORDING].violation != NONE)
+        violate(&hosts[RECORDING]);
+    return rtw_recorder_record_ns(recorder, ns);
+}
+
+static void records(const beside_t *none, findings_t *findings, uint64_t calls)
+{
+    (void)none;
+    section_begin();
+    for (uint64_t i = 0; i < calls; i++)
+        expect(findings, guarded_call(record, NULL, NULL, (i * i) & 0xffffff, &findings->changed) == RTW_OK);
+    section_end(findings);
 }
 
 /* How long the faults took, in ns: those that waited for the engine's lock, which takes a system call, apart. */
@@ -381,7 +444,7 @@ static void *load_and_drop(void *data)
     memset(&host, 0, sizeof host);
     while (!atomic_load(&done)) {
         rtw_module_t *module = load(runtime, "work");
-        rtw_imports_t *imports = imports_for(&host);
+        rtw_imports_t *imports = imports_for(&host, 0);
         rtw_instance_destroy(open_instance(module, imports, NULL));
         rtw_imports_destroy(imports);
         rtw_module_destroy(module);
@@ -418,7 +481,7 @@ static void set_up(rtw_runtime_t *runtime)
 {
     rtw_module_t *module = load(runtime, "work");
     ahead = attach_with_stack(runtime, beside());
-    instance = new_instance(module, &hosts[0]);
+    instance = new_instance(module, &hosts[0], 0);
     empty = look_up(instance, "empty");
     add = look_up(instance, "add");
     scale = look_up(instance, "scale");
@@ -449,10 +512,30 @@ static void set_up(rtw_runtime_t *runtime)
         row("allocates nothing", "prepare's report of the dry calls", report.dry_calls, report.allocations == 0 && report.minor_faults == 0,
         PLANTED_NONE, "%" PRIu64 " allocations, %" PRIu64 " faults", report.allocations, report.minor_faults + report.major_faults);
     for (size_t i = 0; i < FAILURES; i++) {
-        failures[i].instance = new_instance(module, &hosts[1 + i]);
+        failures[i].instance = new_instance(module, &hosts[1 + i], 0);
         failures[i].func = look_up(failures[i].instance, failures[i].function);
         /* Nothing has failed yet: no dry call does. */
         prepare(failures[i].instance);
+    }
+}
+
+/* A runtime each: how a thread can be cancelled is noted when it attaches. */
+static void set_up_others(void)
+{
+    rtw_error_t err;
+    for (size_t i = 0; i < OTHERS; i++) {
+        beside_t *other = &others[i];
+        rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);
+        if (other->asynchronous)
+            set_cancel_type(PTHREAD_CANCEL_ASYNCHRONOUS);
+        attach(runtime);
+        if (other->asynchronous)
+            set_cancel_type(PTHREAD_CANCEL_DEFERRED);
+        rtw_instance_t *made = new_instance(load(runtime, "work"), other->host, other->flags);
+        other->ask = look_up(made, "ask");
+        prepare(made);
+        if (i == 0)
+            OK(rtw_recorder_create(runtime, "host", &recorder, &err), err);
     }
 }
 
@@ -519,6 +602,38 @@ static bool mxcsr_caught(void)
     guarded_call(set_mxcsr, NULL, NULL, 0, &changed);
     set_mxcsr(NULL, NULL, 0);
     return changed == CHANGED_MXCSR;
+}
+
+/* The same in what `work` does. */
+static findings_t plant_in(void (*work)(const beside_t *, findings_t *, uint64_t), const beside_t *other, host_t *host, violation_t violation)
+{
+    findings_t findings;
+    memset(&findings, 0, sizeof findings);
+    host->violation = violation;
+    work(other, &findings, 1);
+    host->violation = NONE;
+    return findings;
+}
+
+/* What is promised of a path beside the calls, each with its planted violation. */
+static void prove_beside(const char *path, void (*work)(const beside_t *, findings_t *, uint64_t), const beside_t *other, host_t *host,
+                         uint64_t calls)
+{
+    findings_t f;
+    memset(&f, 0, sizeof f);
+    work(other, &f, calls);
+    const char *found = tell(&f);
+    char what[128];
+#define ROW(promise, how, holds, seen)                                                                                            \
+    snprintf(what, sizeof what, "%s, %s", path, how);                                                                             \
+    row(promise, what, f.calls, (holds) && f.wrong == 0, caught(seen), "%s", (holds) && f.wrong == 0 ? "" : found)
+    ROW("allocates nothing", "malloc interposer", f.allocations == 0, plant_in(work, other, host, ALLOCATE).allocations > 0);
+    ROW("locks nothing", "pthread interposer", f.locks == 0, plant_in(work, other, host, LOCK).locks > 0);
+    ROW("no system call", "seccomp filter", f.system_calls == 0, plant_in(work, other, host, SYSTEM_CALL).system_calls > 0);
+    ROW("no page fault", "getrusage of the thread", f.minor_faults == 0 && f.major_faults == 0,
+        plant_in(work, other, host, TOUCH).minor_faults > 0);
+    ROW("keeps the CPU", "voluntary switches", f.switches == 0, plant_in(work, other, host, SLEEP).switches > 0);
+#undef ROW
 }
 
 /* The rows of one path, with the planted violations' outcomes. */
@@ -589,12 +704,17 @@ static volatile char *absent_file(void)
 int main(int argc, char **argv)
 {
     read_command_line(argc, argv);
-    hosts[0].fresh = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    NEED(hosts[0].fresh != MAP_FAILED, "mmap: %s", strerror(errno));
+    char *fresh = mmap(NULL, HOSTS * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    NEED(fresh != MAP_FAILED && madvise(fresh, HOSTS * PAGE, MADV_NOHUGEPAGE) == 0, "mmap: %s", strerror(errno));
+    for (size_t i = 0; i < HOSTS; i++)
+        hosts[i].fresh = fresh + i * PAGE;
     /* Before anything is made present: a fork turns every private page into one that the next write has to copy. */
     const pid_t presser = pressed() ? press_memory() : 0;
     rtw_runtime_t *runtime = open_runtime(pressed() ? RTW_LOCK_REQUIRED : RTW_LOCK_OFF, 0);
     set_up(runtime);
+    const bool at_rest = !pressed() && !beside();
+    if (at_rest)
+        set_up_others();
 
     pthread_t reader, reclaimer, loader;
     if (beside())
@@ -641,6 +761,20 @@ int main(int argc, char **argv)
     if (!beside() || profile == RTW_PROFILE_PLUGIN)
         tell_rows("failing calls", &failing);
 
+    if (at_rest) {
+        for (size_t i = 0; i < OTHERS; i++) {
+            if (others[i].asynchronous) {
+                others[i].host->cancel_type = PTHREAD_CANCEL_ASYNCHRONOUS;
+                plant_in(other_calls, &others[i], others[i].host, ASK_CANCEL_TYPE);
+                NEED(others[i].host->cancel_type == PTHREAD_CANCEL_DEFERRED, "%s: nothing is held off", others[i].path);
+            }
+            prove_beside(others[i].path, other_calls, &others[i], others[i].host, calls);
+        }
+        pthread_mutex_init(&hosts[RECORDING].mutex, NULL);
+        hosts[RECORDING].violation = NONE;
+        prove_beside("times of the host's own", records, NULL, &hosts[RECORDING], calls);
+    }
+
     rtw_func_stats_t stats;
     rtw_func_stats_init(&stats);
     uint64_t peak = 0;
@@ -658,7 +792,7 @@ int main(int argc, char **argv)
         printf("measured\t%s: %zu that waited for the engine's lock: median %.1f us, most %.1f us\n", profile_name, waited_count,
                quantile(waited_ns, waited_count, 0.5) / 1000, quantile(waited_ns, waited_count, 1) / 1000);
     }
-    if (!pressed() && !beside())
+    if (at_rest)
         row("a fault's memory is the arena's", "arena_peak_bytes", failing.calls / 2, peak > 0 && peak < 4096, PLANTED_NONE,
             "at most %" PRIu64 " bytes a fault", peak);
     if (presser) {
