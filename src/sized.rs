@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 
 use crate::status::*;
 
-/// The largest size that is believed: a larger one was never set by anybody.
+/// The largest valid size; no header sets a larger one.
 const LARGEST: usize = 4096;
 
 /// The structs whose first field is their size.
@@ -16,16 +16,16 @@ const LARGEST: usize = 4096;
 /// # Safety
 /// It is, and a u32; all-zero is a valid value; every field is a number, a pointer or an array of numbers.
 pub unsafe trait Sized32: Sized {
-    /// Sets those defaults that are not zero: what `_init_sized` writes, and what a caller has who does not know a field.
+    /// Sets the defaults that are not zero: `_init_sized` writes them, and a caller that does not know a field gets them.
     fn set_defaults(&mut self) {}
 
     fn defaults() -> Self {
-        // SAFETY: `place` makes a whole one.
+        // SAFETY: `place` initialises the whole value.
         unsafe { place::<Self>().assume_init() }
     }
 }
 
-/// A place with the defaults in it. It is copied from where it is, so that what lies between fields is zero, too.
+/// A place with the defaults. It is copied as bytes, so that padding between fields is zero, too.
 fn place<T: Sized32>() -> MaybeUninit<T> {
     let mut place = MaybeUninit::<T>::zeroed();
     // SAFETY: all-zero is valid by the trait's contract.
@@ -33,33 +33,30 @@ fn place<T: Sized32>() -> MaybeUninit<T> {
     place
 }
 
-/// The elements of arrays that carry their stride: no size of their own.
+/// Elements of arrays with a stride, which have no size of their own.
 ///
-/// # Safety
-/// All-zero is a valid value; every field is a number or a pointer.
+/// # Safety All-zero is a valid value; every field is a number or a pointer.
 pub unsafe trait Element: Sized {}
 
 fn is_plausible(size: usize) -> bool {
     (8..=LARGEST).contains(&size) && size.is_multiple_of(4)
 }
 
-/// Writes the defaults and the caller's size, as far as that reaches. NULL does nothing, nor does a size that no struct has.
+/// Writes the defaults and the caller's size, up to that size. Does nothing for NULL, or for a size that no struct has.
 ///
-/// # Safety
-/// NULL or writable for `size` bytes.
+/// # Safety NULL or writable for `size` bytes.
 pub unsafe fn init<T: Sized32>(to: *mut T, size: usize) {
     if !to.is_null() && is_plausible(size) {
-        // SAFETY: writable for so much by the caller's word.
+        // SAFETY: writable for `size` bytes, as the caller promises.
         unsafe { write(to, size, &place()) };
     }
 }
 
-/// A copy of what the caller has set.
+/// Copies the fields that the caller has set.
 ///
-/// # Safety
-/// Readable for as long as its own first field says.
+/// # Safety Readable for the number of bytes in its first field.
 pub unsafe fn read<T: Sized32>(from: *const T, what: &str) -> Result<T> {
-    // SAFETY: the size comes first in all of them, and decides how much is looked at.
+    // SAFETY: the size is the first field of all these structs, and limits what is read.
     let size = unsafe { from.cast::<u32>().read() } as usize;
     if !is_plausible(size) {
         return Err(Error::new(
@@ -68,20 +65,19 @@ pub unsafe fn read<T: Sized32>(from: *const T, what: &str) -> Result<T> {
         ));
     }
     let mut to = T::defaults();
-    // SAFETY: readable for so much by the caller's word; any bytes are valid for all fields.
+    // SAFETY: readable for `size` bytes, as the caller promises; any bytes are valid for all fields.
     unsafe { copy_in(from.cast(), size, (&raw mut to).cast(), size_of::<T>(), what) }?;
     Ok(to)
 }
 
-/// A copy of an array's element number `at`, where elements are `stride` bytes apart.
+/// Copies element `at` of an array whose elements are `stride` bytes apart.
 ///
-/// # Safety
-/// Readable there for `stride` bytes.
+/// # Safety Readable there for `stride` bytes.
 pub unsafe fn element<T: Element>(from: *const T, stride: usize, at: usize, what: &str) -> Result<T> {
     if !is_plausible(stride) {
         return Err(Error::new(RTW_ERR_STRUCT_SIZE, format!("{what}: its size is {stride}: pass sizeof")));
     }
-    // SAFETY: all-zero is valid by the trait's contract; the element is readable by the caller's word.
+    // SAFETY: all-zero is valid by the trait's contract; the element is readable, as the caller promises.
     unsafe {
         let mut to = std::mem::zeroed::<T>();
         copy_in(from.byte_add(at * stride).cast(), stride, (&raw mut to).cast(), size_of::<T>(), what)?;
@@ -108,16 +104,15 @@ unsafe fn copy_in(from: *const u8, size: usize, to: *mut u8, known: usize, what:
     Ok(())
 }
 
-/// Where an output goes.
+/// The destination of an output.
 pub struct Output<T> {
     to: *mut T,
     size: usize,
 }
 
-/// An output whose size is believed; nothing is written yet.
+/// An output whose size is valid; nothing is written yet.
 ///
-/// # Safety
-/// NULL or writable for as long as its own first field says, until [`Output::fill`] was called.
+/// # Safety NULL or writable for the number of bytes in its first field, until [`Output::fill`] was called.
 pub unsafe fn output<T: Sized32>(to: *mut T) -> std::result::Result<Output<T>, rtw_status_t> {
     if to.is_null() {
         return Err(RTW_ERR_NULL);
@@ -128,10 +123,10 @@ pub unsafe fn output<T: Sized32>(to: *mut T) -> std::result::Result<Output<T>, r
 }
 
 impl<T: Sized32> Output<T> {
-    /// Writes what `fill` makes of the defaults, as far as the caller's size reaches.
+    /// Fills in the defaults with `fill`, and writes them up to the caller's size.
     pub fn fill(self, fill: impl FnOnce(&mut T)) {
         let mut filled = place();
-        // SAFETY: `place` makes a whole one; writable for so much by the word that was given to `output`.
+        // SAFETY: `place` initialises the whole value; writable for `size` bytes, as the caller of `output` promised.
         unsafe {
             fill(filled.assume_init_mut());
             write(self.to, self.size, &filled);
@@ -143,7 +138,7 @@ impl<T: Sized32> Output<T> {
 /// Writable for `size` bytes.
 unsafe fn write<T: Sized32>(to: *mut T, size: usize, value: &MaybeUninit<T>) {
     let known = size_of::<T>().min(size);
-    // SAFETY: writable by the caller's word; the size comes first.
+    // SAFETY: writable, as the caller promises; the size comes first.
     unsafe {
         to.cast::<u8>().copy_from_nonoverlapping(value.as_ptr().cast(), known);
         to.cast::<u8>().add(known).write_bytes(0, size - known);
@@ -168,11 +163,11 @@ mod tests {
             (self.small, self.large) = (1, 2);
         }
     }
-    // SAFETY: all of it are numbers.
+    // SAFETY: all fields are numbers.
     unsafe impl Element for Known {}
 
     fn with(bytes: &[u32]) -> Result<Known> {
-        // SAFETY: as long as its first word says, in these tests.
+        // SAFETY: readable for the number of bytes in its first word, in these tests.
         unsafe { read(bytes.as_ptr().cast::<Known>(), "thing") }
     }
 

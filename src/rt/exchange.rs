@@ -1,9 +1,9 @@
-//! One place that a real-time thread uses, block by block, while other threads exchange what stands there.
+//! A place whose item a real-time thread uses, block by block, while other threads exchange the item.
 //!
-//! *Publishers* offer an item through one pointer. *The real-time thread* takes it at the beginning of its next block; when the
-//! item in use is broken, it takes a spare from the ring of that item's publication instead. Items that it is through with go
-//! back through another ring. It neither waits, nor allocates, nor frees, nor wakes anybody. *A claimant* keeps it out between
-//! two blocks, and pays for that alone: the real-time thread needs no memory barrier where the system has membarrier(2).
+//! *Publishers* offer an item through one pointer. *The real-time thread* takes it at the beginning of its next block; if its
+//! item is broken, it takes a spare from the ring of that item's publication instead. It returns items through another ring. It
+//! neither waits, nor allocates, nor frees, nor wakes another thread. *A claimant* keeps it out between two blocks, and bears
+//! the whole cost: the real-time thread needs no memory barrier if the system has membarrier(2).
 //!
 //! The exchange passes pointers only. Its owner keeps every item alive from [`Exchange::offer`] or [`Spares::offer`] until the
 //! pointer comes back: from `offer` as superseded, or through [`Retired`].
@@ -14,29 +14,30 @@ use super::spsc::{Consumer, Producer, ring};
 use super::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering::*, Owned, UnsafeCell, fence};
 use crate::sys::membarrier;
 
-/// What can stand in an exchange.
+/// An item of an exchange.
 pub trait Replaceable: Sized {
-    /// Whether a spare is to take its place.
+    /// True if a spare has to take its place.
     fn is_broken(&self) -> bool;
     /// The spares of its publication.
     fn spares(&self) -> &Spares<Self>;
-    /// The real-time thread uses it from now on. On that thread.
+    /// Notes that the real-time thread uses the item from now on. Called on that thread.
     fn mark_taken(&self);
 }
 
 /// The spares of one publication. They go to the real-time thread while it uses an item of that publication.
 pub struct Spares<T> {
-    /// The publication's. Later ones have larger numbers.
+    /// The number of the publication; later ones have larger numbers.
     pub number: u64,
     towards: Mutex<Producer<usize>>,
-    /// The end of the real-time thread, then, once that is through with the publication, of whoever drains it.
+    /// The consuming end. It belongs to the real-time thread, and, once that has left the publication, to the thread that
+    /// drains it.
     end: UnsafeCell<Consumer<usize>>,
-    /// Offered and not yet taken.
+    /// The number of spares that were offered and not taken yet.
     ready: AtomicU32,
     _items: std::marker::PhantomData<*const T>,
 }
 
-// SAFETY: only pointers go round, to items that the threads share; the consuming end is one thread's at a time.
+// SAFETY: only pointers are passed, to items that the threads share; the consuming end belongs to one thread at a time.
 unsafe impl<T: Send + Sync> Send for Spares<T> {}
 // SAFETY: as for Send.
 unsafe impl<T: Send + Sync> Sync for Spares<T> {}
@@ -64,33 +65,32 @@ impl<T> Spares<T> {
 
     /// Takes the oldest spare.
     ///
-    /// # Safety
-    /// The caller is the real-time thread and uses an item of this publication; or that thread is through with the publication
-    /// and the caller is the one that drains it.
+    /// # Safety The caller is the real-time thread and uses an item of this publication; or that thread has left the
+    /// publication, and the caller is the one that drains it.
     pub unsafe fn take(&self) -> Option<*const T> {
-        // SAFETY: the consuming end is the caller's.
+        // SAFETY: the consuming end belongs to the caller.
         let spare = self.end.with_mut(|end| unsafe { (*end).pop() })?;
-        // Stores of two threads would be lost; this word alone is changed from both sides.
+        // Both sides change this word, so plain stores would be lost.
         self.ready.fetch_sub(1, Relaxed);
         Some(spare as *const T)
     }
 
-    /// How many are offered and not taken.
+    /// The number of spares that were offered and not taken.
     pub fn ready(&self) -> u32 {
         self.ready.load(Relaxed)
     }
 }
 
-/// The real-time thread's part.
+/// The real-time thread's state.
 struct Front<T> {
     active: *const T,
-    /// The item that was exchanged last, kept for some blocks.
+    /// The item that was exchanged last, which is held for some blocks.
     held: *const T,
     held_left: u32,
     retired: Producer<usize>,
 }
 
-/// The items that the real-time thread is through with, each once.
+/// The items that the real-time thread has returned, each once.
 pub struct Retired<T>(Consumer<usize>, std::marker::PhantomData<*const T>);
 
 // SAFETY: only pointers come out, to items that the threads share.
@@ -102,7 +102,7 @@ impl<T> Retired<T> {
     }
 }
 
-/// What the real-time thread counts. Each word has one writer, so nothing is read and modified in one step there.
+/// The real-time thread's counters. Each word has one writer, so the real-time thread needs no read-modify-write.
 #[derive(Default)]
 pub struct Counters {
     pub blocks: AtomicU64,
@@ -110,7 +110,7 @@ pub struct Counters {
     /// Blocks that ended with a broken item.
     pub broken: AtomicU64,
     pub spares_used: AtomicU64,
-    /// Blocks that had no item to run on.
+    /// Blocks without an item to run on.
     pub unserved: AtomicU64,
     /// Blocks that met a claim.
     pub claimed: AtomicU64,
@@ -120,15 +120,15 @@ pub struct Exchange<T> {
     /// The item that the real-time thread takes next.
     incoming: AtomicPtr<T>,
     front: UnsafeCell<Front<T>>,
-    /// Number of the publication that the real-time thread uses; it is through with those before.
+    /// The number of the publication that the real-time thread uses; it has left earlier ones.
     in_use: AtomicU64,
-    /// Whether the real-time thread is in a block; one of the `BLOCK_` constants.
+    /// Says if the real-time thread is in a block: one of the `BLOCK_` constants.
     in_block: AtomicU32,
-    /// Whether a claimant has the item in use.
+    /// True while a claimant has the item.
     claimed: AtomicBool,
-    /// Whether the two words above are ordered by fences on both sides, as the system has no membarrier.
+    /// True if fences on both sides order the two words above, because the system has no membarrier.
     must_fence: bool,
-    /// For how many blocks an exchanged item stays at hand.
+    /// The number of blocks for which an exchanged item is held.
     hold_blocks: u32,
     pub counters: Counters,
 }
@@ -142,16 +142,16 @@ unsafe impl<T: Send + Sync> Sync for Exchange<T> {}
 pub struct Block<'a, T> {
     pub active: &'a T,
     pub held: Option<&'a T>,
-    /// It is the first with what was published.
+    /// True in the first block with a new publication.
     pub is_new: bool,
-    /// The item is a spare that came in because another one is broken, and this is its first block.
+    /// True in the first block of a spare that has replaced a broken item.
     pub is_first_of_spare: bool,
 }
 
-/// Why no block has begun.
+/// The reason why no block has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// The block before has not ended.
+    /// The previous block has not ended.
     InBlock,
     /// A claimant has the item.
     Claimed,
@@ -163,7 +163,7 @@ pub enum Refused {
 
 const BLOCK_NONE: u32 = 0;
 const BLOCK_OPEN: u32 = 1;
-/// The block's end takes more than [`Exchange::end`].
+/// The block's end needs more than [`Exchange::end`].
 const BLOCK_DEFERRED: u32 = 2;
 
 #[cfg(not(loom))]
@@ -199,12 +199,12 @@ impl<T: Replaceable> Exchange<T> {
     #[inline]
     pub unsafe fn begin(&self) -> Result<Block<'_, T>, Refused> {
         if self.in_block.own() != BLOCK_NONE {
-            // From inside a block: its item is not to be exchanged.
+            // Called from inside a block, whose item must not be exchanged.
             return Err(Refused::InBlock);
         }
         self.in_block.store(BLOCK_OPEN, Relaxed);
-        // A claimant sets its word, has all threads of the process pass a barrier, and looks at ours; so either it sees this
-        // block or the block sees the claim.
+        // A claimant sets its word, puts all threads of the process through a barrier, and reads this thread's word; so either
+        // it sees this block, or the block sees the claim.
         match self.must_fence {
             true => fence(SeqCst),
             false => membarrier::light(),
@@ -215,14 +215,14 @@ impl<T: Replaceable> Exchange<T> {
             count(&self.counters.claimed);
             return Err(Refused::Claimed);
         }
-        // SAFETY: this is the one thread, and nobody has claimed its part.
+        // SAFETY: this is the one thread, and no claimant has the front.
         self.front.with_mut(|front| self.enter(unsafe { &mut *front }))
     }
 
     #[inline(always)]
     fn enter(&self, front: &mut Front<T>) -> Result<Block<'_, T>, Refused> {
         let is_new = !self.incoming.load(Relaxed).is_null() && self.take(front);
-        // SAFETY: an item lives until its pointer has come back.
+        // SAFETY: an item lives until its pointer comes back.
         let mut active = unsafe { front.active.as_ref() };
         let mut is_first_of_spare = false;
         if let Some(broken) = active.filter(|active| active.is_broken()) {
@@ -241,12 +241,12 @@ impl<T: Replaceable> Exchange<T> {
         }
     }
 
-    /// Has [`Exchange::ends_at_once`] return `Some(false)` for the block that has begun.
+    /// Makes [`Exchange::ends_at_once`] return `Some(false)` for the current block.
     pub fn defer_end(&self) {
         self.in_block.store(BLOCK_DEFERRED, Relaxed);
     }
 
-    /// Whether the block that has begun needs nothing but [`Exchange::end`]; `None` if none has begun.
+    /// `Some(true)` if the current block needs only [`Exchange::end`]; `None` if none has begun.
     #[inline(always)]
     pub fn ends_at_once(&self) -> Option<bool> {
         match self.in_block.own() {
@@ -275,11 +275,12 @@ impl<T: Replaceable> Exchange<T> {
         self.in_block.store(BLOCK_NONE, Release);
     }
 
-    /// Takes what was published. False if there is no room for what it replaces; then it waits for the next block.
+    /// Takes a published item. Returns false if there is no room to return the one that it replaces; then it stays for the next
+    /// block.
     #[cold]
     #[inline(never)]
     fn take(&self, front: &mut Front<T>) -> bool {
-        // Two may have to go: the one in use, and the one held.
+        // Up to two items may be returned: the one in use, and the held one.
         if front.retired.room() < 2 {
             return false;
         }
@@ -306,7 +307,7 @@ impl<T: Replaceable> Exchange<T> {
         true
     }
 
-    /// Takes a spare in place of a broken item. False if there is none, or no room for that item.
+    /// Replaces a broken item with a spare. Returns false if there is no spare, or no room to return the item.
     #[cold]
     #[inline(never)]
     fn take_spare(&self, front: &mut Front<T>, broken: &T) -> bool {
@@ -323,22 +324,22 @@ impl<T: Replaceable> Exchange<T> {
         true
     }
 
-    // ---- publishers, and whoever collects
+    // ---- publishers, and the collector
 
-    /// Offers an item to the real-time thread. Returns the one that was offered before and has not been taken, and will not be;
-    /// NULL if there is none.
+    /// Offers an item to the real-time thread. Returns the previous offer if it has not been taken, and will not be; NULL if
+    /// there is none.
     pub fn offer(&self, item: *const T) -> *const T {
         self.incoming.swap(item.cast_mut(), AcqRel)
     }
 
-    /// Whether the real-time thread will never again take a spare of the publication with this number, which it has used.
+    /// True if the real-time thread, which has used the publication with this number, will never take a spare of it again.
     pub fn is_through_with(&self, number: u64) -> bool {
         self.in_use.load(Acquire) > number
     }
 
     // ---- claimants
 
-    /// Whether the real-time thread is in a block: for choosing when to claim.
+    /// True if the real-time thread is in a block; a claimant uses it to choose its time.
     pub fn is_in_block(&self) -> bool {
         self.in_block.load(Relaxed) != BLOCK_NONE
     }
@@ -359,11 +360,11 @@ impl<T: Replaceable> Exchange<T> {
     }
 }
 
-/// While it lives, blocks are refused.
+/// While this value lives, blocks are refused.
 pub struct Claim<'a, T>(&'a Exchange<T>);
 
 impl<T> Claim<'_, T> {
-    /// The item in use, which is the claimant's meanwhile.
+    /// The item in use, which belongs to the claimant meanwhile.
     pub fn active(&self) -> Option<&T> {
         // SAFETY: the real-time thread is kept out, so the item stays in use.
         self.0.front.with(|front| unsafe { (*front).active.as_ref() })
@@ -377,7 +378,7 @@ impl<T> Drop for Claim<'_, T> {
 }
 
 impl<T> Front<T> {
-    /// Lets the held item go when `blocks` more have used up its time.
+    /// Returns the held item once `blocks` more have used up its time.
     fn release(&mut self, blocks: u32) {
         self.held_left = self.held_left.saturating_sub(blocks);
         if self.held_left == 0 && !self.held.is_null() && self.retired.push(self.held as usize) {

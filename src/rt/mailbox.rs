@@ -1,13 +1,13 @@
-//! A mailbox with a fixed number of places: any threads post requests, one receiver serves them, and the outcomes go back.
+//! A mailbox with a fixed number of places: any threads post requests, one receiver serves them, and the outcomes come back.
 //!
-//! A request lives in a place, and the place's state says whose it is: free; queued, and then the receiver's, unless a canceller
-//! is faster; running; or done, and then its taker's. Places travel as numbers: free ones through a queue between threads that
-//! may wait for each other, those towards the receiver and back through rings that never wait. The ends of the rings that face
-//! the senders are shared by them behind locks that the receiver never takes while it serves.
+//! A request lives in a place, and the place's state decides who owns it: free; queued, and then the receiver's, unless a
+//! canceller is faster; running; or done, and then the taker's. Places travel as numbers: free ones through a queue between
+//! threads that may wait for each other, those to the receiver and back through rings that never wait. The senders share their
+//! ends of the rings behind locks that the receiver never takes while it serves.
 //!
-//! The receiver sleeps on a doorbell, a word that both sides exchange: the later of two exchanges sees all that was done before
-//! the earlier. Senders that wait for outcomes sleep on a count of completions: they say that they wait, the receiver counts, and
-//! each passes a full fence before it looks at the other's word. So nobody sleeps over what the other side did.
+//! The receiver sleeps on a doorbell, a word that both sides exchange: the later of two exchanges sees everything before the
+//! earlier one. Senders that wait for outcomes sleep on a count of completions: they announce that they wait, the receiver
+//! counts, and each passes a full fence before it reads the other's word. So no thread misses the other's action in its sleep.
 //!
 //! `tests/model` runs this file under loom.
 
@@ -20,17 +20,17 @@ use super::spsc::{Consumer, Producer, ring};
 use super::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering::*, Owned, UnsafeCell, fence};
 use crate::sys::futex;
 
-/// What a place holds: what is asked, and in the end the outcome.
+/// The content of a place: the request, and in the end its outcome.
 pub trait Request: Send {
-    /// It enters the queue, in this order with all others. On the sender's thread.
+    /// The request enters the queue, in this order with all others. Called on the sender's thread.
     fn on_queued(&mut self);
-    /// It was cancelled, and nobody serves it. On the receiver's thread.
+    /// The request was cancelled, and will not be served. Called on the receiver's thread.
     fn on_cancelled(&mut self);
-    /// It is over, and the place becomes free. On the thread that took the outcome.
+    /// The request is over, and its place becomes free. Called on the thread that took the outcome.
     fn on_cleared(&mut self);
 }
 
-/// What a place's state says.
+/// The states of a place.
 const FREE: u32 = 0;
 const QUEUED: u32 = 1;
 const RUNNING: u32 = 2;
@@ -39,13 +39,13 @@ const DONE: u32 = 4;
 
 struct Place<T> {
     state: AtomicU32,
-    /// Whether a thread waits for this very request, instead of its becoming a completion.
+    /// True if a thread waits for this very request, so that it does not become a completion.
     awaited: AtomicBool,
     tag: AtomicU64,
     request: UnsafeCell<T>,
 }
 
-/// What is counted on the senders' side.
+/// The senders' counters.
 #[derive(Default)]
 struct Counters {
     submitted: AtomicU64,
@@ -57,16 +57,16 @@ struct Counters {
 struct Shared<T> {
     places: Box<[Place<T>]>,
     free: ArrayQueue<u32>,
-    /// Towards the receiver. The thread that holds it may post and cancel.
+    /// The way to the receiver. The thread that holds it may post and cancel.
     sending: Mutex<Sending>,
-    /// From the receiver.
+    /// The way from the receiver.
     completed: Mutex<Consumer<u32>>,
     /// 1 while the receiver sleeps, or is about to.
     doorbell: AtomicU32,
-    /// Counts completions, for those who wait for one.
+    /// The number of completions, for threads that wait for one.
     completions: AtomicU32,
     waiting: AtomicU32,
-    /// Whether more completions may come.
+    /// True if more completions may come.
     served: AtomicBool,
     counters: Counters,
 }
@@ -76,7 +76,7 @@ struct Sending {
     producer: Producer<u32>,
 }
 
-// SAFETY: a request is used only by the thread that its place's state gives it to.
+// SAFETY: only the thread that owns a request by its place's state uses it.
 unsafe impl<T: Request> Send for Shared<T> {}
 // SAFETY: as for Send.
 unsafe impl<T: Request> Sync for Shared<T> {}
@@ -97,22 +97,22 @@ pub struct Receiver<T> {
     going: Producer<u32>,
 }
 
-/// A place whose request a thread waits for.
+/// A place with a request that a thread waits for.
 #[derive(Debug)]
 pub struct Posted(u32);
 
-/// Why nothing was posted.
+/// The reason why nothing was posted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused<E> {
     /// No place is free.
     Full,
     /// The receiver has been closed.
     Closed,
-    /// The request could not be made.
+    /// `fill` failed.
     Unfilled(E),
 }
 
-/// Why [`Mailbox::wait`] returns no outcome.
+/// The reason why [`Mailbox::wait`] returns no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoOutcome {
     /// The receiver has been closed, and no outcome is left.
@@ -125,7 +125,7 @@ pub const fn place_bytes<T>() -> usize {
     size_of::<Place<T>>() + 64
 }
 
-/// Makes a mailbox, closed, and returns the receiver's side of it.
+/// Creates a closed mailbox, and returns the receiver's side of it.
 pub fn mailbox<T: Request>(capacity: usize, mut empty: impl FnMut() -> T) -> Receiver<T> {
     let mut place = || Place {
         state: AtomicU32::new(FREE),
@@ -169,7 +169,7 @@ impl<T: Request> Shared<T> {
         }
     }
 
-    /// Wakes those who wait for completions, if there are any. The receiver's thread only.
+    /// Wakes the threads that wait for completions, if there are any. Only for the receiver's thread.
     fn announce(&self) {
         self.completions.store(self.completions.own().wrapping_add(1), SeqCst);
         fence(SeqCst);
@@ -182,7 +182,7 @@ impl<T: Request> Shared<T> {
     fn clear<R>(&self, number: u32, take: impl FnOnce(&mut T) -> R) -> R {
         let place = self.place(number);
         let outcome = place.request.with_mut(|request| {
-            // SAFETY: it is done, and its number came to us alone.
+            // SAFETY: it is done, and only this thread got its number.
             let request = unsafe { &mut *request };
             let outcome = take(request);
             request.on_cleared();
@@ -196,20 +196,19 @@ impl<T: Request> Shared<T> {
 }
 
 impl<T: Request> Mailbox<T> {
-    /// Requests posted since the beginning, how many of them are completed, and how many cancelled; then those refused because no
-    /// place was free.
+    /// The numbers of requests that were posted, completed and cancelled, and of those refused because no place was free.
     pub fn counted(&self) -> [u64; 4] {
         let counters = &self.0.counters;
         [&counters.submitted, &counters.completed, &counters.cancelled, &counters.refused].map(|counter| counter.load(Relaxed))
     }
 
-    /// Wakes the receiver if it sleeps, so that it looks at whatever ends its sleep.
+    /// Wakes the receiver if it sleeps, so that it checks the condition that ends its sleep.
     pub fn wake_receiver(&self) {
         self.0.ring_doorbell();
     }
 
     /// Posts a request, which `fill` makes once there is a place for it. If it is awaited, the caller passes the result to
-    /// [`Mailbox::wait_for`]; otherwise its outcome is a completion.
+    /// [`Mailbox::wait_for`]; otherwise its outcome becomes a completion.
     pub fn post<E>(&self, tag: u64, awaited: bool, fill: impl FnOnce(&mut T) -> Result<(), E>) -> Result<Posted, Refused<E>> {
         let shared = &*self.0;
         let Some(number) = shared.free.pop() else {
@@ -217,7 +216,7 @@ impl<T: Request> Mailbox<T> {
             return Err(Refused::Full);
         };
         let place = shared.place(number);
-        // SAFETY: the place is free, and its number came to us alone.
+        // SAFETY: the place is free, and only this thread got its number.
         if let Err(error) = place.request.with_mut(|request| fill(unsafe { &mut *request })) {
             let _ = shared.free.push(number);
             return Err(Refused::Unfilled(error));
@@ -235,7 +234,7 @@ impl<T: Request> Mailbox<T> {
         // SAFETY: as above.
         place.request.with_mut(|request| unsafe { (*request).on_queued() });
         place.state.store(QUEUED, Release);
-        // There is room: as many as there are places.
+        // There is always room: the ring has as many slots as there are places.
         sending.producer.push(number);
         drop(sending);
         shared.counters.submitted.fetch_add(1, Relaxed);
@@ -256,7 +255,7 @@ impl<T: Request> Mailbox<T> {
         shared.clear(posted.0, take)
     }
 
-    /// Takes the oldest outcome that nobody has taken.
+    /// Takes the oldest outcome that was not taken yet.
     pub fn poll<R>(&self, take: impl FnOnce(&mut T) -> R) -> Option<R> {
         let mut completed = self.0.completed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let number = completed.pop()?;
@@ -264,8 +263,8 @@ impl<T: Request> Mailbox<T> {
         Some(self.0.clear(number, take))
     }
 
-    /// Takes the oldest outcome that nobody has taken; waits for one as long as one may come, at most until `until_ns` of the
-    /// clock that `now_ns` reads, which is CLOCK_MONOTONIC.
+    /// Takes the oldest outcome that was not taken yet. Waits as long as one may come, at most until `until_ns` of the clock
+    /// that `now_ns` reads, CLOCK_MONOTONIC.
     pub fn wait<R>(
         &self,
         until_ns: Option<u64>,
@@ -276,7 +275,7 @@ impl<T: Request> Mailbox<T> {
         shared.waiting.fetch_add(1, SeqCst);
         fence(SeqCst);
         let found = loop {
-            // In this order: a completion that comes after the look at them changes this word.
+            // In this order: a completion that comes after the check changes this word.
             let seen = shared.completions.load(SeqCst);
             let served = shared.served.load(SeqCst);
             if let Some(outcome) = self.poll(&mut take) {
@@ -294,11 +293,12 @@ impl<T: Request> Mailbox<T> {
         found
     }
 
-    /// Cancels those requests with this tag that are neither begun nor awaited, and returns their number. Their completions come
-    /// in their turn.
+    /// Cancels the requests with this tag that have not begun and are not awaited, and returns their number. Their completions
+    /// come in turn.
     pub fn cancel(&self, tag: u64) -> usize {
         let shared = &*self.0;
-        // Nobody posts meanwhile: a place that is queued under this tag is so until the receiver or we take it.
+        // With the lock held no thread posts: a place that is queued under this tag stays so until the receiver or this thread
+        // takes it.
         let _sending = shared.sending();
         let cancelled = shared
             .places
@@ -316,13 +316,13 @@ impl<T: Request> Receiver<T> {
         Mailbox(self.shared.clone())
     }
 
-    /// Lets requests in.
+    /// Accepts requests from now on.
     pub fn open(&self) {
         self.shared.served.store(true, SeqCst);
         self.shared.sending().open = true;
     }
 
-    /// Lets no more requests in, and cancels those that have not begun.
+    /// Accepts no more requests, and cancels those that have not begun.
     pub fn close(&mut self) {
         self.shared.sending().open = false;
         while let Some(number) = self.coming.pop() {
@@ -336,33 +336,33 @@ impl<T: Request> Receiver<T> {
         self.shared.announce();
     }
 
-    /// Serves the oldest request, unless it was cancelled, and hands it back. False if there is none.
+    /// Serves the oldest request, unless it was cancelled, and passes it back. Returns false if there is none.
     #[inline]
     pub fn serve(&mut self, serve: impl FnOnce(&mut T)) -> bool {
         let Some(number) = self.coming.pop() else { return false };
         let place = self.shared.place(number);
         if place.state.compare_exchange(QUEUED, RUNNING, AcqRel, Relaxed).is_ok() {
-            // SAFETY: it is running, so it is ours.
+            // SAFETY: it is running, so the receiver owns it.
             place.request.with_mut(|request| serve(unsafe { &mut *request }));
         }
         self.finish(number);
         true
     }
 
-    /// Hands a request that was served, or never will be, to the thread that waits for it.
+    /// Passes a request that was served, or never will be, to the thread that waits for it.
     fn finish(&mut self, number: u32) {
         let place = self.shared.place(number);
         if place.state.load(Acquire) == CANCELLED {
-            // SAFETY: cancelled, and its number came to us alone.
+            // SAFETY: cancelled, and only this thread got its number.
             place.request.with_mut(|request| unsafe { (*request).on_cancelled() });
         }
-        // Before the place is another's.
+        // Read before another thread owns the place.
         let awaited = place.awaited.load(Relaxed);
         place.state.store(DONE, Release);
         if awaited {
             return futex::wake(&place.state, 1);
         }
-        // There is room: as many as there are places.
+        // There is always room: the ring has as many slots as there are places.
         self.going.push(number);
         self.shared.announce();
     }
@@ -371,7 +371,7 @@ impl<T: Request> Receiver<T> {
         self.coming.is_empty()
     }
 
-    /// Sleeps until a request is there, or until [`Mailbox::wake_receiver`] after `goes_on` has become false. May return early.
+    /// Sleeps until there is a request, or until [`Mailbox::wake_receiver`] after `goes_on` has become false. May return early.
     pub fn sleep_while(&self, goes_on: impl Fn() -> bool) {
         let doorbell = &self.shared.doorbell;
         doorbell.swap(1, AcqRel);

@@ -1,5 +1,5 @@
-//! Atomics, locks and cells of the structures that threads share: the standard library's, or, in `tests/model`, those of the
-//! model checker loom.
+//! Atomics, locks and cells for structures that threads share: the standard library's, or, in `tests/model`, those of the model
+//! checker loom.
 
 #[cfg(loom)]
 pub use loom::{
@@ -13,7 +13,7 @@ pub use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-/// The standard cell with loom's way of access.
+/// The standard cell with loom's interface.
 #[cfg(not(loom))]
 pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
@@ -34,11 +34,11 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// A word that one thread alone writes.
+/// A word that only one thread writes.
 pub trait Owned {
     type Value;
-    /// Reads it on the thread that writes it. A relaxed load; but loom takes a thread's own load before its store for the last
-    /// access to the word, and would not look for other threads' accesses before that.
+    /// Reads the word on the thread that writes it: a relaxed load. loom counts a thread's own load before its store as the
+    /// last access to the word, and would not try other threads' accesses before it; so for loom this is no access.
     fn own(&self) -> Self::Value;
 }
 
@@ -55,7 +55,7 @@ macro_rules! owned {
 
             #[cfg(loom)]
             fn own(&self) -> $value {
-                // SAFETY: nobody else writes it; loom checks that.
+                // SAFETY: no other thread writes it; loom checks that.
                 unsafe { self.unsync_load() }
             }
         })*

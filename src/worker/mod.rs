@@ -1,10 +1,10 @@
-//! Workers: threads of ours, pinned, prioritised and attached, that do their work at points in time (`periodic`) or when they
-//! are given some (`queue`).
+//! Workers: threads of the library's own, pinned, prioritised and attached, which work at points in time (`periodic`) or on
+//! requests (`queue`).
 //!
-//! A worker's thread lives as long as the worker. It attaches once; at each start it prepares the guests that it will call,
+//! A worker's thread lives as long as the worker. It attaches once. At each start it prepares the guests that it will call,
 //! then runs until it is stopped or stops by itself, and then waits for the next start. Between a start and a stop it takes no
-//! lock and allocates nothing; its system calls are sleeping, waking those who wait for it, and one look at what the system did
-//! to it after every step. Everybody else talks to it through two words and, for queues, two rings.
+//! lock and allocates nothing; its system calls are sleeping, waking threads that wait for it, and one query of the system's
+//! counters after every step. Other threads communicate with it through two words and, for queues, two rings.
 
 pub mod periodic;
 pub mod queue;
@@ -32,22 +32,22 @@ use periodic::Periodic;
 use queue::Queue;
 use statistics::Statistics;
 
-/// What a step answers to end the run regularly.
+/// The status with which a step ends the run regularly.
 pub const STEP_STOP: rtw_status_t = 1;
 
-/// Stack for callbacks of the host and for preparing, beyond what guests and the calls around them need.
+/// Stack for callbacks of the host and for preparing, beyond the needs of guests and the calls around them.
 const CALLBACK_STACK_BYTES: usize = 256 << 10;
 
-/// What is called, as the worker knows it: an entry and the handle that it takes. The handle is the worker's own, so that the
-/// one that it was made from may be destroyed at any time.
+/// What a worker calls: an entry and the handle that it takes. The handle is the worker's own, so that the one that it was made
+/// from may be destroyed at any time.
 pub struct Target {
     pub entry: Entry,
     pub handle: *mut c_void,
-    /// Ends the handle. Not on a real-time thread.
+    /// Destroys the handle. Not on a real-time thread.
     pub release: fn(*mut c_void),
 }
 
-// SAFETY: a handle stands for something that is Send and Sync.
+// SAFETY: a handle refers to an object that is Send and Sync.
 unsafe impl Send for Target {}
 // SAFETY: as for Send.
 unsafe impl Sync for Target {}
@@ -59,10 +59,9 @@ impl Drop for Target {
 }
 
 impl Target {
-    /// The one place where a worker's thread calls a guest.
+    /// The only place where a worker's thread calls a guest.
     ///
-    /// # Safety
-    /// The values are as many as the target needs; the target's guest is this thread's.
+    /// # Safety There are as many values as the target needs; this thread has the target's guest.
     #[inline(always)]
     pub unsafe fn call(&self, values: &mut [ValRaw]) -> rtw_status_t {
         // SAFETY: passed on.
@@ -70,7 +69,7 @@ impl Target {
     }
 }
 
-/// A call that is made anew again and again: its arguments are written before each.
+/// A repeated call: its arguments are written before each time.
 pub struct Call {
     target: Target,
     arguments: Box<[ValRaw]>,
@@ -92,7 +91,7 @@ impl Call {
     }
 }
 
-/// A dry call that start makes.
+/// A dry call at each start.
 pub struct Rehearsal {
     pub func: Func,
     pub target: Target,
@@ -100,7 +99,7 @@ pub struct Rehearsal {
     pub repeats: u32,
 }
 
-/// What the host does on the worker's thread at each start, before the dry calls.
+/// A callback of the host on the worker's thread at each start, before the dry calls.
 #[derive(Clone, Copy)]
 pub struct Setup {
     pub call: unsafe extern "C-unwind" fn(*mut c_void) -> rtw_status_t,
@@ -114,14 +113,14 @@ unsafe impl Sync for Setup {}
 
 pub struct Config {
     pub name: String,
-    /// What the thread gets; its lock is that of the runtime.
+    /// The thread's attachment; the runtime decides about its lock.
     pub attach: Attach,
     pub deadline: Option<Deadline>,
-    /// Whether stack and statistics are locked into memory, whatever the runtime says about guests.
+    /// True if stack and statistics are locked into memory, whatever the runtime's setting for guests.
     pub lock: bool,
-    /// Whether what the system refuses is an error; otherwise it is a warning.
+    /// True if a refusal of the system's is an error; otherwise it is a warning.
     pub strict: bool,
-    /// While running: how long the CPUs may take to wake from idling.
+    /// The longest time that the CPUs may take to wake from idling while the worker runs.
     pub dma_latency_us: Option<i32>,
     pub setup: Option<Setup>,
     /// Instances to be prepared at each start, with the dry calls below.
@@ -130,28 +129,28 @@ pub struct Config {
     pub statistics: bool,
 }
 
-/// What a worker does.
+/// A worker's kind of work.
 pub enum Work {
     Periodic(Box<Periodic>),
     Queue(queue::WorkerEnd),
 }
 
-/// What `command` says.
+/// The values of `command`.
 const IDLE: u32 = 0;
 const RUN: u32 = 1;
 const END: u32 = 2;
 
-/// What `state` says.
+/// The values of `state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum State {
-    /// The thread attaches.
+    /// The thread is attaching.
     New = 0,
     Stopped = 1,
-    /// The thread prepares.
+    /// The thread is preparing.
     Starting = 2,
     Running = 3,
-    /// The thread is gone.
+    /// The thread has ended.
     Ended = 4,
 }
 
@@ -161,20 +160,20 @@ impl State {
     }
 }
 
-/// What others and the worker's thread both use.
+/// State that other threads share with the worker's thread.
 pub struct Shared {
     pub runtime: Arc<Runtime>,
     pub config: Config,
     pub statistics: Statistics,
     pub queue: Option<Queue>,
-    /// Written by others, and by the thread when it stops by itself; it sleeps on it.
+    /// Other threads write it, and the thread when it stops by itself, which also sleeps on it.
     command: AtomicU32,
-    /// Written by the thread, and by start; others sleep on it.
+    /// The thread writes it, and start; other threads sleep on it.
     state: AtomicU32,
-    /// RTW_OK, or what every function answers: RTW_ERR_FORKED.
+    /// RTW_OK, or the status that every function returns: RTW_ERR_FORKED.
     gate: AtomicI32,
     thread: AtomicI32,
-    /// What ended the last run.
+    /// The status that ended the last run.
     ended_by: AtomicI32,
     outcome: Mutex<Outcome>,
 }
@@ -182,19 +181,19 @@ pub struct Shared {
 #[derive(Default)]
 struct Outcome {
     warnings: Vec<Error>,
-    /// How many of the warnings are the thread's; what start adds goes with the next one.
+    /// The number of warnings from the thread; those of a start come after them, and end with the next start.
     of_thread: usize,
-    /// Why there is no thread, or no run.
+    /// The reason why there is no thread, or no run.
     error: Option<Error>,
 }
 
-/// What can be asked about a worker.
+/// Information about a worker.
 #[derive(Debug, Clone, Copy)]
 pub struct Info {
     pub state: State,
-    /// As the system knows it.
+    /// The system's number of the thread.
     pub thread: i32,
-    /// The scheduling that is in force, in the system's numbers; 0 where the thread is gone.
+    /// The current scheduling, in the system's numbers; 0 if the thread has ended.
     pub policy: i32,
     pub priority: i32,
     /// RTW_OK: it was stopped, or reached its limit.
@@ -215,18 +214,18 @@ impl Shared {
         futex::set(&self.state, state as u32);
     }
 
-    /// Whether the thread is to go on with what it was started for.
+    /// True if the thread has to continue its run.
     #[inline(always)]
     pub fn goes_on(&self) -> bool {
         self.command.load(Relaxed) == RUN
     }
 
-    /// Sleeps until then, or until it is not to go on.
+    /// Sleeps until then, or until the run ends.
     pub fn sleep_until(&self, time_ns: u64) {
         sleeper::sleep_until(time_ns, &self.command, RUN);
     }
 
-    /// Whether the caller is the worker's own thread.
+    /// True if the caller is the worker's own thread.
     pub fn is_own_thread(&self) -> bool {
         self.thread.load(Relaxed) == thread::id()
     }
@@ -235,7 +234,7 @@ impl Shared {
         self.state() == State::Running
     }
 
-    /// What is refused is an error or a warning.
+    /// Returns an error for a refusal, or records a warning.
     fn refused(&self, error: Error) -> Result<()> {
         if self.config.strict {
             return Err(error);
@@ -244,7 +243,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits while the worker is as `is` says. False when that takes too long.
+    /// Waits while `is` holds for the worker's state. Returns false after the time.
     fn wait_while(&self, is: impl Fn(State) -> bool, until_ns: Option<u64>) -> bool {
         loop {
             let state = self.state();
@@ -259,10 +258,10 @@ impl Shared {
     }
 }
 
-/// A worker as its owner has it.
+/// The owner's side of a worker.
 pub struct Worker {
     pub shared: Arc<Shared>,
-    /// Start and stop take turns.
+    /// Makes start and stop take turns.
     control: Mutex<Control>,
 }
 
@@ -272,7 +271,7 @@ struct Control {
 }
 
 impl Worker {
-    /// Makes the thread, which attaches: all that it could not get is known when this returns.
+    /// Creates the thread, which attaches. When this returns, all refusals are known.
     pub fn new(runtime: &Arc<Runtime>, config: Config, work: Work) -> Result<Worker> {
         let statistics = Statistics::new();
         let queue = match &work {
@@ -302,13 +301,13 @@ impl Worker {
             let error = shared.outcome().error.take();
             return Err(error.unwrap_or_else(|| Error::new(RTW_ERR_INTERNAL, "the worker's thread ended at once")));
         }
-        // SAFETY: taken back when the worker is dropped, before the word goes.
+        // SAFETY: removed when the worker is dropped, before the word is freed.
         let told = unsafe { fork::tell_children(&shared.gate, RTW_ERR_FORKED) };
         let worker = Worker { shared, control: Mutex::new(Control { thread: Some(thread), promise: None }) };
         told.map(|()| worker)
     }
 
-    /// Refuses in a forked child, which does not have the thread.
+    /// Returns an error in a forked child, which does not have the thread.
     pub fn check(&self) -> std::result::Result<(), rtw_status_t> {
         match self.shared.gate.load(Relaxed) {
             RTW_OK => Ok(()),
@@ -361,7 +360,7 @@ impl Worker {
         }
     }
 
-    /// Ends the run, after the step that is under way. On the worker's own thread: as soon as that step is over.
+    /// Ends the run after the current step. On the worker's own thread it returns at once, and the run ends after the step.
     pub fn stop(&self) {
         let shared = &*self.shared;
         if shared.is_own_thread() {
@@ -381,7 +380,7 @@ impl Worker {
         control.promise = None;
     }
 
-    /// Waits until the worker has stopped by itself or was stopped. False when that takes too long.
+    /// Waits until the worker has stopped. Returns false after the time.
     pub fn join(&self, timeout_ns: Option<u64>) -> bool {
         let until_ns = timeout_ns.map(|timeout| clock::monotonic_ns().saturating_add(timeout));
         self.shared.wait_while(|state| matches!(state, State::Running | State::Starting), until_ns)
@@ -399,12 +398,12 @@ impl Worker {
         Info { state, thread, policy, priority, ended_by, warnings: shared.outcome().warnings.len() }
     }
 
-    /// What the system refused and did not have to grant.
+    /// A refusal of the system's that was only a warning.
     pub fn warning(&self, index: usize) -> Option<Error> {
         self.shared.outcome().warnings.get(index).cloned()
     }
 
-    /// One of its distributions, for whoever asks again and again: by its place in [`DISTRIBUTIONS`].
+    /// A source for intervals of one distribution, by its index in [`DISTRIBUTIONS`].
     pub fn distribution(&self, which: usize) -> Source {
         let shared = self.shared.clone();
         let name = format!("{} {}", shared.config.name, DISTRIBUTIONS[which]);
@@ -416,10 +415,10 @@ impl Worker {
     }
 }
 
-/// What a worker records of its steps.
+/// The distributions of a worker's steps.
 pub const DISTRIBUTIONS: [&str; 4] = ["wake_up_latency", "call_time", "response_time", "period_jitter"];
 
-/// What belongs to a thread of the parent's, in a child process.
+/// Objects that a forked child inherited from a thread that it does not have.
 type Orphan = (Arc<Shared>, Option<Thread>);
 static ORPHANS: fork::Whole<Vec<Orphan>> = fork::Whole::new(Vec::new());
 
@@ -430,7 +429,7 @@ impl Drop for Worker {
         fork::forget(&shared.gate);
         let thread = self.control().thread.take();
         if !ours {
-            // What belongs to a thread that this process does not have stays as it is.
+            // Objects of a thread that this process does not have stay as they are.
             ORPHANS.lock().push((self.shared.clone(), thread));
             return;
         }
@@ -445,7 +444,7 @@ impl Drop for Worker {
     }
 }
 
-/// The thread, from its beginning to its end.
+/// The thread's life, from beginning to end.
 fn live(shared: &Shared, mut work: Work) {
     let lived = catch_unwind(AssertUnwindSafe(|| {
         if let Err(error) = reserve::fallible(|| become_real_time(shared)) {
@@ -477,7 +476,7 @@ fn next_command(shared: &Shared) -> u32 {
     }
 }
 
-/// One start and all that follows.
+/// One start and its run.
 fn run(shared: &Shared, work: &mut Work) {
     match reserve::fallible(|| prepare(shared)) {
         Ok(()) => {
@@ -503,7 +502,7 @@ fn run(shared: &Shared, work: &mut Work) {
     shared.set_state(State::Stopped);
 }
 
-/// Takes from the system what was asked for.
+/// Requests real-time rights from the system.
 fn become_real_time(shared: &Shared) -> Result<()> {
     let config = &shared.config;
     shared.thread.store(thread::id(), Relaxed);
@@ -517,7 +516,7 @@ fn become_real_time(shared: &Shared) -> Result<()> {
         (None, Some((policy, priority))) => set_scheduling(shared, policy, priority)?,
         (None, None) => {}
     }
-    // Attached before it had its priority.
+    // It attached before it had its priority.
     shared.runtime.watch_over()?;
     let mut outcome = shared.outcome();
     outcome.of_thread = outcome.warnings.len();
@@ -528,7 +527,7 @@ fn set_scheduling(shared: &Shared, policy: Policy, priority: i32) -> Result<()> 
     sched::set(policy, priority).or_else(|error| shared.refused(error))
 }
 
-/// Scheduling and affinity are asked for one by one, after this.
+/// Attaches without scheduling and affinity, which are requested one by one afterwards.
 fn attach(shared: &Shared) -> Result<()> {
     let config = &shared.config;
     let lock = if config.lock { Lock::Required } else { shared.runtime.config.lock };
@@ -549,11 +548,11 @@ fn attach(shared: &Shared) -> Result<()> {
     }
 }
 
-/// Makes the guests ready, on the thread that will call them.
+/// Prepares the guests on the thread that will call them.
 fn prepare(shared: &Shared) -> Result<()> {
     let config = &shared.config;
     if let Some(setup) = &config.setup {
-        // SAFETY: the host vouches for its function.
+        // SAFETY: the host guarantees for its function.
         match end::unless_left("a worker's setup callback", || unsafe { (setup.call)(setup.user_data) }) {
             RTW_OK => {}
             status => return Err(Error::new(status, format!("the setup callback answered {status}"))),
@@ -588,7 +587,7 @@ fn prepare(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-/// For an instance without dry calls.
+/// The entry for an instance without dry calls.
 unsafe extern "C-unwind" fn unreachable_entry(_: *mut c_void, _: *mut ValRaw, _: usize) -> rtw_status_t {
     RTW_ERR_INTERNAL
 }

@@ -1,6 +1,6 @@
-//! A worker that does its work at equal distances in time: a control loop.
+//! A worker that works at equal intervals: a control loop.
 //!
-//! Times are absolute, so that nothing adds up to drift: the intended start of tick n is the first one's plus n periods.
+//! Times are absolute, so that no drift accumulates: the intended start of tick n is that of the first tick plus n periods.
 
 use std::ffi::c_void;
 
@@ -9,16 +9,16 @@ use super::{Call, STEP_STOP, Shared};
 use crate::status::*;
 use crate::sys::{clock, end};
 
-/// What happens when the intended start of the next tick, or of several, has passed.
+/// The treatment of ticks whose intended start has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missed {
-    /// The periods that are over are passed over: the machine did not wait either.
+    /// Skips them: the machine did not wait either.
     Skip,
-    /// Every period gets its step, one after the other until time is made up for.
+    /// Runs a step for every period, one after the other, until it has caught up.
     CatchUp,
 }
 
-/// What a step is told.
+/// The argument of a step.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Tick {
@@ -28,7 +28,7 @@ pub struct Tick {
     pub missed: u64,
 }
 
-/// What is done at each tick.
+/// The work of each tick.
 pub enum Task {
     /// A function of the host.
     Step { step: unsafe extern "C-unwind" fn(*mut c_void, *const Tick) -> rtw_status_t, user_data: *mut c_void },
@@ -36,19 +36,19 @@ pub enum Task {
     Call(Call),
 }
 
-// SAFETY: the host vouches for its function and data.
+// SAFETY: the host guarantees for its function and data.
 unsafe impl Send for Task {}
 
 pub struct Periodic {
     pub period_ns: u64,
     pub missed: Missed,
-    /// How long before an intended start the thread is awake; the rest it spins.
+    /// The time before an intended start at which the thread wakes, to spin for the rest.
     pub early_ns: u64,
-    /// A call that does no harm, made while it spins: it brings the way into the guest back into the caches and predictors.
+    /// A harmless call while the thread spins: it brings the way into the guest back into caches and predictors.
     pub warm_call: Option<Call>,
-    /// How many periods a run has; 0: no end.
+    /// The number of periods of a run; 0: no end.
     pub period_limit: u64,
-    /// Whether a step that fails ends the run.
+    /// True if a failing step ends the run.
     pub stop_on_fault: bool,
     pub task: Task,
 }
@@ -58,17 +58,17 @@ impl Task {
     fn run(&mut self, tick: &Tick) -> rtw_status_t {
         match self {
             Task::Step { step, user_data } => end::unless_left("a periodic worker's step", || {
-                // SAFETY: the host vouches for its function.
+                // SAFETY: the host guarantees for its function.
                 unsafe { step(*user_data, tick) }
             }),
-            // SAFETY: as many values as the target needs, which was checked; the guest is this thread's by the API's rules.
+            // SAFETY: the number of values was checked; this thread has the guest, by the API's rules.
             Task::Call(call) => unsafe { call.make() },
         }
     }
 }
 
 impl Periodic {
-    /// Runs until it is stopped, and tells what ended it.
+    /// Runs until it is stopped, and returns the status that ended the run.
     pub(super) fn run(&mut self, worker: &Shared) -> rtw_status_t {
         let ticks_per_ns = 1.0 / clock::calibration().ns_per_tick;
         let to_ticks = |ns: u64| (ns as f64 * ticks_per_ns) as u64;
@@ -85,7 +85,7 @@ impl Periodic {
             let actual_ns = clock::monotonic_ns();
             let late_ns = actual_ns.saturating_sub(tick.intended_ns);
             tick.missed = match self.missed {
-                // The last period of a run is not passed over.
+                // The last period of a run is not skipped.
                 Missed::Skip => (late_ns / period_ns).min(last_index - tick.index),
                 Missed::CatchUp => 0,
             };
@@ -126,7 +126,7 @@ impl Periodic {
         }
     }
 
-    /// Sleeps until the intended start; or wakes early, touches the path, and spins the rest. Tells whether it slept.
+    /// Sleeps until the intended start; or wakes early, touches the path, and spins for the rest. Returns true if it slept.
     #[inline]
     fn wait(&mut self, worker: &Shared, book: Option<&Book<'_>>, intended_ns: u64, ticks_per_ns: f64) -> bool {
         let wake_ns = intended_ns - self.early_ns;
@@ -148,14 +148,13 @@ impl Periodic {
         sleeps
     }
 
-    /// Brings what the next step uses back into the caches, as far as that can be done without doing it.
+    /// Brings the next step's code and data back into the caches, without running it.
     fn touch(&mut self, book: Option<&Book<'_>>) {
         if let Some(book) = book {
             book.look_ahead();
         }
         if let Some(call) = &mut self.warm_call {
-            // What it answers is nobody's concern: it is made for the traces that it leaves.
-            // SAFETY: as in `Task::run`.
+            // Ignores the result: the call serves only to warm the caches. SAFETY: as in `Task::run`.
             unsafe { call.make() };
         }
     }

@@ -1,5 +1,5 @@
-//! A worker that is fed: other threads submit invocations and take their outcomes. What passes between them is in
-//! `rt/mailbox.rs`; here is what an invocation is, and what the worker's thread does with it.
+//! A worker with a queue: other threads submit invocations and take their outcomes. `rt/mailbox.rs` passes them; this file
+//! defines an invocation, and what the worker's thread does with it.
 
 use wasmtime::ValRaw;
 
@@ -10,7 +10,7 @@ use crate::rt::reserve;
 use crate::status::*;
 use crate::sys::clock;
 
-/// The most values that an invocation may have.
+/// The largest number of values of an invocation.
 pub const VALUES: usize = 16;
 
 struct Invocation {
@@ -19,12 +19,12 @@ struct Invocation {
     outcome: Completion,
 }
 
-/// How an invocation went.
+/// The outcome of an invocation.
 #[derive(Clone, Copy)]
 pub struct Completion {
     pub tag: u64,
     pub status: rtw_status_t,
-    /// CLOCK_MONOTONIC; those of the worker are 0 where it never began.
+    /// Times of CLOCK_MONOTONIC; the worker's are 0 if the invocation never began.
     pub submitted_ns: u64,
     pub started_ns: u64,
     pub ended_ns: u64,
@@ -60,11 +60,11 @@ pub struct Queue(Mailbox<Invocation>);
 /// The worker's side.
 pub struct WorkerEnd {
     receiver: Receiver<Invocation>,
-    /// How long the thread looks for work before it sleeps.
+    /// The time that the thread polls for work before it sleeps.
     spin_ns: u64,
 }
 
-/// Makes a queue with `capacity` places, and returns the worker's side of it.
+/// Creates a queue with `capacity` places, and returns the worker's side of it.
 pub fn queue(capacity: usize, spin_ns: u64) -> Result<WorkerEnd> {
     reserve::with_room(capacity * mailbox::place_bytes::<Invocation>(), || {
         let empty = || Invocation { target: None, value_count: 0, outcome: Completion::new(0) };
@@ -73,18 +73,17 @@ pub fn queue(capacity: usize, spin_ns: u64) -> Result<WorkerEnd> {
 }
 
 impl Queue {
-    /// Submissions since the beginning, how many of them are completed, and how many cancelled; then those refused because no
-    /// place was free.
+    /// The numbers of invocations that were submitted, completed and cancelled, and of those refused because no place was free.
     pub fn counted(&self) -> [u64; 4] {
         self.0.counted()
     }
 
-    /// Has the worker's thread look whether it is to go on.
+    /// Makes the worker's thread check if its run has ended.
     pub fn wake_worker(&self) {
         self.0.wake_receiver();
     }
 
-    /// Queues an invocation; `target` makes its own handle, once there is a place for it. Its outcome is a completion.
+    /// Queues an invocation; `target` makes its own handle once there is a place for it. The outcome becomes a completion.
     pub fn submit(
         &self,
         target: impl FnOnce() -> std::result::Result<Target, rtw_status_t>,
@@ -137,12 +136,12 @@ impl Queue {
         })
     }
 
-    /// The oldest completion that nobody has taken.
+    /// The oldest completion that was not taken yet.
     pub fn poll(&self) -> Option<Completion> {
         self.0.poll(|invocation| invocation.outcome)
     }
 
-    /// The oldest completion that nobody has taken; waits for one as long as one may come.
+    /// The oldest completion that was not taken yet; waits as long as one may come.
     pub fn wait(&self, timeout_ns: Option<u64>) -> std::result::Result<Completion, rtw_status_t> {
         let until_ns = timeout_ns.map(|timeout| clock::monotonic_ns().saturating_add(timeout));
         self.0.wait(until_ns, clock::monotonic_ns, |invocation| invocation.outcome).map_err(|none| match none {
@@ -151,8 +150,7 @@ impl Queue {
         })
     }
 
-    /// Cancels what has not begun of all invocations with this tag, and returns the number of those. Their completions come in
-    /// their turn.
+    /// Cancels the invocations with this tag that have not begun, and returns their number. Their completions come in turn.
     pub fn cancel(&self, tag: u64) -> usize {
         self.0.cancel(tag)
     }
@@ -163,12 +161,12 @@ impl WorkerEnd {
         Queue(self.receiver.mailbox())
     }
 
-    /// Lets invocations in. Before the thread is told to run.
+    /// Accepts invocations. Called before the thread is told to run.
     pub(super) fn open(&self) {
         self.receiver.open();
     }
 
-    /// Lets no more invocations in, and cancels those that have not begun.
+    /// Accepts no more invocations, and cancels those that have not begun.
     pub(super) fn close(&mut self) {
         self.receiver.close();
     }
@@ -181,7 +179,7 @@ impl WorkerEnd {
         while worker.goes_on() {
             let was_there = self.receiver.serve(|invocation| {
                 let step = run_one(invocation, ticks_per_ns);
-                // Before the outcome is handed over: who has it finds the call in the statistics.
+                // Before the outcome is passed on: a thread that has it finds the call in the statistics.
                 if let Some(book) = &mut book {
                     book.enter(&step, sleeps);
                 }
@@ -210,13 +208,13 @@ impl WorkerEnd {
     }
 }
 
-/// Calls the guest, and notes what the call's step was like.
+/// Calls the guest, and measures the call as a step.
 fn run_one(invocation: &mut Invocation, ticks_per_ns: f64) -> Step {
     let count = invocation.value_count;
     let started_ns = clock::monotonic_ns();
     let started = clock::ticks();
     let status = match &invocation.target {
-        // SAFETY: the values were checked when it was submitted; the guest is this thread's by the API's rules.
+        // SAFETY: the values were checked at submission; this thread has the guest, by the API's rules.
         Some(target) => unsafe { target.call(&mut invocation.outcome.values[..count]) },
         None => RTW_ERR_INTERNAL,
     };

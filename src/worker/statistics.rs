@@ -1,9 +1,9 @@
-//! What a worker records about itself, from the intended start of its work as well as from the actual one.
+//! A worker's recordings, measured from the intended start of its work as well as from the actual one.
 //!
-//! One writer, the worker's thread, which stores and never waits; any number of readers. Distributions go to recorders.
-//! Counters, worst calls and the time line are in a ledger, guarded by a version that is odd while they change: a reader that
-//! meets a change reads again. A reset is a wish: the worker's thread, which alone writes, empties the ledger before it enters the
-//! next step, and until then readers see it empty.
+//! There is one writer, the worker's thread, which stores and never waits, and any number of readers. Distributions go to
+//! recorders. A ledger holds counters, worst calls and the time line; its version is odd during a change, and a reader that
+//! meets a change reads again. A reset is a request: only the worker's thread writes, so it clears the ledger before it enters
+//! the next step, and until then readers see an empty ledger.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -17,16 +17,16 @@ use crate::sys::clock;
 use crate::sys::memory::{self as pages, Lock};
 use crate::sys::rusage::{self, Usage};
 
-/// How many of the worst calls are kept.
+/// The number of worst calls that are kept.
 pub const WORST: usize = 32;
-/// How many seconds the time line reaches back.
+/// The number of seconds in the time line.
 pub const TIMELINE: usize = 600;
 /// The most missed periods that are recorded one by one after a stall; the counters count all of them.
 const MOST_MISSED: u64 = 100_000;
 
 const NS_PER_S: u64 = 1_000_000_000;
 
-/// What is counted. The order is that of [`COUNTERS`].
+/// The counters, in the order of [`COUNTERS`].
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     pub ticks: u64,
@@ -98,15 +98,15 @@ impl Counts {
     }
 }
 
-/// One of the worst calls, in ticks but for the stamp.
+/// One of the worst calls, in ticks except for the stamp.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Bad {
     pub at_realtime_ns: u64,
-    /// Of the tick, or the invocation's tag.
+    /// The tick's index, or the invocation's tag.
     pub index: u64,
     pub wake_up: u64,
     pub call: u64,
-    /// From the intended start of the first period that it stands for.
+    /// From the intended start of the first period that the call stands for.
     pub response: u64,
     pub status: rtw_status_t,
     pub causes: u32,
@@ -124,7 +124,7 @@ impl Bad {
     }
 }
 
-/// Words that one thread writes and others read.
+/// Words that one thread writes and other threads read.
 type Cells<const N: usize> = [AtomicU64; N];
 
 fn write<const N: usize>(cells: &Cells<N>, values: [u64; N]) {
@@ -135,11 +135,11 @@ fn read<const N: usize>(cells: &Cells<N>) -> [u64; N] {
     std::array::from_fn(|i| cells[i].load(Relaxed))
 }
 
-/// All of one stretch of time.
+/// The recordings since one reset.
 #[repr(C)]
 struct Ledger {
     version: Version,
-    /// How many resets it has followed.
+    /// The number of resets that it has followed.
     resets: AtomicU64,
     counts: Cells<{ COUNTERS.len() }>,
     /// The response time that a call must exceed to be among the worst.
@@ -151,11 +151,11 @@ struct Ledger {
 
 impl Ledger {
     fn new() -> Box<Ledger> {
-        // SAFETY: all-zero is a valid value of every field. Written in place: it is far too large for a stack.
+        // SAFETY: all-zero is a valid value of every field. Created in place, since it is too large for a stack.
         unsafe { Box::new_zeroed().assume_init() }
     }
 
-    /// Follows a reset.
+    /// Clears everything for a reset.
     #[cold]
     fn clear(&self, resets: u64) {
         self.resets.store(resets, Relaxed);
@@ -166,22 +166,22 @@ impl Ledger {
     }
 }
 
-/// What a worker's thread tells about one step. Times in ticks where not named otherwise.
+/// A step, as the worker's thread records it. Times are in ticks unless their names say otherwise.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
-    /// Of the tick, or the invocation's tag.
+    /// The tick's index, or the invocation's tag.
     pub index: u64,
     pub status: rtw_status_t,
     /// CLOCK_MONOTONIC.
     pub actual_ns: u64,
-    /// How long after its intended start it began.
+    /// The delay of its beginning after the intended start.
     pub wake_up: u64,
     pub call: u64,
-    /// The distance of intended starts; 0 where there is none.
+    /// The distance of intended starts; 0 if there is none.
     pub period: u64,
-    /// Periods that went by before this one without a step of their own.
+    /// Periods before this one that passed without a step of their own.
     pub missed: u64,
-    /// How far the distance to the start before was from what it should be.
+    /// The difference between the distance to the previous start and the intended distance.
     pub jitter: Option<u64>,
 }
 
@@ -191,7 +191,7 @@ pub struct Statistics {
     response: Recorder,
     jitter: Recorder,
     ledger: Box<Ledger>,
-    /// How many resets were wished for, and when the last one was.
+    /// The number of requested resets, and the time of the last one.
     resets: AtomicU64,
     since_realtime_ns: AtomicU64,
     since_monotonic_ns: AtomicU64,
@@ -213,7 +213,7 @@ impl Statistics {
         }
     }
 
-    /// Everything that one of the distributions ever held: wake-up latency, call time, response time, period jitter.
+    /// Everything that one of the distributions ever recorded: wake-up latency, call time, response time, period jitter.
     pub fn ever(&self, which: usize) -> Snapshot {
         self.recorders()[which].ever()
     }
@@ -222,27 +222,27 @@ impl Statistics {
         [&self.wake_up, &self.call, &self.response, &self.jitter]
     }
 
-    /// Reads from the ledger what a reader may see: nothing (`default`) while it has a reset to follow.
+    /// Reads from the ledger; returns `default` while it has a reset to follow.
     fn look<T>(&self, default: T, look: impl Fn(&Ledger) -> T) -> T {
         let wished = self.resets.load(Acquire);
         let (followed, seen) = self.ledger.version.look(|| (self.ledger.resets.load(Relaxed), look(&self.ledger)));
-        // It may have followed a later one meanwhile.
+        // It may have followed a later reset meanwhile.
         if followed < wished { default } else { seen }
     }
 
-    /// Makes the memory present, and locks it as wanted.
+    /// Prefaults the memory, and locks it as wanted.
     pub fn warm(&self, lock: Lock) -> Result<()> {
         let start = &*self.ledger as *const Ledger as usize;
         let ledger = start..start + size_of::<Ledger>();
         for range in std::iter::once(ledger).chain(self.recorders().into_iter().flat_map(Recorder::ranges)) {
-            // SAFETY: our own memory, written to by nobody yet.
+            // SAFETY: its own memory, which no thread has written to yet.
             unsafe { pages::touch_for_writing(range.clone()) };
             pages::lock_as(lock, range)?;
         }
         Ok(())
     }
 
-    /// Starts anew. Any thread but a real-time one. A step that is just ending counts as before the reset.
+    /// Starts the statistics over. For any thread but a real-time one. A step that is just ending counts as before the reset.
     pub fn reset(&self) {
         let _one_at_a_time = self.resetting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         self.since_realtime_ns.store(clock::realtime_ns(), Relaxed);
@@ -255,7 +255,7 @@ impl Statistics {
         Counts::from_array(self.look([0; COUNTERS.len()], |ledger| read(&ledger.counts)))
     }
 
-    /// Everything but the worst calls and the time line.
+    /// Everything except the worst calls and the time line.
     pub fn snapshot(&self) -> Everything {
         Everything {
             since_realtime_ns: self.since_realtime_ns.load(Relaxed),
@@ -276,7 +276,7 @@ impl Statistics {
         worst
     }
 
-    /// One point for each second in which something ran, oldest first.
+    /// One point for each second with steps, oldest first.
     pub fn timeline(&self) -> Vec<Point> {
         let to_ns = clock::calibration().ns_per_tick;
         let cells: [[u64; 3]; TIMELINE] =
@@ -291,7 +291,7 @@ impl Statistics {
             .collect()
     }
 
-    /// For the exporters.
+    /// Makes the report for exporters.
     pub fn report(&self, name: &str) -> Report {
         let to_ns = clock::calibration().ns_per_tick;
         let all = self.snapshot();
@@ -352,13 +352,13 @@ fn snapshot(recorder: &Recorder) -> Snapshot {
     recorder.snapshot()
 }
 
-/// The worker's thread's side: what it has to know from one step to the next.
+/// The worker's thread's own state from one step to the next.
 pub struct Book<'a> {
     statistics: &'a Statistics,
     usage: Usage,
-    /// How many periods in a row have missed.
+    /// The current number of missed periods in a row.
     miss_run: u64,
-    /// The last step's, where the next one's will be near.
+    /// The last step's values, since the next one's will be near.
     last: [u64; 4],
 }
 
@@ -367,15 +367,15 @@ impl<'a> Book<'a> {
         Book { statistics, usage: rusage::of_this_thread(), miss_run: 0, last: [0; 4] }
     }
 
-    /// Reads what recording a step like the last one will touch.
+    /// Reads the words that recording a step like the last one will touch.
     pub fn look_ahead(&self) {
         for (recorder, last) in self.statistics.recorders().into_iter().zip(self.last) {
             recorder.active().look_at(last);
         }
     }
 
-    /// Enters a step. After its end, where there is time: it makes a system call, to learn of page faults and switches.
-    /// `sleeps` are those that the thread made by itself since the step before.
+    /// Enters a step. Called after the step's end, when there is time: it makes a system call, to get page faults and switches.
+    /// `sleeps` counts the thread's own sleeps since the previous step.
     pub fn enter(&mut self, step: &Step, sleeps: u64) {
         let recorded = self.statistics;
         let ledger = &recorded.ledger;
@@ -392,7 +392,7 @@ impl<'a> Book<'a> {
             recorded.jitter.active().record(jitter);
         }
         for earlier in 1..=step.missed.min(MOST_MISSED) {
-            // What these periods' own steps would have had.
+            // The lateness that these periods' own steps would have had.
             let wake_up = step.wake_up + earlier * step.period;
             recorded.wake_up.active().record(wake_up);
             recorded.response.active().record(wake_up + step.call);
@@ -435,7 +435,7 @@ impl<'a> Book<'a> {
     }
 }
 
-/// What went along with a step.
+/// The likely causes of a step's length.
 fn causes(step: &Step, since: &Usage, sleeps: u64, overrun: bool) -> u32 {
     let failed = step.status != RTW_OK;
     let flags = [
@@ -445,7 +445,7 @@ fn causes(step: &Step, since: &Usage, sleeps: u64, overrun: bool) -> u32 {
         (step.status == RTW_ERR_BUDGET, cause::BUDGET),
         (failed && step.status != RTW_ERR_BUDGET, cause::TRAP),
         (overrun || step.missed != 0, cause::DEADLINE),
-        // Most of the response time went by before the step began.
+        // Most of the response time passed before the step began.
         (step.missed != 0 || step.wake_up > step.call, cause::WAKE_UP),
     ];
     flags.into_iter().filter(|(is, _)| *is).fold(0, |all, (_, flag)| all | flag)
@@ -462,7 +462,7 @@ impl Ledger {
         }
     }
 
-    /// Puts a call in the place of the least bad one, and raises the bar where all places are taken.
+    /// Replaces the least bad call, and raises the bar if all places are taken.
     fn keep(&self, bad: Bad) {
         const RESPONSE: usize = 4;
         let response = |cells: &Cells<6>| cells[RESPONSE].load(Relaxed);
@@ -488,7 +488,7 @@ mod tests {
         let statistics = Statistics::new();
         let mut book = Book::new(&statistics);
         book.enter(&step(0, 10, 20, 0), 0);
-        // The call takes ten periods; the next one that runs stands for nine that went by.
+        // The call takes ten periods; the next one that runs stands for nine skipped ones.
         book.enter(&step(1, 10, 10 * PERIOD, 0), 0);
         book.enter(&step(11, 10, 20, 9), 0);
         book.enter(&step(12, 10, 20, 0), 0);
@@ -564,7 +564,7 @@ mod tests {
         assert_eq!((statistics.counts().ticks, statistics.worst().len(), statistics.timeline().len()), (1, 1, 1));
     }
 
-    /// What is not as it should be after a reset.
+    /// The first deviation from the state that a reset should leave.
     fn reset_and_look(statistics: &Statistics) -> Option<String> {
         statistics.reset();
         let all = statistics.snapshot();
