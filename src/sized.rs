@@ -35,7 +35,8 @@ fn place<T: Sized32>() -> MaybeUninit<T> {
 
 /// Elements of arrays with a stride, which have no size of their own.
 ///
-/// # Safety All-zero is a valid value; every field is a number or a pointer.
+/// # Safety
+/// All-zero is a valid value; every field is a number or a pointer.
 pub unsafe trait Element: Sized {}
 
 fn is_plausible(size: usize) -> bool {
@@ -44,7 +45,8 @@ fn is_plausible(size: usize) -> bool {
 
 /// Writes the defaults and the caller's size, up to that size. Does nothing for NULL, or for a size that no struct has.
 ///
-/// # Safety NULL or writable for `size` bytes.
+/// # Safety
+/// NULL or writable for `size` bytes.
 pub unsafe fn init<T: Sized32>(to: *mut T, size: usize) {
     if !to.is_null() && is_plausible(size) {
         // SAFETY: writable for `size` bytes, as the caller promises.
@@ -54,7 +56,8 @@ pub unsafe fn init<T: Sized32>(to: *mut T, size: usize) {
 
 /// Copies the fields that the caller has set.
 ///
-/// # Safety Readable for the number of bytes in its first field.
+/// # Safety
+/// Readable for the number of bytes in its first field.
 pub unsafe fn read<T: Sized32>(from: *const T, what: &str) -> Result<T> {
     // SAFETY: the size is the first field of all these structs, and limits what is read.
     let size = unsafe { from.cast::<u32>().read() } as usize;
@@ -72,7 +75,8 @@ pub unsafe fn read<T: Sized32>(from: *const T, what: &str) -> Result<T> {
 
 /// Copies element `at` of an array whose elements are `stride` bytes apart.
 ///
-/// # Safety Readable there for `stride` bytes.
+/// # Safety
+/// Readable there for `stride` bytes.
 pub unsafe fn element<T: Element>(from: *const T, stride: usize, at: usize, what: &str) -> Result<T> {
     if !is_plausible(stride) {
         return Err(Error::new(RTW_ERR_STRUCT_SIZE, format!("{what}: its size is {stride}: pass sizeof")));
@@ -112,7 +116,8 @@ pub struct Output<T> {
 
 /// An output whose size is valid; nothing is written yet.
 ///
-/// # Safety NULL or writable for the number of bytes in its first field, until [`Output::fill`] was called.
+/// # Safety
+/// NULL or writable for the number of bytes in its first field, until [`Output::fill`] was called.
 pub unsafe fn output<T: Sized32>(to: *mut T) -> std::result::Result<Output<T>, rtw_status_t> {
     if to.is_null() {
         return Err(RTW_ERR_NULL);

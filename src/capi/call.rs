@@ -34,14 +34,15 @@ use crate::status::*;
 ///          (see docs/real-time-contract.md). RTW_ERR_ARENA: the fault's reason did not fit into the arena. With RTW_SIGNALS_ASK
 ///          every call makes five system calls; so does, otherwise, one that the housekeeper has told to ask.
 /// cbindgen:postfix=RTW_NONBLOCKING
+// The declaration for the header alone: the function is `engine::call::entry`, whose exported name this is.
+#[cfg(header)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_invoke(
     func: *mut rtw_func_t,
     values: *mut rtw_value_t,
     value_count: usize,
 ) -> rtw_status_t {
-    // SAFETY: the values are as many as the caller says; both value types are the same 16 bytes.
-    unsafe { guarded(func, |func| call::invoke(func, values.cast(), value_count)) }
+    unreachable!()
 }
 
 /// As rtw_invoke, with a budget for this one call in place of the instance's: a call that takes longer is cut off, or counted,
@@ -64,38 +65,23 @@ pub unsafe extern "C-unwind" fn rtw_invoke_budget(
     value_count: usize,
     budget_ns: u64,
 ) -> rtw_status_t {
-    // SAFETY: the values are as many as the caller says; both value types are the same 16 bytes.
-    unsafe {
-        guarded(func, |func| {
-            let timing = func.timing();
-            match budget_ns == 0 || timing.limited {
-                true => {
-                    let budget = timing.ticks(budget_ns.min(LONGEST_BUDGET_NS));
-                    let status = call::invoke_apart(func, values.cast(), value_count, Some(budget));
-                    if status == RTW_ERR_HOST {
-                        unwind::leave();
-                    }
-                    status
-                }
-                false => RTW_ERR_UNSUPPORTED,
-            }
-        })
+    // SAFETY: a handle by the API's contract.
+    let func: &Func = match unsafe { handle::borrow(func) } {
+        Ok(func) => func,
+        Err(status) => return status,
+    };
+    let timing = func.timing();
+    if budget_ns != 0 && !timing.limited {
+        return RTW_ERR_UNSUPPORTED;
     }
+    let budget = timing.ticks(budget_ns.min(LONGEST_BUDGET_NS));
+    // SAFETY: the values are as many as the caller says; both value types are the same 16 bytes.
+    let status = unsafe { call::invoke_apart(func, values.cast(), value_count, Some(budget)) };
+    if status == RTW_ERR_HOST {
+        unwind::leave();
+    }
+    status
 }
 
 /// A day: no conversion overflows.
 const LONGEST_BUDGET_NS: u64 = 86_400_000_000_000;
-
-/// Finds the func and calls.
-///
-/// # Safety
-/// The handle is one by the API's contract.
-#[inline(always)]
-unsafe fn guarded(func: *mut rtw_func_t, call: impl FnOnce(&Func) -> rtw_status_t) -> rtw_status_t {
-    // SAFETY: passed on.
-    let target: &Func = match unsafe { handle::borrow(func) } {
-        Ok(target) => target,
-        Err(status) => return status,
-    };
-    call(target)
-}

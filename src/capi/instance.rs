@@ -16,8 +16,9 @@ use crate::engine::budget::{Limits, OnBudget};
 use crate::engine::fault::Fault;
 use crate::engine::growth::Grown;
 use crate::engine::instance::{Config, FUNC_BYTES, Func, Growth, Instance, Wanted};
+use crate::engine::own::{self, FuncNoun, InstanceNoun};
 use crate::engine::signature::Signature;
-use crate::rt::{locked_heap, reserve};
+use crate::rt::reserve;
 use crate::status::*;
 
 /// One guest with its own memory. Used by one thread at a time; different instances run in parallel.
@@ -166,19 +167,17 @@ pub struct rtw_memory_view_t {
 
 impl Noun for rtw_instance_t {
     type Value = Arc<Instance>;
-    const MAGIC: u64 = 0x6365_6e61_7473_6904;
+    const MAGIC: u64 = InstanceNoun::MAGIC;
     fn pool() -> &'static Pool {
-        static POOL: Pool = Pool::new();
-        &POOL
+        InstanceNoun::pool()
     }
 }
 
 impl Noun for rtw_func_t {
     type Value = Func;
-    const MAGIC: u64 = 0x0000_0063_6e75_6605;
+    const MAGIC: u64 = FuncNoun::MAGIC;
     fn pool() -> &'static Pool {
-        static POOL: Pool = Pool::new();
-        &POOL
+        FuncNoun::pool()
     }
 }
 
@@ -235,16 +234,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_create(
                 false => Some(guard::named(imports, "imports")?),
             };
             let config = guard::optional_struct(config, "config")?.map_or(Ok(Config::default()), |config| read(&config))?;
-            let (made, kept) = locked_heap::keep(module.runtime.config.lock, || {
-                let reserved = handle::reserve::<rtw_instance_t>()?;
-                let instance = Instance::new(module, imports, config, reserved.cast());
-                let made = instance.map(Arc::new).and_then(|instance| reserve::check().map(|()| instance));
-                Ok((reserved, made.inspect_err(|_| handle::cancel(reserved))?))
-            });
-            let (reserved, instance) = made?;
-            instance.count_kept(kept);
-            handle::publish(reserved, instance);
-            *out = reserved;
+            *out = own::instantiate(module, imports, config)?.cast();
             Ok(())
         })
     }

@@ -11,7 +11,6 @@ pub mod doctor;
 pub mod error;
 pub mod export;
 mod guard;
-mod handle;
 pub mod imports;
 pub mod instance;
 pub mod interval;
@@ -28,6 +27,8 @@ pub mod thread;
 pub mod value;
 pub mod version;
 pub mod worker;
+
+use crate::engine::handle;
 
 #[test]
 fn every_kind_of_handle_has_a_magic_word_of_its_own() {

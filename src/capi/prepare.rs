@@ -1,15 +1,13 @@
 //! Preparing instances.
 
-use std::ffi::c_void;
 use wasmtime::ValRaw;
 
-use super::call::rtw_invoke;
 use super::error::rtw_error_t;
 use super::guard::{self, bare, setup};
-use super::handle;
 use super::instance::{rtw_func_t, rtw_instance_t};
 use super::value::rtw_value_t;
-use crate::engine::prepare::DryCall;
+use crate::engine::own::FuncRef;
+use crate::engine::prepare::Ready;
 use crate::rt::reserve;
 use crate::status::*;
 
@@ -124,9 +122,9 @@ pub unsafe extern "C-unwind" fn rtw_instance_prepare(
             };
             let done = match guard::optional_struct(config, "config")? {
                 Some(config) => with_room(config.dry_calls, config.dry_call_count, || {
-                    instance.prepare(&read_dry_calls(config.dry_calls, config.dry_call_count)?, invoke)
+                    instance.prepare(&read_dry_calls(config.dry_calls, config.dry_call_count)?)
                 })?,
-                None => instance.prepare(&[], invoke)?,
+                None => instance.prepare(&[])?,
             };
             if let Some(report) = report {
                 report.fill(|report| {
@@ -144,13 +142,6 @@ pub unsafe extern "C-unwind" fn rtw_instance_prepare(
             Ok(())
         })
     }
-}
-
-/// rtw_invoke, with its pointers as the engine part names them. It jumps there: the code that runs is the same.
-pub unsafe extern "C-unwind" fn invoke(func: *mut c_void, values: *mut ValRaw, value_count: usize) -> rtw_status_t {
-    let entry: unsafe extern "C-unwind" fn(*mut rtw_func_t, *mut rtw_value_t, usize) -> rtw_status_t = rtw_invoke;
-    // SAFETY: passed on. Asked for by its address, so that no copy is made of it here.
-    unsafe { std::hint::black_box(entry)(func.cast(), values.cast(), value_count) }
 }
 
 /// Runs what takes memory for each dry call of an array.
@@ -205,17 +196,17 @@ pub unsafe fn each_dry_call<'a>(
 ///
 /// # Safety
 /// There are so many, with live handles and as many values as they say.
-pub unsafe fn read_dry_calls<'a>(dry_calls: *const rtw_dry_call_t, count: u32) -> Result<Vec<DryCall<'a>>> {
+pub unsafe fn read_dry_calls<'a>(dry_calls: *const rtw_dry_call_t, count: u32) -> Result<Vec<Ready<'a>>> {
     // SAFETY: passed on.
     unsafe { each_dry_call(dry_calls, count) }?
         .map(|call| {
             let (at, call, values) = call?;
             // SAFETY: a handle by the API's contract.
-            let func = unsafe { handle::borrow(call.func) }.map_err(|s| bare(s, &format!("dry call {at}: func")))?;
+            let func = unsafe { FuncRef::find(call.func.cast()) }.map_err(|s| bare(s, &format!("dry call {at}: func")))?;
             if call.func_index != 0 {
                 return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: func_index is for slots alone")));
             }
-            Ok(DryCall { func, handle: call.func.cast(), values, repeats: call.repeats })
+            Ok(Ready { func, values, repeats: call.repeats })
         })
         .collect()
 }

@@ -9,12 +9,31 @@ use wasmtime::Trap;
 pub use wasmtime::ValRaw;
 
 use super::fault::FaultRecord;
+use super::handle;
 use super::instance::{Core, Func, FuncShared, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST, trap_status};
+use super::own::FuncNoun;
 use crate::record::histogram::Histogram;
 use crate::rt::permit::Opened;
 use crate::rt::{arena, cancel, unwind};
 use crate::status::*;
 use crate::sys::{clock, stack};
+
+/// The entry of all calls of a func: the host's, who knows it as rtw_invoke, a worker's, and dry calls. There is one copy of it:
+/// code that is the same but lies elsewhere would be warm in its place.
+///
+/// # Safety
+/// `func` is a handle, NULL or stale ones included; `values` points to at least `count` values, unless `count` is 0; the instance
+/// is this thread's.
+#[cfg_attr(feature = "capi", unsafe(export_name = "rtw_invoke"))]
+#[inline(never)]
+pub unsafe extern "C-unwind" fn entry(func: *mut FuncNoun, values: *mut ValRaw, count: usize) -> rtw_status_t {
+    // SAFETY: passed on.
+    match unsafe { handle::borrow(func) } {
+        // SAFETY: passed on.
+        Ok(func) => unsafe { invoke(func, values, count) },
+        Err(status) => status,
+    }
+}
 
 /// Runs one call on this thread. `values` holds the arguments and receives the results. A panic does not leave this function,
 /// and poisons the instance.
@@ -22,7 +41,8 @@ use crate::sys::{clock, stack};
 /// A cancellation of the thread may interrupt this function, which has nothing to clean up or to catch (see `cancel`). Threads
 /// that can be cancelled at any instruction take `invoke_otherwise`, which holds the cancellation off.
 ///
-/// # Safety `values` points to at least `count` values, unless `count` is 0; the calling thread has the instance.
+/// # Safety
+/// `values` points to at least `count` values, unless `count` is 0; the calling thread has the instance.
 #[inline(always)]
 pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_status_t {
     let here = stack::pointer();
@@ -37,7 +57,8 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_stat
 /// Runs one call for the entries other than the first, which share this copy. `budget` is in ticks if the call has a budget of
 /// its own; `u64::MAX` means none. A caller that has nothing to clean up calls `unwind::leave` if this returns RTW_ERR_HOST.
 ///
-/// # Safety As for [`invoke`].
+/// # Safety
+/// As for [`invoke`].
 #[inline(always)]
 pub unsafe fn invoke_apart(func: &Func, values: *mut ValRaw, count: usize, budget: Option<u64>) -> rtw_status_t {
     let here = stack::pointer();
@@ -76,7 +97,8 @@ fn enters(func: &Func, here: usize) -> std::result::Result<&Core, (&Core, rtw_st
 
 /// A whole ordinary call, in one piece with the engine's part. The arguments are in the same registers as those of `invoke`.
 ///
-/// # Safety As for [`invoke`]; an open gate let the call in.
+/// # Safety
+/// As for [`invoke`]; an open gate let the call in.
 #[inline(never)]
 unsafe fn invoke_at_once(shared: &Arc<FuncShared>, values: *mut ValRaw, count: usize, core: &Core) -> rtw_status_t {
     // SAFETY: passed on.
@@ -89,7 +111,8 @@ unsafe fn invoke_at_once(shared: &Arc<FuncShared>, values: *mut ValRaw, count: u
 
 /// A second copy of the call: two copies in one function would keep the compiler from making the first a single piece.
 ///
-/// # Safety As for [`invoke`]; a gate with the value `gate` let the call in.
+/// # Safety
+/// As for [`invoke`]; a gate with the value `gate` let the call in.
 #[inline(never)]
 unsafe fn run_apart(
     shared: &Arc<FuncShared>,
@@ -180,7 +203,8 @@ fn contained(core: &Core, call: impl FnOnce() -> rtw_status_t) -> rtw_status_t {
 
 /// The call itself, after a gate with the value `gate` let it in and was closed behind it.
 ///
-/// # Safety As for [`invoke`].
+/// # Safety
+/// As for [`invoke`].
 #[inline(always)]
 unsafe fn run(
     core: &Core,

@@ -910,8 +910,9 @@ impl Instance {
 
     /// Another instance of the same module, linked to the same host functions, with the same configuration, counted by the same
     /// slot.
-    pub fn another(&self, handle: *mut c_void) -> Result<Instance> {
-        Instance::linked(&self.module, self.hosts.clone(), self.config, handle, self.core.held.slot())
+    pub fn another(&self) -> Result<Instance> {
+        // Its handle is made afterwards, before any host function asks for it but the start function's, which may not use it.
+        Instance::linked(&self.module, self.hosts.clone(), self.config, std::ptr::null_mut(), self.core.held.slot())
     }
 
     /// What its guest needs from the start.

@@ -1,5 +1,5 @@
-//! Wraps Wasmtime, from an artifact's bytes to a call. C handles that dry calls, slots and host functions need pass through
-//! here as opaque pointers; nothing here dereferences them.
+//! Wraps Wasmtime, from an artifact's bytes to a call. Handles are made here (`handle`, `own`), since calls go by them; what C sees of
+//! them and of everything else is `capi`'s.
 
 pub mod artifact;
 pub mod budget;
@@ -7,6 +7,7 @@ pub mod call;
 pub mod cpu_features;
 pub mod fault;
 pub mod growth;
+pub mod handle;
 pub mod held;
 pub mod housekeeper;
 pub mod imports;
@@ -14,6 +15,7 @@ pub mod instance;
 pub mod memory;
 pub mod module;
 pub mod naming;
+pub mod own;
 pub mod prepare;
 pub mod profile;
 pub mod refusal;

@@ -1,29 +1,34 @@
 //! Prepare: makes an instance warm, and shows by dry calls that it is.
 
-use std::ffi::c_void;
 use std::sync::Arc;
 use wasmtime::ValRaw;
 
-use super::instance::{Func, Instance};
+use super::instance::Instance;
+use super::own::FuncRef;
 use crate::rt::{arena, global_alloc, reserve};
 use crate::status::*;
 use crate::sys::clock;
 use crate::sys::rusage::{self, Usage};
 
-/// The entry of real calls. Dry calls take the same one: equal code at another address would be warm in its place.
-pub type Entry = unsafe extern "C-unwind" fn(*mut c_void, *mut ValRaw, usize) -> rtw_status_t;
-
 /// The least budget of calls off the real-time thread, if calls have budgets: the first calls are slow, and an endless one must
 /// end.
 pub(super) const SETUP_BUDGET_NS: u64 = 1_000_000_000;
 
-/// A function to call before real time.
-pub struct DryCall<'a> {
-    pub func: &'a Func,
-    /// The func's handle, for `Entry`.
-    pub handle: *mut c_void,
-    pub values: &'a [ValRaw],
+/// A call that is made before it matters. `F` says of what: a func, or what stands for one where the call is stored.
+pub struct DryCall<F, V = Box<[ValRaw]>> {
+    pub func: F,
+    pub values: V,
     pub repeats: u32,
+}
+
+/// One that can be made.
+pub type Ready<'a> = DryCall<FuncRef<'a>, &'a [ValRaw]>;
+
+impl<F> DryCall<F> {
+    /// This call, of that func.
+    pub fn of<'a>(&'a self, func: FuncRef<'a>) -> Ready<'a> {
+        DryCall { func, values: &self.values, repeats: self.repeats }
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -46,12 +51,12 @@ pub struct Report {
 impl Instance {
     /// Touches everything that calls will touch, then makes the dry calls, whose times do not enter the funcs' statistics. The
     /// last of them come after all other work, since system calls leave caches and branch predictors cold.
-    pub fn prepare(self: &Arc<Self>, calls: &[DryCall<'_>], entry: Entry) -> Result<Report> {
+    pub fn prepare(self: &Arc<Self>, calls: &[Ready<'_>]) -> Result<Report> {
         let _visit = if calls.is_empty() { None } else { self.module.runtime.visit()? };
-        self.core.timing.with_at_least(SETUP_BUDGET_NS, || self.prepare_untimed(calls, entry))
+        self.core.timing.with_at_least(SETUP_BUDGET_NS, || self.prepare_untimed(calls))
     }
 
-    fn prepare_untimed(self: &Arc<Self>, calls: &[DryCall<'_>], entry: Entry) -> Result<Report> {
+    fn prepare_untimed(self: &Arc<Self>, calls: &[Ready<'_>]) -> Result<Report> {
         let _ready = self.module.runtime.ready_for_traps(self.module.profile())?;
         self.is_ours()?;
         for (at, call) in calls.iter().enumerate() {
@@ -60,7 +65,7 @@ impl Instance {
         arena::warm();
         self.warm()?;
         let total: usize = calls.iter().map(|call| call.repeats as usize).sum();
-        let mut runs = Runs { entry, times: Vec::new(), allocations: 0 };
+        let mut runs = Runs { times: Vec::new(), allocations: 0 };
         reserve::room(&mut runs.times, total)?;
         for call in calls {
             runs.make(call, 0..call.repeats / 2)?;
@@ -102,11 +107,11 @@ impl Instance {
 }
 
 /// The number of dry calls that come last.
-fn last_calls(call: &DryCall<'_>) -> u32 {
+fn last_calls(call: &Ready<'_>) -> u32 {
     (call.repeats / 4).min(32)
 }
 
-fn check(instance: &Arc<Instance>, at: usize, call: &DryCall<'_>) -> Result<()> {
+fn check(instance: &Arc<Instance>, at: usize, call: &Ready<'_>) -> Result<()> {
     let func = &call.func.shared;
     if !Arc::ptr_eq(&func.instance, instance) {
         return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: the func belongs to another instance")));
@@ -122,14 +127,13 @@ fn check(instance: &Arc<Instance>, at: usize, call: &DryCall<'_>) -> Result<()> 
 
 /// The state of the dry calls.
 struct Runs {
-    entry: Entry,
     /// In ticks; has room for all of them.
     times: Vec<u64>,
     allocations: u64,
 }
 
 impl Runs {
-    fn make(&mut self, call: &DryCall<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
+    fn make(&mut self, call: &Ready<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
         match &call.func.shared.recorder {
             Some(recorder) => recorder.aside(|| self.make_kept(call, rounds)),
             None => self.make_kept(call, rounds),
@@ -138,13 +142,13 @@ impl Runs {
 
     /// Makes the last calls, untimed, then touches the words that recording the next call will touch. Only the return comes
     /// after this.
-    fn finish(&self, call: &DryCall<'_>, ticks: u64) -> Result<()> {
+    fn finish(&self, call: &Ready<'_>, ticks: u64) -> Result<()> {
         let mut values = call.values.to_vec();
         let mut calls = || {
             for round in call.repeats - last_calls(call)..call.repeats {
                 values.copy_from_slice(call.values);
                 // SAFETY: as in `make_unrecorded`.
-                let status = unsafe { (self.entry)(call.handle, values.as_mut_ptr(), values.len()) };
+                let status = unsafe { call.func.call(&mut values) };
                 if status != RTW_OK {
                     return Err(refused(call, round, status));
                 }
@@ -162,18 +166,18 @@ impl Runs {
     }
 
     /// Makes dry calls; what a first call leaves behind is kept for the later ones.
-    fn make_kept(&mut self, call: &DryCall<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
+    fn make_kept(&mut self, call: &Ready<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
         call.func.shared.instance.keep(|| self.make_unrecorded(call, rounds))
     }
 
-    fn make_unrecorded(&mut self, call: &DryCall<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
+    fn make_unrecorded(&mut self, call: &Ready<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
         let mut values = call.values.to_vec();
         for round in rounds {
             values.copy_from_slice(call.values);
             let allocations = global_alloc::allocations();
             let started = clock::ticks();
-            // SAFETY: the handle is the func's, there are as many values as it needs, and prepare has the instance.
-            let status = unsafe { (self.entry)(call.handle, values.as_mut_ptr(), values.len()) };
+            // SAFETY: there are as many values as it needs, and prepare has the instance.
+            let status = unsafe { call.func.call(&mut values) };
             self.times.push(clock::ticks().wrapping_sub(started));
             self.allocations += global_alloc::allocations() - allocations;
             if status != RTW_OK {
@@ -184,7 +188,7 @@ impl Runs {
     }
 }
 
-fn refused(call: &DryCall<'_>, round: u32, status: rtw_status_t) -> Error {
+fn refused(call: &Ready<'_>, round: u32, status: rtw_status_t) -> Error {
     let name = describe(status).0.trim_end_matches('\0');
     Error::new(status, format!("dry call {round} of \"{}\" ended with {name}", call.func.shared.name))
 }

@@ -53,7 +53,8 @@ impl SignalWatch {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// # Safety The gate lives until it is removed.
+    /// # Safety
+    /// The gate lives until it is removed.
     pub unsafe fn add(&self, gate: *const AtomicI32, needs_signals: bool) {
         self.lock().gates.push((gate as usize, needs_signals));
     }

@@ -12,12 +12,12 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
-use wasmtime::ValRaw;
 
 use super::held::Pool;
 use super::housekeeper::Tend;
 use super::instance::{FUNC_BYTES, Func, Instance, Wanted};
-use super::prepare::{DryCall, Entry};
+use super::own::{OwnFunc, OwnInstance};
+use super::prepare::{DryCall, Ready};
 use super::runtime::Runtime;
 use super::signature::Signature;
 use super::state;
@@ -40,20 +40,14 @@ pub enum StateTransfer {
 
 pub type StateFunc = dyn Fn(*mut c_void, *mut c_void) -> rtw_status_t + Send + Sync;
 
-/// A dry call of every instance that comes into the slot.
-pub struct SlotDryCall {
-    pub func: usize,
-    pub values: Vec<ValRaw>,
-    pub repeats: u32,
-}
-
 pub struct Config {
     /// The functions that calls may name by their place here.
     pub interface: Vec<(String, Option<Signature>)>,
     pub standby: usize,
     /// For how many blocks the instance that was exchanged stays at hand.
     pub hold_blocks: u32,
-    pub dry_calls: Vec<SlotDryCall>,
+    /// Made with every instance that comes into the slot; of funcs by their place in the interface.
+    pub dry_calls: Vec<DryCall<usize>>,
     pub state: StateTransfer,
     /// What the instances behind the slot may hold together; 0: no limit.
     pub memory_limit_bytes: u64,
@@ -86,28 +80,55 @@ pub struct Event {
     pub status: rtw_status_t,
 }
 
-/// The handles that C knows a generation by.
-pub trait Handles: Sized + Send + Sync + 'static {
-    /// The entry that real calls take.
-    const ENTRY: Entry;
-    /// Another instance like this one.
-    fn another(like: &Instance) -> Result<Arc<Instance>>;
-    fn new(instance: &Arc<Instance>, funcs: Vec<Func>) -> Result<Self>;
-    fn instance(&self) -> *mut c_void;
+/// The slot's own handles of a generation: the host may destroy those that it made.
+pub struct Handles {
+    /// Which they are of; they do not keep it alive alone.
+    of: Arc<Instance>,
+    /// What host functions were given before; the host has the instance again afterwards.
+    former: *mut c_void,
+    pub instance: OwnInstance,
     /// In the order of the interface.
-    fn func(&self, at: usize) -> *mut c_void;
+    pub funcs: Box<[OwnFunc]>,
+}
+
+// SAFETY: handles may be used by any thread, one at a time.
+unsafe impl Send for Handles {}
+// SAFETY: as for Send.
+unsafe impl Sync for Handles {}
+
+impl Handles {
+    fn new(instance: &Arc<Instance>, funcs: &[Func]) -> Result<Handles> {
+        let handles = instance.keep(|| {
+            let (of, former) = (instance.clone(), instance.handle());
+            let own = OwnInstance::new(instance.clone())?;
+            let funcs = funcs.iter().map(|func| OwnFunc::new(func.clone())).collect::<Result<_>>()?;
+            Ok::<_, Error>(Handles { of, former, instance: own, funcs })
+        })?;
+        instance.set_handle(handles.instance.as_ptr().cast());
+        Ok(handles)
+    }
+
+    fn instance(&self) -> *mut c_void {
+        self.instance.as_ptr().cast()
+    }
+}
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        self.of.set_handle(self.former);
+    }
 }
 
 /// What was published at one time, and its spares.
-struct Publication<H> {
-    spares: Spares<Generation<H>>,
+struct Publication {
+    spares: Spares<Generation>,
     /// Making one has failed.
     failed: AtomicBool,
     /// It is only that somebody replaced the signal handlers, which has been told: it is tried again.
     told_signals: AtomicBool,
 }
 
-impl<H> Publication<H> {
+impl Publication {
     /// A spare could not be made. Whether that is to be told.
     fn fails(&self, status: rtw_status_t) -> bool {
         if status == RTW_ERR_SIGNALS {
@@ -119,11 +140,11 @@ impl<H> Publication<H> {
 }
 
 /// One instance that is, was or may come into use.
-pub struct Generation<H> {
-    publication: Arc<Publication<H>>,
+pub struct Generation {
+    publication: Arc<Publication>,
     pub instance: Arc<Instance>,
     pub funcs: Vec<Func>,
-    pub handles: H,
+    pub handles: Handles,
     /// Made by the housekeeper, or made new by it.
     is_spare: AtomicBool,
     /// Set by the real-time thread when it takes it.
@@ -156,7 +177,7 @@ impl Drop for Place {
     }
 }
 
-impl<H> Replaceable for Generation<H> {
+impl Replaceable for Generation {
     #[inline(always)]
     fn is_broken(&self) -> bool {
         self.instance.is_faulted()
@@ -174,9 +195,9 @@ impl<H> Replaceable for Generation<H> {
 }
 
 /// A block that has begun.
-pub type Block<'a, H> = exchange::Block<'a, Generation<H>>;
+pub type Block<'a> = exchange::Block<'a, Generation>;
 
-pub struct Slot<H: Handles> {
+pub struct Slot {
     pub runtime: Arc<Runtime>,
     /// What its instances hold.
     held: Arc<Pool>,
@@ -185,25 +206,25 @@ pub struct Slot<H: Handles> {
     pass: Pass,
     /// That the slot was made in: a forked child has the object only.
     process: u32,
-    exchange: Exchange<Generation<H>>,
+    exchange: Exchange<Generation>,
     /// One publisher at a time: what comes later is numbered later and taken later.
     publishing: Mutex<()>,
     /// Held while the housekeeper looks after the slot; whether it is to do so no more.
     closed: Mutex<bool>,
-    back: Mutex<Back<H>>,
+    back: Mutex<Back>,
     /// Publications that failed.
     refused: AtomicU64,
     began: Began,
 }
 
 /// What publishers and the housekeeper share.
-struct Back<H> {
-    living: Vec<Arc<Generation<H>>>,
-    retired: Retired<Generation<H>>,
-    current: Option<Arc<Publication<H>>>,
+struct Back {
+    living: Vec<Arc<Generation>>,
+    retired: Retired<Generation>,
+    current: Option<Arc<Publication>>,
     publications: u64,
     /// That the real-time thread will take no spare of any more.
-    given_up: Vec<Arc<Publication<H>>>,
+    given_up: Vec<Arc<Publication>>,
     /// What the funcs of generations recorded that are no more.
     past: Vec<Snapshot>,
 }
@@ -226,13 +247,13 @@ pub struct Report {
     pub held_bytes: u64,
 }
 
-impl<H: Handles> Slot<H> {
-    pub fn new(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Slot<H>>> {
+impl Slot {
+    pub fn new(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Slot>> {
         let room = config.interface.len() * FUNC_BYTES;
         reserve::with_room(room, || Slot::with_config(runtime, config))
     }
 
-    fn with_config(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Slot<H>>> {
+    fn with_config(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Slot>> {
         let must_fence = !matches!(config.state, StateTransfer::None) && !membarrier::register();
         let (exchange, retired) = Exchange::new(config.hold_blocks, must_fence);
         let past = config.interface.iter().map(|_| Snapshot::empty()).collect();
@@ -249,7 +270,7 @@ impl<H: Handles> Slot<H> {
             began: Began::now(),
             config,
         });
-        let tended: Weak<Slot<H>> = Arc::downgrade(&slot);
+        let tended: Weak<Slot> = Arc::downgrade(&slot);
         runtime.housekeeper().tend(tended)?;
         Ok(slot)
     }
@@ -286,7 +307,7 @@ impl<H: Handles> Slot<H> {
     /// # Safety
     /// One thread at a time begins and ends blocks, in turn, and was let in.
     #[inline]
-    pub unsafe fn begin(&self) -> std::result::Result<Block<'_, H>, rtw_status_t> {
+    pub unsafe fn begin(&self) -> std::result::Result<Block<'_>, rtw_status_t> {
         // SAFETY: passed on.
         unsafe { self.exchange.begin() }.map_err(|refused| match refused {
             Refused::InBlock | Refused::Claimed => RTW_ERR_BUSY,
@@ -375,21 +396,21 @@ impl<H: Handles> Slot<H> {
     }
 
     /// Looks the interface up and makes the instance warm.
-    fn generation(&self, publication: &Arc<Publication<H>>, place: Place, is_spare: bool) -> Result<Arc<Generation<H>>> {
-        let room = self.config.interface.len() * FUNC_BYTES + self.config.dry_calls.len() * size_of::<DryCall<'_>>();
+    fn generation(&self, publication: &Arc<Publication>, place: Place, is_spare: bool) -> Result<Arc<Generation>> {
+        let room = self.config.interface.len() * FUNC_BYTES + self.config.dry_calls.len() * size_of::<Ready<'_>>();
         reserve::with_room(room, || self.with_interface(publication, place, is_spare))
     }
 
-    fn with_interface(&self, publication: &Arc<Publication<H>>, place: Place, is_spare: bool) -> Result<Arc<Generation<H>>> {
+    fn with_interface(&self, publication: &Arc<Publication>, place: Place, is_spare: bool) -> Result<Arc<Generation>> {
         let instance = place.0.clone();
         let interface = self.config.interface.iter();
         let wanted: Vec<Wanted<'_>> =
             interface.map(|(name, signature)| Wanted { name, signature: signature.clone(), optional: false }).collect();
         let funcs: Vec<Func> = instance.funcs(&wanted)?.into_iter().flatten().collect();
-        let handles = H::new(&instance, funcs.clone())?;
-        let calls = self.dry_calls(&funcs, &handles);
+        let handles = Handles::new(&instance, &funcs)?;
+        let calls = self.dry_calls(&handles);
         if !calls.is_empty() || !instance.was_prepared() {
-            instance.prepare(&calls, H::ENTRY)?;
+            instance.prepare(&calls)?;
         }
         let publication = publication.clone();
         let told = AtomicBool::default;
@@ -407,7 +428,7 @@ impl<H: Handles> Slot<H> {
     }
 
     /// Saves the state of the instance in use and gives it to the next one, between two blocks.
-    fn transfer_state(&self, to: &Generation<H>) -> Result<()> {
+    fn transfer_state(&self, to: &Generation) -> Result<()> {
         if matches!(self.config.state, StateTransfer::None) {
             return Ok(());
         }
@@ -431,7 +452,7 @@ impl<H: Handles> Slot<H> {
     }
 
     /// Keeps the real-time thread out, starting just after a block, when the next one is farthest.
-    fn claim(&self) -> Result<Claim<'_, Generation<H>>> {
+    fn claim(&self) -> Result<Claim<'_, Generation>> {
         const STEP: Duration = Duration::from_micros(20);
         /// Blocks that come more seldom are not waited for.
         const PATIENCE: u32 = 2_500;
@@ -458,7 +479,7 @@ impl<H: Handles> Slot<H> {
 
     /// Forgets a generation whose pointer nobody has any more. To be dropped with the lock released: an instance's end takes
     /// its time.
-    fn bury(&self, back: &mut Back<H>, pointer: *const Generation<H>) -> Option<Arc<Generation<H>>> {
+    fn bury(&self, back: &mut Back, pointer: *const Generation) -> Option<Arc<Generation>> {
         let at = back.living.iter().position(|known| Arc::as_ptr(known) == pointer)?;
         let gone = back.living.swap_remove(at);
         for (past, func) in back.past.iter_mut().zip(&gone.funcs) {
@@ -469,11 +490,11 @@ impl<H: Handles> Slot<H> {
         Some(gone)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Back<H>> {
+    fn lock(&self) -> MutexGuard<'_, Back> {
         self.back.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn tell(&self, kind: EventKind, generation: &Generation<H>, status: rtw_status_t) {
+    fn tell(&self, kind: EventKind, generation: &Generation, status: rtw_status_t) {
         if let Some(on_event) = &self.config.on_event {
             let instance = generation.handles.instance();
             on_event(Event { kind, publication: generation.publication.spares.number, instance, status });
@@ -505,7 +526,7 @@ impl<H: Handles> Slot<H> {
     }
 
     /// Tells the host that a generation is in use, once.
-    fn tell_if_taken(&self, generation: &Generation<H>) {
+    fn tell_if_taken(&self, generation: &Generation) {
         if generation.taken.load(Acquire) && !generation.told_taken.swap(true, Relaxed) {
             let kind = if generation.is_spare.load(Relaxed) { EventKind::SpareTaken } else { EventKind::Taken };
             self.tell(kind, generation, RTW_OK);
@@ -513,7 +534,7 @@ impl<H: Handles> Slot<H> {
     }
 
     /// Tells the host that it has faulted, once.
-    fn tell_if_faulted(&self, generation: &Generation<H>) {
+    fn tell_if_faulted(&self, generation: &Generation) {
         if generation.instance.is_faulted() && !generation.told_fault.swap(true, Relaxed) {
             self.tell_if_taken(generation);
             let status = generation.instance.fault().map_or(RTW_ERR_FAULTED, |fault| fault.record.status);
@@ -522,7 +543,7 @@ impl<H: Handles> Slot<H> {
     }
 
     /// Makes a spare of an instance that has faulted.
-    fn renew(&self, generation: &Arc<Generation<H>>) -> bool {
+    fn renew(&self, generation: &Arc<Generation>) -> bool {
         for told in [&generation.taken, &generation.told_taken, &generation.told_fault] {
             told.store(false, Relaxed);
         }
@@ -539,22 +560,16 @@ impl<H: Handles> Slot<H> {
         }
     }
 
-    fn dry_calls<'a>(&'a self, funcs: &'a [Func], handles: &H) -> Vec<DryCall<'a>> {
-        let made = |call: &'a SlotDryCall| DryCall {
-            func: &funcs[call.func],
-            handle: handles.func(call.func),
-            values: &call.values,
-            repeats: call.repeats,
-        };
-        self.config.dry_calls.iter().map(made).collect()
+    fn dry_calls<'a>(&'a self, handles: &'a Handles) -> Vec<Ready<'a>> {
+        self.config.dry_calls.iter().map(|call| call.of(handles.funcs[call.func].as_ref())).collect()
     }
 
-    fn warm_again(&self, generation: &Generation<H>) -> Result<()> {
-        let calls = self.dry_calls(&generation.funcs, &generation.handles);
-        generation.instance.prepare(&calls, H::ENTRY).map(|_| ())
+    fn warm_again(&self, generation: &Generation) -> Result<()> {
+        let calls = self.dry_calls(&generation.handles);
+        generation.instance.prepare(&calls).map(|_| ())
     }
 
-    fn offer(&self, generation: &Arc<Generation<H>>) -> bool {
+    fn offer(&self, generation: &Arc<Generation>) -> bool {
         let publication = &generation.publication;
         let pushed = publication.spares.offer(Arc::as_ptr(generation));
         if pushed {
@@ -564,7 +579,7 @@ impl<H: Handles> Slot<H> {
         pushed
     }
 
-    fn drop_spares(&self, publication: &Publication<H>) {
+    fn drop_spares(&self, publication: &Publication) {
         // SAFETY: the real-time thread has given the publication up.
         while let Some(spare) = unsafe { publication.spares.take() } {
             let buried = self.bury(&mut self.lock(), spare);
@@ -577,7 +592,7 @@ impl<H: Handles> Slot<H> {
         loop {
             let back = self.lock();
             let Some(publication) = back.current.clone() else { return };
-            let of_it = |known: &&Arc<Generation<H>>| Arc::ptr_eq(&known.publication, &publication);
+            let of_it = |known: &&Arc<Generation>| Arc::ptr_eq(&known.publication, &publication);
             let Some(like) = back.living.iter().find(of_it).map(|generation| generation.instance.clone()) else { return };
             // Spares, and one in use or on its way.
             let enough = back.living.iter().filter(of_it).count() > self.config.standby;
@@ -586,7 +601,7 @@ impl<H: Handles> Slot<H> {
                 return;
             }
             let made = reserve::fallible(|| {
-                let spare = self.generation(&publication, Place::take(&H::another(&like)?, &self.held)?, true)?;
+                let spare = self.generation(&publication, Place::take(&like.another().map(Arc::new)?, &self.held)?, true)?;
                 reserve::room(&mut self.lock().living, 1)?;
                 reserve::check()?;
                 Ok(spare)
@@ -658,7 +673,7 @@ impl<H: Handles> Slot<H> {
     }
 }
 
-impl<H: Handles> Tend for Slot<H> {
+impl Tend for Slot {
     fn tend(&self) {
         let closed = self.closed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if *closed {

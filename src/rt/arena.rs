@@ -198,7 +198,8 @@ impl Link {
     /// Copies `word` at the calling thread's allocations in real-time sections as long as the returned value lives, and
     /// afterwards the previous word; null copies nothing.
     ///
-    /// # Safety The word lives as long as the returned value, which is dropped on this thread.
+    /// # Safety
+    /// The word lives as long as the returned value, which is dropped on this thread.
     #[inline(always)]
     pub unsafe fn watch(&self, word: *const usize) -> Watching<'_> {
         Watching(self.own().or_else(|| self.find()).map(|arena| (arena, arena.watched.replace(word))))

@@ -65,7 +65,8 @@ impl<T> Spares<T> {
 
     /// Takes the oldest spare.
     ///
-    /// # Safety The caller is the real-time thread and uses an item of this publication; or that thread has left the
+    /// # Safety
+    /// The caller is the real-time thread and uses an item of this publication; or that thread has left the
     /// publication, and the caller is the one that drains it.
     pub unsafe fn take(&self) -> Option<*const T> {
         // SAFETY: the consuming end belongs to the caller.

@@ -121,7 +121,8 @@ pub fn take(layout: Layout) -> *mut u8 {
 
 /// Frees memory.
 ///
-/// # Safety It was allocated here with this layout, and is freed once.
+/// # Safety
+/// It was allocated here with this layout, and is freed once.
 pub unsafe fn give_back(memory: *mut u8, layout: Layout) {
     // SAFETY: passed on.
     unsafe { lock_heap().bins.give_back(memory) };
@@ -252,7 +253,8 @@ impl Bins {
 
     /// Adds memory. `continues`: it follows the memory that was added last.
     ///
-    /// # Safety The memory belongs to the heap, is accessible, aligned to 16 and larger than two headers.
+    /// # Safety
+    /// The memory belongs to the heap, is accessible, aligned to 16 and larger than two headers.
     pub(super) unsafe fn add(&mut self, range: Range<usize>, continues: bool) {
         // SAFETY: the last header of the previous range ends it and belongs to no block; here it becomes the block's.
         unsafe {
@@ -283,7 +285,8 @@ impl Bins {
 
     /// Frees a block.
     ///
-    /// # Safety `memory` is that of a block in use, whose user no longer needs it.
+    /// # Safety
+    /// `memory` is that of a block in use, whose user no longer needs it.
     pub(super) unsafe fn give_back(&mut self, memory: *mut u8) {
         // SAFETY: blocks lie side by side up to a header that is always in use; only free neighbours are joined.
         unsafe {
@@ -309,7 +312,8 @@ impl Bins {
 
     /// Removes memory that was added in one piece, if none of it is in use. Returns true if it did.
     ///
-    /// # Safety The range was added, and no later range continued it.
+    /// # Safety
+    /// The range was added, and no later range continued it.
     pub(super) unsafe fn remove_whole(&mut self, range: Range<usize>) -> bool {
         let first = range.start as *mut Header;
         // SAFETY: an added range begins with a block, and ends with a header.
@@ -324,7 +328,8 @@ impl Bins {
 
     /// The size of a block, its header included.
     ///
-    /// # Safety `memory` is that of a block in use.
+    /// # Safety
+    /// `memory` is that of a block in use.
     pub(super) unsafe fn size_of_block(memory: *mut u8) -> usize {
         // SAFETY: the block's header lies before it.
         unsafe { (*memory.cast::<Header>().sub(1)).size & !USED }

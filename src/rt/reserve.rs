@@ -203,7 +203,8 @@ pub fn take(layout: Layout) -> *mut u8 {
 
 /// Frees memory.
 ///
-/// # Safety It was allocated here, and is freed once.
+/// # Safety
+/// It was allocated here, and is freed once.
 #[cold]
 pub unsafe fn give_back(memory: *mut u8) {
     let mut reserve = RESERVE.lock_known();

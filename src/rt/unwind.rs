@@ -29,7 +29,8 @@ const THROWN: i64 = 2 << 32;
 
 /// Calls the function in a frame at which unwinding stops.
 ///
-/// # Safety The function may be called with these arguments.
+/// # Safety
+/// The function may be called with these arguments.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub unsafe fn call(func: HostFn, user_data: *mut c_void, instance: *mut c_void, values: *mut c_void) -> Came {
     // SAFETY: passed on.

@@ -26,7 +26,8 @@ fn pages(range: Range<usize>) -> Range<usize> {
 
 /// Makes every page of the range present and writable without changing its content.
 ///
-/// # Safety The range is mapped readable and writable, and no other thread writes to it during the call.
+/// # Safety
+/// The range is mapped readable and writable, and no other thread writes to it during the call.
 pub unsafe fn touch_for_writing(range: Range<usize>) {
     // SAFETY: passed on; populating changes no content.
     unsafe { touch(range, libc::MADV_POPULATE_WRITE, true) }

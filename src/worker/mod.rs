@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard};
 use wasmtime::ValRaw;
 
-use crate::engine::instance::{Func, Instance};
-use crate::engine::prepare::{DryCall, Entry};
+use crate::engine::instance::Instance;
+use crate::engine::own::OwnFunc;
+use crate::engine::prepare::DryCall;
 use crate::engine::runtime::Runtime;
 use crate::rt::attach::{Attach, HOST_STACK_BYTES};
 use crate::rt::thread::{self, Thread};
@@ -38,65 +39,26 @@ pub const STEP_STOP: rtw_status_t = 1;
 /// Stack for callbacks of the host and for preparing, beyond the needs of guests and the calls around them.
 const CALLBACK_STACK_BYTES: usize = 256 << 10;
 
-/// What a worker calls: an entry and the handle that it takes. The handle is the worker's own, so that the one that it was made
-/// from may be destroyed at any time.
-pub struct Target {
-    pub entry: Entry,
-    pub handle: *mut c_void,
-    /// Destroys the handle. Not on a real-time thread.
-    pub release: fn(*mut c_void),
-}
-
-// SAFETY: a handle refers to an object that is Send and Sync.
-unsafe impl Send for Target {}
-// SAFETY: as for Send.
-unsafe impl Sync for Target {}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        (self.release)(self.handle);
-    }
-}
-
-impl Target {
-    /// The only place where a worker's thread calls a guest.
-    ///
-    /// # Safety There are as many values as the target needs; this thread has the target's guest.
-    #[inline(always)]
-    pub unsafe fn call(&self, values: &mut [ValRaw]) -> rtw_status_t {
-        // SAFETY: passed on.
-        unsafe { (self.entry)(self.handle, values.as_mut_ptr(), values.len()) }
-    }
-}
-
 /// A repeated call: its arguments are written before each time.
 pub struct Call {
-    target: Target,
+    func: OwnFunc,
     arguments: Box<[ValRaw]>,
     values: Box<[ValRaw]>,
 }
 
 impl Call {
-    pub fn new(target: Target, arguments: &[ValRaw]) -> Call {
-        Call { target, arguments: arguments.into(), values: arguments.into() }
+    pub fn new(func: OwnFunc, arguments: &[ValRaw]) -> Call {
+        Call { func, arguments: arguments.into(), values: arguments.into() }
     }
 
     /// # Safety
-    /// As for [`Target::call`].
+    /// As for [`OwnFunc::call`].
     #[inline(always)]
     unsafe fn make(&mut self) -> rtw_status_t {
         self.values.copy_from_slice(&self.arguments);
         // SAFETY: passed on.
-        unsafe { self.target.call(&mut self.values) }
+        unsafe { self.func.call(&mut self.values) }
     }
-}
-
-/// A dry call at each start.
-pub struct Rehearsal {
-    pub func: Func,
-    pub target: Target,
-    pub values: Box<[ValRaw]>,
-    pub repeats: u32,
 }
 
 /// A callback of the host on the worker's thread at each start, before the dry calls.
@@ -125,7 +87,7 @@ pub struct Config {
     pub setup: Option<Setup>,
     /// Instances to be prepared at each start, with the dry calls below.
     pub instances: Vec<Arc<Instance>>,
-    pub rehearsals: Vec<Rehearsal>,
+    pub dry_calls: Vec<DryCall<OwnFunc>>,
     pub statistics: bool,
 }
 
@@ -572,22 +534,11 @@ fn prepare(shared: &Shared) -> Result<()> {
         }
     }
     for instance in &config.instances {
-        let mut calls: Vec<DryCall<'_>> = Vec::new();
-        reserve::room(&mut calls, config.rehearsals.len())?;
-        let own = config.rehearsals.iter().filter(|rehearsal| Arc::ptr_eq(&rehearsal.func.shared.instance, instance));
-        calls.extend(own.map(|rehearsal| DryCall {
-            func: &rehearsal.func,
-            handle: rehearsal.target.handle,
-            values: &rehearsal.values,
-            repeats: rehearsal.repeats,
-        }));
-        let entry = config.rehearsals.first().map_or(unreachable_entry as Entry, |rehearsal| rehearsal.target.entry);
-        instance.prepare(&calls, entry)?;
+        let mut calls = Vec::new();
+        reserve::room(&mut calls, config.dry_calls.len())?;
+        let own = config.dry_calls.iter().filter(|call| Arc::ptr_eq(&call.func.shared.instance, instance));
+        calls.extend(own.map(|call| call.of(call.func.as_ref())));
+        instance.prepare(&calls)?;
     }
     Ok(())
-}
-
-/// The entry for an instance without dry calls.
-unsafe extern "C-unwind" fn unreachable_entry(_: *mut c_void, _: *mut ValRaw, _: usize) -> rtw_status_t {
-    RTW_ERR_INTERNAL
 }

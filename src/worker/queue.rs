@@ -3,8 +3,9 @@
 
 use wasmtime::ValRaw;
 
+use super::Shared;
 use super::statistics::{Book, Step};
-use super::{Shared, Target};
+use crate::engine::own::OwnFunc;
 use crate::rt::mailbox::{self, Mailbox, NoOutcome, Receiver, Refused, Request};
 use crate::rt::reserve;
 use crate::status::*;
@@ -14,7 +15,7 @@ use crate::sys::clock;
 pub const VALUES: usize = 16;
 
 struct Invocation {
-    target: Option<Target>,
+    target: Option<OwnFunc>,
     value_count: usize,
     outcome: Completion,
 }
@@ -86,7 +87,7 @@ impl Queue {
     /// Queues an invocation; `target` makes its own handle once there is a place for it. The outcome becomes a completion.
     pub fn submit(
         &self,
-        target: impl FnOnce() -> std::result::Result<Target, rtw_status_t>,
+        target: impl FnOnce() -> std::result::Result<OwnFunc, rtw_status_t>,
         values: &[ValRaw],
         tag: u64,
     ) -> std::result::Result<(), rtw_status_t> {
@@ -95,7 +96,7 @@ impl Queue {
 
     fn post(
         &self,
-        target: impl FnOnce() -> std::result::Result<Target, rtw_status_t>,
+        target: impl FnOnce() -> std::result::Result<OwnFunc, rtw_status_t>,
         values: &[ValRaw],
         tag: u64,
         awaited: bool,
@@ -120,7 +121,7 @@ impl Queue {
     /// Submits, waits, and copies the results back.
     pub fn invoke(
         &self,
-        target: impl FnOnce() -> std::result::Result<Target, rtw_status_t>,
+        target: impl FnOnce() -> std::result::Result<OwnFunc, rtw_status_t>,
         values: &mut [ValRaw],
     ) -> rtw_status_t {
         let posted = match self.post(target, values, 0, true) {

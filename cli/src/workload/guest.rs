@@ -1,17 +1,17 @@
 //! An instance with the calls of a cycle, ready to be called on the thread that created it.
 
 use std::collections::HashMap;
-use std::ffi::c_void;
 use std::sync::Arc;
 
 use rtwasm::engine::artifact::Metadata;
 use rtwasm::engine::budget::Limits;
-use rtwasm::engine::call::{self, ValRaw};
+use rtwasm::engine::call::ValRaw;
 use rtwasm::engine::growth::RefusedBy;
-use rtwasm::engine::instance::{self, Func, Instance};
+use rtwasm::engine::instance::{self, Instance};
 use rtwasm::engine::module::Module;
 use rtwasm::engine::naming;
-use rtwasm::engine::prepare::{DryCall, Report};
+use rtwasm::engine::own::OwnFunc;
+use rtwasm::engine::prepare::{Ready, Report};
 use rtwasm::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Interruption};
 use rtwasm::engine::runtime::{Config, Runtime};
 use rtwasm::engine::signature::{Signature, Type};
@@ -84,8 +84,7 @@ pub struct Guest {
 
 /// A function with its arguments, and the array that calls use.
 struct Bound {
-    /// Boxed: prepare identifies it by its address.
-    func: Box<Func>,
+    func: OwnFunc,
     arguments: Vec<ValRaw>,
     values: Vec<ValRaw>,
 }
@@ -189,17 +188,10 @@ impl Guest {
     /// Makes the instance warm, with cycles as dry calls; then resets the guest's state, if the guest can.
     pub fn prepare(&mut self, repeats: u32) -> Result<Report> {
         self.touch_engine_memory();
-        let dry: Vec<DryCall<'_>> = self
-            .calls
-            .iter()
-            .map(|call| DryCall {
-                func: &call.func,
-                handle: (&raw const *call.func).cast_mut().cast(),
-                values: &call.arguments,
-                repeats,
-            })
-            .collect();
-        let report = self.instance.prepare(&dry, enter).map_err(|error| match self.instance.fault() {
+        let calls = self.calls.iter();
+        let dry: Vec<Ready<'_>> =
+            calls.map(|call| Ready { func: call.func.as_ref(), values: &call.arguments, repeats }).collect();
+        let report = self.instance.prepare(&dry).map_err(|error| match self.instance.fault() {
             Some(_) => self.ended(error.status),
             None => error,
         })?;
@@ -271,7 +263,7 @@ fn sample(at: u64, rate: u32) -> f32 {
 
 impl Bound {
     fn new(instance: &Arc<Instance>, call: &Call, known: &Known) -> Result<Bound> {
-        let func = Box::new(instance.func(&call.func, None)?);
+        let func = OwnFunc::new(instance.func(&call.func, None)?)?;
         let given: Vec<(_, ValRaw)> = call
             .arguments
             .iter()
@@ -316,9 +308,8 @@ impl Bound {
     #[inline]
     fn run(&mut self) -> std::result::Result<(), rtw_status_t> {
         self.values.copy_from_slice(&self.arguments);
-        let handle = (&raw const *self.func).cast_mut().cast();
-        // SAFETY: the handle is a func of this thread's instance, and there are as many values as it needs.
-        match unsafe { enter(handle, self.values.as_mut_ptr(), self.values.len()) } {
+        // SAFETY: a func of this thread's instance, and there are as many values as it needs.
+        match unsafe { self.func.call(&mut self.values) } {
             RTW_OK => Ok(()),
             status => Err(status),
         }
@@ -342,12 +333,6 @@ fn earlier(known: &Known, name: &str, offset: i64) -> std::result::Result<(Type,
 fn example(signature: &Signature) -> String {
     let words: Vec<String> = signature.params.iter().map(|ty| format!("{}:0", ty.name())).collect();
     if words.is_empty() { "none at all".into() } else { words.join(",") }
-}
-
-/// The entry that dry calls and measured ones share.
-unsafe extern "C-unwind" fn enter(func: *mut c_void, values: *mut ValRaw, count: usize) -> rtw_status_t {
-    // SAFETY: passed on; the handle is a func's address.
-    unsafe { call::invoke_apart(&*func.cast::<Func>(), values, count, None) }
 }
 
 /// Makes an error that names the function and the place where a call ended, and what may have caused it.

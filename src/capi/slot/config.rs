@@ -7,7 +7,8 @@ use crate::capi::instance::{read_wanted, rtw_instance_t, rtw_wanted_func_t};
 use crate::capi::prepare::{self, rtw_dry_call_t};
 use crate::capi::runtime::out_of_range;
 use crate::engine::instance::Wanted;
-use crate::engine::slot::{Config, Event, EventKind, SlotDryCall, StateTransfer};
+use crate::engine::prepare::DryCall;
+use crate::engine::slot::{Config, Event, EventKind, StateTransfer};
 use crate::status::*;
 use crate::sys::end;
 
@@ -200,7 +201,7 @@ fn state(config: &rtw_slot_config_t) -> Result<StateTransfer> {
     }
 }
 
-unsafe fn dry_calls(config: &rtw_slot_config_t, funcs: usize) -> Result<Vec<SlotDryCall>> {
+unsafe fn dry_calls(config: &rtw_slot_config_t, funcs: usize) -> Result<Vec<DryCall<usize>>> {
     // SAFETY: passed on.
     unsafe { prepare::each_dry_call(config.dry_calls, config.dry_call_count) }?
         .map(|call| {
@@ -212,7 +213,7 @@ unsafe fn dry_calls(config: &rtw_slot_config_t, funcs: usize) -> Result<Vec<Slot
             if !call.func.is_null() {
                 return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: a slot has no func: set func_index alone")));
             }
-            Ok(SlotDryCall { func, values: values.to_vec(), repeats: call.repeats })
+            Ok(DryCall { func, values: values.into(), repeats: call.repeats })
         })
         .collect()
 }

@@ -2,7 +2,6 @@
 
 pub mod config;
 
-use std::ffi::c_void;
 use std::sync::Arc;
 
 use crate::capi::error::rtw_error_t;
@@ -14,9 +13,8 @@ use crate::capi::runtime::rtw_runtime_t;
 use crate::capi::stats::{self, rtw_func_stats_t};
 use crate::capi::value::rtw_value_t;
 use crate::engine::call;
-use crate::engine::instance::{Func, Instance};
-use crate::engine::prepare::Entry;
-use crate::engine::slot::{Block, Handles, Slot};
+
+use crate::engine::slot::{Block, Slot};
 use crate::rt::permit::Opened;
 use crate::rt::{cancel, unwind};
 use crate::status::*;
@@ -78,72 +76,8 @@ pub struct rtw_slot_stats_t {
     pub held_bytes: u64,
 }
 
-/// What C knows a generation by. The handles are the slot's own.
-pub struct SlotHandles {
-    /// Which the handles are of; they do not keep it alive alone.
-    of: Arc<Instance>,
-    /// What host functions were given before; the host has the instance again afterwards.
-    former: *mut c_void,
-    instance: *mut rtw_instance_t,
-    funcs: Vec<*mut rtw_func_t>,
-}
-
-// SAFETY: handles may be used by any thread, one at a time.
-unsafe impl Send for SlotHandles {}
-// SAFETY: as for Send.
-unsafe impl Sync for SlotHandles {}
-
-impl Handles for SlotHandles {
-    const ENTRY: Entry = prepare::invoke;
-
-    fn another(like: &Instance) -> Result<Arc<Instance>> {
-        // Its handle is made by `new`, before any host function asks for it but the start function's, which may not use it.
-        like.another(std::ptr::null_mut()).map(Arc::new)
-    }
-
-    fn new(instance: &Arc<Instance>, funcs: Vec<Func>) -> Result<SlotHandles> {
-        let handles = instance.keep(|| {
-            let mut handles = SlotHandles {
-                of: instance.clone(),
-                former: instance.handle(),
-                instance: handle::create(instance.clone())?,
-                funcs: Vec::with_capacity(funcs.len()),
-            };
-            // What has been made ends with what holds it.
-            for func in funcs {
-                handles.funcs.push(handle::create(func)?);
-            }
-            Ok::<_, Error>(handles)
-        })?;
-        // The host may destroy the handle that it made.
-        instance.set_handle(handles.instance.cast());
-        Ok(handles)
-    }
-
-    fn instance(&self) -> *mut c_void {
-        self.instance.cast()
-    }
-
-    fn func(&self, at: usize) -> *mut c_void {
-        self.funcs[at].cast()
-    }
-}
-
-impl Drop for SlotHandles {
-    fn drop(&mut self) {
-        self.of.set_handle(self.former);
-        // SAFETY: our own, and nobody uses them any more.
-        unsafe {
-            for func in &self.funcs {
-                handle::destroy(*func);
-            }
-            handle::destroy(self.instance);
-        }
-    }
-}
-
 impl Noun for rtw_slot_t {
-    type Value = Arc<Slot<SlotHandles>>;
+    type Value = Arc<Slot>;
     const MAGIC: u64 = 0x0000_0074_6f6c_7308;
     fn pool() -> &'static Pool {
         static POOL: Pool = Pool::new();
@@ -270,17 +204,18 @@ pub unsafe extern "C-unwind" fn rtw_slot_begin(slot: *mut rtw_slot_t, block: *mu
 /// # Safety
 /// The block can be written to, and is this thread's.
 #[inline(never)]
-unsafe fn begin(slot: &Slot<SlotHandles>, block: *mut rtw_block_t) -> rtw_status_t {
+unsafe fn begin(slot: &Slot, block: *mut rtw_block_t) -> rtw_status_t {
     // SAFETY: passed on.
     guard::real_time(RTW_ERR_INTERNAL, || unsafe {
         match slot.begin() {
             Ok(begun) => {
                 let held = begun.held.map(|held| &held.handles);
                 block.write(rtw_block_t {
-                    instance: begun.active.handles.instance,
-                    funcs: begun.active.handles.funcs.as_ptr(),
-                    held_instance: held.map_or(std::ptr::null_mut(), |held| held.instance),
-                    held_funcs: held.map_or(std::ptr::null(), |held| held.funcs.as_ptr()),
+                    instance: begun.active.handles.instance.as_ptr().cast(),
+                    // Each is the pointer that C knows.
+                    funcs: begun.active.handles.funcs.as_ptr().cast(),
+                    held_instance: held.map_or(std::ptr::null_mut(), |held| held.instance.as_ptr().cast()),
+                    held_funcs: held.map_or(std::ptr::null(), |held| held.funcs.as_ptr().cast()),
                     flags: block_flags(&begun),
                 });
                 RTW_OK
@@ -294,7 +229,7 @@ unsafe fn begin(slot: &Slot<SlotHandles>, block: *mut rtw_block_t) -> rtw_status
 /// is one that has to hold it off.
 #[cold]
 #[inline(never)]
-fn otherwise(slot: &Slot<SlotHandles>, entry: &mut dyn FnMut(bool) -> rtw_status_t) -> rtw_status_t {
+fn otherwise(slot: &Slot, entry: &mut dyn FnMut(bool) -> rtw_status_t) -> rtw_status_t {
     let held = cancel::hold();
     let admitted = admitted(slot);
     if !matches!(admitted, Ok(Some(_))) {
@@ -314,7 +249,7 @@ fn otherwise(slot: &Slot<SlotHandles>, entry: &mut dyn FnMut(bool) -> rtw_status
 }
 
 #[inline(never)]
-fn admitted(slot: &Slot<SlotHandles>) -> std::result::Result<Option<Opened>, rtw_status_t> {
+fn admitted(slot: &Slot) -> std::result::Result<Option<Opened>, rtw_status_t> {
     guard::real_time(Err(RTW_ERR_INTERNAL), || slot.admit())
 }
 
@@ -344,7 +279,7 @@ pub unsafe extern "C-unwind" fn rtw_slot_end(slot: *mut rtw_slot_t) -> rtw_statu
 /// # Safety
 /// The block is this thread's.
 #[inline(never)]
-unsafe fn end(slot: &Slot<SlotHandles>) -> rtw_status_t {
+unsafe fn end(slot: &Slot) -> rtw_status_t {
     guard::real_time(RTW_ERR_INTERNAL, || {
         // SAFETY: passed on.
         unsafe { slot.end() };
@@ -354,7 +289,7 @@ unsafe fn end(slot: &Slot<SlotHandles>) -> rtw_status_t {
 
 #[cold]
 #[inline(never)]
-unsafe fn end_otherwise(slot: &Slot<SlotHandles>) -> rtw_status_t {
+unsafe fn end_otherwise(slot: &Slot) -> rtw_status_t {
     let held = cancel::hold();
     // SAFETY: passed on.
     let status = unsafe { end(slot) };
@@ -415,13 +350,7 @@ pub unsafe extern "C-unwind" fn rtw_slot_invoke(
 /// # Safety
 /// As for [`rtw_slot_invoke`]; the thread was let in.
 #[inline(never)]
-unsafe fn invoke(
-    slot: &Slot<SlotHandles>,
-    func_index: u32,
-    values: *mut rtw_value_t,
-    value_count: usize,
-    flags: *mut u32,
-) -> rtw_status_t {
+unsafe fn invoke(slot: &Slot, func_index: u32, values: *mut rtw_value_t, value_count: usize, flags: *mut u32) -> rtw_status_t {
     // SAFETY: passed on.
     guard::real_time(RTW_ERR_INTERNAL, || unsafe {
         let mut told = 0;
@@ -510,7 +439,7 @@ pub unsafe extern "C-unwind" fn rtw_slot_func_stats(
 
 /// The RTW_BLOCK_ constants of a block.
 #[inline(always)]
-fn block_flags(block: &Block<'_, SlotHandles>) -> u32 {
+fn block_flags(block: &Block<'_>) -> u32 {
     let flag = |set: bool, flag: u32| if set { flag } else { 0 };
     flag(block.is_new, RTW_BLOCK_NEW)
         | flag(block.is_first_of_spare, RTW_BLOCK_SPARE)

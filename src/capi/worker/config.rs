@@ -5,7 +5,6 @@ use std::sync::Arc;
 use wasmtime::ValRaw;
 
 use crate::capi::guard;
-use crate::capi::handle;
 use crate::capi::instance::rtw_func_t;
 use crate::capi::prepare::{self, rtw_dry_call_t};
 use crate::capi::runtime::{RTW_DENORMALS_KEEP, RTW_SCHED_KEEP, out_of_range};
@@ -13,12 +12,14 @@ use crate::capi::text;
 use crate::capi::thread::{self, RTW_SCHED_RUNTIME, rtw_thread_config_t};
 use crate::capi::value::rtw_value_t;
 use crate::engine::instance::Func;
+use crate::engine::own::OwnFunc;
+use crate::engine::prepare::DryCall;
 use crate::engine::runtime::Runtime;
 use crate::status::*;
 use crate::sys::sched::Deadline;
 use crate::worker::periodic::{Missed, Periodic, Task, Tick};
 use crate::worker::queue;
-use crate::worker::{Call, Config, Rehearsal, Setup, Target, Work};
+use crate::worker::{Call, Config, Setup, Work};
 
 /// Works at equal distances in time.
 pub const RTW_WORKER_PERIODIC: u32 = 0;
@@ -174,17 +175,6 @@ pub unsafe extern "C" fn rtw_worker_config_init_sized(config: *mut rtw_worker_co
     unsafe { guard::init(config, struct_size) };
 }
 
-/// A handle of the worker's own for a func.
-pub(super) fn own_handle(func: &Func) -> Result<Target> {
-    let handle: *mut rtw_func_t = handle::create(func.clone())?;
-    Ok(Target {
-        entry: prepare::invoke,
-        handle: handle.cast(),
-        // SAFETY: made above, and given back once.
-        release: |handle| unsafe { handle::destroy::<rtw_func_t>(handle.cast()) },
-    })
-}
-
 /// # Safety
 /// There are so many values.
 pub(super) unsafe fn raw<'a>(values: *const rtw_value_t, count: usize) -> &'a [ValRaw] {
@@ -246,7 +236,7 @@ pub(super) unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) 
             user_data: config.user_data,
         }),
         instances: vec![],
-        rehearsals: vec![],
+        dry_calls: vec![],
         statistics: yes_or_no("statistics", config.statistics)?,
     };
     if !by_deadline {
@@ -255,14 +245,10 @@ pub(super) unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) 
     }
     // SAFETY: live handles, and as many as it says, by the API's contract.
     for call in unsafe { prepare::read_dry_calls(config.dry_calls, config.dry_call_count) }? {
-        check_func("dry call", call.func, runtime, call.values.len())?;
-        settings.prepare(call.func);
-        settings.rehearsals.push(Rehearsal {
-            target: own_handle(call.func)?,
-            func: call.func.clone(),
-            values: call.values.into(),
-            repeats: call.repeats,
-        });
+        check_func("dry call", &call.func, runtime, call.values.len())?;
+        settings.prepare(&call.func);
+        let func = OwnFunc::new(call.func.clone())?;
+        settings.dry_calls.push(DryCall { func, values: call.values.into(), repeats: call.repeats });
     }
     let work = match config.kind {
         // SAFETY: as above.
@@ -347,7 +333,7 @@ unsafe fn call(
     }
     settings.prepare(func);
     // SAFETY: as many as the caller says.
-    Ok(Some(Call::new(own_handle(func)?, unsafe { raw(values, count) })))
+    Ok(Some(Call::new(OwnFunc::new(func.clone())?, unsafe { raw(values, count) })))
 }
 
 unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, settings: &mut Config) -> Result<Periodic> {

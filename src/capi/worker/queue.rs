@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use wasmtime::ValRaw;
 
-use super::config::{own_handle, raw};
+use super::config::raw;
 use super::{ours, rtw_worker_t, timeout};
 use crate::capi::guard::{self, status_of};
 use crate::capi::handle;
 use crate::capi::instance::rtw_func_t;
 use crate::capi::value::rtw_value_t;
 use crate::engine::instance::Func;
+use crate::engine::own::OwnFunc;
 use crate::status::*;
 use crate::worker::Worker;
 use crate::worker::queue::{self, Completion};
@@ -63,7 +64,7 @@ pub unsafe extern "C-unwind" fn rtw_worker_submit(
     guard::plain(RTW_ERR_INTERNAL, || unsafe {
         status_of(fed(worker).and_then(|(worker, queue)| {
             let func = callable(worker, func, values, value_count)?;
-            queue.submit(|| own_handle(func).map_err(|e| e.status), raw(values, value_count), tag)
+            queue.submit(|| OwnFunc::new(func.clone()).map_err(|e| e.status), raw(values, value_count), tag)
         }))
     })
 }
@@ -93,7 +94,7 @@ pub unsafe extern "C-unwind" fn rtw_worker_invoke(
                 0 => &mut [],
                 count => std::slice::from_raw_parts_mut(values.cast::<ValRaw>(), count),
             };
-            match queue.invoke(|| own_handle(func).map_err(|e| e.status), values) {
+            match queue.invoke(|| OwnFunc::new(func.clone()).map_err(|e| e.status), values) {
                 RTW_OK => Ok(()),
                 status => Err(status),
             }

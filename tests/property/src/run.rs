@@ -1,6 +1,5 @@
 //! One module in four forms: what it does in each, written down line by line, and where the lines differ.
 
-use std::ffi::c_void;
 use std::sync::Arc;
 
 use rtwasm::engine::artifact::ExternKind;
@@ -143,7 +142,7 @@ fn log(runtime: &Arc<Runtime>, module: &[u8], interruption: Interruption, mut ar
 }
 
 fn calls(instance: &Arc<Instance>, arguments: &mut Random, log: &mut Log) {
-    let prepared = instance.prepare(&[], enter).map(|_| ());
+    let prepared = instance.prepare(&[]).map(|_| ());
     log.add(format!("prepared: {:?}", prepared.map_err(|error| error.status)));
     for _ in 0..2 {
         for export in &instance.module.metadata.exports {
@@ -155,11 +154,6 @@ fn calls(instance: &Arc<Instance>, arguments: &mut Random, log: &mut Log) {
         }
     }
     contents(instance, log);
-}
-
-unsafe extern "C-unwind" fn enter(func: *mut c_void, values: *mut ValRaw, count: usize) -> rtw_status_t {
-    // SAFETY: passed on; the handle is a func's address.
-    unsafe { call::invoke_apart(&*func.cast::<Func>(), values, count, None) }
 }
 
 fn one_call(instance: &Arc<Instance>, func: &Func, arguments: &mut Random, log: &mut Log) {

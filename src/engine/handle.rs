@@ -1,4 +1,4 @@
-//! Handles: what a C pointer of ours points to, and how a wrong one is told from a right one.
+//! Handles: what a pointer of ours points to that others keep, as C does, and how a wrong one is told from a right one.
 //!
 //! A slot carries a magic word that names its kind while it is in use. Slots are never given back to the allocator, so a
 //! stale handle is read from memory that is still ours; they are used again only after many others have been freed, so that
@@ -8,6 +8,8 @@ use std::alloc::{Layout, alloc};
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
+use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
@@ -98,7 +100,7 @@ impl<T> Slot<T> {
     }
 }
 
-/// Ties a C handle type to what stands behind it.
+/// Ties the type that a handle points to, as others see it, to what stands behind it.
 pub trait Noun: Sized + 'static {
     type Value: Send + Sync;
     const MAGIC: u64;
@@ -138,6 +140,84 @@ pub fn create<N: Noun>(value: N::Value) -> Result<*mut N> {
     let handle = reserve::<N>()?;
     publish(handle, value);
     Ok(handle)
+}
+
+/// A handle that ends with this value: of the library's own, beside those that the host has.
+#[repr(transparent)]
+pub struct Owned<N: Noun>(NonNull<N>);
+
+// SAFETY: what is behind a handle is Send and Sync, and a handle may be used by any thread.
+unsafe impl<N: Noun> Send for Owned<N> {}
+// SAFETY: as for Send.
+unsafe impl<N: Noun> Sync for Owned<N> {}
+
+impl<N: Noun> Owned<N> {
+    /// A handle for a value, as [`create`] makes it.
+    pub fn new(value: N::Value) -> Result<Owned<N>> {
+        create(value).map(Owned::of_published)
+    }
+
+    fn of_published(handle: *mut N) -> Owned<N> {
+        // SAFETY: handles that `reserve` has made are not null.
+        Owned(unsafe { NonNull::new_unchecked(handle) })
+    }
+
+    pub fn as_ptr(&self) -> *mut N {
+        self.0.as_ptr()
+    }
+
+    /// The handle, which ends by [`destroy`] from now on.
+    pub fn into_raw(self) -> *mut N {
+        std::mem::ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    pub fn as_ref(&self) -> Ref<'_, N> {
+        Ref { handle: self.as_ptr(), value: self }
+    }
+}
+
+impl<N: Noun> Deref for Owned<N> {
+    type Target = N::Value;
+
+    #[inline(always)]
+    fn deref(&self) -> &N::Value {
+        // SAFETY: a published slot, which stays one until this is dropped.
+        unsafe { (*(*slot(self.as_ptr())).value.get()).assume_init_ref() }
+    }
+}
+
+impl<N: Noun> Drop for Owned<N> {
+    fn drop(&mut self) {
+        // SAFETY: this one's own, and nobody uses it any more.
+        unsafe { destroy(self.as_ptr()) };
+    }
+}
+
+/// A live handle of somebody's, and what stands behind it.
+pub struct Ref<'a, N: Noun> {
+    handle: *mut N,
+    value: &'a N::Value,
+}
+
+impl<'a, N: Noun> Ref<'a, N> {
+    /// # Safety
+    /// As for [`borrow`].
+    pub unsafe fn find(handle: *mut N) -> std::result::Result<Ref<'a, N>, rtw_status_t> {
+        // SAFETY: passed on.
+        unsafe { borrow(handle) }.map(|value| Ref { handle, value })
+    }
+
+    pub fn as_ptr(&self) -> *mut N {
+        self.handle
+    }
+}
+
+impl<N: Noun> Deref for Ref<'_, N> {
+    type Target = N::Value;
+
+    fn deref(&self) -> &N::Value {
+        self.value
+    }
 }
 
 /// The value behind a handle.
