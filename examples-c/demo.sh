@@ -1,5 +1,5 @@
 #!/bin/sh
-# What `make demo` runs once everything is built: a WAV file through the audio host, in real time; then the control loop, for
+# Run by `make demo` once everything is built: a WAV file through the audio host, in real time; then the control loop, for
 # five seconds. Ends with both programs' own tables and with where the results lie.
 #   examples-c/demo.sh WAV OUTDIR
 # Exit status: 0 done, 1 a program could not run, 2 wrong usage, 3 a guest failed.
@@ -21,7 +21,7 @@ artifacts=$root/target/artifacts
 [ -r "$wav" ] || die 1 "$wav: there is no such file, or it may not be read"
 [ -x "$audio" ] && [ -x "$control_loop" ] && [ -d "$artifacts" ] || die 1 "not everything is built: run \`make demo\`"
 mkdir -p "$out" || die 1 "$out: cannot be made"
-# What an earlier run has left must not pass for this one's.
+# Removes the results of an earlier run, so that they do not pass for this one's.
 rm -f "$out/audio.wav" "$out/audio.html" "$out/audio.txt" "$out/control-loop.html" "$out/control-loop.txt"
 
 LD_LIBRARY_PATH=$root/target/release${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}

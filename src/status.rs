@@ -241,7 +241,7 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Whether a character of somebody else's name changes how the text around it is shown: a control character, or one that turns the
+/// True if a character of a foreign name changes how the text around it is shown: a control character, or one that changes the
 /// direction of writing.
 pub fn is_unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

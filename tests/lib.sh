@@ -15,7 +15,7 @@ failed=0
 rm -rf "$scratch"
 mkdir -p "$scratch"
 
-# What was set before is left out where a command is told to be repeated.
+# Settings from the environment are left out when a command to repeat is printed.
 if [ -z "$TEST_ENVIRONMENT" ]; then
     TEST_ENVIRONMENT=$(realpath "$scratch")/environment
     export TEST_ENVIRONMENT

@@ -59,7 +59,7 @@ pub struct Library {
     runtime_destroy: unsafe extern "C" fn(Handle),
 }
 
-/// The beginning of rtw_runtime_config_t: the library is told how much of it is here.
+/// The beginning of rtw_runtime_config_t; its first field says how much of the struct this is.
 #[repr(C)]
 pub struct RuntimeConfig {
     struct_size: u32,
@@ -217,7 +217,7 @@ impl Library {
 
     pub fn empty_stats(&self) -> Stats {
         let mut stats = Stats { struct_size: 0, calls: 0 };
-        // SAFETY: as large as the library is told.
+        // SAFETY: as large as its first field says.
         unsafe { (self.stats_init)(&mut stats, size_of::<Stats>()) };
         stats
     }

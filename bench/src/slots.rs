@@ -37,7 +37,7 @@ struct DryCall {
     func_index: u32,
 }
 
-/// The beginning of rtw_slot_config_t: the library is told how much of it is here.
+/// The beginning of rtw_slot_config_t; its first field says how much of the struct this is.
 #[repr(C)]
 struct Config {
     struct_size: u32,
@@ -110,7 +110,7 @@ impl<'a> Slot<'a> {
         unsafe { (self.invoke)(self.slot, 0, values.as_mut_ptr(), 1, null_mut()) }
     }
 
-    /// Of a call that goes well, in ns.
+    /// The time of a call that succeeds, in ns.
     fn time(&self) -> Result<f64, String> {
         let started = clock::ticks();
         let status = self.call(0);

@@ -394,7 +394,7 @@ fn every_changed_byte_of_a_module_is_survived() {
         changed[at] ^= 0x55;
         let output = run_with_input(&directory, &["compile", "-", "-o", "out.rtw", "-q"], &changed);
         match output.status.code() {
-            // What became of a name or an offset may be valid.
+            // A changed name or offset may be valid.
             Some(0) => {}
             _ => {
                 refused += 1;

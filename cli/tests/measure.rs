@@ -171,7 +171,7 @@ fn periods_are_kept_and_sound_goes_in() {
     assert!(found["response_ns"]["p50"].as_f64() >= found["wake_up_ns"]["p50"].as_f64());
     let found = json(&directory, "bench effect.wat --block 32 --rate 96000 --calls 20 --processes 1 --json");
     assert_eq!(found["workload"], "process(i32:32), audio, 32 frames at 96000 Hz");
-    // A buffer that is not in the memory is told, and not written to.
+    // A buffer outside of the memory is reported, and not written to.
     let outside = EFFECT
         .replace("(i32.const 1024))\n    (func (export \"process\")", "(i32.const 65500))\n    (func (export \"process\")");
     fs::write(directory.join("outside.wat"), outside).unwrap();
@@ -263,8 +263,8 @@ fn a_libc_gets_answers_that_it_ends_on() {
     assert_eq!(found["imports"], "number stubbed with zeros");
 }
 
-/// What WASI, its snapshot before and Emscripten's environment ask, each held to what a libc makes of the answer: a trap where it
-/// is another.
+/// Calls of WASI, of its earlier snapshot and of Emscripten's environment, each compared with a libc's expectation: a trap if it
+/// differs.
 #[test]
 fn every_stub_answers_as_its_libc_expects() {
     let directory = directory("every_stub_answers_as_its_libc_expects");
@@ -494,7 +494,7 @@ fn a_file_of_another_kind_is_named() {
     }
 }
 
-/// What no host can provide is told before an instance is tried to be made of it.
+/// The command reports imports that no host can provide before any instance is created.
 #[test]
 fn what_cannot_be_imported_is_told_early() {
     let directory = directory("what_cannot_be_imported_is_told_early");

@@ -3,7 +3,7 @@
 //! librtwasm_compiler.so is a library of its own beside librtwasm.so, with an engine of its own; what passes between them
 //! is the artifact.
 #![allow(non_camel_case_types)]
-// What the entries require is in their comments, in the header's words.
+// The entries' comments state their requirements, in the header's words.
 #![allow(clippy::missing_safety_doc)]
 
 use std::ffi::{CStr, c_char, c_void};
@@ -160,8 +160,8 @@ pub unsafe extern "C" fn rtw_compile_free(artifact: *mut c_void, length: usize) 
     unsafe { libc::free(artifact) };
 }
 
-/// Runs what allocates, on whatever threads: where the system refused one of them memory, it has come to its end by other means, and
-/// is RTW_ERR_NO_MEMORY. So is what else compiles meanwhile: nobody tells whose the refusal was.
+/// Runs code that allocates, on any threads: if the system refused memory to one of them, the code has ended by other means,
+/// and returns RTW_ERR_NO_MEMORY. So do all compilations at that time, since the refusal does not say which one it concerned.
 fn fallible<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     if !reserve::is_ready() {
         return Err(reserve::exhausted());
@@ -174,7 +174,7 @@ fn fallible<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
-/// How much compiling a module of that length may take, with what is made in between.
+/// The most memory for compiling a module of that length, intermediate results included.
 fn room_bytes(length: usize) -> usize {
     const LEAST: usize = 64 << 20;
     const TIMES: usize = 2048;
@@ -188,9 +188,9 @@ fn silence_panics() {
     ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
 }
 
-/// The first engine with the standalone profile's settings installs signal handlers. They are for running code, which this
-/// library never does, and left in place they would stand between guests' faults and the handlers of librtwasm.so. So that
-/// engine is made here, and the handlers put back.
+/// Creates an engine with the standalone profile's settings, and restores the signal handlers that were there before. The first
+/// such engine installs handlers, which are for running code, and this library never does that: left in place they would come
+/// between guests' faults and the handlers of librtwasm.so.
 fn keep_signal_handlers() {
     static ARE_KEPT: Mutex<bool> = Mutex::new(false);
     let mut are_kept = ARE_KEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,7 +198,7 @@ fn keep_signal_handlers() {
         return;
     }
     const SIGNALS: [libc::c_int; 4] = [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGBUS];
-    // SAFETY: all-zero is a valid sigaction to be filled in; what is put back is what was there.
+    // SAFETY: all-zero is a valid sigaction to be filled in; the handlers are restored as they were.
     unsafe {
         let before = SIGNALS.map(|signal| {
             let mut action: libc::sigaction = std::mem::zeroed();
@@ -221,7 +221,7 @@ type Outputs<'a> = (&'a mut *mut c_void, &'a mut usize);
 unsafe fn outputs<'a>(artifact: *mut *mut c_void, length: *mut usize) -> Result<Outputs<'a>> {
     // SAFETY: passed on.
     let (artifact, length) = unsafe { (artifact.as_mut(), length.as_mut()) };
-    // What is there is cleared even if the other one is missing, so that nobody frees what was never made.
+    // An output is cleared even if the other one is missing, so that the caller does not free an unset pointer.
     let artifact = artifact.map(|artifact| {
         *artifact = std::ptr::null_mut();
         artifact
@@ -246,7 +246,7 @@ unsafe fn input<'a>(from: *const c_void, length: usize) -> Result<&'a [u8]> {
     if length > isize::MAX as usize {
         return Err(out_of_range("length", length));
     }
-    // SAFETY: by the caller's word, and not longer than an object can be.
+    // SAFETY: as the caller promises, and not longer than an object can be.
     Ok(unsafe { std::slice::from_raw_parts(from.cast(), length) })
 }
 
@@ -322,7 +322,7 @@ unsafe fn optional_text<'a>(text: *const c_char, what: &str) -> Result<Option<&'
     if text.is_null() {
         return Ok(None);
     }
-    // SAFETY: NUL-terminated by the caller's word.
+    // SAFETY: NUL-terminated, as the caller promises.
     let text = unsafe { CStr::from_ptr(text) };
     text.to_str().map(Some).map_err(|_| Error::new(RTW_ERR_ARGUMENT, format!("{what} is not UTF-8")))
 }
@@ -361,6 +361,6 @@ unsafe fn fill(err: *mut rtw_error_t, error: &Error) {
     for (to, from) in filled.message.iter_mut().zip(&error.message.as_bytes()[..end]) {
         *to = *from as c_char;
     }
-    // SAFETY: writable by the caller's word.
+    // SAFETY: writable, as the caller promises.
     unsafe { err.write(filled) };
 }

@@ -5,7 +5,7 @@
  * The order of things is the one that a real host has. Slow and fallible things come first, on the main thread: read the
  * file, create the runtime, load the artifacts, set the parameters, publish the effects in the slots that they play from
  * (live.c). Then a thread of its own attaches itself and runs the cycle (stream.c). The main thread waits, looks for new
- * versions of the effects if it is told to (watch.c), and afterwards tells what was measured (report.c).
+ * versions of the effects if an option says so (watch.c), and afterwards reports the measurements (report.c).
  */
 /* For dup2 and fdopen. */
 #define _POSIX_C_SOURCE 200809L

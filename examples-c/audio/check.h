@@ -1,4 +1,4 @@
-/* What the audio tests report with: one line a check, a summary as the last line, a count of failures as the result. */
+/* The audio tests' reports: one line for each check, a summary as the last line, the number of failures as the result. */
 #ifndef RTWASM_EXAMPLE_CHECK_H
 #define RTWASM_EXAMPLE_CHECK_H
 

@@ -1,4 +1,4 @@
-/* What is heard of an effect that has failed: silence, what was heard last, or the signal without it; and how one follows the
+/* The sound in place of a failed effect: silence, the sound before, or the signal without it; and how one follows the
  * other without a click.
  *
  * There is one rule for every change from one source to another, into a failure and out of it: what was heard last is played on,

@@ -41,7 +41,7 @@ static const char USAGE[] =
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but an effect failed.\n";
 
-/* What the example sounds like without any --set; the user's settings come after these. */
+/* The example's default settings; the user's --set options come after these. */
 static const char *const PRESET[] = {
     "eq.1.gain=2",    "eq.4.gain=2.5",  "eq.6.gain=2",
     "reverb.room=0.7", "reverb.wet=0.25", "reverb.dry=0.8",

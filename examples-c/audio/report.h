@@ -1,4 +1,4 @@
-/* What the audio example reports of a stream that has run: tables on the standard output, statistics as a file. */
+/* The audio example's report on a finished stream: tables on the standard output, statistics as a file. */
 #ifndef RTWASM_EXAMPLE_REPORT_H
 #define RTWASM_EXAMPLE_REPORT_H
 

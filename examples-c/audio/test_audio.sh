@@ -78,7 +78,7 @@ play() {
     fi
 }
 
-# played WHAT: it went well, without a complaint
+# played WHAT: it succeeded, without a complaint
 played() {
     [ "$status" -eq 0 ] && [ ! -s "$scratch/complaints" ] && [ -s "$out" ]
     verdict $? "$1"
@@ -334,7 +334,7 @@ assert 0 < at < len(a) and found[at:] == b[at:], at
 END
 verdict $? "its output is the old version's before and the new one's after, to the last bit"
 
-# ---- files that are not as they should be, and pipes: played as far as they go, with a note ----
+# ---- damaged files, and pipes: played to their end, with a note ----
 
 # plays_as WAV NOTE OTHER: WAV plays like OTHER, to the last bit, and NOTE is all that standard error has
 plays_as() {

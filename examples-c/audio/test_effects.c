@@ -633,7 +633,7 @@ static wav_audio_t reverb_impulse_response(unit_t unit, uint32_t rate_hz, uint32
     return out;
 }
 
-/* How much lower the level is at 1.0 .. 1.2 s than at 0.2 .. 0.4 s. */
+/* The fall of the level from 0.2 .. 0.4 s to 1.0 .. 1.2 s. */
 static double decay_db(const wav_audio_t *tail) {
     const size_t fifth = tail->rate_hz / 5;
     return 10.0 * log10(mean_square(tail->channel[0], fifth, 2 * fifth) / mean_square(tail->channel[0], 5 * fifth, 6 * fifth));
@@ -680,7 +680,7 @@ static void test_reverb_rates(unit_t unit) {
     check(most - least < 2.0, "reverb (%s): at every sample rate 0.8 s take %.1f .. %.1f dB away", leg(unit), least, most);
 }
 
-/* How much power around 3 kHz is lost from 0.1 .. 0.3 s to 0.5 .. 0.7 s, with the loops fully damped. */
+/* The loss of power around 3 kHz from 0.1 .. 0.3 s to 0.5 .. 0.7 s, with the loops fully damped. */
 static double treble_decay_db(unit_t unit, uint32_t rate_hz) {
     unit_init(unit, rate_hz, 1, 512);
     unit_set(unit, REVERB_DAMPING, 1.0f);

@@ -143,7 +143,7 @@ static void test_odd_chunks(void) {
     wav_free(&audio);
 }
 
-/* ---- what is odd, and read as far as it goes, with a note ---- */
+/* ---- odd files, which are read to their end, with a note ---- */
 
 /* Sixteen bits, stereo: frame n has the samples n and -n. */
 static void put_sound(bytes_t *b, int frames) {

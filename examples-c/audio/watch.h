@@ -1,4 +1,4 @@
-/* Whether a file has changed: its time, its size, or which file it is. [setup] */
+/* Detects changes of a file: its time, its size, or its identity. [setup] */
 #ifndef RTWASM_EXAMPLE_WATCH_H
 #define RTWASM_EXAMPLE_WATCH_H
 

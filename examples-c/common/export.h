@@ -9,7 +9,7 @@
 
 #define EXPORT_ENDINGS ".html, .json, .csv, .hlog or .prom"
 
-/* Whether the name ends in one of EXPORT_ENDINGS: a page with tables and plots, everything there is, the buckets as a table,
+/* True if the name ends in one of EXPORT_ENDINGS: a page with tables and plots, everything there is, the buckets as a table,
  * HdrHistogram's interval log, OpenMetrics text. */
 bool export_is_possible(const char *path);
 /* Writes the subjects' statistics to `path`, all together. Errors: those of rtw_export, and RTW_ERR_ARGUMENT where

@@ -134,7 +134,7 @@ static uint64_t little64(const uint8_t *p) { return (uint64_t)little32(p) | (uin
 
 #define UNKNOWN_SIZE 0xFFFFFFFFu /* written to a pipe, or told in a ds64 chunk */
 
-/* Whether chunks follow each other up to the file's end. */
+/* True if chunks follow each other up to the file's end. */
 static bool are_chunks(span_t rest) {
     while (rest.length >= 8) {
         const size_t size = little32(rest.bytes + 4);
@@ -153,7 +153,7 @@ static bool are_chunks(span_t rest) {
     return rest.length == 0;
 }
 
-/* How much of what follows a data chunk's header is its sound: as much as it says, or, where that cannot be, all of it. */
+/* The length of the sound after a data chunk's header: the header's own figure, or, if that is impossible, the rest of the file. */
 static size_t data_length(span_t rest, uint64_t said, char *note, size_t note_size) {
     if (said == UNKNOWN_SIZE || (said == 0 && rest.length > 0 && !are_chunks(rest))) {
         snprintf(note, note_size, "its sizes are not known, as of a file written to a pipe: read to its end");
@@ -226,7 +226,7 @@ static float decode_float(const uint8_t *p, unsigned sample_bytes) {
         const uint64_t bits = (uint64_t)little32(p) | (uint64_t)little32(p + 4) << 32;
         double wide;
         memcpy(&wide, &bits, sizeof wide);
-        /* What no float can hold would be undefined to convert. */
+        /* Converting a value that no float can hold would be undefined. */
         sample = wide >= -3.4e38 && wide <= 3.4e38 ? (float)wide : 0.0f;
     }
     return isfinite(sample) ? sample : 0.0f;

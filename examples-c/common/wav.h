@@ -2,7 +2,7 @@
  *
  * Reads PCM of 8, 16, 24 and 32 bits and IEEE floats of 32 and 64, plain or as WAVE_FORMAT_EXTENSIBLE, 1 to 64 channels; also as
  * RF64 and BW64, whose sizes have 64 bits. What a program wrote to a pipe, so that its sizes are not known, what is cut off, and
- * what ends within a frame is read as far as it goes, with a note.
+ * a file that ends within a frame is read up to that frame, with a note.
  * Writes PCM of 16 and 24 bits and 32-bit floats. Samples are floats with 1.0 as full scale, one array a channel.
  * Both sides allocate and do file I/O: never on a real-time thread.
  */
@@ -41,7 +41,7 @@ bool wav_create(wav_audio_t *out, uint32_t rate_hz, uint32_t channels, size_t fr
 bool wav_read(const char *path, wav_audio_t *out, wav_error_t *error);
 bool wav_parse(const uint8_t *bytes, size_t length, wav_audio_t *out, wav_error_t *error);
 
-/* What a PCM format cannot hold is clipped, not-a-number becomes silence; *clipped (may be NULL) counts both.
+/* Samples beyond the range of a PCM format are clipped, not-a-number becomes silence; *clipped (may be NULL) counts both.
  * `dither` adds triangular noise of two quantisation steps before rounding to 16 bits; it has no effect on other formats.
  * On failure no file is left behind. wav_write_to writes to where a file is open, a pipe perhaps. */
 bool wav_write(const char *path, const wav_audio_t *audio, wav_format_t format, bool dither, size_t *clipped,

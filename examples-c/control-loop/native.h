@@ -15,7 +15,7 @@ typedef struct {
 
 extern const native_controller_t native_pid, native_lqr_kalman;
 
-/* How far the doubling algorithm's solutions of the two Riccati equations of the last init are from those of plain iteration,
+/* The distance of the doubling algorithm's solutions of the two Riccati equations of the last init from those of plain iteration,
  * relative to their largest element; `period_s` is that init's. */
 double native_lqr_solver_error(double period_s);
 

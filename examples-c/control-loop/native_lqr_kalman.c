@@ -4,7 +4,7 @@
 
 const native_controller_t native_lqr_kalman = {"lqr_kalman", init, set_param, step, reset, io};
 
-/* What solve_riccati doubles: P = a' P (I + g P)^-1 a + q, one pass after the other until P stands still. */
+/* The iteration that solve_riccati doubles: P = a' P (I + g P)^-1 a + q, one pass after the other until P stands still. */
 static bool iterate_riccati(const matrix_t *a, const matrix_t *g, const matrix_t *q, matrix_t *solution)
 {
     const matrix_t unit = identity(), a_transposed = transpose(a);

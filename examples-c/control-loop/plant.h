@@ -35,7 +35,7 @@ typedef struct {
     double state[PLANT_MAX_STATES];
 } plant_t;
 
-/* What the scenario asks for at a time. */
+/* The scenario's set-point at a time. */
 typedef struct {
     double reference, disturbance;
     double since_event_s;
@@ -47,7 +47,7 @@ const plant_model_t *plant_find(const char *name);
 void plant_reset(plant_t *plant, const plant_model_t *model);
 /* Integrates over `duration_s` with the control held, as a converter holds it. */
 void plant_advance(plant_t *plant, double control, double disturbance, double duration_s);
-/* What the encoder says. */
+/* The encoder's reading. */
 double plant_sense(const plant_t *plant, size_t sensor);
 /* The true value of the controlled output, which no controller sees. */
 double plant_output(const plant_t *plant);

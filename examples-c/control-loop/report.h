@@ -1,4 +1,4 @@
-/* What control_loop prints and writes after the run. Not for the real-time thread. */
+/* The output of control_loop after the run. Not for the real-time thread. */
 #ifndef CONTROL_LOOP_REPORT_H
 #define CONTROL_LOOP_REPORT_H
 

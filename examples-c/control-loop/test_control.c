@@ -270,7 +270,7 @@ static void test_bounds_catch_no_control(void)
     }
 }
 
-/* The comparison must be able to fail: a native controller with one parameter a millionth off is told apart. */
+/* The comparison must be able to fail: a native controller with one parameter a millionth off differs. */
 static void check_comparison(controller_t *guest, const requirement_t *required)
 {
     const tuning_t *tuning = tuning_find(required->controller, required->plant);

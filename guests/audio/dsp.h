@@ -1,4 +1,4 @@
-/* What the audio guests share: the export macro, a portable four-lane vector, parameter ramps, and the two guards
+/* Shared by the audio guests: the export macro, a portable four-lane vector, parameter ramps, and the two guards
  * (against bad input, against denormals). Compiles to wasm32 with SIMD and natively, with clang and gcc, so that a test can
  * run the very same source on both sides and compare.
  *

@@ -1,4 +1,4 @@
-/* What host and guest of an audio effect share: result codes, limits, parameter numbers.
+/* Shared by host and guest of an audio effect: result codes, limits, parameter numbers.
  *
  * Every effect exports the same seven functions; guests/README.md says what each of them promises.
  */
@@ -10,7 +10,7 @@
 #define EFFECT_MIN_RATE_HZ 8000.0f
 #define EFFECT_MAX_RATE_HZ 192000.0f
 
-/* What init and set_param return. */
+/* The results of init and set_param. */
 enum {
     EFFECT_OK = 0,
     EFFECT_BAD_RATE = 1,     /* init: outside EFFECT_MIN_RATE_HZ .. EFFECT_MAX_RATE_HZ */

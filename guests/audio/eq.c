@@ -139,7 +139,7 @@ static inline f32x4 filter(const coefficients_t *c, state_t *s, f32x4 in) {
 
 static inline f32x4 low_half(f32x4 low, f32x4 high) { return __builtin_shufflevector(low, high, 0, 1, 6, 7); }
 
-/* What the pair sees at one step: this sample for its first band, the first band's previous output for its second. */
+/* The pair's inputs at one step: this sample for its first band, the first band's previous output for its second. */
 static inline f32x4 pair_input(f32x4 sample, f32x4 previous) {
     return __builtin_shufflevector(sample, previous, 0, 1, 4, 5);
 }

@@ -45,7 +45,7 @@ typedef struct allpass_t {
     float delay[ALLPASS_FRAMES];
 } allpass_t;
 
-/* What makes one output channel. */
+/* The state of one output channel. */
 typedef struct tank_t {
     bank_t banks[BANKS];
     allpass_t allpasses[ALLPASSES];

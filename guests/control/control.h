@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-/* What init and set_param return. */
+/* The results of init and set_param. */
 #define CONTROL_OK 0
 #define CONTROL_ERR_PARAM (-1)    /* no parameter has this number */
 #define CONTROL_ERR_VALUE (-2)    /* the value is out of range, or not a number */

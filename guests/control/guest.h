@@ -1,4 +1,4 @@
-/* What the controller guests share. A guest imports nothing. */
+/* Shared by the controller guests. A guest imports nothing. */
 #ifndef RTWASM_GUESTS_CONTROL_GUEST_H
 #define RTWASM_GUESTS_CONTROL_GUEST_H
 

@@ -1,5 +1,5 @@
 /* State feedback (LQR) from a Kalman filter's estimate, with the load as one more estimated state, which gives integral
- * action without windup: the filter is told the limited control, so a saturated actuator never looks like a load.
+ * action without windup: the filter gets the limited control, so a saturated actuator never looks like a load.
  *
  * init does the design, for the period it is given:
  *   1. the plant is linear, x' = A x + B (u + d); A and B are sampled with the exponential of [A B; 0 0] T
@@ -40,7 +40,7 @@ typedef struct {
     double physical[PHYSICAL_COUNT];
 } lqr_params_t;
 
-/* What init computes. */
+/* The results of init. */
 typedef struct {
     int state_count, sensor_count;
     int sensed_state[MAX_SENSORS]; /* which state each sensor measures */
@@ -310,7 +310,7 @@ static bool design_feedback(design_t *to)
     return true;
 }
 
-/* What the plant's model does not know, per period: noise on the input, and the wandering of the disturbance. */
+/* The unknowns of the plant's model, per period: noise on the input, and the wandering of the disturbance. */
 static matrix_t process_noise(const design_t *of, double period)
 {
     matrix_t noise = outer_product(&of->input, params.input_noise * params.input_noise / period);

@@ -1,4 +1,4 @@
-/* What the kernels share. Each exports
+/* Shared by the kernels. Each exports
  *   init()                 fills its data, the same each time, and starts its state anew
  *   run()                  one piece of work, some tenths of a microsecond to a few microseconds
  *   checksum() -> (i32)    of what it has worked out since init

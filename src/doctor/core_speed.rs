@@ -56,7 +56,7 @@ impl Pace {
     }
 }
 
-/// The processor's full speed, as far as it is known.
+/// The highest speed of the processor that was measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Speed {
     best_ticks: u64,

@@ -1,4 +1,4 @@
-//! A histogram as its readers see it: snapshots, and starting anew while the writer runs.
+//! A histogram for readers: snapshots, and resets while the writer runs.
 
 use std::time::{Duration, Instant, SystemTime};
 

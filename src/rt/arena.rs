@@ -350,7 +350,7 @@ pub fn counts() -> Counts {
     })
 }
 
-/// How often this thread's arena has served an allocation so far; 0 for a thread without one.
+/// The number of allocations that this thread's arena has served; 0 for a thread without one.
 pub(super) fn taken() -> u64 {
     // SAFETY: as in `section`.
     ARENA.try_with(Cell::get).map_or(0, |arena| unsafe { arena.as_ref() }.map_or(0, |arena| arena.counters.taken.load(Relaxed)))

@@ -34,7 +34,7 @@ pub(super) static HEAP: Whole<Heap> = Whole::new(Heap { bins: Bins::new(), regio
 
 pub(super) struct Heap {
     bins: Bins,
-    /// The number of regions; all but the last are committed as far as they could be used.
+    /// The number of regions; all but the last are committed up to their usable end.
     regions: usize,
     /// The end of each region's accessible part.
     committed: [usize; REGIONS],
@@ -47,7 +47,7 @@ thread_local! {
     static KEPT: Cell<Kept> = const { Cell::new(Kept { bytes: 0, elsewhere_bytes: 0 }) };
 }
 
-/// How many bytes of an object are in this heap.
+/// The bytes of an object that are in this heap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     pub bytes: usize,

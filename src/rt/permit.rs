@@ -56,7 +56,7 @@ pub struct Permit {
 /// The permit of a pass that has let nobody in yet.
 static NOBODYS: Permit = Permit::unused();
 
-/// Unused permits, by the power of two of the group's size. A thread that needs a group takes the whole list away and puts back
+/// Unused permits, by the power of two of the group's size. A thread that needs a group takes the whole list away and returns
 /// the rest: without a lock, which a fork could leave locked, and without the ABA problem.
 static UNUSED: [AtomicPtr<Permit>; CLASSES] = [const { AtomicPtr::new(null_mut()) }; CLASSES];
 const CLASSES: usize = STACKS.next_power_of_two().trailing_zeros() as usize + 1;

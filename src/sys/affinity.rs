@@ -1,11 +1,11 @@
-//! On which CPUs threads may run.
+//! The CPUs that threads may run on.
 
 use crate::status::*;
 
 const WORDS: usize = 16;
 const CPUS: usize = 64 * WORDS;
 
-/// A set of CPUs, with the layout of the system's: a bit each.
+/// A set of CPUs, with the system's layout: one bit for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct CpuSet([u64; WORDS]);
@@ -20,7 +20,7 @@ impl CpuSet {
         CpuSet(words)
     }
 
-    /// The set of one CPU; `None` where its number is beyond what a set can hold.
+    /// The set of one CPU; `None` if its number is too large for a set.
     pub fn only(cpu: usize) -> Option<CpuSet> {
         let mut set = CpuSet::EMPTY;
         *set.0.get_mut(cpu / 64)? = 1 << (cpu % 64);
@@ -35,7 +35,7 @@ impl CpuSet {
         self.0.iter().all(|word| *word == 0)
     }
 
-    /// Those that `other` does not have.
+    /// The CPUs of this set that are not in `other`.
     pub fn without(&self, other: &CpuSet) -> CpuSet {
         CpuSet(std::array::from_fn(|word| self.0[word] & !other.0[word]))
     }
@@ -45,14 +45,14 @@ impl CpuSet {
     }
 }
 
-/// As numbers with commas.
+/// Prints the numbers, separated by commas.
 impl std::fmt::Display for CpuSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.iter().enumerate().try_for_each(|(at, cpu)| write!(f, "{}{cpu}", if at == 0 { "" } else { "," }))
     }
 }
 
-/// The CPUs that a thread may run on; 0: the calling one. `None` where there is no such thread, or it cannot be asked for.
+/// The CPUs that a thread may run on; 0 is the calling thread. `None` if there is no such thread, or it cannot be queried.
 fn of(thread: i32) -> Option<CpuSet> {
     let mut set = CpuSet::EMPTY;
     // SAFETY: the set is live and has the system's layout.
@@ -60,7 +60,7 @@ fn of(thread: i32) -> Option<CpuSet> {
     (refused == 0).then_some(set)
 }
 
-/// Has the calling thread run on these CPUs only; false where the system refuses it.
+/// Limits the calling thread to these CPUs. Returns false if the system refuses.
 fn put(cpus: &CpuSet) -> bool {
     // SAFETY: the set is live, has the system's layout, and is read only.
     unsafe { libc::sched_setaffinity(0, size_of::<CpuSet>(), std::ptr::from_ref(cpus).cast()) == 0 }
@@ -71,13 +71,13 @@ pub fn current() -> Result<CpuSet> {
     of(0).ok_or_else(|| Error::last_os_error(RTW_ERR_PERMISSION, "cannot read the thread's affinity"))
 }
 
-/// Gives the calling thread back what [`current`] has reported. That is permitted, or somebody else has changed it meanwhile: no
-/// error to report.
+/// Restores the CPUs that [`current`] has returned. Ignores errors: that is permitted, unless other code has changed the thread
+/// since.
 pub fn restore(cpus: &CpuSet) {
     put(cpus);
 }
 
-/// Keeps the calling thread on these CPUs.
+/// Limits the calling thread to these CPUs, or returns an error.
 pub fn set(cpus: &CpuSet) -> Result<()> {
     if !put(cpus) {
         return Err(Error::last_os_error(
@@ -103,7 +103,7 @@ pub fn pin(cpu: usize) -> bool {
     CpuSet::only(cpu).is_some_and(|cpus| put(&cpus))
 }
 
-/// Gives the calling thread the CPUs of the process's first thread without those to avoid. What is refused stays as it is.
+/// Gives the calling thread the CPUs of the process's first thread, except those to avoid. Ignores a refusal.
 pub fn become_ordinary(avoid: Option<&CpuSet>) {
     // SAFETY: returns a number.
     if let Some(cpus) = of(unsafe { libc::getpid() }) {

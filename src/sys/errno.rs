@@ -1,3 +1,3 @@
-//! The system's numbers of errors that somebody here tells apart.
+//! The system's error numbers that other modules distinguish.
 
 pub use libc::{EACCES, EAGAIN, ENOMEM, EPERM};

@@ -88,7 +88,7 @@ impl Host {
         Host(Cell::new(Mode(0)))
     }
 
-    /// Notes the thread's. The register goes straight to where it is kept.
+    /// Notes the thread's environment. Stores the register directly in its place.
     #[inline(always)]
     pub fn note(&self) {
         // For a copy that `make ablation` compares with.
@@ -97,13 +97,13 @@ impl Host {
         }
     }
 
-    /// Whether what was noted has to change for guests.
+    /// True if the noted environment has to change for guests.
     #[inline(always)]
     pub fn differs(&self, wanted: Wanted) -> bool {
         cfg!(not(ablation = "float")) && wanted.differing(self.0.get()) != 0
     }
 
-    /// What was noted, and what is the guest's.
+    /// The noted environment, and the guest's.
     #[inline(always)]
     pub fn modes(&self, wanted: Wanted) -> Modes {
         let host = self.0.get();

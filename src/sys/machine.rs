@@ -1,11 +1,11 @@
 //! The names of the processor and the kernel.
 
-/// The processor's, if the kernel knows one.
+/// The processor's name, if the kernel knows one.
 pub fn processor() -> Option<String> {
     first_value("/proc/cpuinfo", "model name").or_else(|| first_value("/proc/cpuinfo", "CPU implementer"))
 }
 
-/// The kernel's release; empty where it cannot be read.
+/// The kernel's release; empty if it cannot be read.
 pub fn kernel() -> String {
     std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
 }

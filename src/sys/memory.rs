@@ -224,7 +224,7 @@ pub fn map_on_demand(bytes: usize) -> std::io::Result<usize> {
     fresh(bytes, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_NORESERVE)
 }
 
-/// What may be done with pages.
+/// Access rights of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     None,
@@ -243,7 +243,7 @@ impl Access {
 /// Sets the access rights of whole pages.
 ///
 /// # Safety
-/// The range is the caller's own mapping, which nobody uses in a way that the rights then forbid, but to meet the fault.
+/// The range is the caller's own mapping. A thread that accesses it against the new rights has to handle the fault.
 pub unsafe fn protect(range: Range<usize>, access: Access) -> std::io::Result<()> {
     // SAFETY: passed on.
     match unsafe { libc::mprotect(range.start as *mut _, range.len(), access.rights()) } {
@@ -252,20 +252,20 @@ pub unsafe fn protect(range: Range<usize>, access: Access) -> std::io::Result<()
     }
 }
 
-/// Puts fresh pages with these rights, of zeros, in the place of others; false where the system refuses it.
+/// Replaces pages with fresh ones of zeros with these rights. Returns false if the system refuses.
 ///
 /// # Safety
-/// The range is the caller's own mapping, whose content nobody needs; and as in [`protect`].
+/// The range is the caller's own mapping, whose content is not needed any more; otherwise as for [`protect`].
 pub unsafe fn replace(range: Range<usize>, access: Access) -> bool {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
     // SAFETY: passed on.
     unsafe { libc::mmap(range.start as *mut _, range.len(), access.rights(), flags, -1, 0) != libc::MAP_FAILED }
 }
 
-/// Gives a mapping back to the system.
+/// Unmaps a mapping.
 ///
 /// # Safety
-/// It is the caller's own, and nobody uses it any more.
+/// It is the caller's own, and not in use any more.
 pub unsafe fn unmap(range: Range<usize>) {
     // SAFETY: passed on.
     unsafe { libc::munmap(range.start as *mut _, range.len()) };
@@ -297,8 +297,8 @@ pub fn dump(range: Range<usize>, wanted: bool) {
     unsafe { libc::madvise(range.start as *mut _, range.len(), advice) };
 }
 
-/// Whether memory that was written to may become executable, which is what loading code takes; else what the system says. Where not
-/// even a page can be mapped, the error is that of mapping.
+/// Tries to make memory executable that was written to, which loading code needs. The inner result is the system's. If not even a
+/// page can be mapped, the outer error is that of mapping.
 pub fn try_executable() -> std::io::Result<std::io::Result<()>> {
     let page = page_size();
     let start = map(page)?;
@@ -310,7 +310,7 @@ pub fn try_executable() -> std::io::Result<std::io::Result<()>> {
     Ok(if refused { Err(cause) } else { Ok(()) })
 }
 
-/// Whether this process may make memory executable that it has written.
+/// Returns an error if this process may not make memory executable that it has written.
 pub fn may_execute() -> Result<()> {
     match try_executable() {
         Ok(Err(cause)) => Err(Error::os(

@@ -1,4 +1,4 @@
-//! Scheduling: policies and priorities of threads, read, set and put back.
+//! Scheduling: reads, sets and restores policies and priorities of threads.
 
 use crate::status::*;
 
@@ -18,12 +18,12 @@ impl Policy {
         }
     }
 
-    /// The one with that number of the system's; `None` for another than these, as SCHED_DEADLINE.
+    /// The policy with this number in the system; `None` for policies without a name here, such as SCHED_DEADLINE.
     pub fn from_number(number: i32) -> Option<Policy> {
         [Policy::Other, Policy::Fifo, Policy::RoundRobin].into_iter().find(|policy| policy.number() == number)
     }
 
-    /// As the system numbers it.
+    /// The system's number of the policy.
     pub fn number(self) -> libc::c_int {
         match self {
             Policy::Other => libc::SCHED_OTHER,
@@ -38,18 +38,18 @@ pub fn is_real_time(policy: libc::c_int) -> bool {
     !matches!(policy & !libc::SCHED_RESET_ON_FORK, libc::SCHED_OTHER | libc::SCHED_BATCH | libc::SCHED_IDLE)
 }
 
-/// Whether the calling thread is one of those.
+/// True if the calling thread keeps the CPU until it sleeps.
 pub fn is_real_time_here() -> bool {
     // SAFETY: queries this thread only.
     is_real_time(unsafe { libc::sched_getscheduler(0) })
 }
 
-/// Whether a number of the system's is that of SCHED_DEADLINE.
+/// True for the system's number of SCHED_DEADLINE.
 pub fn is_deadline(policy: i32) -> bool {
     policy == libc::SCHED_DEADLINE
 }
 
-/// A thread's policy and priority as they were found, to be put back.
+/// A thread's policy and priority, for restoring them.
 #[derive(Clone, Copy)]
 pub struct Found {
     policy: libc::c_int,
@@ -70,17 +70,18 @@ pub fn found() -> Result<Found> {
 }
 
 impl Found {
-    /// Gives them to the calling thread. That is permitted, or somebody else has changed them meanwhile: no error to report.
+    /// Restores policy and priority of the calling thread. Ignores errors: that is permitted, unless other code has changed the
+    /// thread since.
     pub fn restore(&self) {
         // SAFETY: the pointer is to a live struct that the system filled in earlier.
         unsafe { libc::pthread_setschedparam(libc::pthread_self(), self.policy, &self.parameter) };
     }
 }
 
-/// The calling thread has been raised above all ordinary ones while this lives.
+/// While this value lives, the calling thread has a priority above all ordinary threads.
 pub struct Raised(Found);
 
-/// Gives the calling thread the lowest real-time priority, if it has none and may have it.
+/// Gives the calling thread the lowest real-time priority, if it has ordinary scheduling, and the system permits it.
 pub fn raise() -> Option<Raised> {
     let before = found().ok().filter(|found| !is_real_time(found.policy))?;
     // SAFETY: changes this thread only, and reads the parameter, which is valid.
@@ -93,12 +94,12 @@ pub fn raise() -> Option<Raised> {
 
 impl Drop for Raised {
     fn drop(&mut self) {
-        // SAFETY: what the system reported before.
+        // SAFETY: restores what the system returned before.
         unsafe { libc::sched_setscheduler(0, self.0.policy, &self.0.parameter) };
     }
 }
 
-/// Gives the calling thread ordinary scheduling; what is refused stays as it is.
+/// Gives the calling thread ordinary scheduling; ignores a refusal.
 pub fn become_ordinary() {
     // SAFETY: all-zero is a valid parameter, which the call reads.
     unsafe {
@@ -149,8 +150,8 @@ pub fn set(policy: Policy, priority: i32) -> Result<()> {
 
 /// Sets the policy and priority of the thread with this number in this process; 0: the calling one.
 pub fn set_of(thread: i32, policy: Policy, priority: i32) -> Result<()> {
-    // A helper that promoted the thread for a process without rights has seen to it that its children are not: that is kept.
-    // SAFETY: asks about a thread.
+    // A helper that promoted the thread for a process without rights has ensured that its children are not promoted: this flag
+    // is kept. SAFETY: queries a thread.
     let flag = unsafe { libc::sched_getscheduler(thread).max(0) & libc::SCHED_RESET_ON_FORK };
     // SAFETY: all-zero is a valid sched_param; the call reads it only.
     let refused = unsafe {
@@ -198,7 +199,7 @@ pub struct Deadline {
     pub period_ns: u64,
 }
 
-/// Gives the calling thread to SCHED_DEADLINE.
+/// Sets SCHED_DEADLINE for the calling thread.
 pub fn set_deadline(deadline: Deadline) -> Result<()> {
     /// The kernel's struct sched_attr, in its first version.
     #[repr(C)]

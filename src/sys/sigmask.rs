@@ -21,22 +21,22 @@ fn system_set(set: Set) -> libc::sigset_t {
 
 pub const ALL: Set = (1 << SIGNALS.len()) - 1;
 
-/// Blocks these of the calling thread's.
+/// Blocks these signals on the calling thread.
 pub fn block(set: Set) {
     change(libc::SIG_BLOCK, set);
 }
 
-/// Unblocks these of the calling thread's; returns which of [`SIGNALS`] were blocked before.
+/// Unblocks these signals on the calling thread. Returns those of [`SIGNALS`] that were blocked before.
 pub fn unblock(set: Set) -> Set {
     change(libc::SIG_UNBLOCK, set)
 }
 
-/// Which of [`SIGNALS`] the calling thread blocks.
+/// Those of [`SIGNALS`] that the calling thread blocks.
 pub fn blocked() -> Set {
     change(libc::SIG_BLOCK, 0)
 }
 
-/// Changes the calling thread's mask; returns which of the signals were blocked before.
+/// Changes the calling thread's mask. Returns the signals that were blocked before.
 fn change(how: libc::c_int, set: Set) -> Set {
     let set = system_set(set);
     // SAFETY: all-zero is a valid set to be filled in; this thread's mask only.
@@ -66,7 +66,7 @@ pub fn of_others() -> Mask {
     }
 }
 
-/// Blocks more signals on the calling thread; returns its mask as it was.
+/// Blocks more signals on the calling thread. Returns its earlier mask.
 pub fn block_more(more: &Mask) -> Mask {
     // SAFETY: all-zero is a valid set to be filled in; this thread's mask only.
     unsafe {
@@ -76,7 +76,7 @@ pub fn block_more(more: &Mask) -> Mask {
     }
 }
 
-/// Gives the calling thread that mask.
+/// Sets the calling thread's mask.
 pub fn set(mask: &Mask) {
     // SAFETY: a live set; this thread's mask only.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &mask.0, std::ptr::null_mut()) };

@@ -21,7 +21,7 @@ impl Stack {
         let no_memory = |e| Error::os(RTW_ERR_NO_MEMORY, "cannot make the thread's alternate signal stack", &e);
         let mapping = memory::reserve(guard + STACK_BYTES).map_err(no_memory)?;
         let stack = Stack { mapping };
-        // SAFETY: inside our own reservation.
+        // SAFETY: inside this stack's own reservation.
         unsafe { memory::protect(stack.range(), Access::ReadWrite) }.map_err(no_memory)?;
         Ok(stack)
     }
@@ -31,7 +31,7 @@ impl Stack {
         start..start + STACK_BYTES
     }
 
-    /// Puts it in force on the calling thread.
+    /// Sets it as the calling thread's signal stack.
     pub fn put(&self) {
         InForce(libc::stack_t { ss_sp: self.range().start as *mut _, ss_flags: 0, ss_size: STACK_BYTES }).put_back()
     }
@@ -64,7 +64,7 @@ impl InForce {
         self.0.ss_size
     }
 
-    /// Whether there is one at all.
+    /// True if there is an alternate stack.
     pub fn is_there(&self) -> bool {
         self.0.ss_flags & libc::SS_DISABLE == 0 && !self.0.ss_sp.is_null()
     }
@@ -74,7 +74,7 @@ impl InForce {
         self.0.ss_flags & (libc::SS_DISABLE | libc::SS_ONSTACK) != 0 || self.0.ss_size >= needed_bytes()
     }
 
-    /// Puts it in force again on the thread that had it.
+    /// Sets it again on the thread that had it.
     pub fn put_back(&self) {
         let mut stack = self.0;
         // The flag that it was in use is reported only, and must not be set.
@@ -84,7 +84,7 @@ impl InForce {
     }
 }
 
-/// The calling thread's.
+/// The calling thread's alternate signal stack.
 pub fn in_force() -> InForce {
     // SAFETY: all-zero is a valid stack_t to be filled in.
     unsafe {
@@ -94,7 +94,7 @@ pub fn in_force() -> InForce {
     }
 }
 
-/// How large an alternate stack has to be.
+/// The least size of an alternate stack.
 pub fn needed_bytes() -> usize {
     // SAFETY: returns a number.
     let frame = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;

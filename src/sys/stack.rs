@@ -1,4 +1,4 @@
-//! The stack of the calling thread: where it is, how much of it is left, and making it present.
+//! The stack of the calling thread: its place, its free part, and prefaulting.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -53,8 +53,8 @@ fn ask() -> Result<(usize, usize)> {
 /// The most that the kernel keeps free below the main thread's stack, whatever its limit says.
 const MAIN_STACK_BYTES: usize = 64 << 20;
 
-/// The main thread's stack where the list of mappings cannot be read, as without /proc: its stack begins above what the kernel has put
-/// there when it started the program, and reaches as far down as the limit says.
+/// The main thread's stack if the list of mappings cannot be read, as without /proc: its stack begins above what the kernel has
+/// put there at the program's start, and reaches as far down as the limit says.
 fn of_main_thread() -> Result<(usize, usize)> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the first call returns a number, the second fills in a live struct.

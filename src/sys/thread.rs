@@ -1,4 +1,4 @@
-//! Threads of the library's own, by the system's own means, and what tells threads apart.
+//! Threads of the library's own, started with the system's functions, and numbers that identify threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -21,7 +21,7 @@ pub fn token() -> usize {
     unsafe {
         core::arch::asm!("mov {}, qword ptr fs:[0]", out(reg) token, options(nostack, preserves_flags, readonly, pure));
     }
-    // SAFETY: as above.
+    // SAFETY: reads a register.
     #[cfg(target_arch = "aarch64")]
     unsafe {
         core::arch::asm!("mrs {}, tpidr_el0", out(reg) token, options(nomem, nostack, preserves_flags, pure));
@@ -118,14 +118,14 @@ impl Thread {
 
     /// True if this is the calling thread.
     pub fn is_current(&self) -> bool {
-        // SAFETY: as above; asking has no preconditions.
+        // SAFETY: a live thread; the call has no preconditions.
         unsafe { libc::pthread_equal(self.0, libc::pthread_self()) != 0 }
     }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        // SAFETY: as above.
+        // SAFETY: neither joined nor detached yet.
         unsafe { libc::pthread_detach(self.0) };
     }
 }

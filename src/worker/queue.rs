@@ -162,7 +162,7 @@ impl WorkerEnd {
         Queue(self.receiver.mailbox())
     }
 
-    /// Accepts invocations. Called before the thread is told to run.
+    /// Accepts invocations. Called before the thread starts to run.
     pub(super) fn open(&self) {
         self.receiver.open();
     }

@@ -57,7 +57,7 @@ static bool untouched(const unsigned char *canary) {
     noun##_init(it);                                                                             \
     check(untouched(box.canary) && it->struct_size == sizeof *it, #noun "_t", "_init writes the caller's struct and no more")
 
-/* A configuration: `set` fills it in, `call` answers RTW_OK. */
+/* A configuration: `set` fills it in, `call` returns RTW_OK. */
 #define IN(noun, set, call)                                          \
     do {                                                             \
         BOX(noun);                                                   \
@@ -66,7 +66,7 @@ static bool untouched(const unsigned char *canary) {
         check((call) == RTW_OK, #noun "_t", "it is taken");          \
     } while (0)
 
-/* Something told: `call` answers RTW_OK, and then `told` holds. */
+/* An output: `call` returns RTW_OK, and then `told` holds. */
 #define OUT(noun, call, told)                                                                    \
     do {                                                                                         \
         BOX(noun);                                                                               \
@@ -146,7 +146,7 @@ static void test_statistics(rtw_instance_t *instance, rtw_func_t *add) {
     subjects[1].planted = 0;
 #endif
     check(rtw_export(subjects, 2, stride + 1, &config, NULL, &err) == RTW_ERR_STRUCT_SIZE, "rtw_export_subject_t", "a stride that no struct has is refused");
-    /* A recorder is told in the struct of funcs, and exported like one. */
+    /* A recorder reports in the struct of funcs, and is exported like one. */
     rtw_runtime_t *runtime;
     rtw_recorder_t *recorder;
     need(rtw_runtime_create(NULL, &runtime, &err), "a runtime");

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Time budgets: guests that never end are cut off, late verdicts touch nothing, and nothing of the guard is to be seen. Run by
-# `make test`; `make soak` runs the soak alone, for as long as it is told.
+# `make test`; `make soak` runs the soak alone, for the given time.
 # Environment: RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is), CC, CLANG, and BUDGET_CUTOFFS, BUDGET_STALE,
 # SOAK_MINUTES for more than the usual (see cutoff.c, stale.c, soak.c).
 #   tests/budget/test_budget.sh [PROGRAM ...]    only these of cutoff, stale, long, soak and same

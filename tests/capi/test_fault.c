@@ -287,7 +287,7 @@ static uint64_t peak_of_trap(rtw_instance_t *instance, const char *what) {
     return stats.arena_peak_bytes;
 }
 
-/* Tables that may grow do so on an attached thread as far as there is memory; the thread's arena, which could hold some thousand
+/* Tables that may grow do so on an attached thread while there is memory; the thread's arena, which could hold some thousand
  * entries, is left alone. */
 static void test_table_growth(uint32_t lock) {
     const char *const what = lock == RTW_LOCK_ON ? "tables, locked" : "tables";
@@ -435,7 +435,7 @@ static void reset_without_memlock(void *data) {
     close_guest(&guest);
 }
 
-/* A child process is told that the instance is its parent's. */
+/* A child process gets the status that the instance is its parent's. */
 static void in_child(void *data) {
     guest_t *guest = data;
     rtw_value_t value;

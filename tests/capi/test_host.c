@@ -340,7 +340,7 @@ struct crossing {
     sem_t inside, answered;
 };
 
-/* What another thread is answered while this one is in a call. */
+/* The status that another thread gets while this one is in a call. */
 static void check_busy(struct crossing *crossing, const char *where) {
     rtw_value_t value;
     rtw_memory_view_t view;

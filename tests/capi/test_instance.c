@@ -10,7 +10,7 @@
 static rtw_runtime_t *runtime;
 static rtw_error_t err;
 
-/* What making an instance of a guest is answered with. */
+/* The status of creating an instance of a guest. */
 static void check_create(const char *guest, rtw_imports_t *imports, const rtw_instance_config_t *config, rtw_status_t expected,
                          const char *part, const char *what) {
     rtw_module_t *module = load(runtime, guest);

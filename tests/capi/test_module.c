@@ -1,4 +1,4 @@
-/* Artifacts: what they are answered with before and while they are loaded, and what a module tells about itself. */
+/* Artifacts: the statuses of probing and loading them, and what a module reports about itself. */
 #include "common.h"
 
 #include <stdio.h>

@@ -115,7 +115,7 @@ static void test_inits(void) {
           "the worker's defaults are those of the header");
 }
 
-/* What one changed configuration is answered with. */
+/* The status for one changed configuration. */
 static void check_config(const rtw_runtime_config_t *config, rtw_status_t expected, const char *part, const char *what) {
     rtw_runtime_t *runtime = (rtw_runtime_t *)(void *)&profile; /* anything but NULL */
     rtw_error_t err;

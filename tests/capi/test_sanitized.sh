@@ -1,6 +1,6 @@
 #!/bin/sh
 # The C API's tests once more, with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer on the C side: what the library
-# is handed is watched, also that it gives back what it allocates. Run by `make test`.
+# is handed is watched, also that it frees what it allocates. Run by `make test`.
 # Three things do not go together with a sanitizer's own signal stacks, handlers and terabytes of shadow, and are set or left out:
 # signal stacks (use_sigaltstack=0), the default action for SIGSEGV, and limits on address space and locked memory.
 cd "$(dirname "$0")" || exit 1

@@ -502,7 +502,7 @@ static void call_from_handler(int signal) {
 
 static rtw_worker_t *volatile asked_worker;
 
-/* The start function's host function: whoever calls now is told that the instance is busy. */
+/* The start function's host function: a caller now gets the status that the instance is busy. */
 static rtw_status_t call_meanwhile(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
     (void)user_data;
     values[0].i32 = 7;
@@ -639,7 +639,7 @@ static rtw_signals_t signals_of(rtw_runtime_t *runtime) {
     return signals;
 }
 
-/* Calls until one is answered otherwise; nothing that takes a signal happens in them. */
+/* Calls until one returns another status; nothing that takes a signal happens in them. */
 static rtw_status_t call_until_refused(rtw_func_t *func) {
     rtw_value_t value;
     rtw_status_t status;
@@ -736,7 +736,7 @@ static void watched(void *data) {
     close_guest(&guest);
 }
 
-/* Without /proc masks cannot be told, which is told; handlers can. */
+/* Without /proc masks cannot be read, and the library says so; handlers can. */
 static void watched_without_proc(void *data) {
     guest_t guest = open_unattached("traps", NULL);
     rtw_func_t *func = look_up(guest.instance, "alive", NULL);

@@ -1,4 +1,4 @@
-/* Budgets, the watchdog and slots, as far as a single thread can go; tests/budget and tests/slot go further. */
+/* Budgets, the watchdog and slots on a single thread; tests/budget and tests/slot go further. */
 #include "common.h"
 
 #include <sched.h>

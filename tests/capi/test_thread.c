@@ -1,4 +1,4 @@
-/* Attaching threads and detaching them: what changes, and that it is put back. */
+/* Attaching threads and detaching them: what changes, and that detach restores it. */
 #include "common.h"
 
 #include <errno.h>

@@ -616,7 +616,7 @@ static void *stop_it(void *worker) {
     return NULL;
 }
 
-/* A guest that is told through its memory when to go on. */
+/* A guest that waits for a word in its memory. */
 typedef struct gate_t {
     guest_t guest;
     rtw_func_t *wait;
@@ -765,7 +765,7 @@ static void with_rights(void) {
     check_status(rtw_worker_join(worker, RTW_FOREVER), RTW_OK, "it runs");
     rtw_worker_destroy(worker);
 
-    /* Where SCHED_DEADLINE is to be had depends on the machine; that it is told does not. */
+    /* The machine decides if SCHED_DEADLINE is available; the library reports it in both cases. */
     config = periodic_config(step_nothing, NULL);
     config.sched_policy = RTW_SCHED_DEADLINE;
     config.deadline_runtime_ns = 100000;

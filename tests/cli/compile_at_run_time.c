@@ -65,7 +65,7 @@ static artifact_t compile(uint32_t profile, const char *cpu) {
 static const int SIGNALS[] = {SIGSEGV, SIGILL, SIGFPE, SIGBUS};
 #define SIGNAL_COUNT (sizeof SIGNALS / sizeof SIGNALS[0])
 
-/* The C library adds one of its own when a handler is put back. */
+/* The C library adds one of its own when a handler is restored. */
 #define FLAGS (SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER)
 
 static void host_handler(int signal_number) {

@@ -1,5 +1,5 @@
 /*
- * What hostile and huge modules are answered with by rtw_compile, called on a thread with the smallest stack there is: a status
+ * The statuses of rtw_compile for hostile and huge modules, on a thread with the smallest stack there is: a status
  * that names the limit, an artifact, or what is wrong with the module; never the end of the process. Prints one line a check and
  * ends with status 0 if all hold.
  */

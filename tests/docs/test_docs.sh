@@ -32,6 +32,12 @@ refuses "planted: a phrase in a document" 'doc.md:2: "by the way": write as a si
 refuses "planted: a phrase in a comment" 'file.c:2: "shall": write' plain file.c "/* How\n * it shall be. */"
 refuses "planted: a phrase in a script" 'file.sh:1: "so many": write' plain file.sh "# Waits so many times."
 refuses "planted: a comment that needs the one above" 'file.rs:2: "The same with": write' plain file.rs "fn f() {}\n/// The same with a limit."
+refuses "planted: a comment that begins with a question word" 'file.rs:2: "Whether": write' plain file.rs "fn f() {}\n/// Whether it is set."
+refuses "planted: a passive without an actor" 'file.py:1: "is told": write' plain file.py "# The host is told of it."
+refuses "planted: another word for return" 'file.c:1: "answers RTW_": write' plain file.c "/* It answers RTW_OK. */"
+refuses "planted: another word for restore" 'doc.md:1: "puts back": write' plain doc.md "It puts back the mask."
+refuses "planted: a limit that is not one" 'file.rs:1: "as far as": write' plain file.rs "// Locks it as far as it may."
+check "a table may quote the name of a check" plain doc.md '| kept | \`a.c\` "the host is told" |'
 check "a line of a table, of code or of a string may have them" plain doc.md "| $long |\n\n    by the way $long"
 check "and what a comment goes on with" plain file.rs "/// Calls it with\n/// The same with a limit.\nlet shall = \"by the way\";"
 

@@ -45,7 +45,7 @@ static bool again(const char *call, rtw_status_t status, rtw_status_t expected, 
         repeated = true;
         return true;
     }
-    /* What failed on another thread is told by the call that meets it; later calls go well. */
+    /* The call that meets a failure on another thread reports it; later calls succeed. */
     if (status != expected) {
         WRONG("%.50s answers %s%s: %.60s", call, rtw_status_name(status), repeated ? " again" : "", error != NULL ? error->message : "");
     }
@@ -96,7 +96,7 @@ static bool wait_for_spare(uint32_t ready)
     return false;
 }
 
-/* The call during which it failed may have been noted already, as one that went well. */
+/* The call during which it failed may have been noted already, as one that succeeded. */
 static void spare_has_failed(void)
 {
     const rtw_status_t status = atomic_load(&spare_status);

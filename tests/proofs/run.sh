@@ -1,7 +1,7 @@
 #!/bin/sh
 # Proves the real-time contract (docs/real-time-contract.md) on this machine, for both profiles, and ends with a table, promise by
 # promise, and the line `N passed, N failed`.
-#   PROOF_CALLS   calls of each kind where all goes well, 10000000 otherwise
+#   PROOF_CALLS   calls of each kind that succeeds, 10000000 otherwise
 #   PROOF_FAULTS  faults, 100000 otherwise
 #   PROOF_ONLY    only these programs, such as "promises faults"
 #   CLANG_RTSAN   a clang with RealtimeSanitizer, clang-22 otherwise; without one that proof is left out, which the run says

@@ -1,4 +1,4 @@
-/* Going on after faults: spares, what the host is told, held instances, a forked child, two runtimes beside each other. */
+/* Continuing after faults: spares, events, held instances, a forked child, two runtimes beside each other. */
 #include "slot.h"
 
 #include <sched.h>

@@ -51,7 +51,7 @@ typedef struct told_t {
 #define TOLD_NOTHING {PTHREAD_MUTEX_INITIALIZER, {0}, {0}, {0}, 0}
 /* For rtw_slot_config_t.on_event, with a told_t. */
 void tell(void *told, const rtw_slot_event_t *event);
-/* Returns when at least `count` events of the kind were told; the status of the last of them. */
+/* Returns when at least `count` events of the kind have arrived; the status of the last of them. */
 rtw_status_t wait_for_event(told_t *told, uint32_t kind, size_t count);
 size_t events_of(told_t *told, uint32_t kind);
 /* Where the first event of the kind stands; (size_t)-1 where there is none. */

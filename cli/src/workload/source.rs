@@ -63,7 +63,7 @@ impl Source {
 }
 
 impl Code {
-    /// The options that it was compiled with, as far as options can set them.
+    /// The options that it was compiled with, without settings that have no option.
     pub fn compilation(&self) -> Compilation {
         Compilation {
             profile: self.metadata.settings.profile,

@@ -164,7 +164,7 @@ fn unreadable(error: wasmparser::Error) -> Error {
     Error::new(RTW_ERR_INTERNAL, format!("a valid module cannot be read: {error}"))
 }
 
-/// What the functions of one module share, and the current one.
+/// State that the functions of one module share, and the current function.
 struct Place<'a> {
     module: &'a [u8],
     types: &'a wasmparser::types::TypesRef<'a>,

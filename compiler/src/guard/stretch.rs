@@ -97,9 +97,9 @@ impl Run {
 
 /// A label while its block is open.
 struct Label {
-    /// What has run at its end, on paths that branch there from inside.
+    /// The weight at its end, on paths that branch there from inside.
     at_end: Run,
-    /// What has run at the start of an `if` that has no `else` yet.
+    /// The weight at the start of an `if` that has no `else` yet.
     at_else: Run,
     is_loop: bool,
 }

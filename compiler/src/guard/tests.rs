@@ -72,7 +72,7 @@ fn calls_that_add_up_are_polled() {
     assert!((1..=4).contains(&polls), "{polls}");
 }
 
-/// How many instructions a module has.
+/// The number of a module's instructions.
 fn instructions(module: &[u8]) -> usize {
     let count = |payload: wasmparser::Result<Payload<'_>>| match payload.unwrap() {
         Payload::CodeSectionEntry(body) => body.get_operators_reader().unwrap().into_iter().count(),
@@ -189,7 +189,7 @@ fn offsets_lead_back_to_the_module_that_was_given() {
     for profile in PROFILES {
         let (module, guarded) = guarded(text, profile);
         let original = operators(&module);
-        // What leads back to an instruction is that instruction, or was put in before it; every instruction is led back to.
+        // The original place of each instruction is that of itself, or of one it was inserted before; every original place occurs.
         let mut found = std::collections::BTreeSet::new();
         for (operator, offset) in operators(&guarded.module) {
             let back = original_offset(&guarded.edits, offset);
@@ -210,13 +210,13 @@ fn too_many_memories_leave_none_for_the_guard() {
     assert_eq!(error.status, RTW_ERR_LIMIT);
 }
 
-/// A module that can be run again and again, and how offsets in it are told.
+/// A module that can run repeatedly, and the conversion of its offsets.
 struct Runnable {
     module: Module,
     edits: Vec<Edit>,
 }
 
-/// How a call ended, where if with a trap, and what the memories then hold.
+/// The outcome of a call: its end, the place of a trap, and the content of the memories.
 #[derive(PartialEq)]
 struct Outcome {
     ended: Option<(String, Option<u32>)>,
@@ -461,7 +461,7 @@ fn short_loops(one: &str, count: usize) -> String {
 fn a_poll_is_few_instructions() {
     for one in SHORT_LOOPS {
         for (profile, most) in [(Profile::Standalone, 3), (Profile::Plugin, 3)] {
-            // What stands there once, and what is unrolled, does not count.
+            // Code that exists once, and unrolled code, do not count.
             let put_in = |count: usize| {
                 let (module, guarded) = guarded(&short_loops(one, count), profile);
                 instructions(&guarded.module) - instructions(&module)
@@ -472,7 +472,7 @@ fn a_poll_is_few_instructions() {
     }
 }
 
-/// How many bytes of machine code a module becomes.
+/// The size of a module's machine code, in bytes.
 fn code_bytes(module: &[u8], profile: Profile) -> usize {
     let engine = engine(&Settings::new(profile), DEFAULT_GUEST_STACK_BYTES).unwrap();
     Module::new(&engine, module).unwrap().text().len()
@@ -523,7 +523,7 @@ fn stepping(body: &str) -> String {
 
 #[test]
 fn crowded_functions_do_what_they_did() {
-    // So many loops that all polls lead to one place, behind a block around the function: every way out of that, from everywhere.
+    // Enough loops that all polls lead to one place, after a block around the function: every way out of it, from everywhere.
     let crowd = "(loop (br_if 0 (i32.eq (call_free) (i32.const -1)))) ".repeat(poll::CROWDED + 10);
     for (way, is_left) in [
         ("(br 0)", true),

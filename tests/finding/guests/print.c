@@ -1,4 +1,4 @@
-/* A guest that prints in its cycle, and takes buffers by their addresses: what wasi-libc imports for that is answered by the
+/* A guest that prints in its cycle, and takes buffers by their addresses: the imports of wasi-libc for that are stubbed by the
  * measuring commands. Built by the Makefile beside it. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -44,7 +44,7 @@ fn write_all(config: &str, out: &Path, source: &str, nouns: &[String]) -> Result
     }
     let mut config = config;
     if !headers.is_empty() {
-        // What the nouns' headers bring along is not repeated.
+        // Includes of the nouns' headers are not repeated.
         config.sys_includes.clear();
         config.includes = headers.iter().map(|header| format!("{stem}/{}.h", header.noun)).collect();
         config.after_includes = None;

@@ -34,7 +34,7 @@ pub fn link(headers: &mut [Header]) -> Result<(), String> {
     Ok(())
 }
 
-/// What a header uses of later ones, and which: handles alone.
+/// The handles that a header uses of later ones, and their headers.
 fn later(headers: &[Header], at: usize, defined: &BTreeMap<String, usize>) -> Result<BTreeMap<String, usize>, String> {
     let of_later = |word: String| defined.get(&word).filter(|other| **other > at).map(|other| (word, *other));
     let later: BTreeMap<_, _> = words(&headers[at].text).into_iter().filter_map(of_later).collect();
@@ -94,7 +94,7 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(|line| line.split("//").next().unwrap_or(""))
 }
 
-/// What a header defines: constants, markers and types.
+/// The constants, markers and types that a header defines.
 fn definitions(text: &str) -> Vec<String> {
     let mut found = BTreeSet::new();
     for line in code(text) {
@@ -114,7 +114,7 @@ fn definitions(text: &str) -> Vec<String> {
 }
 
 fn words(text: &str) -> BTreeSet<String> {
-    // What precedes the includes is a comment of several lines.
+    // A comment of several lines precedes the includes.
     let after = text.split_once(INCLUDES).map_or(text, |(_, after)| after);
     code(after)
         .flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'))
