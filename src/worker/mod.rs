@@ -68,7 +68,7 @@ pub struct Setup {
     pub user_data: *mut c_void,
 }
 
-// SAFETY: the host vouches for its function and data.
+// SAFETY: the host guarantees for its function and data.
 unsafe impl Send for Setup {}
 // SAFETY: as for Send.
 unsafe impl Sync for Setup {}
