@@ -2,7 +2,7 @@
 #ifndef RTWASM_TEST_BUDGET_H
 #define RTWASM_TEST_BUDGET_H
 
-#include "../capi/common.h"
+#include "../support/common.h"
 #include "../support/clock.h"
 
 /* The guest `spin`, with an instance whose calls have `budget_ns` where nothing else is said, on this attached thread. The

@@ -2,7 +2,7 @@
  * arguments how they end, what they answer, where they trap, and what the memories then hold. Two artifacts of one module print the same,
  * whatever was done to the code so that it can be cut off.
  *   outline standalone|plugin ARTIFACT */
-#include "../capi/common.h"
+#include "../support/common.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -17,15 +17,16 @@ is_wanted() { case "$wanted" in *" $1 "*) ;; *) return 1 ;; esac }
 
 # ---- programs and artifacts ----
 C_FLAGS="-std=c11 -D_GNU_SOURCE $C_WARNINGS -O2 -g -I$root/include -pthread"
-for source in ../capi/check ../capi/common budget cutoff stale long soak outline; do
-    $CC $C_FLAGS -c $source.c -o "$build/$(basename $source).o" || fail "$source.c compiles"
-    check "$source.c with clang" $CLANG $C_FLAGS -fsyntax-only $source.c
+objects=
+for source in $harness; do objects="$objects $build/$(basename $source .c).o"; done
+for source in $harness budget.c cutoff.c stale.c long.c soak.c outline.c; do
+    $CC $C_FLAGS -c $source -o "$build/$(basename $source .c).o" || fail "$source compiles"
+    check "$(basename $source) with clang" $CLANG $C_FLAGS -fsyntax-only $source
 done
-common="$build/check.o $build/common.o"
 for program in cutoff stale long soak; do
-    $CC -pthread "$build/$program.o" "$build/budget.o" $common -o "$build/$program" "$RTWASM_LIBDIR/librtwasm.so" || fail "$program links"
+    $CC -pthread "$build/$program.o" "$build/budget.o" $objects -o "$build/$program" "$RTWASM_LIBDIR/librtwasm.so" || fail "$program links"
 done
-$CC -pthread "$build/outline.o" $common -o "$build/outline" "$RTWASM_LIBDIR/librtwasm.so" || fail "outline links"
+$CC -pthread "$build/outline.o" $objects -o "$build/outline" "$RTWASM_LIBDIR/librtwasm.so" || fail "outline links"
 
 compile() { # compile MODULE PROFILE BUDGET OUTPUT
     "$RTWASM" compile -q --profile "$2" --budget "$3" "$1" -o "$4"

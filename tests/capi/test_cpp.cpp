@@ -2,7 +2,7 @@
 #include <rtwasm.h>
 
 extern "C" {
-#include "common.h"
+#include "../support/common.h"
 }
 
 #include <cstring>

@@ -1,6 +1,6 @@
 /* Damaged artifacts whose digest was made right again: each is refused or loads, and nothing else suffers. The artifacts come from
  * forge.py, through a pipe; DAMAGED in the environment says how many, SEED which. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Destroying in every order: a child keeps its parents alive. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* The doctor: what rtw_host_check finds on this machine and on copies of others, and how it is read. What each check finds on
  * which machine is the affair of tests/doctor. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <pthread.h>
 #include <stdio.h>

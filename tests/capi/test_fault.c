@@ -1,5 +1,5 @@
 /* Faults told, and instances reset after them. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <string.h>
 #include <sys/resource.h>
@@ -292,15 +292,7 @@ static uint64_t peak_of_trap(rtw_instance_t *instance, const char *what) {
 static void test_table_growth(uint32_t lock) {
     const char *const what = lock == RTW_LOCK_ON ? "tables, locked" : "tables";
     const int32_t step = 1000, steps = 100;
-    rtw_runtime_config_t runtime_config;
-    rtw_runtime_config_init(&runtime_config);
-    runtime_config.profile = profile;
-    runtime_config.memory_lock = lock;
-    guest_t guest = {NULL, NULL, NULL};
-    require(rtw_runtime_create(&runtime_config, &guest.runtime, &err), &err, "a runtime");
-    attach_here(guest.runtime);
-    guest.module = load(guest.runtime, "tables");
-    require(rtw_instance_create(guest.module, NULL, NULL, &guest.instance, &err), &err, "an instance");
+    guest_t guest = open_locking("tables", lock);
     require(rtw_instance_prepare(guest.instance, NULL, NULL, &err), &err, "prepare");
     check(call_i32(guest.instance, "grow_one", 1, 0) == -1 && call_i32(guest.instance, "grow_none", 1, 0) == -1,
           "%s: growth is refused after prepare", what);
@@ -411,15 +403,7 @@ static void test_growth_ahead(void) {
 static void reset_without_memlock(void *data) {
     (void)data;
     drop_rights(8 << 20);
-    rtw_runtime_config_t config;
-    rtw_runtime_config_init(&config);
-    config.profile = profile;
-    config.memory_lock = RTW_LOCK_REQUIRED;
-    guest_t guest = {NULL, NULL, NULL};
-    require(rtw_runtime_create(&config, &guest.runtime, &err), &err, "a runtime that locks");
-    attach_here(guest.runtime);
-    guest.module = load(guest.runtime, "calls");
-    renew(&guest, NULL);
+    guest_t guest = open_locking("calls", RTW_LOCK_REQUIRED);
     rtw_func_t *count = look_up(guest.instance, "count", NULL);
     rtw_value_t value;
     memset(&value, 0, sizeof value);

@@ -1,6 +1,6 @@
 /* What rtw_module_load_file answers where a path leads to something else than an artifact. How much is read is counted by the
  * kernel, in /proc/self/io. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <errno.h>
 #include <fcntl.h>

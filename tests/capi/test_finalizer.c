@@ -1,5 +1,5 @@
 /* Finalizers of host functions: called once each, when nothing can call the function any more, on whichever thread that is. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <pthread.h>
 #include <semaphore.h>

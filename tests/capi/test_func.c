@@ -1,5 +1,5 @@
 /* Looking functions up and calling them. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <errno.h>
 #include <string.h>

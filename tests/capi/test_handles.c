@@ -1,6 +1,6 @@
 /* Every function that takes a handle, with NULL, a handle of each other kind, a stale one, a misaligned one and memory that
  * is no handle at all. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <stdlib.h>
 #include <string.h>

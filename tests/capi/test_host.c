@@ -1,5 +1,5 @@
 /* Host functions: what they are given, what they may do, and how they fail. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
 /* Making instances, their memory and their globals. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <math.h>
 #include <stdio.h>

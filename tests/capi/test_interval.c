@@ -1,5 +1,5 @@
 /* Intervals and the statistics of whole instances. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -18,20 +18,6 @@ static rtw_interval_t *interval_of_instance(const rtw_instance_t *instance) {
     rtw_interval_t *interval = NULL;
     require(rtw_instance_interval(instance, &interval, &err), &err, "an interval of an instance");
     return interval;
-}
-
-static rtw_func_stats_t read_interval(rtw_interval_t *interval) {
-    rtw_func_stats_t stats;
-    rtw_func_stats_init(&stats);
-    require(rtw_interval_read(interval, &stats), NULL, "a reading");
-    return stats;
-}
-
-static rtw_func_stats_t of_func(const rtw_func_t *func) {
-    rtw_func_stats_t stats;
-    rtw_func_stats_init(&stats);
-    require(rtw_func_stats(func, &stats), NULL, "a func's statistics");
-    return stats;
 }
 
 static rtw_func_stats_t of_instance(const rtw_instance_t *instance) {
@@ -55,21 +41,21 @@ static void test_readings(rtw_instance_t *instance) {
     rtw_func_t *func = look_up(instance, "add", NULL);
     call_often(func, 100);
     rtw_interval_t *one = interval_of_func(func), *other = interval_of_func(func);
-    rtw_func_stats_t stats = read_interval(one);
+    rtw_func_stats_t stats = stats_of_interval(one);
     check(stats.call.count == 0 && stats.call.max_ns == 0 && stats.call.min_ns == 0 && stats.last_ns == 0 && stats.duration_ns > 0,
           "an interval begins when it is made");
     call_often(func, 1);
-    stats = read_interval(one);
+    stats = stats_of_interval(one);
     check(stats.call.count == 1 && stats.call.min_ns == stats.call.max_ns && stats.last_ns == stats.call.max_ns && stats.call.mean_ns == stats.call.max_ns,
           "of a single call everything is exact");
     call_often(func, 30);
     check_status(rtw_func_stats_reset(func), RTW_OK, "somebody resets the statistics");
     call_often(func, 12);
-    rtw_func_stats_t first = read_interval(one);
+    rtw_func_stats_t first = stats_of_interval(one);
     check(first.call.count == 42, "a reset takes nothing from an interval: %llu calls", (unsigned long long)first.call.count);
-    check(of_func(func).call.count == 12, "the func's own statistics are since the reset");
+    check(stats_of_func(func).call.count == 12, "the func's own statistics are since the reset");
     call_often(func, 7);
-    rtw_func_stats_t second = read_interval(one), all = read_interval(other);
+    rtw_func_stats_t second = stats_of_interval(one), all = stats_of_interval(other);
     check(second.call.count == 7 && all.call.count == 50, "each interval has its own readings: 7 and 1 + 42 + 7");
     double total = stats.call.max_ns + sum_ns(&first) + sum_ns(&second);
     check(fabs(total - sum_ns(&all)) <= 1e-9 * total, "the readings' times add up: %.1f of %.1f ns", total, sum_ns(&all));
@@ -78,7 +64,7 @@ static void test_readings(rtw_instance_t *instance) {
           "so do the extremes, to within a bucket: %.1f to %.1f and %.1f to %.1f ns", min, max, all.call.min_ns, all.call.max_ns);
     check(second.call.p50_ns >= second.call.min_ns && second.call.p9999_ns <= second.call.max_ns, "percentiles are between the extremes");
     rtw_func_destroy(func);
-    stats = read_interval(one);
+    stats = stats_of_interval(one);
     check(stats.call.count == 0, "an interval outlives its func");
     rtw_interval_destroy(one);
     rtw_interval_destroy(other);
@@ -95,7 +81,7 @@ static void test_instances(guest_t *guest) {
     call_often(nothing, 30);
     rtw_func_stats_t stats = of_instance(guest->instance);
     check(stats.call.count == 60, "an instance has the calls of all its funcs");
-    rtw_func_stats_t parts[] = {of_func(add), of_func(again), of_func(nothing)};
+    rtw_func_stats_t parts[] = {stats_of_func(add), stats_of_func(again), stats_of_func(nothing)};
     double sum = sum_ns(&parts[0]) + sum_ns(&parts[1]) + sum_ns(&parts[2]);
     check(fabs(sum_ns(&stats) - sum) <= 1e-9 * sum, "their times, too");
     check(stats.call.max_ns == fmax(fmax(parts[0].call.max_ns, parts[1].call.max_ns), parts[2].call.max_ns) &&
@@ -107,10 +93,10 @@ static void test_instances(guest_t *guest) {
     stats = of_instance(guest->instance);
     check(stats.call.count == 65, "funcs that are destroyed or reset stay in: %llu calls", (unsigned long long)stats.call.count);
     check(stats.call.max_ns >= fmax(parts[0].call.max_ns, parts[2].call.max_ns), "and so do their maxima");
-    check(read_interval(interval).call.count == 65, "an instance's interval has them all");
+    check(stats_of_interval(interval).call.count == 65, "an instance's interval has them all");
     rtw_func_destroy(add);
     rtw_func_destroy(again);
-    check(read_interval(interval).call.count == 0, "destroying a func is no call");
+    check(stats_of_interval(interval).call.count == 0, "destroying a func is no call");
     check(of_instance(guest->instance).call.count == 65, "all funcs destroyed: the calls are still known");
     rtw_interval_destroy(interval);
 }
@@ -127,7 +113,7 @@ struct asker {
 static void *ask(void *data) {
     struct asker *asker = data;
     while (!__atomic_load_n(asker->stop, __ATOMIC_ACQUIRE)) {
-        rtw_func_stats_t stats = read_interval(asker->interval);
+        rtw_func_stats_t stats = stats_of_interval(asker->interval);
         asker->calls += stats.call.count;
         asker->sum_ns += sum_ns(&stats);
         __atomic_fetch_add(&asker->readings, 1, __ATOMIC_RELEASE);
@@ -162,7 +148,7 @@ static void test_concurrent(guest_t *guest) {
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     for (int i = 0; i < 3; i++) {
         pthread_join(askers[i].thread, NULL);
-        rtw_func_stats_t rest = read_interval(askers[i].interval);
+        rtw_func_stats_t rest = stats_of_interval(askers[i].interval);
         uint64_t calls = askers[i].calls + rest.call.count, expected = own + (i == 0 ? others : 0);
         check(calls == expected, "concurrent: %llu readings add up to %llu of %llu calls", (unsigned long long)askers[i].readings,
               (unsigned long long)calls, (unsigned long long)expected);
@@ -189,7 +175,7 @@ static void test_errors(guest_t *guest) {
     call_often(func, 3);
     stats.struct_size = 0;
     check_status(rtw_interval_read(interval, &stats), RTW_ERR_STRUCT_SIZE, "reading: without _init");
-    check(read_interval(interval).call.count == 3, "a refused reading takes nothing away");
+    check(stats_of_interval(interval).call.count == 3, "a refused reading takes nothing away");
     check_status(rtw_instance_stats(NULL, &stats), RTW_ERR_NULL, "instance statistics: instance is NULL");
     check_status(rtw_instance_stats(guest->instance, NULL), RTW_ERR_NULL, "instance statistics: stats is NULL");
     check_status(rtw_instance_stats(guest->instance, &stats), RTW_ERR_STRUCT_SIZE, "instance statistics: without _init");

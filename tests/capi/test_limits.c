@@ -1,6 +1,6 @@
 /* What guests make the host hold: told before anything is made, counted while it is there, and held against the limits of
  * instance, slot and runtime. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -205,24 +205,12 @@ static void on_event(void *user_data, const rtw_slot_event_t *event) {
 }
 
 static rtw_slot_t *limited_slot(rtw_runtime_t *runtime, uint64_t limit, uint32_t standby) {
-    static const rtw_wanted_func_t func = {"act", "(i32)->(i32)", 0};
     rtw_slot_config_t config;
     rtw_slot_config_init(&config);
-    config.funcs = &func;
-    config.func_count = 1;
     config.standby = standby;
     config.memory_limit_bytes = limit;
     config.on_event = on_event;
-    rtw_slot_t *slot = NULL;
-    require(rtw_slot_create(runtime, &config, &slot, &err), &err, "a slot with a limit");
-    return slot;
-}
-
-static uint64_t held_by(rtw_slot_t *slot) {
-    rtw_slot_stats_t stats;
-    rtw_slot_stats_init(&stats);
-    require(rtw_slot_stats(slot, &stats), NULL, "statistics");
-    return stats.held_bytes;
+    return new_slot(runtime, "act", "(i32)->(i32)", &config);
 }
 
 static void test_slot_limit(rtw_runtime_t *runtime, rtw_imports_t *imports) {
@@ -232,12 +220,12 @@ static void test_slot_limit(rtw_runtime_t *runtime, rtw_imports_t *imports) {
     require(make(module, imports, 0, &first), &err, "slot: the first");
     require(make(module, imports, 0, &second), &err, "slot: the second");
     rtw_slot_t *slot = limited_slot(runtime, need + PAGE, 0);
-    check(held_by(slot) == 0, "slot: it holds nothing at first");
+    check(stats_of_slot(slot).held_bytes == 0, "slot: it holds nothing at first");
     check_status(rtw_slot_publish(slot, first, NULL, &err), RTW_OK, "slot: one has room");
-    check(held_by(slot) == need, "slot: what it holds is told");
+    check(stats_of_slot(slot).held_bytes == need, "slot: what it holds is told");
     check_status(rtw_slot_publish(slot, second, NULL, &err), RTW_ERR_LIMIT, "slot: a second has none");
     check_error(&err, RTW_ERR_LIMIT, "the slot's limit is", "slot: the message says so");
-    check(held_by(slot) == need, "slot: what was refused is not counted");
+    check(stats_of_slot(slot).held_bytes == need, "slot: what was refused is not counted");
     rtw_slot_t *other = limited_slot(runtime, need, 0);
     check_status(rtw_slot_publish(other, second, NULL, &err), RTW_OK, "slot: another slot takes it");
     rtw_slot_destroy(other);
@@ -254,7 +242,7 @@ static void test_slot_limit(rtw_runtime_t *runtime, rtw_imports_t *imports) {
     check_status(rtw_slot_publish(slot, first, NULL, &err), RTW_OK, "spares: published");
     while (__atomic_load_n(&failed_spares, __ATOMIC_ACQUIRE) == 0 && __atomic_load_n(&ready_spares, __ATOMIC_ACQUIRE) < 3)
         usleep(1000);
-    check(held_by(slot) <= 5 * need, "spares: never more than the limit");
+    check(stats_of_slot(slot).held_bytes <= 5 * need, "spares: never more than the limit");
     check(failed_spares == 0 || why == RTW_ERR_LIMIT, "spares: one that has no room is told with RTW_ERR_LIMIT");
     rtw_slot_destroy(slot);
     rtw_instance_destroy(first);
@@ -265,7 +253,7 @@ static void test_slot_limit(rtw_runtime_t *runtime, rtw_imports_t *imports) {
     check_status(rtw_slot_publish(slot, first, NULL, &err), RTW_OK, "spares: published where there is room for one");
     while (__atomic_load_n(&failed_spares, __ATOMIC_ACQUIRE) == 0) usleep(1000);
     check(ready_spares == 1 && why == RTW_ERR_LIMIT, "spares: one is made, and one refused with RTW_ERR_LIMIT");
-    check(held_by(slot) == 2 * need, "spares: both are counted");
+    check(stats_of_slot(slot).held_bytes == 2 * need, "spares: both are counted");
     rtw_slot_destroy(slot);
     rtw_instance_destroy(first);
     rtw_module_destroy(module);

@@ -1,5 +1,5 @@
 /* Artifacts: the statuses of probing and loading them, and what a module reports about itself. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Prepare: what it does, reports and refuses. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -131,15 +131,7 @@ static void test_faulting(void) {
 static void locking(void *data) {
     (void)data;
     drop_rights(8 << 20);
-    rtw_runtime_config_t config;
-    rtw_runtime_config_init(&config);
-    config.profile = profile;
-    config.memory_lock = RTW_LOCK_REQUIRED;
-    guest_t guest = {NULL, NULL, NULL};
-    require(rtw_runtime_create(&config, &guest.runtime, &err), &err, "a runtime that requires locking");
-    attach_here(guest.runtime);
-    guest.module = load(guest.runtime, "calls");
-    renew(&guest, NULL);
+    guest_t guest = open_locking("calls", RTW_LOCK_REQUIRED);
     rtw_prepare_report_t report;
     rtw_prepare_report_init(&report);
     check_status(rtw_instance_prepare(guest.instance, NULL, &report, &err), RTW_OK, "locking: within the limit");
@@ -151,11 +143,7 @@ static void locking(void *data) {
     check_error(&err, RTW_ERR_MEMLOCK, "16 KiB", "locking: the message has the limit");
     rtw_instance_destroy(second);
     close_guest(&guest);
-    config.memory_lock = RTW_LOCK_ON;
-    require(rtw_runtime_create(&config, &guest.runtime, &err), &err, "a runtime that locks what it may");
-    attach_here(guest.runtime);
-    guest.module = load(guest.runtime, "calls");
-    renew(&guest, NULL);
+    guest = open_locking("calls", RTW_LOCK_ON);
     check_status(rtw_instance_prepare(guest.instance, NULL, &report, &err), RTW_OK, "locking: beyond the limit, where it is permitted");
     check(report.locked == 0 && report.locked_bytes < report.touched_bytes, "locking: the report says that not all is locked");
     close_guest(&guest);

@@ -1,6 +1,6 @@
 /* One runtime for both profiles, and runtimes that may not install signal handlers. Handlers are the process's, so each test has a
  * process of its own. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <errno.h>
 #include <pthread.h>

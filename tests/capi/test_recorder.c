@@ -1,5 +1,5 @@
 /* The host's own times: recorded, read, in intervals and in exports. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <pthread.h>
 #include <stdlib.h>

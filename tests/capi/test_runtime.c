@@ -1,5 +1,5 @@
 /* Version, statuses in words, the runtime's configuration. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* Signal handlers: who has them, who gets what, and what is said when they are taken away. Every test runs in a process of its
  * own, since the engine installs its handlers once a process. */
-#include "common.h"
+#include "../support/child.h"
+#include "../support/common.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -373,17 +374,11 @@ static void on_event(void *user_data, const rtw_slot_event_t *event) {
 
 /* A slot for the export "alive" with one spare. */
 static rtw_slot_t *slot_with_spare(rtw_runtime_t *runtime, rtw_slot_event_func_t on_slot_event) {
-    rtw_error_t refused;
-    const rtw_wanted_func_t func = {"alive", "()->(i32)", 0};
     rtw_slot_config_t config;
     rtw_slot_config_init(&config);
-    config.funcs = &func;
-    config.func_count = 1;
     config.standby = 1;
     config.on_event = on_slot_event;
-    rtw_slot_t *slot = NULL;
-    require(rtw_slot_create(runtime, &config, &slot, &refused), &refused, "a slot");
-    return slot;
+    return new_slot(runtime, "alive", "()->(i32)", &config);
 }
 
 static void own_threads(void *data) {
@@ -396,9 +391,7 @@ static void own_threads(void *data) {
     config.period_ns = 1000000;
     config.step = let_it_trap;
     config.user_data = div;
-    rtw_worker_t *worker = NULL;
-    require(rtw_worker_create(guest.runtime, &config, &worker, &err), &err, "a worker");
-    require(rtw_worker_start(worker, &err), &err, "the worker starts");
+    rtw_worker_t *worker = start_worker(guest.runtime, &config);
     check_status(rtw_worker_join(worker, UINT64_MAX), RTW_OK, "own threads: the worker ends");
     rtw_worker_info_t info;
     rtw_worker_info_init(&info);
@@ -528,9 +521,7 @@ static void while_it_is_made(void *data) {
     rtw_worker_config_t config;
     rtw_worker_config_init(&config);
     config.kind = RTW_WORKER_QUEUE;
-    rtw_worker_t *worker = NULL;
-    require(rtw_worker_create(guest.runtime, &config, &worker, &err), &err, "a worker");
-    require(rtw_worker_start(worker, &err), &err, "the worker starts");
+    rtw_worker_t *worker = start_worker(guest.runtime, &config);
     asked_worker = worker;
     alive = look_up(guest.instance, "alive", NULL);
     raise(SIGUSR1);
@@ -601,9 +592,7 @@ static void queue_storm(void *data) {
     rtw_worker_config_t config;
     rtw_worker_config_init(&config);
     config.kind = RTW_WORKER_QUEUE;
-    rtw_worker_t *worker = NULL;
-    require(rtw_worker_create(guest.runtime, &config, &worker, &err), &err, "a worker");
-    require(rtw_worker_start(worker, &err), &err, "the worker starts");
+    rtw_worker_t *worker = start_worker(guest.runtime, &config);
     rtw_value_t value;
     memset(&value, 0, sizeof value);
     long resets = 0, refused = 0, ok = 0, busy = 0, otherwise = 0;

@@ -1,21 +1,10 @@
 /* Budgets, the watchdog and slots on a single thread; tests/budget and tests/slot go further. */
-#include "common.h"
+#include "../support/common.h"
 
-#include <sched.h>
 #include <string.h>
 
-static rtw_instance_t *make(const guest_t *guest, uint64_t budget_ns) {
-    rtw_instance_config_t config;
-    rtw_instance_config_init(&config);
-    config.budget_ns = budget_ns;
-    rtw_instance_t *instance = NULL;
-    rtw_error_t err;
-    require(rtw_instance_create(guest->module, NULL, &config, &instance, &err), &err, "an instance");
-    return instance;
-}
-
 static void test_budget(const guest_t *guest) {
-    rtw_instance_t *instance = make(guest, 10000000000U);
+    rtw_instance_t *instance = new_instance(guest->module, NULL, 10000000000U);
     rtw_func_t *act = look_up(instance, "act", "(i32)->(i32)");
     rtw_value_t value;
     memset(&value, 0, sizeof value);
@@ -38,20 +27,16 @@ static void test_budget(const guest_t *guest) {
 }
 
 static void test_slot(const guest_t *guest) {
-    const rtw_wanted_func_t func = {"act", "(i32)->(i32)", 0};
     rtw_slot_config_t config;
     rtw_slot_config_init(&config);
-    config.funcs = &func;
-    config.func_count = 1;
     config.standby = 1;
     config.state = RTW_STATE_GUEST;
-    rtw_slot_t *slot = NULL;
+    rtw_slot_t *slot = new_slot(guest->runtime, "act", "(i32)->(i32)", &config);
     rtw_error_t err;
-    require(rtw_slot_create(guest->runtime, &config, &slot, &err), &err, "a slot");
     rtw_value_t value;
     memset(&value, 0, sizeof value);
     check_status(rtw_slot_invoke(slot, 0, &value, 1, NULL), RTW_ERR_EMPTY, "an empty slot");
-    rtw_instance_t *instance = make(guest, 0);
+    rtw_instance_t *instance = new_instance(guest->module, NULL, 0);
     uint64_t number = 0;
     check_status(rtw_slot_publish(slot, instance, &number, &err), RTW_OK, "publish");
     rtw_instance_destroy(instance);
@@ -59,19 +44,14 @@ static void test_slot(const guest_t *guest) {
     value.i32 = 5;
     check_status(rtw_slot_invoke(slot, 0, &value, 1, &flags), RTW_OK, "a call through the slot");
     check(value.i32 == 6 && flags == RTW_BLOCK_NEW && number == 1, "answers what the guest does");
-    rtw_slot_stats_t stats;
-    rtw_slot_stats_init(&stats);
-    do {
-        sched_yield();
-        require(rtw_slot_stats(slot, &stats), NULL, "statistics");
-    } while (stats.spares_ready != 1);
+    wait_for_spares(slot, 1);
     value.i32 = 1;
     check_status(rtw_slot_invoke(slot, 0, &value, 1, &flags), RTW_ERR_TRAP_UNREACHABLE, "a fault");
     rtw_block_t block;
     check_status(rtw_slot_begin(slot, &block), RTW_OK, "the next block");
     check(block.flags == RTW_BLOCK_SPARE && block.held_instance == NULL, "runs on a spare");
     check_status(rtw_slot_end(slot), RTW_OK, "and ends");
-    instance = make(guest, 0);
+    instance = new_instance(guest->module, NULL, 0);
     value.i32 = 1;
     require(rtw_instance_global_set(instance, "refuses", &value, &err), &err, "set");
     check_status(rtw_slot_publish(slot, instance, NULL, &err), RTW_ERR_STATE, "a version that refuses the state");

@@ -1,5 +1,5 @@
 /* Which threads may call which guests, and on which stacks: a guest never writes outside the stack that it was given. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -776,12 +776,8 @@ static void *slots(void *data) {
     check_status(rtw_slot_begin(publishing.slot, &block), RTW_OK, "a slot: a block");
     run_there(&stack, invoke_there, (void *)(uintptr_t)&block.funcs[0]);
     check_status(rtw_slot_end(publishing.slot), RTW_OK, "a slot: its end");
-    rtw_slot_stats_t stats;
-    rtw_slot_stats_init(&stats);
-    do {
-        sched_yield();
-        require(rtw_slot_stats(publishing.slot, &stats), NULL, "statistics");
-    } while (stats.spares_ready != 1);
+    wait_for_spares(publishing.slot, 1);
+    const rtw_slot_stats_t stats = stats_of_slot(publishing.slot);
     check(stats.blocks == 3 && stats.taken == 2, "a slot: what was refused is no block, and a spare was made");
     end_stack(&stack);
     rtw_slot_destroy(publishing.slot);

@@ -1,16 +1,9 @@
 /* The statistics of calls. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-static rtw_func_stats_t read_stats(rtw_func_t *func) {
-    rtw_func_stats_t stats;
-    rtw_func_stats_init(&stats);
-    require(rtw_func_stats(func, &stats), NULL, "statistics");
-    return stats;
-}
 
 static bool ordered(const rtw_func_stats_t *s) {
     /* The shortest may be 0: shorter than a step of the counter. */
@@ -29,26 +22,26 @@ static void test_counting(rtw_instance_t *instance) {
     rtw_func_t *func = look_up(instance, "add", NULL);
     rtw_value_t values[2];
     memset(values, 0, sizeof values);
-    rtw_func_stats_t stats = read_stats(func);
+    rtw_func_stats_t stats = stats_of_func(func);
     check(empty(&stats), "no calls: all figures are 0");
     check(rtw_invoke(func, values, 2) == RTW_OK, "a call");
-    stats = read_stats(func);
+    stats = stats_of_func(func);
     check(stats.call.count == 1 && stats.call.min_ns == stats.call.max_ns && stats.last_ns == stats.call.max_ns && stats.call.mean_ns == stats.call.max_ns &&
               stats.call.p50_ns == stats.call.max_ns && stats.call.p9999_ns == stats.call.max_ns,
           "one call: every figure is its time");
     for (int i = 1; i < 10000; i++) (void)rtw_invoke(func, values, 2);
-    stats = read_stats(func);
+    stats = stats_of_func(func);
     check(stats.call.count == 10000 && stats.faults == 0, "ten thousand calls are counted: %llu", (unsigned long long)stats.call.count);
     check(ordered(&stats), "percentiles ascend: %.0f %.0f %.0f %.0f ns", stats.call.p50_ns, stats.call.p99_ns, stats.call.p9999_ns, stats.call.max_ns);
     check(stats.call.mean_ns > 0 && stats.call.p50_ns < 1e6, "the median of an addition is below 1 ms: %.1f ns, the mean above 0: %.1f ns", stats.call.p50_ns,
           stats.call.mean_ns);
     (void)rtw_invoke(func, values, 1);
-    check(read_stats(func).call.count == 10000, "refused calls are not counted");
+    check(stats_of_func(func).call.count == 10000, "refused calls are not counted");
     check_status(rtw_func_stats_reset(func), RTW_OK, "reset");
-    stats = read_stats(func);
+    stats = stats_of_func(func);
     check(empty(&stats), "reset: all figures are 0");
     (void)rtw_invoke(func, values, 2);
-    check(read_stats(func).call.count == 1, "reset: counting goes on");
+    check(stats_of_func(func).call.count == 1, "reset: counting goes on");
     rtw_func_destroy(func);
 }
 
@@ -66,7 +59,7 @@ static void test_buckets(rtw_instance_t *instance) {
     size_t again = 0;
     check_status(rtw_func_buckets(func, buckets, count, &again), RTW_OK, "buckets: all of them");
     check(again == count && buckets[count].count == 4711, "buckets: as many as were said, and no more");
-    rtw_func_stats_t stats = read_stats(func);
+    rtw_func_stats_t stats = stats_of_func(func);
     uint64_t sum = 0, below = 0;
     bool ascending = true, narrow = true;
     rtw_bucket_t half = {0, 0, 0}; /* that the median is in */
@@ -177,7 +170,7 @@ static void test_concurrent(rtw_instance_t *instance) {
     check(watching.sound, "concurrent: %llu readings are sound", (unsigned long long)watching.readings);
     check_status(rtw_func_stats_reset(func), RTW_OK, "concurrent: a last reset");
     for (int i = 0; i < 10; i++) (void)rtw_invoke(func, values, 2);
-    check(read_stats(func).call.count == 10, "concurrent: afterwards counts are exact");
+    check(stats_of_func(func).call.count == 10, "concurrent: afterwards counts are exact");
     rtw_func_destroy(func);
 }
 

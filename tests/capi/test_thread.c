@@ -1,5 +1,5 @@
 /* Attaching threads and detaching them: what changes, and that detach restores it. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -431,21 +431,14 @@ static void unprivileged(void *data) {
     check_same(&before, "unprivileged: refused");
     check_status(rtw_thread_detach(runtime, NULL), RTW_ERR_NOT_ATTACHED, "unprivileged: it is not attached");
 
-    rtw_runtime_config_t locking;
-    rtw_runtime_config_init(&locking);
-    locking.profile = profile;
-    locking.memory_lock = RTW_LOCK_REQUIRED;
-    rtw_runtime_t *strict = NULL;
-    require(rtw_runtime_create(&locking, &strict, &err), &err, "a runtime that requires locking");
+    rtw_runtime_t *strict = make_locking_runtime(RTW_LOCK_REQUIRED);
     limit_memlock(65536); /* which the library itself has used up already */
     before = look();
     if (sanitized) return;
     check_status(rtw_thread_attach(strict, NULL, &err), RTW_ERR_MEMLOCK, "unprivileged: locking that is required");
     check_error(&err, RTW_ERR_MEMLOCK, "64 KiB", "unprivileged: the message has the limit");
     check_same(&before, "unprivileged: refused to lock");
-    locking.memory_lock = RTW_LOCK_ON;
-    rtw_runtime_t *lenient = NULL;
-    require(rtw_runtime_create(&locking, &lenient, &err), &err, "a runtime that locks what it may");
+    rtw_runtime_t *lenient = make_locking_runtime(RTW_LOCK_ON);
     check_status(rtw_thread_attach(lenient, NULL, &err), RTW_OK, "unprivileged: locking where it is permitted");
     check_error(&err, RTW_OK, "", "unprivileged: no message");
     check_status(rtw_thread_detach(lenient, NULL), RTW_OK, "unprivileged: detached");
@@ -458,13 +451,7 @@ static void unprivileged(void *data) {
  * main thread's. */
 static void *attach_locked_again(void *data) {
     const char *where = data;
-    rtw_runtime_config_t config;
-    rtw_runtime_config_init(&config);
-    config.profile = profile;
-    config.memory_lock = RTW_LOCK_REQUIRED;
-    rtw_runtime_t *runtime = NULL, *second = NULL;
-    require(rtw_runtime_create(&config, &runtime, &err), &err, "a runtime that locks");
-    require(rtw_runtime_create(&config, &second, &err), &err, "another");
+    rtw_runtime_t *runtime = make_locking_runtime(RTW_LOCK_REQUIRED), *second = make_locking_runtime(RTW_LOCK_REQUIRED);
     for (int round = 0; round < 3; round++) {
         check_status(rtw_thread_attach(runtime, NULL, &err), RTW_OK, "locked stack, %s: attached, round %d", where, round);
         check_error(&err, RTW_OK, "", "locked stack, %s: no message", where);

@@ -1,5 +1,5 @@
 /* Every way to trap, its status, and what the instance answers afterwards. */
-#include "common.h"
+#include "../support/common.h"
 
 #include <errno.h>
 #include <math.h>

@@ -13,28 +13,9 @@ CAPI_PROFILES=plugin
 CAPI_ONLY="$(ls test_*.c test_*.cpp | sed 's/\.c[p]*$//' | grep -vxE 'test_thread|test_signals|test_stack' | tr '\n' ' ')"
 CAPI_RUN="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
 CAPI_FLAGS=-DON_A_THREAD
-export CAPI_FLAGS CAPI_CPU CAPI_OUT CAPI_PROFILES CAPI_ONLY CAPI_RUN
-mkdir -p $root/target/tests
-sh ./test_capi.sh >"$root/target/tests/capi-valgrind.log" 2>&1
-status=$?
-
-scratch=$root/target/tests/capi-memcheck
-. ../lib.sh
-grep -E '^FAIL |^    ' "$root/target/tests/capi-valgrind.log"
-counts=$(tail -n 1 "$root/target/tests/capi-valgrind.log")
-passed=$(expr "$counts" : '\([0-9]*\) passed')
-failed=$(expr "$counts" : '.* \([0-9]*\) failed')
-check "the tests end well under valgrind" test $status -eq 0
+tool=valgrind
+. ./variant.sh
 # It looks into the library too: what is planted in the arguments is found there.
-use_uninstalled_library
-planted() { # planted NAME MESSAGE BODY
-    printf '#include <rtwasm.h>\n#include <stdlib.h>\nint main(void) {\n    %s\n}\n' "$3" >"$scratch/$1.c"
-    if $CC -std=c99 -g -I$root/include "$scratch/$1.c" -o "$scratch/$1" "$RTWASM_LIBDIR/librtwasm.so"; then
-        refuses "a planted $1 is found" "$2" $CAPI_RUN "$scratch/$1"
-    else
-        fail "the planted $1 compiles"
-    fi
-}
 # 64 bytes that speak of 128: an artifact's first 16 bytes, without what they announce.
 beginning=$(od -An -v -to1 -N12 "$CAPI_OUT/artifacts/calls.plugin.rtw" | tr -d '\n' | sed 's/ /\\/g')
 planted "invalid-read" "Invalid read" "unsigned char header[17] = \"$beginning\\100\\0\\0\\0\"; unsigned char *bytes = calloc(1, 64); for (int i = 0; i < 16; i++) bytes[i] = header[i]; int answer = rtw_module_probe(NULL, bytes, 128, NULL, NULL); free(bytes); return answer == 0;"

@@ -1,6 +1,6 @@
 /* Workers: what they refuse, how they start, run and stop, what a queue answers, what they recorded. */
 #include "../support/clock.h"
-#include "common.h"
+#include "../support/common.h"
 
 #include <pthread.h>
 #include <sched.h>

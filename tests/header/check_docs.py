@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from cheader import parse
+from cheader import GUESTS_EXPORTS, parse
 
 ROLES = ("[setup]", "[rt]", "[rt & attached]", "[rt & attached & prepared]", "[rt & in block]", "[any]")
 
@@ -40,10 +40,6 @@ def check_item(item):
     for field in item.fields:
         if not field.comment or not field.comment.strip():
             yield f"its field {field.name} has no comment"
-
-
-# What guests may export, by names of ours.
-GUESTS_EXPORTS = {"rtw_state_save", "rtw_state_load", "rtw_state_buffer"}
 
 
 def unknown_names(items):

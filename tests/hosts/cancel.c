@@ -1,5 +1,6 @@
 /* Threads of the asynchronous cancel type, as JACK has them, cancelled in the middle of everything: calls hold it off and let it in
  * when they return, and nothing is broken for whoever calls next. */
+#include "../support/child.h"
 #include "common.h"
 
 #include <pthread.h>

@@ -2,7 +2,7 @@
 #ifndef RTWASM_TEST_HOSTS_H
 #define RTWASM_TEST_HOSTS_H
 
-#include "../capi/common.h"
+#include "../support/common.h"
 
 /* The guest `states` with everything that a call needs. `visit` is its host function, or NULL for one that answers its argument. */
 typedef struct life_t {

@@ -1,6 +1,7 @@
 /* The floating-point environment: a guest computes as WebAssembly says whatever the thread has, a host function has the thread's
  * own, and after every call the thread has its own again. For every rounding, every exception that may trap, every treatment of
  * denormals, in every mode of the instance. */
+#include "../support/child.h"
 #include "common.h"
 
 #include <fenv.h>

@@ -1,5 +1,6 @@
 /* fork, daemonising, vfork and exec, with runtimes, budgets, slots, workers and statistics made before or after: what a child makes
  * works whole, its watchdog, housekeeper and workers included; what it inherits is refused; the parent notices nothing. */
+#include "../support/child.h"
 #include "common.h"
 
 #include <dirent.h>

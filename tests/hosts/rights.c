@@ -1,5 +1,6 @@
 /* Scheduling and CPUs as a host has them: threads that somebody else has promoted, priorities that leave none for the watchdog,
  * CPUs that are not there, limits on processes, files, stacks, address space and the time of real-time threads. */
+#include "../support/child.h"
 #include "common.h"
 
 #include <errno.h>

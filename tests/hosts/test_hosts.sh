@@ -16,7 +16,7 @@ in_group() { # in_group NAME: whether it is to run
 }
 
 C_FLAGS="-std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread"
-common="common.c ../capi/check.c ../capi/common.c"
+common="common.c $harness"
 for profile in standalone plugin; do
     for guest in guests/*.wat; do
         check "$guest compiles for $profile" "$RTWASM" compile -q --profile $profile "$guest" \
@@ -90,13 +90,16 @@ fi
 
 if in_group leave; then
     CXX_FLAGS="-std=c++17 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread"
-    for source in common ../capi/check ../capi/common; do
-        $CC $C_FLAGS -c "$source.c" -o "$build/$(echo "$source" | tr -d ./).o" || fail "$source.c compiles"
+    objects=
+    for source in $common; do
+        object=$build/$(echo "$source" | tr / .).o
+        $CC $C_FLAGS -c "$source" -o "$object" || fail "$source compiles"
+        objects="$objects $object"
     done
-    check "leave.cpp" $CXX $CXX_FLAGS leave.cpp "$build/common.o" "$build/capicheck.o" "$build/capicommon.o" -o "$build/leave" \
+    check "leave.cpp" $CXX $CXX_FLAGS leave.cpp $objects -o "$build/leave" \
         "$RTWASM_LIBDIR/librtwasm.so"
     both leave
-    check "callbacks.cpp" $CXX $CXX_FLAGS callbacks.cpp "$build/common.o" "$build/capicheck.o" "$build/capicommon.o" -o "$build/callbacks" \
+    check "callbacks.cpp" $CXX $CXX_FLAGS callbacks.cpp $objects -o "$build/callbacks" \
         "$RTWASM_LIBDIR/librtwasm.so"
     both callbacks
 fi

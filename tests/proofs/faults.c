@@ -459,10 +459,10 @@ static void prove_arena(void)
 
 int main(int argc, char **argv)
 {
-    read_command_line(argc, argv);
+    begin_proof(argc, argv);
     if (strcmp(mode, "emit") == 0) {
         char path[4096];
-        snprintf(path, sizeof path, "%s/place.wasm", folder);
+        snprintf(path, sizeof path, "%s/place.wasm", artifacts);
         FILE *file = fopen(path, "wb");
         NEED(file, "%s: %s", path, strerror(errno));
         encode_places(file);

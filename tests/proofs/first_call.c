@@ -181,7 +181,7 @@ int main(int argc, char **argv)
         return 0;
     }
     NEED(argc == 4, "usage: first_call FOLDER [PROCESSES]");
-    read_command_line(argc, argv);
+    begin_proof(argc, argv);
     NEED(strcmp(mode, "prepared") == 0 || strcmp(mode, "native") == 0 || strcmp(mode, "late-bound") == 0 || strcmp(mode, "cold") == 0,
          "prepared, native, late-bound or cold, not %s", mode);
     return one_process();

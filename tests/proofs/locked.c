@@ -315,7 +315,7 @@ static bool come_and_go(void *data)
 
 int main(int argc, char **argv)
 {
-    read_command_line(argc, argv);
+    begin_proof(argc, argv);
     prove_touches("good calls, kernel's references", GOOD);
     prove_touches("good calls after a reset, kernel's references", AFTER_RESET);
     prove_touches("a failing call, kernel's references", FAILING);

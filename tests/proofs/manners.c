@@ -523,7 +523,7 @@ static bool recovers_without_handlers(void *data)
 
 int main(int argc, char **argv)
 {
-    read_command_line(argc, argv);
+    begin_proof(argc, argv);
     if (strcmp(mode, "crash") == 0)
         crash(host_work_that_crashes);
     if (strcmp(mode, "crash-early") == 0)

@@ -56,7 +56,7 @@ static uint64_t first_touch_faults(rtw_module_t *module, const touch_t *touch, h
 
 int main(int argc, char **argv)
 {
-    read_command_line(argc, argv);
+    begin_proof(argc, argv);
     for (size_t i = 0; i < sizeof touches / sizeof touches[0]; i++) {
         const touch_t *touch = &touches[i];
         rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);

@@ -683,7 +683,7 @@ static void tell_rows(const char *path, const findings_t *f)
 static volatile char *absent_file(void)
 {
     char path[4096], page[PAGE];
-    snprintf(path, sizeof path, "%s/absent.%s%s", folder, profile_name, mode);
+    snprintf(path, sizeof path, "%s/absent.%s%s", artifacts, profile_name, mode);
     const int file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     NEED(file >= 0, "%s: %s", path, strerror(errno));
     memset(page, 7, sizeof page);
@@ -703,7 +703,7 @@ static volatile char *absent_file(void)
 
 int main(int argc, char **argv)
 {
-    read_command_line(argc, argv);
+    begin_proof(argc, argv);
     char *fresh = mmap(NULL, HOSTS * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     NEED(fresh != MAP_FAILED && madvise(fresh, HOSTS * PAGE, MADV_NOHUGEPAGE) == 0, "mmap: %s", strerror(errno));
     for (size_t i = 0; i < HOSTS; i++)

@@ -46,7 +46,7 @@ static rtw_status_t period(rtw_func_t *func, rtw_value_t *values, size_t count) 
 
 int main(int argc, char **argv)
 {
-    read_command_line(argc, argv);
+    begin_proof(argc, argv);
     violating = strcmp(mode, "violate") == 0;
     rtw_error_t err;
     rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);

@@ -25,6 +25,7 @@ stop() { # stop WHY: the proofs cannot be made
 # ---- build
 
 warnings="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
+harness="$here/harness.c $root/tests/support/child.c $root/tests/support/start.c"
 flags="-std=gnu99 -D_GNU_SOURCE -O2 -g $warnings -I$root/include"
 build() { # build OUTPUT ARGUMENTS...
     output=$1
@@ -48,9 +49,9 @@ for program in promises prepared locked faults manners first_call; do
     [ $program = faults ] && extra=$here/place.c
     [ $program = first_call ] && extra=-Wl,-z,lazy
     # shellcheck disable=SC2086
-    build "$out/$program" "$here/$program.c" "$here/section.c" "$here/guest.c" "$here/harness.c" $linked $extra
+    build "$out/$program" "$here/$program.c" "$here/section.c" "$here/guest.c" $harness $linked $extra
 done
-build "$out/copies" "$here/copies.c" "$here/harness.c" -ldl
+build "$out/copies" "$here/copies.c" $harness -ldl
 
 "$out/faults" standalone "$out" emit || stop "cannot write place.wasm"
 "$here/guests/large.sh" >"$out/large.wat" || stop "cannot write large.wat"
@@ -134,7 +135,7 @@ core_dumps() { # core_dumps PROFILE
 rtsan_compiler=${CLANG_RTSAN:-clang-22}
 if command -v "$rtsan_compiler" >/dev/null; then
     # shellcheck disable=SC2086
-    $rtsan_compiler $flags -fsanitize=realtime "$here/rtsan.c" "$here/guest.c" "$here/harness.c" "$out/lib/$soname" \
+    $rtsan_compiler $flags -fsanitize=realtime "$here/rtsan.c" "$here/guest.c" $harness "$out/lib/$soname" \
         '-Wl,-rpath,$ORIGIN/lib' -o "$out/rtsan" || stop "cannot build rtsan"
 else
     printf 'measured\tno RealtimeSanitizer: %s is not there\n' "$rtsan_compiler" >>"$rows"

@@ -117,7 +117,7 @@ static void empty(const world_t *world) {
     check_status(rtw_slot_begin(slot, &begun), RTW_ERR_EMPTY, "an empty slot begins no block");
     check_status(rtw_slot_end(slot), RTW_ERR_EMPTY, "nor is there one to end");
     check_status(block(slot, 0, NULL, &flags), RTW_ERR_EMPTY, "nor a function to be called");
-    const rtw_slot_stats_t stats = stats_of(slot);
+    const rtw_slot_stats_t stats = stats_of_slot(slot);
     check(flags == 0 && stats.blocks == 2 && stats.unserved == 2 && stats.taken == 0 && stats.instances == 0, "both are counted");
     rtw_slot_destroy(slot);
 }
@@ -185,7 +185,7 @@ static void publications(const world_t *world) {
     while ((again = rtw_slot_publish(second, instance, NULL, &err)) == RTW_ERR_ARGUMENT) continue;
     check_status(again, RTW_OK, "what a slot has let go another can have");
     check(block(second, 0, &version, NULL) == RTW_OK && version == 1, "and it serves there");
-    const rtw_slot_stats_t stats = stats_of(slot);
+    const rtw_slot_stats_t stats = stats_of_slot(slot);
     check(stats.publications == 2 && stats.refused == 4 && stats.taken == 2, "publications and refusals are counted");
 
     rtw_block_t begun, inner;

@@ -58,7 +58,7 @@ static void spares_in_turn(const world_t *world, rtw_module_t *voice) {
     wait_for_spares(slot, 2);
     wait_for_event(&told, RTW_SLOT_EVENT_SPARE_TAKEN, (size_t)faults);
     wait_for_event(&told, RTW_SLOT_EVENT_SPARE_READY, (size_t)faults + 2);
-    const rtw_slot_stats_t stats = stats_of(slot);
+    const rtw_slot_stats_t stats = stats_of_slot(slot);
     check(stats.faults == faults && stats.spares_used == faults && stats.unserved == 0, "faults and spares are counted");
     check(stats.taken == 1 && stats.instances == 3 && stats.spares_ready == 2, "one instance and two spares are there in the end");
     check(events_of(&told, RTW_SLOT_EVENT_TAKEN) == 1 && events_of(&told, RTW_SLOT_EVENT_SPARE_FAILED) == 0, "one was taken as published, none failed to come");
@@ -109,7 +109,7 @@ static void no_spare(const world_t *world, rtw_module_t *voice) {
     rtw_status_t status;
     while ((status = block(slot, WELL, NULL, &flags)) == RTW_ERR_FAULTED) sched_yield();
     check(status == RTW_OK && flags == RTW_BLOCK_SPARE, "until there is one");
-    const rtw_slot_stats_t stats = stats_of(slot);
+    const rtw_slot_stats_t stats = stats_of_slot(slot);
     check(stats.unserved >= 1001 && stats.faults == 2 && stats.spares_used == 2, "blocks without service are counted");
     rtw_slot_destroy(slot);
 
@@ -134,7 +134,7 @@ static void spare_fails(const world_t *world) {
     starts = 1;
     publish(slot, make(world, module, 0));
     check_status(wait_for_event(&told, RTW_SLOT_EVENT_SPARE_FAILED, 1), RTW_ERR_HOST, "a spare that cannot be made is told, and why");
-    check(block(slot, 7, NULL, NULL) == RTW_OK && stats_of(slot).instances == 1, "the instance serves all the same");
+    check(block(slot, 7, NULL, NULL) == RTW_OK && stats_of_slot(slot).instances == 1, "the instance serves all the same");
     starts = 3;
     publish(slot, make(world, module, 0));
     wait_for_spares(slot, 2);
@@ -165,7 +165,7 @@ static void fault_during_publication(const world_t *world, rtw_module_t *voice1,
     }
     check(good, "faults and publications in turn: every block runs on what it should");
     wait_for_instances(slot, 5);
-    check(stats_of(slot).instances == 5, "and one instance with its spares is left");
+    check(stats_of_slot(slot).instances == 5, "and one instance with its spares is left");
     rtw_slot_destroy(slot);
 }
 
@@ -211,7 +211,7 @@ static void held(const world_t *world, rtw_module_t *voice1, rtw_module_t *voice
     publish(slot, make(world, voice2, 0));
     check(block(slot, 1, &version, &flags) == RTW_OK && version == 2 && flags == (RTW_BLOCK_NEW | RTW_BLOCK_HELD), "another exchange during the hold");
     wait_for_instances(slot, 2);
-    check(stats_of(slot).instances == 2, "lets the first one go");
+    check(stats_of_slot(slot).instances == 2, "lets the first one go");
     rtw_slot_destroy(slot);
 }
 
@@ -291,7 +291,7 @@ static void two_runtimes(const world_t *world, rtw_module_t *voice) {
     other.stop = true;
     pthread_join(thread, NULL);
     check(other.good && other.cut_offs >= 50, "one runtime's budgets expire: %llu cut off", (unsigned long long)other.cut_offs);
-    check(served && stats_of(slot).faults == 0, "the other's calls are left alone: %llu of them", (unsigned long long)blocks);
+    check(served && stats_of_slot(slot).faults == 0, "the other's calls are left alone: %llu of them", (unsigned long long)blocks);
     rtw_slot_destroy(slot);
 }
 

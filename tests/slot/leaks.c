@@ -39,12 +39,12 @@ static bool publish_from_all(const world_t *world, rtw_slot_t *slot, rtw_module_
     publisher_t publishers[PUBLISHERS];
     bool good = true;
     uint64_t blocks = 0;
-    const uint64_t before = stats_of(slot).publications;
+    const uint64_t before = stats_of_slot(slot).publications;
     for (int i = 0; i < PUBLISHERS; i++) {
         publishers[i] = (publisher_t){world, slot, voices[i % 2], count, leaked != NULL ? leaked + (uint64_t)i * count : NULL, 0};
         pthread_create(&publishers[i].thread, NULL, publish_all, &publishers[i]);
     }
-    while (stats_of(slot).publications < before + PUBLISHERS * count) {
+    while (stats_of_slot(slot).publications < before + PUBLISHERS * count) {
         const bool to_fault = ++blocks % 64 == 0;
         int32_t version = 0;
         const rtw_status_t status = block(slot, to_fault, &version, NULL);
@@ -104,12 +104,12 @@ int main(int argc, char **argv) {
 
     /* What the allocator keeps for itself is there after a first round. */
     bool good = publish_from_all(&world, slot, voices, each / 4, NULL);
-    while (stats_of(slot).instances > 2 || stats_of(slot).spares_ready != 1) block(slot, 0, NULL, NULL), sched_yield();
+    while (stats_of_slot(slot).instances > 2 || stats_of_slot(slot).spares_ready != 1) block(slot, 0, NULL, NULL), sched_yield();
     const held_t before = holds();
     good &= publish_from_all(&world, slot, voices, each, NULL);
-    while (stats_of(slot).instances > 2 || stats_of(slot).spares_ready != 1) block(slot, 0, NULL, NULL), sched_yield();
+    while (stats_of_slot(slot).instances > 2 || stats_of_slot(slot).spares_ready != 1) block(slot, 0, NULL, NULL), sched_yield();
     const held_t after = holds();
-    const rtw_slot_stats_t stats = stats_of(slot);
+    const rtw_slot_stats_t stats = stats_of_slot(slot);
     printf("measured leaks %s: %llu publications from %d threads, %llu taken, %llu faults, RSS %+ld KiB\n", profile_name,
            (unsigned long long)stats.publications, PUBLISHERS, (unsigned long long)stats.taken, (unsigned long long)stats.faults, after.resident_kib - before.resident_kib);
     check(good, "every block ran on one of the versions, or faulted as it was to");

@@ -33,26 +33,11 @@ void close_world(world_t *world) {
 }
 
 rtw_instance_t *make(const world_t *world, rtw_module_t *module, uint64_t budget_ns) {
-    rtw_instance_config_t config;
-    rtw_instance_config_init(&config);
-    config.budget_ns = budget_ns;
-    rtw_instance_t *instance = NULL;
-    rtw_error_t err;
-    require(rtw_instance_create(module, world->imports, &config, &instance, &err), &err, "an instance");
-    return instance;
+    return new_instance(module, world->imports, budget_ns);
 }
 
 rtw_slot_t *open_slot(const world_t *world, const char *name, const rtw_slot_config_t *config) {
-    rtw_slot_config_t own;
-    rtw_slot_config_init(&own);
-    if (config != NULL) own = *config;
-    const rtw_wanted_func_t func = {name, "(i32)->(i32)", 0};
-    own.funcs = &func;
-    own.func_count = 1;
-    rtw_slot_t *slot = NULL;
-    rtw_error_t err;
-    require(rtw_slot_create(world->runtime, &own, &slot, &err), &err, "a slot");
-    return slot;
+    return new_slot(world->runtime, name, "(i32)->(i32)", config);
 }
 
 uint64_t publish(rtw_slot_t *slot, rtw_instance_t *instance) {
@@ -72,19 +57,8 @@ rtw_status_t block(rtw_slot_t *slot, int32_t argument, int32_t *result, uint32_t
     return status;
 }
 
-rtw_slot_stats_t stats_of(rtw_slot_t *slot) {
-    rtw_slot_stats_t stats;
-    rtw_slot_stats_init(&stats);
-    require(rtw_slot_stats(slot, &stats), NULL, "statistics");
-    return stats;
-}
-
-void wait_for_spares(rtw_slot_t *slot, uint64_t count) {
-    while (stats_of(slot).spares_ready != count) sched_yield();
-}
-
 void wait_for_instances(rtw_slot_t *slot, uint64_t count) {
-    while (stats_of(slot).instances != count) sched_yield();
+    while (stats_of_slot(slot).instances != count) sched_yield();
 }
 
 void set_mode(rtw_instance_t *instance, int32_t mode) {

@@ -2,7 +2,7 @@
 #ifndef RTWASM_TEST_SLOT_H
 #define RTWASM_TEST_SLOT_H
 
-#include "../capi/common.h"
+#include "../support/common.h"
 #include "../support/clock.h"
 
 #include <pthread.h>
@@ -33,9 +33,7 @@ rtw_slot_t *open_slot(const world_t *world, const char *name, const rtw_slot_con
 uint64_t publish(rtw_slot_t *slot, rtw_instance_t *instance);
 /* One block: calls the slot's function with `argument`; what it answered by `result`, the flags by `flags`, where not NULL. */
 rtw_status_t block(rtw_slot_t *slot, int32_t argument, int32_t *result, uint32_t *flags);
-rtw_slot_stats_t stats_of(rtw_slot_t *slot);
-/* Return when `count` spares are ready, and when only `count` instances are left. */
-void wait_for_spares(rtw_slot_t *slot, uint64_t count);
+/* Returns when only `count` instances are left. */
 void wait_for_instances(rtw_slot_t *slot, uint64_t count);
 void set_mode(rtw_instance_t *instance, int32_t mode);
 

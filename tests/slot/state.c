@@ -68,7 +68,7 @@ static void loads_that_fail(const world_t *world) {
     refused(slot, make(world, plain, 0), "no rtw_state_load", 14, "a version that loads nothing");
     refused(slot, make(world, mistyped, 0), "(i32,i32)->(i32)", 15, "a load of another type");
     refused(slot, make(world, grown, 0), "refused", 16, "a version that expects more");
-    const rtw_slot_stats_t stats = stats_of(slot);
+    const rtw_slot_stats_t stats = stats_of_slot(slot);
     check(stats.refused == 7 && stats.publications == 1 && stats.instances == 1 && stats.faults == 0, "all of it is counted, and nothing stays behind");
     rtw_slot_destroy(slot);
 
@@ -180,7 +180,7 @@ static void by_the_host(const world_t *world) {
     publish(slot, make(world, plain, 0));
     check(carrier.calls == 1 && step(slot, 1) == 5, "the host carries the count over");
     check_status(carrier.meanwhile, RTW_ERR_BUSY, "a block that begins meanwhile");
-    check(stats_of(slot).busy == 1, "is counted");
+    check(stats_of_slot(slot).busy == 1, "is counted");
     carrier.answer = -9;
     rtw_instance_t *instance = make(world, plain, 0);
     refused(slot, instance, "-9", 5, "the host refuses");

@@ -1,6 +1,7 @@
 /* Hot swaps under a running, paced real-time thread: every block is served, every sample is right to the last bit on each side of
  * each swap, and in its blocks the thread allocates nothing, locks nothing and makes no system call. SLOT_SWAPS swaps, 1000
  * otherwise. Everything that is looked for is planted once. */
+#include "../support/child.h"
 #include "slot.h"
 
 #include "../proofs/interpose.h"
@@ -107,15 +108,15 @@ static void *publish_in_turn(void *data) {
     player_t *player = data;
     rtw_module_t *voices[2] = {load(player->world->runtime, "voice1"), load(player->world->runtime, "voice2")};
     if (player->plant == MISSED) {
-        while (stats_of(player->slot).unserved == 0) sched_yield();
+        while (stats_of_slot(player->slot).unserved == 0) sched_yield();
         publish(player->slot, make(player->world, voices[0], AMPLE));
     }
     for (uint64_t i = 1; i <= player->wanted; i++) {
-        while (stats_of(player->slot).taken != i) usleep(50);
+        while (stats_of_slot(player->slot).taken != i) usleep(50);
         publish(player->slot, make(player->world, voices[i % 2], AMPLE));
     }
-    while (stats_of(player->slot).taken != player->wanted + 1) usleep(50);
-    player->stats = stats_of(player->slot);
+    while (stats_of_slot(player->slot).taken != player->wanted + 1) usleep(50);
+    player->stats = stats_of_slot(player->slot);
     rtw_module_destroy(voices[0]);
     rtw_module_destroy(voices[1]);
     player->stop = true;

@@ -16,18 +16,19 @@ wanted=" ${*:-errors going state swaps leaks} "
 # ---- programs and artifacts ----
 # No fused multiply and add: the samples are to be the guest's to the last bit.
 C_FLAGS="-std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -g -ffp-contract=off -I$root/include -pthread"
-for source in ../capi/check ../capi/common slot errors going state swaps leaks; do
-    $CC $C_FLAGS -c $source.c -o "$build/$(basename $source).o" || fail "$source.c compiles"
-    check "$source.c with clang" $CLANG $C_FLAGS -fsyntax-only $source.c
+objects=$build/slot.o
+for source in $harness; do objects="$objects $build/$(basename $source .c).o"; done
+for source in $harness slot.c errors.c going.c state.c swaps.c leaks.c; do
+    $CC $C_FLAGS -c $source -o "$build/$(basename $source .c).o" || fail "$source compiles"
+    check "$(basename $source) with clang" $CLANG $C_FLAGS -fsyntax-only $source
 done
 # What watches the real-time thread, as in the proofs.
 $CC -std=gnu99 -D_GNU_SOURCE -O2 -fno-builtin -shared -fPIC -Wl,-z,now -I$root/include ../proofs/interpose.c -o "$scratch/lib/libinterpose.so" || fail "interpose.c compiles"
 $CC -std=gnu99 -D_GNU_SOURCE -O2 -I$root/include -c ../proofs/section.c -o "$build/section.o" || fail "section.c compiles"
-common="$build/slot.o $build/check.o $build/common.o"
 for program in errors going state leaks; do
-    $CC -pthread "$build/$program.o" $common -o "$build/$program" "$RTWASM_LIBDIR/librtwasm.so" || fail "$program links"
+    $CC -pthread "$build/$program.o" $objects -o "$build/$program" "$RTWASM_LIBDIR/librtwasm.so" || fail "$program links"
 done
-$CC -pthread -Wl,-z,now "$build/swaps.o" "$build/section.o" $common -L"$scratch/lib" -linterpose -o "$build/swaps" "$RTWASM_LIBDIR/librtwasm.so" || fail "swaps links"
+$CC -pthread -Wl,-z,now "$build/swaps.o" "$build/section.o" $objects -L"$scratch/lib" -linterpose -o "$build/swaps" "$RTWASM_LIBDIR/librtwasm.so" || fail "swaps links"
 
 for version in 1 2; do
     sed "s/VERSION/$version/g" guests/voice.wat >"$scratch/voice$version.wat"

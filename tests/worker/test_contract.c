@@ -4,7 +4,7 @@
  *
  * A thread whose system calls are watched must not end, since the C library blocks the observer's signal then: each run has a
  * process of its own, and leaves its worker behind. */
-#include "../capi/common.h"
+#include "../support/common.h"
 #include "../proofs/interpose.h"
 #include "../proofs/section.h"
 

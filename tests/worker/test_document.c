@@ -1,5 +1,5 @@
 /* What docs/workers.md shows, compiled as it stands there and run. */
-#include "../capi/common.h"
+#include "../support/common.h"
 
 #include "document.h"
 

@@ -1,6 +1,6 @@
 /* A process that was forked has its parent's memory and none of its threads. Not for valgrind, which misses in the child what those
  * threads alone knew of. */
-#include "../capi/common.h"
+#include "../support/common.h"
 
 static void in_child(void *data) {
     rtw_worker_t *worker = data;

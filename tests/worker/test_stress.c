@@ -1,6 +1,6 @@
 /* Workers under load: nothing lost, nothing run twice, however many submit, cancel, start and stop. The number of submissions can
  * be set: test_stress PROFILE ARTIFACTS, WORKER_SUBMISSIONS in the environment. */
-#include "../capi/common.h"
+#include "../support/common.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -17,17 +17,16 @@ for profile in standalone plugin; do
 done
 
 C_FLAGS="-std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread"
-common="../capi/check.c ../capi/common.c"
 awk '/^```c$/ { code = 1; next } /^```/ { code = 0; print "" } code' "$root/docs/workers.md" >"$scratch/document.h"
 check "docs/workers.md shows code" test -s "$scratch/document.h"
 for source in test_*.c; do
     check "$source with clang" $CLANG $C_FLAGS -I"$scratch" -fsyntax-only "$source"
 done
-check "test_document.c" $CC $C_FLAGS -I"$scratch" test_document.c $common -o "$build/test_document" "$RTWASM_LIBDIR/librtwasm.so"
+check "test_document.c" $CC $C_FLAGS -I"$scratch" test_document.c $harness -o "$build/test_document" "$RTWASM_LIBDIR/librtwasm.so"
 adopt "test_document" "$build/test_document" plugin "$scratch"
-check "test_fork.c" $CC $C_FLAGS test_fork.c $common -o "$build/test_fork" "$RTWASM_LIBDIR/librtwasm.so"
+check "test_fork.c" $CC $C_FLAGS test_fork.c $harness -o "$build/test_fork" "$RTWASM_LIBDIR/librtwasm.so"
 adopt "test_fork" "$build/test_fork" standalone "$scratch"
-check "test_stress.c" $CC $C_FLAGS test_stress.c $common -o "$build/test_stress" "$RTWASM_LIBDIR/librtwasm.so"
+check "test_stress.c" $CC $C_FLAGS test_stress.c $harness -o "$build/test_stress" "$RTWASM_LIBDIR/librtwasm.so"
 for profile in standalone plugin; do
     adopt "test_stress $profile" "$build/test_stress" $profile "$scratch"
 done
@@ -37,7 +36,7 @@ if [ "$(uname -m)" = x86_64 ]; then
     check "the interposer" $CC -std=gnu99 -D_GNU_SOURCE -O2 -fno-builtin -shared -fPIC -Wl,-z,now -I$root/include ../proofs/interpose.c \
         -o "$scratch/lib/libinterpose.so"
     # Before the library, so that it serves it too.
-    check "test_contract.c" $CC $C_FLAGS test_contract.c ../proofs/section.c $common -o "$build/test_contract" \
+    check "test_contract.c" $CC $C_FLAGS test_contract.c ../proofs/section.c $harness -o "$build/test_contract" \
         -L"$scratch/lib" -linterpose "$RTWASM_LIBDIR/librtwasm.so" -Wl,-z,now
     for profile in standalone plugin; do
         adopt "test_contract $profile" "$build/test_contract" $profile "$scratch"

@@ -1,12 +1,14 @@
 #include "check.h"
+#include "child.h"
+#include "start.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 enum { SEEN_MAX = 64 };
 
@@ -18,18 +20,12 @@ struct counts {
 };
 static struct counts *counts;
 
-static void prepare(void) {
-    if (counts != NULL) return;
+__attribute__((constructor)) static void share(void) {
     counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (counts == MAP_FAILED) {
-        perror("mmap");
-        exit(2);
-    }
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    NEED(counts != MAP_FAILED, "mmap: %s", strerror(errno));
 }
 
 static void report(bool good, const char *what, va_list arguments) {
-    prepare();
     fputs(good ? "ok " : "FAIL ", stdout);
     vprintf(what, arguments);
     putchar('\n');
@@ -84,27 +80,6 @@ void require(rtw_status_t got, const rtw_error_t *err, const char *what, ...) {
     exit(check_summary());
 }
 
-int status_of_child(void (*body)(void *), void *data) {
-    prepare();
-    fflush(stdout);
-    pid_t child = fork();
-    if (child < 0) {
-        perror("fork");
-        exit(2);
-    }
-    if (child == 0) {
-        body(data);
-        fflush(stdout);
-        _exit(0);
-    }
-    int status = 0;
-    if (waitpid(child, &status, 0) != child) {
-        perror("waitpid");
-        exit(2);
-    }
-    return status;
-}
-
 void check_in_child(const char *what, void (*body)(void *), void *data) {
     int status = status_of_child(body, data);
     if (WIFSIGNALED(status))
@@ -116,7 +91,6 @@ void check_in_child(const char *what, void (*body)(void *), void *data) {
 }
 
 int check_summary(void) {
-    prepare();
     const char *path = getenv("STATUSES_FILE");
     if (path != NULL) {
         FILE *file = fopen(path, "a");

@@ -1,8 +1,9 @@
-/* What the tests of the C API set up again and again. */
+/* What tests of the C API set up again and again. */
 #ifndef RTWASM_TEST_COMMON_H
 #define RTWASM_TEST_COMMON_H
 
 #include "check.h"
+#include "start.h"
 
 #include <stddef.h>
 
@@ -23,20 +24,6 @@ int test_main(int argc, char **argv);
 #define main test_main
 #endif
 
-/* From the command line: PROFILE ARTIFACTS. */
-extern uint32_t profile;          /* RTW_PROFILE_... */
-extern const char *profile_name;  /* "standalone" or "plugin" */
-extern const char *artifacts;     /* the folder of NAME.PROFILE.rtw */
-
-/* Reads the command line; ends the program if it is wrong. */
-void read_command_line(int argc, char **argv);
-
-/* The path of a guest's artifact for the profile; static, until the next call. */
-const char *artifact_path(const char *guest);
-
-/* A file's bytes, to be freed; ends the program if it cannot be read. */
-unsigned char *read_file(const char *path, size_t *length);
-
 /* Everything that a call needs. */
 typedef struct guest_t {
     rtw_runtime_t *runtime;
@@ -56,6 +43,24 @@ guest_t open_unattached(const char *guest, rtw_imports_t *imports);
 void renew(guest_t *guest, rtw_imports_t *imports);
 /* And detaches the calling thread, if it is attached. */
 void close_guest(guest_t *guest);
+/* A runtime with one of the RTW_LOCK_ constants as its memory_lock. */
+rtw_runtime_t *make_locking_runtime(uint32_t memory_lock);
+/* Everything that a call needs, in such a runtime. Attaches the calling thread. */
+guest_t open_locking(const char *guest, uint32_t memory_lock);
+/* An instance whose calls have a budget, where it is not 0. `imports` may be NULL. */
+rtw_instance_t *new_instance(rtw_module_t *module, rtw_imports_t *imports, uint64_t budget_ns);
+/* A slot of one function; everything else is as in `config`, where not NULL. */
+rtw_slot_t *new_slot(rtw_runtime_t *runtime, const char *name, const char *type, const rtw_slot_config_t *config);
+/* Returns when `count` of the slot's spares are ready. */
+void wait_for_spares(rtw_slot_t *slot, uint64_t count);
+/* Creates a worker and starts it. */
+rtw_worker_t *start_worker(rtw_runtime_t *runtime, const rtw_worker_config_t *config);
+
+/* Statistics; the test ends here if they cannot be read. */
+rtw_func_stats_t stats_of_func(const rtw_func_t *func);
+rtw_func_stats_t stats_of_interval(rtw_interval_t *interval);
+rtw_slot_stats_t stats_of_slot(rtw_slot_t *slot);
+
 /* Signature may be NULL. */
 rtw_func_t *look_up(rtw_instance_t *instance, const char *name, const char *signature);
 

@@ -1,4 +1,4 @@
-/* What the tests of the C API report with: one line a check, a summary as the last line. */
+/* What tests in C report with: one line a check, a summary as the last line. */
 #ifndef RTWASM_TEST_CHECK_H
 #define RTWASM_TEST_CHECK_H
 
@@ -29,9 +29,6 @@ void require(rtw_status_t got, const rtw_error_t *err, const char *what, ...) CH
 
 /* Runs `body` in a process of its own, whose checks become ours; `what` fails if it does not end by itself. */
 void check_in_child(const char *what, void (*body)(void *), void *data);
-
-/* Runs `body` in a process of its own and tells how it ended, as waitpid does. */
-int status_of_child(void (*body)(void *), void *data);
 
 /* Prints the counts; returns the exit status. With STATUSES_FILE in the environment, the names of the statuses that were
  * expected and seen are added to that file, one a line. */

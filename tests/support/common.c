@@ -1,56 +1,19 @@
 #include "common.h"
 
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-uint32_t profile;
-const char *profile_name;
-const char *artifacts;
+rtw_runtime_t *make_runtime(void) { return make_locking_runtime(RTW_LOCK_OFF); }
 
-void read_command_line(int argc, char **argv) {
-    if (argc == 3 && (strcmp(argv[1], "standalone") == 0 || strcmp(argv[1], "plugin") == 0)) {
-        profile_name = argv[1];
-        profile = strcmp(argv[1], "plugin") == 0 ? RTW_PROFILE_PLUGIN : RTW_PROFILE_STANDALONE;
-        artifacts = argv[2];
-        return;
-    }
-    fprintf(stderr, "usage: %s standalone|plugin ARTIFACTS\n", argv[0]);
-    exit(2);
-}
-
-const char *artifact_path(const char *guest) {
-    static char path[4096];
-    snprintf(path, sizeof path, "%s/%s.%s.rtw", artifacts, guest, profile_name);
-    return path;
-}
-
-unsigned char *read_file(const char *path, size_t *length) {
-    FILE *file = fopen(path, "rb");
-    if (file == NULL || fseek(file, 0, SEEK_END) != 0) {
-        perror(path);
-        exit(2);
-    }
-    long size = ftell(file);
-    unsigned char *bytes = malloc(size > 0 ? (size_t)size : 1);
-    rewind(file);
-    if (size < 0 || bytes == NULL || fread(bytes, 1, (size_t)size, file) != (size_t)size) {
-        fprintf(stderr, "%s: cannot be read\n", path);
-        exit(2);
-    }
-    fclose(file);
-    *length = (size_t)size;
-    return bytes;
-}
-
-rtw_runtime_t *make_runtime(void) {
+rtw_runtime_t *make_locking_runtime(uint32_t memory_lock) {
     rtw_runtime_config_t config;
     rtw_runtime_config_init(&config);
     config.profile = profile;
+    config.memory_lock = memory_lock;
     rtw_runtime_t *runtime = NULL;
     rtw_error_t err;
     require(rtw_runtime_create(&config, &runtime, &err), &err, "a %s runtime", profile_name);
@@ -76,6 +39,14 @@ guest_t open_guest(const char *guest, rtw_imports_t *imports) {
     return made;
 }
 
+guest_t open_locking(const char *guest, uint32_t memory_lock) {
+    guest_t made = {make_locking_runtime(memory_lock), NULL, NULL};
+    attach_here(made.runtime);
+    made.module = load(made.runtime, guest);
+    renew(&made, NULL);
+    return made;
+}
+
 guest_t open_unattached(const char *guest, rtw_imports_t *imports) {
     guest_t made = {make_runtime(), NULL, NULL};
     made.module = load(made.runtime, guest);
@@ -84,9 +55,18 @@ guest_t open_unattached(const char *guest, rtw_imports_t *imports) {
 }
 
 void renew(guest_t *guest, rtw_imports_t *imports) {
-    rtw_error_t err;
     rtw_instance_destroy(guest->instance);
-    require(rtw_instance_create(guest->module, imports, NULL, &guest->instance, &err), &err, "an instance");
+    guest->instance = new_instance(guest->module, imports, 0);
+}
+
+rtw_instance_t *new_instance(rtw_module_t *module, rtw_imports_t *imports, uint64_t budget_ns) {
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.budget_ns = budget_ns;
+    rtw_instance_t *instance = NULL;
+    rtw_error_t err;
+    require(rtw_instance_create(module, imports, &config, &instance, &err), &err, "an instance");
+    return instance;
 }
 
 void close_guest(guest_t *guest) {
@@ -102,6 +82,52 @@ rtw_func_t *look_up(rtw_instance_t *instance, const char *name, const char *sign
     rtw_error_t err;
     require(rtw_instance_func(instance, name, signature, &func, &err), &err, "look up %s", name);
     return func;
+}
+
+rtw_slot_t *new_slot(rtw_runtime_t *runtime, const char *name, const char *type, const rtw_slot_config_t *config) {
+    const rtw_wanted_func_t func = {name, type, 0};
+    rtw_slot_config_t own;
+    rtw_slot_config_init(&own);
+    if (config != NULL) own = *config;
+    own.funcs = &func;
+    own.func_count = 1;
+    rtw_slot_t *slot = NULL;
+    rtw_error_t err;
+    require(rtw_slot_create(runtime, &own, &slot, &err), &err, "a slot");
+    return slot;
+}
+
+void wait_for_spares(rtw_slot_t *slot, uint64_t count) {
+    while (stats_of_slot(slot).spares_ready != count) sched_yield();
+}
+
+rtw_worker_t *start_worker(rtw_runtime_t *runtime, const rtw_worker_config_t *config) {
+    rtw_worker_t *worker = NULL;
+    rtw_error_t err;
+    require(rtw_worker_create(runtime, config, &worker, &err), &err, "a worker");
+    require(rtw_worker_start(worker, &err), &err, "the worker starts");
+    return worker;
+}
+
+rtw_func_stats_t stats_of_func(const rtw_func_t *func) {
+    rtw_func_stats_t stats;
+    rtw_func_stats_init(&stats);
+    require(rtw_func_stats(func, &stats), NULL, "a func's statistics");
+    return stats;
+}
+
+rtw_func_stats_t stats_of_interval(rtw_interval_t *interval) {
+    rtw_func_stats_t stats;
+    rtw_func_stats_init(&stats);
+    require(rtw_interval_read(interval, &stats), NULL, "an interval's statistics");
+    return stats;
+}
+
+rtw_slot_stats_t stats_of_slot(rtw_slot_t *slot) {
+    rtw_slot_stats_t stats;
+    rtw_slot_stats_init(&stats);
+    require(rtw_slot_stats(slot, &stats), NULL, "a slot's statistics");
+    return stats;
 }
 
 rtw_status_t call(rtw_instance_t *instance, const char *name, rtw_value_t *values, size_t count) {

@@ -1,0 +1,39 @@
+/* Child processes, to try dangerous things in. Nothing here calls the library. */
+#ifndef RTWASM_TEST_CHILD_H
+#define RTWASM_TEST_CHILD_H
+
+#include <stdbool.h>
+
+#if defined(__GNUC__)
+#define CHILD_FORMAT __attribute__((format(printf, 1, 2)))
+#else
+#define CHILD_FORMAT
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Runs `body` in a process of its own and returns how it ended, as waitpid does. */
+int status_of_child(void (*body)(void *), void *data);
+
+/* Runs a trial in a process of its own. Its remark is what `note` was last given there, or how the process ended. */
+typedef bool (*trial_t)(void *data);
+bool in_child(trial_t trial, void *data);
+void note(const char *format, ...) CHILD_FORMAT;
+const char *remark(void);
+
+/* For trials: unless the condition holds, notes what was wrong and returns false. */
+#define EXPECT(condition, ...)                                                                                                    \
+    do {                                                                                                                          \
+        if (!(condition)) {                                                                                                       \
+            note(__VA_ARGS__);                                                                                                    \
+            return false;                                                                                                         \
+        }                                                                                                                         \
+    } while (0)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
