@@ -243,13 +243,7 @@ GUEST_EXPORT("init") int32_t compressor_init(float rate_hz, int32_t channels, in
     return EFFECT_OK;
 }
 
-GUEST_EXPORT("input") guest_address_t compressor_input(int32_t channel) {
-    return port_address(ports.input, channel, ports.channels);
-}
-
-GUEST_EXPORT("output") guest_address_t compressor_output(int32_t channel) {
-    return port_address(ports.output, channel, ports.channels);
-}
+EXPORT_PORTS(compressor, ports)
 
 typedef struct range_t {
     float *value;

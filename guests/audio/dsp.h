@@ -183,4 +183,29 @@ static inline int32_t clamp_frames(const ports_t *ports, int32_t frames) {
     return frames < 0 ? 0 : min_int(frames, ports->max_frames);
 }
 
+/* Processes a block: `tick` at each multiple of GRID frames since reset, `run` for the frames from `first` on between them.
+ * `frame_in_tick` is where on the grid the next frame lies. Inlined, so that tick and run are too. */
+__attribute__((always_inline)) static inline void process_on_grid(const ports_t *ports, int32_t frames, int32_t *frame_in_tick, void (*tick)(void),
+                                   void (*run)(int32_t first, int32_t count)) {
+    const int32_t total = clamp_frames(ports, frames);
+    for (int32_t done = 0; done < total;) {
+        if (*frame_in_tick == 0) {
+            tick();
+        }
+        const int32_t count = min_int(total - done, GRID - *frame_in_tick);
+        run(done, count);
+        *frame_in_tick = (*frame_in_tick + count) % GRID;
+        done += count;
+    }
+}
+
+/* The exports "input" and "output" of an effect: where its ports are. */
+#define EXPORT_PORTS(effect, ports)                                                                                               \
+    GUEST_EXPORT("input") guest_address_t effect##_input(int32_t channel) {                                                       \
+        return port_address((ports).input, channel, (ports).channels);                                                            \
+    }                                                                                                                             \
+    GUEST_EXPORT("output") guest_address_t effect##_output(int32_t channel) {                                                     \
+        return port_address((ports).output, channel, (ports).channels);                                                           \
+    }
+
 #endif

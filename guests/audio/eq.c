@@ -228,13 +228,7 @@ GUEST_EXPORT("init") int32_t eq_init(float rate_hz, int32_t channels, int32_t ma
     return EFFECT_OK;
 }
 
-GUEST_EXPORT("input") guest_address_t eq_input(int32_t channel) {
-    return port_address(ports.input, channel, ports.channels);
-}
-
-GUEST_EXPORT("output") guest_address_t eq_output(int32_t channel) {
-    return port_address(ports.output, channel, ports.channels);
-}
+EXPORT_PORTS(eq, ports)
 
 static int32_t set_field(band_t *band, int32_t field, float value) {
     if (field == EQ_TYPE && value >= 0.0f && value < (float)EQ_TYPES) {
@@ -273,16 +267,7 @@ GUEST_EXPORT("set_param") int32_t eq_set_param(int32_t id, float value) {
 }
 
 GUEST_EXPORT("process") void eq_process(int32_t frames) {
-    const int32_t total = clamp_frames(&ports, frames);
-    for (int32_t done = 0; done < total;) {
-        if (frame_in_tick == 0) {
-            tick();
-        }
-        const int32_t count = min_int(total - done, GRID - frame_in_tick);
-        run(done, count);
-        frame_in_tick = (frame_in_tick + count) % GRID;
-        done += count;
-    }
+    process_on_grid(&ports, frames, &frame_in_tick, tick, run);
 }
 
 GUEST_EXPORT("latency") int32_t eq_latency(void) { return 0; }

@@ -297,13 +297,7 @@ GUEST_EXPORT("init") int32_t reverb_init(float rate_hz, int32_t channels, int32_
     return EFFECT_OK;
 }
 
-GUEST_EXPORT("input") guest_address_t reverb_input(int32_t channel) {
-    return port_address(ports.input, channel, ports.channels);
-}
-
-GUEST_EXPORT("output") guest_address_t reverb_output(int32_t channel) {
-    return port_address(ports.output, channel, ports.channels);
-}
+EXPORT_PORTS(reverb, ports)
 
 GUEST_EXPORT("set_param") int32_t reverb_set_param(int32_t id, float value) {
     float *const params[REVERB_PARAMS] = {&room, &damping, &width, &wet, &dry};
@@ -319,16 +313,7 @@ GUEST_EXPORT("set_param") int32_t reverb_set_param(int32_t id, float value) {
 }
 
 GUEST_EXPORT("process") void reverb_process(int32_t frames) {
-    const int32_t total = clamp_frames(&ports, frames);
-    for (int32_t done = 0; done < total;) {
-        if (frame_in_tick == 0) {
-            tick();
-        }
-        const int32_t count = min_int(total - done, GRID - frame_in_tick);
-        run(done, count);
-        frame_in_tick = (frame_in_tick + count) % GRID;
-        done += count;
-    }
+    process_on_grid(&ports, frames, &frame_in_tick, tick, run);
 }
 
 GUEST_EXPORT("latency") int32_t reverb_latency(void) { return 0; }
