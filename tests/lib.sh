@@ -11,6 +11,7 @@ CLANGXX=${CLANGXX:-clang++-19}
 support=$root/tests/support
 harness="$support/check.c $support/child.c $support/common.c $support/start.c" # of tests in C
 C_WARNINGS="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
+export PYTHONDONTWRITEBYTECODE=1 # nothing of ours is left beside the sources
 passed=0
 failed=0
 

@@ -5,7 +5,6 @@
 root=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=$root/target/tests-abi
 . "$root/tests/lib.sh"
-export PYTHONDONTWRITEBYTECODE=1 # nothing of ours is left beside the sources
 cd "$root" || exit 1
 library=$RTWASM_LIBDIR/librtwasm.so
 compiler=$(dirname "$RTWASM")/librtwasm_compiler.so

@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "header"))
+from cheader import parse  # noqa: E402 (it is found there)
+
 # Seen by another suite: the folder below ROOT whose tests name it.
 ELSEWHERE = {"RTW_ERR_WASM": "cli/tests", "RTW_ERR_PROPOSAL": "tests/cli"}
 
@@ -23,15 +26,13 @@ def unfounded(found, root):
 
 def main():
     kind, header, *rest = sys.argv[1:]
-    text = open(header, encoding="utf-8").read()
+    items = parse(header)
     if kind == "functions":
-        # Inline functions are the header's own; what they call is the library's.
-        exported = re.sub(r"/\*.*?\*/|^static inline .*?^}", "", text, flags=re.S | re.M)
-        wanted = set(re.findall(r"\b(rtw_\w+)\(", exported))
+        wanted = {item.name for item in items if item.kind == "function"}
         listing = subprocess.run(["nm", "-u", *rest], check=True, capture_output=True, text=True).stdout
         found = set(re.findall(r"\bU (rtw_\w+)", listing))
     else:
-        wanted = set(re.findall(r"^#define (RTW_OK|RTW_ERR_\w+) ", text, flags=re.M)) - set(ELSEWHERE)
+        wanted = {item.name for item in items if re.fullmatch(r"RTW_OK|RTW_ERR_\w+", item.name)} - set(ELSEWHERE)
         found = set(open(rest[0], encoding="utf-8").read().split())
         wrong = list(unfounded(found, Path(rest[1])))
         if wrong:

@@ -5,7 +5,6 @@
 root=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=$root/target/tests-doctor
 . "$root/tests/lib.sh"
-export PYTHONDONTWRITEBYTECODE=1 # nothing of ours is left beside the sources
 cd "$root" || exit 1
 fixtures=$scratch/fixtures
 tuned="--root $fixtures/controller --cpu 3 --thread"

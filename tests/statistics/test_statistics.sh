@@ -5,7 +5,6 @@
 root=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=$root/target/tests/statistics
 . "$root/tests/lib.sh"
-export PYTHONDONTWRITEBYTECODE=1 # nothing of ours is left beside the sources
 python=${RTWASM_PYTHON:-$root/target/python/bin/python}
 [ -x "$python" ] || { echo "FAIL $python is missing: make packages"; exit 1; }
 use_uninstalled_library

@@ -6,7 +6,6 @@ root=../..
 scratch=$root/target/tests/worker
 . ../lib.sh
 use_uninstalled_library
-export PYTHONDONTWRITEBYTECODE=1
 build=$scratch/build
 mkdir -p "$build"
 
