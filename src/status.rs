@@ -255,6 +255,16 @@ pub fn describe(status: rtw_status_t) -> (&'static str, &'static str) {
         .map_or(("RTW_ERR_?\0", "not a status of this library\0"), |(_, name, text)| (name, text))
 }
 
+/// A status by its name in the C header.
+pub fn name(status: rtw_status_t) -> &'static str {
+    describe(status).0.trim_end_matches('\0')
+}
+
+/// A status as a sentence.
+pub fn sentence(status: rtw_status_t) -> &'static str {
+    describe(status).1.trim_end_matches('\0')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rtwasm::engine::artifact;
-use rtwasm::status::{Error, RTW_ERR_NOT_ARTIFACT, describe, rtw_status_t};
+use rtwasm::status::{self, Error, RTW_ERR_NOT_ARTIFACT};
 use rtwasm::sys::file::{self, Refused};
 
 pub enum Failure {
@@ -27,7 +27,7 @@ impl Failure {
 
     /// The library's error that concerns a file.
     pub fn with_status(path: &Path, error: &Error) -> Failure {
-        Failure::about(path, format_args!("{}: {}", status_name(error.status), error.message))
+        Failure::about(path, format_args!("{}: {}", status::name(error.status), error.message))
     }
 }
 
@@ -86,11 +86,6 @@ impl Args {
         let text = self.text()?;
         parse(&text).ok_or_else(|| Failure::Usage(format!("{option} {text}: expected one of {names}")))
     }
-}
-
-/// A status by its name in the C header.
-pub fn status_name(status: rtw_status_t) -> &'static str {
-    describe(status).0.trim_end_matches('\0')
 }
 
 pub fn unknown_option(option: &str) -> Failure {
@@ -201,7 +196,7 @@ pub fn no_artifact(path: &Path, error: &Error, bytes: &[u8]) -> Failure {
     // The library's message already names a plain module.
     let known = known_file(bytes).filter(|_| error.status == RTW_ERR_NOT_ARTIFACT);
     let known = known.map_or_else(String::new, |what| format!("; this is {what}"));
-    Failure::about(path, format_args!("{}: {}{known}", status_name(error.status), error.message))
+    Failure::about(path, format_args!("{}: {}{known}", status::name(error.status), error.message))
 }
 
 /// Reads a module to compile, in binary or text form. Refuses rtwasm's other files.

@@ -1,6 +1,5 @@
 //! `rtwasm bench`: measures what calls of a module cost on this machine, cold, warm and steady, and names the likely causes.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use rtwasm::engine::module::Module;
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
 use crate::compile::budget_name;
+use crate::text::put;
 use crate::workload::cold::{Phases, Starter};
 use crate::workload::describe::{self, Options, Setup, Workload};
 use crate::workload::diagnosis::{self, DenormalCheck, Findings, Slowed, Suspect, nanoseconds};
@@ -414,9 +414,4 @@ pub fn suspects_text(suspects: &[Suspect]) -> String {
         put(&mut text, format_args!("  {:<14} remedy: {}\n", "", suspect.remedy));
     }
     text
-}
-
-/// Appends text; a string accepts everything.
-fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
-    text.write_fmt(what).expect("a string takes everything");
 }

@@ -1,6 +1,5 @@
 //! `rtwasm bisect`: runs one workload with variants that change one setting each, to find the settings that matter.
 
-use std::fmt::Write;
 use std::io::IsTerminal;
 
 use rtwasm::engine::profile::Variations;
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
 use crate::bench;
+use crate::text::put;
 use crate::workload::cold::Phases;
 use crate::workload::describe::{self, Compilation, Options, Workload};
 use crate::workload::diagnosis::{self, Findings, Slowed, Suspect, nanoseconds};
@@ -681,9 +681,4 @@ fn effects_text(names: &[&str], row: &Row, wanted: impl Fn(Verdict) -> bool) -> 
     let all = names.iter().zip(&row.effects).chain(FRESH_METRICS.iter().zip(row.fresh.iter().flatten()));
     let wanted = all.filter(|(_, effect)| wanted(effect.verdict));
     wanted.map(|(name, effect)| format!("{name} x{:.2}", effect.ratio.median)).collect::<Vec<_>>().join(", ")
-}
-
-/// Appends text; a string accepts everything.
-fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
-    text.write_fmt(what).expect("a string takes everything");
 }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use rtwasm::engine::artifact::{self, Artifact, Extern, Metadata};
 use rtwasm::engine::held;
 use rtwasm::engine::imports;
-use rtwasm::status::{Error, RTW_OK};
+use rtwasm::status::{self, Error, RTW_OK};
 use serde_json::{Value, json};
 
-use crate::args::{self, Arg, Args, Failure, status_name};
+use crate::args::{self, Arg, Args, Failure};
 
 pub const HELP: &str = "rtwasm inspect: print what an artifact is and whether it runs on this machine
 
@@ -72,7 +72,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 fn error_json(error: &Error) -> Value {
-    json!({ "status": status_name(error.status), "number": error.status, "message": error.message })
+    json!({ "status": status::name(error.status), "number": error.status, "message": error.message })
 }
 
 fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Error>) -> Value {
@@ -108,7 +108,7 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         memories.iter().map(|memory| json!({ "min_bytes": memory.min_bytes, "max_bytes": memory.max_bytes })).collect();
     let need = held::need(&artifact.metadata);
     let runs_here = match verdict {
-        Ok(()) => json!({ "ok": true, "status": status_name(RTW_OK), "number": RTW_OK, "message": "" }),
+        Ok(()) => json!({ "ok": true, "status": status::name(RTW_OK), "number": RTW_OK, "message": "" }),
         Err(error) => {
             let mut value = error_json(error);
             value["ok"] = json!(false);
@@ -153,7 +153,7 @@ fn to_text(name: &str, artifact: &Artifact<'_>, file_bytes: usize, verdict: &Res
         "runs here",
         match verdict {
             Ok(()) => "yes".into(),
-            Err(error) => format!("no: {} [{}]", error.message, status_name(error.status)),
+            Err(error) => format!("no: {} [{}]", error.message, status::name(error.status)),
         },
     );
     row("profile", metadata.settings.profile.name().into());

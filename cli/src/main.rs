@@ -9,6 +9,7 @@ mod inspect;
 mod report;
 mod stats;
 mod table;
+mod text;
 mod watch;
 mod workload;
 

@@ -2,15 +2,16 @@
 //!
 //! The report is one JSON value; the Markdown is written from it. It does not identify its author: see [`Names`].
 
-use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rtwasm::doctor::{self, Artifact, Class, State};
+use rtwasm::stats::export::base64;
 use rtwasm::sys::{clock, file};
 use serde_json::{Map, Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
+use crate::text::put;
 use crate::workload::describe::{self, Options};
 use crate::workload::run::Length;
 use crate::workload::source::{Code, Source};
@@ -228,19 +229,6 @@ fn module(source: &Source, code: &Code, with_it: bool) -> Value {
     })
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().enumerate().fold(0u32, |word, (at, byte)| word | u32::from(*byte) << (16 - 8 * at));
-        for place in 0..4 {
-            let letter = LETTERS[(word >> (18 - 6 * place) & 63) as usize] as char;
-            text.push(if place <= chunk.len() { letter } else { '=' });
-        }
-    }
-    text
-}
-
 /// Names that identify a user, a host or a place.
 struct Names(Vec<(String, &'static str)>);
 
@@ -392,10 +380,6 @@ fn title(name: &str) -> String {
     name.replace('_', " ")
 }
 
-fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
-    text.write_fmt(what).expect("a string takes everything");
-}
-
 // ---- comparison
 
 fn read_report(path: &Path) -> Result<Value, Failure> {
@@ -494,14 +478,6 @@ mod tests {
         let mut value = json!({ "a": ["ada", { "b": "by ada" }], "n": 1 });
         names.take_out(&mut value);
         assert_eq!(value, json!({ "a": ["(user)", { "b": "by (user)" }], "n": 1 }));
-    }
-
-    #[test]
-    fn base64_is_the_usual_one() {
-        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
-        for (plain, coded) in cases {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
     }
 
     #[test]

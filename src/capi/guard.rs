@@ -8,7 +8,7 @@ use super::handle::{Noun, borrow, poison};
 use crate::rt::{arena, cancel, reserve};
 use crate::sized;
 pub use crate::sized::{Element, Sized32, init, output as output_struct};
-use crate::status::*;
+use crate::status::{self, *};
 use crate::sys::fpu::Standard;
 
 /// Keeps panics from printing. The C library has a copy of the standard library to itself, so this hook is nobody else's.
@@ -137,7 +137,7 @@ pub fn status_of(result: std::result::Result<(), rtw_status_t>) -> rtw_status_t 
 
 /// A bare status as an error with its sentence.
 pub fn bare(status: rtw_status_t, what: &str) -> Error {
-    Error::new(status, format!("{what}: {}", describe(status).1.trim_end_matches('\0')))
+    Error::new(status, format!("{what}: {}", status::sentence(status)))
 }
 
 /// An output pointer, which is set to NULL at once: outputs are written only on success.

@@ -3,7 +3,7 @@
 use super::artifact;
 use super::growth::Story;
 use super::module::Module;
-use crate::status::*;
+use crate::status::{self, *};
 
 /// The record that a failing call leaves.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub struct Fault {
 impl std::fmt::Display for Fault {
     /// Prints one sentence: what, where, and what went before.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(describe(self.record.status).1.trim_end_matches('\0'))?;
+        f.write_str(status::sentence(self.record.status))?;
         if self.record.host_status != RTW_OK {
             write!(f, " (it answered {})", self.record.host_status)?;
         }

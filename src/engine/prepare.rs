@@ -6,7 +6,7 @@ use wasmtime::ValRaw;
 use super::instance::Instance;
 use super::own::FuncRef;
 use crate::rt::{arena, global_alloc, reserve};
-use crate::status::*;
+use crate::status::{self, *};
 use crate::sys::clock;
 use crate::sys::rusage::{self, Usage};
 
@@ -189,6 +189,6 @@ impl Runs {
 }
 
 fn refused(call: &Ready<'_>, round: u32, status: rtw_status_t) -> Error {
-    let name = describe(status).0.trim_end_matches('\0');
+    let name = status::name(status);
     Error::new(status, format!("dry call {round} of \"{}\" ended with {name}", call.func.shared.name))
 }

@@ -15,7 +15,7 @@ use super::call;
 use super::instance::{Func, Instance};
 use super::prepare::SETUP_BUDGET_NS;
 use super::signature::Signature;
-use crate::status::*;
+use crate::status::{self, *};
 
 const SAVE: &str = "rtw_state_save";
 const LOAD: &str = "rtw_state_load";
@@ -105,10 +105,7 @@ fn run(func: &Func, mut values: [ValRaw; 2]) -> Result<[ValRaw; 2]> {
     // A block's budget is not for state transfer.
     match func.timing().with_at_least(SETUP_BUDGET_NS, call) {
         RTW_OK => Ok(values),
-        status => Err(Error::new(
-            RTW_ERR_STATE,
-            format!("{} ended with {}", func.shared.name, describe(status).0.trim_end_matches('\0')),
-        )),
+        status => Err(Error::new(RTW_ERR_STATE, format!("{} ended with {}", func.shared.name, status::name(status)))),
     }
 }
 

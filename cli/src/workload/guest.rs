@@ -16,7 +16,7 @@ use rtwasm::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Interruption};
 use rtwasm::engine::runtime::{Config, Runtime};
 use rtwasm::engine::signature::{Signature, Type};
 use rtwasm::rt::arena;
-use rtwasm::status::*;
+use rtwasm::status::{self, *};
 use rtwasm::sys::affinity::CpuSet;
 use rtwasm::sys::clock;
 use rtwasm::sys::fpu::Denormals;
@@ -342,7 +342,7 @@ fn ended(instance: &Instance, stubs: &Stubs, name: &str, status: rtw_status_t) -
         let name = place.function_name.as_ref().map_or_else(String::new, |name| format!(" ({})", naming::shown(name)));
         format!(", in function {}{name}", place.function_index)
     });
-    let mut why = sentence(status).to_owned();
+    let mut why = status::sentence(status).to_owned();
     match (status, stubs.ended.get()) {
         (RTW_ERR_HOST, Some((how, code))) if how.contains("exit") => {
             why = format!("the guest ended: it called {how}, status {code}");
@@ -362,10 +362,6 @@ fn ended(instance: &Instance, stubs: &Stubs, name: &str, status: rtw_status_t) -
 
 const LIMIT_ADVICE: &str = ": a call may take as long as --limit says (the guest has an endless loop, or needs more time)";
 const GROWTH_ADVICE: &str = "; --before can make it grow earlier, and --growth allowed permits it";
-
-fn sentence(status: rtw_status_t) -> &'static str {
-    rtwasm::status::describe(status).1.trim_end_matches('\0')
-}
 
 /// The address of each channel's input, if the guest has inputs.
 fn inputs(instance: &Arc<Instance>, stubs: &Stubs) -> Result<Vec<u64>> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rtwasm::engine::artifact::{self, ExternKind, Metadata};
 use rtwasm::engine::profile::Variations;
+use rtwasm::status;
 use rtwasm_compiler::{Opt, Options};
 
 use super::describe::Compilation;
@@ -58,7 +59,7 @@ impl Source {
 
     /// A failure that concerns the module.
     pub fn failure(&self, error: &rtwasm::status::Error) -> Failure {
-        Failure::Failed(format!("{}: {}: {}", self.name, args::status_name(error.status), error.message))
+        Failure::Failed(format!("{}: {}: {}", self.name, status::name(error.status), error.message))
     }
 }
 

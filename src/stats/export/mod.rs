@@ -14,6 +14,7 @@ mod zlib;
 use super::document::Document;
 use crate::status::*;
 
+pub use base64::encode as base64;
 pub use html::duration as shown_duration;
 pub use json::{FORMAT as JSON_FORMAT, VERSION as JSON_VERSION};
 
