@@ -3,33 +3,24 @@
  *   prices PROFILE ARTIFACT */
 #include <rtwasm.h>
 
+#include "../tests/support/clock.h"
+#include "../tests/support/numbers.h"
+
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { THREADS = 500, ROUNDS = 2000, CALLS = 50 };
 
 static rtw_func_t *func;
-static uint64_t took[ROUNDS];
-
-static uint64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static int by_size(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
+static double took[ROUNDS]; /* ns */
 
 static void row(const char *profile, const char *what, size_t count, double per, const char *unit) {
-    qsort(took, count, sizeof took[0], by_size);
-    printf("%-10s  %-44s %9.2f %9.2f %9.2f  %s\n", profile, what, (double)took[0] / per, (double)took[count / 2] / per,
-           (double)took[count * 99 / 100] / per, unit);
+    sort_numbers(took, count);
+    printf("%-10s  %-44s %9.2f %9.2f %9.2f  %s\n", profile, what, took[0] / per, quantile(took, count, 0.5) / per,
+           quantile(took, count, 0.99) / per, unit);
 }
 
 static void call(void) {
@@ -45,7 +36,7 @@ static void call(void) {
 static void *first_call(void *data) {
     const uint64_t began = now_ns();
     call();
-    *(uint64_t *)data = now_ns() - began;
+    *(double *)data = (double)(now_ns() - began);
     return NULL;
 }
 
@@ -55,7 +46,7 @@ static void *calls(void *data) {
     for (int i = 0; i < ROUNDS; i++) {
         const uint64_t began = now_ns();
         for (int k = 0; k < CALLS; k++) call();
-        took[i] = now_ns() - began;
+        took[i] = (double)(now_ns() - began);
     }
     return NULL;
 }
