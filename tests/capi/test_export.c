@@ -165,15 +165,9 @@ static void test_errors(const rtw_func_t *func) {
     config.name = "\xff";
     check_status(rtw_func_export(func, &config, NULL, &err), RTW_ERR_ARGUMENT, "a name that is not UTF-8");
 
-    rtw_runtime_config_t silent;
-    rtw_runtime_config_init(&silent);
-    silent.profile = profile;
+    rtw_runtime_config_t silent = runtime_config();
     silent.statistics = 0;
-    guest_t other = {NULL, NULL, NULL};
-    require(rtw_runtime_create(&silent, &other.runtime, &err), &err, "a runtime without statistics");
-    attach_here(other.runtime);
-    other.module = load(other.runtime, "calls");
-    renew(&other, NULL);
+    guest_t other = open_with("calls", &silent);
     config = defaults();
     check_status(rtw_instance_export(other.instance, &config, NULL, &err), RTW_ERR_UNSUPPORTED, "statistics off");
     close_guest(&other);

@@ -130,9 +130,7 @@ static void check_config(const rtw_runtime_config_t *config, rtw_status_t expect
 }
 
 static void test_config(void) {
-    rtw_runtime_config_t good;
-    rtw_runtime_config_init(&good);
-    good.profile = profile;
+    rtw_runtime_config_t good = runtime_config();
     check_config(&good, RTW_OK, "", "defaults");
 
 #define WITH(field, value, expected, part)                                \
@@ -180,9 +178,7 @@ static void test_config(void) {
 static void without_memlock(void *data) {
     (void)data;
     drop_rights(65536);
-    rtw_runtime_config_t config;
-    rtw_runtime_config_init(&config);
-    config.profile = profile;
+    rtw_runtime_config_t config = runtime_config();
     config.memory_lock = RTW_LOCK_REQUIRED;
     check_config(&config, RTW_ERR_MEMLOCK, "64 KiB", "64 KiB of locked memory where locking is required");
     config.memory_lock = RTW_LOCK_ON;
@@ -191,9 +187,7 @@ static void without_memlock(void *data) {
 
 static void test_create(void) {
     rtw_error_t err;
-    rtw_runtime_config_t config;
-    rtw_runtime_config_init(&config);
-    config.profile = profile;
+    rtw_runtime_config_t config = runtime_config();
     check_status(rtw_runtime_create(&config, NULL, &err), RTW_ERR_NULL, "runtime: out is NULL");
     check_error(&err, RTW_ERR_NULL, "out", "runtime: out is NULL: the message names it");
     rtw_runtime_t *runtime = NULL;
@@ -229,7 +223,7 @@ static void test_not_built(void) {
         if (i == 3) config.on_log = no_log;
         if (i == 4) config.log_user_data = &config;
         rtw_runtime_t *runtime = NULL;
-        check_status(rtw_runtime_create(&config, &runtime, &err), RTW_ERR_UNSUPPORTED, names[i]);
+        check_status(rtw_runtime_create(&config, &runtime, &err), RTW_ERR_UNSUPPORTED, "%s", names[i]);
         check_error(&err, RTW_ERR_UNSUPPORTED, names[i], "the field that is not built is named");
         check(runtime == NULL, "not built: no runtime is created");
     }
@@ -240,7 +234,7 @@ static void test_not_built(void) {
         rtw_instance_config_init(&config);
         *(i == 0 ? &config.stateless : &config.log_bytes) = 1;
         rtw_instance_t *instance = NULL;
-        check_status(rtw_instance_create(guest.module, NULL, &config, &instance, &err), RTW_ERR_UNSUPPORTED, names[i]);
+        check_status(rtw_instance_create(guest.module, NULL, &config, &instance, &err), RTW_ERR_UNSUPPORTED, "%s", names[i]);
         check_error(&err, RTW_ERR_UNSUPPORTED, names[i], "the field that is not built is named");
         check(instance == NULL, "not built: no instance is created");
     }

@@ -818,9 +818,7 @@ static void watched_inside(void *data) {
 /* Asked at every call: the very next one is refused, and the process lives. */
 static void asked_at_every_call(void *data) {
     (void)data;
-    rtw_runtime_config_t config;
-    rtw_runtime_config_init(&config);
-    config.profile = profile;
+    rtw_runtime_config_t config = runtime_config();
     config.signal_checks = 2;
     rtw_runtime_t *none = NULL;
     check_status(rtw_runtime_create(&config, &none, &err), RTW_ERR_ARGUMENT, "asked: signal_checks out of range");

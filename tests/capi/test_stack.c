@@ -98,9 +98,7 @@ static rtw_status_t host_inside(void *user_data, rtw_instance_t *instance, rtw_v
 }
 
 static rtw_runtime_t *runtime_with(uint32_t attach_on_call) {
-    rtw_runtime_config_t config;
-    rtw_runtime_config_init(&config);
-    config.profile = profile;
+    rtw_runtime_config_t config = runtime_config();
     config.attach_on_call = attach_on_call;
     rtw_runtime_t *runtime = NULL;
     require(rtw_runtime_create(&config, &runtime, &err), &err, "a runtime");
@@ -889,9 +887,7 @@ static void *late_and_gone(void *data) {
 }
 
 static void test_late(void) {
-    rtw_runtime_config_t config;
-    rtw_runtime_config_init(&config);
-    config.profile = profile;
+    rtw_runtime_config_t config = runtime_config();
     config.attach_on_call = 1;
     config.cpu_set[0] = 1; /* for those who attach by themselves */
     rtw_runtime_t *runtime = NULL;

@@ -105,16 +105,9 @@ static void test_errors(rtw_instance_t *instance) {
 }
 
 static void test_off(void) {
-    rtw_runtime_config_t config;
-    rtw_runtime_config_init(&config);
-    config.profile = profile;
+    rtw_runtime_config_t config = runtime_config();
     config.statistics = 0;
-    rtw_error_t err;
-    guest_t guest = {NULL, NULL, NULL};
-    require(rtw_runtime_create(&config, &guest.runtime, &err), &err, "a runtime without statistics");
-    attach_here(guest.runtime);
-    guest.module = load(guest.runtime, "calls");
-    renew(&guest, NULL);
+    guest_t guest = open_with("calls", &config);
     rtw_func_t *func = look_up(guest.instance, "add", NULL);
     rtw_value_t values[2];
     memset(values, 0, sizeof values);

@@ -285,9 +285,7 @@ static void *too_small(void *data) {
     check_same(&before, "stack: refused");
     check_status(rtw_thread_detach(runtime, NULL), RTW_ERR_NOT_ATTACHED, "stack: it is not attached");
     /* A smaller guest stack fits. */
-    rtw_runtime_config_t config;
-    rtw_runtime_config_init(&config);
-    config.profile = profile;
+    rtw_runtime_config_t config = runtime_config();
     config.guest_stack_bytes = 32 * 1024;
     rtw_runtime_t *modest = NULL;
     require(rtw_runtime_create(&config, &modest, &err), &err, "a runtime with 32 KiB of guest stack");
@@ -369,9 +367,7 @@ static void *from_runtime(void *data) {
     (void)data;
     bool fifo = may_be_fifo();
     int cpu = first_cpu();
-    rtw_runtime_config_t config;
-    rtw_runtime_config_init(&config);
-    config.profile = profile;
+    rtw_runtime_config_t config = runtime_config();
     config.cpu_set[cpu / 64] = UINT64_C(1) << (cpu % 64);
     if (fifo) {
         config.sched_policy = RTW_SCHED_RR;

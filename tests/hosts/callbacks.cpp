@@ -1,6 +1,7 @@
 // Callbacks of the host's that do not return: a worker's step and setup, a slot's events and state. Where something unwinds them, the
 // process ends with one line that names the callback; one that takes for ever holds up nobody who does not wait for it.
 extern "C" {
+#include "../support/child.h"
 #include "common.h"
 }
 
@@ -93,40 +94,26 @@ void with_slot(life_t *life) {
     rtw_instance_destroy(next);
 }
 
+void live(void *) {
+    life_t life = begin_life(nullptr, nullptr, 0);
+    ready(&life);
+    if (which == STEP || which == SETUP || which == NONE) with_worker(life.guest.runtime);
+    try {
+        if (which == EVENT || which == STATE || which == NONE) with_slot(&life);
+    } catch (int) {
+        std::puts("caught behind the library");
+    }
+    rtw_thread_detach(life.guest.runtime, nullptr);
+    end_life(&life);
+}
+
 // How the process ended, and all that it wrote.
 int outcome(Which callback, Way how, std::string &written) {
-    int pipes[2];
-    if (pipe(pipes) != 0) return -1;
-    std::fflush(stdout);
-    const pid_t child = fork();
-    if (child == 0) {
-        dup2(pipes[1], 1);
-        dup2(pipes[1], 2);
-        close(pipes[0]);
-        close(pipes[1]);
-        which = callback;
-        way = how;
-        life_t life = begin_life(nullptr, nullptr, 0);
-        ready(&life);
-        if (callback == STEP || callback == SETUP || callback == NONE) with_worker(life.guest.runtime);
-        try {
-            if (callback == EVENT || callback == STATE || callback == NONE) with_slot(&life);
-        } catch (int) {
-            std::puts("caught behind the library");
-        }
-        rtw_thread_detach(life.guest.runtime, nullptr);
-        end_life(&life);
-        std::fflush(stdout);
-        _exit(0);
-    }
-    close(pipes[1]);
-    char part[512];
-    ssize_t length;
-    written.clear();
-    while ((length = read(pipes[0], part, sizeof part)) > 0) written.append(part, static_cast<size_t>(length));
-    close(pipes[0]);
-    int status = 0;
-    waitpid(child, &status, 0);
+    which = callback;
+    way = how;
+    char text[4096];
+    const int status = output_of_child(live, nullptr, text, sizeof text);
+    written = text;
     return status;
 }
 

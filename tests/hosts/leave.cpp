@@ -1,6 +1,7 @@
 // Host functions that do not return: a C++ exception, pthread_exit, a cancellation, longjmp. The process ends with one line that names
 // the function, in a call that a host function makes, too. Of a function that may block a thread may be on its way out.
 extern "C" {
+#include "../support/child.h"
 #include "common.h"
 }
 
@@ -102,44 +103,30 @@ void look_after() {
                 rtw_status_name(reset | again), values[0].i32);
 }
 
+void live(void *) {
+    life = begin_life(nullptr, nullptr, 0);
+    rtw_imports_t *imports;
+    rtw_imports_create(&imports, nullptr);
+    rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", leave, nullptr, nullptr, flags, nullptr);
+    renew(&life.guest, imports);
+    inner = look_up(life.guest.instance, "visit", nullptr), add = look_up(life.guest.instance, "add", nullptr);
+    pthread_t thread;
+    void *ended = nullptr;
+    pthread_create(&thread, nullptr, run, nullptr);
+    pthread_join(thread, &ended);
+    if (flags == RTW_HOST_MAY_BLOCK) {
+        std::puts(ended == PTHREAD_CANCELED ? "cancelled" : ended == value ? "exited" : "ended");
+        look_after();
+    }
+}
+
 // How the process ended, and all that it wrote.
 int outcome(Way how, int deep, std::string &written) {
-    int pipes[2];
-    if (pipe(pipes) != 0) return -1;
-    std::fflush(stdout);
-    const pid_t child = fork();
-    if (child == 0) {
-        dup2(pipes[1], 1);
-        dup2(pipes[1], 2);
-        close(pipes[0]);
-        close(pipes[1]);
-        way = how;
-        depth = deep;
-        life = begin_life(nullptr, nullptr, 0);
-        rtw_imports_t *imports;
-        rtw_imports_create(&imports, nullptr);
-        rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", leave, nullptr, nullptr, flags, nullptr);
-        renew(&life.guest, imports);
-        inner = look_up(life.guest.instance, "visit", nullptr), add = look_up(life.guest.instance, "add", nullptr);
-        pthread_t thread;
-        void *ended = nullptr;
-        pthread_create(&thread, nullptr, run, nullptr);
-        pthread_join(thread, &ended);
-        if (flags == RTW_HOST_MAY_BLOCK) {
-            std::puts(ended == PTHREAD_CANCELED ? "cancelled" : ended == value ? "exited" : "ended");
-            look_after();
-        }
-        std::fflush(stdout);
-        _exit(0);
-    }
-    close(pipes[1]);
-    char part[512];
-    ssize_t length;
-    written.clear();
-    while ((length = read(pipes[0], part, sizeof part)) > 0) written.append(part, static_cast<size_t>(length));
-    close(pipes[0]);
-    int status = 0;
-    waitpid(child, &status, 0);
+    way = how;
+    depth = deep;
+    char text[4096];
+    const int status = output_of_child(live, nullptr, text, sizeof text);
+    written = text;
     return status;
 }
 

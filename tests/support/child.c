@@ -20,17 +20,36 @@ __attribute__((constructor)) static void share(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
-int status_of_child(void (*body)(void *), void *data) {
+/* `output` is where a child writes instead of to its standard output and standard error; negative: it does not. */
+static pid_t start(void (*body)(void *), void *data, int output) {
     fflush(stdout);
     const pid_t child = fork();
     NEED(child >= 0, "fork: %s", strerror(errno));
-    if (child == 0) {
-        body(data);
-        fflush(stdout);
-        _exit(0);
+    if (child != 0) return child;
+    if (output >= 0) {
+        dup2(output, STDOUT_FILENO);
+        dup2(output, STDERR_FILENO);
     }
+    body(data);
+    fflush(stdout);
+    _exit(0);
+}
+
+static int end_of(pid_t child) {
     int status = 0;
     NEED(waitpid(child, &status, 0) == child, "waitpid: %s", strerror(errno));
+    return status;
+}
+
+int status_of_child(void (*body)(void *), void *data) { return end_of(start(body, data, -1)); }
+
+int output_of_child(void (*body)(void *), void *data, char *text, size_t room) {
+    FILE *file = tmpfile();
+    NEED(file != NULL, "a file for a child's output: %s", strerror(errno));
+    const int status = end_of(start(body, data, fileno(file)));
+    rewind(file);
+    text[fread(text, 1, room - 1, file)] = '\0';
+    fclose(file);
     return status;
 }
 

@@ -3,6 +3,7 @@
 #define RTWASM_TEST_CHILD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #if defined(__GNUC__)
 #define CHILD_FORMAT __attribute__((format(printf, 1, 2)))
@@ -16,6 +17,10 @@ extern "C" {
 
 /* Runs `body` in a process of its own and returns how it ended, as waitpid does. */
 int status_of_child(void (*body)(void *), void *data);
+
+/* Runs `body` in a process of its own and returns how it ended. `text` receives up to `room` - 1 bytes of its standard output
+ * and standard error, and a NUL. */
+int output_of_child(void (*body)(void *), void *data, char *text, size_t room);
 
 /* Runs a trial in a process of its own. Its remark is what `note` was last given there, or how the process ended. */
 typedef bool (*trial_t)(void *data);

@@ -7,17 +7,26 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-rtw_runtime_t *make_runtime(void) { return make_locking_runtime(RTW_LOCK_OFF); }
-
-rtw_runtime_t *make_locking_runtime(uint32_t memory_lock) {
+rtw_runtime_config_t runtime_config(void) {
     rtw_runtime_config_t config;
     rtw_runtime_config_init(&config);
     config.profile = profile;
-    config.memory_lock = memory_lock;
+    return config;
+}
+
+static rtw_runtime_t *make_runtime_with(const rtw_runtime_config_t *config) {
     rtw_runtime_t *runtime = NULL;
     rtw_error_t err;
-    require(rtw_runtime_create(&config, &runtime, &err), &err, "a %s runtime", profile_name);
+    require(rtw_runtime_create(config, &runtime, &err), &err, "a %s runtime", profile_name);
     return runtime;
+}
+
+rtw_runtime_t *make_runtime(void) { return make_locking_runtime(RTW_LOCK_OFF); }
+
+rtw_runtime_t *make_locking_runtime(uint32_t memory_lock) {
+    rtw_runtime_config_t config = runtime_config();
+    config.memory_lock = memory_lock;
+    return make_runtime_with(&config);
 }
 
 rtw_module_t *load(rtw_runtime_t *runtime, const char *guest) {
@@ -39,12 +48,18 @@ guest_t open_guest(const char *guest, rtw_imports_t *imports) {
     return made;
 }
 
-guest_t open_locking(const char *guest, uint32_t memory_lock) {
-    guest_t made = {make_locking_runtime(memory_lock), NULL, NULL};
+guest_t open_with(const char *guest, const rtw_runtime_config_t *config) {
+    guest_t made = {make_runtime_with(config), NULL, NULL};
     attach_here(made.runtime);
     made.module = load(made.runtime, guest);
     renew(&made, NULL);
     return made;
+}
+
+guest_t open_locking(const char *guest, uint32_t memory_lock) {
+    rtw_runtime_config_t config = runtime_config();
+    config.memory_lock = memory_lock;
+    return open_with(guest, &config);
 }
 
 guest_t open_unattached(const char *guest, rtw_imports_t *imports) {

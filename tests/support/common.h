@@ -43,9 +43,12 @@ guest_t open_unattached(const char *guest, rtw_imports_t *imports);
 void renew(guest_t *guest, rtw_imports_t *imports);
 /* And detaches the calling thread, if it is attached. */
 void close_guest(guest_t *guest);
-/* A runtime with one of the RTW_LOCK_ constants as its memory_lock. */
+/* The defaults, with the command line's profile. */
+rtw_runtime_config_t runtime_config(void);
+/* Everything that a call needs, in a runtime of that configuration. Attaches the calling thread. */
+guest_t open_with(const char *guest, const rtw_runtime_config_t *config);
+/* A runtime with one of the RTW_LOCK_ constants as its memory_lock, and everything that a call needs in one. */
 rtw_runtime_t *make_locking_runtime(uint32_t memory_lock);
-/* Everything that a call needs, in such a runtime. Attaches the calling thread. */
 guest_t open_locking(const char *guest, uint32_t memory_lock);
 /* An instance whose calls have a budget, where it is not 0. `imports` may be NULL. */
 rtw_instance_t *new_instance(rtw_module_t *module, rtw_imports_t *imports, uint64_t budget_ns);

@@ -1,4 +1,4 @@
-//! What the rounds' figures say about each choice.
+//! Verdicts on each choice, from the figures of the rounds.
 
 use serde::Serialize;
 
