@@ -74,26 +74,26 @@
 #include "rtwasm/export.h"
 #include "rtwasm/doctor.h"
 
-/// Version of this header, to be compared with rtw_version() of the library found at run time.
+/// Major version of this header. Compare with rtw_version(), the version of the library found at run time.
 #define RTW_VERSION_MAJOR 0
 
-/// See RTW_VERSION_MAJOR.
+/// Minor version of this header.
 #define RTW_VERSION_MINOR 1
 
-/// See RTW_VERSION_MAJOR.
+/// Patch version of this header.
 #define RTW_VERSION_PATCH 0
 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
-/// The library's version as one number: major * 65536 + minor * 256 + patch.
+/// Returns the library's version as one number: major * 65536 + minor * 256 + patch.
 ///
 /// [any]
 /// real time: allocates 0, locks 0, system calls 0.
 uint32_t rtw_version(void) RTW_NONBLOCKING;
 
-/// The library's version and its engine's as text, such as "rtwasm 0.1.0 (wasmtime 48.0.8)". Static, never NULL.
+/// Returns the versions of library and engine, such as "rtwasm 0.1.0 (wasmtime 48.0.8)". The text is static, never NULL.
 ///
 /// [any]
 /// real time: allocates 0, locks 0, system calls 0.

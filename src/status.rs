@@ -1,6 +1,6 @@
-//! Statuses: what every fallible function returns. Numbers are never reused; the hundreds are families.
+//! Statuses: the results of functions. Numbers are never reused; the hundreds are families.
 
-/// What a function answers: 0 is success, everything else is negative and one of the RTW_ERR_ constants.
+/// The result of a function: 0 is success; every error is negative and one of the RTW_ERR_ constants.
 #[allow(non_camel_case_types)]
 pub type rtw_status_t = i32;
 
@@ -9,130 +9,132 @@ pub const RTW_OK: rtw_status_t = 0;
 
 /// A pointer that must not be NULL is NULL.
 pub const RTW_ERR_NULL: rtw_status_t = -101;
-/// An argument is outside what the function's comment allows.
+/// An argument or field is outside its range, which its comment gives.
 pub const RTW_ERR_ARGUMENT: rtw_status_t = -102;
-/// A handle is of the wrong kind, already destroyed, or no handle at all.
+/// The handle is of the wrong kind, was destroyed, or is no handle at all.
 pub const RTW_ERR_HANDLE: rtw_status_t = -103;
-/// A struct's struct_size was not set, which its _init function does; or a field is set that this library is too old to know.
+/// struct_size is not set (call the struct's _init function), or the caller has set a field that is newer than this library.
 pub const RTW_ERR_STRUCT_SIZE: rtw_status_t = -104;
-/// The value array is shorter than the larger of the function's parameter and result counts.
+/// The array of values is shorter than the function needs: it must hold its parameters, and its results.
 pub const RTW_ERR_VALUES: rtw_status_t = -105;
-/// An offset and length reach outside a memory, or an index outside a list.
+/// An offset and length reach outside the memory, or an index is outside the list.
 pub const RTW_ERR_BOUNDS: rtw_status_t = -106;
-/// The request is understood but not available here.
+/// The request is valid but not available: in this version, in this profile, or with this configuration.
 pub const RTW_ERR_UNSUPPORTED: rtw_status_t = -107;
 
 /// The bytes are not an rtwasm artifact.
 pub const RTW_ERR_NOT_ARTIFACT: rtw_status_t = -201;
 /// The bytes are a plain WebAssembly module: compile it first (rtwasm compile).
 pub const RTW_ERR_PLAIN_WASM: rtw_status_t = -202;
-/// The artifact ends early.
+/// The artifact is shorter than its header says.
 pub const RTW_ERR_TRUNCATED: rtw_status_t = -203;
-/// The artifact's content does not match its digest.
+/// The artifact does not match its digest: it is damaged.
 pub const RTW_ERR_DIGEST: rtw_status_t = -204;
-/// The artifact's envelope has a version that this library does not read.
+/// This library does not read the artifact's envelope version.
 pub const RTW_ERR_ENVELOPE_VERSION: rtw_status_t = -205;
-/// The artifact was made by another engine version, or with settings that this engine does not accept.
+/// Another engine version compiled the artifact, or it has settings that this engine does not accept.
 pub const RTW_ERR_ENGINE: rtw_status_t = -206;
-/// The artifact was made for another architecture or operating system.
+/// The artifact was compiled for another architecture or operating system.
 pub const RTW_ERR_TARGET: rtw_status_t = -207;
 /// The artifact needs a CPU feature that this machine lacks.
 pub const RTW_ERR_CPU_FEATURE: rtw_status_t = -208;
-/// The artifact was compiled for another profile than the runtime's.
+/// The artifact was compiled for a profile that the runtime does not load.
 pub const RTW_ERR_PROFILE: rtw_status_t = -209;
 /// The artifact's envelope contradicts itself.
 pub const RTW_ERR_ARTIFACT: rtw_status_t = -210;
 /// The WebAssembly module is malformed or invalid.
 pub const RTW_ERR_WASM: rtw_status_t = -211;
-/// The WebAssembly module needs a proposal that is switched off.
+/// The WebAssembly module needs a proposal that is disabled.
 pub const RTW_ERR_PROPOSAL: rtw_status_t = -212;
 
-/// There is no export of that name.
+/// The module has no export of that name.
 pub const RTW_ERR_NO_EXPORT: rtw_status_t = -301;
-/// The export exists but is of another kind.
+/// The export is of another kind: a memory instead of a function, for example.
 pub const RTW_ERR_EXPORT_KIND: rtw_status_t = -302;
-/// The export's type is not the one asked for.
+/// The exported function has another type than the caller asked for.
 pub const RTW_ERR_SIGNATURE: rtw_status_t = -303;
-/// A signature string cannot be read.
+/// The signature string is malformed.
 pub const RTW_ERR_SIGNATURE_SYNTAX: rtw_status_t = -304;
-/// The module imports something that was not provided.
+/// The module imports something that the host did not provide.
 pub const RTW_ERR_IMPORT_MISSING: rtw_status_t = -305;
-/// An import was provided with another type.
+/// The host provided an import with another type than the module's.
 pub const RTW_ERR_IMPORT_TYPE: rtw_status_t = -306;
 
 /// There is not enough memory or address space.
 pub const RTW_ERR_NO_MEMORY: rtw_status_t = -401;
 /// Memory could not be locked.
 pub const RTW_ERR_MEMLOCK: rtw_status_t = -402;
-/// The system does not permit it: priority, affinity or memory locking.
+/// The system does not permit it: a priority, an affinity, executable memory.
 pub const RTW_ERR_PERMISSION: rtw_status_t = -403;
 /// A file could not be read or written.
 pub const RTW_ERR_IO: rtw_status_t = -404;
-/// A configured limit is exceeded.
+/// A limit is exceeded, of a configuration or of this library.
 pub const RTW_ERR_LIMIT: rtw_status_t = -405;
-/// The stack that the thread is on has no room for guests, or is neither its own nor declared.
+/// The thread's current stack has no room for a guest, or is neither the thread's own nor a declared one.
 pub const RTW_ERR_STACK_SIZE: rtw_status_t = -406;
-/// The thread's arena could not hold what a failing call needed; the call failed all the same, for a reason that is lost.
+/// The call failed, and the thread's arena was too small to keep the reason.
 pub const RTW_ERR_ARENA: rtw_status_t = -407;
 
 /// The thread is not attached to the runtime.
 pub const RTW_ERR_NOT_ATTACHED: rtw_status_t = -501;
 /// The thread is attached already.
 pub const RTW_ERR_ATTACHED: rtw_status_t = -502;
-/// The instance faulted in an earlier call and runs no more.
+/// The instance faulted in an earlier call; reset it before the next one.
 pub const RTW_ERR_FAULTED: rtw_status_t = -503;
-/// The instance is in a call.
+/// The instance is in a call or being reset, or a block has begun and not ended.
 pub const RTW_ERR_BUSY: rtw_status_t = -504;
-/// The process was forked after the object was made; the child cannot use it.
+/// The object belongs to the parent process; a forked child cannot use it.
 pub const RTW_ERR_FORKED: rtw_status_t = -505;
-/// Somebody replaced the signal handlers that the standalone profile needs, or the runtime may not install them.
+/// The signal handlers that the standalone profile needs were replaced or must not be installed, or the thread blocks their
+/// signals.
 pub const RTW_ERR_SIGNALS: rtw_status_t = -506;
-/// An earlier internal error made the object unusable.
+/// An earlier internal error has made the object unusable.
 pub const RTW_ERR_POISONED: rtw_status_t = -507;
 
-/// A guest's state could not be carried over: the one in use could not save it, or the new one refuses it.
+/// The guest's state could not be transferred: the old instance could not save it, or the new one refused it.
 pub const RTW_ERR_STATE: rtw_status_t = -508;
 
 /// The guest executed an unreachable instruction.
 pub const RTW_ERR_TRAP_UNREACHABLE: rtw_status_t = -601;
-/// The guest reached outside a linear memory.
+/// The guest accessed a linear memory out of bounds.
 pub const RTW_ERR_TRAP_MEMORY: rtw_status_t = -602;
-/// The guest reached outside a table.
+/// The guest accessed a table out of bounds.
 pub const RTW_ERR_TRAP_TABLE: rtw_status_t = -603;
-/// The guest called through an empty or differently typed table entry.
+/// The guest called a table entry that is empty or has another type.
 pub const RTW_ERR_TRAP_INDIRECT_CALL: rtw_status_t = -604;
 /// The guest divided an integer by zero.
 pub const RTW_ERR_TRAP_DIVIDE_BY_ZERO: rtw_status_t = -605;
-/// The guest's integer division overflowed, or it converted a number outside an integer's range, an infinity included.
+/// The guest's integer division overflowed, or it converted a float that is outside the integer's range.
 pub const RTW_ERR_TRAP_INTEGER_OVERFLOW: rtw_status_t = -606;
 /// The guest converted a NaN to an integer.
 pub const RTW_ERR_TRAP_BAD_CONVERSION: rtw_status_t = -607;
-/// The guest used up its stack.
+/// The guest exhausted its stack.
 pub const RTW_ERR_TRAP_STACK: rtw_status_t = -608;
-/// The guest trapped for a reason without a status of its own.
+/// The guest trapped for a reason that has no status of its own.
 pub const RTW_ERR_TRAP_OTHER: rtw_status_t = -609;
-/// A host function answered with an error.
+/// A host function returned an error.
 pub const RTW_ERR_HOST: rtw_status_t = -610;
-/// The call used up its time budget and was cut off.
+/// The call exceeded its budget and was cut off.
 pub const RTW_ERR_BUDGET: rtw_status_t = -611;
 
-/// The guest made an atomic access at an address that is not a multiple of its size.
+/// The guest made an atomic access at an address that is not a multiple of the access's size.
 pub const RTW_ERR_TRAP_MISALIGNED: rtw_status_t = -612;
 
-/// A bounded queue has no place left.
+/// The queue is full.
 pub const RTW_ERR_FULL: rtw_status_t = -701;
-/// There is nothing to take.
+/// There is nothing to take: no completion, no block, no instance.
 pub const RTW_ERR_EMPTY: rtw_status_t = -702;
-/// The time given for waiting is over.
+/// The timeout has passed.
 pub const RTW_ERR_TIMEOUT: rtw_status_t = -703;
-/// The invocation was cancelled before it began; as a host function's status: its thread ended in it (RTW_HOST_MAY_BLOCK).
+/// The invocation was cancelled before it began. As host_status of rtw_fault_t: the thread ended in the host function
+/// (RTW_HOST_MAY_BLOCK).
 pub const RTW_ERR_CANCELLED: rtw_status_t = -704;
-/// The worker runs, and this takes one that does not.
+/// The worker is running, and the function needs a stopped one.
 pub const RTW_ERR_RUNNING: rtw_status_t = -705;
-/// The worker does not run, and this takes one that does.
+/// The worker is stopped, and the function needs a running one.
 pub const RTW_ERR_STOPPED: rtw_status_t = -706;
 
-/// A defect in this library; what the function was changing is poisoned.
+/// This library has a defect. The object that the function was changing is poisoned.
 pub const RTW_ERR_INTERNAL: rtw_status_t = -901;
 
 macro_rules! table {
@@ -149,34 +151,34 @@ table! {
     RTW_ERR_NULL "a pointer that must not be NULL is NULL",
     RTW_ERR_ARGUMENT "an argument is out of range",
     RTW_ERR_HANDLE "the handle is of the wrong kind, destroyed, or no handle",
-    RTW_ERR_STRUCT_SIZE "struct_size is not set (call the struct's _init function), or a field is set that this library does not know",
+    RTW_ERR_STRUCT_SIZE "struct_size is not set (call the struct's _init function), or a field is set that is newer than this library",
     RTW_ERR_VALUES "the value array is shorter than the signature needs",
     RTW_ERR_BOUNDS "out of bounds",
-    RTW_ERR_UNSUPPORTED "not available here",
+    RTW_ERR_UNSUPPORTED "not available in this version, profile or configuration",
     RTW_ERR_NOT_ARTIFACT "not an rtwasm artifact",
     RTW_ERR_PLAIN_WASM "a plain WebAssembly module: compile it first",
-    RTW_ERR_TRUNCATED "the artifact ends early",
+    RTW_ERR_TRUNCATED "the artifact is truncated",
     RTW_ERR_DIGEST "the artifact does not match its digest",
-    RTW_ERR_ENVELOPE_VERSION "the artifact's envelope version is not known",
+    RTW_ERR_ENVELOPE_VERSION "this library does not read the artifact's envelope version",
     RTW_ERR_ENGINE "the artifact was made by another engine or with other settings",
     RTW_ERR_TARGET "the artifact was made for another architecture or system",
     RTW_ERR_CPU_FEATURE "the artifact needs a CPU feature that is missing here",
     RTW_ERR_PROFILE "the artifact was compiled for another profile",
     RTW_ERR_ARTIFACT "the artifact's envelope contradicts itself",
     RTW_ERR_WASM "the WebAssembly module is malformed or invalid",
-    RTW_ERR_PROPOSAL "the WebAssembly module needs a proposal that is off",
+    RTW_ERR_PROPOSAL "the WebAssembly module needs a proposal that is disabled",
     RTW_ERR_NO_EXPORT "no export of that name",
     RTW_ERR_EXPORT_KIND "the export is of another kind",
     RTW_ERR_SIGNATURE "the export has another type",
-    RTW_ERR_SIGNATURE_SYNTAX "the signature string cannot be read",
+    RTW_ERR_SIGNATURE_SYNTAX "the signature string is malformed",
     RTW_ERR_IMPORT_MISSING "an import is missing",
     RTW_ERR_IMPORT_TYPE "an import has another type",
     RTW_ERR_NO_MEMORY "not enough memory or address space",
     RTW_ERR_MEMLOCK "memory could not be locked",
     RTW_ERR_PERMISSION "not permitted by the system",
     RTW_ERR_IO "a file could not be read or written",
-    RTW_ERR_LIMIT "a configured limit is exceeded",
-    RTW_ERR_STACK_SIZE "the stack that the thread is on has no room for guests",
+    RTW_ERR_LIMIT "a limit is exceeded",
+    RTW_ERR_STACK_SIZE "the thread's current stack has no room for guests",
     RTW_ERR_ARENA "the thread's arena is exhausted",
     RTW_ERR_NOT_ATTACHED "the thread is not attached",
     RTW_ERR_ATTACHED "the thread is attached already",
@@ -185,7 +187,7 @@ table! {
     RTW_ERR_FORKED "the process was forked",
     RTW_ERR_SIGNALS "the signal handlers were replaced, or none may be installed",
     RTW_ERR_POISONED "an earlier internal error made the object unusable",
-    RTW_ERR_STATE "the guest's state could not be carried over",
+    RTW_ERR_STATE "the guest's state could not be transferred",
     RTW_ERR_TRAP_UNREACHABLE "trap: unreachable executed",
     RTW_ERR_TRAP_MEMORY "trap: memory access out of bounds",
     RTW_ERR_TRAP_TABLE "trap: table access out of bounds",
@@ -199,11 +201,11 @@ table! {
     RTW_ERR_BUDGET "the call was cut off at its budget",
     RTW_ERR_TRAP_MISALIGNED "trap: misaligned atomic access",
     RTW_ERR_FULL "the queue is full",
-    RTW_ERR_EMPTY "nothing is there",
-    RTW_ERR_TIMEOUT "the time for waiting is over",
+    RTW_ERR_EMPTY "there is nothing to take",
+    RTW_ERR_TIMEOUT "the timeout has passed",
     RTW_ERR_CANCELLED "cancelled before it began",
-    RTW_ERR_RUNNING "the worker runs",
-    RTW_ERR_STOPPED "the worker does not run",
+    RTW_ERR_RUNNING "the worker is running",
+    RTW_ERR_STOPPED "the worker is stopped",
     RTW_ERR_INTERNAL "internal error",
 }
 

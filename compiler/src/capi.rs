@@ -18,60 +18,60 @@ use rtwasm::status::*;
 use crate::limits::Limits;
 use crate::{Cpu, Opt, Options, Reservation, Target};
 
-/// Compile fast; the code is slow.
+/// Compiles fast; the code is slow.
 pub const RTW_COMPILE_OPT_NONE: u32 = 0;
-/// The fastest code.
+/// Generates the fastest code.
 pub const RTW_COMPILE_OPT_SPEED: u32 = 1;
-/// Fast code, and smaller where that costs little.
+/// Generates fast code, and smaller code if that costs little speed.
 pub const RTW_COMPILE_OPT_SIZE: u32 = 2;
 
-/// Nothing is compiled in to interrupt the guest.
+/// Calls cannot be cut off.
 pub const RTW_COMPILE_INTERRUPTION_NONE: u32 = 0;
-/// The engine's epoch checks: for comparison.
+/// The engine's epoch checks, for comparison.
 pub const RTW_COMPILE_INTERRUPTION_EPOCH: u32 = 1;
-/// The engine's fuel counting: for comparison.
+/// The engine's fuel counting, for comparison.
 pub const RTW_COMPILE_INTERRUPTION_FUEL: u32 = 2;
-/// The budget guard: polls at loop headers, through which the watchdog ends a call that runs too long.
+/// The budget guard: polls at loop headers, through which the watchdog cuts off a call over its budget.
 pub const RTW_COMPILE_INTERRUPTION_GUARD: u32 = 3;
 
-/// 4 GiB of address space are set aside for each linear memory, which lets the standalone profile leave bounds checks out; there,
-/// 64 MiB of guard pages come to each, and as much again for the memory that the budget guard puts in. rtw_module_probe of
-/// rtwasm.h tells the sum.
+/// Each linear memory reserves 4 GiB of address space, so that code of the standalone profile needs no bounds checks; there
+/// each memory also has 64 MiB of guard pages, and so has the memory that the budget guard adds. rtw_module_probe of rtwasm.h
+/// reports the sum.
 pub const RTW_COMPILE_RESERVATION_FULL: u32 = 0;
-/// As much is set aside as the module declares as its maximum: for processes whose locked or total memory is limited.
-/// Accesses are then checked in the code, in both profiles.
+/// Each linear memory reserves the maximum that the module declares: for processes whose locked or total memory is limited.
+/// The code then checks accesses in both profiles.
 pub const RTW_COMPILE_RESERVATION_DECLARED: u32 = 1;
 
-/// How a module is compiled. Call rtw_compile_options_init first.
+/// Compiler options. Call rtw_compile_options_init first.
 #[repr(C)]
 pub struct rtw_compile_options_t {
     /// sizeof(rtw_compile_options_t), set by rtw_compile_options_init.
     pub struct_size: u32,
-    /// RTW_PROFILE_STANDALONE (default) or RTW_PROFILE_PLUGIN: that of the runtime which will load the artifact.
+    /// Profile of the runtime that will load the artifact: RTW_PROFILE_STANDALONE (default) or RTW_PROFILE_PLUGIN.
     pub profile: u32,
     /// RTW_COMPILE_OPT_SPEED (default), RTW_COMPILE_OPT_SIZE or RTW_COMPILE_OPT_NONE.
     pub opt_level: u32,
-    /// RTW_COMPILE_INTERRUPTION_GUARD (default) or another: whether time budgets can be enforced, and by which means.
+    /// By what means calls can be cut off: RTW_COMPILE_INTERRUPTION_GUARD (default) or another.
     pub interruption: u32,
-    /// "x86_64-unknown-linux-gnu" or "aarch64-unknown-linux-gnu"; NULL (default): this machine.
+    /// Target: "x86_64-unknown-linux-gnu" or "aarch64-unknown-linux-gnu". NULL (default): this machine.
     pub target: *const c_char,
-    /// "native": what this machine has. "baseline": runs on every machine of the target. Otherwise features such as "avx2,fma",
-    /// which bring those they build on. NULL (default): native when the target is this machine, else baseline.
+    /// CPU features to use. "native": those of this machine. "baseline": those of every machine of the target. Otherwise a
+    /// list such as "avx2,fma", to which the features that they need are added. NULL (default): native if the target is this
+    /// machine, else baseline.
     pub cpu: *const c_char,
     /// RTW_COMPILE_RESERVATION_FULL (default) or RTW_COMPILE_RESERVATION_DECLARED.
     pub reservation: u32,
-    /// The most functions that the module may define. 0 (default): 500,000.
+    /// Most functions that the module may define. 0 (default): 500,000.
     pub max_functions: u32,
-    /// The longest module, as it is given and in binary form, in bytes. 0 (default): 256 MiB.
+    /// Longest module in bytes, both as given and in binary form. 0 (default): 256 MiB.
     pub max_module_bytes: u64,
-    /// The most blocks, loops and ifs inside each other in one function. 0 (default): 10,000.
+    /// Most blocks, loops and ifs inside each other in one function. 0 (default): 10,000.
     pub max_nesting: u32,
-    /// The most locals of one function, parameters not counted. 0 (default): 50,000, and there may not be more.
+    /// Most locals of one function, without parameters, at most 50,000. 0 (default): 50,000.
     pub max_locals: u32,
-    /// The longest that compiling may take, in ms. 0 (default): ten minutes. The code generator cannot be stopped: past this the call
-    /// returns, and the threads that help go on in the background until they are through with the module, and end then.
-    /// The time grows with the square of the loops in one function: 10,000 short ones took 2 s with a budget and without one, 100,000
-    /// took 4 minutes without one.
+    /// Longest time to compile, in ms. 0 (default): ten minutes. The code generator cannot be stopped: after this time
+    /// rtw_compile returns, and its helper threads finish the module in the background. The time grows with the square of the
+    /// number of loops in one function: 100,000 short loops took 4 minutes.
     pub max_time_ms: u64,
 }
 
@@ -95,31 +95,31 @@ unsafe impl Sized32 for rtw_compile_options_t {
 const _: () = assert!(size_of::<rtw_error_t>() == 512);
 const _: () = assert!(size_of::<rtw_compile_options_t>() == 4 * 4 + 2 * size_of::<usize>() + 2 * 4 + 3 * 8);
 
-/// Fills options with the defaults. NULL does nothing.
+/// Sets compiler options to their defaults. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_compile_options_t) as the caller knows it: rtw_compile_options_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_compile_options_t) in the caller's header; rtw_compile_options_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_compile_options_init_sized(options: *mut rtw_compile_options_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { sized::init(options, struct_size) };
 }
 
-/// Compiles a WebAssembly module, in binary or text form, into an artifact for rtw_module_load.
+/// Compiles a WebAssembly module, in binary or text form, to an artifact for rtw_module_load.
 ///
-/// [setup]  Any number of threads at once. The threads that help are ordinary ones with all signals blocked, and are gone when
-///          the call returns, unless it returns because of max_time_ms. They have the stack that they need; the caller's may be
-///          small. The process's signal handlers are as before; the first call, though, should not run while another thread
-///          installs handlers (rtw_runtime_create does), since it restores those it found.
+/// [setup]  Any number of threads at once. Helper threads are ordinary ones, with all signals blocked, and end before the
+///          call returns, except after max_time_ms. They have their own stacks; the caller's may be small. Do not make the
+///          first call while another thread installs signal handlers, as rtw_runtime_create does: it restores the handlers
+///          that it found.
 /// wasm_or_wat, length  the module; read only during the call.
 /// options          NULL for the defaults; read only during the call.
 /// artifact         receives the artifact, to be freed with rtw_compile_free; NULL on failure.
 /// artifact_length  receives its length in bytes; 0 on failure.
 /// err              NULL, or filled: what is wrong with the module, and where.
-/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a CPU feature is not known),
-///         RTW_ERR_WASM (malformed or invalid, or no WebAssembly), RTW_ERR_PROPOSAL (needs something that is off),
-///         RTW_ERR_UNSUPPORTED (no such target, beyond the code generator's limits, or a name with a zero byte in it), RTW_ERR_LIMIT
-///         (one of the max_ fields, which the message names), RTW_ERR_NO_MEMORY, RTW_ERR_INTERNAL.
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range; an unknown CPU feature),
+///         RTW_ERR_WASM (malformed, invalid, or not WebAssembly), RTW_ERR_PROPOSAL (a proposal that is disabled),
+///         RTW_ERR_UNSUPPORTED (an unknown target; a limit of the code generator; a name with a zero byte), RTW_ERR_LIMIT
+///         (one of the max_ fields, which the message names), RTW_ERR_INTERNAL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_compile(
     wasm_or_wat: *const c_void,
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn rtw_compile(
     error.status
 }
 
-/// Frees an artifact made by rtw_compile. NULL does nothing. A module that was loaded from it does not need it any more.
+/// Frees an artifact that rtw_compile has returned. Modules that were loaded from it do not need it. NULL does nothing.
 ///
 /// [setup]
 /// artifact, length  as rtw_compile returned them.
@@ -328,7 +328,7 @@ unsafe fn optional_text<'a>(text: *const c_char, what: &str) -> Result<Option<&'
 }
 
 fn out_of_range(field: &str, value: impl std::fmt::Display) -> Error {
-    Error::new(RTW_ERR_ARGUMENT, format!("{field} is {value}, which is not one of its values"))
+    Error::new(RTW_ERR_ARGUMENT, format!("{field} is {value}, which is out of range"))
 }
 
 /// Into memory of malloc's, which a wrong length cannot corrupt when it is freed.

@@ -1,4 +1,4 @@
-//! The doctor: what about this machine costs latency.
+//! The doctor: what about this machine makes real-time threads late.
 
 use std::ffi::{CString, c_char, c_void};
 use std::path::PathBuf;
@@ -17,120 +17,121 @@ use crate::status::*;
 /// More than a check reads and writes at a time; some of the system's files grow with the number of CPUs.
 const REPORT_BYTES: usize = 16 << 20;
 
-/// All classes: the worst of them counts.
+/// All classes; the worst one counts.
 pub const RTW_HOST_CLASS_ALL: u32 = 0;
-/// Audio in blocks of 128 frames at 48 kHz: a period of 2667 us.
+/// Audio in blocks of 128 frames at 48 kHz: a period of 2,667 us.
 pub const RTW_HOST_CLASS_AUDIO_128: u32 = 1;
-/// Audio in blocks of 32 frames at 48 kHz: 667 us.
+/// Audio in blocks of 32 frames at 48 kHz: a period of 667 us.
 pub const RTW_HOST_CLASS_AUDIO_32: u32 = 2;
-/// A control loop at 1 kHz: 1000 us.
+/// A control loop at 1 kHz: a period of 1,000 us.
 pub const RTW_HOST_CLASS_CONTROL_1KHZ: u32 = 3;
-/// A control loop at 10 kHz: 100 us.
+/// A control loop at 10 kHz: a period of 100 us.
 pub const RTW_HOST_CLASS_CONTROL_10KHZ: u32 = 4;
-/// How many classes there are beside RTW_HOST_CLASS_ALL.
+/// Number of classes, without RTW_HOST_CLASS_ALL.
 pub const RTW_HOST_CLASSES: usize = 4;
 
-/// No CPU is chosen: any that the calling thread may use.
+/// Any CPU that the calling thread may use.
 pub const RTW_HOST_CPU_ANY: i32 = -1;
 
-/// As it should be.
+/// The check found what it expected.
 pub const RTW_HOST_GOOD: u32 = 0;
-/// Not as it should be; the severity tells how much that costs.
+/// The check found a fault; its severity says how much it matters.
 pub const RTW_HOST_BAD: u32 = 1;
-/// It matters and cannot be told, for want of a file or of the right to read it.
+/// The check could not find out, because a file or the right to read it is missing.
 pub const RTW_HOST_UNKNOWN: u32 = 2;
-/// Not asked for, or without a meaning here.
+/// The check was not asked for, or does not apply to this machine.
 pub const RTW_HOST_SKIPPED: u32 = 3;
 
-/// Of no importance.
+/// Does not matter.
 pub const RTW_HOST_SEVERITY_NONE: u32 = 0;
-/// Worth knowing; shows in figures that are compared with others.
+/// Worth knowing; affects measurements that are compared with others.
 pub const RTW_HOST_SEVERITY_INFO: u32 = 1;
-/// Deadlines are missed now and then.
+/// Causes missed deadlines now and then.
 pub const RTW_HOST_SEVERITY_MEDIUM: u32 = 2;
-/// Deadlines are missed regularly.
+/// Causes missed deadlines regularly.
 pub const RTW_HOST_SEVERITY_HIGH: u32 = 3;
-/// It does not run at all.
+/// Keeps the library from running at all.
 pub const RTW_HOST_SEVERITY_FATAL: u32 = 4;
 
-/// The commands take effect at once, until the next boot, and nothing else suffers.
+/// The commands take effect at once, until the next boot, without side effects.
 pub const RTW_HOST_APPLY_NOW: u32 = 0;
-/// The commands take thought: something else may suffer, or words have to be filled in.
+/// The commands need thought: they have side effects, or placeholders to fill in.
 pub const RTW_HOST_APPLY_WITH_THOUGHT: u32 = 1;
-/// The commands take effect with the next boot.
+/// The commands take effect at the next boot.
 pub const RTW_HOST_APPLY_REBOOT: u32 = 2;
 
-/// Nothing of medium severity or worse was found.
+/// The doctor found nothing of medium or higher severity.
 pub const RTW_HOST_READY: u32 = 0;
-/// Something of medium severity was found, or something cannot be told that would be high or fatal.
+/// The doctor found something of medium severity, or could not check something of high or fatal severity.
 pub const RTW_HOST_READY_WITH_WARNINGS: u32 = 1;
-/// Something high or fatal was found.
+/// The doctor found something of high or fatal severity.
 pub const RTW_HOST_NOT_READY: u32 = 2;
 
-/// What the doctor found, made by rtw_host_check; immutable.
+/// The doctor's report, created by rtw_host_check. Immutable.
 pub struct rtw_host_report_t {
     _private: [u8; 0],
 }
 
-/// What the doctor shall look at. Call rtw_host_config_init first.
+/// Configuration of rtw_host_check. Call rtw_host_config_init first.
 #[repr(C)]
 pub struct rtw_host_config_t {
     /// sizeof(rtw_host_config_t), set by rtw_host_config_init.
     pub struct_size: u32,
-    /// The class to judge for: RTW_HOST_CLASS_ALL (default) ...
+    /// The class of work to judge for: one of the RTW_HOST_CLASS_ constants; default RTW_HOST_CLASS_ALL.
     pub host_class: u32,
-    /// The CPU that the real-time thread runs on, or RTW_HOST_CPU_ANY (default).
+    /// The CPU that the real-time thread will run on; default RTW_HOST_CPU_ANY.
     pub cpu: i32,
-    /// 1: the calling thread is the real-time thread, so that its own policy, affinity and stack are judged. 0 (default).
+    /// 1: the calling thread is the real-time thread, so the doctor judges its policy, affinity and stack. 0 (default): it is
+    /// not.
     pub calling_thread: u32,
-    /// How long each probe measures, in ms: one of wake-ups for each class that is judged, one of gaps, one of speed; 1 to
-    /// 60000. 0 (default): nothing is measured. Probes run on the running system only.
+    /// Duration of each probe in ms, 1 to 60,000: one of wake-ups per class, one of gaps, one of speed. 0 (default): no
+    /// probes. Probes need the running system.
     pub probe_ms: u32,
-    /// Stands for the period of every class, in ns: 10000 to 10000000000. 0 (default): each has its own.
+    /// Period to judge every class by, in ns: 10,000 to 10,000,000,000. 0 (default): each class has its own.
     pub period_ns: u64,
-    /// A directory that holds a copy of another machine's files, or NULL (default) for the running system. NUL-terminated
-    /// UTF-8.
+    /// A directory with a copy of another machine's files, as NUL-terminated UTF-8. NULL (default): the running system.
     pub root: *const c_char,
-    /// The bytes of an artifact that shall run here, or NULL (default). Read only during the call.
+    /// The bytes of an artifact that is to run on this machine, or NULL (default). Read only during the call.
     pub artifact: *const c_void,
-    /// How many they are.
+    /// Length of artifact in bytes.
     pub artifact_length: u64,
 }
 
-/// What one check has found. Call rtw_host_finding_init first. The strings belong to the report and live as long as its handle.
+/// The result of one check. Call rtw_host_finding_init first. The strings belong to the report and live as long as its
+/// handle.
 #[repr(C)]
 pub struct rtw_host_finding_t {
     /// sizeof(rtw_host_finding_t), set by rtw_host_finding_init.
     pub struct_size: u32,
     /// RTW_HOST_GOOD, RTW_HOST_BAD, RTW_HOST_UNKNOWN or RTW_HOST_SKIPPED.
     pub state: u32,
-    /// RTW_HOST_SEVERITY_INFO ... RTW_HOST_SEVERITY_FATAL: the worst for the classes that were judged; where nothing is bad,
-    /// what it would be.
+    /// The worst severity for the classes that were judged, RTW_HOST_SEVERITY_INFO to RTW_HOST_SEVERITY_FATAL; if the finding
+    /// is not bad, the severity that it would have.
     pub severity: u32,
-    /// When the commands take effect: RTW_HOST_APPLY_NOW ...
+    /// One of the RTW_HOST_APPLY_ constants: when and with what side effects the commands take effect.
     pub apply: u32,
-    /// 1 where the commands take root.
+    /// 1: the commands need root. 0: they do not.
     pub needs_root: u32,
-    /// What a bad finding costs each class, or an unknown one would: of class n at n - 1; RTW_HOST_SEVERITY_NONE where it is
+    /// The severity for each class, of class n at n - 1, if the finding is bad or unknown; RTW_HOST_SEVERITY_NONE if it is
     /// good.
     pub class_severity: [u32; RTW_HOST_CLASSES],
-    /// Its name, such as "governor"; names are never reused.
+    /// Name of the check, such as "governor"; names are never reused.
     pub id: *const c_char,
-    /// The name in a few words.
+    /// Name of the check in a few words.
     pub title: *const c_char,
-    /// What was found.
+    /// The state that the check found.
     pub found: *const c_char,
-    /// What should have been.
+    /// The state that the check expected.
     pub expected: *const c_char,
     /// Why it matters, in one line.
     pub why: *const c_char,
-    /// What to do, in a sentence or two.
+    /// The remedy, in one or two sentences.
     pub remedy: *const c_char,
-    /// The same as lines of a shell's, to copy; "" where no command helps.
+    /// The remedy as shell commands to copy; "" if no command helps.
     pub commands: *const c_char,
 }
 
-/// What stands behind a report's handle.
+/// The value behind a report's handle.
 pub struct Reported {
     report: Report,
     texts: Vec<Texts>,
@@ -165,36 +166,36 @@ unsafe impl guard::Sized32 for rtw_host_config_t {
 // SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_host_finding_t {}
 
-/// Fills a configuration with the defaults. NULL does nothing.
+/// Sets a doctor configuration to its defaults. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_host_config_t) as the caller knows it: rtw_host_config_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_host_config_t) in the caller's header; rtw_host_config_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_host_config_init_sized(config: *mut rtw_host_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(config, struct_size) };
 }
 
-/// Prepares a finding to be filled. NULL does nothing.
+/// Initialises a finding. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_host_finding_t) as the caller knows it: rtw_host_finding_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_host_finding_t) in the caller's header; rtw_host_finding_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_host_finding_init_sized(finding: *mut rtw_host_finding_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(finding, struct_size) };
 }
 
-/// Examines this machine and process for what makes real-time threads late, as `rtwasm doctor` does. Reads files below /proc,
-/// /sys and others, and changes nothing; what cannot be read is RTW_HOST_UNKNOWN and no error. Takes some milliseconds, and
-/// with probes as long as they were asked to: they run on threads of their own.
+/// Examines what about this machine and process makes real-time threads late, as `rtwasm doctor` does. Reads files below
+/// /proc, /sys and others, and changes nothing; a file that cannot be read gives RTW_HOST_UNKNOWN, not an error. Takes some
+/// milliseconds, and with probes as long as they last; probes run on threads of their own.
 ///
 /// [setup]
 /// config  NULL for the defaults; read only during the call.
-/// out     receives the report, to be ended with rtw_host_report_destroy; NULL on failure.
+/// out     receives the report, to be destroyed with rtw_host_report_destroy; NULL on failure.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, root is not UTF-8), RTW_ERR_IO (root is
-///          not a directory); for an artifact that is none, the errors of rtw_module_probe.
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range; root is not UTF-8), RTW_ERR_IO (root
+///         is not a directory); for an invalid artifact, those of rtw_module_probe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_host_check(
     config: *const rtw_host_config_t,
@@ -218,7 +219,7 @@ pub unsafe extern "C-unwind" fn rtw_host_check(
     }
 }
 
-/// Ends a report. NULL does nothing.
+/// Destroys a report. NULL does nothing.
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]
@@ -227,7 +228,7 @@ pub unsafe extern "C-unwind" fn rtw_host_report_destroy(report: *mut rtw_host_re
     guard::plain((), || unsafe { handle::destroy(report) });
 }
 
-/// How many findings the report has, one a check; 0 for a handle that is none.
+/// Returns the number of findings in a report, one per check; 0 for an invalid handle.
 ///
 /// [any]
 #[unsafe(no_mangle)]
@@ -236,7 +237,7 @@ pub unsafe extern "C" fn rtw_host_report_count(report: *const rtw_host_report_t)
     unsafe { handle::borrow(report) }.map_or(0, |reported| reported.texts.len())
 }
 
-/// One finding. Bad ones come first, the worst of them first, then unknown, good and skipped ones.
+/// Reads one finding of a report. Bad ones come first, the most severe first; then unknown, good and skipped ones.
 ///
 /// [any]
 /// out  filled on success; its strings live as long as the report's handle.
@@ -259,12 +260,12 @@ pub unsafe extern "C" fn rtw_host_report_finding(
     })
 }
 
-/// Whether the machine is ready for a class of work.
+/// Tells whether the machine is ready for a class of work.
 ///
 /// [any]
-/// host_class  one that was judged, or RTW_HOST_CLASS_ALL for the worst of those.
+/// host_class  a class that was judged, or RTW_HOST_CLASS_ALL for the worst of them.
 /// verdict     receives RTW_HOST_READY, RTW_HOST_READY_WITH_WARNINGS or RTW_HOST_NOT_READY.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (no such class, or not one that was judged).
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (no such class, or one that was not judged).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_host_report_verdict(
     report: *const rtw_host_report_t,
@@ -349,7 +350,7 @@ unsafe fn wanted(bytes: *const c_void, length: u64) -> Result<Artifact> {
 
 impl Texts {
     fn new(finding: &Finding) -> Texts {
-        // What comes from files has no control characters left, but a path may.
+        // Text from files has no control characters left, but a path may have.
         let c = |text: &str| CString::new(text.split('\0').next().unwrap_or("")).expect("no NUL is left");
         Texts {
             id: c(finding.id),

@@ -5,22 +5,21 @@ use std::ffi::c_char;
 use super::text;
 use crate::status::*;
 
-/// What went wrong in a [setup] function, in words: which import, which byte, which limit. The caller owns it; it needs no
-/// initialisation, and every [setup] function that takes one fills it, with RTW_OK and an empty message on success. Its layout
-/// is final.
+/// Describes why a [setup] function failed: which import, which byte, which limit. Belongs to the caller and needs no
+/// initialisation; the function sets it to RTW_OK and an empty message on success. Its layout is final.
 #[repr(C)]
 pub struct rtw_error_t {
-    /// The status that the function also returned.
+    /// The status that the function returned.
     pub status: rtw_status_t,
-    /// `errno` of the system call that was refused, or 0.
+    /// errno of the system call that failed, or 0.
     pub os_error: i32,
-    /// A sentence for the developer, NUL-terminated, cut if it is longer than this.
+    /// A sentence for the developer, NUL-terminated, truncated to this size.
     pub message: [c_char; 504],
 }
 
 const _: () = assert!(size_of::<rtw_error_t>() == 512);
 
-/// The status's name, such as "RTW_ERR_NULL"; "RTW_ERR_?" for a number that is not a status. Static, never NULL.
+/// Returns the name of a status, such as "RTW_ERR_NULL", or "RTW_ERR_?" for any other number. The text is static, never NULL.
 ///
 /// [any]
 /// real time: allocates 0, locks 0, system calls 0.
@@ -30,7 +29,7 @@ pub extern "C" fn rtw_status_name(status: rtw_status_t) -> *const c_char {
     describe(status).0.as_ptr().cast()
 }
 
-/// The status in a few words, such as "a pointer that must not be NULL is NULL". Static, never NULL.
+/// Describes a status in a few words, such as "a pointer that must not be NULL is NULL". The text is static, never NULL.
 ///
 /// [any]
 /// real time: allocates 0, locks 0, system calls 0.
@@ -57,7 +56,7 @@ pub unsafe fn fill_with(err: *mut rtw_error_t, status: rtw_status_t, os_error: i
     }
     let mut filled = rtw_error_t { status, os_error, message: [0; 504] };
     text::copy(message, &mut filled.message);
-    // SAFETY: writable by the caller's word.
+    // SAFETY: writable as the caller promises.
     unsafe { err.write(filled) };
 }
 

@@ -1,4 +1,4 @@
-//! Statistics as files and texts.
+//! Exports: statistics as files and texts.
 
 use std::ffi::c_char;
 use std::path::Path;
@@ -22,60 +22,59 @@ use crate::stats::{Report, subject};
 use crate::status::*;
 use crate::sys::file;
 
-/// JSON with everything in it, which `rtwasm stats` makes the other formats of.
+/// JSON with all figures; `rtwasm stats` makes the other formats from it.
 pub const RTW_EXPORT_JSON: u32 = 0;
-/// A page with tables and plots, in one file that needs nothing from elsewhere.
+/// An HTML page with tables and plots, in one self-contained file.
 pub const RTW_EXPORT_HTML: u32 = 1;
-/// HdrHistogram's percentile distribution (.hgrm), of one series; values are in us.
+/// HdrHistogram's percentile distribution (.hgrm) of one series, in us.
 pub const RTW_EXPORT_HGRM: u32 = 2;
-/// HdrHistogram's interval log, version 2: one line a series; values are in ns.
+/// HdrHistogram's interval log, version 2, with one line per series, in ns.
 pub const RTW_EXPORT_HLOG: u32 = 3;
 /// OpenMetrics text, as Prometheus reads it.
 pub const RTW_EXPORT_OPENMETRICS: u32 = 4;
-/// The buckets as a table.
+/// The buckets as comma-separated values.
 pub const RTW_EXPORT_CSV: u32 = 5;
 
-/// What is to be written, and where to. Call rtw_export_config_init first.
+/// Configuration of an export. Call rtw_export_config_init first.
 #[repr(C)]
 pub struct rtw_export_config_t {
     /// sizeof(rtw_export_config_t), set by rtw_export_config_init.
     pub struct_size: u32,
-    /// One of the RTW_EXPORT_ constants; RTW_EXPORT_JSON by default.
+    /// One of the RTW_EXPORT_ constants; default RTW_EXPORT_JSON.
     pub format: u32,
-    /// The file to write, which takes the place of one that is there when it is complete; NULL: none.
+    /// The file to write; an existing file is replaced when the new one is complete. NULL: writes to buffer.
     pub path: *const c_char,
-    /// Without a path: receives the text, NUL-terminated; NULL: the text's length is wanted only.
+    /// Without a path: receives the text, NUL-terminated. NULL: only the length is returned.
     pub buffer: *mut c_char,
-    /// Size of buffer in bytes; 0 where there is none.
+    /// Size of buffer in bytes; 0 if there is none.
     pub buffer_bytes: u64,
-    /// What the subject is called; NULL: a function by its export, an instance "instance".
+    /// Name of the subject. NULL: a function has the name of its export, an instance "instance".
     pub name: *const c_char,
-    /// The one series to write, such as "call_time"; NULL: all, or the first where the format holds one.
+    /// The one series to write, such as "call_time". NULL: all, or the first if the format holds one.
     pub series: *const c_char,
-    /// Where calls are due at a fixed period: that period in ns. Beside "call_time" then stands "call_time_corrected", with
-    /// those calls put in that a late one kept from starting (docs/statistics.md says how). 0 (default): no such series.
+    /// The period at which calls are due, in ns. The export then has a series "call_time_corrected" beside "call_time", which
+    /// adds the calls that a late one has delayed (see docs/statistics.md). 0 (default): no such series.
     pub expected_interval_ns: u64,
 }
 
-/// Somebody whose statistics are written with those of others. One of the handles is set, the others are NULL. Begin with zeros:
-/// rtw_export is told how large the struct is.
+/// One subject of rtw_export. Zero the struct and set one of its handles. rtw_export takes the struct's size.
 #[repr(C)]
 pub struct rtw_export_subject_t {
-    /// As for rtw_func_export.
+    /// A func, as for rtw_func_export.
     pub func: *const rtw_func_t,
-    /// As for rtw_instance_export.
+    /// An instance, as for rtw_instance_export.
     pub instance: *const rtw_instance_t,
-    /// As for rtw_interval_export.
+    /// An interval, as for rtw_interval_export.
     pub interval: *const rtw_interval_t,
-    /// As for rtw_worker_export.
+    /// A worker, as for rtw_worker_export.
     pub worker: *const rtw_worker_t,
     /// A recorder.
     pub recorder: *const rtw_recorder_t,
-    /// One function of a slot, on all its instances: which one, func_index says.
+    /// A slot, of which func_index selects one function, on all its instances.
     pub slot: *const rtw_slot_t,
-    /// With slot: index in its interface. Otherwise 0.
+    /// With slot: index of the function in the slot's funcs. Otherwise 0.
     pub func_index: u32,
-    /// What it is called; NULL: as without a name in rtw_export_config_t. Subjects of a kind need different names.
+    /// Name of the subject. NULL: as without a name in rtw_export_config_t. Subjects of the same kind need different names.
     pub name: *const c_char,
 }
 
@@ -84,26 +83,26 @@ unsafe impl guard::Sized32 for rtw_export_config_t {}
 // SAFETY: pointers and a number.
 unsafe impl guard::Element for rtw_export_subject_t {}
 
-/// Fills a configuration with the defaults. NULL does nothing.
+/// Sets an export configuration to its defaults. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_export_config_t) as the caller knows it: rtw_export_config_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_export_config_t) in the caller's header; rtw_export_config_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_export_config_init_sized(config: *mut rtw_export_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(config, struct_size) };
 }
 
-/// Writes a func's statistics, since it was made or last reset. Calls may go on meanwhile.
+/// Writes a func's statistics since it was looked up or reset. Calls may continue meanwhile.
 ///
 /// [setup]
-/// config  what to write, and where to; read only during the call.
-/// length  NULL, or receives the text's length in bytes without the NUL; on RTW_ERR_LIMIT as well. While calls go on, the next
-///         text may be longer.
+/// config  format and destination; read only during the call.
+/// length  NULL, or receives the text's length in bytes without the NUL, also on RTW_ERR_LIMIT. While calls continue, the
+///         next text may be longer.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range, a string is not UTF-8,
-///         there is no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too
-///         small: nothing is written to it), RTW_ERR_IO (the file cannot be written; one that was there is as it was).
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range; a string is not
+///         UTF-8; no such series), RTW_ERR_UNSUPPORTED (the runtime's statistics are off), RTW_ERR_LIMIT (the buffer is too
+///         small; it is not written), RTW_ERR_IO (the file cannot be written; an existing one is unchanged).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_func_export(
     func: *const rtw_func_t,
@@ -124,12 +123,11 @@ pub unsafe extern "C-unwind" fn rtw_func_export(
     }
 }
 
-/// Writes an instance's statistics: all its calls together, those of funcs that are destroyed included, since it was made; then
-/// those of each function that has a func, since that was made or last reset.
+/// Writes an instance's statistics: all its calls together since it was created, including those of destroyed funcs; then
+/// those of each function that has a func, since it was looked up or reset.
 ///
 /// [setup]
-/// config  what to write, and where to; read only during the call. A name also stands before those of the functions:
-///         "left/gain".
+/// config  format and destination; read only during the call. Its name also precedes those of the functions: "left/gain".
 /// length  as for rtw_func_export.
 /// err     NULL, or filled.
 /// errors: those of rtw_func_export.
@@ -149,11 +147,11 @@ pub unsafe extern "C-unwind" fn rtw_instance_export(
     }
 }
 
-/// Writes what an interval's readings have found so far, together, with a time line that has the maximum of each. It does not
-/// read: what happened since the last reading is not in it.
+/// Writes what an interval's reads have returned so far, together, with a time line of the maximum of each read. Does not
+/// read: what was recorded since the previous read is not included.
 ///
 /// [setup]
-/// config  what to write, and where to; read only during the call.
+/// config  format and destination; read only during the call.
 /// length  as for rtw_func_export.
 /// err     NULL, or filled.
 /// errors: those of rtw_func_export.
@@ -173,14 +171,14 @@ pub unsafe extern "C-unwind" fn rtw_interval_export(
     }
 }
 
-/// Writes a worker's statistics, since it was made or last reset: call times, wake-up latencies, response times from the
-/// intended start, period jitter; the longest of each second, and the worst calls with what went along with them.
+/// Writes a worker's statistics since it was created or reset: call times, wake-up latencies, response times from the
+/// intended start, period jitter, the longest response time of each second, and the slowest steps with their causes.
 ///
 /// [setup]
-/// config  what to write, and where to; read only during the call.
+/// config  format and destination; read only during the call.
 /// length  as for rtw_func_export.
 /// err     NULL, or filled.
-/// errors: those of rtw_func_export but RTW_ERR_UNSUPPORTED.
+/// errors: those of rtw_func_export except RTW_ERR_UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_export(
     worker: *const rtw_worker_t,
@@ -201,18 +199,18 @@ pub unsafe extern "C-unwind" fn rtw_worker_export(
     }
 }
 
-/// Writes the statistics of several subjects together: the effects of a chain on one page, everything that a process has for
-/// one scraper. (OpenMetrics texts cannot be put one after the other.)
+/// Writes the statistics of several subjects together: the effects of a chain on one page, everything in a process for one
+/// scraper. (OpenMetrics texts cannot be concatenated.)
 ///
 /// [setup]
-/// subjects      as many as `count` says; read only during the call.
-/// count         how many there are, at least 1.
-/// subject_size  sizeof(rtw_export_subject_t): how far apart they are.
-/// config        what to write, and where to; its name is NULL, as each subject has its own; read only during the call.
+/// subjects      `count` subjects; read only during the call.
+/// count         number of subjects, at least 1.
+/// subject_size  sizeof(rtw_export_subject_t).
+/// config        format and destination; read only during the call. Its name must be NULL, because each subject has its own.
 /// length        as for rtw_func_export.
 /// err           NULL, or filled.
-/// errors: those of rtw_func_export, and RTW_ERR_ARGUMENT (a subject without a handle or with several, two of the same kind and
-///         name, a name in config).
+/// errors: those of rtw_func_export; RTW_ERR_ARGUMENT (a subject without a handle or with several; two subjects of the same
+///         kind and name; a name in config).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_export(
     subjects: *const rtw_export_subject_t,
@@ -250,7 +248,7 @@ pub unsafe extern "C-unwind" fn rtw_export(
                     }
                 }
                 if guard::optional_struct(config, "config")?.is_some_and(|config| !config.name.is_null()) {
-                    return Err(Error::new(RTW_ERR_ARGUMENT, "config has a name: each subject has its own"));
+                    return Err(Error::new(RTW_ERR_ARGUMENT, "name is set in config: each subject has its own"));
                 }
                 deliver(config, length, 0, |_| Some(reports))
             })
@@ -270,10 +268,10 @@ unsafe fn reports_of(subject: &rtw_export_subject_t) -> Result<Vec<Report>> {
     if handles.iter().filter(|is_null| !**is_null).count() != 1 {
         return Err(Error::new(
             RTW_ERR_ARGUMENT,
-            "one of func, instance, interval, worker, slot and recorder has to be set, and the others NULL",
+            "set one of func, instance, interval, worker, slot and recorder, and leave the others NULL",
         ));
     }
-    // SAFETY: handles and a C string by the caller's word.
+    // SAFETY: handles and a C string as the caller promises.
     unsafe {
         let name = text::optional(subject.name, "name")?;
         let renamed = |mut report: Report| {
@@ -312,8 +310,8 @@ fn off() -> Error {
     Error::new(RTW_ERR_UNSUPPORTED, "the runtime's statistics are off")
 }
 
-/// Writes reports as the configuration says. `reports` gets the name that the subject shall have, and answers None where
-/// statistics are off. They have at most so many series, 0 where there is room for them already.
+/// Writes reports as the configuration says. `reports` takes the subject's name, and returns None if
+/// statistics are off. `series` is the most series that they have, 0 if there is room for them already.
 ///
 /// # Safety
 /// `config` and what it points to is readable, its buffer writable, for as long as it says; `length` is NULL or writable.
@@ -323,7 +321,7 @@ pub(super) unsafe fn deliver(
     series: usize,
     reports: impl FnOnce(Option<&str>) -> Option<Vec<Report>>,
 ) -> Result<()> {
-    // SAFETY: readable by the caller's word.
+    // SAFETY: readable as the caller promises.
     let config =
         unsafe { guard::optional_struct(config, "config") }?.ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL"))?;
     // SAFETY: passed on.
@@ -338,12 +336,12 @@ unsafe fn write(
     reports: impl FnOnce(Option<&str>) -> Option<Vec<Report>>,
 ) -> Result<()> {
     let format = format(config.format)?;
-    // SAFETY: C strings by the caller's word.
+    // SAFETY: C strings as the caller promises.
     let (path, name, series) = unsafe {
         (text::optional(config.path, "path")?, text::optional(config.name, "name")?, text::optional(config.series, "series")?)
     };
     if path.is_some() && !config.buffer.is_null() {
-        return Err(Error::new(RTW_ERR_ARGUMENT, "path and buffer are both set: one place only"));
+        return Err(Error::new(RTW_ERR_ARGUMENT, "path and buffer are both set: set one of them"));
     }
     if config.buffer.is_null() && config.buffer_bytes != 0 {
         return Err(Error::new(RTW_ERR_NULL, "buffer is NULL and buffer_bytes is not 0"));
@@ -356,13 +354,13 @@ unsafe fn write(
     export::keep_series(&mut document, series)?;
     let text = export::write(format, &[document])?;
     if !length.is_null() {
-        // SAFETY: writable by the caller's word.
+        // SAFETY: writable as the caller promises.
         unsafe { length.write(text.len()) };
     }
     match path {
         // A scraper may look at any moment.
         Some(path) => file::replace(Path::new(path), text.as_bytes()).map_err(|error| Error::os(RTW_ERR_IO, path, &error)),
-        // SAFETY: so large by the caller's word.
+        // SAFETY: as large as the caller promises.
         None => unsafe { write_buffer(config.buffer, config.buffer_bytes, &text) },
     }
 }
@@ -386,10 +384,10 @@ unsafe fn write_buffer(buffer: *mut c_char, bytes: u64, text: &str) -> Result<()
     if text.len() as u64 >= bytes {
         return Err(Error::new(
             RTW_ERR_LIMIT,
-            format!("the text takes {} bytes and a NUL; the buffer has {bytes} bytes", text.len()),
+            format!("the text needs {} bytes and a NUL; the buffer has {bytes} bytes", text.len()),
         ));
     }
-    // SAFETY: it has room for the text and one more, by the caller's word.
+    // SAFETY: it has room for the text and one more, as the caller promises.
     unsafe {
         buffer.copy_from_nonoverlapping(text.as_ptr().cast(), text.len());
         buffer.add(text.len()).write(0);

@@ -81,7 +81,7 @@ unsafe fn outcome(err: *mut rtw_error_t, poison: &dyn Fn(), entry: &mut dyn FnMu
     }
     let (outcome, section) = reserve::section(|| catch_unwind(AssertUnwindSafe(entry)));
     let error = match outcome {
-        // The entry only reports something, in memory that it gives back.
+        // The entry only reports something, in memory that it frees.
         Ok(Ok(())) if section.exhausted && !section.committed => reserve::exhausted(),
         Ok(Ok(())) => {
             // SAFETY: passed on.
@@ -116,7 +116,7 @@ fn section(needs_room: bool, entry: &mut dyn FnMut()) -> Option<reserve::Section
     section
 }
 
-/// Runs an [rt] entry. A panic is answered with `on_panic`.
+/// Runs an [rt] entry. If it panics, it returns `on_panic`.
 #[inline(always)]
 pub fn real_time<T>(on_panic: T, entry: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(entry)).unwrap_or(on_panic)
@@ -145,7 +145,7 @@ pub fn bare(status: rtw_status_t, what: &str) -> Error {
 /// # Safety
 /// NULL or writable.
 pub unsafe fn output<'a, T>(out: *mut *mut T, what: &str) -> Result<&'a mut *mut T> {
-    // SAFETY: writable by the caller's word.
+    // SAFETY: writable as the caller promises.
     let out = unsafe { out.as_mut() }.ok_or_else(|| Error::new(RTW_ERR_NULL, format!("{what} is NULL")))?;
     *out = std::ptr::null_mut();
     Ok(out)
@@ -160,7 +160,7 @@ pub unsafe fn named<'a, N: Noun>(handle: *const N, what: &str) -> Result<&'a N::
     unsafe { borrow(handle) }.map_err(|status| bare(status, what))
 }
 
-/// A struct that grows and may be NULL, as far as caller and library know it.
+/// A struct that grows and may be NULL: the fields that caller and library both know.
 ///
 /// # Safety
 /// NULL or readable for as long as its own first field says.

@@ -1,4 +1,4 @@
-//! Imports: the host functions that guests may call.
+//! Imports: the host functions that guests can call.
 
 use std::ffi::{c_char, c_void};
 
@@ -13,39 +13,40 @@ use crate::engine::imports::{Finalizer, HostFunc, Imports};
 use crate::engine::signature::Signature;
 use crate::status::*;
 
-/// The host functions that instances are linked against.
+/// A list of host functions that instances are linked against.
 pub struct rtw_imports_t {
     _private: [u8; 0],
 }
 
-/// The host function may block: it waits for somebody, or calls functions of the system that are cancellation points. The thread that
-/// runs it may be cancelled in it, or end in it by pthread_exit, also where calls hold a cancellation off (on_cancel in
-/// rtw_thread_config_t): the function's own frames are unwound, the guest's call ends as if the function had answered RTW_ERR_CANCELLED,
-/// which leaves the instance faulted, and the thread goes on ending where rtw_invoke would return. A call takes about 12 ns more for it.
+/// Flag: the host function may block, or calls system functions that are cancellation points. Its thread may be cancelled in
+/// it, or end in it by pthread_exit, even if calls defer cancellation (on_cancel of rtw_thread_config_t). The function's
+/// frames are then unwound, the guest's call ends as if the function had returned RTW_ERR_CANCELLED, the instance is faulted,
+/// and the thread ends where rtw_invoke would return. A call of the function takes about 12 ns longer.
 pub const RTW_HOST_MAY_BLOCK: u32 = 1;
-/// The host function may leave the floating-point environment (rounding, exceptions, denormals) other than it has found it. The guest
-/// computes as before all the same. In this version that holds without the flag, too.
+/// Flag: the host function may leave the floating-point environment (rounding, exceptions, denormals) changed. The guest is
+/// not affected. In this version it is not affected without the flag either.
 pub const RTW_HOST_CHANGES_FLOAT: u32 = 2;
 
-/// A host function. It runs on the thread that called the guest, so on a real-time thread it keeps the same rules: no
+/// A host function. Runs on the thread that called the guest. On a real-time thread it must keep the same rules: no
 /// allocation, no lock, no system call.
 ///
 /// user_data  what was given to rtw_imports_func.
-/// instance   the guest that calls; memory functions and rtw_invoke may be used on it. In a start function it
-///            is not to be used: functions answer RTW_ERR_HANDLE while it is made, and RTW_ERR_BUSY while it is reset.
-/// values     in: the arguments; out: the results. As many as the larger of the two counts.
-/// returns    RTW_OK, or anything else to end the guest's call, which then answers RTW_ERR_HOST. Must return: where a C++
-///            exception leaves it, or, without RTW_HOST_MAY_BLOCK, pthread_exit or a cancellation of the thread, the process ends
-///            with a line on stderr that names the function. longjmp must not leave it either: the process ends with such a line
-///            when that is noticed, at the next use of the instance by that thread.
+/// instance   the calling guest. The function may use its memory and call rtw_invoke on it, but not in a start function:
+///            there functions return RTW_ERR_HANDLE while the instance is created, and RTW_ERR_BUSY while it is reset.
+/// values     in: the arguments; out: the results. The array holds the larger of the two numbers.
+/// returns    RTW_OK, or any other number to end the guest's call with RTW_ERR_HOST. The function must return. If a C++
+///            exception leaves it, or pthread_exit or a cancellation without RTW_HOST_MAY_BLOCK, the process ends with a line
+///            on stderr that names the function. After a longjmp out of it, the process ends so when that thread next uses
+///            the instance.
 pub type rtw_host_func_t = Option<
     unsafe extern "C" fn(user_data: *mut c_void, instance: *mut rtw_instance_t, values: *mut rtw_value_t) -> rtw_status_t,
 >;
 
-/// Frees a host function's user_data: called once, when nothing can call the function any more. That is after the function was replaced
-/// or its list destroyed, and every instance linked against it is gone. It runs on the thread that destroys the last of these:
-/// in rtw_imports_func, rtw_imports_destroy, rtw_instance_destroy, rtw_func_destroy or rtw_slot_destroy, or on the runtime's housekeeper
-/// thread if a slot had the instance. It must return, and must not call this library.
+/// Frees the user data of a host function: called once, when nothing can call the function any more. That is after the
+/// function was replaced or its list destroyed, and all instances that were linked against it are gone. Runs on the thread
+/// that destroys the last of these, in rtw_imports_func, rtw_imports_destroy, rtw_instance_destroy, rtw_func_destroy or
+/// rtw_slot_destroy, or on the runtime's housekeeper thread if a slot had the instance. It must return, and must not call
+/// this library.
 ///
 /// user_data  what was given to rtw_imports_func.
 pub type rtw_finalizer_t = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
@@ -59,10 +60,10 @@ impl Noun for rtw_imports_t {
     }
 }
 
-/// Makes an empty list of imports.
+/// Creates an empty list of host functions.
 ///
 /// [setup]
-/// out  receives the list, to be ended with rtw_imports_destroy; NULL on failure.
+/// out  receives the list, to be destroyed with rtw_imports_destroy; NULL on failure.
 /// err  NULL, or filled.
 /// errors: RTW_ERR_NULL.
 #[unsafe(no_mangle)]
@@ -77,18 +78,19 @@ pub unsafe extern "C-unwind" fn rtw_imports_create(out: *mut *mut rtw_imports_t,
     }
 }
 
-/// Adds a host function; one of the same module and name is replaced for instances made afterwards.
+/// Adds a host function. Replaces one of the same module and name, for instances that are created from now on.
 ///
 /// [setup]
-/// module, name  what guests import it as, such as "env" "log_level"; copied.
-/// signature     such as "(i32,f32)->(f32)"; types are i32, i64, f32, f64, v128.
+/// module, name  the names under which guests import it, such as "env" "log_level"; copied.
+/// signature     its type, such as "(i32,f32)->(f32)", of i32, i64, f32, f64 and v128.
 /// func          called on the thread that called the guest.
 /// user_data     passed to func; must stay valid until the finalizer is called.
-/// finalizer     NULL, or called with user_data when nothing can call func any more. Not called if this function fails: user_data is
-///               then still the caller's.
-/// flags         0, or RTW_HOST_ constants added up.
+/// finalizer     NULL, or called with user_data when nothing can call func any more. If this function fails, it does not call
+///               the finalizer: user_data still belongs to the caller.
+/// flags         0, or the sum of RTW_HOST_ flags.
 /// err           NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8; a flag is not known).
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8; a flag is
+///         unknown).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_imports_func(
     imports: *mut rtw_imports_t,
@@ -133,7 +135,7 @@ pub unsafe extern "C-unwind" fn rtw_imports_func(
     }
 }
 
-/// Ends the list; instances made with it keep what they need. NULL does nothing.
+/// Destroys a list of host functions. Instances keep the functions that they were linked against. NULL does nothing.
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! The instance: one guest with its own memory, and what can be reached in it.
+//! Instances: guests with their own memory; their functions, memories, globals and faults; preparing them.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -21,147 +21,145 @@ use crate::engine::signature::Signature;
 use crate::rt::reserve;
 use crate::status::*;
 
-/// One guest with its own memory. Used by one thread at a time; different instances run in parallel.
+/// One guest with its own memory. One thread at a time uses it; different instances run in parallel.
 pub struct rtw_instance_t {
     _private: [u8; 0],
 }
 
-/// An exported function, looked up and checked once, called many times, with the statistics of its calls.
+/// An exported function, looked up and checked once, called many times, with statistics of its calls.
 pub struct rtw_func_t {
     _private: [u8; 0],
 }
 
-/// An exported function that a host wants of a guest: for rtw_instance_funcs and for slots. Its layout is final.
+/// An exported function that the host needs, for rtw_instance_funcs and slots. Its layout is final.
 #[repr(C)]
 pub struct rtw_wanted_func_t {
-    /// The export's name.
+    /// Name of the export.
     pub name: *const c_char,
-    /// Its type, such as "(i32,f32)->(f32)"; NULL: any.
+    /// Type of the function, such as "(i32,f32)->(f32)"; NULL: any.
     pub signature: *const c_char,
-    /// 1: it may be missing. 0: it may not, as in a slot.
+    /// 1: the export may be missing. 0: it is required; slots need 0.
     pub optional: u32,
 }
 
-/// Once the instance is prepared, growing a memory or table fails inside the guest: it would take a system call.
+/// Once the instance is prepared, growing a memory or table fails inside the guest, because it would make system calls.
 pub const RTW_GROWTH_REFUSED: u32 = 0;
-/// Memories and tables may grow at any time, as far as their limits allow. Growth costs what this library promises against: a memory
-/// takes system calls and page faults, a table takes the system's allocator, which may wait for a lock, and copies its entries.
-/// Nothing of it comes from the thread's arena. rtw_instance_growth counts it. A table for which there is no memory ends the call
-/// with RTW_ERR_NO_MEMORY.
+/// Memories and tables may grow at any time, up to their limits. A growing memory makes system calls and takes page faults; a
+/// growing table allocates from the system, which may wait for a lock, and copies its entries. Neither uses the thread's
+/// arena. rtw_instance_growth counts growths. A call whose table gets no memory returns RTW_ERR_NO_MEMORY.
 pub const RTW_GROWTH_ALLOWED: u32 = 1;
-/// Memories are there up to growth_ahead_bytes from the start, and growing so far takes no system call; beyond that, and for
-/// tables, growth is refused once the instance is prepared. Plugin profile only.
+/// Memories up to growth_ahead_bytes are prefaulted, so that growing so far makes no system call. Once the instance is
+/// prepared, further growth, and growth of tables, fails inside the guest. Plugin profile only.
 pub const RTW_GROWTH_AHEAD: u32 = 2;
 
-/// A call that has used up its budget is cut off: it ends with RTW_ERR_BUDGET, and the instance is faulted.
+/// A call over its budget is cut off: it returns RTW_ERR_BUDGET, and the instance is faulted.
 pub const RTW_BUDGET_CUT_OFF: u32 = 0;
-/// It goes on, and is counted in the func's statistics when it has ended.
+/// A call over its budget continues; overruns in the func's statistics counts it.
 pub const RTW_BUDGET_COUNT: u32 = 1;
 
-/// How an instance shall be. Call rtw_instance_config_init first.
+/// Instance configuration. Call rtw_instance_config_init first.
 #[repr(C)]
 pub struct rtw_instance_config_t {
     /// sizeof(rtw_instance_config_t), set by rtw_instance_config_init.
     pub struct_size: u32,
-    /// RTW_GROWTH_REFUSED (default), RTW_GROWTH_ALLOWED or RTW_GROWTH_AHEAD.
+    /// RTW_GROWTH_REFUSED (default), RTW_GROWTH_ALLOWED or RTW_GROWTH_AHEAD: whether memories and tables may grow.
     pub growth: u32,
-    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: what holds while this instance's guest runs. With
-    /// each of them it rounds to nearest and floating-point exceptions do not trap. Host functions run in the thread's own
-    /// floating-point environment, as it was when the guest was called; it is put back after each of them and after each call.
+    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the guest handles denormal numbers.
+    /// Guests always round to nearest, without floating-point traps. Host functions run in the floating-point environment
+    /// that the thread had when it called the guest; the library restores it after each host function and each call.
     pub denormals: u32,
-    /// RTW_BUDGET_CUT_OFF (default) or RTW_BUDGET_COUNT: what happens to a call that has used up its budget.
+    /// RTW_BUDGET_CUT_OFF (default) or RTW_BUDGET_COUNT: what happens to a call over its budget.
     pub on_budget: u32,
-    /// The most that the guest may make the host hold, in bytes: all its linear memories, its tables at 8 bytes an entry, its
-    /// globals at 16, and the engine's and the library's records of it; rtw_module_probe tells what it needs from the start. An
-    /// instance that needs more is refused with RTW_ERR_LIMIT before anything is made; growth beyond it fails inside the guest.
-    /// While an instance is reset, the new guest is counted beside the old one by slot and runtime, and by this limit each on its
-    /// own. 0 (default): what the module declares.
+    /// Most memory that the guest may hold, in bytes: its linear memories, 8 bytes per table entry, 16 per global, and the
+    /// engine's and the library's records. rtw_module_probe reports what a new guest needs; if that is more,
+    /// rtw_instance_create returns RTW_ERR_LIMIT. Growth beyond the limit fails inside the guest. During a reset the new
+    /// guest counts beside the old one for slot and runtime; for this limit each counts alone. 0 (default): what the module
+    /// declares.
     pub memory_limit_bytes: u64,
-    /// With RTW_GROWTH_AHEAD: how large each memory can become without a system call, in bytes; no more than its maximum and what
-    /// memory_limit_bytes leaves are used. It counts from the start. Otherwise 0.
+    /// With RTW_GROWTH_AHEAD: size up to which each memory is prefaulted, in bytes, at most its maximum and what
+    /// memory_limit_bytes permits. It counts as held from the start. Otherwise 0.
     pub growth_ahead_bytes: u64,
-    /// The most that one call may take, in ns; rtw_invoke_budget may name another for one call. 0 (default): no limit, and nobody
-    /// watches. With RTW_BUDGET_CUT_OFF the module must have been compiled with the budget guard, which is the default; inside
-    /// one bulk memory operation or host function nothing is cut off, only after it. The start function has no budget, dry
-    /// calls have at least a second.
+    /// Longest time of one call, in ns; rtw_invoke_budget sets another for one call. 0 (default): no limit and no watchdog.
+    /// With RTW_BUDGET_CUT_OFF the module must be compiled with the budget guard, as it is by default. A call in a host
+    /// function is cut off after the function returns. The start function has no budget; dry calls have at least one second.
     pub budget_ns: u64,
-    /// Calls that take longer and are not cut off are counted as deadline misses, in ns. 0 (default): no deadline. Needs the
-    /// runtime's statistics.
+    /// A call that takes longer than this, in ns, and is not cut off counts as a deadline miss. 0 (default): no deadline.
+    /// Needs the runtime's statistics.
     pub deadline_ns: u64,
-    /// Not built: leave 0. 1: the guest keeps no state between calls, so that calls go on after a trap without a reset.
+    /// Not built: leave 0. 1: the guest keeps no state between calls, so that it can be called after a trap without a reset.
     pub stateless: u32,
-    /// Not built: leave 0. Size of the buffer for what the guest prints and logs until on_log of rtw_runtime_config_t has it, in bytes.
+    /// Not built: leave 0. Size of the buffer that holds what the guest prints and logs until on_log of rtw_runtime_config_t
+    /// receives it, in bytes.
     pub log_bytes: u32,
 }
 
-/// What ended a call. Call rtw_fault_init first.
+/// Describes the fault that ended a call. Call rtw_fault_init first.
 #[repr(C)]
 pub struct rtw_fault_t {
     /// sizeof(rtw_fault_t), set by rtw_fault_init.
     pub struct_size: u32,
-    /// What the call answered.
+    /// The status that the call returned.
     pub status: rtw_status_t,
-    /// What the host function answered that ended the call, or 0.
+    /// The status that the host function returned that ended the call, or 0.
     pub host_status: rtw_status_t,
-    /// Index of the guest's function in the module, imports counted; -1 where it is not known: for a trap without a signal
-    /// in a call that a [setup] function made on a thread that is not attached.
+    /// Index of the guest's function in the module, where imports count; -1 if unknown, as for a trap without a signal in a
+    /// call of a [setup] function on a thread that is not attached.
     pub function_index: i32,
-    /// Offset in bytes of the instruction in the module that was given to the compiler; of the function's first instruction where
-    /// the stack was used up, which is found out on entering it, and where the plugin profile cut the call off in a function with
-    /// more than 512 polls. -1 where it is not known.
+    /// Offset of the instruction in the module's bytes before compilation; -1 if unknown. It is the function's first
+    /// instruction if the stack was exhausted, and in the plugin profile if the call was cut off in a function with more than
+    /// 512 polls.
     pub wasm_offset: i64,
-    /// The function's name from the module's name section; "" where there is none.
+    /// Name of the function, from the module's name section; "" if there is none.
     pub function_name: [c_char; 128],
-    /// How often the guest was refused more memory, or a larger table, since it was made; see rtw_instance_growth.
+    /// Number of times that the guest was refused growth since it was created or reset; see rtw_instance_growth.
     pub refused_growths: u64,
-    /// The last time: what it had, in bytes of a memory or entries of a table; 0 where nothing was refused.
+    /// Size before the last refused growth, in bytes of a memory or entries of a table; 0 if none was refused.
     pub refused_from: u64,
-    /// What it wanted to have.
+    /// Size that the last refused growth asked for, in bytes of a memory or entries of a table; 0 if none was refused.
     pub refused_to: u64,
-    /// Why: one of the RTW_REFUSED_ constants; 0 where nothing was refused.
+    /// Why the last growth was refused: one of the RTW_REFUSED_ constants; 0 if none was refused.
     pub refused_by: u32,
-    /// 1: it was a table that was to grow, 0: a memory.
+    /// 1: the last refused growth was of a table. 0: of a memory.
     pub refused_table: u32,
-    /// All of this in a sentence: what, where, and what growth was refused before.
+    /// The fault in one sentence: what, where, and which growth was refused before.
     pub message: [c_char; 512],
 }
 
-/// Growth was refused since the instance is prepared.
+/// Growth was refused because the instance is prepared.
 pub const RTW_REFUSED_PREPARED: u32 = 1;
-/// A limit of the instance's configuration was reached.
+/// Growth was refused because of a limit of the configuration.
 pub const RTW_REFUSED_LIMIT: u32 = 2;
-/// The maximum that the module declares was reached.
+/// Growth was refused because of the maximum that the module declares.
 pub const RTW_REFUSED_MAXIMUM: u32 = 3;
-/// The system refused, or the address space that was set aside was used up.
+/// Growth was refused by the system, or because the reserved address space is used up.
 pub const RTW_REFUSED_SYSTEM: u32 = 4;
 
-/// How often a guest asked for more memory or larger tables (memory.grow, table.grow), and what became of it. Call
-/// rtw_growth_init first.
+/// Counts of a guest's attempts to grow its memories and tables (memory.grow, table.grow). Call rtw_growth_init first.
 #[repr(C)]
 pub struct rtw_growth_t {
     /// sizeof(rtw_growth_t), set by rtw_growth_init.
     pub struct_size: u32,
-    /// Times it got what it asked for.
+    /// Growths that succeeded.
     pub granted: u64,
-    /// Times it did not: the four below together.
+    /// Growths that were refused: the four counts below together.
     pub refused: u64,
-    /// Since the instance is prepared. A guest that needs this growth wants RTW_GROWTH_AHEAD or RTW_GROWTH_ALLOWED, or to grow
-    /// before prepare.
+    /// Growths refused because the instance is prepared. A guest that needs them needs RTW_GROWTH_AHEAD or
+    /// RTW_GROWTH_ALLOWED, or has to grow before prepare.
     pub refused_prepared: u64,
-    /// Because of a limit of the instance's configuration.
+    /// Growths refused because of a limit of the configuration.
     pub refused_limit: u64,
-    /// Because of the maximum that the module declares.
+    /// Growths refused because of the maximum that the module declares.
     pub refused_maximum: u64,
-    /// By the system, or because the address space that was set aside was used up.
+    /// Growths refused by the system, or because the reserved address space is used up.
     pub refused_system: u64,
 }
 
-/// Where a linear memory is.
+/// Address and size of a linear memory. Its layout is final.
 #[repr(C)]
 pub struct rtw_memory_view_t {
-    /// Its first byte. It does not move until the instance is reset or destroyed.
+    /// Address of its first byte. The memory does not move until the instance is reset or destroyed.
     pub base: *mut c_void,
-    /// Its size now, in bytes; it changes only when it grows.
+    /// Its size now, in bytes; only growth changes it.
     pub size_bytes: u64,
 }
 
@@ -188,34 +186,32 @@ unsafe impl guard::Sized32 for rtw_fault_t {}
 // SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_growth_t {}
 
-/// Fills a configuration with the defaults. NULL does nothing.
+/// Sets an instance configuration to its defaults. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_instance_config_t) as the caller knows it: rtw_instance_config_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_instance_config_t) in the caller's header; rtw_instance_config_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_instance_config_init_sized(config: *mut rtw_instance_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(config, struct_size) };
 }
 
-/// Makes an instance: memory, tables and globals initialised, imports linked, the start function run.
+/// Creates an instance: initialises memories, tables and globals, links imports, and runs the start function.
 ///
 /// [setup]
-/// module   is kept alive by the instance.
-/// imports  NULL where the module imports nothing; read only during the call.
+/// module   the instance keeps it alive.
+/// imports  NULL if the module imports nothing; read only during the call.
 /// config   NULL for the defaults; read only during the call.
-/// out      receives the instance, to be ended with rtw_instance_destroy; NULL on failure.
-/// err      NULL, or filled, naming the import or limit concerned.
+/// out      receives the instance, to be destroyed with rtw_instance_destroy; NULL on failure.
+/// err      NULL, or filled; names the import or limit.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range),
-///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types at the boundary;
-///         RTW_GROWTH_AHEAD in the standalone profile; a budget for a module without the guard; a field is set that is not
-///         built), RTW_ERR_LIMIT,
-///         RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (the process locks all it maps, and may not lock the reservation),
-///         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_STACK_SIZE (the module has a start function, and
-///         guest_stack_bytes and 32 KiB are not left of the thread's stack), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start
-///         function ended so);
-///         with a budget that cuts off RTW_ERR_PERMISSION (an attached thread's priority leaves the watchdog no CPU) and
-///         RTW_ERR_FORKED (the runtime is the parent process's, and so is its watchdog).
+///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types in an import; RTW_GROWTH_AHEAD
+///         in the standalone profile; a budget for a module without the guard; a field is set that is not built),
+///         RTW_ERR_LIMIT, RTW_ERR_MEMLOCK (the process locks all its mappings, and may not lock the reservation),
+///         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_STACK_SIZE (the module has a start function, and the thread's
+///         stack has less than guest_stack_bytes and 32 KiB left), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function
+///         ended so). With a budget that cuts off also RTW_ERR_PERMISSION (an attached thread's priority leaves the watchdog
+///         no CPU) and RTW_ERR_FORKED (runtime and watchdog belong to the parent process).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_create(
     module: *const rtw_module_t,
@@ -240,33 +236,33 @@ pub unsafe extern "C-unwind" fn rtw_instance_create(
     }
 }
 
-/// Ends the use of an instance by its owner; funcs keep it alive. NULL does nothing.
+/// Destroys the caller's handle of an instance. Funcs keep the instance alive. NULL does nothing.
 ///
-/// [setup]  No other thread uses the handle, and it is not in a call.
+/// [setup]  No other thread uses the handle, and the instance is not in a call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_destroy(instance: *mut rtw_instance_t) {
     // SAFETY: a handle by the API's contract.
     guard::plain((), || unsafe { handle::destroy(instance) });
 }
 
-/// Makes the guest new behind the same handle, after a fault or at any other time: memories, tables and globals as the module
-/// has them, the start function run. Funcs stay valid, with their statistics. Pointers into the guest's memory do not: ask
-/// for them again. Where the instance was prepared, its memory is made present again; dry calls are not repeated. Who calls the
-/// instance meanwhile, from a signal handler or a worker's queue, is answered with RTW_ERR_BUSY.
+/// Replaces the guest with a new one behind the same handle, after a fault or at any other time: initialises memories, tables
+/// and globals, and runs the start function. Funcs stay valid and keep their statistics. Pointers into the guest's memory
+/// become invalid: get them again. If the instance was prepared, the new memory is prefaulted; dry calls are not repeated.
+/// Calls meanwhile, from a signal handler or a worker's queue, return RTW_ERR_BUSY.
 ///
-/// [setup]  On the thread that has the instance, and not while it is in a call.
-/// err  NULL, or filled. On failure the instance stays as it was.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_LIMIT (the slot or the runtime may not hold two
-///         guests for the time of it), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_SIGNALS (see rtw_instance_prepare),
-///         RTW_ERR_STACK_SIZE (as for rtw_instance_create), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
+/// [setup]  On the thread that uses the instance, not while it is in a call.
+/// err  NULL, or filled. On failure the instance is unchanged.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_LIMIT (the slot or the runtime may not hold
+///         two guests meanwhile), RTW_ERR_MEMLOCK, RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_STACK_SIZE (as for
+///         rtw_instance_create), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_reset(instance: *mut rtw_instance_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe { setup(instance, err, || guard::named(instance, "instance")?.reset()) }
 }
 
-/// What the instance makes the host hold now, in bytes, while it is reset its next guest included; 0 for a handle that is none. It
-/// is what the limits of instance, slot and runtime are held against.
+/// Returns how much memory the instance holds now, in bytes, as the limits of instance, slot and runtime count it; during a
+/// reset including the new guest. Returns 0 for an invalid handle.
 ///
 /// [any]
 #[unsafe(no_mangle)]
@@ -275,9 +271,9 @@ pub unsafe extern "C" fn rtw_instance_held_bytes(instance: *const rtw_instance_t
     unsafe { handle::borrow(instance) }.map_or(0, |instance| instance.core.held.used())
 }
 
-/// Tells what the fault was that ended the instance's last call.
+/// Describes the fault that ended the instance's last call.
 ///
-/// [setup]  On the thread that has the instance, or on another while no call runs.
+/// [setup]  On the thread that uses the instance, or on another while no call runs.
 /// out  filled on success; call rtw_fault_init first.
 /// err  NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (the instance has not faulted).
@@ -298,28 +294,28 @@ pub unsafe extern "C-unwind" fn rtw_instance_fault(
         })
     }
 }
-/// Prepares a fault struct to be filled. NULL does nothing.
+/// Initialises a fault struct. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_fault_t) as the caller knows it: rtw_fault_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_fault_t) in the caller's header; rtw_fault_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_fault_init_sized(fault: *mut rtw_fault_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(fault, struct_size) };
 }
 
-/// Prepares a growth struct to be filled. NULL does nothing.
+/// Initialises a growth struct. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_growth_t) as the caller knows it: rtw_growth_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_growth_t) in the caller's header; rtw_growth_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_growth_init_sized(growth: *mut rtw_growth_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(growth, struct_size) };
 }
 
-/// How often the instance's guest asked for more memory or larger tables since the instance was made, resets included, and what
-/// became of it. Any thread may ask, also while calls go on.
+/// Counts the guest's attempts to grow memories and tables since the instance was created, including before resets. Calls may
+/// continue meanwhile.
 ///
 /// [any]
 /// out  filled on success; call rtw_growth_init first.
@@ -342,11 +338,11 @@ pub unsafe extern "C" fn rtw_instance_growth(instance: *const rtw_instance_t, ou
     })
 }
 
-/// Where an exported linear memory is and how large it is now.
+/// Returns address and size of an exported linear memory.
 ///
-/// [setup]  On the thread that has the instance, and not while it is in a call, except from its host functions.
-/// name  NULL: the one exported as "memory", else the first exported one.
-/// out   receives base and size.
+/// [setup]  On the thread that uses the instance; not while it is in a call, except from its host functions.
+/// name  NULL: the memory exported as "memory", else the first exported one.
+/// out   receives address and size.
 /// err   NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
 ///         RTW_ERR_BUSY.
@@ -371,13 +367,14 @@ pub unsafe extern "C-unwind" fn rtw_instance_memory(
     }
 }
 
-/// A pointer to `length` bytes at `offset` of the default memory (see rtw_instance_memory), or NULL if they are not all
-/// inside, or the handle is none. Guests' pointers are offsets: this is how a host follows one.
+/// Returns a pointer to `length` bytes at `offset` of the default memory (see rtw_instance_memory), or NULL if the range is
+/// out of bounds or the handle is invalid. A guest's pointer is such an offset.
 ///
-/// [rt]  On the thread that has the instance, also from its host functions.
-/// Use it to hand a guest a block of samples or a record, and to follow a pointer that it returns or passes to a host function.
+/// [rt]  On the thread that uses the instance, also from its host functions.
+/// Use it to hand a guest a block of samples or a record, and to follow a pointer that it returns or passes to a host
+/// function.
 /// offset, length  in bytes.
-/// returns  valid until the instance is reset or destroyed; the memory does not move.
+/// returns  a pointer that is valid until the instance is reset or destroyed; the memory does not move.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
@@ -391,8 +388,8 @@ pub unsafe extern "C" fn rtw_instance_memory_at(instance: *mut rtw_instance_t, o
 
 /// Reads an exported global.
 ///
-/// [setup]  On the thread that has the instance, and not while it is in a call, except from its host functions.
-/// name  the export.
+/// [setup]  On the thread that uses the instance; not while it is in a call, except from its host functions.
+/// name  name of the export.
 /// out   receives the value.
 /// err   NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
@@ -420,9 +417,9 @@ pub unsafe extern "C-unwind" fn rtw_instance_global_get(
 
 /// Writes an exported mutable global.
 ///
-/// [setup]  On the thread that has the instance, and not while it is in a call, except from its host functions.
-/// name   the export.
-/// value  read as the global's type says.
+/// [setup]  On the thread that uses the instance; not while it is in a call, except from its host functions.
+/// name   name of the export.
+/// value  the new value, in the member of the global's type.
 /// err    NULL, or filled.
 /// errors: those of rtw_instance_global_get, and RTW_ERR_ARGUMENT (the global is immutable).
 #[unsafe(no_mangle)]
@@ -444,14 +441,14 @@ pub unsafe extern "C-unwind" fn rtw_instance_global_set(
     }
 }
 
-/// Looks up an exported function and checks its type once, so that calls need not. Two look-ups of one function are two funcs,
-/// each with its own statistics.
+/// Looks up an exported function and checks its type once, so that calls need not. Each look-up creates a func with
+/// statistics of its own.
 ///
-/// [setup]  On the thread that has the instance, and not while it is in a call.
-/// name       the export.
-/// signature  such as "(i32,i32,f32)->()"; NULL: any.
-/// out        receives the func, to be ended with rtw_func_destroy; NULL on failure. It keeps the instance alive.
-/// err        NULL, or filled, naming what the type is and what was asked for.
+/// [setup]  On the thread that uses the instance, not while it is in a call.
+/// name       name of the export.
+/// signature  type of the function, such as "(i32,i32,f32)->()"; NULL: any.
+/// out        receives the func, to be destroyed with rtw_func_destroy; NULL on failure. It keeps the instance alive.
+/// err        NULL, or filled; names the type that the function has.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (a string is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
 ///         RTW_ERR_SIGNATURE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_UNSUPPORTED (a reference type), RTW_ERR_BUSY.
 #[unsafe(no_mangle)]
@@ -476,16 +473,16 @@ pub unsafe extern "C-unwind" fn rtw_instance_func(
     }
 }
 
-/// Looks up several exported functions in one call, each as rtw_instance_func does: all that a host wants of a guest.
+/// Looks up several exported functions in one call, each as rtw_instance_func does.
 ///
-/// [setup]  On the thread that has the instance, and not while it is in a call.
-/// wanted  the functions, as many as `count` says; read only during the call.
-/// count   how many there are.
-/// out     receives as many funcs, each to be ended with rtw_func_destroy; NULL for an optional one that is not there. All are
-///         NULL on failure.
-/// err     NULL, or filled, naming all exports that are missing or of another type than wanted.
-/// errors: those of rtw_instance_func, for the first function that is missing or of another type; RTW_ERR_ARGUMENT (optional is
-///         neither 0 nor 1).
+/// [setup]  On the thread that uses the instance, not while it is in a call.
+/// wanted  `count` functions; read only during the call.
+/// count   number of functions.
+/// out     receives `count` funcs, each to be destroyed with rtw_func_destroy; NULL for an optional one that is missing. All
+///         are NULL on failure.
+/// err     NULL, or filled; names all exports that are missing or of another type.
+/// errors: those of rtw_instance_func, for the first function that is missing or of another type; RTW_ERR_ARGUMENT (optional
+///         is neither 0 nor 1).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_funcs(
     instance: *mut rtw_instance_t,
@@ -527,7 +524,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_funcs(
 }
 
 /// # Safety
-/// There are so many, and their strings are NULL or NUL-terminated.
+/// `wanted` has `count` elements, whose strings are NULL or NUL-terminated.
 pub(super) unsafe fn read_wanted<'a>(
     what: &str,
     wanted: *const rtw_wanted_func_t,
@@ -551,9 +548,9 @@ pub(super) unsafe fn read_wanted<'a>(
     }))
 }
 
-/// Ends a func. NULL does nothing.
+/// Destroys a func. NULL does nothing.
 ///
-/// [setup]  No other thread uses the handle, and no call of it is under way: not from a host function that it called.
+/// [setup]  No other thread uses the handle, and it is not in a call: not from a host function that it called.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_func_destroy(func: *mut rtw_func_t) {
     // SAFETY: a handle by the API's contract.
@@ -581,7 +578,7 @@ fn read(config: &rtw_instance_config_t) -> Result<Config> {
     not_built("stateless", config.stateless != 0, "call on after a trap without a reset")?;
     not_built("log_bytes", config.log_bytes != 0, "deliver logs")?;
     if config.growth != RTW_GROWTH_AHEAD && config.growth_ahead_bytes != 0 {
-        return Err(Error::new(RTW_ERR_ARGUMENT, "growth_ahead_bytes goes with RTW_GROWTH_AHEAD"));
+        return Err(Error::new(RTW_ERR_ARGUMENT, "growth_ahead_bytes is only for RTW_GROWTH_AHEAD"));
     }
     Ok(Config {
         memory_limit_bytes: Some(config.memory_limit_bytes).filter(|bytes| *bytes != 0),

@@ -8,9 +8,9 @@ use super::stats::{fill, rtw_func_stats_t};
 use crate::stats::interval::{Interval, Source};
 use crate::status::*;
 
-/// Somebody who asks again and again what has happened since. Each has an interval of its own, and none takes anything from
-/// another; nor does a reset, and calls are not disturbed by any of them. The readings of an interval add up exactly to what
-/// was recorded since it was made.
+/// A reader of statistics: each read returns what was recorded since its previous read. The reads add up exactly to what was
+/// recorded since the interval was created. Intervals do not affect each other or the calls, and resets do not affect
+/// intervals.
 pub struct rtw_interval_t {
     _private: [u8; 0],
 }
@@ -24,11 +24,11 @@ impl Noun for rtw_interval_t {
     }
 }
 
-/// Makes an interval of a func's calls; it begins now.
+/// Creates an interval of a func's calls; it begins now.
 ///
 /// [setup]
-/// func  is kept alive by the interval, with its statistics.
-/// out   receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
+/// func  the interval keeps it alive, with its statistics.
+/// out   receives the interval, to be destroyed with rtw_interval_destroy; NULL on failure.
 /// err   NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]
@@ -47,11 +47,11 @@ pub unsafe extern "C-unwind" fn rtw_func_interval(
     }
 }
 
-/// Makes an interval of the calls of all of an instance's funcs together, future ones included; it begins now.
+/// Creates an interval of the calls of all of an instance's funcs, including later ones; it begins now.
 ///
 /// [setup]
-/// instance  is kept alive by the interval.
-/// out       receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
+/// instance  the interval keeps it alive.
+/// out       receives the interval, to be destroyed with rtw_interval_destroy; NULL on failure.
 /// err       NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]
@@ -70,9 +70,9 @@ pub unsafe extern "C-unwind" fn rtw_instance_interval(
     }
 }
 
-/// Reads what happened since the last reading, or since the interval was made, and begins the next one. Calls and their times
-/// are exact; the extremes are where they can be told (a single call, a new extreme of all), else they are the outer end of
-/// their bucket, which is at most 1.6 % wide: min_ns is never too long, max_ns never too short.
+/// Reads what was recorded since the previous read, or since the interval was created, and begins the next interval. The
+/// count and the buckets are exact. min_ns and max_ns are exact if the interval has one call or a new extreme; otherwise they
+/// are the outer bounds of their buckets, which are at most 1.6 % wide: min_ns is never too long, max_ns never too short.
 ///
 /// [any] but a real-time thread: it copies 17 KiB a func. Threads that share an interval take turns.
 /// stats   filled on success; call rtw_func_stats_init first. duration_ns is the interval's length.
@@ -91,7 +91,7 @@ pub unsafe extern "C-unwind" fn rtw_interval_read(interval: *mut rtw_interval_t,
     })
 }
 
-/// Ends an interval. NULL does nothing.
+/// Destroys an interval. NULL does nothing.
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]

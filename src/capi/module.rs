@@ -1,4 +1,4 @@
-//! The module: artifacts, looked at and loaded.
+//! Modules: loading artifacts, and reading what they are.
 
 use std::ffi::{CString, c_char, c_void};
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use crate::engine::runtime::Runtime;
 use crate::rt::reserve;
 use crate::status::*;
 
-/// A loaded artifact; immutable, to be shared between threads.
+/// A loaded artifact. Immutable; threads may share it.
 pub struct rtw_module_t {
     _private: [u8; 0],
 }
 
-/// What an artifact's envelope says. Call rtw_module_info_init first.
+/// Facts about an artifact, from its envelope. Call rtw_module_info_init first.
 #[repr(C)]
 pub struct rtw_module_info_t {
     /// sizeof(rtw_module_info_t), set by rtw_module_info_init.
     pub struct_size: u32,
-    /// Version of the envelope.
+    /// Version of the envelope's format.
     pub envelope_version: u32,
     /// RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN.
     pub profile: u32,
@@ -35,38 +35,39 @@ pub struct rtw_module_info_t {
     pub import_count: u32,
     /// Number of exports.
     pub export_count: u32,
-    /// Functions defined in the module.
+    /// Number of functions defined in the module.
     pub function_count: u32,
     /// Size of the compiled code, in bytes.
     pub code_bytes: u64,
     /// Size of the module before compilation, in bytes.
     pub source_bytes: u64,
-    /// What all linear memories have at the start, in bytes.
+    /// Initial size of all linear memories together, in bytes.
     pub memory_min_bytes: u64,
-    /// What they can grow to, in bytes; UINT64_MAX where one declares no maximum.
+    /// Maximum size of all linear memories together, in bytes; UINT64_MAX if one of them declares no maximum.
     pub memory_max_bytes: u64,
     /// Target triple, such as "x86_64-unknown-linux-gnu".
     pub target: [c_char; 64],
-    /// The engine that made the code, such as "wasmtime 48.0.8".
+    /// The engine that compiled the code, such as "wasmtime 48.0.8".
     pub engine: [c_char; 32],
     /// The program that wrote the artifact.
     pub producer: [c_char; 32],
     /// Optimisation level: "none", "speed" or "speed_and_size".
     pub opt_level: [c_char; 32],
-    /// How calls can be interrupted: "guard", "none", "epoch" or "fuel".
+    /// The means by which a call can be cut off: "guard", "none", "epoch" or "fuel".
     pub interruption: [c_char; 32],
-    /// CPU features that the code needs, separated by commas.
+    /// CPU features that the code needs, comma-separated.
     pub cpu_features: [c_char; 512],
-    /// What a guest makes the host hold from the start, in bytes: what memory_limit_bytes of rtw_instance_config_t is held against
-    /// when an instance is made. The sum of memory_min_bytes and the three below.
+    /// Memory that a new guest holds, in bytes, as memory_limit_bytes of rtw_instance_config_t counts it: memory_min_bytes,
+    /// table_bytes, global_bytes and record_bytes together.
     pub guest_bytes: u64,
-    /// Of that: tables, in bytes.
+    /// Part of guest_bytes: tables, in bytes.
     pub table_bytes: u64,
-    /// Of that: globals, in bytes.
+    /// Part of guest_bytes: globals, in bytes.
     pub global_bytes: u64,
-    /// Of that: the engine's and the library's records of functions, imports, segments, the instance itself, in bytes.
+    /// Part of guest_bytes: the engine's and the library's records of functions, imports, segments and the instance, in
+    /// bytes.
     pub record_bytes: u64,
-    /// Address space, not memory, that an instance sets aside for its linear memories, in bytes; RLIMIT_AS counts it.
+    /// Address space that an instance reserves for its linear memories, in bytes. It is not memory, but RLIMIT_AS counts it.
     pub address_space_bytes: u64,
 }
 
@@ -81,20 +82,20 @@ pub const RTW_EXTERN_TABLE: u32 = 4;
 /// The export or import is an exception tag.
 pub const RTW_EXTERN_TAG: u32 = 5;
 
-/// One export or import. The strings belong to the module and live as long as its handle.
+/// One export or import. The strings belong to the module and live as long as its handle. Its layout is final.
 #[repr(C)]
 pub struct rtw_extern_t {
     /// RTW_EXTERN_FUNC, RTW_EXTERN_MEMORY, RTW_EXTERN_GLOBAL, RTW_EXTERN_TABLE or RTW_EXTERN_TAG.
     pub kind: u32,
-    /// The module that an import is asked of; "" for exports.
+    /// The module that the import names, such as "env"; "" for exports.
     pub module: *const c_char,
-    /// Its name.
+    /// The name of the export or import.
     pub name: *const c_char,
-    /// Its type: "(i32,f32)->(f32)", "memory 1..4 pages", "global mut i32", "table 3..3 funcref".
+    /// The type: "(i32,f32)->(f32)", "memory 1..4 pages", "global mut i32", "table 3..3 funcref".
     pub ty: *const c_char,
 }
 
-/// What stands behind a module's handle.
+/// The value behind a module's handle.
 pub struct Loaded {
     pub module: Arc<Module>,
     exports: Vec<Listed>,
@@ -120,31 +121,30 @@ impl Noun for rtw_module_t {
 // SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_module_info_t {}
 
-/// Prepares an info struct to be filled. NULL does nothing.
+/// Initialises a module info struct. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_module_info_t) as the caller knows it: rtw_module_info_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_module_info_t) in the caller's header; rtw_module_info_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_module_info_init_sized(info: *mut rtw_module_info_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(info, struct_size) };
 }
 
-/// Tells from the envelope alone what an artifact is, whether it would load here, and whether instances can be made of it. Maps
-/// no code.
+/// Reports what an artifact is, whether it would load, and whether instances can be created from it. Reads the envelope only,
+/// and maps no code.
 ///
 /// [setup]
-/// runtime  the runtime it would be loaded into; NULL: any runtime on this machine (the profile is then not judged).
+/// runtime  the runtime that would load it; NULL: any runtime on this machine, whatever its profile.
 /// bytes    the artifact, `length` bytes; read only during the call.
-/// info     NULL, or filled as soon as the envelope can be read, also where the artifact would not load.
+/// info     NULL, or filled if the envelope can be read, even if the artifact would not load.
 /// err      NULL, or filled with the reason.
-/// returns  RTW_OK where it would load, or why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT, RTW_ERR_TRUNCATED,
-///          RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
+/// returns  RTW_OK if the artifact would load; else why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT,
+///          RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
 ///          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE, RTW_ERR_SIGNALS (it needs signal handlers, and the runtime's
-///          allow_signal_handlers is 0); where it would load, and no instance can be made of it whatever is provided:
-///          RTW_ERR_IMPORT_MISSING (it imports a memory, a table or a global), RTW_ERR_UNSUPPORTED (it imports a function with
-///          reference types); or RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT
-///          (length is larger than any object).
+///          allow_signal_handlers is 0). If it would load but no instance can be created: RTW_ERR_IMPORT_MISSING (it imports
+///          a memory, table or global), RTW_ERR_UNSUPPORTED (it imports a function with reference types). Also RTW_ERR_NULL,
+///          RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (length is larger than any object).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_module_probe(
     runtime: *const rtw_runtime_t,
@@ -177,17 +177,17 @@ pub unsafe extern "C-unwind" fn rtw_module_probe(
     }
 }
 
-/// Loads an artifact. The digest and whether it fits this machine and runtime are checked before any of its code is mapped;
-/// that its maker is to be trusted with native code is the caller's decision.
+/// Loads an artifact from memory. Checks the digest, and that the artifact fits this machine and runtime, before it maps any
+/// code. The code is native code: whether to trust its maker is the caller's decision.
 ///
-/// [setup]  One thread at a time loads or drops code in a process; others wait. In the standalone profile a trap on another thread
-///          may meet the engine's lock meanwhile (see docs/real-time-contract.md).
-/// runtime  is kept alive by the module.
+/// [setup]  One thread at a time loads or unloads code in a process; others wait. In the standalone profile a trap on another
+///          thread may have to wait meanwhile (see docs/real-time-contract.md).
+/// runtime  the module keeps it alive.
 /// bytes    the artifact, `length` bytes; copied.
-/// out      receives the module, to be ended with rtw_module_destroy; NULL on failure.
+/// out      receives the module, to be destroyed with rtw_module_destroy; NULL on failure.
 /// err      NULL, or filled.
-/// errors: those of rtw_module_probe, but for the two that concern imports, and RTW_ERR_PERMISSION (this process may not make
-///         memory executable).
+/// errors: those of rtw_module_probe except the two about imports; RTW_ERR_PERMISSION (this process may not make memory
+///         executable).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_module_load(
     runtime: *const rtw_runtime_t,
@@ -207,12 +207,11 @@ pub unsafe extern "C-unwind" fn rtw_module_load(
     }
 }
 
-/// The same from a file. Reads the header first, and the rest only where the file is exactly as long as its header says.
+/// Loads an artifact from a file. Reads the header first, and the rest only if the file has the length that its header says.
 ///
 /// [setup]
-/// path  NUL-terminated UTF-8. Names a regular file, or a link to one: pipes, sockets, devices and directories are refused at once.
-/// errors: RTW_ERR_IO (the message says why), RTW_ERR_NO_MEMORY (there is no room for what the header says), RTW_ERR_ARGUMENT (the
-///         path is not UTF-8), and those of rtw_module_load.
+/// path  a regular file or a link to one, as NUL-terminated UTF-8. Pipes, sockets, devices and directories are refused.
+/// errors: those of rtw_module_load; RTW_ERR_IO (the message says why), RTW_ERR_ARGUMENT (the path is not UTF-8).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_module_load_file(
     runtime: *const rtw_runtime_t,
@@ -234,7 +233,7 @@ pub unsafe extern "C-unwind" fn rtw_module_load_file(
     }
 }
 
-/// Ends the use of a module by its owner; instances keep it alive. NULL does nothing.
+/// Destroys the caller's handle of a module. Instances keep the module alive. NULL does nothing.
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]
@@ -243,7 +242,7 @@ pub unsafe extern "C-unwind" fn rtw_module_destroy(module: *mut rtw_module_t) {
     guard::plain((), || unsafe { handle::destroy(module) });
 }
 
-/// How many exports the module has; 0 for a handle that is none.
+/// Returns the number of exports of a module; 0 for an invalid handle.
 ///
 /// [any]
 #[unsafe(no_mangle)]
@@ -252,10 +251,10 @@ pub unsafe extern "C" fn rtw_module_export_count(module: *const rtw_module_t) ->
     unsafe { handle::borrow(module) }.map_or(0, |m| m.exports.len())
 }
 
-/// One export, in the module's order.
+/// Reads one export of a module, in the module's order.
 ///
 /// [any]
-/// out  receives it; its strings live as long as the module's handle.
+/// out  receives the export; its strings live as long as the module's handle.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BOUNDS.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_module_export(module: *const rtw_module_t, index: usize, out: *mut rtw_extern_t) -> rtw_status_t {
@@ -263,7 +262,7 @@ pub unsafe extern "C" fn rtw_module_export(module: *const rtw_module_t, index: u
     status_of(unsafe { handle::borrow(module) }.and_then(|m| unsafe { list(&m.exports, index, out) }))
 }
 
-/// How many imports the module has; 0 for a handle that is none.
+/// Returns the number of imports of a module; 0 for an invalid handle.
 ///
 /// [any]
 #[unsafe(no_mangle)]
@@ -272,10 +271,10 @@ pub unsafe extern "C" fn rtw_module_import_count(module: *const rtw_module_t) ->
     unsafe { handle::borrow(module) }.map_or(0, |m| m.imports.len())
 }
 
-/// One import, in the module's order.
+/// Reads one import of a module, in the module's order.
 ///
 /// [any]
-/// out  receives it; its strings live as long as the module's handle.
+/// out  receives the import; its strings live as long as the module's handle.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BOUNDS.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_module_import(module: *const rtw_module_t, index: usize, out: *mut rtw_extern_t) -> rtw_status_t {
@@ -293,7 +292,7 @@ pub(super) unsafe fn slice<'a>(bytes: *const c_void, length: usize) -> Result<&'
     if length > isize::MAX as usize {
         return Err(Error::new(RTW_ERR_ARGUMENT, "length is larger than any object can be"));
     }
-    // SAFETY: readable by the caller's word.
+    // SAFETY: readable as the caller promises.
     Ok(unsafe { std::slice::from_raw_parts(bytes.cast(), length) })
 }
 
@@ -328,7 +327,7 @@ unsafe fn list(all: &[Listed], index: usize, out: *mut rtw_extern_t) -> std::res
     }
     let answer =
         rtw_extern_t { kind: listed.kind, module: listed.module.as_ptr(), name: listed.name.as_ptr(), ty: listed.ty.as_ptr() };
-    // SAFETY: writable by the caller's word.
+    // SAFETY: writable as the caller promises.
     unsafe { out.write(answer) };
     Ok(())
 }

@@ -11,57 +11,57 @@ use crate::engine::prepare::Ready;
 use crate::rt::reserve;
 use crate::status::*;
 
-/// A call that is made before the real ones, with arguments that are safe then and leave the guest in a state to begin with: by
-/// rtw_instance_prepare, by a worker at each start, by a slot with every instance before it is used. Its layout is final.
+/// A call before the real ones, with arguments that do no harm. rtw_instance_prepare makes it, a worker at each start, and a
+/// slot with every instance before it is used. Its layout is final.
 #[repr(C)]
 pub struct rtw_dry_call_t {
-    /// For rtw_instance_prepare and workers: a func. For slots: NULL.
+    /// The func to call, for rtw_instance_prepare and workers. NULL for slots.
     pub func: *mut rtw_func_t,
-    /// Its arguments; read only. At least as many as rtw_invoke wants.
+    /// The arguments; not changed. At least as many as rtw_invoke needs.
     pub values: *const rtw_value_t,
-    /// How many values there are.
+    /// Number of values.
     pub value_count: u32,
-    /// How often to call, 1 to 1000000. The guest's state changes as with every call: where that matters, let the guest have
-    /// a reset function and call it afterwards.
+    /// Number of calls, 1 to 1,000,000. They change the guest's state as any call does; if that matters, export a reset
+    /// function and call it afterwards.
     pub repeats: u32,
-    /// For slots: which of the slot's functions. Otherwise 0.
+    /// For slots: index of the function in the slot's funcs. Otherwise 0.
     pub func_index: u32,
 }
 
-/// What prepare shall do. Call rtw_prepare_config_init first.
+/// Configuration of rtw_instance_prepare. Call rtw_prepare_config_init first.
 #[repr(C)]
 pub struct rtw_prepare_config_t {
     /// sizeof(rtw_prepare_config_t), set by rtw_prepare_config_init.
     pub struct_size: u32,
-    /// How many dry calls there are.
+    /// Number of dry calls.
     pub dry_call_count: u32,
-    /// The dry calls, made in this order; NULL where there are none.
+    /// The dry calls, in their order; NULL if there are none.
     pub dry_calls: *const rtw_dry_call_t,
 }
 
-/// What prepare did and found. Call rtw_prepare_report_init first.
+/// Report of rtw_instance_prepare. Call rtw_prepare_report_init first.
 #[repr(C)]
 pub struct rtw_prepare_report_t {
     /// sizeof(rtw_prepare_report_t), set by rtw_prepare_report_init.
     pub struct_size: u32,
-    /// 1 where everything touched is locked into memory, 0 where locking was off or refused for a part.
+    /// 1: all prefaulted memory is locked. 0: locking is off, or was refused for a part.
     pub locked: u32,
-    /// Code, memories and statistics made present, in bytes; where memory is to be locked also what calls touch on the heap:
-    /// the engine's records of module and instance, globals, tables, funcs.
+    /// Code, memories and statistics that were prefaulted, in bytes. If memory is to be locked, this includes what calls
+    /// touch on the heap: the engine's records of module and instance, globals, tables, funcs.
     pub touched_bytes: u64,
-    /// How much of that is locked, in bytes.
+    /// Part of touched_bytes that is locked, in bytes.
     pub locked_bytes: u64,
-    /// Dry calls made.
+    /// Number of dry calls made.
     pub dry_calls: u64,
-    /// How long the first dry call took, in ns.
+    /// Time of the first dry call, ns.
     pub first_call_ns: f64,
-    /// Median of the second half of the dry calls, in ns.
+    /// Median time of the second half of the dry calls, ns.
     pub steady_call_ns: f64,
-    /// Allocations of this library in all dry calls; 0 where none of them failed.
+    /// Allocations by this library in all dry calls; 0 if no call failed.
     pub allocations: u64,
-    /// Page faults without I/O that this thread took in the second half of the dry calls.
+    /// Page faults without I/O of this thread in the second half of the dry calls.
     pub minor_faults: u64,
-    /// Page faults with I/O that this thread took in the second half of the dry calls.
+    /// Page faults with I/O of this thread in the second half of the dry calls.
     pub major_faults: u64,
 }
 
@@ -70,29 +70,29 @@ unsafe impl guard::Sized32 for rtw_prepare_config_t {}
 // SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_prepare_report_t {}
 
-/// Fills a configuration with the defaults: no dry calls. NULL does nothing.
+/// Sets a prepare configuration to its defaults: no dry calls. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_prepare_config_t) as the caller knows it: rtw_prepare_config_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_prepare_config_t) in the caller's header; rtw_prepare_config_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_prepare_config_init_sized(config: *mut rtw_prepare_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(config, struct_size) };
 }
 
-/// Prepares a report to be filled. NULL does nothing.
+/// Initialises a prepare report. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_prepare_report_t) as the caller knows it: rtw_prepare_report_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_prepare_report_t) in the caller's header; rtw_prepare_report_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_prepare_report_init_sized(report: *mut rtw_prepare_report_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(report, struct_size) };
 }
 
-/// Makes an instance warm: its memories, its code and its funcs' statistics made present (by writing where they are written),
-/// locked as the runtime's configuration says together with its globals, tables and the engine's records, then the dry calls.
-/// Dry calls do not enter the funcs' statistics.
+/// Prepares an instance for real-time calls. Prefaults its memories, its code and its funcs' statistics; locks them, with
+/// globals, tables and the engine's records, as the runtime's configuration says; then makes the dry calls, which funcs'
+/// statistics do not include.
 ///
 /// [setup]  On the attached thread that will call, before its deadlines matter; may be repeated. Dry calls need no attached
 ///          thread, but guest_stack_bytes and 32 KiB of the thread's stack.
@@ -100,11 +100,10 @@ pub unsafe extern "C" fn rtw_prepare_report_init_sized(report: *mut rtw_prepare_
 /// report  NULL, or filled on success.
 /// err     NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a func of another instance, repeats out of
-///         range), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only where locking is required),
-///         RTW_ERR_SIGNALS (standalone: somebody replaced the engine's handlers, or the host replaced the attached thread's alternate
-///         signal stack by one that is too small; the message names whose or how large), RTW_ERR_STACK_SIZE (there
-///         are dry calls, and no room for guests on the thread's stack), RTW_ERR_FORKED; and what a dry call answered, which
-///         leaves the instance faulted as any call does.
+///         range), RTW_ERR_VALUES, RTW_ERR_BUSY, RTW_ERR_MEMLOCK (only with RTW_LOCK_REQUIRED), RTW_ERR_SIGNALS (standalone:
+///         the engine's handlers were replaced, or the attached thread's alternate signal stack by one that is too small; the
+///         message says which), RTW_ERR_STACK_SIZE (there are dry calls, and the thread's stack has no room for guests),
+///         RTW_ERR_FORKED; and the status of a dry call, which leaves the instance faulted as any call does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_prepare(
     instance: *mut rtw_instance_t,
@@ -149,7 +148,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_prepare(
 /// # Safety
 /// There are as many as `count` says.
 pub unsafe fn with_room<T>(dry_calls: *const rtw_dry_call_t, count: u32, run: impl FnOnce() -> Result<T>) -> Result<T> {
-    /// What is noted of a call, and of a value of its, twice.
+    /// Twice the record of a call, and of one of its values.
     const CALL_BYTES: usize = 512;
     const VALUE_BYTES: usize = 64;
     let calls: &[rtw_dry_call_t] = match count {
@@ -162,10 +161,10 @@ pub unsafe fn with_room<T>(dry_calls: *const rtw_dry_call_t, count: u32, run: im
     reserve::with_room(bytes, run)
 }
 
-/// The dry calls of an array, each with its number and its arguments, as far as they are right wherever they are used.
+/// The dry calls of an array, each with its number and its arguments, after the checks that all users need.
 ///
 /// # Safety
-/// There are so many, and as many values as they say.
+/// `dry_calls` has `count` elements, each with `value_count` values.
 pub unsafe fn each_dry_call<'a>(
     dry_calls: *const rtw_dry_call_t,
     count: u32,
@@ -195,7 +194,7 @@ pub unsafe fn each_dry_call<'a>(
 /// Those that name funcs.
 ///
 /// # Safety
-/// There are so many, with live handles and as many values as they say.
+/// `dry_calls` has `count` elements, each with a live handle and `value_count` values.
 pub unsafe fn read_dry_calls<'a>(dry_calls: *const rtw_dry_call_t, count: u32) -> Result<Vec<Ready<'a>>> {
     // SAFETY: passed on.
     unsafe { each_dry_call(dry_calls, count) }?
@@ -204,7 +203,7 @@ pub unsafe fn read_dry_calls<'a>(dry_calls: *const rtw_dry_call_t, count: u32) -
             // SAFETY: a handle by the API's contract.
             let func = unsafe { FuncRef::find(call.func.cast()) }.map_err(|s| bare(s, &format!("dry call {at}: func")))?;
             if call.func_index != 0 {
-                return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: func_index is for slots alone")));
+                return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: func_index is only for slots")));
             }
             Ok(Ready { func, values, repeats: call.repeats })
         })

@@ -1,4 +1,4 @@
-//! Recorders: the host's own times in the same histogram as the library's.
+//! Recorders: histograms of the host's own times.
 
 use std::ffi::c_char;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::stats::interval::Source;
 use crate::stats::recorded::Recorded;
 use crate::status::*;
 
-/// The host's own times, in the histogram that funcs have: a whole chain, a wake-up, a device's round trip.
+/// A histogram of the host's own times, as funcs have one: of a whole chain, of wake-ups, of a device's round trip.
 pub struct rtw_recorder_t {
     _private: [u8; 0],
 }
@@ -29,15 +29,15 @@ impl Noun for rtw_recorder_t {
     }
 }
 
-/// Creates a recorder, with its memory present, and locked if the runtime's configuration says so.
+/// Creates a recorder. Prefaults its memory, and locks it if the runtime's configuration says so.
 ///
 /// [setup]
-/// runtime  whose memory_lock it follows; need not outlive it.
-/// name     what exports call it, such as "chain"; copied.
+/// runtime  its memory_lock applies; the recorder may outlive it.
+/// name     names the recorder in exports, such as "chain"; copied.
 /// out      receives the recorder, to be destroyed with rtw_recorder_destroy; NULL on failure.
 /// err      NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK (only where
-///         locking is required).
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_MEMLOCK (only with
+///         RTW_LOCK_REQUIRED).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_recorder_create(
     runtime: *const rtw_runtime_t,
@@ -61,7 +61,7 @@ pub unsafe extern "C-unwind" fn rtw_recorder_create(
 ///
 /// [rt]  One thread at a time per recorder.
 /// Use it for times that the library does not see: from the device's interrupt to the last sample, around several calls.
-/// ns  the time; 100 s and more are counted, and in max_ns, but in no bucket.
+/// ns  the time; max_ns includes times of 100 s and more, no bucket does.
 /// returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0.
 /// cbindgen:postfix=RTW_NONBLOCKING
@@ -71,12 +71,12 @@ pub unsafe extern "C" fn rtw_recorder_record_ns(recorder: *mut rtw_recorder_t, n
     guard::real_time(RTW_ERR_INTERNAL, || status_of(unsafe { handle::borrow(recorder) }.map(|recorder| recorder.record_ns(ns))))
 }
 
-/// Reads a recorder's statistics, since it was created: `call` is the distribution of its times. Any thread may, at any time, also
-/// while the recorder is used.
+/// Reads a recorder's statistics since it was created: call has the distribution of its times. Recording may continue
+/// meanwhile.
 ///
 /// [any] but a real-time thread: it copies 17 KiB.
 /// stats   filled on success; call rtw_func_stats_init first.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_NO_MEMORY.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_recorder_stats(
     recorder: *const rtw_recorder_t,
@@ -97,10 +97,10 @@ pub unsafe extern "C-unwind" fn rtw_recorder_stats(
 /// Creates an interval of a recorder's times; it begins now.
 ///
 /// [setup]
-/// recorder  is kept alive by the interval, with what it has recorded.
+/// recorder  the interval keeps it alive, with its times.
 /// out       receives the interval, to be destroyed with rtw_interval_destroy; NULL on failure.
 /// err       NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NO_MEMORY.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_recorder_interval(
     recorder: *const rtw_recorder_t,
@@ -119,7 +119,7 @@ pub unsafe extern "C-unwind" fn rtw_recorder_interval(
     }
 }
 
-/// Ends the use of a recorder by its owner; intervals keep it alive. NULL does nothing.
+/// Destroys a recorder; its intervals stay valid. NULL does nothing.
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! The runtime.
+//! Runtimes: the engine, its threads, and what attached threads get.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::sys::fpu::Denormals;
 use crate::sys::memory::Lock;
 use crate::sys::sched::Policy;
 
-/// Guard pages and signal handlers: the fastest code, for a process of one's own.
+/// Guard pages and signal handlers: the fastest code, for hosts that own their process.
 pub const RTW_PROFILE_STANDALONE: u32 = 0;
-/// Explicit checks and no signal handler at all: for code in somebody else's process.
+/// Explicit checks and no signal handlers: for code in another program's process.
 pub const RTW_PROFILE_PLUGIN: u32 = 1;
-/// A runtime that loads artifacts of both profiles. No artifact has it.
+/// Loads artifacts of both profiles. For runtimes only; no artifact has it.
 pub const RTW_PROFILE_ANY: u32 = 2;
 
-/// Scheduling stays as it is.
+/// Does not change the scheduling.
 pub const RTW_SCHED_KEEP: u32 = 0;
 /// SCHED_OTHER.
 pub const RTW_SCHED_OTHER: u32 = 1;
@@ -35,90 +35,94 @@ pub const RTW_SCHED_FIFO: u32 = 2;
 /// SCHED_RR.
 pub const RTW_SCHED_RR: u32 = 3;
 
-/// Nothing is locked into memory.
+/// Locks no memory.
 pub const RTW_LOCK_OFF: u32 = 0;
-/// What calls touch is locked where the system permits it; rtw_prepare_report_t tells how much was.
+/// Locks as much of the memory that calls touch as the system permits; rtw_prepare_report_t reports how much that is.
 pub const RTW_LOCK_ON: u32 = 1;
-/// A refusal is RTW_ERR_MEMLOCK.
+/// Locks the memory that calls touch; returns RTW_ERR_MEMLOCK if the system does not permit it.
 pub const RTW_LOCK_REQUIRED: u32 = 2;
 
-/// The housekeeper looks ten times a second whether guests' faults still become traps; see docs/real-time-contract.md, Signals.
+/// The housekeeper thread checks ten times a second that guests' faults would still become traps; see
+/// docs/real-time-contract.md, Signals.
 pub const RTW_SIGNALS_LOOK: u32 = 0;
-/// Every call asks, with five system calls: 3 sigaction, 1 sigprocmask, 1 sigaltstack. Standalone profile only; in the other there is
-/// nothing to ask.
+/// Every call of a standalone guest checks that its faults would become traps, with five system calls: 3 sigaction, 1
+/// sigprocmask, 1 sigaltstack. Calls of plug-in guests check nothing.
 pub const RTW_SIGNALS_ASK: u32 = 1;
 
-/// Denormal numbers are treated as the thread treats them.
+/// Denormal numbers are handled as the thread handles them.
 pub const RTW_DENORMALS_KEEP: u32 = 0;
-/// Denormal numbers count as zero: FTZ and DAZ on x86-64, FZ on aarch64. Decaying filters and reverbs can cost many times
-/// their usual price without it.
+/// Denormal numbers become zero (FTZ and DAZ on x86-64, FZ on aarch64). Without it, decaying filters and reverbs can become
+/// many times slower.
 pub const RTW_DENORMALS_FLUSH: u32 = 1;
-/// Denormal numbers are kept, as IEEE 754 and WebAssembly have it.
+/// Denormal numbers are kept, as IEEE 754 and WebAssembly define.
 pub const RTW_DENORMALS_IEEE: u32 = 2;
 
-/// Words in a CPU set: 1024 CPUs.
+/// Number of 64-bit words in a CPU set, for 1024 CPUs.
 pub const RTW_CPU_SET_WORDS: usize = 16;
 
-/// One engine configuration and what threads attached to it get.
+/// An engine, its housekeeper and watchdog threads, and the defaults for threads that attach to it.
 pub struct rtw_runtime_t {
     _private: [u8; 0],
 }
 
-/// How a runtime shall be. Call rtw_runtime_config_init first.
+/// Runtime configuration. Call rtw_runtime_config_init first.
 #[repr(C)]
 pub struct rtw_runtime_config_t {
     /// sizeof(rtw_runtime_config_t), set by rtw_runtime_config_init.
     pub struct_size: u32,
-    /// RTW_PROFILE_ANY (default): artifacts of both profiles load, and each engine is set up when the first one comes that needs it.
-    /// Where handlers are allowed, attach makes a thread ready for both profiles, since only the thread itself can. Compared with
-    /// RTW_PROFILE_PLUGIN that takes 256 KiB of memory a thread for an alternate signal stack, four system calls more at attach and
-    /// three at detach, and the housekeeper, which the first attach starts, looks at handlers and masks ten times a second.
-    /// RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN: artifacts of that profile only,
-    /// others return RTW_ERR_PROFILE.
+    /// RTW_PROFILE_ANY (default): loads artifacts of both profiles, and sets up each engine when it first loads one. If
+    /// signal handlers are allowed, attach makes the thread ready for both profiles. Compared with RTW_PROFILE_PLUGIN this
+    /// takes 256 KiB per thread for an alternate signal stack, four more system calls at attach and three at detach; and the
+    /// housekeeper checks handlers and masks ten times a second. RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN: loads
+    /// artifacts of that profile; others return RTW_ERR_PROFILE.
     pub profile: u32,
-    /// Bit n % 64 of word n / 64 stands for CPU n. All zero (default): affinity is left alone.
+    /// The CPUs for attached threads: bit n % 64 of word n / 64 is CPU n. All zero (default): affinity is not changed.
     pub cpu_set: [u64; RTW_CPU_SET_WORDS],
-    /// Scheduling of the runtime's own threads and, unless they ask otherwise, of attached ones: RTW_SCHED_KEEP (default) ...
+    /// Scheduling policy of the runtime's own threads and, by default, of attached threads: RTW_SCHED_KEEP (default),
+    /// RTW_SCHED_OTHER, RTW_SCHED_FIFO or RTW_SCHED_RR.
     pub sched_policy: u32,
-    /// Priority for that policy: 1 to 99 for FIFO and RR, 0 otherwise.
+    /// Priority for sched_policy: 1 to 99 for RTW_SCHED_FIFO and RTW_SCHED_RR, otherwise 0.
     pub priority: i32,
-    /// 1 (default): every call is timed and recorded. 0: calls are not timed, which saves two clock reads each.
+    /// 1 (default): the library times and records every call. 0: it does not, which saves two clock reads a call.
     pub statistics: u32,
-    /// RTW_LOCK_OFF (default), RTW_LOCK_ON or RTW_LOCK_REQUIRED.
+    /// RTW_LOCK_OFF (default), RTW_LOCK_ON or RTW_LOCK_REQUIRED: whether memory that calls touch is locked.
     pub memory_lock: u32,
-    /// Stack that guests may use in one call, in bytes: 16 KiB to 64 MiB. 0 (default): 256 KiB. An attached thread needs 64 KiB
-    /// more, and a call finds at least 32 KiB more below it or answers RTW_ERR_STACK_SIZE: so much is there for host functions
-    /// and signal handlers when the guest has used up its own.
+    /// Stack that a guest may use in one call, in bytes: 16 KiB to 64 MiB. 0 (default): 256 KiB. The stack of an attached
+    /// thread must have 64 KiB more. A call that finds less than 32 KiB below the guest's part returns RTW_ERR_STACK_SIZE:
+    /// this reserve is for host functions and signal handlers.
     pub guest_stack_bytes: u64,
-    /// How often the watchdog looks for calls whose budget is used up, in ns: 50,000 to 250,000,000. 0 (default): four times in
-    /// the smallest budget of the runtime's instances.
+    /// Time between two checks of the watchdog for calls over their budget, in ns: 50,000 to 250,000,000. 0 (default): a
+    /// quarter of the smallest budget of the runtime's instances.
     pub watchdog_tick_ns: u64,
-    /// RTW_SIGNALS_LOOK (default) or RTW_SIGNALS_ASK: who finds out that somebody replaced the signal handlers which the standalone
-    /// profile needs, or blocked the signals. Calls are then answered with RTW_ERR_SIGNALS.
+    /// RTW_SIGNALS_LOOK (default) or RTW_SIGNALS_ASK: how the library notices that the signal handlers of the standalone
+    /// profile were replaced or their signals blocked. Calls then return RTW_ERR_SIGNALS.
     pub signal_checks: u32,
-    /// 0 (default): a call on a thread that is not attached answers RTW_ERR_NOT_ATTACHED. 1: it attaches the thread first, for
-    /// hosts that do not know their threads beforehand (a pool's that calls a plug-in, a graph's scheduler). Scheduling and
-    /// affinity stay as they are; the rest is as rtw_thread_attach does it. That call takes locks, allocates, makes 14 (plugin
-    /// profile) to 28 system calls, a process's first some 15 more, and touches the stack: 0.1 to 0.2 ms on a virtual EPYC
-    /// (rtw_runtime_stats_t, late_attaches). Where the thread cannot be attached it answers what rtw_thread_attach would. Not for
-    /// calls from signal handlers. What a call has attached is detached when the thread ends, or by rtw_thread_detach.
+    /// 0 (default): a call on a thread that is not attached returns RTW_ERR_NOT_ATTACHED. 1: such a call first attaches its
+    /// thread, as rtw_thread_attach does but without changing scheduling and affinity. For hosts that do not know their
+    /// threads in advance, such as a thread pool that calls a plug-in. The first call then takes locks, allocates, touches
+    /// the stack and makes 14 (plugin profile) to 28 system calls, about 15 more for the first in a process: 0.1 to 0.2 ms on
+    /// a virtual EPYC. late_attaches of rtw_runtime_stats_t counts these calls. A thread that cannot be attached gets the
+    /// error of rtw_thread_attach. The thread is detached when it ends, or by rtw_thread_detach. Do not call from signal
+    /// handlers with it.
     pub attach_on_call: u32,
-    /// 1 (default): the engine's handlers for SIGSEGV, SIGILL and SIGFPE are installed, once a process, with the first standalone
-    /// runtime or the first artifact of the standalone profile. 0: never on behalf of this runtime; what would install them returns
-    /// RTW_ERR_SIGNALS instead, and attach leaves the thread's signals alone. For plug-ins: whatever file the user picks, nothing in
-    /// the host's process changes.
+    /// 1 (default): the library installs the engine's handlers for SIGSEGV, SIGILL and SIGFPE, once a process, with the first
+    /// standalone runtime or artifact. 0: this runtime never installs handlers and attach leaves the thread's signals alone;
+    /// functions that would need them return RTW_ERR_SIGNALS. For plug-ins: whatever file the user picks, the host's process
+    /// keeps its handlers.
     pub allow_signal_handlers: u32,
-    /// The most that all guests of the runtime together may make the host hold at one time, in bytes, counted as for
-    /// memory_limit_bytes of rtw_instance_config_t. What would exceed it is refused with RTW_ERR_LIMIT (making or resetting an
-    /// instance, a slot's spare) or fails inside the guest (growth). 0 (default): no limit.
+    /// Most memory that all guests of the runtime may hold together, in bytes, counted as for memory_limit_bytes of
+    /// rtw_instance_config_t. Beyond it, creating or resetting an instance and making a spare return RTW_ERR_LIMIT, and
+    /// growth fails inside the guest. 0 (default): no limit.
     pub memory_limit_bytes: u64,
-    /// Not built: leave NULL. The Ed25519 public keys of which one must have signed each artifact; else load fails. NULL (default): any.
+    /// Not built: leave NULL. The Ed25519 public keys, one of which must have signed each artifact. NULL (default): loads any
+    /// artifact.
     pub trusted_keys: *const rtw_public_key_t,
     /// Not built: leave 0. Number of keys in trusted_keys.
     pub trusted_key_count: u32,
-    /// Not built: leave 0. The oldest compiler release whose artifacts load, as major * 65536 + minor * 256 + patch. 0 (default): any.
+    /// Not built: leave 0. The oldest compiler release whose artifacts load: major * 65536 + minor * 256 + patch. 0
+    /// (default): any.
     pub min_compiler_release: u32,
-    /// Not built: leave NULL. Receives what guests print and log. NULL (default): it is dropped.
+    /// Not built: leave NULL. Receives what guests print and log. NULL (default): it is discarded.
     pub on_log: rtw_log_func_t,
     /// Not built: leave NULL. Passed to on_log.
     pub log_user_data: *mut c_void,
@@ -131,71 +135,73 @@ pub struct rtw_public_key_t {
     pub bytes: [u8; 32],
 }
 
-/// Log callback, not called in this version. Runs on the housekeeper thread, some milliseconds after the guest has logged.
+/// Log callback; this version does not call it. Runs on the housekeeper thread, some milliseconds after the guest has logged.
 ///
 /// user_data  log_user_data of rtw_runtime_config_t.
 /// instance   the instance whose guest has logged; valid during the callback.
-/// level      0 for text that the guest printed, larger for what is more severe.
+/// level      0 for text that the guest printed; a larger number is more severe.
 /// text       UTF-8, not NUL-terminated.
-/// length     its length in bytes.
+/// length     length of text in bytes.
 pub type rtw_log_func_t = Option<
     unsafe extern "C" fn(user_data: *mut c_void, instance: *mut rtw_instance_t, level: u32, text: *const c_char, length: usize),
 >;
 
-/// What has happened to a runtime. Call rtw_runtime_stats_init first.
+/// Statistics of a runtime. Call rtw_runtime_stats_init first.
 #[repr(C)]
 pub struct rtw_runtime_stats_t {
     /// sizeof(rtw_runtime_stats_t), set by rtw_runtime_stats_init.
     pub struct_size: u32,
-    /// Threads that are attached now, those of the runtime's workers included.
+    /// Threads that are attached now, including those of the runtime's workers.
     pub attached_threads: u32,
-    /// Threads that a call has attached, because attach_on_call was set. Each such call took 0.1 to 0.2 ms longer, which is
-    /// in no statistics of calls.
+    /// Threads that a call has attached because attach_on_call is set. Each such call took 0.1 to 0.2 ms longer; statistics
+    /// of calls do not include that time.
     pub late_attaches: u64,
 }
 
-/// The watchdog of a runtime: the thread that ends calls whose budget is used up. Call rtw_watchdog_stats_init first.
+/// Statistics of a runtime's watchdog, the thread that cuts off calls at their budget. Call rtw_watchdog_stats_init first.
 #[repr(C)]
 pub struct rtw_watchdog_stats_t {
     /// sizeof(rtw_watchdog_stats_t), set by rtw_watchdog_stats_init.
     pub struct_size: u32,
-    /// Its scheduling: RTW_SCHED_OTHER or RTW_SCHED_FIFO. It asks for one priority more than the threads that are attached have;
-    /// where that is not permitted, a guest that spins in a real-time thread on its CPU keeps it from running.
+    /// Scheduling policy of the watchdog: RTW_SCHED_OTHER or RTW_SCHED_FIFO. It asks for a priority one above those of the
+    /// attached threads. If the system does not permit that, a guest that spins in a real-time thread can keep the watchdog
+    /// off its CPU.
     pub sched_policy: u32,
-    /// Its priority.
+    /// Priority of the watchdog.
     pub priority: i32,
-    /// Instances that it watches: those with a budget whose calls are to be cut off.
+    /// Instances that it watches: those with a budget and RTW_BUDGET_CUT_OFF.
     pub watched: u32,
-    /// How often it looks, in ns; 0 while there is nothing to watch, and it sleeps.
+    /// Time between two checks, in ns; 0 while the watchdog has nothing to watch and sleeps.
     pub tick_ns: u64,
-    /// Calls that it saw over their budget.
+    /// Calls that it found over their budget.
     pub expiries: u64,
-    /// Those that were cut off; the others ended by themselves just then.
+    /// Calls that it cut off; the other expiries returned by themselves just then.
     pub cut_offs: u64,
-    /// How late its ticks came.
+    /// Lateness of its ticks.
     pub late: rtw_distribution_t,
-    /// How far over its budget a call was when it was seen.
+    /// Time by which calls were over their budget when the watchdog found them.
     pub over: rtw_distribution_t,
 }
 
-/// What the housekeeper saw of the signal handlers and masks that the standalone profile needs. Call rtw_signals_init first.
+/// Result of the housekeeper's checks of the signal handlers and masks that the standalone profile needs. Call
+/// rtw_signals_init first.
 #[repr(C)]
 pub struct rtw_signals_t {
     /// sizeof(rtw_signals_t), set by rtw_signals_init.
     pub struct_size: u32,
-    /// RTW_OK, or RTW_ERR_SIGNALS: something was wrong at the last look, and calls that it concerns are refused.
+    /// RTW_OK, or RTW_ERR_SIGNALS if the last check found something wrong: calls that it concerns are refused.
     pub status: rtw_status_t,
-    /// How often it has looked; 0 in the plugin profile, and before the first thread was attached.
+    /// Number of checks; 0 in the plugin profile, and before the first thread was attached.
     pub looks: u64,
-    /// How often it looks, in ns.
+    /// Time from one check to the next, in ns.
     pub interval_ns: u64,
-    /// How often it found something wrong that had been in order before.
+    /// Number of checks that found something wrong that was right at the check before.
     pub troubles: u64,
     /// Attached threads that block SIGSEGV, SIGILL or SIGFPE.
     pub blocked_threads: u32,
-    /// 1: threads' masks cannot be told, for want of /proc; handlers are looked at all the same.
+    /// 1: the library cannot read threads' masks, because there is no /proc; it checks handlers only.
     pub masks_unknown: u32,
-    /// What is wrong: which signal, whose handler is there, which thread blocks it. "" where nothing is.
+    /// The trouble in words: which signal, whose handler, which thread blocks it. "" if there is none.
     pub message: [c_char; 512],
 }
 
@@ -224,29 +230,29 @@ impl Noun for rtw_runtime_t {
     }
 }
 
-/// Fills a configuration with the defaults. NULL does nothing.
+/// Sets a runtime configuration to its defaults. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_runtime_config_t) as the caller knows it: rtw_runtime_config_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_runtime_config_t) in the caller's header; rtw_runtime_config_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_runtime_config_init_sized(config: *mut rtw_runtime_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(config, struct_size) };
 }
 
-/// Makes a runtime. Makes the library's own code and data present, and locks them where asked; measures the clock (about 20 ms, once
-/// a process). With RTW_PROFILE_STANDALONE it installs the engine's handlers for SIGSEGV, SIGILL and SIGFPE (once a process), which
-/// pass on what is not a guest's; with RTW_PROFILE_ANY loading the first artifact of that profile does.
+/// Creates a runtime. Prefaults the library's own code and data, and locks them if memory_lock says so; measures the clock
+/// (about 20 ms, once a process). With RTW_PROFILE_STANDALONE it also installs the engine's handlers for SIGSEGV, SIGILL and
+/// SIGFPE (once a process), which pass on signals that are not a guest's; with RTW_PROFILE_ANY, loading the first standalone
+/// artifact does.
 ///
 /// [setup]
 /// config  NULL for the defaults; read only during the call.
-/// out     receives the runtime, to be ended with rtw_runtime_destroy; NULL on failure.
+/// out     receives the runtime, to be destroyed with rtw_runtime_destroy; NULL on failure.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range),
-///         RTW_ERR_UNSUPPORTED (a field is set that is not built), RTW_ERR_ENGINE,
-///         RTW_ERR_MEMLOCK (the library itself is to be locked and cannot be), RTW_ERR_SIGNALS (RTW_PROFILE_STANDALONE, and
-///         allow_signal_handlers is 0), RTW_ERR_PERMISSION (a filter refuses a system call that nothing works without; the message
-///         names it).
+/// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range), RTW_ERR_UNSUPPORTED (a field is set
+///         that is not built), RTW_ERR_ENGINE, RTW_ERR_MEMLOCK (RTW_LOCK_REQUIRED, and the library itself cannot be locked),
+///         RTW_ERR_SIGNALS (RTW_PROFILE_STANDALONE, and allow_signal_handlers is 0), RTW_ERR_PERMISSION (a filter refuses a
+///         system call that the library needs; the message names it).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_runtime_create(
     config: *const rtw_runtime_config_t,
@@ -265,8 +271,9 @@ pub unsafe extern "C-unwind" fn rtw_runtime_create(
     }
 }
 
-/// Ends the use of a runtime by its owner. What was made from it keeps it alive, so the order does not matter. Threads that are
-/// still attached stay so until they end. NULL does nothing. Signal handlers stay: the engine cannot take them back safely.
+/// Destroys the caller's handle of a runtime. Modules, instances, slots and workers keep the runtime alive, and attached
+/// threads stay attached until they end. Signal handlers stay installed: the engine cannot remove them safely. NULL does
+/// nothing.
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]
@@ -275,17 +282,17 @@ pub unsafe extern "C-unwind" fn rtw_runtime_destroy(runtime: *mut rtw_runtime_t)
     guard::plain((), || unsafe { handle::destroy(runtime) });
 }
 
-/// Prepares a stats struct to be filled. NULL does nothing.
+/// Initialises a runtime statistics struct. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_runtime_stats_t) as the caller knows it: rtw_runtime_stats_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_runtime_stats_t) in the caller's header; rtw_runtime_stats_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_runtime_stats_init_sized(stats: *mut rtw_runtime_stats_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(stats, struct_size) };
 }
 
-/// How many threads are attached to the runtime, and how many of its calls had to attach theirs.
+/// Reports how many threads are attached to the runtime, and how many of its calls had to attach their thread.
 ///
 /// [any] but a real-time thread.
 /// stats   filled on success.
@@ -307,18 +314,18 @@ pub unsafe extern "C-unwind" fn rtw_runtime_stats(
     })
 }
 
-/// Prepares a stats struct to be filled. NULL does nothing.
+/// Initialises a watchdog statistics struct. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_watchdog_stats_t) as the caller knows it: rtw_watchdog_stats_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_watchdog_stats_t) in the caller's header; rtw_watchdog_stats_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_watchdog_stats_init_sized(stats: *mut rtw_watchdog_stats_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(stats, struct_size) };
 }
 
-/// What the runtime's watchdog has seen and done since the runtime was made, and how punctual it was: a budget is kept no better
-/// than its watchdog wakes up.
+/// Reports what the runtime's watchdog has done since the runtime was created, and how punctual it was. A budget is kept only
+/// as well as the watchdog wakes up.
 ///
 /// [any] but a real-time thread.
 /// stats   filled on success.
@@ -337,18 +344,18 @@ pub unsafe extern "C-unwind" fn rtw_runtime_watchdog(
     })
 }
 
-/// Prepares a signals struct to be filled. NULL does nothing.
+/// Initialises a signals struct. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_signals_t) as the caller knows it: rtw_signals_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_signals_t) in the caller's header; rtw_signals_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_signals_init_sized(signals: *mut rtw_signals_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(signals, struct_size) };
 }
 
-/// What was seen at the last look at the signal handlers and masks which the standalone profile needs, and what is wrong with them
-/// where a call was answered with RTW_ERR_SIGNALS.
+/// Reports the last check of the signal handlers and masks that the standalone profile needs. Call it to find out why a call
+/// returned RTW_ERR_SIGNALS.
 ///
 /// [any] but a real-time thread.
 /// signals  filled on success.
@@ -374,8 +381,8 @@ pub unsafe extern "C-unwind" fn rtw_runtime_signals(
     })
 }
 
-/// What all guests of the runtime together make the host hold now, in bytes; 0 for a handle that is none. It is what
-/// memory_limit_bytes of rtw_runtime_config_t is held against.
+/// Returns how much memory all guests of the runtime hold now, in bytes, as memory_limit_bytes of rtw_runtime_config_t counts
+/// it; 0 for an invalid handle.
 ///
 /// [any]
 #[unsafe(no_mangle)]
@@ -463,7 +470,7 @@ pub fn scheduling(policy: u32, priority: i32) -> Result<Option<(Policy, i32)>> {
     if !allowed.contains(&priority) {
         return Err(Error::new(
             RTW_ERR_ARGUMENT,
-            format!("priority {priority} does not go with that policy: {} to {}", allowed.start(), allowed.end()),
+            format!("priority is {priority}; this sched_policy takes {} to {}", allowed.start(), allowed.end()),
         ));
     }
     Ok(policy.map(|policy| (policy, priority)))
@@ -488,5 +495,5 @@ pub fn not_built(field: &str, is_set: bool, what: &str) -> Result<()> {
 }
 
 pub fn out_of_range(field: &str, value: impl std::fmt::Display) -> Error {
-    Error::new(RTW_ERR_ARGUMENT, format!("{field} is {value}, which is not one of its values"))
+    Error::new(RTW_ERR_ARGUMENT, format!("{field} is {value}, which is out of range"))
 }

@@ -1,4 +1,4 @@
-//! The statistics of calls: of a func, of all of an instance's.
+//! Statistics of calls: of a func, of an instance, since a previous read.
 
 use std::time::Duration;
 
@@ -11,89 +11,89 @@ use crate::record::snapshot::Snapshot;
 use crate::status::*;
 use crate::sys::clock;
 
-/// A distribution of times, in ns. Percentiles are within 1 %; min, mean and max are exact to the clock's resolution. If count is 0,
-/// all fields are 0. Its layout is final.
+/// A distribution of times, in ns. Percentiles are accurate to 1 %; min, mean and max to the clock's resolution. If count is
+/// 0, all fields are 0. Its layout is final.
 #[repr(C)]
 #[derive(Default)]
 pub struct rtw_distribution_t {
     /// Number of values.
     pub count: u64,
-    /// The shortest, in ns.
+    /// Minimum, ns.
     pub min_ns: f64,
-    /// The mean, in ns.
+    /// Mean, ns.
     pub mean_ns: f64,
-    /// Median: half of all values are at most this, in ns.
+    /// Median, ns.
     pub p50_ns: f64,
-    /// 90th percentile, in ns.
+    /// 90th percentile, ns.
     pub p90_ns: f64,
-    /// 95th percentile, in ns.
+    /// 95th percentile, ns.
     pub p95_ns: f64,
-    /// 99th percentile, in ns.
+    /// 99th percentile, ns.
     pub p99_ns: f64,
-    /// 99.9th percentile, in ns.
+    /// 99.9th percentile, ns.
     pub p999_ns: f64,
-    /// 99.99th percentile, in ns.
+    /// 99.99th percentile, ns.
     pub p9999_ns: f64,
-    /// The longest, in ns.
+    /// Maximum, ns.
     pub max_ns: f64,
 }
 
-/// How long calls took: a func's since it was made or last reset, an instance's since it was made, an interval's since it was
-/// last read. Call rtw_func_stats_init first. All times are in ns, from the moment before the guest is entered to the moment
-/// after it is left (see rtw_interval_read for its own extremes).
+/// Statistics of calls: of a func since it was looked up or reset, of an instance since it was created, of an interval since
+/// its previous read. A call's time runs from just before the guest is entered to just after it returns. Call
+/// rtw_func_stats_init first.
 #[repr(C)]
 pub struct rtw_func_stats_t {
     /// sizeof(rtw_func_stats_t), set by rtw_func_stats_init.
     pub struct_size: u32,
-    /// Calls that entered the guest, faulted ones included: their number, and how long they took.
+    /// Number and times of the calls that entered the guest, including those that faulted.
     pub call: rtw_distribution_t,
-    /// The last call, in ns; 0 where that is not known, as of several funcs together.
+    /// Time of the last call, ns; 0 if unknown, as for several funcs together.
     pub last_ns: f64,
-    /// How much time all this covers, in ns.
+    /// Time that these statistics cover, ns.
     pub duration_ns: u64,
     /// Calls that ended in a fault.
     pub faults: u64,
-    /// Of these: calls that were cut off because their budget was used up.
+    /// Calls that were cut off at their budget; faults includes them.
     pub cut_offs: u64,
-    /// Calls that took longer than their budget and were not cut off: RTW_BUDGET_COUNT, or they ended by themselves just then.
+    /// Calls that exceeded their budget and were not cut off: with RTW_BUDGET_COUNT, or because they returned just then.
     pub overruns: u64,
     /// Calls that took longer than the instance's deadline_ns and were not cut off.
     pub deadline_misses: u64,
-    /// Calls longer than the buckets reach (100 s and more); in max_ns, but in no bucket.
+    /// Calls of 100 s or more: max_ns includes them, no bucket does.
     pub overflows: u64,
-    /// The most bytes that one faulted call took of its thread's arena.
+    /// Largest amount that a faulted call took from its thread's arena, in bytes.
     pub arena_peak_bytes: u64,
 }
 
-/// One bucket of the histogram: how many calls took from low_ns (inclusive) to high_ns (exclusive).
+/// One bucket of a histogram: the number of values from low_ns (inclusive) to high_ns (exclusive). Its layout is final.
 #[repr(C)]
 pub struct rtw_bucket_t {
-    /// Lower bound in ns, inclusive.
+    /// Lower bound, ns, inclusive.
     pub low_ns: f64,
-    /// Upper bound in ns, exclusive.
+    /// Upper bound, ns, exclusive.
     pub high_ns: f64,
-    /// Number of calls.
+    /// Number of values in the bucket.
     pub count: u64,
 }
 
 // SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_func_stats_t {}
 
-/// Prepares a stats struct to be filled. NULL does nothing.
+/// Initialises a statistics struct. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_func_stats_t) as the caller knows it: rtw_func_stats_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_func_stats_t) in the caller's header; rtw_func_stats_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_func_stats_init_sized(stats: *mut rtw_func_stats_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(stats, struct_size) };
 }
 
-/// Reads a func's statistics. Any thread may, at any time, also while the func is being called: the caller is not disturbed.
-/// A call that ends meanwhile may be in some figures and not yet in others.
+/// Reads a func's statistics without disturbing its calls. A call that ends during the read may be in some figures and not in
+/// others.
 ///
 /// [any] but a real-time thread: it copies 17 KiB.
-/// stats   filled on success; all figures are 0 while there are no calls.
+/// stats   filled on success; all figures are 0 if there were no calls.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_func_stats(func: *const rtw_func_t, stats: *mut rtw_func_stats_t) -> rtw_status_t {
@@ -107,12 +107,12 @@ pub unsafe extern "C-unwind" fn rtw_func_stats(func: *const rtw_func_t, stats: *
     })
 }
 
-/// Reads the statistics of all calls of an instance's funcs together since it was made: of those that are destroyed, too, and
-/// whether or not they were reset meanwhile. A call that a host function makes from inside another counts, and so does the time
-/// it takes, in both. Any thread may, also while calls go on.
+/// Reads the statistics of all calls of an instance's funcs since the instance was created. Includes funcs that were
+/// destroyed; resets of funcs do not affect it. A call that a host function makes from within another call counts, and its
+/// time counts in both. Calls may continue meanwhile.
 ///
 /// [any] but a real-time thread: it copies 17 KiB a func.
-/// stats   filled on success; all figures are 0 while there are no calls.
+/// stats   filled on success; all figures are 0 if there were no calls.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_stats(
@@ -129,9 +129,9 @@ pub unsafe extern "C-unwind" fn rtw_instance_stats(
     })
 }
 
-/// Starts a func's statistics anew. Any thread may, also while the func is being called; a call that is just ending counts
-/// once, before or after. Intervals and the instance's statistics know nothing of resets. Who wants to know what happened since
-/// they last asked takes rtw_func_interval: a reset is for everybody.
+/// Starts a func's statistics over, for all readers. Calls may continue meanwhile; one that is just ending counts once,
+/// before or after. Does not affect intervals or the instance's statistics. To read what happened since the previous read,
+/// use rtw_func_interval instead.
 ///
 /// [any] but a real-time thread.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
@@ -141,11 +141,11 @@ pub unsafe extern "C-unwind" fn rtw_func_stats_reset(func: *mut rtw_func_t) -> r
     guard::plain(RTW_ERR_INTERNAL, || status_of(unsafe { recorder(func) }.map(Recorder::reset)))
 }
 
-/// The histogram behind the statistics: its non-empty buckets in ascending order.
+/// Reads the histogram of a func's call times: its non-empty buckets in ascending order.
 ///
 /// [any] but a real-time thread.
-/// buckets   receives the first `capacity` of them; NULL where capacity is 0.
-/// count     receives how many there are, which may be more than capacity; while calls go on the next reading may have more.
+/// buckets   receives the first `capacity` buckets; NULL if capacity is 0.
+/// count     receives the number of non-empty buckets, which may exceed capacity, and grow from one read to the next.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_func_buckets(
@@ -214,12 +214,12 @@ pub(super) unsafe fn list<T>(
     let mut found = 0;
     for item in items {
         if found < capacity {
-            // SAFETY: there is room for so many by the caller's word.
+            // SAFETY: the caller says that there is room for `capacity`.
             unsafe { out.add(found).write(item) };
         }
         found += 1;
     }
-    // SAFETY: writable by the caller's word.
+    // SAFETY: writable as the caller promises.
     unsafe { count.write(found) };
     Ok(())
 }

@@ -21,7 +21,7 @@ pub unsafe fn optional<'a>(text: *const c_char, what: &str) -> Result<Option<&'a
     if text.is_null() {
         return Ok(None);
     }
-    // SAFETY: NUL-terminated by the caller's word.
+    // SAFETY: NUL-terminated as the caller promises.
     let text = unsafe { CStr::from_ptr(text) };
     text.to_str().map(Some).map_err(|_| Error::new(RTW_ERR_ARGUMENT, format!("{what} is not UTF-8")))
 }

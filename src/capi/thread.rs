@@ -1,4 +1,4 @@
-//! Attaching and detaching threads.
+//! Threads: attaching them for real-time calls, and detaching them.
 
 use std::ffi::c_void;
 use std::ops::Range;
@@ -13,53 +13,54 @@ use crate::rt::attach::Attach;
 use crate::status::*;
 use crate::sys::affinity::CpuSet;
 
-/// Scheduling and affinity as the runtime's configuration says.
+/// Uses the runtime's sched_policy and priority.
 pub const RTW_SCHED_RUNTIME: u32 = 0x7fff_ffff;
 
-/// The most stacks that a thread may declare.
+/// Most stacks that a thread can declare.
 pub const RTW_STACKS: u32 = 1024;
 
-/// Calls hold off what would cancel the thread, where its cancel type is asynchronous when it is attached.
+/// Calls defer a cancellation of the thread until they return, if its cancel type is asynchronous when it attaches.
 pub const RTW_CANCEL_DEFER: u32 = 0;
-/// Calls do not: the host does, or nobody cancels the thread while it is in a call.
+/// Calls do not defer a cancellation: the host does, or no thread cancels this one while it is in a call.
 pub const RTW_CANCEL_IGNORE: u32 = 1;
 
-/// A stack that is not the thread's own: a coroutine's, a signal handler's.
+/// A stack other than the thread's own: a coroutine's, a signal handler's. Its layout is final.
 #[repr(C)]
 pub struct rtw_stack_t {
-    /// Its lowest address. Memory that is mapped and writable: a guard page below it is not part of it.
+    /// Its lowest address. The memory must be mapped and writable; a guard page below does not belong to it.
     pub base: *mut c_void,
-    /// Its size: at least guest_stack_bytes and 32 KiB.
+    /// Its size in bytes: at least guest_stack_bytes and 32 KiB.
     pub bytes: u64,
 }
 
-/// What a thread shall get. Call rtw_thread_config_init first.
+/// Configuration of an attachment. Call rtw_thread_config_init first.
 #[repr(C)]
 pub struct rtw_thread_config_t {
     /// sizeof(rtw_thread_config_t), set by rtw_thread_config_init.
     pub struct_size: u32,
-    /// RTW_SCHED_RUNTIME (default): as the runtime's configuration says; or RTW_SCHED_KEEP, _OTHER, _FIFO, _RR.
+    /// Scheduling policy of the thread: RTW_SCHED_RUNTIME (default), RTW_SCHED_KEEP, RTW_SCHED_OTHER, RTW_SCHED_FIFO or
+    /// RTW_SCHED_RR.
     pub sched_policy: u32,
-    /// Priority for that policy: 1 to 99 for FIFO and RR, 0 otherwise.
+    /// Priority for sched_policy: 1 to 99 for RTW_SCHED_FIFO and RTW_SCHED_RR, otherwise 0.
     pub priority: i32,
-    /// The one CPU to run on, or -1 (default): as the runtime's configuration says.
+    /// The one CPU to run on. -1 (default): the runtime's cpu_set.
     pub cpu: i32,
-    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread treats denormal numbers until it
-    /// is detached, the host's own code included.
+    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread handles denormal numbers until
+    /// it is detached, also in the host's own code.
     pub denormals: u32,
-    /// How many stacks there are, at most RTW_STACKS.
+    /// Number of stacks, at most RTW_STACKS.
     pub stack_count: u32,
-    /// RTW_CANCEL_DEFER (default) or RTW_CANCEL_IGNORE. It concerns threads whose cancel type is asynchronous when they are
-    /// attached, as JACK's are that run its clients' callbacks. With RTW_CANCEL_DEFER, rtw_invoke, rtw_invoke_budget,
-    /// rtw_slot_begin, rtw_slot_end and rtw_slot_invoke hold a cancellation off; it happens when they return. That takes four
-    /// changes of a word of the thread's own and no system call, about 42 ns (docs/hosts.md). Calls on other threads take no longer.
+    /// RTW_CANCEL_DEFER (default) or RTW_CANCEL_IGNORE. Matters for threads whose cancel type is asynchronous when they
+    /// attach, such as JACK's callback threads. With RTW_CANCEL_DEFER, rtw_invoke, rtw_invoke_budget, rtw_slot_begin,
+    /// rtw_slot_end and rtw_slot_invoke defer a cancellation until they return, which takes about 42 ns and no system call
+    /// (docs/hosts.md). Calls on other threads take no longer.
     pub on_cancel: u32,
-    /// What a failing call may take from the thread's arena, in bytes: 0 (default) for 64 KiB less its header, which is also
-    /// the most.
+    /// Most bytes that a failing call may take from the thread's arena. 0 (default): 64 KiB less its header, which is also
+    /// the maximum.
     pub arena_bytes: u64,
-    /// Stacks beside the thread's own that guests are called on, for hosts with coroutines; NULL where there are none. Copied.
-    /// They are made present, and locked as the runtime's configuration says; they lie apart from each other and from the
-    /// thread's own stack, and stay mapped until the thread is detached. Several threads may declare the same one.
+    /// Further stacks that guests are called on, for hosts with coroutines; NULL if there are none. Copied. The library
+    /// prefaults them, and locks them as the runtime's configuration says. They must not overlap each other or the thread's
+    /// own stack, and must stay mapped until the thread is detached. Several threads may declare the same stack.
     pub stacks: *const rtw_stack_t,
 }
 
@@ -72,35 +73,32 @@ unsafe impl guard::Sized32 for rtw_thread_config_t {
     }
 }
 
-/// Fills a configuration with the defaults. NULL does nothing.
+/// Sets a thread configuration to its defaults. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_thread_config_t) as the caller knows it: rtw_thread_config_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_thread_config_t) in the caller's header; rtw_thread_config_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_thread_config_init_sized(config: *mut rtw_thread_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(config, struct_size) };
 }
 
-/// Prepares the calling thread for real-time calls: scheduling and affinity set where asked, the engine's per-thread state
-/// set up, where the runtime may load the standalone profile an alternate signal stack put in force and SIGSEGV, SIGILL and
-/// SIGFPE unblocked where the
-/// thread blocks them, and the runtime's housekeeper started to look after that, the stack touched down to what guests may use,
-/// an arena made
-/// ready from which a failing call is served instead of from malloc. A thread may be attached to several runtimes, but only
-/// once to each. A thread that ends without detaching leaks nothing. From here on guests of the runtime may be called on this
-/// thread, on its own stack and on those that it declares.
+/// Attaches the calling thread to a runtime, so that it can call guests in real time: on its own stack and on those that it
+/// declares. Sets scheduling and affinity if configured, sets up the engine's state of the thread, prefaults the stack that
+/// guests may use, and reserves an arena from which failing calls allocate instead of from malloc. If the runtime may load
+/// the standalone profile, also installs an alternate signal stack, unblocks SIGSEGV, SIGILL and SIGFPE, and starts the
+/// housekeeper, which checks them. A thread may attach to several runtimes, once to each. A thread that ends without
+/// detaching leaks nothing.
 ///
 /// [setup]  On the thread itself, on its own stack (not a coroutine's), before its deadlines matter.
 /// config  NULL: as the runtime's configuration says.
-/// err     NULL, or filled. Nothing is changed on failure.
+/// err     NULL, or filled. On failure nothing is changed.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range; a stack overlaps
-///         another one or the thread's own, or is not writable), RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling;
-///         a CPU that is not there, or not for this process; a priority that leaves the watchdog of the runtime's budgets no CPU),
-///         RTW_ERR_STACK_SIZE (the thread's stack has too little left, with the numbers; it is on another stack; a declared one
-///         is too small), RTW_ERR_MEMLOCK (only where locking is required),
-///         RTW_ERR_NO_MEMORY, RTW_ERR_IO (the system does not tell where the stack is), RTW_ERR_SIGNALS (standalone: somebody
-///         replaced the engine's handlers; the message names whose are there).
+///         another one or the thread's own, or is not writable), RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling; a CPU that
+///         does not exist or that the process may not use; a priority that leaves the watchdog no CPU), RTW_ERR_STACK_SIZE
+///         (the thread's stack has too little left; the thread is on another stack; a declared stack is too small),
+///         RTW_ERR_MEMLOCK (only with RTW_LOCK_REQUIRED), RTW_ERR_IO (the system does not report where the stack is),
+///         RTW_ERR_SIGNALS (standalone: the engine's handlers were replaced; the message says by whom).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_thread_attach(
     runtime: *const rtw_runtime_t,
@@ -120,10 +118,10 @@ pub unsafe extern "C-unwind" fn rtw_thread_attach(
     }
 }
 
-/// Ends the calling thread's attachment and puts back what it found: scheduling, affinity, the treatment of denormals; with the last
-/// attachment of the standalone profile the alternate signal stack, unless the host has set another meanwhile, and blocked
-/// signals, those included that the host blocked while attached and a [setup] function unblocked. A stack that was locked stays
-/// locked until the thread ends, since the host may have locked it too.
+/// Detaches the calling thread from a runtime, and restores its scheduling, affinity and denormals. The last detachment from
+/// a runtime that may load the standalone profile also restores the alternate signal stack, unless the host has set another
+/// meanwhile, and the blocked signals, including those that the host blocked while attached and a [setup] function unblocked.
+/// A stack that was locked stays locked until the thread ends, because the host may have locked it too.
 ///
 /// [setup]  On the thread itself.
 /// err  NULL, or filled.
@@ -134,12 +132,11 @@ pub unsafe extern "C-unwind" fn rtw_thread_detach(runtime: *const rtw_runtime_t,
     unsafe { setup_apart(err, || guard::named(runtime, "runtime")?.detach()) }
 }
 
-/// Whether the calling thread is attached to the runtime, for assertions of the host's.
+/// Tells whether the calling thread is attached to a runtime, for the host's assertions.
 ///
 /// [any]
-/// returns  1: it is; 0: it is not, or there is no such runtime.
-/// real time: allocates 0, locks 0, system calls 0, page faults 0 on an attached thread; a comparison for each runtime that the
-///            thread is attached to.
+/// returns  1 if it is; 0 if it is not or the handle is invalid.
+/// real time: allocates 0, locks 0, system calls 0, page faults 0 on an attached thread; one comparison per attached runtime.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_thread_is_attached(runtime: *const rtw_runtime_t) -> i32 {
@@ -147,7 +144,7 @@ pub unsafe extern "C" fn rtw_thread_is_attached(runtime: *const rtw_runtime_t) -
     guard::real_time(0, || i32::from(unsafe { handle::borrow(runtime) }.is_ok_and(|runtime| runtime.is_attached())))
 }
 
-/// What the configuration asks for, and the runtime's where it does not.
+/// The attachment that the configuration asks for, with the runtime's values for the rest.
 ///
 /// # Safety
 /// There are as many stacks as it says.

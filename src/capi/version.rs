@@ -2,14 +2,14 @@
 
 use std::ffi::c_char;
 
-/// Version of this header, to be compared with rtw_version() of the library found at run time.
+/// Major version of this header. Compare with rtw_version(), the version of the library found at run time.
 pub const RTW_VERSION_MAJOR: u32 = 0;
-/// See RTW_VERSION_MAJOR.
+/// Minor version of this header.
 pub const RTW_VERSION_MINOR: u32 = 1;
-/// See RTW_VERSION_MAJOR.
+/// Patch version of this header.
 pub const RTW_VERSION_PATCH: u32 = 0;
 
-/// The library's version as one number: major * 65536 + minor * 256 + patch.
+/// Returns the library's version as one number: major * 65536 + minor * 256 + patch.
 ///
 /// [any]
 /// real time: allocates 0, locks 0, system calls 0.
@@ -19,7 +19,7 @@ pub extern "C" fn rtw_version() -> u32 {
     RTW_VERSION_MAJOR << 16 | RTW_VERSION_MINOR << 8 | RTW_VERSION_PATCH
 }
 
-/// The library's version and its engine's as text, such as "rtwasm 0.1.0 (wasmtime 48.0.8)". Static, never NULL.
+/// Returns the versions of library and engine, such as "rtwasm 0.1.0 (wasmtime 48.0.8)". The text is static, never NULL.
 ///
 /// [any]
 /// real time: allocates 0, locks 0, system calls 0.

@@ -37,7 +37,7 @@ const BATCH: usize = 64;
 pub struct Pool(Whole<Unused>);
 
 struct Unused {
-    /// How many slots there are. So many find room in `freed`: giving one back takes no memory.
+    /// Number of slots. `freed` has room for all of them, so that returning one takes no memory.
     made: usize,
     /// Oldest first.
     freed: VecDeque<usize>,
@@ -69,7 +69,7 @@ impl Unused {
         None
     }
 
-    /// Slots stay for ever: they are never the reserve's.
+    /// Slots are never freed, so they do not come from the reserve.
     fn make<T: 'static>(&mut self) -> Option<usize> {
         reserve::without(|| {
             let keeping = locked_heap::keeping();

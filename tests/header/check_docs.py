@@ -23,6 +23,9 @@ def check_function(item):
         yield "the comment does not start with what the function does"
     if item.text.startswith("rtw_status_t ") and not any(re.match(r"errors:|returns\b", line) for line in lines):
         yield "answers a status but has no line `errors:` or `returns`"
+    errors = re.search(r"^errors:(.*?)(?=^\S|\Z)", item.comment, re.DOTALL | re.MULTILINE)
+    if errors and "RTW_ERR_NO_MEMORY" in errors[1]:
+        yield "names RTW_ERR_NO_MEMORY among its errors, which the header says once for all functions"
     real_time = any(tag.startswith("[rt") for tag in tags)
     if real_time and not nonblocking:
         yield "is for real-time threads but not marked RTW_NONBLOCKING"

@@ -110,6 +110,8 @@ for language in "-xc -std=c99" "-xc -std=c17" "-xc++ -std=c++20"; do
     refuses "twin: $language: and no others" "must not call non-'nonblocking' function 'rtw_func_destroy'" effects -DPLANTED
 done
 
+preamble_says_it() { sed '/\*\//q' "$1" | grep -q "can return RTW_ERR_NO_MEMORY"; }
+check "the first comment says that functions can return RTW_ERR_NO_MEMORY" preamble_says_it include/rtwasm.h
 docs() { # docs HEADER...
     python3 "$root/tests/header/check_docs.py" "$@"
 }
@@ -124,6 +126,7 @@ undocumented "rtw_runtime_create: 0 role lines instead of one" 'rtw_runtime_crea
 undocumented "rtw_runtime_create: 2 role lines instead of one" 'rtw_runtime_create\(' 's/^\/\/\/ config  /\/\/\/ [any]/m'
 undocumented "rtw_runtime_create: unknown role [set-up]" 'rtw_runtime_create\(' 's/\[setup\]/[set-up]/'
 undocumented "rtw_runtime_create: answers a status but has no line" 'rtw_runtime_create\(' 's/errors:/fails with/'
+undocumented "rtw_runtime_create: names RTW_ERR_NO_MEMORY among its errors" 'rtw_runtime_create\(' 's/RTW_ERR_ENGINE,/RTW_ERR_NO_MEMORY,/'
 undocumented "rtw_invoke: answers a status but has no line" 'rtw_invoke\(' 's/ returns / answers /'
 undocumented "rtw_invoke: has no line \`real time:\`" 'rtw_invoke\(' 's/real time:/costs/'
 undocumented "rtw_invoke: is for real-time threads but not marked" 'rtw_invoke\(' 's/RTW_NONBLOCKING;/;/'

@@ -1,4 +1,4 @@
-//! How a slot is configured: constants, callbacks, the struct, and its fields as the library has them.
+//! A slot's configuration: constants, callbacks, the struct, and its conversion.
 
 use std::ffi::c_void;
 
@@ -12,98 +12,99 @@ use crate::engine::slot::{Config, Event, EventKind, StateTransfer};
 use crate::status::*;
 use crate::sys::end;
 
-/// The instance that is published starts as it is.
+/// A published instance keeps its own state.
 pub const RTW_STATE_NONE: u32 = 0;
-/// It is given what the instance in use saves, by the guests' exports: rtw_state_save, of type ()->(i32,i32) (address and
-/// length) or ()->(i64) (length in the upper half); rtw_state_load, of type (i32,i32)->(i32), which answers 0 if it refuses;
-/// and, where the memory is not to be grown for it, rtw_state_buffer, of type (i32)->(i32), which is given the length and
-/// answers an address. They have at least a second each. One that faults in rtw_state_save has faulted as in a block, and a
-/// spare takes over.
+/// A published instance loads what the instance in use saves, through exports of the guests: rtw_state_save, of type
+/// ()->(i32,i32) (address and length) or ()->(i64) (length in the upper half); rtw_state_load, of type (i32,i32)->(i32),
+/// which returns 0 to refuse; and optionally rtw_state_buffer, of type (i32)->(i32), which takes the length and returns the
+/// address to load from, so that the memory need not grow. Each call has at least one second. A fault in rtw_state_save
+/// counts like a fault in a block: a standby instance takes over.
 pub const RTW_STATE_GUEST: u32 = 1;
-/// The host's callback carries the state over.
+/// The host's callback on_state transfers the state.
 pub const RTW_STATE_HOST: u32 = 2;
 
-/// The real-time thread runs what was published.
+/// The real-time thread has taken the published instance.
 pub const RTW_SLOT_EVENT_TAKEN: u32 = 1;
-/// An instance faulted; rtw_instance_fault tells of what.
+/// An instance has faulted; rtw_instance_fault describes the fault.
 pub const RTW_SLOT_EVENT_FAULTED: u32 = 2;
-/// The real-time thread runs a spare.
+/// The real-time thread has taken a standby instance.
 pub const RTW_SLOT_EVENT_SPARE_TAKEN: u32 = 3;
-/// A spare is ready.
+/// A standby instance is ready.
 pub const RTW_SLOT_EVENT_SPARE_READY: u32 = 4;
-/// A spare could not be made. The status says why: with RTW_ERR_SIGNALS it is tried again until it can be made, and told once;
-/// otherwise no more is tried until the next publication.
+/// The slot could not create a standby instance; status says why. With RTW_ERR_SIGNALS the slot tries again until it
+/// succeeds, and reports this once; otherwise it tries again after the next publication.
 pub const RTW_SLOT_EVENT_SPARE_FAILED: u32 = 5;
 
-/// What has happened behind a slot.
+/// An event of a slot. Its layout is final.
 #[repr(C)]
 pub struct rtw_slot_event_t {
     /// One of the RTW_SLOT_EVENT_ constants.
     pub kind: u32,
-    /// Of the fault, or of what failed; otherwise RTW_OK.
+    /// Status of the fault or the failure; otherwise RTW_OK.
     pub status: rtw_status_t,
-    /// Which publication it concerns: the number that rtw_slot_publish told.
+    /// Number of the publication that the event concerns, as rtw_slot_publish returned it.
     pub publication: u64,
-    /// The instance; NULL where there is none. Valid during the callback, for [setup] functions that only look.
+    /// The instance; NULL if there is none. Valid during the callback, for [setup] functions that only read.
     pub instance: *mut rtw_instance_t,
 }
 
-/// Told what has happened, on the housekeeper's thread, some milliseconds after. May take its time, though nothing is tended to
-/// meanwhile. Must not destroy the slot, nor unwind.
+/// Event callback. Runs on the housekeeper thread, a few ms after the event. It may block, which delays all other
+/// housekeeping. It must return, and must not destroy the slot.
 ///
-/// user_data  what was given to rtw_slot_create.
+/// user_data  user_data of rtw_slot_config_t.
 /// event      valid during the callback.
 pub type rtw_slot_event_func_t = Option<unsafe extern "C" fn(user_data: *mut c_void, event: *const rtw_slot_event_t)>;
 
-/// Carries the state of the instance in use over to the one being published, on the publisher's thread. Blocks that the
-/// real-time thread begins meanwhile are answered with RTW_ERR_BUSY, so it is to be short. Anything but RTW_OK refuses: the
-/// publication fails with RTW_ERR_STATE, and the old instance stays.
+/// Transfers the state of the instance in use to the one being published. Runs on the publisher's thread. Keep it short:
+/// blocks that the real-time thread begins meanwhile return RTW_ERR_BUSY. If it returns anything but RTW_OK, the publication
+/// fails with RTW_ERR_STATE and the old instance stays.
 ///
-/// user_data  what was given to rtw_slot_create.
-/// from, to   the instances; rtw_invoke and memory functions may be used on both, on this thread, attached or not.
+/// user_data  user_data of rtw_slot_config_t.
+/// from, to   the old and the new instance. The callback may call rtw_invoke and the memory functions on both, whether or not
+///            its thread is attached.
 pub type rtw_slot_state_func_t =
     Option<unsafe extern "C" fn(user_data: *mut c_void, from: *mut rtw_instance_t, to: *mut rtw_instance_t) -> rtw_status_t>;
 
-/// How a slot shall be. Call rtw_slot_config_init first.
+/// Slot configuration. Call rtw_slot_config_init first.
 #[repr(C)]
 pub struct rtw_slot_config_t {
     /// sizeof(rtw_slot_config_t), set by rtw_slot_config_init.
     pub struct_size: u32,
-    /// How many functions; at most 1024.
+    /// Number of funcs, 1 to 1024.
     pub func_count: u32,
-    /// The functions that calls name by their index here.
+    /// The functions that every instance must export; calls name them by their index here.
     pub funcs: *const rtw_wanted_func_t,
-    /// How many spares stand behind the instance in use, prepared; at most 64. 0 (default): a fault ends the service until the
-    /// next publication.
+    /// Number of prepared standby instances (spares) to keep, at most 64. 0 (default): after a fault, blocks return
+    /// RTW_ERR_FAULTED until the next publication.
     pub standby: u32,
-    /// For how many blocks the instance that was exchanged can still be called, for a crossfade. 0 (default): it goes at once.
+    /// Number of blocks for which a replaced instance can still be called, for a crossfade. 0 (default): it is released at
+    /// once.
     pub hold_blocks: u32,
-    /// RTW_STATE_NONE (default), RTW_STATE_GUEST or RTW_STATE_HOST.
+    /// RTW_STATE_NONE (default), RTW_STATE_GUEST or RTW_STATE_HOST: how state is transferred to a published instance.
     pub state: u32,
-    /// How many dry calls.
+    /// Number of dry calls.
     pub dry_call_count: u32,
-    /// Calls that every instance makes when it is prepared.
+    /// Dry calls that the slot makes on every instance when it prepares it.
     pub dry_calls: *const rtw_dry_call_t,
-    /// Told what happens; NULL: nobody is.
+    /// Event callback, or NULL.
     pub on_event: rtw_slot_event_func_t,
-    /// With RTW_STATE_HOST: carries the state over. Otherwise NULL.
+    /// State callback, with RTW_STATE_HOST; otherwise NULL.
     pub on_state: rtw_slot_state_func_t,
     /// Passed to the callbacks.
     pub user_data: *mut c_void,
-    /// The most that the instances behind the slot together may make the host hold at one time, in bytes: the one in use, spares,
-    /// one that is held, one that waits to be taken. Counted as for memory_limit_bytes of rtw_instance_config_t. What would exceed
-    /// it is refused with RTW_ERR_LIMIT: a publication, a reset, a spare, which RTW_SLOT_EVENT_SPARE_FAILED tells; growth fails
-    /// inside the guest. 0 (default): no limit.
+    /// Most memory that the slot's instances may hold together, in bytes: the one in use, spares, held and published ones,
+    /// each counted as for memory_limit_bytes of rtw_instance_config_t. Beyond it, publications and resets return
+    /// RTW_ERR_LIMIT, spares fail with RTW_SLOT_EVENT_SPARE_FAILED, and growth fails inside the guest. 0 (default): no limit.
     pub memory_limit_bytes: u64,
 }
 
 // SAFETY: their first field is their size.
 unsafe impl guard::Sized32 for rtw_slot_config_t {}
 
-/// Fills a configuration with the defaults; funcs has to be set. NULL does nothing.
+/// Sets a slot configuration to its defaults; set funcs afterwards. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_slot_config_t) as the caller knows it: rtw_slot_config_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_slot_config_t) in the caller's header; rtw_slot_config_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_slot_config_init_sized(config: *mut rtw_slot_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
@@ -113,7 +114,7 @@ pub unsafe extern "C" fn rtw_slot_config_init_sized(config: *mut rtw_slot_config
 /// A pointer of the host's that goes along with its callbacks.
 struct UserData(*mut c_void);
 
-// SAFETY: whose threads it is for is the host's knowledge; it is told which ones its callbacks run on.
+// SAFETY: the host knows which threads may use it; the API says on which its callbacks run.
 unsafe impl Send for UserData {}
 // SAFETY: as for Send.
 unsafe impl Sync for UserData {}
@@ -130,7 +131,7 @@ pub(super) unsafe fn read(config: &rtw_slot_config_t) -> Result<Config> {
     // SAFETY: as many as the caller says, with strings that are NULL or NUL-terminated by the API's contract.
     let interface = unsafe { read_wanted("funcs", config.funcs, funcs) }?.map(|wanted| match wanted? {
         Wanted { optional: true, .. } => {
-            Err(Error::new(RTW_ERR_ARGUMENT, "optional is 1: every instance in a slot has all functions"))
+            Err(Error::new(RTW_ERR_ARGUMENT, "optional is 1: every instance of a slot must export all its functions"))
         }
         Wanted { name, signature, .. } => Ok((name.to_owned(), signature)),
     });
@@ -193,10 +194,8 @@ fn state(config: &rtw_slot_config_t) -> Result<StateTransfer> {
             };
             Ok(StateTransfer::Host(Box::new(carry)))
         }
-        (RTW_STATE_HOST, None) => Err(Error::new(RTW_ERR_NULL, "on_state is NULL, and goes with RTW_STATE_HOST")),
-        (RTW_STATE_NONE | RTW_STATE_GUEST, Some(_)) => {
-            Err(Error::new(RTW_ERR_ARGUMENT, "on_state goes with RTW_STATE_HOST alone"))
-        }
+        (RTW_STATE_HOST, None) => Err(Error::new(RTW_ERR_NULL, "on_state is NULL: RTW_STATE_HOST needs it")),
+        (RTW_STATE_NONE | RTW_STATE_GUEST, Some(_)) => Err(Error::new(RTW_ERR_ARGUMENT, "on_state is only for RTW_STATE_HOST")),
         (other, _) => Err(out_of_range("state", other)),
     }
 }
@@ -208,10 +207,13 @@ unsafe fn dry_calls(config: &rtw_slot_config_t, funcs: usize) -> Result<Vec<DryC
             let (at, call, values) = call?;
             let func = call.func_index as usize;
             if func >= funcs {
-                return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: there is no function {func}")));
+                return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: the slot has no function {func}")));
             }
             if !call.func.is_null() {
-                return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: a slot has no func: set func_index alone")));
+                return Err(Error::new(
+                    RTW_ERR_ARGUMENT,
+                    format!("dry call {at}: func must be NULL for a slot; set func_index"),
+                ));
             }
             Ok(DryCall { func, values: values.into(), repeats: call.repeats })
         })

@@ -1,4 +1,4 @@
-//! The slot: what a real-time thread calls through while the instances behind it are exchanged.
+//! Slots: stable handles through which real-time threads call while instances are hot-swapped.
 
 pub mod config;
 
@@ -20,59 +20,59 @@ use crate::rt::{cancel, unwind};
 use crate::status::*;
 use config::{read, rtw_slot_config_t};
 
-/// The stable place that a real-time thread calls through, while the instances behind it are exchanged.
+/// The stable handle through which a real-time thread calls while instances behind it are hot-swapped.
 pub struct rtw_slot_t {
     _private: [u8; 0],
 }
 
-/// The first block with what was published.
+/// The block is the first one on a published instance.
 pub const RTW_BLOCK_NEW: u32 = 1;
-/// The instance before has faulted: the first block with a spare.
+/// The block is the first one on a standby instance: the previous instance has faulted.
 pub const RTW_BLOCK_SPARE: u32 = 2;
-/// The instance before is still at hand, in held_instance and held_funcs.
+/// The replaced instance can still be called, through held_instance and held_funcs.
 pub const RTW_BLOCK_HELD: u32 = 4;
 
-/// What a block runs on, from rtw_slot_begin to rtw_slot_end.
+/// The instance and functions of a block, valid from rtw_slot_begin to rtw_slot_end. Its layout is final.
 #[repr(C)]
 pub struct rtw_block_t {
-    /// The instance.
+    /// The instance that the block runs on.
     pub instance: *mut rtw_instance_t,
-    /// Its functions, in the order of the slot's interface.
+    /// Its functions, in the order of the slot's funcs.
     pub funcs: *const *mut rtw_func_t,
-    /// The instance that was exchanged, while it is held; otherwise NULL.
+    /// The replaced instance while it is held; otherwise NULL.
     pub held_instance: *mut rtw_instance_t,
-    /// Its functions; otherwise NULL.
+    /// The functions of held_instance; otherwise NULL.
     pub held_funcs: *const *mut rtw_func_t,
-    /// RTW_BLOCK_ constants, added up.
+    /// The sum of RTW_BLOCK_ flags.
     pub flags: u32,
 }
 
-/// What has happened behind a slot since it was made. Call rtw_slot_stats_init first.
+/// Statistics of a slot since it was created. Call rtw_slot_stats_init first.
 #[repr(C)]
 pub struct rtw_slot_stats_t {
     /// sizeof(rtw_slot_stats_t), set by rtw_slot_stats_init.
     pub struct_size: u32,
-    /// Spares ready now.
+    /// Standby instances that are ready now.
     pub spares_ready: u32,
     /// Instances that exist behind the slot now.
     pub instances: u32,
-    /// Blocks that were begun, those that were refused included.
+    /// Blocks begun, including those that were refused.
     pub blocks: u64,
-    /// Instances published.
+    /// Instances that were published.
     pub publications: u64,
-    /// Publications refused.
+    /// Publications that were refused.
     pub refused: u64,
-    /// Publications that the real-time thread has taken; what was overtaken by the next one is not.
+    /// Publications that the real-time thread has taken. A publication that the next one superseded was not taken.
     pub taken: u64,
     /// Instances that faulted in a block.
     pub faults: u64,
-    /// Spares that were taken in their place.
+    /// Standby instances that took over after a fault.
     pub spares_used: u64,
-    /// Blocks refused because there was no instance: none published, or faulted and no spare ready.
+    /// Blocks refused because no instance was there: none was published, or it faulted and no spare was ready.
     pub unserved: u64,
-    /// Blocks refused because the state of the instance was being saved.
+    /// Blocks refused because the instance's state was being saved.
     pub busy: u64,
-    /// What they make the host hold now, in bytes.
+    /// Memory that the slot's instances hold now, in bytes.
     pub held_bytes: u64,
 }
 
@@ -87,17 +87,17 @@ impl Noun for rtw_slot_t {
 // SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_slot_stats_t {}
 
-/// Makes a slot, empty. A slot looks after its instances by the runtime's housekeeper: a plain thread that destroys what has
-/// gone, makes spares and calls back, and looks every 5 ms, since a real-time thread cannot wake it.
+/// Creates an empty slot. The runtime's housekeeper thread looks after it: it destroys instances that are no longer used,
+/// creates spares, and calls on_event. It checks every 5 ms, because a real-time thread cannot wake it.
 ///
 /// [setup]
-/// runtime  is kept alive by the slot.
-/// config   read only during the call, with all it points to.
-/// out      receives the slot, to be ended with rtw_slot_destroy; NULL on failure.
+/// runtime  the slot keeps it alive.
+/// config   read only during the call, with all that it points to.
+/// out      receives the slot, to be destroyed with rtw_slot_destroy; NULL on failure.
 /// err      NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (no function; a field is out of range; a dry
-///         call of a function that is not there), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_NO_MEMORY, RTW_ERR_FORKED (the
-///         runtime is the parent process's).
+///         call of a function that the slot does not have), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_FORKED (the runtime belongs to
+///         the parent process).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_slot_create(
     runtime: *const rtw_runtime_t,
@@ -111,7 +111,7 @@ pub unsafe extern "C-unwind" fn rtw_slot_create(
             let out = guard::output(out, "out")?;
             let runtime = guard::named(runtime, "runtime")?;
             let config = guard::optional_struct(config, "config")?
-                .ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL: a slot needs to know its functions"))?;
+                .ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL: a slot needs its functions"))?;
             *out = prepare::with_room(config.dry_calls, config.dry_call_count, || {
                 handle::create(Slot::new(runtime, read(&config)?)?)
             })?;
@@ -120,10 +120,10 @@ pub unsafe extern "C-unwind" fn rtw_slot_create(
     }
 }
 
-/// Ends a slot and its instances, those included that were published, as far as the host does not keep them itself. Nobody is
-/// called back any more when this returns. NULL does nothing.
+/// Destroys a slot and releases its instances; an instance that the host still holds stays alive. No callback runs after it
+/// has returned. NULL does nothing.
 ///
-/// [setup]  No other thread uses the slot, and no block is begun. Not from its callbacks.
+/// [setup]  No other thread uses the slot, and no block has begun. Not from its callbacks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_slot_destroy(slot: *mut rtw_slot_t) {
     // SAFETY: a handle by the API's contract.
@@ -135,22 +135,22 @@ pub unsafe extern "C-unwind" fn rtw_slot_destroy(slot: *mut rtw_slot_t) {
     });
 }
 
-/// Puts an instance in: looks its functions up, prepares it with the slot's dry calls (without any, only where it is not
-/// prepared yet), carries the state over, and leaves it to the real-time thread, which takes it at its next block. What was
-/// published before and not yet taken goes. From here on the instance is the slot's: nobody else calls it.
+/// Publishes an instance: looks its functions up, prepares it with the slot's dry calls (if there are none, only if it is not
+/// prepared), transfers the state, and offers it to the real-time thread, which takes it at its next block. It supersedes an
+/// instance that was published and not yet taken. From now on only the slot calls the instance.
 ///
-/// [setup]  On any thread but the real-time one; publishers may be several, of which one at a time is served. Not from the
-///          callback that carries the state over.
-/// instance     of the slot's runtime; kept alive by the slot, so that the host may destroy its handle. Host functions are
-///              given the slot's own handle from here on. One that the slot has let go may be published again.
+/// [setup]  On any thread but the real-time one. Several threads may publish; they take turns. Not from on_state.
+/// instance     an instance of the slot's runtime; the slot keeps it alive, so the host may destroy its handle. Host
+///              functions receive the slot's own handle from now on. An instance that the slot has released may be published
+///              again.
 /// publication  NULL, or receives the number of this publication, for events.
-/// err          NULL, or filled, naming the export that is missing or the reason of the refusal.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (of another runtime, or in a slot already), RTW_ERR_NO_EXPORT,
-///         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state cannot be carried over; the old
-///         instance stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state),
-///         RTW_ERR_PERMISSION (the system no longer permits membarrier(2), which keeps blocks out meanwhile), RTW_ERR_FORKED,
-///         RTW_ERR_STACK_SIZE (there are dry calls, or a state is carried over, and there is no room for guests on the thread's
-///         stack); and what rtw_instance_prepare answers.
+/// err          NULL, or filled; names all exports that are missing or of another type, or the reason.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (an instance of another runtime, or in a slot already),
+///         RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state was not
+///         transferred; the old instance stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no
+///         time to save the state), RTW_ERR_PERMISSION (the system no longer permits membarrier(2), which keeps blocks out
+///         meanwhile), RTW_ERR_LIMIT (memory_limit_bytes), RTW_ERR_FORKED, RTW_ERR_STACK_SIZE (the thread's stack has no room
+///         for dry calls or the transfer); and those of rtw_instance_prepare.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_slot_publish(
     slot: *mut rtw_slot_t,
@@ -171,15 +171,15 @@ pub unsafe extern "C-unwind" fn rtw_slot_publish(
     }
 }
 
-/// Begins a block: takes what was published, or a spare where the instance has faulted. The block's instance stays the same
-/// until rtw_slot_end; its functions are called with rtw_invoke, its memory is reached as any instance's.
+/// Begins a block: takes the published instance, or a standby instance if the current one has faulted. The instance stays the
+/// same until rtw_slot_end. Call its functions with rtw_invoke, and reach its memory as usual.
 ///
 /// [rt & attached]  One thread at a time, always in turn with rtw_slot_end.
-/// Use it for a block of several calls or with access to the instance's memory; for a single call there is rtw_slot_invoke.
+/// Use it for a block of several calls, or with access to the instance's memory; for a single call use rtw_slot_invoke.
 /// block    filled on success.
-/// returns  RTW_OK; RTW_ERR_EMPTY: nothing was published yet; RTW_ERR_FAULTED: the instance has faulted, and no spare is ready;
-///          RTW_ERR_BUSY: the instance's state is being saved, or a block has begun and not ended; RTW_ERR_NOT_ATTACHED,
-///          RTW_ERR_STACK_SIZE: as for rtw_invoke; RTW_ERR_NULL, RTW_ERR_HANDLE. Then no block has begun.
+/// returns  RTW_OK; or no block has begun: RTW_ERR_EMPTY (nothing was published yet), RTW_ERR_FAULTED (the instance has
+///          faulted, and no spare is ready), RTW_ERR_BUSY (the instance's state is being saved, or a block has begun and not
+///          ended), RTW_ERR_NOT_ATTACHED and RTW_ERR_STACK_SIZE (as for rtw_invoke), RTW_ERR_NULL, RTW_ERR_HANDLE.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0; taking an instance exchanges one pointer.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
@@ -225,7 +225,7 @@ unsafe fn begin(slot: &Slot, block: *mut rtw_block_t) -> rtw_status_t {
     })
 }
 
-/// Runs an entry of a thread that the slot's last permit did not let in, with cancellation held off. It is told whether the thread
+/// Runs an entry of a thread that the slot's last permit did not let in, with cancellation held off. It learns whether the thread
 /// is one that has to hold it off.
 #[cold]
 #[inline(never)]
@@ -253,11 +253,11 @@ fn admitted(slot: &Slot) -> std::result::Result<Option<Opened>, rtw_status_t> {
     guard::real_time(Err(RTW_ERR_INTERNAL), || slot.admit())
 }
 
-/// Ends the block that was begun.
+/// Ends a block.
 ///
 /// [rt & in block]  The thread that began it.
-/// Use it after the last call of a block, also where one has failed: what was published is taken at the next rtw_slot_begin.
-/// returns  RTW_OK, RTW_ERR_NULL, RTW_ERR_HANDLE; RTW_ERR_EMPTY: no block has begun.
+/// Use it after the last call of a block, even if one has failed; the next rtw_slot_begin takes what was published meanwhile.
+/// returns  RTW_OK; RTW_ERR_EMPTY (no block has begun), RTW_ERR_NULL, RTW_ERR_HANDLE.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
@@ -297,14 +297,14 @@ unsafe fn end_otherwise(slot: &Slot) -> rtw_status_t {
     status
 }
 
-/// A block of one call: rtw_slot_begin, rtw_invoke, rtw_slot_end.
+/// Runs a block of one call: rtw_slot_begin, rtw_invoke, rtw_slot_end.
 ///
 /// [rt & attached]  One thread at a time, not inside a block.
-/// Use it where a block is one call with numbers alone: a controller's step.
-/// func_index           which of the slot's functions.
+/// Use it if a block is one call that takes and returns numbers: a controller's step.
+/// func_index           index of the function in the slot's funcs.
 /// values, value_count  as for rtw_invoke.
-/// flags                NULL, or receives the block's RTW_BLOCK_ constants; 0 where no block began.
-/// returns  what rtw_slot_begin or rtw_invoke answers; RTW_ERR_BOUNDS: there is no such function.
+/// flags                NULL, or receives the block's RTW_BLOCK_ flags; 0 if no block began.
+/// returns  as rtw_slot_begin and rtw_invoke; RTW_ERR_BOUNDS (no such function).
 /// real time: allocates 0, locks 0, system calls 0, page faults 0, as rtw_slot_begin and rtw_invoke.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
@@ -372,17 +372,17 @@ unsafe fn invoke(slot: &Slot, func_index: u32, values: *mut rtw_value_t, value_c
     })
 }
 
-/// Prepares a stats struct to be filled. NULL does nothing.
+/// Initialises a slot statistics struct. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_slot_stats_t) as the caller knows it: rtw_slot_stats_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_slot_stats_t) in the caller's header; rtw_slot_stats_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_slot_stats_init_sized(stats: *mut rtw_slot_stats_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(stats, struct_size) };
 }
 
-/// What has happened behind a slot.
+/// Reads a slot's statistics.
 ///
 /// [any] but a real-time thread.
 /// stats   filled on success.
@@ -411,13 +411,13 @@ pub unsafe extern "C-unwind" fn rtw_slot_stats(slot: *const rtw_slot_t, stats: *
     })
 }
 
-/// How long the calls of one of the slot's functions took, on whichever of its instances; last_ns and duration_ns are 0.
+/// Reads the call times of one of the slot's functions, on all its instances together; last_ns and duration_ns are 0.
 ///
 /// [any] but a real-time thread.
-/// func_index  which of the slot's functions.
+/// func_index  index of the function in the slot's funcs.
 /// stats       filled on success.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_BOUNDS, RTW_ERR_UNSUPPORTED (the runtime's statistics are
-///         off).
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_BOUNDS, RTW_ERR_UNSUPPORTED (the runtime's statistics
+///         are off).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_slot_func_stats(
     slot: *const rtw_slot_t,

@@ -1,4 +1,4 @@
-//! How a worker is configured: constants, the struct, and its fields as the library has them.
+//! A worker's configuration: constants, callbacks, the struct, and its conversion.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -21,135 +21,134 @@ use crate::worker::periodic::{Missed, Periodic, Task, Tick};
 use crate::worker::queue;
 use crate::worker::{Call, Config, Setup, Work};
 
-/// Works at equal distances in time.
+/// Calls a step or a func every period.
 pub const RTW_WORKER_PERIODIC: u32 = 0;
-/// Works on what it is given: rtw_worker_submit, rtw_worker_invoke.
+/// Runs invocations that other threads submit: rtw_worker_submit, rtw_worker_invoke.
 pub const RTW_WORKER_QUEUE: u32 = 1;
 
-/// SCHED_DEADLINE, for workers only: the system sees to it that the thread gets deadline_runtime_ns of every period.
+/// SCHED_DEADLINE, for workers only: the system gives the thread deadline_runtime_ns in every period.
 pub const RTW_SCHED_DEADLINE: u32 = 4;
 
-/// Periods that are over before their step could begin are passed over.
+/// Skips periods that have passed before their step could begin.
 pub const RTW_MISSED_SKIP: u32 = 0;
-/// Every period gets its step, one after the other until time is made up for.
+/// Runs the step of every period, without pause until the worker has caught up.
 pub const RTW_MISSED_CATCH_UP: u32 = 1;
 
 /// A step that fails ends the run.
 pub const RTW_ON_FAULT_STOP: u32 = 0;
-/// A step that fails is counted, and the next one comes as usual.
+/// A step that fails is counted, and the run continues.
 pub const RTW_ON_FAULT_CONTINUE: u32 = 1;
 
-/// What a step answers to end the run regularly.
+/// A step returns this to end the run without a failure.
 pub const RTW_STEP_STOP: rtw_status_t = 1;
 
 const _: () = assert!(RTW_STEP_STOP == crate::worker::STEP_STOP);
 
-/// What a step is told. Its layout is final.
+/// Describes the period to a step. Its layout is final.
 #[repr(C)]
 pub struct rtw_tick_t {
-    /// Number of the period since the start, beginning with 0; periods that were passed over are counted.
+    /// Number of the period since the start, from 0; skipped periods count.
     pub index: u64,
-    /// When the step was to begin, in ns of CLOCK_MONOTONIC: a whole number of periods after that of tick 0.
+    /// When the step should begin, in ns of CLOCK_MONOTONIC: a whole number of periods after tick 0.
     pub intended_ns: u64,
-    /// When the thread was ready to begin it, in ns of CLOCK_MONOTONIC.
+    /// When the thread was ready to begin the step, in ns of CLOCK_MONOTONIC.
     pub actual_ns: u64,
-    /// How many periods were passed over just before this one.
+    /// Periods skipped just before this one.
     pub missed: u64,
 }
 
 const _: () = assert!(size_of::<rtw_tick_t>() == size_of::<Tick>());
 
-/// A step of a periodic worker: reads its inputs, calls the guest, writes its outputs. It runs on the worker's thread, which
-/// has a deadline to keep: no allocation, no lock, no system call.
+/// Step of a periodic worker: reads inputs, calls the guest, writes outputs. Runs on the worker's thread, which has a
+/// deadline: no allocation, no lock, no system call.
 ///
-/// user_data  what the worker's configuration says.
-/// tick       which period, and when; valid during the call.
-/// returns    RTW_OK; RTW_STEP_STOP to end the run regularly; any other number for a failure. Must return: neither longjmp
-///            nor a C++ exception may leave it.
+/// user_data  user_data of rtw_worker_config_t.
+/// tick       the period; valid during the call.
+/// returns    RTW_OK; RTW_STEP_STOP to end the run; any other number for a failure. The step must return: neither longjmp nor
+///            a C++ exception may leave it.
 pub type rtw_step_t = Option<unsafe extern "C" fn(user_data: *mut c_void, tick: *const rtw_tick_t) -> rtw_status_t>;
 
-/// What the host does on the worker's thread at each start, before any deadline: open a device, call rtw_instance_prepare.
-/// [setup] functions may be called.
+/// Setup callback of a worker. Runs on the worker's thread at each start, before any deadline: to open a device, to call
+/// rtw_instance_prepare. It may call [setup] functions.
 ///
-/// user_data  what the worker's configuration says.
-/// returns    RTW_OK, or another number, which rtw_worker_start then answers.
+/// user_data  user_data of rtw_worker_config_t.
+/// returns    RTW_OK, or another number, which rtw_worker_start then returns.
 pub type rtw_worker_setup_t = Option<unsafe extern "C" fn(user_data: *mut c_void) -> rtw_status_t>;
 
-/// How a worker shall be. Call rtw_worker_config_init first. What belongs to the other kind of worker must be left alone.
+/// Worker configuration. Call rtw_worker_config_init first. Leave fields of the other kind at their defaults.
 #[repr(C)]
 pub struct rtw_worker_config_t {
     /// sizeof(rtw_worker_config_t), set by rtw_worker_config_init.
     pub struct_size: u32,
     /// RTW_WORKER_PERIODIC (default) or RTW_WORKER_QUEUE.
     pub kind: u32,
-    /// The thread's name, for tools: at most 15 bytes. NULL (default): "rtw-worker".
+    /// Name of the thread, for tools: at most 15 bytes. NULL (default): "rtw-worker".
     pub name: *const c_char,
-    /// RTW_SCHED_RUNTIME (default): as the runtime's configuration says; or RTW_SCHED_KEEP, _OTHER, _FIFO, _RR, _DEADLINE.
+    /// Scheduling policy of the thread: RTW_SCHED_RUNTIME (default), RTW_SCHED_KEEP, RTW_SCHED_OTHER, RTW_SCHED_FIFO,
+    /// RTW_SCHED_RR or RTW_SCHED_DEADLINE.
     pub sched_policy: u32,
-    /// Priority for that policy: 1 to 99 for FIFO and RR, 0 otherwise.
+    /// Priority for sched_policy: 1 to 99 for RTW_SCHED_FIFO and RTW_SCHED_RR, otherwise 0.
     pub priority: i32,
-    /// The one CPU to run on, or -1 (default): as the runtime's configuration says. RTW_SCHED_DEADLINE takes no affinity.
+    /// The one CPU to run on. -1 (default): the runtime's cpu_set. RTW_SCHED_DEADLINE needs -1.
     pub cpu: i32,
-    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread treats denormal numbers.
+    /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread handles denormal numbers.
     pub denormals: u32,
-    /// 0 (default): what the system refuses (scheduling, affinity, locked memory, dma_latency_us) is a warning, see
-    /// rtw_worker_warning. 1: it is an error.
+    /// 0 (default): if the system refuses scheduling, affinity, locked memory or dma_latency_us, the worker has a warning,
+    /// see rtw_worker_warning. 1: the function returns an error.
     pub strict: u32,
-    /// 1 (default): the thread's stack and the worker's statistics are locked into memory. 0: as the runtime's configuration
-    /// says.
+    /// 1 (default): locks the thread's stack and the worker's statistics into memory. 0: as the runtime's configuration says.
     pub memory_lock: u32,
-    /// 1 (default): the worker's statistics are kept. 0: they stay empty, which saves a system call and about a microsecond a
-    /// step.
+    /// 1 (default): the worker keeps statistics. 0: they stay empty, which saves a system call and about 1 us a step.
     pub statistics: u32,
-    /// While the worker runs, no CPU idles so deeply that waking it takes longer than this, in us (/dev/cpu_dma_latency); 0
-    /// keeps them from idling at all. -1 (default): left alone.
+    /// Longest time to wake an idle CPU while the worker runs, in us (/dev/cpu_dma_latency); 0 keeps CPUs from idling. -1
+    /// (default): not changed.
     pub dma_latency_us: i32,
-    /// With RTW_SCHED_DEADLINE: how long the thread may run in every period, in ns. Otherwise 0.
+    /// With RTW_SCHED_DEADLINE: time that the thread may run in every period, in ns. Otherwise 0.
     pub deadline_runtime_ns: u64,
-    /// With RTW_SCHED_DEADLINE: by when after the beginning of a period it gets that, in ns; 0 (default): by its end.
+    /// With RTW_SCHED_DEADLINE: time from the beginning of a period by which the thread has had deadline_runtime_ns, in ns. 0
+    /// (default): the period.
     pub deadline_ns: u64,
-    /// Called on the thread at each start, before the dry calls; NULL (default): nothing is.
+    /// Setup callback, or NULL (default). Runs before the dry calls.
     pub setup: rtw_worker_setup_t,
-    /// What setup and step are given.
+    /// Passed to setup and step.
     pub user_data: *mut c_void,
-    /// Dry calls to be made at each start, see rtw_instance_prepare: the instances of their funcs are prepared on the thread.
+    /// Dry calls to make at each start. The worker prepares the instances of their funcs on its thread; see
+    /// rtw_instance_prepare.
     pub dry_calls: *const rtw_dry_call_t,
-    /// How many dry calls there are.
+    /// Number of dry calls.
     pub dry_call_count: u32,
-    /// Periodic: RTW_MISSED_SKIP (default) or RTW_MISSED_CATCH_UP.
+    /// Periodic: what to do about missed periods: RTW_MISSED_SKIP (default) or RTW_MISSED_CATCH_UP.
     pub missed: u32,
-    /// Periodic: the distance of intended starts in ns, 10 us to 1 h. For a queue only with RTW_SCHED_DEADLINE.
+    /// Periodic: time from one intended start to the next, in ns: 10 us to 1 h. Queue: only with RTW_SCHED_DEADLINE.
     pub period_ns: u64,
-    /// Periodic: how long before an intended start the thread is woken, in ns, at most half a period; it spins for the rest,
-    /// which takes the wake-up latency out of the way and costs the CPU's time. 0 (default): it sleeps until the intended
-    /// start.
+    /// Periodic: how long before the intended start the thread wakes up, in ns, at most half a period. It spins until the
+    /// start, which hides the wake-up latency and costs CPU time. 0 (default): it sleeps until the intended start.
     pub early_ns: u64,
-    /// Periodic: RTW_ON_FAULT_STOP (default) or RTW_ON_FAULT_CONTINUE.
+    /// Periodic: what to do after a step that fails: RTW_ON_FAULT_STOP (default) or RTW_ON_FAULT_CONTINUE.
     pub on_fault: u32,
-    /// Queue: how many invocations there may be from their submission until their completion is taken, 1 to 65536; 0 (default):
-    /// 64.
+    /// Queue: most invocations from submission until their completion is taken, 1 to 65,536. 0 (default): 64.
     pub queue_capacity: u32,
-    /// Periodic: how many periods a run has, after which the worker stops by itself. Periods that are passed over count; the
-    /// last one never is. 0 (default): no end.
+    /// Periodic: number of periods after which the worker stops by itself. Skipped periods count; the last one is never
+    /// skipped. 0 (default): no end.
     pub period_limit: u64,
-    /// Periodic: the step, or NULL where func is given.
+    /// Periodic: the step callback, or NULL if func is set.
     pub step: rtw_step_t,
-    /// Periodic: a func to be called directly at each tick, or NULL where step is given. Its instance is prepared at each
-    /// start.
+    /// Periodic: the func to call at each tick, or NULL if step is set. The worker prepares its instance at each start.
     pub func: *mut rtw_func_t,
-    /// The arguments of func, the same for every tick; copied. Results are not kept.
+    /// Arguments of func, the same at every tick; copied. Results are discarded.
     pub values: *const rtw_value_t,
-    /// How many values there are.
+    /// Number of values.
     pub value_count: u32,
-    /// How many warm_values there are.
+    /// Number of warm_values.
     pub warm_value_count: u32,
-    /// With early_ns: a func that does no harm, called while the thread spins, so that the way into the guest is in the caches
-    /// and branch predictors when the step takes it; NULL (default): none is. A func of the instance that the step calls serves
-    /// best. Its calls have statistics of their own.
+    /// With early_ns: a harmless func to call while the thread spins, so that caches and branch predictors are warm when the
+    /// step calls the guest. Best is a func of the instance that the step calls. It has statistics of its own. NULL
+    /// (default): none.
     pub warm_func: *mut rtw_func_t,
-    /// The arguments of warm_func; copied.
+    /// Arguments of warm_func; copied.
     pub warm_values: *const rtw_value_t,
-    /// Queue: how long the thread looks for the next invocation before it sleeps, in ns, at most 1 s; 0 (default): not at all.
+    /// Queue: how long the thread polls for the next invocation before it sleeps, in ns, at most 1 s. 0 (default): it does
+    /// not poll.
     pub spin_ns: u64,
 }
 
@@ -165,10 +164,10 @@ unsafe impl guard::Sized32 for rtw_worker_config_t {
     }
 }
 
-/// Fills a configuration with the defaults. NULL does nothing.
+/// Sets a worker configuration to its defaults. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_worker_config_t) as the caller knows it: rtw_worker_config_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_worker_config_t) in the caller's header; rtw_worker_config_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_worker_config_init_sized(config: *mut rtw_worker_config_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
@@ -176,7 +175,7 @@ pub unsafe extern "C" fn rtw_worker_config_init_sized(config: *mut rtw_worker_co
 }
 
 /// # Safety
-/// There are so many values.
+/// `values` has `count` elements.
 pub(super) unsafe fn raw<'a>(values: *const rtw_value_t, count: usize) -> &'a [ValRaw] {
     match count {
         0 => &[],
@@ -193,11 +192,11 @@ fn yes_or_no(field: &str, value: u32) -> Result<bool> {
     }
 }
 
-/// What a configuration of this kind has no use for must be left alone.
+/// Refuses a field that a configuration of this kind does not use.
 fn left_alone(field: &str, is: bool, goes_with: &str) -> Result<()> {
     match is {
         true => Ok(()),
-        false => Err(Error::new(RTW_ERR_ARGUMENT, format!("{field} goes with {goes_with}"))),
+        false => Err(Error::new(RTW_ERR_ARGUMENT, format!("{field} is only for {goes_with}"))),
     }
 }
 
@@ -281,7 +280,7 @@ fn name(given: Option<&str>) -> Result<String> {
 
 fn deadline(config: &rtw_worker_config_t) -> Result<Deadline> {
     if config.cpu != -1 {
-        return Err(Error::new(RTW_ERR_ARGUMENT, "RTW_SCHED_DEADLINE does not go with an affinity: leave cpu at -1"));
+        return Err(Error::new(RTW_ERR_ARGUMENT, "cpu must be -1 with RTW_SCHED_DEADLINE"));
     }
     if !PERIODS_NS.contains(&config.period_ns) {
         return Err(out_of_range("period_ns", config.period_ns));
@@ -290,7 +289,7 @@ fn deadline(config: &rtw_worker_config_t) -> Result<Deadline> {
     if deadline_ns > config.period_ns {
         return Err(out_of_range("deadline_ns", config.deadline_ns));
     }
-    // What the system needs at least.
+    // The least that the system accepts.
     if !(1024..=deadline_ns).contains(&config.deadline_runtime_ns) {
         return Err(out_of_range("deadline_runtime_ns", config.deadline_runtime_ns));
     }

@@ -1,4 +1,4 @@
-//! Workers: threads of the library's own.
+//! Workers: real-time threads of the library's own that call guests.
 
 pub mod config;
 pub mod queue;
@@ -14,31 +14,31 @@ use crate::sys::sched::{self, Policy};
 use crate::worker::{State, Worker};
 use config::{RTW_SCHED_DEADLINE, read, rtw_worker_config_t};
 
-/// For timeouts: for ever.
+/// A timeout that never passes.
 pub const RTW_FOREVER: u64 = u64::MAX;
-/// A pinned, prioritised, attached thread of the library's own that calls guests: periodically, or as it is told.
+/// A pinned, prioritised, attached thread of the library's own that calls guests: every period, or on request.
 pub struct rtw_worker_t {
     _private: [u8; 0],
 }
 
-/// What a worker is and has got. Call rtw_worker_info_init first.
+/// State of a worker. Call rtw_worker_info_init first.
 #[repr(C)]
 pub struct rtw_worker_info_t {
     /// sizeof(rtw_worker_info_t), set by rtw_worker_info_init.
     pub struct_size: u32,
-    /// 1 while it runs.
+    /// 1: the worker is running. 0: it is stopped.
     pub running: u32,
-    /// The thread's number in the system (gettid).
+    /// Thread ID of the worker (gettid).
     pub thread_id: i32,
-    /// The scheduling in force: RTW_SCHED_OTHER, RTW_SCHED_FIFO, RTW_SCHED_RR, RTW_SCHED_DEADLINE; RTW_SCHED_KEEP for any
-    /// other.
+    /// Scheduling policy in force: RTW_SCHED_OTHER, RTW_SCHED_FIFO, RTW_SCHED_RR or RTW_SCHED_DEADLINE; RTW_SCHED_KEEP for
+    /// any other.
     pub sched_policy: u32,
-    /// The priority in force.
+    /// Priority in force.
     pub priority: i32,
-    /// What ended the last run: RTW_OK where it was stopped, reached period_limit or its step answered RTW_STEP_STOP; otherwise
-    /// what the step answered.
+    /// Why the last run ended: RTW_OK if it was stopped, reached period_limit or its step returned RTW_STEP_STOP; otherwise
+    /// the status that the step returned.
     pub ended_by: rtw_status_t,
-    /// How many warnings rtw_worker_warning has.
+    /// Number of warnings that rtw_worker_warning can read.
     pub warning_count: u32,
 }
 // SAFETY: its first field is its size.
@@ -53,18 +53,19 @@ impl Noun for rtw_worker_t {
     }
 }
 
-/// Makes a worker: its thread is created and attached, with scheduling, affinity and locked memory as asked for. It does
-/// nothing until it is started. The process's signals are blocked on it, but for those that a thread causes itself.
+/// Creates a worker: creates its thread and attaches it, with scheduling, affinity and locked memory as configured. The
+/// worker does nothing until it is started. Its thread blocks the process's signals, except those that a thread causes
+/// itself.
 ///
 /// [setup]
-/// runtime  is kept alive by the worker, as are the funcs that the configuration names.
+/// runtime  the worker keeps it alive, and the funcs that the configuration names.
 /// config   read only during the call, with all that it points to; step, setup and user_data are used until the worker is
 ///          destroyed.
-/// out      receives the worker, to be ended with rtw_worker_destroy; NULL on failure.
+/// out      receives the worker, to be destroyed with rtw_worker_destroy; NULL on failure.
 /// err      NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range or belongs to the other
-///         kind, a func of another runtime), RTW_ERR_VALUES, RTW_ERR_LIMIT (the name is too long),
-///         RTW_ERR_NO_MEMORY, RTW_ERR_SIGNALS; and where strict: RTW_ERR_PERMISSION (scheduling or affinity), RTW_ERR_MEMLOCK.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range or belongs to the
+///         other kind; a func of another runtime), RTW_ERR_VALUES, RTW_ERR_LIMIT (the name is too long), RTW_ERR_SIGNALS;
+///         with strict also RTW_ERR_PERMISSION (scheduling or affinity), RTW_ERR_MEMLOCK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_create(
     runtime: *const rtw_runtime_t,
@@ -78,7 +79,7 @@ pub unsafe extern "C-unwind" fn rtw_worker_create(
             let out = guard::output(out, "out")?;
             let runtime = guard::named(runtime, "runtime")?;
             let config = guard::optional_struct(config, "config")?
-                .ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL: a worker has no default work"))?;
+                .ok_or_else(|| Error::new(RTW_ERR_NULL, "config is NULL: a worker needs a step, a func or a queue"))?;
             *out = prepare::with_room(config.dry_calls, config.dry_call_count, || {
                 let (settings, work) = read(runtime, &config)?;
                 handle::create(Worker::new(runtime, settings, work)?)
@@ -98,13 +99,13 @@ pub unsafe extern "C-unwind" fn rtw_worker_destroy(worker: *mut rtw_worker_t) {
     guard::plain((), || unsafe { handle::destroy(worker) });
 }
 
-/// Starts a worker: on its thread, setup is called, guests are prepared and the dry calls made; then it runs, and the first
-/// tick is due one period later. Returns as soon as it runs. While it runs, the instances that it calls are the worker's.
+/// Starts a worker. Its thread calls setup, prepares the guests and makes the dry calls; then the worker runs, and the first
+/// tick is due one period later. Returns as soon as it runs. While it runs, only the worker calls its instances.
 ///
-/// [setup]  From any thread but the worker's own.
-/// err  NULL, or filled. The worker stays stopped on failure.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_RUNNING, RTW_ERR_POISONED; where strict RTW_ERR_PERMISSION and
-///         RTW_ERR_UNSUPPORTED (dma_latency_us); what rtw_instance_prepare and setup answered.
+/// [setup]  On any thread but the worker's own.
+/// err  NULL, or filled. On failure the worker stays stopped.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_RUNNING, RTW_ERR_POISONED; with strict RTW_ERR_PERMISSION
+///         and RTW_ERR_UNSUPPORTED (dma_latency_us); those of rtw_instance_prepare, and the status that setup returned.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_start(worker: *mut rtw_worker_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
@@ -117,9 +118,9 @@ pub unsafe extern "C-unwind" fn rtw_worker_start(worker: *mut rtw_worker_t, err:
     }
 }
 
-/// Stops a worker and waits until the step or invocation that is under way is over; a worker that does not run stays so. What a
-/// queue has not begun is cancelled. The instances are then free for other threads. On the worker's own thread it returns at
-/// once, and the run ends with the step.
+/// Stops a worker and waits until its current step or invocation has ended; a stopped worker stays stopped. Cancels
+/// invocations that have not begun. Other threads may then call its instances. On the worker's own thread it returns at once,
+/// and the run ends with the step.
 ///
 /// [any] but a real-time thread.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
@@ -129,10 +130,10 @@ pub unsafe extern "C-unwind" fn rtw_worker_stop(worker: *mut rtw_worker_t) -> rt
     guard::plain(RTW_ERR_INTERNAL, || status_of(unsafe { ours(worker) }.map(Worker::stop)))
 }
 
-/// Waits until a worker does not run: it was stopped, or stopped by itself (rtw_worker_info_t tells why).
+/// Waits until a worker is stopped, by rtw_worker_stop or by itself; ended_by of rtw_worker_info_t says why.
 ///
 /// [any] but a real-time thread.
-/// timeout_ns  how long to wait at most; 0: not at all; RTW_FOREVER.
+/// timeout_ns  longest time to wait, in ns; 0: returns at once; RTW_FOREVER: no limit.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_TIMEOUT, RTW_ERR_BUSY (on the worker's own thread).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_join(worker: *mut rtw_worker_t, timeout_ns: u64) -> rtw_status_t {
@@ -147,17 +148,17 @@ pub unsafe extern "C-unwind" fn rtw_worker_join(worker: *mut rtw_worker_t, timeo
     })
 }
 
-/// Prepares an info struct to be filled. NULL does nothing.
+/// Initialises a worker info struct. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_worker_info_t) as the caller knows it: rtw_worker_info_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_worker_info_t) in the caller's header; rtw_worker_info_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_worker_info_init_sized(info: *mut rtw_worker_info_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(info, struct_size) };
 }
 
-/// Tells whether a worker runs, what scheduling it has got, what ended it, and how many warnings there are.
+/// Reports whether a worker runs, its scheduling in force, why its last run ended, and how many warnings it has.
 ///
 /// [any] but a real-time thread.
 /// info  filled on success.
@@ -181,14 +182,14 @@ pub unsafe extern "C-unwind" fn rtw_worker_info(worker: *const rtw_worker_t, inf
     })
 }
 
-/// Tells what the system refused that was asked for and not insisted on (strict), in words: first what the thread could not
-/// get, then what the last start could not. One more is no refusal: that RLIMIT_RTTIME may end the process while a step computes,
-/// told to a worker of SCHED_FIFO or SCHED_RR whose instances' budgets do not end before.
+/// Reads one warning of a worker: a setting that the system refused and that strict did not require. Those of the thread come
+/// first, then those of the last start. One warning is no refusal: RLIMIT_RTTIME may end the process while a step computes. A
+/// worker with RTW_SCHED_FIFO or RTW_SCHED_RR has it unless its instances' budgets end calls sooner.
 ///
 /// [any] but a real-time thread.
 /// index  0 to warning_count - 1 of rtw_worker_info_t.
-/// out    receives the refusal as it would have been told as an error.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_BOUNDS (there are not so many).
+/// out    receives the warning, as an error.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_BOUNDS (no such warning).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_warning(
     worker: *const rtw_worker_t,

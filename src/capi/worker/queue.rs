@@ -15,43 +15,43 @@ use crate::status::*;
 use crate::worker::Worker;
 use crate::worker::queue::{self, Completion};
 
-/// The most values that an invocation given to a worker may have.
+/// Most values that an invocation for a worker can have.
 pub const RTW_WORKER_VALUES: usize = 16;
 
 const _: () = assert!(RTW_WORKER_VALUES == queue::VALUES);
 
-/// How an invocation went that a worker was given. Call rtw_completion_init first.
+/// Result of an invocation that was submitted to a worker. Call rtw_completion_init first.
 #[repr(C)]
 pub struct rtw_completion_t {
     /// sizeof(rtw_completion_t), set by rtw_completion_init.
     pub struct_size: u32,
-    /// What rtw_invoke answered, or RTW_ERR_CANCELLED.
+    /// The status that rtw_invoke returned, or RTW_ERR_CANCELLED.
     pub status: rtw_status_t,
-    /// As it was submitted.
+    /// The tag that was given to rtw_worker_submit.
     pub tag: u64,
-    /// When it was submitted, in ns of CLOCK_MONOTONIC.
+    /// Time of the submission, in ns of CLOCK_MONOTONIC.
     pub submitted_ns: u64,
-    /// When it began on the worker's thread; 0 where it never did.
+    /// Time at which the call began, in ns of CLOCK_MONOTONIC; 0 if it did not.
     pub started_ns: u64,
-    /// When it ended there; 0 where it never began.
+    /// Time at which the call ended, in ns of CLOCK_MONOTONIC; 0 if it did not begin.
     pub ended_ns: u64,
-    /// The results, where the status is RTW_OK; otherwise the arguments.
+    /// The results if status is RTW_OK; otherwise the arguments.
     pub values: [rtw_value_t; RTW_WORKER_VALUES],
 }
 // SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_completion_t {}
 
-/// Gives a worker of the kind RTW_WORKER_QUEUE an invocation to run, and returns at once. Every invocation that was accepted is
-/// answered by exactly one completion: rtw_worker_poll, rtw_worker_wait. They run in the order of submission.
+/// Submits an invocation to a queue worker and returns at once. Each accepted invocation gives exactly one completion, which
+/// rtw_worker_poll or rtw_worker_wait takes. The worker runs invocations in the order of submission.
 ///
 /// [any] but a real-time thread: submitters take turns at a lock, which the worker never touches.
-/// func         may be destroyed once this has returned.
+/// func         may be destroyed after this call.
 /// values       the arguments; copied.
-/// value_count  as for rtw_invoke, and at most RTW_WORKER_VALUES.
-/// tag          comes back in the completion; need not be unique.
+/// value_count  as for rtw_invoke, at most RTW_WORKER_VALUES.
+/// tag          the completion has it, too; need not be unique.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_POISONED, RTW_ERR_FORKED, RTW_ERR_UNSUPPORTED (a periodic worker),
 ///         RTW_ERR_VALUES, RTW_ERR_LIMIT (more than RTW_WORKER_VALUES), RTW_ERR_ARGUMENT (a func of another runtime),
-///         RTW_ERR_FULL (queue_capacity invocations are under way or their completions not taken), RTW_ERR_STOPPED.
+///         RTW_ERR_FULL (queue_capacity invocations are not taken yet), RTW_ERR_STOPPED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_submit(
     worker: *mut rtw_worker_t,
@@ -69,13 +69,12 @@ pub unsafe extern "C-unwind" fn rtw_worker_submit(
     })
 }
 
-/// Has a worker of the kind RTW_WORKER_QUEUE run an invocation, and waits for its end: rtw_invoke on another thread. No
-/// completion comes of it.
+/// Runs an invocation on a queue worker and waits for its end: rtw_invoke on another thread. It gives no completion.
 ///
-/// [any] but a real-time thread, nor the worker's own.
+/// [any] but a real-time thread, and not the worker's own.
 /// values  in: the arguments; out: the results, on RTW_OK only.
-/// errors: those of rtw_worker_submit, and of rtw_invoke; RTW_ERR_CANCELLED (the worker was stopped first); RTW_ERR_BUSY (on
-///         the worker's own thread).
+/// errors: those of rtw_worker_submit and rtw_invoke; RTW_ERR_CANCELLED (the worker was stopped first); RTW_ERR_BUSY (on the
+///         worker's own thread).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_invoke(
     worker: *mut rtw_worker_t,
@@ -102,17 +101,17 @@ pub unsafe extern "C-unwind" fn rtw_worker_invoke(
     })
 }
 
-/// Prepares a completion to be filled. NULL does nothing.
+/// Initialises a completion. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_completion_t) as the caller knows it: rtw_completion_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_completion_t) in the caller's header; rtw_completion_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_completion_init_sized(completion: *mut rtw_completion_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(completion, struct_size) };
 }
 
-/// Takes the oldest completion, if there is one. Each is taken once, whoever asks.
+/// Takes the oldest completion of a queue worker, if there is one. Only one caller gets it.
 ///
 /// [any] but a real-time thread.
 /// out  filled on success; call rtw_completion_init first.
@@ -131,13 +130,13 @@ pub unsafe extern "C-unwind" fn rtw_worker_poll(worker: *mut rtw_worker_t, out: 
     })
 }
 
-/// The same, waiting for one.
+/// Waits for a completion of a queue worker and takes the oldest one.
 ///
 /// [any] but a real-time thread.
 /// out         filled on success; call rtw_completion_init first.
-/// timeout_ns  how long to wait at most; RTW_FOREVER.
-/// errors: those of rtw_worker_poll but RTW_ERR_EMPTY; RTW_ERR_TIMEOUT; RTW_ERR_STOPPED (the worker does not run, and its
-///         completions are all taken).
+/// timeout_ns  longest time to wait, in ns; RTW_FOREVER: no limit.
+/// errors: those of rtw_worker_poll except RTW_ERR_EMPTY; RTW_ERR_TIMEOUT; RTW_ERR_STOPPED (the worker is stopped, and all
+///         its completions are taken).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_wait(
     worker: *mut rtw_worker_t,
@@ -155,12 +154,12 @@ pub unsafe extern "C-unwind" fn rtw_worker_wait(
     })
 }
 
-/// Cancels all invocations with a tag that have not begun. Their completions, with RTW_ERR_CANCELLED, come in their turn.
+/// Cancels all invocations with a tag that have not begun. Their completions come in their order, with RTW_ERR_CANCELLED.
 ///
 /// [any] but a real-time thread.
-/// count  NULL, or receives how many those are, also 0.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_UNSUPPORTED (a periodic worker), RTW_ERR_EMPTY (none with that
-///         tag was waiting: it ran, runs, or never was).
+/// count  NULL, or receives the number of invocations cancelled; it may be 0.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_UNSUPPORTED (a periodic worker), RTW_ERR_EMPTY (no
+///         invocation with that tag was waiting).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_cancel(worker: *mut rtw_worker_t, tag: u64, count: *mut usize) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
@@ -175,7 +174,7 @@ pub unsafe extern "C-unwind" fn rtw_worker_cancel(worker: *mut rtw_worker_t, tag
     })
 }
 
-/// The same, of the kind that can be given invocations.
+/// A queue worker of this process.
 unsafe fn fed<'a>(worker: *const rtw_worker_t) -> std::result::Result<(&'a Worker, &'a queue::Queue), rtw_status_t> {
     // SAFETY: passed on.
     let worker = unsafe { ours(worker) }?;
@@ -183,7 +182,7 @@ unsafe fn fed<'a>(worker: *const rtw_worker_t) -> std::result::Result<(&'a Worke
     Ok((worker, queue))
 }
 
-/// A func that the worker can call with so many values.
+/// A func that the worker can call with `value_count` values.
 unsafe fn callable<'a>(
     worker: &Worker,
     func: *mut rtw_func_t,

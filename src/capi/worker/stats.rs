@@ -13,26 +13,26 @@ use crate::worker::{DISTRIBUTIONS, Worker};
 
 /// Selects wake_up of rtw_worker_stats_t in rtw_worker_buckets and rtw_worker_interval: how late steps began.
 pub const RTW_SERIES_WAKE_UP: u32 = 0;
-/// Selects call: how long steps took, from the actual start.
+/// Selects call of rtw_worker_stats_t: how long steps took from their actual start.
 pub const RTW_SERIES_CALL: u32 = 1;
-/// Selects response: how long steps took from the intended start, periods that went by included.
+/// Selects response of rtw_worker_stats_t: how long steps took from their intended start, including skipped periods.
 pub const RTW_SERIES_RESPONSE: u32 = 2;
-/// Selects jitter: how far two starts were from a period apart.
+/// Selects jitter of rtw_worker_stats_t: by how much the time between two starts differed from the period.
 pub const RTW_SERIES_JITTER: u32 = 3;
 
-/// The thread took page faults between the step before and the end of this one.
+/// The thread took page faults between the previous step and the end of this one.
 pub const RTW_CAUSE_PAGE_FAULT: u32 = 1;
-/// Another thread took the CPU in that time.
+/// Another thread took the CPU between the previous step and the end of this one.
 pub const RTW_CAUSE_INVOLUNTARY_SWITCH: u32 = 2;
-/// The thread slept or waited in that time, beyond the worker's own sleep: something in the step blocked.
+/// The thread slept or waited more often than the worker itself does: something in the step blocked.
 pub const RTW_CAUSE_VOLUNTARY_SWITCH: u32 = 4;
-/// The call was cut off at its budget.
+/// The call exceeded its budget and was cut off.
 pub const RTW_CAUSE_BUDGET: u32 = 8;
-/// The step failed in another way: a trap, a host function's error.
+/// The step failed in another way: a trap, or a host function's error.
 pub const RTW_CAUSE_TRAP: u32 = 16;
-/// The step ended after the next one was due, or periods went by before it.
+/// The step ended after the next one was due, or periods were skipped before it.
 pub const RTW_CAUSE_DEADLINE: u32 = 32;
-/// The thread woke up late: more than half of the response time went by before the step began.
+/// The thread woke up late: more than half of the response time passed before the step began.
 pub const RTW_CAUSE_WAKE_UP: u32 = 64;
 
 const _: () = assert!(
@@ -45,102 +45,101 @@ const _: () = assert!(
         && RTW_CAUSE_WAKE_UP == cause::WAKE_UP
 );
 
-/// What a worker recorded since it was made or last reset. Call rtw_worker_stats_init first. For a queue, the intended start of
-/// an invocation is its submission, and what is about periods is 0.
+/// Statistics of a worker since it was created or reset. Call rtw_worker_stats_init first. For a queue, the intended start of
+/// an invocation is its submission, and figures about periods are 0.
 #[repr(C)]
 pub struct rtw_worker_stats_t {
     /// sizeof(rtw_worker_stats_t), set by rtw_worker_stats_init.
     pub struct_size: u32,
-    /// When that was, in ns of CLOCK_REALTIME.
+    /// When these statistics began, in ns of CLOCK_REALTIME.
     pub since_realtime_ns: u64,
-    /// How long ago that was.
+    /// Time since these statistics began, in ns.
     pub duration_ns: u64,
     /// Steps or invocations that ran.
     pub ticks: u64,
-    /// Periods that were passed over.
+    /// Periods that were skipped.
     pub skipped: u64,
     /// Steps that ended after the next one was due.
     pub overruns: u64,
     /// Periods whose step had not ended when the next one was due: overruns and skipped together.
     pub misses: u64,
-    /// The longest run of periods in a row that missed.
+    /// Largest number of consecutive misses.
     pub longest_miss_run: u64,
     /// Steps or invocations that failed.
     pub faults: u64,
-    /// Page faults of the thread served from memory.
+    /// Page faults of the thread without I/O.
     pub minor_faults: u64,
-    /// Page faults of the thread served by I/O.
+    /// Page faults of the thread with I/O.
     pub major_faults: u64,
-    /// How often the thread slept or waited, its sleeps between steps included.
+    /// Number of times that the thread slept or waited, including its sleeps between steps.
     pub voluntary_switches: u64,
-    /// How often another thread took the CPU.
+    /// Number of times that another thread took the CPU.
     pub involuntary_switches: u64,
-    /// Queue: invocations accepted, since the worker was made.
+    /// Queue: invocations accepted since the worker was created.
     pub submitted: u64,
-    /// Queue: of these, those whose completion was taken.
+    /// Queue: accepted invocations whose completion was taken.
     pub completed: u64,
-    /// Queue: of these, those that never began.
+    /// Queue: accepted invocations that never began.
     pub cancelled: u64,
-    /// Queue: submissions refused with RTW_ERR_FULL.
+    /// Queue: submissions that returned RTW_ERR_FULL.
     pub refused: u64,
-    /// From the intended to the actual start. Periods that were passed over count with what their own step would have had:
-    /// leaving them out would make a stall of many periods look like one late call (coordinated omission).
+    /// Time from the intended to the actual start. A skipped period counts with the time that its own step would have had;
+    /// otherwise a stall of many periods would look like one late call (coordinated omission).
     pub wake_up: rtw_distribution_t,
-    /// From the actual start to the end of the step.
+    /// Time from the actual start to the end of the step.
     pub call: rtw_distribution_t,
-    /// From the intended start to the end. Periods that were passed over count as in wake_up.
+    /// Time from the intended start to the end of the step. Skipped periods count as in wake_up.
     pub response: rtw_distribution_t,
-    /// How far the distance of two actual starts was from that of their intended starts.
+    /// By how much the time between two actual starts differed from that between their intended starts.
     pub jitter: rtw_distribution_t,
 }
 
-/// One of the worst steps or invocations. Its layout is final.
+/// One of the slowest steps or invocations. Its layout is final.
 #[repr(C)]
 pub struct rtw_worst_t {
-    /// When it had ended, in ns of CLOCK_REALTIME.
+    /// When it ended, in ns of CLOCK_REALTIME.
     pub at_realtime_ns: u64,
     /// The tick's index, or the invocation's tag.
     pub index: u64,
-    /// From the intended start of the first period that it stands for to the actual start.
+    /// Time from the intended start of the first period that it stands for to the actual start, ns.
     pub wake_up_ns: f64,
-    /// From the actual start to the end.
+    /// Time from the actual start to the end, ns.
     pub call_ns: f64,
-    /// Both together.
+    /// wake_up_ns and call_ns together, ns.
     pub response_ns: f64,
-    /// What it answered.
+    /// The status that it returned.
     pub status: rtw_status_t,
-    /// RTW_CAUSE_ bits: what went along with it.
+    /// The sum of RTW_CAUSE_ flags: what happened at the same time.
     pub causes: u32,
 }
 
-/// The worst of one second. Its layout is final.
+/// The slowest step or invocation of one second. Its layout is final.
 #[repr(C)]
 pub struct rtw_second_t {
-    /// When it began, in ns after the statistics did.
+    /// Beginning of the second, in ns since the statistics began.
     pub at_ns: u64,
-    /// How many steps or invocations ran in it.
+    /// Number of steps or invocations in that second.
     pub count: u64,
-    /// The longest response time.
+    /// Longest response time in that second, ns.
     pub max_ns: u64,
 }
 // SAFETY: its first field is its size.
 unsafe impl guard::Sized32 for rtw_worker_stats_t {}
 
-/// Prepares a stats struct to be filled. NULL does nothing.
+/// Initialises a worker statistics struct. NULL does nothing.
 ///
 /// [any]
-/// struct_size  sizeof(rtw_worker_stats_t) as the caller knows it: rtw_worker_stats_init passes it, which only C and C++ have.
+/// struct_size  sizeof(rtw_worker_stats_t) in the caller's header; rtw_worker_stats_init passes it in C and C++.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_worker_stats_init_sized(stats: *mut rtw_worker_stats_t, struct_size: usize) {
     // SAFETY: NULL or writable by the API's contract.
     unsafe { guard::init(stats, struct_size) };
 }
 
-/// Reads a worker's statistics. Any thread may, at any time: the worker is not disturbed. A step that ends meanwhile may be in
-/// some figures and not yet in others. The thread enters a step after its end, and asks the system then, once a step, for its
-/// page faults and switches.
+/// Reads a worker's statistics without disturbing it. A step that ends during the read may be in some figures and not in
+/// others. The thread records a step after its end, and then asks the system for its page faults and switches, once a step.
 ///
-/// [any] but a real-time thread: it copies some 80 KiB.
+/// [any] but a real-time thread: it copies about 80 KiB.
 /// stats  filled on success.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_FORKED.
 #[unsafe(no_mangle)]
@@ -154,8 +153,8 @@ pub unsafe extern "C-unwind" fn rtw_worker_stats(worker: *const rtw_worker_t, st
     })
 }
 
-/// Starts a worker's statistics anew, but for what is counted since it was made. Any thread may, also while it runs; a step
-/// that is just ending counts as before the reset.
+/// Starts a worker's statistics over, except what counts from its creation. The worker may run meanwhile; a step that is just
+/// ending counts before the reset.
 ///
 /// [any] but a real-time thread.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
@@ -165,14 +164,13 @@ pub unsafe extern "C-unwind" fn rtw_worker_stats_reset(worker: *mut rtw_worker_t
     guard::plain(RTW_ERR_INTERNAL, || status_of(unsafe { ours(worker) }.map(|worker| worker.shared.statistics.reset())))
 }
 
-/// The histogram behind one of the distributions: its non-empty buckets in ascending order.
+/// Reads the histogram of one of a worker's distributions: its non-empty buckets in ascending order.
 ///
 /// [any] but a real-time thread.
-/// series    RTW_SERIES_WAKE_UP ...
-/// out       receives the first `capacity` of them; NULL where capacity is 0.
-/// count     receives how many there are, which may be more than capacity; while the worker runs the next reading may have
-/// more.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_ARGUMENT (there is no such series).
+/// series    RTW_SERIES_WAKE_UP, RTW_SERIES_CALL, RTW_SERIES_RESPONSE or RTW_SERIES_JITTER.
+/// out       receives the first `capacity` buckets; NULL if capacity is 0.
+/// count     receives the number of non-empty buckets, which may exceed capacity, and grow from one read to the next.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED, RTW_ERR_ARGUMENT (no such series).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_buckets(
     worker: *const rtw_worker_t,
@@ -197,11 +195,12 @@ pub unsafe extern "C-unwind" fn rtw_worker_buckets(
     })
 }
 
-/// The steps or invocations with the longest response times since the statistics began, worst first; 32 are kept.
+/// Reads the steps or invocations with the longest response times since the statistics began, slowest first; the worker keeps
+/// 32.
 ///
 /// [any] but a real-time thread.
-/// out       receives the first `capacity` of them; NULL where capacity is 0.
-/// count     receives how many there are, which may be more than capacity.
+/// out       receives the first `capacity` of them; NULL if capacity is 0.
+/// count     receives their number, which may exceed capacity.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_worst(
@@ -228,11 +227,12 @@ pub unsafe extern "C-unwind" fn rtw_worker_worst(
     })
 }
 
-/// The longest response time of each second in which something ran, oldest first; the last ten minutes are kept.
+/// Reads the longest response time of each second in which something ran, oldest first; the worker keeps the last ten
+/// minutes.
 ///
 /// [any] but a real-time thread.
-/// out       receives the first `capacity` of them; NULL where capacity is 0.
-/// count     receives how many there are, which may be more than capacity.
+/// out       receives the first `capacity` seconds; NULL if capacity is 0.
+/// count     receives their number, which may exceed capacity.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_timeline(
@@ -251,15 +251,15 @@ pub unsafe extern "C-unwind" fn rtw_worker_timeline(
     })
 }
 
-/// Makes an interval of one of a worker's distributions; it begins now. In its readings `call` is that
-/// distribution; faults, cut-offs and misses are in rtw_worker_stats_t alone.
+/// Creates an interval of one of a worker's distributions; it begins now. Its reads return that distribution in call; faults,
+/// cut-offs and misses are in rtw_worker_stats_t only.
 ///
 /// [setup]
-/// worker  what it has recorded is kept alive by the interval.
+/// worker  the interval keeps its records alive.
 /// series  RTW_SERIES_WAKE_UP, RTW_SERIES_CALL, RTW_SERIES_RESPONSE or RTW_SERIES_JITTER.
-/// out     receives the interval, to be ended with rtw_interval_destroy; NULL on failure.
+/// out     receives the interval, to be destroyed with rtw_interval_destroy; NULL on failure.
 /// err     NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (there is no such series).
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (no such series).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_worker_interval(
     worker: *const rtw_worker_t,
