@@ -75,7 +75,7 @@ pub struct rtw_compile_options_t {
     pub max_time_ms: u64,
 }
 
-/// What went wrong, as rtwasm.h declares it.
+/// The error struct of rtwasm.h.
 #[repr(C)]
 pub struct rtw_error_t {
     pub status: rtw_status_t,

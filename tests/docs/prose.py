@@ -55,9 +55,6 @@ QUESTIONS_NOT_YET = [
     "assets",
     "bench",
     "build.rs",
-    "cbindgen-compiler.toml",
-    "cbindgen.toml",
-    "compiler/src/capi.rs",
     "packaging",
     "tests",
 ]
