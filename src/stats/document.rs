@@ -2,6 +2,7 @@
 
 use super::{Report, Series};
 use crate::engine::profile::ENGINE_VERSION;
+use crate::record::order::sort_by_number;
 use crate::record::recorder::Began;
 use crate::sys::clock::{self, Source};
 use crate::sys::machine;
@@ -83,9 +84,9 @@ impl Report {
             point.at_ns += other_offset;
             point
         }));
-        self.timeline.sort_by_key(|point| point.at_ns);
+        sort_by_number(&mut self.timeline, |point| point.at_ns);
         self.worst.extend(other.worst);
-        self.worst.sort_by_key(|worst| std::cmp::Reverse(worst.response_ns));
+        sort_by_number(&mut self.worst, |worst| !worst.response_ns);
         self.since_realtime_ns = self.since_realtime_ns.min(other.since_realtime_ns);
         self.duration_ns = self.duration_ns.saturating_add(other.duration_ns);
     }

@@ -8,6 +8,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
+use crate::record::order::sort_by_number;
 use crate::record::recorder::Recorder;
 use crate::record::seqlock::Version;
 use crate::record::snapshot::Snapshot;
@@ -272,7 +273,7 @@ impl Statistics {
     pub fn worst(&self) -> Vec<Bad> {
         let cells: [[u64; 6]; WORST] = self.look([[0; 6]; WORST], |ledger| std::array::from_fn(|i| read(&ledger.worst[i])));
         let mut worst: Vec<Bad> = cells.into_iter().map(Bad::from_array).filter(|bad| bad.at_realtime_ns != 0).collect();
-        worst.sort_by_key(|bad| std::cmp::Reverse(bad.response));
+        sort_by_number(&mut worst, |bad| !bad.response);
         worst
     }
 
@@ -282,7 +283,7 @@ impl Statistics {
         let cells: [[u64; 3]; TIMELINE] =
             self.look([[0; 3]; TIMELINE], |ledger| std::array::from_fn(|i| read(&ledger.timeline[i])));
         let mut seconds: Vec<[u64; 3]> = cells.into_iter().filter(|[second, ..]| *second != 0).collect();
-        seconds.sort_by_key(|[second, ..]| *second);
+        sort_by_number(&mut seconds, |[second, ..]| *second);
         let oldest = seconds.last().map_or(0, |[newest, ..]| newest.saturating_sub(TIMELINE as u64));
         seconds
             .into_iter()

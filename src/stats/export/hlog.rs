@@ -4,6 +4,7 @@
 use super::super::document::Document;
 use super::super::{Report, Series};
 use super::{base64, put, time, zlib};
+use crate::record::order::sort_by_number;
 
 const COOKIE: u32 = 0x1c84_9303 | 0x10;
 const COMPRESSED_COOKIE: u32 = 0x1c84_9304 | 0x10;
@@ -31,7 +32,7 @@ pub fn write(documents: &[Document]) -> String {
             lines.push((report.since_realtime_ns, format!("Tag={tag},{since:.3},{length:.3},{max_ms:.3},{histogram}\n")));
         }
     }
-    lines.sort_by_key(|(since, _)| *since);
+    sort_by_number(&mut lines, |(since, _)| *since);
     lines.iter().for_each(|(_, line)| text.push_str(line));
     text
 }
