@@ -2,7 +2,6 @@
 //! not a file is `None`, never an error: the checks report "unknown".
 
 use crate::sys::file;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -86,8 +85,13 @@ impl Root {
     pub fn names(&self, directory: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path(directory)) else { return vec![] };
         let names = entries.take(MAX_ENTRIES).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let sorted: BTreeMap<(u64, String), ()> = names.map(|name| ((trailing_number(&name), name), ())).collect();
-        sorted.into_keys().map(|(_, name)| name).collect()
+        let mut sorted: Vec<(u64, String)> = Vec::new();
+        for name in names.map(|name| (trailing_number(&name), name)) {
+            // A name is in a directory once.
+            let (Ok(place) | Err(place)) = sorted.binary_search(&name);
+            sorted.insert(place, name);
+        }
+        sorted.into_iter().map(|(_, name)| name).collect()
     }
 
     /// The entries of a directory whose names are `prefix` and a number: `node0`, `state3`.

@@ -2,8 +2,6 @@
 //! that those of different processes add up; a bucket of this library counts on the side of its middle. Quantiles and extremes,
 //! which are more exact, follow as metrics of their own.
 
-use std::collections::BTreeSet;
-
 use super::super::document::Document;
 use super::super::{Report, Series};
 use super::put;
@@ -61,8 +59,7 @@ pub fn write(documents: &[Document]) -> String {
         .map(|(document, report, series)| Source { document, report, series, labels: labels(document, report) })
         .collect();
     // A family has all its samples in one place, whatever their origin.
-    let names: BTreeSet<&str> = sources.iter().map(|source| source.series.name).collect();
-    for name in names {
+    for name in sorted(sources.iter().map(|source| source.series.name)) {
         let sources: Vec<&Source<'_>> = sources.iter().filter(|source| source.series.name == name).collect();
         let help = escaped(sources[0].series.help);
         histogram(&mut text, &format!("rtwasm_{name}_seconds"), &help, &sources);
@@ -115,6 +112,17 @@ fn extremes(text: &mut String, name: &str, help: &str, sources: &[&Source<'_>]) 
     }
 }
 
+/// Each name once, sorted. There are few.
+fn sorted<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for name in all {
+        if let Err(place) = names.binary_search(&name) {
+            names.insert(place, name);
+        }
+    }
+    names
+}
+
 fn counters(text: &mut String, documents: &[Document]) {
     let all = || {
         documents
@@ -122,8 +130,7 @@ fn counters(text: &mut String, documents: &[Document]) {
             .flat_map(|document| document.reports.iter().map(move |report| (document, report)))
             .flat_map(|(document, report)| report.counters.iter().map(move |counter| (document, report, counter)))
     };
-    let names: BTreeSet<&str> = all().map(|(_, _, counter)| counter.name).collect();
-    for name in names {
+    for name in sorted(all().map(|(_, _, counter)| counter.name)) {
         let mut samples = all().filter(|(_, _, counter)| counter.name == name).peekable();
         let Some((_, _, first)) = samples.peek() else { continue };
         let (family, unit, per_unit) = match name {
