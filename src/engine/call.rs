@@ -8,9 +8,9 @@ use wasmtime::Trap;
 /// A value of a call: 16 bytes, not converted.
 pub use wasmtime::ValRaw;
 
-use super::fault::FaultRecord;
+use super::fault::{FaultRecord, trap_status};
 use super::handle;
-use super::instance::{Core, Func, FuncShared, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST, trap_status};
+use super::instance::{Core, Func, FuncShared, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST};
 use super::own::FuncNoun;
 use crate::record::histogram::Histogram;
 use crate::rt::permit::Opened;

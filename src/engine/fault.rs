@@ -1,5 +1,7 @@
 //! Faults: a failing call notes a few words, which are resolved into names later and elsewhere.
 
+use wasmtime::Trap;
+
 use super::artifact;
 use super::growth::Story;
 use super::module::Module;
@@ -84,4 +86,21 @@ fn place(module: &Module, record: &FaultRecord) -> Option<Place> {
 fn first_offset(module: &Module, function: &wasmtime::ModuleFunction) -> Option<u32> {
     let code = function.offset..function.offset + function.len;
     module.code.address_map()?.filter(|(start, _)| code.contains(start)).filter_map(|(_, wasm)| wasm).min()
+}
+
+/// The status for a trap of the engine.
+pub fn trap_status(trap: Trap) -> rtw_status_t {
+    match trap {
+        Trap::UnreachableCodeReached => RTW_ERR_TRAP_UNREACHABLE,
+        Trap::MemoryOutOfBounds => RTW_ERR_TRAP_MEMORY,
+        Trap::HeapMisaligned => RTW_ERR_TRAP_MISALIGNED,
+        Trap::TableOutOfBounds => RTW_ERR_TRAP_TABLE,
+        Trap::IndirectCallToNull | Trap::BadSignature => RTW_ERR_TRAP_INDIRECT_CALL,
+        Trap::IntegerDivisionByZero => RTW_ERR_TRAP_DIVIDE_BY_ZERO,
+        Trap::IntegerOverflow => RTW_ERR_TRAP_INTEGER_OVERFLOW,
+        Trap::BadConversionToInteger => RTW_ERR_TRAP_BAD_CONVERSION,
+        Trap::StackOverflow => RTW_ERR_TRAP_STACK,
+        Trap::Interrupt | Trap::OutOfFuel => RTW_ERR_BUDGET,
+        _ => RTW_ERR_TRAP_OTHER,
+    }
 }

@@ -1,0 +1,133 @@
+//! What the host sees of a guest: its exports, its memories, its globals.
+
+use std::sync::atomic::Ordering::Relaxed;
+use wasmtime::{Extern, Global, Mutability, Val, ValRaw};
+
+use super::Instance;
+use super::core::busy;
+use crate::engine::naming;
+use crate::rt::cancel;
+use crate::status::*;
+
+impl Instance {
+    /// Refuses while a call runs on the instance, except from inside its host functions.
+    pub(super) fn idle(&self) -> Result<()> {
+        self.core.has_not_left(cancel::section_at());
+        match self.core.admit(self.core.gate.load(Relaxed)) {
+            Err(RTW_ERR_BUSY) => Err(busy()),
+            // A faulted guest can still be looked at.
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn export(&self, name: &str, kind: &str) -> Result<Extern> {
+        self.idle()?;
+        // SAFETY: the API gives us the instance's thread, and the gate is open.
+        let context = unsafe { self.core.context() };
+        self.engine_parts().0.get_export(context, name).ok_or_else(|| {
+            let exports = self.module.metadata.exports.iter().filter(|e| e.kind.name() == kind);
+            let there = naming::few(exports.map(|e| e.name.as_str()));
+            let name = naming::shown(name);
+            Error::new(RTW_ERR_NO_EXPORT, format!("there is no export \"{name}\"; exports of this kind: {there}"))
+        })
+    }
+
+    /// Base address and size in bytes of an exported memory; of the default one without a name.
+    pub fn memory(&self, name: Option<&str>) -> Result<(*mut u8, usize)> {
+        let memory = match name {
+            None => {
+                self.idle()?;
+                self.engine_parts().1.ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory"))?
+            }
+            Some(name) => match self.export(name, "memory")? {
+                Extern::Memory(memory) => memory,
+                other => return Err(wrong_kind(name, "memory", &other)),
+            },
+        };
+        // SAFETY: as in `export`.
+        let context = unsafe { self.core.context() };
+        Ok((memory.data_ptr(&context), memory.data_size(&context)))
+    }
+
+    /// A pointer to `length` bytes at `offset` of the default memory, or null if they are not all inside.
+    #[inline]
+    pub fn memory_at(&self, offset: u64, length: u64) -> *mut u8 {
+        if self.core.is_making() {
+            return std::ptr::null_mut();
+        }
+        let Some(memory) = self.engine_parts().1 else { return std::ptr::null_mut() };
+        // SAFETY: the API gives us the instance's thread, and the guest is made.
+        let context = unsafe { self.core.context() };
+        match offset.checked_add(length) {
+            Some(end) if end <= memory.data_size(&context) as u64 => memory.data_ptr(&context).wrapping_add(offset as usize),
+            _ => std::ptr::null_mut(),
+        }
+    }
+
+    pub fn global(&self, name: &str) -> Result<Global> {
+        match self.export(name, "global")? {
+            Extern::Global(global) => Ok(global),
+            other => Err(wrong_kind(name, "global", &other)),
+        }
+    }
+
+    /// A global's value, in the layout that calls use.
+    pub fn global_get(&self, name: &str) -> Result<ValRaw> {
+        let global = self.global(name)?;
+        // SAFETY: as in `export`.
+        let value = global.get(unsafe { self.core.context() });
+        match value {
+            Val::I32(v) => Ok(ValRaw::i32(v)),
+            Val::I64(v) => Ok(ValRaw::i64(v)),
+            Val::F32(v) => Ok(ValRaw::f32(v)),
+            Val::F64(v) => Ok(ValRaw::f64(v)),
+            Val::V128(v) => Ok(ValRaw::v128(v.as_u128())),
+            _ => Err(Error::new(RTW_ERR_UNSUPPORTED, format!("global \"{name}\" is a reference, which cannot cross into C"))),
+        }
+    }
+
+    pub fn global_set(&self, name: &str, value: ValRaw) -> Result<()> {
+        let global = self.global(name)?;
+        // SAFETY: as in `export`.
+        let context = unsafe { self.core.context() };
+        let ty = global.ty(&context);
+        if ty.mutability() == Mutability::Const {
+            return Err(Error::new(RTW_ERR_ARGUMENT, format!("global \"{name}\" is immutable")));
+        }
+        let value = match ty.content() {
+            wasmtime::ValType::I32 => Val::I32(value.get_i32()),
+            wasmtime::ValType::I64 => Val::I64(value.get_i64()),
+            wasmtime::ValType::F32 => Val::F32(value.get_f32()),
+            wasmtime::ValType::F64 => Val::F64(value.get_f64()),
+            wasmtime::ValType::V128 => Val::V128(value.get_v128().into()),
+            wasmtime::ValType::Ref(_) => {
+                return Err(Error::new(
+                    RTW_ERR_UNSUPPORTED,
+                    format!("global \"{name}\" is a reference, which cannot cross into C"),
+                ));
+            }
+        };
+        global.set(context, value).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("global \"{name}\": {e:#}")))
+    }
+
+    /// Grows the default memory, prepared or not, and answers where the new part begins. The caller has the instance.
+    pub(in crate::engine) fn grow_for_setup(&self, pages: u64) -> Result<u64> {
+        let memory = self.engine_parts().1.ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory"))?;
+        let was_prepared = self.core.prepared.swap(false, Relaxed);
+        // SAFETY: as in `export`.
+        let grown = memory.grow(unsafe { self.core.context() }, pages);
+        self.core.prepared.store(was_prepared, Relaxed);
+        grown.map(|before| before * 65536).map_err(|e| Error::new(RTW_ERR_LIMIT, format!("{e:#}")))
+    }
+}
+
+pub(super) fn wrong_kind(name: &str, wanted: &str, found: &Extern) -> Error {
+    let found = match found {
+        Extern::Func(_) => "function",
+        Extern::Memory(_) | Extern::SharedMemory(_) => "memory",
+        Extern::Global(_) => "global",
+        Extern::Table(_) => "table",
+        Extern::Tag(_) => "tag",
+    };
+    Error::new(RTW_ERR_EXPORT_KIND, format!("export \"{name}\" is a {found}, not a {wanted}"))
+}

@@ -1,0 +1,210 @@
+//! Functions of a guest that were looked up, and what their calls recorded.
+
+use std::cell::Cell;
+use std::sync::{Arc, Weak};
+use wasmtime::{Extern, Func as EngineFunc};
+
+use super::Instance;
+use super::access::wrong_kind;
+use super::core::Core;
+use crate::engine::budget::Timing;
+use crate::engine::module::Warmed;
+use crate::engine::naming;
+use crate::engine::signature::Signature;
+use crate::record::recorder::Recorder;
+use crate::record::snapshot::Snapshot;
+use crate::rt::locked_heap::{self, Kept};
+use crate::rt::reserve;
+use crate::status::*;
+use crate::sys::memory::{self as pages, Lock};
+
+/// More than what is noted of one function that was looked up takes: mostly a histogram.
+pub const FUNC_BYTES: usize = 24 << 10;
+
+/// A function to be looked up.
+pub struct Wanted<'a> {
+    pub name: &'a str,
+    /// None: any.
+    pub signature: Option<Signature>,
+    pub optional: bool,
+}
+
+/// An export that was looked up and checked once, with the figures of its calls. A clone is the same func.
+#[derive(Clone)]
+pub struct Func {
+    pub(in crate::engine) core: *const Core,
+    pub shared: Arc<FuncShared>,
+}
+
+/// What a func's handle and its instance both know.
+pub struct FuncShared {
+    /// Replaced by a reset, which has the instance to itself.
+    pub(in crate::engine) func: Cell<EngineFunc>,
+    pub value_count: usize,
+    /// None where the runtime's statistics are off.
+    pub recorder: Option<Recorder>,
+    pub signature: Signature,
+    pub name: String,
+    pub instance: Arc<Instance>,
+    kept: Kept,
+}
+
+// SAFETY: as for `Instance`; the statistics are atomic.
+unsafe impl Send for Func {}
+// SAFETY: as for Send.
+unsafe impl Sync for Func {}
+// SAFETY: as for `Func`, which shares it.
+unsafe impl Send for FuncShared {}
+// SAFETY: as for Send.
+unsafe impl Sync for FuncShared {}
+
+impl Func {
+    /// The limits of its instance's calls.
+    #[inline(always)]
+    pub fn timing(&self) -> &Timing {
+        // SAFETY: a func keeps its instance alive, and the core does not move.
+        unsafe { &(*self.core).timing }
+    }
+}
+
+impl Drop for FuncShared {
+    /// Leaves the figures to the instance.
+    fn drop(&mut self) {
+        let mut funcs = self.instance.lock_funcs();
+        funcs.retain(|func| !std::ptr::eq(func.as_ptr(), self));
+        if let Some(recorder) = &self.recorder {
+            self.instance.lock_past_calls().add(&recorder.ever());
+        }
+    }
+}
+
+impl FuncShared {
+    fn warm(&self, lock: Lock) -> Result<Warmed> {
+        let recorder: usize = self.recorder.iter().flat_map(Recorder::ranges).map(|range| range.len()).sum();
+        // The recorder's are counted below.
+        let beside = Kept { bytes: self.kept.bytes.saturating_sub(recorder), ..self.kept };
+        let mut warmed = Warmed::kept(beside, lock)?;
+        for range in self.recorder.iter().flat_map(Recorder::ranges) {
+            // SAFETY: our own memory. A value that is recorded meanwhile may be lost where the kernel cannot populate; prepare
+            // comes before calls.
+            unsafe { pages::touch_for_writing(range.clone()) };
+            warmed.locked_bytes += pages::lock_as(lock, range.clone())?;
+            warmed.touched_bytes += range.len();
+        }
+        Ok(warmed)
+    }
+}
+
+impl Instance {
+    pub(super) fn lock_funcs(&self) -> std::sync::MutexGuard<'_, Vec<Weak<FuncShared>>> {
+        self.funcs.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Looks up a function and holds its type against `wanted`.
+    pub fn func(self: &Arc<Self>, name: &str, wanted: Option<&Signature>) -> Result<Func> {
+        let func = match self.export(name, "func")? {
+            Extern::Func(func) => func,
+            other => return Err(wrong_kind(name, "function", &other)),
+        };
+        // SAFETY: as in `export`.
+        let ty = func.ty(unsafe { self.core.context() });
+        let signature = Signature::of(&ty).ok_or_else(|| {
+            Error::new(RTW_ERR_UNSUPPORTED, format!("function \"{name}\" uses reference types, which cannot cross into C"))
+        })?;
+        if let Some(wanted) = wanted.filter(|wanted| **wanted != signature) {
+            return Err(Error::new(
+                RTW_ERR_SIGNATURE,
+                format!("function \"{name}\" has type {signature}; {wanted} was asked for"),
+            ));
+        }
+        let config = &self.module.runtime.config;
+        let (mut shared, kept) = locked_heap::keep(config.lock, || {
+            Arc::new(FuncShared {
+                func: Cell::new(func),
+                value_count: signature.value_count(),
+                recorder: config.statistics.then(Recorder::new),
+                signature,
+                name: name.to_owned(),
+                instance: self.clone(),
+                kept: Kept::default(),
+            })
+        });
+        if let Some(shared) = Arc::get_mut(&mut shared) {
+            shared.kept = kept;
+        }
+        let mut funcs = self.lock_funcs();
+        let room = reserve::room(&mut funcs, 1).and_then(|()| reserve::check());
+        if room.is_ok() {
+            funcs.push(Arc::downgrade(&shared));
+        }
+        drop(funcs);
+        room?;
+        Ok(Func { core: Arc::as_ptr(&self.core), shared })
+    }
+
+    /// Looks up several functions, those that are optional and not there as None. The error names all that are missing, and says of
+    /// each that is something else what it is.
+    pub fn funcs(self: &Arc<Self>, wanted: &[Wanted<'_>]) -> Result<Vec<Option<Func>>> {
+        self.idle()?;
+        let (mut missing, mut wrong) = (vec![], vec![]);
+        let mut first = None;
+        let mut look_up = |wanted: &Wanted<'_>| match self.func(wanted.name, wanted.signature.as_ref()) {
+            Ok(func) => Some(func),
+            Err(error) if error.status == RTW_ERR_NO_EXPORT && wanted.optional => None,
+            Err(error) => {
+                first.get_or_insert(error.status);
+                match error.status {
+                    RTW_ERR_NO_EXPORT => missing.push(format!("\"{}\"", naming::shown(wanted.name))),
+                    _ => wrong.push(error.message),
+                }
+                None
+            }
+        };
+        let funcs = wanted.iter().map(&mut look_up).collect();
+        let Some(status) = first else { return Ok(funcs) };
+        if !missing.is_empty() {
+            wrong.insert(0, format!("there is no export {}", missing.join(", ")));
+        }
+        Err(Error::new(status, wrong.join("; ")))
+    }
+
+    /// Makes present what recording the calls of this instance's funcs touches.
+    pub(in crate::engine) fn warm_funcs(&self) -> Result<Warmed> {
+        let mut warmed = Warmed::default();
+        for func in self.living_funcs() {
+            warmed += func.warm(self.module.runtime.config.lock)?;
+        }
+        Ok(warmed)
+    }
+
+    /// The funcs that were looked up and still exist. Whoever drops the last hold of one needs the list: not to be done with
+    /// the list locked.
+    pub fn living_funcs(&self) -> Vec<Arc<FuncShared>> {
+        self.lock_funcs().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Everything that this instance's funcs have recorded ever, those that are no more included; None where statistics are off.
+    pub fn recorded(&self) -> Option<Snapshot> {
+        if !self.module.runtime.config.statistics {
+            return None;
+        }
+        loop {
+            let funcs = self.lock_funcs();
+            let living: Vec<Arc<FuncShared>> = funcs.iter().filter_map(Weak::upgrade).collect();
+            // One that is in the list and cannot be had any more is about to hand in its figures, and waits for the list.
+            let complete = living.len() == funcs.len();
+            let mut sum = complete.then(|| self.lock_past_calls().clone());
+            drop(funcs);
+            if let Some(sum) = &mut sum {
+                living.iter().filter_map(|func| func.recorder.as_ref()).for_each(|recorder| sum.add(&recorder.ever()));
+                return Some(sum.clone());
+            }
+            drop(living);
+            std::thread::yield_now();
+        }
+    }
+
+    pub(super) fn lock_past_calls(&self) -> std::sync::MutexGuard<'_, Snapshot> {
+        self.past_calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

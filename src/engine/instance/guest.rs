@@ -1,0 +1,268 @@
+//! The engine's part of an instance: its store, its memories, and what the engine asks when they grow.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use wasmtime::unix::StoreExt;
+use wasmtime::{Extern, ExternType, Func as EngineFunc, Memory, Store, Trap};
+
+use super::core::Core;
+use super::link::call_host;
+use super::{Config, Growth};
+use crate::engine::budget::Watching;
+use crate::engine::fault;
+use crate::engine::growth::{Grown, RefusedBy};
+use crate::engine::held::{self, Share, TABLE_ENTRY_BYTES};
+use crate::engine::imports::HostFunc;
+use crate::engine::memory::{self, Region};
+use crate::engine::module::{Module, Warmed};
+use crate::engine::profile::{Interruption, Profile};
+use crate::engine::refusal;
+use crate::rt::locked_heap::{self, Kept};
+use crate::rt::{arena, reserve};
+use crate::status::*;
+use crate::sys::handlers;
+use crate::sys::memory::Lock;
+
+/// What the budget guard's memory has in the guest's eyes; the host holds a page of it.
+const GUARD_MEMORY_BYTES: u64 = 65536;
+
+/// What the engine carries for us.
+pub struct Data {
+    pub(super) share: Arc<Share>,
+    /// Memories that are still to be made, the budget guard's included: what the module declares is in the share already.
+    pub(super) memories_to_be_made: usize,
+    /// The same for tables.
+    pub(super) tables_to_be_made: u32,
+    /// What they may have, as the artifact says.
+    pub(super) declared_bytes: u64,
+    pub(super) growth: Growth,
+    pub(super) core: Arc<Core>,
+}
+
+impl Data {
+    fn may_grow(&self) -> bool {
+        self.growth == Growth::Allowed || !self.core.prepared.load(Relaxed)
+    }
+
+    /// How much of a memory's growth was not committed ahead.
+    fn beyond_ahead(&self, now: usize, wanted: usize) -> u64 {
+        let ahead = match self.growth {
+            Growth::Ahead { bytes } => bytes,
+            Growth::Refused | Growth::Allowed => 0,
+        };
+        (wanted as u64).saturating_sub(ahead.max(now as u64))
+    }
+
+    /// Something is made that the artifact has declared; false if it has not.
+    fn declared(&mut self, bytes: u64) -> bool {
+        let left = self.declared_bytes.checked_sub(bytes);
+        self.declared_bytes = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+impl wasmtime::ResourceLimiter for Data {
+    fn memory_growing(&mut self, now: usize, wanted: usize, max: Option<usize>) -> wasmtime::Result<bool> {
+        if self.memories_to_be_made != 0 {
+            self.memories_to_be_made -= 1;
+            return Ok(self.declared(wanted as u64));
+        }
+        if now == wanted {
+            return Ok(true);
+        }
+        let there = matches!(self.growth, Growth::Ahead { bytes } if wanted as u64 <= bytes);
+        let refused = match () {
+            () if max.is_some_and(|max| wanted > max) => Some(RefusedBy::Maximum),
+            () if !there && !self.may_grow() => Some(RefusedBy::Prepared),
+            // The memory takes its share itself: what was committed ahead is in it already.
+            () if !self.share.has_room(self.beyond_ahead(now, wanted)) => Some(RefusedBy::Limit),
+            () => None,
+        };
+        Ok(self.core.growth.count(Grown::Memory { from: now, to: wanted }, refused))
+    }
+
+    fn table_growing(&mut self, now: usize, wanted: usize, max: Option<usize>) -> wasmtime::Result<bool> {
+        if self.tables_to_be_made != 0 {
+            self.tables_to_be_made -= 1;
+            return Ok(self.declared((wanted as u64).saturating_mul(TABLE_ENTRY_BYTES)));
+        }
+        if now == wanted {
+            return Ok(true);
+        }
+        let more = (wanted.saturating_sub(now) as u64).saturating_mul(TABLE_ENTRY_BYTES);
+        let refused = match () {
+            () if max.is_some_and(|max| wanted > max) => Some(RefusedBy::Maximum),
+            () if !self.may_grow() => Some(RefusedBy::Prepared),
+            () if self.share.take(more).is_err() => Some(RefusedBy::Limit),
+            () => None,
+        };
+        if refused.is_none() {
+            let bytes = |entries: usize| entries.saturating_mul(TABLE_ENTRY_BYTES as usize);
+            arena::allow_growth(bytes(now), bytes(wanted));
+        }
+        Ok(self.core.growth.count(Grown::Table { from: now, to: wanted }, refused))
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.core.growth.failed();
+        Ok(())
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.core.growth.failed();
+        Ok(())
+    }
+}
+
+/// The engine's part of an instance.
+pub(super) struct Guest {
+    /// Before the memories: the watchdog looks away before they go.
+    pub(super) watching: Option<Watching>,
+    pub(super) instance: wasmtime::Instance,
+    pub(super) memory: Option<Memory>,
+    /// All of the guest's own memories, exported or not.
+    pub(super) memories: Vec<Arc<Region>>,
+    /// The budget guard's page, which is made present at once: later the watchdog may have closed it.
+    pub(super) guard: Warmed,
+    /// The store, the globals, the tables.
+    pub(super) kept: Kept,
+    pub(super) store: Store<Data>,
+}
+
+impl Guest {
+    pub(super) fn new(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
+        let _visit = if module.metadata.has_start { module.runtime.visit()? } else { None };
+        // Tables are asked for by the engine in a way that can fail.
+        let need = held::need(&module.metadata);
+        let noted = need.record_bytes.saturating_add(need.global_bytes).saturating_mul(2) as usize;
+        let make = || reserve::with_room(noted, || Guest::make(module, hosts, config, core));
+        let (guest, kept) = locked_heap::keep(module.runtime.config.lock, make);
+        Ok(Guest { kept, ..guest? })
+    }
+
+    fn make(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
+        let settings = &module.metadata.settings;
+        let need = held::need(&module.metadata);
+        let ahead_left = config.ahead_in_all(module, &need);
+        let share =
+            Share::open(&core.held, need.total().saturating_add(ahead_left)).map_err(|full| full.error(&need, ahead_left))?;
+        let guard_index = (settings.interruption == Interruption::Guard).then_some(module.metadata.memories.len());
+        let guard_bytes = if guard_index.is_some() { GUARD_MEMORY_BYTES } else { 0 };
+        let data = Data {
+            share: share.clone(),
+            memories_to_be_made: module.metadata.memories.len() + usize::from(guard_index.is_some()),
+            tables_to_be_made: need.table_count,
+            declared_bytes: need.memory_bytes.saturating_add(need.table_bytes).saturating_add(guard_bytes),
+            growth: config.growth,
+            core: core.clone(),
+        };
+        let mut store = Store::try_new(module.code.engine(), data).map_err(|_| reserve::exhausted())?;
+        store.limiter(|data| data);
+        never_interrupt(&mut store, module.metadata.settings.interruption)?;
+        if module.metadata.settings.profile == Profile::Standalone {
+            let core = core.clone();
+            let code = module.code.text().as_ptr_range();
+            let code = code.start as usize..code.end as usize;
+            // SAFETY: the handler stores some words and at most opens a page, which is async-signal-safe; the address is told to
+            // nobody before the call that faulted has come back.
+            unsafe {
+                store.set_signal_handler(move |_, info, context| {
+                    if core.timing.meets_closed_page((*info).si_addr() as usize) {
+                        return true;
+                    }
+                    // A fault of the host's own, in a host function, is repaired by its handler or ends the process.
+                    let address = handlers::interrupted_at(context);
+                    if code.contains(&address) {
+                        core.fault_address.set(address);
+                    }
+                    false
+                });
+            }
+        }
+        let externs: Vec<Extern> = hosts
+            .iter()
+            .map(|host| {
+                let ty = host.signature.engine_type(module.code.engine());
+                let host = host.clone();
+                // SAFETY: the type is the import's own, and `call_host` passes the values on untouched.
+                unsafe {
+                    match host.may_block {
+                        false => EngineFunc::new_unchecked(&mut store, ty, move |caller, values| {
+                            call_host::<false>(&host, caller, values)
+                        }),
+                        true => EngineFunc::new_unchecked(&mut store, ty, move |caller, values| {
+                            call_host::<true>(&host, caller, values)
+                        }),
+                    }
+                }
+                .into()
+            })
+            .collect();
+        let signals = settings.profile == Profile::Standalone;
+        let ahead_left_bytes = usize::try_from(ahead_left).unwrap_or(usize::MAX);
+        let wanted = memory::Wanted { ahead_bytes: config.ahead(), ahead_left_bytes, guard_index, signals };
+        core.host_float.note();
+        let modes = core.host_float.modes(core.float);
+        modes.enter();
+        let (made, memories) = memory::collect(wanted, &share, || wasmtime::Instance::new(&mut store, &module.code, &externs));
+        modes.leave();
+        let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
+        let memory = default_memory(module, instance, &mut store);
+        let (watching, guard) = match &memories.guard {
+            Some(guard) => (
+                Watching::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?,
+                // Whether it has to be locked is asked when the instance is prepared.
+                guard.warm(if module.runtime.config.lock == Lock::Off { Lock::Off } else { Lock::On })?,
+            ),
+            None => (None, Warmed::default()),
+        };
+        Ok(Guest { watching, instance, memory, memories: memories.made, guard, kept: Kept::default(), store })
+    }
+
+    /// Makes the memories present, and locked where asked.
+    pub(super) fn warm(&self, lock: Lock) -> Result<Warmed> {
+        let mut warmed = Warmed::kept(self.kept, lock)?;
+        for memory in &self.memories {
+            warmed += memory.warm(lock)?;
+        }
+        if lock == Lock::Required && self.guard.locked_bytes < self.guard.touched_bytes {
+            return Err(Error::new(RTW_ERR_MEMLOCK, "the budget guard's page could not be locked when the instance was made"));
+        }
+        warmed += self.guard;
+        Ok(warmed)
+    }
+}
+
+/// Code that looks at epochs or counts fuel, which is made for comparison only, runs as long as it likes: without a word it would
+/// be stopped at its first look.
+fn never_interrupt(store: &mut Store<Data>, interruption: Interruption) -> Result<()> {
+    match interruption {
+        Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
+        Interruption::Fuel => {
+            store.set_fuel(u64::MAX).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("the engine takes no fuel: {e:#}")))?
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn instantiation_error(core: &Core, refused: Option<Error>, error: &wasmtime::Error) -> Error {
+    // Told here: the next fault is not to take it for its own.
+    core.fault_address.set(0);
+    let host = core.host_status.replace(RTW_OK);
+    if host != RTW_OK {
+        return Error::new(RTW_ERR_HOST, format!("the start function ended because a host function answered {host}"));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => Error::new(fault::trap_status(*trap), format!("the start function or an initialiser trapped: {trap}")),
+        None => refused.unwrap_or_else(|| refusal::refused(RTW_ERR_NO_MEMORY, "the instance cannot be made", error)),
+    }
+}
+
+/// The memory exported as "memory", else the first exported one.
+fn default_memory(module: &Module, instance: wasmtime::Instance, store: &mut Store<Data>) -> Option<Memory> {
+    instance.get_memory(&mut *store, "memory").or_else(|| {
+        let first = module.code.exports().find(|e| matches!(e.ty(), ExternType::Memory(_)))?;
+        instance.get_memory(&mut *store, first.name())
+    })
+}

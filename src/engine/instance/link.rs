@@ -1,0 +1,162 @@
+//! Host functions: which of them an instance is linked to, and how guests call them.
+
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::compiler_fence;
+use wasmtime::{AsContextMut, Caller, ExternType, Trap, ValRaw};
+
+use super::core::{Context, Core, GATE_IN_CALL, GATE_IN_HOST};
+use super::guest::Data;
+use crate::engine::imports::{self, HostFunc, Imports, missing};
+use crate::engine::module::Module;
+use crate::engine::signature::Signature;
+use crate::rt::permit::Opened;
+use crate::rt::unwind::{self, Came, Mark};
+use crate::status::*;
+use crate::sys::{end, stack, thread};
+
+/// The host function for each of the module's imports.
+pub(super) fn host_functions(module: &Module, imports: Option<&Imports>) -> Result<Vec<HostFunc>> {
+    imports::check_kinds(&module.metadata)?;
+    module
+        .code
+        .imports()
+        .map(|import| {
+            let ExternType::Func(ty) = import.ty() else {
+                return Err(Error::new(
+                    RTW_ERR_INTERNAL,
+                    format!("import \"{}\" is not what its artifact says", import.name()),
+                ));
+            };
+            let wanted = Signature::of(&ty).ok_or_else(|| imports::uncallable(import.module(), import.name()))?;
+            match imports {
+                Some(imports) => imports.find(import.module(), import.name(), &wanted),
+                None => Err(missing(import.module(), import.name(), &wanted)),
+            }
+        })
+        .collect()
+}
+
+/// A guest's call into the host. The gate opens for the time of it to this thread, so that the host may call back into the
+/// guest.
+///
+/// `BLOCKS`: it may block, and a thread may end in it.
+pub(super) fn call_host<const BLOCKS: bool>(
+    host: &HostFunc,
+    mut caller: Caller<'_, Data>,
+    values: &mut [MaybeUninit<ValRaw>],
+) -> wasmtime::Result<()> {
+    let core: *const Core = &*caller.data().core;
+    // SAFETY: the store that is calling holds its core.
+    let core = unsafe { &*core };
+    // It has the thread's floating-point environment; what it makes of it is undone.
+    let modes = core.host_float.modes(core.float);
+    let mut call = || {
+        modes.enter_host();
+        if BLOCKS {
+            let answer = call_blocking(host, core, values);
+            modes.leave_host();
+            core.host_float.restore(modes);
+            return answer;
+        }
+        // This catch makes an unwinder find a handler in this frame, and unwind to it.
+        let answer = catch_unwind(AssertUnwindSafe(|| {
+            let left = Left { host };
+            // SAFETY: the host vouches for its function; the values are an array of 16-byte unions, as it expects.
+            let answer = unsafe { (host.func)(host.user_data, core.handle.get(), values.as_mut_ptr().cast()) };
+            std::mem::forget(left);
+            answer
+        }))
+        .unwrap_or(RTW_ERR_INTERNAL);
+        modes.leave_host();
+        // Calls that it made had theirs.
+        core.host_float.restore(modes);
+        answer
+    };
+    if core.is_making() {
+        // A start function: the gate stays closed, since there is nothing yet to call back into.
+        let answer = call();
+        return if answer == RTW_OK { Ok(()) } else { Err(host_error(core, answer)) };
+    }
+    // SAFETY: the view is taken back below, before the engine's own becomes usable again.
+    let inner: Context = unsafe { std::mem::transmute(caller.as_context_mut()) };
+    let outer = core.context.replace(Some(inner));
+    core.host_thread.store(thread::token(), Relaxed);
+    core.host.set(host);
+    core.host_at.set(stack::pointer());
+    compiler_fence(SeqCst);
+    core.gate.store(GATE_IN_HOST, Relaxed);
+    let answer = call();
+    // A call from a signal handler may come between any two of these lines: the gate closes before the view changes, and opens
+    // after it.
+    let gate = core.gate.load(Relaxed);
+    if gate == GATE_IN_HOST {
+        core.gate.store(GATE_IN_CALL, Relaxed);
+    }
+    compiler_fence(SeqCst);
+    core.context.set(outer);
+    // A call that the host function made may have faulted, or the process been forked: then the gate is closed, whatever the
+    // host answers.
+    if gate == GATE_IN_HOST && answer == RTW_OK {
+        return Ok(());
+    }
+    Err(host_error(core, if answer == RTW_OK { gate } else { answer }))
+}
+
+/// Dropped where a host function does not return: something unwinds the stack, which cannot pass through a guest.
+struct Left<'a> {
+    host: &'a HostFunc,
+}
+
+impl Drop for Left<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        left(self.host, b"an exception, by pthread_exit or because the thread was cancelled")
+    }
+}
+
+/// A host function did not return, and this is what has left it.
+#[cold]
+pub(super) fn left(host: &HostFunc, by: &[u8]) -> ! {
+    end::process_of(&[
+        b"the host function \"",
+        host.module.as_bytes(),
+        b"\" \"",
+        host.name.as_bytes(),
+        b"\" was left by ",
+        by,
+        b", which cannot pass through a guest",
+    ])
+}
+
+/// Calls a host function that may block. Where the thread ends in it the guest's call ends first, as if it had answered
+/// RTW_ERR_CANCELLED; whoever called the guest goes on with the thread's end.
+#[inline(never)]
+fn call_blocking(host: &HostFunc, core: &Core, values: &mut [MaybeUninit<ValRaw>]) -> rtw_status_t {
+    let mark = Mark::here();
+    let let_in = Opened::let_in();
+    core.lets_in.set(let_in.is_some());
+    // SAFETY: as for one that does not block.
+    let came = unsafe { unwind::call(host.func, host.user_data, core.handle.get(), values.as_mut_ptr().cast()) };
+    core.lets_in.set(false);
+    if let Some(let_in) = let_in {
+        let_in.hold_again();
+    }
+    match came {
+        Came::Back(answer) => answer,
+        Came::Leaving if unwind::may_leave() => {
+            mark.stop();
+            RTW_ERR_CANCELLED
+        }
+        Came::Leaving => left(host, b"pthread_exit, or because the thread was cancelled, which is the library's own"),
+        Came::Thrown => left(host, b"an exception"),
+    }
+}
+
+/// Notes what the host answered, and gives the engine a reason to end the call.
+#[cold]
+fn host_error(core: &Core, answer: rtw_status_t) -> wasmtime::Error {
+    core.host_status.set(answer);
+    Trap::UnreachableCodeReached.into()
+}

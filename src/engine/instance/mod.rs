@@ -1,0 +1,376 @@
+//! One guest with its own memory, and the functions looked up in it.
+//!
+//! An instance belongs to one thread at a time. Its `gate` says what a call has to know first, in one word: free, in a call,
+//! or a status that every further call is answered with. A reset builds the guest anew behind the same handle: the funcs that
+//! were looked up stay, and are pointed at the new guest's functions.
+
+mod access;
+mod core;
+mod func;
+mod guest;
+mod link;
+
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::c_void;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize};
+use std::sync::{Arc, Mutex, Weak};
+use wasmtime::{AsContextMut, Memory};
+
+use self::core::{Context, GATE_MAKING, MAKING, NOT_MAKING, forked};
+use super::artifact::{ExternKind, MemoryFacts, Need};
+use super::budget::{self, Limits, Timing, Watching};
+use super::fault;
+use super::growth::Counters;
+use super::held::{self, Account, Pool};
+use super::imports::{HostFunc, Imports};
+use super::module::{Module, Warmed};
+use super::profile::{Interruption, Profile};
+use super::trap_pc;
+use crate::record::recorder::Began;
+use crate::record::snapshot::Snapshot;
+use crate::rt::locked_heap::{self, Kept};
+use crate::rt::permit::Pass;
+use crate::rt::{arena, cancel, fork, reserve};
+use crate::status::*;
+use crate::sys::fpu::{self, Denormals};
+use crate::sys::stack;
+use guest::Guest;
+use link::host_functions;
+
+pub use self::core::{Core, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST};
+pub use func::{FUNC_BYTES, Func, FuncShared, Wanted};
+
+/// What growth of memories and tables does once the instance is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// It fails inside the guest, as if the maximum were reached: growing takes a system call, or allocates.
+    Refused,
+    Allowed,
+    /// A memory may grow up to so many bytes, which are there from the start; beyond that, and for tables, as refused.
+    Ahead {
+        bytes: u64,
+    },
+}
+
+/// How an instance shall be.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// The most that the guest may make the host hold.
+    pub memory_limit_bytes: Option<u64>,
+    pub growth: Growth,
+    /// What holds during its calls.
+    pub denormals: Denormals,
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config { memory_limit_bytes: None, growth: Growth::Refused, denormals: Denormals::Keep, limits: Limits::NONE }
+    }
+}
+
+impl Config {
+    /// How much of each memory is to be there from the start, beyond what the module says.
+    fn ahead(&self) -> usize {
+        match self.growth {
+            Growth::Ahead { bytes } => usize::try_from(bytes).unwrap_or(usize::MAX),
+            Growth::Refused | Growth::Allowed => 0,
+        }
+    }
+
+    /// How much all memories are to have beyond what the module says, as far as the limit allows.
+    fn ahead_in_all(&self, module: &Module, need: &Need) -> u64 {
+        let ahead = self.ahead() as u64;
+        let of = |memory: &MemoryFacts| {
+            let most = memory.max_bytes.unwrap_or(u64::MAX).min(module.metadata.settings.memory_reservation_bytes);
+            ahead.min(most).saturating_sub(memory.min_bytes)
+        };
+        let sum = module.metadata.memories.iter().map(of).fold(0, u64::saturating_add);
+        sum.min(self.memory_limit_bytes.unwrap_or(u64::MAX).saturating_sub(need.total()))
+    }
+}
+
+pub struct Instance {
+    pub core: Arc<Core>,
+    /// Replaced by a reset, which has the instance to itself. Goes before the module, which then drops the code.
+    guest: UnsafeCell<Guest>,
+    pub module: Arc<Module>,
+    config: Config,
+    /// The host functions that it was linked against, for a reset; in the order of the module's imports.
+    hosts: Vec<HostFunc>,
+    /// The funcs that were looked up and still exist.
+    funcs: Mutex<Vec<Weak<FuncShared>>>,
+    /// What calls touch of the instance beside the guest and the funcs.
+    kept: Mutex<Kept>,
+    /// What the funcs recorded that are no more. Locked while `funcs` is, so that a func is in exactly one of the two.
+    past_calls: Mutex<Snapshot>,
+    began: Began,
+    /// Whether a slot has it.
+    pub(in crate::engine) in_slot: AtomicBool,
+}
+
+// SAFETY: the API allows one thread at a time; the cells are not shared beyond it.
+unsafe impl Send for Instance {}
+// SAFETY: as for Send.
+unsafe impl Sync for Instance {}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.core.has_not_left(cancel::section_at());
+        fork::forget(&self.core.gate);
+        self.module.runtime.signal_watch().take_back(&self.core.gate);
+        // The view of the store must not outlive it.
+        self.core.context.set(None);
+    }
+}
+
+impl Instance {
+    /// Instantiates, which runs the start function. `handle` is what host functions are given.
+    pub fn new(module: &Arc<Module>, imports: Option<&Imports>, config: Config, handle: *mut c_void) -> Result<Instance> {
+        if matches!(config.growth, Growth::Ahead { .. }) && module.metadata.settings.profile != Profile::Plugin {
+            return Err(Error::new(
+                RTW_ERR_UNSUPPORTED,
+                "memory can be committed ahead of growth only where the code checks its accesses itself, which is the plugin \
+                 profile: in the standalone profile what is accessible is what the guest has",
+            ));
+        }
+        budget::check(&config.limits, module.metadata.settings.interruption == Interruption::Guard)?;
+        Instance::linked(module, host_functions(module, imports)?, config, handle, None)
+    }
+
+    /// `slot` is the one that counts what the instance holds.
+    fn linked(
+        module: &Arc<Module>,
+        hosts: Vec<HostFunc>,
+        config: Config,
+        handle: *mut c_void,
+        slot: Option<Arc<Pool>>,
+    ) -> Result<Instance> {
+        let core = Arc::new(Core {
+            gate: AtomicI32::new(GATE_MAKING),
+            pass: Pass::new(module.runtime.number()),
+            entered_at: Cell::new(0),
+            guest_stack_bytes: module.runtime.config.guest_stack_bytes,
+            context: Cell::new(None),
+            host_status: Cell::new(RTW_OK),
+            host_thread: AtomicUsize::new(0),
+            host: Cell::new(std::ptr::null()),
+            host_at: Cell::new(0),
+            lets_in: Cell::new(false),
+            making: AtomicU8::new(MAKING),
+            after: AtomicI32::new(GATE_FREE),
+            float: fpu::Wanted::new(config.denormals),
+            host_float: fpu::Host::new(),
+            timing: Timing::new(&config.limits),
+            held: Account::new(config.memory_limit_bytes.unwrap_or(0), &module.runtime.held, slot),
+            prepared: AtomicBool::new(false),
+            fault_address: Cell::new(0),
+            exit_word: Cell::new(std::ptr::null()),
+            arena: arena::Link::default(),
+            growth: Counters::default(),
+            fault: Cell::new(None),
+            handle: Cell::new(handle),
+        });
+        let _ready = module.runtime.ready_for_traps(module.profile())?;
+        let guest = Guest::new(module, &hosts, &config, &core)?;
+        let instance = Instance {
+            core,
+            module: module.clone(),
+            config,
+            hosts,
+            funcs: Mutex::new(Vec::new()),
+            kept: Mutex::default(),
+            past_calls: Mutex::new(Snapshot::empty()),
+            began: Began::now(),
+            in_slot: AtomicBool::new(false),
+            guest: UnsafeCell::new(guest),
+        };
+        reserve::check()?;
+        instance.take_view();
+        instance.core.making.store(NOT_MAKING, Relaxed);
+        instance.core.gate.store(instance.resting_gate(), Release);
+        let needs_signals = module.profile() == Profile::Standalone;
+        // SAFETY: taken back when the instance is dropped, before the core is.
+        unsafe { module.runtime.signal_watch().add(&instance.core.gate, needs_signals) };
+        // SAFETY: taken back when the instance is dropped, before the core is.
+        unsafe { fork::tell_children(&instance.core.gate, RTW_ERR_FORKED) }?;
+        Ok(instance)
+    }
+
+    /// What its gate says between calls, while nothing is wrong.
+    fn resting_gate(&self) -> i32 {
+        match self.module.profile() {
+            Profile::Standalone => self.module.runtime.signal_watch().resting_gate(),
+            // No signal is needed.
+            Profile::Plugin => GATE_FREE,
+        }
+    }
+
+    /// Makes the guest new: memories, tables and globals as the module has them, the start function run, every func pointed at
+    /// its function again. What was prepared is made present again. On failure the instance stays as it is. Who calls meanwhile
+    /// is told that the instance is busy.
+    pub fn reset(&self) -> Result<()> {
+        let mut making = self.core.close()?;
+        let outcome = self.make_anew();
+        making.after = if outcome.is_ok() { self.resting_gate() } else { making.before };
+        outcome
+    }
+
+    fn make_anew(&self) -> Result<()> {
+        let _ready = self.module.runtime.ready_for_traps(self.module.profile())?;
+        // The start function may grow memory again.
+        let was_prepared = self.core.prepared.swap(false, Relaxed);
+        let fresh = self.fresh(was_prepared);
+        self.core.prepared.store(was_prepared, Relaxed);
+        let mut fresh = fresh?;
+        let mut found = Vec::new();
+        for func in self.living_funcs() {
+            let new = fresh.instance.get_func(&mut fresh.store, &func.name);
+            let gone = || Error::new(RTW_ERR_INTERNAL, format!("function \"{}\" is gone after a reset", func.name));
+            found.push((func.clone(), new.ok_or_else(gone)?));
+        }
+        reserve::check()?;
+        // SAFETY: the API gives us the instance's thread, and no call runs.
+        let old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
+        self.take_view();
+        for (func, new) in found {
+            func.func.set(new);
+        }
+        drop(old);
+        self.core.fault.set(None);
+        self.core.fault_address.set(0);
+        self.core.growth.begin_anew();
+        Ok(())
+    }
+
+    /// A new guest, beside the one there is.
+    fn fresh(&self, warm: bool) -> Result<Guest> {
+        let fresh = Guest::new(&self.module, &self.hosts, &self.config, &self.core)?;
+        if warm {
+            fresh.warm(self.module.runtime.config.lock)?;
+        }
+        Ok(fresh)
+    }
+
+    /// Sets the core's view of the store to our own.
+    fn take_view(&self) {
+        // SAFETY: nobody else has the guest; the store is boxed inside, so that the view stays valid when the instance moves.
+        // It is taken back before the store goes.
+        let context: Context = unsafe { std::mem::transmute((*self.guest.get()).store.as_context_mut()) };
+        self.core.context.set(Some(context));
+        self.core.exit_word.set(self.exit_word());
+        // SAFETY: as above.
+        Watching::take_over(unsafe { &*self.guest.get() }.watching.as_ref(), &self.core.timing);
+    }
+
+    /// For traps without a signal, which the standalone profile has as well: where the engine notes their address.
+    fn exit_word(&self) -> *const usize {
+        let (instance, _) = self.engine_parts();
+        // SAFETY: as in `export`.
+        let context = || unsafe { self.core.context() };
+        let funcs = self.module.metadata.exports.iter().filter(|export| export.kind == ExternKind::Func);
+        funcs
+            .filter_map(|export| trap_pc::word(&instance.get_func(context(), &export.name)?, context()))
+            .next()
+            .map_or(std::ptr::null(), |word| word.as_ptr())
+    }
+
+    /// The engine's handles, which are copies.
+    fn engine_parts(&self) -> (wasmtime::Instance, Option<Memory>) {
+        // SAFETY: replaced by a reset only, which has the instance to itself.
+        let guest = unsafe { &*self.guest.get() };
+        (guest.instance, guest.memory)
+    }
+
+    /// Makes the guest's memories and code present, and locked where the runtime wants it.
+    pub fn warm(&self) -> Result<Warmed> {
+        self.idle()?;
+        let lock = self.module.runtime.config.lock;
+        let mut warmed = self.module.warm_code()?;
+        // SAFETY: as in `export`.
+        warmed += unsafe { &*self.guest.get() }.warm(lock)?;
+        warmed += Warmed::kept(*self.lock_kept(), lock)?;
+        Ok(warmed)
+    }
+
+    /// Runs `make`, which makes something that calls of this instance touch.
+    pub fn keep<T>(&self, make: impl FnOnce() -> T) -> T {
+        let (made, kept) = locked_heap::keep(self.module.runtime.config.lock, make);
+        self.count_kept(kept);
+        made
+    }
+
+    /// Notes what was kept for this instance.
+    pub fn count_kept(&self, kept: Kept) {
+        *self.lock_kept() += kept;
+    }
+
+    fn lock_kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Since when the instance has been there.
+    pub fn began(&self) -> Began {
+        self.began
+    }
+
+    /// Refuses in a forked child.
+    pub(in crate::engine) fn is_ours(&self) -> Result<()> {
+        match self.core.gate.load(Relaxed) {
+            RTW_ERR_FORKED => Err(forked()),
+            _ => Ok(()),
+        }
+    }
+
+    /// From here on calls have deadlines: what takes a system call is refused.
+    pub fn was_prepared(&self) -> bool {
+        self.core.prepared.load(Relaxed)
+    }
+
+    /// Whether a call has closed it: a fault, or a defect.
+    #[inline(always)]
+    pub fn is_faulted(&self) -> bool {
+        matches!(self.core.gate.load(Acquire), RTW_ERR_FAULTED | RTW_ERR_POISONED)
+    }
+
+    /// Whether each of its calls is cut off before so much time has passed.
+    pub fn is_cut_off_within(&self, time_ns: u64) -> bool {
+        self.config.limits.cuts_off_within(time_ns)
+    }
+
+    /// Another instance of the same module, linked to the same host functions, with the same configuration, counted by the same
+    /// slot.
+    pub fn another(&self) -> Result<Instance> {
+        // Its handle is made afterwards, before any host function asks for it but the start function's, which may not use it.
+        Instance::linked(&self.module, self.hosts.clone(), self.config, std::ptr::null_mut(), self.core.held.slot())
+    }
+
+    /// What its guest needs from the start.
+    pub fn need(&self) -> Need {
+        held::need(&self.module.metadata)
+    }
+
+    /// What host functions are given as their instance from now on. No call runs.
+    pub fn set_handle(&self, handle: *mut c_void) {
+        self.core.handle.set(handle);
+    }
+
+    /// What host functions are given as their instance.
+    pub fn handle(&self) -> *mut c_void {
+        self.core.handle.get()
+    }
+
+    pub(in crate::engine) fn is_prepared(&self) {
+        self.core.arena.find();
+        // Nothing to be said where this is not the thread that will call.
+        self.core.pass.warm(stack::pointer());
+        self.core.prepared.store(true, Relaxed);
+    }
+
+    /// What the fault was that closed the instance, if one did.
+    pub fn fault(&self) -> Option<fault::Fault> {
+        let record = self.core.fault.get()?;
+        Some(fault::resolve(&self.module, record))
+    }
+}
