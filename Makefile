@@ -69,7 +69,7 @@ layout: header
 	cp target/layout/layout.rs src/capi/layout.rs
 	rustfmt --edition 2024 src/capi/layout.rs
 
-# What has changed in the ABI since the last commit, or since BASE.
+# Prints the changes of the ABI since the last commit, or since BASE.
 abidiff:
 	@./tests/abi/abidiff.sh $(or $(BASE),HEAD)
 
@@ -98,8 +98,8 @@ bench: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench
 	ONLY='$(ONLY)' ./bench/run.sh
 
-# What asking for the floating-point environment costs a call: a copy of the library that does not ask beside the one that is shipped,
-# which is built again at the end.
+# Measures the cost of reading the floating-point environment in a call: compares the shipped library with a copy that does not read it.
+# Builds the library again at the end.
 ablation: command
 	mkdir -p target/bench
 	cargo rustc --locked --release --lib --crate-type cdylib -- $(LIB_FLAGS) --cfg 'ablation="float"'
@@ -114,7 +114,7 @@ ablation: command
 			target/bench/shipped.so target/bench/without-float.so target/bench/shipped-twin.so || exit 1; \
 	done
 
-# What calls, setup and kernels cost in instructions, against tests/bench-check/figures.txt; UPDATE=1 writes that anew.
+# Compares the instructions of calls, setup and kernels with tests/bench-check/figures.txt; UPDATE=1 writes that anew.
 bench-check: lib command
 	UPDATE='$(UPDATE)' ./tests/bench-check/test_bench_check.sh
 

@@ -1,4 +1,4 @@
-//! What the shared library must carry that Cargo cannot say: its SONAME, and that it is bound at load and never unloaded.
+//! Passes linker options that Cargo has no setting for: the shared library's SONAME, binding at load, and no unloading.
 //! The engine leaves signal handlers and thread-local destructors behind, so unmapping its code would crash the host.
 
 fn main() {

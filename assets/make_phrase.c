@@ -71,7 +71,7 @@ static void add_pluck(int32_t *mix, const pluck_t *pluck) {
     const int32_t length = (int32_t)((period - ONE) / ONE);
     const int32_t rest = (int32_t)(period - (int64_t)length * ONE) - ONE / 2;
     const int32_t allpass = (int32_t)((int64_t)(ONE - rest) * ONE / (ONE + rest));
-    /* What is lost a turn, so that every string falls by 60 dB in 3 s: 6.9 / (3 s * frequency). */
+    /* The loss per turn, so that every string falls by 60 dB in 3 s: 6.9 / (3 s * frequency). */
     const int32_t loss = ONE - (int32_t)((int64_t)ONE * 23 * length / (10 * RATE_HZ));
     int32_t previous = 0, allpass_in = 0, allpass_out = 0;
     excite(string, length, (uint32_t)(pluck->start * 128 + pluck->note));

@@ -1,4 +1,4 @@
-/* What a call costs that attaches its thread (attach_on_call), and one that asks whether traps would arrive (RTW_SIGNALS_ASK).
+/* The cost of a call that attaches its thread (attach_on_call), and of one that checks if traps would arrive (RTW_SIGNALS_ASK).
  * Run by bench/run.sh; the system calls are counted by tests/hosts/counted.c.
  *   prices PROFILE ARTIFACT */
 #include <rtwasm.h>

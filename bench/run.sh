@@ -41,7 +41,7 @@ if [ -z "${ONLY:-}" ]; then
     echo
     $out/first_call $out
     echo
-    # What attaching at a call costs, and asking at every call whether traps would arrive.
+    # The cost of attaching at a call, and of checking at every call if traps would arrive.
     "${CC:-cc}" -std=gnu99 -D_GNU_SOURCE -O2 -Iinclude bench/prices.c -o $out/prices -Ltarget/release -lrtwasm -pthread \
         -Wl,-rpath,"$PWD/target/release"
     for profile in standalone plugin; do $out/prices $profile $out/calls-$profile.rtw; done

@@ -1,4 +1,4 @@
-/* What workers cost beside native twins: the same loop, the same wake-up, the same controller, written in C against the system
+/* The cost of workers beside native twins: the same loop, the same wake-up, the same controller, written in C against the system
  * alone. Subjects take turns in every round, on one CPU and with one scheduling. Run by rtwasm-bench, which reads the rows:
  *   workers FOLDER     FOLDER holds pid.rtw, an artifact of guests/built/pid.wasm
  *   row TAB case TAB subject TAB baseline TAB n TAB mean TAB min TAB p50 TAB p99 TAB p99.9 TAB max TAB ratio

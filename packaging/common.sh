@@ -1,4 +1,4 @@
-# What installing and uninstalling have in common; sourced. It reads PREFIX [DESTDIR] from the arguments and sets `prefix`,
+# Shared by installing and uninstalling; sourced. It reads PREFIX [DESTDIR] from the arguments and sets `prefix`,
 # `dest` (where files go, with DESTDIR in front), `version` and `soversion`.
 #
 # The version is the workspace's in Cargo.toml and is written nowhere else. While the major version is 0 the ABI may change

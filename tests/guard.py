@@ -20,7 +20,7 @@ from pathlib import Path
 
 HUNG = 124
 PR_SET_CHILD_SUBREAPER = 36
-# What a command's last processes have for ending once it has ended itself.
+# The time that a command's last processes have to end after it.
 GRACE_S = 5
 
 

@@ -1,4 +1,4 @@
-# What the tests in shell have in common. To be sourced; the script sets `root` (the project's) and `scratch` (its own folder
+# Shared by the tests in shell. To be sourced; the script sets `root` (the project's) and `scratch` (its own folder
 # below target/) before. Every check prints `ok WHAT` or `FAIL WHAT`; `finish` prints `N passed, N failed` as the last line.
 
 : "${root:?the sourcing script sets root}" "${scratch:?the sourcing script sets scratch}"

@@ -22,7 +22,7 @@ else
     exit 1
 fi
 
-# What reads our exports in tests/statistics and pictures in tests/pages, in a Python of its own below target/.
+# Readers of exports in tests/statistics and of pictures in tests/pages, in a Python of its own below target/.
 python_packages="hdrhistogram==0.10.8 prometheus_client==0.26.0 pillow==13.0.0"
 python=$(dirname "$0")/../target/python
 if [ "$(cat "$python/packages" 2>/dev/null)" != "$python_packages" ]; then

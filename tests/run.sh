@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 logs=${TEST_LOGS:-target/test-logs}
 limit_s=${SUITE_HANG_SECONDS:-2400}
 
-# How a suite is run: first those that make what the others need, each alone; then `suite`, side by side; then `timed`, alone:
+# Runs a suite: first those that make what the others need, each alone; then `suite`, side by side; then `timed`, alone:
 # they measure, keep periods or race threads, and what they find under load is worth less.
 suites() {
     first build build make -s lib command

@@ -1,4 +1,4 @@
-//! What is compared with what.
+//! The cases: pairs of measurements that are compared.
 
 use std::ffi::CStr;
 use std::hint::black_box;
@@ -144,7 +144,7 @@ fn additions<'a>(name: &'static str, invoke: Invoke, func: usize) -> Subject<'a>
     Subject { name, run: Box::new(run) }
 }
 
-/// What recording costs beyond reading the clock.
+/// The cost of recording beyond reading the clock.
 pub fn recording() -> Vec<Row> {
     clock::calibration();
     let recorder = Recorder::new();
@@ -177,7 +177,7 @@ pub fn recording() -> Vec<Row> {
     )
 }
 
-/// What reading the statistics costs the reader.
+/// The cost of reading the statistics, for the reader.
 pub fn reading(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
     let options = Options { plugin: true, statistics: true, denormals: KEEP, budget_ns: 0 };
     let guest = library.guest(&format!("{artifacts}/calls-plugin.rtw"), options)?;
@@ -198,7 +198,7 @@ pub fn reading(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
     Ok(interleaved("read-statistics", 10_000, vec![Subject { name: "rtw_func_stats", run: Box::new(run) }]))
 }
 
-/// What a filter's decaying tail costs: 512 samples of a resonator whose state has become denormal, in both floating-point
+/// The cost of a filter's decaying tail: 512 samples of a resonator whose state has become denormal, in both floating-point
 /// modes. Setting the mode and putting it back is in the figures.
 pub fn denormal_tail(library: &Library, artifacts: &str) -> Result<Vec<Row>, String> {
     let path = format!("{artifacts}/tail-standalone.rtw");
@@ -212,7 +212,7 @@ pub fn denormal_tail(library: &Library, artifacts: &str) -> Result<Vec<Row>, Str
     Ok(interleaved("denormal-tail/resonator", 10_000, subjects))
 }
 
-/// What a reverb's decaying tail costs, 64 frames in stereo: an impulse, then silence for 25 s, after which it holds denormals only.
+/// The cost of a reverb's decaying tail, 64 frames in stereo: an impulse, then silence for 25 s, after which it holds denormals only.
 /// `guest` is the project's own, which clears its delays of small numbers itself, or the same without that.
 pub fn reverb_tail(library: &Library, artifacts: &str, guest: &str) -> Result<Vec<Row>, String> {
     const FRAMES: i32 = 64;

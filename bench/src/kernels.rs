@@ -1,4 +1,4 @@
-//! What it costs that a guest can be cut off: kernels of all kinds without that, with the guard, and with the engine's own two
+//! The cost of making a guest interruptible: kernels of all kinds without that, with the guard, and with the engine's own two
 //! means.
 
 use std::fmt::Write;

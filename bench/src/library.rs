@@ -83,7 +83,7 @@ pub struct InstanceConfig {
     budget_ns: u64,
 }
 
-/// How a guest runs.
+/// The set-up of a guest.
 #[derive(Clone, Copy)]
 pub struct Options {
     pub plugin: bool,
@@ -208,7 +208,7 @@ impl Library {
             check((self.instance_create)(module, imports, &config, &mut instance, e), e)?;
             check((self.thread_attach)(runtime, null(), e), e)?;
             check((self.instance_prepare)(instance, null(), null_mut(), e), e)?;
-            // What is still needed is kept by the instance.
+            // The instance keeps what is still needed alive.
             (self.imports_destroy)(imports);
             (self.module_destroy)(module);
         }

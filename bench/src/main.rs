@@ -1,4 +1,4 @@
-//! What a call costs: rtwasm's shared library beside the bare engine, interleaved in one run on one pinned thread.
+//! The cost of a call: rtwasm's shared library beside the bare engine, interleaved in one run on one pinned thread.
 //!
 //! `rtwasm-bench LIBRTWASM.SO ARTIFACT-DIR OUT.JSON [--only CASE-PREFIX]`. Means come from batches of a million untimed calls,
 //! subjects taking turns in every round, so that a change of the machine's speed meets all of them; ratios are medians over rounds. The

@@ -21,7 +21,7 @@ struct Entry<'a> {
     ratio_slowed: Option<f64>,
 }
 
-/// What a reader has to know to compare.
+/// Facts that a reader needs for comparisons.
 pub fn print_conditions(cpu: usize) {
     let cpu_name = first_value("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown CPU".into());
     let virtual_machine = std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains(" hypervisor"));

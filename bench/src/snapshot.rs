@@ -1,4 +1,4 @@
-//! What reading the statistics costs the reader: of one func, of everything an instance has, and written as JSON.
+//! The cost of reading the statistics, for the reader: of one func, of everything an instance has, and written as JSON.
 
 use super::library::{Handle, Library, Options, Statistics};
 use super::measure::{Row, Subject, interleaved};

@@ -8,7 +8,7 @@ use super::measure::Row;
 /// Its cases, all or none of which run.
 const CASES: [&str; 5] = ["wake-up", "call-per-ms", "submit", "worker-statistics", "worker-snapshot"];
 
-/// Whether `--only` leaves any of them.
+/// True if `--only` selects any of them.
 fn wanted() -> bool {
     let only = std::env::args().skip_while(|argument| argument != "--only").nth(1);
     only.is_none_or(|prefix| CASES.iter().any(|case| case.starts_with(prefix.as_str())))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What has changed in the ABI since a commit: `abidiff.sh [COMMIT]`, HEAD by default. Compares the headers, of which it makes libraries of
+# Prints the changes of the ABI since a commit: `abidiff.sh [COMMIT]`, HEAD by default. Compares the headers, of which it makes libraries of
 # stubs with debug information, since what is shipped has none; that the shipped library is as its header says is tested elsewhere.
 # Prints abidiff's report and has its status: 0 without a difference. OLD= and NEW= are folders with headers to compare instead.
 set -eu

@@ -195,7 +195,7 @@ static void test_oldest(rtw_module_t *module, const void *artifact, size_t lengt
     rtw_func_destroy(add), rtw_instance_destroy(instance), rtw_module_destroy(module), rtw_runtime_destroy(runtime);
 }
 
-/* What the canary is for: a library that takes this program for a newer one writes over it. */
+/* The canary detects this: a library that takes this program for a newer one writes over it. */
 static void test_canary(void) {
     struct {
         rtw_func_stats_t it;

@@ -1,4 +1,4 @@
-/* What is counted for `make bench-check`: instructions, under callgrind, and allocations, without.
+/* The counts for `make bench-check`: instructions, under callgrind, and allocations, without.
  *   counts instructions|allocations standalone|plugin ARTIFACTS
  * Instructions: each figure's calls are collected by themselves and dumped under the figure's name and their number; the loop around them
  * is part of the figure. Allocations: printed, one figure a line.

@@ -77,7 +77,7 @@ def compare(committed_path, measured_path, key):
 def update(committed_path, measured_path, key):
     committed, measured = read_committed(committed_path), read_lines(measured_path.read_text())
     before = committed.get(key, {})
-    # What is within the tolerance stays as it is, so that a difference shows what has changed; and so does nothing else.
+    # Figures within the tolerance stay as they are, so that a difference shows only what has changed.
     kept = {name: before[name] if name in before and before[name][1] == unit and abs(value - before[name][0]) <= TOLERANCE / 4 * before[name][0]
             else (value, unit, line) for name, (value, unit, line) in measured.items()}
     committed[key] = kept

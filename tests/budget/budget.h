@@ -1,4 +1,4 @@
-/* What the programs about budgets share. */
+/* Shared by the programs about budgets. */
 #ifndef RTWASM_TEST_BUDGET_H
 #define RTWASM_TEST_BUDGET_H
 
@@ -22,7 +22,7 @@ typedef struct spinner_t {
 void open_spinner(spinner_t *spinner, const char *artifact, uint64_t budget_ns, uint64_t tick_ns);
 void close_spinner(spinner_t *spinner);
 
-/* What the guest's `work` answers. */
+/* The result of the guest's `work`. */
 uint32_t worked(uint32_t turns, uint32_t seed);
 
 /* Calls `work` with the given budget; whether it answered that. By `status` where not NULL how the call ended. */

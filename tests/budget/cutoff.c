@@ -22,7 +22,7 @@ static const struct {
 };
 enum { KINDS = sizeof spinning / sizeof spinning[0] };
 
-/* What was found in all cut-offs of one kind. */
+/* The findings of all cut-offs of one kind. */
 typedef struct findings_t {
     unsigned cut, early, unexplained, entered_faulted, not_reset, unusable;
     times_t past;

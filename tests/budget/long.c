@@ -7,7 +7,7 @@
 
 #define BUDGET_NS (20 * MS)
 
-/* How many operations each function does. All of them take seconds. */
+/* The number of operations of each function. All of them take seconds. */
 static const struct {
     const char *name;
     int32_t operations;

@@ -14,7 +14,7 @@
 
 #define BUDGET_NS (1 * MS)
 enum { FAULTS = 300, WARM_UP = 60 };
-/* What the C library's allocator may take without anything leaking. */
+/* Memory that the C library's allocator may take without a leak. */
 enum { SLACK_KB = 256 };
 
 static const struct {
@@ -23,7 +23,7 @@ static const struct {
 } kinds[] = {{"trap", RTW_ERR_TRAP_UNREACHABLE}, {"empty", RTW_ERR_BUDGET}, {"host_error", RTW_ERR_HOST}, {"tree", RTW_ERR_BUDGET}};
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
-/* What the process has. */
+/* The process's resources. */
 typedef struct usage_t {
     long resident_kb, threads, descriptors;
 } usage_t;
@@ -52,7 +52,7 @@ static void print_usage(const char *when, usage_t now) {
     printf("%s: %ld KiB resident, %ld threads, %ld descriptors\n", when, now.resident_kb, now.threads, now.descriptors);
 }
 
-/* What has grown, or NULL. */
+/* The resource that has grown, or NULL. */
 static const char *grown(usage_t before, usage_t after) {
     if (after.threads > before.threads) return "threads";
     if (after.descriptors > before.descriptors) return "descriptors";

@@ -230,7 +230,7 @@ static uint32_t random_below(uint32_t limit) {
     return state % limit;
 }
 
-/* How many turns of `work` take that long, in the best case. */
+/* The number of turns of `work` that take that long, in the best case. */
 static uint32_t turns_in(spinner_t *spinner, uint64_t ns) {
     enum { TURNS = 10000 };
     uint64_t best = UINT64_MAX;

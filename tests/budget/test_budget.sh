@@ -88,7 +88,7 @@ looks_same() { # looks_same MODULE PROFILE
 if is_wanted same; then
     for profile in standalone plugin; do
         for module in guests/many.wat "$root"/guests/built/*.wasm ../capi/guests/*.wat ../proofs/guests/*.wat; do
-            # What cannot be instantiated has nothing to compare.
+            # A module that cannot be instantiated has nothing to compare.
             case $module in */import_*) continue ;; esac
             check "$(basename "$module") for $profile does the same with and without the guard" same "$module" $profile
             check "$(basename "$module") for $profile looks the same" looks_same "$module" $profile

@@ -45,7 +45,7 @@ static struct objects make(void) {
     return made;
 }
 
-/* What is left works: calls as long as the thread is attached. */
+/* The remaining objects work: calls as long as the thread is attached. */
 static bool works(const struct objects *o) {
     rtw_status_t expected = o->attached ? RTW_OK : RTW_ERR_NOT_ATTACHED;
     rtw_value_t value;

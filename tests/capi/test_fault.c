@@ -276,7 +276,7 @@ static void test_growth(void) {
     close_guest(&guest);
 }
 
-/* What a trap takes of the thread's arena. */
+/* The bytes that a trap takes of the thread's arena. */
 static uint64_t peak_of_trap(rtw_instance_t *instance, const char *what) {
     rtw_func_t *trap = look_up(instance, "trap", "()->()");
     check_status(rtw_invoke(trap, NULL, 0), RTW_ERR_TRAP_UNREACHABLE, "%s: a trap after it", what);

@@ -1,4 +1,4 @@
-/* What rtw_module_load_file answers where a path leads to something else than an artifact. How much is read is counted by the
+/* The statuses of rtw_module_load_file for paths that lead to something else than an artifact. The bytes read are counted by the
  * kernel, in /proc/self/io. */
 #include "../support/common.h"
 

@@ -10,7 +10,7 @@ static rtw_runtime_t *runtime;
 static rtw_module_t *module;
 static rtw_error_t err;
 
-/* What a host function belongs to. */
+/* The data of a host function. */
 struct owner {
     int calls, ends; /* atomic */
     pthread_t thread; /* that the last end came on */
@@ -65,7 +65,7 @@ static void test_list(void) {
     rtw_imports_destroy(imports);
     check(ends(&first) == 1 && ends(&second) == 1, "list: the end of the list is the end of its functions");
 
-    /* What is not added stays the caller's. */
+    /* A function that is not added stays the caller's. */
     struct owner third;
     begin(&third);
     imports = make_imports(&third);

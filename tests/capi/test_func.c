@@ -147,7 +147,7 @@ static void test_types(rtw_instance_t *instance) {
     check(call(instance, "mul64", v, 2) == RTW_OK && v[0].f64 == 1e300, "types: f64");
     for (int lane = 0; lane < 4; lane++) v[0].f32x4[lane] = (float)lane, v[1].f32x4[lane] = 0.5f;
     check(call(instance, "add_lanes", v, 2) == RTW_OK && v[0].f32x4[0] == 0.5f && v[0].f32x4[3] == 3.5f, "types: v128");
-    /* What lies beside a narrow argument does not matter. */
+    /* The bytes beside a narrow argument do not matter. */
     memset(v, 0xff, sizeof v);
     v[0].i32 = 20, v[1].i32 = 22;
     check(call(instance, "add", v, 2) == RTW_OK && v[0].i32 == 42, "types: the rest of a value is not read");

@@ -12,7 +12,7 @@ static unsigned char *bytes;
 static size_t length;
 static void *live[KINDS];
 
-/* What every function that could succeed by mistake writes to. */
+/* The outputs of every function that could succeed by mistake. */
 static union {
     rtw_module_t *module;
     rtw_instance_t *instance;

@@ -10,7 +10,7 @@ static rtw_runtime_t *runtime;
 static rtw_module_t *module;
 static rtw_error_t err;
 
-/* What the host side of one instance sees and does. */
+/* The host's side of one instance. */
 struct host {
     int notes, turns, enters, silents;
     int32_t noted;
@@ -263,7 +263,7 @@ static void test_reentry(void) {
     rtw_instance_destroy(instance);
 }
 
-/* What a host function may do with the instance that calls it. */
+/* A host function's permitted uses of the instance that calls it. */
 static void look_around(struct host *host, rtw_instance_t *instance) {
     rtw_memory_view_t view;
     rtw_value_t value;

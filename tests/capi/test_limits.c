@@ -1,4 +1,4 @@
-/* What guests make the host hold: told before anything is made, counted while it is there, and held against the limits of
+/* The memory that guests make the host hold: reported before anything is created, counted while it exists, and compared with the limits of
  * instance, slot and runtime. */
 #include "../support/common.h"
 
@@ -78,7 +78,7 @@ static void test_told(rtw_runtime_t *runtime, rtw_imports_t *imports) {
         rtw_instance_t *instance = NULL;
         require(make(module, imports, 0, &instance), &err, "%s", guests[i]);
         rtw_instance_destroy(instance);
-        /* What comes once a process has come. */
+        /* Memory that a process allocates once has been allocated. */
         struct mallinfo2 before = mallinfo2();
         uint64_t mapped_before = mapped();
         require(make(module, imports, info.guest_bytes, &instance), &err, "%s, with what it needs as its limit", guests[i]);

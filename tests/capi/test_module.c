@@ -118,7 +118,7 @@ static void test_forged(void) {
               cases[i].has_info ? "filled all the same" : "left alone");
         free(bytes);
     }
-    /* What only the engine can tell. */
+    /* Errors that only the engine can detect. */
     static const char *const engines[] = {"no_code", "code_is_text"};
     for (size_t i = 0; i < 2; i++) {
         rtw_error_t err;

@@ -12,7 +12,7 @@
 
 static rtw_error_t err;
 
-/* What the process and this thread have of what the standalone profile needs. */
+/* The state of the process and this thread that the standalone profile needs. */
 typedef struct state_t {
     struct sigaction handlers[3];
     stack_t stack;

@@ -190,7 +190,7 @@ static sigset_t mask(void) {
     return now;
 }
 
-/* What faults come as is blocked or not; everything else is blocked. */
+/* The signals of faults are blocked or not; all others are blocked. */
 static void check_blocked(bool blocked, const char *when) {
     sigset_t now = mask();
     int wrong = 0;

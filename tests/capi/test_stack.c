@@ -130,7 +130,7 @@ static void close_all(stacked_t *guest) {
     free(guest);
 }
 
-/* What a call answers; that of `add` with its result. */
+/* The status of a call; of `add`, with its result. */
 static rtw_status_t add(const stacked_t *guest) {
     rtw_value_t values[2] = {{.i32 = 40}, {.i32 = 2}};
     rtw_status_t status = rtw_invoke(guest->add, values, 2);

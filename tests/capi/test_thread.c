@@ -362,7 +362,7 @@ static void *configurations(void *data) {
     return NULL;
 }
 
-/* What the runtime's configuration says is what threads get that ask for nothing. */
+/* Threads without a configuration of their own get the runtime's. */
 static void *from_runtime(void *data) {
     (void)data;
     bool fifo = may_be_fifo();

@@ -77,7 +77,7 @@ static void test_infinity(void) {
     }
 }
 
-/* What can still be looked at when the guest has faulted. */
+/* The parts of a faulted guest that can still be read. */
 static void test_faulted(void) {
     renew(&guest, NULL);
     rtw_value_t values[2] = {I32(1), I32(0)};

@@ -6,7 +6,7 @@
 # floating-point modes are ignored and signals are valgrind's; and the standalone profile, which is made of signals.
 cd "$(dirname "$0")" || exit 1
 root=../..
-# What valgrind can emulate everywhere; it does not know AVX-512.
+# The features that valgrind can emulate everywhere; it does not know AVX-512.
 case $(uname -m) in aarch64) CAPI_CPU=lse ;; *) CAPI_CPU=ssse3 ;; esac
 CAPI_OUT=$root/target/tests/capi-valgrind
 CAPI_PROFILES=plugin

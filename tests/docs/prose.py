@@ -51,12 +51,6 @@ NOT_YET = [
 
 # Where comments may still begin with a question word: each has to contain one, too.
 QUESTIONS_NOT_YET = [
-    "Makefile",
-    "assets",
-    "bench",
-    "build.rs",
-    "packaging",
-    "tests",
 ]
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the documents say, executed: the README's example is compiled and run, its commands are run as shown, and every name in the
+# Executes what the documents say: the README's example is compiled and run, its commands are run as shown, and every name in the
 # documents is looked up in the tree. The library and the command are built before.
 # Environment: RTWASM_PREFIX (where rtwasm is installed; otherwise it is installed below target/ for this).
 set -u

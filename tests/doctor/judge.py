@@ -119,7 +119,7 @@ def flips(rtwasm, tree, table, scratch):
         check(report["exit_status"] >= at_least, f"{name} {severity}: exit status {report['exit_status']}")
     listed = subprocess.run([rtwasm, "doctor", "--list"], capture_output=True, text=True, check=True).stdout
     ids = {line.split()[0] for line in listed.splitlines()[1:]}
-    # What only the running system has, or another fixture or suite shows.
+    # Findings of the running system only, or of another fixture or suite.
     elsewhere = {"signal-stack", "artifact", "clock-cost", "wakeup", "gaps", "shared-core", "numa-placement"}
     check(seen | elsewhere == ids and not seen & elsewhere, f"every check was made bad: {sorted(ids ^ (seen | elsewhere))}")
 

@@ -243,7 +243,7 @@ done
 doctor --json
 refuses "twin: what was not measured is told apart" skipped measured wakeup
 
-# What is done to it for the occasion is found.
+# The doctor finds what the test does to this machine.
 state_of() { # state_of ID: in the report that the doctor printed last
     python3 -c 'import json, sys
 print({f["id"]: f["state"] + " " + f["found"] for f in json.load(open(sys.argv[1]))["findings"]}[sys.argv[2]])' "$scratch/out" "$1"

@@ -55,7 +55,7 @@ static const kind_t kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* What the process that lives and this one share. */
+/* Shared between the tested process and this one. */
 typedef struct shared_t {
     life_report_t report;
     _Atomic bool armed;

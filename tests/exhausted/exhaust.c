@@ -16,7 +16,7 @@ void *__libc_realloc(void *memory, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 void __libc_free(void *memory);
 
-/* What ends the process when it gets no memory, by the exported function that asks. */
+/* Exported functions whose failed allocation ends the process. */
 static exhaust_listed_t listed[EXHAUST_LISTED] = {
     {"__cxa_thread_atexit_impl", 0, 0}, /* glibc: a thread-local's destructor is noted */
     {"__tls_get_addr", 0, 0},           /* glibc: thread-locals of a library that was loaded later */
@@ -82,7 +82,7 @@ __attribute__((constructor)) static void look_around(void)
     }
 }
 
-/* Whether this call is to fail. */
+/* True if this call has to fail. */
 static bool fails(uintptr_t caller, size_t bytes)
 {
     if (!atomic_load(&armed) || in(program, caller) || in(own, caller)) return false;

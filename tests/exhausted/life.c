@@ -58,7 +58,7 @@ static bool again(const char *call, rtw_status_t status, rtw_status_t expected, 
 #define PLAIN(expression) do {} while (again(#expression, (expression), RTW_OK, NULL))
 #define EXPECT(expected, expression) do {} while (again(#expression, (expression), (expected), NULL))
 #define VOID(expression) do { (expression); } while (again(#expression, RTW_OK, RTW_OK, NULL))
-/* What the rest stands on. */
+/* The objects that all others need. */
 #define NEED(thing) if ((thing) == NULL) { WRONG("no " #thing); return false; } else (void)0
 
 static rtw_status_t told(void *user_data, rtw_instance_t *instance, rtw_value_t *values)

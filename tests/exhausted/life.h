@@ -20,11 +20,11 @@ typedef struct life_report_t {
     bool lived;             /* the life was lived to its end */
 } life_report_t;
 
-/* What makes calls fail, as the life has to know it. */
+/* The interface of the library that makes calls fail. */
 typedef struct injector_t {
     uint64_t (*failed)(void);
     void (*stop)(void);
-    /* Whether a call may answer this when something failed in it. */
+    /* True if a call may return this status when something failed in it. */
     bool (*allowed)(rtw_status_t status);
     void (*describe)(life_report_t *report);
 } injector_t;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What happens when the system has no more memory, and when its calls fail: the n-th allocation fails, for every n, once or from
+# Tests a system without memory, and failing system calls: the n-th allocation fails, for every n, once or from
 # then on, over the life of a host; then its system calls, one by one, with the errors that they can give. Run by `make test`.
 # Ends with a table of what was seen, in which nothing may have ended the process, hung, printed or leaked.
 # Environment: RTWASM, RTWASM_LIBDIR, CC, CLANG.

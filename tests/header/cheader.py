@@ -33,7 +33,7 @@ def flattened(path, seen):
     for number, line in enumerate(lines):
         name = re.match(r'#include "(.+)"', line)
         part = name and os.path.join(os.path.dirname(path), name[1])
-        # What lies beside an umbrella is another library's.
+        # Files beside an umbrella header belong to another library.
         if part and ("/" in name[1] or len(seen) > 1):
             lines[number] = "" if os.path.realpath(part) in seen else flattened(part, seen)
     return "".join(lines)

@@ -1,4 +1,4 @@
-/* What a compiler with function effects makes of RTW_NONBLOCKING: a non-blocking function may call the [rt] ones, and with PLANTED
+/* The check of RTW_NONBLOCKING by a compiler with function effects: a non-blocking function may call the [rt] ones, and with PLANTED
  * one calls a [setup] one, which must be found. */
 #include <rtwasm.h>
 void block(rtw_func_t *func, rtw_value_t *values) __attribute__((nonblocking));

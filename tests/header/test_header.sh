@@ -65,7 +65,7 @@ refuses "twin: one that takes three is found" "Planted" one_line "$planted/old.h
 { cat "$planted/flat.h"; echo 'struct planted_t { int32_t outside_the_guard; };'; } >"$planted/rtwasm.h"
 refuses "twin: what the include guard leaves out is found" redefinition compiles "$planted/rtwasm.h" "$CC" -std=c99 -x c
 
-# What -Weverything is for, in each language: the plain warnings let this pass.
+# An error in each language that only -Weverything finds: the plain warnings let this pass.
 sed '/RTWASM_H \*\//i static inline int planted(float x, float y) { return x == y; }' "$planted/flat.h" >"$planted/rtwasm.h"
 check "twin: an unsafe comparison passes the plain warnings" compiles "$planted/rtwasm.h" "$CLANG" -std=c99 -x c $C_WARNINGS
 refuses "twin: it is found in C" -Wfloat-equal compiles "$planted/rtwasm.h" "$CLANG" -std=c99 -x c $EVERYTHING

@@ -1,4 +1,4 @@
-/* What somebody's first program against an installed rtwasm could be; C and C++. consumer ARTIFACT: prints version and sum. */
+/* A first program against an installed rtwasm; C and C++. consumer ARTIFACT: prints version and sum. */
 #include <rtwasm.h>
 #include <stdio.h>
 

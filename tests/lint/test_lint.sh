@@ -42,7 +42,7 @@ if ! cargo clippy --version >"$scratch/version" 2>&1; then
     finish
     exit
 fi
-# What clippy warns of beside these lints is advice, and not asked for here.
+# Other warnings of clippy are advice, and not part of this test.
 clippy() { cargo clippy --locked --quiet "$@" -- --allow clippy::all; }
 # Not all at once: the library's entry points and the command exclude each other, see the features in Cargo.toml.
 for packages in rtwasm "rtwasm-compiler rtwasm-cli" "rtwasm-bench rtwasm-headergen rtwasm-model" "rtwasm-property rtwasm-smith"; do

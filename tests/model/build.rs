@@ -56,7 +56,7 @@ const TWINS: &[Twin] = &[
     ),
     // A request is over, and its outcome cannot be seen.
     ("mailbox_done_relaxed", "rt/mailbox.rs", "place.state.store(DONE, Release)", "place.state.store(DONE, Relaxed)"),
-    // Whether more completions may come is read after the last look at them.
+    // Reads after the last look at the completions if more may come.
     ("mailbox_looks_late", "rt/mailbox.rs", "if !served {", "if !shared.served.load(SeqCst) {"),
     // The receiver takes a request without looking whether it was cancelled meanwhile.
     (

@@ -21,9 +21,9 @@ SCHEMES = ["light", "dark"]
 # A text's contrast to its background, as WCAG 2 defines it for small text (level AA).
 CONTRAST = 4.5
 SMALLEST_TEXT_PX = 8.5
-# How a curve's pixels compare with its length times its width: others may lie on top of a part of it; joints add to it.
+# The ratio of a curve's pixels to its length times its width: others may lie on top of a part of it; joints add to it.
 CURVE_LEAST, CURVE_MOST = 0.1, 1.6
-# How much of a plot's area all curves of one colour may cover.
+# The share of a plot's area that all curves of one colour may cover.
 FILLED = 0.06
 
 passed = failed = 0

@@ -1,4 +1,4 @@
-/* What a failing call leaves behind: its status, its place, an instance that says no, and a reset that makes it new. And what
+/* The results of a failing call: its status, its place, an instance that says no, and a reset that makes it new. And what
  * surrounds calls: denormals, growth, the arena.
  *
  *   faults PROFILE FOLDER
@@ -33,7 +33,7 @@ static rtw_status_t counts_calls(void *user_data, rtw_instance_t *instance, rtw_
     return RTW_OK;
 }
 
-/* What `visit` calls, where there is something. */
+/* The function that `visit` calls, or NULL. */
 static rtw_func_t *visited;
 static uint32_t visited_bits;
 
@@ -204,7 +204,7 @@ static bool grows(rtw_instance_t *instance, const char *function)
     return result != -1;
 }
 
-/* How a memory grew page by page in sections. */
+/* The growth of a memory, page by page, in sections. */
 typedef struct growing_t {
     uint32_t growth;
     uint64_t ahead_bytes;
@@ -295,7 +295,7 @@ static void prove_growth(void)
 
 /* ---- denormals */
 
-/* What half of the smallest normal number is inside the guest: 0 where denormals are flushed. */
+/* Half of the smallest normal number inside the guest: 0 if denormals are flushed. */
 static bool flushes(rtw_func_t *multiply)
 {
     rtw_value_t values[2];
@@ -308,13 +308,13 @@ static bool flushes(rtw_func_t *multiply)
 
 static uint32_t flush_bits(void) { return __builtin_ia32_stmxcsr() & FLUSH_BITS; }
 
-/* How the host, the thread and the instance treat denormals. */
+/* The treatment of denormals by the host, the thread and the instance. */
 typedef struct modes_t {
     bool host_flushes;
     uint32_t thread, instance;
 } modes_t;
 
-/* What came of it. */
+/* The outcome. */
 typedef struct outcome_t {
     bool flushed, in_guest, after_call, after_trap, after_detach;
 } outcome_t;
@@ -323,7 +323,7 @@ static outcome_t try_modes(modes_t modes)
 {
     rtw_error_t err;
     outcome_t outcome;
-    /* What the host has before it attaches. */
+    /* The host's treatment before it attaches. */
     __builtin_ia32_ldmxcsr((__builtin_ia32_stmxcsr() & ~(uint32_t)FLUSH_BITS) | (modes.host_flushes ? FLUSH_BITS : 0));
     rtw_thread_config_t config;
     rtw_thread_config_init(&config);
@@ -402,7 +402,7 @@ static const struct {
 
 enum { LARGEST_ARENA = 4096 };
 
-/* What the sweep tells its parent. */
+/* The sweep's message to its parent. */
 typedef struct sweep_t {
     uint32_t bytes;        /* being tried */
     uint32_t exhausted;    /* calls that answered RTW_ERR_ARENA */

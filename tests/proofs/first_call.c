@@ -1,4 +1,4 @@
-/* What the first call costs, in fresh processes: attached and prepared with dry calls, and without either. Beside it, with the
+/* The cost of the first call, in fresh processes: attached and prepared with dry calls, and without either. Beside it, with the
  * same preparations, what the first call of a native function costs, and what the dynamic linker adds to a program that is not
  * bound when it is loaded (-z now): it looks rtw_invoke up when it is called first.
  *
@@ -35,7 +35,7 @@ static rtw_status_t nothing(void *user_data, rtw_instance_t *instance, rtw_value
     return RTW_OK;
 }
 
-/* What scale4 does, in C. */
+/* The work of scale4, in C. */
 static float floats[FLOATS];
 static rtw_status_t native(rtw_func_t *func, rtw_value_t *values, size_t count)
 {
@@ -59,7 +59,7 @@ static double timed_call(call_t call, rtw_func_t *func)
     return (double)(after - before);
 }
 
-/* What the calling thread is handed. */
+/* The calling thread's arguments. */
 typedef struct handed_t {
     rtw_runtime_t *runtime;
     rtw_instance_t *instance;

@@ -57,7 +57,7 @@ static bool named(const mapping_t *mapping, const char *part)
 
 static bool nameless(const mapping_t *mapping) { return *mapping->name == '\n' || *mapping->name == '\0'; }
 
-/* What the host has: everything before the first runtime but the library and the heap. */
+/* The host's own memory: everything before the first runtime except the library and the heap. */
 static struct {
     uintptr_t low, high;
 } hosts[MOST_MAPPINGS];
@@ -98,7 +98,7 @@ static bool is_hosts(const mapping_t *mapping)
     return false;
 }
 
-/* What was referenced, in KiB. */
+/* Referenced memory, in KiB. */
 typedef struct touched_t {
     uint64_t locked, heap, elsewhere; /* the latter two without being locked */
 } touched_t;
@@ -227,7 +227,7 @@ typedef struct trial_data_t {
     path_t path;
 } trial_data_t;
 
-/* Whether the path touches nothing that is not locked; without locking, whether it is seen to do so on the heap. */
+/* True if the path touches only locked memory; without locking, true if it is seen to touch the heap. */
 static bool touches(void *data)
 {
     const trial_data_t *trial = data;

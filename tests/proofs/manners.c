@@ -1,4 +1,4 @@
-/* How the library behaves as a guest of somebody's process: signals, forks, small stacks, threads that come and go.
+/* The library's behaviour in a host's process: signals, forks, small stacks, threads that come and go.
  *
  *   manners PROFILE FOLDER
  *   manners PROFILE FOLDER crash        crashes in the host after a guest's trap, for its core dump to be looked at
@@ -61,7 +61,7 @@ static void cause(int signal)
     }
 }
 
-/* Whether the host gets all its faults and recovers from them. */
+/* True if the host gets all its faults and recovers from them. */
 static bool host_recovers(const char *when)
 {
     for (volatile int i = 0; i < FAULTS; i++) {
@@ -95,7 +95,7 @@ static rtw_status_t answers(void *user_data, rtw_instance_t *instance, rtw_value
     return values[0].i32;
 }
 
-/* What the host does when the guest asks. */
+/* The host's action when the guest calls. */
 static void (*visit)(void);
 
 static rtw_instance_t *open_work(rtw_runtime_t *runtime)
@@ -121,7 +121,7 @@ static const struct {
              {"recurse", RTW_ERR_TRAP_STACK}};
 enum { TRAPS = sizeof traps / sizeof traps[0] };
 
-/* Whether all the guest's traps are statuses. */
+/* True if all the guest's traps are statuses. */
 static bool guest_traps(rtw_instance_t *instance, const char *when)
 {
     rtw_error_t err;
@@ -209,7 +209,7 @@ static void read_dispositions(disposition_t *all)
         syscall(SYS_rt_sigaction, signal, NULL, &all[signal - 1], 8);
 }
 
-/* Whether a whole life of the library changes no signal's disposition; the remark lists those that it does. */
+/* True if a whole life of the library changes no signal's disposition; the remark lists those that it changes. */
 static void *nothing(void *data) { return data; }
 
 static bool dispositions_stay(void *data)
@@ -254,7 +254,7 @@ static bool fork_attached(void *data)
     if (child == 0) {
         const bool call = rtw_invoke(add, values, 2) == RTW_ERR_FORKED && rtw_invoke(add, values, 2) == RTW_ERR_FORKED;
         const bool reset = rtw_instance_reset(instance, &err) == RTW_ERR_FORKED;
-        /* What the child makes itself works. */
+        /* Objects that the child creates itself work. */
         rtw_runtime_t *own = open_runtime(RTW_LOCK_OFF, 0);
         attach(own);
         rtw_instance_t *fresh = open_work(own);
@@ -513,7 +513,7 @@ static void tell(const char *promise, const char *how, uint64_t calls, trial_t t
     row(promise, how, calls, held, PLANTED_NONE, "%s", remark());
 }
 
-/* Whether a trial that relies on handlers fails where they are not there: a host without any is ended by its faults. */
+/* True if a trial that relies on handlers fails without them: its faults end a host that has none. */
 static bool recovers_without_handlers(void *data)
 {
     (void)data;

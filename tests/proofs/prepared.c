@@ -1,4 +1,4 @@
-/* What is present once an instance is prepared: the first touch of everything that a call can touch takes no page fault, on a
+/* Memory is present once an instance is prepared: the first touch of everything that a call can touch takes no page fault, on a
  * fresh instance and on one that was reset. The planted violation is the same touch after the pages were taken away.
  *
  *   prepared PROFILE FOLDER */

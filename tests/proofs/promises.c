@@ -69,7 +69,7 @@ static failure_t failures[] = {
 };
 enum { FAILURES = sizeof failures / sizeof failures[0] };
 
-/* What host functions work with. */
+/* The data of host functions. */
 typedef struct host_t {
     rtw_func_t *inner, *divide;
     violation_t violation;
@@ -313,7 +313,7 @@ static void records(const beside_t *none, findings_t *findings, uint64_t calls)
     section_end(findings);
 }
 
-/* How long the faults took, in ns: those that waited for the engine's lock, which takes a system call, apart. */
+/* The times of faults, in ns; those that waited for the engine's lock, which takes a system call, are separate. */
 static double *fault_ns, *waited_ns;
 static size_t fault_count, waited_count;
 
@@ -436,7 +436,7 @@ static pid_t press_memory(void)
 static bool pressed(void) { return strcmp(mode, "pressed") == 0; }
 static bool beside(void) { return strcmp(mode, "beside") == 0; }
 
-/* What takes the engine's locks for writing. */
+/* Operations that take the engine's locks for writing. */
 static void *load_and_drop(void *data)
 {
     rtw_runtime_t *runtime = data;
@@ -615,7 +615,7 @@ static findings_t plant_in(void (*work)(const beside_t *, findings_t *, uint64_t
     return findings;
 }
 
-/* What is promised of a path beside the calls, each with its planted violation. */
+/* The promises of a path beside the calls, each with its planted violation. */
 static void prove_beside(const char *path, void (*work)(const beside_t *, findings_t *, uint64_t), const beside_t *other, host_t *host,
                          uint64_t calls)
 {

@@ -38,7 +38,7 @@ static rtw_status_t answer(void *user_data, rtw_instance_t *instance, rtw_value_
     return values[0].i32;
 }
 
-/* What a real-time thread does in a period. */
+/* A real-time thread's work in a period. */
 static rtw_status_t period(rtw_func_t *func, rtw_value_t *values, size_t count) __attribute__((nonblocking))
 {
     return rtw_invoke(func, values, count);

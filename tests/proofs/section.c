@@ -90,7 +90,7 @@ CLOBBER(r14)
 CLOBBER(r15)
 const called_t clobbering[6] = {clobber_rbx, clobber_rbp, clobber_r12, clobber_r13, clobber_r14, clobber_r15};
 
-/* What the filter found on this thread. */
+/* The filter's findings on this thread. */
 static __thread uint64_t system_calls __attribute__((tls_model("initial-exec")));
 static __thread long first_system_call __attribute__((tls_model("initial-exec")));
 

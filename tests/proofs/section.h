@@ -23,7 +23,7 @@ enum {
     CHANGED_REGISTERS = 63
 };
 
-/* What happened in sections. */
+/* Events in sections. */
 typedef struct findings_t {
     uint64_t calls;
     uint64_t allocations;

@@ -1,4 +1,4 @@
-/* What the slot's functions refuse, an empty slot, and ends in any order. */
+/* Refusals of the slot's functions, an empty slot, and destruction in any order. */
 #include "slot.h"
 
 #include <string.h>
@@ -177,7 +177,7 @@ static void publications(const world_t *world) {
     uint32_t flags = 0;
     check(block(slot, 0, &version, &flags) == RTW_OK && version == 1 && flags == RTW_BLOCK_NEW, "it serves");
     check(block(slot, 0, &version, &flags) == RTW_OK && version == 1 && flags == 0, "and is new once");
-    /* What the slot lets go may come again. */
+    /* An instance that the slot has released may be published again. */
     publish(slot, make(world, voice, 0));
     check(block(slot, 0, NULL, &flags) == RTW_OK && flags == RTW_BLOCK_NEW, "another takes its place");
     wait_for_instances(slot, 1);

@@ -102,7 +102,7 @@ int main(int argc, char **argv) {
     config.hold_blocks = 2;
     rtw_slot_t *slot = open_slot(&world, "act", &config);
 
-    /* What the allocator keeps for itself is there after a first round. */
+    /* After a first round the allocator's own memory does not grow. */
     bool good = publish_from_all(&world, slot, voices, each / 4, NULL);
     while (stats_of_slot(slot).instances > 2 || stats_of_slot(slot).spares_ready != 1) block(slot, 0, NULL, NULL), sched_yield();
     const held_t before = holds();

@@ -1,4 +1,4 @@
-/* What the programs about slots share. */
+/* Shared by the programs about slots. */
 #ifndef RTWASM_TEST_SLOT_H
 #define RTWASM_TEST_SLOT_H
 
@@ -10,7 +10,7 @@
 /* For calls that are to be cut off soon. */
 #define SHORT (5 * MS)
 
-/* What `env` offers the guests: `refuse` answers REFUSAL, `start` works as often as `starts` says. */
+/* The host functions of `env`: `refuse` returns REFUSAL, `start` works as often as `starts` says. */
 enum { REFUSAL = -12345 };
 extern int starts;
 /* The handle that `refuse` was last given as its instance. */
@@ -37,7 +37,7 @@ rtw_status_t block(rtw_slot_t *slot, int32_t argument, int32_t *result, uint32_t
 void wait_for_instances(rtw_slot_t *slot, uint64_t count);
 void set_mode(rtw_instance_t *instance, int32_t mode);
 
-/* What a slot told. */
+/* The events of a slot. */
 typedef struct told_t {
     pthread_mutex_t lock;
     uint32_t kinds[256];

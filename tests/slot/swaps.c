@@ -27,7 +27,7 @@ typedef struct player_t {
     plant_t plant;
     uint64_t wanted;
     volatile bool stop, ended;
-    /* What came of it. */
+    /* The outcome. */
     findings_t findings;
     uint64_t blocks, missed, swaps, wrong_samples, wrong_versions, wrong_flags;
     rtw_slot_stats_t stats;
@@ -175,7 +175,7 @@ static void swap_here(void *data) {
     player->ended = true;
 }
 
-/* What came of it is shared with the process that asked. */
+/* The outcome is shared with the parent process. */
 static const player_t *swap(uint64_t wanted, plant_t plant) {
     player_t *player = mmap(NULL, sizeof *player, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (player == MAP_FAILED) abort();

@@ -22,7 +22,7 @@ for source in $harness slot.c errors.c going.c state.c swaps.c leaks.c; do
     $CC $C_FLAGS -c $source -o "$build/$(basename $source .c).o" || fail "$source compiles"
     check "$(basename $source) with clang" $CLANG $C_FLAGS -fsyntax-only $source
 done
-# What watches the real-time thread, as in the proofs.
+# The observers of the real-time thread, as in the proofs.
 $CC -std=gnu99 -D_GNU_SOURCE -O2 -fno-builtin -shared -fPIC -Wl,-z,now -I$root/include ../proofs/interpose.c -o "$scratch/lib/libinterpose.so" || fail "interpose.c compiles"
 $CC -std=gnu99 -D_GNU_SOURCE -O2 -I$root/include -c ../proofs/section.c -o "$build/section.o" || fail "section.c compiles"
 for program in errors going state leaks; do

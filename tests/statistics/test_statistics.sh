@@ -1,5 +1,5 @@
 #!/bin/sh
-# What is exported of real calls, read with the readers of others: HdrHistogram's and Prometheus' own Python packages. Then the
+# Reads exports of real calls with other projects' readers: HdrHistogram's and Prometheus' own Python packages. Then the
 # command, which makes the other formats of the JSON.
 # Environment: RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is), CC, CLANG, RTWASM_PYTHON (a Python that has the packages).
 root=$(cd "$(dirname "$0")/../.." && pwd)

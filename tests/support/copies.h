@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* What calling a guest takes. */
+/* The objects for calling a guest. */
 #define COPY_FUNCTIONS(X)                                                                                                         \
     X(rtw_runtime_config_init_sized)                                                                                              \
     X(rtw_runtime_create)                                                                                                         \
@@ -86,7 +86,7 @@ static inline rtw_status_t ready_copy(copy_t *copy, rtw_error_t *err) {
     return status == RTW_OK ? copy->rtw_instance_prepare(copy->instance, NULL, NULL, err) : status;
 }
 
-/* How a call of an export with two i32 ends, or of one with fewer; then the instance is reset. `reset` is how that ended. */
+/* The status of a call of an export with up to two i32; then the instance is reset. `reset` is the status of that. */
 static inline rtw_status_t call_copy(copy_t *copy, const char *export, int32_t argument, rtw_status_t *reset, rtw_error_t *err) {
     rtw_func_t *func;
     rtw_value_t values[2];

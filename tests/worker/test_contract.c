@@ -1,4 +1,4 @@
-/* What a worker's thread does between its first step and its last: it allocates nothing and takes no lock, and its system calls are
+/* The worker's thread between its first step and its last: it allocates nothing and takes no lock, and its system calls are
  * the ones that the header names. Watched by the observers of tests/proofs, from a step in the middle of the run to a later one;
  * with a twin for each observer, in which the step does what must not be done.
  *

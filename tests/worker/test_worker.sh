@@ -44,7 +44,7 @@ fi
 
 library=$(realpath "$RTWASM_LIBDIR/librtwasm.so")
 adopt "Python" python3 test_queue.py "$library" "$scratch/calls.standalone.rtw"
-# What LuaJIT's FFI reads has no preprocessor lines, no inline functions, no constants in array sizes and no attributes.
+# LuaJIT's FFI reads no preprocessor lines, no inline functions, no constants in array sizes and no attributes.
 python3 ../header/cheader.py flat "$root/include/rtwasm.h" >"$scratch/flat.h"
 sed -n 's/^#define \(RTW_[A-Z_0-9]*\) \([0-9]*\)$/s|\\[\1\\]|[\2]|/p' "$scratch/flat.h" >"$scratch/constants.sed"
 sed -e '/^#/d' -e '/^static inline /,/^}/d' -e '/extern "C" {/d' -e '/^}  *\/\/ extern/d' -e 's/RTW_NONBLOCKING;/;/' -f "$scratch/constants.sed" \

@@ -81,7 +81,7 @@ fn explore(name: &str, switches: impl Into<Option<usize>>, model: impl Fn() + Se
     println!("{name}: {} executions", executions.load(Relaxed));
 }
 
-/// Whether a model finds something wrong, which it says by a panic.
+/// True if a model finds an error, which it reports by a panic.
 fn finds(switches: impl Into<Option<usize>>, model: impl Fn() + Send + Sync + 'static) -> bool {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = switches.into();

@@ -19,7 +19,7 @@ use random::Random;
 use rtwasm_compiler::planted::{self, Defect};
 use smith::Smith;
 
-/// How many modules a planted defect may go unnoticed in.
+/// The number of modules in which a planted defect may go unnoticed.
 const FOUND_WITHIN: u64 = 1000;
 
 fn number(name: &str, otherwise: u64) -> u64 {
@@ -34,7 +34,7 @@ fn generate(smith: &mut Smith, seed: u64, nth: u64) -> Option<Vec<u8>> {
     if nth.is_multiple_of(2) { smith.module(seed, nth) } else { Some(ours::module(&mut Random::new(seed, nth))) }
 }
 
-/// What a run over many modules has found.
+/// The results of a run over many modules.
 #[derive(Default)]
 struct Found {
     modules: AtomicUsize,

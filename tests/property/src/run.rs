@@ -14,7 +14,7 @@ use rtwasm_compiler::{Opt, Options};
 
 use crate::random::Random;
 
-/// What is known after one module.
+/// The result of one module.
 #[derive(Default)]
 pub struct Outcome {
     pub difference: Option<String>,
@@ -23,7 +23,7 @@ pub struct Outcome {
     pub traps: usize,
 }
 
-/// What a module did.
+/// The behaviour of a module.
 #[derive(Default)]
 struct Log {
     lines: Vec<Line>,
@@ -39,7 +39,7 @@ struct Line {
     place: String,
 }
 
-/// How deep a recursion goes depends on the code, so what comes after the end of the stack is not compared.
+/// The depth of a recursion depends on the code, so the behaviour after the end of the stack is not compared.
 const STACK: &str = "the stack is at its end";
 
 const MOST_NS: u64 = 10_000_000_000;
@@ -133,7 +133,7 @@ fn log(runtime: &Arc<Runtime>, module: &[u8], interruption: Interruption, mut ar
     runtime.attach(&runtime.default_attach()).expect("the thread is attached");
     let config = instance::Config { growth: Growth::Allowed, ..instance::Config::default() };
     match Instance::new(&module, None, config, std::ptr::null_mut()) {
-        // How long a message is depends on what it says of addresses.
+        // The length of a message depends on its addresses.
         Err(error) => log.add(format!("not instantiated: {}", error.status)),
         Ok(instance) => calls(&Arc::new(instance), &mut arguments, &mut log),
     }

@@ -1,4 +1,4 @@
-//! What the sources take from the system, in the model checker's form.
+//! The model checker's form of the system functions that the sources use.
 
 pub mod futex;
 pub mod membarrier;

@@ -11,12 +11,12 @@ use random::Random;
 use wasm_smith::{Config, Module};
 use wasmparser::{Validator, WasmFeatures};
 
-/// How often its loops and functions may be entered in all.
+/// The number of times that its loops and functions may be entered in all.
 const FUEL: u32 = 500;
 
 const FEATURES: WasmFeatures = WasmFeatures::all().difference(WasmFeatures::GC_TYPES);
 
-/// How many modules are thrown away for one without references to host objects, which guests may not use.
+/// The number of modules that are discarded for one without references to host objects, which guests may not use.
 const ATTEMPTS: u32 = 20;
 /// In bytes: what is shorter does next to nothing.
 const SHORTEST: usize = 300;
