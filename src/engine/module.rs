@@ -75,7 +75,7 @@ impl Module {
             Ok(catch_unwind(AssertUnwindSafe(|| changing_code(|| load(&engine)))))
         });
         let code = made?
-            .map_err(|_| Error::new(RTW_ERR_ARTIFACT, "the artifact's code is damaged: the engine can make nothing of it"))?
+            .map_err(|_| Error::new(RTW_ERR_ARTIFACT, "the artifact's code is damaged: the engine cannot read it"))?
             .map_err(|e| {
                 // Checked only now: the system's error says only that it is not permitted.
                 memory::may_execute()
@@ -115,7 +115,7 @@ impl Warmed {
         if kept.elsewhere_bytes != 0 && lock == Lock::Required {
             return Err(Error::new(
                 RTW_ERR_MEMLOCK,
-                format!("{} bytes of what calls touch could not be put where they can be locked", kept.elsewhere_bytes),
+                format!("{} bytes that calls touch are in memory that cannot be locked", kept.elsewhere_bytes),
             ));
         }
         let locked = kept.bytes != 0 && locked_heap::lock(lock)?;

@@ -466,7 +466,7 @@ impl Slot {
                 sleeper::sleep_for(STEP);
             }
             let claimed = self.exchange.try_claim().map_err(|cause| {
-                Error::os(RTW_ERR_PERMISSION, "the system refuses what keeps blocks out (membarrier)", &cause)
+                Error::os(RTW_ERR_PERMISSION, "the system refuses membarrier, which keeps blocks out", &cause)
             })?;
             if let Some(claim) = claimed {
                 return Ok(claim);

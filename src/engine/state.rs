@@ -41,7 +41,7 @@ pub fn save(instance: &Arc<Instance>) -> Result<Option<Vec<u8>>> {
     if from.is_null() {
         return Err(Error::new(
             RTW_ERR_STATE,
-            format!("{SAVE} answered {length} bytes at {address}, which is outside the guest's memory"),
+            format!("{SAVE} returned {length} bytes at {address}, which is outside the guest's memory"),
         ));
     }
     // SAFETY: inside the memory, and no call runs.
@@ -51,7 +51,7 @@ pub fn save(instance: &Arc<Instance>) -> Result<Option<Vec<u8>>> {
 /// Passes a state to the instance, which will use it. The caller must have the instance.
 pub fn load(instance: &Arc<Instance>, state: &[u8]) -> Result<()> {
     let Some(load) = export(instance, LOAD) else {
-        return Err(Error::new(RTW_ERR_STATE, format!("the instance in use has a state to give, and the new one no {LOAD}")));
+        return Err(Error::new(RTW_ERR_STATE, format!("the instance in use has a state, but the new one has no {LOAD}")));
     };
     let _ready = instance.module.runtime.ready_for_traps(instance.module.profile())?;
     if load.shared.signature != Signature::parse("(i32,i32)->(i32)")? {
@@ -63,7 +63,7 @@ pub fn load(instance: &Arc<Instance>, state: &[u8]) -> Result<()> {
     if to.is_null() {
         return Err(Error::new(
             RTW_ERR_STATE,
-            format!("{BUFFER} answered {address} for {length} bytes, which is outside the guest's memory"),
+            format!("{BUFFER} returned {address} for {length} bytes, which is outside the guest's memory"),
         ));
     }
     // SAFETY: inside the memory, which no other thread uses yet.

@@ -112,7 +112,7 @@ impl Report {
         let Some(calls) = self.series.iter().find(|series| series.name == CALL_TIME) else { return };
         let corrected = Series {
             name: CALL_TIME_CORRECTED,
-            help: "Call times, with those put in that a late call kept from starting at the expected period",
+            help: "Call times, with added values for the calls that a late call delayed, at the expected period",
             snapshot: calls.snapshot.corrected(period),
         };
         self.series.push(corrected);

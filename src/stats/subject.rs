@@ -39,7 +39,7 @@ pub fn calls(kind: &'static str, name: String, began: Began, snapshot: Snapshot)
         since_realtime_ns: began.realtime_ns(),
         duration_ns: began.elapsed().as_nanos() as u64,
         counters: counters(&snapshot),
-        series: vec![Series { name: CALL_TIME, help: "From before the guest is entered to after it is left", snapshot }],
+        series: vec![Series { name: CALL_TIME, help: "From before the call enters the guest to after it leaves", snapshot }],
         timeline: vec![],
         worst: vec![],
     }

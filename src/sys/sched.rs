@@ -228,7 +228,7 @@ pub fn set_deadline(deadline: Deadline) -> Result<()> {
             "it takes CAP_SYS_NICE, and a thread that may run on all CPUs of its scheduling domain: no affinity, no smaller \
              cpuset",
         ),
-        Some(libc::EBUSY) => (RTW_ERR_PERMISSION, "the CPUs have promised too much of their time to others already"),
+        Some(libc::EBUSY) => (RTW_ERR_PERMISSION, "too much of the CPUs' time is reserved for other threads already"),
         _ => (RTW_ERR_ARGUMENT, "runtime <= deadline <= period is needed, each of them at least 1024 ns"),
     };
     let asked = format!("cannot set SCHED_DEADLINE with {runtime_ns} ns of every {period_ns} ns");

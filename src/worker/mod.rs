@@ -517,7 +517,7 @@ fn prepare(shared: &Shared) -> Result<()> {
         // SAFETY: the host guarantees for its function.
         match end::unless_left("a worker's setup callback", || unsafe { (setup.call)(setup.user_data) }) {
             RTW_OK => {}
-            status => return Err(Error::new(status, format!("the setup callback answered {status}"))),
+            status => return Err(Error::new(status, format!("the setup callback returned {status}"))),
         }
     }
     if let Some(limit_ns) = sched::real_time_limit_ns() {

@@ -44,7 +44,7 @@ pub struct Counts {
 
 const COUNTERS: [(&str, &str); 10] = [
     ("ticks", "Steps or invocations that ran"),
-    ("skipped_periods", "Periods that were passed over"),
+    ("skipped_periods", "Skipped periods"),
     ("overruns", "Steps that ended after the next one was due"),
     ("deadline_misses", "Periods whose step had not ended when the next one was due, skipped ones included"),
     ("longest_miss_run", "The longest run of periods that missed"),
@@ -311,10 +311,10 @@ impl Statistics {
                 Series { name: "wake_up_latency", help: "From the intended to the actual start", snapshot: all.wake_up },
                 Series {
                     name: "response_time",
-                    help: "From the intended start to the end, periods that went by included",
+                    help: "From the intended start to the end, skipped periods included",
                     snapshot: all.response,
                 },
-                Series { name: "period_jitter", help: "How far two starts were from a period apart", snapshot: all.jitter },
+                Series { name: "period_jitter", help: "Difference between the distance of two starts and the period", snapshot: all.jitter },
             ],
             timeline: self.timeline(),
             worst: self

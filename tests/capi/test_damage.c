@@ -75,7 +75,7 @@ static void test_damaged(void) {
             loaded++;
         } else if (is_refusal(status) && (probed == RTW_OK || probed == status)) {
             refused++;
-            told += strstr(err.message, "can make nothing of it") != NULL;
+            told += strstr(err.message, "the engine cannot read it") != NULL;
         } else {
             other++;
             printf("    %lu: probe %s, load %s: %s\n", number, rtw_status_name(probed), rtw_status_name(status), err.message);
