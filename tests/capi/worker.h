@@ -1,4 +1,4 @@
-/* What the tests of workers share. */
+/* Shared by the tests of workers. */
 #ifndef RTWASM_TEST_WORKER_H
 #define RTWASM_TEST_WORKER_H
 

@@ -8,7 +8,7 @@ import re
 import sys
 from dataclasses import dataclass, field
 
-# What guests may export, by names of ours: no header declares it.
+# Exports of guests with rtwasm's own names: no header declares them.
 GUESTS_EXPORTS = {"rtw_state_save", "rtw_state_load", "rtw_state_buffer"}
 
 

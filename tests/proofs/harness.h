@@ -1,4 +1,4 @@
-/* What all proof programs need beside tests/support: rows of the table. Nothing here calls the library. */
+/* Shared by all proof programs, beside tests/support: rows of the table. Nothing here calls the library. */
 #ifndef RTWASM_PROOF_HARNESS_H
 #define RTWASM_PROOF_HARNESS_H
 
@@ -10,7 +10,7 @@ extern const char *mode;
 /* Reads the command line. */
 void begin_proof(int argc, char **argv);
 
-/* Whether the planted violation of a row was found. */
+/* True if the planted violation of a row was found. */
 typedef enum planted_t { PLANTED_MISSED, PLANTED_CAUGHT, PLANTED_NONE } planted_t;
 planted_t caught(bool found);
 
@@ -19,7 +19,7 @@ planted_t caught(bool found);
 void row(const char *promise, const char *how, uint64_t calls, bool holds, planted_t planted, const char *remark, ...)
     __attribute__((format(printf, 6, 7)));
 
-/* How many calls: an environment variable scales them down for a quick look. */
+/* The number of calls; an environment variable sets a smaller one for a quick look. */
 uint64_t proof_calls(void);  /* PROOF_CALLS, 10000000 */
 uint64_t proof_faults(void); /* PROOF_FAULTS, 100000 */
 

@@ -1,4 +1,4 @@
-/* What tests in C report with: one line a check, a summary as the last line. */
+/* Reports of tests in C: one line for each check, a summary as the last line. */
 #ifndef RTWASM_TEST_CHECK_H
 #define RTWASM_TEST_CHECK_H
 

@@ -1,4 +1,4 @@
-/* What tests of the C API set up again and again. */
+/* Set-up that tests of the C API share. */
 #ifndef RTWASM_TEST_COMMON_H
 #define RTWASM_TEST_COMMON_H
 
@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-/* Whether AddressSanitizer is in. It needs terabytes of address space and the last word on SIGSEGV, and makes a no-operation of
+/* True if AddressSanitizer is in. It needs terabytes of address space and the last word on SIGSEGV, and makes a no-operation of
  * mlock, so what is about these is left to the plain build. */
 #if defined(__SANITIZE_ADDRESS__)
 enum { sanitized = 1 };

@@ -1,4 +1,4 @@
-/* How a test program in C starts: its command line, the guests' artifacts, files; and how it ends where it cannot go on. Nothing
+/* The start of a test program in C: its command line, the guests' artifacts, files; and its end if it cannot continue. Nothing
  * here calls the library. */
 #ifndef RTWASM_TEST_START_H
 #define RTWASM_TEST_START_H

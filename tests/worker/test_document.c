@@ -1,4 +1,4 @@
-/* What docs/workers.md shows, compiled as it stands there and run. */
+/* The examples of docs/workers.md, compiled unchanged and run. */
 #include "../support/common.h"
 
 #include "document.h"
