@@ -314,7 +314,11 @@ impl Statistics {
                     help: "From the intended start to the end, skipped periods included",
                     snapshot: all.response,
                 },
-                Series { name: "period_jitter", help: "Difference between the distance of two starts and the period", snapshot: all.jitter },
+                Series {
+                    name: "period_jitter",
+                    help: "Difference between the distance of two starts and the period",
+                    snapshot: all.jitter,
+                },
             ],
             timeline: self.timeline(),
             worst: self
