@@ -10,19 +10,19 @@ use crate::rt::cancel;
 use crate::status::*;
 
 impl Instance {
-    /// Refuses while a call runs on the instance, except from inside its host functions.
+    /// Returns an error while a call runs on the instance, except inside its host functions.
     pub(super) fn idle(&self) -> Result<()> {
         self.core.has_not_left(cancel::section_at());
         match self.core.admit(self.core.gate.load(Relaxed)) {
             Err(RTW_ERR_BUSY) => Err(busy()),
-            // A faulted guest can still be looked at.
+            // A faulted guest can still be read.
             _ => Ok(()),
         }
     }
 
     pub(super) fn export(&self, name: &str, kind: &str) -> Result<Extern> {
         self.idle()?;
-        // SAFETY: the API gives us the instance's thread, and the gate is open.
+        // SAFETY: the caller has the instance, by the API's rules, and the gate is open.
         let context = unsafe { self.core.context() };
         self.engine_parts().0.get_export(context, name).ok_or_else(|| {
             let exports = self.module.metadata.exports.iter().filter(|e| e.kind.name() == kind);
@@ -32,7 +32,7 @@ impl Instance {
         })
     }
 
-    /// Base address and size in bytes of an exported memory; of the default one without a name.
+    /// Base address and size in bytes of an exported memory; without a name, of the default one.
     pub fn memory(&self, name: Option<&str>) -> Result<(*mut u8, usize)> {
         let memory = match name {
             None => {
@@ -49,14 +49,14 @@ impl Instance {
         Ok((memory.data_ptr(&context), memory.data_size(&context)))
     }
 
-    /// A pointer to `length` bytes at `offset` of the default memory, or null if they are not all inside.
+    /// A pointer to `length` bytes at `offset` of the default memory, or null if they are not all in bounds.
     #[inline]
     pub fn memory_at(&self, offset: u64, length: u64) -> *mut u8 {
         if self.core.is_making() {
             return std::ptr::null_mut();
         }
         let Some(memory) = self.engine_parts().1 else { return std::ptr::null_mut() };
-        // SAFETY: the API gives us the instance's thread, and the guest is made.
+        // SAFETY: the caller has the instance, by the API's rules, and the guest is complete.
         let context = unsafe { self.core.context() };
         match offset.checked_add(length) {
             Some(end) if end <= memory.data_size(&context) as u64 => memory.data_ptr(&context).wrapping_add(offset as usize),
@@ -71,7 +71,7 @@ impl Instance {
         }
     }
 
-    /// A global's value, in the layout that calls use.
+    /// A global's value, in the layout of calls' values.
     pub fn global_get(&self, name: &str) -> Result<ValRaw> {
         let global = self.global(name)?;
         // SAFETY: as in `export`.
@@ -110,7 +110,7 @@ impl Instance {
         global.set(context, value).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("global \"{name}\": {e:#}")))
     }
 
-    /// Grows the default memory, prepared or not, and answers where the new part begins. The caller has the instance.
+    /// Grows the default memory, prepared or not, and returns the place of the new part. The caller has the instance.
     pub(in crate::engine) fn grow_for_setup(&self, pages: u64) -> Result<u64> {
         let memory = self.engine_parts().1.ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory"))?;
         let was_prepared = self.core.prepared.swap(false, Relaxed);

@@ -20,47 +20,47 @@ use crate::status::*;
 use crate::sys::fpu;
 use crate::sys::{membarrier, thread};
 
-/// What a call stores on its way in and takes away on its way out.
+/// A call stores another value on its way in, and restores this one on its way out.
 pub const GATE_FREE: rtw_status_t = RTW_OK;
 pub const GATE_IN_CALL: rtw_status_t = RTW_ERR_BUSY;
-/// A host function runs: the thread that it runs on may call, all others are told that the instance is busy.
+/// A host function runs: its thread may call, and other threads get the status that the instance is busy.
 pub const GATE_IN_HOST: rtw_status_t = 1;
-/// The guest is being made, or made anew: everybody is told that the instance is busy.
+/// The guest is being created, or created again: every caller gets the status that the instance is busy.
 pub(super) const GATE_MAKING: rtw_status_t = 2;
-/// No guest is being made.
+/// No guest is being created.
 pub(super) const NOT_MAKING: u8 = 0;
-/// A reset has closed the gate, and has yet to see whether a call that found it open comes in.
+/// A reset has closed the gate, and still has to see if a call that found it open comes in.
 const CLOSING: u8 = 1;
 /// Such a call came in: the reset gives up.
 const OVERTAKEN: u8 = 2;
 /// No call comes in any more. A host function that the start function calls cannot use the guest yet.
 pub(super) const MAKING: u8 = 3;
-/// As free, but whoever calls has to ask first whether faults would arrive on its thread.
+/// Free, but a caller has to check first that faults would arrive on its thread.
 pub const GATE_ASK: rtw_status_t = 3;
 
-/// The part that calls and host functions work with.
+/// The part of an instance that calls and host functions use.
 pub struct Core {
     pub gate: AtomicI32,
     /// Lets in calls of threads that are attached, on stacks with room for the guest.
     pub pass: Pass,
-    /// The stack pointer at the beginning of the call that runs, calls that its host functions make left aside.
+    /// The stack pointer at the beginning of the current outermost call.
     pub entered_at: Cell<usize>,
-    /// How far below that guests may go, those called from host functions included.
+    /// The distance below it that guests may use, with guests called from host functions.
     pub(super) guest_stack_bytes: usize,
-    /// The store as it may be used now: between calls our own view of it, in a host function the one the engine handed to it,
-    /// so that a call made from inside continues the outer one's.
+    /// The view of the store for the current moment: between calls this instance's own view; in a host function the one that
+    /// the engine passed to it, so that a call from inside continues the outer one's.
     pub(super) context: Cell<Option<Context>>,
-    /// What a host function answered, for the call that it ended.
+    /// The status of the host function that ended the call.
     pub host_status: Cell<rtw_status_t>,
-    /// The thread that the innermost host function runs on, which one it is, and where on the stack it was called.
+    /// The thread of the innermost host function, which function it is, and the place of its call on the stack.
     pub(super) host_thread: AtomicUsize,
     pub(super) host: Cell<*const HostFunc>,
     pub(super) host_at: Cell<usize>,
-    /// Whether it may block, and a cancellation is let in for that time which is held off otherwise.
+    /// True if the host function may block, and a cancellation that is otherwise held off is let in meanwhile.
     pub lets_in: Cell<bool>,
-    /// How far the making of a guest is: NOT_MAKING, CLOSING, MAKING or OVERTAKEN.
+    /// The progress of the guest's creation: NOT_MAKING, CLOSING, MAKING or OVERTAKEN.
     pub(super) making: AtomicU8,
-    /// What the gate says after a reset.
+    /// The gate's value after a reset.
     pub(super) after: AtomicI32,
     /// What its calls compute in, and what the thread did when the innermost that runs was made.
     pub float: fpu::Wanted,
@@ -68,18 +68,18 @@ pub struct Core {
     pub timing: Timing,
     /// What the instance holds.
     pub held: Arc<Account>,
-    /// Whether the instance has been prepared since it was made or reset.
+    /// True if the instance has been prepared since its creation or last reset.
     pub(super) prepared: AtomicBool,
-    /// Where the last fault happened that came as a signal; 0 where there was none.
+    /// The place of the last fault that arrived as a signal; 0 if there was none.
     pub fault_address: Cell<usize>,
-    /// Where the engine notes the address that a guest traps at without a signal; null where no function is exported.
+    /// The word in which the engine notes the address of a trap without a signal; null if no function is exported.
     pub(super) exit_word: Cell<*const usize>,
-    /// To the arena of the thread that calls.
+    /// Leads to the calling thread's arena.
     pub(super) arena: arena::Link,
     pub growth: Counters,
-    /// What the fault was that closed the gate.
+    /// The fault that closed the gate.
     pub fault: Cell<Option<FaultRecord>>,
-    /// What host functions are given as their instance; the C API's handle.
+    /// The instance's handle for host functions, that of the C API.
     pub(super) handle: Cell<*mut c_void>,
 }
 
@@ -91,16 +91,17 @@ unsafe impl Send for Core {}
 unsafe impl Sync for Core {}
 
 impl Core {
-    /// While the answer lives the address is noted of a trap without a signal. On an attached thread; no-op on others.
+    /// While the returned value lives, the address of a trap without a signal is noted. On an attached thread; no effect on
+    /// others.
     #[inline(always)]
     pub fn watch_exit(&self) -> arena::Watching<'_> {
         // SAFETY: the word lives as long as the store, which outlives the call.
         unsafe { self.arena.watch(self.exit_word.get()) }
     }
 
-    /// The address of the trap that has just ended a call; 0 where it is not known.
+    /// The address of the trap that has just ended a call; 0 if unknown.
     pub fn take_fault_address(&self) -> usize {
-        // Without a signal: where the guest would have gone on.
+        // Without a signal: the address at which the guest would have continued.
         match (self.fault_address.replace(0), self.arena.take_noted()) {
             (0, 0) => 0,
             (0, noted) => noted - 1,
@@ -108,16 +109,17 @@ impl Core {
         }
     }
 
-    /// Closes the instance to all further calls: something in this library went wrong during one.
+    /// Closes the instance to all further calls, after a defect of this library during a call.
     pub fn poison(&self) {
         self.gate.store(RTW_ERR_POISONED, Relaxed);
     }
 
-    /// Closes the gate to everybody, for the guest to be made anew.
+    /// Closes the gate to all threads, so that the guest can be created again.
     ///
-    /// A call reads the gate, stores that it is in a call and only then compares the pass; no fence keeps it from having found the gate
-    /// open long ago. So the pass is taken away first, and every thread put through a barrier: who stored before it is seen here,
-    /// who stores after it meets no pass and asks in `come_in`, where one word decides between the two.
+    /// A call reads the gate, stores that it is in a call, and only then compares the pass; without a fence, it may have found
+    /// the gate open long ago. So this takes the pass away first, and puts every thread through a barrier: a thread that stored
+    /// before is seen here, and a thread that stores later finds no pass and checks in `come_in`, where one word decides
+    /// between the two.
     pub(super) fn close(&self) -> Result<Making<'_>> {
         let before = self.gate.load(Relaxed);
         self.has_not_left(cancel::section_at());
@@ -144,11 +146,12 @@ impl Core {
             let _ = self.gate.compare_exchange(GATE_MAKING, before, Release, Relaxed);
             return Err(busy());
         }
-        // Where this unwinds, half a guest may be there.
+        // If this unwinds, the guest may be incomplete.
         Ok(Making { core: self, before, after: RTW_ERR_POISONED, pass })
     }
 
-    /// Whether a call that found the gate open, and has stored that it is in a call, may go on. Else the gate is the reset's again.
+    /// Lets a call continue that found the gate open and has stored that it is in a call. Otherwise the gate belongs to the
+    /// reset again.
     pub fn come_in(&self) -> std::result::Result<(), rtw_status_t> {
         fence(SeqCst);
         if self.making.compare_exchange(CLOSING, OVERTAKEN, SeqCst, SeqCst) != Err(MAKING) {
@@ -162,13 +165,13 @@ impl Core {
         Err(RTW_ERR_BUSY)
     }
 
-    /// Whether a guest is being made.
+    /// True while a guest is being created.
     #[inline(always)]
     pub(super) fn is_making(&self) -> bool {
         self.making.load(Relaxed) == MAKING
     }
 
-    /// Whether a gate that is not free lets a call of this thread through all the same, or what to answer.
+    /// Lets a call of this thread through a gate that is not free, or returns the status of a refusal.
     #[cold]
     pub fn reenter(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
         self.admit(gate)?;
@@ -179,28 +182,28 @@ impl Core {
         }
     }
 
-    /// Ends the process where the calling thread was in a host function and is behind it now, on the same stack: longjmp has taken
-    /// it there, past a guest and the engine's records of it. `here` is the stack pointer. A place further down tells nothing.
+    /// Ends the process if the calling thread was in a host function and is now above it on the same stack: longjmp has taken
+    /// it there, past a guest and the engine's records of it. `here` is the stack pointer. A place further down proves nothing.
     #[cold]
     pub fn has_not_left(&self, here: usize) {
         let is_this_threads = self.gate.load(Relaxed) == GATE_IN_HOST && self.host_thread.load(Relaxed) == thread::token();
         if is_this_threads && self.pass.is_behind(self.host_at.get(), here) {
-            // SAFETY: the guest's, which cannot have gone: nobody gets past here.
+            // SAFETY: the guest's, which still exists, since no thread gets past this check.
             let host = unsafe { &*self.host.get() };
             left(host, b"longjmp");
         }
     }
 
-    /// The same for the instance whose gate this is.
+    /// Ends the process as `has_not_left` does, for the instance with this gate.
     ///
     /// # Safety
-    /// It is one's.
+    /// It is the gate of an instance.
     pub unsafe fn has_not_left_behind(gate: *const AtomicI32, here: usize) {
         // SAFETY: part of a core.
         unsafe { (*gate.byte_sub(std::mem::offset_of!(Core, gate)).cast::<Core>()).has_not_left(here) }
     }
 
-    /// Whether the calling thread may look at the guest, or what to answer.
+    /// Returns an error with the status if the calling thread may not read the guest now.
     pub(super) fn admit(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
         match gate {
             GATE_FREE | GATE_ASK => Ok(()),
@@ -210,8 +213,8 @@ impl Core {
         }
     }
 
-    /// Whether a call that a host function makes is on the stack of the call that called it, above where guests have to stop: the
-    /// engine holds it to the outer call's limit, wherever it is.
+    /// True if a call from a host function is on the stack of the outer call, above the guests' limit: the engine applies the
+    /// outer call's limit, wherever the inner call is.
     pub fn is_within_outer_call(&self, here: usize) -> bool {
         self.entered_at.get().wrapping_sub(here) < self.guest_stack_bytes
     }
@@ -219,22 +222,22 @@ impl Core {
     /// The store, for the thread that has the instance now.
     ///
     /// # Safety
-    /// One thread at a time, and the returned view is not kept beyond the call it was taken for.
+    /// One thread at a time, and the caller does not keep the view beyond its own call.
     #[inline(always)]
     pub unsafe fn context(&self) -> Context {
-        // SAFETY: a view is one reference; the copy replaces the original until it goes out of use. It is set while the
+        // SAFETY: a view is one reference; the copy replaces the original until it is no longer used. It is set while the
         // instance lives.
         unsafe { (*self.context.as_ptr()).as_ref().map(|c| std::ptr::read(c)).unwrap_unchecked() }
     }
 }
 
-/// The gate is closed while it lives.
+/// The gate is closed while this value lives.
 pub(super) struct Making<'a> {
     pub(super) core: &'a Core,
     pub(super) before: rtw_status_t,
-    /// What the gate says then.
+    /// The gate's value afterwards.
     pub(super) after: rtw_status_t,
-    /// What let the last caller in.
+    /// The permit that let the last caller in.
     pub(super) pass: permit::Taken,
 }
 
@@ -242,15 +245,15 @@ impl Drop for Making<'_> {
     fn drop(&mut self) {
         let core = self.core;
         if self.after == RTW_ERR_POISONED {
-            // Nobody comes in before another reset has made a guest.
+            // No call comes in before another reset has created a guest.
             core.gate.store(RTW_ERR_POISONED, Release);
             return;
         }
         core.after.store(self.after, Relaxed);
-        // The guest is whole: from here on calls that found the gate open before may come in, and keep it.
+        // The guest is complete: from now on calls that found the gate open before may come in, and keep it.
         core.making.store(NOT_MAKING, SeqCst);
         core.pass.put_back(self.pass);
-        // Nothing where one did, is being turned away, or where a child process was told that the instance is its parent's.
+        // No effect if such a call is being refused, or if a forked child has marked the instance as its parent's.
         let _ = core.gate.compare_exchange(GATE_MAKING, self.after, SeqCst, Relaxed);
     }
 }

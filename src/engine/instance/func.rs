@@ -18,10 +18,10 @@ use crate::rt::reserve;
 use crate::status::*;
 use crate::sys::memory::{self as pages, Lock};
 
-/// More than what is noted of one function that was looked up takes: mostly a histogram.
+/// An upper bound for the records of one func: mostly a histogram.
 pub const FUNC_BYTES: usize = 24 << 10;
 
-/// A function to be looked up.
+/// A function to look up.
 pub struct Wanted<'a> {
     pub name: &'a str,
     /// None: any.
@@ -29,19 +29,19 @@ pub struct Wanted<'a> {
     pub optional: bool,
 }
 
-/// An export that was looked up and checked once, with the figures of its calls. A clone is the same func.
+/// An export that was looked up and checked once, with the statistics of its calls. A clone is the same func.
 #[derive(Clone)]
 pub struct Func {
     pub(in crate::engine) core: *const Core,
     pub shared: Arc<FuncShared>,
 }
 
-/// What a func's handle and its instance both know.
+/// State that a func's handle and its instance share.
 pub struct FuncShared {
-    /// Replaced by a reset, which has the instance to itself.
+    /// Replaced by a reset, which has exclusive use.
     pub(in crate::engine) func: Cell<EngineFunc>,
     pub value_count: usize,
-    /// None where the runtime's statistics are off.
+    /// None if the runtime's statistics are off.
     pub recorder: Option<Recorder>,
     pub signature: Signature,
     pub name: String,
@@ -68,7 +68,7 @@ impl Func {
 }
 
 impl Drop for FuncShared {
-    /// Leaves the figures to the instance.
+    /// Hands the figures over to the instance.
     fn drop(&mut self) {
         let mut funcs = self.instance.lock_funcs();
         funcs.retain(|func| !std::ptr::eq(func.as_ptr(), self));
@@ -81,12 +81,12 @@ impl Drop for FuncShared {
 impl FuncShared {
     fn warm(&self, lock: Lock) -> Result<Warmed> {
         let recorder: usize = self.recorder.iter().flat_map(Recorder::ranges).map(|range| range.len()).sum();
-        // The recorder's are counted below.
+        // The recorder's bytes are counted below.
         let beside = Kept { bytes: self.kept.bytes.saturating_sub(recorder), ..self.kept };
         let mut warmed = Warmed::kept(beside, lock)?;
         for range in self.recorder.iter().flat_map(Recorder::ranges) {
-            // SAFETY: our own memory. A value that is recorded meanwhile may be lost where the kernel cannot populate; prepare
-            // comes before calls.
+            // SAFETY: its own memory. A value that is recorded at the same time may be lost if the kernel cannot populate;
+            // prepare comes before calls.
             unsafe { pages::touch_for_writing(range.clone()) };
             warmed.locked_bytes += pages::lock_as(lock, range.clone())?;
             warmed.touched_bytes += range.len();
@@ -100,7 +100,7 @@ impl Instance {
         self.funcs.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Looks up a function and holds its type against `wanted`.
+    /// Looks up a function and compares its type with `wanted`.
     pub fn func(self: &Arc<Self>, name: &str, wanted: Option<&Signature>) -> Result<Func> {
         let func = match self.export(name, "func")? {
             Extern::Func(func) => func,
@@ -142,8 +142,8 @@ impl Instance {
         Ok(Func { core: Arc::as_ptr(&self.core), shared })
     }
 
-    /// Looks up several functions, those that are optional and not there as None. The error names all that are missing, and says of
-    /// each that is something else what it is.
+    /// Looks up several functions; optional ones that are missing are None. The error names all missing functions, and the kind
+    /// or type of those that do not match.
     pub fn funcs(self: &Arc<Self>, wanted: &[Wanted<'_>]) -> Result<Vec<Option<Func>>> {
         self.idle()?;
         let (mut missing, mut wrong) = (vec![], vec![]);
@@ -168,7 +168,7 @@ impl Instance {
         Err(Error::new(status, wrong.join("; ")))
     }
 
-    /// Makes present what recording the calls of this instance's funcs touches.
+    /// Prefaults what recording the calls of this instance's funcs touches.
     pub(in crate::engine) fn warm_funcs(&self) -> Result<Warmed> {
         let mut warmed = Warmed::default();
         for func in self.living_funcs() {
@@ -177,13 +177,13 @@ impl Instance {
         Ok(warmed)
     }
 
-    /// The funcs that were looked up and still exist. Whoever drops the last hold of one needs the list: not to be done with
-    /// the list locked.
+    /// The funcs that were looked up and still exist. Dropping the last reference to one locks the list, so do not drop one
+    /// while holding it.
     pub fn living_funcs(&self) -> Vec<Arc<FuncShared>> {
         self.lock_funcs().iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Everything that this instance's funcs have recorded ever, those that are no more included; None where statistics are off.
+    /// Everything that this instance's funcs have ever recorded, destroyed funcs included; None if statistics are off.
     pub fn recorded(&self) -> Option<Snapshot> {
         if !self.module.runtime.config.statistics {
             return None;
@@ -191,7 +191,7 @@ impl Instance {
         loop {
             let funcs = self.lock_funcs();
             let living: Vec<Arc<FuncShared>> = funcs.iter().filter_map(Weak::upgrade).collect();
-            // One that is in the list and cannot be had any more is about to hand in its figures, and waits for the list.
+            // A func in the list that cannot be upgraded any more is about to hand in its figures, and waits for the list.
             let complete = living.len() == funcs.len();
             let mut sum = complete.then(|| self.lock_past_calls().clone());
             drop(funcs);

@@ -23,17 +23,17 @@ use crate::status::*;
 use crate::sys::handlers;
 use crate::sys::memory::Lock;
 
-/// What the budget guard's memory has in the guest's eyes; the host holds a page of it.
+/// The size of the budget guard's memory for the guest; the host holds a page of it.
 const GUARD_MEMORY_BYTES: u64 = 65536;
 
-/// What the engine carries for us.
+/// The library's data in the engine's store.
 pub struct Data {
     pub(super) share: Arc<Share>,
-    /// Memories that are still to be made, the budget guard's included: what the module declares is in the share already.
+    /// Memories that are still to be created, the budget guard's included: the share already contains what the module declares.
     pub(super) memories_to_be_made: usize,
-    /// The same for tables.
+    /// Tables that are still to be created: the share already contains what the module declares.
     pub(super) tables_to_be_made: u32,
-    /// What they may have, as the artifact says.
+    /// The sum that the artifact declares for them.
     pub(super) declared_bytes: u64,
     pub(super) growth: Growth,
     pub(super) core: Arc<Core>,
@@ -44,7 +44,7 @@ impl Data {
         self.growth == Growth::Allowed || !self.core.prepared.load(Relaxed)
     }
 
-    /// How much of a memory's growth was not committed ahead.
+    /// The part of a memory's growth that was not committed ahead.
     fn beyond_ahead(&self, now: usize, wanted: usize) -> u64 {
         let ahead = match self.growth {
             Growth::Ahead { bytes } => bytes,
@@ -53,7 +53,7 @@ impl Data {
         (wanted as u64).saturating_sub(ahead.max(now as u64))
     }
 
-    /// Something is made that the artifact has declared; false if it has not.
+    /// Notes that something is created that the artifact has declared; false if it has not declared it.
     fn declared(&mut self, bytes: u64) -> bool {
         let left = self.declared_bytes.checked_sub(bytes);
         self.declared_bytes = left.unwrap_or(0);
@@ -74,7 +74,7 @@ impl wasmtime::ResourceLimiter for Data {
         let refused = match () {
             () if max.is_some_and(|max| wanted > max) => Some(RefusedBy::Maximum),
             () if !there && !self.may_grow() => Some(RefusedBy::Prepared),
-            // The memory takes its share itself: what was committed ahead is in it already.
+            // The memory itself takes its share, which already contains what was committed ahead.
             () if !self.share.has_room(self.beyond_ahead(now, wanted)) => Some(RefusedBy::Limit),
             () => None,
         };
@@ -116,13 +116,13 @@ impl wasmtime::ResourceLimiter for Data {
 
 /// The engine's part of an instance.
 pub(super) struct Guest {
-    /// Before the memories: the watchdog looks away before they go.
+    /// Dropped before the memories, so that the watchdog no longer reads them.
     pub(super) watching: Option<Watching>,
     pub(super) instance: wasmtime::Instance,
     pub(super) memory: Option<Memory>,
     /// All of the guest's own memories, exported or not.
     pub(super) memories: Vec<Arc<Region>>,
-    /// The budget guard's page, which is made present at once: later the watchdog may have closed it.
+    /// The budget guard's page, which is prefaulted at once: later the watchdog may have closed it.
     pub(super) guard: Warmed,
     /// The store, the globals, the tables.
     pub(super) kept: Kept,
@@ -132,7 +132,7 @@ pub(super) struct Guest {
 impl Guest {
     pub(super) fn new(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let _visit = if module.metadata.has_start { module.runtime.visit()? } else { None };
-        // Tables are asked for by the engine in a way that can fail.
+        // The engine allocates tables in a way that can fail.
         let need = held::need(&module.metadata);
         let noted = need.record_bytes.saturating_add(need.global_bytes).saturating_mul(2) as usize;
         let make = || reserve::with_room(noted, || Guest::make(module, hosts, config, core));
@@ -163,14 +163,14 @@ impl Guest {
             let core = core.clone();
             let code = module.code.text().as_ptr_range();
             let code = code.start as usize..code.end as usize;
-            // SAFETY: the handler stores some words and at most opens a page, which is async-signal-safe; the address is told to
-            // nobody before the call that faulted has come back.
+            // SAFETY: the handler stores some words and at most opens a page, which is async-signal-safe; no other code reads
+            // the address before the faulting call has returned.
             unsafe {
                 store.set_signal_handler(move |_, info, context| {
                     if core.timing.meets_closed_page((*info).si_addr() as usize) {
                         return true;
                     }
-                    // A fault of the host's own, in a host function, is repaired by its handler or ends the process.
+                    // The host's handler repairs a fault of its own in a host function, or the process ends.
                     let address = handlers::interrupted_at(context);
                     if code.contains(&address) {
                         core.fault_address.set(address);
@@ -211,7 +211,7 @@ impl Guest {
         let (watching, guard) = match &memories.guard {
             Some(guard) => (
                 Watching::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?,
-                // Whether it has to be locked is asked when the instance is prepared.
+                // Prepare checks later if it has to be locked.
                 guard.warm(if module.runtime.config.lock == Lock::Off { Lock::Off } else { Lock::On })?,
             ),
             None => (None, Warmed::default()),
@@ -219,7 +219,7 @@ impl Guest {
         Ok(Guest { watching, instance, memory, memories: memories.made, guard, kept: Kept::default(), store })
     }
 
-    /// Makes the memories present, and locked where asked.
+    /// Prefaults the memories, and locks them as wanted.
     pub(super) fn warm(&self, lock: Lock) -> Result<Warmed> {
         let mut warmed = Warmed::kept(self.kept, lock)?;
         for memory in &self.memories {
@@ -233,8 +233,7 @@ impl Guest {
     }
 }
 
-/// Code that looks at epochs or counts fuel, which is made for comparison only, runs as long as it likes: without a word it would
-/// be stopped at its first look.
+/// Lets code with epochs or fuel, which is for comparison only, run without an end: otherwise its first check would stop it.
 fn never_interrupt(store: &mut Store<Data>, interruption: Interruption) -> Result<()> {
     match interruption {
         Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
@@ -247,11 +246,11 @@ fn never_interrupt(store: &mut Store<Data>, interruption: Interruption) -> Resul
 }
 
 fn instantiation_error(core: &Core, refused: Option<Error>, error: &wasmtime::Error) -> Error {
-    // Told here: the next fault is not to take it for its own.
+    // Reported here, so that the next fault does not use it.
     core.fault_address.set(0);
     let host = core.host_status.replace(RTW_OK);
     if host != RTW_OK {
-        return Error::new(RTW_ERR_HOST, format!("the start function ended because a host function answered {host}"));
+        return Error::new(RTW_ERR_HOST, format!("the start function ended because a host function returned {host}"));
     }
     match error.downcast_ref::<Trap>() {
         Some(trap) => Error::new(fault::trap_status(*trap), format!("the start function or an initialiser trapped: {trap}")),
@@ -259,7 +258,7 @@ fn instantiation_error(core: &Core, refused: Option<Error>, error: &wasmtime::Er
     }
 }
 
-/// The memory exported as "memory", else the first exported one.
+/// The memory exported as "memory", otherwise the first exported one.
 fn default_memory(module: &Module, instance: wasmtime::Instance, store: &mut Store<Data>) -> Option<Memory> {
     instance.get_memory(&mut *store, "memory").or_else(|| {
         let first = module.code.exports().find(|e| matches!(e.ty(), ExternType::Memory(_)))?;

@@ -38,19 +38,18 @@ pub(super) fn host_functions(module: &Module, imports: Option<&Imports>) -> Resu
         .collect()
 }
 
-/// A guest's call into the host. The gate opens for the time of it to this thread, so that the host may call back into the
-/// guest.
+/// A guest's call into the host. The gate opens to this thread meanwhile, so that the host may call back into the guest.
 ///
-/// `BLOCKS`: it may block, and a thread may end in it.
+/// `BLOCKS`: the function may block, and a thread may end in it.
 pub(super) fn call_host<const BLOCKS: bool>(
     host: &HostFunc,
     mut caller: Caller<'_, Data>,
     values: &mut [MaybeUninit<ValRaw>],
 ) -> wasmtime::Result<()> {
     let core: *const Core = &*caller.data().core;
-    // SAFETY: the store that is calling holds its core.
+    // SAFETY: the calling store holds its core.
     let core = unsafe { &*core };
-    // It has the thread's floating-point environment; what it makes of it is undone.
+    // The host function has the thread's floating-point environment; its changes are undone.
     let modes = core.host_float.modes(core.float);
     let mut call = || {
         modes.enter_host();
@@ -63,23 +62,23 @@ pub(super) fn call_host<const BLOCKS: bool>(
         // This catch makes an unwinder find a handler in this frame, and unwind to it.
         let answer = catch_unwind(AssertUnwindSafe(|| {
             let left = Left { host };
-            // SAFETY: the host vouches for its function; the values are an array of 16-byte unions, as it expects.
+            // SAFETY: the host guarantees for its function; the values are an array of 16-byte unions, as it expects.
             let answer = unsafe { (host.func)(host.user_data, core.handle.get(), values.as_mut_ptr().cast()) };
             std::mem::forget(left);
             answer
         }))
         .unwrap_or(RTW_ERR_INTERNAL);
         modes.leave_host();
-        // Calls that it made had theirs.
+        // Calls from inside it had environments of their own.
         core.host_float.restore(modes);
         answer
     };
     if core.is_making() {
-        // A start function: the gate stays closed, since there is nothing yet to call back into.
+        // A start function: the gate stays closed, since there is no guest yet to call back into.
         let answer = call();
         return if answer == RTW_OK { Ok(()) } else { Err(host_error(core, answer)) };
     }
-    // SAFETY: the view is taken back below, before the engine's own becomes usable again.
+    // SAFETY: the view is removed below, before the engine's own becomes usable again.
     let inner: Context = unsafe { std::mem::transmute(caller.as_context_mut()) };
     let outer = core.context.replace(Some(inner));
     core.host_thread.store(thread::token(), Relaxed);
@@ -88,23 +87,22 @@ pub(super) fn call_host<const BLOCKS: bool>(
     compiler_fence(SeqCst);
     core.gate.store(GATE_IN_HOST, Relaxed);
     let answer = call();
-    // A call from a signal handler may come between any two of these lines: the gate closes before the view changes, and opens
-    // after it.
+    // A signal handler may call between any two of these lines: the gate closes before the view changes, and opens after it.
     let gate = core.gate.load(Relaxed);
     if gate == GATE_IN_HOST {
         core.gate.store(GATE_IN_CALL, Relaxed);
     }
     compiler_fence(SeqCst);
     core.context.set(outer);
-    // A call that the host function made may have faulted, or the process been forked: then the gate is closed, whatever the
-    // host answers.
+    // A call from inside the host function may have faulted, or the process may have forked: then the gate is closed, whatever
+    // the host returned.
     if gate == GATE_IN_HOST && answer == RTW_OK {
         return Ok(());
     }
     Err(host_error(core, if answer == RTW_OK { gate } else { answer }))
 }
 
-/// Dropped where a host function does not return: something unwinds the stack, which cannot pass through a guest.
+/// Dropped if a host function does not return: an unwinding of the stack, which cannot pass through a guest.
 struct Left<'a> {
     host: &'a HostFunc,
 }
@@ -116,7 +114,7 @@ impl Drop for Left<'_> {
     }
 }
 
-/// A host function did not return, and this is what has left it.
+/// A host function did not return; reports what left it.
 #[cold]
 pub(super) fn left(host: &HostFunc, by: &[u8]) -> ! {
     end::process_of(&[
@@ -130,8 +128,8 @@ pub(super) fn left(host: &HostFunc, by: &[u8]) -> ! {
     ])
 }
 
-/// Calls a host function that may block. Where the thread ends in it the guest's call ends first, as if it had answered
-/// RTW_ERR_CANCELLED; whoever called the guest goes on with the thread's end.
+/// Calls a host function that may block. If the thread ends in it, the guest's call ends first, as if the function had returned
+/// RTW_ERR_CANCELLED; then the caller of the guest resumes the thread's end.
 #[inline(never)]
 fn call_blocking(host: &HostFunc, core: &Core, values: &mut [MaybeUninit<ValRaw>]) -> rtw_status_t {
     let mark = Mark::here();
@@ -154,7 +152,7 @@ fn call_blocking(host: &HostFunc, core: &Core, values: &mut [MaybeUninit<ValRaw>
     }
 }
 
-/// Notes what the host answered, and gives the engine a reason to end the call.
+/// Notes the host function's status, and gives the engine a reason to end the call.
 #[cold]
 fn host_error(core: &Core, answer: rtw_status_t) -> wasmtime::Error {
     core.host_status.set(answer);

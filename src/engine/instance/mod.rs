@@ -1,8 +1,8 @@
 //! One guest with its own memory, and the functions looked up in it.
 //!
-//! An instance belongs to one thread at a time. Its `gate` says what a call has to know first, in one word: free, in a call,
-//! or a status that every further call is answered with. A reset builds the guest anew behind the same handle: the funcs that
-//! were looked up stay, and are pointed at the new guest's functions.
+//! One thread at a time uses an instance. Its `gate` holds in one word what a call has to know first: free, in a call, or a
+//! status that every further call returns. A reset creates a new guest behind the same handle: the funcs that were looked up
+//! stay, and then refer to the new guest's functions.
 
 mod access;
 mod core;
@@ -41,25 +41,26 @@ use link::host_functions;
 pub use self::core::{Core, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST};
 pub use func::{FUNC_BYTES, Func, FuncShared, Wanted};
 
-/// What growth of memories and tables does once the instance is prepared.
+/// The effect of growth of memories and tables once the instance is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
-    /// It fails inside the guest, as if the maximum were reached: growing takes a system call, or allocates.
+    /// It fails inside the guest, as if the maximum were reached: growth makes a system call, or allocates.
     Refused,
     Allowed,
-    /// A memory may grow up to so many bytes, which are there from the start; beyond that, and for tables, as refused.
+    /// A memory may grow up to this number of bytes, which are committed from the start; further growth, and growth of tables,
+    /// is refused.
     Ahead {
         bytes: u64,
     },
 }
 
-/// How an instance shall be.
+/// Configuration of an instance.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// The most that the guest may make the host hold.
+    /// The limit of what the guest may make the host hold.
     pub memory_limit_bytes: Option<u64>,
     pub growth: Growth,
-    /// What holds during its calls.
+    /// The treatment of denormals during its calls.
     pub denormals: Denormals,
     pub limits: Limits,
 }
@@ -71,7 +72,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// How much of each memory is to be there from the start, beyond what the module says.
+    /// The size of each memory that is committed from the start, beyond the module's own.
     fn ahead(&self) -> usize {
         match self.growth {
             Growth::Ahead { bytes } => usize::try_from(bytes).unwrap_or(usize::MAX),
@@ -79,7 +80,7 @@ impl Config {
         }
     }
 
-    /// How much all memories are to have beyond what the module says, as far as the limit allows.
+    /// The bytes that all memories commit beyond the module's own sizes, within the limit.
     fn ahead_in_all(&self, module: &Module, need: &Need) -> u64 {
         let ahead = self.ahead() as u64;
         let of = |memory: &MemoryFacts| {
@@ -93,20 +94,20 @@ impl Config {
 
 pub struct Instance {
     pub core: Arc<Core>,
-    /// Replaced by a reset, which has the instance to itself. Goes before the module, which then drops the code.
+    /// Replaced by a reset, which has exclusive use. Dropped before the module, which then drops the code.
     guest: UnsafeCell<Guest>,
     pub module: Arc<Module>,
     config: Config,
-    /// The host functions that it was linked against, for a reset; in the order of the module's imports.
+    /// The host functions that it is linked against, for a reset; in the order of the module's imports.
     hosts: Vec<HostFunc>,
     /// The funcs that were looked up and still exist.
     funcs: Mutex<Vec<Weak<FuncShared>>>,
-    /// What calls touch of the instance beside the guest and the funcs.
+    /// Memory that calls touch, beside the guest's and the funcs'.
     kept: Mutex<Kept>,
-    /// What the funcs recorded that are no more. Locked while `funcs` is, so that a func is in exactly one of the two.
+    /// The recordings of funcs that no longer exist. Locked while `funcs` is, so that a func is in exactly one of the two.
     past_calls: Mutex<Snapshot>,
     began: Began,
-    /// Whether a slot has it.
+    /// True if a slot has the instance.
     pub(in crate::engine) in_slot: AtomicBool,
 }
 
@@ -126,7 +127,7 @@ impl Drop for Instance {
 }
 
 impl Instance {
-    /// Instantiates, which runs the start function. `handle` is what host functions are given.
+    /// Instantiates, which runs the start function. `handle` is the instance's handle for host functions.
     pub fn new(module: &Arc<Module>, imports: Option<&Imports>, config: Config, handle: *mut c_void) -> Result<Instance> {
         if matches!(config.growth, Growth::Ahead { .. }) && module.metadata.settings.profile != Profile::Plugin {
             return Err(Error::new(
@@ -139,7 +140,7 @@ impl Instance {
         Instance::linked(module, host_functions(module, imports)?, config, handle, None)
     }
 
-    /// `slot` is the one that counts what the instance holds.
+    /// `slot` is the account that also counts what the instance holds.
     fn linked(
         module: &Arc<Module>,
         hosts: Vec<HostFunc>,
@@ -191,25 +192,25 @@ impl Instance {
         instance.core.making.store(NOT_MAKING, Relaxed);
         instance.core.gate.store(instance.resting_gate(), Release);
         let needs_signals = module.profile() == Profile::Standalone;
-        // SAFETY: taken back when the instance is dropped, before the core is.
+        // SAFETY: removed when the instance is dropped, before the core is freed.
         unsafe { module.runtime.signal_watch().add(&instance.core.gate, needs_signals) };
-        // SAFETY: taken back when the instance is dropped, before the core is.
+        // SAFETY: removed when the instance is dropped, before the core is freed.
         unsafe { fork::tell_children(&instance.core.gate, RTW_ERR_FORKED) }?;
         Ok(instance)
     }
 
-    /// What its gate says between calls, while nothing is wrong.
+    /// The gate's value between calls, while nothing is wrong.
     fn resting_gate(&self) -> i32 {
         match self.module.profile() {
             Profile::Standalone => self.module.runtime.signal_watch().resting_gate(),
-            // No signal is needed.
+            // This profile needs no signal.
             Profile::Plugin => GATE_FREE,
         }
     }
 
-    /// Makes the guest new: memories, tables and globals as the module has them, the start function run, every func pointed at
-    /// its function again. What was prepared is made present again. On failure the instance stays as it is. Who calls meanwhile
-    /// is told that the instance is busy.
+    /// Creates a new guest: memories, tables and globals as in the module, the start function run, every func connected to its
+    /// function again. Prefaults again what was prepared. On failure the instance does not change. Calls meanwhile get the
+    /// status that the instance is busy.
     pub fn reset(&self) -> Result<()> {
         let mut making = self.core.close()?;
         let outcome = self.make_anew();
@@ -231,7 +232,7 @@ impl Instance {
             found.push((func.clone(), new.ok_or_else(gone)?));
         }
         reserve::check()?;
-        // SAFETY: the API gives us the instance's thread, and no call runs.
+        // SAFETY: the caller has the instance, by the API's rules, and no call runs.
         let old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
         self.take_view();
         for (func, new) in found {
@@ -244,7 +245,7 @@ impl Instance {
         Ok(())
     }
 
-    /// A new guest, beside the one there is.
+    /// Creates a new guest beside the current one.
     fn fresh(&self, warm: bool) -> Result<Guest> {
         let fresh = Guest::new(&self.module, &self.hosts, &self.config, &self.core)?;
         if warm {
@@ -253,10 +254,10 @@ impl Instance {
         Ok(fresh)
     }
 
-    /// Sets the core's view of the store to our own.
+    /// Sets the core's view of the store to the instance's own.
     fn take_view(&self) {
-        // SAFETY: nobody else has the guest; the store is boxed inside, so that the view stays valid when the instance moves.
-        // It is taken back before the store goes.
+        // SAFETY: no other thread has the guest; the store is boxed inside, so that the view stays valid when the instance
+        // moves. It is removed before the store is freed.
         let context: Context = unsafe { std::mem::transmute((*self.guest.get()).store.as_context_mut()) };
         self.core.context.set(Some(context));
         self.core.exit_word.set(self.exit_word());
@@ -264,7 +265,7 @@ impl Instance {
         Watching::take_over(unsafe { &*self.guest.get() }.watching.as_ref(), &self.core.timing);
     }
 
-    /// For traps without a signal, which the standalone profile has as well: where the engine notes their address.
+    /// The word in which the engine notes the address of a trap without a signal, which the standalone profile has as well.
     fn exit_word(&self) -> *const usize {
         let (instance, _) = self.engine_parts();
         // SAFETY: as in `export`.
@@ -276,14 +277,14 @@ impl Instance {
             .map_or(std::ptr::null(), |word| word.as_ptr())
     }
 
-    /// The engine's handles, which are copies.
+    /// The engine's handles, as copies.
     fn engine_parts(&self) -> (wasmtime::Instance, Option<Memory>) {
-        // SAFETY: replaced by a reset only, which has the instance to itself.
+        // SAFETY: only a reset replaces it, which has exclusive use.
         let guest = unsafe { &*self.guest.get() };
         (guest.instance, guest.memory)
     }
 
-    /// Makes the guest's memories and code present, and locked where the runtime wants it.
+    /// Prefaults the guest's memories and code, and locks them if the runtime wants it.
     pub fn warm(&self) -> Result<Warmed> {
         self.idle()?;
         let lock = self.module.runtime.config.lock;
@@ -294,14 +295,14 @@ impl Instance {
         Ok(warmed)
     }
 
-    /// Runs `make`, which makes something that calls of this instance touch.
+    /// Runs `make`, which creates something that calls of this instance touch.
     pub fn keep<T>(&self, make: impl FnOnce() -> T) -> T {
         let (made, kept) = locked_heap::keep(self.module.runtime.config.lock, make);
         self.count_kept(kept);
         made
     }
 
-    /// Notes what was kept for this instance.
+    /// Adds to this instance's kept memory.
     pub fn count_kept(&self, kept: Kept) {
         *self.lock_kept() += kept;
     }
@@ -310,12 +311,12 @@ impl Instance {
         self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Since when the instance has been there.
+    /// The time of the instance's creation.
     pub fn began(&self) -> Began {
         self.began
     }
 
-    /// Refuses in a forked child.
+    /// Returns an error in a forked child.
     pub(in crate::engine) fn is_ours(&self) -> Result<()> {
         match self.core.gate.load(Relaxed) {
             RTW_ERR_FORKED => Err(forked()),
@@ -323,24 +324,23 @@ impl Instance {
         }
     }
 
-    /// From here on calls have deadlines: what takes a system call is refused.
+    /// Says that calls have deadlines from now on: requests that need a system call are refused.
     pub fn was_prepared(&self) -> bool {
         self.core.prepared.load(Relaxed)
     }
 
-    /// Whether a call has closed it: a fault, or a defect.
+    /// True if a call has closed it, by a fault or a defect.
     #[inline(always)]
     pub fn is_faulted(&self) -> bool {
         matches!(self.core.gate.load(Acquire), RTW_ERR_FAULTED | RTW_ERR_POISONED)
     }
 
-    /// Whether each of its calls is cut off before so much time has passed.
+    /// True if each of its calls is cut off before this time has passed.
     pub fn is_cut_off_within(&self, time_ns: u64) -> bool {
         self.config.limits.cuts_off_within(time_ns)
     }
 
-    /// Another instance of the same module, linked to the same host functions, with the same configuration, counted by the same
-    /// slot.
+    /// Creates another instance of the same module, with the same host functions and configuration, in the same slot's account.
     pub fn another(&self) -> Result<Instance> {
         // Its handle is made afterwards, before any host function asks for it but the start function's, which may not use it.
         Instance::linked(&self.module, self.hosts.clone(), self.config, std::ptr::null_mut(), self.core.held.slot())
@@ -351,24 +351,24 @@ impl Instance {
         held::need(&self.module.metadata)
     }
 
-    /// What host functions are given as their instance from now on. No call runs.
+    /// Sets the instance's handle for host functions. No call runs.
     pub fn set_handle(&self, handle: *mut c_void) {
         self.core.handle.set(handle);
     }
 
-    /// What host functions are given as their instance.
+    /// The instance's handle for host functions.
     pub fn handle(&self) -> *mut c_void {
         self.core.handle.get()
     }
 
     pub(in crate::engine) fn is_prepared(&self) {
         self.core.arena.find();
-        // Nothing to be said where this is not the thread that will call.
+        // No error if this is not the thread that will call.
         self.core.pass.warm(stack::pointer());
         self.core.prepared.store(true, Relaxed);
     }
 
-    /// What the fault was that closed the instance, if one did.
+    /// The fault that closed the instance, if there was one.
     pub fn fault(&self) -> Option<fault::Fault> {
         let record = self.core.fault.get()?;
         Some(fault::resolve(&self.module, record))
