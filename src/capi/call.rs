@@ -1,8 +1,11 @@
 //! Calls of guests in real time.
 
+use std::num::NonZeroU64;
+
 use super::handle;
 use super::instance::rtw_func_t;
 use super::value::rtw_value_t;
+use crate::engine::budget::LONGEST_NS;
 use crate::engine::call;
 use crate::engine::instance::Func;
 use crate::rt::unwind;
@@ -73,7 +76,7 @@ pub unsafe extern "C-unwind" fn rtw_invoke_budget(
     if budget_ns != 0 && !timing.limited {
         return RTW_ERR_UNSUPPORTED;
     }
-    let budget = timing.ticks(budget_ns.min(LONGEST_BUDGET_NS));
+    let budget = timing.ticks(NonZeroU64::new(budget_ns.min(LONGEST_NS)));
     // SAFETY: the values are as many as the caller says; both value types are the same 16 bytes.
     let status = unsafe { call::invoke_apart(func, values.cast(), value_count, Some(budget)) };
     if status == RTW_ERR_HOST {
@@ -81,6 +84,3 @@ pub unsafe extern "C-unwind" fn rtw_invoke_budget(
     }
     status
 }
-
-/// A day: no conversion overflows.
-const LONGEST_BUDGET_NS: u64 = 86_400_000_000_000;

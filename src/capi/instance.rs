@@ -1,6 +1,7 @@
 //! Instances: guests with their own memory; their functions, memories, globals and faults; preparing them.
 
 use std::ffi::{c_char, c_void};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use wasmtime::ValRaw;
 
@@ -12,7 +13,7 @@ use super::module::rtw_module_t;
 use super::runtime::{denormals, not_built, out_of_range};
 use super::text;
 use super::value::rtw_value_t;
-use crate::engine::budget::{Limits, OnBudget};
+use crate::engine::budget::{LONGEST_NS, Limits, OnBudget};
 use crate::engine::fault::Fault;
 use crate::engine::growth::Grown;
 use crate::engine::instance::{Config, FUNC_BYTES, Func, Growth, Instance, Wanted};
@@ -601,10 +602,10 @@ fn read(config: &rtw_instance_config_t) -> Result<Config> {
     })
 }
 
-/// A time limit: up to a day, so that no conversion overflows.
-fn limit(field: &str, ns: u64) -> Result<u64> {
+/// A time limit; 0 is none.
+fn limit(field: &str, ns: u64) -> Result<Option<NonZeroU64>> {
     match ns {
-        0..=86_400_000_000_000 => Ok(ns),
+        0..=LONGEST_NS => Ok(NonZeroU64::new(ns)),
         other => Err(out_of_range(field, other)),
     }
 }

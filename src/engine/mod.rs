@@ -25,5 +25,3 @@ pub mod signature;
 pub mod slot;
 pub mod state;
 pub mod trap_pc;
-pub mod watch;
-pub mod watchdog;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use wasmtime::Engine;
 
+use super::budget::watchdog::Watchdog;
 use super::held::Pool;
 use super::housekeeper::Housekeeper;
 use super::instance::Core;
@@ -11,7 +12,6 @@ use super::memory::Creator;
 use super::profile::{self, Profile, Settings, Variations};
 use super::refusal::refused;
 use super::signal_watch::SignalWatch;
-use super::watchdog::Watchdog;
 use crate::rt::attach::{self, Attach};
 use crate::rt::permit::{self, Issued, Opened, Pass, Refused};
 use crate::rt::traps::Ready;

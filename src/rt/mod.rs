@@ -10,6 +10,7 @@ pub mod global_alloc;
 pub mod locked_heap;
 pub mod mailbox;
 pub mod permit;
+pub mod rcu;
 pub mod reserve;
 pub mod spsc;
 pub mod sync;

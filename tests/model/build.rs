@@ -69,6 +69,37 @@ const TWINS: &[Twin] = &[
     ("mailbox_without_lock", "rt/mailbox.rs", "        let _sending = shared.sending();\n", ""),
     // The receiver empties the queue, and does not refuse what comes later.
     ("mailbox_without_closing", "rt/mailbox.rs", "        self.shared.sending().open = false;\n", ""),
+    // The budget of a call can be seen before the call before it is over.
+    (
+        "call_word_begins_relaxed",
+        "engine/budget/call_word.rs",
+        "self.started.store(started, Release);\n        self.budget.store(budget, Release);",
+        "self.started.store(started, Relaxed);\n        self.budget.store(budget, Relaxed);",
+    ),
+    // The watchdog does not look whether the call is still the same.
+    ("call_word_reads_once", "engine/budget/call_word.rs", "number != 0 && self.number() == number", "number != 0"),
+    // The watchdog marks the call that runs, whichever it is.
+    (
+        "call_word_marks_any",
+        "engine/budget/call_word.rs",
+        "let _ = self.current.compare_exchange(number, number | MARK, SeqCst, Relaxed);",
+        "self.current.fetch_or(MARK, SeqCst);",
+    ),
+    // A call meets the mark, and asks for the verdict without having seen what came before the mark.
+    ("call_word_without_fence", "engine/budget/call_word.rs", "        fence(Acquire);\n", ""),
+    // A call that opens its page does not ask again.
+    (
+        "call_word_opens_once",
+        "engine/budget/call_word.rs",
+        "and the watchdog closes it once.\n        self.current_has_expired()",
+        "and the watchdog closes it once.\n        false",
+    ),
+    // The reader looks at the value before it can be seen to look.
+    ("rcu_without_fence", "rt/rcu.rs", "we see the new value.\n        fence(SeqCst);", "we see the new value."),
+    // A look begins, and what the look before has read can still be to come.
+    ("rcu_looks_relaxed", "rt/rcu.rs", "self.looking.store(looking + 1, Release)", "self.looking.store(looking + 1, Relaxed)"),
+    // The old value is dropped whether the reader looks at it or not.
+    ("rcu_drops_at_once", "rt/rcu.rs", "has_reader && looking % 2 == 1", "has_reader && false"),
 ];
 
 fn main() {

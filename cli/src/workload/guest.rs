@@ -1,6 +1,7 @@
 //! An instance with the calls of a cycle, ready to be called on the thread that created it.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use rtwasm::engine::artifact::Metadata;
@@ -115,12 +116,12 @@ impl Guest {
     /// here; measured calls are not.
     pub fn trial(code: &Code, workload: &Workload, setup: &Setup) -> Result<f64> {
         let budget_ns = match code.metadata.settings.interruption {
-            Interruption::Guard => workload.limit_ns,
-            _ => 0,
+            Interruption::Guard => NonZeroU64::new(workload.limit_ns),
+            _ => None,
         };
         // The watchdog has to run beside it.
         let setup = Setup { cpu: None, fifo: None, lock: false, ..setup.clone() };
-        let expected_ns = workload.limit_ns as f64 * if budget_ns == 0 { 0.0 } else { 1.0 };
+        let expected_ns = workload.limit_ns as f64 * if budget_ns.is_none() { 0.0 } else { 1.0 };
         let _alarm = alarm(workload, &code.metadata, expected_ns);
         let runtime = runtime(&code.metadata, &setup)?;
         let module = Module::load(&runtime, &code.bytes)?;

@@ -1,7 +1,7 @@
 //! The poll's code, and the block around a function with very many polls, which saves the code generator's time.
 
+use rtwasm::engine::budget::call_word::MARK_OFFSET;
 use rtwasm::engine::profile::Profile;
-use rtwasm::engine::watch::MARK_OFFSET;
 
 use super::bulk::Scratch;
 use super::splice::{Splicer, push_leb};

@@ -8,7 +8,7 @@ use wasmtime::{Extern, ExternType, Func as EngineFunc, Memory, Store, Trap};
 use super::core::Core;
 use super::link::call_host;
 use super::{Config, Growth};
-use crate::engine::budget::Watching;
+use crate::engine::budget::Registration;
 use crate::engine::fault;
 use crate::engine::growth::{Grown, RefusedBy};
 use crate::engine::held::{self, Share, TABLE_ENTRY_BYTES};
@@ -117,7 +117,7 @@ impl wasmtime::ResourceLimiter for Data {
 /// The engine's part of an instance.
 pub(super) struct Guest {
     /// Dropped before the memories, so that the watchdog no longer reads them.
-    pub(super) watching: Option<Watching>,
+    pub(super) registration: Option<Registration>,
     pub(super) instance: wasmtime::Instance,
     pub(super) memory: Option<Memory>,
     /// All of the guest's own memories, exported or not.
@@ -208,15 +208,15 @@ impl Guest {
         modes.leave();
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
-        let (watching, guard) = match &memories.guard {
+        let (registration, guard) = match &memories.guard {
             Some(guard) => (
-                Watching::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?,
+                Registration::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?,
                 // Prepare checks later if it has to be locked.
                 guard.warm(if module.runtime.config.lock == Lock::Off { Lock::Off } else { Lock::On })?,
             ),
             None => (None, Warmed::default()),
         };
-        Ok(Guest { watching, instance, memory, memories: memories.made, guard, kept: Kept::default(), store })
+        Ok(Guest { registration, instance, memory, memories: memories.made, guard, kept: Kept::default(), store })
     }
 
     /// Prefaults the memories, and locks them as wanted.

@@ -19,7 +19,7 @@ use wasmtime::{AsContextMut, Memory};
 
 use self::core::{Context, GATE_MAKING, MAKING, NOT_MAKING, forked};
 use super::artifact::{ExternKind, MemoryFacts, Need};
-use super::budget::{self, Limits, Timing, Watching};
+use super::budget::{Limits, Registration, Timing};
 use super::fault;
 use super::growth::Counters;
 use super::held::{self, Account, Pool};
@@ -136,7 +136,7 @@ impl Instance {
                  profile: in the standalone profile what is accessible is what the guest has",
             ));
         }
-        budget::check(&config.limits, module.metadata.settings.interruption == Interruption::Guard)?;
+        config.limits.check(module.metadata.settings.interruption == Interruption::Guard)?;
         Instance::linked(module, host_functions(module, imports)?, config, handle, None)
     }
 
@@ -262,7 +262,7 @@ impl Instance {
         self.core.context.set(Some(context));
         self.core.exit_word.set(self.exit_word());
         // SAFETY: as above.
-        Watching::take_over(unsafe { &*self.guest.get() }.watching.as_ref(), &self.core.timing);
+        Registration::take_over(unsafe { &*self.guest.get() }.registration.as_ref(), &self.core.timing);
     }
 
     /// The word in which the engine notes the address of a trap without a signal, which the standalone profile has as well.

@@ -7,6 +7,9 @@
 //! `src/sys` has a stand-in in `sys` here.
 #![cfg(test)]
 
+#[path = "../../../src/engine/budget/call_word.rs"]
+#[allow(dead_code)]
+mod call_word;
 #[path = "../../../src/rt/exchange.rs"]
 #[allow(dead_code)]
 mod exchange;
@@ -16,6 +19,9 @@ mod histogram;
 #[path = "../../../src/rt/mailbox.rs"]
 #[allow(dead_code)]
 mod mailbox;
+#[path = "../../../src/rt/rcu.rs"]
+#[allow(dead_code)]
+mod rcu;
 #[path = "../../../src/record/recorder.rs"]
 #[allow(dead_code)]
 mod recorder;
@@ -41,7 +47,7 @@ mod array_queue;
 mod sys;
 
 /// The sources with one thing wrong.
-#[allow(dead_code, unused_variables)]
+#[allow(dead_code, unused_imports, unused_variables)]
 mod twins {
     use crate::{spsc, sync};
     include!(concat!(env!("OUT_DIR"), "/twins.rs"));
@@ -61,6 +67,7 @@ macro_rules! models {
     };
 }
 
+mod budget;
 mod queue;
 mod recording;
 mod slot;

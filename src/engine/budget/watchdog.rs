@@ -4,16 +4,18 @@
 //! It has a higher priority than the threads it watches over, as far as the system permits: a guest that spins under SCHED_FIFO
 //! would otherwise keep it from running. It is watched itself: how late each tick came is recorded.
 //!
-//! Who is to be watched stands in a list that is replaced as a whole, so that the watchdog takes no lock; whoever takes
-//! something off it waits until the watchdog has looked away.
+//! The instances that it watches stand in a list that is replaced as a whole (`rt/rcu.rs`), so that the watchdog takes no lock; who
+//! takes an instance off it waits until the watchdog has looked away.
 
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex};
 
-use super::watch::Watch;
+use super::call_word::{CallWord, LastEnded, Page};
 use crate::record::recorder::Recorder;
 use crate::record::snapshot::Snapshot;
+use crate::rt::rcu::Rcu;
 use crate::rt::thread::{self, Thread};
 use crate::status::*;
 use crate::sys::memory::{self, Access};
@@ -25,36 +27,28 @@ use crate::sys::{affinity, clock, end, futex};
 /// ends soon when it is told to.
 pub const TICK_NS: RangeInclusive<u64> = 50_000..=250_000_000;
 
-/// How a call that has expired is ended.
+/// The page that a guest's polls load from, if closing it is what ends a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Means {
-    /// The page that the polls load from is made inaccessible.
-    ClosePage { page: usize },
-    /// The polls compare numbers: the verdict is enough.
-    Verdict,
-}
+pub struct GuardPage(usize);
 
 /// One instance, as the watchdog knows it.
 pub struct Watched {
-    watch: *const Watch,
-    means: Means,
-    budget_ns: u64,
-    /// The last call that was ended, so that a page is closed once for each.
-    ended: AtomicU64,
+    word: *const CallWord,
+    /// None if the polls look at the word.
+    page: Option<GuardPage>,
+    budget_ns: NonZeroU64,
+    last_ended: LastEnded,
 }
 
-// SAFETY: the watch is atomic words that live until the entry is taken off the list.
+// SAFETY: the call word is atomic words that live until the entry is taken off the list.
 unsafe impl Send for Watched {}
 // SAFETY: as for Send.
 unsafe impl Sync for Watched {}
 
 type List = Vec<Arc<Watched>>;
 
-#[derive(Default)]
 struct Shared {
-    list: AtomicPtr<List>,
-    /// Odd while the watchdog looks at the list.
-    looking: AtomicU64,
+    list: Rcu<List>,
     tick_ns: AtomicU64,
     stop: AtomicBool,
     sleeper: Sleeper,
@@ -64,6 +58,21 @@ struct Shared {
     /// 1 once it runs, and has been given what it asked for, or not.
     ready: AtomicU32,
     granted: AtomicBool,
+}
+
+impl Shared {
+    fn new() -> Shared {
+        Shared {
+            list: Rcu::new(Box::default()),
+            tick_ns: AtomicU64::default(),
+            stop: AtomicBool::default(),
+            sleeper: Sleeper::new(),
+            statistics: Statistics::default(),
+            thread_id: AtomicI32::default(),
+            ready: AtomicU32::default(),
+            granted: AtomicBool::default(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -116,7 +125,7 @@ impl Watchdog {
     /// known already.
     pub fn new(tick_ns: u64, scheduling: Option<(Policy, i32)>) -> Watchdog {
         Watchdog {
-            shared: Arc::default(),
+            shared: Arc::new(Shared::new()),
             control: Mutex::new(Control {
                 thread: None,
                 scheduling: scheduling.map(above),
@@ -131,8 +140,8 @@ impl Watchdog {
     /// Watches an instance from now on.
     ///
     /// # Safety
-    /// The watch, and the page if there is one, live until the entry is given back to [`Watchdog::unwatch`].
-    pub unsafe fn watch(&self, watch: *const Watch, means: Means, budget_ns: u64) -> Result<Arc<Watched>> {
+    /// The word, and the page if there is one, live until the entry is given back to [`Watchdog::unwatch`].
+    pub unsafe fn watch(&self, word: *const CallWord, page: Option<GuardPage>, budget_ns: NonZeroU64) -> Result<Arc<Watched>> {
         if std::process::id() != self.process {
             return Err(Error::new(
                 RTW_ERR_FORKED,
@@ -143,7 +152,7 @@ impl Watchdog {
         let mut control = self.lock();
         self.start(&mut control)?;
         self.can_run(&mut control)?;
-        let entry = Arc::new(Watched { watch, means, budget_ns, ended: AtomicU64::new(0) });
+        let entry = Arc::new(Watched { word, page, budget_ns, last_ended: LastEnded::default() });
         let mut list = self.list();
         list.push(entry.clone());
         self.replace(list);
@@ -242,29 +251,21 @@ impl Watchdog {
 
     /// A copy of the list. With the control locked.
     fn list(&self) -> List {
-        let list = self.shared.list.load(Acquire);
-        // SAFETY: replaced with the control locked only, which it is.
-        unsafe { list.as_ref() }.cloned().unwrap_or_default()
+        // SAFETY: it is replaced with the control locked only, which it is.
+        unsafe { self.shared.list.current() }.clone()
     }
 
     /// Publishes a new list, and lets the old one go when the watchdog does not look at it. With the control locked.
     fn replace(&self, list: List) {
-        let smallest = list.iter().map(|entry| entry.budget_ns).min().unwrap_or(u64::MAX);
+        let smallest = list.iter().map(|entry| entry.budget_ns.get()).min().unwrap_or(u64::MAX);
         let tick = if self.wanted_tick_ns != 0 { self.wanted_tick_ns } else { smallest / 4 };
         self.shared.tick_ns.store(tick.clamp(*TICK_NS.start(), *TICK_NS.end()), Relaxed);
-        let old = self.shared.list.swap(Box::into_raw(Box::new(list)), SeqCst);
-        let looking = self.shared.looking.load(SeqCst);
-        // In a forked child there is nobody who could look.
-        if looking % 2 == 1 && std::process::id() == self.process {
-            while self.shared.looking.load(SeqCst) == looking {
-                // Asleep rather than yielding: this thread's priority may be above the watchdog's.
-                sleeper::sleep_for(std::time::Duration::from_micros(20));
-            }
-        }
-        if !old.is_null() {
-            // SAFETY: made by a box above, and out of everybody's sight now.
-            drop(unsafe { Box::from_raw(old) });
-        }
+        // Asleep rather than yielding: this thread's priority may be above the watchdog's.
+        let pause = || sleeper::sleep_for(std::time::Duration::from_micros(20));
+        // In a forked child there is no thread that could look.
+        let has_reader = std::process::id() == self.process;
+        // SAFETY: the control is locked.
+        unsafe { self.shared.list.replace(Box::new(list), has_reader, pause) };
     }
 
     fn start(&self, control: &mut Control) -> Result<()> {
@@ -317,11 +318,6 @@ impl Drop for Watchdog {
             Some(parents) => std::mem::forget(parents),
             None => {}
         }
-        let list = self.shared.list.swap(std::ptr::null_mut(), SeqCst);
-        if !list.is_null() {
-            // SAFETY: made by a box, and nobody looks any more.
-            drop(unsafe { Box::from_raw(list) });
-        }
     }
 }
 
@@ -344,52 +340,47 @@ fn run(shared: &Shared) {
 
 /// Looks at every instance once. Whether there is any.
 fn look(shared: &Shared) -> bool {
-    shared.looking.fetch_add(1, SeqCst);
-    // SAFETY: the list stays until `looking` is even again.
-    let list = unsafe { shared.list.load(SeqCst).as_ref() };
-    for entry in list.into_iter().flatten() {
-        entry.look(&shared.statistics);
-    }
-    let any = list.is_some_and(|list| !list.is_empty());
-    shared.looking.fetch_add(1, SeqCst);
-    any
+    let look = |list: &List| {
+        list.iter().for_each(|entry| entry.look(&shared.statistics));
+        !list.is_empty()
+    };
+    // SAFETY: this is the watchdog's thread.
+    unsafe { shared.list.look(look) }
 }
 
 impl Watched {
     fn look(&self, statistics: &Statistics) {
-        // SAFETY: the watch lives while the entry is on the list.
-        let watch = unsafe { &*self.watch };
-        let Some(running) = watch.running() else { return self.reopen(0) };
-        let ended = self.ended.load(Relaxed);
-        if running.number != ended {
-            self.reopen(running.number);
-            if let Some(over) = running.overdue(clock::ticks()) {
-                self.ended.store(running.number, Relaxed);
-                watch.expire(running.number);
-                if let Means::ClosePage { page } = self.means {
-                    protect(page, Access::None);
-                }
-                statistics.expiries.fetch_add(1, Relaxed);
-                statistics.overdue.active().record(over);
-            }
-        }
-    }
-
-    /// Opens the page that was closed for a call that has ended by itself. A call that finds it closed does it, too.
-    fn reopen(&self, running: u64) {
-        let ended = self.ended.load(Relaxed);
-        if let Means::ClosePage { page } = self.means
-            && ended != 0
-            && ended != running
-        {
-            protect(page, Access::ReadWrite);
-            self.ended.store(0, Relaxed);
+        // SAFETY: the word lives while the entry is on the list.
+        let word = unsafe { &*self.word };
+        if let Some(over) = word.look(&self.last_ended, clock::ticks, self.page.as_ref()) {
+            statistics.expiries.fetch_add(1, Relaxed);
+            statistics.overdue.active().record(over);
         }
     }
 }
 
+impl GuardPage {
+    pub fn new(page: usize) -> GuardPage {
+        GuardPage(page)
+    }
+
+    pub fn contains(&self, address: usize) -> bool {
+        address.wrapping_sub(self.0) < memory::page_size()
+    }
+}
+
+impl Page for GuardPage {
+    fn open(&self) {
+        protect(self.0, Access::ReadWrite);
+    }
+
+    fn close(&self) {
+        protect(self.0, Access::None);
+    }
+}
+
 /// Sets a page's access rights. Also called in signal context: a system call or two. Its content is of no account.
-pub fn protect(page: usize, access: Access) {
+fn protect(page: usize, access: Access) {
     let page = page..page + memory::page_size();
     // SAFETY: the guard's page, which nothing but polls uses; whoever meets it closed is prepared for that. Where the one way is
     // refused, as a filter may that was installed later, another page takes its place.

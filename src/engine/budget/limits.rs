@@ -1,0 +1,50 @@
+//! How long an instance's calls may take.
+
+use std::num::NonZeroU64;
+
+use crate::status::*;
+
+/// What happens to a call that has used up its budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnBudget {
+    /// It is ended; the instance is then faulted.
+    CutOff,
+    /// It goes on, and is counted when it has ended.
+    Count,
+}
+
+/// How long calls may take, in ns.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub budget_ns: Option<NonZeroU64>,
+    pub on_budget: OnBudget,
+    /// Calls that take longer, and are not cut off, are counted.
+    pub deadline_ns: Option<NonZeroU64>,
+}
+
+/// The longest that a limit may be, so that no conversion overflows: a day.
+pub const LONGEST_NS: u64 = 86_400_000_000_000;
+
+impl Limits {
+    pub const NONE: Limits = Limits { budget_ns: None, on_budget: OnBudget::CutOff, deadline_ns: None };
+
+    pub fn cuts_off_within(&self, time_ns: u64) -> bool {
+        self.cut_off_ns().is_some_and(|budget| budget.get() < time_ns)
+    }
+
+    /// The budget of calls that are cut off.
+    pub fn cut_off_ns(&self) -> Option<NonZeroU64> {
+        self.budget_ns.filter(|_| self.on_budget == OnBudget::CutOff)
+    }
+
+    /// Refuses limits that the module's code cannot keep.
+    pub fn check(&self, guarded: bool) -> Result<()> {
+        if self.cut_off_ns().is_some() && !guarded {
+            return Err(Error::new(
+                RTW_ERR_UNSUPPORTED,
+                "calls of this module cannot be cut off: it was compiled without the budget guard (rtwasm compile --budget guard)",
+            ));
+        }
+        Ok(())
+    }
+}

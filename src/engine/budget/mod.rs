@@ -1,0 +1,178 @@
+//! Time budgets, on an instance's side: how long its calls may take, how they are announced to the watchdog, and whether the running
+//! one was ended by it. `limits` says what a host may ask for, `call_word` is what a call and the watchdog share, `registration`
+//! puts an instance on the watchdog's list, `watchdog` is the thread.
+//!
+//! Calls that a host function makes into the instance run under the budget of the call that called the host.
+
+pub mod call_word;
+mod limits;
+mod registration;
+pub mod watchdog;
+
+pub use limits::{LONGEST_NS, Limits, OnBudget};
+pub use registration::Registration;
+
+use std::cell::Cell;
+use std::num::NonZeroU64;
+
+use crate::sys::clock;
+use call_word::CallWord;
+use watchdog::GuardPage;
+
+/// The number of ticks that stands for no limit.
+pub const NEVER: u64 = u64::MAX;
+
+/// What the call path knows of its instance's limits.
+pub struct Timing {
+    /// Where calls are announced; null if none is cut off.
+    word: Cell<*const CallWord>,
+    /// For calls that name no budget of their own, in ticks.
+    budget: Cell<u64>,
+    /// In ticks.
+    pub deadline: u64,
+    /// Whether calls may name a budget.
+    pub limited: bool,
+    /// In units of 2^-32: an integer, since the thread that asks may have floating-point exceptions trap.
+    ticks_per_ns: u64,
+    /// Of the last call that was announced.
+    number: Cell<u64>,
+    /// Whether a call was ended since the guest was made.
+    cut_off: Cell<bool>,
+    /// The last announced call whose host function was refused another one because the budget was used up; 0 for none.
+    refused: Cell<u64>,
+    /// The page that polls load from, if closing it is what ends a call.
+    page: Cell<Option<GuardPage>>,
+}
+
+const FRACTION: f64 = (1u64 << 32) as f64;
+
+impl Timing {
+    pub fn new(limits: &Limits) -> Timing {
+        let mut timing = Timing {
+            word: Cell::new(std::ptr::null()),
+            budget: Cell::new(NEVER),
+            deadline: NEVER,
+            limited: limits.budget_ns.is_some(),
+            ticks_per_ns: (FRACTION / clock::calibration().ns_per_tick) as u64,
+            number: Cell::new(0),
+            cut_off: Cell::new(false),
+            refused: Cell::new(0),
+            page: Cell::new(None),
+        };
+        timing.budget.set(timing.ticks(limits.budget_ns));
+        timing.deadline = timing.ticks(limits.deadline_ns);
+        timing
+    }
+
+    /// The budget of calls that name none, in ticks.
+    #[inline(always)]
+    pub fn budget(&self) -> u64 {
+        self.budget.get()
+    }
+
+    /// A limit in ticks.
+    #[inline]
+    pub fn ticks(&self, limit_ns: Option<NonZeroU64>) -> u64 {
+        limit_ns
+            .map_or(NEVER, |ns| u64::try_from((u128::from(ns.get()) * u128::from(self.ticks_per_ns)) >> 32).unwrap_or(NEVER))
+    }
+
+    /// Whether calls are announced, those without a budget included: every call takes a number.
+    #[inline(always)]
+    pub fn is_watched(&self) -> bool {
+        !self.word.get().is_null()
+    }
+
+    /// Announces a call, where it can be cut off. Stores only.
+    #[inline(always)]
+    pub fn begin(&self, started: u64, budget: u64) {
+        // SAFETY: null, or alive as long as the guest.
+        if let Some(word) = unsafe { self.word.get().as_ref() } {
+            let number = self.number.get() + 1;
+            self.number.set(number);
+            word.begin(number, started, budget);
+        }
+    }
+
+    #[inline(always)]
+    pub fn end(&self) {
+        // SAFETY: as in `begin`.
+        if let Some(word) = unsafe { self.word.get().as_ref() } {
+            word.end();
+        }
+    }
+
+    fn word(&self) -> Option<&CallWord> {
+        // SAFETY: as in `begin`.
+        unsafe { self.word.get().as_ref() }
+    }
+
+    /// Whether the call that was announced last has been seen to expire, as `has` asks its word.
+    fn last_has_expired(&self, has: impl FnOnce(&CallWord, u64) -> bool) -> bool {
+        let number = self.number.get();
+        self.cut_off.get() || self.word().is_some_and(|word| number != 0 && has(word, number))
+    }
+
+    /// Whether the call that was announced last has been seen to expire.
+    pub fn has_expired(&self) -> bool {
+        self.last_has_expired(CallWord::has_expired)
+    }
+
+    /// Whether a call from inside the one that was announced last is to be refused: its budget is used up. Notes the refusal.
+    pub fn refuses(&self) -> bool {
+        let expired = self.has_expired();
+        if expired {
+            self.refused.set(self.number.get());
+        }
+        expired
+    }
+
+    /// Whether a host function's error ended a call that is over its budget: one that was cut off further inside, or that was
+    /// refused another call for that reason. What the host function then answers does not matter.
+    pub fn ended_in_host(&self) -> bool {
+        let number = self.number.get();
+        if self.is_watched() && number != 0 && self.refused.get() == number {
+            self.cut_off.set(true);
+        }
+        self.cut_off.get()
+    }
+
+    /// A poll's page was found closed. In signal context. Whether the load is to be done again: the verdict concerned a call
+    /// that is over.
+    pub fn meets_closed_page(&self, address: usize) -> bool {
+        let Some(page) = self.page.get().filter(|page| page.contains(address)) else { return false };
+        let ends = self.word().is_some_and(|word| word.ends_at_closed_page(&page));
+        if ends {
+            self.cut_off.set(true);
+        }
+        !ends
+    }
+
+    /// Whether an `unreachable` that ended a call was a poll's.
+    pub fn trapped_in_poll(&self) -> bool {
+        if self.page.get().is_none() && self.last_has_expired(CallWord::has_trapped) {
+            self.cut_off.set(true);
+        }
+        self.cut_off.get()
+    }
+
+    pub fn was_cut_off(&self) -> bool {
+        self.cut_off.get()
+    }
+
+    /// Runs something during which calls get `ns` instead of what they usually have, where they have less.
+    pub fn with_at_least<T>(&self, ns: NonZeroU64, run: impl FnOnce() -> T) -> T {
+        let usual = self.budget.get();
+        self.budget.set(usual.max(self.ticks(Some(ns))));
+        let outcome = run();
+        self.budget.set(usual);
+        outcome
+    }
+
+    /// The guest has changed: its calls are announced there, if anywhere.
+    fn announce_to(&self, word: *const CallWord, page: Option<GuardPage>) {
+        self.cut_off.set(false);
+        self.page.set(page);
+        self.word.set(word);
+    }
+}
