@@ -57,15 +57,12 @@ rtw_status_t carry(void *, rtw_instance_t *, rtw_instance_t *) {
 }
 
 void with_worker(rtw_runtime_t *runtime) {
-    rtw_error_t err;
     rtw_worker_config_t config;
-    rtw_worker_t *worker;
     rtw_worker_config_init(&config);
     config.period_ns = 1000000;
     config.step = step;
     config.setup = setup;
-    require(rtw_worker_create(runtime, &config, &worker, &err), &err, "a worker");
-    require(rtw_worker_start(worker, &err), &err, "start");
+    rtw_worker_t *worker = start_worker(runtime, &config);
     rtw_worker_join(worker, RTW_FOREVER);
     rtw_worker_destroy(worker);
 }
@@ -125,15 +122,12 @@ rtw_status_t endless(void *, const rtw_tick_t *) {
 }
 
 void never_returns() {
-    rtw_error_t err;
     life_t life = begin_life(nullptr, nullptr, 0);
     rtw_worker_config_t config;
-    rtw_worker_t *worker;
     rtw_worker_config_init(&config);
     config.period_ns = 1000000;
     config.step = endless;
-    require(rtw_worker_create(life.guest.runtime, &config, &worker, &err), &err, "a worker");
-    require(rtw_worker_start(worker, &err), &err, "start");
+    rtw_worker_t *worker = start_worker(life.guest.runtime, &config);
     check_status(rtw_worker_join(worker, 1000000), RTW_ERR_TIMEOUT, "a step that does not end: who waits for it is told");
     may_end = true;
     check_status(rtw_worker_join(worker, RTW_FOREVER), RTW_OK, "and once it has ended, that it has");

@@ -151,8 +151,7 @@ static void inherits(void *data) {
     rtw_worker_config_t config;
     rtw_worker_config_init(&config);
     config.kind = RTW_WORKER_QUEUE;
-    require(rtw_worker_create(life.guest.runtime, &config, &has.worker, &err), &err, "a worker");
-    require(rtw_worker_start(has.worker, &err), &err, "start");
+    has.worker = start_worker(life.guest.runtime, &config);
     values[0].i32 = 1;
     check(rtw_invoke(has.add, values, 2) == RTW_OK, "parent: a call before");
     check_in_child("a child with an inheritance", child_with_inheritance, &has);
@@ -262,14 +261,11 @@ static void starts_programs(void *data) {
     atomic_store(&over, false);
     const int before = spawned();
     life_t life = begin_life(NULL, NULL, BUDGET_NS);
-    rtw_error_t err;
     rtw_worker_config_t config;
-    rtw_worker_t *worker;
     rtw_worker_config_init(&config);
     config.kind = RTW_WORKER_QUEUE;
     config.dma_latency_us = 0;
-    require(rtw_worker_create(life.guest.runtime, &config, &worker, &err), &err, "a worker");
-    require(rtw_worker_start(worker, &err), &err, "start");
+    rtw_worker_t *worker = start_worker(life.guest.runtime, &config);
     pthread_t thread;
     pthread_create(&thread, NULL, call_on, &life);
     int worked = 0;

@@ -217,18 +217,15 @@ static rtw_status_t demanding_step(void *user_data, const rtw_tick_t *tick) {
 }
 
 static void throttled(void *data) {
-    rtw_error_t err;
     check(!has_finding("cpu-quota"), "twin: without a quota the doctor finds none");
     enter(data);
     life_t life = begin_life(NULL, NULL, 0);
     work = look_up(life.guest.instance, "work", NULL);
     rtw_worker_config_t config;
-    rtw_worker_t *worker;
     rtw_worker_config_init(&config);
     config.period_ns = 10000000;
     config.step = demanding_step;
-    require(rtw_worker_create(life.guest.runtime, &config, &worker, &err), &err, "a worker");
-    require(rtw_worker_start(worker, &err), &err, "start");
+    rtw_worker_t *worker = start_worker(life.guest.runtime, &config);
     await_ticks(30);
     char path[300];
     snprintf(path, sizeof path, "%s/cpu.stat", (const char *)data);

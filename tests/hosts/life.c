@@ -26,11 +26,9 @@ int main(int argc, char **argv) {
         check(rtw_thread_detach(life.guest.runtime, &err) == RTW_OK, "detached");
 
         rtw_worker_config_t config;
-        rtw_worker_t *worker;
         rtw_worker_config_init(&config);
         config.kind = RTW_WORKER_QUEUE;
-        require(rtw_worker_create(life.guest.runtime, &config, &worker, &err), &err, "a worker");
-        require(rtw_worker_start(worker, &err), &err, "start");
+        rtw_worker_t *worker = start_worker(life.guest.runtime, &config);
         values[0].i32 = 40;
         values[1].i32 = 2;
         check(rtw_worker_invoke(worker, add, values, 2) == RTW_OK && values[0].i32 == 42, "a worker calls it");

@@ -70,8 +70,6 @@ static findings_t watch_periodic(rtw_runtime_t *runtime, rtw_instance_t *instanc
     rtw_func_t *func = watch.func = look_up(instance, "add", NULL);
     watch.planted = planted;
     rtw_worker_config_t config;
-    rtw_worker_t *worker;
-    rtw_error_t err;
     rtw_value_t values[2] = {{.i32 = 1}, {.i32 = 2}};
     rtw_dry_call_t dry = {func, values, 2, 100, 0};
     rtw_worker_config_init(&config);
@@ -84,8 +82,7 @@ static findings_t watch_periodic(rtw_runtime_t *runtime, rtw_instance_t *instanc
     if (early_ns != 0) config.warm_func = look_up(instance, "nothing", NULL);
     config.dry_calls = &dry;
     config.dry_call_count = 1;
-    require(rtw_worker_create(runtime, &config, &worker, &err), &err, "a worker");
-    require(rtw_worker_start(worker, &err), &err, "start");
+    rtw_worker_t *worker = start_worker(runtime, &config);
     rtw_worker_join(worker, RTW_FOREVER);
     if (watch.steps != LAST + 1) check(false, "the run ends at its end");
     return watch.findings;
@@ -147,14 +144,12 @@ static findings_t watch_queue(rtw_runtime_t *runtime, planted_t planted) {
     renew(&guest, imports);
     rtw_func_t *silent = look_up(guest.instance, "silent", NULL), *enter = look_up(guest.instance, "enter", NULL);
     rtw_worker_config_t config;
-    rtw_worker_t *worker;
     rtw_completion_t completion;
     rtw_worker_config_init(&config);
     rtw_completion_init(&completion);
     config.kind = RTW_WORKER_QUEUE;
     config.setup = begin_watching;
-    require(rtw_worker_create(runtime, &config, &worker, &err), &err, "a worker");
-    require(rtw_worker_start(worker, &err), &err, "start");
+    rtw_worker_t *worker = start_worker(runtime, &config);
     rtw_value_t value = {.i32 = 1};
     for (int i = 0; i < FIRST; i++) rtw_worker_invoke(worker, enter, &value, 1);
     rtw_worker_invoke(worker, silent, NULL, 0);

@@ -19,12 +19,9 @@ static void test_fork(void) {
     guest_t guest = open_guest("calls", NULL);
     rtw_func_t *nothing = look_up(guest.instance, "nothing", NULL);
     rtw_worker_config_t config;
-    rtw_worker_t *worker;
-    rtw_error_t err;
     rtw_worker_config_init(&config);
     config.kind = RTW_WORKER_QUEUE;
-    require(rtw_worker_create(guest.runtime, &config, &worker, &err), &err, "a worker");
-    require(rtw_worker_start(worker, &err), &err, "start");
+    rtw_worker_t *worker = start_worker(guest.runtime, &config);
     check_in_child("a child with its parent's worker", in_child, worker);
     check_status(rtw_worker_invoke(worker, nothing, NULL, 0), RTW_OK, "the parent's goes on");
     rtw_worker_destroy(worker);

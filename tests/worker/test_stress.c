@@ -80,13 +80,11 @@ static void test_load(rtw_runtime_t *runtime, rtw_func_t *add, uint64_t spin_ns)
     load_t load = {NULL, add, submissions_each(), NULL, 0, 0, 0};
     load.answers = calloc(SUBMITTERS * load.each, 1);
     rtw_worker_config_t config;
-    rtw_error_t err;
     rtw_worker_config_init(&config);
     config.kind = RTW_WORKER_QUEUE;
     config.queue_capacity = CAPACITY;
     config.spin_ns = spin_ns;
-    require(rtw_worker_create(runtime, &config, &load.worker, &err), &err, "a worker");
-    require(rtw_worker_start(load.worker, &err), &err, "start");
+    load.worker = start_worker(runtime, &config);
     submitter_t submitters[SUBMITTERS];
     pthread_t collector;
     pthread_create(&collector, NULL, collect, &load);
@@ -134,11 +132,9 @@ static void *ask(void *argument) {
 static void test_askers(rtw_runtime_t *runtime, rtw_func_t *add) {
     load_t load = {NULL, add, 0, NULL, 0, 0, 0};
     rtw_worker_config_t config;
-    rtw_error_t err;
     rtw_worker_config_init(&config);
     config.kind = RTW_WORKER_QUEUE;
-    require(rtw_worker_create(runtime, &config, &load.worker, &err), &err, "a worker");
-    require(rtw_worker_start(load.worker, &err), &err, "start");
+    load.worker = start_worker(runtime, &config);
     submitter_t askers[SUBMITTERS];
     uint64_t wrong = 0;
     for (uint64_t i = 0; i < SUBMITTERS; i++) {
