@@ -189,7 +189,7 @@ fails() { # fails MESSAGE ARGUMENTS...: the same with exit status 3, which no ve
 check "an unknown option" misused "unknown option --nothing" --nothing
 check "an unknown class" misused "--class audio-1: expected one of audio-128" --class audio-1
 check "a CPU that is no number" misused "--cpu x" --cpu x
-check "a value that nothing takes" misused "no argument controller" controller
+check "a value that nothing takes" misused "unexpected argument controller" controller
 check "--static and --probe" misused "--static and --probe exclude" --static --probe
 check "--json and --fix" misused "--json, --fix and --list exclude" --json --fix
 check "too long a probe" misused "--probe 61" --probe 61

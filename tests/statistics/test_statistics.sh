@@ -111,7 +111,7 @@ refused "not JSON" 's/^{/[/'
 refused "not statistics of rtwasm" 's/rtwasm-statistics/other-statistics/'
 refused "unknown version 2 of the statistics" 's/"version": 1/"version": 2/'
 refused "\"ns_per_tick\" is not a positive number" 's/"ns_per_tick": .*,$/"ns_per_tick": 0,/'
-refused "no bucket of ours begins with" 's/"buckets": \[\[[0-9]*/"buckets": [[3000001/'
+refused "no bucket begins with" 's/"buckets": \[\[[0-9]*/"buckets": [[3000001/'
 refused "is not the range of the values in the buckets" 's/"max_ticks": \([0-9]*\)/"max_ticks": 9\1/'
 refused "\"sum_ticks\" is" 's/"sum_ticks": /"sum_ticks": -/'
 refuses "a file that is not there" "nowhere.json" stats nowhere.json
