@@ -46,6 +46,9 @@ Options:
   --max-functions N     refuse a module that defines more functions; default 500000
   --max-nesting N       refuse a function with more nested blocks; default 10000
   --max-locals N        refuse a function with more locals; default 50000
+  --max-branches N      refuse a function with more blocks and conditional branches; default 50000
+  --max-function-bytes N
+                        refuse a longer function; default 2097152
   --max-time-ms N       stop compiling after this time; default 600000
   -v, --verbose         report progress even if standard error is not a terminal
   -q, --quiet           print nothing except errors
@@ -151,6 +154,8 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
                 "--max-functions" => limits.functions = number(&option, &mut args, u32::MAX.into())? as u32,
                 "--max-nesting" => limits.nesting = number(&option, &mut args, u32::MAX.into())? as u32,
                 "--max-locals" => limits.locals = number(&option, &mut args, Limits::DEFAULT.locals.into())? as u32,
+                "--max-branches" => limits.branches = number(&option, &mut args, u32::MAX.into())? as u32,
+                "--max-function-bytes" => limits.function_bytes = number(&option, &mut args, u32::MAX.into())? as u32,
                 "--max-time-ms" => limits.time = Duration::from_millis(number(&option, &mut args, u64::MAX)?),
                 "-q" | "--quiet" => talk = Talk::Quiet,
                 "-v" | "--verbose" => talk = Talk::Verbose,

@@ -424,6 +424,8 @@ fn modules_beyond_a_limit() {
         ("--max-functions", "1"),
         ("--max-nesting", "1"),
         ("--max-locals", "1"),
+        ("--max-branches", "1"),
+        ("--max-function-bytes", "5"),
         ("--max-time-ms", "1"),
     ] {
         let named = option[2..].replace('-', "_");

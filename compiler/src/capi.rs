@@ -70,9 +70,15 @@ pub struct rtw_compile_options_t {
     /// Most locals of one function, without parameters, at most 50,000. 0 (default): 50,000.
     pub max_locals: u32,
     /// Longest time to compile, in ms. 0 (default): ten minutes. The code generator cannot be stopped: after this time
-    /// rtw_compile returns, and its helper threads finish the module in the background. The time grows with the square of the
-    /// number of loops in one function: 100,000 short loops took 4 minutes.
+    /// rtw_compile returns, and its helper threads finish the module in the background. max_branches and max_function_bytes limit
+    /// the time of a single function.
     pub max_time_ms: u64,
+    /// Most branches in one function: blocks, loops, ifs, elses and conditional branches. 0 (default): 50,000. The time for a
+    /// function grows with the product of its branches and bytes: 10,000 short loops, which are 20,000 branches, took 2 s, and
+    /// 100,000 took 4 minutes. The default limits allow a minute and a half.
+    pub max_branches: u32,
+    /// Longest body of one function, in bytes. 0 (default): 2 MiB.
+    pub max_function_bytes: u32,
 }
 
 /// The error struct of rtwasm.h.
@@ -93,7 +99,7 @@ unsafe impl Sized32 for rtw_compile_options_t {
 }
 
 const _: () = assert!(size_of::<rtw_error_t>() == 512);
-const _: () = assert!(size_of::<rtw_compile_options_t>() == 4 * 4 + 2 * size_of::<usize>() + 2 * 4 + 3 * 8);
+const _: () = assert!(size_of::<rtw_compile_options_t>() == 4 * 4 + 2 * size_of::<usize>() + 2 * 4 + 4 * 8);
 
 /// Sets compiler options to their defaults. NULL does nothing.
 ///
@@ -312,6 +318,8 @@ fn limits(from: &rtw_compile_options_t) -> Result<Limits> {
         functions: or(from.max_functions, DEFAULT.functions),
         nesting: or(from.max_nesting, DEFAULT.nesting),
         locals: or(from.max_locals, DEFAULT.locals),
+        branches: or(from.max_branches, DEFAULT.branches),
+        function_bytes: or(from.max_function_bytes, DEFAULT.function_bytes),
         time: if from.max_time_ms == 0 { DEFAULT.time } else { Duration::from_millis(from.max_time_ms) },
     })
 }

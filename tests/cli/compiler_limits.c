@@ -218,6 +218,30 @@ int main(void) {
     compiles("as many locals as may be");
     job.options.max_locals = 50001;
     check(answer() == RTW_ERR_ARGUMENT, "more locals than there may be", job.err.message);
+    job.options.max_locals = 0;
+    job.options.max_branches = 1;
+    limited("max_branches", "max_branches");
+    check(strstr(job.err.message, "function 1") != NULL, "the function is named", job.err.message);
+    job.options.max_branches = 2;
+    compiles("as many branches as may be");
+    job.options.max_branches = 0;
+    job.options.max_function_bytes = 5;
+    limited("max_function_bytes", "max_function_bytes");
+    check(strstr(job.err.message, "function 1") != NULL, "the function is named", job.err.message);
+    job.options.max_function_bytes = 0;
+    compiles("the same with the defaults");
+
+    /* What the code generator's time grows with, at the default limits and beyond them. */
+    defaults(RTW_COMPILE_INTERRUPTION_GUARD);
+    text("(module (func) (func (param i32) ");
+    repeated("(block (br_if 0 (local.get 0)))", 25001);
+    text("))");
+    limited("max_branches", "more branches than by default");
+    defaults(RTW_COMPILE_INTERRUPTION_GUARD);
+    text("(module (func) (func (result i32) (i32.const 0)");
+    repeated("(i32.add (i32.const -2147483648))", 350000);
+    text("))");
+    limited("max_function_bytes", "a function of more than 2 MiB");
 
     defaults(RTW_COMPILE_INTERRUPTION_GUARD);
     text("(module ");
