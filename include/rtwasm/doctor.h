@@ -196,7 +196,7 @@ size_t rtw_host_report_count(const rtw_host_report_t *report);
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_BOUNDS.
 rtw_status_t rtw_host_report_finding(const rtw_host_report_t *report, size_t index, rtw_host_finding_t *out);
 
-/// Tells whether the machine is ready for a class of work.
+/// Returns whether the machine is ready for a class of work.
 ///
 /// [any]
 /// host_class  a class that was judged, or RTW_HOST_CLASS_ALL for the worst of them.

@@ -114,11 +114,11 @@ typedef struct rtw_runtime_config_t {
     uint32_t signal_checks;
     /// 0 (default): a call on a thread that is not attached returns RTW_ERR_NOT_ATTACHED. 1: such a call first attaches its
     /// thread, as rtw_thread_attach does but without changing scheduling and affinity. For hosts that do not know their
-    /// threads in advance, such as a thread pool that calls a plug-in. The first call then takes locks, allocates, touches
-    /// the stack and makes 14 (plugin profile) to 28 system calls, about 15 more for the first in a process: 0.1 to 0.2 ms on
-    /// a virtual EPYC. late_attaches of rtw_runtime_stats_t counts these calls. A thread that cannot be attached gets the
-    /// error of rtw_thread_attach. The thread is detached when it ends, or by rtw_thread_detach. Do not call from signal
-    /// handlers with it.
+    /// threads in advance, such as a thread pool that calls a plug-in. The thread's first call then takes locks, allocates,
+    /// touches the stack and makes 14 (plugin profile) to 28 system calls, the first in a process about 15 more: 0.1 to 0.2
+    /// ms on a virtual EPYC. late_attaches of rtw_runtime_stats_t counts these calls. If the thread cannot be attached, the
+    /// call returns the error of rtw_thread_attach. The thread is detached when it ends, or by rtw_thread_detach. With this
+    /// field set, do not call guests from signal handlers.
     uint32_t attach_on_call;
     /// 1 (default): the library installs the engine's handlers for SIGSEGV, SIGILL and SIGFPE, once a process, with the first
     /// standalone runtime or artifact. 0: this runtime never installs handlers and attach leaves the thread's signals alone;

@@ -106,7 +106,7 @@ rtw_status_t rtw_thread_attach(const rtw_runtime_t *runtime, const rtw_thread_co
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_NOT_ATTACHED.
 rtw_status_t rtw_thread_detach(const rtw_runtime_t *runtime, rtw_error_t *err);
 
-/// Tells whether the calling thread is attached to a runtime, for the host's assertions.
+/// Returns whether the calling thread is attached to a runtime, for the host's assertions.
 ///
 /// [any]
 /// returns  1 if it is; 0 if it is not or the handle is invalid.

@@ -121,8 +121,8 @@ typedef struct rtw_worker_config_t {
     int32_t cpu;
     /// RTW_DENORMALS_KEEP (default), RTW_DENORMALS_FLUSH or RTW_DENORMALS_IEEE: how the thread handles denormal numbers.
     uint32_t denormals;
-    /// 0 (default): if the system refuses scheduling, affinity, locked memory or dma_latency_us, the worker has a warning,
-    /// see rtw_worker_warning. 1: the function returns an error.
+    /// 0 (default): if the system refuses scheduling, affinity, locked memory or dma_latency_us, the worker runs without and
+    /// has a warning, see rtw_worker_warning. 1: rtw_worker_create or rtw_worker_start returns an error.
     uint32_t strict;
     /// 1 (default): locks the thread's stack and the worker's statistics into memory. 0: as the runtime's configuration says.
     uint32_t memory_lock;

@@ -260,7 +260,7 @@ pub unsafe extern "C" fn rtw_host_report_finding(
     })
 }
 
-/// Tells whether the machine is ready for a class of work.
+/// Returns whether the machine is ready for a class of work.
 ///
 /// [any]
 /// host_class  a class that was judged, or RTW_HOST_CLASS_ALL for the worst of them.

@@ -132,7 +132,7 @@ pub unsafe extern "C-unwind" fn rtw_thread_detach(runtime: *const rtw_runtime_t,
     unsafe { setup_apart(err, || guard::named(runtime, "runtime")?.detach()) }
 }
 
-/// Tells whether the calling thread is attached to a runtime, for the host's assertions.
+/// Returns whether the calling thread is attached to a runtime, for the host's assertions.
 ///
 /// [any]
 /// returns  1 if it is; 0 if it is not or the handle is invalid.

@@ -100,6 +100,15 @@ refuses "twin: a field's change is found" "+    uint32_t planted;" \
     diff -u include/rtwasm_compiler.h "$scratch/changed/rtwasm_compiler.h"
 refuses "twin: a part's change is found" "+    uint32_t planted;" diff -ru include/rtwasm "$scratch/changed/rtwasm"
 
+# The order of the headers: one that comes before another may use its handles, and nothing else of it.
+ordered() { # ordered NOUN=SOURCE...
+    cargo run --locked -q -p rtwasm-headergen -- cbindgen.toml "$scratch/ordered.h" src/capi/version.rs status=src/status.rs,src/capi/error.rs "$@"
+}
+check "headers can be generated in an order of their own" ordered value=src/capi/value.rs stats=src/capi/stats.rs,src/capi/interval.rs runtime=src/capi/runtime.rs
+refuses "twin: a header before one that it needs whole is refused" "runtime comes before stats, and uses its rtw_distribution_t, which is no handle" \
+    ordered runtime=src/capi/runtime.rs stats=src/capi/stats.rs,src/capi/interval.rs
+refuses "twin: so is a source that is in two headers" "is defined for value and for again" ordered value=src/capi/value.rs again=src/capi/value.rs
+
 for language in "-xc -std=c99" "-xc -std=c17" "-xc++ -std=c++20"; do
     # shellcheck disable=SC2086 # words
     effects() { # effects OPTION...
