@@ -20,19 +20,19 @@
  *
  * Each function's comment says what the function does, then in brackets on which threads it may be called:
  *
- *   [setup]  may block, allocate memory and do I/O. Do not call it from a real-time thread.
+ *   [setup]  may block, allocate memory and do I/O. Do not call it from a thread while it has a deadline to keep.
  *   [rt]     for real-time threads: allocates nothing, takes no lock, makes no system call.
- *   [any]    on any thread, concurrently with every other function.
+ *   [any]    on any thread, concurrently with every other function. "[any] but a real-time thread" may block or take long.
  *
  * A role may name the state that the function needs:
  *
  *   [rt & attached]             rtw_thread_attach has attached the calling thread.
- *   [rt & attached & prepared]  and rtw_instance_prepare has prepared the instance. On an instance that is not prepared the
- *                               function works, but its time is not bounded.
+ *   [rt & attached & prepared]  As above, and rtw_instance_prepare has prepared the instance. On another instance the function
+ *                               works, but it may take page faults.
  *   [rt & in block]             between rtw_slot_begin and rtw_slot_end.
  *
- * The lines after the role say, for [rt], when to use the function; then its arguments with units and ownership, its errors, and
- * for [rt] what it costs.
+ * After the role follow, in this order: when to use the function ([rt] only), its arguments with units and ownership, its errors,
+ * and what it costs ([rt] only).
  *
  * Rules for all functions
  *
@@ -40,9 +40,9 @@
  * output that is a handle is NULL on failure. Destroying NULL does nothing. Destroy objects in any order: a child keeps its
  * parents alive. A NULL handle returns RTW_ERR_NULL, a wrong or stale one RTW_ERR_HANDLE.
  *
- * Several threads may use a handle at the same time if each function takes it as a pointer to const, or all but one do. Otherwise
- * the handle belongs to the calling thread during the call, unless the function is [any]. Do not destroy a handle while another
- * thread uses it.
+ * Functions that take a handle as a pointer to const may run on it at the same time, also beside one function that takes it as a
+ * pointer to non-const. Two functions that take it as a pointer to non-const must not, unless one of them is [any]. Do not destroy
+ * a handle while another thread uses it.
  *
  * Strings are NUL-terminated UTF-8. Functions do not set errno for the caller, and do not print.
  *
@@ -53,7 +53,7 @@
  * passes sizeof to the library's _init_sized, which other languages call with the size of their own declaration. The library
  * reads the fields that both sides know. A field that the caller's struct lacks has its default; a field that the library does not
  * know must be zero, else the function returns RTW_ERR_STRUCT_SIZE. The library writes no more than the caller's size, and zeroes
- * fields that it does not know. All other structs have their final layout.
+ * fields that it does not know. All other structs have their final layout, except rtw_export_subject_t, whose size is an argument.
  */
 
 #ifndef RTWASM_H

@@ -54,9 +54,9 @@ typedef struct rtw_compile_options_t {
     uint32_t interruption;
     /// Target: "x86_64-unknown-linux-gnu" or "aarch64-unknown-linux-gnu". NULL (default): this machine.
     const char *target;
-    /// CPU features to use. "native": those of this machine. "baseline": those of every machine of the target. Otherwise a
-    /// list such as "avx2,fma", to which the features that they need are added. NULL (default): native if the target is this
-    /// machine, else baseline.
+    /// CPU features to use. "native": those of this machine; the artifact does not load where one is missing. "baseline":
+    /// those of every machine of the target, for artifacts that are distributed. Otherwise a list such as "avx2,fma", to
+    /// which the features that they need are added. NULL (default): native if the target is this machine, else baseline.
     const char *cpu;
     /// RTW_COMPILE_RESERVATION_FULL (default) or RTW_COMPILE_RESERVATION_DECLARED.
     uint32_t reservation;

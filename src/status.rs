@@ -1,6 +1,7 @@
 //! Statuses: the results of functions. Numbers are never reused; the hundreds are families.
 
-/// The result of a function: 0 is success; every error is negative and one of the RTW_ERR_ constants.
+/// The result of a function: 0 is success; every error of this library is negative and one of the RTW_ERR_ constants.
+/// Callbacks of the host may return other numbers.
 #[allow(non_camel_case_types)]
 pub type rtw_status_t = i32;
 
@@ -64,7 +65,7 @@ pub const RTW_ERR_IMPORT_TYPE: rtw_status_t = -306;
 pub const RTW_ERR_NO_MEMORY: rtw_status_t = -401;
 /// Memory could not be locked.
 pub const RTW_ERR_MEMLOCK: rtw_status_t = -402;
-/// The system does not permit it: a priority, an affinity, executable memory.
+/// The system refuses something that the function needs: a priority, an affinity, executable memory, a system call.
 pub const RTW_ERR_PERMISSION: rtw_status_t = -403;
 /// A file could not be read or written.
 pub const RTW_ERR_IO: rtw_status_t = -404;
@@ -81,7 +82,8 @@ pub const RTW_ERR_NOT_ATTACHED: rtw_status_t = -501;
 pub const RTW_ERR_ATTACHED: rtw_status_t = -502;
 /// The instance faulted in an earlier call; reset it before the next one.
 pub const RTW_ERR_FAULTED: rtw_status_t = -503;
-/// The instance is in a call or being reset, or a block has begun and not ended.
+/// The object is in use: the instance is in a call or being reset, a block has begun, a state is being saved, or a worker
+/// would wait for itself.
 pub const RTW_ERR_BUSY: rtw_status_t = -504;
 /// The object belongs to the parent process; a forked child cannot use it.
 pub const RTW_ERR_FORKED: rtw_status_t = -505;
@@ -129,9 +131,9 @@ pub const RTW_ERR_TIMEOUT: rtw_status_t = -703;
 /// The invocation was cancelled before it began. As host_status of rtw_fault_t: the thread ended in the host function
 /// (RTW_HOST_MAY_BLOCK).
 pub const RTW_ERR_CANCELLED: rtw_status_t = -704;
-/// The worker is running, and the function needs a stopped one.
+/// The worker is running; stop it first.
 pub const RTW_ERR_RUNNING: rtw_status_t = -705;
-/// The worker is stopped, and the function needs a running one.
+/// The worker is stopped; start it first.
 pub const RTW_ERR_STOPPED: rtw_status_t = -706;
 
 /// This library has a defect. The object that the function was changing is poisoned.

@@ -55,9 +55,9 @@ pub struct rtw_compile_options_t {
     pub interruption: u32,
     /// Target: "x86_64-unknown-linux-gnu" or "aarch64-unknown-linux-gnu". NULL (default): this machine.
     pub target: *const c_char,
-    /// CPU features to use. "native": those of this machine. "baseline": those of every machine of the target. Otherwise a
-    /// list such as "avx2,fma", to which the features that they need are added. NULL (default): native if the target is this
-    /// machine, else baseline.
+    /// CPU features to use. "native": those of this machine; the artifact does not load where one is missing. "baseline":
+    /// those of every machine of the target, for artifacts that are distributed. Otherwise a list such as "avx2,fma", to
+    /// which the features that they need are added. NULL (default): native if the target is this machine, else baseline.
     pub cpu: *const c_char,
     /// RTW_COMPILE_RESERVATION_FULL (default) or RTW_COMPILE_RESERVATION_DECLARED.
     pub reservation: u32,

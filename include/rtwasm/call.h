@@ -19,8 +19,9 @@ extern "C" {
 ///
 /// [rt & attached & prepared]  One thread at a time per instance; different instances run in parallel. A host function may
 ///                             call the instance that called it, on the same stack.
-/// Use it for every call of one instance that stays in place; to replace instances while they run, call through a slot.
-/// values       in: the arguments; out: the results, on RTW_OK only. 16 bytes each, not converted.
+/// Use it to call an instance that is not in a slot, and in a slot's block (rtw_slot_begin) to call the block's instance.
+/// values       in: the arguments; out: the results, written on RTW_OK only. 16 bytes each. The call does not check types:
+///              set the member that the signature names.
 /// value_count  number of values: at least the larger of the function's numbers of parameters and results. If both are 0,
 ///              values may be NULL.
 /// returns  RTW_OK; or the guest's call ended early and the instance is faulted: RTW_ERR_TRAP_..., RTW_ERR_HOST,
@@ -37,8 +38,8 @@ extern "C" {
 ///            longer; so does every call on a thread that defers cancellation (on_cancel in rtw_thread_config_t). A fault
 ///            takes some hundred bytes from the thread's arena, not from malloc, and returns them; in the standalone profile
 ///            it arrives as a signal, whose handler takes a read lock on the engine's list of loaded code
-///            (docs/real-time-contract.md). With RTW_SIGNALS_ASK every call makes five system calls; so does a call after the
-///            housekeeper has found something to check.
+///            (docs/real-time-contract.md). With RTW_SIGNALS_ASK every call makes five system calls; with RTW_SIGNALS_LOOK a
+///            call makes them only after the housekeeper has found a handler replaced or a signal blocked.
 rtw_status_t rtw_invoke(rtw_func_t *func, rtw_value_t *values, size_t value_count) RTW_NONBLOCKING;
 
 /// Calls a guest's function with a budget for this call instead of the instance's. A call that takes longer is cut off or

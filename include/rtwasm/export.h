@@ -53,7 +53,8 @@ typedef struct rtw_export_config_t {
     uint64_t expected_interval_ns;
 } rtw_export_config_t;
 
-/// One subject of rtw_export. Zero the struct and set one of its handles. rtw_export takes the struct's size.
+/// One element of rtw_export's array: whose statistics to write. Zero the struct and set one of its handles. It may get more
+/// fields at its end, so rtw_export takes its size.
 typedef struct rtw_export_subject_t {
     /// A func, as for rtw_func_export.
     const rtw_func_t *func;

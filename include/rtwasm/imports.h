@@ -11,10 +11,10 @@
 
 struct rtw_instance_t; // instance.h has it
 
-/// Flag: the host function may block, or calls system functions that are cancellation points. Its thread may be cancelled in
-/// it, or end in it by pthread_exit, even if calls defer cancellation (on_cancel of rtw_thread_config_t). The function's
-/// frames are then unwound, the guest's call ends as if the function had returned RTW_ERR_CANCELLED, the instance is faulted,
-/// and the thread ends where rtw_invoke would return. A call of the function takes about 12 ns longer.
+/// Flag: the host function may block, or call system functions that are cancellation points, or pthread_exit. If its thread
+/// is cancelled or exits in it, even if calls defer cancellation (on_cancel of rtw_thread_config_t): the function's frames
+/// are unwound; the guest's call ends as if the function had returned RTW_ERR_CANCELLED, and the instance is faulted; then
+/// the thread ends where rtw_invoke would return. A call of the function takes about 12 ns longer.
 #define RTW_HOST_MAY_BLOCK 1
 
 /// Flag: the host function may leave the floating-point environment (rounding, exceptions, denormals) changed. The guest is
@@ -28,13 +28,14 @@ typedef struct rtw_imports_t rtw_imports_t;
 /// allocation, no lock, no system call.
 ///
 /// user_data  what was given to rtw_imports_func.
-/// instance   the calling guest. The function may use its memory and call rtw_invoke on it, but not in a start function:
-///            there functions return RTW_ERR_HANDLE while the instance is created, and RTW_ERR_BUSY while it is reset.
-/// values     in: the arguments; out: the results. The array holds the larger of the two numbers.
+/// instance   the calling guest. The function may use its memory and call rtw_invoke on it. While the guest's start function
+///            runs it may not: functions return RTW_ERR_HANDLE in rtw_instance_create, and RTW_ERR_BUSY in
+///            rtw_instance_reset.
+/// values     in: the arguments; out: the results. The array holds the larger number of the two.
 /// returns    RTW_OK, or any other number to end the guest's call with RTW_ERR_HOST. The function must return. If a C++
-///            exception leaves it, or pthread_exit or a cancellation without RTW_HOST_MAY_BLOCK, the process ends with a line
-///            on stderr that names the function. After a longjmp out of it, the process ends so when that thread next uses
-///            the instance.
+///            exception leaves it, or (without RTW_HOST_MAY_BLOCK) pthread_exit or a cancellation, the library writes a line
+///            with the function's name to stderr and aborts. It does the same after a longjmp out of it, when that thread
+///            next uses the instance.
 typedef rtw_status_t (*rtw_host_func_t)(void *user_data, struct rtw_instance_t *instance, rtw_value_t *values);
 
 /// Frees the user data of a host function: called once, when nothing can call the function any more. That is after the

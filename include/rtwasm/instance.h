@@ -62,24 +62,26 @@ typedef struct rtw_instance_config_t {
     uint32_t on_budget;
     /// Most memory that the guest may hold, in bytes: its linear memories, 8 bytes per table entry, 16 per global, and the
     /// engine's and the library's records. rtw_module_probe reports what a new guest needs; if that is more,
-    /// rtw_instance_create returns RTW_ERR_LIMIT. Growth beyond the limit fails inside the guest. During a reset the new
-    /// guest counts beside the old one for slot and runtime; for this limit each counts alone. 0 (default): what the module
-    /// declares.
+    /// rtw_instance_create returns RTW_ERR_LIMIT. Growth beyond the limit fails inside the guest. During a reset both the old
+    /// and the new guest exist: the limits of slot and runtime count them together, this limit applies to each. 0 (default):
+    /// what the module declares.
     uint64_t memory_limit_bytes;
     /// With RTW_GROWTH_AHEAD: size up to which each memory is prefaulted, in bytes, at most its maximum and what
     /// memory_limit_bytes permits. It counts as held from the start. Otherwise 0.
     uint64_t growth_ahead_bytes;
     /// Longest time of one call, in ns; rtw_invoke_budget sets another for one call. 0 (default): no limit and no watchdog.
-    /// With RTW_BUDGET_CUT_OFF the module must be compiled with the budget guard, as it is by default. A call in a host
-    /// function is cut off after the function returns. The start function has no budget; dry calls have at least one second.
+    /// RTW_BUDGET_CUT_OFF needs a module that was compiled with the budget guard, as it is by default. A call is not cut off
+    /// inside a host function or inside one memory.grow or table.grow, but after it. The start function has no budget; dry
+    /// calls have at least one second.
     uint64_t budget_ns;
-    /// A call that takes longer than this, in ns, and is not cut off counts as a deadline miss. 0 (default): no deadline.
-    /// Needs the runtime's statistics.
+    /// Deadline of one call, in ns: a call that takes longer and is not cut off counts as a deadline miss. 0 (default): no
+    /// deadline. Needs the runtime's statistics.
     uint64_t deadline_ns;
-    /// Not built: leave 0. 1: the guest keeps no state between calls, so that it can be called after a trap without a reset.
+    /// Not implemented in this version: leave 0. 1: the guest keeps no state between calls, so that it can be called after a
+    /// trap without a reset.
     uint32_t stateless;
-    /// Not built: leave 0. Size of the buffer that holds what the guest prints and logs until on_log of rtw_runtime_config_t
-    /// receives it, in bytes.
+    /// Not implemented in this version: leave 0. Size of the buffer that holds what the guest prints and logs until on_log of
+    /// rtw_runtime_config_t receives it, in bytes.
     uint32_t log_bytes;
 } rtw_instance_config_t;
 
@@ -230,12 +232,13 @@ static inline void rtw_instance_config_init(rtw_instance_config_t *config)
 /// err      NULL, or filled; names the import or limit.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range),
 ///         RTW_ERR_IMPORT_MISSING, RTW_ERR_IMPORT_TYPE, RTW_ERR_UNSUPPORTED (reference types in an import; RTW_GROWTH_AHEAD
-///         in the standalone profile; a budget for a module without the guard; a field is set that is not built),
-///         RTW_ERR_LIMIT, RTW_ERR_MEMLOCK (the process locks all its mappings, and may not lock the reservation),
-///         RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_STACK_SIZE (the module has a start function, and the thread's
-///         stack has less than guest_stack_bytes and 32 KiB left), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function
-///         ended so). With a budget that cuts off also RTW_ERR_PERMISSION (an attached thread's priority leaves the watchdog
-///         no CPU) and RTW_ERR_FORKED (runtime and watchdog belong to the parent process).
+///         in the standalone profile; a budget for a module without the guard; a field is set that is not implemented),
+///         RTW_ERR_LIMIT, RTW_ERR_MEMLOCK (the process has called mlockall(MCL_FUTURE), and may not lock the address space
+///         that a memory reserves), RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_STACK_SIZE (the module has a start
+///         function, and the thread's stack has less than guest_stack_bytes and 32 KiB left), RTW_ERR_TRAP_... and
+///         RTW_ERR_HOST (the start function ended so). With a budget that cuts off also RTW_ERR_PERMISSION (an attached
+///         thread's priority leaves the watchdog no CPU) and RTW_ERR_FORKED (runtime and watchdog belong to the parent
+///         process).
 rtw_status_t rtw_instance_create(const rtw_module_t *module,
                                  const rtw_imports_t *imports,
                                  const rtw_instance_config_t *config,

@@ -47,8 +47,8 @@
 /// A standby instance is ready.
 #define RTW_SLOT_EVENT_SPARE_READY 4
 
-/// The slot could not create a standby instance; status says why. With RTW_ERR_SIGNALS the slot tries again until it
-/// succeeds, and reports this once; otherwise it tries again after the next publication.
+/// The slot could not create a standby instance; status says why. After RTW_ERR_SIGNALS the housekeeper tries again until it
+/// succeeds, without further events; after any other status it does not try again before the next publication.
 #define RTW_SLOT_EVENT_SPARE_FAILED 5
 
 /// The stable handle through which a real-time thread calls while instances behind it are hot-swapped.

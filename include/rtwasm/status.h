@@ -16,7 +16,8 @@
 #define RTW_NONBLOCKING
 #endif
 
-/// The result of a function: 0 is success; every error is negative and one of the RTW_ERR_ constants.
+/// The result of a function: 0 is success; every error of this library is negative and one of the RTW_ERR_ constants.
+/// Callbacks of the host may return other numbers.
 typedef int32_t rtw_status_t;
 
 /// Describes why a [setup] function failed: which import, which byte, which limit. Belongs to the caller and needs no
@@ -114,7 +115,7 @@ typedef struct rtw_error_t {
 /// Memory could not be locked.
 #define RTW_ERR_MEMLOCK -402
 
-/// The system does not permit it: a priority, an affinity, executable memory.
+/// The system refuses something that the function needs: a priority, an affinity, executable memory, a system call.
 #define RTW_ERR_PERMISSION -403
 
 /// A file could not be read or written.
@@ -138,7 +139,8 @@ typedef struct rtw_error_t {
 /// The instance faulted in an earlier call; reset it before the next one.
 #define RTW_ERR_FAULTED -503
 
-/// The instance is in a call or being reset, or a block has begun and not ended.
+/// The object is in use: the instance is in a call or being reset, a block has begun, a state is being saved, or a worker
+/// would wait for itself.
 #define RTW_ERR_BUSY -504
 
 /// The object belongs to the parent process; a forked child cannot use it.
@@ -203,10 +205,10 @@ typedef struct rtw_error_t {
 /// (RTW_HOST_MAY_BLOCK).
 #define RTW_ERR_CANCELLED -704
 
-/// The worker is running, and the function needs a stopped one.
+/// The worker is running; stop it first.
 #define RTW_ERR_RUNNING -705
 
-/// The worker is stopped, and the function needs a running one.
+/// The worker is stopped; start it first.
 #define RTW_ERR_STOPPED -706
 
 /// This library has a defect. The object that the function was changing is poisoned.

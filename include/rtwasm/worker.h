@@ -131,10 +131,10 @@ typedef struct rtw_worker_config_t {
     /// Longest time to wake an idle CPU while the worker runs, in us (/dev/cpu_dma_latency); 0 keeps CPUs from idling. -1
     /// (default): not changed.
     int32_t dma_latency_us;
-    /// With RTW_SCHED_DEADLINE: time that the thread may run in every period, in ns. Otherwise 0.
+    /// With RTW_SCHED_DEADLINE: time that the thread may run in every period, in ns (sched_runtime of sched_setattr(2)).
+    /// Otherwise 0.
     uint64_t deadline_runtime_ns;
-    /// With RTW_SCHED_DEADLINE: time from the beginning of a period by which the thread has had deadline_runtime_ns, in ns. 0
-    /// (default): the period.
+    /// With RTW_SCHED_DEADLINE: relative deadline, in ns (sched_deadline of sched_setattr(2)). 0 (default): period_ns.
     uint64_t deadline_ns;
     /// Setup callback, or NULL (default). Runs before the dry calls.
     rtw_worker_setup_t setup;
@@ -272,7 +272,8 @@ typedef struct rtw_worst_t {
     uint64_t at_realtime_ns;
     /// The tick's index, or the invocation's tag.
     uint64_t index;
-    /// Time from the intended start of the first period that it stands for to the actual start, ns.
+    /// Time from the intended start to the actual start, ns. If periods were skipped just before, from the intended start of
+    /// the first skipped one.
     double wake_up_ns;
     /// Time from the actual start to the end, ns.
     double call_ns;
@@ -480,8 +481,8 @@ static inline void rtw_worker_stats_init(rtw_worker_stats_t *stats)
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_FORKED.
 rtw_status_t rtw_worker_stats(const rtw_worker_t *worker, rtw_worker_stats_t *stats);
 
-/// Starts a worker's statistics over, except what counts from its creation. The worker may run meanwhile; a step that is just
-/// ending counts before the reset.
+/// Starts a worker's statistics over, except the queue's counters (submitted, completed, cancelled, refused), which count
+/// since the worker was created. The worker may run meanwhile; a step that is just ending counts before the reset.
 ///
 /// [any] but a real-time thread.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.

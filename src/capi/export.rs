@@ -57,7 +57,8 @@ pub struct rtw_export_config_t {
     pub expected_interval_ns: u64,
 }
 
-/// One subject of rtw_export. Zero the struct and set one of its handles. rtw_export takes the struct's size.
+/// One element of rtw_export's array: whose statistics to write. Zero the struct and set one of its handles. It may get more
+/// fields at its end, so rtw_export takes its size.
 #[repr(C)]
 pub struct rtw_export_subject_t {
     /// A func, as for rtw_func_export.

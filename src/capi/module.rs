@@ -131,8 +131,8 @@ pub unsafe extern "C" fn rtw_module_info_init_sized(info: *mut rtw_module_info_t
     unsafe { guard::init(info, struct_size) };
 }
 
-/// Reports what an artifact is, whether it would load, and whether instances can be created from it. Reads the envelope only,
-/// and maps no code.
+/// Reads an artifact's header and metadata (its envelope), and reports what it is, whether it would load, and whether
+/// instances can be created from it. Maps no code.
 ///
 /// [setup]
 /// runtime  the runtime that would load it; NULL: any runtime on this machine, whatever its profile.
@@ -178,7 +178,7 @@ pub unsafe extern "C-unwind" fn rtw_module_probe(
 }
 
 /// Loads an artifact from memory. Checks the digest, and that the artifact fits this machine and runtime, before it maps any
-/// code. The code is native code: whether to trust its maker is the caller's decision.
+/// code. It does not check who made the artifact: load only artifacts that you trust like a shared library.
 ///
 /// [setup]  One thread at a time loads or unloads code in a process; others wait. In the standalone profile a trap on another
 ///          thread may have to wait meanwhile (see docs/real-time-contract.md).

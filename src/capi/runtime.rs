@@ -39,28 +39,30 @@ pub const RTW_SCHED_RR: u32 = 3;
 pub const RTW_LOCK_OFF: u32 = 0;
 /// Locks as much of the memory that calls touch as the system permits; rtw_prepare_report_t reports how much that is.
 pub const RTW_LOCK_ON: u32 = 1;
-/// Locks the memory that calls touch; returns RTW_ERR_MEMLOCK if the system does not permit it.
+/// Locks the memory that calls touch; a function that cannot lock it returns RTW_ERR_MEMLOCK.
 pub const RTW_LOCK_REQUIRED: u32 = 2;
 
-/// The housekeeper thread checks ten times a second that guests' faults would still become traps; see
-/// docs/real-time-contract.md, Signals.
+/// The housekeeper thread checks ten times a second that the engine's signal handlers are installed and their signals are not
+/// blocked (docs/real-time-contract.md, Signals). Calls check nothing until it finds something wrong.
 pub const RTW_SIGNALS_LOOK: u32 = 0;
-/// Every call of a standalone guest checks that its faults would become traps, with five system calls: 3 sigaction, 1
+/// Every call of a standalone guest checks signal handlers and mask itself, with five system calls: 3 sigaction, 1
 /// sigprocmask, 1 sigaltstack. Calls of plug-in guests check nothing.
 pub const RTW_SIGNALS_ASK: u32 = 1;
 
-/// Denormal numbers are handled as the thread handles them.
+/// The thread's mode for denormal numbers is not changed.
 pub const RTW_DENORMALS_KEEP: u32 = 0;
-/// Denormal numbers become zero (FTZ and DAZ on x86-64, FZ on aarch64). Without it, decaying filters and reverbs can become
-/// many times slower.
+/// Treats denormal numbers as zero (FTZ and DAZ on x86-64, FZ on aarch64). Without it, decaying filters and reverbs can
+/// become many times slower.
 pub const RTW_DENORMALS_FLUSH: u32 = 1;
-/// Denormal numbers are kept, as IEEE 754 and WebAssembly define.
+/// Computes with denormal numbers, as IEEE 754 and WebAssembly require.
 pub const RTW_DENORMALS_IEEE: u32 = 2;
 
 /// Number of 64-bit words in a CPU set, for 1024 CPUs.
 pub const RTW_CPU_SET_WORDS: usize = 16;
 
-/// An engine, its housekeeper and watchdog threads, and the defaults for threads that attach to it.
+/// A runtime: the context of modules, instances, slots and workers, to which threads attach. It has the engine, the defaults
+/// for attached threads, and two threads: the housekeeper, which looks after slots and signal handlers, and the watchdog,
+/// which cuts off calls at their budget.
 pub struct rtw_runtime_t {
     _private: [u8; 0],
 }
@@ -71,14 +73,14 @@ pub struct rtw_runtime_config_t {
     /// sizeof(rtw_runtime_config_t), set by rtw_runtime_config_init.
     pub struct_size: u32,
     /// RTW_PROFILE_ANY (default): loads artifacts of both profiles, and sets up each engine when it first loads one. If
-    /// signal handlers are allowed, attach makes the thread ready for both profiles. Compared with RTW_PROFILE_PLUGIN this
-    /// takes 256 KiB per thread for an alternate signal stack, four more system calls at attach and three at detach; and the
-    /// housekeeper checks handlers and masks ten times a second. RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN: loads
+    /// allow_signal_handlers is 1, rtw_thread_attach prepares the thread for both profiles. Compared with RTW_PROFILE_PLUGIN
+    /// this costs 256 KiB per thread for a signal stack, four more system calls at attach and three at detach, and the
+    /// housekeeper's checks of handlers and masks, ten times a second. RTW_PROFILE_STANDALONE or RTW_PROFILE_PLUGIN: loads
     /// artifacts of that profile; others return RTW_ERR_PROFILE.
     pub profile: u32,
     /// The CPUs for attached threads: bit n % 64 of word n / 64 is CPU n. All zero (default): affinity is not changed.
     pub cpu_set: [u64; RTW_CPU_SET_WORDS],
-    /// Scheduling policy of the runtime's own threads and, by default, of attached threads: RTW_SCHED_KEEP (default),
+    /// Scheduling policy of attached threads and workers by default, above which the watchdog runs: RTW_SCHED_KEEP (default),
     /// RTW_SCHED_OTHER, RTW_SCHED_FIFO or RTW_SCHED_RR.
     pub sched_policy: u32,
     /// Priority for sched_policy: 1 to 99 for RTW_SCHED_FIFO and RTW_SCHED_RR, otherwise 0.
@@ -87,15 +89,15 @@ pub struct rtw_runtime_config_t {
     pub statistics: u32,
     /// RTW_LOCK_OFF (default), RTW_LOCK_ON or RTW_LOCK_REQUIRED: whether memory that calls touch is locked.
     pub memory_lock: u32,
-    /// Stack that a guest may use in one call, in bytes: 16 KiB to 64 MiB. 0 (default): 256 KiB. The stack of an attached
-    /// thread must have 64 KiB more. A call that finds less than 32 KiB below the guest's part returns RTW_ERR_STACK_SIZE:
-    /// this reserve is for host functions and signal handlers.
+    /// Stack that a guest may use in one call, in bytes: 16 KiB to 64 MiB. 0 (default): 256 KiB. rtw_thread_attach needs 64
+    /// KiB more of free stack. A call needs 32 KiB more, for host functions and signal handlers, else it returns
+    /// RTW_ERR_STACK_SIZE.
     pub guest_stack_bytes: u64,
     /// Time between two checks of the watchdog for calls over their budget, in ns: 50,000 to 250,000,000. 0 (default): a
     /// quarter of the smallest budget of the runtime's instances.
     pub watchdog_tick_ns: u64,
-    /// RTW_SIGNALS_LOOK (default) or RTW_SIGNALS_ASK: how the library notices that the signal handlers of the standalone
-    /// profile were replaced or their signals blocked. Calls then return RTW_ERR_SIGNALS.
+    /// RTW_SIGNALS_LOOK (default) or RTW_SIGNALS_ASK: whether the housekeeper or every call checks that the signal handlers
+    /// of the standalone profile are installed and their signals not blocked. If they are not, calls return RTW_ERR_SIGNALS.
     pub signal_checks: u32,
     /// 0 (default): a call on a thread that is not attached returns RTW_ERR_NOT_ATTACHED. 1: such a call first attaches its
     /// thread, as rtw_thread_attach does but without changing scheduling and affinity. For hosts that do not know their
@@ -114,17 +116,17 @@ pub struct rtw_runtime_config_t {
     /// rtw_instance_config_t. Beyond it, creating or resetting an instance and making a spare return RTW_ERR_LIMIT, and
     /// growth fails inside the guest. 0 (default): no limit.
     pub memory_limit_bytes: u64,
-    /// Not built: leave NULL. The Ed25519 public keys, one of which must have signed each artifact. NULL (default): loads any
-    /// artifact.
+    /// Not implemented in this version: leave NULL. The Ed25519 public keys, one of which must have signed each artifact.
+    /// NULL (default): loads any artifact.
     pub trusted_keys: *const rtw_public_key_t,
-    /// Not built: leave 0. Number of keys in trusted_keys.
+    /// Not implemented in this version: leave 0. Number of keys in trusted_keys.
     pub trusted_key_count: u32,
-    /// Not built: leave 0. The oldest compiler release whose artifacts load: major * 65536 + minor * 256 + patch. 0
-    /// (default): any.
+    /// Not implemented in this version: leave 0. The oldest compiler release whose artifacts load: major * 65536 + minor *
+    /// 256 + patch. 0 (default): any.
     pub min_compiler_release: u32,
-    /// Not built: leave NULL. Receives what guests print and log. NULL (default): it is discarded.
+    /// Not implemented in this version: leave NULL. Receives what guests print and log. NULL (default): it is discarded.
     pub on_log: rtw_log_func_t,
-    /// Not built: leave NULL. Passed to on_log.
+    /// Not implemented in this version: leave NULL. Passed to on_log.
     pub log_user_data: *mut c_void,
 }
 
@@ -240,19 +242,19 @@ pub unsafe extern "C" fn rtw_runtime_config_init_sized(config: *mut rtw_runtime_
     unsafe { guard::init(config, struct_size) };
 }
 
-/// Creates a runtime. Prefaults the library's own code and data, and locks them if memory_lock says so; measures the clock
+/// Creates a runtime. Prefaults the library's own code and data, and locks them if memory_lock says so; calibrates the clock
 /// (about 20 ms, once a process). With RTW_PROFILE_STANDALONE it also installs the engine's handlers for SIGSEGV, SIGILL and
-/// SIGFPE (once a process), which pass on signals that are not a guest's; with RTW_PROFILE_ANY, loading the first standalone
-/// artifact does.
+/// SIGFPE, once a process, which pass signals that no guest caused to the handlers that were there before; with
+/// RTW_PROFILE_ANY, loading the first standalone artifact does.
 ///
 /// [setup]
 /// config  NULL for the defaults; read only during the call.
 /// out     receives the runtime, to be destroyed with rtw_runtime_destroy; NULL on failure.
 /// err     NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range), RTW_ERR_UNSUPPORTED (a field is set
-///         that is not built), RTW_ERR_ENGINE, RTW_ERR_MEMLOCK (RTW_LOCK_REQUIRED, and the library itself cannot be locked),
-///         RTW_ERR_SIGNALS (RTW_PROFILE_STANDALONE, and allow_signal_handlers is 0), RTW_ERR_PERMISSION (a filter refuses a
-///         system call that the library needs; the message names it).
+///         that is not implemented), RTW_ERR_ENGINE, RTW_ERR_MEMLOCK (RTW_LOCK_REQUIRED, and the library itself cannot be
+///         locked), RTW_ERR_SIGNALS (RTW_PROFILE_STANDALONE, and allow_signal_handlers is 0), RTW_ERR_PERMISSION (a filter
+///         refuses a system call that the library needs; the message names it).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_runtime_create(
     config: *const rtw_runtime_config_t,
@@ -324,8 +326,8 @@ pub unsafe extern "C" fn rtw_watchdog_stats_init_sized(stats: *mut rtw_watchdog_
     unsafe { guard::init(stats, struct_size) };
 }
 
-/// Reports what the runtime's watchdog has done since the runtime was created, and how punctual it was. A budget is kept only
-/// as well as the watchdog wakes up.
+/// Reports what the runtime's watchdog has done since the runtime was created, and how late it woke up. Its lateness adds to
+/// the time by which a call can exceed its budget.
 ///
 /// [any] but a real-time thread.
 /// stats   filled on success.
@@ -468,10 +470,8 @@ pub fn scheduling(policy: u32, priority: i32) -> Result<Option<(Policy, i32)>> {
         other => return Err(out_of_range("sched_policy", other)),
     };
     if !allowed.contains(&priority) {
-        return Err(Error::new(
-            RTW_ERR_ARGUMENT,
-            format!("priority is {priority}; this sched_policy takes {} to {}", allowed.start(), allowed.end()),
-        ));
+        let takes = if allowed.end() == &0 { "0" } else { "1 to 99" };
+        return Err(Error::new(RTW_ERR_ARGUMENT, format!("priority is {priority}; this sched_policy takes {takes}")));
     }
     Ok(policy.map(|policy| (policy, priority)))
 }

@@ -108,8 +108,8 @@ pub unsafe extern "C-unwind" fn rtw_func_stats(func: *const rtw_func_t, stats: *
 }
 
 /// Reads the statistics of all calls of an instance's funcs since the instance was created. Includes funcs that were
-/// destroyed; resets of funcs do not affect it. A call that a host function makes from within another call counts, and its
-/// time counts in both. Calls may continue meanwhile.
+/// destroyed; resets of funcs do not affect it. A nested call, which a host function makes, counts as a call of its own, and
+/// its time is also part of the outer call's. Calls may continue meanwhile.
 ///
 /// [any] but a real-time thread: it copies 17 KiB a func.
 /// stats   filled on success; all figures are 0 if there were no calls.

@@ -84,9 +84,9 @@ pub unsafe extern "C" fn rtw_thread_config_init_sized(config: *mut rtw_thread_co
 }
 
 /// Attaches the calling thread to a runtime, so that it can call guests in real time: on its own stack and on those that it
-/// declares. Sets scheduling and affinity if configured, sets up the engine's state of the thread, prefaults the stack that
-/// guests may use, and reserves an arena from which failing calls allocate instead of from malloc. If the runtime may load
-/// the standalone profile, also installs an alternate signal stack, unblocks SIGSEGV, SIGILL and SIGFPE, and starts the
+/// declares. Sets scheduling and affinity if configured; sets up the engine's state of the thread; prefaults the stack that
+/// guests may use; reserves an arena from which failing calls allocate instead of from malloc. If the runtime may load
+/// standalone artifacts, also installs an alternate signal stack, unblocks SIGSEGV, SIGILL and SIGFPE, and starts the
 /// housekeeper, which checks them. A thread may attach to several runtimes, once to each. A thread that ends without
 /// detaching leaks nothing.
 ///
@@ -94,11 +94,12 @@ pub unsafe extern "C" fn rtw_thread_config_init_sized(config: *mut rtw_thread_co
 /// config  NULL: as the runtime's configuration says.
 /// err     NULL, or filled. On failure nothing is changed.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range; a stack overlaps
-///         another one or the thread's own, or is not writable), RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (scheduling; a CPU that
-///         does not exist or that the process may not use; a priority that leaves the watchdog no CPU), RTW_ERR_STACK_SIZE
-///         (the thread's stack has too little left; the thread is on another stack; a declared stack is too small),
-///         RTW_ERR_MEMLOCK (only with RTW_LOCK_REQUIRED), RTW_ERR_IO (the system does not report where the stack is),
-///         RTW_ERR_SIGNALS (standalone: the engine's handlers were replaced; the message says by whom).
+///         another one or the thread's own, or is not writable), RTW_ERR_ATTACHED, RTW_ERR_PERMISSION (the system refuses the
+///         scheduling; a CPU does not exist or is not for this process; instances have budgets, and the thread's priority
+///         would leave the watchdog no CPU), RTW_ERR_STACK_SIZE (the thread's stack has too little left; the thread is on
+///         another stack; a declared stack is too small), RTW_ERR_MEMLOCK (only with RTW_LOCK_REQUIRED), RTW_ERR_IO (the
+///         system does not report where the stack is), RTW_ERR_SIGNALS (standalone: the engine's handlers were replaced; the
+///         message says by whom).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_thread_attach(
     runtime: *const rtw_runtime_t,

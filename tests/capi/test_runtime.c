@@ -147,11 +147,11 @@ static void test_config(void) {
     WITH(profile, 3, RTW_ERR_ARGUMENT, "profile is 3");
     WITH(sched_policy, 4, RTW_ERR_ARGUMENT, "sched_policy is 4");
     WITH(sched_policy, (uint32_t)RTW_SCHED_RUNTIME, RTW_ERR_ARGUMENT, "sched_policy");
-    WITH(sched_policy, RTW_SCHED_FIFO, RTW_ERR_ARGUMENT, "priority 0");
-    WITH(sched_policy, RTW_SCHED_RR, RTW_ERR_ARGUMENT, "priority 0");
+    WITH(sched_policy, RTW_SCHED_FIFO, RTW_ERR_ARGUMENT, "priority is 0");
+    WITH(sched_policy, RTW_SCHED_RR, RTW_ERR_ARGUMENT, "priority is 0");
     WITH(sched_policy, RTW_SCHED_OTHER, RTW_OK, "");
-    WITH(priority, 1, RTW_ERR_ARGUMENT, "priority 1");
-    WITH(priority, -1, RTW_ERR_ARGUMENT, "priority -1");
+    WITH(priority, 1, RTW_ERR_ARGUMENT, "priority is 1");
+    WITH(priority, -1, RTW_ERR_ARGUMENT, "priority is -1");
     WITH(statistics, 2, RTW_ERR_ARGUMENT, "statistics is 2");
     WITH(statistics, 0, RTW_OK, "");
     WITH(memory_lock, 3, RTW_ERR_ARGUMENT, "memory_lock is 3");
@@ -171,7 +171,7 @@ static void test_config(void) {
     check_config(&fifo, RTW_ERR_ARGUMENT, "100", "FIFO 100");
     fifo.sched_policy = RTW_SCHED_OTHER;
     fifo.priority = 1;
-    check_config(&fifo, RTW_ERR_ARGUMENT, "priority 1", "SCHED_OTHER with a priority");
+    check_config(&fifo, RTW_ERR_ARGUMENT, "priority is 1", "SCHED_OTHER with a priority");
 }
 
 /* Where the library itself is to be locked and cannot be; in a process of its own. */

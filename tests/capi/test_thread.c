@@ -346,10 +346,10 @@ static void *configurations(void *data) {
     WITH(struct_size, (uint32_t)sizeof good - 1, RTW_ERR_STRUCT_SIZE, "struct_size");
     WITH(struct_size, 8192, RTW_ERR_STRUCT_SIZE, "struct_size");
     WITH(sched_policy, 4, RTW_ERR_ARGUMENT, "sched_policy is 4");
-    WITH(sched_policy, RTW_SCHED_FIFO, RTW_ERR_ARGUMENT, "priority 0");
+    WITH(sched_policy, RTW_SCHED_FIFO, RTW_ERR_ARGUMENT, "priority is 0");
     WITH(sched_policy, RTW_SCHED_KEEP, RTW_OK, "");
     WITH(sched_policy, RTW_SCHED_OTHER, RTW_OK, "");
-    WITH(priority, 5, RTW_ERR_ARGUMENT, "priority 5");
+    WITH(priority, 5, RTW_ERR_ARGUMENT, "priority is 5");
     WITH(cpu, -2, RTW_ERR_ARGUMENT, "cpu is -2");
     WITH(cpu, 1024, RTW_ERR_ARGUMENT, "cpu is 1024");
     WITH(cpu, INT32_MIN, RTW_ERR_ARGUMENT, "cpu is -2147483648");

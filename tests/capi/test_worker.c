@@ -45,7 +45,7 @@ static void test_refusals(void) {
     REFUSE(good, bad.deadline_runtime_ns = 5000, RTW_ERR_ARGUMENT, "RTW_SCHED_DEADLINE");
     REFUSE(good, bad.deadline_ns = 5000, RTW_ERR_ARGUMENT, "RTW_SCHED_DEADLINE");
     REFUSE(good, bad.sched_policy = RTW_SCHED_DEADLINE, RTW_ERR_ARGUMENT, "deadline_runtime_ns");
-    REFUSE(good, (bad.sched_policy = RTW_SCHED_DEADLINE, bad.deadline_runtime_ns = 5000, bad.cpu = 0), RTW_ERR_ARGUMENT, "affinity");
+    REFUSE(good, (bad.sched_policy = RTW_SCHED_DEADLINE, bad.deadline_runtime_ns = 5000, bad.cpu = 0), RTW_ERR_ARGUMENT, "cpu must be -1");
     REFUSE(good, (bad.sched_policy = RTW_SCHED_DEADLINE, bad.deadline_ns = PERIOD_NS + 1), RTW_ERR_ARGUMENT, "deadline_ns");
     REFUSE(good, bad.queue_capacity = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_QUEUE");
     REFUSE(good, bad.spin_ns = 1, RTW_ERR_ARGUMENT, "RTW_WORKER_QUEUE");

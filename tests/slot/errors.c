@@ -59,7 +59,7 @@ static void configurations(const world_t *world) {
     refused(world, &config, RTW_ERR_NULL, "dry_calls", "dry calls at NULL");
     rtw_dry_call_t dry = {NULL, &value, 1, 1, 1};
     config.dry_calls = &dry;
-    refused(world, &config, RTW_ERR_ARGUMENT, "dry call 0: there is no function 1", "a dry call of no function");
+    refused(world, &config, RTW_ERR_ARGUMENT, "dry call 0: the slot has no function 1", "a dry call of no function");
     dry.func_index = 0, dry.repeats = 0;
     refused(world, &config, RTW_ERR_ARGUMENT, "repeats is 0", "a dry call made never");
     dry.repeats = 1, dry.values = NULL;

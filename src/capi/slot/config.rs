@@ -31,8 +31,8 @@ pub const RTW_SLOT_EVENT_FAULTED: u32 = 2;
 pub const RTW_SLOT_EVENT_SPARE_TAKEN: u32 = 3;
 /// A standby instance is ready.
 pub const RTW_SLOT_EVENT_SPARE_READY: u32 = 4;
-/// The slot could not create a standby instance; status says why. With RTW_ERR_SIGNALS the slot tries again until it
-/// succeeds, and reports this once; otherwise it tries again after the next publication.
+/// The slot could not create a standby instance; status says why. After RTW_ERR_SIGNALS the housekeeper tries again until it
+/// succeeds, without further events; after any other status it does not try again before the next publication.
 pub const RTW_SLOT_EVENT_SPARE_FAILED: u32 = 5;
 
 /// An event of a slot. Its layout is final.

@@ -103,10 +103,10 @@ pub struct rtw_worker_config_t {
     /// Longest time to wake an idle CPU while the worker runs, in us (/dev/cpu_dma_latency); 0 keeps CPUs from idling. -1
     /// (default): not changed.
     pub dma_latency_us: i32,
-    /// With RTW_SCHED_DEADLINE: time that the thread may run in every period, in ns. Otherwise 0.
+    /// With RTW_SCHED_DEADLINE: time that the thread may run in every period, in ns (sched_runtime of sched_setattr(2)).
+    /// Otherwise 0.
     pub deadline_runtime_ns: u64,
-    /// With RTW_SCHED_DEADLINE: time from the beginning of a period by which the thread has had deadline_runtime_ns, in ns. 0
-    /// (default): the period.
+    /// With RTW_SCHED_DEADLINE: relative deadline, in ns (sched_deadline of sched_setattr(2)). 0 (default): period_ns.
     pub deadline_ns: u64,
     /// Setup callback, or NULL (default). Runs before the dry calls.
     pub setup: rtw_worker_setup_t,

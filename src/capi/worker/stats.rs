@@ -101,7 +101,8 @@ pub struct rtw_worst_t {
     pub at_realtime_ns: u64,
     /// The tick's index, or the invocation's tag.
     pub index: u64,
-    /// Time from the intended start of the first period that it stands for to the actual start, ns.
+    /// Time from the intended start to the actual start, ns. If periods were skipped just before, from the intended start of
+    /// the first skipped one.
     pub wake_up_ns: f64,
     /// Time from the actual start to the end, ns.
     pub call_ns: f64,
@@ -153,8 +154,8 @@ pub unsafe extern "C-unwind" fn rtw_worker_stats(worker: *const rtw_worker_t, st
     })
 }
 
-/// Starts a worker's statistics over, except what counts from its creation. The worker may run meanwhile; a step that is just
-/// ending counts before the reset.
+/// Starts a worker's statistics over, except the queue's counters (submitted, completed, cancelled, refused), which count
+/// since the worker was created. The worker may run meanwhile; a step that is just ending counts before the reset.
 ///
 /// [any] but a real-time thread.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_FORKED.
