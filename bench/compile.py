@@ -67,7 +67,7 @@ LONG = {
     "30,000 short loops in one function": lambda: module([body(SHORT_LOOP * 30_000, ONE_I32)]),
     "100,000 short loops in one function": lambda: module([body(SHORT_LOOP * 100_000, ONE_I32)]),
 }
-# What would keep the compiler from them.
+# Options that lift the compiler's limits.
 WITHOUT_LIMITS = ["--max-time-ms", str(24 * 3600 * 1000), "--max-branches", str(2**32 - 1), "--max-function-bytes", str(2**32 - 1)]
 
 

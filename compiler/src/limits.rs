@@ -113,7 +113,7 @@ fn check_function(module: &[u8], body: &FunctionBody<'_>, limits: &Limits) -> Re
     Ok(())
 }
 
-/// Whether the code generator begins a block of its own there. The validator refuses those of disabled proposals.
+/// True if the code generator begins a block there. The validator refuses the instructions of disabled proposals.
 fn branches_at(operator: &Operator<'_>) -> bool {
     use Operator::*;
     matches!(

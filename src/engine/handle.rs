@@ -1,8 +1,8 @@
-//! Handles: what a pointer of ours points to that others keep, as C does, and how a wrong one is told from a right one.
+//! Handles: the objects behind pointers that other code keeps, such as C code, and the recognition of wrong pointers.
 //!
-//! A slot carries a magic word that names its kind while it is in use. Slots are never given back to the allocator, so a
-//! stale handle is read from memory that is still ours; they are used again only after many others have been freed, so that
-//! it stays recognisable for a while.
+//! A slot carries a magic word that names its kind while it is in use. Slots are never freed, so a stale handle is read from
+//! memory that is still the library's; they are reused only after many others have been freed, so that a stale handle is
+//! recognised for a while.
 
 use std::alloc::{Layout, alloc};
 use std::cell::UnsafeCell;
@@ -19,7 +19,7 @@ use crate::status::*;
 
 const FREED: u64 = 0x6465_6572_665f_7774;
 
-/// How many freed slots of a kind are kept unused.
+/// The number of freed slots of a kind that are kept unused.
 const QUARANTINE: usize = 256;
 
 #[repr(C)]
@@ -29,7 +29,7 @@ pub struct Slot<T> {
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-/// How many slots of a kind are made at a time where what calls touch is kept: one by one they would lie between larger things
+/// The number of slots of a kind that are created at a time in the locked heap: single ones would lie between larger objects
 /// that come and go.
 const BATCH: usize = 64;
 
@@ -37,11 +37,11 @@ const BATCH: usize = 64;
 pub struct Pool(Whole<Unused>);
 
 struct Unused {
-    /// Number of slots. `freed` has room for all of them, so that returning one takes no memory.
+    /// Number of slots. `freed` has room for all of them, so that returning one allocates nothing.
     made: usize,
     /// Oldest first.
     freed: VecDeque<usize>,
-    /// Never used, where what calls touch is kept.
+    /// Never used, in the locked heap.
     kept: Vec<usize>,
 }
 
@@ -56,7 +56,7 @@ impl Pool {
 }
 
 impl Unused {
-    /// One that has been freed long ago and lies where it should: a slot is kept where calls touch it, or not, and stays there.
+    /// Reuses a slot that was freed long ago and is in the right place: a slot is in the locked heap, or not, and stays there.
     fn recycle(&mut self) -> Option<usize> {
         if self.freed.len() <= QUARANTINE {
             return None;
@@ -79,7 +79,7 @@ impl Unused {
             let count = if keeping { BATCH } else { 1 };
             self.freed.try_reserve(self.made + count - self.freed.len()).ok()?;
             self.kept.try_reserve(BATCH).ok()?;
-            // SAFETY: a layout of some size; each slot is written before anybody knows of it.
+            // SAFETY: a layout with a size; each slot is written before any code knows of it.
             unsafe {
                 let first: *mut Slot<T> = alloc(Layout::array::<Slot<T>>(count).ok()?).cast();
                 if first.is_null() {
@@ -100,7 +100,7 @@ impl<T> Slot<T> {
     }
 }
 
-/// Ties the type that a handle points to, as others see it, to what stands behind it.
+/// Connects the type that a handle points to, for other code, with the type of the value behind it.
 pub trait Noun: Sized + 'static {
     type Value: Send + Sync;
     const MAGIC: u64;
@@ -111,7 +111,7 @@ fn slot<N: Noun>(handle: *const N) -> *const Slot<N::Value> {
     handle.cast()
 }
 
-/// A handle that is not valid yet: its address can be given away before its value exists.
+/// Reserves a handle that is not valid yet: its address can be passed on before its value exists.
 pub fn reserve<N: Noun>() -> Result<*mut N> {
     let mut unused = N::pool().lock();
     let address = unused.recycle().or_else(|| unused.make::<N::Value>()).ok_or_else(reserve::exhausted)?;
@@ -120,7 +120,7 @@ pub fn reserve<N: Noun>() -> Result<*mut N> {
 
 /// Makes a reserved handle valid.
 pub fn publish<N: Noun>(handle: *mut N, value: N::Value) {
-    // SAFETY: `reserve` made the slot, and nobody uses it before its magic says so.
+    // SAFETY: `reserve` made the slot, and no code uses it before its magic word is set.
     unsafe {
         let slot = &*slot(handle);
         (*slot.value.get()).write(value);
@@ -129,12 +129,12 @@ pub fn publish<N: Noun>(handle: *mut N, value: N::Value) {
     }
 }
 
-/// Gives a reserved handle back that was never published.
+/// Returns a reserved handle that was never published.
 pub fn cancel<N: Noun>(handle: *mut N) {
     N::pool().lock().freed.push_back(handle as usize);
 }
 
-/// A handle for a value, the last thing that a section makes: nothing of an exhausted one is handed out.
+/// Creates a handle for a value, as the last step of a section: an exhausted section hands out nothing.
 pub fn create<N: Noun>(value: N::Value) -> Result<*mut N> {
     reserve::check()?;
     let handle = reserve::<N>()?;
@@ -142,23 +142,23 @@ pub fn create<N: Noun>(value: N::Value) -> Result<*mut N> {
     Ok(handle)
 }
 
-/// A handle that ends with this value: of the library's own, beside those that the host has.
+/// A handle of the library's own, beside the host's. Dropping it destroys the handle.
 #[repr(transparent)]
 pub struct Owned<N: Noun>(NonNull<N>);
 
-// SAFETY: what is behind a handle is Send and Sync, and a handle may be used by any thread.
+// SAFETY: the value behind a handle is Send and Sync, and any thread may use a handle.
 unsafe impl<N: Noun> Send for Owned<N> {}
 // SAFETY: as for Send.
 unsafe impl<N: Noun> Sync for Owned<N> {}
 
 impl<N: Noun> Owned<N> {
-    /// A handle for a value, as [`create`] makes it.
+    /// Creates a handle for a value, as [`create`] does.
     pub fn new(value: N::Value) -> Result<Owned<N>> {
         create(value).map(Owned::of_published)
     }
 
     fn of_published(handle: *mut N) -> Owned<N> {
-        // SAFETY: handles that `reserve` has made are not null.
+        // SAFETY: handles from `reserve` are not null.
         Owned(unsafe { NonNull::new_unchecked(handle) })
     }
 
@@ -166,7 +166,7 @@ impl<N: Noun> Owned<N> {
         self.0.as_ptr()
     }
 
-    /// The handle, which ends by [`destroy`] from now on.
+    /// The handle itself, which [`destroy`] has to end from now on.
     pub fn into_raw(self) -> *mut N {
         std::mem::ManuallyDrop::new(self).0.as_ptr()
     }
@@ -188,12 +188,12 @@ impl<N: Noun> Deref for Owned<N> {
 
 impl<N: Noun> Drop for Owned<N> {
     fn drop(&mut self) {
-        // SAFETY: this one's own, and nobody uses it any more.
+        // SAFETY: this value owns the handle, which is not in use any more.
         unsafe { destroy(self.as_ptr()) };
     }
 }
 
-/// A live handle of somebody's, and what stands behind it.
+/// A live handle of other code's, and the value behind it.
 pub struct Ref<'a, N: Noun> {
     handle: *mut N,
     value: &'a N::Value,
@@ -232,7 +232,7 @@ pub unsafe fn borrow<'a, N: Noun>(handle: *const N) -> std::result::Result<&'a N
     if !(handle as usize).is_multiple_of(align_of::<Slot<N::Value>>()) {
         return Err(RTW_ERR_HANDLE);
     }
-    // SAFETY: readable by the caller's word; a magic word that fits says that it is a published slot.
+    // SAFETY: readable, as the caller promises; a magic word that fits says that it is a published slot.
     unsafe {
         let slot = &*slot(handle);
         if slot.magic.load(Acquire) != N::MAGIC {
@@ -245,7 +245,7 @@ pub unsafe fn borrow<'a, N: Noun>(handle: *const N) -> std::result::Result<&'a N
     }
 }
 
-/// Makes every later use of the handle answer RTW_ERR_POISONED.
+/// Makes every later use of the handle return RTW_ERR_POISONED.
 ///
 /// # Safety
 /// As for [`borrow`].
@@ -257,7 +257,7 @@ pub unsafe fn poison<N: Noun>(handle: *const N) {
     }
 }
 
-/// Destroys the object. A NULL, stale or foreign handle is left alone.
+/// Destroys the object. Does nothing for a NULL, stale or foreign handle.
 ///
 /// # Safety
 /// As for [`borrow`], and no other thread uses the object.
@@ -265,7 +265,7 @@ pub unsafe fn destroy<N: Noun>(handle: *mut N) {
     if handle.is_null() || !(handle as usize).is_multiple_of(align_of::<Slot<N::Value>>()) {
         return;
     }
-    // SAFETY: readable by the caller's word; only the one that takes the magic word away drops the value.
+    // SAFETY: readable, as the caller promises; only the thread that removes the magic word drops the value.
     unsafe {
         let slot = &*slot(handle);
         if slot.magic.compare_exchange(N::MAGIC, FREED, AcqRel, Relaxed).is_ok() {

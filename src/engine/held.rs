@@ -17,7 +17,7 @@ pub const TABLE_ENTRY_BYTES: u64 = 8;
 /// The bytes of each instance that do not depend on its module: the engine's store and the library's records.
 const INSTANCE_BYTES: u64 = 18432;
 
-/// What a guest of this module needs from the start.
+/// The need of a guest of this module from the start.
 pub fn need(metadata: &Metadata) -> Need {
     let guard = match metadata.settings.interruption {
         // The guard's page.
@@ -28,7 +28,7 @@ pub fn need(metadata: &Metadata) -> Need {
     Need { record_bytes, ..metadata.need }
 }
 
-/// What several guests hold together, and their limit.
+/// The account of several guests together, and their limit.
 pub struct Pool {
     /// The owner, in words.
     whose: &'static str,
@@ -83,7 +83,7 @@ impl Pool {
     }
 }
 
-/// What one instance holds: its guest, and during a reset the next guest too.
+/// The account of one instance: its guest, and during a reset the next guest too.
 pub struct Account {
     /// The limit of one guest; 0: none.
     limit: u64,
@@ -149,7 +149,7 @@ impl Account {
     }
 }
 
-/// What one guest holds. Dropping it ends the count.
+/// The share of one guest. Dropping it ends the count.
 pub struct Share {
     account: Arc<Account>,
     bytes: AtomicU64,

@@ -1,5 +1,5 @@
-//! Handles of funcs and instances. The host's are made here, and the library's own: those that a slot gives to the host in a
-//! block, and those that a worker calls by. All are called by one entry, `call::entry`.
+//! Handles of funcs and instances: the host's, and the library's own, which a slot gives to the host in a block, and by which a
+//! worker calls. One entry serves all of them, `call::entry`.
 
 use std::sync::Arc;
 use wasmtime::ValRaw;
@@ -12,7 +12,7 @@ use super::module::Module;
 use crate::rt::{locked_heap, reserve};
 use crate::status::*;
 
-/// What a func's handle points to, as others see it.
+/// The type that a func's handle points to, for other code.
 pub enum FuncNoun {}
 
 impl Noun for FuncNoun {
@@ -24,7 +24,7 @@ impl Noun for FuncNoun {
     }
 }
 
-/// What an instance's handle points to, as others see it.
+/// The type that an instance's handle points to, for other code.
 pub enum InstanceNoun {}
 
 impl Noun for InstanceNoun {
@@ -44,7 +44,7 @@ impl OwnFunc {
     /// Calls the func as the host does.
     ///
     /// # Safety
-    /// The values are as many as the func needs; its guest is this thread's.
+    /// There are as many values as the func needs; this thread has its guest.
     #[inline(always)]
     pub unsafe fn call(&self, values: &mut [ValRaw]) -> rtw_status_t {
         // SAFETY: passed on; the handle is live.
@@ -63,7 +63,7 @@ impl FuncRef<'_> {
     }
 }
 
-/// Instantiates behind a handle, which host functions are given as their instance.
+/// Instantiates behind a handle, which is the instance's handle for host functions.
 pub fn instantiate(module: &Arc<Module>, imports: Option<&Imports>, config: Config) -> Result<*mut InstanceNoun> {
     let (made, kept) = locked_heap::keep(module.runtime.config.lock, || {
         let reserved = handle::reserve::<InstanceNoun>()?;

@@ -49,7 +49,7 @@ pub struct Config {
 pub struct Runtime {
     pub config: Config,
     variations: Variations,
-    /// What the runtime's guests hold.
+    /// The account of the runtime's guests.
     pub held: Arc<Pool>,
     /// Identifies the runtime for good; an address could be reused.
     number: u64,

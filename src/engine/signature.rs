@@ -100,7 +100,7 @@ impl Signature {
         FuncType::new(engine, types(&self.params), types(&self.results))
     }
 
-    /// How many 16-byte values a call reads and writes at most.
+    /// The most 16-byte values that a call reads and writes.
     pub fn value_count(&self) -> usize {
         self.params.len().max(self.results.len())
     }

@@ -1,12 +1,12 @@
-//! The slot: the stable place that a real-time thread calls through, while the instances behind it are exchanged.
+//! The slot: a stable place that a real-time thread calls through, while the instances behind it are hot-swapped.
 //!
-//! Three parties. *Publishers*, on [setup] threads, put a prepared instance in. *The real-time thread* takes it at the
-//! beginning of its next block, and a spare when the instance in use has faulted. *The housekeeper* destroys the instances that
-//! are no longer used, makes spares, and tells the host what happened; it looks by itself, since the real-time thread wakes
-//! nobody. What passes between them and that thread is in `rt/exchange.rs`.
+//! There are three parties. *Publishers*, on [setup] threads, put a prepared instance in. *The real-time thread* takes it at
+//! the beginning of its next block, and takes a spare when the instance in use has faulted. *The housekeeper* destroys
+//! instances that are no longer used, makes spares, and reports events to the host; it polls, since the real-time thread wakes
+//! nobody. `rt/exchange.rs` passes items between them and the real-time thread.
 //!
-//! Generations are kept alive by a list that publishers and the housekeeper share; the pointers that go round are borrowed from
-//! it, and a generation leaves the list only when the real-time thread has given its pointer back.
+//! Publishers and the housekeeper share a list that keeps generations alive. The pointers in the exchange are borrowed from it,
+//! and a generation leaves the list only when the real-time thread has returned its pointer.
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
@@ -29,36 +29,36 @@ use crate::rt::reserve;
 use crate::status::*;
 use crate::sys::{membarrier, sleeper, stack};
 
-/// What an exchange leaves of the state of the instance that goes.
+/// The way in which a hot-swap transfers state.
 pub enum StateTransfer {
     None,
     /// The guests' own exports save and load it.
     Guest,
-    /// The host does it: given both instances' handles.
+    /// The host transfers it, with both instances' handles.
     Host(Box<StateFunc>),
 }
 
 pub type StateFunc = dyn Fn(*mut c_void, *mut c_void) -> rtw_status_t + Send + Sync;
 
 pub struct Config {
-    /// The functions that calls may name by their place here.
+    /// The functions that calls name by their index.
     pub interface: Vec<(String, Option<Signature>)>,
     pub standby: usize,
-    /// For how many blocks the instance that was exchanged stays at hand.
+    /// The number of blocks for which the replaced instance is held.
     pub hold_blocks: u32,
     /// Made with every instance that comes into the slot; of funcs by their place in the interface.
     pub dry_calls: Vec<DryCall<usize>>,
     pub state: StateTransfer,
-    /// What the instances behind the slot may hold together; 0: no limit.
+    /// The limit of what the instances behind the slot hold together; 0: none.
     pub memory_limit_bytes: u64,
-    /// Told on the housekeeper's thread, or on the publisher's.
+    /// Called on the housekeeper's thread, or on the publisher's.
     pub on_event: Option<Box<dyn Fn(Event) + Send + Sync>>,
 }
 
-/// What the host is told.
+/// An event for the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// The real-time thread runs what was published.
+    /// The real-time thread runs the published instance.
     Taken,
     /// It runs a spare.
     SpareTaken,
@@ -66,7 +66,7 @@ pub enum EventKind {
     Faulted,
     /// A spare is ready.
     SpareReady,
-    /// A spare could not be made; no more is tried until the next publication.
+    /// A spare could not be created; the next attempt is after the next publication.
     SpareFailed,
 }
 
@@ -76,7 +76,7 @@ pub struct Event {
     pub publication: u64,
     /// The instance's handle, valid during the callback.
     pub instance: *mut c_void,
-    /// Why, for what failed.
+    /// The reason of a failure.
     pub status: rtw_status_t,
 }
 
@@ -84,7 +84,7 @@ pub struct Event {
 pub struct Handles {
     /// Which they are of; they do not keep it alive alone.
     of: Arc<Instance>,
-    /// What host functions were given before; the host has the instance again afterwards.
+    /// The earlier handle for host functions; the host has the instance again afterwards.
     former: *mut c_void,
     pub instance: OwnInstance,
     /// In the order of the interface.
@@ -119,17 +119,17 @@ impl Drop for Handles {
     }
 }
 
-/// What was published at one time, and its spares.
+/// One publication, and its spares.
 struct Publication {
     spares: Spares<Generation>,
-    /// Making one has failed.
+    /// The creation of a spare has failed.
     failed: AtomicBool,
-    /// It is only that somebody replaced the signal handlers, which has been told: it is tried again.
+    /// The reason was that other code had replaced the signal handlers, which has been reported: it is tried again.
     told_signals: AtomicBool,
 }
 
 impl Publication {
-    /// A spare could not be made. Whether that is to be told.
+    /// Notes that a spare could not be created. Returns true if that has to be reported.
     fn fails(&self, status: rtw_status_t) -> bool {
         if status == RTW_ERR_SIGNALS {
             return !self.told_signals.swap(true, Relaxed);
@@ -145,21 +145,21 @@ pub struct Generation {
     pub instance: Arc<Instance>,
     pub funcs: Vec<Func>,
     pub handles: Handles,
-    /// Made by the housekeeper, or made new by it.
+    /// True if the housekeeper created it, or reset it.
     is_spare: AtomicBool,
     /// Set by the real-time thread when it takes it.
     taken: AtomicBool,
-    /// What the host has been told of.
+    /// The events that were reported to the host.
     told_taken: AtomicBool,
     told_fault: AtomicBool,
     _place: Place,
 }
 
-/// An instance is in one slot at most, and there once.
+/// The place of an instance, which is in one slot at most, and there once.
 struct Place(Arc<Instance>);
 
 impl Place {
-    /// The slot counts from now on what the instance holds.
+    /// Also counts what the instance holds in the slot's account from now on.
     fn take(instance: &Arc<Instance>, held: &Arc<Pool>) -> Result<Place> {
         if instance.in_slot.swap(true, AcqRel) {
             return Err(Error::new(RTW_ERR_ARGUMENT, "the instance is in a slot already"));
@@ -199,17 +199,17 @@ pub type Block<'a> = exchange::Block<'a, Generation>;
 
 pub struct Slot {
     pub runtime: Arc<Runtime>,
-    /// What its instances hold.
+    /// The account of the slot's instances.
     held: Arc<Pool>,
     config: Config,
     /// Lets the real-time thread in.
     pass: Pass,
-    /// That the slot was made in: a forked child has the object only.
+    /// The process that created the slot: a forked child has the object only.
     process: u32,
     exchange: Exchange<Generation>,
-    /// One publisher at a time: what comes later is numbered later and taken later.
+    /// One publisher at a time: later publications have later numbers, and are taken later.
     publishing: Mutex<()>,
-    /// Held while the housekeeper looks after the slot; whether it is to do so no more.
+    /// Held while the housekeeper visits the slot; true if it must not do so any more.
     closed: Mutex<bool>,
     back: Mutex<Back>,
     /// Publications that failed.
@@ -217,19 +217,19 @@ pub struct Slot {
     began: Began,
 }
 
-/// What publishers and the housekeeper share.
+/// State that publishers and the housekeeper share.
 struct Back {
     living: Vec<Arc<Generation>>,
     retired: Retired<Generation>,
     current: Option<Arc<Publication>>,
     publications: u64,
-    /// That the real-time thread will take no spare of any more.
+    /// Publications whose spares the real-time thread will not take any more.
     given_up: Vec<Arc<Publication>>,
-    /// What the funcs of generations recorded that are no more.
+    /// The recordings of funcs of destroyed generations.
     past: Vec<Snapshot>,
 }
 
-/// A copy of the counters, and how things stand.
+/// A copy of the counters, and the current state.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Report {
     pub blocks: u64,
@@ -243,7 +243,7 @@ pub struct Report {
     pub spares_ready: u64,
     /// Instances that exist behind the slot.
     pub living: u64,
-    /// What they hold.
+    /// The bytes that they hold.
     pub held_bytes: u64,
 }
 
@@ -275,7 +275,7 @@ impl Slot {
         Ok(slot)
     }
 
-    /// A function's name, by its place in the interface.
+    /// A function's name, by its index in the interface.
     pub fn func_name(&self, at: usize) -> Option<&str> {
         self.config.interface.get(at).map(|(name, _)| name.as_str())
     }
@@ -290,19 +290,19 @@ impl Slot {
 
     // ---- the real-time thread
 
-    /// Whether the last permit that let somebody begin a block lets this thread, too.
+    /// True if the last permit that let a thread begin a block also lets this one.
     #[inline(always)]
     pub fn admits(&self) -> bool {
         self.pass.admits(stack::pointer())
     }
 
-    /// Lets the thread in by another one, or tells why not. The caller holds cancellation off.
+    /// Lets the thread in by another permit, or returns the status of a refusal. The caller holds cancellation off.
     pub fn admit(&self) -> std::result::Result<Option<Opened>, rtw_status_t> {
         self.runtime.admit(&self.pass, stack::pointer())
     }
 
-    /// Begins a block: takes what was published, or a spare where the instance in use has faulted. The instance stays the same
-    /// until the block has ended.
+    /// Begins a block: takes the published instance, or a spare if the instance in use has faulted. The instance does not
+    /// change until the block has ended.
     ///
     /// # Safety
     /// One thread at a time begins and ends blocks, in turn, and was let in.
@@ -316,12 +316,12 @@ impl Slot {
         })
     }
 
-    /// The block that has begun is to be ended with cancellation held off.
+    /// Marks the current block as one that has to end with cancellation held off.
     pub fn defer_end(&self) {
         self.exchange.defer_end();
     }
 
-    /// Whether the block that has begun can be ended at once; `None` where none has begun.
+    /// `Some(true)` if the current block can end at once; `None` if none has begun.
     #[inline(always)]
     pub fn ends_at_once(&self) -> Option<bool> {
         self.exchange.ends_at_once()
@@ -339,8 +339,8 @@ impl Slot {
 
     // ---- publishers
 
-    /// Puts an instance in: checked, prepared, given the state of the one in use; then the real-time thread takes it at its
-    /// next block.
+    /// Publishes an instance: checks and prepares it, and transfers the state of the one in use; then the real-time thread
+    /// takes it at its next block.
     pub fn publish(self: &Arc<Self>, instance: &Arc<Instance>) -> Result<u64> {
         if std::process::id() != self.process {
             return Err(Error::new(RTW_ERR_FORKED, "the slot belongs to the parent process"));
@@ -352,7 +352,7 @@ impl Slot {
         if published.is_err() {
             self.refused.fetch_add(1, Relaxed);
         }
-        // Spares are to be made, or what was pushed aside is to go.
+        // The housekeeper has to make spares, or to destroy what was superseded.
         self.runtime.housekeeper().wake();
         published
     }
@@ -383,7 +383,7 @@ impl Slot {
         back.current = Some(publication);
         let pointer = Arc::as_ptr(&generation);
         back.living.push(generation);
-        // One that was published before and has not been taken is not taken any more.
+        // An earlier publication that has not been taken is never taken.
         let overtaken = self.exchange.offer(pointer);
         if let Some(never_taken) = back.living.iter().find(|known| std::ptr::eq(Arc::as_ptr(known), overtaken)) {
             let publication = never_taken.publication.clone();
@@ -427,7 +427,7 @@ impl Slot {
         }))
     }
 
-    /// Saves the state of the instance in use and gives it to the next one, between two blocks.
+    /// Saves the state of the instance in use and loads it into the next one, between two blocks.
     fn transfer_state(&self, to: &Generation) -> Result<()> {
         if matches!(self.config.state, StateTransfer::None) {
             return Ok(());
@@ -451,10 +451,10 @@ impl Slot {
         }
     }
 
-    /// Keeps the real-time thread out, starting just after a block, when the next one is farthest.
+    /// Keeps the real-time thread out, beginning just after a block, when the next one is farthest.
     fn claim(&self) -> Result<Claim<'_, Generation>> {
         const STEP: Duration = Duration::from_micros(20);
-        /// Blocks that come more seldom are not waited for.
+        /// Does not wait for blocks that are rarer than this.
         const PATIENCE: u32 = 2_500;
         const ATTEMPTS: u32 = 100;
         for _ in 0..ATTEMPTS {
@@ -477,8 +477,8 @@ impl Slot {
 
     // ---- the housekeeper
 
-    /// Forgets a generation whose pointer nobody has any more. To be dropped with the lock released: an instance's end takes
-    /// its time.
+    /// Removes a generation whose pointer is not in use any more. Drop the result with the lock released: destroying an
+    /// instance takes time.
     fn bury(&self, back: &mut Back, pointer: *const Generation) -> Option<Arc<Generation>> {
         let at = back.living.iter().position(|known| Arc::as_ptr(known) == pointer)?;
         let gone = back.living.swap_remove(at);
@@ -501,7 +501,7 @@ impl Slot {
         }
     }
 
-    /// What the real-time thread has given back since the last time.
+    /// Collects what the real-time thread has returned since the last time.
     fn collect(&self) {
         loop {
             let mut back = self.lock();
@@ -515,7 +515,7 @@ impl Slot {
                 continue;
             }
             let mut back = self.lock();
-            // Where the real-time thread goes on with a spare of the same publication, what it uses comes back later.
+            // If the real-time thread continues with a spare of the same publication, the used instance comes back later.
             if self.exchange.is_through_with(generation.publication.spares.number) {
                 back.given_up.push(generation.publication.clone());
             }
@@ -525,7 +525,7 @@ impl Slot {
         }
     }
 
-    /// Tells the host that a generation is in use, once.
+    /// Reports once that a generation is in use.
     fn tell_if_taken(&self, generation: &Generation) {
         if generation.taken.load(Acquire) && !generation.told_taken.swap(true, Relaxed) {
             let kind = if generation.is_spare.load(Relaxed) { EventKind::SpareTaken } else { EventKind::Taken };
@@ -533,7 +533,7 @@ impl Slot {
         }
     }
 
-    /// Tells the host that it has faulted, once.
+    /// Reports once that a generation has faulted.
     fn tell_if_faulted(&self, generation: &Generation) {
         if generation.instance.is_faulted() && !generation.told_fault.swap(true, Relaxed) {
             self.tell_if_taken(generation);
@@ -580,7 +580,7 @@ impl Slot {
     }
 
     fn drop_spares(&self, publication: &Publication) {
-        // SAFETY: the real-time thread has given the publication up.
+        // SAFETY: the real-time thread has left the publication.
         while let Some(spare) = unsafe { publication.spares.take() } {
             let buried = self.bury(&mut self.lock(), spare);
             drop(buried);
@@ -630,9 +630,9 @@ impl Slot {
 
     // ---- the end
 
-    /// When this returns the host is told nothing any more, and nobody else has the slot.
+    /// When this returns, the host gets no more events, and no other thread uses the slot.
     pub fn close(self: &Arc<Self>) {
-        // A forked child has no housekeeper, but may have what it had locked.
+        // A forked child has no housekeeper, but may have inherited its lock.
         if std::process::id() == self.process {
             *self.closed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = true;
             while Arc::strong_count(self) > 1 {
@@ -641,7 +641,7 @@ impl Slot {
         }
     }
 
-    // ---- anybody
+    // ---- any thread
 
     pub fn report(&self) -> Report {
         let back = self.lock();
@@ -661,8 +661,7 @@ impl Slot {
         }
     }
 
-    /// What the calls of one of the interface's functions took, whichever instance they ran on; nothing where the runtime's
-    /// statistics are off.
+    /// The recordings of one of the interface's functions over all instances; None if the runtime's statistics are off.
     pub fn recorded(&self, at: usize) -> Option<Snapshot> {
         let back = self.lock();
         let mut sum = back.past.get(at)?.clone();
@@ -685,7 +684,7 @@ impl Tend for Slot {
         drop(living);
         self.collect();
         self.stock();
-        // Now that no more are being made.
+        // No more of them are created now.
         let given_up = std::mem::take(&mut self.lock().given_up);
         given_up.iter().for_each(|publication| self.drop_spares(publication));
     }

@@ -1,5 +1,5 @@
-//! A value that one thread reads again and again while others replace it as a whole: read-copy-update with a single reader. The
-//! reader takes no lock; who replaces the value waits until the reader has looked away from the old one.
+//! A value that one thread reads repeatedly while others replace it as a whole: read-copy-update with a single reader. The
+//! reader takes no lock; a thread that replaces the value waits until the reader does not read the old one.
 //!
 //! `tests/model` runs this file under loom.
 
@@ -7,7 +7,7 @@ use super::sync::{AtomicPtr, AtomicU64, Ordering::*, Owned, fence};
 
 pub struct Rcu<T> {
     value: AtomicPtr<T>,
-    /// Odd while the reader looks.
+    /// Odd while the reader reads.
     looking: AtomicU64,
 }
 
@@ -16,15 +16,15 @@ impl<T> Rcu<T> {
         Rcu { value: AtomicPtr::new(Box::into_raw(value)), looking: AtomicU64::new(0) }
     }
 
-    /// Looks at the value.
+    /// Reads the value.
     ///
     /// # Safety
-    /// One thread alone is the reader, and does not look within a look.
+    /// Only one thread is the reader, and it does not read inside `look`.
     pub unsafe fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         let looking = self.looking.own();
-        // What the look before has read comes before this, too: a waiting thread may see this number and not the even one.
+        // The previous reading also comes before this: a waiting thread may see this number and not the even one.
         self.looking.store(looking + 1, Release);
-        // Either the one who replaces the value sees that we look, or we see the new value.
+        // Either the replacing thread sees that this one reads, or this one sees the new value.
         fence(SeqCst);
         // SAFETY: the value stays until `looking` is even again.
         let result = look(unsafe { &*self.value.load(Acquire) });
@@ -32,17 +32,17 @@ impl<T> Rcu<T> {
         result
     }
 
-    /// Reads the value to make another one of it.
+    /// Reads the value, to make a new one from it.
     ///
     /// # Safety
-    /// The caller has kept others from replacing it, and keeps them until it is done.
+    /// The caller keeps other threads from replacing it until it has finished.
     pub unsafe fn current(&self) -> &T {
         // SAFETY: passed on.
         unsafe { &*self.value.load(Acquire) }
     }
 
-    /// Replaces the value, and drops the old one when the reader does not look at it: `pause` is called while it does. There
-    /// is no reader in a forked child, which does not wait.
+    /// Replaces the value, and drops the old one when the reader does not read it; calls `pause` while it does. There is no
+    /// reader in a forked child, which does not wait.
     ///
     /// # Safety
     /// As for [`Rcu::current`].
@@ -53,14 +53,14 @@ impl<T> Rcu<T> {
         while has_reader && looking % 2 == 1 && self.looking.load(Acquire) == looking {
             pause();
         }
-        // SAFETY: made by a box, and out of everybody's sight now.
+        // SAFETY: created by a box, and no thread can reach it now.
         drop(unsafe { Box::from_raw(old) });
     }
 }
 
 impl<T> Drop for Rcu<T> {
     fn drop(&mut self) {
-        // SAFETY: made by a box, and nobody looks any more.
+        // SAFETY: created by a box, and no thread reads it any more.
         drop(unsafe { Box::from_raw(self.value.load(Acquire)) });
     }
 }

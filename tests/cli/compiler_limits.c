@@ -231,7 +231,7 @@ int main(void) {
     job.options.max_function_bytes = 0;
     compiles("the same with the defaults");
 
-    /* What the code generator's time grows with, at the default limits and beyond them. */
+    /* The causes of the code generator's time, at the default limits and beyond them. */
     defaults(RTW_COMPILE_INTERRUPTION_GUARD);
     text("(module (func) (func (param i32) ");
     repeated("(block (br_if 0 (local.get 0)))", 25001);

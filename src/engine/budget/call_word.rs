@@ -1,23 +1,22 @@
-//! What a call says of itself to the watchdog: which one it is, when it began, how long it may take. The real-time thread only
+//! The words by which a call announces itself to the watchdog: its number, its beginning, its budget. The real-time thread only
 //! stores; the watchdog reads, and writes one word of its own.
 //!
-//! Every call has a number, each of an instance's calls the next. The watchdog's verdict is the number after that of the call
-//! which it saw expire: calls below it are to end. A verdict that comes too late concerns a call that is over, and the calls
-//! after it are not below. A page of zeros is a call word that nothing has happened to.
+//! Each call of an instance has the next number. The watchdog's verdict is the number after that of the expired call: calls
+//! below it have to end. A verdict that comes too late concerns a call that is over, and later calls are not below it. A page
+//! of zeros is a call word to which nothing has happened.
 //!
-//! There are two ways for a guest's polls to notice. In the plugin profile the watchdog also marks the number itself, in its
-//! highest byte, if that number still stands there: so a poll reads one byte, and the next call's number takes the mark away. In
-//! the standalone profile the watchdog closes the page that polls load from, and a call that meets it closed asks for the verdict.
+//! For the polls of the plugin profile the watchdog also marks the number itself, in its highest byte, if that number is still
+//! there: so a poll reads one byte, and the next call's number removes the mark.
 //!
 //! `tests/model` runs this file under loom.
 
 use crate::rt::sync::{AtomicU64, Ordering::*, fence};
 
-/// In the plugin profile these words stand at the start of the guard's page, where the guest's polls read one byte.
+/// In the plugin profile these words are at the start of the guard's page, where the guest's polls read one byte.
 #[repr(C, align(64))]
 #[derive(Default)]
 pub struct CallWord {
-    /// Number of the call that is running, with the mark if it has expired; 0 if none is.
+    /// The number of the current call, with the mark if it has expired; 0 if there is none.
     current: AtomicU64,
     /// Calls with numbers below this one have expired.
     verdict: AtomicU64,
@@ -27,9 +26,9 @@ pub struct CallWord {
     budget: AtomicU64,
 }
 
-/// Set in the number of a call that has expired. Numbers never reach it: that takes two years of a call each nanosecond.
+/// The mark in the number of an expired call. Numbers never reach it: that takes two years of one call each nanosecond.
 const MARK: u64 = 1 << 56;
-/// The byte of the number that is 0 until the call has expired. The targets are little-endian.
+/// The byte of the number that is 0 until the call has expired. All targets are little-endian.
 pub const MARK_OFFSET: usize = 7;
 #[cfg(not(loom))]
 const _: () = assert!(std::mem::offset_of!(CallWord, current) == 0 && (MARK >> (8 * MARK_OFFSET)) == 1);
@@ -40,7 +39,7 @@ pub trait Page {
     fn close(&self);
 }
 
-/// A call, as the watchdog sees it.
+/// The watchdog's view of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Running {
     pub number: u64,
@@ -48,29 +47,29 @@ pub struct Running {
     pub budget: u64,
 }
 
-/// The last call that the watchdog has ended, so that it closes the page once for each. The watchdog's own.
+/// The last call that the watchdog has ended, so that it closes the page once for each. Only the watchdog uses it.
 #[derive(Default)]
 pub struct LastEnded(AtomicU64);
 
 impl CallWord {
     // ---- the caller's thread
 
-    /// A call begins.
+    /// Announces the beginning of a call.
     #[inline(always)]
     pub fn begin(&self, number: u64, started: u64, budget: u64) {
-        // Each after the call before has been taken away, and before this one is there.
+        // Each store comes after the previous call was removed, and before this one is announced.
         self.started.store(started, Release);
         self.budget.store(budget, Release);
         self.set_current(number);
     }
 
-    /// It is over.
+    /// Announces the end of the call.
     #[inline(always)]
     pub fn end(&self) {
         self.set_current(0);
     }
 
-    /// A store. The model checker orders it with the watchdog's exchange only if it is an exchange as well.
+    /// Stores the number. The model checker orders a store with the watchdog's exchange only if it is an exchange as well.
     #[inline(always)]
     fn set_current(&self, number: u64) {
         #[cfg(not(loom))]
@@ -79,34 +78,34 @@ impl CallWord {
         self.current.swap(number, Release);
     }
 
-    /// Whether the call with this number has been seen to expire.
+    /// True if the call with this number has expired.
     #[inline(always)]
     pub fn has_expired(&self, number: u64) -> bool {
         number < self.verdict.load(Relaxed)
     }
 
-    /// What a poll reads in the plugin profile.
+    /// The byte that a poll reads in the plugin profile.
     #[cfg(any(test, loom))]
     pub fn is_marked(&self) -> bool {
         self.current.load(Relaxed).to_le_bytes()[MARK_OFFSET] != 0
     }
 
-    /// Whether the call with this number has been seen to expire, asked when one of its polls has trapped, which may have seen the
-    /// mark.
+    /// True if the call with this number has expired. Called when one of its polls has trapped, which may have seen the mark.
     pub fn has_trapped(&self, number: u64) -> bool {
-        // Who has seen the mark sees the verdict.
+        // A thread that has seen the mark also sees the verdict.
         fence(Acquire);
         self.has_expired(number)
     }
 
-    /// A poll has met the page closed: whether the call that runs now is to end. Otherwise the page is open again, as the verdict
-    /// concerned a call that is over. In signal context.
+    /// Called when a poll has met the page closed. Returns true if the current call has to end; otherwise the page is open
+    /// again, as the verdict concerned an earlier call. Runs in signal context.
     pub fn ends_at_closed_page(&self, page: &impl Page) -> bool {
         if self.current_has_expired() {
             return true;
         }
         page.open();
-        // If the watchdog has closed it meanwhile for the call that runs now, that has undone it, and the watchdog closes it once.
+        // If the watchdog has closed the page meanwhile for the current call, opening it has undone that, and the watchdog
+        // closes it only once.
         self.current_has_expired()
     }
 
@@ -117,29 +116,29 @@ impl CallWord {
 
     // ---- the watchdog's thread
 
-    /// The call that runs now.
+    /// The current call.
     pub fn running(&self) -> Option<Running> {
         let number = self.number();
         let (started, budget) = (self.started.load(Acquire), self.budget.load(Acquire));
-        // The words belong together if the call is still the same.
+        // The words belong together if the call's number has not changed.
         (number != 0 && self.number() == number).then_some(Running { number, started, budget })
     }
 
-    /// Of the call that is running, whether it has expired or not; 0 for none.
+    /// The number of the current call, expired or not; 0 if there is none.
     fn number(&self) -> u64 {
         self.current.load(Acquire) & !MARK
     }
 
-    /// The verdict: the call with this number is to end.
+    /// Stores the verdict: the call with this number has to end.
     fn expire(&self, number: u64) {
-        // First the verdict: who meets the mark looks at it.
+        // The verdict comes first: a thread that meets the mark reads it.
         self.verdict.store(number + 1, SeqCst);
-        // It fails if the call is over, and then there is nobody to be told.
+        // Fails if the call is over; then the mark is not needed.
         let _ = self.current.compare_exchange(number, number | MARK, SeqCst, Relaxed);
     }
 
-    /// Ends the call that runs if it has used up its budget at `now`, and returns how many ticks ago that was. Opens the page that
-    /// was closed for a call that has ended by itself; a call that finds it closed does that, too.
+    /// Ends the current call if it has used up its budget at `now`, and returns the number of ticks by which it has. Opens the
+    /// page that was closed for a call that has ended by itself; a call that finds it closed opens it, too.
     pub fn look(&self, last: &LastEnded, now: impl FnOnce() -> u64, page: Option<&impl Page>) -> Option<u64> {
         let ended = last.0.load(Relaxed);
         let running = self.running();
@@ -161,9 +160,9 @@ impl CallWord {
 }
 
 impl Running {
-    /// How much longer than its budget the call has been running, if it has, in ticks.
+    /// The time in ticks by which the call has exceeded its budget, if it has.
     pub fn overdue(&self, now: u64) -> Option<u64> {
-        // Counters of different CPUs may be a little apart.
+        // Counters of different CPUs may differ a little.
         let elapsed = now.wrapping_sub(self.started) as i64;
         u64::try_from(elapsed).ok().and_then(|elapsed| elapsed.checked_sub(self.budget)).filter(|over| *over != 0)
     }

@@ -1,19 +1,19 @@
-//! How long an instance's calls may take.
+//! The limits of an instance's calls.
 
 use std::num::NonZeroU64;
 
 use crate::status::*;
 
-/// What happens to a call that has used up its budget.
+/// The effect of a used-up budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnBudget {
-    /// It is ended; the instance is then faulted.
+    /// Ends the call; the instance is then faulted.
     CutOff,
-    /// It goes on, and is counted when it has ended.
+    /// Lets the call continue, and counts it when it has ended.
     Count,
 }
 
-/// How long calls may take, in ns.
+/// The limits, in ns.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub budget_ns: Option<NonZeroU64>,
@@ -22,7 +22,7 @@ pub struct Limits {
     pub deadline_ns: Option<NonZeroU64>,
 }
 
-/// The longest that a limit may be, so that no conversion overflows: a day.
+/// The longest limit, a day, so that no conversion overflows.
 pub const LONGEST_NS: u64 = 86_400_000_000_000;
 
 impl Limits {
@@ -37,7 +37,7 @@ impl Limits {
         self.budget_ns.filter(|_| self.on_budget == OnBudget::CutOff)
     }
 
-    /// Refuses limits that the module's code cannot keep.
+    /// Returns an error for limits that the module's code cannot keep.
     pub fn check(&self, guarded: bool) -> Result<()> {
         if self.cut_off_ns().is_some() && !guarded {
             return Err(Error::new(

@@ -1,8 +1,8 @@
-//! Time budgets, on an instance's side: how long its calls may take, how they are announced to the watchdog, and whether the running
-//! one was ended by it. `limits` says what a host may ask for, `call_word` is what a call and the watchdog share, `registration`
+//! Time budgets of an instance: the limits of its calls, their announcement to the watchdog, and the check if the watchdog
+//! ended the current one. `limits` has the limits, `call_word` the state that a call and the watchdog share, `registration`
 //! puts an instance on the watchdog's list, `watchdog` is the thread.
 //!
-//! Calls that a host function makes into the instance run under the budget of the call that called the host.
+//! Calls that a host function makes into the instance run under the budget of the outer call.
 
 pub mod call_word;
 mod limits;
@@ -22,25 +22,25 @@ use watchdog::GuardPage;
 /// The number of ticks that stands for no limit.
 pub const NEVER: u64 = u64::MAX;
 
-/// What the call path knows of its instance's limits.
+/// The limits in the form that the call path needs.
 pub struct Timing {
-    /// Where calls are announced; null if none is cut off.
+    /// The word that announces calls; null if none is cut off.
     word: Cell<*const CallWord>,
-    /// For calls that name no budget of their own, in ticks.
+    /// The budget of calls without one of their own, in ticks.
     budget: Cell<u64>,
-    /// In ticks.
+    /// The deadline, in ticks.
     pub deadline: u64,
-    /// Whether calls may name a budget.
+    /// True if calls may have budgets of their own.
     pub limited: bool,
-    /// In units of 2^-32: an integer, since the thread that asks may have floating-point exceptions trap.
+    /// In units of 2^-32: an integer, since floating-point exceptions may trap on the calling thread.
     ticks_per_ns: u64,
-    /// Of the last call that was announced.
+    /// The number of the last announced call.
     number: Cell<u64>,
-    /// Whether a call was ended since the guest was made.
+    /// True if a call was cut off since the guest was created.
     cut_off: Cell<bool>,
-    /// The last announced call whose host function was refused another one because the budget was used up; 0 for none.
+    /// The last announced call whose host function was refused another call because the budget was used up; 0 for none.
     refused: Cell<u64>,
-    /// The page that polls load from, if closing it is what ends a call.
+    /// The page that polls load from, if closing it ends a call.
     page: Cell<Option<GuardPage>>,
 }
 
@@ -64,7 +64,7 @@ impl Timing {
         timing
     }
 
-    /// The budget of calls that name none, in ticks.
+    /// The budget of calls without one of their own, in ticks.
     #[inline(always)]
     pub fn budget(&self) -> u64 {
         self.budget.get()
@@ -77,13 +77,13 @@ impl Timing {
             .map_or(NEVER, |ns| u64::try_from((u128::from(ns.get()) * u128::from(self.ticks_per_ns)) >> 32).unwrap_or(NEVER))
     }
 
-    /// Whether calls are announced, those without a budget included: every call takes a number.
+    /// True if calls are announced, with or without a budget: every call has a number.
     #[inline(always)]
     pub fn is_watched(&self) -> bool {
         !self.word.get().is_null()
     }
 
-    /// Announces a call, where it can be cut off. Stores only.
+    /// Announces a call, if it can be cut off. Only stores.
     #[inline(always)]
     pub fn begin(&self, started: u64, budget: u64) {
         // SAFETY: null, or alive as long as the guest.
@@ -107,18 +107,18 @@ impl Timing {
         unsafe { self.word.get().as_ref() }
     }
 
-    /// Whether the call that was announced last has been seen to expire, as `has` asks its word.
+    /// True if the last announced call has expired, by the given check of its word.
     fn last_has_expired(&self, has: impl FnOnce(&CallWord, u64) -> bool) -> bool {
         let number = self.number.get();
         self.cut_off.get() || self.word().is_some_and(|word| number != 0 && has(word, number))
     }
 
-    /// Whether the call that was announced last has been seen to expire.
+    /// True if the last announced call has expired.
     pub fn has_expired(&self) -> bool {
         self.last_has_expired(CallWord::has_expired)
     }
 
-    /// Whether a call from inside the one that was announced last is to be refused: its budget is used up. Notes the refusal.
+    /// True if a call from inside the last announced one has to be refused, because its budget is used up. Notes the refusal.
     pub fn refuses(&self) -> bool {
         let expired = self.has_expired();
         if expired {
@@ -127,8 +127,8 @@ impl Timing {
         expired
     }
 
-    /// Whether a host function's error ended a call that is over its budget: one that was cut off further inside, or that was
-    /// refused another call for that reason. What the host function then answers does not matter.
+    /// True if a host function's error ended a call that is over its budget: one that was cut off further inside, or that was
+    /// refused another call for that reason. The host function's own status does not matter then.
     pub fn ended_in_host(&self) -> bool {
         let number = self.number.get();
         if self.is_watched() && number != 0 && self.refused.get() == number {
@@ -137,8 +137,8 @@ impl Timing {
         self.cut_off.get()
     }
 
-    /// A poll's page was found closed. In signal context. Whether the load is to be done again: the verdict concerned a call
-    /// that is over.
+    /// A poll found its page closed. Runs in signal context. Returns true if the load has to be repeated: the verdict concerned
+    /// an earlier call.
     pub fn meets_closed_page(&self, address: usize) -> bool {
         let Some(page) = self.page.get().filter(|page| page.contains(address)) else { return false };
         let ends = self.word().is_some_and(|word| word.ends_at_closed_page(&page));
@@ -148,7 +148,7 @@ impl Timing {
         !ends
     }
 
-    /// Whether an `unreachable` that ended a call was a poll's.
+    /// True if an `unreachable` that ended a call was a poll's.
     pub fn trapped_in_poll(&self) -> bool {
         if self.page.get().is_none() && self.last_has_expired(CallWord::has_trapped) {
             self.cut_off.set(true);
@@ -160,7 +160,7 @@ impl Timing {
         self.cut_off.get()
     }
 
-    /// Runs something during which calls get `ns` instead of what they usually have, where they have less.
+    /// Runs code during which calls have a budget of at least `ns`.
     pub fn with_at_least<T>(&self, ns: NonZeroU64, run: impl FnOnce() -> T) -> T {
         let usual = self.budget.get();
         self.budget.set(usual.max(self.ticks(Some(ns))));
@@ -169,7 +169,7 @@ impl Timing {
         outcome
     }
 
-    /// The guest has changed: its calls are announced there, if anywhere.
+    /// Announces the calls of a new guest in this word, if in any.
     fn announce_to(&self, word: *const CallWord, page: Option<GuardPage>) {
         self.cut_off.set(false);
         self.page.set(page);

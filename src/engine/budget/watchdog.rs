@@ -1,11 +1,11 @@
-//! The watchdog: one thread per runtime that wakes at a tick, looks at the calls that run, and ends those whose budget is used
-//! up. It sleeps while no instance has a budget.
+//! The watchdog: one thread for each runtime that wakes at a tick, checks the running calls, and ends those whose budget is
+//! used up. It sleeps while no instance has a budget.
 //!
-//! It has a higher priority than the threads it watches over, as far as the system permits: a guest that spins under SCHED_FIFO
-//! would otherwise keep it from running. It is watched itself: how late each tick came is recorded.
+//! It has a higher priority than the threads that it watches over, if the system permits it: otherwise a guest that spins under
+//! SCHED_FIFO could keep it from running. Its own lateness at each tick is recorded.
 //!
-//! The instances that it watches stand in a list that is replaced as a whole (`rt/rcu.rs`), so that the watchdog takes no lock; who
-//! takes an instance off it waits until the watchdog has looked away.
+//! The watched instances are in a list that is replaced as a whole (`rt/rcu.rs`), so that the watchdog takes no lock; a thread
+//! that removes an instance waits until the watchdog does not read the list.
 
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
@@ -23,24 +23,24 @@ use crate::sys::sched::{self, Policy};
 use crate::sys::sleeper::{self, Sleeper};
 use crate::sys::{affinity, clock, end, futex};
 
-/// The shortest tick, as waking more often would cost more than it brings; the longest, so that a watchdog with long budgets
-/// ends soon when it is told to.
+/// The range of ticks. Waking more often would cost more than it gains; a longer tick would delay the end of a watchdog with
+/// long budgets.
 pub const TICK_NS: RangeInclusive<u64> = 50_000..=250_000_000;
 
-/// The page that a guest's polls load from, if closing it is what ends a call.
+/// The page that a guest's polls load from, if closing it ends a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuardPage(usize);
 
-/// One instance, as the watchdog knows it.
+/// The watchdog's entry for an instance.
 pub struct Watched {
     word: *const CallWord,
-    /// None if the polls look at the word.
+    /// None if the polls read the word.
     page: Option<GuardPage>,
     budget_ns: NonZeroU64,
     last_ended: LastEnded,
 }
 
-// SAFETY: the call word is atomic words that live until the entry is taken off the list.
+// SAFETY: the call word is atomic words that live until the entry is removed from the list.
 unsafe impl Send for Watched {}
 // SAFETY: as for Send.
 unsafe impl Sync for Watched {}
@@ -53,9 +53,9 @@ struct Shared {
     stop: AtomicBool,
     sleeper: Sleeper,
     statistics: Statistics,
-    /// Where it runs, for being told another priority.
+    /// Its number in the system, for changing its priority.
     thread_id: AtomicI32,
-    /// 1 once it runs, and has been given what it asked for, or not.
+    /// 1 once it runs, and its request for a priority has been decided.
     ready: AtomicU32,
     granted: AtomicBool,
 }
@@ -77,15 +77,15 @@ impl Shared {
 
 #[derive(Default)]
 struct Statistics {
-    /// How late ticks came, in clock ticks.
+    /// The lateness of ticks, in clock ticks.
     lateness: Recorder,
-    /// How far past its budget a call was when it was seen.
+    /// The time by which a call had exceeded its budget when it was detected.
     overdue: Recorder,
     expiries: AtomicU64,
     cut_offs: AtomicU64,
 }
 
-/// What the watchdog has seen so far.
+/// The watchdog's statistics.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// 0 while it sleeps.
@@ -93,9 +93,9 @@ pub struct Report {
     pub watched: usize,
     pub policy: Policy,
     pub priority: i32,
-    /// Calls seen to be over their budget.
+    /// Calls that exceeded their budgets.
     pub expiries: u64,
-    /// Those that were ended by it; the others ended by themselves just then.
+    /// Calls that it cut off; the others ended by themselves at that moment.
     pub cut_offs: u64,
     pub lateness: Snapshot,
     pub overdue: Snapshot,
@@ -105,24 +105,24 @@ pub struct Report {
 pub struct Watchdog {
     shared: Arc<Shared>,
     control: Mutex<Control>,
-    /// Set by the configuration; 0: a quarter of the smallest budget.
+    /// The configured tick; 0: a quarter of the smallest budget.
     wanted_tick_ns: u64,
-    /// That the thread belongs to: a forked child has the object only.
+    /// The process of the thread: a forked child has the object only.
     process: u32,
 }
 
 struct Control {
     thread: Option<Thread>,
     scheduling: Option<(Policy, i32)>,
-    /// What the watchdog has been given.
+    /// The scheduling that the system granted.
     granted: Option<(Policy, i32)>,
-    /// The threads that real-time scheduling keeps on the CPU, as the system numbers them.
+    /// The real-time threads that it watches over, in the system's numbers.
     real_time: Vec<i32>,
 }
 
 impl Watchdog {
-    /// The thread starts when there is something to watch. `scheduling` is that of the threads it will watch over, where it is
-    /// known already.
+    /// Creates a watchdog; its thread starts with the first watched instance. `scheduling` is that of the threads it will watch
+    /// over, if known.
     pub fn new(tick_ns: u64, scheduling: Option<(Policy, i32)>) -> Watchdog {
         Watchdog {
             shared: Arc::new(Shared::new()),
@@ -140,7 +140,7 @@ impl Watchdog {
     /// Watches an instance from now on.
     ///
     /// # Safety
-    /// The word, and the page if there is one, live until the entry is given back to [`Watchdog::unwatch`].
+    /// The word, and the page if there is one, live until the entry is passed to [`Watchdog::unwatch`].
     pub unsafe fn watch(&self, word: *const CallWord, page: Option<GuardPage>, budget_ns: NonZeroU64) -> Result<Arc<Watched>> {
         if std::process::id() != self.process {
             return Err(Error::new(
@@ -161,7 +161,7 @@ impl Watchdog {
         Ok(entry)
     }
 
-    /// Ends that. When this returns the watchdog does not look at the instance any more.
+    /// Stops watching. When this returns, the watchdog does not read the instance any more.
     pub fn unwatch(&self, entry: &Arc<Watched>) {
         let control = self.lock();
         let mut list = self.list();
@@ -170,11 +170,11 @@ impl Watchdog {
         drop(control);
     }
 
-    /// The calling thread, which has this scheduling, is to be watched over: the watchdog is put above it, as far as is permitted.
-    /// Refuses where the watchdog would get no CPU beside it, and something has a budget.
+    /// Puts the watchdog above the calling thread, which has this scheduling, if the system permits it. Returns an error if the
+    /// watchdog would get no CPU beside it, and some instance has a budget.
     pub fn rise_above(&self, scheduling: (Policy, i32)) -> Result<()> {
         if std::process::id() != self.process {
-            // Nothing with a budget runs here, and the parent's watchdog is not to be touched.
+            // No call with a budget runs here, and the parent's watchdog must not be touched.
             return Ok(());
         }
         let wanted = above(scheduling);
@@ -195,8 +195,8 @@ impl Watchdog {
         }
     }
 
-    /// Whether the watchdog gets a CPU whatever the threads do that it watches over: it is above them, or may run elsewhere.
-    /// Otherwise a guest that spins would never be cut off, and nobody would be told.
+    /// Returns an error if the watchdog might get no CPU beside the threads that it watches over: it has to be above them, or
+    /// able to run elsewhere. Otherwise a guest that spins would never be cut off, without any report.
     fn can_run(&self, control: &mut Control) -> Result<()> {
         let own = self.shared.thread_id.load(Acquire);
         if own == 0 || control.thread.is_none() {
@@ -204,7 +204,7 @@ impl Watchdog {
         }
         let Some((_, own_priority)) = sched::of(own) else { return Ok(()) };
         let Some(only) = affinity::only_cpu(own) else { return Ok(()) };
-        // Threads that are gone, or are no longer what they were, keep nobody away.
+        // Threads that have ended, or have changed, prevent nothing.
         control.real_time.retain(|watched| sched::of(*watched).is_some_and(|(policy, _)| sched::is_real_time(policy)));
         let over = control.real_time.iter().find(|watched| {
             let priority = sched::of(**watched).map_or(0, |(_, priority)| priority);
@@ -223,7 +223,7 @@ impl Watchdog {
         }
     }
 
-    /// A call was ended. On its own thread.
+    /// Counts a call that was cut off, on the call's own thread.
     pub fn count_cut_off(&self) {
         self.shared.statistics.cut_offs.fetch_add(1, Relaxed);
     }
@@ -249,20 +249,20 @@ impl Watchdog {
         self.control.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// A copy of the list. With the control locked.
+    /// A copy of the list. The caller has locked the control.
     fn list(&self) -> List {
-        // SAFETY: it is replaced with the control locked only, which it is.
+        // SAFETY: replaced only with the control locked, which it is.
         unsafe { self.shared.list.current() }.clone()
     }
 
-    /// Publishes a new list, and lets the old one go when the watchdog does not look at it. With the control locked.
+    /// Publishes a new list, and frees the old one when the watchdog does not read it. The caller has locked the control.
     fn replace(&self, list: List) {
         let smallest = list.iter().map(|entry| entry.budget_ns.get()).min().unwrap_or(u64::MAX);
         let tick = if self.wanted_tick_ns != 0 { self.wanted_tick_ns } else { smallest / 4 };
         self.shared.tick_ns.store(tick.clamp(*TICK_NS.start(), *TICK_NS.end()), Relaxed);
-        // Asleep rather than yielding: this thread's priority may be above the watchdog's.
+        // Sleeps instead of yielding: this thread's priority may be above the watchdog's.
         let pause = || sleeper::sleep_for(std::time::Duration::from_micros(20));
-        // In a forked child there is no thread that could look.
+        // In a forked child no watchdog can read it.
         let has_reader = std::process::id() == self.process;
         // SAFETY: the control is locked.
         unsafe { self.shared.list.replace(Box::new(list), has_reader, pause) };
@@ -275,7 +275,7 @@ impl Watchdog {
         let shared = self.shared.clone();
         let scheduling = control.scheduling;
         let watching = move || {
-            // Not where the thread was kept that happened to start it: a guest may spin there.
+            // Not on the CPUs of the thread that happened to start it: a guest may spin there.
             thread::become_ordinary(None);
             let granted = scheduling.filter(|(policy, priority)| sched::set(*policy, *priority).is_ok());
             sleeper::sleep_exactly();
@@ -338,7 +338,7 @@ fn run(shared: &Shared) {
     }
 }
 
-/// Looks at every instance once. Whether there is any.
+/// Checks every instance once. Returns true if there is any.
 fn look(shared: &Shared) -> bool {
     let look = |list: &List| {
         list.iter().for_each(|entry| entry.look(&shared.statistics));
@@ -379,14 +379,14 @@ impl Page for GuardPage {
     }
 }
 
-/// Sets a page's access rights. Also called in signal context: a system call or two. Its content is of no account.
+/// Sets a page's access rights, with one or two system calls, also in signal context. The page's content does not matter.
 fn protect(page: usize, access: Access) {
     let page = page..page + memory::page_size();
-    // SAFETY: the guard's page, which nothing but polls uses; whoever meets it closed is prepared for that. Where the one way is
-    // refused, as a filter may that was installed later, another page takes its place.
+    // SAFETY: the guard's page, which only polls use; a poll that finds it closed can handle that. If one way is refused,
+    // perhaps by a filter that was installed later, another page takes its place.
     let done = unsafe { memory::protect(page.clone(), access).is_ok() || memory::replace(page, access) };
     if !done {
-        // A guest would go on for ever, or trap in every poll.
+        // Otherwise a guest would run endlessly, or trap in every poll.
         end::process(c"the system refuses mprotect and mmap to the watchdog, without which no budget can be kept");
     }
 }

@@ -1,4 +1,4 @@
-//! What the host sees of a guest: its exports, its memories, its globals.
+//! The host's access to a guest: its exports, its memories, its globals.
 
 use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::{Extern, Global, Mutability, Val, ValRaw};

@@ -62,11 +62,11 @@ pub struct Core {
     pub(super) making: AtomicU8,
     /// The gate's value after a reset.
     pub(super) after: AtomicI32,
-    /// What its calls compute in, and what the thread did when the innermost that runs was made.
+    /// The floating-point environment of its calls, and the thread's at the innermost running call.
     pub float: fpu::Wanted,
     pub host_float: fpu::Host,
     pub timing: Timing,
-    /// What the instance holds.
+    /// The account of what the instance holds.
     pub held: Arc<Account>,
     /// True if the instance has been prepared since its creation or last reset.
     pub(super) prepared: AtomicBool,

@@ -346,7 +346,7 @@ impl Instance {
         Instance::linked(&self.module, self.hosts.clone(), self.config, std::ptr::null_mut(), self.core.held.slot())
     }
 
-    /// What its guest needs from the start.
+    /// The need of its guest from the start.
     pub fn need(&self) -> Need {
         held::need(&self.module.metadata)
     }
