@@ -1,11 +1,12 @@
 //! Reads files below a root: the running system's, or a folder with a copy of another machine's. What is missing, unreadable or
 //! not a file is `None`, never an error: the checks report "unknown".
 
-use crate::sys::file;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use crate::sys::file;
 
 /// Larger than any file that the doctor reads; a planted endless file is cut here.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -83,10 +84,8 @@ impl Root {
     /// The names in a directory, sorted; numbers by value.
     #[inline(never)]
     pub fn names(&self, directory: &str) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.path(directory)) else { return vec![] };
-        let names = entries.take(MAX_ENTRIES).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut sorted: Vec<(u64, String)> = Vec::new();
-        for name in names.map(|name| (trailing_number(&name), name)) {
+        for name in file::names(&self.path(directory), MAX_ENTRIES).into_iter().map(|name| (trailing_number(&name), name)) {
             // A name is in a directory once.
             let (Ok(place) | Err(place)) = sorted.binary_search(&name);
             sorted.insert(place, name);

@@ -1,7 +1,9 @@
 //! Files: opens regular files only, and replaces a file only with a complete one.
 
+use std::ffi::{CStr, CString};
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -49,6 +51,30 @@ pub fn open_regular(path: &Path) -> Result<(File, u64), Refused> {
 /// Opens for reading whatever is there; a pipe does not hold the caller up.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+/// The names in a directory, `most` of them at most; none if it cannot be read. The standard library would panic if a filter of
+/// system calls refused to close it.
+pub fn names(directory: &Path, most: usize) -> Vec<String> {
+    let mut names = Vec::new();
+    let Ok(path) = CString::new(directory.as_os_str().as_bytes()) else { return names };
+    // SAFETY: the path ends with a zero.
+    let stream = unsafe { libc::opendir(path.as_ptr()) };
+    if stream.is_null() {
+        return names;
+    }
+    while names.len() < most {
+        // SAFETY: open, and nobody else's.
+        let Some(entry) = (unsafe { libc::readdir64(stream).as_ref() }) else { break };
+        // SAFETY: ends with a zero, and stays until the next is read.
+        match unsafe { CStr::from_ptr(entry.d_name.as_ptr()) }.to_str() {
+            Ok("." | "..") | Err(_) => {}
+            Ok(name) => names.push(name.to_owned()),
+        }
+    }
+    // SAFETY: open, and not used again. There is nothing to do about a refusal.
+    unsafe { libc::closedir(stream) };
+    names
 }
 
 /// The kind of a file in words; None for a regular file.

@@ -28,7 +28,7 @@ use crate::stats::interval::Source;
 use crate::status::*;
 use crate::sys::memory::Lock;
 use crate::sys::sched::{self, Deadline, Policy};
-use crate::sys::{affinity, clock, end, futex, pm_qos, sleeper};
+use crate::sys::{affinity, clock, end, filter, futex, pm_qos, sleeper};
 use periodic::Periodic;
 use queue::Queue;
 use statistics::Statistics;
@@ -235,6 +235,8 @@ struct Control {
 impl Worker {
     /// Creates the thread, which attaches. When this returns, all refusals are known.
     pub fn new(runtime: &Arc<Runtime>, config: Config, work: Work) -> Result<Worker> {
+        // The runtime may be older than the filter.
+        filter::check()?;
         let statistics = Statistics::new();
         let queue = match &work {
             Work::Queue(end) => Some(end.queue()),

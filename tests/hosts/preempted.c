@@ -3,12 +3,18 @@
  * old guest, whose last step is `munmap`. */
 #include "common.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -174,8 +180,22 @@ static void every_instruction(bool ask, bool twin) {
     end_life(&life);
 }
 
+/* As in a sandbox. */
+static void refuse_membarrier(void) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof code[0], code};
+    const bool set = prctl(PR_SET_NO_NEW_PRIVS, 1ul, 0ul, 0ul, 0ul) == 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
+    check(set && syscall(SYS_membarrier, 0, 0, 0) == -1 && errno == EPERM, "membarrier is refused");
+}
+
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
+    if (getenv("PREEMPTED") != NULL) refuse_membarrier();
     every_instruction(false, false);
     if (profile == RTW_PROFILE_STANDALONE) every_instruction(true, false);
     every_instruction(false, true);

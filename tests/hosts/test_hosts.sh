@@ -137,6 +137,12 @@ for group in float cancel policy rights fork groups preempted; do
     fi
 done
 
+if in_group preempted; then
+    for profile in standalone plugin; do
+        adopt "preempted, membarrier refused, $profile" env PREEMPTED=refused "$build/preempted" $profile "$scratch"
+    done
+fi
+
 # --- system calls: counted, and refused
 
 call_names() { # the numbers of this machine's system calls, for C

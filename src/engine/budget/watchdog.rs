@@ -21,7 +21,7 @@ use crate::status::*;
 use crate::sys::memory::{self, Access};
 use crate::sys::sched::{self, Policy};
 use crate::sys::sleeper::{self, Sleeper};
-use crate::sys::{affinity, clock, end, futex};
+use crate::sys::{affinity, clock, end, filter, futex};
 
 /// The range of ticks. Waking more often would cost more than it gains; a longer tick would delay the end of a watchdog with
 /// long budgets.
@@ -149,6 +149,8 @@ impl Watchdog {
                  the child",
             ));
         }
+        // The runtime may be older than the filter.
+        filter::check()?;
         let mut control = self.lock();
         self.start(&mut control)?;
         self.can_run(&mut control)?;
