@@ -6,7 +6,7 @@ use std::panic::catch_unwind;
 
 thread_local!(static CALLS: Cell<u32> = const { Cell::new(0) });
 
-/// What it counts up to with four threads and a map.
+/// The sum that it counts to with four threads and a map.
 #[unsafe(no_mangle)]
 pub extern "C" fn beside_works(until: u32) -> u32 {
     CALLS.set(CALLS.get() + 1);
@@ -16,7 +16,7 @@ pub extern "C" fn beside_works(until: u32) -> u32 {
     threads.into_iter().map(|thread| thread.join().unwrap().values().sum::<u32>()).sum()
 }
 
-/// Whether a panic of its own is caught, and nothing else comes of it.
+/// True if a panic of its own is caught, without another effect.
 #[unsafe(no_mangle)]
 pub extern "C" fn beside_panics() -> bool {
     let caught = catch_unwind(|| {

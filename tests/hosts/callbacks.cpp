@@ -1,5 +1,5 @@
 // Callbacks of the host's that do not return: a worker's step and setup, a slot's events and state. Where something unwinds them, the
-// process ends with one line that names the callback; one that takes for ever holds up nobody who does not wait for it.
+// process ends with one line that names the callback; one that never ends holds up only threads that wait for it.
 extern "C" {
 #include "../support/child.h"
 #include "common.h"
@@ -104,7 +104,7 @@ void live(void *) {
     end_life(&life);
 }
 
-// How the process ended, and all that it wrote.
+// The process's exit status, and its output.
 int outcome(Which callback, Way how, std::string &written) {
     which = callback;
     way = how;

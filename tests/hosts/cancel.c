@@ -140,7 +140,7 @@ static void end(void) {
     end_life(&life);
 }
 
-/* What pthread_join tells is left aside: glibc 2.36 tells NULL of a thread that is cancelled where it lets cancellation in. */
+/* Ignores the result of pthread_join: glibc 2.36 returns NULL for a thread that is cancelled where it lets cancellation in. */
 static void cancel_in_call(way_t way) {
     static way_t given;
     given = way;

@@ -1,4 +1,4 @@
-/* What the tests of a host's states share. */
+/* Shared by the tests of a host's states. */
 #ifndef RTWASM_TEST_HOSTS_H
 #define RTWASM_TEST_HOSTS_H
 
@@ -12,7 +12,7 @@ typedef struct life_t {
 
 /* `budget_ns` 0: none. */
 life_t begin_life(rtw_host_func_t visit, void *user_data, uint64_t budget_ns);
-/* The same, telling instead of ending the test. On failure `life` is to be ended all the same. */
+/* Begins a life; returns the status of a failure instead of ending the test. `life` has to be ended in any case. */
 rtw_status_t try_life(life_t *life, rtw_host_func_t visit, void *user_data, uint64_t budget_ns, rtw_error_t *err);
 void end_life(life_t *life);
 

@@ -1,4 +1,4 @@
-/* What is told in system calls is counted: a call that attaches its thread, and calls that ask whether traps would arrive. */
+/* Counts the system calls of a call that attaches its thread, and of calls that check if traps would arrive. */
 #include "common.h"
 #include "tracer.h"
 

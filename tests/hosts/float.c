@@ -30,7 +30,7 @@ static unsigned short x87(void) {
     return word;
 }
 
-/* What the host function sees and does. */
+/* The host function's data. */
 static unsigned seen, change;
 static rtw_func_t *inner;
 static rtw_status_t visit(void *user_data, rtw_instance_t *instance, rtw_value_t *values) {
@@ -60,7 +60,7 @@ typedef struct func_list_t {
     rtw_func_t *div, *sqrt, *around, *mul, *mul_around, *nearest, *demote, *convert, *trunc, *unreachable;
 } func_list_t;
 
-/* What is wrong of one set of calls, as bits; 0 if nothing. Everything is kept as bits: the host's arithmetic is not to be trusted
+/* The errors of one set of calls, as bits; 0 if none. Everything is kept as bits: the host's arithmetic is not to be trusted
  * in the environments that are tried. */
 static int calls(const func_list_t *f, unsigned host, int flushes) {
     int wrong = 0;

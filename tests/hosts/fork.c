@@ -83,7 +83,7 @@ static void child_makes_its_own(void *data) {
     whole_life("child");
 }
 
-/* What a child has from its parent. */
+/* The objects that a child inherits. */
 typedef struct inheritance_t {
     life_t *life;
     rtw_func_t *add, *spin;
@@ -191,7 +191,7 @@ static void daemonised(void *data) {
     check(status == 0, "a daemon comes to its end");
 }
 
-/* Forks while other threads load and end modules, make runtimes and are cut off: no child finds a lock that nobody will give back. */
+/* Forks while other threads load and end modules, make runtimes and are cut off: no child finds a lock that nobody releases. */
 static atomic_bool over;
 static void *busy(void *data) {
     (void)data;
@@ -235,7 +235,7 @@ static void *call_on(void *data) {
     return NULL;
 }
 
-/* How many files a program has, and what is blocked in it. */
+/* The number of a program's files, and its blocked signals. */
 static char *const arguments[] = {"sh", "-c", "exit $(($(ls /proc/self/fd | wc -l) + 0$(sed -n 's/^SigBlk:\t0*//p' /proc/self/status | head -c 1) * 100))", NULL};
 
 static int spawned(void) {

@@ -109,7 +109,7 @@ static void await_ticks(int more) {
     while (ticks < until) usleep(1000);
 }
 
-/* What takes the CPU away that the threads are on. */
+/* The ways to take the threads' CPU away. */
 typedef struct loss_t {
     const char *group; /* NULL: the CPU goes offline */
     int cpu;

@@ -28,7 +28,7 @@ stop() {
 }
 trap 'kill $load 2>/dev/null; stop' EXIT
 trap 'exit 1' HUP INT TERM
-# What killed servers of other names have left behind, where no server needs it.
+# Removes the remains of killed servers with other names, if no server needs them.
 pgrep -x jackd >/dev/null || rm -rf /dev/shm/jack-* /dev/shm/jack_*
 # The load: two threads that never sleep.
 for _ in 1 2; do

@@ -23,7 +23,7 @@ int depth;
 uint32_t flags;
 rtw_func_t *inner, *add;
 std::jmp_buf behind;
-// What is done behind a longjmp.
+// The actions after a longjmp.
 enum Next { CALL, RESET, DESTROY, DETACH, MEMORY };
 Next next;
 void *const value = &depth;
@@ -120,7 +120,7 @@ void live(void *) {
     }
 }
 
-// How the process ended, and all that it wrote.
+// The process's exit status, and its output.
 int outcome(Way how, int deep, std::string &written) {
     way = how;
     depth = deep;

@@ -1,4 +1,4 @@
-/* What a host's surroundings forbid: memory that becomes executable, /proc, writing to file systems, system calls. */
+/* Restrictions of a host's surroundings: memory that becomes executable, /proc, writing to file systems, system calls. */
 #include "common.h"
 
 #include <errno.h>

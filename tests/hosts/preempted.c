@@ -1,5 +1,5 @@
-/* A thread that is preempted anywhere in a call, for the time of a reset on another thread: one of the two is told that the instance
- * is busy. The call is stopped after each of its instructions (the processor's trap flag), and let go while the reset gives up the
+/* A thread that is preempted anywhere in a call, for the time of a reset on another thread: one of the two gets the status that the
+ * instance is busy. The call is stopped after each of its instructions (the processor's trap flag), and let go while the reset gives up the
  * old guest, whose last step is `munmap`. */
 #include "common.h"
 
@@ -151,7 +151,7 @@ static void every_instruction(bool ask, bool twin) {
             kind = RESET_BUSY;
             good = called == RTW_OK && answer == 42;
         } else {
-            /* Both went well: the call has to have been over when the reset began. */
+            /* Both succeeded: the call must have ended before the reset began. */
             good = good && before != CALL_BUSY;
         }
         if ((!good || kind < before) && wrong++ < 5 && !twin)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a real host brings about around a call, state by state: kept, refused by name, or the process ends with one line that says
+# Tests the states that a real host puts a call in: kept, refused by name, or the process ends with one line that says
 # why. docs/hosts.md is the list. Each case runs in a process of its own; a crash is a failure.
 #   test_hosts.sh [GROUP ...]    only those groups, by their names below
 # shellcheck disable=SC2086 # lists of words
@@ -70,7 +70,7 @@ if in_group beside; then
     export LIBRARY
     both engines
 
-    # What the loader puts in front of the C library's.
+    # An allocator that the loader puts in front of the C library's.
     program life
     check "an allocator of a host's own" $CC -std=gnu11 -O1 -Wall -Wextra -Werror -fno-builtin -shared -fPIC allocator.c -o "$scratch/liballocator.so"
     find_library() { ldconfig -p | awk -v name="$1" '$1 ~ "^" name { print $NF; exit }'; }
@@ -107,7 +107,7 @@ fi
 # --- threads that are cancelled at any instruction
 
 if in_group cancel; then
-    # What has handlers can be unwound at its calls only. rtw_instance_memory_at has, see docs/hosts.md.
+    # Functions with handlers can be unwound at their calls only. rtw_instance_memory_at has, see docs/hosts.md.
     no_handlers() { python3 handlers.py "$1" rtw_ | grep -v '^rtw_instance_memory_at: handlers$' | tee "$scratch/handlers" && [ "$(wc -l <"$scratch/handlers")" -eq 1 ]; }
     check "no function of the library's but one has handlers" no_handlers "$RTWASM_LIBDIR/librtwasm.so"
     echo 'void other(void (*f)(void)); extern "C" void rtw_planted(void (*f)(void)) { try { f(); } catch (int) {} }' >"$scratch/planted.cpp"

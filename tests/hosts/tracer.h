@@ -6,7 +6,7 @@
 
 enum { SYSTEM_CALLS = 512 };
 
-/* How often each was made, by all threads, and by those between mark(true) and mark(false) of theirs. */
+/* The number of each system call, by all threads, and by threads between their mark(true) and mark(false). */
 typedef struct calls_t {
     unsigned all[SYSTEM_CALLS];
     unsigned marked[SYSTEM_CALLS];
