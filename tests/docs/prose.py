@@ -43,7 +43,6 @@ PHRASES = {
 }
 
 
-
 def texts(path, lines):
     """Number and text of each line of prose in a file, with a mark before what begins a comment, and whether its length counts."""
     if path.suffix == ".md":

@@ -1,6 +1,7 @@
-/* Sandboxes whose filters answer errors (seccomp): each system call that the library makes in its life is refused in turn, from before
- * the runtime is made on, from then on, or once an instance is prepared; with EPERM, EACCES and ENOSYS. Each such life ends with statuses that say why, or goes on as if nothing were; none
- * crashes, hangs, prints, computes something else or lets an endless call run. The list of calls is taken by tracing one life. */
+/* Sandboxes whose filters return errors (seccomp): each system call that the library makes in its life is refused in turn: from before the
+ * runtime is made, from then on, or once an instance is prepared; with EPERM, EACCES and ENOSYS. Each such life ends with statuses that
+ * say why, or goes on as if nothing were; none crashes, hangs, prints, computes something else or lets an endless call run. Tracing one
+ * life gives the list of calls. */
 #include "common.h"
 #include "tracer.h"
 
@@ -23,7 +24,7 @@
 
 enum { BUDGET_NS = 20000000, STEPS = 24, HANG_SECONDS = 120 };
 
-/* What became of a life; written by the process that lives it. */
+/* The outcome of a life; written by the process that lives it. */
 typedef struct fate_t {
     int at;           /* the step that it was last at */
     bool over;        /* it came to its end */
@@ -266,7 +267,7 @@ over:
 
 enum { WELL, CRASHED, HUNG, PRINTED, WENT_WRONG };
 
-/* Lives once; what it wrote is in `written`. Killed where it does not come to its end. */
+/* Lives once; its output is in `written`. Killed if it does not end. */
 static int outcome(const refusal_t *refusal, char *written, size_t room, int *status) {
     memset(fate, 0, sizeof *fate);
     fate->wrong = -1;

@@ -312,7 +312,8 @@ static void time_of_real_time_threads(void *data) {
     end_life(&life);
 }
 
-/* A worker's thread is a real-time thread like others: its guests' budgets end before the limit, and if they do not, the library reports it. */
+/* A worker's thread is a real-time thread like others: its guests' budgets end before the limit, and if they do not, the library
+ * reports it. */
 static void time_of_workers(void *data) {
     const bool with_budget = data == NULL;
     if (!limit(RLIMIT_RTTIME, 400000)) check(false, "RLIMIT_RTTIME");
