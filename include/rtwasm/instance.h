@@ -428,8 +428,8 @@ static inline void rtw_prepare_report_init(rtw_prepare_report_t *report)
 /// globals, tables and the engine's records, as the runtime's configuration says; then makes the dry calls, which funcs'
 /// statistics do not include.
 ///
-/// [setup]  On the attached thread that will call, before its deadlines matter; may be repeated. Dry calls need no attached
-///          thread, but guest_stack_bytes and 32 KiB of the thread's stack.
+/// [setup]  On the thread that will call, after rtw_thread_attach and before its deadlines matter; may be repeated. It also works
+///          on a thread that is not attached; dry calls then need guest_stack_bytes and 32 KiB of its stack.
 /// config  NULL: no dry calls.
 /// report  NULL, or filled on success.
 /// err     NULL, or filled.

@@ -188,7 +188,7 @@ void rtw_slot_destroy(rtw_slot_t *slot);
 ///
 /// [setup]  On any thread but the real-time one. Several threads may publish; they take turns. Not from on_state.
 /// instance     an instance of the slot's runtime; the slot keeps it alive, so the host may destroy its handle. Host
-///              functions receive the slot's own handle from now on. An instance that the slot has released may be published
+///              functions receive another handle of it from now on. An instance that the slot has released may be published
 ///              again.
 /// publication  NULL, or receives the number of this publication, for events.
 /// err          NULL, or filled; names all exports that are missing or of another type, or the reason.

@@ -50,7 +50,9 @@ mkdir -p "$planted/rtwasm"
 for noun in $nouns; do
     cp include/rtwasm/*.h "$planted/rtwasm/"
     grep -v '^#include' "include/rtwasm/$noun" >"$planted/rtwasm/$noun"
-    in_all_languages expect_error "$planted/rtwasm/$noun"
+    for compiler in "$CC -std=c99 -x c" "$CLANG -std=c99 -x c" "$CXX -std=c++11 -x c++" "$CLANGXX -std=c++11 -x c++"; do
+        expect_error "$noun: ${compiler%% *}" compiles "$planted/rtwasm/$noun" $compiler
+    done
 done
 cp include/rtwasm/*.h "$planted/rtwasm/"
 
