@@ -30,7 +30,8 @@ Options:
   --target TRIPLE       x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu; default: this machine
   --cpu WHICH           native: the features of this machine; the default if this machine is the target
                         baseline: runs on every machine of the target; the default for another target
-                        LIST: features such as avx2,fma and those that they imply
+                        LIST: features such as avx2,fma and those that they imply, or a processor such as
+                        cortex-a53, cortex-a72 or cortex-a76 for all its features
                         A machine that lacks a feature refuses the artifact and names the feature
   --opt LEVEL           speed (default), size, or none, which compiles faster
   --reservation HOW     address space for each linear memory
@@ -62,7 +63,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.
 Examples:
   rtwasm compile gain.wasm -o gain.rtw
   rtwasm compile gain.wat -o gain.rtw --profile plugin --cpu avx2,fma
-  rtwasm compile control.wasm -o control-arm.rtw --target aarch64-unknown-linux-gnu
+  rtwasm compile control.wasm -o control-arm.rtw --target aarch64-unknown-linux-gnu --cpu cortex-a72
 ";
 
 pub struct Request {

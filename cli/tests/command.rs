@@ -218,6 +218,10 @@ fn chosen_options_are_recorded() {
         told(&["--target", "aarch64-unknown-linux-gnu", "--cpu", "lse"])["cpu_features"],
         serde_json::json!(["has_lse"])
     );
+    let on_board = |cpu| told(&["--target", "aarch64-unknown-linux-gnu", "--cpu", cpu])["cpu_features"].clone();
+    assert_eq!(on_board("cortex-a53"), serde_json::json!([]));
+    assert_eq!(on_board("cortex-a72"), serde_json::json!([]));
+    assert_eq!(on_board("cortex-a76"), serde_json::json!(["has_dotprod", "has_fp16", "has_lse"]));
     let x86 = told(&["--target=x86_64-unknown-linux-gnu", "--cpu=has_sse41,sse3"]);
     assert_eq!(x86["cpu_features"], serde_json::json!(["has_sse3", "has_sse41", "has_ssse3"]));
 }

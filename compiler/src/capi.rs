@@ -57,7 +57,8 @@ pub struct rtw_compile_options_t {
     pub target: *const c_char,
     /// CPU features to use. "native": those of this machine; the artifact does not load where one is missing. "baseline":
     /// those of every machine of the target, for artifacts that are distributed. Otherwise a list such as "avx2,fma", to
-    /// which the features that they need are added. NULL (default): native if the target is this machine, else baseline.
+    /// which the features that they need are added, or a processor such as "cortex-a53", "cortex-a72" or "cortex-a76" for all its
+    /// features. NULL (default): native if the target is this machine, else baseline.
     pub cpu: *const c_char,
     /// RTW_COMPILE_RESERVATION_FULL (default) or RTW_COMPILE_RESERVATION_DECLARED.
     pub reservation: u32,

@@ -52,12 +52,12 @@ pub enum Cpu {
     Baseline,
     /// The features of the machine that compiles.
     Native,
-    /// The named features and those that they imply, with or without the leading `has_`.
+    /// The named features and those that they imply, with or without the leading `has_`; a processor's name means all its features.
     Features(Vec<String>),
 }
 
 impl Cpu {
-    /// `baseline`, `native`, or feature names separated by commas.
+    /// `baseline`, `native`, or names of features and processors separated by commas.
     pub fn from_text(text: &str) -> Result<Cpu> {
         match text {
             "baseline" => Ok(Cpu::Baseline),
@@ -68,7 +68,7 @@ impl Cpu {
                     return Err(Error::new(
                         RTW_ERR_ARGUMENT,
                         format!(
-                            "CPU features {list:?}: expected baseline, native, or names separated by commas such as avx2,fma"
+                            "CPU features {list:?}: expected baseline, native, a processor such as cortex-a72, or names separated by commas such as avx2,fma"
                         ),
                     ));
                 }
@@ -207,9 +207,14 @@ fn named_features(names: &[String], target: Target) -> Result<Vec<String>> {
     let known = cpu_features::known(target.architecture());
     let mut features = Vec::new();
     for name in names {
+        if let Some((_, has)) = processors(target).iter().find(|(processor, _)| processor == name) {
+            features.extend(has.iter().map(|feature| feature.to_string()));
+            continue;
+        }
         let full = format!("has_{}", name.strip_prefix("has_").unwrap_or(name));
         if !known.contains(&full.as_str()) {
-            let list: Vec<&str> = known.iter().map(|name| name.trim_start_matches("has_")).collect();
+            let list = known.iter().map(|name| name.trim_start_matches("has_"));
+            let list: Vec<&str> = list.chain(processors(target).iter().map(|(processor, _)| *processor)).collect();
             return Err(Error::new(
                 RTW_ERR_ARGUMENT,
                 format!("CPU feature {name:?} is not known for {}; known: {}", target.architecture(), list.join(", ")),
@@ -218,6 +223,27 @@ fn named_features(names: &[String], target: Target) -> Result<Vec<String>> {
         add_with_foundations(full, known, &mut features);
     }
     Ok(features)
+}
+
+/// The processors of boards, by the names that Arm and C compilers use, and the code generator's features that each has. Armv8.0 has
+/// none; these cores of Armv8.2 have atomic instructions, half precision and dot products.
+fn processors(target: Target) -> &'static [(&'static str, &'static [&'static str])] {
+    const V8_0: &[&str] = &[];
+    const V8_2: &[&str] = &["has_dotprod", "has_fp16", "has_lse"];
+    match target {
+        Target::X86_64Linux => &[],
+        Target::Aarch64Linux => &[
+            ("cortex-a35", V8_0),
+            ("cortex-a53", V8_0),
+            ("cortex-a57", V8_0),
+            ("cortex-a72", V8_0),
+            ("cortex-a73", V8_0),
+            ("cortex-a55", V8_2),
+            ("cortex-a75", V8_2),
+            ("cortex-a76", V8_2),
+            ("cortex-a78", V8_2),
+        ],
+    }
 }
 
 /// No processor has one of these features without the others, but the code generator checks each on its own: with AVX2 but
@@ -305,6 +331,33 @@ mod tests {
         let avx = ["has_avx", "has_popcnt", "has_sse3", "has_sse41", "has_sse42", "has_ssse3"];
         assert_eq!(features(Target::X86_64Linux, "avx").unwrap(), avx);
         assert_eq!(features(Target::Aarch64Linux, "lse").unwrap(), ["has_lse"]);
+    }
+
+    #[test]
+    fn a_processor_stands_for_what_it_has() {
+        for old in ["cortex-a53", "cortex-a72"] {
+            assert_eq!(features(Target::Aarch64Linux, old).unwrap(), Vec::<String>::new(), "{old}");
+        }
+        assert_eq!(features(Target::Aarch64Linux, "cortex-a76").unwrap(), ["has_dotprod", "has_fp16", "has_lse"]);
+        assert_eq!(
+            features(Target::Aarch64Linux, "cortex-a76,i8mm").unwrap(),
+            ["has_dotprod", "has_fp16", "has_i8mm", "has_lse"]
+        );
+        let unknown = features(Target::Aarch64Linux, "cortex-a9").unwrap_err();
+        assert!(unknown.message.contains("cortex-a53") && unknown.message.contains("dotprod"), "{unknown}");
+        assert_eq!(features(Target::X86_64Linux, "cortex-a72").unwrap_err().status, RTW_ERR_ARGUMENT);
+    }
+
+    #[test]
+    fn every_processor_has_features_that_can_be_named() {
+        for target in Target::ALL {
+            for (name, has) in processors(target) {
+                assert!(
+                    has.is_sorted() && has.iter().all(|feature| cpu::known(target.architecture()).contains(feature)),
+                    "{name}"
+                );
+            }
+        }
     }
 
     #[test]
