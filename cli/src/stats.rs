@@ -127,11 +127,14 @@ fn document(json: &Value) -> Read<Document> {
         return Err(format!("unknown version {} of the statistics; this command reads {JSON_VERSION}", json["version"]));
     }
     let ns_per_tick = json["ns_per_tick"].as_f64().filter(|ns| ns.is_finite() && *ns > 0.0);
+    // Files of older versions lack the step.
+    let ticks_per_step = if json["ticks_per_step"].is_null() { 1 } else { number(json, "ticks_per_step")? };
     let environment = json["environment"].as_object().ok_or("\"environment\" is not an object")?;
     Ok(Document {
         label: String::new(),
         taken_realtime_ns: number(json, "taken_realtime_ns")?,
         ns_per_tick: ns_per_tick.ok_or("\"ns_per_tick\" is not a positive number")?,
+        ticks_per_step,
         environment: environment.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or("").to_owned())).collect(),
         reports: each(json, "reports", report)?,
     })

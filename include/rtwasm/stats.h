@@ -17,8 +17,8 @@ struct rtw_instance_t; // instance.h has it
 /// intervals.
 typedef struct rtw_interval_t rtw_interval_t;
 
-/// A distribution of times, in ns. Percentiles are accurate to 1 %; min, mean and max to the clock's resolution. If count is
-/// 0, all fields are 0. Its layout is final.
+/// A distribution of times, in ns. Percentiles are accurate to 1 % or one step of the clock (rtw_clock_step_ns), whichever is
+/// more; min, mean and max to one step. If count is 0, all fields are 0. Its layout is final.
 typedef struct rtw_distribution_t {
     /// Number of values.
     uint64_t count;
@@ -81,6 +81,12 @@ typedef struct rtw_bucket_t {
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/// Returns one step of the clock that measures times, in ns: the resolution of all times. It is 0.3 to 1 ns on x86-64. On aarch64 it is
+/// 18 to 52 ns if the counter runs at 54 to 19 MHz, as on most boards, and 1 ns on newer processors.
+///
+/// [any] but a real-time thread before rtw_runtime_create: the first call of either function measures the clock, which takes 20 ms.
+double rtw_clock_step_ns(void);
 
 /// Initialises a statistics struct. NULL does nothing.
 ///

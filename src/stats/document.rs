@@ -14,6 +14,8 @@ pub struct Document {
     /// The time of the export, in ns of CLOCK_REALTIME.
     pub taken_realtime_ns: u64,
     pub ns_per_tick: f64,
+    /// The clock counts in multiples of this number of ticks.
+    pub ticks_per_step: u64,
     /// The library, machine and kernel of the measurement: names and values.
     pub environment: Vec<(String, String)>,
     pub reports: Vec<Report>,
@@ -26,9 +28,15 @@ impl Document {
             label: String::new(),
             taken_realtime_ns: Began::now().realtime_ns(),
             ns_per_tick: clock::calibration().ns_per_tick,
+            ticks_per_step: clock::calibration().ticks_per_step,
             environment: environment(),
             reports,
         }
+    }
+
+    /// The resolution of its times.
+    pub fn resolution_ns(&self) -> f64 {
+        self.ns_per_tick * self.ticks_per_step as f64
     }
 
     /// Adds a second series beside each series of call times: the times if the calls had started when they were due.
@@ -51,6 +59,8 @@ impl Document {
     /// document's ticks are converted; if the clocks differ, a bucket goes to the place of its middle.
     pub fn merge(&mut self, other: Document) {
         let scale = other.ns_per_tick / self.ns_per_tick;
+        // The coarser clock counts, in whole ticks.
+        self.ticks_per_step = self.ticks_per_step.max((other.ticks_per_step as f64 * scale).ceil() as u64);
         self.taken_realtime_ns = self.taken_realtime_ns.max(other.taken_realtime_ns);
         for mut report in other.reports {
             report.series.iter_mut().for_each(|series| series.snapshot = series.snapshot.scaled(scale));
@@ -93,10 +103,12 @@ impl Report {
 }
 
 fn environment() -> Vec<(String, String)> {
-    let clock = match clock::calibration() {
-        clock if clock.source == Source::Counter => format!("counter of the CPU, {:.0} MHz", 1e3 / clock.ns_per_tick),
-        _ => "CLOCK_MONOTONIC".to_owned(),
+    let calibration = clock::calibration();
+    let source = match calibration.source {
+        Source::Counter => format!("counter of the CPU, {:.0} MHz", 1e3 / calibration.ns_per_tick),
+        Source::Monotonic => "CLOCK_MONOTONIC".to_owned(),
     };
+    let clock = format!("{source}, in steps of {:.2} ns", calibration.resolution_ns());
     let known = [
         ("library", format!("rtwasm {}", env!("CARGO_PKG_VERSION"))),
         ("engine", ENGINE_VERSION.to_owned()),

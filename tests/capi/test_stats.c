@@ -1,6 +1,7 @@
 /* The statistics of calls. */
 #include "../support/common.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,29 @@ static bool empty(const rtw_func_stats_t *s) {
     return s->call.count == 0 && s->faults == 0 && s->overflows == 0 && s->arena_peak_bytes == 0 && s->last_ns == 0 && s->call.min_ns == 0 &&
            s->call.mean_ns == 0 && s->call.p50_ns == 0 && s->call.p90_ns == 0 && s->call.p95_ns == 0 && s->call.p99_ns == 0 && s->call.p999_ns == 0 &&
            s->call.p9999_ns == 0 && s->call.max_ns == 0;
+}
+
+static bool in_steps(double ns) {
+    const double steps = ns / rtw_clock_step_ns();
+    return fabs(steps - nearbyint(steps)) < 1e-3;
+}
+
+static void test_clock(rtw_instance_t *instance) {
+    const double step = rtw_clock_step_ns();
+    check(step > 0 && step < 1e5, "clock: its step is %.3f ns", step);
+    check(rtw_clock_step_ns() == step, "clock: and stays");
+    rtw_func_t *func = look_up(instance, "add", NULL);
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    bool whole = true;
+    for (int i = 0; i < 1000; i++) {
+        (void)rtw_invoke(func, values, 2);
+        const rtw_func_stats_t stats = stats_of_func(func);
+        whole = whole && in_steps(stats.last_ns) && in_steps(stats.call.min_ns) && in_steps(stats.call.max_ns);
+    }
+    check(whole, "clock: times are told in whole steps");
+    check(!in_steps(1.5 * step), "twin: half a step is not");
+    rtw_func_destroy(func);
 }
 
 static void test_counting(rtw_instance_t *instance) {
@@ -67,13 +91,14 @@ static void test_buckets(rtw_instance_t *instance) {
         sum += buckets[i].count;
         ascending = ascending && buckets[i].low_ns < buckets[i].high_ns && buckets[i].count > 0 &&
                     (i == 0 || buckets[i - 1].high_ns <= buckets[i].low_ns);
-        narrow = narrow && (buckets[i].high_ns - buckets[i].low_ns <= buckets[i].low_ns / 64 * 1.001 || buckets[i].low_ns < 128);
+        const double width = buckets[i].high_ns - buckets[i].low_ns;
+        narrow = narrow && (width <= buckets[i].low_ns / 64 * 1.001 || width <= rtw_clock_step_ns() * 1.001);
         if (half.count == 0 && below + buckets[i].count >= stats.call.count / 2) half = buckets[i];
         below += buckets[i].count;
     }
     check(sum == stats.call.count && sum == 5000, "buckets: their counts sum up to the calls");
     check(ascending, "buckets: ascending, none empty, none across another");
-    check(narrow, "buckets: no wider than 1/64 of their value");
+    check(narrow, "buckets: no wider than 1/64 of their value, or one step of the clock");
     check(buckets[0].low_ns <= stats.call.min_ns && stats.call.min_ns < buckets[0].high_ns, "buckets: the first one holds the minimum");
     check(buckets[count - 1].low_ns <= stats.call.max_ns && stats.call.max_ns < buckets[count - 1].high_ns, "buckets: the last one holds the maximum");
     /* However wide it is: where the counter steps coarsely a bucket may be one step. */
@@ -171,6 +196,7 @@ int main(int argc, char **argv) {
     read_command_line(argc, argv);
     guest_t guest = open_guest("calls", NULL);
     test_counting(guest.instance);
+    test_clock(guest.instance);
     test_buckets(guest.instance);
     test_errors(guest.instance);
     test_concurrent(guest.instance);

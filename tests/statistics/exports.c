@@ -52,8 +52,8 @@ static void write_stats(const char *name, const rtw_func_stats_t *stats, const d
             stats->call.max_ns, (unsigned long long)stats->duration_ns);
     fprintf(file, " \"maxima_ns\": [");
     for (int i = 0; i < count; i++) fprintf(file, "%s%.9g", i == 0 ? "" : ", ", maxima_ns[i]);
-    fprintf(file, "],\n \"p50_ns\": %.9g, \"p90_ns\": %.9g, \"p95_ns\": %.9g, \"p99_ns\": %.9g, \"p999_ns\": %.9g, \"p9999_ns\": %.9g}\n",
-            stats->call.p50_ns, stats->call.p90_ns, stats->call.p95_ns, stats->call.p99_ns, stats->call.p999_ns, stats->call.p9999_ns);
+    fprintf(file, "],\n \"p50_ns\": %.9g, \"p90_ns\": %.9g, \"p95_ns\": %.9g, \"p99_ns\": %.9g, \"p999_ns\": %.9g, \"p9999_ns\": %.9g,\n \"clock_step_ns\": %.9g}\n",
+            stats->call.p50_ns, stats->call.p90_ns, stats->call.p95_ns, stats->call.p99_ns, stats->call.p999_ns, stats->call.p9999_ns, rtw_clock_step_ns());
     fclose(file);
 }
 

@@ -174,6 +174,9 @@ def check_json(what, path, stats):
     names = ("faults", "cut_offs", "overruns", "deadline_misses", "overflows", "arena_peak_bytes")
     expected = {name: stats[name] for name in names}
     check(counters == expected, f"{what}: counters")
+    step = stats["clock_step_ns"]
+    check(step > 0 and near(document["ticks_per_step"] * to_ns, step, 1e-6), f"{what}: the clock's step")
+    check(f"in steps of {step:.2f} ns" in document["environment"]["clock"], f"{what}: and in words: {document['environment']['clock']}")
     return document
 
 
@@ -190,6 +193,8 @@ def check_hgrm(what, path, stats):
         if not below[0] * 990 - 1 <= stats[f"{name}_ns"] <= above[0] * 1010 + 1:
             wrong.append(name)
     check(not wrong, f"{what}: percentiles are between their rows {' '.join(wrong)}")
+    told = re.search(r"#\[Clock +=\s+steps of +([0-9.]+)\]", path.read_text())
+    check(told and near(float(told[1]) * 1e3, stats["clock_step_ns"], absolute=1e-3), f"{what}: the clock's step")
 
 
 def check_hlog(what, path, stats, document, tag):
@@ -202,6 +207,8 @@ def check_hlog(what, path, stats, document, tag):
         check_percentiles(what, stats, histogram.get_value_at_percentile, 1, lambda p: [nearest_rank(buckets, p, by) for by in (-1, 1)])
         check(near(histogram.get_max_value(), stats["max_ns"], absolute=1) and near(histogram.get_min_value(), stats["min_ns"], absolute=1),
               f"{what}: extremes are within 1 %")
+    told = re.search(r"#\[Clock: steps of ([0-9.]+) ns\]", path.read_text())
+    check(told and near(float(told[1]), stats["clock_step_ns"], absolute=1e-3), f"{what}: the clock's step")
 
 
 def check_openmetrics(what, path, stats, document, labels):
@@ -227,6 +234,8 @@ def check_openmetrics(what, path, stats, document, labels):
         check_percentiles(what, stats, lambda p: quantiles[min(quantiles, key=lambda q: abs(q - p))] * 1e9)
         check(near(samples(families, "rtwasm_call_time_max_seconds", **labels)[0].value * 1e9, stats["max_ns"], 1e-6), f"{what}: maximum")
     check(samples(families, "rtwasm_faults", "_total", **labels)[0].value == stats["faults"], f"{what}: faults")
+    step = samples(families, "rtwasm_clock_step_seconds")
+    check(len(step) == 1 and near(step[0].value * 1e9, stats["clock_step_ns"], 1e-6), f"{what}: the clock's step")
 
 
 def check_csv(what, path, stats, name):
@@ -238,6 +247,7 @@ def check_csv(what, path, stats, name):
         check(int(last["cumulative_count"]) == stats["calls"] and float(last["cumulative_share"]) == 1, f"{what}: they are summed up")
         if "p50_ns" in stats and stats["p50_ns"]:
             check_percentiles(what, stats, lambda p: nearest_rank(buckets, p), absolute=1)
+    check(all(near(float(row["clock_step_ns"]), stats["clock_step_ns"], absolute=1e-3) for row in rows), f"{what}: the clock's step")
 
 
 def shown(ns):
@@ -258,6 +268,7 @@ def check_html(what, path, stats, plots, name):
     check(count in words, f"{what}: it says how many calls there were")
     missing = [f"{key} {shown(stats[key])}" for key in ("min_ns", "mean_ns", "p50_ns", "p99_ns", "p9999_ns", "max_ns")
                if stats.get(key) and shown(stats[key]) not in page.text]
+    check(f"in steps of {stats['clock_step_ns']:.2f} ns" in page.text, f"{what}: it names the clock's step")
     check(not missing, f"{what}: it shows the figures" + "".join(f"; not {text}" for text in missing))
     return page
 

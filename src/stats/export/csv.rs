@@ -4,8 +4,10 @@ use super::super::document::Document;
 use super::put;
 
 pub fn write(documents: &[Document]) -> String {
-    let mut text = String::from("source,kind,name,series,low_ns,high_ns,count,cumulative_count,cumulative_share\r\n");
+    let mut text =
+        String::from("source,kind,name,series,low_ns,high_ns,count,cumulative_count,cumulative_share,clock_step_ns\r\n");
     for document in documents {
+        let step = document.resolution_ns();
         for (report, series) in document.series() {
             let names = [document.label.as_str(), report.kind, &report.name, series.name].map(field).join(",");
             let snapshot = &series.snapshot;
@@ -14,7 +16,7 @@ pub fn write(documents: &[Document]) -> String {
                 seen += count;
                 let share = seen as f64 / snapshot.count as f64;
                 let (low, high) = (low * document.ns_per_tick, high * document.ns_per_tick);
-                put!(&mut text, "{names},{low:.3},{high:.3},{count},{seen},{share:.9}\r\n");
+                put!(&mut text, "{names},{low:.3},{high:.3},{count},{seen},{share:.9},{step:.3}\r\n");
             };
             let mut end = 0;
             for (low, high, count) in snapshot.occupied() {

@@ -20,6 +20,14 @@ pub fn write(documents: &[Document]) -> String {
     let start = reports().map(|report| report.since_realtime_ns).min().unwrap_or(0);
     let mut text = String::from("#[Histogram of times in ns, written by rtwasm]\n#[Histogram log format version 1.3]\n");
     put!(&mut text, "#[StartTime: {:.3} (seconds since epoch), {}]\n", start as f64 / 1e9, time::utc(start));
+    for document in documents {
+        let of = if document.label.is_empty() {
+            String::new()
+        } else {
+            format!(" of {}", document.label.replace(char::is_control, " "))
+        };
+        put!(&mut text, "#[Clock{of}: steps of {:.3} ns]\n", document.resolution_ns());
+    }
     text.push_str("\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n");
     // Readers expect the lines in the order of their time stamps.
     let mut lines: Vec<(u64, String)> = Vec::new();

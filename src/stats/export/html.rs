@@ -67,8 +67,9 @@ fn title(subjects: &[Subject<'_>]) -> String {
 }
 
 const NOTES: &str = "\
-    <footer>\n<p>A percentile is the time that this share of all calls did not exceed, told to within 1&nbsp;%; minimum and \
-    maximum are exact to the clock's resolution where they are totals, within 1.6&nbsp;% where they belong to an interval. Both \
+    <footer>\n<p>A percentile is the time that this share of all calls did not exceed, told to within 1&nbsp;% or one step of \
+    the clock, whichever is more; minimum and maximum are exact to the clock's resolution where they are totals, within \
+    1.6&nbsp;% where they belong to an interval. Both \
     plots have logarithmic scales: a straight tail to the right of the percentile curve means that ten times rarer costs a \
     constant factor, a step means that something else than the call took the time. Call times are measured from the actual \
     start, response times from the intended one.</p>\n</footer>\n";

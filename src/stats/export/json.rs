@@ -12,6 +12,7 @@ pub fn write(document: &Document) -> String {
     put!(&mut text, "{{\n  \"format\": \"{FORMAT}\",\n  \"version\": {VERSION},\n");
     put!(&mut text, "  \"taken_realtime_ns\": {},\n", document.taken_realtime_ns);
     put!(&mut text, "  \"ns_per_tick\": {:?},\n", document.ns_per_tick);
+    put!(&mut text, "  \"ticks_per_step\": {},\n", document.ticks_per_step);
     let environment = document.environment.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value)));
     put!(&mut text, "  \"environment\": {{{}}},\n", list(environment));
     put!(&mut text, "  \"reports\": [{}]\n}}\n", list(document.reports.iter().map(|report| of(report, document.ns_per_tick))));

@@ -64,7 +64,7 @@ pub fn write(format: Format, documents: &[Document]) -> Result<String> {
         (Format::Json, _) => Err(Error::new(RTW_ERR_ARGUMENT, "JSON holds one document; several have to be merged first")),
         (Format::Hgrm, documents) => match documents.iter().flat_map(Document::series).collect::<Vec<_>>()[..] {
             [] => Err(Error::new(RTW_ERR_ARGUMENT, "there is no series to write")),
-            [(_, series), ..] => Ok(hgrm::write(series, documents[0].ns_per_tick)),
+            [(_, series), ..] => Ok(hgrm::write(series, &documents[0])),
         },
         (Format::Hlog, documents) => Ok(hlog::write(documents)),
         (Format::OpenMetrics, documents) => Ok(openmetrics::write(documents)),

@@ -67,6 +67,7 @@ pub fn write(documents: &[Document]) -> String {
         extremes(&mut text, name, &help, &sources);
     }
     counters(&mut text, documents);
+    resolution(&mut text, documents);
     text.push_str("# EOF\n");
     text
 }
@@ -92,7 +93,10 @@ fn histogram(text: &mut String, family: &str, help: &str, sources: &[&Source<'_>
 }
 
 fn quantiles(text: &mut String, family: &str, help: &str, sources: &[&Source<'_>]) {
-    put!(text, "# TYPE {family} summary\n# UNIT {family} seconds\n# HELP {family} {help}: within 1 %.\n");
+    put!(
+        text,
+        "# TYPE {family} summary\n# UNIT {family} seconds\n# HELP {family} {help}: within 1 % or one step of the clock.\n"
+    );
     for Source { document, series, labels, .. } in sources {
         let values = series.snapshot.quantiles(QUANTILES.map(|(_, quantile)| quantile));
         for ((quantile, _), value) in QUANTILES.iter().zip(values) {
@@ -154,6 +158,20 @@ fn counters(text: &mut String, documents: &[Document]) {
                 put!(text, "{family}_created{{{labels}}} {:.3}\n", report.since_realtime_ns as f64 / 1e9);
             }
         }
+    }
+}
+
+fn resolution(text: &mut String, documents: &[Document]) {
+    let family = "rtwasm_clock_step_seconds";
+    put!(text, "# TYPE {family} gauge\n# UNIT {family} seconds\n# HELP {family} The resolution of times.\n");
+    for (at, document) in documents.iter().enumerate() {
+        // Samples differ in their labels.
+        if documents[..at].iter().any(|before| before.label == document.label) {
+            continue;
+        }
+        let source =
+            if document.label.is_empty() { String::new() } else { format!("{{source=\"{}\"}}", escaped(&document.label)) };
+        put!(text, "{family}{source} {}\n", document.resolution_ns() / 1e9);
     }
 }
 
