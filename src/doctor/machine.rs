@@ -136,10 +136,11 @@ impl<'a> Machine<'a> {
         });
         let by_flag = self.cpu_flags().map(|flags| flags.contains(&"hypervisor"));
         let by_type = self.root.word("sys/hypervisor/type").map(|_| true);
-        match (by_name, by_flag, by_type) {
-            (None, None, None) => None,
-            (name, flag, kind) => Some([name, flag, kind].contains(&Some(true))),
-        }
+        // Boards have a device tree; a virtual machine's names the machine or its hypervisor.
+        let by_tree = self.root.word("proc/device-tree/model").map(|model| model.contains("dummy-virt"));
+        let by_node = self.root.word("proc/device-tree/hypervisor/compatible").map(|_| true);
+        let told = [by_name, by_flag, by_type, by_tree, by_node];
+        if told.iter().all(Option::is_none) { None } else { Some(told.contains(&Some(true))) }
     }
 
     // --- the process

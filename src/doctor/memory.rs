@@ -223,10 +223,25 @@ pub fn map_count(machine: &Machine) -> Outcome {
     }
 }
 
+/// Returns the width of a process's addresses in bits, from the place of its stack, which is at their upper end.
+fn processes_bits(machine: &Machine) -> Option<u32> {
+    let maps = machine.root.word("proc/self/maps")?;
+    let stack = maps.lines().find(|line| line.ends_with("[stack]"))?;
+    let end = u64::from_str_radix(stack.split_once(' ')?.0.split_once('-')?.1, 16).ok()?;
+    Some(u64::BITS - end.saturating_sub(1).leading_zeros())
+}
+
 pub fn address_space(machine: &Machine) -> Outcome {
     match machine.limit("Max address space") {
         None => Outcome::unknown("no /proc/self/limits"),
-        Some((u64::MAX, _)) => Outcome::good("unlimited"),
+        Some((u64::MAX, _)) => match processes_bits(machine) {
+            // Many kernels for boards have 39 bits, which is room for some dozens of instances.
+            Some(bits) if bits <= 39 => {
+                let instances = (1u64 << bits) / reservation_bytes(machine);
+                Outcome::bad(format!("addresses have {bits} bits: room for at most {instances} instances")).severity(INFO)
+            }
+            _ => Outcome::good("unlimited"),
+        },
         Some((limit, _)) => {
             let reservation = reservation_bytes(machine);
             let found = format!("limited to {}; each instance reserves {}", mebibytes(limit), mebibytes(reservation));

@@ -94,7 +94,7 @@ static void test_here(void) {
 }
 
 static void test_machines(void) {
-    static const char *const machines[] = {"controller", "laptop", "container", "vm", "board"};
+    static const char *const machines[] = {"controller", "laptop", "container", "vm", "board", "industrial"};
     for (size_t i = 0; i < sizeof machines / sizeof machines[0]; i++) {
         rtw_host_report_t *report = examine_fixture(machine(machines[i]), RTW_HOST_CLASS_ALL);
         check_whole(report, machines[i]);

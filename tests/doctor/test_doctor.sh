@@ -29,7 +29,7 @@ says_not() { ! says "$1" >/dev/null || { echo "'$1' is in the output"; return 1;
 
 tree() { python3 tests/doctor/tree.py "$@"; }
 mkdir "$fixtures"
-for machine in controller laptop container vm board; do
+for machine in controller laptop container vm board industrial; do
     check "$machine is unpacked" tree unpack tests/doctor/fixtures/$machine.tree $fixtures/$machine
 done
 listing() { (cd "$1" && find . -printf '%y %m %p %l\n' | LC_ALL=C sort && find . -type f -exec sha256sum {} + | LC_ALL=C sort); }
@@ -96,7 +96,7 @@ adopt "an empty root" judge whole "$scratch/out"
 check "an empty root: nothing to mend" ends_with 1 --fix --root "$scratch/empty"
 check "an empty root: the script says so" says "Nothing was found"
 adopt removals judge removals "$RTWASM" $fixtures/controller "$scratch/removed"
-for machine in controller laptop container vm board; do
+for machine in controller laptop container vm board industrial; do
     adopt "damaged $machine" judge damage "$RTWASM" $fixtures/$machine "$scratch/damaged"
 done
 
