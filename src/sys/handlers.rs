@@ -6,7 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::*};
 
 use crate::status::*;
 
+/// The signals that the engine handles. A division by zero raises SIGFPE on x86-64; on aarch64 the guest's code checks the divisor.
+#[cfg(target_arch = "x86_64")]
 pub const SIGNALS: [(libc::c_int, &str); 3] = [(libc::SIGSEGV, "SIGSEGV"), (libc::SIGILL, "SIGILL"), (libc::SIGFPE, "SIGFPE")];
+#[cfg(not(target_arch = "x86_64"))]
+pub const SIGNALS: [(libc::c_int, &str); 2] = [(libc::SIGSEGV, "SIGSEGV"), (libc::SIGILL, "SIGILL")];
 
 /// The handlers that were in place after the engine installed its own; 0 until then. Other copies of this library in the
 /// process find this array through the note below.

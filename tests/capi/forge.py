@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes artifacts that no compiler of ours would write: `forge.py GOOD.rtw FOLDER`, or `forge.py GOOD.rtw - COUNT SEED`, which
+"""Makes artifacts that no compiler of ours would write: `forge.py GOOD.rtw FOLDER FEATURED.rtw`, the last one's code using a CPU feature; or `forge.py GOOD.rtw - COUNT SEED`, which
 writes COUNT damaged ones to the standard output, each after its length in four bytes.
 
 Each has a right digest, so that what is wrong with it is found behind the digest. The layout of the envelope is that of
@@ -66,12 +66,18 @@ def damage(version, metadata, code, chance):
     return seal(version, bytes(metadata), bytes(code))
 
 
-def main():
-    good = pathlib.Path(sys.argv[1]).read_bytes()
+def parts(path):
+    """An artifact, the version of its envelope, its metadata, its code."""
+    good = pathlib.Path(path).read_bytes()
     _, version, metadata_length, code_length, _, _ = HEADER.unpack_from(good)
     metadata, code = good[64 : 64 + metadata_length], good[64 + metadata_length :]
     assert len(code) == code_length
     assert seal(version, metadata, code) == good, "the envelope is not what this script takes it for"
+    return good, version, metadata, code
+
+
+def main():
+    good, version, metadata, code = parts(sys.argv[1])
     if sys.argv[2] == "-":
         chance = random.Random(int(sys.argv[4]))
         for _ in range(int(sys.argv[3])):
@@ -80,12 +86,13 @@ def main():
         return
     folder = pathlib.Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
+    _, _, featured, featured_code = parts(sys.argv[3])
     forged = {
         "version": seal(version + 1, metadata, code),
         "engine": seal(version, swap(metadata, rb"wasmtime 48\.0\.\d", b"wasmtime 47.0.0"), code),
         "system": seal(version, swap(metadata, rb"-linux-gnu", b"-hurd0-gnu"), code),
         "architecture": seal(version, swap(metadata, rb"(x86_64|aarch64)-", lambda m: b"z" * (len(m.group(0)) - 1) + b"-"), code),
-        "feature": seal(version, swap(metadata, rb"has_avx2|has_sse3|has_lse", lambda m: b"has_" + b"q" * (len(m.group(0)) - 4)), code),
+        "feature": seal(version, swap(featured, rb"has_avx2|has_sse3|has_lse", lambda m: b"has_" + b"q" * (len(m.group(0)) - 4)), featured_code),
         "metadata": seal(version, bytes([0xFF]) * 16 + metadata[16:], code),
         "no_metadata": seal(version, b"", code),
         "no_code": seal(version, metadata, b""),

@@ -2,28 +2,32 @@
 # The C API's tests: builds them, makes their artifacts, runs them in both profiles. Run by `make test`.
 # Environment: RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is), CC, CXX, CLANG, CLANGXX; and for the variants
 # (test_sanitized.sh, test_valgrind.sh): CAPI_FLAGS (more for the compiler), CAPI_OUT (where everything goes), CAPI_RUN (what
-# programs are run under), CAPI_CPU (for which artifacts are made), CAPI_PROFILES, CAPI_ONLY (programs to run instead of all).
+# programs are run under), CAPI_CPU (for which artifacts are made), CAPI_PROFILES, CAPI_ONLY (programs to run instead of all),
+# CAPI_LIBRARY (what they are linked with instead of the shared library).
 cd "$(dirname "$0")" || exit 1
 root=../..
 scratch=${CAPI_OUT:-$root/target/tests/capi}
 . ../lib.sh
 use_uninstalled_library
+library=${CAPI_LIBRARY:-$RTWASM_LIBDIR/librtwasm.so}
 build=$scratch/build
 artifacts=$scratch/artifacts
 mkdir -p "$build" "$artifacts"
 
 programs=$(ls test_*.c | sed 's/\.c$//')
+[ -z "$CAPI_ONLY" ] || programs=$(echo " $CAPI_ONLY " | sed 's/ test_cpp / /')
 C_FLAGS="-std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread $CAPI_FLAGS"
 CXX_FLAGS="-std=c++17 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread $CAPI_FLAGS"
 
 # ---- artifacts ----
+case $MACHINE in aarch64) other=x86_64 featured=lse ;; *) other=aarch64 featured=sse3 ;; esac
 for profile in standalone plugin; do
     for guest in guests/*.wat; do
         "$RTWASM" compile -q --cpu "${CAPI_CPU:-native}" "$guest" -o "$artifacts/$(basename "$guest" .wat).$profile.rtw" --profile $profile || fail "$guest for $profile"
     done
-    python3 forge.py "$artifacts/calls.$profile.rtw" "$artifacts/forged.$profile" || fail "forged artifacts for $profile"
+    "$RTWASM" compile -q --cpu $featured guests/calls.wat -o "$scratch/featured.$profile.rtw" --profile $profile || fail "calls.wat for $featured"
+    python3 forge.py "$artifacts/calls.$profile.rtw" "$artifacts/forged.$profile" "$scratch/featured.$profile.rtw" || fail "forged artifacts for $profile"
 done
-case $(uname -m) in aarch64) other=x86_64 ;; *) other=aarch64 ;; esac
 for tree in ../doctor/fixtures/*.tree; do
     python3 ../doctor/tree.py unpack $tree "$artifacts/machines/$(basename $tree .tree)" || fail "$tree is unpacked"
 done
@@ -39,11 +43,14 @@ done
 for source in $programs; do
     $CC $C_FLAGS -c $source.c -o "$build/$source.o" || fail "$source.c compiles"
 done
-$CXX $CXX_FLAGS -c test_cpp.cpp -o "$build/test_cpp.o" || fail "test_cpp.cpp compiles"
+with_cpp() { case "${CAPI_ONLY:-test_cpp}" in *test_cpp*) ;; *) return 1 ;; esac }
 for program in $programs; do
-    $CC $CAPI_FLAGS -pthread "$build/$program.o" $objects -o "$build/$program" "$RTWASM_LIBDIR/librtwasm.so" -lm || fail "$program links"
+    $CC $CAPI_FLAGS -pthread "$build/$program.o" $objects -o "$build/$program" $library -lm || fail "$program links"
 done
-$CXX $CAPI_FLAGS -pthread "$build/test_cpp.o" $objects -o "$build/test_cpp" "$RTWASM_LIBDIR/librtwasm.so" || fail "test_cpp links"
+if with_cpp; then
+    $CXX $CXX_FLAGS -c test_cpp.cpp -o "$build/test_cpp.o" || fail "test_cpp.cpp compiles"
+    $CXX $CAPI_FLAGS -pthread "$build/test_cpp.o" $objects -o "$build/test_cpp" $library || fail "test_cpp links"
+fi
 [ "$failed" -eq 0 ] || { finish; exit 1; }
 
 STATUSES_FILE=$scratch/statuses
@@ -56,7 +63,7 @@ for profile in ${CAPI_PROFILES:-standalone plugin}; do
 done
 
 # ---- what the tests leave out ----
-if [ -z "$CAPI_ONLY$CAPI_FLAGS$CAPI_RUN" ]; then
+if [ -z "$CAPI_ONLY$CAPI_FLAGS$CAPI_RUN$INSIDE" ]; then
     for source in $harness $(ls test_*.c); do
         check "$(basename $source) with clang" $CLANG $C_FLAGS -fsyntax-only $source
     done

@@ -32,7 +32,6 @@ static void test_probe(void) {
     check(strncmp(info.engine, "wasmtime 48.", 12) == 0, "probe: engine %s", info.engine);
     check(strncmp(info.producer, "rtwasm ", 7) == 0, "probe: producer %s", info.producer);
     check(strcmp(info.opt_level, "speed") == 0 && strcmp(info.interruption, "guard") == 0, "probe: optimisation and interruption");
-    check(strstr(info.cpu_features, "has_") != NULL, "probe: CPU features are listed");
 
     check_status(rtw_module_probe(NULL, bytes, length, &info, NULL), RTW_OK, "probe: without a runtime");
     static const struct {
@@ -114,6 +113,7 @@ static void test_forged(void) {
         rtw_module_info_t info;
         rtw_module_info_init(&info);
         (void)rtw_module_probe(runtime, bytes, length, &info, NULL);
+        if (strcmp(cases[i].name, "feature") == 0) check(strstr(info.cpu_features, "has_qq") != NULL, "probe: CPU features are listed");
         check((info.export_count > 0) == cases[i].has_info, "probe: %s: info is %s", cases[i].what,
               cases[i].has_info ? "filled all the same" : "left alone");
         free(bytes);

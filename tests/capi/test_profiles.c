@@ -14,24 +14,22 @@ static rtw_error_t err;
 
 /* The state of the process and this thread that the standalone profile needs. */
 typedef struct state_t {
-    struct sigaction handlers[3];
+    struct sigaction handlers[ENGINE_SIGNALS];
     stack_t stack;
     sigset_t mask;
 } state_t;
 
-static const int SIGNALS[3] = {SIGSEGV, SIGILL, SIGFPE};
-
 static state_t look(void) {
     state_t state;
     memset(&state, 0, sizeof state);
-    for (int i = 0; i < 3; i++) sigaction(SIGNALS[i], NULL, &state.handlers[i]);
+    for (int i = 0; i < ENGINE_SIGNALS; i++) sigaction(engine_signals[i], NULL, &state.handlers[i]);
     sigaltstack(NULL, &state.stack);
     pthread_sigmask(SIG_BLOCK, NULL, &state.mask);
     return state;
 }
 
 static bool same_handlers(const state_t *one, const state_t *other) {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < ENGINE_SIGNALS; i++)
         if (one->handlers[i].sa_sigaction != other->handlers[i].sa_sigaction) return false;
     return true;
 }

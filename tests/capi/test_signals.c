@@ -36,7 +36,7 @@ static void look(struct sigaction *actions) {
     for (int signal = 1; signal <= LAST_SIGNAL; signal++) sigaction(signal, NULL, &actions[signal]);
 }
 
-static bool is_engines(int signal) { return profile == RTW_PROFILE_STANDALONE && (signal == SIGSEGV || signal == SIGILL || signal == SIGFPE); }
+static bool is_engines(int signal) { return profile == RTW_PROFILE_STANDALONE && is_engine_signal(signal); }
 
 /* The C library fills only as much of a mask as there are signals. */
 static bool same_mask(const sigset_t *one, const sigset_t *other) {
@@ -58,7 +58,7 @@ static void check_dispositions(const struct sigaction *before, const char *what)
             changed += !same;
     }
     check(changed == 0, "dispositions: %s changes none that is the host's", what);
-    if (profile == RTW_PROFILE_STANDALONE) check(engines == 3, "dispositions: %s: SIGSEGV, SIGILL and SIGFPE are the engine's", what);
+    if (profile == RTW_PROFILE_STANDALONE) check(engines == ENGINE_SIGNALS, "dispositions: %s: " ENGINE_SIGNAL_NAMES " are the engine's", what);
 }
 
 static void dispositions(void *data) {
@@ -148,22 +148,21 @@ static void handler_after(void *data) {
     (void)data;
     guest_t guest = open_unattached("calls", NULL);
     rtw_status_t expected = profile == RTW_PROFILE_STANDALONE ? RTW_ERR_SIGNALS : RTW_OK;
-    const int signals[] = {SIGSEGV, SIGILL, SIGFPE};
-    const char *const names[] = {"SIGSEGV", "SIGILL", "SIGFPE"};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < ENGINE_SIGNALS; i++) {
+        const char *const name = engine_signal_name(i);
         struct sigaction engines, other;
-        sigaction(signals[i], NULL, &engines);
-        install(signals[i]);
-        check_taken(&guest, expected, expected == RTW_OK ? "" : names[i], names[i]);
-        check_taken(&guest, expected, expected == RTW_OK ? "" : "test_signals", names[i]);
+        sigaction(engine_signals[i], NULL, &engines);
+        install(engine_signals[i]);
+        check_taken(&guest, expected, expected == RTW_OK ? "" : name, name);
+        check_taken(&guest, expected, expected == RTW_OK ? "" : "test_signals", name);
         memset(&other, 0, sizeof other);
         other.sa_handler = SIG_DFL;
-        sigaction(signals[i], &other, NULL);
+        sigaction(engine_signals[i], &other, NULL);
         check_taken(&guest, expected, expected == RTW_OK ? "" : "default action", "SIG_DFL");
         other.sa_handler = SIG_IGN;
-        sigaction(signals[i], &other, NULL);
+        sigaction(engine_signals[i], &other, NULL);
         check_taken(&guest, expected, expected == RTW_OK ? "" : "ignoring", "SIG_IGN");
-        sigaction(signals[i], &engines, NULL);
+        sigaction(engine_signals[i], &engines, NULL);
         check_taken(&guest, RTW_OK, "", "the engine's back");
     }
     /* A runtime made after that does not take the stranger's handler for the engine's. */
@@ -176,7 +175,7 @@ static void handler_after(void *data) {
 
 /* ---- blocked signals */
 
-static bool is_needed(int signal) { return signal == SIGSEGV || signal == SIGILL || signal == SIGFPE; }
+static bool is_needed(int signal) { return is_engine_signal(signal); }
 
 static void block_all(void) {
     sigset_t all;
@@ -310,7 +309,7 @@ static void blocked_and_not_attached(void *data) {
         check(now.ss_sp == host_stack && now.ss_size == sizeof host_stack, "not attached: the alternate signal stack is as before");
     }
     /* One that is too small for a handler is replaced meanwhile. */
-    mine.ss_size = (size_t)sysconf(_SC_MINSIGSTKSZ);
+    mine.ss_size = SMALLEST_SIGNAL_STACK;
     if (sigaltstack(&mine, NULL) != 0) check(false, "not attached: the smallest alternate signal stack there can be");
     rtw_instance_t *instance = NULL;
     check_status(rtw_instance_create(starts, NULL, NULL, &instance, &err), RTW_ERR_TRAP_DIVIDE_BY_ZERO, "not attached: with a small alternate stack");
@@ -442,7 +441,7 @@ static void replaced_stacks(void *data) {
     (void)data;
     static char large[1 << 17];
     guest_t guest = open_unattached("traps", NULL);
-    stack_t before, now, none = {.ss_flags = SS_DISABLE}, small = {.ss_sp = large, .ss_size = (size_t)sysconf(_SC_MINSIGSTKSZ)},
+    stack_t before, now, none = {.ss_flags = SS_DISABLE}, small = {.ss_sp = large, .ss_size = SMALLEST_SIGNAL_STACK},
                      roomy = {.ss_sp = large, .ss_size = sizeof large};
     sigaltstack(&roomy, NULL);
     sigaltstack(NULL, &before);
@@ -685,19 +684,18 @@ static void watched(void *data) {
     check_status(call_once(func), RTW_OK, "watched: and calls run");
 
     /* handlers, one after the other */
-    for (int signal = 0; signal < 3; signal++) {
-        const int which[] = {SIGSEGV, SIGILL, SIGFPE};
-        const char *const names[] = {"SIGSEGV", "SIGILL", "SIGFPE"};
+    for (int signal = 0; signal < ENGINE_SIGNALS; signal++) {
+        const char *const name = engine_signal_name(signal);
         struct sigaction engines;
-        sigaction(which[signal], NULL, &engines);
-        install(which[signal]);
-        check_status(call_until_refused(func), RTW_ERR_SIGNALS, "watched: a foreign handler of %s", names[signal]);
+        sigaction(engine_signals[signal], NULL, &engines);
+        install(engine_signals[signal]);
+        check_status(call_until_refused(func), RTW_ERR_SIGNALS, "watched: a foreign handler of %s", name);
         check_status(call_once(func), RTW_ERR_SIGNALS, "watched: and again");
         seen = signals_of(guest.runtime);
-        check(seen.status == RTW_ERR_SIGNALS && strstr(seen.message, names[signal]) && strstr(seen.message, "test_signals"), "watched: it is named: %s", seen.message);
+        check(seen.status == RTW_ERR_SIGNALS && strstr(seen.message, name) && strstr(seen.message, "test_signals"), "watched: it is named: %s", seen.message);
         check(seen.troubles == (uint64_t)signal + 1, "watched: and counted");
         check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_ERR_SIGNALS, "watched: prepare refuses, too");
-        sigaction(which[signal], &engines, NULL);
+        sigaction(engine_signals[signal], &engines, NULL);
         check_status(call_once(func), RTW_OK, "watched: with the engine's back the next call runs");
         wait_for_looks(guest.runtime, 2);
         check(signals_of(guest.runtime).status == RTW_OK, "watched: which is seen");
@@ -710,7 +708,7 @@ static void watched(void *data) {
     block_all();
     check_status(call_until_refused(func), RTW_ERR_SIGNALS, "watched: a thread that blocks everything");
     seen = signals_of(guest.runtime);
-    check(seen.blocked_threads == 1 && strstr(seen.message, "blocks SIGSEGV, SIGILL, SIGFPE"), "watched: it is named: %s", seen.message);
+    check(seen.blocked_threads == 1 && strstr(seen.message, "blocks " ENGINE_SIGNAL_NAMES), "watched: it is named: %s", seen.message);
     pthread_barrier_wait(&barrier);
     pthread_barrier_wait(&barrier);
     pthread_join(thread, NULL);
@@ -768,15 +766,15 @@ static void spares_afterwards(void *data) {
     /* The housekeeper makes spares when this returns: the handler is foreign from before its first attempt. */
     require(rtw_instance_prepare(guest.instance, NULL, NULL, &err), &err, "prepare");
     struct sigaction engines;
-    sigaction(SIGFPE, NULL, &engines);
-    install(SIGFPE);
+    sigaction(engine_signals[ENGINE_SIGNALS - 1], NULL, &engines);
+    install(engine_signals[ENGINE_SIGNALS - 1]);
     check_status(rtw_slot_publish(slot, guest.instance, NULL, &err), RTW_OK, "spares: publish what is prepared");
     pthread_mutex_lock(&told);
     while (spares_failed == 0) pthread_cond_wait(&told_more, &told);
     check_status(failed_with, RTW_ERR_SIGNALS, "spares: none while a handler is foreign");
     pthread_mutex_unlock(&told);
     wait_for_looks(guest.runtime, 2);
-    sigaction(SIGFPE, &engines, NULL);
+    sigaction(engine_signals[ENGINE_SIGNALS - 1], &engines, NULL);
     pthread_mutex_lock(&told);
     while (spares_ready == 0) pthread_cond_wait(&told_more, &told);
     check(spares_failed == 1, "spares: which is told once, and there is one when it is not foreign any more");
@@ -840,12 +838,12 @@ static void asked_at_every_call(void *data) {
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         check_status(call_once(func), RTW_OK, "asked: and not blocked any more");
         struct sigaction engines;
-        sigaction(SIGFPE, NULL, &engines);
-        install(SIGFPE);
+        sigaction(engine_signals[ENGINE_SIGNALS - 1], NULL, &engines);
+        install(engine_signals[ENGINE_SIGNALS - 1]);
         check_status(call_once(func), expected, "asked: a foreign handler");
-        sigaction(SIGFPE, &engines, NULL);
+        sigaction(engine_signals[ENGINE_SIGNALS - 1], &engines, NULL);
         check_status(call_once(func), RTW_OK, "asked: the engine's back");
-        stack_t ours, small = {.ss_sp = small_stack, .ss_size = (size_t)sysconf(_SC_MINSIGSTKSZ)};
+        stack_t ours, small = {.ss_sp = small_stack, .ss_size = SMALLEST_SIGNAL_STACK};
         sigaltstack(&small, &ours);
         check_status(call_once(func), expected, "asked: a small alternate stack");
         sigaltstack(&ours, NULL);
@@ -886,7 +884,7 @@ static void plugin_does_not_depend(void *data) {
         action.sa_handler = ignore;
         sigaction(signal, &action, NULL);
     }
-    stack_t small = {.ss_sp = small_stack, .ss_size = (size_t)sysconf(_SC_MINSIGSTKSZ)};
+    stack_t small = {.ss_sp = small_stack, .ss_size = SMALLEST_SIGNAL_STACK};
     sigaltstack(&small, NULL);
     block_all();
     check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "plugin: attached");

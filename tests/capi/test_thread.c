@@ -1,5 +1,6 @@
 /* Attaching threads and detaching them: what changes, and that detach restores it. */
 #include "../support/common.h"
+#include "../support/float_mode.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -11,9 +12,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 #ifndef SS_AUTODISARM
 #define SS_AUTODISARM (1u << 31)
@@ -32,17 +30,8 @@ struct state {
     int nice;
 };
 
-static unsigned float_mode(void) {
-#if defined(__x86_64__)
-    return _mm_getcsr() & 0xffc0u; /* without the exception flags */
-#elif defined(__aarch64__)
-    uint64_t word;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(word));
-    return (unsigned)word;
-#else
-    return 0;
-#endif
-}
+/* Without the exception flags, which are in the same word on x86-64. */
+static unsigned float_mode(void) { return read_float_mode() & ~0x3fu; }
 
 /* The C library fills only as much of a mask as there are signals. */
 static bool same_mask(const sigset_t *one, const sigset_t *other) {

@@ -47,6 +47,8 @@ void ready(life_t *life) {
     require(rtw_instance_prepare(life->guest.instance, NULL, NULL, &err), &err, "prepare");
 }
 
+#define UNHURRIED_NS UINT64_C(60000000000)
+
 int whole(life_t *life, const char *who, bool budget) {
     static const struct {
         const char *name;
@@ -63,7 +65,11 @@ int whole(life_t *life, const char *who, bool budget) {
         rtw_value_t values[2];
         rtw_error_t err;
         memset(values, 0, sizeof values);
-        const rtw_status_t status = call(life->guest.instance, ends[i].name, values, 2);
+        rtw_func_t *func = look_up(life->guest.instance, ends[i].name, NULL);
+        /* The others end by themselves, however slow the machine: only the endless loop is to use its budget up. */
+        const bool endless = ends[i].status == RTW_ERR_BUDGET;
+        const rtw_status_t status = endless || !budget ? rtw_invoke(func, values, 2) : rtw_invoke_budget(func, values, 2, UNHURRIED_NS);
+        rtw_func_destroy(func);
         if (status != ends[i].status) {
             printf("    %s: %s: %s instead of %s\n", who, ends[i].name, rtw_status_name(status), rtw_status_name(ends[i].status));
             wrong++;

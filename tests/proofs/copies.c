@@ -70,7 +70,11 @@ static bool host_recovers(void)
 {
     handled = 0;
     if (sigsetjmp(recovery, 1) == 0)
+#if defined(__x86_64__)
         __asm__ volatile("movl $1, 0" : : : "memory");
+#else
+        __asm__ volatile("str wzr, [%0]" : : "r"(0l) : "memory");
+#endif
     return handled == SIGSEGV;
 }
 

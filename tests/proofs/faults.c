@@ -3,6 +3,7 @@
  *
  *   faults PROFILE FOLDER
  *   faults PROFILE FOLDER emit     writes FOLDER/place.wasm, the guest whose places are known */
+#include "../support/float_mode.h"
 #include "guest.h"
 #include "place.h"
 #include "section.h"
@@ -14,7 +15,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { FLUSH_BITS = 0x8040, MIN_NORMAL_BITS = 0x00800000 };
+
+enum { MIN_NORMAL_BITS = 0x00800000 };
 
 static bool plugin(void) { return profile == RTW_PROFILE_PLUGIN; }
 
@@ -306,7 +308,7 @@ static bool flushes(rtw_func_t *multiply)
     return values[0].u32 == 0;
 }
 
-static uint32_t flush_bits(void) { return __builtin_ia32_stmxcsr() & FLUSH_BITS; }
+static uint32_t flush_bits(void) { return read_float_mode() & FLUSH_BITS; }
 
 /* The treatment of denormals by the host, the thread and the instance. */
 typedef struct modes_t {
@@ -324,7 +326,7 @@ static outcome_t try_modes(modes_t modes)
     rtw_error_t err;
     outcome_t outcome;
     /* The host's treatment before it attaches. */
-    __builtin_ia32_ldmxcsr((__builtin_ia32_stmxcsr() & ~(uint32_t)FLUSH_BITS) | (modes.host_flushes ? FLUSH_BITS : 0));
+    write_float_mode((read_float_mode() & ~FLUSH_BITS) | (modes.host_flushes ? FLUSH_BITS : 0));
     rtw_thread_config_t config;
     rtw_thread_config_init(&config);
     config.denormals = modes.thread;
@@ -385,7 +387,7 @@ static void prove_denormals(void)
             }
     row("denormals as asked", "half of the smallest normal number, 18 combinations", tried, in_guest, caught(some_flushed && some_not), "%s", wrong);
     row("denormals as before", "after a call, a trap, detach; 18 combinations", tried * 3, restored, PLANTED_NONE, "%s", wrong);
-    __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() & ~(uint32_t)FLUSH_BITS);
+    write_float_mode(read_float_mode() & ~FLUSH_BITS);
     attach(runtime);
 }
 

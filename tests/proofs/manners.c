@@ -38,7 +38,14 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     siglongjmp(recovery, 1);
 }
 
+/* Those that the engine takes; no instruction of aarch64's causes a SIGFPE. */
+#if defined(__x86_64__)
 static const int faults[] = {SIGSEGV, SIGFPE, SIGILL};
+#define FAULT_NAMES "SIGILL, SIGFPE, SIGSEGV"
+#else
+static const int faults[] = {SIGSEGV, SIGILL};
+#define FAULT_NAMES "SIGILL, SIGSEGV"
+#endif
 enum { FAULTS = sizeof faults / sizeof faults[0] };
 
 static void install_handlers(void)
@@ -55,9 +62,14 @@ static void install_handlers(void)
 static void cause(int signal)
 {
     switch (signal) {
+#if defined(__x86_64__)
     case SIGSEGV: __asm__ volatile("movl $1, 0" : : : "memory"); break;
     case SIGFPE: __asm__ volatile("xorl %%ecx, %%ecx\n xorl %%edx, %%edx\n idivl %%ecx" : : "a"(1) : "ecx", "edx", "cc"); break;
     default: __asm__ volatile("ud2"); break;
+#else
+    case SIGSEGV: __asm__ volatile("str wzr, [%0]" : : "r"(0l) : "memory"); break;
+    default: __asm__ volatile("udf #0"); break;
+#endif
     }
 }
 
@@ -539,8 +551,11 @@ int main(int argc, char **argv)
     held = in_child(dispositions_stay, NULL);
     if (standalone()) {
         char taken[64];
-        snprintf(taken, sizeof taken, "changed: %d %d %d", SIGILL, SIGFPE, SIGSEGV);
-        row("signals: what the profile says", "SIGILL, SIGFPE, SIGSEGV are taken, no other", SIGNALS, !held && strcmp(remark(), taken) == 0,
+        if (FAULTS == 3)
+            snprintf(taken, sizeof taken, "changed: %d %d %d", SIGILL, SIGFPE, SIGSEGV);
+        else
+            snprintf(taken, sizeof taken, "changed: %d %d", SIGILL, SIGSEGV);
+        row("signals: what the profile says", FAULT_NAMES " are taken, no other", SIGNALS, !held && strcmp(remark(), taken) == 0,
             PLANTED_NONE, "%s", remark());
     } else {
         char seen[256];

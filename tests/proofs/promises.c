@@ -7,6 +7,7 @@
  *   promises PROFILE FOLDER pressed  while a process presses memory and the library's pages are reclaimed where they can be
  *   promises PROFILE FOLDER beside   beside a thread that loads and drops modules and instances all the time */
 #include "../support/clock.h"
+#include "../support/float_mode.h"
 #include "../support/numbers.h"
 #include "guest.h"
 #include "interpose.h"
@@ -115,8 +116,10 @@ static void violate(host_t *host)
         pthread_sigmask(SIG_BLOCK, &mask, NULL);
         break;
     case SET_X87: {
+#if defined(__x86_64__)
         const unsigned short single = 0x007f;
         __asm__ volatile("fldcw %0" : : "m"(single));
+#endif
         break;
     }
     case ASK_CANCEL_TYPE: pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &host->cancel_type); break;
@@ -197,11 +200,22 @@ static void add_there(void *data)
 static void on_other_stack(void (*body)(void *), void *data)
 {
     char *top = other_stack + OTHER_STACK;
+#if defined(__x86_64__)
     __asm__ volatile("mov %%rsp, %%rbx\n\tmov %[top], %%rsp\n\tcall *%[body]\n\tmov %%rbx, %%rsp"
                      : "+D"(data)
                      : [top] "r"(top), [body] "r"(body)
                      : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
                        "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc", "memory");
+#else
+    register void *argument __asm__("x0") = data;
+    __asm__ volatile("mov x19, sp\n\tmov sp, %[top]\n\tblr %[body]\n\tmov sp, x19"
+                     : "+r"(argument)
+                     : [top] "r"(top), [body] "r"(body)
+                     : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18",
+                       "x19", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",
+                       "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "cc",
+                       "memory");
+#endif
 }
 
 /* Calls of all sorts, one after the other. */
@@ -579,7 +593,7 @@ static const char *tell(const findings_t *f)
 
 static bool registers_caught(void)
 {
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < SAVED_REGISTERS; i++) {
         uint32_t changed = 0;
         guarded_call(clobbering[i], NULL, NULL, 0, &changed);
         if (changed != 1u << i)
@@ -588,20 +602,26 @@ static bool registers_caught(void)
     return true;
 }
 
-static rtw_status_t set_mxcsr(rtw_func_t *func, rtw_value_t *values, size_t count)
+#if defined(__x86_64__)
+#define FLOAT_CONTROL "MXCSR and x87 control"
+#else
+#define FLOAT_CONTROL "FPCR"
+#endif
+
+static rtw_status_t flip_flushing(rtw_func_t *func, rtw_value_t *values, size_t count)
 {
     (void)func, (void)values, (void)count;
-    __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() ^ 0x8000);
+    write_float_mode(read_float_mode() ^ FLUSH_BITS);
     return RTW_OK;
 }
 
 /* Not planted in a host function: what one changes there is undone before the call returns. */
-static bool mxcsr_caught(void)
+static bool flushing_caught(void)
 {
     uint32_t changed = 0;
-    guarded_call(set_mxcsr, NULL, NULL, 0, &changed);
-    set_mxcsr(NULL, NULL, 0);
-    return changed == CHANGED_MXCSR;
+    guarded_call(flip_flushing, NULL, NULL, 0, &changed);
+    flip_flushing(NULL, NULL, 0);
+    return changed == CHANGED_FLOAT;
 }
 
 /* The same in what `work` does. */
@@ -651,7 +671,11 @@ static void tell_rows(const char *path, const findings_t *f)
         planted[SLEEP] = plant(SLEEP).switches > 0;
         planted[SET_ERRNO] = plant(SET_ERRNO).errno_changes > 0;
         planted[SET_MASK] = plant(SET_MASK).mask_changes > 0;
+#if defined(__x86_64__)
         planted[SET_X87] = (plant(SET_X87).changed & CHANGED_X87) != 0;
+#else
+        planted[SET_X87] = true; /* there is none */
+#endif
     }
     char what[128];
     const char *found = tell(f);
@@ -668,8 +692,8 @@ static void tell_rows(const char *path, const findings_t *f)
         ROW("no system call", "seccomp filter", f->system_calls == 0, planted[SYSTEM_CALL]);
         ROW("errno as before", "sentinel", f->errno_changes == 0, planted[SET_ERRNO]);
         ROW("signal mask as before", "rt_sigprocmask", f->mask_changes == 0, planted[SET_MASK]);
-        ROW("MXCSR and x87 control as before", "assembly wrapper", (f->changed & (CHANGED_MXCSR | CHANGED_X87)) == 0,
-            mxcsr_caught() && planted[SET_X87]);
+        ROW(FLOAT_CONTROL " as before", "assembly wrapper", (f->changed & (CHANGED_FLOAT | CHANGED_X87)) == 0,
+            flushing_caught() && planted[SET_X87]);
         ROW("callee-saved registers as before", "assembly wrapper", (f->changed & (CHANGED_REGISTERS | CHANGED_DIRECTION)) == 0,
             registers_caught());
     }

@@ -8,6 +8,9 @@
 root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 here=$root/tests/proofs
 out=$root/target/proofs
+# In an emulated machine of another kind (tests/aarch64): what runs programs there.
+INSIDE=${INSIDE:-}
+[ -z "$INSIDE" ] || out=$root/target/$MACHINE/tests/proofs
 command=${RTWASM:-$root/target/tools/rtwasm}
 library=${RTWASM_LIBDIR:-$root/target/release}/librtwasm.so
 CC=${CC:-gcc}
@@ -53,7 +56,8 @@ for program in promises prepared locked faults manners first_call; do
 done
 build "$out/copies" "$here/copies.c" $harness -ldl
 
-"$out/faults" standalone "$out" emit || stop "cannot write place.wasm"
+# shellcheck disable=SC2086 # a list of words
+$INSIDE "$out/faults" standalone "$out" emit || stop "cannot write place.wasm"
 "$here/guests/large.sh" >"$out/large.wat" || stop "cannot write large.wat"
 cp "$here"/guests/*.wat "$out/"
 for profile in $profiles; do
@@ -78,8 +82,9 @@ prove() { # prove PROGRAM PROFILE [ARGUMENTS...]: its rows are added; a program 
     case " ${PROOF_ONLY:-$program} " in *" $program "*) ;; *) return ;; esac
     started=$(date +%s)
     # One that hangs is killed, and its row says so.
+    # shellcheck disable=SC2086 # a list of words
     "${TEST_PYTHON:-python3}" "$root/tests/guard.py" run --limit "${PROGRAM_HANG_SECONDS:-1800}" --log "$out/$program.out" \
-        --errors "$out/$program.err" -- "$out/$program" "$profile" "$out" "$@" >"$out/$program.guard"
+        --errors "$out/$program.err" -- $INSIDE "$out/$program" "$profile" "$out" "$@" >"$out/$program.guard"
     status=$?
     cat "$out/$program.guard" >>"$out/$program.err"
     cat "$out/$program.out" >>"$rows"
@@ -108,6 +113,7 @@ shows_host() { # shows_host STACK: whether the stack has the crash and what led 
 }
 
 core_dumps() { # core_dumps PROFILE
+    [ -z "$INSIDE" ] || return # there is no gdb in it
     case " ${PROOF_ONLY:-manners} " in *" manners "*) ;; *) return ;; esac
     promise="a host crash shows the host's stack"
     case $(cat /proc/sys/kernel/core_pattern) in
@@ -133,7 +139,9 @@ core_dumps() { # core_dumps PROFILE
 
 # RealtimeSanitizer came with clang 20.
 rtsan_compiler=${CLANG_RTSAN:-clang-22}
-if command -v "$rtsan_compiler" >/dev/null; then
+if [ -n "$INSIDE" ]; then
+    printf 'measured\tno RealtimeSanitizer, and no stacks of core dumps: the emulated machine has neither compiler nor gdb\n' >>"$rows"
+elif command -v "$rtsan_compiler" >/dev/null; then
     # shellcheck disable=SC2086
     $rtsan_compiler $flags -fsanitize=realtime "$here/rtsan.c" "$here/guest.c" $harness "$out/lib/$soname" \
         '-Wl,-rpath,$ORIGIN/lib' -o "$out/rtsan" || stop "cannot build rtsan"

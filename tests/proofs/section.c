@@ -15,13 +15,15 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#if !defined(__x86_64__) || !defined(__linux__)
-#error "the proofs look at registers and system calls of x86-64 Linux"
+#if !(defined(__x86_64__) || defined(__aarch64__)) || !defined(__linux__)
+#error "the proofs look at registers and system calls of x86-64 and aarch64 Linux"
 #endif
 
 /* The one place whose system calls pass the filter unseen. */
 long unseen_system_call(long number, long a, long b, long c, long d, long e, long f);
 extern const char unseen_begin[], unseen_end[];
+
+#if defined(__x86_64__)
 
 __asm__(".pushsection .text\n"
         ".globl unseen_system_call, unseen_begin, unseen_end\n"
@@ -67,10 +69,10 @@ __asm__(".pushsection .text\n"
         "    stmxcsr 16(%rsp)\n"
         "    fnstcw 20(%rsp)\n"
         "    mov 16(%rsp), %r10d\n    xor 8(%rsp), %r10d\n"
-        "    test $0xffc0, %r10d\n    je 1f\n    or $64, %ecx\n1:\n"
-        "    mov 20(%rsp), %r10w\n    cmp 12(%rsp), %r10w\n    je 1f\n    or $128, %ecx\n1:\n"
+        "    test $0xffc0, %r10d\n    je 1f\n    or $0x1000000, %ecx\n1:\n"
+        "    mov 20(%rsp), %r10w\n    cmp 12(%rsp), %r10w\n    je 1f\n    or $0x2000000, %ecx\n1:\n"
         "    pushfq\n    pop %r10\n"
-        "    test $0x400, %r10d\n    je 1f\n    or $256, %ecx\n1:\n"
+        "    test $0x400, %r10d\n    je 1f\n    or $0x4000000, %ecx\n1:\n"
         "    mov (%rsp), %r11\n"
         "    or %ecx, (%r11)\n"
         "    add $24, %rsp\n"
@@ -88,13 +90,94 @@ CLOBBER(r12)
 CLOBBER(r13)
 CLOBBER(r14)
 CLOBBER(r15)
-const called_t clobbering[6] = {clobber_rbx, clobber_rbp, clobber_r12, clobber_r13, clobber_r14, clobber_r15};
+const called_t clobbering[SAVED_REGISTERS] = {clobber_rbx, clobber_rbp, clobber_r12, clobber_r13, clobber_r14, clobber_r15};
+
+/* A system call's, in the order in which it takes them. */
+static long argument(const ucontext_t *context, int place)
+{
+    static const int registers[] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
+    return (long)context->uc_mcontext.gregs[registers[place]];
+}
+
+static void answer_with(ucontext_t *context, long answer) { context->uc_mcontext.gregs[REG_RAX] = answer; }
+
+#else
+
+__asm__(".pushsection .text\n"
+        ".globl unseen_system_call, unseen_begin, unseen_end\n"
+        ".type unseen_system_call, @function\n"
+        "unseen_begin:\n"
+        "unseen_system_call:\n"
+        "    mov x8, x0\n"
+        "    mov x0, x1\n    mov x1, x2\n    mov x2, x3\n    mov x3, x4\n    mov x4, x5\n    mov x5, x6\n"
+        "    svc #0\n"
+        "    ret\n"
+        "unseen_end:\n"
+        ".popsection\n");
+
+/* guarded_call: fills the callee-saved registers with patterns around the call and compares.
+ *   [sp, 160] changed   [sp, 168] FPCR */
+#define PATTERN(reg) "    mov " reg ", #0x1234\n    movk " reg ", #0x5a5a, lsl #16\n    movk " reg ", #0x7b7b, lsl #48\n"
+#define SAME(reg, bit) "    cmp " reg ", x10\n    b.eq 1f\n    orr w9, w9, #" bit "\n1:  add x10, x10, #1\n"
+#define SAME_FLOAT(reg, bit) "    fmov x11, " reg "\n" SAME("x11", bit)
+__asm__(".pushsection .text\n"
+        ".globl guarded_call\n"
+        ".type guarded_call, @function\n"
+        "guarded_call:\n"
+        "    stp x29, x30, [sp, #-176]!\n"
+        "    stp x19, x20, [sp, #16]\n    stp x21, x22, [sp, #32]\n    stp x23, x24, [sp, #48]\n    stp x25, x26, [sp, #64]\n"
+        "    stp x27, x28, [sp, #80]\n"
+        "    stp d8, d9, [sp, #96]\n    stp d10, d11, [sp, #112]\n    stp d12, d13, [sp, #128]\n    stp d14, d15, [sp, #144]\n"
+        "    mrs x9, fpcr\n"
+        "    stp x4, x9, [sp, #160]\n"
+        "    mov x9, x0\n    mov x0, x1\n    mov x1, x2\n    mov x2, x3\n"
+        PATTERN("x19")
+        "    add x20, x19, #1\n    add x21, x19, #2\n    add x22, x19, #3\n    add x23, x19, #4\n    add x24, x19, #5\n"
+        "    add x25, x19, #6\n    add x26, x19, #7\n    add x27, x19, #8\n    add x28, x19, #9\n    add x29, x19, #10\n"
+        "    fmov d8, x19\n    fmov d9, x20\n    fmov d10, x21\n    fmov d11, x22\n"
+        "    fmov d12, x23\n    fmov d13, x24\n    fmov d14, x25\n    fmov d15, x26\n"
+        "    blr x9\n"
+        "    mov w9, #0\n"
+        PATTERN("x10")
+        SAME("x19", "0x1") SAME("x20", "0x2") SAME("x21", "0x4") SAME("x22", "0x8") SAME("x23", "0x10") SAME("x24", "0x20")
+        SAME("x25", "0x40") SAME("x26", "0x80") SAME("x27", "0x100") SAME("x28", "0x200") SAME("x29", "0x400")
+        PATTERN("x10")
+        SAME_FLOAT("d8", "0x800") SAME_FLOAT("d9", "0x1000") SAME_FLOAT("d10", "0x2000") SAME_FLOAT("d11", "0x4000")
+        SAME_FLOAT("d12", "0x8000") SAME_FLOAT("d13", "0x10000") SAME_FLOAT("d14", "0x20000") SAME_FLOAT("d15", "0x40000")
+        "    ldp x11, x12, [sp, #160]\n"
+        "    mrs x13, fpcr\n"
+        "    cmp x12, x13\n    b.eq 1f\n    orr w9, w9, #0x1000000\n1:\n"
+        "    ldr w12, [x11]\n    orr w12, w12, w9\n    str w12, [x11]\n"
+        "    ldp d14, d15, [sp, #144]\n    ldp d12, d13, [sp, #128]\n    ldp d10, d11, [sp, #112]\n    ldp d8, d9, [sp, #96]\n"
+        "    ldp x27, x28, [sp, #80]\n    ldp x25, x26, [sp, #64]\n    ldp x23, x24, [sp, #48]\n    ldp x21, x22, [sp, #32]\n"
+        "    ldp x19, x20, [sp, #16]\n"
+        "    ldp x29, x30, [sp], #176\n"
+        "    ret\n"
+        ".size guarded_call, . - guarded_call\n"
+        ".popsection\n");
+
+#define CLOBBER(reg, change)                                                                                                      \
+    __asm__(".pushsection .text\nclobber_" #reg ":\n    " change "\n    mov w0, #0\n    ret\n.popsection\n");                      \
+    rtw_status_t clobber_##reg(rtw_func_t *func, rtw_value_t *values, size_t count);
+#define CLOBBER_X(reg) CLOBBER(reg, "add " #reg ", " #reg ", #32")
+#define CLOBBER_D(reg) CLOBBER(reg, "fmov " #reg ", #1.0")
+CLOBBER_X(x19) CLOBBER_X(x20) CLOBBER_X(x21) CLOBBER_X(x22) CLOBBER_X(x23) CLOBBER_X(x24)
+CLOBBER_X(x25) CLOBBER_X(x26) CLOBBER_X(x27) CLOBBER_X(x28) CLOBBER_X(x29)
+CLOBBER_D(d8) CLOBBER_D(d9) CLOBBER_D(d10) CLOBBER_D(d11) CLOBBER_D(d12) CLOBBER_D(d13) CLOBBER_D(d14) CLOBBER_D(d15)
+const called_t clobbering[SAVED_REGISTERS] = {clobber_x19, clobber_x20, clobber_x21, clobber_x22, clobber_x23, clobber_x24, clobber_x25,
+                                              clobber_x26, clobber_x27, clobber_x28, clobber_x29, clobber_d8,  clobber_d9,  clobber_d10,
+                                              clobber_d11, clobber_d12, clobber_d13, clobber_d14, clobber_d15};
+
+/* A system call's, in the order in which it takes them. */
+static long argument(const ucontext_t *context, int place) { return (long)context->uc_mcontext.regs[place]; }
+
+static void answer_with(ucontext_t *context, long answer) { context->uc_mcontext.regs[0] = (unsigned long long)answer; }
+
+#endif
 
 /* The filter's findings on this thread. */
 static __thread uint64_t system_calls __attribute__((tls_model("initial-exec")));
 static __thread long first_system_call __attribute__((tls_model("initial-exec")));
-
-static long argument(const ucontext_t *context, int reg) { return (long)context->uc_mcontext.gregs[reg]; }
 
 /* Counts the call where it may not happen, and makes it happen. What a call changes in the thread's signal state is changed in
  * what the end of this handler restores. */
@@ -105,7 +188,7 @@ static void on_system_call(int signal, siginfo_t *info, void *interrupted)
     const long number = info->si_syscall;
     if (interposed()->in_section && !system_calls++)
         first_system_call = number;
-    const long a = argument(context, REG_RDI), b = argument(context, REG_RSI), c = argument(context, REG_RDX);
+    const long a = argument(context, 0), b = argument(context, 1), c = argument(context, 2);
     long answer;
     if (number == SYS_rt_sigprocmask && b) {
         sigset_t mask;
@@ -114,11 +197,11 @@ static void on_system_call(int signal, siginfo_t *info, void *interrupted)
         answer = unseen_system_call(SYS_rt_sigprocmask, a, b, c, 8, 0, 0);
         unseen_system_call(SYS_rt_sigprocmask, SIG_SETMASK, 0, (long)&context->uc_sigmask, 8, 0, 0);
     } else {
-        answer = unseen_system_call(number, a, b, c, argument(context, REG_R10), argument(context, REG_R8), argument(context, REG_R9));
+        answer = unseen_system_call(number, a, b, c, argument(context, 3), argument(context, 4), argument(context, 5));
         if (number == SYS_sigaltstack && a && answer == 0)
             unseen_system_call(SYS_sigaltstack, 0, (long)&context->uc_stack, 0, 0, 0, 0);
     }
-    context->uc_mcontext.gregs[REG_RAX] = answer;
+    answer_with(context, answer);
 }
 
 static void must(bool held, const char *what)

@@ -9,18 +9,18 @@
 
 #include "rtwasm.h"
 
-/* Bits of what a call changed and should not have. */
+/* Bits of what a call changed and should not have. The lowest ones are the registers that a callee must save: on x86-64 rbx, rbp and
+ * r12 to r15, on aarch64 x19 to x29 and d8 to d15. */
+#if defined(__x86_64__)
+enum { SAVED_REGISTERS = 6 };
+#else
+enum { SAVED_REGISTERS = 19 };
+#endif
 enum {
-    CHANGED_RBX = 1,
-    CHANGED_RBP = 2,
-    CHANGED_R12 = 4,
-    CHANGED_R13 = 8,
-    CHANGED_R14 = 16,
-    CHANGED_R15 = 32,
-    CHANGED_MXCSR = 64,
-    CHANGED_X87 = 128,
-    CHANGED_DIRECTION = 256,
-    CHANGED_REGISTERS = 63
+    CHANGED_REGISTERS = (1 << SAVED_REGISTERS) - 1,
+    CHANGED_FLOAT = 1 << 24, /* the control bits of MXCSR, or FPCR */
+    CHANGED_X87 = 1 << 25,
+    CHANGED_DIRECTION = 1 << 26
 };
 
 /* Events in sections. */
@@ -50,12 +50,12 @@ void section_end(findings_t *findings);
 
 typedef rtw_status_t (*called_t)(rtw_func_t *func, rtw_value_t *values, size_t count);
 
-/* Calls, and adds to `changed` what is different afterwards: the registers that a callee must save, the control bits of MXCSR,
- * the x87 control word, the direction flag. */
+/* Calls, and adds to `changed` what is different afterwards: the registers that a callee must save, how floating-point numbers are
+ * computed; on x86-64 also the x87 control word and the direction flag. */
 rtw_status_t guarded_call(called_t call, rtw_func_t *func, rtw_value_t *values, size_t count, uint32_t *changed);
 
 /* Calls that break the rule, one for each register. */
-extern const called_t clobbering[6];
+extern const called_t clobbering[SAVED_REGISTERS];
 
 /* Page faults and switches of the calling thread, not counted as system calls. */
 typedef struct usage_t {

@@ -5,6 +5,7 @@
 #include "check.h"
 #include "start.h"
 
+#include <signal.h>
 #include <stddef.h>
 
 /* True if AddressSanitizer is in. It needs terabytes of address space and the last word on SIGSEGV, and makes a no-operation of
@@ -23,6 +24,37 @@ extern "C"
 int test_main(int argc, char **argv);
 #define main test_main
 #endif
+
+/* The smallest alternate signal stack that the kernel accepts. On aarch64 that is 5120 bytes, whatever the C library says. */
+#if defined(_SC_MINSIGSTKSZ)
+#define TOLD_SIGNAL_STACK ((size_t)sysconf(_SC_MINSIGSTKSZ))
+#else
+#define TOLD_SIGNAL_STACK ((size_t)MINSIGSTKSZ)
+#endif
+#if defined(__aarch64__)
+#define SMALLEST_SIGNAL_STACK (TOLD_SIGNAL_STACK < 5120 ? 5120 : TOLD_SIGNAL_STACK)
+#else
+#define SMALLEST_SIGNAL_STACK TOLD_SIGNAL_STACK
+#endif
+
+/* The signals that the engine takes in the standalone profile. On aarch64 the code itself looks for a division by zero. */
+#if defined(__x86_64__)
+enum { ENGINE_SIGNALS = 3 };
+#define ENGINE_SIGNAL_NAMES "SIGSEGV, SIGILL, SIGFPE"
+#else
+enum { ENGINE_SIGNALS = 2 };
+#define ENGINE_SIGNAL_NAMES "SIGSEGV, SIGILL"
+#endif
+static const int engine_signals[] = {SIGSEGV, SIGILL, SIGFPE};
+static const char *const engine_signal_names[] = {"SIGSEGV", "SIGILL", "SIGFPE"};
+/* True if it is among them. */
+static inline bool is_engine_signal(int signal) {
+    for (int i = 0; i < ENGINE_SIGNALS; i++)
+        if (engine_signals[i] == signal) return true;
+    return false;
+}
+/* The name of the one at that place. */
+static inline const char *engine_signal_name(int i) { return engine_signal_names[i]; }
 
 /* Everything that a call needs. */
 typedef struct guest_t {

@@ -30,8 +30,8 @@ for profile in standalone plugin; do
     adopt "test_stress $profile" "$build/test_stress" $profile "$scratch"
 done
 
-# The observers look at registers and system calls of x86-64.
-if [ "$(uname -m)" = x86_64 ]; then
+# The observers look at registers and system calls of these.
+if [ "$MACHINE" = x86_64 ] || [ "$MACHINE" = aarch64 ]; then
     check "the interposer" $CC -std=gnu99 -D_GNU_SOURCE -O2 -fno-builtin -shared -fPIC -Wl,-z,now -I$root/include ../proofs/interpose.c \
         -o "$scratch/lib/libinterpose.so"
     # Before the library, so that it serves it too.
@@ -42,6 +42,11 @@ if [ "$(uname -m)" = x86_64 ]; then
     done
 fi
 
+if [ -n "$INSIDE" ]; then
+    skip "Python and LuaJIT: the emulated machine has neither"
+    finish
+    exit
+fi
 library=$(realpath "$RTWASM_LIBDIR/librtwasm.so")
 adopt "Python" python3 test_queue.py "$library" "$scratch/calls.standalone.rtw"
 # LuaJIT's FFI reads no preprocessor lines, no inline functions, no constants in array sizes and no attributes.
