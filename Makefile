@@ -17,7 +17,7 @@ WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
 .PHONY: all lib command artifacts examples demo test property test-loaded proofs soak exhausted jack-storm bench ablation bench-check header layout abidiff guests install uninstall \
-        packages unit loom clean FORCE
+        packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl FORCE
 all: lib command artifacts examples
 
 # Cargo does not optimise at link time when an rlib is among the crate types, and a call then costs twice as much: so the
@@ -51,6 +51,43 @@ $(foreach p,$(PROFILES),$(eval $(call artifact_rule,$(p))))
 EXAMPLES := minimal audio control-loop
 examples: lib
 	@for e in $(EXAMPLES); do $(MAKE) -s -C examples-c/$$e || exit 1; done
+
+# aarch64 Linux, built on x86-64 with Debian's compiler and libraries, which are fetched below target/: the library, the guests'
+# artifacts, the examples.
+AARCH64        := target/aarch64
+AARCH64_TRIPLE := aarch64-unknown-linux-gnu
+AARCH64_LIBS   := $(AARCH64)/$(AARCH64_TRIPLE)/release
+AARCH64_CPU    ?= baseline
+AARCH64_ENV    := RUSTC=$(CURDIR)/$(AARCH64)/toolchain/rustc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+aarch64-lib aarch64-command: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
+aarch64-toolchain: FORCE
+	@./packaging/aarch64/toolchain.sh $(AARCH64)/toolchain
+aarch64-lib: aarch64-toolchain
+	$(AARCH64_ENV) cargo rustc --locked --release --lib --target $(AARCH64_TRIPLE) --target-dir $(AARCH64) --crate-type cdylib,staticlib \
+	    -- -C llvm-args=-inline-threshold=120
+	ln -sf librtwasm.so $(AARCH64_LIBS)/librtwasm.so.0.1
+	@LD=aarch64-linux-gnu-ld OBJCOPY=aarch64-linux-gnu-objcopy AR=aarch64-linux-gnu-ar \
+	    ./packaging/archive.sh $(AARCH64_LIBS)/deps/librtwasm.a $(AARCH64_LIBS)/librtwasm.a
+aarch64-command: aarch64-toolchain
+	$(AARCH64_ENV) cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler-library --target $(AARCH64_TRIPLE) --target-dir $(AARCH64)
+aarch64: aarch64-lib command
+	@mkdir -p $(AARCH64)/artifacts
+	@for p in $(PROFILES); do for g in $(GUESTS); do $(COMMAND) compile --quiet --target $(AARCH64_TRIPLE) --cpu $(AARCH64_CPU) --profile $$p \
+	    guests/built/$$g.wasm -o $(AARCH64)/artifacts/$$g.$$p.rtw || exit 1; done; done
+	@for e in $(EXAMPLES); do $(MAKE) -s -C examples-c/$$e CC=aarch64-linux-gnu-gcc OUT=$(CURDIR)/$(AARCH64)/examples-c/$$e \
+	    RTWASM_LIBS="-L$(CURDIR)/$(AARCH64_LIBS) -lrtwasm" || exit 1; done
+
+# The library in an emulated aarch64 machine. SUITES: only these of tests/aarch64/suites.sh.
+test-aarch64: aarch64
+	./tests/aarch64/test_aarch64.sh $(SUITES)
+
+# The C API's tests in programs for musl, and the oldest glibc.
+test-musl: lib command
+	./tests/musl/test_musl.sh
+
+# The compiler, run in that machine, makes the artifacts that it makes here; the result is committed.
+aarch64-same: aarch64-command aarch64
+	SAME_RESULT=$(CURDIR)/tests/aarch64/same.txt ./tests/aarch64/test_aarch64.sh same
 
 demo: lib command artifacts examples
 	./examples-c/demo.sh "$(WAV)" $(DEMO)

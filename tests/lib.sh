@@ -10,6 +10,11 @@ CLANG=${CLANG:-clang-19}
 CLANGXX=${CLANGXX:-clang++-19}
 support=$root/tests/support
 harness="$support/check.c $support/child.c $support/common.c $support/start.c" # of tests in C
+# Where programs of another machine are tested (tests/aarch64): what runs them there, and which machine it is. What is built for it
+# has folders of its own.
+INSIDE=${INSIDE:-}
+MACHINE=${MACHINE:-$(uname -m)}
+[ -z "$INSIDE" ] || scratch=$root/target/$MACHINE/tests/$(basename "$scratch")
 C_WARNINGS="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
 export PYTHONDONTWRITEBYTECODE=1 # nothing of ours is left beside the sources
 passed=0
@@ -36,6 +41,10 @@ ok() { # ok WHAT
 fail() { # fail WHAT
     echo "FAIL $*"
     failed=$((failed + 1))
+}
+
+skip() { # skip WHAT: WHY: is not tested here, and not counted
+    echo "skipped: $*"
 }
 
 check() { # check WHAT COMMAND...: ok if the command succeeds; what it said is shown if not
@@ -87,7 +96,8 @@ adopt() {
     shift
     : >"$scratch/adopt.guard"
     if is_program "$1"; then
-        "$TEST_PYTHON" "$guard" run --limit "${PROGRAM_HANG_SECONDS:-600}" --log "$scratch/adopt.out" --errors "$scratch/adopt.err" -- "$@" \
+        # shellcheck disable=SC2086 # a list of words
+        "$TEST_PYTHON" "$guard" run --limit "${PROGRAM_HANG_SECONDS:-600}" --log "$scratch/adopt.out" --errors "$scratch/adopt.err" -- $INSIDE "$@" \
             >"$scratch/adopt.guard"
     else
         "$@" >"$scratch/adopt.out" 2>"$scratch/adopt.err"

@@ -1,0 +1,48 @@
+#!/bin/sh
+# The suites that run in the emulated machine, each a script of its own that knows nothing of it: its compilers make programs for
+# aarch64, and lib.sh has each program run there. Started by test_aarch64.sh.
+#   suites.sh [SUITE ...]
+cd "$(dirname "$0")" || exit 1
+root=../..
+scratch=$root/target/aarch64/tests/all
+suites_inside=$INSIDE
+unset INSIDE
+. ../lib.sh
+wanted=" $* "
+absolute=$(realpath $root)
+
+# The command, for that machine.
+cat >"$scratch/rtwasm" <<SCRIPT
+#!/bin/sh
+case \$1 in
+compile) shift; exec "$absolute/target/tools/rtwasm" compile --target aarch64-unknown-linux-gnu "\$@" ;;
+*) exec "$absolute/target/tools/rtwasm" "\$@" ;;
+esac
+SCRIPT
+chmod +x "$scratch/rtwasm"
+environment="MACHINE=aarch64 RTWASM=$absolute/target/aarch64/tests/all/rtwasm
+    RTWASM_LIBDIR=$absolute/target/aarch64/aarch64-unknown-linux-gnu/release CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++
+    CAPI_CPU=${MACHINE_LEVEL:-cortex-a72}"
+
+suite() { # suite NAME COMMAND...
+    name=$1
+    shift
+    case "$wanted" in "  " | *" $name "*) ;; *) return ;; esac
+    started=$(date +%s)
+    before="$passed $failed"
+    # shellcheck disable=SC2086 # a list of words
+    PROGRAM_HANG_SECONDS=1800 adopt "$name" env $environment INSIDE="$suites_inside" CLANG="clang-19 --target=aarch64-linux-gnu" "$@"
+    set -- $before
+    printf 'suite %-14s %5d passed %3d failed  %4d s\n' "$name" $((passed - $1)) $((failed - $2)) $(($(date +%s) - started))
+}
+
+suite capi ../capi/test_capi.sh
+suite budget ../budget/test_budget.sh cutoff stale long
+suite slot ../slot/test_slot.sh
+suite worker ../worker/test_worker.sh
+suite hosts env HOSTS_OFFLINE=1 ../hosts/test_hosts.sh leave float cancel policy rights fork groups preempted
+suite proofs env PROOF_CALLS=20000 PROOF_FAULTS=2000 ../proofs/run.sh
+suite control-loop make -s -C $root/examples-c/control-loop test OUT="$absolute/target/aarch64/examples-c/control-loop" \
+    RTWASM_LIBS="-L$absolute/target/aarch64/aarch64-unknown-linux-gnu/release -lrtwasm"
+case "$wanted" in *" same "*) suite same ./test_same.sh ;; esac # only where it is named: it takes long
+finish
