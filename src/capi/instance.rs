@@ -262,7 +262,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_destroy(instance: *mut rtw_instance
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_reset(instance: *mut rtw_instance_t, err: *mut rtw_error_t) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    unsafe { setup(instance, err, || guard::named(instance, "instance")?.reset()) }
+    unsafe { setup(instance, err, || guard::named(instance, "instance")?.turn().reset()) }
 }
 
 /// Returns how much memory the instance holds now, in bytes, as the limits of instance, slot and runtime count it; during a
@@ -364,7 +364,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_memory(
             if out.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "out is NULL"));
             }
-            let (base, size) = instance.memory(text::optional(name, "name")?)?;
+            let (base, size) = instance.turn().memory(text::optional(name, "name")?)?;
             out.write(rtw_memory_view_t { base: base.cast(), size_bytes: size as u64 });
             Ok(())
         })
@@ -385,7 +385,10 @@ pub unsafe extern "C-unwind" fn rtw_instance_memory(
 pub unsafe extern "C" fn rtw_instance_memory_at(instance: *mut rtw_instance_t, offset: u64, length: u64) -> *mut c_void {
     // SAFETY: a handle by the API's contract.
     match unsafe { handle::borrow(instance) } {
-        Ok(instance) => guard::real_time(std::ptr::null_mut(), || instance.memory_at(offset, length).cast()),
+        Ok(instance) => guard::real_time(std::ptr::null_mut(), || {
+            // SAFETY: the thread has the instance, by the API's contract.
+            unsafe { instance.turn() }.memory_at(offset, length).cast()
+        }),
         Err(_) => std::ptr::null_mut(),
     }
 }
@@ -412,7 +415,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_global_get(
             if out.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "out is NULL"));
             }
-            let value = instance.global_get(text::required(name, "name")?)?;
+            let value = instance.turn().global_get(text::required(name, "name")?)?;
             out.cast::<ValRaw>().write(value);
             Ok(())
         })
@@ -440,7 +443,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_global_set(
             if value.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "value is NULL"));
             }
-            instance.global_set(text::required(name, "name")?, value.cast::<ValRaw>().read())
+            instance.turn().global_set(text::required(name, "name")?, value.cast::<ValRaw>().read())
         })
     }
 }
@@ -470,7 +473,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_func(
             let instance = guard::named(instance, "instance")?;
             let name = text::required(name, "name")?;
             let signature = text::optional(signature, "signature")?.map(Signature::parse).transpose()?;
-            let func = instance.func(name, signature.as_ref())?;
+            let func = instance.turn().func(name, signature.as_ref())?;
             *out = instance.keep(|| handle::create(func))?;
             Ok(())
         })
@@ -509,7 +512,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_funcs(
             let instance = guard::named(instance, "instance")?;
             let made = reserve::with_room(count.saturating_mul(FUNC_BYTES), || {
                 let wanted = read_wanted("wanted", wanted, count)?.collect::<Result<Vec<_>>>()?;
-                let funcs = instance.funcs(&wanted)?;
+                let funcs = instance.turn().funcs(&wanted)?;
                 instance.keep(|| {
                     for (out, func) in out.iter_mut().zip(funcs) {
                         *out = func.map(handle::create).transpose()?.unwrap_or(std::ptr::null_mut());

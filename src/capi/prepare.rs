@@ -114,7 +114,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_prepare(
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
         setup(instance, err, || {
-            let instance = guard::named(instance, "instance")?;
+            let instance = guard::named(instance, "instance")?.turn();
             let report = match report.is_null() {
                 true => None,
                 false => Some(guard::output_struct(report).map_err(|s| bare(s, "report"))?),

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use wasmtime::ValRaw;
 
-use super::instance::Instance;
+use super::instance::{Instance, Turn};
 use super::own::FuncRef;
 use crate::rt::{arena, global_alloc, reserve};
 use crate::status::{self, *};
@@ -49,19 +49,19 @@ pub struct Report {
     pub allocations: u64,
 }
 
-impl Instance {
+impl Turn<'_> {
     /// Touches everything that calls will touch, then makes the dry calls, whose times do not enter the funcs' statistics. The
     /// last of them come after all other work, since system calls leave caches and branch predictors cold.
-    pub fn prepare(self: &Arc<Self>, calls: &[Ready<'_>]) -> Result<Report> {
+    pub fn prepare(&self, calls: &[Ready<'_>]) -> Result<Report> {
         let _visit = if calls.is_empty() { None } else { self.module.runtime.visit()? };
         self.core.timing.with_at_least(SETUP_BUDGET_NS, || self.prepare_untimed(calls))
     }
 
-    fn prepare_untimed(self: &Arc<Self>, calls: &[Ready<'_>]) -> Result<Report> {
+    fn prepare_untimed(&self, calls: &[Ready<'_>]) -> Result<Report> {
         let _ready = self.module.runtime.ready_for_traps(self.module.profile())?;
-        self.is_ours()?;
+        self.ensure_same_process()?;
         for (at, call) in calls.iter().enumerate() {
-            check(self, at, call)?;
+            check(self.instance(), at, call)?;
         }
         arena::warm();
         self.warm()?;
@@ -81,7 +81,7 @@ impl Instance {
         }
         let after = rusage::of_this_thread();
         reserve::check()?;
-        self.is_prepared();
+        self.mark_prepared();
 
         let to_ns = clock::calibration().ns_per_tick;
         let first = runs.times.first().copied().unwrap_or(0);

@@ -104,7 +104,8 @@ impl Handles {
             let funcs = funcs.iter().map(|func| OwnFunc::new(func.clone())).collect::<Result<_>>()?;
             Ok::<_, Error>(Handles { of, former, instance: own, funcs })
         })?;
-        instance.set_handle(handles.instance.as_ptr().cast());
+        // SAFETY: the slot has the instance, and no call runs yet.
+        unsafe { instance.turn() }.set_handle(handles.instance.as_ptr().cast());
         Ok(handles)
     }
 
@@ -115,7 +116,8 @@ impl Handles {
 
 impl Drop for Handles {
     fn drop(&mut self) {
-        self.of.set_handle(self.former);
+        // SAFETY: the slot still has the instance, and nobody calls it any more.
+        unsafe { self.of.turn() }.set_handle(self.former);
     }
 }
 
@@ -403,14 +405,16 @@ impl Slot {
 
     fn with_interface(&self, publication: &Arc<Publication>, place: Place, is_spare: bool) -> Result<Arc<Generation>> {
         let instance = place.0.clone();
+        // SAFETY: the place in the slot is this instance's alone, and the real-time thread does not have it yet.
+        let turn = unsafe { instance.turn() };
         let interface = self.config.interface.iter();
         let wanted: Vec<Wanted<'_>> =
             interface.map(|(name, signature)| Wanted { name, signature: signature.clone(), optional: false }).collect();
-        let funcs: Vec<Func> = instance.funcs(&wanted)?.into_iter().flatten().collect();
+        let funcs: Vec<Func> = turn.funcs(&wanted)?.into_iter().flatten().collect();
         let handles = Handles::new(&instance, &funcs)?;
         let calls = self.dry_calls(&handles);
-        if !calls.is_empty() || !instance.was_prepared() {
-            instance.prepare(&calls)?;
+        if !calls.is_empty() || !instance.is_prepared() {
+            turn.prepare(&calls)?;
         }
         let publication = publication.clone();
         let told = AtomicBool::default;
@@ -437,10 +441,12 @@ impl Slot {
         match &self.config.state {
             StateTransfer::None => Ok(()),
             StateTransfer::Guest => {
-                let saved = state::save(&from.instance)?;
+                // SAFETY: the claim keeps the real-time thread out.
+                let saved = state::save(unsafe { from.instance.turn() })?;
                 drop(claim);
                 match saved {
-                    Some(saved) => state::load(&to.instance, &saved),
+                    // SAFETY: the real-time thread does not have the new instance yet.
+                    Some(saved) => state::load(unsafe { to.instance.turn() }, &saved),
                     None => Ok(()),
                 }
             }
@@ -548,7 +554,10 @@ impl Slot {
             told.store(false, Relaxed);
         }
         generation.is_spare.store(true, Relaxed);
-        let renewed = reserve::fallible(|| generation.instance.reset().and_then(|()| self.warm_again(generation)));
+        let renewed = reserve::fallible(|| {
+            // SAFETY: the real-time thread has given the instance back.
+            unsafe { generation.instance.turn() }.reset().and_then(|()| self.warm_again(generation))
+        });
         match renewed {
             Ok(()) => self.offer(generation),
             Err(error) => {
@@ -566,7 +575,8 @@ impl Slot {
 
     fn warm_again(&self, generation: &Generation) -> Result<()> {
         let calls = self.dry_calls(&generation.handles);
-        generation.instance.prepare(&calls).map(|_| ())
+        // SAFETY: the real-time thread has given the instance back.
+        unsafe { generation.instance.turn() }.prepare(&calls).map(|_| ())
     }
 
     fn offer(&self, generation: &Arc<Generation>) -> bool {

@@ -8,11 +8,10 @@
 //!
 //! Not for real-time threads.
 
-use std::sync::Arc;
 use wasmtime::ValRaw;
 
 use super::call;
-use super::instance::{Func, Instance};
+use super::instance::{Func, Turn};
 use super::prepare::SETUP_BUDGET_NS;
 use super::signature::Signature;
 use crate::status::{self, *};
@@ -22,8 +21,8 @@ const LOAD: &str = "rtw_state_load";
 const BUFFER: &str = "rtw_state_buffer";
 const PAGE_BYTES: u64 = 65536;
 
-/// Returns a copy of the instance's state; None if it has none. The caller must have the instance.
-pub fn save(instance: &Arc<Instance>) -> Result<Option<Vec<u8>>> {
+/// Returns a copy of the instance's state; None if it has none.
+pub fn save(instance: Turn<'_>) -> Result<Option<Vec<u8>>> {
     let Some(save) = export(instance, SAVE) else { return Ok(None) };
     let _ready = instance.module.runtime.ready_for_traps(instance.module.profile())?;
     let (address, length) = match save.shared.signature.to_string().as_str() {
@@ -48,8 +47,8 @@ pub fn save(instance: &Arc<Instance>) -> Result<Option<Vec<u8>>> {
     Ok(Some(unsafe { std::slice::from_raw_parts(from, length as usize) }.to_vec()))
 }
 
-/// Passes a state to the instance, which will use it. The caller must have the instance.
-pub fn load(instance: &Arc<Instance>, state: &[u8]) -> Result<()> {
+/// Passes a state to the instance, which will use it.
+pub fn load(instance: Turn<'_>, state: &[u8]) -> Result<()> {
     let Some(load) = export(instance, LOAD) else {
         return Err(Error::new(RTW_ERR_STATE, format!("the instance in use has a state, but the new one has no {LOAD}")));
     };
@@ -75,7 +74,7 @@ pub fn load(instance: &Arc<Instance>, state: &[u8]) -> Result<()> {
 }
 
 /// The address of the copy.
-fn place(instance: &Arc<Instance>, length: u32) -> Result<u32> {
+fn place(instance: Turn<'_>, length: u32) -> Result<u32> {
     if let Some(buffer) = export(instance, BUFFER) {
         if buffer.shared.signature != Signature::parse("(i32)->(i32)")? {
             return Err(mistyped(BUFFER, &buffer.shared.signature.to_string(), "(i32)->(i32)"));
@@ -94,7 +93,7 @@ fn place(instance: &Arc<Instance>, length: u32) -> Result<u32> {
     u32::try_from(end).map_err(|_| Error::new(RTW_ERR_STATE, "the state would lie beyond 4 GiB"))
 }
 
-fn export(instance: &Arc<Instance>, name: &str) -> Option<Func> {
+fn export(instance: Turn<'_>, name: &str) -> Option<Func> {
     instance.func(name, None).ok()
 }
 

@@ -540,7 +540,8 @@ fn prepare(shared: &Shared) -> Result<()> {
         reserve::room(&mut calls, config.dry_calls.len())?;
         let own = config.dry_calls.iter().filter(|call| Arc::ptr_eq(&call.func.shared.instance, instance));
         calls.extend(own.map(|call| call.of(call.func.as_ref())));
-        instance.prepare(&calls)?;
+        // SAFETY: the worker's thread has the instances of its configuration, by the API's rules.
+        unsafe { instance.turn() }.prepare(&calls)?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use rtwasm::engine::artifact::Metadata;
 use rtwasm::engine::budget::Limits;
 use rtwasm::engine::call::ValRaw;
 use rtwasm::engine::growth::RefusedBy;
-use rtwasm::engine::instance::{self, Instance};
+use rtwasm::engine::instance::{self, Instance, Turn};
 use rtwasm::engine::module::Module;
 use rtwasm::engine::naming;
 use rtwasm::engine::own::OwnFunc;
@@ -177,7 +177,7 @@ impl Guest {
     fn check_inputs(&mut self) -> Result<()> {
         let Some(audio) = &self.audio else { return Ok(()) };
         let bytes = u64::from(audio.frames) * 4;
-        match audio.inputs.iter().find(|address| self.instance.memory_at(**address, bytes).is_null()) {
+        match audio.inputs.iter().find(|address| self.turn().memory_at(**address, bytes).is_null()) {
             Some(address) => Err(Error::new(
                 RTW_ERR_ARGUMENT,
                 format!("the input buffer at {address}, of {} frames, is not inside the guest's memory", audio.frames),
@@ -192,7 +192,7 @@ impl Guest {
         let calls = self.calls.iter();
         let dry: Vec<Ready<'_>> =
             calls.map(|call| Ready { func: call.func.as_ref(), values: &call.arguments, repeats }).collect();
-        let report = self.instance.prepare(&dry).map_err(|error| match self.instance.fault() {
+        let report = self.turn().prepare(&dry).map_err(|error| match self.instance.fault() {
             Some(_) => self.ended(error.status),
             None => error,
         })?;
@@ -204,10 +204,15 @@ impl Guest {
 
     /// Prepare does not know a memory that is the engine's own.
     fn touch_engine_memory(&self) {
-        if let Ok((base, bytes)) = self.instance.memory(None) {
+        if let Ok((base, bytes)) = self.turn().memory(None) {
             // SAFETY: the guest's memory, accessible up to there; populating changes no content.
             unsafe { memory::touch_for_writing(base as usize..base as usize + bytes) };
         }
+    }
+
+    fn turn(&self) -> Turn<'_> {
+        // SAFETY: a guest is used by one thread at a time, which has its instance.
+        unsafe { self.instance.turn() }
     }
 
     fn reset(&self) -> Result<()> {
@@ -224,7 +229,9 @@ impl Guest {
     pub fn feed(&mut self) {
         let Some(audio) = &mut self.audio else { return };
         for address in &audio.inputs {
-            let samples: *mut f32 = self.instance.memory_at(*address, u64::from(audio.frames) * 4).cast();
+            // SAFETY: as in `turn`.
+            let turn = unsafe { self.instance.turn() };
+            let samples: *mut f32 = turn.memory_at(*address, u64::from(audio.frames) * 4).cast();
             if samples.is_null() {
                 continue;
             }
@@ -264,7 +271,11 @@ fn sample(at: u64, rate: u32) -> f32 {
 
 impl Bound {
     fn new(instance: &Arc<Instance>, call: &Call, known: &Known) -> Result<Bound> {
-        let func = OwnFunc::new(instance.func(&call.func, None)?)?;
+        let func = {
+            // SAFETY: a guest's instance is used by the thread that has the guest.
+            let turn = unsafe { instance.turn() };
+            OwnFunc::new(turn.func(&call.func, None)?)?
+        };
         let given: Vec<(_, ValRaw)> = call
             .arguments
             .iter()

@@ -6,7 +6,10 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rtwasm::engine::artifact::{Extern, Metadata};
 use rtwasm::engine::call::ValRaw;
@@ -171,8 +174,8 @@ impl Stubs {
     }
 
     /// Lets the stubs use the guest's memory from now on; before, in a start function, they cannot.
-    pub fn serve(&self, instance: &Instance) {
-        self.instance.set(instance);
+    pub fn serve(&self, instance: &Arc<Instance>) {
+        self.instance.set(Arc::as_ptr(instance));
     }
 }
 
@@ -204,9 +207,12 @@ impl Stub {
 
     /// A piece of the guest's memory; `None` if it is out of bounds, or there is no guest yet.
     fn memory(&self, address: u32, length: u32) -> Option<&mut [u8]> {
-        // SAFETY: null, or the instance that calls, which is on this thread.
-        let instance = unsafe { self.instance.get().as_ref() }?;
-        let begin = instance.memory_at(address.into(), length.into());
+        let instance = NonNull::new(self.instance.get().cast_mut())?;
+        // SAFETY: the instance that calls, which an Arc holds; its count stays as it is.
+        let instance = ManuallyDrop::new(unsafe { Arc::from_raw(instance.as_ptr()) });
+        // SAFETY: it is on this thread.
+        let turn = unsafe { instance.turn() };
+        let begin = turn.memory_at(address.into(), length.into());
         // SAFETY: `length` bytes are inside the memory, and no other thread uses it while the guest waits.
         (!begin.is_null()).then(|| unsafe { std::slice::from_raw_parts_mut(begin, length as usize) })
     }

@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::{Extern, Global, Mutability, Val, ValRaw};
 
-use super::Instance;
 use super::core::busy;
+use super::turn::Turn;
 use crate::engine::naming;
 use crate::rt::cancel;
 use crate::status::*;
 
-impl Instance {
+impl Turn<'_> {
     /// Returns an error while a call runs on the instance, except inside its host functions.
     pub(super) fn idle(&self) -> Result<()> {
         self.core.has_not_left(cancel::section_at());
@@ -22,7 +22,7 @@ impl Instance {
 
     pub(super) fn export(&self, name: &str, kind: &str) -> Result<Extern> {
         self.idle()?;
-        // SAFETY: the caller has the instance, by the API's rules, and the gate is open.
+        // SAFETY: it is this thread's turn, and the gate is open.
         let context = unsafe { self.core.context() };
         self.engine_parts().0.get_export(context, name).ok_or_else(|| {
             let exports = self.module.metadata.exports.iter().filter(|e| e.kind.name() == kind);
@@ -44,7 +44,7 @@ impl Instance {
                 other => return Err(wrong_kind(name, "memory", &other)),
             },
         };
-        // SAFETY: as in `export`.
+        // SAFETY: it is this thread's turn.
         let context = unsafe { self.core.context() };
         Ok((memory.data_ptr(&context), memory.data_size(&context)))
     }
@@ -56,7 +56,7 @@ impl Instance {
             return std::ptr::null_mut();
         }
         let Some(memory) = self.engine_parts().1 else { return std::ptr::null_mut() };
-        // SAFETY: the caller has the instance, by the API's rules, and the guest is complete.
+        // SAFETY: it is this thread's turn, and the guest is complete.
         let context = unsafe { self.core.context() };
         match offset.checked_add(length) {
             Some(end) if end <= memory.data_size(&context) as u64 => memory.data_ptr(&context).wrapping_add(offset as usize),
@@ -74,7 +74,7 @@ impl Instance {
     /// A global's value, in the layout of calls' values.
     pub fn global_get(&self, name: &str) -> Result<ValRaw> {
         let global = self.global(name)?;
-        // SAFETY: as in `export`.
+        // SAFETY: it is this thread's turn.
         let value = global.get(unsafe { self.core.context() });
         match value {
             Val::I32(v) => Ok(ValRaw::i32(v)),
@@ -88,7 +88,7 @@ impl Instance {
 
     pub fn global_set(&self, name: &str, value: ValRaw) -> Result<()> {
         let global = self.global(name)?;
-        // SAFETY: as in `export`.
+        // SAFETY: it is this thread's turn.
         let context = unsafe { self.core.context() };
         let ty = global.ty(&context);
         if ty.mutability() == Mutability::Const {
@@ -114,7 +114,7 @@ impl Instance {
     pub(in crate::engine) fn grow_for_setup(&self, pages: u64) -> Result<u64> {
         let memory = self.engine_parts().1.ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory"))?;
         let was_prepared = self.core.prepared.swap(false, Relaxed);
-        // SAFETY: as in `export`.
+        // SAFETY: it is this thread's turn.
         let grown = memory.grow(unsafe { self.core.context() }, pages);
         self.core.prepared.store(was_prepared, Relaxed);
         grown.map(|before| before * 65536).map_err(|e| Error::new(RTW_ERR_LIMIT, format!("{e:#}")))

@@ -7,6 +7,7 @@ use wasmtime::{Extern, Func as EngineFunc};
 use super::Instance;
 use super::access::wrong_kind;
 use super::core::Core;
+use super::turn::Turn;
 use crate::engine::budget::Timing;
 use crate::engine::module::Warmed;
 use crate::engine::naming;
@@ -100,13 +101,46 @@ impl Instance {
         self.funcs.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// The funcs that were looked up and still exist. Dropping the last reference to one locks the list, so do not drop one
+    /// while holding it.
+    pub fn living_funcs(&self) -> Vec<Arc<FuncShared>> {
+        self.lock_funcs().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Everything that this instance's funcs have ever recorded, destroyed funcs included; None if statistics are off.
+    pub fn recorded(&self) -> Option<Snapshot> {
+        if !self.module.runtime.config.statistics {
+            return None;
+        }
+        loop {
+            let funcs = self.lock_funcs();
+            let living: Vec<Arc<FuncShared>> = funcs.iter().filter_map(Weak::upgrade).collect();
+            // A func in the list that cannot be upgraded any more is about to hand in its figures, and waits for the list.
+            let complete = living.len() == funcs.len();
+            let mut sum = complete.then(|| self.lock_past_calls().clone());
+            drop(funcs);
+            if let Some(sum) = &mut sum {
+                living.iter().filter_map(|func| func.recorder.as_ref()).for_each(|recorder| sum.add(&recorder.ever()));
+                return Some(sum.clone());
+            }
+            drop(living);
+            std::thread::yield_now();
+        }
+    }
+
+    pub(super) fn lock_past_calls(&self) -> std::sync::MutexGuard<'_, Snapshot> {
+        self.past_calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Turn<'_> {
     /// Looks up a function and compares its type with `wanted`.
-    pub fn func(self: &Arc<Self>, name: &str, wanted: Option<&Signature>) -> Result<Func> {
+    pub fn func(&self, name: &str, wanted: Option<&Signature>) -> Result<Func> {
         let func = match self.export(name, "func")? {
             Extern::Func(func) => func,
             other => return Err(wrong_kind(name, "function", &other)),
         };
-        // SAFETY: as in `export`.
+        // SAFETY: it is this thread's turn.
         let ty = func.ty(unsafe { self.core.context() });
         let signature = Signature::of(&ty).ok_or_else(|| {
             Error::new(RTW_ERR_UNSUPPORTED, format!("function \"{name}\" uses reference types, which cannot cross into C"))
@@ -125,7 +159,7 @@ impl Instance {
                 recorder: config.statistics.then(Recorder::new),
                 signature,
                 name: name.to_owned(),
-                instance: self.clone(),
+                instance: self.instance().clone(),
                 kept: Kept::default(),
             })
         });
@@ -144,7 +178,7 @@ impl Instance {
 
     /// Looks up several functions; optional ones that are missing are None. The error names all missing functions, and the kind
     /// or type of those that do not match.
-    pub fn funcs(self: &Arc<Self>, wanted: &[Wanted<'_>]) -> Result<Vec<Option<Func>>> {
+    pub fn funcs(&self, wanted: &[Wanted<'_>]) -> Result<Vec<Option<Func>>> {
         self.idle()?;
         let (mut missing, mut wrong) = (vec![], vec![]);
         let mut first = None;
@@ -175,36 +209,5 @@ impl Instance {
             warmed += func.warm(self.module.runtime.config.lock)?;
         }
         Ok(warmed)
-    }
-
-    /// The funcs that were looked up and still exist. Dropping the last reference to one locks the list, so do not drop one
-    /// while holding it.
-    pub fn living_funcs(&self) -> Vec<Arc<FuncShared>> {
-        self.lock_funcs().iter().filter_map(Weak::upgrade).collect()
-    }
-
-    /// Everything that this instance's funcs have ever recorded, destroyed funcs included; None if statistics are off.
-    pub fn recorded(&self) -> Option<Snapshot> {
-        if !self.module.runtime.config.statistics {
-            return None;
-        }
-        loop {
-            let funcs = self.lock_funcs();
-            let living: Vec<Arc<FuncShared>> = funcs.iter().filter_map(Weak::upgrade).collect();
-            // A func in the list that cannot be upgraded any more is about to hand in its figures, and waits for the list.
-            let complete = living.len() == funcs.len();
-            let mut sum = complete.then(|| self.lock_past_calls().clone());
-            drop(funcs);
-            if let Some(sum) = &mut sum {
-                living.iter().filter_map(|func| func.recorder.as_ref()).for_each(|recorder| sum.add(&recorder.ever()));
-                return Some(sum.clone());
-            }
-            drop(living);
-            std::thread::yield_now();
-        }
-    }
-
-    pub(super) fn lock_past_calls(&self) -> std::sync::MutexGuard<'_, Snapshot> {
-        self.past_calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

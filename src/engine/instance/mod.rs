@@ -9,6 +9,7 @@ mod core;
 mod func;
 mod guest;
 mod link;
+mod turn;
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
@@ -24,7 +25,7 @@ use super::fault;
 use super::growth::Counters;
 use super::held::{self, Account, Pool};
 use super::imports::{HostFunc, Imports};
-use super::module::{Module, Warmed};
+use super::module::Module;
 use super::profile::{Interruption, Profile};
 use super::trap_pc;
 use crate::record::recorder::Began;
@@ -34,12 +35,12 @@ use crate::rt::permit::Pass;
 use crate::rt::{arena, cancel, fork, reserve};
 use crate::status::*;
 use crate::sys::fpu::{self, Denormals};
-use crate::sys::stack;
 use guest::Guest;
 use link::host_functions;
 
 pub use self::core::{Core, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST};
 pub use func::{FUNC_BYTES, Func, FuncShared, Wanted};
+pub use turn::Turn;
 
 /// The effect of growth of memories and tables once the instance is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +112,7 @@ pub struct Instance {
     pub(in crate::engine) in_slot: AtomicBool,
 }
 
-// SAFETY: the API allows one thread at a time; the cells are not shared beyond it.
+// SAFETY: what only one thread at a time may do is a method of `Turn`, whose maker sees to that, or a call, whose caller does.
 unsafe impl Send for Instance {}
 // SAFETY: as for Send.
 unsafe impl Sync for Instance {}
@@ -208,43 +209,6 @@ impl Instance {
         }
     }
 
-    /// Creates a new guest: memories, tables and globals as in the module, the start function run, every func connected to its
-    /// function again. Prefaults again what was prepared. On failure the instance does not change. Calls meanwhile get the
-    /// status that the instance is busy.
-    pub fn reset(&self) -> Result<()> {
-        let mut making = self.core.close()?;
-        let outcome = self.make_anew();
-        making.after = if outcome.is_ok() { self.resting_gate() } else { making.before };
-        outcome
-    }
-
-    fn make_anew(&self) -> Result<()> {
-        let _ready = self.module.runtime.ready_for_traps(self.module.profile())?;
-        // The start function may grow memory again.
-        let was_prepared = self.core.prepared.swap(false, Relaxed);
-        let fresh = self.fresh(was_prepared);
-        self.core.prepared.store(was_prepared, Relaxed);
-        let mut fresh = fresh?;
-        let mut found = Vec::new();
-        for func in self.living_funcs() {
-            let new = fresh.instance.get_func(&mut fresh.store, &func.name);
-            let gone = || Error::new(RTW_ERR_INTERNAL, format!("function \"{}\" is gone after a reset", func.name));
-            found.push((func.clone(), new.ok_or_else(gone)?));
-        }
-        reserve::check()?;
-        // SAFETY: the caller has the instance, by the API's rules, and no call runs.
-        let old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
-        self.take_view();
-        for (func, new) in found {
-            func.func.set(new);
-        }
-        drop(old);
-        self.core.fault.set(None);
-        self.core.fault_address.set(0);
-        self.core.growth.begin_anew();
-        Ok(())
-    }
-
     /// Creates a new guest beside the current one.
     fn fresh(&self, warm: bool) -> Result<Guest> {
         let fresh = Guest::new(&self.module, &self.hosts, &self.config, &self.core)?;
@@ -268,7 +232,7 @@ impl Instance {
     /// The word in which the engine notes the address of a trap without a signal, which the standalone profile has as well.
     fn exit_word(&self) -> *const usize {
         let (instance, _) = self.engine_parts();
-        // SAFETY: as in `export`.
+        // SAFETY: the guest has just been made, and nobody else has it yet.
         let context = || unsafe { self.core.context() };
         let funcs = self.module.metadata.exports.iter().filter(|export| export.kind == ExternKind::Func);
         funcs
@@ -282,17 +246,6 @@ impl Instance {
         // SAFETY: only a reset replaces it, which has exclusive use.
         let guest = unsafe { &*self.guest.get() };
         (guest.instance, guest.memory)
-    }
-
-    /// Prefaults the guest's memories and code, and locks them if the runtime wants it.
-    pub fn warm(&self) -> Result<Warmed> {
-        self.idle()?;
-        let lock = self.module.runtime.config.lock;
-        let mut warmed = self.module.warm_code()?;
-        // SAFETY: as in `export`.
-        warmed += unsafe { &*self.guest.get() }.warm(lock)?;
-        warmed += Warmed::kept(*self.lock_kept(), lock)?;
-        Ok(warmed)
     }
 
     /// Runs `make`, which creates something that calls of this instance touch.
@@ -317,7 +270,7 @@ impl Instance {
     }
 
     /// Returns an error in a forked child.
-    pub(in crate::engine) fn is_ours(&self) -> Result<()> {
+    pub(in crate::engine) fn ensure_same_process(&self) -> Result<()> {
         match self.core.gate.load(Relaxed) {
             RTW_ERR_FORKED => Err(forked()),
             _ => Ok(()),
@@ -325,7 +278,7 @@ impl Instance {
     }
 
     /// Says that calls have deadlines from now on: requests that need a system call are refused.
-    pub fn was_prepared(&self) -> bool {
+    pub fn is_prepared(&self) -> bool {
         self.core.prepared.load(Relaxed)
     }
 
@@ -351,21 +304,9 @@ impl Instance {
         held::need(&self.module.metadata)
     }
 
-    /// Sets the instance's handle for host functions. No call runs.
-    pub fn set_handle(&self, handle: *mut c_void) {
-        self.core.handle.set(handle);
-    }
-
     /// The instance's handle for host functions.
     pub fn handle(&self) -> *mut c_void {
         self.core.handle.get()
-    }
-
-    pub(in crate::engine) fn is_prepared(&self) {
-        self.core.arena.find();
-        // No error if this is not the thread that will call.
-        self.core.pass.warm(stack::pointer());
-        self.core.prepared.store(true, Relaxed);
     }
 
     /// The fault that closed the instance, if there was one.

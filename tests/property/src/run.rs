@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rtwasm::engine::artifact::ExternKind;
 use rtwasm::engine::call::{self, ValRaw};
-use rtwasm::engine::instance::{self, Func, Growth, Instance};
+use rtwasm::engine::instance::{self, Func, Growth, Instance, Turn};
 use rtwasm::engine::module::Module;
 use rtwasm::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Interruption, Profile};
 use rtwasm::engine::runtime::{Config, Runtime};
@@ -135,13 +135,17 @@ fn log(runtime: &Arc<Runtime>, module: &[u8], interruption: Interruption, mut ar
     match Instance::new(&module, None, config, std::ptr::null_mut()) {
         // The length of a message depends on its addresses.
         Err(error) => log.add(format!("not instantiated: {}", error.status)),
-        Ok(instance) => calls(&Arc::new(instance), &mut arguments, &mut log),
+        Ok(instance) => {
+            let instance = Arc::new(instance);
+            // SAFETY: no other thread knows of it.
+            calls(unsafe { instance.turn() }, &mut arguments, &mut log);
+        }
     }
     runtime.detach().expect("it is detached");
     log
 }
 
-fn calls(instance: &Arc<Instance>, arguments: &mut Random, log: &mut Log) {
+fn calls(instance: Turn<'_>, arguments: &mut Random, log: &mut Log) {
     let prepared = instance.prepare(&[]).map(|_| ());
     log.add(format!("prepared: {:?}", prepared.map_err(|error| error.status)));
     for _ in 0..2 {
@@ -156,7 +160,7 @@ fn calls(instance: &Arc<Instance>, arguments: &mut Random, log: &mut Log) {
     contents(instance, log);
 }
 
-fn one_call(instance: &Arc<Instance>, func: &Func, arguments: &mut Random, log: &mut Log) {
+fn one_call(instance: Turn<'_>, func: &Func, arguments: &mut Random, log: &mut Log) {
     let signature = &func.shared.signature;
     let mut number = || match arguments.below(3) {
         0 => arguments.below(20),
@@ -204,7 +208,7 @@ fn bits(ty: &str, value: &ValRaw) -> String {
 }
 
 /// Memories and globals.
-fn contents(instance: &Arc<Instance>, log: &mut Log) {
+fn contents(instance: Turn<'_>, log: &mut Log) {
     for export in &instance.module.metadata.exports {
         match export.kind {
             ExternKind::Memory => {

@@ -1,0 +1,103 @@
+//! The operations on an instance that only one thread at a time may perform: making its guest anew, preparing it, looking
+//! functions up, reading its memories and globals.
+
+use std::ffi::c_void;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::Instance;
+use crate::engine::module::Warmed;
+use crate::rt::reserve;
+use crate::status::*;
+use crate::sys::stack;
+
+/// One thread's turn with an instance.
+#[derive(Clone, Copy)]
+pub struct Turn<'a>(&'a Arc<Instance>);
+
+impl Instance {
+    /// The calling thread's turn.
+    ///
+    /// # Safety
+    /// No other thread has a turn, or calls a func of the instance, while this one is used. The C API's rules say so of a handle.
+    #[inline(always)]
+    pub unsafe fn turn(self: &Arc<Self>) -> Turn<'_> {
+        Turn(self)
+    }
+}
+
+impl Deref for Turn<'_> {
+    type Target = Instance;
+
+    #[inline(always)]
+    fn deref(&self) -> &Instance {
+        self.0
+    }
+}
+
+impl Turn<'_> {
+    pub(in crate::engine) fn instance(&self) -> &Arc<Instance> {
+        self.0
+    }
+
+    /// Creates a new guest: memories, tables and globals as in the module, the start function run, every func connected to its
+    /// function again. Prefaults again what was prepared. On failure the instance does not change. Calls meanwhile get the
+    /// status that the instance is busy.
+    pub fn reset(&self) -> Result<()> {
+        let mut making = self.core.close()?;
+        let outcome = self.make_anew();
+        making.after = if outcome.is_ok() { self.resting_gate() } else { making.before };
+        outcome
+    }
+
+    fn make_anew(&self) -> Result<()> {
+        let _ready = self.module.runtime.ready_for_traps(self.module.profile())?;
+        // The start function may grow memory again.
+        let was_prepared = self.core.prepared.swap(false, Relaxed);
+        let fresh = self.fresh(was_prepared);
+        self.core.prepared.store(was_prepared, Relaxed);
+        let mut fresh = fresh?;
+        let mut found = Vec::new();
+        for func in self.living_funcs() {
+            let new = fresh.instance.get_func(&mut fresh.store, &func.name);
+            let gone = || Error::new(RTW_ERR_INTERNAL, format!("function \"{}\" is gone after a reset", func.name));
+            found.push((func.clone(), new.ok_or_else(gone)?));
+        }
+        reserve::check()?;
+        // SAFETY: it is this thread's turn, and no call runs.
+        let old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
+        self.take_view();
+        for (func, new) in found {
+            func.func.set(new);
+        }
+        drop(old);
+        self.core.fault.set(None);
+        self.core.fault_address.set(0);
+        self.core.growth.begin_anew();
+        Ok(())
+    }
+
+    /// Prefaults the guest's memories and code, and locks them if the runtime wants it.
+    pub fn warm(&self) -> Result<Warmed> {
+        self.idle()?;
+        let lock = self.module.runtime.config.lock;
+        let mut warmed = self.module.warm_code()?;
+        // SAFETY: it is this thread's turn.
+        warmed += unsafe { &*self.guest.get() }.warm(lock)?;
+        warmed += Warmed::kept(*self.lock_kept(), lock)?;
+        Ok(warmed)
+    }
+
+    /// Sets the instance's handle for host functions. No call runs.
+    pub fn set_handle(&self, handle: *mut c_void) {
+        self.core.handle.set(handle);
+    }
+
+    pub(in crate::engine) fn mark_prepared(&self) {
+        self.core.arena.find();
+        // No error if this is not the thread that will call.
+        self.core.pass.warm(stack::pointer());
+        self.core.prepared.store(true, Relaxed);
+    }
+}
