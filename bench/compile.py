@@ -62,7 +62,7 @@ MODULES = {
     "10,000 short loops in one function": lambda: module([body(SHORT_LOOP * 10_000, ONE_I32)]),
     "10,000 loops with nothing in them": lambda: module([body(SHORTEST_LOOP * 10_000, ONE_I32)]),
 }
-# These take minutes, without the guard as well: the code generator's time grows with the square.
+# Compiling these takes minutes, without the guard too: the code generator's time grows with the square of the length.
 LONG = {
     "30,000 short loops in one function": lambda: module([body(SHORT_LOOP * 30_000, ONE_I32)]),
     "100,000 short loops in one function": lambda: module([body(SHORT_LOOP * 100_000, ONE_I32)]),

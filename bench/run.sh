@@ -20,7 +20,7 @@ for profile in standalone plugin; do
     done
 done
 target/tools/rtwasm compile --quiet --profile standalone guests/built/reverb.wasm -o $out/reverb-standalone.rtw
-# The same reverb without its own clearing of small numbers, as reverbs mostly are.
+# A second reverb, which does not clear small numbers itself. Most reverbs do not.
 rm -f $out/reverb-plain-standalone.rtw
 if command -v "${CLANG:-clang-19}" >/dev/null && command -v "${WASM_LD:-wasm-ld-19}" >/dev/null; then
     rm -f $out/reverb.wasm

@@ -294,7 +294,7 @@ typedef struct bell_t {
 static void futex_wait(uint32_t *word, uint32_t value) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0); }
 static void futex_wake(uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0); }
 
-/* So that whoever is to be woken has gone to sleep. */
+/* Gives the thread that is woken next the time to go to sleep. */
 static void pause_a_little(void) { sleep_until(now_ns() + 100000); }
 
 static void *ring_the_bell(void *argument) {

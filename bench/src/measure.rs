@@ -11,7 +11,7 @@ pub const ROUNDS: usize = 15;
 /// Calls timed one by one for the distribution.
 const SINGLE: usize = 200_000;
 
-/// Which cases are wanted: those whose names begin so; all if nothing is said.
+/// The cases to run: those whose names begin with this text; `None` runs all.
 pub struct Only(pub Option<String>);
 
 impl Only {

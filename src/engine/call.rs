@@ -164,11 +164,11 @@ unsafe fn invoke_otherwise_within(
     }
     let admitted = admit(core, shared, gate, here);
     if let (Some(held), false) = (held, matches!(admitted, Ok(Some(_)))) {
-        // Not during the call.
+        // Lets cancellation in here unless the call is admitted.
         cancel::let_in(held);
     }
     if admitted.is_ok() {
-        // Else another call's may be there.
+        // Without this, the mode that another call noted may still be there.
         core.host_float.note();
     }
     match admitted {

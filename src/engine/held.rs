@@ -106,7 +106,7 @@ impl Account {
         self.lock().clone()
     }
 
-    /// Also counts in the slot's account from now on.
+    /// From now on, counts in the slot's account too.
     pub fn join(&self, slot: &Arc<Pool>) -> std::result::Result<(), Full> {
         let mut now = self.lock();
         if now.as_ref().is_some_and(|there| Arc::ptr_eq(there, slot)) {

@@ -60,7 +60,7 @@ pub struct Config {
 pub enum EventKind {
     /// The real-time thread runs the published instance.
     Taken,
-    /// It runs a spare.
+    /// The real-time thread runs a spare.
     SpareTaken,
     /// An instance faulted; it is as the fault left it.
     Faulted,
@@ -82,7 +82,7 @@ pub struct Event {
 
 /// The slot's own handles of a generation: the host may destroy those that it made.
 pub struct Handles {
-    /// Which they are of; they do not keep it alive alone.
+    /// The instance that the handles point to. The handles alone do not keep it alive.
     of: Arc<Instance>,
     /// The earlier handle for host functions; the host has the instance again afterwards.
     former: *mut c_void,
@@ -161,7 +161,7 @@ pub struct Generation {
 struct Place(Arc<Instance>);
 
 impl Place {
-    /// Also counts what the instance holds in the slot's account from now on.
+    /// Takes the instance, and counts what it holds in the slot's account from now on.
     fn take(instance: &Arc<Instance>, held: &Arc<Pool>) -> Result<Place> {
         if instance.in_slot.swap(true, AcqRel) {
             return Err(Error::new(RTW_ERR_ARGUMENT, "the instance is in a slot already"));

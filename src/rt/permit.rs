@@ -483,7 +483,7 @@ mod tests {
             let again = std::thread::spawn(move || {
                 let stack = 1 << 20..2 << 20;
                 let others = (0..1000).map(|_| issue(2, std::slice::from_ref(&stack), GUEST, For::Attachment, Lock::Off));
-                // These remain issued.
+                // The permits stay issued.
                 std::mem::forget(others.collect::<Vec<_>>());
                 permit.thread.load(Relaxed)
             });

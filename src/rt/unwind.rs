@@ -111,7 +111,7 @@ std::arch::global_asm!(
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 unsafe extern "C" {
     fn rtwasm_stopping_call(func: HostFn, user_data: *mut c_void, instance: *mut c_void, values: *mut c_void) -> i64;
-    /// Not a function: the place where the stopped call continues.
+    /// The place where the stopped call continues. It is not a function.
     fn rtwasm_stopped();
     fn _Unwind_SetGR(context: *mut c_void, register: c_int, value: usize);
     fn _Unwind_SetIP(context: *mut c_void, address: usize);

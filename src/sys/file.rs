@@ -12,7 +12,7 @@ use std::path::Path;
 pub enum Refused {
     /// The system refused.
     System(io::Error),
-    /// It is not a regular file: the kind of file, in words.
+    /// The file is not a regular one; the text names its kind.
     Kind(&'static str),
 }
 

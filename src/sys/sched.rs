@@ -158,7 +158,7 @@ pub fn set_of(thread: i32, policy: Policy, priority: i32) -> Result<()> {
         let mut parameter: libc::sched_param = std::mem::zeroed();
         parameter.sched_priority = priority;
         match thread {
-            // Also set through the C library, so that it remembers the scheduling.
+            // Uses the C library for the calling thread, so that the library remembers the scheduling.
             0 => libc::pthread_setschedparam(libc::pthread_self(), policy.number() | flag, &parameter),
             thread if libc::sched_setscheduler(thread, policy.number() | flag, &parameter) == 0 => 0,
             _ => std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL),

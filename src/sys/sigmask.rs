@@ -31,7 +31,7 @@ pub fn unblock(set: Set) -> Set {
     change(libc::SIG_UNBLOCK, set)
 }
 
-/// Those of [`SIGNALS`] that the calling thread blocks.
+/// Returns the signals among [`SIGNALS`] that the calling thread blocks.
 pub fn blocked() -> Set {
     change(libc::SIG_BLOCK, 0)
 }
@@ -85,7 +85,7 @@ pub fn set(mask: &Mask) {
 /// The answer to: does another thread block the signals of guests' faults?
 pub enum Blocked {
     No,
-    /// It blocks these.
+    /// The thread blocks the signals that the text names.
     Yes(String),
     /// This process has no such thread.
     Gone,

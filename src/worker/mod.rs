@@ -480,7 +480,7 @@ fn become_real_time(shared: &Shared) -> Result<()> {
         (None, Some((policy, priority))) => set_scheduling(shared, policy, priority)?,
         (None, None) => {}
     }
-    // It attached before it had its priority.
+    // The thread attached before it had its priority.
     shared.runtime.watch_over()?;
     let mut outcome = shared.outcome();
     outcome.of_thread = outcome.warnings.len();

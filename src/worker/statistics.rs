@@ -175,10 +175,10 @@ pub struct Step {
     pub status: rtw_status_t,
     /// CLOCK_MONOTONIC.
     pub actual_ns: u64,
-    /// The delay of its beginning after the intended start.
+    /// The delay of the step's beginning after the intended start.
     pub wake_up: u64,
     pub call: u64,
-    /// The distance of intended starts; 0 if there is none.
+    /// The time between two intended starts; 0 if there is none.
     pub period: u64,
     /// Periods before this one that passed without a step of their own.
     pub missed: u64,
@@ -227,7 +227,7 @@ impl Statistics {
     fn look<T>(&self, default: T, look: impl Fn(&Ledger) -> T) -> T {
         let wished = self.resets.load(Acquire);
         let (followed, seen) = self.ledger.version.look(|| (self.ledger.resets.load(Relaxed), look(&self.ledger)));
-        // It may have followed a later reset meanwhile.
+        // The worker may have followed a later reset meanwhile.
         if followed < wished { default } else { seen }
     }
 

@@ -162,7 +162,7 @@ static void print_call(rtw_instance_t *instance, const rtw_extern_t *export) {
     printf("    reset: %s\n", rtw_status_name(rtw_instance_reset(instance, NULL)));
 }
 
-/* Not what waits for another thread to write to its memory, nor what takes or gives references. */
+/* False for the function that waits for another thread's write, and for functions that take or return references. */
 static bool is_to_be_called(const rtw_extern_t *export) {
     return strcmp(export->name, "wait") != 0 && strstr(export->ty, "ref") == NULL;
 }

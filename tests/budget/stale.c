@@ -29,7 +29,7 @@ static void wait_for(atomic_bool *flag) {
     while (!atomic_load(flag)) sched_yield();
 }
 
-/* The library's calls come here: the linker exports it to shared objects that ask for it. Also called in signal context. */
+/* The library's calls come here: the linker exports this function to shared objects that import it. Signal handlers call it too. */
 int mprotect(void *start, size_t length, int rights) {
     bool by_caller = pthread_equal(pthread_self(), caller) != 0;
     if (!by_caller && rights == PROT_NONE && atomic_load(&mode) == HOLD_CLOSING) {
@@ -44,7 +44,7 @@ int mprotect(void *start, size_t length, int rights) {
     if (!by_caller && rights == PROT_NONE) {
         unsigned before = atomic_load(&opened_again);
         atomic_fetch_add(&closed, 1);
-        /* Else it would open the page itself where the call is slow to come to its first poll. */
+        /* Without this wait, the watchdog would open the page itself if the call came late to its first poll. */
         while (atomic_load(&mode) == HOLD_CLOSING && atomic_load(&opened_again) == before) sched_yield();
     }
     if (by_caller && rights != PROT_NONE) atomic_fetch_add(&opened_again, 1);
@@ -55,7 +55,7 @@ static bool until_closing(void) {
     return !atomic_load(&closing);
 }
 
-/* The next call is in the guest: the page is closed under it. */
+/* Lets the watchdog close the page while the next call is in the guest. */
 static void let_it_close(void) {
     unsigned before = atomic_load(&closed);
     atomic_store(&next_runs, true);

@@ -82,7 +82,7 @@ static void places_with(guest_t *guest, uint32_t growth, bool prepared, const ch
         if (prepared) require(rtw_instance_prepare(guest->instance, NULL, NULL, &err), &err, "places: prepare");
         rtw_status_t expected = placed[i].expected;
         if (expected == 0) {
-            /* Which of two faults is found first is the engine's choice; that it is one of them, and its place, is not. */
+            /* The engine may find either of two faults first, but it has to be one of the two, at its place. */
             rtw_instance_t *other = NULL;
             require(rtw_instance_create(guest->module, NULL, &config, &other, &err), &err, "places: an instance");
             expected = call(other, placed[i].name, NULL, 0);

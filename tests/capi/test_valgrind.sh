@@ -15,7 +15,7 @@ CAPI_RUN="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-ki
 CAPI_FLAGS=-DON_A_THREAD
 tool=valgrind
 . ./variant.sh
-# It looks into the library too: what is planted in the arguments is found there.
+# Valgrind checks the library too: it finds there the errors planted in the arguments.
 # 64 bytes that speak of 128: an artifact's first 16 bytes, without what they announce.
 beginning=$(od -An -v -to1 -N12 "$CAPI_OUT/artifacts/calls.plugin.rtw" | tr -d '\n' | sed 's/ /\\/g')
 planted "invalid-read" "Invalid read" "unsigned char header[17] = \"$beginning\\100\\0\\0\\0\"; unsigned char *bytes = calloc(1, 64); for (int i = 0; i < 16; i++) bytes[i] = header[i]; int answer = rtw_module_probe(NULL, bytes, 128, NULL, NULL); free(bytes); return answer == 0;"

@@ -121,7 +121,7 @@ static void live_on(uint64_t from, uint64_t to, uint64_t step, bool many)
     }
 }
 
-/* The same in a process of its own. */
+/* Lives these lives in a process of its own. */
 static void live_apart(uint64_t from, uint64_t to, uint64_t step, bool many)
 {
     if (printed_to < 0) printed_to = memfd_create("printed", 0);

@@ -115,7 +115,7 @@ none 10 "nothing ends the process"
 none 11 "nothing hangs"
 none 12 "nothing is printed"
 none 13 "nothing leaks"
-# These succeed all the same: functions that end something, and work of the library's own threads until there is memory.
+# Some calls succeed without memory: functions that destroy something, and work that the library's threads repeat until there is memory.
 if [ $(($(sum 7) * 20)) -le "$(sum 5)" ]; then ok "RTW_ERR_NO_MEMORY is told"; else fail "RTW_ERR_NO_MEMORY is told: $(sum 7) of $(sum 5) went well"; fi
 
 # ---- system calls that fail, each in a life of its own; the kernel asks the program which

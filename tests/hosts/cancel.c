@@ -290,7 +290,7 @@ static void storm(void *(*body)(void *), way_t way, const char *what) {
         }
         pthread_cancel(thread);
         pthread_join(thread, NULL);
-        /* It may have been cancelled between a block's beginning and its end. */
+        /* The thread may have been cancelled between a block's beginning and its end. */
         if (way == BLOCK) {
             attach_here_as(RTW_CANCEL_DEFER);
             rtw_slot_end(slot);

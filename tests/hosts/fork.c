@@ -120,7 +120,7 @@ static void child_with_inheritance(void *data) {
     rtw_instance_destroy(fresh);
 
     whole_life("child beside its inheritance");
-    /* It can let go of all of it. */
+    /* The child can destroy all that it inherited. */
     rtw_slot_destroy(has->slot);
     rtw_worker_destroy(has->worker);
     rtw_func_destroy(has->add);

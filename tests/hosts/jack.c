@@ -76,7 +76,7 @@ int main(int argc, char **argv) {
     while (atomic_load(&cycles) < 20) usleep(500);
     if (death) {
         kill((pid_t)atoi(getenv("JACK_PID")), SIGKILL);
-        /* Also where the server has died in the middle of one. */
+        /* Waits for the shutdown callback, which also comes if the server died in the middle of a cycle. */
         for (int i = 0; i < 2000 && !atomic_load(&gone); i++) usleep(1000);
     }
     jack_client_close(client);

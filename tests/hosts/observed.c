@@ -50,7 +50,7 @@ static void waits(bool planted) {
     rtw_error_t err;
     ready(&life);
     for (int i = 0; i < INSTANCES; i++) require(rtw_instance_create(life.guest.module, life.imports, NULL, &instances[i], &err), &err, "an instance");
-    /* Not in the program's own data. */
+    /* The text appears in the guest's memory only, not in the program's own data. */
     char *text = rtw_instance_memory_at(instances[INSTANCES - 1], 100, 32);
     for (int i = 0; i < 16; i++) text[i] = (char)("f`m.hm.sgd.ftdrs"[i] + 1);
     if (planted && mmap(NULL, 1ul << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED) abort();

@@ -32,7 +32,7 @@ const TWINS: &[Twin] = &[
         "in_use.store(new.spares().number, Release)",
         "in_use.store(new.spares().number, Relaxed)",
     ),
-    // Neither side of a claim has a fence.
+    // The two sides of a claim execute no fence.
     ("exchange_without_fence", "rt/exchange.rs", "true => fence(SeqCst),", "true => {}"),
     // The claimant does not call the system's barrier.
     ("exchange_without_barrier", "rt/exchange.rs", "!membarrier::all_threads()", "false"),

@@ -347,7 +347,7 @@ def check_correction(folder):
           f"correction: {corrected['count']} values, HdrHistogram has {expected.get_total_count()}, {late} late ones")
     check(corrected["count"] > series["count"] + 50 + late, "correction: the late call stands for many")
     figures = {f"{name}_ns": corrected["summary_ns"][name] for name in PERCENTILES}
-    # And where one more or less moves the rank, the next value is a whole period away.
+    # If one value more or less moves the rank, the next value is a whole period away.
     moved = 100 * (late + 1) / expected.get_total_count()
 
     def is_theirs(name, percent):

@@ -67,13 +67,13 @@ rtw_runtime_t *make_runtime(void);
 rtw_module_t *load(rtw_runtime_t *runtime, const char *guest);
 /* Attaches the calling thread, unless it is attached. */
 void attach_here(rtw_runtime_t *runtime);
-/* And attaches the calling thread. `imports` may be NULL. */
+/* Opens a guest with everything that a call needs, and attaches the calling thread. `imports` may be NULL. */
 guest_t open_guest(const char *guest, rtw_imports_t *imports);
-/* Everything that a call needs, without attaching the calling thread. `imports` may be NULL. */
+/* Opens a guest with everything that a call needs, without attaching the calling thread. `imports` may be NULL. */
 guest_t open_unattached(const char *guest, rtw_imports_t *imports);
 /* A new instance of the same module in place of the one there. */
 void renew(guest_t *guest, rtw_imports_t *imports);
-/* And detaches the calling thread, if it is attached. */
+/* Destroys the guest, and detaches the calling thread if it is attached. */
 void close_guest(guest_t *guest);
 /* The defaults, with the command line's profile. */
 rtw_runtime_config_t runtime_config(void);

@@ -211,7 +211,7 @@ pub struct Options {
     before: Vec<Call>,
     calls: Vec<Call>,
     last: Option<Place>,
-    /// Only print the functions that could be called.
+    /// True to print the functions that could be called, and nothing else.
     list: bool,
     limit_s: Option<f64>,
     scenario: Option<String>,

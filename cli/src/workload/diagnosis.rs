@@ -268,7 +268,7 @@ pub fn nanoseconds(ns: f64) -> String {
     }
 }
 
-/// The same workload from its beginning, with denormals kept and flushed, alternating stretch by stretch.
+/// The times of one workload with denormals kept and flushed, alternating stretch by stretch.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct DenormalCheck {
     pub stretches: usize,

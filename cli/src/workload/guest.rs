@@ -155,7 +155,7 @@ impl Guest {
         let (stubs, imports) = Stubs::new(&module.metadata);
         let instance = Arc::new(Instance::new(module, Some(&imports), config, std::ptr::null_mut())?);
         stubs.serve(&instance);
-        // These calls may come before the thread is attached.
+        // The workload's first calls may come before the thread is attached.
         let _visit = module.runtime.visit()?;
         // Results of earlier calls, by their names.
         let mut known = Known::new();

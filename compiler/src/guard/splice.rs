@@ -176,7 +176,7 @@ impl<'a> Splicer<'a> {
                 }
             };
             match edits.last_mut() {
-                // It continues where the last one stopped.
+                // The copy continues where the last edit stopped.
                 Some(last) if verbatim && last.verbatim && last.original + last.length == original => last.length += length,
                 Some(last) if !verbatim && !last.verbatim && last.original == original => last.length += length,
                 _ => edits.push(Edit { length, original, verbatim }),

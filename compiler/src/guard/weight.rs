@@ -493,7 +493,7 @@ fn cost_of(kind: Kind) -> Cost {
         | Kind::F64Nearest
         | Kind::F64Sqrt
         | Kind::F64Div => Cost::Constant(16),
-        // They wait for the contents of the store buffer.
+        // Atomic operations wait until the store buffer is empty.
         Kind::AtomicFence
         | Kind::I32AtomicLoad
         | Kind::I64AtomicLoad

@@ -277,7 +277,7 @@ impl Watchdog {
         let shared = self.shared.clone();
         let scheduling = control.scheduling;
         let watching = move || {
-            // Not on the CPUs of the thread that happened to start it: a guest may spin there.
+            // The watchdog leaves the CPUs of the thread that started it: a guest may spin there.
             thread::become_ordinary(None);
             let granted = scheduling.filter(|(policy, priority)| sched::set(*policy, *priority).is_ok());
             sleeper::sleep_exactly();

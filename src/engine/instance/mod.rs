@@ -45,7 +45,7 @@ pub use turn::Turn;
 /// The effect of growth of memories and tables once the instance is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
-    /// It fails inside the guest, as if the maximum were reached: growth makes a system call, or allocates.
+    /// Growth fails inside the guest, as if the maximum were reached, because it makes a system call or allocates.
     Refused,
     Allowed,
     /// A memory may grow up to this number of bytes, which are committed from the start; further growth, and growth of tables,

@@ -163,7 +163,7 @@ impl Writer<'_> {
             9 => {
                 let (left, right) = (self.expression(1), self.expression(1));
                 match self.random.below(3) {
-                    // Only to those before it, and back to itself and others through the table; the fuel ends it.
+                    // Calls only functions before this one, or any function through the table; the fuel ends a recursion.
                     0 if self.function > 0 => {
                         let callee = self.random.below(self.function);
                         self.put(&format!("(local.set $y (call $f{callee} {left} {right}))"));
