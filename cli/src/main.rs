@@ -65,7 +65,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "stats", summary: "show, convert and compare statistics", help: stats::HELP, run: stats::run },
 ];
 
-/// The library's allocator: counts what calls allocate, and takes it from where it would come from in a host.
+/// The library's allocator: counts what calls allocate, and allocates as it would in a host.
 #[global_allocator]
 static ALLOCATOR: rtwasm::rt::global_alloc::Allocator = rtwasm::rt::global_alloc::Allocator;
 

@@ -90,7 +90,7 @@ fn enters(func: &Func, here: usize) -> std::result::Result<&Core, (&Core, rtw_st
         return Err((core, gate));
     }
     core.entered_at.set(here);
-    // Long before it is asked for: the register takes some 20 cycles to be where it can be read.
+    // Reads the register long before its value is needed: the value takes some 20 cycles to arrive.
     core.host_float.note();
     Ok(core)
 }

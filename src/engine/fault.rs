@@ -88,7 +88,7 @@ fn first_offset(module: &Module, function: &wasmtime::ModuleFunction) -> Option<
     module.code.address_map()?.filter(|(start, _)| code.contains(start)).filter_map(|(_, wasm)| wasm).min()
 }
 
-/// The status for a trap of the engine's.
+/// The status for an engine's trap.
 pub fn trap_status(trap: Trap) -> rtw_status_t {
     match trap {
         Trap::UnreachableCodeReached => RTW_ERR_TRAP_UNREACHABLE,

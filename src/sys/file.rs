@@ -48,7 +48,7 @@ pub fn open_regular(path: &Path) -> Result<(File, u64), Refused> {
     Ok((file, found.len()))
 }
 
-/// Opens for reading whatever is there; a pipe does not hold the caller up.
+/// Opens a file of any kind for reading. A pipe does not block the caller.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }

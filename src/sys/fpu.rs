@@ -58,7 +58,7 @@ const STANDARD_BITS: u32 = 0;
 /// The environment of an instance's calls, on any thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// The bits that matter, and how each of them is to be.
+    /// The bits that matter, and the value that each of them should have.
     mask: u32,
     set: u32,
 }

@@ -615,7 +615,7 @@ static rtw_status_t flip_flushing(rtw_func_t *func, rtw_value_t *values, size_t 
     return RTW_OK;
 }
 
-/* Not planted in a host function: what one changes there is undone before the call returns. */
+/* Plants the change beside the call, since a call undoes the changes of its host functions before it returns. */
 static bool flushing_caught(void)
 {
     uint32_t changed = 0;
@@ -624,7 +624,7 @@ static bool flushing_caught(void)
     return changed == CHANGED_FLOAT;
 }
 
-/* The same in what `work` does. */
+/* Returns what the checks find when `work` commits the violation once. */
 static findings_t plant_in(void (*work)(const beside_t *, findings_t *, uint64_t), const beside_t *other, host_t *host, violation_t violation)
 {
     findings_t findings;

@@ -81,7 +81,7 @@ fn instructions(module: &[u8]) -> usize {
     Parser::new(0).parse_all(module).map(count).sum()
 }
 
-/// As many calls through one table as functions in it, all of one type; they cannot, or can, lead back to where they came from.
+/// Makes as many calls through one table as it has functions, all of one type; the calls cannot, or can, lead back to their caller.
 fn calls_through_one_table(count: usize, circular: bool) -> String {
     let call = "i32.const 0 call_indirect (type $t)\n";
     let caller = if circular { "(type $t)" } else { "(param i32)" };
@@ -542,7 +542,7 @@ fn crowded_functions_do_what_they_did() {
         ("unreachable", true),
     ] {
         let after = "(i32.store (i32.const 12) (i32.const 1))";
-        // In front, unrolled; and behind the others, where nothing is.
+        // The way out stands before the crowd of loops, where loops are unrolled, or behind it, where no code follows.
         for body in [format!("{way} {after} {crowd}"), format!("{crowd} {way} {after}")] {
             let text = stepping(&body);
             for profile in PROFILES {
