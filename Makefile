@@ -169,7 +169,7 @@ packages:
 	./tests/packages.sh
 
 unit: FORCE
-	cargo test --locked -q -p rtwasm --lib
+	cargo test --locked -q -p rtwasm -p rtwasm-base -p rtwasm-reports --lib
 	cargo test --locked -q --profile tools -p rtwasm-cli -p rtwasm-compiler
 
 loom: FORCE

@@ -1,18 +1,15 @@
 //! rtwasm: WebAssembly in threads that must never be late.
 //!
 //! The C API in `capi` is the product; Rust programs of this project (the compiler, the command, the benchmark) use the other
-//! folders directly. Dependencies run one way: `capi -> worker, stats -> engine -> record -> rt -> sys`, with `doctor` beside
-//! them.
+//! folders directly. Dependencies run one way: `capi -> worker -> subjects -> engine -> record -> rt -> sys`, with `stats` and
+//! `doctor` beside them. The folders are three packages: `base.rs` and `reports.rs` say which, and this is the rest.
 
-pub mod sized;
-pub mod status;
+pub use rtwasm_base::{artifact, record, rt, status, sys};
+pub use rtwasm_reports::{doctor, stats};
 
-pub mod doctor;
 pub mod engine;
-pub mod record;
-pub mod rt;
-pub mod stats;
-pub mod sys;
+pub mod sized;
+pub mod subjects;
 pub mod worker;
 
 #[cfg(feature = "capi")]

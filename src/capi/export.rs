@@ -16,10 +16,11 @@ use super::worker::rtw_worker_t;
 use crate::engine::instance::Instance;
 use crate::rt::reserve;
 use crate::sized;
+use crate::stats::Report;
 use crate::stats::document::Document;
 use crate::stats::export::{self, Format};
-use crate::stats::{Report, subject};
 use crate::status::*;
+use crate::subjects::subject;
 use crate::sys::file;
 
 /// JSON with all figures; `rtwasm stats` makes the other formats from it.

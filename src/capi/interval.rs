@@ -5,8 +5,8 @@ use super::guard::{self, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
 use super::instance::{rtw_func_t, rtw_instance_t};
 use super::stats::{fill, rtw_func_stats_t};
-use crate::stats::interval::{Interval, Source};
 use crate::status::*;
+use crate::subjects::interval::{Interval, Source};
 
 /// A reader of statistics: each read returns what was recorded since its previous read. The reads add up exactly to what was
 /// recorded since the interval was created. Intervals do not affect each other or the calls, and resets do not affect

@@ -11,9 +11,9 @@ use super::runtime::rtw_runtime_t;
 use super::stats::{fill, rtw_func_stats_t};
 use super::text;
 use crate::rt::reserve;
-use crate::stats::interval::Source;
-use crate::stats::recorded::Recorded;
 use crate::status::*;
+use crate::subjects::interval::Source;
+use crate::subjects::recorded::Recorded;
 
 /// A histogram of the host's own times, as funcs have one: of a whole chain, of wake-ups, of a device's round trip.
 pub struct rtw_recorder_t {

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use super::parse::{self, CpuList, Task, field};
 use super::root::Root;
 use super::{Class, Options, Severity, inflate};
-use crate::engine::artifact::Metadata;
+use crate::artifact::Metadata;
 
 /// An artifact's needs.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use super::machine::Machine;
 use super::parse::{self, mebibytes};
 use super::table::{FATAL, HIGH, INFO, MEDIUM};
 use super::{Outcome, Severity::*};
-use crate::engine::profile::{Profile, Settings};
+use crate::artifact::settings::{Profile, Settings};
 use crate::sys::{errno, memory};
 
 /// Locked memory beside guests: the library, threads' stacks and arenas.

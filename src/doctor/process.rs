@@ -4,8 +4,8 @@ use super::machine::Machine;
 use super::parse::{self, shown};
 use super::table::{HIGH, INFO};
 use super::{Outcome, Severity::*};
-use crate::engine::artifact;
-use crate::engine::profile::DEFAULT_GUEST_STACK_BYTES;
+use crate::artifact;
+use crate::artifact::settings::DEFAULT_GUEST_STACK_BYTES;
 use crate::rt::attach::HOST_STACK_BYTES;
 use crate::sys::{handlers, memory, sigstack, stack};
 
@@ -183,7 +183,7 @@ pub fn traced(machine: &Machine) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::cpu_features;
+    use crate::artifact::cpu_features;
 
     #[test]
     fn every_feature_has_its_word() {

@@ -1,10 +1,11 @@
 //! Wraps Wasmtime, from an artifact's bytes to a call. Handles are made here (`handle`, `own`), since calls go by them; what C sees of
 //! them and of everything else is `capi`'s.
 
+pub use crate::artifact::cpu_features;
+
 pub mod artifact;
 pub mod budget;
 pub mod call;
-pub mod cpu_features;
 pub mod fault;
 pub mod growth;
 pub mod handle;

@@ -1,7 +1,7 @@
 //! An export's content: reports, and the facts about clock and machine that a reader elsewhere needs.
 
 use super::{Report, Series};
-use crate::engine::profile::ENGINE_VERSION;
+use crate::artifact::settings::ENGINE_VERSION;
 use crate::record::order::sort_by_number;
 use crate::record::recorder::Began;
 use crate::sys::clock::{self, Source};

@@ -3,9 +3,6 @@
 
 pub mod document;
 pub mod export;
-pub mod interval;
-pub mod recorded;
-pub mod subject;
 
 use crate::record::snapshot::Snapshot;
 

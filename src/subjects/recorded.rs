@@ -1,9 +1,9 @@
 //! Recorders: times that the host has measured itself.
 
-use super::{Counter, Report, Series};
 use crate::record::recorder::{Began, Recorder};
 use crate::record::snapshot::Snapshot;
 use crate::rt::{fork, locked_heap};
+use crate::stats::{Counter, Report, Series};
 use crate::status::*;
 use crate::sys::clock;
 use crate::sys::memory::{self, Lock};

@@ -5,11 +5,12 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::{Point, Report, subject};
+use super::subject;
 use crate::engine::instance::{FuncShared, Instance};
 use crate::record::recorder::Began;
 use crate::record::snapshot::Snapshot;
 use crate::rt::reserve;
+use crate::stats::{Point, Report};
 use crate::status::*;
 use crate::sys::clock;
 

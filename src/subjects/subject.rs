@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{CALL_TIME, Counter, Report, Series};
 use crate::engine::instance::{FuncShared, Instance};
 use crate::record::recorder::Began;
 use crate::record::snapshot::Snapshot;
+use crate::stats::{CALL_TIME, Counter, Report, Series};
 
 /// Reports a func's calls since its creation or last reset; None if statistics are off.
 pub fn func(func: &FuncShared) -> Option<Report> {

@@ -1,0 +1,199 @@
+//! What an artifact says of its code, and whether such code runs here. The envelope is the engine's (`engine/artifact.rs`).
+
+pub mod cpu_features;
+pub mod settings;
+
+use serde::{Deserialize, Serialize};
+
+use crate::status::*;
+use settings::{ENGINE_VERSION, Settings};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ExternKind {
+    Func,
+    Memory,
+    Global,
+    Table,
+    Tag,
+}
+
+impl ExternKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            ExternKind::Func => "func",
+            ExternKind::Memory => "memory",
+            ExternKind::Global => "global",
+            ExternKind::Table => "table",
+            ExternKind::Tag => "tag",
+        }
+    }
+}
+
+/// One import or export, which the envelope describes without loading the code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extern {
+    pub kind: ExternKind,
+    /// The module of an import; empty for exports.
+    pub module: String,
+    pub name: String,
+    /// `(i32,f32)->(f32)`, `memory 1..4 pages`, `global mut i32`, `table 3..3 funcref`.
+    pub ty: String,
+}
+
+/// One linear memory of the module, imported or defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryFacts {
+    pub min_bytes: u64,
+    /// `None`: the module declares no maximum.
+    pub max_bytes: Option<u64>,
+}
+
+/// The bytes that a guest makes the host hold from the start; the library adds what every instance takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// All linear memories.
+    pub memory_bytes: u64,
+    /// All tables' entries.
+    pub table_bytes: u64,
+    pub global_bytes: u64,
+    /// The engine's records: functions, types, imports, segments that were not copied yet.
+    pub record_bytes: u64,
+    /// The number of tables.
+    pub table_count: u32,
+}
+
+impl Need {
+    pub fn total(&self) -> u64 {
+        let Need { memory_bytes, table_bytes, global_bytes, record_bytes, table_count: _ } = *self;
+        memory_bytes.saturating_add(table_bytes).saturating_add(global_bytes).saturating_add(record_bytes)
+    }
+
+    /// The largest part, in words, and its bytes.
+    pub fn largest(&self) -> (&'static str, u64) {
+        let parts = [
+            ("memories", self.memory_bytes),
+            ("tables", self.table_bytes),
+            ("globals", self.global_bytes),
+            ("the engine's records", self.record_bytes),
+        ];
+        parts.into_iter().max_by_key(|(_, bytes)| *bytes).expect("there are four")
+    }
+}
+
+/// A stretch of the module that was compiled, and its place in the module that the user gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    pub length: u32,
+    /// Offset in the user's module.
+    pub original: u32,
+    /// True if the stretch is part of the user's module, byte for byte; otherwise all of it stands for one place there.
+    pub verbatim: bool,
+}
+
+/// Converts an offset in the compiled module into one in the user's module.
+pub fn original_offset(edits: &[Edit], offset: u32) -> u32 {
+    let mut left = offset;
+    for edit in edits {
+        if left < edit.length {
+            return edit.original + if edit.verbatim { left } else { 0 };
+        }
+        left -= edit.length;
+    }
+    // Modules that were not changed have no edits.
+    edits.last().map_or(offset, |last| last.original + if last.verbatim { last.length } else { 0 })
+}
+
+/// The artifact's description of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The engine that compiled the code, see `settings::ENGINE_VERSION`.
+    pub engine: String,
+    /// The program that wrote the artifact, with its version.
+    pub producer: String,
+    /// Target triple.
+    pub target: String,
+    pub opt_level: String,
+    /// The code generator's names (`has_avx2`), sorted.
+    pub cpu_features: Vec<String>,
+    pub settings: Settings,
+    pub imports: Vec<Extern>,
+    pub exports: Vec<Extern>,
+    pub memories: Vec<MemoryFacts>,
+    pub need: Need,
+    /// Functions defined in the module.
+    pub function_count: u32,
+    /// True if the module has a start function, which runs when an instance is created.
+    pub has_start: bool,
+    /// The changes that the compiler made to the module before it generated code; empty if there are none.
+    pub edits: Vec<Edit>,
+    /// The module's size and SHA-256 before compilation.
+    pub source_bytes: u64,
+    pub source_sha256: [u8; 32],
+}
+
+impl Metadata {
+    /// Address space, not memory, that an instance reserves.
+    pub fn address_space_bytes(&self) -> u64 {
+        self.settings.address_space_bytes(self.memories.iter().map(|memory| memory.min_bytes))
+    }
+
+    /// Finds a text with a zero byte, where C strings end; the compiler writes none.
+    pub fn text_with_zero(&self) -> Option<&str> {
+        let externs = || self.imports.iter().chain(&self.exports);
+        let names = externs().flat_map(|one| [&one.module, &one.name, &one.ty]);
+        let own = [&self.engine, &self.producer, &self.target, &self.opt_level].into_iter().chain(&self.cpu_features);
+        names.chain(own).map(String::as_str).find(|text| text.contains('\0'))
+    }
+}
+
+/// Returns an error if code with this metadata cannot run here: engine, target, CPU features. The runtime checks the profile.
+pub fn check_host(metadata: &Metadata) -> Result<()> {
+    if metadata.engine != ENGINE_VERSION {
+        return Err(Error::new(
+            RTW_ERR_ENGINE,
+            format!("the artifact was made by {}; this library holds {ENGINE_VERSION}: compile it again", metadata.engine),
+        ));
+    }
+    let (architecture, system) = split_target(&metadata.target);
+    if architecture != std::env::consts::ARCH || system != std::env::consts::OS {
+        return Err(Error::new(
+            RTW_ERR_TARGET,
+            format!(
+                "the artifact was made for {architecture} {system}; this machine is {} {}",
+                std::env::consts::ARCH,
+                std::env::consts::OS
+            ),
+        ));
+    }
+    let missing: Vec<&str> =
+        metadata.cpu_features.iter().map(String::as_str).filter(|name| cpu_features::detected(name) != Some(true)).collect();
+    if !missing.is_empty() {
+        return Err(Error::new(
+            RTW_ERR_CPU_FEATURE,
+            format!("the artifact needs CPU features that this machine lacks: {}", missing.join(", ")),
+        ));
+    }
+    Ok(())
+}
+
+/// Splits a triple such as `x86_64-unknown-linux-gnu` into architecture and system.
+fn split_target(triple: &str) -> (&str, &str) {
+    let mut parts = triple.split('-');
+    let architecture = parts.next().unwrap_or("");
+    (architecture, parts.nth(1).unwrap_or(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_before_in_and_after_an_edit() {
+        let edit = |length, original, verbatim| Edit { length, original, verbatim };
+        // Ten bytes, three inserted before the eleventh, five from the twelfth on, the same five again, two at the end.
+        let edits = [edit(10, 0, true), edit(3, 10, false), edit(5, 11, true), edit(5, 11, true), edit(2, 16, false)];
+        let told = |offset| original_offset(&edits, offset);
+        assert_eq!([0, 9, 10, 12, 13, 17, 18, 22, 23, 24, 25].map(told), [0, 9, 10, 10, 11, 15, 11, 15, 16, 16, 16]);
+        assert_eq!(original_offset(&[], 7), 7);
+    }
+}
