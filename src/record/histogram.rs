@@ -126,6 +126,11 @@ impl Histogram {
         self.misses.store(self.misses.own() + 1, Relaxed);
     }
 
+    /// True if nothing was recorded and no extremes were taken: every recorded value is the smallest at first.
+    pub fn is_untouched(&self) -> bool {
+        self.min.load(Relaxed) == u64::MAX
+    }
+
     /// Copies the current recordings. A call that ends at the same time may be in some figures and not yet in others; the
     /// number of values always equals the sum of the copied buckets and overflows.
     pub(super) fn copy(&self) -> Snapshot {

@@ -89,6 +89,11 @@ impl Recorder {
         (snapshot, past.began)
     }
 
+    /// True if nothing was ever recorded.
+    pub fn is_untouched(&self) -> bool {
+        self.past().recorded.is_none() && self.counted.is_untouched()
+    }
+
     /// All values ever recorded, resets or not. A reader with its own interval subtracts two of these.
     pub fn ever(&self) -> Snapshot {
         let past = self.past();

@@ -73,7 +73,7 @@ impl Drop for FuncShared {
     fn drop(&mut self) {
         let mut funcs = self.instance.lock_funcs();
         funcs.retain(|func| !std::ptr::eq(func.as_ptr(), self));
-        if let Some(recorder) = &self.recorder {
+        if let Some(recorder) = self.recorder.as_ref().filter(|recorder| !recorder.is_untouched()) {
             self.instance.lock_past_calls().add(&recorder.ever());
         }
     }
