@@ -1,8 +1,13 @@
-//! What all of the library stands on: statuses, the system, what real-time threads use and record, and what an artifact says of
-//! itself. A package of its own, so that it is optimised for speed while the packages above it are optimised for size.
+//! The base of the library: statuses, the system, the structures of real-time threads, recording, and an artifact's description of
+//! itself. It is a package of its own, optimised for speed; the packages above it are optimised for size.
 
 pub mod artifact;
 pub mod record;
 pub mod rt;
 pub mod status;
 pub mod sys;
+
+/// The tests allocate as the library does.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: rt::global_alloc::Allocator = rt::global_alloc::Allocator;

@@ -1,5 +1,5 @@
-//! What the library reports: the doctor's findings, and statistics as data and as files. A package of its own, optimised for size,
-//! as no real-time thread runs any of it.
+//! The library's reports: the doctor's findings, and statistics as data and as files. They are a package of their own, optimised for
+//! size, since no real-time thread runs any of it.
 
 pub mod doctor;
 pub mod stats;

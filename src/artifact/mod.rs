@@ -1,4 +1,5 @@
-//! What an artifact says of its code, and whether such code runs here. The envelope is the engine's (`engine/artifact.rs`).
+//! The description that an artifact gives of its code, and the check that such code runs here. The engine reads the envelope around
+//! it (`engine/artifact.rs`).
 
 pub mod cpu_features;
 pub mod settings;

@@ -1,5 +1,5 @@
-//! What has recordings: funcs, instances, workers and the host's recorders; and those who read them again and again. As data they
-//! are `stats`.
+//! The subjects of statistics (funcs, instances, workers, the host's recorders), and the readers that ask them again and again. The
+//! data that they return is in `stats`.
 
 pub mod interval;
 pub mod recorded;
