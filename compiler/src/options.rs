@@ -353,7 +353,7 @@ mod tests {
         for target in Target::ALL {
             for (name, has) in processors(target) {
                 assert!(
-                    has.is_sorted() && has.iter().all(|feature| cpu::known(target.architecture()).contains(feature)),
+                    has.is_sorted() && has.iter().all(|feature| cpu_features::known(target.architecture()).contains(feature)),
                     "{name}"
                 );
             }
