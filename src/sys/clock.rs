@@ -140,12 +140,16 @@ fn calibrate_counter() -> Calibration {
 /// The greatest common divisor of the differences between readings: the resolution of the clock, however long a reading takes.
 fn step(read: impl Fn() -> u64) -> u64 {
     const READINGS: usize = 2000;
-    let mut before = read();
-    let differences = (0..READINGS).map(|_| {
+    let (mut step, mut before) = (0, read());
+    for _ in 0..READINGS {
         let now = read();
-        now.wrapping_sub(std::mem::replace(&mut before, now))
-    });
-    differences.fold(0, greatest_common_divisor).max(1)
+        step = greatest_common_divisor(step, now.wrapping_sub(before));
+        before = now;
+        if step == 1 {
+            break;
+        }
+    }
+    step.max(1)
 }
 
 fn greatest_common_divisor(a: u64, b: u64) -> u64 {
