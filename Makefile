@@ -28,7 +28,7 @@ all: lib command artifacts examples
 CARGO_HOME ?= $(HOME)/.cargo
 # A copy of the tree that names the original here uses the original's built dependencies.
 REMAPPED ?= $(CURDIR)
-lib command unit property ablation: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
+lib command unit property: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
 LIB_FLAGS := -C llvm-args=-inline-threshold=105
 lib: FORCE
 	cargo rustc --locked --release --lib --crate-type cdylib,staticlib -- $(LIB_FLAGS)
@@ -138,9 +138,10 @@ bench: lib command
 
 # Measures the cost of reading the floating-point environment in a call: compares the shipped library with a copy that does not read it.
 # Builds the library again at the end.
-ablation: command
+ablation:
 	mkdir -p target/bench
-	cargo rustc --locked --release --lib --crate-type cdylib -- $(LIB_FLAGS) --cfg 'ablation="float"'
+	$(MAKE) -s command
+	$(MAKE) -s lib LIB_FLAGS='$(LIB_FLAGS) --cfg ablation=\"float\"'
 	cp $(LIB) target/bench/without-float.so
 	$(MAKE) -s lib
 	cp $(LIB) target/bench/shipped.so
