@@ -8,6 +8,7 @@ use rtwasm::engine::instance::{self, Func, Growth, Instance, Turn};
 use rtwasm::engine::module::Module;
 use rtwasm::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Interruption, Profile};
 use rtwasm::engine::runtime::{Config, Runtime};
+use rtwasm::rt::arena;
 use rtwasm::status::*;
 use rtwasm::sys::memory::Lock;
 use rtwasm_compiler::{Opt, Options};
@@ -26,6 +27,8 @@ pub struct Outcome {
 /// The behaviour of a module.
 #[derive(Default)]
 struct Log {
+    /// Makes calls in real-time sections, as the library does. Outside of them the plugin profile cannot note where a call ended.
+    sections: bool,
     lines: Vec<Line>,
     calls: usize,
     traps: usize,
@@ -35,7 +38,7 @@ struct Log {
 #[derive(PartialEq)]
 struct Line {
     what: String,
-    /// Where a call ended: it is known in more cases in one profile than in the other.
+    /// The instruction at which a call ended.
     place: String,
 }
 
@@ -47,6 +50,7 @@ const MOST_NS: u64 = 10_000_000_000;
 /// One runtime for each profile, on the thread that made them.
 pub struct Runtimes {
     runtimes: Vec<Arc<Runtime>>,
+    sections: bool,
 }
 
 fn profile_of(runtime: &Runtime) -> Profile {
@@ -54,7 +58,8 @@ fn profile_of(runtime: &Runtime) -> Profile {
 }
 
 impl Runtimes {
-    pub fn new() -> Runtimes {
+    /// `sections`: as in `Log`.
+    pub fn new(sections: bool) -> Runtimes {
         let runtime = |profile| {
             Runtime::new(Config {
                 profile: Some(profile),
@@ -71,20 +76,22 @@ impl Runtimes {
             })
             .expect("a runtime can be made")
         };
-        Runtimes { runtimes: Profile::ALL.map(runtime).into() }
+        Runtimes { runtimes: Profile::ALL.map(runtime).into(), sections }
     }
 
     pub fn compare(&self, module: &[u8], arguments: Random, optimised: bool) -> Outcome {
         let mut outcome = Outcome::default();
         let mut first: Option<[Log; 2]> = None;
         for runtime in &self.runtimes {
-            let run = |interruption| log(runtime, module, interruption, arguments.clone(), optimised);
+            let run = |interruption| {
+                let log = Log { sections: self.sections, ..Log::default() };
+                arena::in_setup(|| fill(log, runtime, module, interruption, arguments.clone(), optimised))
+            };
             let (plain, guarded) = (run(Interruption::None), run(Interruption::Guard));
             let profile = profile_of(runtime).name();
-            let mut difference =
-                differs(&plain, &guarded, true).map(|at| format!("{profile}, without and with the guard: {at}"));
+            let mut difference = differs(&plain, &guarded).map(|at| format!("{profile}, without and with the guard: {at}"));
             for (budget, (one, other)) in ["without", "with"].iter().zip(first.iter().flatten().zip([&plain, &guarded])) {
-                let at = || differs(one, other, false).map(|at| format!("standalone and plugin, {budget} the guard: {at}"));
+                let at = || differs(one, other).map(|at| format!("standalone and plugin, {budget} the guard: {at}"));
                 difference = difference.or_else(at);
             }
             outcome.refused = plain.refused && guarded.refused;
@@ -97,12 +104,12 @@ impl Runtimes {
     }
 }
 
-fn differs(left: &Log, right: &Log, places: bool) -> Option<String> {
+fn differs(left: &Log, right: &Log) -> Option<String> {
     for (nth, (left, right)) in left.lines.iter().zip(&right.lines).enumerate() {
         if left.what.contains(STACK) || right.what.contains(STACK) {
             return None;
         }
-        if left.what != right.what || places && left.place != right.place {
+        if left != right {
             return Some(format!("line {nth}: {} {} / {} {}", left.what, left.place, right.what, right.place));
         }
     }
@@ -116,8 +123,14 @@ impl Log {
     }
 }
 
-fn log(runtime: &Arc<Runtime>, module: &[u8], interruption: Interruption, mut arguments: Random, optimised: bool) -> Log {
-    let mut log = Log::default();
+fn fill(
+    mut log: Log,
+    runtime: &Arc<Runtime>,
+    module: &[u8],
+    interruption: Interruption,
+    mut arguments: Random,
+    optimised: bool,
+) -> Log {
     let mut options = Options::for_host(profile_of(runtime)).expect("code can be made for this machine");
     options.interruption = interruption;
     options.opt = if optimised { Opt::Speed } else { Opt::None };
@@ -183,7 +196,8 @@ fn one_call(instance: Turn<'_>, func: &Func, arguments: &mut Random, log: &mut L
     let guarded = instance.module.metadata.settings.interruption == Interruption::Guard;
     let budget = guarded.then_some(MOST_NS);
     // SAFETY: the instance was made on this thread, which is attached, and there are as many values as the function needs.
-    let status = unsafe { call::invoke_apart(func, values.as_mut_ptr(), values.len(), budget) };
+    let mut call = || unsafe { call::invoke_apart(func, values.as_mut_ptr(), values.len(), budget) };
+    let status = if log.sections { arena::in_section(call) } else { call() };
     log.calls += 1;
     let name = &func.shared.name;
     if status == RTW_OK {
