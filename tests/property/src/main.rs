@@ -1,7 +1,7 @@
 //! Generates modules, compiles each with the budget guard and without it for both profiles, and compares what they do, bit for
-//! bit: results, how calls end and at which instruction, memories, globals, which functions are in tables. Half of the modules are wasm-smith's, half
-//! are ours: loops, calls and long operations, which is what the guard rewrites. Then defects are planted into the guard, and have to
-//! be found.
+//! bit: results, how calls end and at which instruction, memories, globals, the functions in tables. Half of the modules come
+//! from wasm-smith, half from this program: loops, calls and long operations, which the guard rewrites. Then the program
+//! plants defects into the guard, and has to find them.
 //!
 //!   PROPERTY_MODULES   how many modules, 5000 otherwise
 //!   PROPERTY_SEED      1 otherwise; a failure tells seed and number of the module
