@@ -47,7 +47,8 @@ mod array_queue;
 mod sys;
 
 /// The sources with one thing wrong.
-#[allow(dead_code, unused_imports, unused_variables)]
+// Their comments are left out: why each block is sound stands in the source itself.
+#[allow(dead_code, unused_imports, unused_variables, clippy::undocumented_unsafe_blocks)]
 mod twins {
     use crate::{spsc, sync};
     include!(concat!(env!("OUT_DIR"), "/twins.rs"));
