@@ -98,7 +98,7 @@ typedef struct rtw_fault_t {
     int32_t function_index;
     /// Offset of the instruction in the module's bytes before compilation; -1 if unknown. It is the function's first
     /// instruction if the stack was exhausted, and in the plugin profile if the call was cut off in a function with more than
-    /// 512 polls.
+    /// 512 polls. In the standalone profile, an out-of-bounds load may report the instruction that uses the loaded value.
     int64_t wasm_offset;
     /// Name of the function, from the module's name section; "" if there is none.
     char function_name[128];

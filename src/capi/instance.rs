@@ -110,7 +110,7 @@ pub struct rtw_fault_t {
     pub function_index: i32,
     /// Offset of the instruction in the module's bytes before compilation; -1 if unknown. It is the function's first
     /// instruction if the stack was exhausted, and in the plugin profile if the call was cut off in a function with more than
-    /// 512 polls.
+    /// 512 polls. In the standalone profile, an out-of-bounds load may report the instruction that uses the loaded value.
     pub wasm_offset: i64,
     /// Name of the function, from the module's name section; "" if there is none.
     pub function_name: [c_char; 128],
