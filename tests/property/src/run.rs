@@ -122,7 +122,7 @@ fn differs(left: &Log, right: &Log, same: fn(&Line, &Line) -> bool) -> Option<St
     (left != right).then(|| format!("{left} lines / {right} lines"))
 }
 
-/// Whether a line of the standalone profile and one of the plugin profile say the same. In the standalone profile the code generator can
+/// True if a line of the standalone profile and one of the plugin profile say the same. In the standalone profile the code generator can
 /// make a load part of the later instruction that uses its value, which then is the place of the load's trap.
 fn same_in_both_profiles(standalone: &Line, plugin: &Line) -> bool {
     let has_moved = || {
