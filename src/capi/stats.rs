@@ -85,8 +85,8 @@ unsafe impl guard::Sized32 for rtw_func_stats_t {}
 ///
 /// [any] but a real-time thread before rtw_runtime_create: the first call of either function measures the clock, which takes 20 ms.
 #[unsafe(no_mangle)]
-pub extern "C" fn rtw_clock_step_ns() -> f64 {
-    fork::undisturbed(clock::calibration).resolution_ns()
+pub extern "C-unwind" fn rtw_clock_step_ns() -> f64 {
+    guard::plain(0.0, || fork::undisturbed(clock::calibration).resolution_ns())
 }
 
 /// Initialises a statistics struct. NULL does nothing.

@@ -83,7 +83,8 @@ impl Config {
 
     /// The bytes that all memories commit beyond the module's own sizes, within the limit.
     fn ahead_in_all(&self, module: &Module, need: &Need) -> u64 {
-        let ahead = self.ahead() as u64;
+        // Left at once, so that the optimiser does not compute with bytes that another variant of the growth does not have.
+        let Growth::Ahead { bytes: ahead } = self.growth else { return 0 };
         let of = |memory: &MemoryFacts| {
             let most = memory.max_bytes.unwrap_or(u64::MAX).min(module.metadata.settings.memory_reservation_bytes);
             ahead.min(most).saturating_sub(memory.min_bytes)
