@@ -73,9 +73,9 @@ typedef struct rtw_compile_options_t {
     /// rtw_compile returns, and its helper threads finish the module in the background. max_branches and max_function_bytes limit
     /// the time of a single function.
     uint64_t max_time_ms;
-    /// Most branches in one function: blocks, loops, ifs, elses and conditional branches. 0 (default): 50,000. The time for a
+    /// Most branches in one function: blocks, loops, ifs, elses and conditional branches. 0 (default): 250,000. The time for a
     /// function grows with the product of its branches and bytes: 10,000 short loops, which are 20,000 branches, took 2 s, and
-    /// 100,000 took 4 minutes. The default limits allow a minute and a half.
+    /// 100,000 took 4 minutes. The default limits allow eight minutes.
     uint32_t max_branches;
     /// Longest body of one function, in bytes. 0 (default): 2 MiB.
     uint32_t max_function_bytes;

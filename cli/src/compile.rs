@@ -47,7 +47,7 @@ Options:
   --max-functions N     refuse a module that defines more functions; default 500000
   --max-nesting N       refuse a function with more nested blocks; default 10000
   --max-locals N        refuse a function with more locals; default 50000
-  --max-branches N      refuse a function with more blocks and conditional branches; default 50000
+  --max-branches N      refuse a function with more blocks and conditional branches; default 250000
   --max-function-bytes N
                         refuse a longer function; default 2097152
   --max-time-ms N       stop compiling after this time; default 600000

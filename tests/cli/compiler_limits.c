@@ -234,7 +234,7 @@ int main(void) {
     /* The causes of the code generator's time, at the default limits and beyond them. */
     defaults(RTW_COMPILE_INTERRUPTION_GUARD);
     text("(module (func) (func (param i32) ");
-    repeated("(block (br_if 0 (local.get 0)))", 25001);
+    repeated("(block (br_if 0 (local.get 0)))", 125001);
     text("))");
     limited("max_branches", "more branches than by default");
     defaults(RTW_COMPILE_INTERRUPTION_GUARD);
