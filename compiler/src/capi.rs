@@ -7,11 +7,11 @@
 #![allow(clippy::missing_safety_doc)]
 
 use std::ffi::{CStr, c_char, c_void};
-use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Interruption, Profile, Settings};
-use rtwasm::rt::reserve;
+use rtwasm::rt::fork::Whole;
+use rtwasm::rt::{panics, reserve};
 use rtwasm::sized::{self, Sized32};
 use rtwasm::status::*;
 
@@ -136,9 +136,9 @@ pub unsafe extern "C" fn rtw_compile(
     artifact_length: *mut usize,
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
-    silence_panics();
     // SAFETY: pointers are NULL or valid by the API's contract.
     let outcome = fallible(|| unsafe {
+        panics::silence();
         let outputs = outputs(artifact, artifact_length)?;
         let input = input(wasm_or_wat, length)?;
         let options = read_options(options)?;
@@ -189,18 +189,12 @@ fn room_bytes(length: usize) -> usize {
     length.saturating_mul(TIMES).saturating_add(LEAST).min(MOST)
 }
 
-/// Keeps panics from printing. This library has a copy of the standard library to itself, so this hook is nobody else's.
-fn silence_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
-}
-
 /// Creates an engine with the standalone profile's settings, and restores the signal handlers that were there before. The first
 /// such engine installs handlers, which are for running code, and this library never does that: left in place they would come
 /// between guests' faults and the handlers of librtwasm.so.
 fn keep_signal_handlers() {
-    static ARE_KEPT: Mutex<bool> = Mutex::new(false);
-    let mut are_kept = ARE_KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    static ARE_KEPT: Whole<bool> = Whole::new(false);
+    let mut are_kept = ARE_KEPT.lock();
     if *are_kept {
         return;
     }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::rtw_error_t;
-use super::guard::{self, setup_apart, silence_panics, status_of};
+use super::guard::{self, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
 use super::runtime::out_of_range;
 use super::{module, text};
 use crate::doctor::{self, Apply, Artifact, Class, Finding, Options, Report, Severity, State, Verdict};
 use crate::engine::artifact;
-use crate::rt::reserve;
+use crate::rt::{panics, reserve};
 use crate::status::*;
 
 /// More than a check reads and writes at a time; some of the system's files grow with the number of CPUs.
@@ -202,10 +202,10 @@ pub unsafe extern "C-unwind" fn rtw_host_check(
     out: *mut *mut rtw_host_report_t,
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
-    silence_panics();
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
         setup_apart(err, || {
+            panics::silence();
             let out = guard::output(out, "out")?;
             let options = match guard::optional_struct(config, "config")? {
                 Some(config) => read(&config)?,

@@ -1,7 +1,6 @@
 //! The guard around every entry: a panic becomes RTW_ERR_INTERNAL and poisons what the entry was changing, and nothing is printed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
 
 use super::error::{clear, fill, fill_with, rtw_error_t};
 use super::handle::{Noun, borrow, poison};
@@ -10,12 +9,6 @@ use crate::sized;
 pub use crate::sized::{Element, Sized32, init, output as output_struct};
 use crate::status::{self, *};
 use crate::sys::fpu::Standard;
-
-/// Keeps panics from printing. The C library has a copy of the standard library to itself, so this hook is nobody else's.
-pub fn silence_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
-}
 
 /// Runs a setup entry that changes `object`, and reports its outcome in `err`. A panic poisons the object, which may be half changed.
 ///

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use super::error::rtw_error_t;
-use super::guard::{self, setup_apart, silence_panics};
+use super::guard::{self, setup_apart};
 use super::handle::{self, Noun, Pool};
 use super::instance::rtw_instance_t;
 use super::stats::{distribution, rtw_distribution_t};
@@ -13,6 +13,7 @@ use crate::engine::budget::watchdog;
 use crate::engine::housekeeper::LOOK_EVERY;
 use crate::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Profile};
 use crate::engine::runtime::{Config, Runtime};
+use crate::rt::panics;
 use crate::status::*;
 use crate::sys::affinity::CpuSet;
 use crate::sys::fpu::Denormals;
@@ -261,10 +262,10 @@ pub unsafe extern "C-unwind" fn rtw_runtime_create(
     out: *mut *mut rtw_runtime_t,
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
-    silence_panics();
     // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
         setup_apart(err, || {
+            panics::silence();
             let out = guard::output(out, "out")?;
             let config = guard::optional_struct(config, "config")?.unwrap_or_else(guard::Sized32::defaults);
             *out = handle::create(Runtime::new(read(&config)?)?)?;

@@ -5,6 +5,7 @@
 //! slows down; code that keeps the units busy takes up to twice as long: so such a thread can make one way to compile code look
 //! worse than another.
 
+use crate::rt::fork;
 use crate::sys::clock;
 
 /// Steps of one piece of work: some microseconds, so that it can run often, and the clock's reading does not count.
@@ -66,7 +67,7 @@ impl Speed {
     /// Measures for `duration_ns`. If the processor never runs at full speed during that time, its best speed counts as full
     /// until a faster one is seen.
     pub fn measure(duration_ns: u64) -> Speed {
-        clock::calibration();
+        fork::undisturbed(clock::calibration);
         let end_ns = clock::monotonic_ns() + duration_ns;
         let mut best_ticks = work_ticks();
         while clock::monotonic_ns() < end_ns {

@@ -79,7 +79,7 @@ impl Runtime {
     pub fn varied(config: Config, variations: Variations) -> Result<Arc<Runtime>> {
         filter::check()?;
         fork::undisturbed(clock::calibration);
-        memory::warm_own_image(config.lock)?;
+        fork::reading_objects(|| memory::warm_own_image(config.lock))?;
         // Resets need this. In a process that already has threads, the kernel takes some time, once.
         membarrier::register();
         static NEXT: AtomicU64 = AtomicU64::new(1);

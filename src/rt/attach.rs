@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 use super::permit::{self, Refused};
-use super::{arena, cancel, reserve, thread, traps};
+use super::{arena, cancel, fork, reserve, thread, traps};
 use crate::status::*;
 use crate::sys::affinity::{self, CpuSet};
 use crate::sys::fpu::{self, Denormals};
@@ -239,7 +239,7 @@ fn change(wanted: &Attach, stack_bytes: usize, engine_init: impl FnOnce(), befor
     // The first reading of a clock maps and touches pages that later readings need.
     clock::ticks();
     clock::monotonic_ns();
-    present.push(memory::own_thread_locals());
+    present.push(fork::reading_objects(memory::own_thread_locals));
     for range in present {
         memory::lock_as(wanted.lock, range)?;
     }

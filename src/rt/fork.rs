@@ -1,8 +1,8 @@
 //! Marks a forked child's inherited objects as unusable: words are registered here, and set in the child.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::*};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{locked_heap, reserve};
 use crate::status::*;
@@ -82,8 +82,10 @@ impl<T: Send> Whole<T> {
         self.lock_known()
     }
 
-    /// Takes one of the few locks that [`before_fork`] names: these are in use before the list exists, or on the way to memory.
+    /// Takes one of the few locks that [`before_fork`] names: these are in use before the list exists, or on the way to memory. The
+    /// first of them is taken before anything else here is used, so it registers the handlers of forks.
     pub fn lock_known(&self) -> MutexGuard<'_, T> {
+        watch_forks();
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -135,14 +137,24 @@ impl Locks {
 
 /// Runs a change of state that all threads of the process share: one thread at a time, and no fork meanwhile.
 pub fn undisturbed<T>(run: impl FnOnce() -> T) -> T {
-    watch_forks();
     let _whole = WHOLE.lock_known();
     run()
+}
+
+/// Runs `read`, which goes through the loader's list of objects, with no fork meanwhile: a child would find the loader's own lock taken
+/// by a thread that does not exist there. The caller must not hold another such lock, nor be inside [`undisturbed`].
+pub fn reading_objects<T>(read: impl FnOnce() -> T) -> T {
+    static LOADER: Whole<()> = Whole::new(());
+    let _held = LOADER.lock();
+    read()
 }
 
 /// Takes the locks in the same order as other code: code that allocates while it holds a lock takes the heap's, then the
 /// reserve's.
 extern "C" fn before_fork() {
+    if FORKING.replace(FORKING.get() + 1) != 0 {
+        return;
+    }
     WHOLE.hold();
     // SAFETY: just taken.
     unsafe { LOCKS.each(AcrossForks::hold) };
@@ -152,6 +164,10 @@ extern "C" fn before_fork() {
 }
 
 extern "C" fn in_parent() {
+    FORKING.set(FORKING.get() - 1);
+    if FORKING.get() != 0 {
+        return;
+    }
     reserve::RESERVE.release();
     locked_heap::HEAP.release();
     REGISTRY.unlock();
@@ -169,9 +185,20 @@ extern "C" fn in_child() {
     in_parent();
 }
 
+thread_local! {
+    /// Number of handlers that the forking thread has run before the fork, and not yet after it.
+    static FORKING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Registers the handlers of forks, in the first use of this library. Threads that do so at the same time register them several
+/// times, and all but one of them do nothing. No thread waits for another: it could be in a child, and the other not.
+#[inline]
 fn watch_forks() {
-    static HANDLERS: Once = Once::new();
-    HANDLERS.call_once(|| sys::fork::watch(before_fork, in_parent, in_child));
+    static WATCHED: AtomicBool = AtomicBool::new(false);
+    if !WATCHED.load(Acquire) {
+        sys::fork::watch(before_fork, in_parent, in_child);
+        WATCHED.store(true, Release);
+    }
 }
 
 /// Sets `word` to `value` in every child that is forked from now on, until [`forget`].

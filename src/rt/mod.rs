@@ -9,6 +9,7 @@ pub mod fork;
 pub mod global_alloc;
 pub mod locked_heap;
 pub mod mailbox;
+pub mod panics;
 pub mod permit;
 pub mod rcu;
 pub mod reserve;

@@ -1,7 +1,6 @@
 //! The process's handlers for the faults that the standalone profile turns into traps: checks that they are still those that
 //! were in place after the engine installed its own, and names the owner of others.
 
-use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 
 use crate::status::*;
@@ -49,12 +48,12 @@ fn current() -> [usize; SIGNALS.len()] {
 /// Remembers the current handlers. Call it right after the engine installed its own; later calls change nothing, since the
 /// engine installs them once in a process.
 pub fn remember_engine_handlers() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        for (installed, now) in INSTALLED.iter().zip(current()) {
-            installed.store(now, Release);
-        }
-    });
+    if INSTALLED.iter().all(|installed| installed.load(Acquire) != 0) {
+        return;
+    }
+    for (installed, now) in INSTALLED.iter().zip(current()) {
+        let _ = installed.compare_exchange(0, now, Release, Relaxed);
+    }
 }
 
 /// Foreign handlers that pass on signals that are not their own: the last one found for each signal.

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -191,6 +192,9 @@ static void daemonised(void *data) {
     check(status == 0, "a daemon comes to its end");
 }
 
+/* A child that takes this long waits for a lock that nobody releases. */
+enum { HANG_SECONDS = 60 };
+
 /* Forks while other threads load and end modules, make runtimes and are cut off: no child finds a lock that nobody releases. */
 static atomic_bool over;
 static void *busy(void *data) {
@@ -204,6 +208,7 @@ static void *busy(void *data) {
 
 static void one_of_many(void *data) {
     (void)data;
+    alarm(HANG_SECONDS);
     life_t life = begin_life(NULL, NULL, BUDGET_NS);
     rtw_error_t err;
     require(rtw_thread_attach(life.guest.runtime, NULL, &err), &err, "attach");
@@ -222,6 +227,33 @@ static void fork_storm(void *data) {
     atomic_store(&over, true);
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
     check(ended == FORKS, "%d of %d children made in the middle of loads cut off their endless calls", ended, FORKS);
+}
+
+/* Forks while another thread's first call of the library fills its memory for bad times: each time in a process that has not used the
+ * library, and some microseconds later. */
+static void forked_at_first_use(void *data) {
+    struct timespec now, begun;
+    pthread_t thread;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    pthread_create(&thread, NULL, busy, NULL);
+    do clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - begun.tv_sec) * 1000000000L + now.tv_nsec - begun.tv_nsec < *(const long *)data);
+    const int status = status_of_child(one_of_many, NULL);
+    atomic_store(&over, true);
+    pthread_join(thread, NULL);
+    if (status == 0) return;
+    check(false, "a child made %ld us after its parent's first call", *(const long *)data / 1000);
+    _exit(1);
+}
+
+enum { MOMENTS = 50, MOMENT_NS = 20000 };
+static void fork_at_first_use(void) {
+    int ended = 0;
+    for (int i = 0; i < MOMENTS; i++) {
+        long after_ns = i * (long)MOMENT_NS;
+        ended += status_of_child(forked_at_first_use, &after_ns) == 0;
+    }
+    check(ended == MOMENTS, "%d of %d children made in the middle of the first call of a process work", ended, MOMENTS);
 }
 
 /* Programs that are started get nothing of ours: no file, no blocked signal. And the guests of other threads go on meanwhile. */
@@ -282,6 +314,7 @@ static void starts_programs(void *data) {
 
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
+    fork_at_first_use(); /* first: this process has not used the library */
     check_in_child("a child makes its own", child_makes_its_own, NULL);
     check_in_child("a child inherits", inherits, NULL);
     check_in_child("a daemon", daemonised, NULL);
