@@ -368,7 +368,7 @@ fn a_refused_growth_is_told_and_can_be_allowed() {
             fails(&directory, &line, 1, GROWTH_STORY);
             fails(&directory, &line, 1, "--growth allowed");
         }
-        let line = format!("bench MODULE --profile {profile} --func hoard --args i32:4000 --calls 200 --processes 1 --json");
+        let line = format!("bench MODULE --profile {profile} --func hoard --args i32:400 --calls 200 --processes 1 --json");
         let found = json(&directory, &printing(&format!("{line} --growth allowed")));
         assert_eq!(found["setup"]["growth"], "Allowed");
         let ahead = printing(&format!("{line} --growth ahead:8000000"));
