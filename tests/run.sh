@@ -25,6 +25,8 @@ suites() {
     suite cli tests/cli/compile_at_run_time.sh
     suite guests build make -s -C guests check
     suite minimal make -s -C examples-c/minimal test
+    suite cpp tests/cpp/test_cpp.sh
+    suite pid make -s -C examples-c/cpp test
     suite install tests/install/test_install.sh
     suite pages tests/pages/test_pages.sh
     suite docs tests/docs/test_docs.sh

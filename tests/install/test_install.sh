@@ -25,6 +25,7 @@ check "install" install_to "$prefix"
 cat >"$scratch/expected" <<END
 bin/rtwasm 755 
 include/rtwasm.h 644 
+include/rtwasm.hpp 644 
 include/rtwasm/call.h 644 
 include/rtwasm/doctor.h 644 
 include/rtwasm/export.h 644 
