@@ -128,9 +128,9 @@ if [ "$wanted" = " storm " ]; then # 50 of each, whose counts are committed
     exec ./jack_storm.sh "$build/jack" "$scratch" 50 "$(pwd)/jack-storm.txt"
 fi
 
-# --- the floating-point environment; policies; rights and limits; forks; preempted calls
+# --- the floating-point environment; registers; policies; rights and limits; forks; preempted calls
 
-for group in float cancel policy rights fork groups preempted; do
+for group in float registers cancel policy rights fork groups preempted; do
     if in_group $group; then
         program $group
         both $group
@@ -143,13 +143,13 @@ if in_group preempted; then
     done
 fi
 
-# --- system calls: counted, and refused
+# --- system calls: counted, and refused; code that one CPU loads and another runs
 
 call_names() { # the numbers of this machine's system calls, for C
     echo '#include <sys/syscall.h>' | $CC -E -dM - | sed -n 's/^#define __NR_\([a-z0-9_]*\) .*/{__NR_\1, "\1"},/p' >"$scratch/call_names.h"
     test -s "$scratch/call_names.h"
 }
-for group in counted refused; do
+for group in counted refused publish; do
     if in_group $group; then
         check "the names of system calls" call_names
         C_FLAGS="$C_FLAGS -I$scratch" common="$common tracer.c" program $group
