@@ -121,6 +121,13 @@ pub const RTW_ERR_BUDGET: rtw_status_t = -611;
 
 /// The guest made an atomic access at an address that is not a multiple of the access's size.
 pub const RTW_ERR_TRAP_MISALIGNED: rtw_status_t = -612;
+/// The guest called an import for which rtw_imports_stubs has put a stub; rtw_instance_fault names it.
+pub const RTW_ERR_STUB: rtw_status_t = -613;
+/// The guest ended itself with proc_exit, and its code is not 0: host_status of rtw_fault_t. With code 0 the call returns RTW_OK
+/// with results of 0. After either, further calls return RTW_ERR_FAULTED until the instance is reset.
+pub const RTW_ERR_EXITED: rtw_status_t = -614;
+/// The guest ended itself because it found an error of its own (abort, a failed assertion).
+pub const RTW_ERR_ABORTED: rtw_status_t = -615;
 
 /// The queue is full.
 pub const RTW_ERR_FULL: rtw_status_t = -701;
@@ -202,6 +209,9 @@ table! {
     RTW_ERR_HOST "a host function failed",
     RTW_ERR_BUDGET "the call was cut off at its budget",
     RTW_ERR_TRAP_MISALIGNED "trap: misaligned atomic access",
+    RTW_ERR_STUB "the guest called an import that was not provided",
+    RTW_ERR_EXITED "the guest ended itself with an exit code",
+    RTW_ERR_ABORTED "the guest aborted",
     RTW_ERR_FULL "the queue is full",
     RTW_ERR_EMPTY "there is nothing to take",
     RTW_ERR_TIMEOUT "the timeout has passed",

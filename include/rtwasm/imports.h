@@ -5,9 +5,11 @@
 #ifndef RTWASM_IMPORTS_H
 #define RTWASM_IMPORTS_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "status.h"
 #include "value.h"
+#include "module.h"
 
 struct rtw_instance_t; // instance.h has it
 
@@ -20,6 +22,17 @@ struct rtw_instance_t; // instance.h has it
 /// Flag: the host function may leave the floating-point environment (rounding, exceptions, denormals) changed. The guest is
 /// not affected. In this version it is not affected without the flag either.
 #define RTW_HOST_CHANGES_FLOAT 2
+
+/// There are no stubs: an instance whose imports are not all provided is not created.
+#define RTW_STUBS_NONE 0
+
+/// A stub ends the guest's call with RTW_ERR_STUB; rtw_instance_fault names the import.
+#define RTW_STUBS_TRAP 1
+
+/// A stub of a system's function reports that there is no such thing: WASI's fd_ and path_ functions return EBADF, its others
+/// ENOSYS, Emscripten's system calls -ENOSYS. A libc then gives up what it tried. proc_exit ends the guest as its comment at
+/// RTW_ERR_EXITED says, abort with RTW_ERR_ABORTED. All others are as with RTW_STUBS_TRAP.
+#define RTW_STUBS_LIBC 2
 
 /// A list of host functions that instances are linked against.
 typedef struct rtw_imports_t rtw_imports_t;
@@ -81,6 +94,44 @@ rtw_status_t rtw_imports_func(rtw_imports_t *imports,
                               rtw_finalizer_t finalizer,
                               uint32_t flags,
                               rtw_error_t *err);
+
+/// Provides C99's mathematics to guests, in double and single precision: the functions of the host's C library, with its
+/// results. Under the module "env", by their names in C ("sin", "sinf") and with an underscore before them ("_sinf"), as Faust
+/// imports them. Also exp10, sincos and lgamma_r. A `long` has 32 bits; lgamma keeps no sign. A host function that the list has
+/// under such a name comes first. Guests call them in their own floating-point environment, without the gate that host
+/// functions need.
+///
+/// [setup]
+/// err  NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE.
+rtw_status_t rtw_imports_libm(rtw_imports_t *imports, rtw_error_t *err);
+
+/// Says what happens with functions that a guest imports and nobody provides. A function that is provided with another type is
+/// no such function.
+///
+/// [setup]
+/// kind  one of the RTW_STUBS_ constants; RTW_STUBS_NONE is the default.
+/// err   NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT.
+rtw_status_t rtw_imports_stubs(rtw_imports_t *imports, uint32_t kind, rtw_error_t *err);
+
+/// Lists the imports of a module that are not provided, or provided with another type: those for which rtw_instance_create
+/// would fail. err names them as well.
+///
+/// [setup]
+/// imports   NULL: nothing is provided.
+/// indices   receives the first `capacity` of them, as indices for rtw_module_import; NULL if capacity is 0.
+/// capacity  number of elements of indices.
+/// count     receives the number of all of them.
+/// err       NULL, or filled.
+/// returns   RTW_OK if everything is provided. RTW_ERR_IMPORT_MISSING or RTW_ERR_IMPORT_TYPE if not; indices and count are
+///           filled then as well. Else RTW_ERR_NULL, RTW_ERR_HANDLE, or RTW_ERR_UNSUPPORTED (reference types in an import).
+rtw_status_t rtw_imports_missing(const rtw_imports_t *imports,
+                                 const rtw_module_t *module,
+                                 uint32_t *indices,
+                                 size_t capacity,
+                                 size_t *count,
+                                 rtw_error_t *err);
 
 /// Destroys a list of host functions. Instances keep the functions that they were linked against. NULL does nothing.
 ///

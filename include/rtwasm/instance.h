@@ -91,7 +91,7 @@ typedef struct rtw_fault_t {
     uint32_t struct_size;
     /// The status that the call returned.
     rtw_status_t status;
-    /// If a host function ended the call, the status that it returned; otherwise 0.
+    /// If a host function ended the call, the status that it returned; with RTW_ERR_EXITED the guest's exit code; otherwise 0.
     rtw_status_t host_status;
     /// Index of the guest's function in the module, where imports count; -1 if unknown, as for a trap without a signal in a
     /// call of a [setup] function on a thread that is not attached.

@@ -192,6 +192,16 @@ typedef struct rtw_error_t {
 /// The guest made an atomic access at an address that is not a multiple of the access's size.
 #define RTW_ERR_TRAP_MISALIGNED -612
 
+/// The guest called an import for which rtw_imports_stubs has put a stub; rtw_instance_fault names it.
+#define RTW_ERR_STUB -613
+
+/// The guest ended itself with proc_exit, and its code is not 0: host_status of rtw_fault_t. With code 0 the call returns RTW_OK
+/// with results of 0. After either, further calls return RTW_ERR_FAULTED until the instance is reset.
+#define RTW_ERR_EXITED -614
+
+/// The guest ended itself because it found an error of its own (abort, a failed assertion).
+#define RTW_ERR_ABORTED -615
+
 /// The queue is full.
 #define RTW_ERR_FULL -701
 

@@ -6,10 +6,11 @@ use super::error::rtw_error_t;
 use super::guard::{self, setup_apart};
 use super::handle::{self, Noun, Pool};
 use super::instance::rtw_instance_t;
+use super::module::rtw_module_t;
 use super::runtime::out_of_range;
 use super::text;
 use super::value::rtw_value_t;
-use crate::engine::imports::{Finalizer, HostFunc, Imports};
+use crate::engine::imports::{self, Finalizer, HostFunc, Imports, Stubs};
 use crate::engine::signature::Signature;
 use crate::status::*;
 
@@ -132,6 +133,105 @@ pub unsafe extern "C-unwind" fn rtw_imports_func(
                         Finalizer::new(call, user_data)
                     }),
             })
+        })
+    }
+}
+
+/// Provides C99's mathematics to guests, in double and single precision: the functions of the host's C library, with its
+/// results. Under the module "env", by their names in C ("sin", "sinf") and with an underscore before them ("_sinf"), as Faust
+/// imports them. Also exp10, sincos and lgamma_r. A `long` has 32 bits; lgamma keeps no sign. A host function that the list has
+/// under such a name comes first. Guests call them in their own floating-point environment, without the gate that host
+/// functions need.
+///
+/// [setup]
+/// err  NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn rtw_imports_libm(imports: *mut rtw_imports_t, err: *mut rtw_error_t) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup_apart(err, || {
+            guard::named(imports, "imports")?.provide(|sets| sets.libm = true);
+            Ok(())
+        })
+    }
+}
+
+/// There are no stubs: an instance whose imports are not all provided is not created.
+pub const RTW_STUBS_NONE: u32 = 0;
+/// A stub ends the guest's call with RTW_ERR_STUB; rtw_instance_fault names the import.
+pub const RTW_STUBS_TRAP: u32 = 1;
+/// A stub of a system's function reports that there is no such thing: WASI's fd_ and path_ functions return EBADF, its others
+/// ENOSYS, Emscripten's system calls -ENOSYS. A libc then gives up what it tried. proc_exit ends the guest as its comment at
+/// RTW_ERR_EXITED says, abort with RTW_ERR_ABORTED. All others are as with RTW_STUBS_TRAP.
+pub const RTW_STUBS_LIBC: u32 = 2;
+
+/// Says what happens with functions that a guest imports and nobody provides. A function that is provided with another type is
+/// no such function.
+///
+/// [setup]
+/// kind  one of the RTW_STUBS_ constants; RTW_STUBS_NONE is the default.
+/// err   NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn rtw_imports_stubs(
+    imports: *mut rtw_imports_t,
+    kind: u32,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup_apart(err, || {
+            let imports = guard::named(imports, "imports")?;
+            let kind = match kind {
+                RTW_STUBS_NONE => Stubs::None,
+                RTW_STUBS_TRAP => Stubs::Trap,
+                RTW_STUBS_LIBC => Stubs::Libc,
+                other => return Err(out_of_range("kind", other)),
+            };
+            imports.provide(|sets| sets.stubs = kind);
+            Ok(())
+        })
+    }
+}
+
+/// Lists the imports of a module that are not provided, or provided with another type: those for which rtw_instance_create
+/// would fail. err names them as well.
+///
+/// [setup]
+/// imports   NULL: nothing is provided.
+/// indices   receives the first `capacity` of them, as indices for rtw_module_import; NULL if capacity is 0.
+/// capacity  number of elements of indices.
+/// count     receives the number of all of them.
+/// err       NULL, or filled.
+/// returns   RTW_OK if everything is provided. RTW_ERR_IMPORT_MISSING or RTW_ERR_IMPORT_TYPE if not; indices and count are
+///           filled then as well. Else RTW_ERR_NULL, RTW_ERR_HANDLE, or RTW_ERR_UNSUPPORTED (reference types in an import).
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn rtw_imports_missing(
+    imports: *const rtw_imports_t,
+    module: *const rtw_module_t,
+    indices: *mut u32,
+    capacity: usize,
+    count: *mut usize,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup_apart(err, || {
+            let imports = match imports.is_null() {
+                true => None,
+                false => Some(guard::named(imports, "imports")?),
+            };
+            let metadata = &guard::named(module, "module")?.module.metadata;
+            if count.is_null() || indices.is_null() && capacity != 0 {
+                return Err(Error::new(RTW_ERR_NULL, "indices or count is NULL"));
+            }
+            let lacking = imports::link(metadata, imports)?.err().unwrap_or_default();
+            count.write(lacking.indices.len());
+            for (at, index) in lacking.indices.iter().take(capacity).enumerate() {
+                indices.add(at).write(*index);
+            }
+            if lacking.indices.is_empty() { Ok(()) } else { Err(lacking.error(metadata)) }
         })
     }
 }

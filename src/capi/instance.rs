@@ -103,7 +103,7 @@ pub struct rtw_fault_t {
     pub struct_size: u32,
     /// The status that the call returned.
     pub status: rtw_status_t,
-    /// If a host function ended the call, the status that it returned; otherwise 0.
+    /// If a host function ended the call, the status that it returned; with RTW_ERR_EXITED the guest's exit code; otherwise 0.
     pub host_status: rtw_status_t,
     /// Index of the guest's function in the module, where imports count; -1 if unknown, as for a trap without a signal in a
     /// call of a [setup] function on a thread that is not attached.

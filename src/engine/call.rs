@@ -11,6 +11,7 @@ pub use wasmtime::ValRaw;
 use super::fault::{FaultRecord, trap_status};
 use super::handle;
 use super::instance::{Core, Func, FuncShared, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST};
+use super::native::Ended;
 use super::own::FuncNoun;
 use crate::record::histogram::Histogram;
 use crate::rt::permit::Opened;
@@ -251,7 +252,8 @@ unsafe fn run(
             core.gate.store(gate, Relaxed);
             RTW_OK
         }
-        Err(error) => fault(core, shared, error),
+        // SAFETY: as many as the type has.
+        Err(error) => unsafe { fault(core, shared, error, values) },
     }
 }
 
@@ -347,34 +349,50 @@ unsafe fn enter_changed(core: &Core, shared: &FuncShared, values: *mut [ValRaw])
 
 /// A call ended early: finds the status, notes what developers will query, and closes the gate for good. The error's memory in
 /// the thread's arena is free again when this returns.
+///
+/// # Safety
+/// The values are writable.
 #[cold]
 #[inline(never)]
-fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status_t {
-    let host_status = core.host_status.replace(RTW_OK);
+unsafe fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error, values: *mut [ValRaw]) -> rtw_status_t {
+    let mut host_status = core.host_status.replace(RTW_OK);
+    let ended = core.ended.replace(Ended::No);
     let address = core.take_fault_address();
     let trap = error.downcast_ref::<Trap>().copied();
+    let in_host = host_status != RTW_OK || ended != Ended::No;
     let cut_off = match trap {
-        Some(Trap::UnreachableCodeReached) if host_status == RTW_OK => core.timing.trapped_in_poll(),
-        _ if host_status != RTW_OK => core.timing.ended_in_host(),
+        Some(Trap::UnreachableCodeReached) if !in_host => core.timing.trapped_in_poll(),
+        _ if in_host => core.timing.ended_in_host(),
         _ => core.timing.was_cut_off(),
     };
-    let status = match trap {
+    let mut import = None;
+    let status = match (ended, trap) {
         _ if cut_off => RTW_ERR_BUDGET,
+        (Ended::Exit(code), _) => {
+            host_status = code;
+            RTW_ERR_EXITED
+        }
+        (Ended::Abort, _) => RTW_ERR_ABORTED,
+        (Ended::Stub(index), _) => {
+            import = Some(index);
+            RTW_ERR_STUB
+        }
         _ if host_status != RTW_OK => RTW_ERR_HOST,
-        Some(trap) => trap_status(trap),
-        None if arena::take_refused() != 0 => RTW_ERR_ARENA,
+        (_, Some(trap)) => trap_status(trap),
+        _ if arena::take_refused() != 0 => RTW_ERR_ARENA,
         // A table was to grow, which the host had allowed.
-        None if error.is::<wasmtime::error::OutOfMemory>() => RTW_ERR_NO_MEMORY,
-        None => RTW_ERR_TRAP_OTHER,
+        _ if error.is::<wasmtime::error::OutOfMemory>() => RTW_ERR_NO_MEMORY,
+        _ => RTW_ERR_TRAP_OTHER,
     };
     drop(error);
-    if let Some(recorder) = &shared.recorder {
+    let is_success = status == RTW_ERR_EXITED && host_status == 0;
+    if let Some(recorder) = shared.recorder.as_ref().filter(|_| !is_success) {
         recorder.active().record_fault(arena::take_peak() as u64, cut_off);
     }
     let record = match core.fault.get() {
         // A host function made the call that was cut off: the place is known from there.
         Some(inner) if cut_off && inner.status == RTW_ERR_BUDGET => inner,
-        _ => FaultRecord { status, host_status, address, growth: core.growth.story() },
+        _ => FaultRecord { status, host_status, import, address, growth: core.growth.story() },
     };
     if cut_off && core.fault.get().is_none() {
         shared.instance.module.runtime.watchdog().count_cut_off();
@@ -384,6 +402,11 @@ fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error) -> rtw_status
     if core.gate.load(Relaxed) == GATE_IN_CALL {
         // Releases what was noted before it to readers on other threads.
         core.gate.store(RTW_ERR_FAULTED, Release);
+    }
+    if is_success {
+        // SAFETY: passed on.
+        unsafe { &mut *values }.fill(ValRaw::i64(0));
+        return RTW_OK;
     }
     status
 }

@@ -4,6 +4,7 @@ use wasmtime::Trap;
 
 use super::artifact;
 use super::growth::Story;
+use super::imports;
 use super::module::Module;
 use crate::status::{self, *};
 
@@ -12,8 +13,10 @@ use crate::status::{self, *};
 pub struct FaultRecord {
     /// The call's status.
     pub status: rtw_status_t,
-    /// The status of the host function that ended the call, or 0.
+    /// The status of the host function that ended the call, or the number that the guest ended itself with, or 0.
     pub host_status: rtw_status_t,
+    /// The import that nobody provides, by its index, if its call ended the guest's.
+    pub import: Option<u32>,
     /// The address of the instruction; 0 if unknown: after a trap without a signal on a thread that is not attached.
     pub address: usize,
     /// Growth that the guest was refused before.
@@ -24,6 +27,8 @@ pub struct FaultRecord {
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub record: FaultRecord,
+    /// The import of the record, for a message.
+    import: Option<String>,
     pub place: Option<Place>,
 }
 
@@ -31,7 +36,12 @@ impl std::fmt::Display for Fault {
     /// Prints one sentence: what, where, and what went before.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(status::sentence(self.record.status))?;
-        if self.record.host_status != RTW_OK {
+        if let Some(import) = &self.import {
+            write!(f, ": {import}")?;
+        }
+        if self.record.status == RTW_ERR_EXITED {
+            write!(f, " ({})", self.record.host_status)?;
+        } else if self.record.host_status != RTW_OK {
             write!(f, " (it answered {})", self.record.host_status)?;
         }
         if let Some(place) = &self.place {
@@ -62,7 +72,8 @@ pub struct Place {
 
 /// Finds the function and the instruction.
 pub fn resolve(module: &Module, record: FaultRecord) -> Fault {
-    Fault { record, place: place(module, &record) }
+    let import = record.import.and_then(|index| imports::named_one(&module.metadata, index));
+    Fault { record, import, place: place(module, &record) }
 }
 
 fn place(module: &Module, record: &FaultRecord) -> Option<Place> {

@@ -2,10 +2,11 @@
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::artifact::{Extern, ExternKind, Metadata};
 use super::naming::shown;
+use super::native::{self, Native};
 use super::signature::Signature;
 use crate::rt::reserve;
 use crate::status::*;
@@ -61,17 +62,43 @@ unsafe impl Send for HostFunc {}
 // SAFETY: as for Send.
 unsafe impl Sync for HostFunc {}
 
+/// What one import of a guest is linked to.
+#[derive(Clone)]
+pub enum Linked {
+    Host(HostFunc),
+    Native(Native),
+}
+
+/// What calls of functions do that nobody provides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stubs {
+    /// There are none: the instance is not created.
+    #[default]
+    None,
+    /// They end the guest's call.
+    Trap,
+    /// Those of a libc report the errno that the libc expects; the others end the guest's call.
+    Libc,
+}
+
 /// A list that grows on setup threads; creating an instance reads it.
 #[derive(Default)]
 pub struct Imports {
-    funcs: Mutex<Vec<HostFunc>>,
+    list: Mutex<List>,
+}
+
+#[derive(Default)]
+struct List {
+    funcs: Vec<HostFunc>,
+    sets: native::Sets,
 }
 
 impl Imports {
     /// Adds a function. A second one of the same name replaces the first for instances that are created from now on.
     pub fn add(&self, func: HostFunc) -> Result<()> {
-        let mut funcs = self.funcs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        reserve::room(&mut funcs, 1)?;
+        let mut list = self.lock();
+        let funcs = &mut list.funcs;
+        reserve::room(funcs, 1)?;
         reserve::check()?;
         let at = funcs.iter().position(|known| (&known.module, &known.name) == (&func.module, &func.name));
         let replaced = at.map(|at| funcs.remove(at));
@@ -79,33 +106,108 @@ impl Imports {
             finalizer.is_owner.store(true, Relaxed);
         }
         funcs.push(func);
-        drop(funcs);
+        drop(list);
         // The host's finalizer runs without the lock.
         drop(replaced);
         Ok(())
     }
 
-    /// The function for an import of this name and type.
-    pub fn find(&self, module: &str, name: &str, wanted: &Signature) -> Result<HostFunc> {
-        let funcs = self.funcs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let found = funcs.iter().find(|f| f.module == module && f.name == name).ok_or_else(|| missing(module, name, wanted))?;
-        if found.signature != *wanted {
-            return Err(Error::new(
-                RTW_ERR_IMPORT_TYPE,
-                format!("import {} has type {wanted}, and was provided as {}", named(module, name), found.signature),
-            ));
+    /// Changes the library's own functions that it provides.
+    pub fn provide(&self, change: impl FnOnce(&mut native::Sets)) {
+        change(&mut self.lock().sets)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Provides for an import of this name and type, the module's `index`th: with the host's function, else with one of the
+    /// library's own.
+    fn find(&self, import: &Extern, index: usize, wanted: &Signature) -> Found {
+        let list = self.lock();
+        match list.funcs.iter().find(|f| f.module == import.module && f.name == import.name) {
+            Some(found) if found.signature == *wanted => Found::Linked(Linked::Host(found.clone())),
+            Some(found) => Found::Differs(found.signature.clone()),
+            None => list.sets.find(import, index).map_or(Found::Missing, |native| Found::Linked(Linked::Native(native))),
         }
-        Ok(found.clone())
     }
 }
 
-pub fn missing(module: &str, name: &str, wanted: &Signature) -> Error {
-    Error::new(RTW_ERR_IMPORT_MISSING, format!("import {} {wanted} was not provided", named(module, name)))
+enum Found {
+    Linked(Linked),
+    /// The host's function has another type.
+    Differs(Signature),
+    Missing,
+}
+
+/// The imports of a module that are not provided.
+#[derive(Default)]
+pub struct Lacking {
+    /// Their indices.
+    pub indices: Vec<u32>,
+    /// The first one whose type differs from what was provided.
+    differs: Option<Error>,
+}
+
+/// Links all imports of a module, or lists those that are lacking.
+pub fn link(metadata: &Metadata, imports: Option<&Imports>) -> Result<std::result::Result<Vec<Linked>, Lacking>> {
+    check_kinds(metadata)?;
+    let (mut linked, mut lacking) = (Vec::new(), Lacking::default());
+    let none = Imports::default();
+    for (index, import) in metadata.imports.iter().enumerate() {
+        let wanted = Signature::parse(&import.ty).map_err(|_| uncallable(&import.module, &import.name))?;
+        match imports.unwrap_or(&none).find(import, index, &wanted) {
+            Found::Linked(one) => {
+                linked.push(one);
+                continue;
+            }
+            Found::Missing => {}
+            Found::Differs(provided) => {
+                lacking.differs.get_or_insert_with(|| {
+                    let named = named(&import.module, &import.name);
+                    Error::new(RTW_ERR_IMPORT_TYPE, format!("import {named} has type {wanted}, and was provided as {provided}"))
+                });
+            }
+        }
+        lacking.indices.push(index as u32);
+    }
+    Ok(if lacking.indices.is_empty() { Ok(linked) } else { Err(lacking) })
+}
+
+impl Lacking {
+    /// One message for all of them.
+    pub fn error(self, metadata: &Metadata) -> Error {
+        /// The number of bytes after which only a number tells of the rest.
+        const ENOUGH: usize = 360;
+        let count = self.indices.len();
+        if let Some(differs) = self.differs {
+            let more = if count == 1 { String::new() } else { format!("; {} more are missing or differ", count - 1) };
+            return Error { message: differs.message + &more, ..differs };
+        }
+        let mut message = String::new();
+        for (at, index) in self.indices.iter().enumerate() {
+            let import = &metadata.imports[*index as usize];
+            let one = format!("{} {}", named(&import.module, &import.name), shown(&import.ty));
+            if at != 0 && message.len() + one.len() > ENOUGH {
+                message += &format!(" and {} more", count - at);
+                break;
+            }
+            message += if at == 0 { "" } else { ", " };
+            message += &one;
+        }
+        let were = if count == 1 { "import was".into() } else { format!("{count} imports were") };
+        Error::new(RTW_ERR_IMPORT_MISSING, format!("{were} not provided: {message}"))
+    }
 }
 
 pub fn uncallable(module: &str, name: &str) -> Error {
     let named = named(module, name);
     Error::new(RTW_ERR_UNSUPPORTED, format!("import {named} uses reference types, which cannot cross into C"))
+}
+
+/// The module's `index`th import, for a message.
+pub fn named_one(metadata: &Metadata, index: u32) -> Option<String> {
+    metadata.imports.get(index as usize).map(|import| named(&import.module, &import.name))
 }
 
 fn named(module: &str, name: &str) -> String {

@@ -16,6 +16,7 @@ pub mod instance;
 pub mod memory;
 pub mod module;
 pub mod naming;
+pub mod native;
 pub mod own;
 pub mod prepare;
 pub mod profile;

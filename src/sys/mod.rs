@@ -13,6 +13,7 @@ pub mod fpu;
 pub mod futex;
 pub mod handlers;
 pub mod machine;
+pub mod math;
 pub mod membarrier;
 pub mod memory;
 pub mod pm_qos;

@@ -14,6 +14,7 @@ use crate::engine::fault::FaultRecord;
 use crate::engine::growth::Counters;
 use crate::engine::held::Account;
 use crate::engine::imports::HostFunc;
+use crate::engine::native::Ended;
 use crate::rt::permit::{self, Pass};
 use crate::rt::{arena, cancel, traps};
 use crate::status::*;
@@ -52,6 +53,8 @@ pub struct Core {
     pub(super) context: Cell<Option<Context>>,
     /// The status of the host function that ended the call.
     pub host_status: Cell<rtw_status_t>,
+    /// How a function of the library's own ended the call.
+    pub ended: Cell<Ended>,
     /// The thread of the innermost host function, which function it is, and the place of its call on the stack.
     pub(super) host_thread: AtomicUsize,
     pub(super) host: Cell<*const HostFunc>,

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::unix::StoreExt;
-use wasmtime::{Extern, ExternType, Func as EngineFunc, Memory, Store, Trap};
+use wasmtime::{Extern, ExternType, Memory, Store, Trap};
 
 use super::core::Core;
-use super::link::call_host;
+use super::link::engine_function;
 use super::{Config, Growth};
 use crate::engine::budget::Registration;
 use crate::engine::fault;
 use crate::engine::growth::{Grown, RefusedBy};
 use crate::engine::held::{self, Share, TABLE_ENTRY_BYTES};
-use crate::engine::imports::HostFunc;
+use crate::engine::imports::Linked;
 use crate::engine::memory::{self, Region};
 use crate::engine::module::{Module, Warmed};
 use crate::engine::profile::{Interruption, Profile};
@@ -37,9 +37,16 @@ pub struct Data {
     pub(super) declared_bytes: u64,
     pub(super) growth: Growth,
     pub(super) core: Arc<Core>,
+    /// The default memory, once the guest has been created.
+    pub(in crate::engine) memory: Option<Memory>,
 }
 
 impl Data {
+    #[inline(always)]
+    pub(in crate::engine) fn core(&self) -> &Core {
+        &self.core
+    }
+
     fn may_grow(&self) -> bool {
         self.growth == Growth::Allowed || !self.core.prepared.load(Relaxed)
     }
@@ -130,7 +137,7 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    pub(super) fn new(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
+    pub(super) fn new(module: &Module, hosts: &[Linked], config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let _visit = if module.metadata.has_start { module.runtime.visit()? } else { None };
         // The engine allocates tables in a way that can fail.
         let need = held::need(&module.metadata);
@@ -140,7 +147,7 @@ impl Guest {
         Ok(Guest { kept, ..guest? })
     }
 
-    fn make(module: &Module, hosts: &[HostFunc], config: &Config, core: &Arc<Core>) -> Result<Guest> {
+    fn make(module: &Module, hosts: &[Linked], config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let settings = &module.metadata.settings;
         let need = held::need(&module.metadata);
         let ahead_left = config.ahead_in_all(module, &need);
@@ -155,6 +162,7 @@ impl Guest {
             declared_bytes: need.memory_bytes.saturating_add(need.table_bytes).saturating_add(guard_bytes),
             growth: config.growth,
             core: core.clone(),
+            memory: None,
         };
         let mut store = Store::try_new(module.code.engine(), data).map_err(|_| reserve::exhausted())?;
         store.limiter(|data| data);
@@ -179,24 +187,11 @@ impl Guest {
                 });
             }
         }
-        let externs: Vec<Extern> = hosts
-            .iter()
-            .map(|host| {
-                let ty = host.signature.engine_type(module.code.engine());
-                let host = host.clone();
-                // SAFETY: the type is the import's own, and `call_host` passes the values on untouched.
-                unsafe {
-                    match host.may_block {
-                        false => EngineFunc::new_unchecked(&mut store, ty, move |caller, values| {
-                            call_host::<false>(&host, caller, values)
-                        }),
-                        true => EngineFunc::new_unchecked(&mut store, ty, move |caller, values| {
-                            call_host::<true>(&host, caller, values)
-                        }),
-                    }
-                }
-                .into()
-            })
+        let externs: Vec<Extern> = module
+            .code
+            .imports()
+            .zip(hosts)
+            .filter_map(|(import, linked)| Some(engine_function(&mut store, import.ty().func()?.clone(), linked).into()))
             .collect();
         let signals = settings.profile == Profile::Standalone;
         let ahead_left_bytes = usize::try_from(ahead_left).unwrap_or(usize::MAX);
@@ -208,6 +203,7 @@ impl Guest {
         modes.leave();
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
+        store.data_mut().memory = memory;
         let (registration, guard) = match &memories.guard {
             Some(guard) => (
                 Registration::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?,

@@ -4,11 +4,12 @@ use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::compiler_fence;
-use wasmtime::{AsContextMut, Caller, ExternType, Trap, ValRaw};
+use wasmtime::{AsContextMut, Caller, ExternType, Func as EngineFunc, FuncType, ImportType, Store, Trap, ValRaw};
 
 use super::core::{Context, Core, GATE_IN_CALL, GATE_IN_HOST};
 use super::guest::Data;
-use crate::engine::imports::{self, HostFunc, Imports, missing};
+use crate::engine::artifact::{Extern, ExternKind};
+use crate::engine::imports::{self, HostFunc, Imports, Linked};
 use crate::engine::module::Module;
 use crate::engine::signature::Signature;
 use crate::rt::permit::Opened;
@@ -16,26 +17,41 @@ use crate::rt::unwind::{self, Came, Mark};
 use crate::status::*;
 use crate::sys::{end, stack, thread};
 
-/// The host function for each of the module's imports.
-pub(super) fn host_functions(module: &Module, imports: Option<&Imports>) -> Result<Vec<HostFunc>> {
-    imports::check_kinds(&module.metadata)?;
-    module
-        .code
-        .imports()
-        .map(|import| {
-            let ExternType::Func(ty) = import.ty() else {
-                return Err(Error::new(
-                    RTW_ERR_INTERNAL,
-                    format!("import \"{}\" is not what its artifact says", import.name()),
-                ));
-            };
-            let wanted = Signature::of(&ty).ok_or_else(|| imports::uncallable(import.module(), import.name()))?;
-            match imports {
-                Some(imports) => imports.find(import.module(), import.name(), &wanted),
-                None => Err(missing(import.module(), import.name(), &wanted)),
+/// What each of the module's imports is linked to.
+pub(super) fn host_functions(module: &Module, imports: Option<&Imports>) -> Result<Vec<Linked>> {
+    let same = |(import, listed): (ImportType<'_>, &Extern)| match import.ty() {
+        ExternType::Func(ty) => Signature::of(&ty).is_none_or(|ty| ty.to_string() == listed.ty),
+        _ => listed.kind != ExternKind::Func,
+    };
+    let (imported, listed) = (module.code.imports(), &module.metadata.imports);
+    if imported.len() != listed.len() || !imported.zip(listed).all(same) {
+        return Err(Error::new(RTW_ERR_INTERNAL, "the imports are not what the artifact says"));
+    }
+    imports::link(&module.metadata, imports)?.map_err(|lacking| lacking.error(&module.metadata))
+}
+
+/// A function of the engine's for an import.
+pub(super) fn engine_function(store: &mut Store<Data>, ty: FuncType, linked: &Linked) -> EngineFunc {
+    // SAFETY: the type is the import's own; `call_host` passes the values on untouched, and a native has been chosen by its type.
+    unsafe {
+        match linked {
+            Linked::Native(native) => {
+                let native = *native;
+                EngineFunc::new_unchecked(store, ty, move |caller, values| native.call(caller, values))
             }
-        })
-        .collect()
+            Linked::Host(host) => {
+                let host = host.clone();
+                match host.may_block {
+                    false => {
+                        EngineFunc::new_unchecked(store, ty, move |caller, values| call_host::<false>(&host, caller, values))
+                    }
+                    true => {
+                        EngineFunc::new_unchecked(store, ty, move |caller, values| call_host::<true>(&host, caller, values))
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A guest's call into the host. The gate opens to this thread meanwhile, so that the host may call back into the guest.

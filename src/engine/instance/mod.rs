@@ -24,8 +24,9 @@ use super::budget::{Limits, Registration, Timing};
 use super::fault;
 use super::growth::Counters;
 use super::held::{self, Account, Pool};
-use super::imports::{HostFunc, Imports};
+use super::imports::{Imports, Linked};
 use super::module::Module;
+use super::native::Ended;
 use super::profile::{Interruption, Profile};
 use super::trap_pc;
 use crate::record::recorder::Began;
@@ -40,6 +41,7 @@ use link::host_functions;
 
 pub use self::core::{Core, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST};
 pub use func::{FUNC_BYTES, Func, FuncShared, Wanted};
+pub(in crate::engine) use guest::Data;
 pub use turn::Turn;
 
 /// The effect of growth of memories and tables once the instance is prepared.
@@ -100,8 +102,8 @@ pub struct Instance {
     guest: UnsafeCell<Guest>,
     pub module: Arc<Module>,
     config: Config,
-    /// The host functions that it is linked against, for a reset; in the order of the module's imports.
-    hosts: Vec<HostFunc>,
+    /// What it is linked against, for a reset; in the order of the module's imports.
+    hosts: Vec<Linked>,
     /// The funcs that were looked up and still exist.
     funcs: Mutex<Vec<Weak<FuncShared>>>,
     /// Memory that calls touch, beside the guest's and the funcs'.
@@ -145,7 +147,7 @@ impl Instance {
     /// `slot` is the account that also counts what the instance holds.
     fn linked(
         module: &Arc<Module>,
-        hosts: Vec<HostFunc>,
+        hosts: Vec<Linked>,
         config: Config,
         handle: *mut c_void,
         slot: Option<Arc<Pool>>,
@@ -157,6 +159,7 @@ impl Instance {
             guest_stack_bytes: module.runtime.config.guest_stack_bytes,
             context: Cell::new(None),
             host_status: Cell::new(RTW_OK),
+            ended: Cell::new(Ended::No),
             host_thread: AtomicUsize::new(0),
             host: Cell::new(std::ptr::null()),
             host_at: Cell::new(0),

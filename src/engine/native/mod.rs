@@ -1,0 +1,161 @@
+//! The library's own functions that guests may import: mathematics, what a system and a language's runtime supply, the log, and
+//! stubs. None of them allocates, blocks or makes a system call; one that ends the guest's call allocates its error, as a trap does.
+
+mod libm;
+
+use std::mem::MaybeUninit;
+use wasmtime::{AsContextMut, Caller, Extern as EngineExtern, Trap, ValRaw};
+
+use super::artifact::Extern;
+use super::imports::Stubs;
+use super::instance::Data;
+
+/// The values of a call: arguments in, results out.
+pub type Values<'a> = &'a mut [MaybeUninit<ValRaw>];
+
+/// The form of all of these functions. `data` is the function's own.
+type Form = unsafe fn(data: usize, ask: Ask<'_>) -> wasmtime::Result<()>;
+
+/// One of these functions, chosen for an import.
+#[derive(Clone, Copy)]
+pub struct Native {
+    form: Form,
+    data: usize,
+}
+
+/// How one of these functions ended a guest's call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ended {
+    #[default]
+    No,
+    /// The guest ended itself, with this code.
+    Exit(i32),
+    Abort,
+    /// It called a stub: the import's index.
+    Stub(u32),
+}
+
+/// The functions that a list of imports provides beside the host's own.
+#[derive(Clone, Default)]
+pub struct Sets {
+    pub libm: bool,
+    pub stubs: Stubs,
+}
+
+impl Sets {
+    /// The function for an import, the module's `index`th.
+    pub(super) fn find(&self, import: &Extern, index: usize) -> Option<Native> {
+        let libm = if self.libm { libm::find(import) } else { None };
+        libm.or_else(|| match self.stubs {
+            Stubs::None => None,
+            Stubs::Trap => Some(Native { form: stub, data: index }),
+            Stubs::Libc => Some(of_libc(import).unwrap_or(Native { form: stub, data: index })),
+        })
+    }
+}
+
+impl Native {
+    /// # Safety
+    /// There are as many values as the import's type has.
+    #[inline(always)]
+    pub unsafe fn call(&self, caller: Caller<'_, Data>, values: Values<'_>) -> wasmtime::Result<()> {
+        // SAFETY: passed on.
+        unsafe { (self.form)(self.data, Ask { caller, values }) }
+    }
+}
+
+/// One call of such a function.
+pub struct Ask<'a> {
+    caller: Caller<'a, Data>,
+    values: Values<'a>,
+}
+
+impl Ask<'_> {
+    #[inline(always)]
+    fn raw(&self, at: usize) -> ValRaw {
+        // SAFETY: the engine has written the arguments; the function's type has this many.
+        unsafe { self.values[at].assume_init() }
+    }
+
+    #[inline(always)]
+    fn u32(&self, at: usize) -> u32 {
+        self.raw(at).get_u32()
+    }
+
+    #[inline(always)]
+    fn answer(&mut self, value: ValRaw) {
+        self.values[0].write(value);
+    }
+
+    /// The guest's memory: the one that it exports as "memory", else the first exported one; empty if there is none.
+    fn memory(&mut self) -> &mut [u8] {
+        let memory = self.caller.data().memory.or_else(|| match self.caller.get_export("memory") {
+            // The guest is being created, and runs its start function.
+            Some(EngineExtern::Memory(memory)) => Some(memory),
+            _ => None,
+        });
+        match memory {
+            Some(memory) => memory.data_mut(self.caller.as_context_mut()),
+            None => &mut [],
+        }
+    }
+
+    /// A piece of the guest's memory.
+    fn piece(&mut self, address: u32, length: u32) -> Option<&mut [u8]> {
+        self.memory().get_mut(address as usize..)?.get_mut(..length as usize)
+    }
+
+    /// Ends the guest's call.
+    #[cold]
+    fn end(&self, how: Ended) -> wasmtime::Result<()> {
+        self.caller.data().core().ended.set(how);
+        Err(Trap::UnreachableCodeReached.into())
+    }
+}
+
+/// A stub that ends the guest's call, which its fault then explains.
+unsafe fn stub(index: usize, ask: Ask<'_>) -> wasmtime::Result<()> {
+    ask.end(Ended::Stub(index as u32))
+}
+
+/// The stub of a function that a libc ends on.
+fn of_libc(import: &Extern) -> Option<Native> {
+    match (is_wasi(&import.module), import.name.as_str(), import.ty.as_str()) {
+        (true, "proc_exit", "(i32)->()") => return Some(Native { form: exit, data: 0 }),
+        (false, "abort" | "_abort_js", "()->()") => return Some(Native { form: abort, data: 0 }),
+        (_, _, ty) if !ty.ends_with("->(i32)") => return None,
+        _ => {}
+    }
+    let number = match is_wasi(&import.module) {
+        // Nothing is open, so a libc stops to print, and to look for files.
+        true if import.name.starts_with("fd_") || import.name.starts_with("path_") => ERRNO_BADF,
+        true => ERRNO_NOSYS,
+        // A system call of Emscripten's returns a negative errno.
+        false if import.name.starts_with("__syscall_") => ERRNO_NOSYS.wrapping_neg(),
+        false => return None,
+    };
+    Some(Native { form: answer_number, data: number as usize })
+}
+
+/// The guest ends itself.
+unsafe fn exit(_: usize, ask: Ask<'_>) -> wasmtime::Result<()> {
+    ask.end(Ended::Exit(ask.u32(0) as i32))
+}
+
+unsafe fn abort(_: usize, ask: Ask<'_>) -> wasmtime::Result<()> {
+    ask.end(Ended::Abort)
+}
+
+/// Always returns the same number.
+unsafe fn answer_number(number: usize, mut ask: Ask<'_>) -> wasmtime::Result<()> {
+    ask.answer(ValRaw::u32(number as u32));
+    Ok(())
+}
+
+const ERRNO_BADF: u32 = 8;
+const ERRNO_NOSYS: u32 = 52;
+
+/// WASI's preview 1, and the snapshot before it.
+fn is_wasi(module: &str) -> bool {
+    matches!(module, "wasi_snapshot_preview1" | "wasi_unstable")
+}

@@ -1,0 +1,80 @@
+//! C99's mathematics in the C library, by name, in double and single precision. Only their addresses are taken here; who calls one goes by
+//! its shape.
+
+/// The arguments and the result of a function. `T` is double or float.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `T f(T)`
+    One,
+    /// `T f(T, T)`
+    Two,
+    /// `T f(T, T, T)`
+    Three,
+    /// `T f(T, int)`
+    Scale,
+    /// `int f(T)`
+    Int,
+    /// `long f(T)`
+    Long,
+    /// `long long f(T)`
+    LongLong,
+    /// `T f(T, int *)`
+    IntOut,
+    /// `T f(T, T *)`
+    PartOut,
+    /// `T f(T, T, int *)`
+    TwoIntOut,
+    /// `void f(T, T *, T *)`
+    TwoOut,
+}
+
+/// A function in both precisions. Each address is that of a C function of this shape.
+pub struct Function {
+    /// The name in double precision; that in single precision has an `f` at its end.
+    pub name: &'static str,
+    pub shape: Shape,
+    pub double: Address,
+    pub single: Address,
+}
+
+/// The address of a C function, which has no type of its own here.
+#[derive(Clone, Copy)]
+pub struct Address(pub *const ());
+
+// SAFETY: the address of code.
+unsafe impl Sync for Address {}
+
+macro_rules! functions {
+    ($($shape:ident: $($name:ident $single:ident),*;)*) => {
+        unsafe extern "C" {
+            $($(fn $name(); fn $single();)*)*
+        }
+
+        pub static FUNCTIONS: &[Function] = &[
+            $($(Function {
+                name: stringify!($name),
+                shape: Shape::$shape,
+                double: Address($name as *const ()),
+                single: Address($single as *const ()),
+            },)*)*
+        ];
+    };
+}
+
+functions! {
+    One: acos acosf, acosh acoshf, asin asinf, asinh asinhf, atan atanf, atanh atanhf, cbrt cbrtf, ceil ceilf, cos cosf, cosh
+        coshf, erf erff, erfc erfcf, exp expf, exp10 exp10f, exp2 exp2f, expm1 expm1f, fabs fabsf, floor floorf, log logf,
+        log10 log10f, log1p log1pf, log2 log2f, logb logbf, nearbyint nearbyintf, rint rintf, round roundf, sin sinf, sinh
+        sinhf, sqrt sqrtf, tan tanf, tanh tanhf, tgamma tgammaf, trunc truncf;
+    Two: atan2 atan2f, copysign copysignf, fdim fdimf, fmax fmaxf, fmin fminf, fmod fmodf, hypot hypotf, nextafter nextafterf,
+        pow powf, remainder remainderf;
+    Three: fma fmaf;
+    Scale: ldexp ldexpf, scalbn scalbnf;
+    Int: ilogb ilogbf;
+    Long: lrint lrintf, lround lroundf;
+    LongLong: llrint llrintf, llround llroundf;
+    IntOut: frexp frexpf, lgamma_r lgammaf_r;
+    PartOut: modf modff;
+    TwoIntOut: remquo remquof;
+    TwoOut: sincos sincosf;
+}
