@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rtwasm::doctor::{self, Apply, Artifact, ByClass, CHECKS, Class, Finding, Options, Report, Severity, State, Verdict};
+use rtwasm::doctor::{self, Apply, Artifact, ByClass, Class, Finding, Options, Report, Severity, State, Verdict};
 use rtwasm::engine::artifact;
 use serde_json::{Value, json};
 
@@ -165,7 +165,7 @@ fn list() -> String {
         format!("{id:<18} {a:<10} {b:<10} {c:<13} {d:<14} {title}\n")
     };
     let head = row("id", Class::ALL.map(Class::name), "title");
-    let rows = CHECKS.iter().map(|check| row(check.id, check.severity.map(severity_name), check.title));
+    let rows = doctor::checks().map(|check| row(check.id, check.severity.map(severity_name), check.title));
     head + &rows.collect::<String>()
 }
 

@@ -5,8 +5,159 @@ use std::time::Duration;
 use super::machine::Machine;
 use super::measure;
 use super::parse::{CpuList, count, shown};
-use super::table::{AUDIO_INFO_CONTROL_MEDIUM, INFO, MEDIUM};
-use super::{Class, Outcome, Severity::*};
+use super::severity::{
+    AUDIO_INFO_CONTROL_MEDIUM, AUDIO_MEDIUM_CONTROL_HIGH, HIGH_BUT_FOR_LONG_BLOCKS, INFO, MEDIUM, MEDIUM_BUT_FOR_LONG_BLOCKS,
+};
+use super::table::Check;
+use super::{Apply::*, Class, Outcome, Severity::*};
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        id: "governor",
+        title: "frequency governor",
+        severity: HIGH_BUT_FOR_LONG_BLOCKS,
+        expected: "performance, or a fixed frequency",
+        why: "a governor that follows the load reacts late: a call after a pause runs at the lowest frequency",
+        remedy: "Set the governor to performance.",
+        commands: "for file in /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor; do echo performance > \"$file\"; done",
+        apply: Now,
+        needs_root: true,
+        run: governor,
+    },
+    Check {
+        id: "energy-preference",
+        title: "energy preference",
+        severity: MEDIUM_BUT_FOR_LONG_BLOCKS,
+        expected: "performance or balance_performance",
+        why: "the processor's own governor holds frequencies down to save energy",
+        remedy: "Set the preference to performance.",
+        commands: "for file in /sys/devices/system/cpu/cpu*/cpufreq/energy_performance_preference; do echo performance > \"$file\"; done",
+        apply: Now,
+        needs_root: true,
+        run: energy_preference,
+    },
+    Check {
+        id: "frequency-range",
+        title: "range of frequencies",
+        severity: INFO,
+        expected: "minimum and maximum equal, turbo off",
+        why: "if the frequency changes, measurements of different minutes cannot be compared",
+        remedy: "Fix the frequency while you measure.",
+        commands: "cpupower frequency-set --min 2GHz --max 2GHz  # a frequency that the processor can sustain",
+        apply: WithThought,
+        needs_root: true,
+        run: frequency_range,
+    },
+    Check {
+        id: "idle-states",
+        title: "idle states",
+        severity: AUDIO_MEDIUM_CONTROL_HIGH,
+        expected: "no state that takes more than 10 % of the period to wake up from",
+        why: "a processor that sleeps deeply delays every wake-up by the time that it needs to leave the state",
+        remedy: "Write the latency that you accept, in us, or 0 to /dev/cpu_dma_latency, and keep it open; or switch deep states off.",
+        commands: "for state in /sys/devices/system/cpu/cpu*/cpuidle/state*; do \
+                   [ \"$(cat \"$state/latency\")\" -le 10 ] || echo 1 > \"$state/disable\"; done",
+        apply: Now,
+        needs_root: true,
+        run: idle_states,
+    },
+    Check {
+        id: "smt",
+        title: "second threads of cores",
+        severity: MEDIUM_BUT_FOR_LONG_BLOCKS,
+        expected: "off, or the sibling isolated",
+        why: "the other thread on the core takes half of its units and caches, and none of the kernel's figures shows it",
+        remedy: "Switch them off, or keep other threads off the sibling.",
+        commands: "echo off > /sys/devices/system/cpu/smt/control",
+        apply: WithThought,
+        needs_root: true,
+        run: smt,
+    },
+    Check {
+        id: "core-type",
+        title: "kind of core",
+        severity: MEDIUM,
+        expected: "the fastest kind of this machine",
+        why: "on a slower core the same call takes longer; a thread that moves between kinds has two sets of times",
+        remedy: "Choose one of the fast CPUs (--cpu, cpu_set).",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: core_type,
+    },
+    Check {
+        id: "affinity",
+        title: "CPUs that the thread may use",
+        severity: AUDIO_INFO_CONTROL_MEDIUM,
+        expected: "one",
+        why: "a thread that moves to another CPU finds cold caches there",
+        remedy: "Pin the thread: cpu_set of the runtime, or taskset.",
+        commands: "taskset --cpu-list N COMMAND",
+        apply: WithThought,
+        needs_root: false,
+        run: affinity,
+    },
+    Check {
+        id: "isolation",
+        title: "isolated CPUs",
+        severity: AUDIO_INFO_CONTROL_MEDIUM,
+        expected: "the thread's CPU is isolated",
+        why: "on other CPUs the scheduler moves threads, and the kernel runs work of other processes",
+        remedy: "Boot with isolcpus=managed_irq,domain,N irqaffinity=0 rcu_nocbs=N.",
+        commands: "sed -i 's/^GRUB_CMDLINE_LINUX=\"/&isolcpus=managed_irq,domain,N irqaffinity=0 rcu_nocbs=N /' /etc/default/grub && update-grub",
+        apply: Reboot,
+        needs_root: true,
+        run: isolation,
+    },
+    Check {
+        id: "timer-tick",
+        title: "timer tick",
+        severity: INFO,
+        expected: "none on the thread's CPU (nohz_full), if calls last for milliseconds",
+        why: "the tick interrupts every few milliseconds; for short calls nohz_full costs more than it saves",
+        remedy: "Boot with nohz_full=N for a thread that computes for long.",
+        commands: "sed -i 's/^GRUB_CMDLINE_LINUX=\"/&nohz_full=N /' /etc/default/grub && update-grub",
+        apply: Reboot,
+        needs_root: true,
+        run: timer_tick,
+    },
+    Check {
+        id: "irqs",
+        title: "device interrupts on the thread's CPU",
+        severity: AUDIO_INFO_CONTROL_MEDIUM,
+        expected: "none",
+        why: "each interrupt takes microseconds, or tens of them, from the thread that runs",
+        remedy: "Direct them to other CPUs.",
+        commands: "",
+        apply: Now,
+        needs_root: true,
+        run: irqs,
+    },
+    Check {
+        id: "irqbalance",
+        title: "irqbalance",
+        severity: AUDIO_INFO_CONTROL_MEDIUM,
+        expected: "not running, or banned from the thread's CPU",
+        why: "irqbalance moves interrupts back to the CPUs that you kept free of them",
+        remedy: "Stop it, or name the thread's CPU in IRQBALANCE_BANNED_CPULIST.",
+        commands: "systemctl disable --now irqbalance",
+        apply: WithThought,
+        needs_root: true,
+        run: irqbalance,
+    },
+    Check {
+        id: "thermal",
+        title: "throttling by temperature or power",
+        severity: MEDIUM,
+        expected: "not throttled, no zone within 5 degrees of its limit",
+        why: "a throttled processor takes longer for the same call",
+        remedy: "Improve cooling or the power supply, or cap the frequency below where it throttles.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: thermal,
+    },
+];
 
 /// The outcome for facts that a hypervisor hides.
 fn hidden(machine: &Machine, what: &str) -> Outcome {
@@ -17,7 +168,7 @@ fn hidden(machine: &Machine, what: &str) -> Outcome {
     }
 }
 
-pub fn governor(machine: &Machine) -> Outcome {
+fn governor(machine: &Machine) -> Outcome {
     let mut others: Vec<String> = Vec::new();
     let (mut slow, mut seen) = (CpuList::EMPTY, 0);
     for (cpu, folder) in machine.cpu_folders() {
@@ -40,7 +191,7 @@ pub fn governor(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn energy_preference(machine: &Machine) -> Outcome {
+fn energy_preference(machine: &Machine) -> Outcome {
     let mut thrifty = CpuList::EMPTY;
     let mut seen = Vec::new();
     for (cpu, folder) in machine.cpu_folders() {
@@ -57,7 +208,7 @@ pub fn energy_preference(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn frequency_range(machine: &Machine) -> Outcome {
+fn frequency_range(machine: &Machine) -> Outcome {
     let mut open = CpuList::EMPTY;
     let (mut range, mut seen) = (None, 0);
     for (cpu, folder) in machine.cpu_folders() {
@@ -82,7 +233,7 @@ pub fn frequency_range(machine: &Machine) -> Outcome {
 /// The share of the period that waking from an idle state may take.
 const EXIT_LATENCY_PERCENT: u64 = 10;
 
-pub fn idle_states(machine: &Machine) -> Outcome {
+fn idle_states(machine: &Machine) -> Outcome {
     if machine.parameter("idle") == Some("poll") {
         return Outcome::good("idle=poll: the processor does not sleep");
     }
@@ -115,7 +266,7 @@ pub fn idle_states(machine: &Machine) -> Outcome {
     Outcome::bad(format!("{name} on CPU {cpu} needs {latency_us} us to wake up")).severity(machine.by_period(judge))
 }
 
-pub fn smt(machine: &Machine) -> Outcome {
+fn smt(machine: &Machine) -> Outcome {
     match machine.root.word("sys/devices/system/cpu/smt/active").as_deref() {
         Some("0") => return Outcome::good("off"),
         Some("1") => {}
@@ -137,7 +288,7 @@ pub fn smt(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn affinity(machine: &Machine) -> Outcome {
+fn affinity(machine: &Machine) -> Outcome {
     if let Some(cpu) = machine.options.cpu {
         return match (machine.online_cpus(), machine.allowed_cpus()) {
             (Some(online), _) if !online.contains(cpu) => {
@@ -161,7 +312,7 @@ pub fn affinity(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn isolation(machine: &Machine) -> Outcome {
+fn isolation(machine: &Machine) -> Outcome {
     let Some(isolated) = machine.isolated_cpus() else { return Outcome::unknown("no /sys/devices/system/cpu/isolated") };
     let Some(cpus) = machine.cpus() else { return Outcome::unknown("the CPUs of this thread are not known") };
     match (isolated.is_empty(), cpus.is_subset(&isolated)) {
@@ -206,7 +357,7 @@ fn may_arrive(machine: &Machine, interrupt: &Interrupt, cpu: usize) -> bool {
     affinity.is_none_or(|cpus| cpus.contains(cpu))
 }
 
-pub fn irqs(machine: &Machine) -> Outcome {
+fn irqs(machine: &Machine) -> Outcome {
     let Some(cpu) = machine.own_cpu() else { return Outcome::skipped("no CPU chosen") };
     let Some(mut here) = device_interrupts(machine, cpu) else {
         return Outcome::unknown(format!("no /proc/interrupts, or no CPU {cpu} in it"));
@@ -238,7 +389,7 @@ fn arrivals(machine: &Machine, cpu: usize, interrupts: &[Interrupt]) -> Option<S
     Some(format!("; {arrived} of them in {} ms", time.as_millis()))
 }
 
-pub fn irqbalance(machine: &Machine) -> Outcome {
+fn irqbalance(machine: &Machine) -> Outcome {
     if machine.processes().is_empty() {
         return Outcome::unknown("no other process can be seen");
     }
@@ -249,7 +400,7 @@ pub fn irqbalance(machine: &Machine) -> Outcome {
 }
 
 /// Checks that the chosen CPU is not one of the slower kinds.
-pub fn core_type(machine: &Machine) -> Outcome {
+fn core_type(machine: &Machine) -> Outcome {
     let capacities: Vec<(usize, u64)> = machine
         .root
         .numbered("sys/devices/system/cpu", "cpu")
@@ -277,7 +428,7 @@ pub fn core_type(machine: &Machine) -> Outcome {
 }
 
 /// Checks for the tick, which matters if the thread computes for longer than its few milliseconds.
-pub fn timer_tick(machine: &Machine) -> Outcome {
+fn timer_tick(machine: &Machine) -> Outcome {
     let Some(cpu) = machine.own_cpu() else { return Outcome::skipped("no CPU chosen") };
     match machine.root.text("sys/devices/system/cpu/nohz_full") {
         None => Outcome::unknown("no /sys/devices/system/cpu/nohz_full"),
@@ -304,7 +455,7 @@ const BOARD_THROTTLED: [(u32, &str); 8] = [
 /// A zone this close to the temperature at which the kernel slows the machine down is hot, in thousandths of a degree.
 const NEAR_TRIP_MILLIDEGREES: i64 = 5_000;
 
-pub fn thermal(machine: &Machine) -> Outcome {
+fn thermal(machine: &Machine) -> Outcome {
     let counts: Vec<u64> = machine
         .cpu_folders()
         .iter()

@@ -2,9 +2,121 @@
 
 use super::machine::Machine;
 use super::parse::{count, shown};
-use super::table::{AUDIO_INFO_CONTROL_MEDIUM, HIGH, INFO, MEDIUM};
-use super::{ByClass, Outcome, Severity::*};
+use super::severity::{AUDIO_INFO_CONTROL_MEDIUM, AUDIO_MEDIUM_CONTROL_HIGH, HIGH, INFO, MEDIUM};
+use super::table::Check;
+use super::{Apply::*, ByClass, Outcome, Severity::*};
 use crate::sys::clock;
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        id: "preemption",
+        title: "preemption model",
+        severity: AUDIO_MEDIUM_CONTROL_HIGH,
+        expected: "PREEMPT_RT; full preemption is enough for audio",
+        why: "until the kernel can be preempted, a woken thread waits for any system call or interrupt that runs",
+        remedy: "Install a kernel with PREEMPT_RT (6.12 and later have it: CONFIG_PREEMPT_RT), or boot with preempt=full.",
+        commands: "sed -i 's/^GRUB_CMDLINE_LINUX=\"/&preempt=full /' /etc/default/grub && update-grub",
+        apply: Reboot,
+        needs_root: true,
+        run: preemption,
+    },
+    Check {
+        id: "threaded-irqs",
+        title: "threaded interrupt handlers",
+        severity: AUDIO_INFO_CONTROL_MEDIUM,
+        expected: "PREEMPT_RT, or threadirqs on the kernel's command line",
+        why: "a handler in a thread can have a lower priority than a real-time thread; any other handler interrupts it",
+        remedy: "Boot with threadirqs.",
+        commands: "sed -i 's/^GRUB_CMDLINE_LINUX=\"/&threadirqs /' /etc/default/grub && update-grub",
+        apply: Reboot,
+        needs_root: true,
+        run: threaded_irqs,
+    },
+    Check {
+        id: "virtualised",
+        title: "hypervisor",
+        severity: AUDIO_MEDIUM_CONTROL_HIGH,
+        expected: "none",
+        why: "the hypervisor decides when this kernel runs; figures from a virtual machine prove nothing about real time",
+        remedy: "Measure on the machine itself, or pin virtual CPUs to physical ones and give the host a real-time kernel.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: virtualised,
+    },
+    Check {
+        id: "steal",
+        title: "time stolen by the hypervisor",
+        severity: HIGH,
+        expected: "none",
+        why: "while the hypervisor runs another machine, nothing runs on this one",
+        remedy: "Give this virtual machine CPUs of its own, on the host.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: steal,
+    },
+    Check {
+        id: "kernel-debug",
+        title: "debugging options of the kernel",
+        severity: HIGH,
+        expected: "none of PROVE_LOCKING, LOCKDEP, KASAN, KCSAN, DEBUG_PREEMPT and similar options",
+        why: "checks in every lock and allocation lengthen the stretches in which the kernel cannot be preempted",
+        remedy: "Install a kernel without these debugging options.",
+        commands: "",
+        apply: Reboot,
+        needs_root: true,
+        run: kernel_debug,
+    },
+    Check {
+        id: "tracing",
+        title: "kernel tracing",
+        severity: MEDIUM,
+        expected: "the tracer nop, no events",
+        why: "a tracer adds time to every function or event that it records",
+        remedy: "Switch the tracer off.",
+        commands: "echo nop > /sys/kernel/tracing/current_tracer\necho 0 > /sys/kernel/tracing/events/enable",
+        apply: Now,
+        needs_root: true,
+        run: tracing,
+    },
+    Check {
+        id: "watchdogs",
+        title: "lockup detectors",
+        severity: INFO,
+        expected: "off on a controller",
+        why: "they wake every CPU regularly, isolated ones as well, and the NMI detector takes a performance counter",
+        remedy: "Switch them off if the machine has a hardware watchdog.",
+        commands: "sysctl -w kernel.watchdog=0 kernel.nmi_watchdog=0",
+        apply: WithThought,
+        needs_root: true,
+        run: watchdogs,
+    },
+    Check {
+        id: "mitigations",
+        title: "mitigations of processor vulnerabilities",
+        severity: INFO,
+        expected: "none in force on a closed controller",
+        why: "they make each entry into the kernel more expensive, wake-ups included",
+        remedy: "On a machine that runs trusted code only, measure with mitigations=off.",
+        commands: "sed -i 's/^GRUB_CMDLINE_LINUX=\"/&mitigations=off /' /etc/default/grub && update-grub",
+        apply: Reboot,
+        needs_root: true,
+        run: mitigations,
+    },
+    Check {
+        id: "kernel-warnings",
+        title: "kernel warnings since boot",
+        severity: INFO,
+        expected: "none",
+        why: "after a warning or an oops, the kernel is no longer in a tested state",
+        remedy: "Read the kernel's log, and reboot.",
+        commands: "dmesg --level=emerg,alert,crit,err,warn",
+        apply: WithThought,
+        needs_root: true,
+        run: kernel_taint,
+    },
+];
 
 /// The preemption model of a kernel without PREEMPT_RT.
 enum Preemption {
@@ -17,7 +129,7 @@ enum Preemption {
 
 const FULL_PREEMPTION_COSTS: ByClass = [None, Some(Info), Some(Medium), Some(High)];
 
-pub fn preemption(machine: &Machine) -> Outcome {
+fn preemption(machine: &Machine) -> Outcome {
     match machine.is_preempt_rt() {
         None => return Outcome::unknown("neither /sys/kernel/realtime nor a kernel version can be read"),
         Some(true) => return Outcome::good("PREEMPT_RT"),
@@ -71,7 +183,7 @@ fn preemption_model(machine: &Machine) -> Option<(Preemption, String)> {
     }
 }
 
-pub fn virtualised(machine: &Machine) -> Outcome {
+fn virtualised(machine: &Machine) -> Outcome {
     match machine.is_virtual() {
         None => Outcome::unknown("neither DMI nor CPU flags"),
         Some(false) => Outcome::good("no hypervisor"),
@@ -98,7 +210,7 @@ fn stolen_of_all(machine: &Machine) -> Option<(u64, u64)> {
     Some((times[7], times.iter().fold(0u64, |sum, time| sum.saturating_add(*time))))
 }
 
-pub fn steal(machine: &Machine) -> Outcome {
+fn steal(machine: &Machine) -> Outcome {
     let Some((stolen, all)) = stolen_of_all(machine) else { return Outcome::unknown("no steal time in /proc/stat") };
     let share = (u128::from(stolen) * 100_000 / u128::from(all.max(1))) as u64;
     let found = format!("{}.{:03} % of the time since boot", share / 1000, share % 1000);
@@ -129,7 +241,7 @@ const DEBUG_OPTIONS: [&str; 10] = [
 ];
 const WORST_DEBUG_OPTIONS: usize = 4;
 
-pub fn kernel_debug(machine: &Machine) -> Outcome {
+fn kernel_debug(machine: &Machine) -> Outcome {
     if machine.kernel_config().is_none() {
         return Outcome::unknown("no /proc/config.gz and no configuration in /boot").severity(MEDIUM);
     }
@@ -145,7 +257,7 @@ pub fn kernel_debug(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn tracing(machine: &Machine) -> Outcome {
+fn tracing(machine: &Machine) -> Outcome {
     let folders = ["sys/kernel/tracing", "sys/kernel/debug/tracing"];
     let Some(tracer) = folders.iter().find_map(|folder| machine.root.word(&format!("{folder}/current_tracer"))) else {
         return Outcome::unknown("/sys/kernel/tracing cannot be read (it needs root)");
@@ -158,7 +270,7 @@ pub fn tracing(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn watchdogs(machine: &Machine) -> Outcome {
+fn watchdogs(machine: &Machine) -> Outcome {
     let value = |name: &str| machine.root.number::<u32>(&format!("proc/sys/kernel/{name}"));
     let on: Vec<&str> = ["watchdog", "nmi_watchdog"].into_iter().filter(|name| value(name).is_some_and(|v| v != 0)).collect();
     match (value("watchdog"), value("nmi_watchdog"), on.as_slice()) {
@@ -168,7 +280,7 @@ pub fn watchdogs(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn mitigations(machine: &Machine) -> Outcome {
+fn mitigations(machine: &Machine) -> Outcome {
     const FOLDER: &str = "sys/devices/system/cpu/vulnerabilities";
     let names = machine.root.names(FOLDER);
     let text = |name: &String| machine.root.word(&format!("{FOLDER}/{name}")).unwrap_or_default();
@@ -182,7 +294,7 @@ pub fn mitigations(machine: &Machine) -> Outcome {
 
 /// Checks that interrupt handlers are threads with priorities, which without PREEMPT_RT they are only if the command line says
 /// so.
-pub fn threaded_irqs(machine: &Machine) -> Outcome {
+fn threaded_irqs(machine: &Machine) -> Outcome {
     match (machine.is_preempt_rt(), machine.command_line.as_deref()) {
         (Some(true), _) => Outcome::good("PREEMPT_RT: all handlers are threads"),
         (_, None) => Outcome::unknown("no /proc/cmdline"),
@@ -193,7 +305,7 @@ pub fn threaded_irqs(machine: &Machine) -> Outcome {
 }
 
 /// Checks the kernel's flags for warnings and errors since boot.
-pub fn kernel_taint(machine: &Machine) -> Outcome {
+fn kernel_taint(machine: &Machine) -> Outcome {
     const OOPS: u64 = 1 << 7;
     const WARNING: u64 = 1 << 9;
     const SOFT_LOCKUP: u64 = 1 << 14;

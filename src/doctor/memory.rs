@@ -2,10 +2,182 @@
 
 use super::machine::Machine;
 use super::parse::{self, mebibytes};
-use super::table::{FATAL, HIGH, INFO, MEDIUM};
-use super::{Outcome, Severity::*};
+use super::severity::{AUDIO_MEDIUM_CONTROL_HIGH, FATAL, HIGH, INFO, MEDIUM};
+use super::table::Check;
+use super::{Apply::*, Outcome, Severity::*};
 use crate::artifact::settings::{Profile, Settings};
 use crate::sys::{errno, memory};
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        id: "memlock",
+        title: "right to lock memory",
+        severity: AUDIO_MEDIUM_CONTROL_HIGH,
+        expected: "CAP_IPC_LOCK, or a limit of at least 64 MiB (RLIMIT_MEMLOCK)",
+        why: "the kernel can take unlocked memory away, and it comes back with a page fault in the middle of a call",
+        remedy: "Give your user the right, and log in again; for a service, set LimitMEMLOCK=infinity.",
+        commands: "echo '@audio - memlock unlimited' > /etc/security/limits.d/95-rtwasm-memlock.conf  # with your group",
+        apply: WithThought,
+        needs_root: true,
+        run: memlock,
+    },
+    Check {
+        id: "memory-locked",
+        title: "locked memory",
+        severity: MEDIUM,
+        expected: "all resident memory",
+        why: "under memory pressure the kernel may drop unlocked pages, the host's code and data included",
+        remedy: "Set memory_lock (locks what calls touch), or call mlockall(MCL_CURRENT) when everything is loaded.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: memory_locked,
+    },
+    Check {
+        id: "lock-conflict",
+        title: "locking of all mappings",
+        severity: FATAL,
+        expected: "no mlockall(MCL_FUTURE) with a limit below a memory's address space",
+        why: "reserved address space then counts as locked, and creating an instance fails",
+        remedy: "Raise the limit (memlock), call mlockall with MCL_CURRENT only, or compile with --reservation declared.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: lock_conflict,
+    },
+    Check {
+        id: "swap",
+        title: "swap",
+        severity: MEDIUM,
+        expected: "none, or locked memory",
+        why: "reading a page back from swap takes milliseconds",
+        remedy: "Lock memory (memory_lock), or switch swap off.",
+        commands: "swapoff -a",
+        apply: WithThought,
+        needs_root: true,
+        run: swap,
+    },
+    Check {
+        id: "huge-pages",
+        title: "transparent huge pages",
+        severity: MEDIUM,
+        expected: "madvise or never",
+        why: "the kernel merges small pages in the background, and accesses fault meanwhile, in locked memory as well",
+        remedy: "Restrict them to programs that request them (madvise).",
+        commands: "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+        apply: Now,
+        needs_root: true,
+        run: huge_pages,
+    },
+    Check {
+        id: "numa-balancing",
+        title: "automatic NUMA balancing",
+        severity: HIGH,
+        expected: "off, or one node",
+        why: "the kernel unmaps pages to see which CPU uses them, and each first access faults, in locked memory as well",
+        remedy: "Switch it off.",
+        commands: "sysctl -w kernel.numa_balancing=0",
+        apply: Now,
+        needs_root: true,
+        run: numa_balancing,
+    },
+    Check {
+        id: "numa-placement",
+        title: "CPUs of one NUMA node",
+        severity: MEDIUM,
+        expected: "all CPUs of the thread in one node",
+        why: "memory of another node is markedly slower, and the CPU that first touches a page decides on its node",
+        remedy: "Bind the process to the node of its CPU.",
+        commands: "numactl --cpunodebind=NODE --membind=NODE COMMAND",
+        apply: WithThought,
+        needs_root: false,
+        run: numa_placement,
+    },
+    Check {
+        id: "compaction",
+        title: "proactive compaction",
+        severity: INFO,
+        expected: "0",
+        why: "the kernel moves pages in the background, and a thread that touches one meanwhile waits",
+        remedy: "Switch it off on a controller.",
+        commands: "sysctl -w vm.compaction_proactiveness=0",
+        apply: Now,
+        needs_root: true,
+        run: compaction,
+    },
+    Check {
+        id: "page-merging",
+        title: "merging of equal pages (KSM)",
+        severity: INFO,
+        expected: "off",
+        why: "a write to a merged page is a page fault",
+        remedy: "Switch it off.",
+        commands: "echo 0 > /sys/kernel/mm/ksm/run",
+        apply: Now,
+        needs_root: true,
+        run: page_merging,
+    },
+    Check {
+        id: "swap-compression",
+        title: "compressed swap (zswap)",
+        severity: INFO,
+        expected: "off",
+        why: "a CPU that runs out of memory spends its time on compressing pages",
+        remedy: "Switch it off on a controller.",
+        commands: "echo N > /sys/module/zswap/parameters/enabled",
+        apply: Now,
+        needs_root: true,
+        run: swap_compression,
+    },
+    Check {
+        id: "memory-pressure",
+        title: "waiting for memory",
+        severity: MEDIUM,
+        expected: "below 1 % of the time",
+        why: "if threads wait for memory, the kernel is taking pages away from processes",
+        remedy: "Run less beside it, or add memory.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: memory_pressure,
+    },
+    Check {
+        id: "overcommit",
+        title: "overcommitment of memory",
+        severity: MEDIUM,
+        expected: "0 or 1",
+        why: "under strict accounting, the kernel refuses memory to an instance once the limit is reached",
+        remedy: "Allow overcommitment, or raise vm.overcommit_ratio.",
+        commands: "sysctl -w vm.overcommit_memory=0",
+        apply: WithThought,
+        needs_root: true,
+        run: overcommit,
+    },
+    Check {
+        id: "map-count",
+        title: "number of mappings",
+        severity: MEDIUM,
+        expected: "less than half of the limit in use",
+        why: "each instance needs several; at the limit, creating one fails",
+        remedy: "Raise the limit.",
+        commands: "sysctl -w vm.max_map_count=1048576",
+        apply: Now,
+        needs_root: true,
+        run: map_count,
+    },
+    Check {
+        id: "address-space",
+        title: "limit on address space",
+        severity: HIGH,
+        expected: "unlimited",
+        why: "each instance reserves address space for its linear memories, gigabytes unless the artifact says less",
+        remedy: "Remove the limit (ulimit -v, LimitAS=), or compile with --reservation declared.",
+        commands: "ulimit -v unlimited",
+        apply: WithThought,
+        needs_root: false,
+        run: address_space,
+    },
+];
 
 /// Locked memory beside guests: the library, threads' stacks and arenas.
 const OWN_LOCKED_BYTES: u64 = 8 << 20;
@@ -26,7 +198,7 @@ fn needed_bytes(machine: &Machine) -> u64 {
     })
 }
 
-pub fn memlock(machine: &Machine) -> Outcome {
+fn memlock(machine: &Machine) -> Outcome {
     if machine.may_lock_memory() == Some(true) {
         return Outcome::good("CAP_IPC_LOCK");
     }
@@ -43,7 +215,7 @@ fn is_locked(machine: &Machine) -> Option<bool> {
     Some(machine.status_kib("VmLck")? >= machine.status_kib("VmRSS")? / 10 * 9)
 }
 
-pub fn memory_locked(machine: &Machine) -> Outcome {
+fn memory_locked(machine: &Machine) -> Outcome {
     let (Some(locked), Some(resident)) = (machine.status_kib("VmLck"), machine.status_kib("VmRSS")) else {
         return Outcome::unknown("no VmLck in /proc/self/status");
     };
@@ -69,7 +241,7 @@ fn locks_what_it_maps(machine: &Machine) -> Option<bool> {
     }
 }
 
-pub fn lock_conflict(machine: &Machine) -> Outcome {
+fn lock_conflict(machine: &Machine) -> Outcome {
     match locks_what_it_maps(machine) {
         None => return Outcome::unknown("no VmLck in /proc/self/status"),
         Some(false) => return Outcome::good("the process does not lock all mappings"),
@@ -86,7 +258,7 @@ pub fn lock_conflict(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn swap(machine: &Machine) -> Outcome {
+fn swap(machine: &Machine) -> Outcome {
     let Some(text) = machine.root.word("proc/swaps") else { return Outcome::unknown("no /proc/swaps") };
     let areas = text.lines().skip(1).filter(|line| !line.trim().is_empty()).count();
     let swappiness = machine.root.number::<u32>("proc/sys/vm/swappiness");
@@ -101,7 +273,7 @@ pub fn swap(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn huge_pages(machine: &Machine) -> Outcome {
+fn huge_pages(machine: &Machine) -> Outcome {
     const FOLDER: &str = "sys/kernel/mm/transparent_hugepage";
     if !machine.root.exists(FOLDER) && machine.root.exists("sys/kernel/mm") {
         return Outcome::good("the kernel has none");
@@ -123,7 +295,7 @@ pub fn huge_pages(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn numa_balancing(machine: &Machine) -> Outcome {
+fn numa_balancing(machine: &Machine) -> Outcome {
     let nodes = machine.root.numbered("sys/devices/system/node", "node").len();
     match (nodes, machine.root.number::<u32>("proc/sys/kernel/numa_balancing")) {
         (1, _) => Outcome::good("one node"),
@@ -134,7 +306,7 @@ pub fn numa_balancing(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn numa_placement(machine: &Machine) -> Outcome {
+fn numa_placement(machine: &Machine) -> Outcome {
     let Some(cpus) = machine.cpus() else { return Outcome::unknown("the CPUs of this thread are not known") };
     let nodes = machine.root.numbered("sys/devices/system/node", "node");
     let lists = nodes.iter().filter_map(|(_, folder)| parse::CpuList::parse(&machine.root.text(&format!("{folder}/cpulist"))?));
@@ -147,14 +319,14 @@ pub fn numa_placement(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn compaction(machine: &Machine) -> Outcome {
+fn compaction(machine: &Machine) -> Outcome {
     match machine.root.number::<u32>("proc/sys/vm/compaction_proactiveness") {
         None => Outcome::unknown("no /proc/sys/vm/compaction_proactiveness"),
         Some(value) => Outcome::good_if(value == 0, value.to_string()),
     }
 }
 
-pub fn page_merging(machine: &Machine) -> Outcome {
+fn page_merging(machine: &Machine) -> Outcome {
     match (machine.root.number::<u32>("sys/kernel/mm/ksm/run"), machine.root.exists("sys/kernel/mm")) {
         (Some(run), _) => Outcome::good_if(run != 1, if run == 1 { "on" } else { "off" }),
         (None, true) => Outcome::good("the kernel has none"),
@@ -162,7 +334,7 @@ pub fn page_merging(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn swap_compression(machine: &Machine) -> Outcome {
+fn swap_compression(machine: &Machine) -> Outcome {
     match machine.root.word("sys/module/zswap/parameters/enabled").as_deref() {
         Some("Y" | "1") => Outcome::bad("on"),
         Some("N" | "0") => Outcome::good("off"),
@@ -175,7 +347,7 @@ pub fn swap_compression(machine: &Machine) -> Outcome {
 /// The share of the last ten seconds in which threads waited, in hundredths of a percent; below it is normal.
 const PRESSURE: u32 = 100;
 
-pub fn memory_pressure(machine: &Machine) -> Outcome {
+fn memory_pressure(machine: &Machine) -> Outcome {
     let read = |what: &str| parse::pressure(&machine.root.word(&format!("proc/pressure/{what}"))?, "some");
     let Some(memory) = read("memory") else { return Outcome::unknown("no /proc/pressure/memory") };
     let (waited, io) = (parse::percent(memory), parse::percent(read("io").unwrap_or(0)));
@@ -185,7 +357,7 @@ pub fn memory_pressure(machine: &Machine) -> Outcome {
 /// If less than this is left below the limit, an ordinary guest is refused.
 const COMMIT_HEADROOM_KIB: u64 = 256 << 10;
 
-pub fn overcommit(machine: &Machine) -> Outcome {
+fn overcommit(machine: &Machine) -> Outcome {
     match machine.root.number::<u32>("proc/sys/vm/overcommit_memory") {
         None => Outcome::unknown("no /proc/sys/vm/overcommit_memory"),
         Some(0) => Outcome::good("0, heuristic"),
@@ -207,7 +379,7 @@ pub fn overcommit(machine: &Machine) -> Outcome {
 /// The share of the limit on mappings that a process may use before the next instance may be refused, in percent.
 const MAPPINGS_USED_PERCENT: u64 = 50;
 
-pub fn map_count(machine: &Machine) -> Outcome {
+fn map_count(machine: &Machine) -> Outcome {
     let Some(limit) = machine.root.number::<u64>("proc/sys/vm/max_map_count") else {
         return Outcome::unknown("no /proc/sys/vm/max_map_count");
     };
@@ -231,7 +403,7 @@ fn processes_bits(machine: &Machine) -> Option<u32> {
     Some(u64::BITS - end.saturating_sub(1).leading_zeros())
 }
 
-pub fn address_space(machine: &Machine) -> Outcome {
+fn address_space(machine: &Machine) -> Outcome {
     match machine.limit("Max address space") {
         None => Outcome::unknown("no /proc/self/limits"),
         Some((u64::MAX, _)) => match processes_bits(machine) {

@@ -20,12 +20,14 @@ mod probes;
 mod process;
 mod root;
 mod scheduling;
+mod severity;
 mod table;
 mod time;
 
 pub use machine::Artifact;
 use machine::Machine;
-pub use table::{CHECKS, Check};
+pub use severity::{ByClass, Severity};
+pub use table::{Check, checks};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,28 +65,6 @@ impl Class {
         [2_666_667, 666_667, 1_000_000, 100_000][self as usize]
     }
 }
-
-/// The severity of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Worth knowing; affects the comparison of figures.
-    Info,
-    /// The program misses deadlines occasionally.
-    Medium,
-    /// The program misses deadlines regularly.
-    High,
-    /// The program does not run at all.
-    Fatal,
-}
-
-impl Severity {
-    pub fn name(self) -> &'static str {
-        ["info", "medium", "high", "fatal"][self as usize]
-    }
-}
-
-/// A severity for each class, in the order of [`Class::ALL`]; `None`: irrelevant there.
-pub type ByClass = [Option<Severity>; Class::ALL.len()];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -254,7 +234,7 @@ impl Report {
 /// Runs all checks.
 pub fn check(options: &Options) -> Report {
     let machine = Machine::new(options);
-    let mut unsorted: Vec<Finding> = CHECKS.iter().map(|check| finding(check, &machine)).collect();
+    let mut unsorted: Vec<Finding> = checks().map(|check| finding(check, &machine)).collect();
     let mut findings = Vec::new();
     // Within a rank, in the table's order.
     for rank in 0..RANKS {
@@ -266,7 +246,6 @@ pub fn check(options: &Options) -> Report {
 }
 
 fn finding(check: &Check, machine: &Machine) -> Finding {
-    const NO_MATTER: ByClass = [None; Class::ALL.len()];
     let outcome = (check.run)(machine);
     let worst = |severities: &ByClass| match machine.options.class {
         Some(class) => severities[class as usize],
@@ -275,9 +254,9 @@ fn finding(check: &Check, machine: &Machine) -> Finding {
     let costs = outcome.by_class.unwrap_or(check.severity);
     let (state, by_class) = match outcome.state {
         // For the requested class it may be good enough.
-        State::Bad if worst(&costs).is_none() => (State::Good, NO_MATTER),
+        State::Bad if worst(&costs).is_none() => (State::Good, severity::NONE),
         state @ (State::Bad | State::Unknown) => (state, costs),
-        state @ (State::Good | State::Skipped) => (state, NO_MATTER),
+        state @ (State::Good | State::Skipped) => (state, severity::NONE),
     };
     Finding {
         id: check.id,

@@ -7,10 +7,62 @@ use super::core_speed::{Pace, Speed};
 use super::kernel;
 use super::machine::Machine;
 use super::measure;
-use super::table::{INFO, MEDIUM, MEDIUM_BUT_FOR_LONG_BLOCKS};
-use super::{ByClass, Class, Outcome, Severity, Severity::*};
+use super::severity::{HIGH, INFO, MEDIUM, MEDIUM_BUT_FOR_LONG_BLOCKS};
+use super::table::Check;
+use super::{Apply::*, ByClass, Class, Outcome, Severity, Severity::*};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::sleeper;
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        id: "clock-cost",
+        title: "cost of reading the clock (measured)",
+        severity: MEDIUM,
+        expected: "below 100 ns",
+        why: "real-time loops read the clock often",
+        remedy: "See clocksource.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: clock_cost,
+    },
+    Check {
+        id: "wakeup",
+        title: "lateness of wake-ups (measured)",
+        severity: HIGH,
+        expected: "at most 20 % of the period",
+        why: "a late wake-up leaves less of the period for the call",
+        remedy: "See preemption, idle-states, governor, irqs; rtla timerlat names the part of the kernel that caused it.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: wakeup,
+    },
+    Check {
+        id: "gaps",
+        title: "gaps in a busy loop (measured)",
+        severity: MEDIUM,
+        expected: "none longer than 10 us",
+        why: "something took the processor from a thread that did not sleep: an interrupt, the firmware (SMI), the hypervisor",
+        remedy: "See irqs and steal; hwlatdetect shows if it was the firmware.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: gaps,
+    },
+    Check {
+        id: "shared-core",
+        title: "speed of the processor (measured)",
+        severity: MEDIUM_BUT_FOR_LONG_BLOCKS,
+        expected: "full speed in 99 % of the samples",
+        why: "another thread on the same core, which a hypervisor may hide, or a lowered clock: calls take up to twice as long",
+        remedy: "See smt, governor and thermal; request whole cores from the operator of the hypervisor.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: shared_core,
+    },
+];
 
 /// Above threaded interrupts, below the kernel's own threads.
 const PRIORITY: i32 = 80;
@@ -54,7 +106,7 @@ const READS_IN_BATCH: u64 = 1_000;
 const QUICK_READ_NS: u64 = 100;
 const SLOW_READ_NS: u64 = 500;
 
-pub fn clock_cost(machine: &Machine) -> Outcome {
+fn clock_cost(machine: &Machine) -> Outcome {
     if let Err(skipped) = duration(machine) {
         return skipped;
     }
@@ -85,7 +137,7 @@ struct Wakeups {
     max_ns: u64,
 }
 
-pub fn wakeup(machine: &Machine) -> Outcome {
+fn wakeup(machine: &Machine) -> Outcome {
     let duration = match duration(machine) {
         Ok(duration) => duration,
         Err(skipped) => return skipped,
@@ -161,7 +213,7 @@ struct Gaps {
     looked_ns: u64,
 }
 
-pub fn gaps(machine: &Machine) -> Outcome {
+fn gaps(machine: &Machine) -> Outcome {
     let duration = match duration(machine) {
         Ok(duration) => duration,
         Err(skipped) => return skipped,
@@ -222,7 +274,7 @@ struct Slowness {
     slowed: [u64; PERCENTS],
 }
 
-pub fn shared_core(machine: &Machine) -> Outcome {
+fn shared_core(machine: &Machine) -> Outcome {
     let duration = match duration(machine) {
         Ok(duration) => duration,
         Err(skipped) => return skipped,

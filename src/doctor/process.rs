@@ -2,14 +2,114 @@
 
 use super::machine::Machine;
 use super::parse::{self, shown};
-use super::table::{HIGH, INFO};
-use super::{Outcome, Severity::*};
+use super::severity::{FATAL, HIGH, INFO};
+use super::table::Check;
+use super::{Apply::*, Outcome, Severity::*};
 use crate::artifact;
 use crate::artifact::settings::DEFAULT_GUEST_STACK_BYTES;
 use crate::rt::attach::HOST_STACK_BYTES;
 use crate::sys::{handlers, memory, sigstack, stack};
 
-pub fn exec_memory(machine: &Machine) -> Outcome {
+pub const CHECKS: &[Check] = &[
+    Check {
+        id: "exec-memory",
+        title: "memory that becomes executable",
+        severity: FATAL,
+        expected: "permitted",
+        why: "an artifact's code is written to memory and then made executable",
+        remedy: "Permit it: MemoryDenyWriteExecute=no for a service, execmem in SELinux, mprotect in the seccomp filter.",
+        commands: "",
+        apply: WithThought,
+        needs_root: true,
+        run: exec_memory,
+    },
+    Check {
+        id: "seccomp",
+        title: "seccomp",
+        severity: INFO,
+        expected: "no filter, or one that permits real-time scheduling, mlock and mprotect",
+        why: "a refused system call looks like a missing right",
+        remedy: "If attach or locking is refused in spite of the right, permit sched_setscheduler, mlock2 and mprotect.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: seccomp,
+    },
+    Check {
+        id: "signal-handlers",
+        title: "handlers for faults",
+        severity: INFO,
+        expected: "no other handlers for SIGSEGV, SIGILL and SIGFPE",
+        why: "in the standalone profile guests' traps arrive as these signals; a handler that is installed later gets them",
+        remedy: "Create the runtime after other code has installed its handlers, or use the plugin profile, which needs none.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: signal_handlers,
+    },
+    Check {
+        id: "signal-stack",
+        title: "the thread's signal stack",
+        severity: INFO,
+        expected: "none yet, or at least 256 KiB",
+        why: "attach replaces a smaller one until detach (standalone profile)",
+        remedy: "No action is needed, unless a handler of yours needs its own stack.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: signal_stack,
+    },
+    Check {
+        id: "stack-size",
+        title: "stacks of new threads",
+        severity: FATAL,
+        expected: "enough for guests and the calls around them",
+        why: "attach refuses a thread whose stack is too small for guests",
+        remedy: "Raise the limit, create the thread with a larger stack (pthread_attr_setstacksize), or lower guest_stack_bytes.",
+        commands: "ulimit -s 8192",
+        apply: WithThought,
+        needs_root: false,
+        run: stack_size,
+    },
+    Check {
+        id: "engines",
+        title: "other engines in the process",
+        severity: INFO,
+        expected: "none",
+        why: "each installs handlers for the same signals and has to pass on those that are not its own, which takes time",
+        remedy: "Use the plugin profile, which installs no handlers.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: engines,
+    },
+    Check {
+        id: "traced",
+        title: "debugger",
+        severity: INFO,
+        expected: "none",
+        why: "a traced process stops for every signal, guests' traps included",
+        remedy: "Measure without gdb or strace.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: traced,
+    },
+    Check {
+        id: "artifact",
+        title: "artifact",
+        severity: FATAL,
+        expected: "one for this machine",
+        why: "the library refuses to load an artifact for another engine, target or processor",
+        remedy: "Compile the module again for this machine, with --target, and --cpu baseline or the features of its processor.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: artifact,
+    },
+];
+
+fn exec_memory(machine: &Machine) -> Outcome {
     if machine.is_live() {
         return match memory::try_executable() {
             Ok(Ok(())) => Outcome::good("permitted"),
@@ -23,7 +123,7 @@ pub fn exec_memory(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn seccomp(machine: &Machine) -> Outcome {
+fn seccomp(machine: &Machine) -> Outcome {
     match machine.status_field("Seccomp") {
         Some("0") => Outcome::good("no filter"),
         Some("1") => Outcome::bad("strict: nearly every system call is refused").severity([Some(Fatal); 4]),
@@ -33,7 +133,7 @@ pub fn seccomp(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn signal_handlers(machine: &Machine) -> Outcome {
+fn signal_handlers(machine: &Machine) -> Outcome {
     if !machine.is_live() {
         return caught_signals(machine);
     }
@@ -69,7 +169,7 @@ fn caught_signals(machine: &Machine) -> Outcome {
 /// The engine replaces a thread's smaller signal stack (standalone profile).
 const SIGNAL_STACK_BYTES: usize = 256 << 10;
 
-pub fn signal_stack(machine: &Machine) -> Outcome {
+fn signal_stack(machine: &Machine) -> Outcome {
     if !machine.is_live() {
         return Outcome::skipped("only the thread itself shows this");
     }
@@ -84,7 +184,7 @@ pub fn signal_stack(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn stack_size(machine: &Machine) -> Outcome {
+fn stack_size(machine: &Machine) -> Outcome {
     let needed = (DEFAULT_GUEST_STACK_BYTES + HOST_STACK_BYTES) as u64;
     let expected = format!("at least {}", parse::mebibytes(needed));
     if machine.is_live() && machine.options.thread {
@@ -107,7 +207,7 @@ pub fn stack_size(machine: &Machine) -> Outcome {
 /// The beginnings of the file names of engines that install handlers for the same signals.
 const ENGINES: [&str; 6] = ["librtwasm.so", "libwasmtime", "libwasmer", "libwasmedge", "libiwasm", "libwasm3"];
 
-pub fn engines(machine: &Machine) -> Outcome {
+fn engines(machine: &Machine) -> Outcome {
     let Some(maps) = machine.root.word("proc/self/maps") else { return Outcome::unknown("no /proc/self/maps") };
     let mut files: Vec<&str> = Vec::new();
     for file in maps.lines().filter_map(|line| Some(&line[line.find('/')?..])) {
@@ -151,7 +251,7 @@ const CPUINFO_WORDS: [(&str, &str); 24] = [
     ("has_i8mm", "i8mm"),
 ];
 
-pub fn artifact(machine: &Machine) -> Outcome {
+fn artifact(machine: &Machine) -> Outcome {
     let Some(wanted) = &machine.options.artifact else { return Outcome::skipped("none was given") };
     if machine.is_live() {
         return match artifact::check_host(&wanted.metadata) {
@@ -172,7 +272,7 @@ pub fn artifact(machine: &Machine) -> Outcome {
 }
 
 /// Checks for a tracer, which can stop the process at any time.
-pub fn traced(machine: &Machine) -> Outcome {
+fn traced(machine: &Machine) -> Outcome {
     match machine.status_field("TracerPid") {
         None => Outcome::unknown("no TracerPid in /proc/self/status").severity(INFO),
         Some("0") => Outcome::good("no tracer"),

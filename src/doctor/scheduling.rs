@@ -2,13 +2,149 @@
 
 use super::machine::Machine;
 use super::parse::{self, Task, policy_name};
-use super::table::{HIGH, INFO, MEDIUM};
-use super::{Class, Outcome, Severity::*, State};
+use super::severity::{HIGH, INFO, MEDIUM};
+use super::table::Check;
+use super::{Apply::*, Class, Outcome, Severity::*, State};
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        id: "rt-priority",
+        title: "right to real-time priority",
+        severity: HIGH,
+        expected: "CAP_SYS_NICE, or a limit of at least 50 (RLIMIT_RTPRIO)",
+        why: "an ordinary thread shares its CPU with every other; below 50 it waits for threaded interrupts",
+        remedy: "Give your user the right, and log in again; for a service, set LimitRTPRIO=95.",
+        commands: "echo '@audio - rtprio 95' > /etc/security/limits.d/95-rtwasm-rtprio.conf  # with your group",
+        apply: WithThought,
+        needs_root: true,
+        run: rt_priority,
+    },
+    Check {
+        id: "rtkit",
+        title: "RealtimeKit",
+        severity: INFO,
+        expected: "installed, if the process has no right of its own",
+        why: "on desktops it grants real-time priority to processes without the right",
+        remedy: "Install rtkit, or give the user the right (rt-priority).",
+        commands: "apt-get install rtkit",
+        apply: WithThought,
+        needs_root: true,
+        run: rtkit,
+    },
+    Check {
+        id: "thread-policy",
+        title: "the thread's policy and priority",
+        severity: HIGH,
+        expected: "SCHED_FIFO or SCHED_RR with a priority of 1 to 98, or SCHED_DEADLINE",
+        why: "any other thread may preempt an ordinary one; priority 99 competes with the kernel's own threads",
+        remedy: "Set a policy in rtw_thread_config_t, or start the program with chrt.",
+        commands: "chrt --fifo 80 COMMAND",
+        apply: WithThought,
+        needs_root: false,
+        run: thread_policy,
+    },
+    Check {
+        id: "rt-time-limit",
+        title: "limit on real-time CPU time",
+        severity: MEDIUM,
+        expected: "unlimited, or more than four periods",
+        why: "the kernel kills the process if a thread computes for longer without a blocking system call (RLIMIT_RTTIME)",
+        remedy: "Keep budgets below it, or raise it: LimitRTTIME=infinity for a service; rtkit sets 200 ms.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: rt_time_limit,
+    },
+    Check {
+        id: "rt-throttling",
+        title: "real-time throttling",
+        severity: INFO,
+        expected: "off, if a thread uses nearly all of its CPU",
+        why: "the kernel stops real-time threads that use up their share of a second for the rest of that second",
+        remedy: "Keep the load below the share (95 %); switch it off only for a thread with a CPU of its own.",
+        commands: "sysctl -w kernel.sched_rt_runtime_us=-1",
+        apply: WithThought,
+        needs_root: true,
+        run: rt_throttling,
+    },
+    Check {
+        id: "fair-server",
+        title: "fair server",
+        severity: INFO,
+        expected: "off on the thread's CPU, if the thread uses nearly all of it",
+        why: "ordinary threads that starve run ahead of real-time ones, for 50 ms in a second",
+        remedy: "Keep the load below 95 %; switch it off only on the CPU of the real-time thread.",
+        commands: "echo 0 > /sys/kernel/debug/sched/fair_server/cpuN/runtime",
+        apply: WithThought,
+        needs_root: true,
+        run: fair_server,
+    },
+    Check {
+        id: "rt-group",
+        title: "the control group's time for real-time threads",
+        severity: HIGH,
+        expected: "the kernel does not group real-time threads, or gives this group some of the time",
+        why: "a group without such time cannot have real-time threads, whatever the limits say",
+        remedy: "Run the process in the root group, or boot with rt_group_sched=0, or write a time to cpu.rt_runtime_us.",
+        commands: "echo $$ > /sys/fs/cgroup/cgroup.procs",
+        apply: WithThought,
+        needs_root: true,
+        run: rt_group,
+    },
+    Check {
+        id: "cpu-quota",
+        title: "processor quota",
+        severity: HIGH,
+        expected: "none in this group or above",
+        why: "a group that has used up its quota stops: its ordinary threads stand still until the next period",
+        remedy: "Remove the quota: CPUQuota= of the service, --cpus of the container.",
+        commands: "",
+        apply: WithThought,
+        needs_root: true,
+        run: cpu_quota,
+    },
+    Check {
+        id: "cpu-throttled",
+        title: "periods cut short by a quota",
+        severity: HIGH,
+        expected: "none",
+        why: "each of them stopped the group for up to the rest of a period, usually 100 ms",
+        remedy: "Remove the quota (cpu-quota).",
+        commands: "",
+        apply: WithThought,
+        needs_root: true,
+        run: cpu_throttled,
+    },
+    Check {
+        id: "cpu-pressure",
+        title: "threads waiting for a CPU",
+        severity: MEDIUM,
+        expected: "below 10 % of the time",
+        why: "if threads wait for CPUs, the program's ordinary threads wait too",
+        remedy: "Run less beside it, give it real-time priority, or a CPU of its own.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: cpu_pressure,
+    },
+    Check {
+        id: "neighbours",
+        title: "other processes on the thread's CPU",
+        severity: MEDIUM,
+        expected: "no busy process of equal priority",
+        why: "two threads on a CPU take turns, and each delays the other",
+        remedy: "Move them to other CPUs, or choose another (--cpu).",
+        commands: "taskset --pid --cpu-list OTHERS PROCESS",
+        apply: WithThought,
+        needs_root: false,
+        run: neighbours,
+    },
+];
 
 /// The priority of threaded interrupt handlers; below it a real-time thread waits for every device.
 const INTERRUPT_PRIORITY: u64 = 50;
 
-pub fn rt_priority(machine: &Machine) -> Outcome {
+fn rt_priority(machine: &Machine) -> Outcome {
     if machine.may_set_priorities() == Some(true) {
         return Outcome::good("CAP_SYS_NICE");
     }
@@ -23,7 +159,7 @@ pub fn rt_priority(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn rtkit(machine: &Machine) -> Outcome {
+fn rtkit(machine: &Machine) -> Outcome {
     const SERVICE: &str = "usr/share/dbus-1/system-services/org.freedesktop.RealtimeKit1.service";
     if machine.may_be_real_time() == Some(true) {
         return Outcome::skipped("not needed: this process has the right itself");
@@ -35,7 +171,7 @@ pub fn rtkit(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn thread_policy(machine: &Machine) -> Outcome {
+fn thread_policy(machine: &Machine) -> Outcome {
     let Some(Task { policy, priority, .. }) = machine.own_task() else { return Outcome::unknown("no /proc/thread-self/stat") };
     let found = match priority {
         0 => policy_name(policy),
@@ -53,7 +189,7 @@ pub fn thread_policy(machine: &Machine) -> Outcome {
 /// rtkit gives threads 200 ms; a limit well above a deadline is harmless.
 const PERIODS_IN_TIME_LIMIT: u64 = 4;
 
-pub fn rt_time_limit(machine: &Machine) -> Outcome {
+fn rt_time_limit(machine: &Machine) -> Outcome {
     match machine.limit("Max realtime timeout") {
         None => Outcome::unknown("no /proc/self/limits"),
         Some((u64::MAX, _)) => Outcome::good("unlimited"),
@@ -69,7 +205,7 @@ pub fn rt_time_limit(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn rt_throttling(machine: &Machine) -> Outcome {
+fn rt_throttling(machine: &Machine) -> Outcome {
     let read = |name: &str| machine.root.number::<i64>(&format!("proc/sys/kernel/{name}"));
     match (read("sched_rt_runtime_us"), read("sched_rt_period_us")) {
         (Some(-1), _) => Outcome::good("off"),
@@ -79,7 +215,7 @@ pub fn rt_throttling(machine: &Machine) -> Outcome {
     }
 }
 
-pub fn fair_server(machine: &Machine) -> Outcome {
+fn fair_server(machine: &Machine) -> Outcome {
     const FOLDER: &str = "sys/kernel/debug/sched/fair_server";
     if !machine.root.exists(FOLDER) {
         return match machine.root.exists("sys/kernel/debug/sched") {
@@ -152,7 +288,7 @@ fn cpu_groups(machine: &Machine) -> Option<(Vec<String>, bool)> {
     Some((group_folders(machine, mount, &path), true))
 }
 
-pub fn rt_group(machine: &Machine) -> Outcome {
+fn rt_group(machine: &Machine) -> Outcome {
     let Some((folders, is_v2)) = cpu_groups(machine) else { return without_groups(machine) };
     let own = folders.first().map(String::as_str).unwrap_or_default();
     if is_v2 {
@@ -184,7 +320,7 @@ fn quota_severity(machine: &Machine) -> super::ByClass {
     if can_be_real_time(machine) { MEDIUM } else { HIGH }
 }
 
-pub fn cpu_quota(machine: &Machine) -> Outcome {
+fn cpu_quota(machine: &Machine) -> Outcome {
     let Some((folders, is_v2)) = cpu_groups(machine) else { return without_groups(machine) };
     let quotas = folders.iter().filter_map(|folder| Some((quota(machine, folder, is_v2)?, folder)));
     let tightest = quotas.min_by(|((a, b), _), ((c, d), _)| (a * d).cmp(&(c * b)));
@@ -219,7 +355,7 @@ fn quota(machine: &Machine, folder: &str, is_v2: bool) -> Option<(u128, u128)> {
     (period > 0).then_some((quota.into(), period.into()))
 }
 
-pub fn cpu_throttled(machine: &Machine) -> Outcome {
+fn cpu_throttled(machine: &Machine) -> Outcome {
     let Some((folders, _)) = cpu_groups(machine) else { return without_groups(machine) };
     let counts = folders.iter().filter_map(|folder| {
         let stat = machine.root.word(&format!("{folder}/cpu.stat"))?;
@@ -239,7 +375,7 @@ pub fn cpu_throttled(machine: &Machine) -> Outcome {
 /// The share of the last ten seconds in which a runnable thread waited for a CPU.
 const CPU_PRESSURE_PERCENT: u32 = 10;
 
-pub fn cpu_pressure(machine: &Machine) -> Outcome {
+fn cpu_pressure(machine: &Machine) -> Outcome {
     let Some(text) = machine.root.word("proc/pressure/cpu") else { return Outcome::unknown("no /proc/pressure/cpu") };
     match parse::pressure(&text, "some") {
         None => Outcome::unknown("/proc/pressure/cpu is not understood"),
@@ -256,7 +392,7 @@ pub fn cpu_pressure(machine: &Machine) -> Outcome {
 }
 
 /// Checks for other real-time threads of at least the same priority on the thread's CPU, which make it wait.
-pub fn neighbours(machine: &Machine) -> Outcome {
+fn neighbours(machine: &Machine) -> Outcome {
     let Some(cpus) = machine.cpus() else { return Outcome::unknown("the CPUs of this thread are not known") };
     if machine.processes().is_empty() {
         return Outcome::unknown("no other process can be seen");

@@ -1,15 +1,68 @@
 //! Checks of clocks and timers.
 
-use super::Outcome;
 use super::machine::Machine;
 use super::parse::shown;
+use super::severity::{HIGH, INFO};
+use super::table::Check;
+use super::{Apply::*, Outcome};
 use crate::sys::clock;
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        id: "clocksource",
+        title: "clock source",
+        severity: HIGH,
+        expected: "one that is read in user space: tsc, arch_sys_counter, kvm-clock",
+        why: "with any other, each reading of the clock is a slow system call",
+        remedy: "Look in the kernel's log why the kernel rejected tsc; if it is sound, boot with clocksource=tsc tsc=reliable.",
+        commands: "dmesg | grep -i clocksource",
+        apply: WithThought,
+        needs_root: true,
+        run: clocksource,
+    },
+    Check {
+        id: "counter",
+        title: "invariant counter",
+        severity: INFO,
+        expected: "constant_tsc and nonstop_tsc",
+        why: "without it the library times calls with CLOCK_MONOTONIC, which costs more than a call",
+        remedy: "In a virtual machine, pass it through (invtsc); on old processors there is no remedy.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: counter,
+    },
+    Check {
+        id: "timer-resolution",
+        title: "resolution of timers",
+        severity: HIGH,
+        expected: "1 ns",
+        why: "without high-resolution timers a sleep ends with the next tick, up to 10 ms late",
+        remedy: "Use a kernel with CONFIG_HIGH_RES_TIMERS, without highres=off.",
+        commands: "",
+        apply: Reboot,
+        needs_root: true,
+        run: timer_resolution,
+    },
+    Check {
+        id: "timer-slack",
+        title: "timer slack",
+        severity: INFO,
+        expected: "at most 1000 ns, or real-time scheduling",
+        why: "sleeps of ordinary threads may end late by this time",
+        remedy: "Call prctl(PR_SET_TIMERSLACK, 1) in helper threads that keep time.",
+        commands: "",
+        apply: WithThought,
+        needs_root: false,
+        run: timer_slack,
+    },
+];
 
 /// Clock sources that user space reads without a system call.
 const QUICK_SOURCES: [&str; 6] =
     ["tsc", "arch_sys_counter", "kvm-clock", "hyperv_clocksource_tsc_page", "riscv_clocksource", "stp"];
 
-pub fn clocksource(machine: &Machine) -> Outcome {
+fn clocksource(machine: &Machine) -> Outcome {
     const FOLDER: &str = "sys/devices/system/clocksource/clocksource0";
     match machine.root.word(&format!("{FOLDER}/current_clocksource")) {
         None => Outcome::unknown("no current_clocksource in /sys"),
@@ -18,7 +71,7 @@ pub fn clocksource(machine: &Machine) -> Outcome {
 }
 
 /// Checks the counter that the library's own clock uses.
-pub fn counter(machine: &Machine) -> Outcome {
+fn counter(machine: &Machine) -> Outcome {
     let Some(flags) = machine.cpu_flags() else { return Outcome::unknown("no CPU flags in /proc/cpuinfo") };
     // On aarch64 the architecture guarantees it, and the kernel does not show it.
     if !flags.contains(&"tsc") {
@@ -32,7 +85,7 @@ pub fn counter(machine: &Machine) -> Outcome {
 }
 
 /// Checks for high-resolution timers: with them a sleep ends to the nanosecond, without them at the next tick.
-pub fn timer_resolution(machine: &Machine) -> Outcome {
+fn timer_resolution(machine: &Machine) -> Outcome {
     let resolution_ns = match machine.is_live() {
         true => clock::resolution_ns(),
         false => resolution_told(machine),
@@ -54,7 +107,7 @@ fn resolution_told(machine: &Machine) -> Option<u64> {
 /// Sleeps of ordinary threads may end late by this time, so that the kernel can combine wake-ups.
 const SLACK_NS: u64 = 1_000;
 
-pub fn timer_slack(machine: &Machine) -> Outcome {
+fn timer_slack(machine: &Machine) -> Outcome {
     match machine.own_task() {
         None => return Outcome::unknown("no /proc/thread-self/stat"),
         Some(task) if task.is_real_time() => return Outcome::good("no effect with real-time scheduling"),

@@ -25,5 +25,4 @@ pub mod runtime;
 pub mod signal_watch;
 pub mod signature;
 pub mod slot;
-pub mod state;
 pub mod trap_pc;

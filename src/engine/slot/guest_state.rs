@@ -10,10 +10,10 @@
 
 use wasmtime::ValRaw;
 
-use super::call;
-use super::instance::{Func, Turn};
-use super::prepare::SETUP_BUDGET_NS;
-use super::signature::Signature;
+use crate::engine::call;
+use crate::engine::instance::{Func, Turn};
+use crate::engine::prepare::SETUP_BUDGET_NS;
+use crate::engine::signature::Signature;
 use crate::status::{self, *};
 
 const SAVE: &str = "rtw_state_save";
