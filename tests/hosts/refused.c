@@ -2,6 +2,7 @@
  * runtime is made, from then on, or once an instance is prepared; with EPERM, EACCES and ENOSYS. Each such life ends with statuses that
  * say why, or goes on as if nothing were; none crashes, hangs, prints, computes something else or lets an endless call run. Tracing one
  * life gives the list of calls. */
+#include "../support/child.h"
 #include "common.h"
 #include "tracer.h"
 
@@ -265,6 +266,57 @@ over:
     fate->over = true;
 }
 
+static int carried;
+
+static rtw_status_t carry(void *user_data, rtw_instance_t *from, rtw_instance_t *to) {
+    (void)user_data, (void)from, (void)to;
+    carried++;
+    return RTW_OK;
+}
+
+/* A slot that saves states: two publications, with membarrier refused from a moment on: `data` is FIRST (before the runtime), ONCE_PREPARED
+ * (once the slot is in use) or MOMENTS (never). Prints how the second ends, and whether the slot goes on. */
+static void live_with_states(void *data) {
+    const int moment = *(const int *)data;
+    static const refusal_t refusal[] = {{SYS_membarrier, EPERM, FIRST}, {0, 0, 0}, {SYS_membarrier, EPERM, ONCE_PREPARED}};
+    rtw_error_t err;
+    coming = moment == MOMENTS ? NULL : &refusal[moment];
+    refuse_at(FIRST);
+    life_t life = begin_life(NULL, NULL, 0);
+    static const rtw_wanted_func_t add = {"add", "(i32,i32)->(i32)", 0};
+    rtw_slot_config_t config;
+    rtw_slot_t *slot;
+    rtw_slot_config_init(&config);
+    config.funcs = &add;
+    config.func_count = 1;
+    config.state = RTW_STATE_HOST;
+    config.on_state = carry;
+    ready(&life);
+    require(rtw_slot_create(life.guest.runtime, &config, &slot, &err), &err, "a slot");
+    require(rtw_slot_publish(slot, life.guest.instance, NULL, &err), &err, "publish");
+    rtw_value_t values[2] = {{.i32 = 40}, {.i32 = 2}};
+    require(rtw_slot_invoke(slot, 0, values, 2, NULL), &err, "a call");
+    refuse_at(ONCE_PREPARED);
+    rtw_instance_t *next;
+    require(rtw_instance_create(life.guest.module, life.imports, NULL, &next, &err), &err, "another instance");
+    const rtw_status_t status = rtw_slot_publish(slot, next, NULL, &err);
+    const bool named = status == RTW_OK || (err.status == status && err.os_error == EPERM && strstr(err.message, "membarrier") != NULL);
+    values[0].i32 = 40;
+    const rtw_status_t call = rtw_slot_invoke(slot, 0, values, 2, NULL);
+    printf("%s %s, carried %d, %s %d", rtw_status_name(status), named ? "named" : err.message, carried, rtw_status_name(call), values[0].i32);
+    rtw_slot_destroy(slot);
+    rtw_instance_destroy(next);
+    rtw_thread_detach(life.guest.runtime, NULL);
+    end_life(&life);
+}
+
+static void states(int moment, const char *expected, const char *what) {
+    char text[1000];
+    const int status = output_of_child(live_with_states, &moment, text, sizeof text);
+    check(status == 0 && strcmp(text, expected) == 0, "membarrier refused %s", what);
+    if (status != 0 || strcmp(text, expected) != 0) printf("    %#x: %s\n", (unsigned)status, text);
+}
+
 enum { WELL, CRASHED, HUNG, PRINTED, WENT_WRONG };
 
 /* Lives once; its output is in `written`. Killed if it does not end. */
@@ -382,6 +434,12 @@ int main(int argc, char **argv) {
         }
     }
     fclose(table);
+    if (only == NULL || strcmp(only, "membarrier") == 0) {
+        states(MOMENTS, "RTW_OK named, carried 1, RTW_OK 42", "never: a slot's state is carried over");
+        states(FIRST, "RTW_OK named, carried 1, RTW_OK 42", "from the start: fences take its place");
+        states(ONCE_PREPARED, "RTW_ERR_PERMISSION named, carried 0, RTW_OK 42",
+               "once a slot that saves states is in use: the publication says so, and the slot goes on");
+    }
     check(lives > 60 || only != NULL, "%d lives, %d steps refused; the table is %s", lives, refused, path);
     return check_summary();
 }
