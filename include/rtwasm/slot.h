@@ -75,7 +75,7 @@ typedef void (*rtw_slot_event_func_t)(void *user_data, const rtw_slot_event_t *e
 
 /// Transfers the state of the instance in use to the one being published. Runs on the publisher's thread. Keep it short:
 /// blocks that the real-time thread begins meanwhile return RTW_ERR_BUSY. If it returns anything but RTW_OK, the publication
-/// fails with RTW_ERR_STATE and the old instance stays.
+/// fails with RTW_ERR_STATE and the old instance stays. It must return: neither longjmp nor a C++ exception may leave it.
 ///
 /// user_data  user_data of rtw_slot_config_t.
 /// from, to   the old and the new instance. The callback may call rtw_invoke and the memory functions on both, whether or not

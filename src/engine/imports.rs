@@ -8,9 +8,8 @@ use super::artifact::{Extern, ExternKind, Metadata};
 use super::naming::shown;
 use super::native::{self, Native};
 use super::signature::Signature;
-use crate::rt::reserve;
+use crate::rt::{callback, reserve};
 use crate::status::*;
-use crate::sys::end;
 
 /// A host function in C: user data, the instance's handle, arguments in and results out. Any result but 0 ends the guest's
 /// call. The type permits unwinding, so that the library can notice it.
@@ -52,7 +51,7 @@ impl Drop for Finalizer {
     fn drop(&mut self) {
         if self.is_owner.load(Relaxed) {
             // SAFETY: the host vouches for its function; this is the only call.
-            end::unless_left("a finalizer", || unsafe { (self.call)(self.user_data) })
+            callback::returning(&"a finalizer", || unsafe { (self.call)(self.user_data) })
         }
     }
 }

@@ -146,6 +146,7 @@ impl Runs {
     fn finish(&self, call: &Ready<'_>, ticks: u64) -> Result<()> {
         let mut values = call.values.to_vec();
         let mut calls = || {
+            let _running = call.func.core().runs_in_setup();
             for round in call.repeats - last_calls(call)..call.repeats {
                 values.copy_from_slice(call.values);
                 // SAFETY: as in `make_unrecorded`.
@@ -173,6 +174,7 @@ impl Runs {
 
     fn make_unrecorded(&mut self, call: &Ready<'_>, rounds: std::ops::Range<u32>) -> Result<()> {
         let mut values = call.values.to_vec();
+        let _running = call.func.core().runs_in_setup();
         for round in rounds {
             values.copy_from_slice(call.values);
             let allocations = global_alloc::allocations();

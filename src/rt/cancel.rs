@@ -15,7 +15,7 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::ptr::null_mut;
 
-use super::unwind;
+use super::{callback, unwind};
 use crate::sys::cancellation::{ASYNCHRONOUS, DEFERRED, DISABLE, ENABLE, pthread_setcancelstate, pthread_setcanceltype};
 use crate::sys::stack;
 
@@ -80,8 +80,9 @@ pub fn let_in(held: Held) {
 /// Runs `work` with cancellation held off. This is a function of its own, and so is the one that calls `work`.
 #[inline(never)]
 pub fn held(work: &mut dyn FnMut()) {
-    let held = hold();
-    let outer = SECTION_AT.replace(stack::pointer());
+    let (held, here) = (hold(), stack::pointer());
+    callback::none_was_left(here);
+    let outer = SECTION_AT.replace(here);
     unwind::awaited(work);
     SECTION_AT.set(outer);
     let_in(held);

@@ -3,6 +3,7 @@
 
 pub mod arena;
 pub mod attach;
+pub mod callback;
 pub mod cancel;
 pub mod exchange;
 pub mod fork;

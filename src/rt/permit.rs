@@ -292,6 +292,12 @@ pub fn is_attached(owner: u64) -> bool {
     of_this_thread().any(|first| first.owner.load(Relaxed) == owner && first.is_visit.load(Relaxed) == 0)
 }
 
+/// True if both places are on the same one of the stacks that the calling thread has permits for, above the room of a guest.
+pub fn are_on_one_stack(one: usize, other: usize) -> bool {
+    let has = |permit: &Permit, at: usize| at.wrapping_sub(permit.lowest.load(Relaxed)) <= permit.span.load(Relaxed);
+    of_this_thread().any(|first| first.together().iter().any(|permit| has(permit, one) && has(permit, other)))
+}
+
 /// The calling thread's permits of one owner. Dropping it, on the same thread, withdraws them.
 pub struct Issued(&'static Permit, PhantomData<*mut ()>);
 

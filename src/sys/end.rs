@@ -1,7 +1,6 @@
 //! Ends the process with one line that names the cause, if a promise can be neither kept nor refused.
 
 use std::ffi::CStr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Writes one line to stderr and ends the process. Allocates nothing; works in signal context.
 #[cold]
@@ -19,27 +18,4 @@ pub fn process_of(why: &[&[u8]]) -> ! {
     }
     // SAFETY: always possible.
     unsafe { libc::abort() }
-}
-
-/// Runs a callback of the host's that has to return. If it is unwound instead, the process ends with a line that names it.
-#[inline(always)]
-pub fn unless_left<T>(callback: &'static str, call: impl FnOnce() -> T) -> T {
-    struct Left(&'static str);
-    impl Drop for Left {
-        #[cold]
-        fn drop(&mut self) {
-            process_of(&[
-                self.0.as_bytes(),
-                b" was left by an exception, by pthread_exit or because the thread was cancelled, and has to return",
-            ])
-        }
-    }
-    // This catch makes an unwinder find a handler in this frame, and unwind to it.
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let left = Left(callback);
-        let answer = call();
-        std::mem::forget(left);
-        answer
-    }));
-    outcome.unwrap_or_else(|_| process(c"a callback was left"))
 }

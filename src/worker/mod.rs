@@ -22,13 +22,13 @@ use crate::engine::prepare::DryCall;
 use crate::engine::runtime::Runtime;
 use crate::rt::attach::{Attach, HOST_STACK_BYTES};
 use crate::rt::thread::{self, Thread};
-use crate::rt::{arena, fork, reserve};
+use crate::rt::{arena, callback, fork, reserve};
 use crate::stats::Report;
 use crate::status::*;
 use crate::subjects::interval::Source;
 use crate::sys::memory::Lock;
 use crate::sys::sched::{self, Deadline, Policy};
-use crate::sys::{affinity, clock, end, filter, futex, pm_qos, sleeper};
+use crate::sys::{affinity, clock, filter, futex, pm_qos, sleeper};
 use periodic::Periodic;
 use queue::Queue;
 use statistics::Statistics;
@@ -517,7 +517,7 @@ fn prepare(shared: &Shared) -> Result<()> {
     let config = &shared.config;
     if let Some(setup) = &config.setup {
         // SAFETY: the host guarantees for its function.
-        match end::unless_left("a worker's setup callback", || unsafe { (setup.call)(setup.user_data) }) {
+        match callback::returning(&"a worker's setup callback", || unsafe { (setup.call)(setup.user_data) }) {
             RTW_OK => {}
             status => return Err(Error::new(status, format!("the setup callback returned {status}"))),
         }

@@ -6,8 +6,9 @@ use std::ffi::c_void;
 
 use super::statistics::{Book, Step};
 use super::{Call, STEP_STOP, Shared};
+use crate::rt::callback;
 use crate::status::*;
-use crate::sys::{clock, end};
+use crate::sys::clock;
 
 /// The treatment of ticks whose intended start has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Task {
     #[inline(always)]
     fn run(&mut self, tick: &Tick) -> rtw_status_t {
         match self {
-            Task::Step { step, user_data } => end::unless_left("a periodic worker's step", || {
+            Task::Step { step, user_data } => callback::returning(&"a periodic worker's step", || {
                 // SAFETY: the host guarantees for its function.
                 unsafe { step(*user_data, tick) }
             }),

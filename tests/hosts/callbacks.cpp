@@ -1,11 +1,13 @@
-// Callbacks of the host's that do not return: a worker's step and setup, a slot's events and state. Where something unwinds them, the
-// process ends with one line that names the callback; one that never ends holds up only threads that wait for it.
+// Callbacks of the host's that do not return: a worker's step and setup, a slot's events and state, finalizers. Where something unwinds
+// them, or longjmp leaves them, the process ends with one line that names the callback; one that never ends holds up only threads that
+// wait for it.
 extern "C" {
 #include "../support/child.h"
 #include "common.h"
 }
 
 #include <atomic>
+#include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,13 +18,20 @@ extern "C" {
 
 namespace {
 
-enum Way { RETURN, THROW, EXIT, CANCEL };
-enum Which { STEP, SETUP, EVENT, STATE, NONE };
+enum Way { RETURN, THROW, EXIT, CANCEL, JUMP, WITHIN };
+enum Which { STEP, SETUP, EVENT, STATE, FINALIZER, NONE };
 Way way;
 Which which;
 std::atomic<bool> told;
+std::jmp_buf behind;
+bool in_step; // the slot is published, and the finalizer called, in a worker's step
 
 void leave(Which here) {
+    if (way == WITHIN) {
+        std::jmp_buf within;
+        if (setjmp(within) == 0) std::longjmp(within, 1);
+        return;
+    }
     if (here != which) return;
     switch (way) {
     case THROW: throw 42;
@@ -31,12 +40,33 @@ void leave(Which here) {
         pthread_cancel(pthread_self());
         pthread_testcancel();
         break;
+    case JUMP: std::longjmp(behind, 1);
+    case WITHIN:
     case RETURN: break;
     }
 }
 
+void finalizer(void *) {
+    leave(FINALIZER);
+    if (which == FINALIZER) std::puts("went on"), std::fflush(stdout);
+}
+
+void end_imports() {
+    rtw_imports_t *imports;
+    rtw_imports_create(&imports, nullptr);
+    const auto never = [](void *, rtw_instance_t *, rtw_value_t *) -> rtw_status_t { return RTW_OK; };
+    rtw_imports_func(imports, "env", "never", "()->()", never, nullptr, finalizer, 0, nullptr);
+    rtw_imports_destroy(imports);
+}
+
+void publish_behind();
+
 rtw_status_t step(void *, const rtw_tick_t *tick) {
     leave(STEP);
+    if (in_step) { // a frame of the host's on the worker's thread, which longjmp can return to
+        if (setjmp(behind) == 0) publish_behind();
+        return RTW_STEP_STOP;
+    }
     return tick->index < 2 ? RTW_OK : RTW_STEP_STOP;
 }
 
@@ -55,6 +85,11 @@ rtw_status_t carry(void *, rtw_instance_t *, rtw_instance_t *) {
     if (which == STATE) std::puts("went on"), std::fflush(stdout);
     return RTW_OK;
 }
+
+// The first thing that the thread does with the library after a longjmp.
+enum Next { PUBLISH, CREATE, DETACH, LOOK, NOTHING };
+Next next_use;
+life_t *lived;
 
 void with_worker(rtw_runtime_t *runtime) {
     rtw_worker_config_t config;
@@ -86,19 +121,45 @@ void with_slot(life_t *life) {
     require(rtw_instance_create(life->guest.module, life->imports, nullptr, &next, &err), &err, "another instance");
     require(rtw_slot_publish(slot, next, nullptr, &err), &err, "publish it");
     rtw_slot_invoke(slot, 0, values, 2, nullptr);
-    while (!told) usleep(1000); // the housekeeper's, however long it takes
+    if (config.on_event)
+        while (!told) usleep(1000); // the housekeeper's, however long it takes
     rtw_slot_destroy(slot);
     rtw_instance_destroy(next);
 }
 
-void live(void *) {
-    life_t life = begin_life(nullptr, nullptr, 0);
-    ready(&life);
-    if (which == STEP || which == SETUP || which == NONE) with_worker(life.guest.runtime);
+void publish_behind() {
     try {
-        if (which == EVENT || which == STATE || which == NONE) with_slot(&life);
+        if (which == EVENT || which == STATE || which == NONE) with_slot(lived);
+        if (which == FINALIZER || which == NONE) end_imports();
     } catch (int) {
         std::puts("caught behind the library");
+    }
+}
+
+// longjmp has returned to this thread's frame.
+void go_on() {
+    rtw_memory_view_t view;
+    rtw_imports_t *imports;
+    switch (next_use) {
+    case PUBLISH: with_slot(lived); break;
+    case CREATE: rtw_imports_create(&imports, nullptr); break;
+    case DETACH: rtw_thread_detach(lived->guest.runtime, nullptr); break;
+    case LOOK: rtw_instance_memory(lived->guest.instance, nullptr, &view, nullptr); break;
+    case NOTHING: break;
+    }
+    std::puts("not noticed");
+    std::fflush(stdout);
+    _exit(3);
+}
+
+void live(void *) {
+    life_t life = begin_life(nullptr, nullptr, 0);
+    lived = &life;
+    ready(&life);
+    if (which == STEP || which == SETUP || which == NONE || in_step) with_worker(life.guest.runtime);
+    if (!in_step) {
+        if (setjmp(behind) != 0) go_on();
+        publish_behind();
     }
     rtw_thread_detach(life.guest.runtime, nullptr);
     end_life(&life);
@@ -142,7 +203,7 @@ int main(int argc, char **argv) {
     const struct {
         Which which;
         const char *name;
-    } callbacks[] = {{STEP, "a periodic worker's step"}, {SETUP, "a worker's setup callback"}, {EVENT, "a slot's on_event"}, {STATE, "a slot's on_state"}};
+    } callbacks[] = {{STEP, "a periodic worker's step"}, {SETUP, "a worker's setup callback"}, {EVENT, "a slot's on_event"}, {STATE, "a slot's on_state"}, {FINALIZER, "a finalizer"}};
     const struct {
         Way way;
         const char *name;
@@ -151,8 +212,8 @@ int main(int argc, char **argv) {
     for (const auto &callback : callbacks) {
         for (const auto &how : ways) {
             const int status = outcome(callback.which, how.way, written);
-            if (callback.which == STATE && how.way == CANCEL) { // the thread's own, in a [setup] function
-                check(status == 0 && written == "went on\n", "a cancellation in a slot's on_state: held off until the publication is over");
+            if ((callback.which == STATE || callback.which == FINALIZER) && how.way == CANCEL) { // the thread's own, in a [setup] function
+                check(status == 0 && written == "went on\n", "a cancellation in %s: held off until the [setup] function is over", callback.name);
                 continue;
             }
             const std::string line = std::string("rtwasm: ") + callback.name +
@@ -163,6 +224,30 @@ int main(int argc, char **argv) {
             if (written != line) std::printf("    status %#x: %s\n", static_cast<unsigned>(status), written.c_str());
         }
     }
+    // On a thread of the host's, and in a worker's step, there is a frame that longjmp can return to.
+    static const char *const uses[] = {"a slot", "imports", "detaching", "looking at memory"};
+    const auto jumps = [&](Which callback, const char *name, const char *what) {
+        const int status = outcome(callback, JUMP, written);
+        const std::string line = std::string("rtwasm: ") + name + " was left by longjmp, and has to return; the process ends\n";
+        check(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && written == line,
+              "longjmp leaves %s, then %s: the process ends with one line that names it", name, what);
+        if (written != line) std::printf("    status %#x: %s\n", static_cast<unsigned>(status), written.c_str());
+    };
+    for (int use = PUBLISH; use <= LOOK; use++) {
+        next_use = static_cast<Next>(use);
+        jumps(STATE, "a slot's on_state", uses[use]);
+        // To make a slot takes more of the stack than the finalizer's call took: such a use may be the finalizer's own.
+        if (use != PUBLISH) jumps(FINALIZER, "a finalizer", uses[use]);
+    }
+    next_use = NOTHING;
+    check(WEXITSTATUS(outcome(STATE, JUMP, written)) == 3 && written == "not noticed\n",
+          "twin: a thread that uses the library no more after it is not ended");
+    in_step = true;
+    jumps(STATE, "a slot's on_state", "the worker's step around it returns");
+    jumps(FINALIZER, "a finalizer", "the worker's step around it returns");
+    check(outcome(NONE, RETURN, written) == 0 && written.empty(), "twin: in a worker's step, those that return end nothing%s", written.c_str());
+    in_step = false;
+    check(outcome(NONE, WITHIN, written) == 0 && written.empty(), "longjmp within each of them ends nothing%s", written.c_str());
     check(outcome(NONE, RETURN, written) == 0 && written.empty(), "twin: those that return end nothing%s", written.c_str());
     never_returns();
     return check_summary();

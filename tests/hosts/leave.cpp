@@ -24,8 +24,11 @@ uint32_t flags;
 rtw_func_t *inner, *add;
 std::jmp_buf behind;
 // The actions after a longjmp.
-enum Next { CALL, RESET, DESTROY, DETACH, MEMORY };
+enum Next { CALL, RESET, DESTROY, DETACH, MEMORY, OTHER };
 Next next;
+// Where the host function is called: in the host's call, in a dry call, in a start function.
+enum Where { INVOKE, DRY, START };
+Where where;
 void *const value = &depth;
 
 struct Witness {
@@ -58,16 +61,19 @@ rtw_status_t leave(void *, rtw_instance_t *, rtw_value_t *values) {
 }
 
 life_t life;
+rtw_imports_t *imports;
 
 void go_on() {
     rtw_value_t values[2] = {};
     rtw_memory_view_t view;
+    rtw_imports_t *others;
     switch (next) {
     case CALL: rtw_invoke(add, values, 2); break;
     case RESET: rtw_instance_reset(life.guest.instance, nullptr); break;
     case DESTROY: rtw_func_destroy(inner), rtw_func_destroy(add), rtw_instance_destroy(life.guest.instance); break;
     case DETACH: rtw_thread_detach(life.guest.runtime, nullptr); break;
     case MEMORY: rtw_instance_memory(life.guest.instance, nullptr, &view, nullptr); break;
+    case OTHER: rtw_imports_create(&others, nullptr); break;
     }
 }
 
@@ -80,8 +86,26 @@ void *run(void *) {
         std::puts("not noticed");
         return nullptr;
     }
+    rtw_dry_call_t dry = {};
+    rtw_prepare_config_t config;
+    rtw_module_t *module = nullptr;
+    rtw_instance_t *made = nullptr;
+    dry.func = inner, dry.values = values, dry.value_count = 1, dry.repeats = 1;
     try {
-        rtw_invoke(inner, values, 1);
+        switch (where) {
+        case INVOKE: rtw_invoke(inner, values, 1); break;
+        case DRY:
+            rtw_prepare_config_init(&config);
+            config.dry_calls = &dry, config.dry_call_count = 1;
+            rtw_instance_prepare(life.guest.instance, &config, nullptr, nullptr);
+            break;
+        case START:
+            module = load(life.guest.runtime, "starts");
+            rtw_instance_create(module, imports, nullptr, &made, nullptr);
+            rtw_instance_destroy(made);
+            rtw_module_destroy(module);
+            break;
+        }
     } catch (int) {
         std::puts("caught behind the guest");
     }
@@ -105,7 +129,6 @@ void look_after() {
 
 void live(void *) {
     life = begin_life(nullptr, nullptr, 0);
-    rtw_imports_t *imports;
     rtw_imports_create(&imports, nullptr);
     rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", leave, nullptr, nullptr, flags, nullptr);
     renew(&life.guest, imports);
@@ -156,6 +179,20 @@ int main(int argc, char **argv) {
         next = static_cast<Next>(use);
         ends(JUMP, 0, (std::string("longjmp out of a host function, then ") + uses[use]).c_str(), "longjmp");
     }
+    static const struct {
+        Where where;
+        const char *what;
+    } setups[] = {{DRY, "longjmp out of a host function in a dry call, then "}, {START, "longjmp out of a host function in a start function, then "}};
+    for (const auto &setup : setups) {
+        where = setup.where;
+        next = OTHER;
+        ends(JUMP, 0, (setup.what + std::string("imports")).c_str(), "longjmp");
+        next = DETACH;
+        ends(JUMP, 0, (setup.what + std::string("detaching")).c_str(), "longjmp");
+        check(outcome(RETURN, 0, written) == 0 && written.find("not noticed") == std::string::npos && written.find("rtwasm: ") == std::string::npos,
+              "twin: one that returns there ends nothing");
+    }
+    where = INVOKE;
     next = CALL;
     ends(JUMP, 2, "longjmp out of a call from a host function", "longjmp");
 

@@ -9,8 +9,8 @@ use crate::capi::runtime::out_of_range;
 use crate::engine::instance::Wanted;
 use crate::engine::prepare::DryCall;
 use crate::engine::slot::{Config, Event, EventKind, StateTransfer};
+use crate::rt::callback;
 use crate::status::*;
-use crate::sys::end;
 
 /// A published instance keeps its own state.
 pub const RTW_STATE_NONE: u32 = 0;
@@ -57,7 +57,7 @@ pub type rtw_slot_event_func_t = Option<unsafe extern "C" fn(user_data: *mut c_v
 
 /// Transfers the state of the instance in use to the one being published. Runs on the publisher's thread. Keep it short:
 /// blocks that the real-time thread begins meanwhile return RTW_ERR_BUSY. If it returns anything but RTW_OK, the publication
-/// fails with RTW_ERR_STATE and the old instance stays.
+/// fails with RTW_ERR_STATE and the old instance stays. It must return: neither longjmp nor a C++ exception may leave it.
 ///
 /// user_data  user_data of rtw_slot_config_t.
 /// from, to   the old and the new instance. The callback may call rtw_invoke and the memory functions on both, whether or not
@@ -150,7 +150,7 @@ pub(super) unsafe fn read(config: &rtw_slot_config_t) -> Result<Config> {
                 publication: event.publication,
                 instance: event.instance.cast(),
             };
-            end::unless_left("a slot's on_event", || {
+            callback::returning(&"a slot's on_event", || {
                 // SAFETY: the host vouches for its callback; one that is unwound meets the end of the process.
                 let on_event: unsafe extern "C-unwind" fn(*mut c_void, *const rtw_slot_event_t) =
                     unsafe { std::mem::transmute(on_event) };
@@ -190,7 +190,7 @@ fn state(config: &rtw_slot_config_t) -> Result<StateTransfer> {
                 unsafe { std::mem::transmute(on_state) };
             let carry = move |from: *mut c_void, to: *mut c_void| {
                 // SAFETY: as above.
-                end::unless_left("a slot's on_state", || unsafe { on_state(user_data.get(), from, to) })
+                callback::returning(&"a slot's on_state", || unsafe { on_state(user_data.get(), from, to) })
             };
             Ok(StateTransfer::Host(Box::new(carry)))
         }

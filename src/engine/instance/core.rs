@@ -16,7 +16,7 @@ use crate::engine::held::Account;
 use crate::engine::imports::HostFunc;
 use crate::engine::native::Ended;
 use crate::rt::permit::{self, Pass};
-use crate::rt::{arena, cancel, traps};
+use crate::rt::{arena, callback, cancel, traps};
 use crate::status::*;
 use crate::sys::fpu;
 use crate::sys::{membarrier, thread};
@@ -195,6 +195,19 @@ impl Core {
             let host = unsafe { &*self.host.get() };
             left(host, b"longjmp");
         }
+    }
+
+    /// As long as the returned value lives, a [setup] function runs the guest, whose host functions have to return.
+    pub fn runs_in_setup(&self) -> callback::Record {
+        /// # Safety
+        /// `core` points to a core.
+        unsafe fn jumped(core: *const c_void) {
+            // SAFETY: as the caller promises. The host function is the guest's, which still exists, since its maker or user was left.
+            if let Some(host) = unsafe { (*core.cast::<Core>()).host.get().as_ref() } {
+                left(host, b"longjmp");
+            }
+        }
+        callback::Record::begin(jumped, std::ptr::from_ref(self).cast())
     }
 
     /// Ends the process as `has_not_left` does, for the instance with this gate.

@@ -60,6 +60,12 @@ unsafe impl Send for FuncShared {}
 unsafe impl Sync for FuncShared {}
 
 impl Func {
+    /// The part of its instance that calls use.
+    pub(in crate::engine) fn core(&self) -> &Core {
+        // SAFETY: a func keeps its instance alive, and the core does not move.
+        unsafe { &*self.core }
+    }
+
     /// The limits of its instance's calls.
     #[inline(always)]
     pub fn timing(&self) -> &Timing {

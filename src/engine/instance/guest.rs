@@ -198,9 +198,11 @@ impl Guest {
         let wanted = memory::Wanted { ahead_bytes: config.ahead(), ahead_left_bytes, guard_index, signals };
         core.host_float.note();
         let modes = core.host_float.modes(core.float);
+        let running = core.runs_in_setup();
         modes.enter();
         let (made, memories) = memory::collect(wanted, &share, || wasmtime::Instance::new(&mut store, &module.code, &externs));
         modes.leave();
+        drop(running);
         let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &mut store);
         store.data_mut().memory = memory;

@@ -90,6 +90,7 @@ pub(super) fn call_host<const BLOCKS: bool>(
         answer
     };
     if core.is_making() {
+        core.host.set(host);
         // A start function: the gate stays closed, since there is no guest yet to call back into.
         let answer = call();
         return if answer == RTW_OK { Ok(()) } else { Err(host_error(core, answer)) };

@@ -101,6 +101,7 @@ fn run(func: &Func, mut values: [ValRaw; 2]) -> Result<[ValRaw; 2]> {
     // SAFETY: none of these functions has more than two values, as the check of their types ensures; the caller has the
     // instance.
     let call = || unsafe { call::invoke_apart(func, values.as_mut_ptr(), values.len(), None) };
+    let _running = func.core().runs_in_setup();
     // A block's budget is not for state transfer.
     match func.timing().with_at_least(SETUP_BUDGET_NS, call) {
         RTW_OK => Ok(values),

@@ -1,0 +1,7 @@
+;; A start function that calls the host, then an export that does.
+(module
+  (import "env" "visit" (func $visit (param i32) (result i32)))
+  (memory (export "memory") 1 1)
+  (func (export "visit") (param i32) (result i32) (call $visit (local.get 0)))
+  (func $start (drop (call $visit (i32.const 0))))
+  (start $start))
