@@ -54,10 +54,11 @@ typedef struct rtw_compile_options_t {
     uint32_t interruption;
     /// Target: "x86_64-unknown-linux-gnu" or "aarch64-unknown-linux-gnu". NULL (default): this machine.
     const char *target;
-    /// CPU features to use. "native": those of this machine; the artifact does not load where one is missing. "baseline":
-    /// those of every machine of the target, for artifacts that are distributed. Otherwise a list such as "avx2,fma", to
-    /// which the features that they need are added, or a processor such as "cortex-a53", "cortex-a72" or "cortex-a76" for all its
-    /// features. NULL (default): native if the target is this machine, else baseline.
+    /// CPU features to use. "native": those of this machine; the artifact does not load where one is missing. "x86-64-v2",
+    /// "x86-64-v3", "x86-64-v4": the levels of the x86-64 psABI, for artifacts that are distributed. "baseline", "x86-64" or
+    /// "aarch64": no optional ones. Otherwise a list such as "avx2,fma", to which the features that they need are added, or a
+    /// processor such as "cortex-a53", "cortex-a72" or "cortex-a76" for all its features. NULL (default): native if the target is
+    /// this machine, else x86-64-v2 or aarch64.
     const char *cpu;
     /// RTW_COMPILE_RESERVATION_FULL (default) or RTW_COMPILE_RESERVATION_DECLARED.
     uint32_t reservation;
@@ -79,6 +80,11 @@ typedef struct rtw_compile_options_t {
     uint32_t max_branches;
     /// Longest body of one function, in bytes. 0 (default): 2 MiB.
     uint32_t max_function_bytes;
+    /// 1: results are the same on every machine and at every CPU level: NaNs are canonical, and relaxed SIMD has one meaning, which is
+    /// slow where a processor has other instructions. 0 (default): each machine's fastest.
+    uint32_t deterministic;
+    /// Must be 0.
+    uint32_t reserved;
 } rtw_compile_options_t;
 
 #ifdef __cplusplus

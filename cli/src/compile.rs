@@ -29,16 +29,21 @@ Options:
                         process
   --target TRIPLE       x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu; default: this machine
   --cpu WHICH           native: the features of this machine; the default if this machine is the target
-                        baseline: runs on every machine of the target; the default for another target
+                        x86-64-v2, x86-64-v3, x86-64-v4: the levels of the x86-64 psABI. For artifacts that you
+                        distribute: v2 loads on processors since 2009 and is the default for x86-64 from
+                        another machine; v3 needs AVX2 and FMA, which some Atom, Celeron and Pentium lack
+                        x86-64, aarch64, baseline: no optional features; the default for aarch64 from another
+                        machine
                         LIST: features such as avx2,fma and those that they imply, or a processor such as
                         cortex-a53, cortex-a72 or cortex-a76 for all its features
-                        A machine that lacks a feature refuses the artifact and names the feature
+                        A machine that lacks a level or a feature refuses the artifact and names it
   --opt LEVEL           speed (default), size, or none, which compiles faster
   --reservation HOW     address space for each linear memory
                         full (default): 4 GiB, in the standalone profile with guard pages and the budget guard's
                         memory beside it (`rtwasm inspect` prints the sum)
                         declared: the maximum that the module declares, for processes whose locked or total
                         memory is limited
+  --deterministic       results are the same on every machine: NaNs are canonical, and relaxed SIMD has one meaning
   --budget HOW          how the host can end a call that has used up its time budget
                         guard (default): polls in loops, at almost no cost
                         off: not at all
@@ -133,6 +138,7 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
     let mut opt = Opt::Speed;
     let mut interruption = Interruption::Guard;
     let mut reservation = Reservation::Full;
+    let mut deterministic = false;
     let mut limits = Limits::DEFAULT;
     let mut talk = Talk::Normal;
     let usage = |error: rtwasm::status::Error| Failure::Usage(error.message);
@@ -149,6 +155,7 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
                 "--target" => target = Some(Target::from_triple(&args.text()?).map_err(usage)?),
                 "--cpu" => cpu = Some(Cpu::from_text(&args.text()?).map_err(usage)?),
                 "--reservation" => reservation = args.one_of(&option, "full, declared", Reservation::from_name)?,
+                "--deterministic" => deterministic = true,
                 "--opt" => opt = args.one_of(&option, "none, speed, size", Opt::from_name)?,
                 "--budget" => interruption = args.one_of(&option, BUDGETS, budget_from_name)?,
                 "--max-module-bytes" => limits.module_bytes = number(&option, &mut args, u64::MAX)?,
@@ -175,6 +182,7 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
     options.opt = opt;
     options.interruption = interruption;
     options.reservation = reservation;
+    options.deterministic = deterministic;
     options.limits = limits;
     if let Some(cpu) = cpu {
         options.cpu = cpu;

@@ -4,8 +4,10 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use rtwasm::engine::artifact::{self, Artifact, Extern, Metadata};
+use rtwasm::engine::cpu_features;
 use rtwasm::engine::held;
 use rtwasm::engine::imports;
+use rtwasm::engine::naming;
 use rtwasm::status::{self, Error, RTW_OK};
 use serde_json::{Value, json};
 
@@ -86,6 +88,7 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         imports,
         exports,
         memories,
+        hidden,
         need: _,
         function_count,
         has_start,
@@ -106,6 +109,8 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
     };
     let memories: Vec<Value> =
         memories.iter().map(|memory| json!({ "min_bytes": memory.min_bytes, "max_bytes": memory.max_bytes })).collect();
+    let hidden: Vec<Value> =
+        hidden.iter().map(|one| json!({ "kind": one.kind.name(), "index": one.index, "type": one.ty })).collect();
     let need = held::need(&artifact.metadata);
     let runs_here = match verdict {
         Ok(()) => json!({ "ok": true, "status": status::name(RTW_OK), "number": RTW_OK, "message": "" }),
@@ -124,9 +129,11 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         "producer": producer,
         "target": target,
         "cpu_features": cpu_features,
+        "cpu_level": cpu_level(&artifact.metadata),
         "opt_level": opt_level,
         "profile": settings.profile.name(),
         "interruption": settings.interruption.name(),
+        "deterministic": settings.deterministic,
         "memory_reservation_bytes": settings.memory_reservation_bytes,
         "address_space_bytes": artifact.metadata.address_space_bytes(),
         "guest_bytes": need.total(),
@@ -138,6 +145,7 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         "imports": externs(imports, true),
         "exports": externs(exports, false),
         "memories": memories,
+        "hidden_exports": hidden,
         "source": { "bytes": source_bytes, "sha256": hex(source_sha256) },
         "runs_here": runs_here,
     })
@@ -158,9 +166,10 @@ fn to_text(name: &str, artifact: &Artifact<'_>, file_bytes: usize, verdict: &Res
     );
     row("profile", metadata.settings.profile.name().into());
     row("target", metadata.target.clone());
-    row("CPU features", cpu_text(&metadata.cpu_features));
+    row("CPU features", cpu_text(metadata));
     row("optimised for", metadata.opt_level.clone());
     row("interruption", metadata.settings.interruption.name().into());
+    row("deterministic", if metadata.settings.deterministic { "yes" } else { "no" }.into());
     row("reservation", format!("{} bytes of address space a memory", metadata.settings.memory_reservation_bytes));
     row("address space", format!("{} bytes an instance, guards included", metadata.address_space_bytes()));
     let need = held::need(metadata);
@@ -176,16 +185,26 @@ fn to_text(name: &str, artifact: &Artifact<'_>, file_bytes: usize, verdict: &Res
         let maximum = memory.max_bytes.map_or_else(|| "no declared maximum".into(), |bytes| format!("at most {bytes}"));
         row(&format!("memory {index}"), format!("{} bytes, {maximum}", memory.min_bytes));
     }
+    if !metadata.hidden.is_empty() {
+        let names: Vec<String> = metadata.hidden.iter().map(|one| format!("{} {}", one.kind.name(), one.index)).collect();
+        let few: Vec<&str> = names.iter().map(String::as_str).collect();
+        row("reachable", format!("{}, for the library alone", naming::few(few)));
+    }
     list(&mut text, "imports", &metadata.imports);
     list(&mut text, "exports", &metadata.exports);
     text
 }
 
-fn cpu_text(features: &[String]) -> String {
-    if features.is_empty() {
-        return "baseline".into();
+/// The named level that the features are, if they are one.
+fn cpu_level(metadata: &Metadata) -> Option<&'static str> {
+    cpu_features::level_of(metadata.target.split('-').next().unwrap_or(""), &metadata.cpu_features)
+}
+
+fn cpu_text(metadata: &Metadata) -> String {
+    if let Some(level) = cpu_level(metadata) {
+        return level.into();
     }
-    features.iter().map(|name| name.trim_start_matches("has_")).collect::<Vec<_>>().join(" ")
+    metadata.cpu_features.iter().map(|name| name.trim_start_matches("has_")).collect::<Vec<_>>().join(" ")
 }
 
 fn list(text: &mut String, heading: &str, externs: &[Extern]) {

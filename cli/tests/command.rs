@@ -101,7 +101,8 @@ fn both_profiles_for_both_targets() {
             assert_eq!(told["runs_here"]["ok"], target == host);
             if target != host {
                 assert_eq!(told["runs_here"]["status"], "RTW_ERR_TARGET");
-                assert_eq!(told["cpu_features"].as_array().unwrap().len(), 0, "baseline is the default for another machine");
+                let wanted = if target.starts_with("x86_64") { "x86-64-v2" } else { "aarch64" };
+                assert_eq!(told["cpu_level"], wanted, "the default for another machine");
             }
         }
     }
@@ -145,6 +146,13 @@ fn inspect_tells_everything_as_json() {
     ];
     assert_eq!(exports, expected);
     assert_eq!(told["memories"], serde_json::json!([{ "min_bytes": 65536, "max_bytes": 4 * 65536 }]));
+    let hidden = serde_json::json!([
+        { "kind": "memory", "index": 0, "type": "memory 1..4 pages" },
+        { "kind": "table", "index": 0, "type": "table 3..3 funcref" },
+        { "kind": "global", "index": 0, "type": "global mut f32" },
+    ]);
+    assert_eq!(told["hidden_exports"], hidden);
+    assert_eq!(told["deterministic"], false);
     assert_eq!(told["source"]["bytes"], GUEST.len());
     let sum = Command::new("sha256sum").arg(directory.join("g.wat")).output().unwrap();
     assert_eq!(told["source"]["sha256"], text(&sum.stdout).split(' ').next().unwrap());
@@ -214,6 +222,12 @@ fn chosen_options_are_recorded() {
     let baseline = told(&["--cpu", "baseline"]);
     assert_eq!((baseline["cpu_features"].as_array().unwrap().len(), &baseline["runs_here"]["ok"]), (0, &Value::Bool(true)));
     assert_eq!(told(&["--cpu", "native"]), told(&[]), "native is the default for this machine");
+    assert_eq!(told(&["--deterministic"])["deterministic"], true);
+    assert_eq!((&baseline["cpu_level"], told(&["--cpu", "sse3"])["cpu_level"].is_null()), (&Value::from("x86-64"), true));
+    for (level, count) in [("x86-64-v2", 6), ("x86-64-v3", 12), ("x86-64-v4", 15)] {
+        let told = told(&["--cpu", level]);
+        assert_eq!((&told["cpu_level"], told["cpu_features"].as_array().unwrap().len()), (&Value::from(level), count));
+    }
     assert_eq!(
         told(&["--target", "aarch64-unknown-linux-gnu", "--cpu", "lse"])["cpu_features"],
         serde_json::json!(["has_lse"])

@@ -55,10 +55,11 @@ pub struct rtw_compile_options_t {
     pub interruption: u32,
     /// Target: "x86_64-unknown-linux-gnu" or "aarch64-unknown-linux-gnu". NULL (default): this machine.
     pub target: *const c_char,
-    /// CPU features to use. "native": those of this machine; the artifact does not load where one is missing. "baseline":
-    /// those of every machine of the target, for artifacts that are distributed. Otherwise a list such as "avx2,fma", to
-    /// which the features that they need are added, or a processor such as "cortex-a53", "cortex-a72" or "cortex-a76" for all its
-    /// features. NULL (default): native if the target is this machine, else baseline.
+    /// CPU features to use. "native": those of this machine; the artifact does not load where one is missing. "x86-64-v2",
+    /// "x86-64-v3", "x86-64-v4": the levels of the x86-64 psABI, for artifacts that are distributed. "baseline", "x86-64" or
+    /// "aarch64": no optional ones. Otherwise a list such as "avx2,fma", to which the features that they need are added, or a
+    /// processor such as "cortex-a53", "cortex-a72" or "cortex-a76" for all its features. NULL (default): native if the target is
+    /// this machine, else x86-64-v2 or aarch64.
     pub cpu: *const c_char,
     /// RTW_COMPILE_RESERVATION_FULL (default) or RTW_COMPILE_RESERVATION_DECLARED.
     pub reservation: u32,
@@ -80,6 +81,11 @@ pub struct rtw_compile_options_t {
     pub max_branches: u32,
     /// Longest body of one function, in bytes. 0 (default): 2 MiB.
     pub max_function_bytes: u32,
+    /// 1: results are the same on every machine and at every CPU level: NaNs are canonical, and relaxed SIMD has one meaning, which is
+    /// slow where a processor has other instructions. 0 (default): each machine's fastest.
+    pub deterministic: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 /// The error struct of rtwasm.h.
@@ -100,7 +106,7 @@ unsafe impl Sized32 for rtw_compile_options_t {
 }
 
 const _: () = assert!(size_of::<rtw_error_t>() == 512);
-const _: () = assert!(size_of::<rtw_compile_options_t>() == 4 * 4 + 2 * size_of::<usize>() + 2 * 4 + 4 * 8);
+const _: () = assert!(size_of::<rtw_compile_options_t>() == 4 * 4 + 2 * size_of::<usize>() + 2 * 4 + 5 * 8);
 
 /// Sets compiler options to their defaults. NULL does nothing.
 ///
@@ -298,6 +304,14 @@ unsafe fn options(from: &rtw_compile_options_t) -> Result<Options> {
         RTW_COMPILE_RESERVATION_DECLARED => Reservation::Declared,
         other => return Err(out_of_range("reservation", other)),
     };
+    options.deterministic = match from.deterministic {
+        0 => false,
+        1 => true,
+        other => return Err(out_of_range("deterministic", other)),
+    };
+    if from.reserved != 0 {
+        return Err(out_of_range("reserved", from.reserved));
+    }
     options.limits = limits(from)?;
     Ok(options)
 }

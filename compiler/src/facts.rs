@@ -1,6 +1,6 @@
 //! Gathers the envelope's facts about a module's interface from the module itself.
 
-use rtwasm::engine::artifact::{Extern, ExternKind, MemoryFacts};
+use rtwasm::engine::artifact::{Extern, ExternKind, Hidden, MemoryFacts};
 use rtwasm::status::*;
 use wasmparser::types::{CoreTypeId, EntityType, TypesRef};
 use wasmparser::{FuncType, GlobalType, KnownCustom, MemoryType, Name, Parser, Payload, TableType, ValType};
@@ -12,6 +12,8 @@ pub struct Facts {
     pub imports: Vec<Extern>,
     pub exports: Vec<Extern>,
     pub memories: Vec<MemoryFacts>,
+    /// What the library reaches without the module's help.
+    pub hidden: Vec<Hidden>,
     /// Functions defined in the module.
     pub function_count: u32,
     pub has_start: bool,
@@ -27,7 +29,9 @@ pub fn gather(module: &[u8], checked: &Checked) -> Result<Facts> {
         memories: (0..types.memory_count()).map(|index| memory_facts(&types.memory_at(index))).collect(),
         function_count: 0,
         has_start: false,
+        hidden: Vec::new(),
     };
+    let mut imported = Imported::default();
     for payload in Parser::new(0).parse_all(module) {
         match payload.map_err(unreadable)? {
             Payload::ImportSection(section) => {
@@ -36,6 +40,7 @@ pub fn gather(module: &[u8], checked: &Checked) -> Result<Facts> {
                     refuse_zero("an import's module", import.module, || place::find(module, offset).to_string())?;
                     refuse_zero("an import's name", import.name, || place::find(module, offset).to_string())?;
                     let entity = types.entity_type_from_import(&import);
+                    imported.count(entity);
                     facts.imports.push(described(types, import.module, import.name, entity)?);
                 }
             }
@@ -63,7 +68,56 @@ pub fn gather(module: &[u8], checked: &Checked) -> Result<Facts> {
             _ => {}
         }
     }
+    facts.hidden = hidden(types, &imported, facts.exports.len());
     Ok(facts)
+}
+
+/// The number of imported memories, tables and globals.
+#[derive(Default)]
+struct Imported {
+    memories: u32,
+    tables: u32,
+    globals: u32,
+}
+
+impl Imported {
+    fn count(&mut self, entity: Option<EntityType>) {
+        match entity {
+            Some(EntityType::Memory(_)) => self.memories += 1,
+            Some(EntityType::Table(_)) => self.tables += 1,
+            Some(EntityType::Global(_)) => self.globals += 1,
+            _ => {}
+        }
+    }
+}
+
+/// The most mutable globals that are exported in secret: at each access of code to a memory, table or global, the code generator looks
+/// through all exports. A module may have at most 100 memories and 100 tables.
+const MOST_HIDDEN_GLOBALS: usize = 1000;
+
+/// The engine's limit.
+const MOST_EXPORTS: usize = 1_000_000;
+
+/// What the module defines and code can change: its memories, tables and mutable globals. Leaves all globals out if they are too many,
+/// and everything if the module has as many exports as the engine takes.
+fn hidden(types: TypesRef<'_>, imported: &Imported, exports: usize) -> Vec<Hidden> {
+    let memories = (imported.memories..types.memory_count()).map(|index| {
+        let ty = memory_text(&types.memory_at(index));
+        Hidden { kind: ExternKind::Memory, index, ty }
+    });
+    let tables = (imported.tables..types.table_count()).map(|index| {
+        let ty = table_text(&types.table_at(index));
+        Hidden { kind: ExternKind::Table, index, ty }
+    });
+    let globals = (imported.globals..types.global_count()).map(|index| (index, types.global_at(index)));
+    let mutable = globals.filter(|(_, ty)| ty.mutable);
+    let mut globals: Vec<Hidden> =
+        mutable.map(|(index, ty)| Hidden { kind: ExternKind::Global, index, ty: global_text(&ty) }).collect();
+    if globals.len() > MOST_HIDDEN_GLOBALS {
+        globals.clear();
+    }
+    let all: Vec<Hidden> = memories.chain(tables).chain(globals).collect();
+    if exports + all.len() > MOST_EXPORTS { Vec::new() } else { all }
 }
 
 /// Refuses a name with a zero byte: C reads names up to a zero byte, and could not distinguish two such names.
@@ -178,6 +232,16 @@ mod tests {
                 "func .many (v128,f64)->(i32,i64)",
             ]
         );
+        let hidden: Vec<_> = facts.hidden.iter().map(|h| format!("{} {} {}", h.kind.name(), h.index, h.ty)).collect();
+        assert_eq!(
+            hidden,
+            [
+                "memory 1 memory 2.. pages",
+                "memory 2 memory i64 1..3 pages",
+                "table 1 table 3..3 funcref",
+                "global 1 global mut i32",
+            ]
+        );
         assert_eq!((facts.function_count, facts.has_start), (2, false));
         let page = 65536;
         let sizes: Vec<_> = facts.memories.iter().map(|m| (m.min_bytes, m.max_bytes)).collect();
@@ -200,9 +264,18 @@ mod tests {
     }
 
     #[test]
+    fn globals_are_hidden_exports_up_to_a_number() {
+        let hidden = |mutable: usize| {
+            let globals = "(global (mut i64) (i64.const 0))".repeat(mutable);
+            facts(&format!("(module (memory 1) (global i32 (i32.const 0)) {globals})")).hidden.len()
+        };
+        assert_eq!([0, 3, MOST_HIDDEN_GLOBALS, MOST_HIDDEN_GLOBALS + 1].map(hidden), [1, 4, MOST_HIDDEN_GLOBALS + 1, 1]);
+    }
+
+    #[test]
     fn the_empty_module_has_nothing() {
         let facts = facts("(module)");
-        assert!(facts.imports.is_empty() && facts.exports.is_empty() && facts.memories.is_empty());
+        assert!(facts.imports.is_empty() && facts.exports.is_empty() && facts.memories.is_empty() && facts.hidden.is_empty());
         assert_eq!(facts.function_count, 0);
     }
 

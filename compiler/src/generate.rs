@@ -121,6 +121,7 @@ fn config(job: &Job<'_>) -> Result<Config> {
         Opt::Speed => OptLevel::Speed,
         Opt::SpeedAndSize => OptLevel::SpeedAndSize,
     });
+    config.cranelift_nan_canonicalization(job.settings.deterministic);
     config.parallel_compilation(true);
     Ok(config)
 }

@@ -107,6 +107,7 @@ fn compile_unguarded(
     let settings = Settings {
         interruption: options.interruption,
         memory_reservation_bytes: options.reservation.bytes(&facts.memories)?,
+        deterministic: options.deterministic,
         ..Settings::new(options.profile)
     };
     let job = generate::Job {
@@ -118,10 +119,14 @@ fn compile_unguarded(
     };
     let (module, edits) = match options.interruption {
         Interruption::Guard => {
-            let guarded = generate::on_own_stack(|| guard::insert(&module, &checked, options.profile))??;
+            let guarded = generate::on_own_stack(|| guard::insert(&module, &checked, options.profile, &facts.hidden))??;
             (Cow::Owned(guarded.module), guarded.edits)
         }
-        Interruption::None | Interruption::Epoch | Interruption::Fuel => (module, Vec::new()),
+        Interruption::None | Interruption::Epoch | Interruption::Fuel if facts.hidden.is_empty() => (module, Vec::new()),
+        Interruption::None | Interruption::Epoch | Interruption::Fuel => {
+            let exposed = guard::expose(&module, &facts.hidden)?;
+            (Cow::Owned(exposed.module), exposed.edits)
+        }
     };
     deadline.check()?;
     let code = generate::code(&module, &job, &deadline, &mut || report(Phase::Compiling, facts.function_count, module.len()))?;
@@ -137,6 +142,7 @@ fn compile_unguarded(
         imports: facts.imports,
         exports: facts.exports,
         memories: facts.memories,
+        hidden: facts.hidden,
         need: need::of(&code, options.interruption == Interruption::Guard)?,
         function_count: facts.function_count,
         has_start: facts.has_start,

@@ -48,16 +48,17 @@ impl Target {
 /// The target's optional instructions that the code may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cpu {
-    /// None: runs on every machine of the target's architecture.
+    /// None: runs on every machine of the target's architecture, as the lowest level does.
     Baseline,
     /// The features of the machine that compiles.
     Native,
-    /// The named features and those that they imply, with or without the leading `has_`; a processor's name means all its features.
+    /// The named features and those that they imply, with or without the leading `has_`; the name of a level or a processor means all its
+    /// features.
     Features(Vec<String>),
 }
 
 impl Cpu {
-    /// `baseline`, `native`, or names of features and processors separated by commas.
+    /// `baseline`, `native`, or names of features, levels and processors separated by commas.
     pub fn from_text(text: &str) -> Result<Cpu> {
         match text {
             "baseline" => Ok(Cpu::Baseline),
@@ -68,7 +69,7 @@ impl Cpu {
                     return Err(Error::new(
                         RTW_ERR_ARGUMENT,
                         format!(
-                            "CPU features {list:?}: expected baseline, native, a processor such as cortex-a72, or names separated by commas such as avx2,fma"
+                            "CPU features {list:?}: expected baseline, native, a level such as x86-64-v2, a processor such as cortex-a72, or names separated by commas such as avx2,fma"
                         ),
                     ));
                 }
@@ -153,14 +154,21 @@ pub struct Options {
     pub opt: Opt,
     pub interruption: Interruption,
     pub reservation: Reservation,
+    /// Generates code whose results are the same on every machine: NaNs are canonical, relaxed SIMD has one meaning.
+    pub deterministic: bool,
     /// Limits on the module and on the time.
     pub limits: Limits,
 }
 
 impl Options {
-    /// Options for `target`. The code may use this machine's features, or no optional ones if the target is another machine.
+    /// Options for `target`. The code may use this machine's features; for another machine, what nearly every one of that architecture
+    /// has: x86-64-v2, or no optional features on aarch64.
     pub fn for_target(profile: Profile, target: Target) -> Options {
-        let cpu = if Target::host() == Some(target) { Cpu::Native } else { Cpu::Baseline };
+        let cpu = match target {
+            _ if Target::host() == Some(target) => Cpu::Native,
+            Target::X86_64Linux => Cpu::Features(vec!["x86-64-v2".into()]),
+            Target::Aarch64Linux => Cpu::Baseline,
+        };
         Options {
             profile,
             target,
@@ -168,6 +176,7 @@ impl Options {
             opt: Opt::Speed,
             interruption: Interruption::Guard,
             reservation: Reservation::Full,
+            deterministic: false,
             limits: Limits::DEFAULT,
         }
     }
@@ -207,14 +216,15 @@ fn named_features(names: &[String], target: Target) -> Result<Vec<String>> {
     let known = cpu_features::known(target.architecture());
     let mut features = Vec::new();
     for name in names {
-        if let Some((_, has)) = processors(target).iter().find(|(processor, _)| processor == name) {
+        let sets = || processors(target).iter().chain(cpu_features::levels(target.architecture()));
+        if let Some((_, has)) = sets().find(|(set, _)| set == name) {
             features.extend(has.iter().map(|feature| feature.to_string()));
             continue;
         }
         let full = format!("has_{}", name.strip_prefix("has_").unwrap_or(name));
         if !known.contains(&full.as_str()) {
             let list = known.iter().map(|name| name.trim_start_matches("has_"));
-            let list: Vec<&str> = list.chain(processors(target).iter().map(|(processor, _)| *processor)).collect();
+            let list: Vec<&str> = list.chain(sets().map(|(set, _)| *set)).collect();
             return Err(Error::new(
                 RTW_ERR_ARGUMENT,
                 format!("CPU feature {name:?} is not known for {}; known: {}", target.architecture(), list.join(", ")),
@@ -346,6 +356,26 @@ mod tests {
         let unknown = features(Target::Aarch64Linux, "cortex-a9").unwrap_err();
         assert!(unknown.message.contains("cortex-a53") && unknown.message.contains("dotprod"), "{unknown}");
         assert_eq!(features(Target::X86_64Linux, "cortex-a72").unwrap_err().status, RTW_ERR_ARGUMENT);
+    }
+
+    #[test]
+    fn a_level_stands_for_what_the_psabi_lists() {
+        let v2 = ["has_cmpxchg16b", "has_popcnt", "has_sse3", "has_sse41", "has_sse42", "has_ssse3"];
+        assert_eq!(features(Target::X86_64Linux, "x86-64-v2").unwrap(), v2);
+        assert_eq!(features(Target::X86_64Linux, "x86-64").unwrap(), Vec::<String>::new());
+        let v3 = features(Target::X86_64Linux, "x86-64-v3").unwrap();
+        let named = "cmpxchg16b,popcnt,sse3,ssse3,sse41,sse42,avx,avx2,bmi1,bmi2,fma,lzcnt";
+        assert_eq!(v3, features(Target::X86_64Linux, named).unwrap());
+        let v4 = features(Target::X86_64Linux, "x86-64-v4").unwrap();
+        assert_eq!(v4, features(Target::X86_64Linux, "x86-64-v3,avx512f,avx512dq,avx512vl").unwrap());
+        assert_eq!(features(Target::Aarch64Linux, "aarch64").unwrap(), Vec::<String>::new());
+        for (target, foreign) in [(Target::Aarch64Linux, "x86-64-v2"), (Target::X86_64Linux, "aarch64")] {
+            let refused = features(target, foreign).unwrap_err();
+            assert!(refused.message.contains(foreign) && refused.message.contains("known:"), "{refused}");
+        }
+        let foreign = Target::ALL.into_iter().find(|target| Some(*target) != Target::host()).unwrap();
+        let default = Options::for_target(Profile::Plugin, foreign).cpu_features().unwrap();
+        assert_eq!(default, if foreign == Target::X86_64Linux { &v2[..] } else { &[] });
     }
 
     #[test]

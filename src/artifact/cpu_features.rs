@@ -29,6 +29,67 @@ pub fn known(architecture: &str) -> &'static [&'static str] {
     }
 }
 
+/// The named CPU levels of an architecture, the lowest first, each with all its features, sorted. On x86-64 they are those of the psABI;
+/// the code generator has no use for the other instructions of a level (F16C, MOVBE, AVX512BW, AVX512CD).
+pub fn levels(architecture: &str) -> &'static [(&'static str, &'static [&'static str])] {
+    match architecture {
+        "x86_64" => &[
+            ("x86-64", &[]),
+            ("x86-64-v2", &["has_cmpxchg16b", "has_popcnt", "has_sse3", "has_sse41", "has_sse42", "has_ssse3"]),
+            (
+                "x86-64-v3",
+                &[
+                    "has_avx",
+                    "has_avx2",
+                    "has_bmi1",
+                    "has_bmi2",
+                    "has_cmpxchg16b",
+                    "has_fma",
+                    "has_lzcnt",
+                    "has_popcnt",
+                    "has_sse3",
+                    "has_sse41",
+                    "has_sse42",
+                    "has_ssse3",
+                ],
+            ),
+            (
+                "x86-64-v4",
+                &[
+                    "has_avx",
+                    "has_avx2",
+                    "has_avx512dq",
+                    "has_avx512f",
+                    "has_avx512vl",
+                    "has_bmi1",
+                    "has_bmi2",
+                    "has_cmpxchg16b",
+                    "has_fma",
+                    "has_lzcnt",
+                    "has_popcnt",
+                    "has_sse3",
+                    "has_sse41",
+                    "has_sse42",
+                    "has_ssse3",
+                ],
+            ),
+        ],
+        "aarch64" => &[("aarch64", &[])],
+        _ => &[],
+    }
+}
+
+/// The name of the level that consists of exactly these features, if there is one.
+pub fn level_of(architecture: &str, features: &[String]) -> Option<&'static str> {
+    levels(architecture).iter().find(|(_, has)| features.iter().eq(has.iter())).map(|(name, _)| *name)
+}
+
+/// The highest level whose features this machine has.
+pub fn own_level() -> Option<&'static str> {
+    let here = |(_, has): &&(&str, &[&str])| has.iter().all(|feature| detected(feature) == Some(true));
+    levels(std::env::consts::ARCH).iter().rev().find(here).map(|(name, _)| *name)
+}
+
 /// True if this machine has the feature; `None` for an unknown name.
 pub fn detected(feature: &str) -> Option<bool> {
     #[cfg(target_arch = "x86_64")]
@@ -82,6 +143,24 @@ pub fn native() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn levels_build_on_each_other_and_are_found_by_their_features() {
+        for architecture in ["x86_64", "aarch64"] {
+            let mut below: &[&str] = &[];
+            for (name, has) in levels(architecture) {
+                assert!(has.is_sorted() && has.iter().all(|feature| known(architecture).contains(feature)), "{name}");
+                assert!(below.iter().all(|feature| has.contains(feature)), "{name} lacks what the level below has");
+                let features: Vec<String> = has.iter().map(|feature| feature.to_string()).collect();
+                assert_eq!(level_of(architecture, &features), Some(*name));
+                below = has;
+            }
+        }
+        assert_eq!(level_of("x86_64", &["has_sse3".to_string()]), None);
+        let own = own_level().unwrap();
+        let (_, has) = levels(std::env::consts::ARCH).iter().find(|(name, _)| *name == own).unwrap();
+        assert!(has.iter().all(|feature| native().contains(&feature.to_string())));
+    }
 
     #[test]
     fn every_known_feature_of_this_architecture_can_be_detected() {

@@ -2,11 +2,13 @@
 //! it (`engine/artifact.rs`).
 
 pub mod cpu_features;
+pub mod hidden;
 pub mod settings;
 
 use serde::{Deserialize, Serialize};
 
 use crate::status::*;
+use hidden::Hidden;
 use settings::{ENGINE_VERSION, Settings};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +122,8 @@ pub struct Metadata {
     pub imports: Vec<Extern>,
     pub exports: Vec<Extern>,
     pub memories: Vec<MemoryFacts>,
+    /// What the library reaches although the module need not export it.
+    pub hidden: Vec<Hidden>,
     pub need: Need,
     /// Functions defined in the module.
     pub function_count: u32,
@@ -143,7 +147,8 @@ impl Metadata {
         let externs = || self.imports.iter().chain(&self.exports);
         let names = externs().flat_map(|one| [&one.module, &one.name, &one.ty]);
         let own = [&self.engine, &self.producer, &self.target, &self.opt_level].into_iter().chain(&self.cpu_features);
-        names.chain(own).map(String::as_str).find(|text| text.contains('\0'))
+        let hidden = self.hidden.iter().map(|hidden| &hidden.ty);
+        names.chain(own).chain(hidden).map(String::as_str).find(|text| text.contains('\0'))
     }
 }
 
@@ -169,10 +174,14 @@ pub fn check_host(metadata: &Metadata) -> Result<()> {
     let missing: Vec<&str> =
         metadata.cpu_features.iter().map(String::as_str).filter(|name| cpu_features::detected(name) != Some(true)).collect();
     if !missing.is_empty() {
-        return Err(Error::new(
-            RTW_ERR_CPU_FEATURE,
-            format!("the artifact needs CPU features that this machine lacks: {}", missing.join(", ")),
-        ));
+        let needs = match cpu_features::level_of(architecture, &metadata.cpu_features) {
+            Some(level) => format!(
+                "the artifact needs the CPU level {level}; this machine has {} and lacks",
+                cpu_features::own_level().unwrap_or("none")
+            ),
+            None => "the artifact needs CPU features that this machine lacks:".into(),
+        };
+        return Err(Error::new(RTW_ERR_CPU_FEATURE, format!("{needs} {}", missing.join(", "))));
     }
     Ok(())
 }

@@ -63,6 +63,8 @@ pub struct Settings {
     pub interruption: Interruption,
     /// Reserved address space for one linear memory, in bytes. With 4 GiB the standalone profile needs no bounds checks.
     pub memory_reservation_bytes: u64,
+    /// Results are the same on every machine: NaNs are canonical, and relaxed SIMD has the meaning that is slow on some processors.
+    pub deterministic: bool,
 }
 
 pub const FULL_RESERVATION_BYTES: u64 = 4 << 30;
@@ -96,7 +98,12 @@ const WASM_PAGE_BYTES: u64 = 65536;
 
 impl Settings {
     pub fn new(profile: Profile) -> Settings {
-        Settings { profile, interruption: Interruption::Guard, memory_reservation_bytes: FULL_RESERVATION_BYTES }
+        Settings {
+            profile,
+            interruption: Interruption::Guard,
+            memory_reservation_bytes: FULL_RESERVATION_BYTES,
+            deterministic: false,
+        }
     }
 }
 

@@ -21,13 +21,14 @@ use wasmtime_environ::obj::ELF_WASMTIME_INFO;
 use wasmtime_environ::object::read::elf::ElfFile64;
 use wasmtime_environ::object::{Endianness, Object, ObjectSection};
 
+pub use crate::artifact::hidden::{self, Hidden};
 pub use crate::artifact::{Edit, Extern, ExternKind, MemoryFacts, Metadata, Need, check_host, original_offset};
 use crate::status::*;
 use crate::sys::errno;
 use crate::sys::file::{self, Refused};
 
 pub const MAGIC: [u8; 8] = *b"\x89RTW\r\n\x1a\n";
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 const HEADER_BYTES: usize = 64;
 const DIGEST_RANGE: std::ops::Range<usize> = 32..64;
 
@@ -205,6 +206,7 @@ mod tests {
             imports: vec![],
             exports: vec![Extern { kind: ExternKind::Func, module: String::new(), name: "run".into(), ty: "()->()".into() }],
             memories: vec![MemoryFacts { min_bytes: 65536, max_bytes: None }],
+            hidden: vec![Hidden { kind: ExternKind::Global, index: 0, ty: "global mut i32".into() }],
             need: Need { memory_bytes: 65536, record_bytes: 1000, ..Need::default() },
             edits: vec![Edit { length: 10, original: 0, verbatim: true }],
             function_count: 1,

@@ -71,7 +71,8 @@ pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
     config.debug_info(false);
     config.debug_symbols(false);
 
-    config.relaxed_simd_deterministic(false);
+    // The compiler also makes NaNs canonical then, which the engine does not compare.
+    config.relaxed_simd_deterministic(settings.deterministic);
     config.compiler_inlining(wasmtime::Inlining::No);
     config.concurrency_support(false);
     config.rr(wasmtime::RRConfig::None);

@@ -22,7 +22,7 @@ static void test_probe(void) {
     memset(&err, 0x7f, sizeof err);
     check_status(rtw_module_probe(runtime, bytes, length, &info, &err), RTW_OK, "probe: a good artifact");
     check_error(&err, RTW_OK, "", "probe: a good artifact leaves no message");
-    check(info.envelope_version == 4 && info.profile == profile, "probe: envelope version and profile");
+    check(info.envelope_version == 5 && info.profile == profile, "probe: envelope version and profile");
     check(info.import_count == 0 && info.export_count == 27 && info.function_count == 18, "probe: %u imports, %u exports, %u functions",
           info.import_count, info.export_count, info.function_count);
     check(info.memory_min_bytes == 65536 && info.memory_max_bytes == 4 * 65536, "probe: memory from 1 to 4 pages");
@@ -95,7 +95,7 @@ static void test_forged(void) {
         {"text", RTW_ERR_NOT_ARTIFACT, "text", "WebAssembly text", false},
         {"wasm", RTW_ERR_PLAIN_WASM, "rtwasm compile", "plain WebAssembly", false},
         {"magic", RTW_ERR_TRUNCATED, "byte 8", "eight bytes of an artifact", false},
-        {"version", RTW_ERR_ENVELOPE_VERSION, "version 4", "a later envelope", false},
+        {"version", RTW_ERR_ENVELOPE_VERSION, "version 5", "a later envelope", false},
         {"engine", RTW_ERR_ENGINE, "wasmtime 47.0.0", "another engine's code", true},
         {"system", RTW_ERR_TARGET, "hurd0", "another system's code", true},
         {"architecture", RTW_ERR_TARGET, "zzz", "another architecture's code", true},

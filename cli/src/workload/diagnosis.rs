@@ -348,6 +348,7 @@ mod tests {
             imports: vec![],
             exports: vec![],
             memories: vec![],
+            hidden: vec![],
             need: rtwasm::engine::artifact::Need::default(),
             function_count: 0,
             has_start: false,

@@ -15,6 +15,8 @@
 //!
 //! The code is spliced byte for byte, not rewritten: names, custom sections and all other parts of the module do not change, and
 //! every offset in the guarded module can be converted to an offset in the given one.
+//!
+//! The hidden exports (`rtwasm::artifact::hidden`) come in by the same way, also where there is no guard.
 
 mod bulk;
 mod calls;
@@ -24,7 +26,7 @@ mod splice;
 mod stretch;
 mod weight;
 
-use rtwasm::engine::artifact::Edit;
+use rtwasm::engine::artifact::{Edit, ExternKind, Hidden};
 use rtwasm::engine::profile::Profile;
 use rtwasm::status::*;
 use wasmparser::{FunctionBody, Parser, Payload};
@@ -39,6 +41,7 @@ const STRETCH: u64 = 50_000;
 
 const SECTION_MEMORY: u8 = 5;
 const SECTION_GLOBAL: u8 = 6;
+const SECTION_EXPORT: u8 = 7;
 const SECTION_CODE: u8 = 10;
 /// The sections before the memory section, in the order that the format prescribes; custom sections may be anywhere.
 const BEFORE_MEMORY: [u8; 5] = [0, 1, 2, 3, 4];
@@ -53,8 +56,8 @@ pub struct Guarded {
     pub edits: Vec<Edit>,
 }
 
-/// Inserts the guard into a valid module.
-pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guarded> {
+/// Inserts the guard and hidden exports into a valid module.
+pub fn insert(module: &[u8], checked: &Checked, profile: Profile, hidden: &[Hidden]) -> Result<Guarded> {
     let types = checked.types.as_ref();
     let memory_index = types.memory_count();
     // The validator's limit; the guard's memory would exceed it.
@@ -85,8 +88,45 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
             "the module has as many globals as the engine takes, and the budget guard needs more: compile without the guard",
         ));
     }
+    splice(module, hidden, NewSections { memory: true, globals: needs_globals, exports: None }, functions)
+}
+
+/// Inserts hidden exports alone.
+pub fn expose(module: &[u8], hidden: &[Hidden]) -> Result<Guarded> {
+    splice(module, hidden, NewSections { memory: false, globals: false, exports: None }, Vec::new())
+}
+
+/// The hidden exports in the form of the export section: their number and their bytes.
+fn export_items(hidden: &[Hidden]) -> (u32, Vec<u8>) {
+    let mut bytes = Vec::new();
+    for one in hidden {
+        let name = one.name();
+        splice::push_leb(&mut bytes, name.len() as u32);
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(match one.kind {
+            ExternKind::Func => 0,
+            ExternKind::Table => 1,
+            ExternKind::Memory => 2,
+            ExternKind::Global => 3,
+            ExternKind::Tag => 4,
+        });
+        splice::push_leb(&mut bytes, one.index);
+    }
+    (hidden.len() as u32, bytes)
+}
+
+/// Copies the module with new sections and, if there are any, new functions.
+fn splice<'a>(
+    module: &'a [u8],
+    hidden: &[Hidden],
+    new_sections: NewSections<'_>,
+    functions: Vec<Rewritten<'a>>,
+) -> Result<Guarded> {
+    let exports = export_items(hidden);
+    let NewSections { memory, globals, .. } = new_sections;
+    let mut new_sections = NewSections { exports: (exports.0 != 0).then_some(&exports), memory, globals };
     let mut splicer = Splicer::new(module);
-    let mut new_sections = NewSections { memory: true, globals: needs_globals };
+    let rewrites_functions = !functions.is_empty();
     let mut functions = functions.into_iter();
     for payload in Parser::new(0).parse_all(module) {
         let payload = payload.map_err(unreadable)?;
@@ -98,21 +138,29 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
             }
         }
         match &payload {
-            Payload::MemorySection(section) => {
+            Payload::MemorySection(section) if memory => {
                 splicer.rewrite_section(SECTION_MEMORY, section.range(), |inside| {
                     inside.insert_items(1, &MEMORY_TYPE);
                     Ok(())
                 })?;
                 new_sections.memory = false;
             }
-            Payload::GlobalSection(section) if needs_globals => {
+            Payload::GlobalSection(section) if globals => {
                 splicer.rewrite_section(SECTION_GLOBAL, section.range(), |inside| {
                     inside.insert_items(bulk::GLOBALS.0, &bulk::GLOBALS.1);
                     Ok(())
                 })?;
                 new_sections.globals = false;
             }
-            Payload::CodeSectionStart { range, .. } => {
+            Payload::ExportSection(section) => {
+                if let Some((count, bytes)) = new_sections.exports.take() {
+                    splicer.rewrite_section(SECTION_EXPORT, section.range(), |inside| {
+                        inside.insert_items(*count, bytes);
+                        Ok(())
+                    })?;
+                }
+            }
+            Payload::CodeSectionStart { range, .. } if rewrites_functions => {
                 splicer.rewrite_section(SECTION_CODE, range.clone(), |inside| {
                     inside.copy_leb();
                     for function in functions.by_ref() {
@@ -134,13 +182,16 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile) -> Result<Guar
     Ok(splicer.finish())
 }
 
-/// New content for sections that the module does not have.
-struct NewSections {
+/// New content that has not been inserted yet: into a section of the module, or as a section that the module does not have.
+#[derive(Clone, Copy)]
+struct NewSections<'a> {
     memory: bool,
     globals: bool,
+    /// The number of exports, and their bytes.
+    exports: Option<&'a (u32, Vec<u8>)>,
 }
 
-impl NewSections {
+impl NewSections<'_> {
     /// The new sections that come next, before the module's section `id`.
     fn due_before(&mut self, id: u8) -> Vec<(u8, Vec<u8>)> {
         let mut due = Vec::new();
@@ -151,6 +202,15 @@ impl NewSections {
             // Tags come between the two, but no guest has any.
             if id != SECTION_GLOBAL && std::mem::take(&mut self.globals) {
                 due.push((SECTION_GLOBAL, [&[bulk::GLOBALS.0 as u8], &bulk::GLOBALS.1[..]].concat()));
+            }
+            if id != SECTION_GLOBAL
+                && id != SECTION_EXPORT
+                && let Some((count, bytes)) = self.exports.take()
+            {
+                let mut content = Vec::new();
+                splice::push_leb(&mut content, *count);
+                content.extend_from_slice(bytes);
+                due.push((SECTION_EXPORT, content));
             }
         }
         due

@@ -10,7 +10,7 @@ const PROFILES: [Profile; 2] = [Profile::Standalone, Profile::Plugin];
 fn guarded(text: &str, profile: Profile) -> (Vec<u8>, Guarded) {
     let module = wat::parse_str(text).unwrap();
     let checked = validate::module(&module).unwrap();
-    let guarded = insert(&module, &checked, profile).unwrap();
+    let guarded = insert(&module, &checked, profile, &[]).unwrap();
     validate::module(&guarded.module).unwrap_or_else(|error| panic!("{}: {text}", error.message));
     (module, guarded)
 }
@@ -206,7 +206,7 @@ fn offsets_lead_back_to_the_module_that_was_given() {
 fn too_many_memories_leave_none_for_the_guard() {
     let text = format!("(module {})", "(memory 0)".repeat(100));
     let module = wat::parse_str(text).unwrap();
-    let error = insert(&module, &validate::module(&module).unwrap(), Profile::Plugin).err().unwrap();
+    let error = insert(&module, &validate::module(&module).unwrap(), Profile::Plugin, &[]).err().unwrap();
     assert_eq!(error.status, RTW_ERR_LIMIT);
 }
 
@@ -505,7 +505,7 @@ fn a_poll_is_few_bytes_of_machine_code() {
 fn functions_that_get_too_long_are_told() {
     let text = format!("(module (func (param i32) {}))", "loop local.get 0 br_if 0 end ".repeat(900_000));
     let module = wat::parse_str(text).unwrap();
-    let error = insert(&module, &validate::module(&module).unwrap(), Profile::Plugin).err().unwrap();
+    let error = insert(&module, &validate::module(&module).unwrap(), Profile::Plugin, &[]).err().unwrap();
     assert_eq!(error.status, RTW_ERR_LIMIT);
     assert!(error.message.contains("with the budget guard"), "{error}");
 }
@@ -597,4 +597,42 @@ fn unrolled_loops_do_what_plain_ones_do() {
             }
         }
     }
+}
+
+/// A module's exports for the engine, with and without the guard: those of the module, then the hidden ones.
+#[test]
+fn hidden_exports_are_reachable_by_the_engine_alone() {
+    let sections = [
+        ("(module)", &[][..]),
+        ("(module (memory 1))", &["\0m0"]),
+        ("(module (global (mut i64) (i64.const 5)) (memory 1) (table 1 funcref) (start 0) (func))", &["\0m0", "\0t0", "\0g0"]),
+        ("(module (memory (export \"m0\") 1) (func (export \"f\")) (@custom \"x\" \"y\"))", &["m0", "f", "\0m0"]),
+        ("(module (global (mut f32) (f32.const 1)))", &["\0g0"]),
+        ("(module (import \"e\" \"m\" (memory 1)) (memory 2) (global i32 (i32.const 1)))", &["\0m1"]),
+    ];
+    for (text, expected) in sections {
+        let module = wat::parse_str(text).unwrap();
+        let checked = validate::module(&module).unwrap();
+        let hidden = crate::facts::gather(&module, &checked).unwrap().hidden;
+        for made in [
+            expose(&module, &hidden).unwrap(),
+            insert(&module, &checked, Profile::Standalone, &hidden).unwrap(),
+            insert(&module, &checked, Profile::Plugin, &hidden).unwrap(),
+        ] {
+            let changed = validate::module(&made.module).unwrap_or_else(|error| panic!("{}: {text}", error.message));
+            let runnable = Runnable::new(&made.module, made.edits);
+            let names: Vec<&str> = runnable.module.exports().map(|export| export.name()).collect();
+            assert_eq!(names, expected, "{text}");
+            assert!(changed.types.as_ref().memory_count() >= checked.types.as_ref().memory_count());
+        }
+    }
+    let module = wat::parse_str("(module (global i32 (i32.const 4)) (global (mut i64) (i64.const 5)))").unwrap();
+    let hidden = crate::facts::gather(&module, &validate::module(&module).unwrap()).unwrap().hidden;
+    let made = expose(&module, &hidden).unwrap();
+    let runnable = Runnable::new(&made.module, made.edits);
+    let mut store = Store::new(runnable.module.engine(), ());
+    let instance = Instance::new(&mut store, &runnable.module, &[]).unwrap();
+    let global = instance.get_global(&mut store, &hidden[0].name()).unwrap();
+    assert_eq!(global.get(&mut store).unwrap_i64(), 5);
+    assert!(instance.get_global(&mut store, "\0g0").is_none(), "an immutable global needs none");
 }

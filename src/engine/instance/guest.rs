@@ -8,6 +8,7 @@ use wasmtime::{Extern, ExternType, Memory, Store, Trap};
 use super::core::Core;
 use super::link::engine_function;
 use super::{Config, Growth};
+use crate::artifact::hidden;
 use crate::engine::budget::Registration;
 use crate::engine::fault;
 use crate::engine::growth::{Grown, RefusedBy};
@@ -259,7 +260,7 @@ fn instantiation_error(core: &Core, refused: Option<Error>, error: &wasmtime::Er
 /// The memory exported as "memory", otherwise the first exported one.
 fn default_memory(module: &Module, instance: wasmtime::Instance, store: &mut Store<Data>) -> Option<Memory> {
     instance.get_memory(&mut *store, "memory").or_else(|| {
-        let first = module.code.exports().find(|e| matches!(e.ty(), ExternType::Memory(_)))?;
+        let first = module.code.exports().find(|e| !hidden::is_hidden(e.name()) && matches!(e.ty(), ExternType::Memory(_)))?;
         instance.get_memory(&mut *store, first.name())
     })
 }
