@@ -58,6 +58,11 @@ pub const RTW_BUDGET_CUT_OFF: u32 = 0;
 /// A call over its budget continues; overruns in the func's statistics counts it.
 pub const RTW_BUDGET_COUNT: u32 = 1;
 
+/// The library calls "_initialize" in each new guest.
+pub const RTW_INITIALIZE_CALL: u32 = 0;
+/// The library does not call "_initialize".
+pub const RTW_INITIALIZE_LEAVE: u32 = 1;
+
 /// Instance configuration. Call rtw_instance_config_init first.
 #[repr(C)]
 pub struct rtw_instance_config_t {
@@ -91,9 +96,14 @@ pub struct rtw_instance_config_t {
     /// Not implemented in this version: leave 0. 1: the guest keeps no state between calls, so that it can be called after a
     /// trap without a reset.
     pub stateless: u32,
-    /// Not implemented in this version: leave 0. Size of the buffer that holds what the guest prints and logs until on_log of
-    /// rtw_runtime_config_t receives it, in bytes.
+    /// Size of the buffer that holds what the guest prints and logs until on_log of rtw_runtime_config_t receives it, in bytes:
+    /// 1 KiB to 16 MiB. A message takes 64 bytes for each 58 of its own. 0 (default): 16 KiB. There is none without on_log, or if
+    /// the guest imports nothing that prints or logs. Rounded up to a power of two; memory_limit_bytes does not count it.
     pub log_bytes: u32,
+    /// RTW_INITIALIZE_CALL (default) or RTW_INITIALIZE_LEAVE: whether the library calls the export "_initialize" of type "()->()",
+    /// by which a WASI reactor initialises itself, once in each new guest: in rtw_instance_create, rtw_instance_reset and spares,
+    /// after the start function and under its rules, but with the budget of a dry call.
+    pub initialize: u32,
 }
 
 /// Describes the fault that ended a call. Call rtw_fault_init first.
@@ -273,6 +283,16 @@ pub unsafe extern "C-unwind" fn rtw_instance_reset(instance: *mut rtw_instance_t
 pub unsafe extern "C" fn rtw_instance_held_bytes(instance: *const rtw_instance_t) -> u64 {
     // SAFETY: a handle by the API's contract.
     unsafe { handle::borrow(instance) }.map_or(0, |instance| instance.core.held.used())
+}
+
+/// Returns how many messages of the guest were dropped because the log was full; 0 for an invalid handle.
+///
+/// [any]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_instance_log_dropped(instance: *const rtw_instance_t) -> u64 {
+    // SAFETY: a handle by the API's contract.
+    let instance = unsafe { handle::borrow(instance) };
+    instance.ok().and_then(|instance| Some(instance.core.log.as_ref()?.drain.dropped())).unwrap_or(0)
 }
 
 /// Describes the fault that ended the instance's last call.
@@ -583,7 +603,6 @@ fn fill_fault(out: &mut rtw_fault_t, fault: &Fault) {
 
 fn read(config: &rtw_instance_config_t) -> Result<Config> {
     not_built("stateless", config.stateless != 0, "call on after a trap without a reset")?;
-    not_built("log_bytes", config.log_bytes != 0, "deliver logs")?;
     if config.growth != RTW_GROWTH_AHEAD && config.growth_ahead_bytes != 0 {
         return Err(Error::new(RTW_ERR_ARGUMENT, "growth_ahead_bytes is only for RTW_GROWTH_AHEAD"));
     }
@@ -605,6 +624,16 @@ fn read(config: &rtw_instance_config_t) -> Result<Config> {
             },
             deadline_ns: limit("deadline_ns", config.deadline_ns)?,
         },
+        initialise: match config.initialize {
+            RTW_INITIALIZE_CALL => true,
+            RTW_INITIALIZE_LEAVE => false,
+            other => return Err(out_of_range("initialize", other)),
+        },
+        log_bytes: match config.log_bytes {
+            0 | 1024..=0x100_0000 => config.log_bytes,
+            other => return Err(out_of_range("log_bytes", other)),
+        },
+        system: None,
     })
 }
 

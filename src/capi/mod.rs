@@ -26,6 +26,7 @@ mod text;
 pub mod thread;
 pub mod value;
 pub mod version;
+pub mod wasi;
 pub mod worker;
 
 use crate::engine::handle;

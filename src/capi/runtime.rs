@@ -11,6 +11,7 @@ use super::stats::{distribution, rtw_distribution_t};
 use super::text;
 use crate::engine::budget::watchdog;
 use crate::engine::housekeeper::LOOK_EVERY;
+use crate::engine::log::{self, Sink};
 use crate::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Profile};
 use crate::engine::runtime::{Config, Runtime};
 use crate::rt::panics;
@@ -125,11 +126,25 @@ pub struct rtw_runtime_config_t {
     /// Not implemented in this version: leave 0. The oldest compiler release whose artifacts load: major * 65536 + minor *
     /// 256 + patch. 0 (default): any.
     pub min_compiler_release: u32,
-    /// Not implemented in this version: leave NULL. Receives what guests print and log. NULL (default): it is discarded.
+    /// Receives what guests print and log. NULL (default): it is discarded.
     pub on_log: rtw_log_func_t,
-    /// Not implemented in this version: leave NULL. Passed to on_log.
+    /// Passed to on_log.
     pub log_user_data: *mut c_void,
 }
+
+/// The guest printed it to stdout.
+pub const RTW_LOG_PRINTED: u32 = 0;
+/// For the guest's own use: details.
+pub const RTW_LOG_DEBUG: u32 = 1;
+/// For the guest's own use: ordinary messages.
+pub const RTW_LOG_INFO: u32 = 2;
+/// The guest printed it to stderr, or messages were dropped.
+pub const RTW_LOG_WARNING: u32 = 3;
+/// The guest said why it ended itself.
+pub const RTW_LOG_ERROR: u32 = 4;
+/// Longest message of the log, in bytes.
+pub const RTW_LOG_LONGEST: usize = 1000;
+const _: () = assert!(RTW_LOG_LONGEST == log::LONGEST);
 
 /// An Ed25519 public key. Its layout is final.
 #[repr(C)]
@@ -138,13 +153,17 @@ pub struct rtw_public_key_t {
     pub bytes: [u8; 32],
 }
 
-/// Log callback; this version does not call it. Runs on the housekeeper thread, some milliseconds after the guest has logged.
+/// Log callback: receives one message, or one printed line without its end. Runs on the housekeeper thread, some milliseconds
+/// after the guest has logged; after the instance was destroyed, it receives what was left. It must return, and must not
+/// destroy the runtime. A message that finds the log full is dropped whole; the callback then receives a message that counts
+/// them, and rtw_instance_log_dropped does.
 ///
 /// user_data  log_user_data of rtw_runtime_config_t.
-/// instance   the instance whose guest has logged; valid during the callback.
-/// level      0 for text that the guest printed; a larger number is more severe.
-/// text       UTF-8, not NUL-terminated.
-/// length     length of text in bytes.
+/// instance   the instance whose guest has logged; NULL for a spare that has not been called. Compare it only: its thread may
+///            be using it, or may have destroyed it.
+/// level      one of the RTW_LOG_ constants, or another number that the guest chose; a larger number is more severe.
+/// text       UTF-8, not NUL-terminated; what was not UTF-8 is replaced.
+/// length     length of text in bytes. A message longer than RTW_LOG_LONGEST is cut there, and ends in U+2026, an ellipsis.
 pub type rtw_log_func_t = Option<
     unsafe extern "C" fn(user_data: *mut c_void, instance: *mut rtw_instance_t, level: u32, text: *const c_char, length: usize),
 >;
@@ -412,7 +431,6 @@ fn fill_watchdog(stats: &mut rtw_watchdog_stats_t, report: &watchdog::Report) {
 fn read(config: &rtw_runtime_config_t) -> Result<Config> {
     not_built("trusted_keys", !config.trusted_keys.is_null() || config.trusted_key_count != 0, "verify signatures")?;
     not_built("min_compiler_release", config.min_compiler_release != 0, "compare compiler releases")?;
-    not_built("on_log", config.on_log.is_some() || !config.log_user_data.is_null(), "deliver logs")?;
     Ok(Config {
         profile: match config.profile {
             RTW_PROFILE_STANDALONE => Some(Profile::Standalone),
@@ -458,6 +476,16 @@ fn read(config: &rtw_runtime_config_t) -> Result<Config> {
             1 => true,
             other => return Err(out_of_range("attach_on_call", other)),
         },
+        log: config.on_log.map(|call| Sink {
+            // SAFETY: the types differ in pointer types, and in what happens if the function is unwound.
+            call: unsafe {
+                std::mem::transmute::<
+                    unsafe extern "C" fn(*mut c_void, *mut rtw_instance_t, u32, *const c_char, usize),
+                    unsafe extern "C-unwind" fn(*mut c_void, *mut c_void, u32, *const u8, usize),
+                >(call)
+            },
+            user_data: config.log_user_data,
+        }),
     })
 }
 

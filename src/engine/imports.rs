@@ -111,6 +111,11 @@ impl Imports {
         Ok(())
     }
 
+    /// What the list says of the system.
+    pub fn system(&self) -> Option<Arc<native::Setup>> {
+        self.lock().sets.system.clone()
+    }
+
     /// Changes the library's own functions that it provides.
     pub fn provide(&self, change: impl FnOnce(&mut native::Sets)) {
         change(&mut self.lock().sets)
@@ -196,6 +201,13 @@ impl Lacking {
         }
         let were = if count == 1 { "import was".into() } else { format!("{count} imports were") };
         Error::new(RTW_ERR_IMPORT_MISSING, format!("{were} not provided: {message}"))
+    }
+}
+
+impl Linked {
+    /// True if it may write to the log, or needs the guest's view of the system.
+    pub fn speaks(&self) -> bool {
+        matches!(self, Linked::Native(native) if native.speaks)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod held;
 pub mod housekeeper;
 pub mod imports;
 pub mod instance;
+pub mod log;
 pub mod memory;
 pub mod module;
 pub mod naming;

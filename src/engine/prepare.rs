@@ -13,7 +13,7 @@ use crate::sys::rusage::{self, Usage};
 
 /// The least budget of calls off the real-time thread, if calls have budgets: the first calls are slow, and an endless one must
 /// end.
-pub(super) const SETUP_BUDGET_NS: NonZeroU64 = NonZeroU64::new(1_000_000_000).unwrap();
+pub(in crate::engine) const SETUP_BUDGET_NS: NonZeroU64 = NonZeroU64::new(1_000_000_000).unwrap();
 
 /// A call that is made before it matters. `F` says of what: a func, or what stands for one where the call is stored.
 pub struct DryCall<F, V = Box<[ValRaw]>> {

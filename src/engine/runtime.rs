@@ -8,6 +8,7 @@ use super::budget::watchdog::Watchdog;
 use super::held::Pool;
 use super::housekeeper::Housekeeper;
 use super::instance::Core;
+use super::log::Sink;
 use super::memory::Creator;
 use super::profile::{self, Profile, Settings, Variations};
 use super::refusal::refused;
@@ -44,6 +45,8 @@ pub struct Config {
     pub memory_limit_bytes: u64,
     /// True if a call attaches its thread.
     pub attach_on_call: bool,
+    /// Receives what guests print and log.
+    pub log: Option<Sink>,
 }
 
 pub struct Runtime {

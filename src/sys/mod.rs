@@ -17,6 +17,7 @@ pub mod math;
 pub mod membarrier;
 pub mod memory;
 pub mod pm_qos;
+pub mod random;
 pub mod rusage;
 pub mod sched;
 pub mod sigmask;

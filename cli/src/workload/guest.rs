@@ -44,6 +44,7 @@ pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
         ask_at_every_call: false,
         memory_limit_bytes: 0,
         attach_on_call: false,
+        log: None,
     };
     Runtime::varied(config, setup.variations())
 }

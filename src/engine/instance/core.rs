@@ -14,6 +14,7 @@ use crate::engine::fault::FaultRecord;
 use crate::engine::growth::Counters;
 use crate::engine::held::Account;
 use crate::engine::imports::HostFunc;
+use crate::engine::log::Log;
 use crate::engine::native::Ended;
 use crate::rt::permit::{self, Pass};
 use crate::rt::{arena, callback, cancel, traps};
@@ -79,6 +80,8 @@ pub struct Core {
     pub(super) exit_word: Cell<*const usize>,
     /// Leads to the calling thread's arena.
     pub(super) arena: arena::Link,
+    /// Where the guest's messages go; none if nobody reads them.
+    pub log: Option<Log>,
     pub growth: Counters,
     /// The fault that closed the gate.
     pub fault: Cell<Option<FaultRecord>>,

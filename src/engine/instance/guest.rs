@@ -9,6 +9,7 @@ use super::core::Core;
 use super::link::engine_function;
 use super::{Config, Growth};
 use crate::artifact::hidden;
+use crate::engine::artifact::{Extern as Listed, ExternKind};
 use crate::engine::budget::Registration;
 use crate::engine::fault;
 use crate::engine::growth::{Grown, RefusedBy};
@@ -16,13 +17,15 @@ use crate::engine::held::{self, Share, TABLE_ENTRY_BYTES};
 use crate::engine::imports::Linked;
 use crate::engine::memory::{self, Region};
 use crate::engine::module::{Module, Warmed};
+use crate::engine::native::{Ended, System};
+use crate::engine::prepare::SETUP_BUDGET_NS;
 use crate::engine::profile::{Interruption, Profile};
 use crate::engine::refusal;
 use crate::rt::locked_heap::{self, Kept};
 use crate::rt::{arena, reserve};
-use crate::status::*;
-use crate::sys::handlers;
+use crate::status::{self, *};
 use crate::sys::memory::Lock;
+use crate::sys::{clock, handlers};
 
 /// The size of the budget guard's memory for the guest; the host holds a page of it.
 const GUARD_MEMORY_BYTES: u64 = 65536;
@@ -37,7 +40,9 @@ pub struct Data {
     /// The sum that the artifact declares for them.
     pub(super) declared_bytes: u64,
     pub(super) growth: Growth,
-    pub(super) core: Arc<Core>,
+    pub(in crate::engine) core: Arc<Core>,
+    /// What it sees of a system; none if it imports nothing of that.
+    pub(in crate::engine) system: Option<Box<System>>,
     /// The default memory, once the guest has been created.
     pub(in crate::engine) memory: Option<Memory>,
 }
@@ -138,17 +143,17 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    pub(super) fn new(module: &Module, hosts: &[Linked], config: &Config, core: &Arc<Core>) -> Result<Guest> {
-        let _visit = if module.metadata.has_start { module.runtime.visit()? } else { None };
+    pub(super) fn new(module: &Module, linked: &[Linked], config: &Config, core: &Arc<Core>) -> Result<Guest> {
+        let _visit = if module.metadata.has_start || initialiser(module, config) { module.runtime.visit()? } else { None };
         // The engine allocates tables in a way that can fail.
         let need = held::need(&module.metadata);
         let noted = need.record_bytes.saturating_add(need.global_bytes).saturating_mul(2) as usize;
-        let make = || reserve::with_room(noted, || Guest::make(module, hosts, config, core));
+        let make = || reserve::with_room(noted, || Guest::make(module, linked, config, core));
         let (guest, kept) = locked_heap::keep(module.runtime.config.lock, make);
         Ok(Guest { kept, ..guest? })
     }
 
-    fn make(module: &Module, hosts: &[Linked], config: &Config, core: &Arc<Core>) -> Result<Guest> {
+    fn make(module: &Module, linked: &[Linked], config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let settings = &module.metadata.settings;
         let need = held::need(&module.metadata);
         let ahead_left = config.ahead_in_all(module, &need);
@@ -163,6 +168,7 @@ impl Guest {
             declared_bytes: need.memory_bytes.saturating_add(need.table_bytes).saturating_add(guard_bytes),
             growth: config.growth,
             core: core.clone(),
+            system: config.system.clone().filter(|_| linked.iter().any(Linked::speaks)).map(System::new),
             memory: None,
         };
         let mut store = Store::try_new(module.code.engine(), data).map_err(|_| reserve::exhausted())?;
@@ -191,8 +197,8 @@ impl Guest {
         let externs: Vec<Extern> = module
             .code
             .imports()
-            .zip(hosts)
-            .filter_map(|(import, linked)| Some(engine_function(&mut store, import.ty().func()?.clone(), linked).into()))
+            .zip(linked)
+            .filter_map(|(import, to)| Some(engine_function(&mut store, import.ty().func()?.clone(), to).into()))
             .collect();
         let signals = settings.profile == Profile::Standalone;
         let ahead_left_bytes = usize::try_from(ahead_left).unwrap_or(usize::MAX);
@@ -215,7 +221,27 @@ impl Guest {
             ),
             None => (None, Warmed::default()),
         };
-        Ok(Guest { registration, instance, memory, memories: memories.made, guard, kept: Kept::default(), store })
+        let mut guest = Guest { registration, instance, memory, memories: memories.made, guard, kept: Kept::default(), store };
+        if initialiser(module, config) {
+            guest.initialise(core)?;
+        }
+        Ok(guest)
+    }
+
+    /// Calls the export by which a module without a start function initialises itself. Its calls have budgets as dry calls do.
+    fn initialise(&mut self, core: &Core) -> Result<()> {
+        let gone = || Error::new(RTW_ERR_INTERNAL, "_initialize is not what the artifact says");
+        let func = self.instance.get_func(&mut self.store, INITIALISER).ok_or_else(gone)?;
+        let modes = core.host_float.modes(core.float);
+        Registration::take_over(self.registration.as_ref(), &core.timing);
+        let budget = core.timing.budget().max(core.timing.ticks(Some(SETUP_BUDGET_NS)));
+        core.timing.begin(clock::ticks(), budget);
+        modes.enter();
+        // SAFETY: the function has neither parameters nor results.
+        let done = unsafe { func.call_unchecked(&mut self.store, &mut []) };
+        modes.leave();
+        core.timing.end();
+        done.map_err(|error| initialising_error(core, &error))
     }
 
     /// Prefaults the memories, and locks them as wanted.
@@ -244,12 +270,48 @@ fn never_interrupt(store: &mut Store<Data>, interruption: Interruption) -> Resul
     Ok(())
 }
 
+/// A module's function that has to be called once, before all others.
+const INITIALISER: &str = "_initialize";
+
+fn initialiser(module: &Module, config: &Config) -> bool {
+    let is_it = |export: &Listed| export.kind == ExternKind::Func && export.name == INITIALISER && export.ty == "()->()";
+    config.initialise && module.metadata.exports.iter().any(is_it)
+}
+
+fn initialising_error(core: &Core, error: &wasmtime::Error) -> Error {
+    core.fault_address.set(0);
+    let host = core.host_status.replace(RTW_OK);
+    let ended = core.ended.replace(Ended::No);
+    let trap = error.downcast_ref::<Trap>().copied();
+    let in_host = host != RTW_OK || ended != Ended::No;
+    let cut_off = match trap {
+        Some(Trap::UnreachableCodeReached) if !in_host => core.timing.trapped_in_poll(),
+        _ => core.timing.was_cut_off(),
+    };
+    let status = match (ended, trap) {
+        _ if cut_off => RTW_ERR_BUDGET,
+        (Ended::Exit(_), _) => RTW_ERR_EXITED,
+        (Ended::Abort, _) => RTW_ERR_ABORTED,
+        (Ended::Stub(_), _) => RTW_ERR_STUB,
+        _ if in_host => RTW_ERR_HOST,
+        (_, Some(trap)) => fault::trap_status(trap),
+        _ => RTW_ERR_TRAP_OTHER,
+    };
+    Error::new(status, format!("_initialize failed: {}", status::sentence(status)))
+}
+
 fn instantiation_error(core: &Core, refused: Option<Error>, error: &wasmtime::Error) -> Error {
     // Reported here, so that the next fault does not use it.
     core.fault_address.set(0);
     let host = core.host_status.replace(RTW_OK);
     if host != RTW_OK {
         return Error::new(RTW_ERR_HOST, format!("the start function ended because a host function returned {host}"));
+    }
+    match core.ended.replace(Ended::No) {
+        Ended::No => {}
+        Ended::Exit(code) => return Error::new(RTW_ERR_EXITED, format!("the start function ended the guest with code {code}")),
+        Ended::Abort => return Error::new(RTW_ERR_ABORTED, "the start function aborted"),
+        Ended::Stub(_) => return Error::new(RTW_ERR_STUB, "the start function called an import that was not provided"),
     }
     match error.downcast_ref::<Trap>() {
         Some(trap) => Error::new(fault::trap_status(*trap), format!("the start function or an initialiser trapped: {trap}")),

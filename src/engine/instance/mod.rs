@@ -24,9 +24,11 @@ use super::budget::{Limits, Registration, Timing};
 use super::fault;
 use super::growth::Counters;
 use super::held::{self, Account, Pool};
+use super::housekeeper::Tend;
 use super::imports::{Imports, Linked};
+use super::log::{self, Log};
 use super::module::Module;
-use super::native::Ended;
+use super::native::{Ended, Setup};
 use super::profile::{Interruption, Profile};
 use super::trap_pc;
 use crate::record::recorder::Began;
@@ -58,7 +60,7 @@ pub enum Growth {
 }
 
 /// Configuration of an instance.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// The limit of what the guest may make the host hold.
     pub memory_limit_bytes: Option<u64>,
@@ -66,11 +68,25 @@ pub struct Config {
     /// The treatment of denormals during its calls.
     pub denormals: Denormals,
     pub limits: Limits,
+    /// True if `_initialize` is called in each new guest.
+    pub initialise: bool,
+    /// The size of the log; 0: the default.
+    pub log_bytes: u32,
+    /// What the imports say of the system; `Instance::new` reads it from them.
+    pub system: Option<Arc<Setup>>,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { memory_limit_bytes: None, growth: Growth::Refused, denormals: Denormals::Keep, limits: Limits::NONE }
+        Config {
+            memory_limit_bytes: None,
+            growth: Growth::Refused,
+            denormals: Denormals::Keep,
+            limits: Limits::NONE,
+            initialise: true,
+            log_bytes: 0,
+            system: None,
+        }
     }
 }
 
@@ -123,6 +139,12 @@ unsafe impl Sync for Instance {}
 impl Drop for Instance {
     fn drop(&mut self) {
         self.core.has_not_left(cancel::section_at());
+        let is_forked = self.core.gate.load(Relaxed) == RTW_ERR_FORKED;
+        if let Some(log) = self.core.log.as_ref().filter(|_| !is_forked) {
+            // What has not been read yet: the housekeeper reads it, as before.
+            let drain = log.drain.clone();
+            let _ = self.module.runtime.housekeeper().post(move || drain.tend());
+        }
         fork::forget(&self.core.gate);
         self.module.runtime.signal_watch().take_back(&self.core.gate);
         // The view of the store must not outlive it.
@@ -141,6 +163,7 @@ impl Instance {
             ));
         }
         config.limits.check(module.metadata.settings.interruption == Interruption::Guard)?;
+        let config = Config { system: imports.and_then(Imports::system), ..config };
         Instance::linked(module, host_functions(module, imports)?, config, handle, None)
     }
 
@@ -152,6 +175,9 @@ impl Instance {
         handle: *mut c_void,
         slot: Option<Arc<Pool>>,
     ) -> Result<Instance> {
+        let log_bytes = if config.log_bytes == 0 { log::DEFAULT_BYTES } else { config.log_bytes };
+        let sink = module.runtime.config.log.filter(|_| hosts.iter().any(Linked::speaks));
+        let log = sink.map(|sink| Log::new(log_bytes, sink, handle));
         let core = Arc::new(Core {
             gate: AtomicI32::new(GATE_MAKING),
             pass: Pass::new(module.runtime.number()),
@@ -174,6 +200,7 @@ impl Instance {
             fault_address: Cell::new(0),
             exit_word: Cell::new(std::ptr::null()),
             arena: arena::Link::default(),
+            log,
             growth: Counters::default(),
             fault: Cell::new(None),
             handle: Cell::new(handle),
@@ -193,6 +220,10 @@ impl Instance {
             guest: UnsafeCell::new(guest),
         };
         reserve::check()?;
+        if let Some(log) = &instance.core.log {
+            let drain: Arc<dyn Tend> = log.drain.clone();
+            module.runtime.housekeeper().tend(Arc::downgrade(&drain))?;
+        }
         instance.take_view();
         instance.core.making.store(NOT_MAKING, Relaxed);
         instance.core.gate.store(instance.resting_gate(), Release);
@@ -300,7 +331,7 @@ impl Instance {
     /// Creates another instance of the same module, with the same host functions and configuration, in the same slot's account.
     pub fn another(&self) -> Result<Instance> {
         // Its handle is made afterwards, before any host function asks for it but the start function's, which may not use it.
-        Instance::linked(&self.module, self.hosts.clone(), self.config, std::ptr::null_mut(), self.core.held.slot())
+        Instance::linked(&self.module, self.hosts.clone(), self.config.clone(), std::ptr::null_mut(), self.core.held.slot())
     }
 
     /// The need of its guest from the start.

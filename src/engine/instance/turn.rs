@@ -57,7 +57,8 @@ impl Turn<'_> {
         let was_prepared = self.core.prepared.swap(false, Relaxed);
         let fresh = self.fresh(was_prepared);
         self.core.prepared.store(was_prepared, Relaxed);
-        let mut fresh = fresh?;
+        // The failed guest's initialiser may have been connected to the calls' limits.
+        let mut fresh = fresh.inspect_err(|_| self.take_view())?;
         let mut found = Vec::new();
         for func in self.living_funcs() {
             let new = fresh.instance.get_func(&mut fresh.store, &func.name);
@@ -92,6 +93,9 @@ impl Turn<'_> {
     /// Sets the instance's handle for host functions. No call runs.
     pub fn set_handle(&self, handle: *mut c_void) {
         self.core.handle.set(handle);
+        if let Some(log) = &self.core.log {
+            log.drain.handle.store(handle, Relaxed);
+        }
     }
 
     pub(in crate::engine) fn mark_prepared(&self) {

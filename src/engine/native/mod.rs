@@ -2,9 +2,13 @@
 //! stubs. None of them allocates, blocks or makes a system call; one that ends the guest's call allocates its error, as a trap does.
 
 mod libm;
+mod system;
+
+pub use system::{Setup, System};
 
 use std::mem::MaybeUninit;
-use wasmtime::{AsContextMut, Caller, Extern as EngineExtern, Trap, ValRaw};
+use std::sync::Arc;
+use wasmtime::{Caller, Extern as EngineExtern, Memory, Trap, ValRaw};
 
 use super::artifact::Extern;
 use super::imports::Stubs;
@@ -21,6 +25,8 @@ type Form = unsafe fn(data: usize, ask: Ask<'_>) -> wasmtime::Result<()>;
 pub struct Native {
     form: Form,
     data: usize,
+    /// True if it may write to the log, or needs the guest's view of the system.
+    pub speaks: bool,
 }
 
 /// How one of these functions ended a guest's call.
@@ -39,6 +45,8 @@ pub enum Ended {
 #[derive(Clone, Default)]
 pub struct Sets {
     pub libm: bool,
+    /// What a system supplies, if anything.
+    pub system: Option<Arc<Setup>>,
     pub stubs: Stubs,
 }
 
@@ -46,10 +54,12 @@ impl Sets {
     /// The function for an import, the module's `index`th.
     pub(super) fn find(&self, import: &Extern, index: usize) -> Option<Native> {
         let libm = if self.libm { libm::find(import) } else { None };
-        libm.or_else(|| match self.stubs {
+        let system = || if self.system.is_some() { system::find(import) } else { None };
+        let stub = Native { form: stub, data: index, speaks: false };
+        libm.or_else(system).or_else(|| log_of(import)).or_else(|| match self.stubs {
             Stubs::None => None,
-            Stubs::Trap => Some(Native { form: stub, data: index }),
-            Stubs::Libc => Some(of_libc(import).unwrap_or(Native { form: stub, data: index })),
+            Stubs::Trap => Some(stub),
+            Stubs::Libc => Some(of_libc(import).unwrap_or(stub)),
         })
     }
 }
@@ -87,15 +97,19 @@ impl Ask<'_> {
         self.values[0].write(value);
     }
 
-    /// The guest's memory: the one that it exports as "memory", else the first exported one; empty if there is none.
-    fn memory(&mut self) -> &mut [u8] {
-        let memory = self.caller.data().memory.or_else(|| match self.caller.get_export("memory") {
+    /// The guest's memory: the one that it exports as "memory", else the first exported one.
+    fn find_memory(&mut self) -> Option<Memory> {
+        self.caller.data().memory.or_else(|| match self.caller.get_export("memory") {
             // The guest is being created, and runs its start function.
             Some(EngineExtern::Memory(memory)) => Some(memory),
             _ => None,
-        });
-        match memory {
-            Some(memory) => memory.data_mut(self.caller.as_context_mut()),
+        })
+    }
+
+    /// The bytes of that memory; none if there is no memory.
+    fn memory(&mut self) -> &mut [u8] {
+        match self.find_memory() {
+            Some(memory) => memory.data_mut(&mut self.caller),
             None => &mut [],
         }
     }
@@ -121,8 +135,8 @@ unsafe fn stub(index: usize, ask: Ask<'_>) -> wasmtime::Result<()> {
 /// The stub of a function that a libc ends on.
 fn of_libc(import: &Extern) -> Option<Native> {
     match (is_wasi(&import.module), import.name.as_str(), import.ty.as_str()) {
-        (true, "proc_exit", "(i32)->()") => return Some(Native { form: exit, data: 0 }),
-        (false, "abort" | "_abort_js", "()->()") => return Some(Native { form: abort, data: 0 }),
+        (true, "proc_exit", "(i32)->()") => return Some(Native { form: exit, data: 0, speaks: false }),
+        (false, "abort" | "_abort_js", "()->()") => return Some(Native { form: abort, data: 0, speaks: false }),
         (_, _, ty) if !ty.ends_with("->(i32)") => return None,
         _ => {}
     }
@@ -134,7 +148,7 @@ fn of_libc(import: &Extern) -> Option<Native> {
         false if import.name.starts_with("__syscall_") => ERRNO_NOSYS.wrapping_neg(),
         false => return None,
     };
-    Some(Native { form: answer_number, data: number as usize })
+    Some(Native { form: answer_number, data: number as usize, speaks: false })
 }
 
 /// The guest ends itself.
@@ -154,6 +168,24 @@ unsafe fn answer_number(number: usize, mut ask: Ask<'_>) -> wasmtime::Result<()>
 
 const ERRNO_BADF: u32 = 8;
 const ERRNO_NOSYS: u32 = 52;
+
+/// The guests' own log, which is there without being asked for: `rtw_log(level, text, length)`.
+fn log_of(import: &Extern) -> Option<Native> {
+    unsafe fn log(_: usize, mut ask: Ask<'_>) -> wasmtime::Result<()> {
+        let (level, address, length) = (ask.u32(0), ask.u32(1) as usize, ask.u32(2) as usize);
+        let Some(memory) = ask.find_memory() else { return Ok(()) };
+        let (bytes, data) = memory.data_and_store_mut(&mut ask.caller);
+        let text = bytes.get(address..).and_then(|bytes| bytes.get(..length));
+        if let (Some(text), Some(log)) = (text, data.core().log.as_ref()) {
+            // SAFETY: the guest calls on this thread.
+            unsafe { log.write(level, text) };
+        }
+        Ok(())
+    }
+    let is_ours =
+        matches!(import.module.as_str(), "env" | "rtwasm") && import.name == "rtw_log" && import.ty == "(i32,i32,i32)->()";
+    is_ours.then_some(Native { form: log, data: 0, speaks: true })
+}
 
 /// WASI's preview 1, and the snapshot before it.
 fn is_wasi(module: &str) -> bool {

@@ -74,6 +74,7 @@ impl Runtimes {
                 ask_at_every_call: false,
                 memory_limit_bytes: 0,
                 attach_on_call: false,
+                log: None,
             })
             .expect("a runtime can be made")
         };
