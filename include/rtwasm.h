@@ -65,6 +65,7 @@
 #include "rtwasm/runtime.h"
 #include "rtwasm/module.h"
 #include "rtwasm/imports.h"
+#include "rtwasm/wasi.h"
 #include "rtwasm/instance.h"
 #include "rtwasm/thread.h"
 #include "rtwasm/call.h"

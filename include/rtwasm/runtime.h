@@ -63,6 +63,24 @@ struct rtw_instance_t; // instance.h has it
 /// Number of 64-bit words in a CPU set, for 1024 CPUs.
 #define RTW_CPU_SET_WORDS 16
 
+/// The guest printed it to stdout.
+#define RTW_LOG_PRINTED 0
+
+/// For the guest's own use: details.
+#define RTW_LOG_DEBUG 1
+
+/// For the guest's own use: ordinary messages.
+#define RTW_LOG_INFO 2
+
+/// The guest printed it to stderr, or messages were dropped.
+#define RTW_LOG_WARNING 3
+
+/// The guest said why it ended itself.
+#define RTW_LOG_ERROR 4
+
+/// Longest message of the log, in bytes.
+#define RTW_LOG_LONGEST 1000
+
 /// A runtime: the context of modules, instances, slots and workers, to which threads attach. It has the engine, the defaults
 /// for attached threads, and two threads: the housekeeper, which looks after slots and signal handlers, and the watchdog,
 /// which cuts off calls at their budget.
@@ -74,13 +92,17 @@ typedef struct rtw_public_key_t {
     uint8_t bytes[32];
 } rtw_public_key_t;
 
-/// Log callback; this version does not call it. Runs on the housekeeper thread, some milliseconds after the guest has logged.
+/// Log callback: receives one message, or one printed line without its end. Runs on the housekeeper thread, some milliseconds
+/// after the guest has logged; after the instance was destroyed, it receives what was left. It must return, and must not
+/// destroy the runtime. A message that finds the log full is dropped whole; the callback then receives a message that counts
+/// them, and rtw_instance_log_dropped does.
 ///
 /// user_data  log_user_data of rtw_runtime_config_t.
-/// instance   the instance whose guest has logged; valid during the callback.
-/// level      0 for text that the guest printed; a larger number is more severe.
-/// text       UTF-8, not NUL-terminated.
-/// length     length of text in bytes.
+/// instance   the instance whose guest has logged; NULL for a spare that has not been called. Compare it only: its thread may
+///            be using it, or may have destroyed it.
+/// level      one of the RTW_LOG_ constants, or another number that the guest chose; a larger number is more severe.
+/// text       UTF-8, not NUL-terminated; what was not UTF-8 is replaced.
+/// length     length of text in bytes. A message longer than RTW_LOG_LONGEST is cut there, and ends in U+2026, an ellipsis.
 typedef void (*rtw_log_func_t)(void *user_data, struct rtw_instance_t *instance, uint32_t level, const char *text, size_t length);
 
 /// Runtime configuration. Call rtw_runtime_config_init first.
@@ -139,9 +161,9 @@ typedef struct rtw_runtime_config_t {
     /// Not implemented in this version: leave 0. The oldest compiler release whose artifacts load: major * 65536 + minor *
     /// 256 + patch. 0 (default): any.
     uint32_t min_compiler_release;
-    /// Not implemented in this version: leave NULL. Receives what guests print and log. NULL (default): it is discarded.
+    /// Receives what guests print and log. NULL (default): it is discarded.
     rtw_log_func_t on_log;
-    /// Not implemented in this version: leave NULL. Passed to on_log.
+    /// Passed to on_log.
     void *log_user_data;
 } rtw_runtime_config_t;
 

@@ -15,6 +15,7 @@ use super::slot::{rtw_block_t, rtw_slot_stats_t};
 use super::stats::{rtw_bucket_t, rtw_distribution_t, rtw_func_stats_t};
 use super::thread::{rtw_stack_t, rtw_thread_config_t};
 use super::value::rtw_value_t;
+use super::wasi::rtw_wasi_config_t;
 use super::worker::config::{rtw_tick_t, rtw_worker_config_t};
 use super::worker::queue::rtw_completion_t;
 use super::worker::rtw_worker_info_t;
@@ -60,8 +61,9 @@ fn types_have_the_layout_that_c_was_promised() {
             source_bytes memory_min_bytes memory_max_bytes target engine producer opt_level interruption cpu_features
             guest_bytes table_bytes global_bytes record_bytes address_space_bytes),
         lines!(rtw_extern_t: kind module name ty),
+        lines!(rtw_wasi_config_t: struct_size arg_count args env env_count seed time_ns),
         lines!(rtw_instance_config_t: struct_size growth denormals on_budget memory_limit_bytes growth_ahead_bytes budget_ns
-            deadline_ns stateless log_bytes),
+            deadline_ns stateless log_bytes initialize),
         lines!(rtw_fault_t: struct_size status host_status function_index wasm_offset function_name refused_growths refused_from
             refused_to refused_by refused_table message),
         lines!(rtw_growth_t: struct_size granted refused refused_prepared refused_limit refused_maximum refused_system),

@@ -22,8 +22,8 @@ CXX_FLAGS="-std=c++17 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread 
 # ---- artifacts ----
 case $MACHINE in aarch64) other=x86_64 featured=lse ;; *) other=aarch64 featured=sse3 ;; esac
 for profile in standalone plugin; do
-    for guest in guests/*.wat; do
-        "$RTWASM" compile -q --cpu "${CAPI_CPU:-native}" "$guest" -o "$artifacts/$(basename "$guest" .wat).$profile.rtw" --profile $profile || fail "$guest for $profile"
+    for guest in guests/*.wat guests/*.wasm; do
+        "$RTWASM" compile -q --cpu "${CAPI_CPU:-native}" "$guest" -o "$artifacts/$(basename "${guest%.*}").$profile.rtw" --profile $profile || fail "$guest for $profile"
     done
     "$RTWASM" compile -q --cpu $featured guests/calls.wat -o "$scratch/featured.$profile.rtw" --profile $profile || fail "calls.wat for $featured"
     python3 forge.py "$artifacts/calls.$profile.rtw" "$artifacts/forged.$profile" "$scratch/featured.$profile.rtw" || fail "forged artifacts for $profile"

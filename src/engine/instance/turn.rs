@@ -67,11 +67,12 @@ impl Turn<'_> {
         }
         reserve::check()?;
         // SAFETY: it is this thread's turn, and no call runs.
-        let old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
+        let mut old = std::mem::replace(unsafe { &mut *self.guest.get() }, fresh);
         self.take_view();
         for (func, new) in found {
             func.func.set(new);
         }
+        old.store.data_mut().end_lines();
         drop(old);
         self.core.fault.set(None);
         self.core.fault_address.set(0);

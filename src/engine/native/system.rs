@@ -9,6 +9,7 @@ use wasmtime::ValRaw;
 
 use super::{Ask, ERRNO_BADF, Ended, Form, Native, answer_number, is_wasi, of_libc};
 use crate::engine::artifact::Extern;
+use crate::engine::instance::Data;
 use crate::engine::log::{self, LONGEST};
 use crate::status::*;
 use crate::sys::{clock, random};
@@ -304,13 +305,18 @@ impl Ask<'_> {
         }
     }
 
-    /// Hands on what has no end of line, since none will come.
     fn end_lines(&mut self) {
-        let data = self.caller.data_mut();
-        let (Some(system), Some(log)) = (data.system.as_deref_mut(), data.core.log.as_ref()) else { return };
+        self.caller.data_mut().end_lines();
+    }
+}
+
+impl Data {
+    /// Hands on what was printed and has no end of line, since none will come.
+    pub(in crate::engine) fn end_lines(&mut self) {
+        let (Some(system), Some(log)) = (self.system.as_deref_mut(), self.core.log.as_ref()) else { return };
         for (line, level) in system.lines.iter_mut().zip([log::PRINTED, log::WARNING]) {
             if line.length != 0 {
-                // SAFETY: the guest calls on this thread.
+                // SAFETY: it is this thread's guest.
                 unsafe { log.write(level, &line.text[..line.length]) };
                 line.length = 0;
             }
