@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex};
 
 use super::housekeeper::Tend;
+use crate::rt::callback;
 use crate::rt::spsc::{Consumer, Producer, ring};
-use crate::sys::end;
 
 /// The longest message in bytes; a longer one is cut, and ends in an ellipsis.
 pub const LONGEST: usize = 1000;
@@ -132,7 +132,7 @@ impl Drain {
         let text = String::from_utf8_lossy(text);
         let handle = self.handle.load(Relaxed);
         // SAFETY: the host vouches for its function.
-        end::unless_left("on_log", || unsafe {
+        callback::returning(&"on_log", || unsafe {
             (self.sink.call)(self.sink.user_data, handle, level, text.as_ptr(), text.len())
         });
     }

@@ -236,6 +236,7 @@ impl Guest {
         Registration::take_over(self.registration.as_ref(), &core.timing);
         let budget = core.timing.budget().max(core.timing.ticks(Some(SETUP_BUDGET_NS)));
         core.timing.begin(clock::ticks(), budget);
+        let _running = core.runs_in_setup();
         modes.enter();
         // SAFETY: the function has neither parameters nor results.
         let done = unsafe { func.call_unchecked(&mut self.store, &mut []) };
