@@ -23,6 +23,7 @@ suites() {
     suite model make -s loom
     suite lint tests/lint/test_lint.sh
     suite cli tests/cli/compile_at_run_time.sh
+    suite init tests/init/test_init.sh
     suite guests build make -s -C guests check
     suite minimal make -s -C examples-c/minimal test
     suite cpp tests/cpp/test_cpp.sh

@@ -10,7 +10,7 @@ use rtwasm::engine::profile::{Interruption, Profile};
 use rtwasm::engine::{artifact, imports};
 use rtwasm::sys::file;
 use rtwasm_compiler::limits::Limits;
-use rtwasm_compiler::{Cpu, Opt, Options, Phase, Progress, Reservation, Target, interruption_from_name};
+use rtwasm_compiler::{Cpu, Init, Opt, Options, Phase, Progress, Reservation, Target, interruption_from_name};
 
 use crate::args::{self, Arg, Args, Failure};
 
@@ -48,6 +48,10 @@ Options:
                         guard (default): polls in loops, at almost no cost
                         off: not at all
                         epoch, fuel: the engine's own checks, for comparison only; budgets do not work with them
+  --init EXPORT[=ARGS]  run this export now, and keep the state that it leaves behind: instances, resets and spares start
+                        with it. ARGS are numbers of the export's types: --init setup=48000,0.5. Given several times:
+                        one call after the other. The module's _initialize runs first, and not again at run time.
+                        Functions of the host have no answer now, but for libm's
   --max-module-bytes N  refuse a longer module; default 268435456
   --max-functions N     refuse a module that defines more functions; default 500000
   --max-nesting N       refuse a function with more nested blocks; default 10000
@@ -140,6 +144,7 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
     let mut reservation = Reservation::Full;
     let mut deterministic = false;
     let mut limits = Limits::DEFAULT;
+    let mut init = Vec::new();
     let mut talk = Talk::Normal;
     let usage = |error: rtwasm::status::Error| Failure::Usage(error.message);
 
@@ -158,6 +163,7 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
                 "--deterministic" => deterministic = true,
                 "--opt" => opt = args.one_of(&option, "none, speed, size", Opt::from_name)?,
                 "--budget" => interruption = args.one_of(&option, BUDGETS, budget_from_name)?,
+                "--init" => init.push(Init::from_text(&args.text()?).map_err(usage)?),
                 "--max-module-bytes" => limits.module_bytes = number(&option, &mut args, u64::MAX)?,
                 "--max-functions" => limits.functions = number(&option, &mut args, u32::MAX.into())? as u32,
                 "--max-nesting" => limits.nesting = number(&option, &mut args, u32::MAX.into())? as u32,
@@ -184,6 +190,7 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
     options.reservation = reservation;
     options.deterministic = deterministic;
     options.limits = limits;
+    options.init = init;
     if let Some(cpu) = cpu {
         options.cpu = cpu;
     }

@@ -92,6 +92,7 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         need: _,
         function_count,
         has_start,
+        initialised,
         edits: _,
         source_bytes,
         source_sha256,
@@ -142,6 +143,7 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         "record_bytes": need.record_bytes,
         "function_count": function_count,
         "has_start": has_start,
+        "initialised": initialised,
         "imports": externs(imports, true),
         "exports": externs(exports, false),
         "memories": memories,
@@ -181,6 +183,9 @@ fn to_text(name: &str, artifact: &Artifact<'_>, file_bytes: usize, verdict: &Res
     row("code", format!("{} bytes, {}", artifact.code.len(), args::plural(metadata.function_count.into(), "function")));
     row("digest", format!("sha256 {}", hex(&artifact.digest)));
     row("made from", format!("{} bytes, sha256 {}", metadata.source_bytes, hex(&metadata.source_sha256)));
+    for call in &metadata.initialised {
+        row("initialised", call.escape_debug().to_string());
+    }
     for (index, memory) in metadata.memories.iter().enumerate() {
         let maximum = memory.max_bytes.map_or_else(|| "no declared maximum".into(), |bytes| format!("at most {bytes}"));
         row(&format!("memory {index}"), format!("{} bytes, {maximum}", memory.min_bytes));

@@ -16,7 +16,7 @@ use rtwasm::sized::{self, Sized32};
 use rtwasm::status::*;
 
 use crate::limits::Limits;
-use crate::{Cpu, Opt, Options, Reservation, Target};
+use crate::{Cpu, Init, Opt, Options, Reservation, Target};
 
 /// Compiles fast; the code is slow.
 pub const RTW_COMPILE_OPT_NONE: u32 = 0;
@@ -86,6 +86,13 @@ pub struct rtw_compile_options_t {
     pub deterministic: u32,
     /// Must be 0.
     pub reserved: u32,
+    /// Exports to run now, each as "EXPORT" or "EXPORT=ARGS" with numbers of the export's types ("setup=48000,0.5"). Instances,
+    /// resets and spares start with the state that they leave behind: memories, globals. They run one after the other in one
+    /// instance, after the module's _initialize, which is not exported any more. NULL (default): none. An export that calls a
+    /// function of the host has no answer now, but for those of libm on numbers (sinf, pow). max_time_ms limits the calls, too.
+    pub init: *const *const c_char,
+    /// The number of texts in init.
+    pub init_count: usize,
 }
 
 /// The error struct of rtwasm.h.
@@ -106,7 +113,7 @@ unsafe impl Sized32 for rtw_compile_options_t {
 }
 
 const _: () = assert!(size_of::<rtw_error_t>() == 512);
-const _: () = assert!(size_of::<rtw_compile_options_t>() == 4 * 4 + 2 * size_of::<usize>() + 2 * 4 + 5 * 8);
+const _: () = assert!(size_of::<rtw_compile_options_t>() == 4 * 4 + 4 * size_of::<usize>() + 2 * 4 + 5 * 8);
 
 /// Sets compiler options to their defaults. NULL does nothing.
 ///
@@ -132,7 +139,10 @@ pub unsafe extern "C" fn rtw_compile_options_init_sized(options: *mut rtw_compil
 /// errors: RTW_ERR_NULL, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a field is out of range; an unknown CPU feature),
 ///         RTW_ERR_WASM (malformed, invalid, or not WebAssembly), RTW_ERR_PROPOSAL (a proposal that is disabled),
 ///         RTW_ERR_UNSUPPORTED (an unknown target; a limit of the code generator; a name with a zero byte), RTW_ERR_LIMIT
-///         (one of the max_ fields, which the message names), RTW_ERR_INTERNAL.
+///         (one of the max_ fields, which the message names), RTW_ERR_INTERNAL. Of init: RTW_ERR_NO_EXPORT,
+///         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE (other types than the export's), RTW_ERR_IMPORT_MISSING (it calls an import
+///         that has no answer at compile time), RTW_ERR_TRAP_... (it traps), RTW_ERR_UNSUPPORTED (state that cannot be kept:
+///         tables that change, imported memories, tables and globals).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_compile(
     wasm_or_wat: *const c_void,
@@ -312,9 +322,30 @@ unsafe fn options(from: &rtw_compile_options_t) -> Result<Options> {
     if from.reserved != 0 {
         return Err(out_of_range("reserved", from.reserved));
     }
+    // SAFETY: passed on.
+    options.init = unsafe { inits(from)? };
     options.limits = limits(from)?;
     Ok(options)
 }
+
+/// # Safety
+/// `init` is NULL, or as many NUL-terminated texts as `init_count` says.
+unsafe fn inits(from: &rtw_compile_options_t) -> Result<Vec<Init>> {
+    if from.init.is_null() {
+        return if from.init_count == 0 { Ok(Vec::new()) } else { Err(is_null("init")) };
+    }
+    if from.init_count > MOST_INITS {
+        return Err(out_of_range("init_count", from.init_count));
+    }
+    // SAFETY: as the caller promises.
+    let texts = unsafe { std::slice::from_raw_parts(from.init, from.init_count) };
+    // SAFETY: passed on.
+    let text = |text: &*const c_char| unsafe { optional_text(*text, "init") }?.ok_or_else(|| is_null("a text of init"));
+    texts.iter().map(|one| Init::from_text(text(one)?)).collect()
+}
+
+/// More calls than a setup has; a larger number is a mistake.
+const MOST_INITS: usize = 10_000;
 
 fn limits(from: &rtw_compile_options_t) -> Result<Limits> {
     const DEFAULT: Limits = Limits::DEFAULT;

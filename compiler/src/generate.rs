@@ -72,7 +72,7 @@ struct Told<R> {
 }
 
 /// Runs `work` on a thread of its own, and calls `tick` on this one until the work has ended or the time is over.
-fn ticking<R: Send + 'static>(
+pub fn ticking<R: Send + 'static>(
     work: impl FnOnce() -> Result<R> + Send + 'static,
     deadline: &Deadline,
     tick: &mut dyn FnMut(),
@@ -139,7 +139,7 @@ fn precompile(config: &Config, module: &[u8]) -> Result<Vec<u8>> {
 const EPOCHS: usize = 4;
 
 /// Runs `work` with threads of its own that end with it: nothing of a compilation remains in a host process.
-fn with_pool<R>(work: impl FnOnce(&rayon::ThreadPool) -> R) -> Result<R> {
+pub fn with_pool<R>(work: impl FnOnce(&rayon::ThreadPool) -> R) -> Result<R> {
     let mut threads = Vec::new();
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(std::thread::available_parallelism().map_or(1, usize::from))

@@ -1,7 +1,7 @@
 //! Compiles a WebAssembly module into an artifact.
 //!
 //! The steps: identify the bytes (`input`), validate them and report errors with their places (`validate`, `place`), gather the
-//! envelope's facts (`facts`), let Cranelift generate code (`generate`), wrap it in the envelope.
+//! envelope's facts (`facts`), run the exports that are to run now (`initialise`), insert the budget guard (`guard`), let Cranelift generate code (`generate`), wrap it in the envelope.
 //!
 //! Not for real-time threads: everything here allocates, and may take long.
 
@@ -9,7 +9,9 @@ pub mod capi;
 mod facts;
 mod generate;
 mod guard;
+mod initialise;
 mod input;
+mod libm;
 pub mod limits;
 mod need;
 mod options;
@@ -28,12 +30,14 @@ use rtwasm::engine::profile::{ENGINE_VERSION, Interruption, Settings, Variations
 use rtwasm::status::{Error, RTW_ERR_INTERNAL, Result};
 use sha2::{Digest, Sha256};
 
+pub use initialise::Init;
 pub use options::{Cpu, INTERRUPTIONS, Opt, Options, Reservation, Target, interruption_from_name};
 
 /// The phase of a compilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Validating,
+    Initialising,
     Compiling,
     Writing,
 }
@@ -42,6 +46,7 @@ impl Phase {
     pub fn name(self) -> &'static str {
         match self {
             Phase::Validating => "validating",
+            Phase::Initialising => "initialising",
             Phase::Compiling => "compiling",
             Phase::Writing => "writing",
         }
@@ -96,13 +101,26 @@ fn compile_unguarded(
     let module = generate::on_own_stack(|| input::binary(input))??;
 
     report(Phase::Validating, 0, module.len());
-    let (checked, facts) = generate::on_own_stack(|| -> Result<_> {
-        limits::check(&module, &options.limits)?;
-        let checked = validate::module(&module)?;
-        let facts = facts::gather(&module, &checked)?;
-        Ok((checked, facts))
-    })??;
+    let examine = |module: &[u8]| {
+        generate::on_own_stack(|| -> Result<_> {
+            limits::check(module, &options.limits)?;
+            let checked = validate::module(module)?;
+            let facts = facts::gather(module, &checked)?;
+            Ok((checked, facts))
+        })?
+    };
+    let (mut checked, mut facts) = examine(&module)?;
     deadline.check()?;
+    let initialised = match options.init.as_slice() {
+        [] => None,
+        _ => {
+            let mut tick = || report(Phase::Initialising, facts.function_count, module.len());
+            let made = initialise::run(&module, &facts, options, &cpu_features, &deadline, &mut tick)?;
+            (checked, facts) = examine(&made.module)?;
+            Some(made)
+        }
+    };
+    let module = initialised.as_ref().map_or(module, |made| Cow::Borrowed(made.module.as_slice()));
 
     let settings = Settings {
         interruption: options.interruption,
@@ -128,6 +146,10 @@ fn compile_unguarded(
             (Cow::Owned(exposed.module), exposed.edits)
         }
     };
+    let edits = match &initialised {
+        Some(made) => made.original(edits),
+        None => edits,
+    };
     deadline.check()?;
     let code = generate::code(&module, &job, &deadline, &mut || report(Phase::Compiling, facts.function_count, module.len()))?;
 
@@ -146,6 +168,7 @@ fn compile_unguarded(
         need: need::of(&code, options.interruption == Interruption::Guard)?,
         function_count: facts.function_count,
         has_start: facts.has_start,
+        initialised: initialised.map_or_else(Vec::new, |made| made.calls),
         edits,
         // Of the given bytes, so that `sha256sum` of the file agrees.
         source_bytes: input.len() as u64,

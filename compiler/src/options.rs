@@ -5,6 +5,7 @@ use rtwasm::engine::cpu_features;
 use rtwasm::engine::profile::{FULL_RESERVATION_BYTES, Interruption, Profile};
 use rtwasm::status::*;
 
+use crate::initialise::Init;
 use crate::limits::Limits;
 
 /// A kind of machine that code can be generated for.
@@ -156,6 +157,8 @@ pub struct Options {
     pub reservation: Reservation,
     /// Generates code whose results are the same on every machine: NaNs are canonical, relaxed SIMD has one meaning.
     pub deterministic: bool,
+    /// Exports to run at compile time; instances start with the state that they leave behind.
+    pub init: Vec<Init>,
     /// Limits on the module and on the time.
     pub limits: Limits,
 }
@@ -177,6 +180,7 @@ impl Options {
             interruption: Interruption::Guard,
             reservation: Reservation::Full,
             deterministic: false,
+            init: Vec::new(),
             limits: Limits::DEFAULT,
         }
     }

@@ -129,6 +129,8 @@ pub struct Metadata {
     pub function_count: u32,
     /// True if the module has a start function, which runs when an instance is created.
     pub has_start: bool,
+    /// The calls that the compiler has made, with their results, in words: a guest starts with the state that they left behind.
+    pub initialised: Vec<String>,
     /// The changes that the compiler made to the module before it generated code; empty if there are none.
     pub edits: Vec<Edit>,
     /// The module's size and SHA-256 before compilation.
@@ -148,7 +150,7 @@ impl Metadata {
         let names = externs().flat_map(|one| [&one.module, &one.name, &one.ty]);
         let own = [&self.engine, &self.producer, &self.target, &self.opt_level].into_iter().chain(&self.cpu_features);
         let hidden = self.hidden.iter().map(|hidden| &hidden.ty);
-        names.chain(own).chain(hidden).map(String::as_str).find(|text| text.contains('\0'))
+        names.chain(own).chain(hidden).chain(&self.initialised).map(String::as_str).find(|text| text.contains('\0'))
     }
 }
 

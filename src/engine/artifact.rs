@@ -211,6 +211,7 @@ mod tests {
             edits: vec![Edit { length: 10, original: 0, verbatim: true }],
             function_count: 1,
             has_start: false,
+            initialised: vec![],
             source_bytes: 3,
             source_sha256: [7; 32],
         }

@@ -352,6 +352,7 @@ mod tests {
             need: rtwasm::engine::artifact::Need::default(),
             function_count: 0,
             has_start: false,
+            initialised: vec![],
             edits: vec![],
             source_bytes: 0,
             source_sha256: [0; 32],
