@@ -105,6 +105,7 @@ pub fn compile(request: &Request) -> Result<(), Failure> {
 
     if request.talk != Talk::Quiet {
         warn_of_imports(request, &artifact);
+        warn_of_slow_instructions(request, &artifact);
     }
     if args::is_standard_stream(&request.output) {
         return args::print_bytes(&artifact);
@@ -209,6 +210,21 @@ fn warn_of_imports(request: &Request, artifact: &[u8]) {
     let refused = artifact::read(artifact).and_then(|artifact| imports::check_kinds(&artifact.metadata)).err();
     if let Some(error) = refused {
         eprintln!("rtwasm: warning: {}: no host can create an instance: {}", args::shown(&request.input), error.message);
+    }
+}
+
+/// The most slow instructions that a warning names.
+const FEW: usize = 4;
+
+/// Warns once of instructions that take a call, which a higher CPU level would not need; `inspect` names the long sequences as well.
+fn warn_of_slow_instructions(request: &Request, artifact: &[u8]) {
+    let Ok(artifact) = artifact::read(artifact) else { return };
+    let calls: Vec<String> = artifact.metadata.slow.iter().filter(|slow| slow.calls).map(crate::inspect::slow_text).collect();
+    if !calls.is_empty() {
+        let more = calls.len().saturating_sub(FEW);
+        let more = if more == 0 { String::new() } else { format!("; and {more} more, see `rtwasm inspect`") };
+        let few = calls[..calls.len().min(FEW)].join("; ");
+        eprintln!("rtwasm: warning: {}: slow at this CPU level: {few}{more}", args::shown(&request.input));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use rtwasm::engine::artifact::{self, Artifact, Extern, Metadata};
+use rtwasm::engine::artifact::{self, Artifact, Extern, Metadata, Slow};
 use rtwasm::engine::cpu_features;
 use rtwasm::engine::held;
 use rtwasm::engine::imports;
@@ -89,6 +89,7 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         exports,
         memories,
         hidden,
+        slow,
         need: _,
         function_count,
         has_start,
@@ -112,6 +113,18 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         memories.iter().map(|memory| json!({ "min_bytes": memory.min_bytes, "max_bytes": memory.max_bytes })).collect();
     let hidden: Vec<Value> =
         hidden.iter().map(|one| json!({ "kind": one.kind.name(), "index": one.index, "type": one.ty })).collect();
+    let slow: Vec<Value> = slow
+        .iter()
+        .map(|one| {
+            json!({
+                "instruction": one.instruction,
+                "count": one.count,
+                "calls": one.calls,
+                "first": one.first,
+                "mended_by": one.mended_by,
+            })
+        })
+        .collect();
     let need = held::need(&artifact.metadata);
     let runs_here = match verdict {
         Ok(()) => json!({ "ok": true, "status": status::name(RTW_OK), "number": RTW_OK, "message": "" }),
@@ -148,6 +161,7 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         "exports": externs(exports, false),
         "memories": memories,
         "hidden_exports": hidden,
+        "slow": slow,
         "source": { "bytes": source_bytes, "sha256": hex(source_sha256) },
         "runs_here": runs_here,
     })
@@ -190,6 +204,9 @@ fn to_text(name: &str, artifact: &Artifact<'_>, file_bytes: usize, verdict: &Res
         let maximum = memory.max_bytes.map_or_else(|| "no declared maximum".into(), |bytes| format!("at most {bytes}"));
         row(&format!("memory {index}"), format!("{} bytes, {maximum}", memory.min_bytes));
     }
+    for slow in &metadata.slow {
+        row("slow", slow_text(slow));
+    }
     if !metadata.hidden.is_empty() {
         let names: Vec<String> = metadata.hidden.iter().map(|one| format!("{} {}", one.kind.name(), one.index)).collect();
         let few: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -198,6 +215,13 @@ fn to_text(name: &str, artifact: &Artifact<'_>, file_bytes: usize, verdict: &Res
     list(&mut text, "imports", &metadata.imports);
     list(&mut text, "exports", &metadata.exports);
     text
+}
+
+/// One slow instruction, and what mends it.
+pub fn slow_text(slow: &Slow) -> String {
+    let Slow { instruction, count, calls, first, mended_by } = slow;
+    let how = if *calls { "a call" } else { "a long sequence" };
+    format!("{instruction} takes {how} ({}, first in {first}); --cpu {mended_by} has it", args::plural((*count).into(), "use"))
 }
 
 /// The named level that the features are, if they are one.

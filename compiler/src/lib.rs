@@ -18,6 +18,7 @@ mod options;
 mod place;
 #[cfg(feature = "planted")]
 pub mod planted;
+mod slow;
 mod validate;
 
 use std::borrow::Cow;
@@ -135,6 +136,7 @@ fn compile_unguarded(
         opt: options.opt,
         variations,
     };
+    let slow = generate::on_own_stack(|| slow::find(&module, options.target, &cpu_features))??;
     let (module, edits) = match options.interruption {
         Interruption::Guard => {
             let guarded = generate::on_own_stack(|| guard::insert(&module, &checked, options.profile, &facts.hidden))??;
@@ -165,6 +167,7 @@ fn compile_unguarded(
         exports: facts.exports,
         memories: facts.memories,
         hidden: facts.hidden,
+        slow,
         need: need::of(&code, options.interruption == Interruption::Guard)?,
         function_count: facts.function_count,
         has_start: facts.has_start,

@@ -83,6 +83,21 @@ impl Need {
     }
 }
 
+/// An instruction for which the code needs a call or a long sequence, since the features that it was compiled for lack a better one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slow {
+    /// Its name in the text format.
+    pub instruction: String,
+    /// Its uses in the module.
+    pub count: u32,
+    /// True if it takes a call, false if a long sequence.
+    pub calls: bool,
+    /// The first function with it, such as `function 3 "mix"`.
+    pub first: String,
+    /// The lowest CPU level that has a better instruction.
+    pub mended_by: String,
+}
+
 /// A stretch of the module that was compiled, and its place in the module that the user gave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edit {
@@ -124,6 +139,8 @@ pub struct Metadata {
     pub memories: Vec<MemoryFacts>,
     /// What the library reaches although the module need not export it.
     pub hidden: Vec<Hidden>,
+    /// What would be faster at a higher CPU level.
+    pub slow: Vec<Slow>,
     pub need: Need,
     /// Functions defined in the module.
     pub function_count: u32,
@@ -150,7 +167,9 @@ impl Metadata {
         let names = externs().flat_map(|one| [&one.module, &one.name, &one.ty]);
         let own = [&self.engine, &self.producer, &self.target, &self.opt_level].into_iter().chain(&self.cpu_features);
         let hidden = self.hidden.iter().map(|hidden| &hidden.ty);
-        names.chain(own).chain(hidden).chain(&self.initialised).map(String::as_str).find(|text| text.contains('\0'))
+        let slow = self.slow.iter().flat_map(|slow| [&slow.instruction, &slow.first, &slow.mended_by]);
+        let rest = hidden.chain(slow).chain(&self.initialised);
+        names.chain(own).chain(rest).map(String::as_str).find(|text| text.contains('\0'))
     }
 }
 

@@ -22,7 +22,7 @@ use wasmtime_environ::object::read::elf::ElfFile64;
 use wasmtime_environ::object::{Endianness, Object, ObjectSection};
 
 pub use crate::artifact::hidden::{self, Hidden};
-pub use crate::artifact::{Edit, Extern, ExternKind, MemoryFacts, Metadata, Need, check_host, original_offset};
+pub use crate::artifact::{Edit, Extern, ExternKind, MemoryFacts, Metadata, Need, Slow, check_host, original_offset};
 use crate::status::*;
 use crate::sys::errno;
 use crate::sys::file::{self, Refused};
@@ -207,6 +207,7 @@ mod tests {
             exports: vec![Extern { kind: ExternKind::Func, module: String::new(), name: "run".into(), ty: "()->()".into() }],
             memories: vec![MemoryFacts { min_bytes: 65536, max_bytes: None }],
             hidden: vec![Hidden { kind: ExternKind::Global, index: 0, ty: "global mut i32".into() }],
+            slow: vec![],
             need: Need { memory_bytes: 65536, record_bytes: 1000, ..Need::default() },
             edits: vec![Edit { length: 10, original: 0, verbatim: true }],
             function_count: 1,

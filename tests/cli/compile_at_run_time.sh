@@ -68,4 +68,18 @@ LD_LIBRARY_PATH=$out "$out/compiler_limits" >"$out/log" 2>&1 || {
 held=$(grep -c '^ok' "$out/log")
 passed=$((passed + held))
 echo "ok limits: $held checks hold"
+
+# The compiler's table of slow instructions is what the code generator does; a row that is wrong or missing is found.
+if [ "$(uname -m)" = x86_64 ]; then
+    table=compiler/src/slow.rs
+    python3 tests/cli/slow_instructions.py target/tools/rtwasm "$out/slow" $table || fail "$table differs from the code generator"
+    sed 's/"has_sse42", Long/"has_sse42", Call/' $table >"$out/wrong.rs"
+    sed '/"f64x2.floor"/d' $table >"$out/missing.rs"
+    for twin in wrong missing; do
+        if python3 tests/cli/slow_instructions.py target/tools/rtwasm "$out/slow" "$out/$twin.rs" >"$out/log"; then
+            fail "twin: a row that is $twin was not found"
+        fi
+    done
+    passed=$((passed + 3))
+fi
 echo "$passed passed, 0 failed"

@@ -349,6 +349,7 @@ mod tests {
             exports: vec![],
             memories: vec![],
             hidden: vec![],
+            slow: vec![],
             need: rtwasm::engine::artifact::Need::default(),
             function_count: 0,
             has_start: false,
