@@ -46,9 +46,17 @@ fn ask() -> Result<(usize, usize)> {
         libc::pthread_attr_getguardsize(&attributes, &mut guard);
         libc::pthread_attr_destroy(&mut attributes);
         // Some C libraries include the guard in the stack: leaving it out is safe.
-        Ok((low as usize + guard, low as usize + size))
+        let (mut lowest, top) = (low as usize + guard, low as usize + size);
+        // musl tells how far the main thread's stack has grown, not how far it may grow.
+        if size < LEAST_MAIN_STACK_BYTES && libc::gettid() == libc::getpid() {
+            lowest = of_main_thread().map_or(lowest, |(lower, _)| lower.min(lowest));
+        }
+        Ok((lowest, top))
     }
 }
+
+/// A main thread has at least this much stack, unless its limit was lowered.
+const LEAST_MAIN_STACK_BYTES: usize = 1 << 20;
 
 /// The most that the kernel keeps free below the main thread's stack, whatever its limit says.
 const MAIN_STACK_BYTES: usize = 64 << 20;
@@ -72,10 +80,13 @@ fn of_main_thread() -> Result<(usize, usize)> {
             "cannot find out the main thread's stack: /proc/self/maps cannot be read; mount /proc, or attach another thread",
         ));
     }
-    // The pages up to the top exist already: the nearer, lower one is the safe choice.
     let size = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX).min(MAIN_STACK_BYTES);
     let page = memory::page_size();
-    Ok((top.saturating_sub(size).next_multiple_of(page), top.next_multiple_of(page)))
+    // The limit counts from the stack's end, which is above the environment: the program's path is the last thing there.
+    // SAFETY: returns a number.
+    let end = top.max(unsafe { libc::getauxval(libc::AT_EXECFN) } as usize);
+    // The pages up to the top exist already: the nearer, lower one is the safe choice.
+    Ok((end.saturating_sub(size).next_multiple_of(page), top.next_multiple_of(page)))
 }
 
 /// Writes to each page down the stack, and returns the range that is now present.

@@ -82,8 +82,9 @@ static void deep_without_proc(void *data) {
 
 static void read_only(void *data) {
     (void)data;
-    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) != 0) {
+    /* The folder may be on a file system of its own. */
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount(artifacts, artifacts, NULL, MS_BIND, NULL) != 0 ||
+        mount(NULL, artifacts, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) != 0 || mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) != 0) {
         check(false, "a read-only file system: %s", strerror(errno));
         return;
     }
