@@ -78,9 +78,10 @@ aarch64: aarch64-lib command
 	@for e in $(EXAMPLES); do $(MAKE) -s -C examples-c/$$e CC=aarch64-linux-gnu-gcc OUT=$(CURDIR)/$(AARCH64)/examples-c/$$e \
 	    RTWASM_LIBS="-L$(CURDIR)/$(AARCH64_LIBS) -lrtwasm" || exit 1; done
 
-# The library in an emulated aarch64 machine. SUITES: only these of tests/aarch64/suites.sh.
+# The library in an emulated aarch64 machine. SUITES: only these of tests/aarch64/suites.sh. RECORD=1 notes each suite's counts in
+# tests/aarch64/result.txt.
 test-aarch64: aarch64
-	./tests/aarch64/test_aarch64.sh $(SUITES)
+	AARCH64_RESULT=$(if $(RECORD),$(CURDIR)/tests/aarch64/result.txt) ./tests/aarch64/test_aarch64.sh $(SUITES)
 
 # The C API's tests in programs for musl, and the oldest glibc.
 test-musl: lib command

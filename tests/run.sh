@@ -36,6 +36,7 @@ suites() {
     suite memlock tests/memlock/test_memlock.sh
     suite bench-check tests/bench-check/test_bench_check.sh
     suite runner tests/runner/test_runner.sh
+    suite musl tests/musl/test_musl.sh
     timed capi tests/capi/test_capi.sh
     timed capi-sanitized tests/capi/test_sanitized.sh
     timed budget tests/budget/test_budget.sh
@@ -49,6 +50,7 @@ suites() {
     timed control-loop make -s -C examples-c/control-loop test
     timed demo tests/demo/test_demo.sh
     timed proofs tests/proofs/run.sh
+    timed aarch64 make -s test-aarch64 SUITES=quick
 }
 
 build() { # a suite of one check

@@ -225,6 +225,18 @@ fn named_features(names: &[String], target: Target) -> Result<Vec<String>> {
             features.extend(has.iter().map(|feature| feature.to_string()));
             continue;
         }
+        let other = Target::ALL.into_iter().find(|other| processors(*other).iter().any(|(processor, _)| processor == name));
+        if let Some(other) = other {
+            return Err(Error::new(
+                RTW_ERR_ARGUMENT,
+                format!(
+                    "{name} is a processor of {}, but the target is {}: set the target to {}",
+                    other.architecture(),
+                    target.triple(),
+                    other.triple()
+                ),
+            ));
+        }
         let full = format!("has_{}", name.strip_prefix("has_").unwrap_or(name));
         if !known.contains(&full.as_str()) {
             let list = known.iter().map(|name| name.trim_start_matches("has_"));
@@ -324,6 +336,18 @@ mod tests {
         let mut expected = cpu_features::native();
         expected.sort();
         assert_eq!(features(Target::host().unwrap(), "native").unwrap(), expected);
+    }
+
+    #[test]
+    fn a_boards_processor_is_refused_for_another_target() {
+        for (processor, _) in processors(Target::Aarch64Linux) {
+            assert!(features(Target::Aarch64Linux, processor).is_ok());
+            let refused = features(Target::X86_64Linux, processor).unwrap_err();
+            assert_eq!(refused.status, RTW_ERR_ARGUMENT);
+            assert!(refused.message.contains("set the target to aarch64-unknown-linux-gnu"), "{refused}");
+        }
+        let unknown = features(Target::Aarch64Linux, "cortex-a7").unwrap_err();
+        assert!(unknown.message.contains("cortex-a53, cortex-a57, cortex-a72"), "{unknown}");
     }
 
     #[test]

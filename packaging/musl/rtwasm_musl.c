@@ -1,10 +1,14 @@
-/* Four functions that librtwasm.a calls and musl lacks. Compile it with musl-gcc and link it after librtwasm.a:
- *   musl-gcc program.c librtwasm.a rtwasm_musl.c -lgcc_eh -lm -o program
+/* Functions that librtwasm.a calls and musl lacks, or has without effect. Compile it with musl-gcc and link it after librtwasm.a:
+ *   musl-gcc -static program.c librtwasm.a rtwasm_musl.c -Wl,--eh-frame-hdr -Wl,-z,stack-size=1048576 -lgcc_eh -lm -o program
  * docs/aarch64.md lists the differences. */
 #define _GNU_SOURCE
 #include <link.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* The loaded object that contains an address, for the unwinder of a gcc that was built for glibc; as in glibc's dlfcn.h. */
 struct found_object {
@@ -62,3 +66,18 @@ _Noreturn void __pthread_unwind_next(void *buffer) {
     (void)buffer;
     abort();
 }
+
+/* musl's answer ENOSYS, since Linux sets the policy of a thread where POSIX means the process. The library means the thread. */
+int sched_getscheduler(pid_t thread) { return (int)syscall(SYS_sched_getscheduler, thread); }
+int sched_setscheduler(pid_t thread, int policy, const struct sched_param *param) {
+    return (int)syscall(SYS_sched_setscheduler, thread, policy, param);
+}
+int sched_getparam(pid_t thread, struct sched_param *param) { return (int)syscall(SYS_sched_getparam, thread, param); }
+int sched_setparam(pid_t thread, const struct sched_param *param) { return (int)syscall(SYS_sched_setparam, thread, param); }
+
+/* gcc's unwinder refers to these weakly: in a static program each is there only if something names it, and it calls all of them. */
+typedef void any_function(void);
+__attribute__((used)) static any_function *const of_unwinder[] = {
+    (any_function *)pthread_once,        (any_function *)pthread_getspecific, (any_function *)pthread_setspecific, (any_function *)pthread_key_create,
+    (any_function *)pthread_key_delete,  (any_function *)pthread_mutex_lock,  (any_function *)pthread_mutex_unlock, (any_function *)pthread_mutex_trylock,
+    (any_function *)pthread_cond_signal, (any_function *)pthread_cond_wait,   (any_function *)pthread_cond_broadcast};

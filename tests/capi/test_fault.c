@@ -338,14 +338,16 @@ static void table_without_memory(void *data) {
     rtw_instance_t *instance = NULL;
     require(rtw_instance_create(guest.module, NULL, &config, &instance, &err), &err, "an instance that may grow");
     require(rtw_instance_prepare(instance, NULL, NULL, &err), &err, "prepare");
+    rtw_func_t *grow_one = look_up(instance, "grow_one", NULL);
     struct rlimit before;
     check(getrlimit(RLIMIT_AS, &before) == 0, "the limit on address space");
     const struct rlimit none = {1 << 20, before.rlim_max};
     check(setrlimit(RLIMIT_AS, &none) == 0, "no more of it");
     rtw_value_t value = {.i32 = 20000000};
-    check_status(call(instance, "grow_one", &value, 1), RTW_ERR_NO_MEMORY, "a table of 160 MB without memory");
+    check_status(rtw_invoke(grow_one, &value, 1), RTW_ERR_NO_MEMORY, "a table of 160 MB without memory");
     check(setrlimit(RLIMIT_AS, &before) == 0, "memory again");
     check_status(rtw_instance_reset(instance, &err), RTW_OK, "a reset after it");
+    rtw_func_destroy(grow_one);
     check(call_i32(instance, "grow_one", 20000000, 0) == 1, "a table of 160 MB with memory");
     rtw_instance_destroy(instance);
     close_guest(&guest);

@@ -154,7 +154,7 @@ static void handler_after(void *data) {
         sigaction(engine_signals[i], NULL, &engines);
         install(engine_signals[i]);
         check_taken(&guest, expected, expected == RTW_OK ? "" : name, name);
-        check_taken(&guest, expected, expected == RTW_OK ? "" : "test_signals", name);
+        check_taken(&guest, expected, expected == RTW_OK ? "" : OWN_NAME, name);
         memset(&other, 0, sizeof other);
         other.sa_handler = SIG_DFL;
         sigaction(engine_signals[i], &other, NULL);
@@ -692,7 +692,7 @@ static void watched(void *data) {
         check_status(call_until_refused(func), RTW_ERR_SIGNALS, "watched: a foreign handler of %s", name);
         check_status(call_once(func), RTW_ERR_SIGNALS, "watched: and again");
         seen = signals_of(guest.runtime);
-        check(seen.status == RTW_ERR_SIGNALS && strstr(seen.message, name) && strstr(seen.message, "test_signals"), "watched: it is named: %s", seen.message);
+        check(seen.status == RTW_ERR_SIGNALS && strstr(seen.message, name) && strstr(seen.message, OWN_NAME), "watched: it is named: %s", seen.message);
         check(seen.troubles == (uint64_t)signal + 1, "watched: and counted");
         check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_ERR_SIGNALS, "watched: prepare refuses, too");
         sigaction(engine_signals[signal], &engines, NULL);

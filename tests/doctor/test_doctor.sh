@@ -129,6 +129,15 @@ verdict audio-32 2 board
 verdict control-10khz 2 board
 ends_with 1 --class audio-128 --root $fixtures/board
 check "for long blocks full preemption is good" says_not "MEDIUM  preemption"
+# What boards tell in places of their own: the firmware's throttling, the device tree's states of rest, the width of addresses.
+ends_with 2 --root $fixtures/board
+check "a board that the firmware throttled is told so" says "throttled now"
+check "and that its supply was weak" says "under-voltage since boot"
+ends_with 2 --root $fixtures/industrial
+check "a board's idle states are named" says "HIGH    idle-states"
+check "so are addresses of 39 bits" says "addresses have 39 bits"
+ends_with 2 --verbose --root $fixtures/industrial
+check "a board with a device tree is no virtual machine" says_not "HIGH    virtualised"
 ends_with 2 --class control-10khz --root $fixtures/board
 check "for 10 kHz it is not" says "HIGH    preemption"
 ends_with 2 --class control-10khz --root $fixtures/container

@@ -40,8 +40,9 @@ if ! command -v musl-gcc >/dev/null; then
     exit
 fi
 # A library that was built without optimisation at link time still names functions of glibc in what nobody calls.
-# musl gives threads 128 KiB of stack unless the program's file asks for more, which is too little for guests.
-archive="$libdir/librtwasm.a $(realpath "$scratch")/rtwasm_musl.o -Wl,--gc-sections -Wl,-z,stack-size=1048576 -lgcc_eh -lm"
+# Panics need the table of frames, which gcc leaves out of static programs. musl gives threads 128 KiB of stack unless the program asks
+# for more, which is too little for guests.
+archive="$libdir/librtwasm.a $(realpath "$scratch")/rtwasm_musl.o -Wl,--eh-frame-hdr -Wl,--gc-sections -Wl,-z,stack-size=1048576 -lgcc_eh -lm"
 link_alone() { musl-gcc -std=c99 -I$root/include $root/examples-c/minimal/minimal.c "$libdir/librtwasm.a" -lgcc_eh -lm -o "$scratch/alone"; }
 refuses "twin: without rtwasm_musl.c it does not link" "_dl_find_object" link_alone
 check "rtwasm_musl.c" musl-gcc -std=c11 $C_WARNINGS -O1 -c "$shim" -o "$scratch/rtwasm_musl.o"
