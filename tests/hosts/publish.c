@@ -30,7 +30,7 @@ static void go_to(size_t cpu) {
     (void)sched_setaffinity(0, sizeof only, &only);
 }
 
-/* What is handed over, and what came of it. The caller waits without sleeping, so that it runs the code at once. */
+/* The function that is handed over, and the result of its call. The caller waits without sleeping, so that it runs the code at once. */
 static rtw_runtime_t *runtime;
 static rtw_func_t *handed;
 static bool attached, over;

@@ -56,7 +56,7 @@ static inline bool is_engine_signal(int signal) {
 /* The name of the one at that place. */
 static inline const char *engine_signal_name(int i) { return engine_signal_names[i]; }
 
-/* How a message names the program's own code. A static program for musl cannot tell whose code it is. */
+/* The name of the program's own code in messages. A static program for musl cannot tell whose code it is. */
 #if defined(__GLIBC__)
 #define OWN_NAME "test_signals"
 #else
