@@ -1,4 +1,4 @@
-//! What a system supplies to guests: WASI preview 1 and language runtimes' own names.
+//! The system that guests see: WASI preview 1 and language runtimes' own names.
 
 use std::ffi::c_char;
 
@@ -9,7 +9,7 @@ use super::text;
 use crate::engine::native::Setup;
 use crate::status::*;
 
-/// What guests see of a system. Call rtw_wasi_config_init first.
+/// The system that guests see. Call rtw_wasi_config_init first.
 #[repr(C)]
 pub struct rtw_wasi_config_t {
     /// sizeof(rtw_wasi_config_t), set by rtw_wasi_config_init.

@@ -61,14 +61,14 @@ unsafe impl Send for HostFunc {}
 // SAFETY: as for Send.
 unsafe impl Sync for HostFunc {}
 
-/// What one import of a guest is linked to.
+/// The function that one import of a guest is linked to.
 #[derive(Clone)]
 pub enum Linked {
     Host(HostFunc),
     Native(Native),
 }
 
-/// What calls of functions do that nobody provides.
+/// The behaviour of functions that nobody provides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stubs {
     /// There are none: the instance is not created.
@@ -111,7 +111,7 @@ impl Imports {
         Ok(())
     }
 
-    /// What the list says of the system.
+    /// The system that the list describes.
     pub fn system(&self) -> Option<Arc<native::Setup>> {
         self.lock().sets.system.clone()
     }
@@ -181,7 +181,7 @@ pub fn link(metadata: &Metadata, imports: Option<&Imports>) -> Result<std::resul
 impl Lacking {
     /// One message for all of them.
     pub fn error(self, metadata: &Metadata) -> Error {
-        /// The number of bytes after which only a number tells of the rest.
+        /// The length of a message after which it only counts the rest, in bytes.
         const ENOUGH: usize = 360;
         let count = self.indices.len();
         if let Some(differs) = self.differs {

@@ -14,7 +14,7 @@ use crate::rt::spsc::{Consumer, Producer, ring};
 pub const LONGEST: usize = 1000;
 /// The size of the ring if the configuration does not say.
 pub const DEFAULT_BYTES: u32 = 16 << 10;
-/// What a guest prints to stdout and stderr, and what the library says itself.
+/// Levels: for text that a guest prints to stdout, and to stderr, and for reasons to end.
 pub const PRINTED: u32 = 0;
 pub const WARNING: u32 = 3;
 pub const ERROR: u32 = 4;

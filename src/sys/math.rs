@@ -1,5 +1,5 @@
-//! C99's mathematics in the C library, by name, in double and single precision. Only their addresses are taken here; who calls one goes by
-//! its shape.
+//! C99's mathematics in the C library, by name, in double and single precision. Only their addresses are taken here; callers cast one to
+//! the type of its shape.
 
 /// The arguments and the result of a function. `T` is double or float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

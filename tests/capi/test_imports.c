@@ -1,4 +1,4 @@
-/* What a guest imports and the host did not write: the library's own mathematics, stubs, and the list of what is missing. */
+/* Imports that the host did not write: the library's own mathematics, stubs, and the list of what is missing. */
 #include "../support/common.h"
 
 #include <math.h>

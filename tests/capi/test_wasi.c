@@ -8,7 +8,7 @@
 static rtw_error_t err;
 static rtw_runtime_t *runtime;
 
-/* What the callback has received. */
+/* The messages that the callback has received. */
 static struct received {
     pthread_mutex_t lock;
     pthread_cond_t came;
@@ -30,7 +30,7 @@ static void on_log(void *user_data, rtw_instance_t *instance, uint32_t level, co
     pthread_mutex_unlock(&to->lock);
 }
 
-/* Waits until so many messages have come. */
+/* Waits until `count` messages have come. */
 static void wait_for(int count) {
     pthread_mutex_lock(&received.lock);
     while (received.count < count) pthread_cond_wait(&received.came, &received.lock);
@@ -95,7 +95,7 @@ static void test_command(void) {
     instance = open_with_wasi(module, &config);
     forget();
     check_status(call(instance, "_start", NULL, 0), RTW_ERR_EXITED, "a command that fails");
-    /* What it printed without an end of line has come as well: nothing of it reaches the next test. */
+    /* All of it has come, so that nothing of it reaches the next test. */
     wait_for(6);
     rtw_fault_t fault;
     rtw_fault_init(&fault);
@@ -222,7 +222,7 @@ static void test_log(rtw_module_t *module) {
     check(rtw_instance_log_dropped(NULL) == 0, "no handle, nothing dropped");
     wait_for((int)(1000000 - dropped) + 1);
 
-    /* What is not read yet when the guest goes. */
+    /* Messages that are not read yet when the guest goes. */
     instance = open_with_wasi(module, NULL);
     forget();
     values[0].i32 = 3;

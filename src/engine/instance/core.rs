@@ -54,7 +54,7 @@ pub struct Core {
     pub(super) context: Cell<Option<Context>>,
     /// The status of the host function that ended the call.
     pub host_status: Cell<rtw_status_t>,
-    /// How a function of the library's own ended the call.
+    /// The way in which a function of the library's own ended the call.
     pub ended: Cell<Ended>,
     /// The thread of the innermost host function, which function it is, and the place of its call on the stack.
     pub(super) host_thread: AtomicUsize,

@@ -41,7 +41,7 @@ pub struct Data {
     pub(super) declared_bytes: u64,
     pub(super) growth: Growth,
     pub(in crate::engine) core: Arc<Core>,
-    /// What it sees of a system; none if it imports nothing of that.
+    /// Its view of a system; none if it imports nothing of that.
     pub(in crate::engine) system: Option<Box<System>>,
     /// The default memory, once the guest has been created.
     pub(in crate::engine) memory: Option<Memory>,

@@ -17,7 +17,7 @@ use crate::rt::unwind::{self, Came, Mark};
 use crate::status::*;
 use crate::sys::{end, stack, thread};
 
-/// What each of the module's imports is linked to.
+/// The function that each of the module's imports is linked to.
 pub(super) fn host_functions(module: &Module, imports: Option<&Imports>) -> Result<Vec<Linked>> {
     let same = |(import, listed): (ImportType<'_>, &Extern)| match import.ty() {
         ExternType::Func(ty) => Signature::of(&ty).is_none_or(|ty| ty.to_string() == listed.ty),

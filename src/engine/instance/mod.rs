@@ -72,7 +72,7 @@ pub struct Config {
     pub initialise: bool,
     /// The size of the log; 0: the default.
     pub log_bytes: u32,
-    /// What the imports say of the system; `Instance::new` reads it from them.
+    /// The system that the imports describe; `Instance::new` reads it from them.
     pub system: Option<Arc<Setup>>,
 }
 
@@ -118,7 +118,7 @@ pub struct Instance {
     guest: UnsafeCell<Guest>,
     pub module: Arc<Module>,
     config: Config,
-    /// What it is linked against, for a reset; in the order of the module's imports.
+    /// The functions that it is linked against, for a reset; in the order of the module's imports.
     hosts: Vec<Linked>,
     /// The funcs that were looked up and still exist.
     funcs: Mutex<Vec<Weak<FuncShared>>>,
@@ -142,7 +142,7 @@ impl Drop for Instance {
         let is_forked = self.core.gate.load(Relaxed) == RTW_ERR_FORKED;
         if let Some(log) = self.core.log.as_ref().filter(|_| !is_forked) {
             self.guest.get_mut().store.data_mut().end_lines();
-            // What has not been read yet: the housekeeper reads it, as before.
+            // The rest of the messages: the housekeeper reads it, as before.
             let drain = log.drain.clone();
             let _ = self.module.runtime.housekeeper().post(move || drain.tend());
         }

@@ -16,7 +16,7 @@ pub fn find(import: &Extern) -> Option<Native> {
     let name = import.name.strip_prefix('_').unwrap_or(&import.name);
     let (function, is_single) = known(name).map(|f| (f, false)).or_else(|| Some((known(name.strip_suffix('f')?)?, true)))?;
     let (ty, double, single) = forms(function.shape, name.starts_with("lgamma") && !name.contains("_r"));
-    // The types are written for double precision.
+    // These types are those of double precision.
     let (ty, form, address) = match is_single {
         false => (ty.to_owned(), double, function.double),
         true => (ty.replace("f64", "f32"), single, function.single),

@@ -29,7 +29,7 @@ pub struct Native {
     pub speaks: bool,
 }
 
-/// How one of these functions ended a guest's call.
+/// The way in which one of these functions ended a guest's call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ended {
     #[default]
@@ -45,7 +45,7 @@ pub enum Ended {
 #[derive(Clone, Default)]
 pub struct Sets {
     pub libm: bool,
-    /// What a system supplies, if anything.
+    /// The system that guests see, if any.
     pub system: Option<Arc<Setup>>,
     pub stubs: Stubs,
 }

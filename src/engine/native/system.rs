@@ -1,4 +1,4 @@
-//! What a system supplies to guests, quietly: WASI preview 1, and what the runtimes of AssemblyScript and Emscripten import under names of
+//! The system that guests see, a quiet one: WASI preview 1, and what the runtimes of AssemblyScript and Emscripten import under names of
 //! their own. Nothing is open but standard input, which is at its end, and output, which goes to the log.
 
 use sha2::{Digest, Sha256};
@@ -20,11 +20,11 @@ const ERRNO_SPIPE: u32 = 70;
 /// Standard input, output and error; nothing else is open.
 const OPEN_FILES: u32 = 3;
 const CHARACTER_DEVICE: u8 = 2;
-/// What one call handles at most, since it cannot be cut off: bytes of text or of random numbers, and pieces or subscriptions.
+/// The most that one call handles, since it cannot be cut off: bytes of text or of random numbers, and pieces or subscriptions.
 const MOST_BYTES: usize = 64 << 10;
 const MOST_PIECES: u32 = 1024;
 
-/// What a list of imports says of the system.
+/// The system, as a list of imports describes it.
 pub struct Setup {
     /// Each with a zero at its end.
     pub args: Vec<u8>,
@@ -94,7 +94,7 @@ impl Setup {
 pub struct System {
     pub setup: Arc<Setup>,
     random: Random,
-    /// What was printed to stdout and stderr and has no end of line yet.
+    /// Text that was printed to stdout and stderr and has no end of line yet.
     lines: [Line; 2],
 }
 
@@ -355,7 +355,7 @@ fn write(ask: &mut Ask<'_>) -> u32 {
         if ask.piece(address, length).is_none() {
             return ERRNO_FAULT;
         }
-        // What is left over the libc writes with another call.
+        // The libc writes the rest with another call.
         ask.print(file as usize - 1, address, length.min(left));
         left -= length.min(left);
     }
