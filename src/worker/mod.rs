@@ -6,31 +6,32 @@
 //! lock and allocates nothing; its system calls are sleeping, waking threads that wait for it, and one query of the system's
 //! counters after every step. Other threads communicate with it through two words and, for queues, two rings.
 
+mod config;
+mod ledger;
+mod life;
 pub mod periodic;
 pub mod queue;
+mod report;
+mod shared;
 pub mod statistics;
 
-use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+pub use config::{Call, Config, Setup, Work};
+pub use report::DISTRIBUTIONS;
+pub use shared::{Info, Shared, State};
+
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard};
-use wasmtime::ValRaw;
 
-use crate::engine::instance::Instance;
-use crate::engine::own::OwnFunc;
-use crate::engine::prepare::DryCall;
 use crate::engine::runtime::Runtime;
-use crate::rt::attach::{Attach, HOST_STACK_BYTES};
+use crate::rt::attach::HOST_STACK_BYTES;
 use crate::rt::thread::{self, Thread};
-use crate::rt::{arena, callback, fork, reserve};
+use crate::rt::{arena, fork, reserve};
 use crate::stats::Report;
 use crate::status::*;
 use crate::subjects::interval::Source;
-use crate::sys::memory::Lock;
-use crate::sys::sched::{self, Deadline, Policy};
-use crate::sys::{affinity, clock, filter, futex, pm_qos, sleeper};
-use periodic::Periodic;
-use queue::Queue;
+use crate::sys::{clock, filter, futex, pm_qos, sched};
+use life::live;
+use shared::{END, IDLE, Outcome, RUN};
 use statistics::Statistics;
 
 /// The status with which a step ends the run regularly.
@@ -38,187 +39,6 @@ pub const STEP_STOP: rtw_status_t = 1;
 
 /// Stack for callbacks of the host and for preparing, beyond the needs of guests and the calls around them.
 const CALLBACK_STACK_BYTES: usize = 256 << 10;
-
-/// A repeated call: its arguments are written before each time.
-pub struct Call {
-    func: OwnFunc,
-    arguments: Box<[ValRaw]>,
-    values: Box<[ValRaw]>,
-}
-
-impl Call {
-    pub fn new(func: OwnFunc, arguments: &[ValRaw]) -> Call {
-        Call { func, arguments: arguments.into(), values: arguments.into() }
-    }
-
-    /// # Safety
-    /// As for [`OwnFunc::call`].
-    #[inline(always)]
-    unsafe fn make(&mut self) -> rtw_status_t {
-        self.values.copy_from_slice(&self.arguments);
-        // SAFETY: passed on.
-        unsafe { self.func.call(&mut self.values) }
-    }
-}
-
-/// A callback of the host on the worker's thread at each start, before the dry calls.
-#[derive(Clone, Copy)]
-pub struct Setup {
-    pub call: unsafe extern "C-unwind" fn(*mut c_void) -> rtw_status_t,
-    pub user_data: *mut c_void,
-}
-
-// SAFETY: the host guarantees for its function and data.
-unsafe impl Send for Setup {}
-// SAFETY: as for Send.
-unsafe impl Sync for Setup {}
-
-pub struct Config {
-    pub name: String,
-    /// The thread's attachment; the runtime decides about its lock.
-    pub attach: Attach,
-    pub deadline: Option<Deadline>,
-    /// True if stack and statistics are locked into memory, whatever the runtime's setting for guests.
-    pub lock: bool,
-    /// True if a refusal of the system's is an error; otherwise it is a warning.
-    pub strict: bool,
-    /// The longest time that the CPUs may take to wake from idling while the worker runs.
-    pub dma_latency_us: Option<i32>,
-    pub setup: Option<Setup>,
-    /// Instances to be prepared at each start, with the dry calls below.
-    pub instances: Vec<Arc<Instance>>,
-    pub dry_calls: Vec<DryCall<OwnFunc>>,
-    pub statistics: bool,
-}
-
-/// A worker's kind of work.
-pub enum Work {
-    Periodic(Box<Periodic>),
-    Queue(queue::WorkerEnd),
-}
-
-/// The values of `command`.
-const IDLE: u32 = 0;
-const RUN: u32 = 1;
-const END: u32 = 2;
-
-/// The values of `state`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum State {
-    /// The thread is attaching.
-    New = 0,
-    Stopped = 1,
-    /// The thread is preparing.
-    Starting = 2,
-    Running = 3,
-    /// The thread has ended.
-    Ended = 4,
-}
-
-impl State {
-    fn of(word: u32) -> State {
-        [State::New, State::Stopped, State::Starting, State::Running, State::Ended][word as usize]
-    }
-}
-
-/// State that other threads share with the worker's thread.
-pub struct Shared {
-    pub runtime: Arc<Runtime>,
-    pub config: Config,
-    pub statistics: Statistics,
-    pub queue: Option<Queue>,
-    /// Other threads write it, and the thread when it stops by itself, which also sleeps on it.
-    command: AtomicU32,
-    /// The thread writes it, and start; other threads sleep on it.
-    state: AtomicU32,
-    /// RTW_OK, or the status that every function returns: RTW_ERR_FORKED.
-    gate: AtomicI32,
-    thread: AtomicI32,
-    /// The status that ended the last run.
-    ended_by: AtomicI32,
-    outcome: Mutex<Outcome>,
-}
-
-#[derive(Default)]
-struct Outcome {
-    warnings: Vec<Error>,
-    /// The number of warnings from the thread; those of a start come after them, and end with the next start.
-    of_thread: usize,
-    /// The reason why there is no thread, or no run.
-    error: Option<Error>,
-}
-
-/// Information about a worker.
-#[derive(Debug, Clone, Copy)]
-pub struct Info {
-    pub state: State,
-    /// The system's number of the thread.
-    pub thread: i32,
-    /// The current scheduling, in the system's numbers; 0 if the thread has ended.
-    pub policy: i32,
-    pub priority: i32,
-    /// RTW_OK: it was stopped, or reached its limit.
-    pub ended_by: rtw_status_t,
-    pub warnings: usize,
-}
-
-impl Shared {
-    fn outcome(&self) -> MutexGuard<'_, Outcome> {
-        self.outcome.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    fn state(&self) -> State {
-        State::of(self.state.load(SeqCst))
-    }
-
-    fn set_state(&self, state: State) {
-        futex::set(&self.state, state as u32);
-    }
-
-    /// True if the thread has to continue its run.
-    #[inline(always)]
-    pub fn goes_on(&self) -> bool {
-        self.command.load(Relaxed) == RUN
-    }
-
-    /// Sleeps until then, or until the run ends.
-    pub fn sleep_until(&self, time_ns: u64) {
-        sleeper::sleep_until(time_ns, &self.command, RUN);
-    }
-
-    /// True if the caller is the worker's own thread.
-    pub fn is_own_thread(&self) -> bool {
-        self.thread.load(Relaxed) == thread::id()
-    }
-
-    pub fn is_running(&self) -> bool {
-        self.state() == State::Running
-    }
-
-    /// Returns an error for a refusal, or records a warning.
-    fn refused(&self, error: Error) -> Result<()> {
-        if self.config.strict {
-            return Err(error);
-        }
-        self.outcome().warnings.push(error);
-        Ok(())
-    }
-
-    /// Waits while `is` holds for the worker's state. Returns false after the time.
-    fn wait_while(&self, is: impl Fn(State) -> bool, until_ns: Option<u64>) -> bool {
-        loop {
-            let state = self.state();
-            if !is(state) {
-                return true;
-            }
-            if until_ns.is_some_and(|until| clock::monotonic_ns() >= until) {
-                return false;
-            }
-            futex::while_equal(&self.state, state as u32, until_ns);
-        }
-    }
-}
 
 /// The owner's side of a worker.
 pub struct Worker {
@@ -379,9 +199,6 @@ impl Worker {
     }
 }
 
-/// The distributions of a worker's steps.
-pub const DISTRIBUTIONS: [&str; 4] = ["wake_up_latency", "call_time", "response_time", "period_jitter"];
-
 /// Objects that a forked child inherited from a thread that it does not have.
 type Orphan = (Arc<Shared>, Option<Thread>);
 static ORPHANS: fork::Whole<Vec<Orphan>> = fork::Whole::new(Vec::new());
@@ -406,142 +223,4 @@ impl Drop for Worker {
             thread.join();
         }
     }
-}
-
-/// The thread's life, from beginning to end.
-fn live(shared: &Shared, mut work: Work) {
-    let lived = catch_unwind(AssertUnwindSafe(|| {
-        if let Err(error) = reserve::fallible(|| become_real_time(shared)) {
-            shared.outcome().error = Some(error);
-            return;
-        }
-        shared.set_state(State::Stopped);
-        while next_command(shared) == RUN {
-            run(shared, &mut work);
-        }
-        let _ = shared.runtime.detach();
-    }));
-    if lived.is_err() {
-        shared.ended_by.store(RTW_ERR_INTERNAL, Relaxed);
-        shared.outcome().error = Some(Error::new(RTW_ERR_INTERNAL, "internal error on the worker's thread"));
-    }
-    if let Work::Queue(end) = &mut work {
-        end.close();
-    }
-    shared.set_state(State::Ended);
-}
-
-fn next_command(shared: &Shared) -> u32 {
-    loop {
-        match shared.command.load(SeqCst) {
-            IDLE => futex::while_equal(&shared.command, IDLE, None),
-            command => return command,
-        }
-    }
-}
-
-/// One start and its run.
-fn run(shared: &Shared, work: &mut Work) {
-    match reserve::fallible(|| prepare(shared)) {
-        Ok(()) => {
-            if let Work::Queue(end) = work {
-                end.open();
-            }
-            shared.set_state(State::Running);
-            let ended_by = arena::in_section(|| match work {
-                Work::Periodic(periodic) => periodic.run(shared),
-                Work::Queue(end) => end.run(shared),
-            });
-            shared.ended_by.store(ended_by, Relaxed);
-        }
-        Err(error) => {
-            shared.ended_by.store(error.status, Relaxed);
-            shared.outcome().error = Some(error);
-        }
-    }
-    if let Work::Queue(end) = work {
-        end.close();
-    }
-    let _ = shared.command.compare_exchange(RUN, IDLE, SeqCst, SeqCst);
-    shared.set_state(State::Stopped);
-}
-
-/// Requests real-time rights from the system.
-fn become_real_time(shared: &Shared) -> Result<()> {
-    let config = &shared.config;
-    shared.thread.store(thread::id(), Relaxed);
-    sleeper::sleep_exactly();
-    attach(shared)?;
-    if let Some(cpus) = &config.attach.cpus {
-        affinity::set(cpus).or_else(|error| shared.refused(error))?;
-    }
-    match (config.deadline, config.attach.scheduling) {
-        (Some(deadline), _) => sched::set_deadline(deadline).or_else(|error| shared.refused(error))?,
-        (None, Some((policy, priority))) => set_scheduling(shared, policy, priority)?,
-        (None, None) => {}
-    }
-    // The thread attached before it had its priority.
-    shared.runtime.watch_over()?;
-    let mut outcome = shared.outcome();
-    outcome.of_thread = outcome.warnings.len();
-    Ok(())
-}
-
-fn set_scheduling(shared: &Shared, policy: Policy, priority: i32) -> Result<()> {
-    sched::set(policy, priority).or_else(|error| shared.refused(error))
-}
-
-/// Attaches without scheduling and affinity, which are requested one by one afterwards.
-fn attach(shared: &Shared) -> Result<()> {
-    let config = &shared.config;
-    let lock = if config.lock { Lock::Required } else { shared.runtime.config.lock };
-    let all = Attach { scheduling: None, cpus: None, lock, ..config.attach.clone() };
-    let attached = shared.runtime.attach(&all).and_then(|()| {
-        shared.statistics.warm(lock).inspect_err(|_| {
-            let _ = shared.runtime.detach();
-        })
-    });
-    match attached {
-        Err(error) if error.status == RTW_ERR_MEMLOCK && config.lock && !config.strict => {
-            shared.refused(error)?;
-            let lock = shared.runtime.config.lock;
-            shared.runtime.attach(&Attach { lock, ..all })?;
-            shared.statistics.warm(lock)
-        }
-        other => other,
-    }
-}
-
-/// Prepares the guests on the thread that will call them.
-fn prepare(shared: &Shared) -> Result<()> {
-    let config = &shared.config;
-    if let Some(setup) = &config.setup {
-        // SAFETY: the host guarantees for its function.
-        match callback::returning(&"a worker's setup callback", || unsafe { (setup.call)(setup.user_data) }) {
-            RTW_OK => {}
-            status => return Err(Error::new(status, format!("the setup callback returned {status}"))),
-        }
-    }
-    if let Some(limit_ns) = sched::real_time_limit_ns() {
-        let ends_before = |instance: &Arc<Instance>| instance.is_cut_off_within(limit_ns);
-        if config.instances.is_empty() || !config.instances.iter().all(ends_before) {
-            shared.outcome().warnings.push(Error::new(
-                RTW_ERR_LIMIT,
-                format!(
-                    "RLIMIT_RTTIME ends the process (SIGXCPU) when a step of this worker computes for {} ms: give its instances \
-                     budgets below that, or raise the limit",
-                    limit_ns / 1_000_000
-                ),
-            ));
-        }
-    }
-    for instance in &config.instances {
-        let mut calls = Vec::new();
-        reserve::room(&mut calls, config.dry_calls.len())?;
-        let own = config.dry_calls.iter().filter(|call| Arc::ptr_eq(&call.func.shared.instance, instance));
-        calls.extend(own.map(|call| call.of(call.func.as_ref())));
-        // SAFETY: the worker's thread has the instances of its configuration, by the API's rules.
-        unsafe { instance.turn() }.prepare(&calls)?;
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@
 
 use std::ffi::c_void;
 
-use super::statistics::{Book, Step};
+use super::statistics::{Step, StepRecorder};
 use super::{Call, STEP_STOP, Shared};
 use crate::rt::callback;
 use crate::status::*;
@@ -74,45 +74,36 @@ impl Periodic {
         let ticks_per_ns = 1.0 / clock::calibration().ns_per_tick;
         let to_ticks = |ns: u64| (ns as f64 * ticks_per_ns) as u64;
         let period_ns = self.period_ns;
-        let mut book = worker.config.statistics.then(|| Book::new(&worker.statistics));
+        let mut recorder = worker.config.statistics.then(|| StepRecorder::new(&worker.statistics));
         let mut tick = Tick { index: 0, intended_ns: clock::monotonic_ns() + period_ns, actual_ns: 0, missed: 0 };
         let last_index = self.period_limit.wrapping_sub(1);
         let mut previous_ns: Option<u64> = None;
         loop {
-            let slept = self.wait(worker, book.as_ref(), tick.intended_ns, ticks_per_ns);
+            let slept = self.wait(worker, recorder.as_ref(), tick.intended_ns, ticks_per_ns);
             if !worker.goes_on() {
                 return RTW_OK;
             }
-            let actual_ns = clock::monotonic_ns();
-            let late_ns = actual_ns.saturating_sub(tick.intended_ns);
-            tick.missed = match self.missed {
-                // The last period of a run is not skipped.
-                Missed::Skip => (late_ns / period_ns).min(last_index - tick.index),
-                Missed::CatchUp => 0,
-            };
-            tick.index += tick.missed;
-            tick.intended_ns += tick.missed * period_ns;
-            tick.actual_ns = actual_ns;
+            self.begin(&mut tick, last_index);
 
             let started = clock::ticks();
             let status = self.task.run(&tick);
             let call = clock::ticks().wrapping_sub(started);
 
-            if let Some(book) = &mut book {
+            if let Some(recorder) = &mut recorder {
                 let expected_ns = period_ns * (tick.missed + 1);
                 let step = Step {
                     index: tick.index,
                     status: if status == STEP_STOP { RTW_OK } else { status },
-                    actual_ns,
-                    wake_up: to_ticks(actual_ns.saturating_sub(tick.intended_ns)),
+                    actual_ns: tick.actual_ns,
+                    wake_up: to_ticks(tick.actual_ns.saturating_sub(tick.intended_ns)),
                     call,
                     period: to_ticks(period_ns),
                     missed: tick.missed,
-                    jitter: previous_ns.map(|previous_ns| to_ticks((actual_ns - previous_ns).abs_diff(expected_ns))),
+                    jitter: previous_ns.map(|previous_ns| to_ticks((tick.actual_ns - previous_ns).abs_diff(expected_ns))),
                 };
-                book.enter(&step, u64::from(slept));
+                recorder.record_step(&step, u64::from(slept));
             }
-            previous_ns = Some(actual_ns);
+            previous_ns = Some(tick.actual_ns);
             match status {
                 RTW_OK => {}
                 STEP_STOP => return RTW_OK,
@@ -127,9 +118,23 @@ impl Periodic {
         }
     }
 
+    /// Stamps the tick that begins now. If whole periods have passed since its intended start, it stands for the last of them.
+    #[inline(always)]
+    fn begin(&self, tick: &mut Tick, last_index: u64) {
+        tick.actual_ns = clock::monotonic_ns();
+        let late_ns = tick.actual_ns.saturating_sub(tick.intended_ns);
+        tick.missed = match self.missed {
+            // The last period of a run is not skipped.
+            Missed::Skip => (late_ns / self.period_ns).min(last_index - tick.index),
+            Missed::CatchUp => 0,
+        };
+        tick.index += tick.missed;
+        tick.intended_ns += tick.missed * self.period_ns;
+    }
+
     /// Sleeps until the intended start; or wakes early, touches the path, and spins for the rest. Returns true if it slept.
     #[inline]
-    fn wait(&mut self, worker: &Shared, book: Option<&Book<'_>>, intended_ns: u64, ticks_per_ns: f64) -> bool {
+    fn wait(&mut self, worker: &Shared, recorder: Option<&StepRecorder<'_>>, intended_ns: u64, ticks_per_ns: f64) -> bool {
         let wake_ns = intended_ns - self.early_ns;
         let sleeps = clock::monotonic_ns() < wake_ns;
         if sleeps {
@@ -141,7 +146,7 @@ impl Periodic {
         let left_ns = intended_ns.saturating_sub(clock::monotonic_ns());
         let until = clock::ticks() + (left_ns as f64 * ticks_per_ns) as u64;
         if left_ns != 0 {
-            self.touch(book);
+            self.touch(recorder);
         }
         while clock::ticks() < until {
             std::hint::spin_loop();
@@ -150,9 +155,9 @@ impl Periodic {
     }
 
     /// Brings the next step's code and data back into the caches, without running it.
-    fn touch(&mut self, book: Option<&Book<'_>>) {
-        if let Some(book) = book {
-            book.look_ahead();
+    fn touch(&mut self, recorder: Option<&StepRecorder<'_>>) {
+        if let Some(recorder) = recorder {
+            recorder.look_ahead();
         }
         if let Some(call) = &mut self.warm_call {
             // Ignores the result: the call serves only to warm the caches. SAFETY: as in `Task::run`.

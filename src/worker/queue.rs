@@ -4,7 +4,7 @@
 use wasmtime::ValRaw;
 
 use super::Shared;
-use super::statistics::{Book, Step};
+use super::statistics::{Step, StepRecorder};
 use crate::engine::own::OwnFunc;
 use crate::rt::mailbox::{self, Mailbox, NoOutcome, Receiver, Refused, Request};
 use crate::rt::reserve;
@@ -175,14 +175,14 @@ impl WorkerEnd {
     /// Runs until it is stopped.
     pub(super) fn run(&mut self, worker: &Shared) -> rtw_status_t {
         let ticks_per_ns = 1.0 / clock::calibration().ns_per_tick;
-        let mut book = worker.config.statistics.then(|| Book::new(&worker.statistics));
+        let mut recorder = worker.config.statistics.then(|| StepRecorder::new(&worker.statistics));
         let mut sleeps = 0;
         while worker.goes_on() {
             let was_there = self.receiver.serve(|invocation| {
                 let step = run_one(invocation, ticks_per_ns);
                 // Before the outcome is passed on: a thread that has it finds the call in the statistics.
-                if let Some(book) = &mut book {
-                    book.enter(&step, sleeps);
+                if let Some(recorder) = &mut recorder {
+                    recorder.record_step(&step, sleeps);
                 }
             });
             match was_there {

@@ -1,190 +1,26 @@
 //! A worker's recordings, measured from the intended start of its work as well as from the actual one.
 //!
 //! There is one writer, the worker's thread, which stores and never waits, and any number of readers. Distributions go to
-//! recorders. A ledger holds counters, worst calls and the time line; its version is odd during a change, and a reader that
-//! meets a change reads again. A reset is a request: only the worker's thread writes, so it clears the ledger before it enters
+//! recorders. A ledger (`ledger`) holds counters, worst calls and the time line; its version is odd during a change, and a reader that
+//! meets a change reads again. A reset is a request: only the worker's thread writes, so it clears the ledger before it records
 //! the next step, and until then readers see an empty ledger.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
+use super::ledger::{COUNTERS, Ledger, NS_PER_S, TIMELINE, read};
+pub use super::ledger::{Counts, Step, WORST, WorstStep};
 use crate::record::order::sort_by_number;
 use crate::record::recorder::Recorder;
-use crate::record::seqlock::Version;
 use crate::record::snapshot::Snapshot;
-use crate::stats::{Counter, Point, Report, Series, Worst, cause};
+use crate::stats::{Point, cause};
 use crate::status::*;
 use crate::sys::clock;
 use crate::sys::memory::{self as pages, Lock};
 use crate::sys::rusage::{self, Usage};
 
-/// The number of worst calls that are kept.
-pub const WORST: usize = 32;
-/// The number of seconds in the time line.
-pub const TIMELINE: usize = 600;
 /// The most missed periods that are recorded one by one after a stall; the counters count all of them.
 const MOST_MISSED: u64 = 100_000;
-
-const NS_PER_S: u64 = 1_000_000_000;
-
-/// The counters, in the order of [`COUNTERS`].
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    pub ticks: u64,
-    pub skipped: u64,
-    pub overruns: u64,
-    pub misses: u64,
-    pub longest_miss_run: u64,
-    pub faults: u64,
-    pub minor_faults: u64,
-    pub major_faults: u64,
-    pub voluntary_switches: u64,
-    pub involuntary_switches: u64,
-}
-
-const COUNTERS: [(&str, &str); 10] = [
-    ("ticks", "Steps or invocations that ran"),
-    ("skipped_periods", "Skipped periods"),
-    ("overruns", "Steps that ended after the next one was due"),
-    ("deadline_misses", "Periods whose step had not ended when the next one was due, skipped ones included"),
-    ("longest_miss_run", "The longest run of periods that missed"),
-    ("faults", "Steps or invocations that failed"),
-    ("minor_faults", "Page faults served from memory"),
-    ("major_faults", "Page faults served by I/O"),
-    ("voluntary_switches", "The thread slept or waited, its sleeps between periods included"),
-    ("involuntary_switches", "Another thread took the CPU"),
-];
-
-impl Counts {
-    fn to_array(self) -> [u64; COUNTERS.len()] {
-        [
-            self.ticks,
-            self.skipped,
-            self.overruns,
-            self.misses,
-            self.longest_miss_run,
-            self.faults,
-            self.minor_faults,
-            self.major_faults,
-            self.voluntary_switches,
-            self.involuntary_switches,
-        ]
-    }
-
-    fn from_array(values: [u64; COUNTERS.len()]) -> Counts {
-        let [
-            ticks,
-            skipped,
-            overruns,
-            misses,
-            longest_miss_run,
-            faults,
-            minor_faults,
-            major_faults,
-            voluntary_switches,
-            involuntary_switches,
-        ] = values;
-        Counts {
-            ticks,
-            skipped,
-            overruns,
-            misses,
-            longest_miss_run,
-            faults,
-            minor_faults,
-            major_faults,
-            voluntary_switches,
-            involuntary_switches,
-        }
-    }
-}
-
-/// One of the worst calls, in ticks except for the stamp.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Bad {
-    pub at_realtime_ns: u64,
-    /// The tick's index, or the invocation's tag.
-    pub index: u64,
-    pub wake_up: u64,
-    pub call: u64,
-    /// From the intended start of the first period that the call stands for.
-    pub response: u64,
-    pub status: rtw_status_t,
-    pub causes: u32,
-}
-
-impl Bad {
-    fn to_array(self) -> [u64; 6] {
-        let outcome = u64::from(self.status as u32) << 32 | u64::from(self.causes);
-        [self.at_realtime_ns, self.index, self.wake_up, self.call, self.response, outcome]
-    }
-
-    fn from_array([at_realtime_ns, index, wake_up, call, response, outcome]: [u64; 6]) -> Bad {
-        let (status, causes) = ((outcome >> 32) as u32 as rtw_status_t, outcome as u32);
-        Bad { at_realtime_ns, index, wake_up, call, response, status, causes }
-    }
-}
-
-/// Words that one thread writes and other threads read.
-type Cells<const N: usize> = [AtomicU64; N];
-
-fn write<const N: usize>(cells: &Cells<N>, values: [u64; N]) {
-    cells.iter().zip(values).for_each(|(cell, value)| cell.store(value, Relaxed));
-}
-
-fn read<const N: usize>(cells: &Cells<N>) -> [u64; N] {
-    std::array::from_fn(|i| cells[i].load(Relaxed))
-}
-
-/// The recordings since one reset.
-#[repr(C)]
-struct Ledger {
-    version: Version,
-    /// The number of resets that it has followed.
-    resets: AtomicU64,
-    counts: Cells<{ COUNTERS.len() }>,
-    /// The response time that a call must exceed to be among the worst.
-    bar: AtomicU64,
-    worst: [Cells<6>; WORST],
-    /// Second since the beginning plus one, count, maximum in ticks.
-    timeline: [Cells<3>; TIMELINE],
-}
-
-impl Ledger {
-    fn new() -> Box<Ledger> {
-        // SAFETY: all-zero is a valid value of every field. Created in place, since it is too large for a stack.
-        unsafe { Box::new_zeroed().assume_init() }
-    }
-
-    /// Clears everything for a reset.
-    #[cold]
-    fn clear(&self, resets: u64) {
-        self.resets.store(resets, Relaxed);
-        write(&self.counts, [0; COUNTERS.len()]);
-        self.bar.store(0, Relaxed);
-        self.worst.iter().for_each(|cells| write(cells, [0; 6]));
-        self.timeline.iter().for_each(|cells| write(cells, [0; 3]));
-    }
-}
-
-/// A step, as the worker's thread records it. Times are in ticks unless their names say otherwise.
-#[derive(Debug, Clone, Copy)]
-pub struct Step {
-    /// The tick's index, or the invocation's tag.
-    pub index: u64,
-    pub status: rtw_status_t,
-    /// CLOCK_MONOTONIC.
-    pub actual_ns: u64,
-    /// The delay of the step's beginning after the intended start.
-    pub wake_up: u64,
-    pub call: u64,
-    /// The time between two intended starts; 0 if there is none.
-    pub period: u64,
-    /// Periods before this one that passed without a step of their own.
-    pub missed: u64,
-    /// The difference between the distance to the previous start and the intended distance.
-    pub jitter: Option<u64>,
-}
 
 pub struct Statistics {
     wake_up: Recorder,
@@ -214,7 +50,7 @@ impl Statistics {
         }
     }
 
-    /// Everything that one of the distributions ever recorded: wake-up latency, call time, response time, period jitter.
+    /// StepsSnapshot that one of the distributions ever recorded: wake-up latency, call time, response time, period jitter.
     pub fn ever(&self, which: usize) -> Snapshot {
         self.recorders()[which].ever()
     }
@@ -256,9 +92,9 @@ impl Statistics {
         Counts::from_array(self.look([0; COUNTERS.len()], |ledger| read(&ledger.counts)))
     }
 
-    /// Everything except the worst calls and the time line.
-    pub fn snapshot(&self) -> Everything {
-        Everything {
+    /// StepsSnapshot except the worst calls and the time line.
+    pub fn snapshot(&self) -> StepsSnapshot {
+        StepsSnapshot {
             since_realtime_ns: self.since_realtime_ns.load(Relaxed),
             duration_ns: clock::monotonic_ns().saturating_sub(self.since_monotonic_ns.load(Relaxed)),
             counts: self.counts(),
@@ -270,10 +106,11 @@ impl Statistics {
     }
 
     /// The worst calls, worst first.
-    pub fn worst(&self) -> Vec<Bad> {
+    pub fn worst(&self) -> Vec<WorstStep> {
         let cells: [[u64; 6]; WORST] = self.look([[0; 6]; WORST], |ledger| std::array::from_fn(|i| read(&ledger.worst[i])));
-        let mut worst: Vec<Bad> = cells.into_iter().map(Bad::from_array).filter(|bad| bad.at_realtime_ns != 0).collect();
-        sort_by_number(&mut worst, |bad| !bad.response);
+        let mut worst: Vec<WorstStep> =
+            cells.into_iter().map(WorstStep::from_array).filter(|step| step.at_realtime_ns != 0).collect();
+        sort_by_number(&mut worst, |step| !step.response);
         worst
     }
 
@@ -291,48 +128,6 @@ impl Statistics {
             .map(|[second, count, max]| Point { at_ns: (second - 1) * NS_PER_S, count, max_ns: (max as f64 * to_ns) as u64 })
             .collect()
     }
-
-    /// Makes the report for exporters.
-    pub fn report(&self, name: &str) -> Report {
-        let to_ns = clock::calibration().ns_per_tick;
-        let all = self.snapshot();
-        Report {
-            kind: "worker",
-            name: name.to_owned(),
-            since_realtime_ns: all.since_realtime_ns,
-            duration_ns: all.duration_ns,
-            counters: COUNTERS
-                .into_iter()
-                .zip(all.counts.to_array())
-                .map(|((name, help), value)| Counter { name, help, value })
-                .collect(),
-            series: vec![
-                Series { name: "call_time", help: "From the actual start to the end", snapshot: all.call },
-                Series { name: "wake_up_latency", help: "From the intended to the actual start", snapshot: all.wake_up },
-                Series {
-                    name: "response_time",
-                    help: "From the intended start to the end, skipped periods included",
-                    snapshot: all.response,
-                },
-                Series {
-                    name: "period_jitter",
-                    help: "Difference between the distance of two starts and the period",
-                    snapshot: all.jitter,
-                },
-            ],
-            timeline: self.timeline(),
-            worst: self
-                .worst()
-                .into_iter()
-                .map(|bad| Worst {
-                    at_realtime_ns: bad.at_realtime_ns,
-                    call_ns: (bad.call as f64 * to_ns) as u64,
-                    response_ns: (bad.response as f64 * to_ns) as u64,
-                    causes: bad.causes,
-                })
-                .collect(),
-        }
-    }
 }
 
 impl Default for Statistics {
@@ -343,7 +138,7 @@ impl Default for Statistics {
 
 /// A copy of a ledger.
 #[derive(Debug, Clone)]
-pub struct Everything {
+pub struct StepsSnapshot {
     pub since_realtime_ns: u64,
     pub duration_ns: u64,
     pub counts: Counts,
@@ -358,7 +153,7 @@ fn snapshot(recorder: &Recorder) -> Snapshot {
 }
 
 /// The worker's thread's own state from one step to the next.
-pub struct Book<'a> {
+pub struct StepRecorder<'a> {
     statistics: &'a Statistics,
     usage: Usage,
     /// The current number of missed periods in a row.
@@ -367,9 +162,9 @@ pub struct Book<'a> {
     last: [u64; 4],
 }
 
-impl<'a> Book<'a> {
-    pub fn new(statistics: &'a Statistics) -> Book<'a> {
-        Book { statistics, usage: rusage::of_this_thread(), miss_run: 0, last: [0; 4] }
+impl<'a> StepRecorder<'a> {
+    pub fn new(statistics: &'a Statistics) -> StepRecorder<'a> {
+        StepRecorder { statistics, usage: rusage::of_this_thread(), miss_run: 0, last: [0; 4] }
     }
 
     /// Reads the words that recording a step like the last one will touch.
@@ -379,16 +174,37 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// Enters a step. Called after the step's end, when there is time: it makes a system call, to get page faults and switches.
+    /// Records a step. Called after the step's end, when there is time: it makes a system call, to get page faults and switches.
     /// `sleeps` counts the thread's own sleeps since the previous step.
-    pub fn enter(&mut self, step: &Step, sleeps: u64) {
-        let recorded = self.statistics;
-        let ledger = &recorded.ledger;
-        let resets = recorded.resets.load(Acquire);
-        let since_ns = recorded.since_monotonic_ns.load(Relaxed);
+    pub fn record_step(&mut self, step: &Step, sleeps: u64) {
+        // A reset that comes after this load clears the ledger before the next step.
+        let resets = self.statistics.resets.load(Acquire);
+        let since_ns = self.statistics.since_monotonic_ns.load(Relaxed);
         let usage = rusage::of_this_thread();
         let since = usage.since(self.usage);
         self.usage = usage;
+        self.record_distributions(step);
+        let overrun = step.period != 0 && step.wake_up + step.call > step.period;
+        let miss_run = self.miss_run + step.missed + u64::from(overrun);
+        self.miss_run = if overrun { miss_run } else { 0 };
+        let ledger = &self.statistics.ledger;
+        ledger.version.change(|| {
+            if ledger.resets.load(Relaxed) != resets {
+                ledger.clear(resets);
+            }
+            ledger.account(step, &since, overrun, miss_run);
+            let worst = WorstStep::of(step, causes(step, &since, sleeps, overrun));
+            ledger.note_second(step.actual_ns.saturating_sub(since_ns), worst.response);
+            if worst.response > ledger.bar.load(Relaxed) {
+                ledger.keep(WorstStep { at_realtime_ns: clock::realtime_ns(), ..worst });
+            }
+        });
+    }
+
+    /// Records the step's times, and for each missed period before it the times that its own step would have had.
+    #[inline]
+    fn record_distributions(&mut self, step: &Step) {
+        let recorded = self.statistics;
         recorded.wake_up.active().record(step.wake_up);
         recorded.call.active().record(step.call);
         recorded.response.active().record(step.wake_up + step.call);
@@ -397,46 +213,10 @@ impl<'a> Book<'a> {
             recorded.jitter.active().record(jitter);
         }
         for earlier in 1..=step.missed.min(MOST_MISSED) {
-            // The lateness that these periods' own steps would have had.
             let wake_up = step.wake_up + earlier * step.period;
             recorded.wake_up.active().record(wake_up);
             recorded.response.active().record(wake_up + step.call);
         }
-        let overrun = step.period != 0 && step.wake_up + step.call > step.period;
-        let longest = self.miss_run + step.missed + u64::from(overrun);
-        self.miss_run = if overrun { longest } else { 0 };
-        let worst = Bad {
-            at_realtime_ns: 0,
-            index: step.index,
-            wake_up: step.wake_up + step.missed * step.period,
-            call: step.call,
-            response: step.wake_up + step.missed * step.period + step.call,
-            status: step.status,
-            causes: causes(step, &since, sleeps, overrun),
-        };
-        ledger.version.change(|| {
-            if ledger.resets.load(Relaxed) != resets {
-                ledger.clear(resets);
-            }
-            let now = Counts::from_array(read(&ledger.counts));
-            let counts = Counts {
-                ticks: now.ticks + 1,
-                skipped: now.skipped + step.missed,
-                overruns: now.overruns + u64::from(overrun),
-                misses: now.misses + step.missed + u64::from(overrun),
-                longest_miss_run: now.longest_miss_run.max(longest),
-                faults: now.faults + u64::from(step.status != RTW_OK),
-                minor_faults: now.minor_faults + since.minor_faults,
-                major_faults: now.major_faults + since.major_faults,
-                voluntary_switches: now.voluntary_switches + since.voluntary_switches,
-                involuntary_switches: now.involuntary_switches + since.involuntary_switches,
-            };
-            write(&ledger.counts, counts.to_array());
-            ledger.note_second(step.actual_ns.saturating_sub(since_ns), worst.response);
-            if worst.response > ledger.bar.load(Relaxed) {
-                ledger.keep(Bad { at_realtime_ns: clock::realtime_ns(), ..worst });
-            }
-        });
     }
 }
 
@@ -456,27 +236,6 @@ fn causes(step: &Step, since: &Usage, sleeps: u64, overrun: bool) -> u32 {
     flags.into_iter().filter(|(is, _)| *is).fold(0, |all, (_, flag)| all | flag)
 }
 
-impl Ledger {
-    fn note_second(&self, at_ns: u64, response: u64) {
-        let second = at_ns / NS_PER_S + 1;
-        let cells = &self.timeline[(second % TIMELINE as u64) as usize];
-        let [known, count, max] = read(cells);
-        match known == second {
-            true => write(cells, [second, count + 1, max.max(response)]),
-            false => write(cells, [second, 1, response]),
-        }
-    }
-
-    /// Replaces the least bad call, and raises the bar if all places are taken.
-    fn keep(&self, bad: Bad) {
-        const RESPONSE: usize = 4;
-        let response = |cells: &Cells<6>| cells[RESPONSE].load(Relaxed);
-        let least = self.worst.iter().min_by_key(|cells| response(cells)).expect("there are places");
-        write(least, bad.to_array());
-        self.bar.store(self.worst.iter().map(response).min().unwrap_or(0), Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -491,12 +250,12 @@ mod tests {
     #[test]
     fn every_period_is_accounted_for_from_its_intended_start() {
         let statistics = Statistics::new();
-        let mut book = Book::new(&statistics);
-        book.enter(&step(0, 10, 20, 0), 0);
+        let mut recorder = StepRecorder::new(&statistics);
+        recorder.record_step(&step(0, 10, 20, 0), 0);
         // The call takes ten periods; the next one that runs stands for nine skipped ones.
-        book.enter(&step(1, 10, 10 * PERIOD, 0), 0);
-        book.enter(&step(11, 10, 20, 9), 0);
-        book.enter(&step(12, 10, 20, 0), 0);
+        recorder.record_step(&step(1, 10, 10 * PERIOD, 0), 0);
+        recorder.record_step(&step(11, 10, 20, 9), 0);
+        recorder.record_step(&step(12, 10, 20, 0), 0);
         let all = statistics.snapshot();
         assert_eq!((all.counts.ticks, all.counts.skipped, all.counts.overruns), (4, 9, 1));
         assert_eq!((all.counts.misses, all.counts.longest_miss_run), (10, 10));
@@ -510,12 +269,12 @@ mod tests {
     #[test]
     fn the_worst_are_kept_with_their_causes() {
         let statistics = Statistics::new();
-        let mut book = Book::new(&statistics);
+        let mut recorder = StepRecorder::new(&statistics);
         for index in 0..10 * WORST as u64 {
-            book.enter(&step(index, 1, (index * 7919) % 997, 0), 0);
+            recorder.record_step(&step(index, 1, (index * 7919) % 997, 0), 0);
         }
-        book.enter(&Step { status: RTW_ERR_TRAP_MEMORY, ..step(4711, 5, 5000, 0) }, 0);
-        book.enter(&Step { status: RTW_ERR_BUDGET, ..step(4712, 7000, 5, 2) }, 0);
+        recorder.record_step(&Step { status: RTW_ERR_TRAP_MEMORY, ..step(4711, 5, 5000, 0) }, 0);
+        recorder.record_step(&Step { status: RTW_ERR_BUDGET, ..step(4712, 7000, 5, 2) }, 0);
         let worst = statistics.worst();
         assert_eq!(worst.len(), WORST);
         assert_eq!((worst[0].index, worst[0].response, worst[0].status), (4712, 9005, RTW_ERR_BUDGET));
@@ -523,19 +282,19 @@ mod tests {
         assert_eq!(worst[0].causes & (expected | cause::TRAP), expected);
         assert_eq!((worst[1].index, worst[1].status), (4711, RTW_ERR_TRAP_MEMORY));
         assert_eq!(worst[1].causes & (cause::TRAP | cause::DEADLINE | cause::WAKE_UP), cause::TRAP | cause::DEADLINE);
-        let responses: Vec<u64> = worst.iter().map(|bad| bad.response).collect();
+        let responses: Vec<u64> = worst.iter().map(|step| step.response).collect();
         assert!(responses.is_sorted_by(|a, b| a >= b) && responses[WORST - 1] > 850, "{responses:?}");
-        assert!(worst.iter().all(|bad| bad.at_realtime_ns != 0));
+        assert!(worst.iter().all(|step| step.at_realtime_ns != 0));
     }
 
     #[test]
     fn the_time_line_has_a_maximum_a_second_and_forgets_the_oldest() {
         let statistics = Statistics::new();
-        let mut book = Book::new(&statistics);
+        let mut recorder = StepRecorder::new(&statistics);
         let begin = clock::monotonic_ns();
         for second in 0..2 * TIMELINE as u64 {
             for call in [50, 100 + second, 20] {
-                book.enter(&Step { actual_ns: begin + second * NS_PER_S, ..step(0, 0, call, 0) }, 0);
+                recorder.record_step(&Step { actual_ns: begin + second * NS_PER_S, ..step(0, 0, call, 0) }, 0);
             }
         }
         let points = statistics.timeline();
@@ -552,9 +311,9 @@ mod tests {
         let stop = AtomicBool::new(false);
         let wrong = std::thread::scope(|scope| {
             scope.spawn(|| {
-                let mut book = Book::new(&statistics);
+                let mut recorder = StepRecorder::new(&statistics);
                 while !stop.load(Relaxed) {
-                    book.enter(&step(1, 10, 20, 0), 0);
+                    recorder.record_step(&step(1, 10, 20, 0), 0);
                 }
             });
             let wrong: Vec<String> = (0..2000).filter_map(|_| reset_and_look(&statistics)).collect();
@@ -565,7 +324,7 @@ mod tests {
         statistics.reset();
         assert_eq!(statistics.counts(), Counts::default());
         assert!(statistics.worst().is_empty() && statistics.timeline().is_empty());
-        Book::new(&statistics).enter(&step(2, 10, 20, 0), 0);
+        StepRecorder::new(&statistics).record_step(&step(2, 10, 20, 0), 0);
         assert_eq!((statistics.counts().ticks, statistics.worst().len(), statistics.timeline().len()), (1, 1, 1));
     }
 
@@ -575,14 +334,14 @@ mod tests {
         let all = statistics.snapshot();
         let worst = statistics.worst();
         let right =
-            all.counts.misses == 0 && all.call.max <= 20 && worst.iter().all(|bad| (bad.index, bad.response) == (1, 30));
+            all.counts.misses == 0 && all.call.max <= 20 && worst.iter().all(|step| (step.index, step.response) == (1, 30));
         (!right).then(|| format!("{:?}, {worst:?}", all.counts))
     }
 
     #[test]
     fn a_report_has_all_of_it() {
         let statistics = Statistics::new();
-        Book::new(&statistics).enter(&step(0, 10, 20, 1), 0);
+        StepRecorder::new(&statistics).record_step(&step(0, 10, 20, 1), 0);
         let report = statistics.report("loop");
         assert_eq!((report.kind, report.name.as_str()), ("worker", "loop"));
         let counter = |name| report.counters.iter().find(|counter| counter.name == name).unwrap().value;

@@ -282,7 +282,7 @@ FIGURES = [
     ("docs/design.md", r"header of (\d+) bytes", "src/engine/artifact.rs", r"const HEADER_BYTES: usize = (\d+);"),
     ("docs/design.md", r"margin of (\d+) KiB", "src/rt/permit.rs", r"pub const MARGIN_BYTES: usize = (\d+) << 10;"),
     ("docs/real-time-contract.md", r"these and (\d+) KiB more", "src/rt/permit.rs", r"pub const MARGIN_BYTES: usize = (\d+) << 10;"),
-    ("docs/workers.md", r"lists the (\d+) steps", "src/worker/statistics.rs", r"pub const WORST: usize = (\d+);"),
+    ("docs/workers.md", r"lists the (\d+) steps", "src/worker/ledger.rs", r"pub const WORST: usize = (\d+);"),
     ("docs/statistics.md", r"below (\d+) ticks", "src/record/histogram.rs", r"const SUB_BITS: u32 = (\d+);"),
     ("docs/statistics.md", r"up to 2\^(\d+) ticks", "src/record/histogram.rs", r"const VALUE_BITS: u32 = (\d+);"),
 ]
