@@ -23,15 +23,16 @@ all: lib command artifacts examples
 # Cargo does not optimise at link time when an rlib is among the crate types, and a call then costs twice as much: so the
 # shipped libraries are built by name. The link is what a linker would make of the SONAME on installing.
 # Less is inlined than by default: the library is smaller, and calls take the same instructions (make bench-check). Below about 100
-# the engine's own frame of a call is no longer one piece, which costs 35 instructions.
+# the engine's own frame of a call is no longer one piece, which costs 35 instructions. Nothing is inlined where it is unlikely to run.
+# The linker folds equal functions, if it can.
 # No path of the building machine goes into what is installed. The unit tests share the command's build.
 CARGO_HOME ?= $(HOME)/.cargo
 # A copy of the tree that names the original here uses the original's built dependencies.
 REMAPPED ?= $(CURDIR)
 lib command unit property: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
-LIB_FLAGS := -C llvm-args=-inline-threshold=105
+LIB_FLAGS := -C llvm-args=-inline-threshold=105 -C llvm-args=-inlinecold-threshold=0
 lib: FORCE
-	cargo rustc --locked --release --lib --crate-type cdylib,staticlib -- $(LIB_FLAGS)
+	cargo rustc --locked --release --lib --crate-type cdylib,staticlib -- $(LIB_FLAGS) $$(./packaging/folds.sh)
 	ln -sf librtwasm.so target/release/librtwasm.so.0.1
 	@LD='$(LD)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' ./packaging/archive.sh target/release/deps/librtwasm.a $(ARCHIVE)
 
