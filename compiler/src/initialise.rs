@@ -24,7 +24,7 @@ use crate::limits::Deadline;
 use crate::options::{Options, Target};
 use crate::{libm, place};
 
-/// What a toolchain's constructors hang on: called once, before all others.
+/// The export that runs a toolchain's constructors: called once, before all others.
 const CONSTRUCTORS: &str = "_initialize";
 /// A command's main program, which ends its guest.
 const MAIN: &str = "_start";
@@ -139,7 +139,7 @@ pub fn run(
     let named = current.clone();
     let outcome =
         generate::ticking(move || generate::with_pool(|pool| pool.install(|| initialised(&job, &named)))?, deadline, tick);
-    // What still runs is over its time; it ends at its next loop or call, and its thread with it.
+    // A call that still runs is over its time; it ends at its next loop or call, and its thread with it.
     engine.increment_epoch();
     let (made, calls) = outcome.map_err(|error| match error.status {
         RTW_ERR_LIMIT if deadline.left().is_none() => {

@@ -1,7 +1,8 @@
 //! Compiles a WebAssembly module into an artifact.
 //!
 //! The steps: identify the bytes (`input`), validate them and report errors with their places (`validate`, `place`), gather the
-//! envelope's facts (`facts`), run the exports that are to run now (`initialise`), insert the budget guard (`guard`), let Cranelift generate code (`generate`), wrap it in the envelope.
+//! envelope's facts (`facts`), run the exports that are to run now (`initialise`), insert the budget guard (`guard`), let Cranelift
+//! generate code (`generate`), wrap it in the envelope.
 //!
 //! Not for real-time threads: everything here allocates, and may take long.
 

@@ -9,7 +9,7 @@
 
 static const char *const SET_UP[] = {"setup=48000,f32:0.5"};
 static const char *guest_name;
-/* How a division by zero ends: Rust asks before it divides. */
+/* The status of a division by zero: Rust asks before it divides. */
 static rtw_status_t division_status = RTW_ERR_TRAP_DIVIDE_BY_ZERO;
 
 /* The artifact of the guest, with some exports run at compile time. */
@@ -176,7 +176,7 @@ static void test_refusals(void) {
 
 /* ---- start-up ---- */
 
-/* What callgrind counts: a new guest until it has played its first sample. */
+/* The part that callgrind counts: a new guest until it has played its first sample. */
 float count_start(rtw_module_t *module, bool has_to_be_set_up);
 __attribute__((noinline)) float count_start(rtw_module_t *module, bool has_to_be_set_up) {
     rtw_instance_t *instance = new_instance(module, NULL, 0);
