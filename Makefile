@@ -16,7 +16,7 @@ HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test property test-loaded proofs soak exhausted jack-storm bench ablation bench-check header layout abidiff guests install uninstall \
+.PHONY: all lib command artifacts examples demo test property test-loaded proofs soak exhausted jack-storm bench ablation bench-check header layout abidiff abi guests install uninstall \
         packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl FORCE
 all: lib command artifacts examples
 
@@ -112,6 +112,10 @@ layout: header
 # Prints the changes of the ABI since the last commit, or since BASE.
 abidiff:
 	@./tests/abi/abidiff.sh $(or $(BASE),HEAD)
+
+# Compares the code that the engine's patch releases generate; RELEASES: only these. The result is committed.
+abi: FORCE
+	./tests/abi/releases.sh $(RELEASES)
 
 guests: FORCE
 	$(MAKE) -C guests
