@@ -20,7 +20,11 @@ const MEMORY_BYTES: u64 = 256;
 const TABLE_BYTES: u64 = 64;
 const IMPORT_BYTES: u64 = 320;
 
-/// Computes the need. With the budget guard, the last memory is the guard's.
+/// What the engine makes around a memory or table that a guest imports.
+const APART_BYTES: u64 = 3072;
+
+/// Computes the need. Imported memories and tables count as the module declares them; the library adds the rest if a host provides
+/// larger ones. With the budget guard, the last memory is the guard's.
 pub fn of(code: &[u8], guard: bool) -> Result<Need> {
     let unreadable = |what: String| Error::new(RTW_ERR_INTERNAL, format!("the code's records cannot be read: {what}"));
     let file = ElfFile64::<wasmtime_environ::object::Endianness>::parse(code).map_err(|e| unreadable(e.to_string()))?;
@@ -36,22 +40,23 @@ pub fn of(code: &[u8], guard: bool) -> Result<Need> {
         .memories
         .values()
         .take(memories)
-        .skip(module.num_imported_memories)
         .fold(0, |sum: u64, memory| sum.saturating_add(memory.limits.min.saturating_mul(page_bytes(memory))));
-    let own_tables = || module.tables.values().skip(module.num_imported_tables);
-    let entries = own_tables().fold(0, |sum: u64, table| sum.saturating_add(table.limits.min));
-    let table_count = own_tables().count();
+    let entries = module.tables.values().fold(0, |sum: u64, table| sum.saturating_add(table.limits.min));
+    let table_count = module.tables.len();
 
-    let globals = (module.globals.len() - module.num_imported_globals) as u64;
+    let own_globals = (module.globals.len() - module.num_imported_globals) as u64;
     let segments = module.passive_elements.iter().fold(0, |sum: u64, (_, (_, length))| sum.saturating_add(*length as u64));
     let context = u64::from(VMOffsets::new(HostPtr, module).size_of_vmctx());
-    let noted =
-        memories as u64 * MEMORY_BYTES + table_count as u64 * TABLE_BYTES + module.num_imported_funcs as u64 * IMPORT_BYTES;
+    let made_apart = (module.num_imported_memories + module.num_imported_tables) as u64;
+    let noted = memories as u64 * MEMORY_BYTES
+        + table_count as u64 * TABLE_BYTES
+        + made_apart * APART_BYTES
+        + (module.num_imported_funcs + module.num_imported_globals) as u64 * IMPORT_BYTES;
     Ok(Need {
         memory_bytes,
         table_bytes: entries.saturating_mul(TABLE_ENTRY_BYTES),
-        global_bytes: globals * GLOBAL_BYTES,
-        record_bytes: context.saturating_sub(globals * GLOBAL_BYTES) + segments.saturating_mul(SEGMENT_ENTRY_BYTES) + noted,
+        global_bytes: module.globals.len() as u64 * GLOBAL_BYTES,
+        record_bytes: context.saturating_sub(own_globals * GLOBAL_BYTES) + segments.saturating_mul(SEGMENT_ENTRY_BYTES) + noted,
         table_count: u32::try_from(table_count).unwrap_or(u32::MAX),
     })
 }

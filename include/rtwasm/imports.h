@@ -60,6 +60,16 @@ typedef rtw_status_t (*rtw_host_func_t)(void *user_data, struct rtw_instance_t *
 /// user_data  what was given to rtw_imports_func.
 typedef void (*rtw_finalizer_t)(void *user_data);
 
+/// Size of a memory in pages of 64 KiB, or of a table in entries. Its layout is final.
+typedef struct rtw_limits_t {
+    /// Size from the start.
+    uint64_t min;
+    /// Largest size; UINT64_MAX: no maximum.
+    uint64_t max;
+    /// 1: it is indexed with 64-bit numbers. 0: with 32-bit numbers, as most are.
+    uint32_t index_64;
+} rtw_limits_t;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -133,7 +143,52 @@ rtw_status_t rtw_imports_missing(const rtw_imports_t *imports,
                                  size_t *count,
                                  rtw_error_t *err);
 
-/// Destroys a list of host functions. Instances keep the functions that they were linked against. NULL does nothing.
+/// Provides a memory that guests import. The library makes one for each guest, also at a reset and for a slot's spares: two
+/// instances never share one. Prepare, growth, budgets and limits treat it as a memory that the module defines, but
+/// RTW_GROWTH_AHEAD is not available, and growth does not prefault. Replaces one of the same module and name, for instances
+/// that are created from now on.
+///
+/// [setup]
+/// module, name  the names under which guests import it, such as "env" "memory"; copied.
+/// limits        its size; NULL: as each module declares it.
+/// err           NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (a string is not UTF-8; limits that no memory has).
+rtw_status_t rtw_imports_memory(rtw_imports_t *imports,
+                                const char *module,
+                                const char *name,
+                                const rtw_limits_t *limits,
+                                rtw_error_t *err);
+
+/// Provides a table of functions that guests import, in the same way as rtw_imports_memory. Its entries are empty until the
+/// module or the host fills them.
+///
+/// [setup]
+/// module, name  the names under which guests import it, such as "env" "__indirect_function_table"; copied.
+/// limits        its size; NULL: as each module declares it.
+/// err           NULL, or filled.
+/// errors: those of rtw_imports_memory.
+rtw_status_t rtw_imports_table(rtw_imports_t *imports,
+                               const char *module,
+                               const char *name,
+                               const rtw_limits_t *limits,
+                               rtw_error_t *err);
+
+/// Provides a global that guests import, in the same way as rtw_imports_memory.
+///
+/// [setup]
+/// module, name  the names under which guests import it, such as "env" "sample_rate"; copied.
+/// ty            its type: "i32", "i64", "f32", "f64" or "v128", after "mut " if it can change.
+/// value         the value of every new guest's, in the member of that type; copied.
+/// err           NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8).
+rtw_status_t rtw_imports_global(rtw_imports_t *imports,
+                                const char *module,
+                                const char *name,
+                                const char *ty,
+                                const rtw_value_t *value,
+                                rtw_error_t *err);
+
+/// Destroys a list of imports. Instances keep what they were linked against. NULL does nothing.
 ///
 /// [setup]  No other thread uses the handle.
 void rtw_imports_destroy(rtw_imports_t *imports);

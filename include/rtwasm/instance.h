@@ -21,7 +21,8 @@
 #define RTW_GROWTH_ALLOWED 1
 
 /// Memories up to growth_ahead_bytes are prefaulted, so that growing so far makes no system call. Once the instance is
-/// prepared, further growth, and growth of tables, fails inside the guest. Plugin profile only.
+/// prepared, further growth, and growth of tables, fails inside the guest. Plugin profile only, and not for modules that
+/// import a memory.
 #define RTW_GROWTH_AHEAD 2
 
 /// A call over its budget is cut off: it returns RTW_ERR_BUDGET, and the instance is faulted.
@@ -329,10 +330,11 @@ static inline void rtw_growth_init(rtw_growth_t *growth)
 /// real time: allocates 0, locks 0, system calls 0, page faults 0.
 rtw_status_t rtw_instance_growth(const rtw_instance_t *instance, rtw_growth_t *out) RTW_NONBLOCKING;
 
-/// Returns address and size of an exported linear memory.
+/// Returns address and size of a linear memory that the module exports or imports.
 ///
 /// [setup]  On the thread that uses the instance; not while it is in a call, except from its host functions.
-/// name  NULL: the memory exported as "memory", else the first exported one.
+/// name  name of the export, or of the import if nothing is exported under it. NULL: the memory exported as "memory", else the
+///       first exported one, else the first imported one.
 /// out   receives address and size.
 /// err   NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
@@ -353,20 +355,20 @@ rtw_status_t rtw_instance_memory(rtw_instance_t *instance,
 /// real time: allocates 0, locks 0, system calls 0, page faults 0.
 void *rtw_instance_memory_at(rtw_instance_t *instance, uint64_t offset, uint64_t length) RTW_NONBLOCKING;
 
-/// Reads an exported global.
+/// Reads a global that the module exports or imports.
 ///
 /// [setup]  On the thread that uses the instance; not while it is in a call, except from its host functions.
-/// name  name of the export.
+/// name  name of the export, or of the import if nothing is exported under it.
 /// out   receives the value.
 /// err   NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
 ///         RTW_ERR_UNSUPPORTED (a reference), RTW_ERR_BUSY.
 rtw_status_t rtw_instance_global_get(rtw_instance_t *instance, const char *name, rtw_value_t *out, rtw_error_t *err);
 
-/// Writes an exported mutable global.
+/// Writes a mutable global that the module exports or imports.
 ///
 /// [setup]  On the thread that uses the instance; not while it is in a call, except from its host functions.
-/// name   name of the export.
+/// name   as for rtw_instance_global_get.
 /// value  the new value, in the member of the global's type.
 /// err    NULL, or filled.
 /// errors: those of rtw_instance_global_get, and RTW_ERR_ARGUMENT (the global is immutable).

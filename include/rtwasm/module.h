@@ -117,9 +117,9 @@ static inline void rtw_module_info_init(rtw_module_info_t *info)
 /// returns  RTW_OK if the artifact would load; else why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT,
 ///          RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
 ///          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE, RTW_ERR_SIGNALS (it needs signal handlers, and the runtime's
-///          allow_signal_handlers is 0). If it would load but no instance can be created: RTW_ERR_IMPORT_MISSING (it imports
-///          a memory, table or global), RTW_ERR_UNSUPPORTED (it imports a function with reference types). Also RTW_ERR_NULL,
-///          RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (length is larger than any object).
+///          allow_signal_handlers is 0). If it would load but no instance can be created: RTW_ERR_UNSUPPORTED (it imports
+///          a function or a global with reference types). Also RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE,
+///          RTW_ERR_ARGUMENT (length is larger than any object).
 rtw_status_t rtw_module_probe(const rtw_runtime_t *runtime,
                               const void *bytes,
                               size_t length,
@@ -135,7 +135,7 @@ rtw_status_t rtw_module_probe(const rtw_runtime_t *runtime,
 /// bytes    the artifact, `length` bytes; copied.
 /// out      receives the module, to be destroyed with rtw_module_destroy; NULL on failure.
 /// err      NULL, or filled.
-/// errors: those of rtw_module_probe except the two about imports; RTW_ERR_PERMISSION (this process may not make memory
+/// errors: those of rtw_module_probe except the one about imports; RTW_ERR_PERMISSION (this process may not make memory
 ///         executable).
 rtw_status_t rtw_module_load(const rtw_runtime_t *runtime,
                              const void *bytes,

@@ -10,9 +10,10 @@ use super::module::rtw_module_t;
 use super::runtime::out_of_range;
 use super::text;
 use super::value::rtw_value_t;
-use crate::engine::imports::{self, Finalizer, HostFunc, Imports, Stubs};
+use crate::engine::imports::{self, Finalizer, HostFunc, Imports, Provided, Stubs, What};
 use crate::engine::signature::Signature;
 use crate::status::*;
+use wasmtime::{MemoryTypeBuilder, RefType, TableType, ValRaw};
 
 /// A list of host functions that instances are linked against.
 pub struct rtw_imports_t {
@@ -236,7 +237,150 @@ pub unsafe extern "C-unwind" fn rtw_imports_missing(
     }
 }
 
-/// Destroys a list of host functions. Instances keep the functions that they were linked against. NULL does nothing.
+/// Size of a memory in pages of 64 KiB, or of a table in entries. Its layout is final.
+#[repr(C)]
+pub struct rtw_limits_t {
+    /// Size from the start.
+    pub min: u64,
+    /// Largest size; UINT64_MAX: no maximum.
+    pub max: u64,
+    /// 1: it is indexed with 64-bit numbers. 0: with 32-bit numbers, as most are.
+    pub index_64: u32,
+}
+
+impl rtw_limits_t {
+    fn max(&self) -> Option<u64> {
+        Some(self.max).filter(|max| *max != u64::MAX)
+    }
+
+    fn is_64(&self) -> Result<bool> {
+        match self.index_64 {
+            0 | 1 => Ok(self.index_64 == 1),
+            other => Err(out_of_range("index_64", other)),
+        }
+    }
+}
+
+fn impossible(what: &str, limits: &rtw_limits_t) -> Error {
+    Error::new(RTW_ERR_ARGUMENT, format!("limits: there is no {what} from {} to {}", limits.min, limits.max))
+}
+
+/// Provides a memory that guests import. The library makes one for each guest, also at a reset and for a slot's spares: two
+/// instances never share one. Prepare, growth, budgets and limits treat it as a memory that the module defines, but
+/// RTW_GROWTH_AHEAD is not available, and growth does not prefault. Replaces one of the same module and name, for instances
+/// that are created from now on.
+///
+/// [setup]
+/// module, name  the names under which guests import it, such as "env" "memory"; copied.
+/// limits        its size; NULL: as each module declares it.
+/// err           NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (a string is not UTF-8; limits that no memory has).
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn rtw_imports_memory(
+    imports: *mut rtw_imports_t,
+    module: *const c_char,
+    name: *const c_char,
+    limits: *const rtw_limits_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        provide(imports, module, name, err, || {
+            let ty = limits.as_ref().map(|limits| {
+                let builder = &mut MemoryTypeBuilder::default();
+                let built = builder.memory64(limits.is_64()?).min(limits.min).max(limits.max()).build();
+                built.map_err(|_| impossible("memory", limits))
+            });
+            Ok(What::Memory(ty.transpose()?))
+        })
+    }
+}
+
+/// Provides a table of functions that guests import, in the same way as rtw_imports_memory. Its entries are empty until the
+/// module or the host fills them.
+///
+/// [setup]
+/// module, name  the names under which guests import it, such as "env" "__indirect_function_table"; copied.
+/// limits        its size; NULL: as each module declares it.
+/// err           NULL, or filled.
+/// errors: those of rtw_imports_memory.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn rtw_imports_table(
+    imports: *mut rtw_imports_t,
+    module: *const c_char,
+    name: *const c_char,
+    limits: *const rtw_limits_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        provide(imports, module, name, err, || {
+            let ty = limits.as_ref().map(|limits| {
+                let (min, max) = (limits.min, limits.max());
+                let fits = |size| u32::try_from(size).map_err(|_| impossible("table", limits));
+                if max.is_some_and(|max| max < min) {
+                    return Err(impossible("table", limits));
+                }
+                Ok(match limits.is_64()? {
+                    true => TableType::new64(RefType::FUNCREF, min, max),
+                    false => TableType::new(RefType::FUNCREF, fits(min)?, max.map(fits).transpose()?),
+                })
+            });
+            Ok(What::Table(ty.transpose()?))
+        })
+    }
+}
+
+/// Provides a global that guests import, in the same way as rtw_imports_memory.
+///
+/// [setup]
+/// module, name  the names under which guests import it, such as "env" "sample_rate"; copied.
+/// ty            its type: "i32", "i64", "f32", "f64" or "v128", after "mut " if it can change.
+/// value         the value of every new guest's, in the member of that type; copied.
+/// err           NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8).
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn rtw_imports_global(
+    imports: *mut rtw_imports_t,
+    module: *const c_char,
+    name: *const c_char,
+    ty: *const c_char,
+    value: *const rtw_value_t,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract; both value types are the same 16 bytes.
+    unsafe {
+        provide(imports, module, name, err, || {
+            let ty = text::required(ty, "ty")?;
+            if value.is_null() {
+                return Err(Error::new(RTW_ERR_NULL, "value is NULL"));
+            }
+            What::global(ty, value.cast::<ValRaw>().read())
+        })
+    }
+}
+
+/// # Safety
+/// Pointers are NULL or valid.
+unsafe fn provide(
+    imports: *mut rtw_imports_t,
+    module: *const c_char,
+    name: *const c_char,
+    err: *mut rtw_error_t,
+    what: impl FnOnce() -> Result<What>,
+) -> rtw_status_t {
+    // SAFETY: passed on.
+    unsafe {
+        setup_apart(err, || {
+            let imports = guard::named(imports, "imports")?;
+            let module = text::required(module, "module")?.to_owned();
+            let name = text::required(name, "name")?.to_owned();
+            imports.provide_made(Provided { module, name, what: what()? })
+        })
+    }
+}
+
+/// Destroys a list of imports. Instances keep what they were linked against. NULL does nothing.
 ///
 /// [setup]  No other thread uses the handle.
 #[unsafe(no_mangle)]

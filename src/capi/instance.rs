@@ -50,7 +50,8 @@ pub const RTW_GROWTH_REFUSED: u32 = 0;
 /// arena. rtw_instance_growth counts growths. A call whose table gets no memory returns RTW_ERR_NO_MEMORY.
 pub const RTW_GROWTH_ALLOWED: u32 = 1;
 /// Memories up to growth_ahead_bytes are prefaulted, so that growing so far makes no system call. Once the instance is
-/// prepared, further growth, and growth of tables, fails inside the guest. Plugin profile only.
+/// prepared, further growth, and growth of tables, fails inside the guest. Plugin profile only, and not for modules that
+/// import a memory.
 pub const RTW_GROWTH_AHEAD: u32 = 2;
 
 /// A call over its budget is cut off: it returns RTW_ERR_BUDGET, and the instance is faulted.
@@ -362,10 +363,11 @@ pub unsafe extern "C" fn rtw_instance_growth(instance: *const rtw_instance_t, ou
     })
 }
 
-/// Returns address and size of an exported linear memory.
+/// Returns address and size of a linear memory that the module exports or imports.
 ///
 /// [setup]  On the thread that uses the instance; not while it is in a call, except from its host functions.
-/// name  NULL: the memory exported as "memory", else the first exported one.
+/// name  name of the export, or of the import if nothing is exported under it. NULL: the memory exported as "memory", else the
+///       first exported one, else the first imported one.
 /// out   receives address and size.
 /// err   NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
@@ -413,10 +415,10 @@ pub unsafe extern "C" fn rtw_instance_memory_at(instance: *mut rtw_instance_t, o
     }
 }
 
-/// Reads an exported global.
+/// Reads a global that the module exports or imports.
 ///
 /// [setup]  On the thread that uses the instance; not while it is in a call, except from its host functions.
-/// name  name of the export.
+/// name  name of the export, or of the import if nothing is exported under it.
 /// out   receives the value.
 /// err   NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
@@ -442,10 +444,10 @@ pub unsafe extern "C-unwind" fn rtw_instance_global_get(
     }
 }
 
-/// Writes an exported mutable global.
+/// Writes a mutable global that the module exports or imports.
 ///
 /// [setup]  On the thread that uses the instance; not while it is in a call, except from its host functions.
-/// name   name of the export.
+/// name   as for rtw_instance_global_get.
 /// value  the new value, in the member of the global's type.
 /// err    NULL, or filled.
 /// errors: those of rtw_instance_global_get, and RTW_ERR_ARGUMENT (the global is immutable).

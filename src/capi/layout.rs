@@ -6,6 +6,7 @@ use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 use super::doctor::{rtw_host_config_t, rtw_host_finding_t};
 use super::error::rtw_error_t;
 use super::export::{rtw_export_config_t, rtw_export_subject_t};
+use super::imports::rtw_limits_t;
 use super::instance::{rtw_fault_t, rtw_growth_t, rtw_instance_config_t, rtw_memory_view_t, rtw_wanted_func_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
 use super::prepare::{rtw_dry_call_t, rtw_prepare_config_t, rtw_prepare_report_t};
@@ -61,6 +62,7 @@ fn types_have_the_layout_that_c_was_promised() {
             source_bytes memory_min_bytes memory_max_bytes target engine producer opt_level interruption cpu_features
             guest_bytes table_bytes global_bytes record_bytes address_space_bytes),
         lines!(rtw_extern_t: kind module name ty),
+        lines!(rtw_limits_t: min max index_64),
         lines!(rtw_wasi_config_t: struct_size arg_count args env env_count seed time_ns),
         lines!(rtw_instance_config_t: struct_size growth denormals on_budget memory_limit_bytes growth_ahead_bytes budget_ns
             deadline_ns stateless log_bytes initialize),

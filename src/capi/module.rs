@@ -142,9 +142,9 @@ pub unsafe extern "C" fn rtw_module_info_init_sized(info: *mut rtw_module_info_t
 /// returns  RTW_OK if the artifact would load; else why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT,
 ///          RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
 ///          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE, RTW_ERR_SIGNALS (it needs signal handlers, and the runtime's
-///          allow_signal_handlers is 0). If it would load but no instance can be created: RTW_ERR_IMPORT_MISSING (it imports
-///          a memory, table or global), RTW_ERR_UNSUPPORTED (it imports a function with reference types). Also RTW_ERR_NULL,
-///          RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (length is larger than any object).
+///          allow_signal_handlers is 0). If it would load but no instance can be created: RTW_ERR_UNSUPPORTED (it imports
+///          a function or a global with reference types). Also RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE,
+///          RTW_ERR_ARGUMENT (length is larger than any object).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_module_probe(
     runtime: *const rtw_runtime_t,
@@ -186,7 +186,7 @@ pub unsafe extern "C-unwind" fn rtw_module_probe(
 /// bytes    the artifact, `length` bytes; copied.
 /// out      receives the module, to be destroyed with rtw_module_destroy; NULL on failure.
 /// err      NULL, or filled.
-/// errors: those of rtw_module_probe except the two about imports; RTW_ERR_PERMISSION (this process may not make memory
+/// errors: those of rtw_module_probe except the one about imports; RTW_ERR_PERMISSION (this process may not make memory
 ///         executable).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_module_load(

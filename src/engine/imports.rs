@@ -4,10 +4,13 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::artifact::{Extern, ExternKind, Metadata};
+use wasmtime::{GlobalType, MemoryType, MemoryTypeBuilder, Mutability, RefType, TableType, Val, ValRaw};
+
+use super::artifact::{Extern, ExternKind, MemoryFacts, Metadata, Need};
+use super::held::{self, TABLE_ENTRY_BYTES};
 use super::naming::shown;
 use super::native::{self, Native};
-use super::signature::Signature;
+use super::signature::{Signature, Type};
 use crate::rt::{callback, reserve};
 use crate::status::*;
 
@@ -66,6 +69,10 @@ unsafe impl Sync for HostFunc {}
 pub enum Linked {
     Host(HostFunc),
     Native(Native),
+    /// These three are made for each guest.
+    Memory(MemoryType),
+    Table(TableType),
+    Global(GlobalType, Val),
 }
 
 /// The behaviour of functions that nobody provides.
@@ -80,6 +87,143 @@ pub enum Stubs {
     Libc,
 }
 
+/// A memory, table or global that every guest gets for itself.
+#[derive(Clone)]
+pub struct Provided {
+    pub module: String,
+    pub name: String,
+    pub what: What,
+}
+
+#[derive(Clone)]
+pub enum What {
+    /// None: with the limits that the module declares.
+    Memory(Option<MemoryType>),
+    /// As for a memory.
+    Table(Option<TableType>),
+    Global(GlobalType, Val),
+}
+
+impl What {
+    /// A global with its value from the start; `ty` is a type as in `mut i32`.
+    pub fn global(ty: &str, value: ValRaw) -> Result<What> {
+        let words: Vec<&str> = ty.split_whitespace().collect();
+        let (mutability, ty) = match words[..] {
+            ["mut", ty] => (Mutability::Var, ty),
+            [ty] => (Mutability::Const, ty),
+            _ => (Mutability::Const, ty),
+        };
+        let known = Type::named(ty).ok_or_else(|| {
+            Error::new(RTW_ERR_SIGNATURE_SYNTAX, format!("type \"{ty}\": it should look like \"i32\" or \"mut f64\""))
+        })?;
+        let value = match known {
+            Type::I32 => Val::I32(value.get_i32()),
+            Type::I64 => Val::I64(value.get_i64()),
+            Type::F32 => Val::F32(value.get_f32()),
+            Type::F64 => Val::F64(value.get_f64()),
+            Type::V128 => Val::V128(value.get_v128().into()),
+        };
+        Ok(What::Global(GlobalType::new(known.engine_type(), mutability), value))
+    }
+
+    fn kind(&self) -> ExternKind {
+        match self {
+            What::Memory(_) => ExternKind::Memory,
+            What::Table(_) => ExternKind::Table,
+            What::Global(..) => ExternKind::Global,
+        }
+    }
+}
+
+/// Limits of a memory, in pages, or of a table, in entries.
+#[derive(Clone, Copy)]
+struct Limits {
+    min: u64,
+    max: Option<u64>,
+    is_64: bool,
+}
+
+impl Limits {
+    /// Those in an import's type: the number in `memory i64 1..4 pages`.
+    fn of_text(ty: &str) -> Option<Limits> {
+        let (min, max) = ty.split(' ').find_map(|word| word.split_once(".."))?;
+        let max = if max.is_empty() { None } else { Some(max.parse().ok()?) };
+        Some(Limits { min: min.parse().ok()?, max, is_64: ty.contains(" i64 ") })
+    }
+
+    fn of_memory(ty: &MemoryType) -> Limits {
+        Limits { min: ty.minimum(), max: ty.maximum(), is_64: ty.is_64() }
+    }
+
+    fn of_table(ty: &TableType) -> Limits {
+        Limits { min: ty.minimum(), max: ty.maximum(), is_64: ty.is_64() }
+    }
+
+    fn memory(self) -> Option<MemoryType> {
+        MemoryTypeBuilder::default().memory64(self.is_64).min(self.min).max(self.max).build().ok()
+    }
+
+    fn table(self) -> Option<TableType> {
+        Some(match self.is_64 {
+            true => TableType::new64(RefType::FUNCREF, self.min, self.max),
+            false => {
+                let max = match self.max {
+                    Some(max) => Some(u32::try_from(max).ok()?),
+                    None => None,
+                };
+                TableType::new(RefType::FUNCREF, u32::try_from(self.min).ok()?, max)
+            }
+        })
+    }
+
+    /// True if what has these limits may be imported as what has the others.
+    fn fit(self, wanted: Limits) -> bool {
+        let within = match (self.max, wanted.max) {
+            (_, None) => true,
+            (Some(given), Some(most)) => given <= most,
+            (None, Some(_)) => false,
+        };
+        self.is_64 == wanted.is_64 && self.min >= wanted.min && within
+    }
+}
+
+impl std::fmt::Display for Limits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let is_64 = if self.is_64 { "i64 " } else { "" };
+        match self.max {
+            Some(max) => write!(f, "{is_64}{}..{max}", self.min),
+            None => write!(f, "{is_64}{}..", self.min),
+        }
+    }
+}
+
+/// The memories of a guest with these links, imported ones first.
+pub fn memories<'a>(metadata: &'a Metadata, linked: &'a [Linked]) -> impl Iterator<Item = MemoryFacts> + 'a {
+    let bytes = |pages: u64| pages.saturating_mul(65536);
+    let imported = linked.iter().filter_map(move |link| match link {
+        Linked::Memory(ty) => Some(MemoryFacts { min_bytes: bytes(ty.minimum()), max_bytes: ty.maximum().map(bytes) }),
+        _ => None,
+    });
+    let count = imported.clone().count();
+    imported.chain(metadata.memories.iter().skip(count).copied())
+}
+
+/// The need of a guest with these links from the start. The artifact counts imported memories and tables as the module declares
+/// them.
+pub fn need(metadata: &Metadata, linked: &[Linked]) -> Need {
+    let mut need = held::need(metadata);
+    if linked.iter().any(|one| matches!(one, Linked::Memory(_))) {
+        need.memory_bytes = memories(metadata, linked).fold(0, |sum: u64, memory| sum.saturating_add(memory.min_bytes));
+    }
+    for (link, import) in linked.iter().zip(&metadata.imports) {
+        if let (Linked::Table(given), Some(declared)) = (link, Limits::of_text(&import.ty)) {
+            let more = given.minimum().saturating_sub(declared.min);
+            need.table_bytes = need.table_bytes.saturating_add(more.saturating_mul(TABLE_ENTRY_BYTES));
+        }
+    }
+    need
+}
+
 /// A list that grows on setup threads; creating an instance reads it.
 #[derive(Default)]
 pub struct Imports {
@@ -89,6 +233,7 @@ pub struct Imports {
 #[derive(Default)]
 struct List {
     funcs: Vec<HostFunc>,
+    provided: Vec<Provided>,
     sets: native::Sets,
 }
 
@@ -125,13 +270,71 @@ impl Imports {
         self.list.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// Adds a memory, table or global. A second one of the same name and kind replaces the first.
+    pub fn provide_made(&self, new: Provided) -> Result<()> {
+        let provided = &mut self.lock().provided;
+        reserve::room(provided, 1)?;
+        reserve::check()?;
+        provided.retain(|old| (&old.module, &old.name, old.what.kind()) != (&new.module, &new.name, new.what.kind()));
+        provided.push(new);
+        Ok(())
+    }
+
+    /// Provides every memory, table and global of a module that a host can provide, as the module declares it; globals are zero.
+    pub fn provide_declared(&self, metadata: &Metadata) -> Result<()> {
+        for import in &metadata.imports {
+            let what = match import.kind {
+                ExternKind::Memory => What::Memory(None),
+                ExternKind::Table => What::Table(None),
+                ExternKind::Global => match What::global(import.ty.trim_start_matches("global "), ValRaw::v128(0)) {
+                    Ok(global) => global,
+                    Err(_) => continue,
+                },
+                ExternKind::Func | ExternKind::Tag => continue,
+            };
+            self.provide_made(Provided { module: import.module.clone(), name: import.name.clone(), what })?;
+        }
+        Ok(())
+    }
+
+    /// Makes the link for an import of a memory, table or global.
+    fn find_made(&self, import: &Extern) -> Found {
+        let list = self.lock();
+        let is_it = |one: &&Provided| one.what.kind() == import.kind && one.module == import.module && one.name == import.name;
+        let Some(one) = list.provided.iter().find(is_it) else { return Found::Missing };
+        let Some(wanted) = Limits::of_text(&import.ty) else {
+            let What::Global(ty, value) = &one.what else { return Found::Missing };
+            let given = format!("global {}{}", if ty.mutability().is_var() { "mut " } else { "" }, ty.content());
+            return match given == import.ty {
+                true => Found::Linked(Linked::Global(ty.clone(), *value)),
+                false => Found::Differs(given),
+            };
+        };
+        let (given, linked) = match &one.what {
+            What::Memory(ty) => {
+                let ty = ty.clone().or_else(|| wanted.memory());
+                (ty.as_ref().map(Limits::of_memory), ty.map(Linked::Memory))
+            }
+            What::Table(ty) => {
+                let ty = ty.clone().or_else(|| wanted.table());
+                (ty.as_ref().map(Limits::of_table), ty.map(Linked::Table))
+            }
+            What::Global(..) => (None, None),
+        };
+        match (given, linked) {
+            (Some(given), Some(linked)) if given.fit(wanted) => Found::Linked(linked),
+            (Some(given), _) => Found::Differs(given.to_string()),
+            _ => Found::Missing,
+        }
+    }
+
     /// Provides for an import of this name and type, the module's `index`th: with the host's function, else with one of the
     /// library's own.
     fn find(&self, import: &Extern, index: usize, wanted: &Signature) -> Found {
         let list = self.lock();
         match list.funcs.iter().find(|f| f.module == import.module && f.name == import.name) {
             Some(found) if found.signature == *wanted => Found::Linked(Linked::Host(found.clone())),
-            Some(found) => Found::Differs(found.signature.clone()),
+            Some(found) => Found::Differs(found.signature.to_string()),
             None => list.sets.find(import, index).map_or(Found::Missing, |native| Found::Linked(Linked::Native(native))),
         }
     }
@@ -139,8 +342,8 @@ impl Imports {
 
 enum Found {
     Linked(Linked),
-    /// The host's function has another type.
-    Differs(Signature),
+    /// The host's has this other type.
+    Differs(String),
     Missing,
 }
 
@@ -159,8 +362,15 @@ pub fn link(metadata: &Metadata, imports: Option<&Imports>) -> Result<std::resul
     let (mut linked, mut lacking) = (Vec::new(), Lacking::default());
     let none = Imports::default();
     for (index, import) in metadata.imports.iter().enumerate() {
-        let wanted = Signature::parse(&import.ty).map_err(|_| uncallable(&import.module, &import.name))?;
-        match imports.unwrap_or(&none).find(import, index, &wanted) {
+        let imports = imports.unwrap_or(&none);
+        let found = match import.kind {
+            ExternKind::Func => {
+                let wanted = Signature::parse(&import.ty).map_err(|_| uncallable(&import.module, &import.name))?;
+                imports.find(import, index, &wanted)
+            }
+            _ => imports.find_made(import),
+        };
+        match found {
             Found::Linked(one) => {
                 linked.push(one);
                 continue;
@@ -169,7 +379,10 @@ pub fn link(metadata: &Metadata, imports: Option<&Imports>) -> Result<std::resul
             Found::Differs(provided) => {
                 lacking.differs.get_or_insert_with(|| {
                     let named = named(&import.module, &import.name);
-                    Error::new(RTW_ERR_IMPORT_TYPE, format!("import {named} has type {wanted}, and was provided as {provided}"))
+                    Error::new(
+                        RTW_ERR_IMPORT_TYPE,
+                        format!("import {named} has type {}, and was provided as {provided}", import.ty),
+                    )
                 });
             }
         }
@@ -225,26 +438,14 @@ fn named(module: &str, name: &str) -> String {
     format!("\"{}\" \"{}\"", shown(module), shown(name))
 }
 
-/// Refuses a module that imports anything but functions, since no host can create an instance of it.
+/// Refuses a module that imports a function or a global with a reference type, which cannot cross into C.
 pub fn check_kinds(metadata: &Metadata) -> Result<()> {
-    let others: Vec<&Extern> = metadata.imports.iter().filter(|import| import.kind != ExternKind::Func).collect();
-    let [first, rest @ ..] = others.as_slice() else {
-        let uncallable_one = metadata.imports.iter().find(|import| Signature::parse(&import.ty).is_err());
-        return uncallable_one.map_or(Ok(()), |import| Err(uncallable(&import.module, &import.name)));
+    let crosses = |kind, ty: &str| match kind {
+        ExternKind::Func => Signature::parse(ty).is_ok(),
+        ExternKind::Global => ty.rsplit(' ').next().and_then(Type::named).is_some(),
+        ExternKind::Memory | ExternKind::Table => true,
+        ExternKind::Tag => false,
     };
-    let more = if rest.is_empty() { String::new() } else { format!(", as {} more are not", rest.len()) };
-    let (named, kind) = (named(&first.module, &first.name), first.kind.name());
-    let advice = match first.kind {
-        ExternKind::Memory => {
-            ": let the module define its memory (link without --import-memory; AssemblyScript: without --importMemory)"
-        }
-        ExternKind::Global | ExternKind::Table => {
-            ": link a module of its own, not one that is loaded into another (Emscripten: no -sMAIN_MODULE or -sSIDE_MODULE)"
-        }
-        ExternKind::Func | ExternKind::Tag => "",
-    };
-    Err(Error::new(
-        RTW_ERR_IMPORT_MISSING,
-        format!("import {named} is a {kind}, not a function{more}; only functions can be provided{advice}"),
-    ))
+    let refused = metadata.imports.iter().find(|import| !crosses(import.kind, &import.ty));
+    refused.map_or(Ok(()), |import| Err(uncallable(&import.module, &import.name)))
 }

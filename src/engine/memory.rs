@@ -76,9 +76,10 @@ pub struct Collected {
     pub refused: Option<Error>,
 }
 
-/// Runs `make`, which creates an instance, and returns its memories. The share already contains their initial sizes.
-pub fn collect<T>(wanted: Wanted, share: &Arc<Share>, make: impl FnOnce() -> T) -> (T, Collected) {
-    let outer = MAKING.replace(Making { wanted, share: Some(share.clone()), ..Making::default() });
+/// Runs `make`, which creates an instance, and returns its memories. The share already contains their initial sizes;
+/// without one, they do not take their growth from it.
+pub fn collect<T>(wanted: Wanted, share: Option<&Arc<Share>>, make: impl FnOnce() -> T) -> (T, Collected) {
+    let outer = MAKING.replace(Making { wanted, share: share.cloned(), ..Making::default() });
     let outcome = make();
     let mine = MAKING.replace(outer);
     (outcome, Collected { made: mine.made, guard: mine.guard, refused: mine.refused })
@@ -256,7 +257,7 @@ mod tests {
         for signals in [true, false] {
             let wanted = Wanted { guard_index: Some(1), signals, ..Wanted::default() };
             let share = Share::open(&Account::new(0, &Pool::new("runtime", 0), None), 0).unwrap();
-            let ((), made) = collect(wanted, &share, || {
+            let ((), made) = collect(wanted, Some(&share), || {
                 for _ in 0..2 {
                     let ty = MemoryType::new(1, Some(1));
                     let memory = Creator.new_memory(ty, 65536, Some(65536), Some(RESERVED), GUARD).unwrap();

@@ -25,7 +25,11 @@ impl Type {
         }
     }
 
-    fn engine_type(self) -> ValType {
+    pub fn named(name: &str) -> Option<Type> {
+        Type::ALL.into_iter().find(|ty| ty.name() == name)
+    }
+
+    pub fn engine_type(self) -> ValType {
         match self {
             Type::I32 => ValType::I32,
             Type::I64 => ValType::I64,
@@ -76,12 +80,7 @@ impl Signature {
             inner
                 .split(',')
                 .map(str::trim)
-                .map(|word| {
-                    Type::ALL
-                        .into_iter()
-                        .find(|t| t.name() == word)
-                        .ok_or_else(|| refuse(format!("\"{word}\" is none of i32, i64, f32, f64, v128")))
-                })
+                .map(|word| Type::named(word).ok_or_else(|| refuse(format!("\"{word}\" is none of i32, i64, f32, f64, v128"))))
                 .collect()
         };
         Ok(Signature { params: list(params)?, results: list(results)? })

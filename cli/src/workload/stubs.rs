@@ -170,6 +170,7 @@ impl Stubs {
             added.expect("memory for an import");
             stubs.stubs.push(stub);
         }
+        imports.provide_declared(metadata).expect("memory for imports");
         (stubs, imports)
     }
 

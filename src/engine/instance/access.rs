@@ -5,6 +5,7 @@ use wasmtime::{Extern, Global, Mutability, Val, ValRaw};
 
 use super::core::busy;
 use super::turn::Turn;
+use crate::engine::artifact::ExternKind;
 use crate::engine::naming;
 use crate::rt::cancel;
 use crate::status::*;
@@ -24,7 +25,8 @@ impl Turn<'_> {
         self.idle()?;
         // SAFETY: it is this thread's turn, and the gate is open.
         let context = unsafe { self.core.context() };
-        self.engine_parts().0.get_export(context, name).ok_or_else(|| {
+        let exported = self.engine_parts().0.get_export(context, name);
+        exported.or_else(|| self.imported(name, kind)).ok_or_else(|| {
             let exports = self.module.metadata.exports.iter().filter(|e| e.kind.name() == kind);
             let there = naming::few(exports.map(|e| e.name.as_str()));
             let name = naming::shown(name);
@@ -32,12 +34,22 @@ impl Turn<'_> {
         })
     }
 
-    /// Base address and size in bytes of an exported memory; without a name, of the default one.
+    /// The memory, table or global that the module imports under this name, from whatever module.
+    fn imported(&self, name: &str, kind: &str) -> Option<Extern> {
+        let imports = &self.module.metadata.imports;
+        let at = imports.iter().position(|one| one.kind != ExternKind::Func && one.kind.name() == kind && one.name == name)?;
+        // SAFETY: it is this thread's turn, and only a reset replaces the guest.
+        unsafe { &*self.guest.get() }.imported.get(at).cloned()
+    }
+
+    /// Base address and size in bytes of an exported or imported memory; without a name, of the default one.
     pub fn memory(&self, name: Option<&str>) -> Result<(*mut u8, usize)> {
         let memory = match name {
             None => {
                 self.idle()?;
-                self.engine_parts().1.ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory"))?
+                self.engine_parts()
+                    .1
+                    .ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory, and imports none"))?
             }
             Some(name) => match self.export(name, "memory")? {
                 Extern::Memory(memory) => memory,
@@ -112,7 +124,10 @@ impl Turn<'_> {
 
     /// Grows the default memory, prepared or not, and returns the place of the new part. The caller has the instance.
     pub(in crate::engine) fn grow_for_setup(&self, pages: u64) -> Result<u64> {
-        let memory = self.engine_parts().1.ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory"))?;
+        let memory = self
+            .engine_parts()
+            .1
+            .ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory, and imports none"))?;
         let was_prepared = self.core.prepared.swap(false, Relaxed);
         // SAFETY: it is this thread's turn.
         let grown = memory.grow(unsafe { self.core.context() }, pages);

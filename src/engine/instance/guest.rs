@@ -6,15 +6,15 @@ use wasmtime::unix::StoreExt;
 use wasmtime::{Extern, ExternType, Memory, Store, Trap};
 
 use super::core::Core;
-use super::link::engine_function;
+use super::link;
 use super::{Config, Growth};
 use crate::artifact::hidden;
 use crate::engine::artifact::{Extern as Listed, ExternKind};
 use crate::engine::budget::Registration;
 use crate::engine::fault;
 use crate::engine::growth::{Grown, RefusedBy};
-use crate::engine::held::{self, Share, TABLE_ENTRY_BYTES};
-use crate::engine::imports::Linked;
+use crate::engine::held::{Share, TABLE_ENTRY_BYTES};
+use crate::engine::imports::{self, Linked};
 use crate::engine::memory::{self, Region};
 use crate::engine::module::{Module, Warmed};
 use crate::engine::native::{Ended, System};
@@ -24,7 +24,7 @@ use crate::engine::refusal;
 use crate::rt::locked_heap::{self, Kept};
 use crate::rt::{arena, reserve};
 use crate::status::{self, *};
-use crate::sys::memory::Lock;
+use crate::sys::memory::{self as pages, Lock};
 use crate::sys::{clock, handlers};
 
 /// The size of the budget guard's memory for the guest; the host holds a page of it.
@@ -40,6 +40,11 @@ pub struct Data {
     /// The sum that the artifact declares for them.
     pub(super) declared_bytes: u64,
     pub(super) growth: Growth,
+    /// True if the engine has made some of the memories itself, as it does with imported ones: then growth is counted here, for all
+    /// memories, and not by the memories.
+    pub(super) counts_memories: bool,
+    /// The bytes that the last growth took.
+    pub(super) taken: u64,
     pub(in crate::engine) core: Arc<Core>,
     /// Its view of a system; none if it imports nothing of that.
     pub(in crate::engine) system: Option<Box<System>>,
@@ -84,9 +89,18 @@ impl wasmtime::ResourceLimiter for Data {
             return Ok(true);
         }
         let there = matches!(self.growth, Growth::Ahead { bytes } if wanted as u64 <= bytes);
+        self.taken = 0;
+        let more = (wanted as u64).saturating_sub(now as u64);
         let refused = match () {
             () if max.is_some_and(|max| wanted > max) => Some(RefusedBy::Maximum),
             () if !there && !self.may_grow() => Some(RefusedBy::Prepared),
+            () if self.counts_memories => match self.share.take(more) {
+                Ok(()) => {
+                    self.taken = more;
+                    None
+                }
+                Err(_) => Some(RefusedBy::Limit),
+            },
             // The memory itself takes its share, which already contains what was committed ahead.
             () if !self.share.has_room(self.beyond_ahead(now, wanted)) => Some(RefusedBy::Limit),
             () => None,
@@ -117,6 +131,7 @@ impl wasmtime::ResourceLimiter for Data {
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.share.give(std::mem::take(&mut self.taken));
         self.core.growth.failed();
         Ok(())
     }
@@ -133,6 +148,8 @@ pub(super) struct Guest {
     pub(super) registration: Option<Registration>,
     pub(super) instance: wasmtime::Instance,
     pub(super) memory: Option<Memory>,
+    /// What it imports, in the module's order.
+    pub(super) imported: Vec<Extern>,
     /// All of the guest's own memories, exported or not.
     pub(super) memories: Vec<Arc<Region>>,
     /// The budget guard's page, which is prefaulted at once: later the watchdog may have closed it.
@@ -146,7 +163,7 @@ impl Guest {
     pub(super) fn new(module: &Module, linked: &[Linked], config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let _visit = if module.metadata.has_start || initialiser(module, config) { module.runtime.visit()? } else { None };
         // The engine allocates tables in a way that can fail.
-        let need = held::need(&module.metadata);
+        let need = imports::need(&module.metadata, linked);
         let noted = need.record_bytes.saturating_add(need.global_bytes).saturating_mul(2) as usize;
         let make = || reserve::with_room(noted, || Guest::make(module, linked, config, core));
         let (guest, kept) = locked_heap::keep(module.runtime.config.lock, make);
@@ -155,11 +172,14 @@ impl Guest {
 
     fn make(module: &Module, linked: &[Linked], config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let settings = &module.metadata.settings;
-        let need = held::need(&module.metadata);
-        let ahead_left = config.ahead_in_all(module, &need);
+        let need = imports::need(&module.metadata, linked);
+        let ahead_left = config.ahead_in_all(module, linked, &need);
         let share =
             Share::open(&core.held, need.total().saturating_add(ahead_left)).map_err(|full| full.error(&need, ahead_left))?;
-        let guard_index = (settings.interruption == Interruption::Guard).then_some(module.metadata.memories.len());
+        // The engine makes imported memories itself.
+        let imported = linked.iter().filter(|link| matches!(link, Linked::Memory(_))).count();
+        let own = module.metadata.memories.len() - imported.min(module.metadata.memories.len());
+        let guard_index = (settings.interruption == Interruption::Guard).then_some(own);
         let guard_bytes = if guard_index.is_some() { GUARD_MEMORY_BYTES } else { 0 };
         let data = Data {
             share: share.clone(),
@@ -167,6 +187,8 @@ impl Guest {
             tables_to_be_made: need.table_count,
             declared_bytes: need.memory_bytes.saturating_add(need.table_bytes).saturating_add(guard_bytes),
             growth: config.growth,
+            counts_memories: imported != 0,
+            taken: 0,
             core: core.clone(),
             system: config.system.clone().filter(|_| linked.iter().any(Linked::speaks)).map(System::new),
             memory: None,
@@ -194,12 +216,6 @@ impl Guest {
                 });
             }
         }
-        let externs: Vec<Extern> = module
-            .code
-            .imports()
-            .zip(linked)
-            .filter_map(|(import, to)| Some(engine_function(&mut store, import.ty().func()?.clone(), to).into()))
-            .collect();
         let signals = settings.profile == Profile::Standalone;
         let ahead_left_bytes = usize::try_from(ahead_left).unwrap_or(usize::MAX);
         let wanted = memory::Wanted { ahead_bytes: config.ahead(), ahead_left_bytes, guard_index, signals };
@@ -207,11 +223,15 @@ impl Guest {
         let modes = core.host_float.modes(core.float);
         let running = core.runs_in_setup();
         modes.enter();
-        let (made, memories) = memory::collect(wanted, &share, || wasmtime::Instance::new(&mut store, &module.code, &externs));
+        let (made, memories) = memory::collect(wanted, (imported == 0).then_some(&share), || {
+            let made = module.code.imports().zip(linked).map(|(import, to)| link::made(&mut store, import.ty(), to));
+            let imported = made.collect::<wasmtime::Result<Vec<Extern>>>()?;
+            Ok((wasmtime::Instance::new(&mut store, &module.code, &imported)?, imported))
+        });
         modes.leave();
         drop(running);
-        let instance = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
-        let memory = default_memory(module, instance, &mut store);
+        let (instance, imported) = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
+        let memory = default_memory(module, instance, &imported, &mut store);
         store.data_mut().memory = memory;
         let (registration, guard) = match &memories.guard {
             Some(guard) => (
@@ -221,7 +241,8 @@ impl Guest {
             ),
             None => (None, Warmed::default()),
         };
-        let mut guest = Guest { registration, instance, memory, memories: memories.made, guard, kept: Kept::default(), store };
+        let mut guest =
+            Guest { registration, instance, memory, imported, memories: memories.made, guard, kept: Kept::default(), store };
         if initialiser(module, config) {
             guest.initialise(core)?;
         }
@@ -250,6 +271,13 @@ impl Guest {
         let mut warmed = Warmed::kept(self.kept, lock)?;
         for memory in &self.memories {
             warmed += memory.warm(lock)?;
+        }
+        for memory in self.imported.iter().filter_map(|one| one.clone().into_memory()) {
+            let base = memory.data_ptr(&self.store) as usize;
+            let range = base..base + memory.data_size(&self.store);
+            // SAFETY: the guest's own memory, accessible up to there; populating changes no content, and no call runs.
+            unsafe { pages::touch_for_writing(range.clone()) };
+            warmed += Warmed { touched_bytes: range.len(), locked_bytes: pages::lock_as(lock, range)? };
         }
         if lock == Lock::Required && self.guard.locked_bytes < self.guard.touched_bytes {
             return Err(Error::new(RTW_ERR_MEMLOCK, "the budget guard's page could not be locked when the instance was made"));
@@ -320,10 +348,17 @@ fn instantiation_error(core: &Core, refused: Option<Error>, error: &wasmtime::Er
     }
 }
 
-/// The memory exported as "memory", otherwise the first exported one.
-fn default_memory(module: &Module, instance: wasmtime::Instance, store: &mut Store<Data>) -> Option<Memory> {
-    instance.get_memory(&mut *store, "memory").or_else(|| {
+/// The memory exported as "memory", otherwise the first exported one, otherwise the first imported one.
+fn default_memory(
+    module: &Module,
+    instance: wasmtime::Instance,
+    imported: &[Extern],
+    store: &mut Store<Data>,
+) -> Option<Memory> {
+    let first_exported = |store: &mut Store<Data>| {
         let first = module.code.exports().find(|e| !hidden::is_hidden(e.name()) && matches!(e.ty(), ExternType::Memory(_)))?;
-        instance.get_memory(&mut *store, first.name())
-    })
+        instance.get_memory(store, first.name())
+    };
+    let first_imported = || imported.iter().find_map(|one| one.clone().into_memory());
+    instance.get_memory(&mut *store, "memory").or_else(|| first_exported(store)).or_else(first_imported)
 }

@@ -4,11 +4,14 @@ use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::compiler_fence;
-use wasmtime::{AsContextMut, Caller, ExternType, Func as EngineFunc, FuncType, ImportType, Store, Trap, ValRaw};
+use wasmtime::{
+    AsContextMut, Caller, Extern, ExternType, Func as EngineFunc, FuncType, Global, ImportType, Memory, Ref, Store, Table,
+    Trap, ValRaw,
+};
 
 use super::core::{Context, Core, GATE_IN_CALL, GATE_IN_HOST};
 use super::guest::Data;
-use crate::engine::artifact::{Extern, ExternKind};
+use crate::engine::artifact::{Extern as Listed, ExternKind};
 use crate::engine::imports::{self, HostFunc, Imports, Linked};
 use crate::engine::module::Module;
 use crate::engine::signature::Signature;
@@ -19,7 +22,7 @@ use crate::sys::{end, stack, thread};
 
 /// The function that each of the module's imports is linked to.
 pub(super) fn host_functions(module: &Module, imports: Option<&Imports>) -> Result<Vec<Linked>> {
-    let same = |(import, listed): (ImportType<'_>, &Extern)| match import.ty() {
+    let same = |(import, listed): (ImportType<'_>, &Listed)| match import.ty() {
         ExternType::Func(ty) => Signature::of(&ty).is_none_or(|ty| ty.to_string() == listed.ty),
         _ => listed.kind != ExternKind::Func,
     };
@@ -30,10 +33,21 @@ pub(super) fn host_functions(module: &Module, imports: Option<&Imports>) -> Resu
     imports::link(&module.metadata, imports)?.map_err(|lacking| lacking.error(&module.metadata))
 }
 
+/// Makes what an import is linked to.
+pub(super) fn made(store: &mut Store<Data>, ty: ExternType, linked: &Linked) -> wasmtime::Result<Extern> {
+    Ok(match (linked, ty) {
+        (Linked::Memory(ty), _) => Memory::new(store, ty.clone())?.into(),
+        (Linked::Table(ty), _) => Table::new(store, ty.clone(), Ref::Func(None))?.into(),
+        (Linked::Global(ty, value), _) => Global::new(store, ty.clone(), *value)?.into(),
+        (Linked::Host(_) | Linked::Native(_), ExternType::Func(ty)) => engine_function(store, ty, linked)?.into(),
+        _ => return Err(wasmtime::Error::msg("an import is not what the artifact says")),
+    })
+}
+
 /// A function of the engine's for an import.
-pub(super) fn engine_function(store: &mut Store<Data>, ty: FuncType, linked: &Linked) -> EngineFunc {
+fn engine_function(store: &mut Store<Data>, ty: FuncType, linked: &Linked) -> wasmtime::Result<EngineFunc> {
     // SAFETY: the type is the import's own; `call_host` passes the values on untouched, and a native has been chosen by its type.
-    unsafe {
+    Ok(unsafe {
         match linked {
             Linked::Native(native) => {
                 let native = *native;
@@ -50,8 +64,11 @@ pub(super) fn engine_function(store: &mut Store<Data>, ty: FuncType, linked: &Li
                     }
                 }
             }
+            Linked::Memory(_) | Linked::Table(_) | Linked::Global(..) => {
+                return Err(wasmtime::Error::msg("an import is no function"));
+            }
         }
-    }
+    })
 }
 
 /// A guest's call into the host. The gate opens to this thread meanwhile, so that the host may call back into the guest.

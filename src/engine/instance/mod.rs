@@ -23,9 +23,9 @@ use super::artifact::{ExternKind, MemoryFacts, Need};
 use super::budget::{Limits, Registration, Timing};
 use super::fault;
 use super::growth::Counters;
-use super::held::{self, Account, Pool};
+use super::held::{Account, Pool};
 use super::housekeeper::Tend;
-use super::imports::{Imports, Linked};
+use super::imports::{self, Imports, Linked};
 use super::log::{self, Log};
 use super::module::Module;
 use super::native::{Ended, Setup};
@@ -100,14 +100,14 @@ impl Config {
     }
 
     /// The bytes that all memories commit beyond the module's own sizes, within the limit.
-    fn ahead_in_all(&self, module: &Module, need: &Need) -> u64 {
+    fn ahead_in_all(&self, module: &Module, linked: &[Linked], need: &Need) -> u64 {
         // Left at once, so that the optimiser does not compute with bytes that another variant of the growth does not have.
         let Growth::Ahead { bytes: ahead } = self.growth else { return 0 };
-        let of = |memory: &MemoryFacts| {
+        let of = |memory: MemoryFacts| {
             let most = memory.max_bytes.unwrap_or(u64::MAX).min(module.metadata.settings.memory_reservation_bytes);
             ahead.min(most).saturating_sub(memory.min_bytes)
         };
-        let sum = module.metadata.memories.iter().map(of).fold(0, u64::saturating_add);
+        let sum = imports::memories(&module.metadata, linked).map(of).fold(0, u64::saturating_add);
         sum.min(self.memory_limit_bytes.unwrap_or(u64::MAX).saturating_sub(need.total()))
     }
 }
@@ -161,6 +161,14 @@ impl Instance {
                 RTW_ERR_UNSUPPORTED,
                 "memory can be committed ahead of growth only where the code checks its accesses itself, which is the plugin \
                  profile: in the standalone profile what is accessible is what the guest has",
+            ));
+        }
+        if matches!(config.growth, Growth::Ahead { .. })
+            && module.metadata.imports.iter().any(|one| one.kind == ExternKind::Memory)
+        {
+            return Err(Error::new(
+                RTW_ERR_UNSUPPORTED,
+                "a memory that the module imports cannot be committed ahead of growth",
             ));
         }
         config.limits.check(module.metadata.settings.interruption == Interruption::Guard)?;
@@ -337,7 +345,7 @@ impl Instance {
 
     /// The need of its guest from the start.
     pub fn need(&self) -> Need {
-        held::need(&self.module.metadata)
+        imports::need(&self.module.metadata, &self.hosts)
     }
 
     /// The instance's handle for host functions.

@@ -1,0 +1,1 @@
+(module (import "env" "held" (global (mut funcref))))
