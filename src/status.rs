@@ -33,7 +33,8 @@ pub const RTW_ERR_TRUNCATED: rtw_status_t = -203;
 pub const RTW_ERR_DIGEST: rtw_status_t = -204;
 /// This library does not read the artifact's envelope version.
 pub const RTW_ERR_ENVELOPE_VERSION: rtw_status_t = -205;
-/// Another engine version compiled the artifact, or it has settings that this engine does not accept.
+/// An engine release compiled the artifact whose code this library does not load, or it has settings that this engine does not accept:
+/// compile the module again.
 pub const RTW_ERR_ENGINE: rtw_status_t = -206;
 /// The artifact was compiled for another architecture or operating system.
 pub const RTW_ERR_TARGET: rtw_status_t = -207;
@@ -47,6 +48,10 @@ pub const RTW_ERR_ARTIFACT: rtw_status_t = -210;
 pub const RTW_ERR_WASM: rtw_status_t = -211;
 /// The WebAssembly module needs a proposal that is disabled.
 pub const RTW_ERR_PROPOSAL: rtw_status_t = -212;
+
+/// The compiler release that made the artifact is known to generate wrong code, or is older than the runtime's
+/// min_compiler_release: compile the module again.
+pub const RTW_ERR_COMPILER: rtw_status_t = -213;
 
 /// The module has no export of that name.
 pub const RTW_ERR_NO_EXPORT: rtw_status_t = -301;
@@ -176,6 +181,7 @@ table! {
     RTW_ERR_ARTIFACT "the artifact's envelope contradicts itself",
     RTW_ERR_WASM "the WebAssembly module is malformed or invalid",
     RTW_ERR_PROPOSAL "the WebAssembly module needs a proposal that is disabled",
+    RTW_ERR_COMPILER "the artifact's compiler release is known to generate wrong code, or older than the runtime permits",
     RTW_ERR_NO_EXPORT "no export of that name",
     RTW_ERR_EXPORT_KIND "the export is of another kind",
     RTW_ERR_SIGNATURE "the export has another type",

@@ -24,7 +24,7 @@ impl Bare {
         let engine =
             profile::engine(&artifact.metadata.settings, profile::DEFAULT_GUEST_STACK_BYTES).map_err(|e| e.to_string())?;
         // SAFETY: our own compiler's output, its digest checked by the reading above.
-        let module = unsafe { Module::deserialize(&engine, artifact.code) }.map_err(|e| e.to_string())?;
+        let module = unsafe { Module::deserialize(&engine, &artifact.code) }.map_err(|e| e.to_string())?;
         Engine::tls_eager_initialize();
         let mut store = Store::new(&engine, ());
         let nop = Func::wrap(&mut store, |_: Caller<'_, ()>| {});

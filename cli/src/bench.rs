@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rtwasm::engine::artifact;
 use rtwasm::engine::module::Module;
 use rtwasm::status::Error;
 use serde_json::{Value, json};
@@ -200,7 +201,7 @@ fn measure_here(code: &Code, workload: &Workload, setup: &Setup, length: Length,
     };
     let _alarm = guest::alarm(workload, &code.metadata, extent.expected_ns() + paced_ns);
     let runtime = guest::runtime(&code.metadata, setup)?;
-    let module = Module::load(&runtime, &code.bytes)?;
+    let module = Module::load(&runtime, artifact::Input::Memory(&code.bytes), Ok)?;
     let mut guest = Guest::of(&module, workload, setup)?;
     let _attached = Attached::new(&runtime)?;
     // On an attached thread, work outside of cycles allocates from the system.

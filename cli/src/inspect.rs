@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use rtwasm::engine::artifact::{self, Artifact, Extern, Metadata, Slow};
+use rtwasm::engine::artifact::{self, Artifact, Description, Extern, Slow, kind};
 use rtwasm::engine::cpu_features;
 use rtwasm::engine::held;
 use rtwasm::engine::imports;
@@ -17,9 +17,9 @@ pub const HELP: &str = "rtwasm inspect: print what an artifact is and whether it
 
 Usage: rtwasm inspect ARTIFACT [OPTIONS]
 
-Reads the envelope, compares the content with its digest, and prints what the artifact says about itself: engine,
-target, CPU features, profile, imports and exports with their types, memories, and the module that it was made from.
-Loads nothing and runs no code. - reads the standard input.
+Reads the envelope and the part that this machine would run, compares both with their checksums, and prints what the
+artifact says about itself: parts, engine, target, CPU features, profile, imports and exports with their types,
+memories, and the module that it was made from. Loads nothing and runs no code. - reads the standard input.
 \"runs here\" is also no if the module imports what no host can provide: a memory, a table, a global.
 
 Options:
@@ -53,12 +53,11 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
         }
         Err(error) => return Err(args::no_artifact(&path, &error, bytes.as_deref().unwrap_or_default())),
     };
-    let file_bytes = artifact.bytes;
     let verdict = artifact::check_host(&artifact.metadata).and_then(|()| imports::check_kinds(&artifact.metadata));
     if as_json {
-        print_json(&to_json(&artifact, file_bytes, &verdict))
+        print_json(&to_json(&artifact, &verdict))
     } else {
-        args::print(&to_text(&args::shown(&path), &artifact, file_bytes, &verdict))
+        args::print(&to_text(&args::shown(&path), &artifact, &verdict))
     }
 }
 
@@ -77,27 +76,9 @@ fn error_json(error: &Error) -> Value {
     json!({ "status": status::name(error.status), "number": error.status, "message": error.message })
 }
 
-fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Error>) -> Value {
-    let Metadata {
-        engine,
-        producer,
-        target,
-        opt_level,
-        cpu_features,
-        settings,
-        imports,
-        exports,
-        memories,
-        hidden,
-        slow,
-        need: _,
-        function_count,
-        has_start,
-        initialised,
-        edits: _,
-        source_bytes,
-        source_sha256,
-    } = &artifact.metadata;
+fn to_json(artifact: &Artifact<'_>, verdict: &Result<(), Error>) -> Value {
+    let metadata = &artifact.metadata;
+    let Description { target, cpu_level: _, cpu_features, settings, opt_level, abi, release } = &metadata.description;
     let externs = |list: &[Extern], is_import: bool| -> Vec<Value> {
         list.iter()
             .map(|item| {
@@ -109,11 +90,15 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
             })
             .collect()
     };
-    let memories: Vec<Value> =
-        memories.iter().map(|memory| json!({ "min_bytes": memory.min_bytes, "max_bytes": memory.max_bytes })).collect();
+    let memories: Vec<Value> = metadata
+        .memories
+        .iter()
+        .map(|memory| json!({ "min_bytes": memory.min_bytes, "max_bytes": memory.max_bytes }))
+        .collect();
     let hidden: Vec<Value> =
-        hidden.iter().map(|one| json!({ "kind": one.kind.name(), "index": one.index, "type": one.ty })).collect();
-    let slow: Vec<Value> = slow
+        metadata.hidden.iter().map(|one| json!({ "kind": one.kind.name(), "index": one.index, "type": one.ty })).collect();
+    let slow: Vec<Value> = metadata
+        .slow
         .iter()
         .map(|one| {
             json!({
@@ -134,16 +119,51 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
             value
         }
     };
+    let parts: Vec<Value> = artifact
+        .opened
+        .parts
+        .iter()
+        .zip(1..)
+        .map(|(part, number)| {
+            let made = &part.description;
+            json!({
+                "part": number,
+                "target": made.target,
+                "profile": made.settings.profile.name(),
+                "cpu_level": cpu_level(made),
+                "cpu_features": made.cpu_features,
+                "deterministic": made.settings.deterministic,
+                "engine": made.engine(),
+                "code_bytes": part.code.length,
+            })
+        })
+        .collect();
+    let sections: Vec<Value> = artifact
+        .opened
+        .entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "kind": kind::name(entry.kind),
+                "number": entry.kind,
+                "part": entry.part,
+                "offset": entry.offset,
+                "bytes": entry.length,
+                "checksum": format!("{:032x}", entry.checksum),
+            })
+        })
+        .collect();
     json!({
         "envelope_version": artifact::VERSION,
-        "file_bytes": file_bytes,
+        "file_bytes": artifact.opened.bytes,
         "code_bytes": artifact.code.len(),
-        "digest_sha256": hex(&artifact.digest),
-        "engine": engine,
-        "producer": producer,
+        "engine": metadata.engine(),
+        "compiler_release": rtwasm::engine::artifact::release::text(*release),
+        "artifact_abi": abi,
+        "producer": metadata.producer,
         "target": target,
         "cpu_features": cpu_features,
-        "cpu_level": cpu_level(&artifact.metadata),
+        "cpu_level": cpu_level(metadata),
         "opt_level": opt_level,
         "profile": settings.profile.name(),
         "interruption": settings.interruption.name(),
@@ -154,20 +174,23 @@ fn to_json(artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Erro
         "table_bytes": need.table_bytes,
         "global_bytes": need.global_bytes,
         "record_bytes": need.record_bytes,
-        "function_count": function_count,
-        "has_start": has_start,
-        "initialised": initialised,
-        "imports": externs(imports, true),
-        "exports": externs(exports, false),
+        "function_count": metadata.function_count,
+        "has_start": metadata.has_start,
+        "initialised": metadata.initialised,
+        "imports": externs(&metadata.imports, true),
+        "exports": externs(&metadata.exports, false),
         "memories": memories,
         "hidden_exports": hidden,
         "slow": slow,
-        "source": { "bytes": source_bytes, "sha256": hex(source_sha256) },
+        "source": { "bytes": metadata.source_bytes, "sha256": hex(&metadata.source_sha256) },
+        "part": artifact.part,
+        "parts": parts,
+        "sections": sections,
         "runs_here": runs_here,
     })
 }
 
-fn to_text(name: &str, artifact: &Artifact<'_>, file_bytes: usize, verdict: &Result<(), Error>) -> String {
+fn to_text(name: &str, artifact: &Artifact<'_>, verdict: &Result<(), Error>) -> String {
     let metadata = &artifact.metadata;
     let mut text = format!("{name}: rtwasm artifact, envelope version {}\n\n", artifact::VERSION);
     let mut row = |label: &str, value: String| {
@@ -191,11 +214,10 @@ fn to_text(name: &str, artifact: &Artifact<'_>, file_bytes: usize, verdict: &Res
     let need = held::need(metadata);
     let (part, part_bytes) = need.largest();
     row("needs", format!("{} bytes an instance, most for {part} ({part_bytes})", need.total()));
-    row("engine", metadata.engine.clone());
+    row("engine", format!("{}, artifact ABI {}", metadata.engine(), metadata.abi));
     row("producer", metadata.producer.clone());
-    row("file", format!("{file_bytes} bytes"));
+    row("file", format!("{} bytes", artifact.opened.bytes));
     row("code", format!("{} bytes, {}", artifact.code.len(), args::plural(metadata.function_count.into(), "function")));
-    row("digest", format!("sha256 {}", hex(&artifact.digest)));
     row("made from", format!("{} bytes, sha256 {}", metadata.source_bytes, hex(&metadata.source_sha256)));
     for call in &metadata.initialised {
         row("initialised", call.escape_debug().to_string());
@@ -212,6 +234,16 @@ fn to_text(name: &str, artifact: &Artifact<'_>, file_bytes: usize, verdict: &Res
         let few: Vec<&str> = names.iter().map(String::as_str).collect();
         row("reachable", format!("{}, for the library alone", naming::few(few)));
     }
+    if artifact.opened.parts.len() > 1 {
+        writeln!(text, "\n  parts: {}", artifact.opened.parts.len()).expect("a string takes everything");
+        for (part, number) in artifact.opened.parts.iter().zip(1..) {
+            let made = &part.description;
+            let chosen = if number == artifact.part { ", described above" } else { "" };
+            let (profile, cpu) = (made.settings.profile.name(), cpu_text(made));
+            writeln!(text, "    {number}  {} {profile}, {cpu}, {} bytes of code{chosen}", made.target, part.code.length)
+                .expect("a string takes everything");
+        }
+    }
     list(&mut text, "imports", &metadata.imports);
     list(&mut text, "exports", &metadata.exports);
     text
@@ -225,11 +257,11 @@ pub fn slow_text(slow: &Slow) -> String {
 }
 
 /// The named level that the features are, if they are one.
-fn cpu_level(metadata: &Metadata) -> Option<&'static str> {
+fn cpu_level(metadata: &Description) -> Option<&'static str> {
     cpu_features::level_of(metadata.target.split('-').next().unwrap_or(""), &metadata.cpu_features)
 }
 
-fn cpu_text(metadata: &Metadata) -> String {
+fn cpu_text(metadata: &Description) -> String {
     if let Some(level) = cpu_level(metadata) {
         return level.into();
     }

@@ -214,7 +214,7 @@ fn module(source: &Source, code: &Code, with_it: bool) -> Value {
         "bytes": metadata.source_bytes,
         "sha256": inspect::hex(&metadata.source_sha256),
         "artifact_bytes": code.bytes.len(),
-        "engine": metadata.engine,
+        "engine": metadata.engine(),
         "profile": metadata.settings.profile.name(),
         "opt_level": metadata.opt_level,
         "budget": compile::budget_name(metadata.settings.interruption),

@@ -27,8 +27,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use limits::{Deadline, Limits};
-use rtwasm::engine::artifact::{self, Metadata};
-use rtwasm::engine::profile::{ENGINE_VERSION, Interruption, Settings, Variations};
+use rtwasm::engine::artifact::{self, Description, Metadata, Part};
+use rtwasm::engine::cpu_features;
+use rtwasm::engine::profile::{Interruption, Settings, Variations};
 use rtwasm::status::{Error, RTW_ERR_INTERNAL, Result};
 use sha2::{Digest, Sha256};
 
@@ -157,13 +158,18 @@ fn compile_unguarded(
     let code = generate::code(&module, &job, &deadline, &mut || report(Phase::Compiling, facts.function_count, module.len()))?;
 
     report(Phase::Writing, facts.function_count, code.len());
-    let metadata = Metadata {
-        engine: ENGINE_VERSION.into(),
-        producer: PRODUCER.into(),
+    let architecture = options.target.triple().split('-').next().unwrap_or("");
+    let description = Description {
         target: options.target.triple().into(),
-        opt_level: options.opt.name().into(),
+        cpu_level: cpu_features::level_of(architecture, &cpu_features).unwrap_or("").into(),
         cpu_features,
         settings,
+        opt_level: options.opt.name().into(),
+        ..Description::default()
+    };
+    let metadata = Metadata {
+        description,
+        producer: PRODUCER.into(),
         imports: facts.imports,
         exports: facts.exports,
         memories: facts.memories,
@@ -178,7 +184,7 @@ fn compile_unguarded(
         source_bytes: input.len() as u64,
         source_sha256: Sha256::digest(input).into(),
     };
-    artifact::write(&metadata, &code)
+    artifact::write(&[Part { metadata, code, more: Vec::new() }], &[])
 }
 
 /// The proposals that a module in binary or text form uses, by name.

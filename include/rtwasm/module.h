@@ -74,6 +74,14 @@ typedef struct rtw_module_info_t {
     uint64_t record_bytes;
     /// Address space that an instance reserves for its linear memories, in bytes. It is not memory, but RLIMIT_AS counts it.
     uint64_t address_space_bytes;
+    /// The part of the artifact that the other fields describe, from 1: the one that is loaded, or comes nearest.
+    uint32_t part;
+    /// Number of parts of the artifact.
+    uint32_t part_count;
+    /// The artifact ABI of the code; a library loads one.
+    uint32_t artifact_abi;
+    /// The engine release whose compiler made the code: major * 65536 + minor * 256 + patch.
+    uint32_t compiler_release;
 } rtw_module_info_t;
 
 /// One export or import. The strings belong to the module and live as long as its handle. Its layout is final.
@@ -106,8 +114,8 @@ static inline void rtw_module_info_init(rtw_module_info_t *info)
     rtw_module_info_init_sized(info, sizeof *info);
 }
 
-/// Reads an artifact's header and metadata (its envelope), and reports what it is, whether it would load, and whether
-/// instances can be created from it. Maps no code.
+/// Reads an artifact's header, and the part that would be loaded; reports what it is, whether it would load, and whether instances
+/// can be created from it. Maps no code. If an artifact has several parts, it chooses as rtw_module_load does.
 ///
 /// [setup]
 /// runtime  the runtime that would load it; NULL: any runtime on this machine, whatever its profile.
@@ -115,19 +123,21 @@ static inline void rtw_module_info_init(rtw_module_info_t *info)
 /// info     NULL, or filled if the envelope can be read, even if the artifact would not load.
 /// err      NULL, or filled with the reason.
 /// returns  RTW_OK if the artifact would load; else why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT,
-///          RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
-///          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE, RTW_ERR_SIGNALS (it needs signal handlers, and the runtime's
-///          allow_signal_handlers is 0). If it would load but no instance can be created: RTW_ERR_UNSUPPORTED (it imports
-///          a function or a global with reference types). Also RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE,
-///          RTW_ERR_ARGUMENT (length is larger than any object).
+///          RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE or
+///          RTW_ERR_COMPILER (compile the module again), RTW_ERR_TARGET, RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE,
+///          RTW_ERR_SIGNALS (it needs signal handlers, and the runtime's allow_signal_handlers is 0). If it would load but no
+///          instance can be created: RTW_ERR_UNSUPPORTED (it imports a function or a global with reference types). Also
+///          RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (length is larger than any object).
 rtw_status_t rtw_module_probe(const rtw_runtime_t *runtime,
                               const void *bytes,
                               size_t length,
                               rtw_module_info_t *info,
                               rtw_error_t *err);
 
-/// Loads an artifact from memory. Checks the digest, and that the artifact fits this machine and runtime, before it maps any
-/// code. It does not check who made the artifact: load only artifacts that you trust like a shared library.
+/// Loads an artifact from memory. Checks that it is not damaged, and fits this machine and runtime, before it maps any code. Of an
+/// artifact with several parts it checks and maps one: of those that can be loaded here, the standalone profile before the plugin
+/// profile, then the one that uses most CPU features, then a deterministic one, then the first (docs/artifacts.md). It does not
+/// check who made the artifact: load only artifacts that you trust like a shared library.
 ///
 /// [setup]  One thread at a time loads or unloads code in a process; others wait. In the standalone profile a trap on another
 ///          thread may have to wait meanwhile (see docs/real-time-contract.md).
@@ -143,12 +153,16 @@ rtw_status_t rtw_module_load(const rtw_runtime_t *runtime,
                              rtw_module_t **out,
                              rtw_error_t *err);
 
-/// Loads an artifact from a file. Reads the header first, and the rest only if the file has the length that its header says.
+/// Loads an artifact from a file. Reads the header first, and more only if the file has the length that its header says. Of several
+/// parts it reads one.
 ///
 /// [setup]
 /// path  a regular file or a link to one, as NUL-terminated UTF-8. Pipes, sockets, devices and directories are refused.
 /// errors: those of rtw_module_load; RTW_ERR_IO (the message says why), RTW_ERR_ARGUMENT (the path is not UTF-8).
-rtw_status_t rtw_module_load_file(const rtw_runtime_t *runtime, const char *path, rtw_module_t **out, rtw_error_t *err);
+rtw_status_t rtw_module_load_file(const rtw_runtime_t *runtime,
+                                  const char *path,
+                                  rtw_module_t **out,
+                                  rtw_error_t *err);
 
 /// Destroys the caller's handle of a module. Instances keep the module alive. NULL does nothing.
 ///

@@ -158,8 +158,8 @@ typedef struct rtw_runtime_config_t {
     const rtw_public_key_t *trusted_keys;
     /// Not implemented in this version: leave 0. Number of keys in trusted_keys.
     uint32_t trusted_key_count;
-    /// Not implemented in this version: leave 0. The oldest compiler release whose artifacts load: major * 65536 + minor *
-    /// 256 + patch. 0 (default): any.
+    /// The oldest compiler release whose artifacts load: major * 65536 + minor * 256 + patch. Others are refused with
+    /// RTW_ERR_COMPILER. 0 (default): any.
     uint32_t min_compiler_release;
     /// Receives what guests print and log. NULL (default): it is discarded.
     rtw_log_func_t on_log;

@@ -70,7 +70,8 @@ typedef struct rtw_error_t {
 /// This library does not read the artifact's envelope version.
 #define RTW_ERR_ENVELOPE_VERSION -205
 
-/// Another engine version compiled the artifact, or it has settings that this engine does not accept.
+/// An engine release compiled the artifact whose code this library does not load, or it has settings that this engine does not accept:
+/// compile the module again.
 #define RTW_ERR_ENGINE -206
 
 /// The artifact was compiled for another architecture or operating system.
@@ -90,6 +91,10 @@ typedef struct rtw_error_t {
 
 /// The WebAssembly module needs a proposal that is disabled.
 #define RTW_ERR_PROPOSAL -212
+
+/// The compiler release that made the artifact is known to generate wrong code, or is older than the runtime's
+/// min_compiler_release: compile the module again.
+#define RTW_ERR_COMPILER -213
 
 /// The module has no export of that name.
 #define RTW_ERR_NO_EXPORT -301

@@ -1,15 +1,18 @@
-//! The description that an artifact gives of its code, and the check that such code runs here. The engine reads the envelope around
-//! it (`engine/artifact.rs`).
+//! What an artifact says about its code, and the check that such code runs here. The engine reads the envelope around it
+//! (`engine/artifact`).
 
 pub mod cpu_features;
+pub mod description;
 pub mod hidden;
+pub mod release;
 pub mod settings;
+
+use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-use crate::status::*;
+pub use description::{Description, check_host};
 use hidden::Hidden;
-use settings::{ENGINE_VERSION, Settings};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ExternKind {
@@ -121,19 +124,14 @@ pub fn original_offset(edits: &[Edit], offset: u32) -> u32 {
     edits.last().map_or(offset, |last| last.original + if last.verbatim { last.length } else { 0 })
 }
 
-/// The artifact's description of itself.
+/// The description of a part, and what else the artifact says about it: its interface and its needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
-    /// The engine that compiled the code, see `settings::ENGINE_VERSION`.
-    pub engine: String,
+    /// In a section of its own.
+    #[serde(skip)]
+    pub description: Description,
     /// The program that wrote the artifact, with its version.
     pub producer: String,
-    /// Target triple.
-    pub target: String,
-    pub opt_level: String,
-    /// The code generator's names (`has_avx2`), sorted.
-    pub cpu_features: Vec<String>,
-    pub settings: Settings,
     pub imports: Vec<Extern>,
     pub exports: Vec<Extern>,
     pub memories: Vec<MemoryFacts>,
@@ -165,53 +163,19 @@ impl Metadata {
     pub fn text_with_zero(&self) -> Option<&str> {
         let externs = || self.imports.iter().chain(&self.exports);
         let names = externs().flat_map(|one| [&one.module, &one.name, &one.ty]);
-        let own = [&self.engine, &self.producer, &self.target, &self.opt_level].into_iter().chain(&self.cpu_features);
         let hidden = self.hidden.iter().map(|hidden| &hidden.ty);
         let slow = self.slow.iter().flat_map(|slow| [&slow.instruction, &slow.first, &slow.mended_by]);
         let rest = hidden.chain(slow).chain(&self.initialised);
-        names.chain(own).chain(rest).map(String::as_str).find(|text| text.contains('\0'))
+        names.chain([&self.producer]).chain(rest).map(String::as_str).find(|text| text.contains('\0'))
     }
 }
 
-/// Returns an error if code with this metadata cannot run here: engine, target, CPU features. The runtime checks the profile.
-pub fn check_host(metadata: &Metadata) -> Result<()> {
-    if metadata.engine != ENGINE_VERSION {
-        return Err(Error::new(
-            RTW_ERR_ENGINE,
-            format!("the artifact was made by {}; this library holds {ENGINE_VERSION}: compile it again", metadata.engine),
-        ));
-    }
-    let (architecture, system) = split_target(&metadata.target);
-    if architecture != std::env::consts::ARCH || system != std::env::consts::OS {
-        return Err(Error::new(
-            RTW_ERR_TARGET,
-            format!(
-                "the artifact was made for {architecture} {system}; this machine is {} {}",
-                std::env::consts::ARCH,
-                std::env::consts::OS
-            ),
-        ));
-    }
-    let missing: Vec<&str> =
-        metadata.cpu_features.iter().map(String::as_str).filter(|name| cpu_features::detected(name) != Some(true)).collect();
-    if !missing.is_empty() {
-        let needs = match cpu_features::level_of(architecture, &metadata.cpu_features) {
-            Some(level) => format!(
-                "the artifact needs the CPU level {level}; this machine has {} and lacks",
-                cpu_features::own_level().unwrap_or("none")
-            ),
-            None => "the artifact needs CPU features that this machine lacks:".into(),
-        };
-        return Err(Error::new(RTW_ERR_CPU_FEATURE, format!("{needs} {}", missing.join(", "))));
-    }
-    Ok(())
-}
+impl Deref for Metadata {
+    type Target = Description;
 
-/// Splits a triple such as `x86_64-unknown-linux-gnu` into architecture and system.
-fn split_target(triple: &str) -> (&str, &str) {
-    let mut parts = triple.split('-');
-    let architecture = parts.next().unwrap_or("");
-    (architecture, parts.nth(1).unwrap_or(""))
+    fn deref(&self) -> &Description {
+        &self.description
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! The settings on which compiler and library must agree. What they mean for the engine is said in `engine/profile.rs` alone.
 
-use serde::{Deserialize, Serialize};
-
 use crate::sys::memory::page_size;
 
 /// The engine that makes and loads code. An artifact names its engine, and another one refuses it; a test compares this string
@@ -9,7 +7,7 @@ use crate::sys::memory::page_size;
 pub const ENGINE_VERSION: &str = "wasmtime 48.0.8";
 
 /// The way in which code is compiled and traps are caught.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// Guard pages and signal handlers: the fastest code, for a process of the host's own.
     Standalone,
@@ -33,7 +31,7 @@ impl Profile {
 }
 
 /// The means of interruption that the compiler puts into the code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interruption {
     /// Nothing.
     None,
@@ -57,7 +55,7 @@ impl Interruption {
 }
 
 /// The settings on which compiler and library must agree; the artifact contains them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub profile: Profile,
     pub interruption: Interruption,

@@ -8,10 +8,10 @@ use super::guard::{self, bare, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
 use super::runtime::{RTW_PROFILE_PLUGIN, RTW_PROFILE_STANDALONE, rtw_runtime_t};
 use super::text;
-use crate::engine::artifact::{self, Extern, ExternKind, Metadata};
+use crate::engine::artifact::{self, Extern, ExternKind, Input, Limits, Metadata, Opened};
 use crate::engine::held;
 use crate::engine::imports;
-use crate::engine::module::{self, Module};
+use crate::engine::module::Module;
 use crate::engine::profile::Profile;
 use crate::engine::runtime::Runtime;
 use crate::rt::reserve;
@@ -69,6 +69,14 @@ pub struct rtw_module_info_t {
     pub record_bytes: u64,
     /// Address space that an instance reserves for its linear memories, in bytes. It is not memory, but RLIMIT_AS counts it.
     pub address_space_bytes: u64,
+    /// The part of the artifact that the other fields describe, from 1: the one that is loaded, or comes nearest.
+    pub part: u32,
+    /// Number of parts of the artifact.
+    pub part_count: u32,
+    /// The artifact ABI of the code; a library loads one.
+    pub artifact_abi: u32,
+    /// The engine release whose compiler made the code: major * 65536 + minor * 256 + patch.
+    pub compiler_release: u32,
 }
 
 /// The export or import is a function.
@@ -131,8 +139,8 @@ pub unsafe extern "C" fn rtw_module_info_init_sized(info: *mut rtw_module_info_t
     unsafe { guard::init(info, struct_size) };
 }
 
-/// Reads an artifact's header and metadata (its envelope), and reports what it is, whether it would load, and whether
-/// instances can be created from it. Maps no code.
+/// Reads an artifact's header, and the part that would be loaded; reports what it is, whether it would load, and whether instances
+/// can be created from it. Maps no code. If an artifact has several parts, it chooses as rtw_module_load does.
 ///
 /// [setup]
 /// runtime  the runtime that would load it; NULL: any runtime on this machine, whatever its profile.
@@ -140,11 +148,11 @@ pub unsafe extern "C" fn rtw_module_info_init_sized(info: *mut rtw_module_info_t
 /// info     NULL, or filled if the envelope can be read, even if the artifact would not load.
 /// err      NULL, or filled with the reason.
 /// returns  RTW_OK if the artifact would load; else why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT,
-///          RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE, RTW_ERR_TARGET,
-///          RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE, RTW_ERR_SIGNALS (it needs signal handlers, and the runtime's
-///          allow_signal_handlers is 0). If it would load but no instance can be created: RTW_ERR_UNSUPPORTED (it imports
-///          a function or a global with reference types). Also RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE,
-///          RTW_ERR_ARGUMENT (length is larger than any object).
+///          RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE or
+///          RTW_ERR_COMPILER (compile the module again), RTW_ERR_TARGET, RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE,
+///          RTW_ERR_SIGNALS (it needs signal handlers, and the runtime's allow_signal_handlers is 0). If it would load but no
+///          instance can be created: RTW_ERR_UNSUPPORTED (it imports a function or a global with reference types). Also
+///          RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (length is larger than any object).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_module_probe(
     runtime: *const rtw_runtime_t,
@@ -165,20 +173,28 @@ pub unsafe extern "C-unwind" fn rtw_module_probe(
                 true => None,
                 false => Some(guard::output_struct(info).map_err(|s| bare(s, "info"))?),
             };
-            reserve::with_room(artifact::room_bytes(bytes), || {
-                let artifact = artifact::read(bytes)?;
+            let opened = Opened::new(Input::Memory(bytes))?;
+            let (index, verdict) = opened.choose(&runtime.map_or_else(Limits::default, |runtime| runtime.limits()));
+            let raw = opened.part(index)?;
+            reserve::with_room(raw.room_bytes(), || {
+                let metadata = raw.metadata()?;
                 if let Some(info) = info {
-                    info.fill(|info| describe_artifact(info, &artifact.metadata, artifact.code.len()));
+                    info.fill(|info| {
+                        describe_artifact(info, &metadata, raw.code.len());
+                        (info.part, info.part_count) = (index as u32 + 1, opened.parts.len() as u32);
+                    });
                 }
-                module::check(runtime.map(|r| &**r), &artifact.metadata)?;
-                imports::check_kinds(&artifact.metadata)
+                verdict?;
+                imports::check_kinds(&metadata)
             })
         })
     }
 }
 
-/// Loads an artifact from memory. Checks the digest, and that the artifact fits this machine and runtime, before it maps any
-/// code. It does not check who made the artifact: load only artifacts that you trust like a shared library.
+/// Loads an artifact from memory. Checks that it is not damaged, and fits this machine and runtime, before it maps any code. Of an
+/// artifact with several parts it checks and maps one: of those that can be loaded here, the standalone profile before the plugin
+/// profile, then the one that uses most CPU features, then a deterministic one, then the first (docs/artifacts.md). It does not
+/// check who made the artifact: load only artifacts that you trust like a shared library.
 ///
 /// [setup]  One thread at a time loads or unloads code in a process; others wait. In the standalone profile a trap on another
 ///          thread may have to wait meanwhile (see docs/real-time-contract.md).
@@ -201,13 +217,14 @@ pub unsafe extern "C-unwind" fn rtw_module_load(
         setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let runtime = guard::named(runtime, "runtime")?;
-            *out = loaded(runtime, slice(bytes, length)?)?;
+            *out = loaded(runtime, Input::Memory(slice(bytes, length)?))?;
             Ok(())
         })
     }
 }
 
-/// Loads an artifact from a file. Reads the header first, and the rest only if the file has the length that its header says.
+/// Loads an artifact from a file. Reads the header first, and more only if the file has the length that its header says. Of several
+/// parts it reads one.
 ///
 /// [setup]
 /// path  a regular file or a link to one, as NUL-terminated UTF-8. Pipes, sockets, devices and directories are refused.
@@ -225,8 +242,8 @@ pub unsafe extern "C-unwind" fn rtw_module_load_file(
             let out = guard::output(out, "out")?;
             let runtime = guard::named(runtime, "runtime")?;
             let path = text::required(path, "path")?;
-            *out = artifact::read_file(path.as_ref())
-                .and_then(|bytes| loaded(runtime, &bytes))
+            *out = Input::open(path.as_ref())
+                .and_then(|file| loaded(runtime, file))
                 .map_err(|e| Error { message: format!("{path}: {}", e.message), ..e })?;
             Ok(())
         })
@@ -296,9 +313,8 @@ pub(super) unsafe fn slice<'a>(bytes: *const c_void, length: usize) -> Result<&'
     Ok(unsafe { std::slice::from_raw_parts(bytes.cast(), length) })
 }
 
-fn loaded(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<*mut rtw_module_t> {
-    reserve::with_room(artifact::room_bytes(bytes), || {
-        let module = Module::load(runtime, bytes)?;
+fn loaded(runtime: &Arc<Runtime>, source: Input<'_>) -> Result<*mut rtw_module_t> {
+    Module::load(runtime, source, |module| {
         let list = |externs: &[Extern]| externs.iter().map(Listed::new).collect();
         let (exports, imports) = (list(&module.metadata.exports), list(&module.metadata.imports));
         handle::create(Loaded { module, exports, imports })
@@ -307,7 +323,7 @@ fn loaded(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<*mut rtw_module_t> {
 
 impl Listed {
     fn new(from: &Extern) -> Listed {
-        // None has a zero byte in it: `artifact::read` refuses them.
+        // None has a zero byte in it: reading an artifact refuses them.
         let c = |text: &str| CString::new(text).unwrap_or_default();
         let kind = match from.kind {
             ExternKind::Func => RTW_EXTERN_FUNC,
@@ -351,8 +367,9 @@ fn describe_artifact(info: &mut rtw_module_info_t, metadata: &Metadata, code_byt
     info.global_bytes = need.global_bytes;
     info.record_bytes = need.record_bytes;
     info.address_space_bytes = metadata.address_space_bytes();
+    (info.artifact_abi, info.compiler_release) = (metadata.abi, metadata.release);
     text::copy(&metadata.target, &mut info.target);
-    text::copy(&metadata.engine, &mut info.engine);
+    text::copy(&metadata.engine(), &mut info.engine);
     text::copy(&metadata.producer, &mut info.producer);
     text::copy(&metadata.opt_level, &mut info.opt_level);
     text::copy(metadata.settings.interruption.name(), &mut info.interruption);

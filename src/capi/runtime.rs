@@ -123,8 +123,8 @@ pub struct rtw_runtime_config_t {
     pub trusted_keys: *const rtw_public_key_t,
     /// Not implemented in this version: leave 0. Number of keys in trusted_keys.
     pub trusted_key_count: u32,
-    /// Not implemented in this version: leave 0. The oldest compiler release whose artifacts load: major * 65536 + minor *
-    /// 256 + patch. 0 (default): any.
+    /// The oldest compiler release whose artifacts load: major * 65536 + minor * 256 + patch. Others are refused with
+    /// RTW_ERR_COMPILER. 0 (default): any.
     pub min_compiler_release: u32,
     /// Receives what guests print and log. NULL (default): it is discarded.
     pub on_log: rtw_log_func_t,
@@ -430,7 +430,6 @@ fn fill_watchdog(stats: &mut rtw_watchdog_stats_t, report: &watchdog::Report) {
 
 fn read(config: &rtw_runtime_config_t) -> Result<Config> {
     not_built("trusted_keys", !config.trusted_keys.is_null() || config.trusted_key_count != 0, "verify signatures")?;
-    not_built("min_compiler_release", config.min_compiler_release != 0, "compare compiler releases")?;
     Ok(Config {
         profile: match config.profile {
             RTW_PROFILE_STANDALONE => Some(Profile::Standalone),
@@ -471,6 +470,7 @@ fn read(config: &rtw_runtime_config_t) -> Result<Config> {
             other => return Err(out_of_range("signal_checks", other)),
         },
         memory_limit_bytes: config.memory_limit_bytes,
+        min_compiler_release: config.min_compiler_release,
         attach_on_call: match config.attach_on_call {
             0 => false,
             1 => true,

@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use wasmtime::Engine;
 
-use super::artifact::{self, Artifact, Metadata};
+use super::artifact::{Input, Metadata, Opened};
 use super::profile::Profile;
 use super::refusal::refused;
 use super::runtime::Runtime;
 use crate::rt::locked_heap::{self, Kept};
-use crate::rt::{fork, thread};
+use crate::rt::{fork, reserve, thread};
 use crate::status::*;
 use crate::sys::memory::{self, Lock};
 
@@ -21,28 +21,6 @@ pub struct Module {
     pub(super) code: ManuallyDrop<wasmtime::Module>,
     /// The engine's own records of the module.
     kept: Kept,
-}
-
-/// Returns an error if an artifact with this metadata cannot be loaded into the runtime, or into any on this machine.
-pub fn check(runtime: Option<&Runtime>, metadata: &Metadata) -> Result<()> {
-    artifact::check_host(metadata)?;
-    let Some(runtime) = runtime else { return Ok(()) };
-    let theirs = metadata.settings.profile;
-    if let Some(ours) = runtime.config.profile.filter(|ours| *ours != theirs) {
-        return Err(Error::new(
-            RTW_ERR_PROFILE,
-            format!(
-                "the artifact was compiled for the {} profile and the runtime has {}: compile with --profile {}",
-                theirs.name(),
-                ours.name(),
-                ours.name()
-            ),
-        ));
-    }
-    match theirs {
-        Profile::Standalone => runtime.check_handlers_allowed(),
-        Profile::Plugin => Ok(()),
-    }
 }
 
 /// Loads or drops code. The engine keeps a list of code, in which a trap looks its address up, under a lock (standalone
@@ -62,10 +40,18 @@ impl Drop for Module {
 }
 
 impl Module {
-    pub fn load(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<Arc<Module>> {
-        let Artifact { metadata, code, .. } = artifact::read(bytes)?;
-        check(Some(runtime), &metadata)?;
-        // SAFETY: the digest shows that these are the bytes that the compiler wrote, and the envelope that the same engine made
+    /// Loads the part of an artifact that suits the runtime best, and returns what `then` makes of it. `then` may allocate about as much
+    /// as the module's names take.
+    pub fn load<T>(runtime: &Arc<Runtime>, source: Input<'_>, then: impl FnOnce(Arc<Module>) -> Result<T>) -> Result<T> {
+        let opened = Opened::new(source)?;
+        let (index, verdict) = opened.choose(&runtime.limits());
+        verdict?;
+        let raw = opened.part(index)?;
+        reserve::with_room(raw.room_bytes(), || then(Module::load_code(runtime, raw.metadata()?, &raw.code)?))
+    }
+
+    fn load_code(runtime: &Arc<Runtime>, metadata: Metadata, code: &[u8]) -> Result<Arc<Module>> {
+        // SAFETY: the checksum shows that these are the bytes that the compiler wrote, and the description that this engine runs
         // them. Loading an artifact trusts that rtwasm's compiler wrote it.
         let load = |engine: &Engine| unsafe { wasmtime::Module::deserialize(engine, code) };
         // Calls read the engine's configuration, so it is kept with the rest. Damaged code with a corrected digest can make the

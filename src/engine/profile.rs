@@ -7,6 +7,8 @@
 
 use wasmtime::{Config, Engine, WasmFeatures};
 
+use crate::artifact::release::ARTIFACT_ABI;
+
 pub use crate::artifact::settings::{
     DEFAULT_GUEST_STACK_BYTES, ENGINE_VERSION, FULL_RESERVATION_BYTES, Interruption, Profile, Settings,
 };
@@ -84,8 +86,9 @@ pub fn config(settings: &Settings, guest_stack_bytes: usize) -> Config {
     config.gc_heap_may_move(false);
     config.gc_heap_initial_size(0);
 
-    // The engine's check ignores the patch release; this version string does not.
-    config.module_version(wasmtime::ModuleVersionStrategy::Custom(ENGINE_VERSION.into())).expect("the version string is short");
+    // Releases of one artifact ABI load each other's code; `artifact::release` says which they are.
+    let version = format!("rtwasm artifact ABI {ARTIFACT_ABI}");
+    config.module_version(wasmtime::ModuleVersionStrategy::Custom(version)).expect("the version string is short");
 
     config.max_wasm_stack(guest_stack_bytes);
     config.async_stack_size(guest_stack_bytes + (1 << 20));

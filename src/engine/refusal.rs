@@ -19,3 +19,12 @@ pub fn refused(status: rtw_status_t, what: &str, error: &wasmtime::Error) -> Err
     };
     Error { status, os_error, message }
 }
+
+/// The error for guests of the standalone profile in a runtime that may install no handlers.
+pub fn handlers_refused() -> Error {
+    Error::new(
+        RTW_ERR_SIGNALS,
+        "the standalone profile needs signal handlers, and the runtime may install none (allow_signal_handlers is 0): compile \
+         with --profile plugin",
+    )
+}

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use wasmtime::Engine;
 
+use super::artifact::Limits;
 use super::budget::watchdog::Watchdog;
 use super::held::Pool;
 use super::housekeeper::Housekeeper;
@@ -11,7 +12,7 @@ use super::instance::Core;
 use super::log::Sink;
 use super::memory::Creator;
 use super::profile::{self, Profile, Settings, Variations};
-use super::refusal::refused;
+use super::refusal::{handlers_refused, refused};
 use super::signal_watch::SignalWatch;
 use crate::rt::attach::{self, Attach};
 use crate::rt::permit::{self, Issued, Opened, Pass, Refused};
@@ -47,6 +48,8 @@ pub struct Config {
     pub attach_on_call: bool,
     /// Receives what guests print and log.
     pub log: Option<Sink>,
+    /// The oldest compiler release whose artifacts load; 0: any.
+    pub min_compiler_release: u32,
 }
 
 pub struct Runtime {
@@ -119,7 +122,9 @@ impl Runtime {
     /// refuse every later user, and damaged code can make it panic.
     pub fn engine(&self, settings: &Settings) -> Result<Engine> {
         if settings.profile == Profile::Standalone {
-            self.check_handlers_allowed()?;
+            if !self.config.allow_signal_handlers {
+                return Err(handlers_refused());
+            }
             filter::check_handlers()?;
         }
         let mut config = profile::config(settings, self.config.guest_stack_bytes);
@@ -135,15 +140,12 @@ impl Runtime {
         Ok(engine)
     }
 
-    /// Returns an error if guests of the standalone profile are not permitted.
-    pub fn check_handlers_allowed(&self) -> Result<()> {
-        match self.config.allow_signal_handlers {
-            true => Ok(()),
-            false => Err(Error::new(
-                RTW_ERR_SIGNALS,
-                "the standalone profile needs signal handlers, and the runtime may install none (allow_signal_handlers is 0): compile \
-                 with --profile plugin",
-            )),
+    /// The limits to what the runtime loads.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            profile: self.config.profile,
+            no_handlers: !self.config.allow_signal_handlers,
+            min_release: self.config.min_compiler_release,
         }
     }
 

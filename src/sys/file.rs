@@ -90,7 +90,7 @@ pub fn kind(file_type: FileType) -> Option<&'static str> {
 }
 
 /// Reads until `bytes` has `length` bytes, or the file ends. Allocates all memory first; a refused allocation is an error.
-pub fn fill(file: &mut File, bytes: &mut Vec<u8>, length: usize) -> io::Result<()> {
+pub fn fill(file: impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Result<()> {
     let more = length.saturating_sub(bytes.len());
     bytes.try_reserve_exact(more).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
     file.take(more as u64).read_to_end(bytes).map(|_| ())

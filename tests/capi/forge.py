@@ -2,22 +2,17 @@
 """Makes artifacts that no compiler of ours would write: `forge.py GOOD.rtw FOLDER FEATURED.rtw`, the last one's code using a CPU feature; or `forge.py GOOD.rtw - COUNT SEED`, which
 writes COUNT damaged ones to the standard output, each after its length in four bytes.
 
-Each has a right digest, so that what is wrong with it is found behind the digest. The layout of the envelope is that of
-src/engine/artifact.rs; this is a second reading of it on purpose.
+Each has right checksums, so that what is wrong with it is found behind them.
 """
-import hashlib
+import copy
 import pathlib
 import random
 import re
 import struct
 import sys
 
-HEADER = struct.Struct("<8sIIQQ32s")
-
-
-def seal(version, metadata, code, reserved=0):
-    head = HEADER.pack(b"\x89RTW\r\n\x1a\n", version, len(metadata), len(code), reserved, bytes(32))[:32]
-    return head + hashlib.sha256(head + metadata + code).digest() + metadata + code
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import envelope  # noqa: E402
 
 
 def swap(metadata, pattern, replacement):
@@ -39,10 +34,10 @@ def records_of(code):
     sys.exit("forge.py: the code has no records")
 
 
-def damage(version, metadata, code, chance):
-    """One artifact with a few bytes changed, most often where the engine has its records, and its digest made right again."""
+def damage(good, chance):
+    """One artifact with a few bytes changed, most often where the engine has its records, and its checksums made right again."""
+    metadata, code = bytearray(good.find(envelope.METADATA).data), bytearray(good.find(envelope.CODE).data)
     records, length = records_of(code)
-    code, metadata = bytearray(code), bytearray(metadata)
     for _ in range(chance.choice([1, 1, 1, 2, 3, 8])):
         kind = chance.random()
         if kind < 0.7:
@@ -63,48 +58,64 @@ def damage(version, metadata, code, chance):
         else:
             del code[chance.randrange(len(code) // 2, len(code)) :]
             break
-    return seal(version, bytes(metadata), bytes(code))
+    return sealed(good, {envelope.METADATA: bytes(metadata), envelope.CODE: bytes(code)})
 
 
-def parts(path):
-    """An artifact, the version of its envelope, its metadata, its code."""
-    good = pathlib.Path(path).read_bytes()
-    _, version, metadata_length, code_length, _, _ = HEADER.unpack_from(good)
-    metadata, code = good[64 : 64 + metadata_length], good[64 + metadata_length :]
-    assert len(code) == code_length
-    assert seal(version, metadata, code) == good, "the envelope is not what this script takes it for"
-    return good, version, metadata, code
+def sealed(good, sections, version=None):
+    """The artifact with the data of some sections replaced."""
+    artifact = copy.deepcopy(good)
+    artifact.version = version or artifact.version
+    for section in artifact.sections:
+        section.data = sections.get(section.kind, section.data)
+    return artifact.pack()
+
+
+def described(good, tag, change):
+    """The artifact with one field of its description changed."""
+    fields = envelope.fields(good.find(envelope.DESCRIPTION).data)
+    fields[tag] = change(fields[tag])
+    return sealed(good, {envelope.DESCRIPTION: envelope.description(fields)})
 
 
 def main():
-    good, version, metadata, code = parts(sys.argv[1])
+    file = pathlib.Path(sys.argv[1]).read_bytes()
+    good = envelope.unpack(file)
     if sys.argv[2] == "-":
         chance = random.Random(int(sys.argv[4]))
         for _ in range(int(sys.argv[3])):
-            artifact = damage(version, metadata, code, chance)
+            artifact = damage(good, chance)
             sys.stdout.buffer.write(struct.pack("<I", len(artifact)) + artifact)
         return
     folder = pathlib.Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
-    _, _, featured, featured_code = parts(sys.argv[3])
+    featured = envelope.unpack(pathlib.Path(sys.argv[3]).read_bytes())
+    metadata = good.find(envelope.METADATA).data
+    later = envelope.Section(999, 0, envelope.REQUIRED, b"later")
+    rows = good.entries()
+    rows[0][3] = 1
     forged = {
-        "version": seal(version + 1, metadata, code),
-        "engine": seal(version, swap(metadata, rb"wasmtime 48\.0\.\d", b"wasmtime 47.0.0"), code),
-        "system": seal(version, swap(metadata, rb"-linux-gnu", b"-hurd0-gnu"), code),
-        "architecture": seal(version, swap(metadata, rb"(x86_64|aarch64)-", lambda m: b"z" * (len(m.group(0)) - 1) + b"-"), code),
-        "feature": seal(version, swap(featured, rb"has_avx2|has_sse3|has_lse", lambda m: b"has_" + b"q" * (len(m.group(0)) - 4)), featured_code),
-        "metadata": seal(version, bytes([0xFF]) * 16 + metadata[16:], code),
-        "no_metadata": seal(version, b"", code),
-        "no_code": seal(version, metadata, b""),
-        "code_is_text": seal(version, metadata, b"this is not machine code"),
-        "reserved": seal(version, metadata, code, reserved=1),
-        "trailing": good + b"\0",
-        "zero_name": seal(version, swap(metadata, rb"nothing", b"noth\0ng"), code),
+        "version": sealed(good, {}, version=6),
+        "old_version": sealed(good, {}, version=4),
+        "engine": described(good, envelope.RELEASE, lambda _: struct.pack("<I", 47 << 16)),
+        "abi": described(good, envelope.ABI, lambda _: struct.pack("<I", 77)),
+        "system": described(good, envelope.TARGET, lambda target: swap(target, rb"-linux-gnu", b"-hurd0-gnu")),
+        "architecture": described(good, envelope.TARGET, lambda target: b"zzz" + target[target.index(b"-") :]),
+        "feature": described(featured, envelope.CPU_FEATURES, lambda names: names + b" has_qq"),
+        "metadata": sealed(good, {envelope.METADATA: metadata[:4] + bytes([0xFF]) * 16 + metadata[20:]}),
+        "no_metadata": sealed(good, {envelope.METADATA: b""}),
+        "longer_metadata": sealed(good, {envelope.METADATA: struct.pack("<I", 2) + metadata[4:] + b"what a later version appends"}),
+        "no_code": sealed(good, {envelope.CODE: b""}),
+        "code_is_text": sealed(good, {envelope.CODE: b"this is not machine code"}),
+        "later_section": envelope.Artifact(good.sections + [later]).pack(),
+        "later_flags": good.pack(rows),
+        "reserved": file[:28] + b"\1" + file[29:],
+        "trailing": file + b"\0",
+        "zero_name": sealed(good, {envelope.METADATA: swap(metadata, rb"nothing", b"noth\0ng")}),
         "empty": b"",
         "elf": pathlib.Path(sys.executable).read_bytes()[:4096],
         "text": b"(module)",
         "wasm": b"\0asm\x01\0\0\0",
-        "magic": good[:8],
+        "magic": file[:8],
     }
     for name, content in forged.items():
         (folder / f"{name}.rtw").write_bytes(content)

@@ -1,4 +1,4 @@
-/* Damaged artifacts whose digest was made right again: each is refused or loads, and nothing else suffers. The artifacts come from
+/* Damaged artifacts whose checksums were made right again: each is refused or loads, and nothing else suffers. The artifacts come from
  * forge.py, through a pipe; DAMAGED in the environment says how many, SEED which. */
 #include "../support/common.h"
 

@@ -23,6 +23,9 @@ static void test_probe(void) {
     check_status(rtw_module_probe(runtime, bytes, length, &info, &err), RTW_OK, "probe: a good artifact");
     check_error(&err, RTW_OK, "", "probe: a good artifact leaves no message");
     check(info.envelope_version == 5 && info.profile == profile, "probe: envelope version and profile");
+    check(info.part == 1 && info.part_count == 1, "probe: part %u of %u", info.part, info.part_count);
+    check(info.artifact_abi == 1 && info.compiler_release == 48 * 65536 + 8, "probe: artifact ABI %u, release %#x", info.artifact_abi,
+          info.compiler_release);
     check(info.import_count == 0 && info.export_count == 27 && info.function_count == 18, "probe: %u imports, %u exports, %u functions",
           info.import_count, info.export_count, info.function_count);
     check(info.memory_min_bytes == 65536 && info.memory_max_bytes == 4 * 65536, "probe: memory from 1 to 4 pages");
@@ -93,13 +96,17 @@ static void test_forged(void) {
         {"text", RTW_ERR_NOT_ARTIFACT, "text", "WebAssembly text", false},
         {"wasm", RTW_ERR_PLAIN_WASM, "rtwasm compile", "plain WebAssembly", false},
         {"magic", RTW_ERR_TRUNCATED, "byte 8", "eight bytes of an artifact", false},
-        {"version", RTW_ERR_ENVELOPE_VERSION, "version 5", "a later envelope", false},
+        {"version", RTW_ERR_ENVELOPE_VERSION, "version 6; this library reads version 5: it takes a newer library", "a later envelope", false},
+        {"old_version", RTW_ERR_ENVELOPE_VERSION, "version 4; this library reads version 5: compile the module again", "an earlier envelope", false},
         {"engine", RTW_ERR_ENGINE, "wasmtime 47.0.0", "another engine's code", true},
+        {"abi", RTW_ERR_ENGINE, "artifact ABI 77", "another artifact ABI", true},
         {"system", RTW_ERR_TARGET, "hurd0", "another system's code", true},
         {"architecture", RTW_ERR_TARGET, "zzz", "another architecture's code", true},
         {"feature", RTW_ERR_CPU_FEATURE, "has_qq", "a CPU feature that nobody has", true},
         {"metadata", RTW_ERR_ARTIFACT, "metadata", "metadata that cannot be read", false},
         {"no_metadata", RTW_ERR_ARTIFACT, "metadata", "no metadata", false},
+        {"later_section", RTW_ERR_ENVELOPE_VERSION, "kind 999", "a section that a reader has to know", false},
+        {"later_flags", RTW_ERR_ENVELOPE_VERSION, "too old", "a word of the table that is not zero", false},
         {"reserved", RTW_ERR_ARTIFACT, "reserved", "a reserved word of the envelope that is not zero", false},
         {"zero_name", RTW_ERR_ARTIFACT, "zero byte in a text: \"noth\\0ng\"", "a name with a zero byte in it", false},
         {"trailing", RTW_ERR_ARTIFACT, "1 bytes follow", "a byte too many", false},
@@ -124,6 +131,28 @@ static void test_forged(void) {
         check_status(rtw_module_load_file(runtime, forged_path(engines[i]), &module, &err), RTW_ERR_ENGINE, "load: %s", engines[i]);
         check_error(&err, RTW_ERR_ENGINE, "engine refuses", "load: %s: the message says so", engines[i]);
     }
+}
+
+/* A runtime that wants a newer compiler than the artifact's refuses it, and one that wants that compiler loads it. */
+static void test_minimum(void) {
+    size_t length;
+    unsigned char *bytes = read_file(artifact_path("calls"), &length);
+    for (uint32_t more = 0; more < 2; more++) {
+        rtw_runtime_config_t config;
+        rtw_runtime_config_init(&config);
+        config.min_compiler_release = 48 * 65536 + 8 + more;
+        rtw_runtime_t *strict = NULL;
+        rtw_error_t err;
+        check_status(rtw_runtime_create(&config, &strict, NULL), RTW_OK, "minimum: a runtime with one");
+        rtw_status_t expected = more == 0 ? RTW_OK : RTW_ERR_COMPILER;
+        check_status(rtw_module_probe(strict, bytes, length, NULL, &err), expected, "minimum: probe, %u releases newer", more);
+        if (more != 0) check_error(&err, expected, "min_compiler_release is 48.0.9", "minimum: the message names it");
+        rtw_module_t *module = NULL;
+        check_status(rtw_module_load(strict, bytes, length, &module, NULL), expected, "minimum: load, %u releases newer", more);
+        rtw_module_destroy(module);
+        rtw_runtime_destroy(strict);
+    }
+    free(bytes);
 }
 
 static void test_other_targets(void) {
@@ -170,8 +199,8 @@ static void test_damage(void) {
             rtw_status_t got = rtw_module_probe(runtime, bytes, length, NULL, NULL);
             bool expected = at < 8    ? got == RTW_ERR_NOT_ARTIFACT
                             : at < 12 ? got == RTW_ERR_ENVELOPE_VERSION
-                            : at < 24 ? got == RTW_ERR_TRUNCATED || got == RTW_ERR_ARTIFACT
-                                      : got == RTW_ERR_DIGEST || (at < 32 && got == RTW_ERR_ARTIFACT);
+                            : at < 24 ? got == RTW_ERR_TRUNCATED || got == RTW_ERR_ARTIFACT || (at < 16 && got == RTW_ERR_DIGEST)
+                                      : got == RTW_ERR_DIGEST || (at < 64 && got == RTW_ERR_ARTIFACT);
             if (!expected) printf("    byte %zu, bit %d: %s\n", at, bit, rtw_status_name(got));
             answered = answered && expected;
             bytes[at] = (unsigned char)(bytes[at] ^ 1u << bit);
@@ -180,7 +209,7 @@ static void test_damage(void) {
     check(answered, "damage: every changed bit is refused, for the right reason");
     check_status(rtw_module_probe(runtime, bytes, length, NULL, NULL), RTW_OK, "damage: put right, it is good again");
     bytes[length - 1] ^= 1;
-    check_refused(bytes, length, RTW_ERR_DIGEST, "SHA-256", "a bit changed in the code");
+    check_refused(bytes, length, RTW_ERR_DIGEST, "code does not match its checksum", "a bit changed in the code");
     free(bytes);
 }
 
@@ -196,6 +225,11 @@ static void test_load(void) {
     check_status(rtw_instance_create(module, NULL, NULL, &instance, NULL), RTW_OK, "load: the bytes are not needed any more");
     check(call_i32(instance, "add", 40, 2) == 42, "load: its code runs");
     rtw_instance_destroy(instance);
+    rtw_module_destroy(module);
+    free(bytes);
+
+    bytes = read_file(forged_path("longer_metadata"), &length);
+    check_status(rtw_module_load(runtime, bytes, length, &module, NULL), RTW_OK, "load: metadata to which a later version has appended");
     rtw_module_destroy(module);
     free(bytes);
 
@@ -306,6 +340,7 @@ int main(int argc, char **argv) {
     attach_here(runtime);
     test_probe();
     test_forged();
+    test_minimum();
     test_other_targets();
     test_damage();
     test_load();

@@ -22,7 +22,7 @@ static void test_statuses(void) {
         NAMED(RTW_OK), NAMED(RTW_ERR_NULL), NAMED(RTW_ERR_ARGUMENT), NAMED(RTW_ERR_HANDLE), NAMED(RTW_ERR_STRUCT_SIZE),
         NAMED(RTW_ERR_VALUES), NAMED(RTW_ERR_BOUNDS), NAMED(RTW_ERR_UNSUPPORTED), NAMED(RTW_ERR_NOT_ARTIFACT),
         NAMED(RTW_ERR_PLAIN_WASM), NAMED(RTW_ERR_TRUNCATED), NAMED(RTW_ERR_DIGEST), NAMED(RTW_ERR_ENVELOPE_VERSION),
-        NAMED(RTW_ERR_ENGINE), NAMED(RTW_ERR_TARGET), NAMED(RTW_ERR_CPU_FEATURE), NAMED(RTW_ERR_PROFILE),
+        NAMED(RTW_ERR_ENGINE), NAMED(RTW_ERR_TARGET), NAMED(RTW_ERR_CPU_FEATURE), NAMED(RTW_ERR_PROFILE), NAMED(RTW_ERR_COMPILER),
         NAMED(RTW_ERR_ARTIFACT), NAMED(RTW_ERR_WASM), NAMED(RTW_ERR_PROPOSAL), NAMED(RTW_ERR_NO_EXPORT),
         NAMED(RTW_ERR_EXPORT_KIND), NAMED(RTW_ERR_SIGNATURE), NAMED(RTW_ERR_SIGNATURE_SYNTAX), NAMED(RTW_ERR_IMPORT_MISSING),
         NAMED(RTW_ERR_IMPORT_TYPE), NAMED(RTW_ERR_NO_MEMORY), NAMED(RTW_ERR_MEMLOCK), NAMED(RTW_ERR_PERMISSION),
@@ -210,13 +210,12 @@ static void test_create(void) {
 static void test_not_built(void) {
     rtw_error_t err;
     static const rtw_public_key_t key = {{0}};
-    for (int i = 0; i < 3; i++) {
-        static const char *const names[] = {"trusted_keys", "trusted_keys", "min_compiler_release"};
+    for (int i = 0; i < 2; i++) {
+        static const char *const names[] = {"trusted_keys", "trusted_keys"};
         rtw_runtime_config_t config;
         rtw_runtime_config_init(&config);
         if (i == 0) config.trusted_keys = &key;
         if (i == 1) config.trusted_key_count = 1;
-        if (i == 2) config.min_compiler_release = 48 * 65536 + 8;
         rtw_runtime_t *runtime = NULL;
         check_status(rtw_runtime_create(&config, &runtime, &err), RTW_ERR_UNSUPPORTED, "%s", names[i]);
         check_error(&err, RTW_ERR_UNSUPPORTED, names[i], "the field that is not built is named");

@@ -278,7 +278,7 @@ def check_states(docs, root):
 
 # Figures that documents take from the source: document and pattern, source and pattern, and what makes one of the other.
 FIGURES = [
-    ("docs/design.md", r"version of the envelope, (\d+)", "src/engine/artifact.rs", r"pub const VERSION: u32 = (\d+);"),
+    ("docs/artifacts.md", r"version of the envelope, (\d+)", "src/engine/artifact/mod.rs", r"pub const VERSION: u32 = (\d+);"),
     ("docs/design.md", r"header of (\d+) bytes", "src/engine/artifact.rs", r"const HEADER_BYTES: usize = (\d+);"),
     ("docs/design.md", r"margin of (\d+) KiB", "src/rt/permit.rs", r"pub const MARGIN_BYTES: usize = (\d+) << 10;"),
     ("docs/real-time-contract.md", r"these and (\d+) KiB more", "src/rt/permit.rs", r"pub const MARGIN_BYTES: usize = (\d+) << 10;"),

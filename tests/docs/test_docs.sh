@@ -113,7 +113,7 @@ plant "a test that is not there" "every row names a test that is there: not test
 plant "a check that the test does not have" "every row names a test that is there: not tests/hosts/beside.c has no 'a load" docs/hosts.md \
     's/"a load that panics inside/"a load that panics outside/'
 plant "a row without a test" "every row names a test that is there: not one copy linked" docs/hosts.md 's/^\(| one copy linked.*|\).*|$/\1 seen |/'
-plant "another version of the envelope" "version of the envelope, 1: 4 in src/engine/artifact.rs" docs/design.md \
+plant "another version of the envelope" "version of the envelope, 1: 5 in src/engine/artifact/mod.rs" docs/artifacts.md \
     's/version of the envelope, [0-9]*/version of the envelope, 1/'
 plant "a figure that the page does not have" "lists the (" docs/workers.md 's/lists the 32 steps/lists some steps/'
 plant "a family of statuses that is left out" "the families of statuses are those there are: not -7xx" docs/design.md 's/-7xx/others/'

@@ -5,7 +5,7 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use rtwasm::engine::artifact;
+use rtwasm::engine::artifact::{self, Input};
 use rtwasm::engine::module::Module;
 use rtwasm::status::Error;
 use rtwasm::sys::clock;
@@ -123,7 +123,7 @@ fn measure(task: &Task, bytes: Vec<u8>) -> Result<Phases, Error> {
     // Dry cycles are as many as fit into the time that one may take.
     let _alarm = guest::alarm(&task.workload, &code.metadata, task.workload.limit_ns as f64);
     let runtime = timed(&mut phases.runtime, || guest::runtime(&code.metadata, &task.setup))?;
-    let module = timed(&mut phases.load, || Module::load(&runtime, &code.bytes))?;
+    let module = timed(&mut phases.load, || Module::load(&runtime, Input::Memory(&code.bytes), Ok))?;
     let mut guest = timed(&mut phases.instance, || Guest::of(&module, &task.workload, &task.setup))?;
     let _attached = timed(&mut phases.attach, || Attached::new(&runtime))?;
     if task.setup.prepare {

@@ -335,16 +335,15 @@ impl DenormalCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rtwasm::engine::artifact::Description;
     use rtwasm::engine::profile::{Profile, Settings};
 
     fn metadata() -> Metadata {
+        let description =
+            Description { opt_level: "speed".into(), settings: Settings::new(Profile::Standalone), ..Description::default() };
         Metadata {
-            engine: String::new(),
+            description,
             producer: String::new(),
-            target: String::new(),
-            opt_level: "speed".into(),
-            cpu_features: vec![],
-            settings: Settings::new(Profile::Standalone),
             imports: vec![],
             exports: vec![],
             memories: vec![],
@@ -438,9 +437,9 @@ mod tests {
         assert_eq!(ids(|_, _, e, _| e.minor_faults = 100), ["page-faults"]);
         assert_eq!(ids(|_, _, e, _| e.major_faults = 1), ["page-faults"]);
         assert_eq!(ids(|_, _, e, _| e.allocations = 1), ["allocations"]);
-        assert_eq!(ids(|m, _, _, _| m.settings.interruption = Interruption::Epoch), ["budget"]);
-        assert_eq!(ids(|m, _, _, _| m.settings.interruption = Interruption::Fuel), ["budget"]);
-        assert_eq!(ids(|m, _, _, _| m.opt_level = "none".into()), ["unoptimised"]);
+        assert_eq!(ids(|m, _, _, _| m.description.settings.interruption = Interruption::Epoch), ["budget"]);
+        assert_eq!(ids(|m, _, _, _| m.description.settings.interruption = Interruption::Fuel), ["budget"]);
+        assert_eq!(ids(|m, _, _, _| m.description.opt_level = "none".into()), ["unoptimised"]);
         assert_eq!(ids(|_, _, _, p| p.steady.p50 = 8e5), ["overload"]);
         assert_eq!(ids(|_, _, e, p| (e.wait_ns, p.steady.p50) = (Some(800_000_000), 8e5)), ["neighbour"]);
         assert_eq!(ids(|_, _, _, p| (p.wake_up.p99, p.misses) = (5e5, 4)), ["wake-up"]);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use rtwasm::engine::artifact::Metadata;
+use rtwasm::engine::artifact::{Input, Metadata};
 use rtwasm::engine::budget::Limits;
 use rtwasm::engine::call::ValRaw;
 use rtwasm::engine::growth::RefusedBy;
@@ -45,6 +45,7 @@ pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
         memory_limit_bytes: 0,
         attach_on_call: false,
         log: None,
+        min_compiler_release: 0,
     };
     Runtime::varied(config, setup.variations())
 }
@@ -125,7 +126,7 @@ impl Guest {
         let expected_ns = workload.limit_ns as f64 * if budget_ns.is_none() { 0.0 } else { 1.0 };
         let _alarm = alarm(workload, &code.metadata, expected_ns);
         let runtime = runtime(&code.metadata, &setup)?;
-        let module = Module::load(&runtime, &code.bytes)?;
+        let module = Module::load(&runtime, Input::Memory(&code.bytes), Ok)?;
         let mut guest = Guest::limited(&module, workload, &setup, Limits { budget_ns, ..Limits::NONE })?;
         let _attached = Attached::new(&runtime)?;
         aside(|| {
@@ -141,7 +142,7 @@ impl Guest {
 
     /// Loads and instantiates, and makes the calls before the first cycle. Does not prepare.
     pub fn new(runtime: &Arc<Runtime>, code: &Code, workload: &Workload, setup: &Setup) -> Result<Guest> {
-        let module = Module::load(runtime, &code.bytes)?;
+        let module = Module::load(runtime, Input::Memory(&code.bytes), Ok)?;
         Guest::of(&module, workload, setup)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rtwasm::engine::artifact::ExternKind;
+use rtwasm::engine::artifact::{ExternKind, Input};
 use rtwasm::engine::call::{self, ValRaw};
 use rtwasm::engine::fault::Place;
 use rtwasm::engine::instance::{self, Func, Growth, Instance, Turn};
@@ -75,6 +75,7 @@ impl Runtimes {
                 memory_limit_bytes: 0,
                 attach_on_call: false,
                 log: None,
+                min_compiler_release: 0,
             })
             .expect("a runtime can be made")
         };
@@ -160,7 +161,7 @@ fn fill(
             return log;
         }
     };
-    let module = Module::load(runtime, &artifact).expect("it was made for this runtime");
+    let module = Module::load(runtime, Input::Memory(&artifact), Ok).expect("it was made for this runtime");
     runtime.attach(&runtime.default_attach()).expect("the thread is attached");
     let config = instance::Config { growth: Growth::Allowed, ..instance::Config::default() };
     match Instance::new(&module, None, config, std::ptr::null_mut()) {

@@ -1,0 +1,84 @@
+//! Writes artifacts.
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use super::{CHECKED_HEADER_BYTES, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, Metadata, REQUIRED, VERSION, kind};
+use crate::status::*;
+
+/// A section beside those that every part has.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// One of [`kind`].
+    pub kind: u32,
+    /// True if a reader that does not know this kind must not use the part, or the file.
+    pub required: bool,
+    pub bytes: Vec<u8>,
+}
+
+/// The module, compiled for one kind of machine and one profile.
+#[derive(Clone, Debug)]
+pub struct Part {
+    pub metadata: Metadata,
+    pub code: Vec<u8>,
+    pub more: Vec<Section>,
+}
+
+/// The first word of the metadata: the version of its layout. A later version appends to what this one has.
+pub(super) const METADATA_VERSION: u32 = 1;
+
+/// Wraps parts, in the order in which equally good ones are preferred, and sections of the whole file in an envelope.
+pub fn write(parts: &[Part], whole: &[Section]) -> Result<Vec<u8>> {
+    let mut sections = Vec::new();
+    for (part, number) in parts.iter().zip(1..) {
+        let mut metadata = METADATA_VERSION.to_le_bytes().to_vec();
+        metadata.append(
+            &mut postcard::to_stdvec(&part.metadata)
+                .map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("cannot encode metadata: {e}")))?,
+        );
+        sections.push((kind::DESCRIPTION, number, REQUIRED, std::borrow::Cow::Owned(part.metadata.description.encode()?)));
+        sections.push((kind::METADATA, number, REQUIRED, metadata.into()));
+        let more = part.more.iter().map(|one| (one.kind, number, u32::from(one.required), one.bytes.as_slice().into()));
+        sections.extend(more);
+        sections.push((kind::CODE, number, REQUIRED, part.code.as_slice().into()));
+    }
+    sections.extend(whole.iter().map(|one| (one.kind, 0, u32::from(one.required), one.bytes.as_slice().into())));
+    if sections.len() > MOST_ENTRIES as usize {
+        return Err(Error::new(RTW_ERR_LIMIT, format!("an artifact has at most {MOST_ENTRIES} sections")));
+    }
+
+    let mut offset = (HEADER_BYTES + sections.len() * ENTRY_BYTES) as u64;
+    let mut entries = Vec::with_capacity(sections.len());
+    for (kind, part, flags, bytes) in &sections {
+        let (kind, part, flags, length) = (*kind, *part, *flags, bytes.len() as u64);
+        entries.push(Entry { kind, part, flags, offset, length, checksum: xxh3_128(bytes), digest: [0; 32] });
+        offset += length;
+    }
+    let mut file = front(&entries, offset, &[]);
+    file.reserve_exact(offset as usize - file.len());
+    sections.iter().for_each(|(_, _, _, bytes)| file.extend_from_slice(bytes));
+    Ok(file)
+}
+
+/// The header and the table of a file whose sections end at `end`, where the signatures begin.
+fn front(entries: &[Entry], end: u64, signatures: &[u8]) -> Vec<u8> {
+    let mut file = Vec::with_capacity(HEADER_BYTES + entries.len() * ENTRY_BYTES);
+    file.extend_from_slice(&MAGIC);
+    file.extend_from_slice(&VERSION.to_le_bytes());
+    file.extend_from_slice(&(entries.len() as u32).to_le_bytes());
+    file.extend_from_slice(&(end + signatures.len() as u64).to_le_bytes());
+    file.extend_from_slice(&(signatures.len() as u32).to_le_bytes());
+    file.resize(HEADER_BYTES, 0);
+    entries.iter().for_each(|entry| file.extend_from_slice(&entry.encode()));
+    let checksum = front_checksum(&file, signatures);
+    file[CHECKED_HEADER_BYTES..CHECKED_HEADER_BYTES + 16].copy_from_slice(&checksum.to_le_bytes());
+    file
+}
+
+/// The checksum of a header with its table, and of the signatures.
+pub(super) fn front_checksum(front: &[u8], signatures: &[u8]) -> u128 {
+    let mut hash = Xxh3::new();
+    hash.update(&front[..CHECKED_HEADER_BYTES]);
+    hash.update(&front[HEADER_BYTES..]);
+    hash.update(signatures);
+    hash.digest128()
+}
