@@ -48,10 +48,10 @@ Options:
                         guard (default): polls in loops, at almost no cost
                         off: not at all
                         epoch, fuel: the engine's own checks, for comparison only; budgets do not work with them
-  --init EXPORT[=ARGS]  run this export now, and keep the state that it leaves behind: instances, resets and spares start
-                        with it. ARGS are numbers of the export's types: --init setup=48000,0.5. Given several times:
-                        one call after the other. The module's _initialize runs first, and not again at run time.
-                        Functions of the host have no answer now, but for libm's
+  --init EXPORT[=ARGS]  run this export now, and keep the state that it leaves behind: instances, resets and spares
+                        start with it. ARGS are numbers of the export's types: --init setup=48000,0.5. Given several
+                        times: one call after the other. The module's _initialize runs first, and not again at run
+                        time. Functions of the host have no answer now, but for libm's
   --max-module-bytes N  refuse a longer module; default 268435456
   --max-functions N     refuse a module that defines more functions; default 500000
   --max-nesting N       refuse a function with more nested blocks; default 10000

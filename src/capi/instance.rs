@@ -97,14 +97,14 @@ pub struct rtw_instance_config_t {
     /// Not implemented in this version: leave 0. 1: the guest keeps no state between calls, so that it can be called after a
     /// trap without a reset.
     pub stateless: u32,
-    /// Size of the buffer that holds what the guest prints and logs until on_log of rtw_runtime_config_t receives it, in bytes:
-    /// 1 KiB to 16 MiB. A message takes 64 bytes for each 58 of its own. 0 (default): 16 KiB. There is none without on_log, or if
-    /// the guest imports nothing that prints or logs. Rounded up to a power of two; memory_limit_bytes does not count it.
-    pub log_bytes: u32,
     /// RTW_INITIALIZE_CALL (default) or RTW_INITIALIZE_LEAVE: whether the library calls the export "_initialize" of type "()->()",
     /// by which a WASI reactor initialises itself, once in each new guest: in rtw_instance_create, rtw_instance_reset and spares,
     /// after the start function and under its rules, but with the budget of a dry call.
     pub initialize: u32,
+    /// Size of the buffer that holds what the guest prints and logs until on_log of rtw_runtime_config_t receives it, in bytes:
+    /// 1 KiB to 16 MiB. A message takes 64 bytes for each 58 of its own. 0 (default): 16 KiB. There is none without on_log, or if
+    /// the guest imports nothing that prints or logs. Rounded up to a power of two; memory_limit_bytes does not count it.
+    pub log_bytes: u64,
 }
 
 /// Describes the fault that ended a call. Call rtw_fault_init first.

@@ -66,7 +66,7 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_limits_t: min max index_64),
         lines!(rtw_wasi_config_t: struct_size arg_count args env env_count seed time_ns),
         lines!(rtw_instance_config_t: struct_size growth denormals on_budget memory_limit_bytes growth_ahead_bytes budget_ns
-            deadline_ns stateless log_bytes initialize),
+            deadline_ns stateless initialize log_bytes),
         lines!(rtw_fault_t: struct_size status host_status function_index wasm_offset function_name refused_growths refused_from
             refused_to refused_by refused_table message),
         lines!(rtw_growth_t: struct_size granted refused refused_prepared refused_limit refused_maximum refused_system),

@@ -13,7 +13,7 @@ use crate::rt::spsc::{Consumer, Producer, ring};
 /// The longest message in bytes; a longer one is cut, and ends in an ellipsis.
 pub const LONGEST: usize = 1000;
 /// The size of the ring if the configuration does not say.
-pub const DEFAULT_BYTES: u32 = 16 << 10;
+pub const DEFAULT_BYTES: u64 = 16 << 10;
 /// Levels: for text that a guest prints to stdout, and to stderr, and for reasons to end.
 pub const PRINTED: u32 = 0;
 pub const WARNING: u32 = 3;
@@ -80,7 +80,7 @@ struct Reader {
 
 impl Log {
     /// Allocates, and writes to, all the memory that it will use.
-    pub fn new(bytes: u32, sink: Sink, handle: *mut c_void) -> Log {
+    pub fn new(bytes: u64, sink: Sink, handle: *mut c_void) -> Log {
         let (producer, consumer) = ring(bytes as usize / size_of::<Piece>());
         let reader = Mutex::new(Reader { consumer, text: Vec::with_capacity(LONGEST + 8), told: 0 });
         let drain = Drain { reader, sink, handle: AtomicPtr::new(handle), dropped: AtomicU64::new(0) };

@@ -39,6 +39,7 @@ include/rtwasm/stats.h 644
 include/rtwasm/status.h 644 
 include/rtwasm/thread.h 644 
 include/rtwasm/value.h 644 
+include/rtwasm/wasi.h 644 
 include/rtwasm/worker.h 644 
 include/rtwasm_compiler.h 644 
 lib/cmake/rtwasm/rtwasmConfig.cmake 644 

@@ -71,7 +71,7 @@ pub struct Config {
     /// True if `_initialize` is called in each new guest.
     pub initialise: bool,
     /// The size of the log; 0: the default.
-    pub log_bytes: u32,
+    pub log_bytes: u64,
     /// The system that the imports describe; `Instance::new` reads it from them.
     pub system: Option<Arc<Setup>>,
 }
