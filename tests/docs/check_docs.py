@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "header"))
-from cheader import GUESTS_EXPORTS  # noqa: E402 (it is found there)
+from cheader import GUESTS_NAMES  # noqa: E402 (it is found there)
 
 # Every `path` of these has to exist; the others' are checked for functions, constants and links only.
 STRICT = re.compile(r"README\.md|CONTRIBUTING\.md|SECURITY\.md|docs/.*\.md|examples-c/(.*/)?README\.md")
@@ -89,13 +89,20 @@ def documents(docs):
 
 def check_names(doc, known):
     missing = set()
-    known = known | GUESTS_EXPORTS
+    known = known | GUESTS_NAMES
     for match in re.finditer(r"\b(?:rtw|RTW)_\w*", doc.text):
         name = match.group()
         family = name.endswith("_")  # `RTW_ERR_TRAP_...`
         if not (any(k.startswith(name) for k in known) if family else name in known):
             missing.add(name)
     check(not missing, f"{doc.name}: functions, types and constants are in the headers" + told(missing))
+
+
+def check_guests_names(root):
+    """The names that guests export or import are an exception only while the engine knows them."""
+    known = {name for file in (root / "src/engine").rglob("*.rs") for name in re.findall(r'"(rtw_\w+)"', file.read_text())}
+    missing = GUESTS_NAMES - known
+    check(not missing, "src/engine: it knows the names that guests export or import" + told(missing))
 
 
 def told(missing):
@@ -279,7 +286,9 @@ def check_states(docs, root):
 # Figures that documents take from the source: document and pattern, source and pattern, and what makes one of the other.
 FIGURES = [
     ("docs/artifacts.md", r"version of the envelope, (\d+)", "src/engine/artifact/mod.rs", r"pub const VERSION: u32 = (\d+);"),
-    ("docs/design.md", r"header of (\d+) bytes", "src/engine/artifact.rs", r"const HEADER_BYTES: usize = (\d+);"),
+    ("docs/artifacts.md", r"The header has (\d+) bytes", "src/engine/artifact/mod.rs", r"const HEADER_BYTES: usize = (\d+);"),
+    ("docs/artifacts.md", r"(\d+) bytes for each section", "src/engine/artifact/mod.rs", r"const ENTRY_BYTES: usize = (\d+);"),
+    ("docs/artifacts.md", r"sections, at most (\d+)", "src/engine/artifact/mod.rs", r"const MOST_ENTRIES: u32 = (\d+);"),
     ("docs/design.md", r"margin of (\d+) KiB", "src/rt/permit.rs", r"pub const MARGIN_BYTES: usize = (\d+) << 10;"),
     ("docs/real-time-contract.md", r"these and (\d+) KiB more", "src/rt/permit.rs", r"pub const MARGIN_BYTES: usize = (\d+) << 10;"),
     ("docs/workers.md", r"lists the (\d+) steps", "src/worker/ledger.rs", r"pub const WORST: usize = (\d+);"),
@@ -362,6 +371,7 @@ def check_all(docs, root, rtwasm):
             check_make(doc, root)
             check_paths(doc, root, example_files(doc))
             check_command(doc, rtwasm)
+    check_guests_names(root)
     check_states(docs, root)
     check_core(docs, root)
     check_figures(docs, root)

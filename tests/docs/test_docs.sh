@@ -115,6 +115,8 @@ plant "a check that the test does not have" "every row names a test that is ther
 plant "a row without a test" "every row names a test that is there: not one copy linked" docs/hosts.md 's/^\(| one copy linked.*|\).*|$/\1 seen |/'
 plant "another version of the envelope" "version of the envelope, 1: 5 in src/engine/artifact/mod.rs" docs/artifacts.md \
     's/version of the envelope, [0-9]*/version of the envelope, 1/'
+plant "another length of the artifact's header" "The header has 32 bytes: 64 in src/engine/artifact/mod.rs" docs/artifacts.md \
+    's/^\(.*The header has \)[0-9]*/\132/'
 plant "a figure that the page does not have" "lists the (" docs/workers.md 's/lists the 32 steps/lists some steps/'
 plant "a family of statuses that is left out" "the families of statuses are those there are: not -7xx" docs/design.md 's/-7xx/others/'
 plant "a folder without a row" "each folder of src has a row: not src/stats" docs/design.md '/^| `src.stats`/d'

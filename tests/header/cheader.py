@@ -8,8 +8,8 @@ import re
 import sys
 from dataclasses import dataclass, field
 
-# Exports of guests with rtwasm's own names: no header declares them.
-GUESTS_EXPORTS = {"rtw_state_save", "rtw_state_load", "rtw_state_buffer"}
+# Names of rtwasm's own that guests export or import: no header declares them.
+GUESTS_NAMES = {"rtw_state_save", "rtw_state_load", "rtw_state_buffer", "rtw_log"}
 
 
 @dataclass

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from cheader import GUESTS_EXPORTS, parse
+from cheader import GUESTS_NAMES, parse
 
 ROLES = ("[setup]", "[rt]", "[rt & attached]", "[rt & attached & prepared]", "[rt & in block]", "[any]")
 
@@ -47,7 +47,7 @@ def check_item(item):
 
 def unknown_names(items):
     """Names of ours in comments that nothing declares; one that ends in an underscore stands for all that start so."""
-    known = {item.name for item in items} | {"RTW_NONBLOCKING"} | GUESTS_EXPORTS
+    known = {item.name for item in items} | {"RTW_NONBLOCKING"} | GUESTS_NAMES
     for item in items:
         for comment in [item.comment, *(field.comment for field in item.fields)]:
             for name in re.findall(r"\b(?:rtw|RTW)_\w+", comment or ""):
