@@ -30,9 +30,9 @@ pub mod kind {
     pub const CODE: u32 = 3;
     /// The module before compilation.
     pub const SOURCE: u32 = 4;
-    /// What a host has to know about the guest to use it.
+    /// The facts about the guest that a host needs to use it.
     pub const GUEST: u32 = 5;
-    /// Globals and tables that the compiler made reachable for the library.
+    /// Memories, tables and globals that the compiler made reachable for the library. Reserved: the metadata lists them today.
     pub const HIDDEN: u32 = 6;
     /// Memories and globals after instantiation.
     pub const RESET: u32 = 7;
