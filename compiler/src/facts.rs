@@ -12,7 +12,7 @@ pub struct Facts {
     pub imports: Vec<Extern>,
     pub exports: Vec<Extern>,
     pub memories: Vec<MemoryFacts>,
-    /// What the library reaches without the module's help.
+    /// The memories, tables and globals that the library reaches without the module's help.
     pub hidden: Vec<Hidden>,
     /// Functions defined in the module.
     pub function_count: u32,
@@ -98,8 +98,8 @@ const MOST_HIDDEN_GLOBALS: usize = 1000;
 /// The engine's limit.
 const MOST_EXPORTS: usize = 1_000_000;
 
-/// What the module defines and code can change: its memories, tables and mutable globals. Leaves all globals out if they are too many,
-/// and everything if the module has as many exports as the engine takes.
+/// Lists what the module defines and code can change: its memories, tables and mutable globals. Leaves all globals out if they are too
+/// many, and everything if the module has as many exports as the engine takes.
 fn hidden(types: TypesRef<'_>, imported: &Imported, exports: usize) -> Vec<Hidden> {
     let memories = (imported.memories..types.memory_count()).map(|index| {
         let ty = memory_text(&types.memory_at(index));

@@ -20,7 +20,7 @@ const MEMORY_BYTES: u64 = 256;
 const TABLE_BYTES: u64 = 64;
 const IMPORT_BYTES: u64 = 320;
 
-/// What the engine makes around a memory or table that a guest imports.
+/// The bytes that the engine allocates around a memory or table that a guest imports.
 const APART_BYTES: u64 = 3072;
 
 /// Computes the need. Imported memories and tables count as the module declares them; the library adds the rest if a host provides

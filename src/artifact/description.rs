@@ -1,7 +1,7 @@
 //! The description of one part of an artifact: all that the choice among parts depends on, in a form that later versions extend and
 //! other programs read easily.
 //!
-//! It is a list of fields, each a tag (u16), a length (u16), and that many bytes; numbers are little-endian. A reader skips a tag that it
+//! It is a list of fields, each a tag (u16), a length in bytes (u16), and a value; numbers are little-endian. A reader skips a tag that it
 //! does not know, unless the tag's highest bit is set: then it cannot use the part.
 
 use super::cpu_features;

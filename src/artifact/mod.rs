@@ -1,4 +1,4 @@
-//! What an artifact says about its code, and the check that such code runs here. The engine reads the envelope around it
+//! The facts that an artifact states about its code, and the check that such code runs here. The engine reads the envelope around it
 //! (`engine/artifact`).
 
 pub mod cpu_features;
@@ -135,9 +135,9 @@ pub struct Metadata {
     pub imports: Vec<Extern>,
     pub exports: Vec<Extern>,
     pub memories: Vec<MemoryFacts>,
-    /// What the library reaches although the module need not export it.
+    /// The memories, tables and globals that the library reaches although the module need not export them.
     pub hidden: Vec<Hidden>,
-    /// What would be faster at a higher CPU level.
+    /// The instructions that would be faster at a higher CPU level.
     pub slow: Vec<Slow>,
     pub need: Need,
     /// Functions defined in the module.

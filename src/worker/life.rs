@@ -1,4 +1,4 @@
-//! The life of a worker's thread: it attaches once, then prepares and runs at each start, until it is told to end.
+//! The life of a worker's thread: it attaches once, then prepares and runs at each start, until another thread commands it to end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What a worker's thread shares with other threads: two words, through which they command it and follow its state, and the outcome of
-//! a start.
+//! The state that a worker's thread shares with other threads: two words, through which they command it and follow its state, and the
+//! outcome of a start.
 
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard};

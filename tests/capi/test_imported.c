@@ -41,7 +41,7 @@ static int32_t level_of(rtw_instance_t *instance) {
     return value.i32;
 }
 
-/* What a new guest has, and nothing else. */
+/* Checks that a guest has a new guest's state: its segments, its global's value, and nothing else. */
 static void check_new(rtw_instance_t *instance, rtw_func_t *peek, rtw_func_t *call, const char *what) {
     check(call2(peek, 16, 0, what) == 42 && call2(peek, 20, 0, what) == 0, "%s: the data segment is in the imported memory", what);
     check(call2(call, 1, 21, what) == 42, "%s: the element segment is in the imported table", what);

@@ -93,7 +93,7 @@ def module(listed):
     for number, (text, operands, result) in enumerate(listed):
         loads = " ".join(f"local.get {i}" for i in range(len(operands)))
         functions.append(f'(func (export "f{number}") (param {" ".join(operands)}) (result {result}) {loads} {text})')
-    # What follows the last function are the engine's own: this one stands between.
+    # The engine's own functions follow the module's last one: this one stands between.
     functions.append("(func)")
     return "(module\n" + "\n".join(functions) + ")\n"
 
@@ -119,7 +119,7 @@ def counts(rtwasm, folder, level):
         name = re.match(r"[0-9a-f]+ <f(\d+)>", block)
         if name:
             lines = [line for line in block.splitlines()[1:] if ":\t" in line]
-            # What follows the last return is padding and constants; a trap's ud2 after it does not count.
+            # Padding and constants follow the last return; a trap's ud2 after it does not count.
             last = max((i for i, line in enumerate(lines) if "\tret" in line), default=len(lines))
             found[int(name.group(1))] = (last, any("\tcall" in line for line in lines[:last]))
     return found

@@ -129,7 +129,7 @@ verdict audio-32 2 board
 verdict control-10khz 2 board
 ends_with 1 --class audio-128 --root $fixtures/board
 check "for long blocks full preemption is good" says_not "MEDIUM  preemption"
-# What boards tell in places of their own: the firmware's throttling, the device tree's states of rest, the width of addresses.
+# The facts that boards report in places of their own: the firmware's throttling, the device tree's states of rest, the width of addresses.
 ends_with 2 --root $fixtures/board
 check "a board that the firmware throttled is told so" says "throttled now"
 check "and that its supply was weak" says "under-voltage since boot"

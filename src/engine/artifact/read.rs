@@ -314,7 +314,7 @@ pub struct Artifact<'a> {
     pub opened: Opened<'a>,
 }
 
-/// Reads an artifact as far as the part that suits this machine best, or lacks least. Does not say if it fits: see [`check_host`].
+/// Reads the part of an artifact that suits this machine best, or lacks least. Does not say if it fits: see [`check_host`].
 pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
     let opened = Opened::new(Input::Memory(bytes))?;
     let (index, _) = opened.choose(&Limits::default());
@@ -334,7 +334,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes.into_owned())
 }
 
-/// What the header says of the rest.
+/// The header's figures about the rest of the file.
 struct Shape {
     /// The number of sections.
     count: u32,

@@ -148,7 +148,7 @@ pub(super) struct Guest {
     pub(super) registration: Option<Registration>,
     pub(super) instance: wasmtime::Instance,
     pub(super) memory: Option<Memory>,
-    /// What it imports, in the module's order.
+    /// Its imports, in the module's order.
     pub(super) imported: Vec<Extern>,
     /// All of the guest's own memories, exported or not.
     pub(super) memories: Vec<Arc<Region>>,

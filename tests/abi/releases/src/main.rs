@@ -9,7 +9,7 @@ mod profile;
 #[path = "../../../../src/status.rs"]
 mod status;
 
-/// What the library's sources use of the system.
+/// The part of `sys` that the library's sources use here.
 mod sys {
     pub mod memory {
         pub fn page_size() -> usize {
