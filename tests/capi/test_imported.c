@@ -30,7 +30,7 @@ static int32_t call2(rtw_func_t *func, int32_t a, int32_t b, const char *what) {
     rtw_value_t values[2];
     memset(values, 0, sizeof values);
     values[0].i32 = a, values[1].i32 = b;
-    check_status(rtw_invoke(func, values, 2), RTW_OK, what);
+    check_status(rtw_invoke(func, values, 2), RTW_OK, "%s", what);
     return values[0].i32;
 }
 
@@ -154,8 +154,8 @@ static void test_limits(rtw_module_t *module, rtw_imports_t *imports) {
 /* Provides one more thing, or another in its place, and creates. */
 static void check_link(rtw_module_t *module, rtw_imports_t *imports, rtw_status_t status, const char *part, const char *what) {
     rtw_instance_t *instance = NULL;
-    check_status(rtw_instance_create(module, imports, NULL, &instance, &err), status, what);
-    check_error(&err, status, part, what);
+    check_status(rtw_instance_create(module, imports, NULL, &instance, &err), status, "%s", what);
+    check_error(&err, status, part, "%s", what);
     rtw_instance_destroy(instance);
     rtw_imports_destroy(imports);
 }
@@ -238,7 +238,7 @@ static void test_arguments(void) {
     check_status(rtw_imports_global(imports, "a", "b", "i32", NULL, &err), RTW_ERR_NULL, "no value");
     static const char *const wrong[] = {"", "mut", "funcref", "mut mut i32", "i32 mut", "const i32"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        check_status(rtw_imports_global(imports, "a", "b", wrong[i], &value, &err), RTW_ERR_SIGNATURE_SYNTAX, wrong[i]);
+        check_status(rtw_imports_global(imports, "a", "b", wrong[i], &value, &err), RTW_ERR_SIGNATURE_SYNTAX, "%s", wrong[i]);
     rtw_imports_destroy(imports);
 }
 
