@@ -29,8 +29,8 @@ pub struct Slot<T> {
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-/// The number of slots of a kind that are created at a time in the locked heap: single ones would lie between larger objects
-/// that come and go.
+/// The number of slots of a kind that are created at a time. Single ones would lie between larger objects that come and go, and keep
+/// the heap from using that memory again.
 const BATCH: usize = 64;
 
 /// The slots of one kind that are not in use.
@@ -41,13 +41,13 @@ struct Unused {
     made: usize,
     /// Oldest first.
     freed: VecDeque<usize>,
-    /// Never used, in the locked heap.
-    kept: Vec<usize>,
+    /// Never used: those in the ordinary heap, and those in the locked one.
+    never_used: [Vec<usize>; 2],
 }
 
 impl Pool {
     pub const fn new() -> Pool {
-        Pool(Whole::new(Unused { made: 0, freed: VecDeque::new(), kept: Vec::new() }))
+        Pool(Whole::new(Unused { made: 0, freed: VecDeque::new(), never_used: [Vec::new(), Vec::new()] }))
     }
 
     fn lock(&'static self) -> MutexGuard<'static, Unused> {
@@ -72,22 +72,21 @@ impl Unused {
     /// Slots are never freed, so they do not come from the reserve.
     fn make<T: 'static>(&mut self) -> Option<usize> {
         reserve::without(|| {
-            let keeping = locked_heap::keeping();
-            if keeping && let Some(kept) = self.kept.pop() {
-                return Some(kept);
+            let never_used = &mut self.never_used[usize::from(locked_heap::keeping())];
+            if let Some(slot) = never_used.pop() {
+                return Some(slot);
             }
-            let count = if keeping { BATCH } else { 1 };
-            self.freed.try_reserve(self.made + count - self.freed.len()).ok()?;
-            self.kept.try_reserve(BATCH).ok()?;
+            self.freed.try_reserve(self.made + BATCH - self.freed.len()).ok()?;
+            never_used.try_reserve(BATCH).ok()?;
             // SAFETY: a layout with a size; each slot is written before any code knows of it.
             unsafe {
-                let first: *mut Slot<T> = alloc(Layout::array::<Slot<T>>(count).ok()?).cast();
+                let first: *mut Slot<T> = alloc(Layout::array::<Slot<T>>(BATCH).ok()?).cast();
                 if first.is_null() {
                     return None;
                 }
-                (0..count).for_each(|at| first.add(at).write(Slot::new()));
-                self.made += count;
-                self.kept.extend((1..count).rev().map(|at| first.add(at) as usize));
+                (0..BATCH).for_each(|at| first.add(at).write(Slot::new()));
+                self.made += BATCH;
+                never_used.extend((1..BATCH).rev().map(|at| first.add(at) as usize));
                 Some(first as usize)
             }
         })
