@@ -190,7 +190,18 @@ thread_local! {
     static FORKING: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Registers the handlers of forks, in the first use of this library. Threads that do so at the same time register them several
+/// Registers the handlers of forks when the library is loaded. The system runs handlers in a child in the order in which they were
+/// registered, so a host's own handler in the child finds the locks released, if the host registered it later.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static AT_LOAD: extern "C" fn() = {
+    extern "C" fn at_load() {
+        watch_forks();
+    }
+    at_load
+};
+
+/// Registers the handlers of forks, in the first use of this library if its initialisers have not run. Threads that do so at the same time register them several
 /// times, and all but one of them do nothing. No thread waits for another: it could be in a child, and the other not.
 #[inline]
 fn watch_forks() {

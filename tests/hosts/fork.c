@@ -229,6 +229,27 @@ static void fork_storm(void *data) {
     check(ended == FORKS, "%d of %d children made in the middle of loads cut off their endless calls", ended, FORKS);
 }
 
+/* A host's own handler of forks, registered before the process's first call of the library, uses the library in the child. */
+static atomic_bool handles_forks;
+static void handle_fork(void) {
+    if (!atomic_load(&handles_forks)) return;
+    one_of_many(NULL);
+    _exit(0);
+}
+
+static void forks_with_handler(void *data) {
+    (void)data;
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, busy, NULL);
+    int ended = 0;
+    atomic_store(&handles_forks, true);
+    for (int i = 0; i < FORKS / 2; i++) ended += status_of_child(one_of_many, NULL) == 0;
+    atomic_store(&handles_forks, false);
+    atomic_store(&over, true);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    check(ended == FORKS / 2, "%d of %d children whose host uses the library in its handler of forks work", ended, FORKS / 2);
+}
+
 /* Forks while another thread's first call of the library fills its memory for bad times: each time in a process that has not used the
  * library, and some microseconds later. */
 static void forked_at_first_use(void *data) {
@@ -314,11 +335,13 @@ static void starts_programs(void *data) {
 
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
+    pthread_atfork(NULL, NULL, handle_fork);
     fork_at_first_use(); /* first: this process has not used the library */
     check_in_child("a child makes its own", child_makes_its_own, NULL);
     check_in_child("a child inherits", inherits, NULL);
     check_in_child("a daemon", daemonised, NULL);
     check_in_child("many forks", fork_storm, NULL);
+    check_in_child("forks with a handler", forks_with_handler, NULL);
     check_in_child("programs are started", starts_programs, NULL);
     return check_summary();
 }
