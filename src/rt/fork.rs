@@ -201,8 +201,9 @@ static AT_LOAD: extern "C" fn() = {
     at_load
 };
 
-/// Registers the handlers of forks, in the first use of this library if its initialisers have not run. Threads that do so at the same time register them several
-/// times, and all but one of them do nothing. No thread waits for another: it could be in a child, and the other not.
+/// Registers the handlers of forks, in the first use of this library if its initialisers have not run. Threads that do so at the same
+/// time register them several times, and all but one of them do nothing. No thread waits for another: it could be in a child, and the
+/// other not.
 #[inline]
 fn watch_forks() {
     static WATCHED: AtomicBool = AtomicBool::new(false);
