@@ -271,8 +271,10 @@ static void test_slot_limit(rtw_runtime_t *runtime, rtw_imports_t *imports) {
 
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
+#if defined(__GLIBC__)
     /* The first allocation of another thread would reserve 64 MiB of address space, whenever it comes. */
     mallopt(M_ARENA_MAX, 1);
+#endif
     rtw_runtime_t *runtime = make_runtime();
     attach_here(runtime);
     rtw_imports_t *imports = make_imports();
