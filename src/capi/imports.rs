@@ -10,10 +10,10 @@ use super::module::rtw_module_t;
 use super::runtime::out_of_range;
 use super::text;
 use super::value::rtw_value_t;
-use crate::engine::imports::{self, Finalizer, HostFunc, Imports, Provided, Stubs, What};
+use crate::engine::imports::{self, Finalizer, HostFunc, Imports, Limits, Provided, Stubs, What};
 use crate::engine::signature::Signature;
 use crate::status::*;
-use wasmtime::{MemoryTypeBuilder, RefType, TableType, ValRaw};
+use wasmtime::ValRaw;
 
 /// A list of host functions that instances are linked against.
 pub struct rtw_imports_t {
@@ -248,21 +248,16 @@ pub struct rtw_limits_t {
     pub index_64: u32,
 }
 
-impl rtw_limits_t {
-    fn max(&self) -> Option<u64> {
-        Some(self.max).filter(|max| *max != u64::MAX)
-    }
-
-    fn is_64(&self) -> Result<bool> {
-        match self.index_64 {
-            0 | 1 => Ok(self.index_64 == 1),
-            other => Err(out_of_range("index_64", other)),
-        }
-    }
-}
-
-fn impossible(what: &str, limits: &rtw_limits_t) -> Error {
-    Error::new(RTW_ERR_ARGUMENT, format!("limits: there is no {what} from {} to {}", limits.min, limits.max))
+/// The type with these limits; None: each module's own.
+fn limited<T>(limits: Option<&rtw_limits_t>, what: &str, make: impl FnOnce(Limits) -> Option<T>) -> Result<Option<T>> {
+    let Some(limits) = limits else { return Ok(None) };
+    let is_64 = match limits.index_64 {
+        0 | 1 => limits.index_64 == 1,
+        other => return Err(out_of_range("index_64", other)),
+    };
+    let max = Some(limits.max).filter(|max| *max != u64::MAX);
+    let impossible = || format!("limits: there is no {what} from {} to {}", limits.min, limits.max);
+    make(Limits { min: limits.min, max, is_64 }).map(Some).ok_or_else(|| Error::new(RTW_ERR_ARGUMENT, impossible()))
 }
 
 /// Provides a memory that guests import. The library makes one for each guest, also at a reset and for a slot's spares: two
@@ -284,16 +279,7 @@ pub unsafe extern "C-unwind" fn rtw_imports_memory(
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    unsafe {
-        provide(imports, module, name, err, || {
-            let ty = limits.as_ref().map(|limits| {
-                let builder = &mut MemoryTypeBuilder::default();
-                let built = builder.memory64(limits.is_64()?).min(limits.min).max(limits.max()).build();
-                built.map_err(|_| impossible("memory", limits))
-            });
-            Ok(What::Memory(ty.transpose()?))
-        })
-    }
+    unsafe { provide(imports, module, name, err, || Ok(What::Memory(limited(limits.as_ref(), "memory", Limits::memory)?))) }
 }
 
 /// Provides a table of functions that guests import, in the same way as rtw_imports_memory. Its entries are empty until the
@@ -313,22 +299,7 @@ pub unsafe extern "C-unwind" fn rtw_imports_table(
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    unsafe {
-        provide(imports, module, name, err, || {
-            let ty = limits.as_ref().map(|limits| {
-                let (min, max) = (limits.min, limits.max());
-                let fits = |size| u32::try_from(size).map_err(|_| impossible("table", limits));
-                if max.is_some_and(|max| max < min) {
-                    return Err(impossible("table", limits));
-                }
-                Ok(match limits.is_64()? {
-                    true => TableType::new64(RefType::FUNCREF, min, max),
-                    false => TableType::new(RefType::FUNCREF, fits(min)?, max.map(fits).transpose()?),
-                })
-            });
-            Ok(What::Table(ty.transpose()?))
-        })
-    }
+    unsafe { provide(imports, module, name, err, || Ok(What::Table(limited(limits.as_ref(), "table", Limits::table)?))) }
 }
 
 /// Provides a global that guests import, in the same way as rtw_imports_memory.

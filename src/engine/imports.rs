@@ -137,10 +137,10 @@ impl What {
 
 /// Limits of a memory, in pages, or of a table, in entries.
 #[derive(Clone, Copy)]
-struct Limits {
-    min: u64,
-    max: Option<u64>,
-    is_64: bool,
+pub struct Limits {
+    pub min: u64,
+    pub max: Option<u64>,
+    pub is_64: bool,
 }
 
 impl Limits {
@@ -159,19 +159,22 @@ impl Limits {
         Limits { min: ty.minimum(), max: ty.maximum(), is_64: ty.is_64() }
     }
 
-    fn memory(self) -> Option<MemoryType> {
+    /// None if there is no such memory.
+    pub fn memory(self) -> Option<MemoryType> {
         MemoryTypeBuilder::default().memory64(self.is_64).min(self.min).max(self.max).build().ok()
     }
 
-    fn table(self) -> Option<TableType> {
+    /// None if there is no such table.
+    pub fn table(self) -> Option<TableType> {
+        if self.max.is_some_and(|max| max < self.min) {
+            return None;
+        }
         Some(match self.is_64 {
             true => TableType::new64(RefType::FUNCREF, self.min, self.max),
             false => {
-                let max = match self.max {
-                    Some(max) => Some(u32::try_from(max).ok()?),
-                    None => None,
-                };
-                TableType::new(RefType::FUNCREF, u32::try_from(self.min).ok()?, max)
+                let fits = |size| u32::try_from(size).ok();
+                let max = if let Some(max) = self.max { Some(fits(max)?) } else { None };
+                TableType::new(RefType::FUNCREF, fits(self.min)?, max)
             }
         })
     }
