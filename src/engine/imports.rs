@@ -425,6 +425,11 @@ impl Linked {
     pub fn speaks(&self) -> bool {
         matches!(self, Linked::Native(native) if native.speaks)
     }
+
+    /// The address of the C library's function that a call of it reaches, if it is one.
+    pub fn outside(&self) -> Option<usize> {
+        if let Linked::Native(native) = self { native.outside() } else { None }
+    }
 }
 
 pub fn uncallable(module: &str, name: &str) -> Error {

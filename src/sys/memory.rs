@@ -67,10 +67,15 @@ unsafe fn touch(range: Range<usize>, advice: i32, write: bool) {
 /// Prefaults this library's own code and data, and locks them as wanted: they are file pages, which the system drops and reads
 /// again when memory is short. If the library is linked into a program, this covers the whole program.
 pub fn warm_own_image(wanted: Lock) -> Result<()> {
-    let mut segments: Vec<Segment> = Vec::new();
-    // SAFETY: the callback has this signature, and the vector outlives the call.
-    unsafe { libc::dl_iterate_phdr(Some(own_segments), (&raw mut segments).cast()) };
-    for Segment { range, writable } in segments {
+    warm_images_of(&[warm_own_image as *const () as usize], wanted)
+}
+
+/// As [`warm_own_image`], of the libraries that hold these addresses.
+pub fn warm_images_of(addresses: &[usize], wanted: Lock) -> Result<()> {
+    let mut search = Search { addresses, segments: Vec::new() };
+    // SAFETY: the callback has this signature, and the search outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(segments), (&raw mut search).cast()) };
+    for Segment { range, writable } in search.segments {
         populate(range.clone(), writable);
         lock_as(wanted, range)?;
     }
@@ -111,20 +116,24 @@ struct Segment {
     writable: bool,
 }
 
-/// Called for every loaded object: notes the segments of the one that holds this function.
-unsafe extern "C" fn own_segments(info: *mut libc::dl_phdr_info, _size: usize, found: *mut libc::c_void) -> libc::c_int {
-    let here = own_segments as *const () as usize;
-    // SAFETY: the loader gives valid tables; `found` is ours.
-    let (base, headers, found) = unsafe {
+struct Search<'a> {
+    addresses: &'a [usize],
+    segments: Vec<Segment>,
+}
+
+/// Called for every loaded object: notes the segments of those that hold one of the addresses.
+unsafe extern "C" fn segments(info: *mut libc::dl_phdr_info, _size: usize, search: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the loader gives valid tables; the search is ours.
+    let (base, headers, Search { addresses, segments: found }) = unsafe {
         let headers = std::slice::from_raw_parts((*info).dlpi_phdr, (*info).dlpi_phnum as usize);
-        ((*info).dlpi_addr as usize, headers, &mut *found.cast::<Vec<Segment>>())
+        ((*info).dlpi_addr as usize, headers, &mut *search.cast::<Search<'_>>())
     };
     let range = |header: &libc::Elf64_Phdr| {
         let start = base + header.p_vaddr as usize;
         start..start + header.p_memsz as usize
     };
     let loaded = || headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
-    if !loaded().any(|header| range(header).contains(&here)) {
+    if !loaded().any(|header| addresses.iter().any(|address| range(header).contains(address))) {
         return 0;
     }
     // Relocated data is read-only by now, although its segment is writable.
@@ -139,7 +148,7 @@ unsafe extern "C" fn own_segments(info: *mut libc::dl_phdr_info, _size: usize, f
         found.push(Segment { range: whole.start..data, writable: false });
         found.push(Segment { range: data..whole.end, writable: true });
     }
-    1
+    0
 }
 
 /// Makes pages present only by the system's own means, for memory that other threads use at the same time. A kernel before 5.14

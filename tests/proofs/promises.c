@@ -81,7 +81,7 @@ typedef struct host_t {
 } host_t;
 
 /* One for the good calls, one for each failing instance, and one for each of the paths beside those. */
-enum { DEFERRED = 1 + FAILURES, BLOCKING, DEFERRED_BLOCKING, RECORDING, HOSTS };
+enum { DEFERRED = 1 + FAILURES, BLOCKING, DEFERRED_BLOCKING, RECORDING, SPEAKING, HOSTS };
 static host_t hosts[HOSTS];
 static atomic_bool done;
 static volatile uintptr_t sink;
@@ -327,6 +327,34 @@ static void records(const beside_t *none, findings_t *findings, uint64_t calls)
     section_end(findings);
 }
 
+static rtw_func_t *speak;
+
+static rtw_status_t spoken(rtw_func_t *func, rtw_value_t *values, size_t count)
+{
+    if (hosts[SPEAKING].violation != NONE)
+        violate(&hosts[SPEAKING]);
+    return rtw_invoke(func, values, count);
+}
+
+/* Calls of a guest that prints and logs into a log which is mostly full, reads clocks, takes random numbers and computes. */
+static void speaks(const beside_t *none, findings_t *findings, uint64_t calls)
+{
+    (void)none;
+    rtw_value_t value;
+    section_begin();
+    for (uint64_t i = 0; i < calls; i++)
+        expect(findings, guarded_call(spoken, speak, &value, 1, &findings->changed) == RTW_OK && value.i32 == 0);
+    section_end(findings);
+}
+
+static atomic_uint heard;
+
+static void hear(void *user_data, rtw_instance_t *who, uint32_t level, const char *text, size_t length)
+{
+    (void)user_data, (void)who, (void)level, (void)text, (void)length;
+    atomic_fetch_add(&heard, 1);
+}
+
 /* The times of faults, in ns; those that waited for the engine's lock, which takes a system call, are separate. */
 static double *fault_ns, *waited_ns;
 static size_t fault_count, waited_count;
@@ -553,6 +581,25 @@ static void set_up_others(void)
     }
 }
 
+static void set_up_speaker(void)
+{
+    rtw_error_t err;
+    rtw_runtime_config_t config;
+    rtw_runtime_t *runtime;
+    rtw_imports_t *imports;
+    rtw_runtime_config_init(&config);
+    config.profile = profile;
+    config.on_log = hear;
+    OK(rtw_runtime_create(&config, &runtime, &err), err);
+    OK(rtw_imports_create(&imports, &err), err);
+    OK(rtw_imports_libm(imports, &err), err);
+    OK(rtw_imports_wasi(imports, NULL, &err), err);
+    attach(runtime);
+    rtw_instance_t *made = open_instance(load(runtime, "quiet"), imports, NULL);
+    speak = look_up(made, "speak");
+    prepare(made);
+}
+
 /* Starts a thread with ordinary scheduling, whatever this one has. */
 static void start(pthread_t *thread, void *(*run)(void *), void *data)
 {
@@ -737,8 +784,10 @@ int main(int argc, char **argv)
     rtw_runtime_t *runtime = open_runtime(pressed() ? RTW_LOCK_REQUIRED : RTW_LOCK_OFF, 0);
     set_up(runtime);
     const bool at_rest = !pressed() && !beside();
-    if (at_rest)
+    if (at_rest) {
         set_up_others();
+        set_up_speaker();
+    }
 
     pthread_t reader, reclaimer, loader;
     if (beside())
@@ -797,6 +846,10 @@ int main(int argc, char **argv)
         pthread_mutex_init(&hosts[RECORDING].mutex, NULL);
         hosts[RECORDING].violation = NONE;
         prove_beside("times of the host's own", records, NULL, &hosts[RECORDING], calls);
+        pthread_mutex_init(&hosts[SPEAKING].mutex, NULL);
+        hosts[SPEAKING].violation = NONE;
+        prove_beside("WASI, libm and the log", speaks, NULL, &hosts[SPEAKING], calls / 10);
+        NEED(atomic_load(&heard) > 0, "the host has heard nothing of its guest");
     }
 
     rtw_func_stats_t stats;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Instance;
+use crate::engine::imports::Linked;
 use crate::engine::module::Warmed;
-use crate::rt::reserve;
+use crate::rt::{fork, reserve};
 use crate::status::*;
-use crate::sys::stack;
+use crate::sys::{memory as pages, stack};
 
 /// One thread's turn with an instance.
 #[derive(Clone, Copy)]
@@ -80,7 +81,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Prefaults the guest's memories and code, and locks them if the runtime wants it.
+    /// Prefaults the guest's memories and code, and the C library's mathematics if the guest uses it; locks them if the runtime wants it.
     pub fn warm(&self) -> Result<Warmed> {
         self.idle()?;
         let lock = self.module.runtime.config.lock;
@@ -88,6 +89,10 @@ impl Turn<'_> {
         // SAFETY: it is this thread's turn.
         warmed += unsafe { &*self.guest.get() }.warm(lock)?;
         warmed += Warmed::kept(*self.lock_kept(), lock)?;
+        let outside: Vec<usize> = self.hosts.iter().filter_map(Linked::outside).collect();
+        if !outside.is_empty() {
+            fork::reading_objects(|| pages::warm_images_of(&outside, lock))?;
+        }
         Ok(warmed)
     }
 

@@ -21,7 +21,7 @@ pub fn find(import: &Extern) -> Option<Native> {
         false => (ty.to_owned(), double, function.double),
         true => (ty.replace("f64", "f32"), single, function.single),
     };
-    (ty == import.ty).then_some(Native { form, data: address.0 as usize, speaks: false })
+    (ty == import.ty).then_some(Native { form, data: address.0 as usize, speaks: false, is_outside: true })
 }
 
 fn known(name: &str) -> Option<&'static Function> {

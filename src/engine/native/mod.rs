@@ -27,6 +27,8 @@ pub struct Native {
     data: usize,
     /// True if it may write to the log, or needs the guest's view of the system.
     pub speaks: bool,
+    /// True if `data` is the address of a function of the C library.
+    is_outside: bool,
 }
 
 /// The way in which one of these functions ended a guest's call.
@@ -55,7 +57,7 @@ impl Sets {
     pub(super) fn find(&self, import: &Extern, index: usize) -> Option<Native> {
         let libm = if self.libm { libm::find(import) } else { None };
         let system = || if self.system.is_some() { system::find(import) } else { None };
-        let stub = Native { form: stub, data: index, speaks: false };
+        let stub = Native { form: stub, data: index, speaks: false, is_outside: false };
         libm.or_else(system).or_else(|| log_of(import)).or_else(|| match self.stubs {
             Stubs::None => None,
             Stubs::Trap => Some(stub),
@@ -65,6 +67,11 @@ impl Sets {
 }
 
 impl Native {
+    /// The address of the C library's function that it calls, if it calls one.
+    pub fn outside(&self) -> Option<usize> {
+        self.is_outside.then_some(self.data)
+    }
+
     /// # Safety
     /// There are as many values as the import's type has.
     #[inline(always)]
@@ -135,8 +142,10 @@ unsafe fn stub(index: usize, ask: Ask<'_>) -> wasmtime::Result<()> {
 /// The stub of a function that a libc ends on.
 fn of_libc(import: &Extern) -> Option<Native> {
     match (is_wasi(&import.module), import.name.as_str(), import.ty.as_str()) {
-        (true, "proc_exit", "(i32)->()") => return Some(Native { form: exit, data: 0, speaks: false }),
-        (false, "abort" | "_abort_js", "()->()") => return Some(Native { form: abort, data: 0, speaks: false }),
+        (true, "proc_exit", "(i32)->()") => return Some(Native { form: exit, data: 0, speaks: false, is_outside: false }),
+        (false, "abort" | "_abort_js", "()->()") => {
+            return Some(Native { form: abort, data: 0, speaks: false, is_outside: false });
+        }
         (_, _, ty) if !ty.ends_with("->(i32)") => return None,
         _ => {}
     }
@@ -148,7 +157,7 @@ fn of_libc(import: &Extern) -> Option<Native> {
         false if import.name.starts_with("__syscall_") => ERRNO_NOSYS.wrapping_neg(),
         false => return None,
     };
-    Some(Native { form: answer_number, data: number as usize, speaks: false })
+    Some(Native { form: answer_number, data: number as usize, speaks: false, is_outside: false })
 }
 
 /// The guest ends itself.
@@ -184,7 +193,7 @@ fn log_of(import: &Extern) -> Option<Native> {
     }
     let is_ours =
         matches!(import.module.as_str(), "env" | "rtwasm") && import.name == "rtw_log" && import.ty == "(i32,i32,i32)->()";
-    is_ours.then_some(Native { form: log, data: 0, speaks: true })
+    is_ours.then_some(Native { form: log, data: 0, speaks: true, is_outside: false })
 }
 
 /// WASI's preview 1, and the snapshot before it.

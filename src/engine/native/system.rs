@@ -202,9 +202,11 @@ pub fn find(import: &Extern) -> Option<Native> {
     };
     let known = |known: &&Known| known.0.strip_prefix(import.name.as_str()).is_some_and(|rest| rest == import.ty);
     match list.iter().find(known) {
-        Some((_, Errno(errno))) => Some(Native { form: answer_errno, data: *errno as usize, speaks: true }),
-        Some((_, Number(number))) => Some(Native { form: answer_number, data: *number as usize, speaks: false }),
-        Some((_, Act(form))) => Some(Native { form: *form, data: 0, speaks: true }),
+        Some((_, Errno(errno))) => Some(Native { form: answer_errno, data: *errno as usize, speaks: true, is_outside: false }),
+        Some((_, Number(number))) => {
+            Some(Native { form: answer_number, data: *number as usize, speaks: false, is_outside: false })
+        }
+        Some((_, Act(form))) => Some(Native { form: *form, data: 0, speaks: true, is_outside: false }),
         None if is_wasi || import.name.starts_with("__syscall_") => of_libc(import),
         None => None,
     }
