@@ -376,6 +376,35 @@ struct function_type<R(Args...)> {
     static constexpr auto signature = text();
 };
 
+/// The values of one call of a function: its arguments, then its results.
+template <class Type>
+class call_values;
+template <class R, class... Args>
+class call_values<R(Args...)> {
+public:
+    static constexpr std::size_t count = function_type<R(Args...)>::values;
+
+    explicit call_values(const std::decay_t<Args> &...args) noexcept RTW_NONBLOCKING
+    {
+        [[maybe_unused]] std::size_t at = 0;
+        (wasm_type<std::decay_t<Args>>::set(values_[at++], args), ...);
+    }
+    rtw_value_t *data() noexcept RTW_NONBLOCKING { return values_; }
+    call_result<R> result(rtw_status_t status) const noexcept RTW_NONBLOCKING
+    {
+        call_result<R> result;
+        result.status = status;
+        if constexpr (!std::is_void_v<R>) {
+            if (status == RTW_OK) result.result = results<R>::get(values_);
+        }
+        return result;
+    }
+    std::vector<rtw_value_t> to_vector() const { return std::vector<rtw_value_t>(values_, values_ + function_type<R(Args...)>::room); }
+
+private:
+    rtw_value_t values_[function_type<R(Args...)>::room];
+};
+
 /// Deletes a handle with the library's function for its kind.
 template <class T, void (*Destroy)(T *)>
 struct destroyer {
@@ -400,6 +429,26 @@ public:
 private:
     owned<T, Destroy> raw_;
 };
+
+/// What `make` makes, or its error.
+template <class T, class Make>
+result<T> made(Make make)
+{
+    decltype(std::declval<T>().get()) out = nullptr;
+    rtw_error_t why;
+    if (make(&out, &why) != RTW_OK) return error(why);
+    return T(out);
+}
+
+/// The struct that `fill` fills, or its status.
+template <class T, class Fill>
+result<T> filled(Fill fill)
+{
+    T filled;
+    const rtw_status_t status = fill(&filled);
+    if (status != RTW_OK) return error(status);
+    return filled;
+}
 
 inline result<void> checked(rtw_status_t status)
 {
@@ -436,10 +485,7 @@ public:
     using handle::handle;
     result<func_stats> try_read()
     {
-        func_stats stats;
-        const rtw_status_t status = rtw_interval_read(get(), &stats);
-        if (status != RTW_OK) return error(status);
-        return stats;
+        return detail::filled<func_stats>([&](func_stats *stats) { return rtw_interval_read(get(), stats); });
     }
     func_stats read() { return try_read().value(); }
 };
@@ -451,10 +497,7 @@ public:
     rtw_status_t record_ns(std::uint64_t ns) noexcept RTW_NONBLOCKING { return rtw_recorder_record_ns(get(), ns); }
     result<func_stats> try_stats() const
     {
-        func_stats stats;
-        const rtw_status_t status = rtw_recorder_stats(get(), &stats);
-        if (status != RTW_OK) return error(status);
-        return stats;
+        return detail::filled<func_stats>([&](func_stats *stats) { return rtw_recorder_stats(get(), stats); });
     }
     func_stats stats() const { return try_stats().value(); }
 };
@@ -477,47 +520,29 @@ public:
     /// Calls the function. [rt & attached & prepared]
     call_result<R> operator()(Args... args) const noexcept RTW_NONBLOCKING
     {
-        rtw_value_t values[type::room];
-        [[maybe_unused]] std::size_t at = 0;
-        (detail::wasm_type<std::decay_t<Args>>::set(values[at++], args), ...);
-        return taken(rtw_invoke(raw_, values, type::values), values);
+        detail::call_values<R(Args...)> values(args...);
+        return values.result(rtw_invoke(raw_, values.data(), values.count));
     }
     /// Calls the function with a budget for this call, as rtw_invoke_budget does. [rt & attached & prepared]
     call_result<R> within(std::uint64_t budget_ns, Args... args) const noexcept RTW_NONBLOCKING
     {
-        rtw_value_t values[type::room];
-        [[maybe_unused]] std::size_t at = 0;
-        (detail::wasm_type<std::decay_t<Args>>::set(values[at++], args), ...);
-        return taken(rtw_invoke_budget(raw_, values, type::values, budget_ns), values);
+        detail::call_values<R(Args...)> values(args...);
+        return values.result(rtw_invoke_budget(raw_, values.data(), values.count, budget_ns));
     }
 
     result<func_stats> try_stats() const
     {
-        func_stats stats;
-        const rtw_status_t status = rtw_func_stats(raw_, &stats);
-        if (status != RTW_OK) return error(status);
-        return stats;
+        return detail::filled<func_stats>([&](func_stats *stats) { return rtw_func_stats(raw_, stats); });
     }
     func_stats stats() const { return try_stats().value(); }
     result<rtwasm::interval> try_interval() const
     {
-        rtw_interval_t *out;
-        rtw_error_t why;
-        if (rtw_func_interval(raw_, &out, &why) != RTW_OK) return error(why);
-        return rtwasm::interval(out);
+        return detail::made<rtwasm::interval>(
+            [&](rtw_interval_t **out, rtw_error_t *why) { return rtw_func_interval(raw_, out, why); });
     }
     rtwasm::interval interval() const { return try_interval().value(); }
 
 private:
-    static call_result<R> taken(rtw_status_t status, [[maybe_unused]] const rtw_value_t *values) noexcept RTW_NONBLOCKING
-    {
-        call_result<R> result;
-        result.status = status;
-        if constexpr (!std::is_void_v<R>) {
-            if (status == RTW_OK) result.result = detail::results<R>::get(values);
-        }
-        return result;
-    }
     rtw_func_t *raw_ = nullptr;
 };
 
@@ -589,10 +614,10 @@ public:
     template <class Type>
     result<rtwasm::func<Type>> try_func(const char *name) const
     {
-        rtw_func_t *out;
-        rtw_error_t why;
-        if (rtw_instance_func(get(), name, detail::function_type<Type>::signature.data(), &out, &why) != RTW_OK) return error(why);
-        return rtwasm::func<Type>(out);
+        return detail::made<rtwasm::func<Type>>(
+            [&](rtw_func_t **out, rtw_error_t *why) {
+                return rtw_instance_func(get(), name, detail::function_type<Type>::signature.data(), out, why);
+            });
     }
     template <class Type>
     rtwasm::func<Type> func(const char *name) const
@@ -609,10 +634,7 @@ public:
     template <class R, class... Args>
     static dry_call dry(const func_ref<R(Args...)> &func, std::uint32_t repeats, Args... args)
     {
-        dry_call call{func.get(), std::vector<rtw_value_t>(func_ref<R(Args...)>::type::room), repeats};
-        [[maybe_unused]] std::size_t at = 0;
-        (detail::wasm_type<std::decay_t<Args>>::set(call.values[at++], args), ...);
-        return call;
+        return {func.get(), detail::call_values<R(Args...)>(args...).to_vector(), repeats};
     }
     /// Prefaults and locks what calls touch, and makes the dry calls; on the thread that will call.
     result<prepare_report> try_prepare(const std::vector<dry_call> &dry_calls = {})
@@ -653,10 +675,7 @@ public:
 
     result<func_stats> try_stats() const
     {
-        func_stats stats;
-        const rtw_status_t status = rtw_instance_stats(get(), &stats);
-        if (status != RTW_OK) return error(status);
-        return stats;
+        return detail::filled<func_stats>([&](func_stats *stats) { return rtw_instance_stats(get(), stats); });
     }
     func_stats stats() const { return try_stats().value(); }
 };
@@ -798,10 +817,7 @@ public:
     using handle::handle;
     static result<imports> try_create()
     {
-        rtw_imports_t *out;
-        rtw_error_t why;
-        if (rtw_imports_create(&out, &why) != RTW_OK) return error(why);
-        return imports(out);
+        return detail::made<imports>(rtw_imports_create);
     }
     static imports create() { return try_create().value(); }
 
@@ -840,10 +856,8 @@ public:
     using handle::handle;
     result<rtwasm::instance> try_instance(const instance_config &config = {}, const rtw_imports_t *imports = nullptr) const
     {
-        rtw_instance_t *out;
-        rtw_error_t why;
-        if (rtw_instance_create(get(), imports, &config, &out, &why) != RTW_OK) return error(why);
-        return rtwasm::instance(out);
+        return detail::made<rtwasm::instance>(
+            [&](rtw_instance_t **out, rtw_error_t *why) { return rtw_instance_create(get(), imports, &config, out, why); });
     }
     rtwasm::instance instance(const instance_config &config = {}) const { return try_instance(config).value(); }
     rtwasm::instance instance(const rtwasm::imports &imports, const instance_config &config = {}) const
@@ -898,27 +912,21 @@ public:
     using handle::handle;
     static result<runtime> try_create(const runtime_config &config = {})
     {
-        rtw_runtime_t *out;
-        rtw_error_t why;
-        if (rtw_runtime_create(&config, &out, &why) != RTW_OK) return error(why);
-        return runtime(out);
+        return detail::made<runtime>(
+            [&](rtw_runtime_t **out, rtw_error_t *why) { return rtw_runtime_create(&config, out, why); });
     }
     static runtime create(const runtime_config &config = {}) { return try_create(config).value(); }
 
     result<module> try_load(const void *bytes, std::size_t length) const
     {
-        rtw_module_t *out;
-        rtw_error_t why;
-        if (rtw_module_load(get(), bytes, length, &out, &why) != RTW_OK) return error(why);
-        return module(out);
+        return detail::made<module>(
+            [&](rtw_module_t **out, rtw_error_t *why) { return rtw_module_load(get(), bytes, length, out, why); });
     }
     module load(const void *bytes, std::size_t length) const { return try_load(bytes, length).value(); }
     result<module> try_load_file(const std::string &path) const
     {
-        rtw_module_t *out;
-        rtw_error_t why;
-        if (rtw_module_load_file(get(), path.c_str(), &out, &why) != RTW_OK) return error(why);
-        return module(out);
+        return detail::made<module>(
+            [&](rtw_module_t **out, rtw_error_t *why) { return rtw_module_load_file(get(), path.c_str(), out, why); });
     }
     module load_file(const std::string &path) const { return try_load_file(path).value(); }
 
@@ -933,10 +941,8 @@ public:
 
     result<rtwasm::recorder> try_recorder(const char *name) const
     {
-        rtw_recorder_t *out;
-        rtw_error_t why;
-        if (rtw_recorder_create(get(), name, &out, &why) != RTW_OK) return error(why);
-        return rtwasm::recorder(out);
+        return detail::made<rtwasm::recorder>(
+            [&](rtw_recorder_t **out, rtw_error_t *why) { return rtw_recorder_create(get(), name, out, why); });
     }
     rtwasm::recorder recorder(const char *name) const { return try_recorder(name).value(); }
 };
@@ -970,9 +976,7 @@ public:
     template <class R, class... Args>
     void dry(slot_func<R(Args...)> func, std::uint32_t repeats, Args... args)
     {
-        auto values = std::make_unique<std::vector<rtw_value_t>>(detail::function_type<R(Args...)>::room);
-        [[maybe_unused]] std::size_t at = 0;
-        (detail::wasm_type<std::decay_t<Args>>::set((*values)[at++], args), ...);
+        auto values = std::make_unique<std::vector<rtw_value_t>>(detail::call_values<R(Args...)>(args...).to_vector());
         dry_.push_back({nullptr, values->data(), static_cast<std::uint32_t>(values->size()), repeats, func.index});
         values_.push_back(std::move(values));
     }
@@ -1065,24 +1069,13 @@ public:
     template <class R, class... Args>
     call_result<R> invoke(slot_func<R(Args...)> func, Args... args) noexcept RTW_NONBLOCKING
     {
-        using type = detail::function_type<R(Args...)>;
-        rtw_value_t values[type::room];
-        [[maybe_unused]] std::size_t at = 0;
-        (detail::wasm_type<std::decay_t<Args>>::set(values[at++], args), ...);
-        call_result<R> result;
-        result.status = rtw_slot_invoke(get(), func.index, values, type::values, nullptr);
-        if constexpr (!std::is_void_v<R>) {
-            if (result.status == RTW_OK) result.result = detail::results<R>::get(values);
-        }
-        return result;
+        detail::call_values<R(Args...)> values(args...);
+        return values.result(rtw_slot_invoke(get(), func.index, values.data(), values.count, nullptr));
     }
 
     result<slot_stats> try_stats() const
     {
-        slot_stats stats;
-        const rtw_status_t status = rtw_slot_stats(get(), &stats);
-        if (status != RTW_OK) return error(status);
-        return stats;
+        return detail::filled<slot_stats>([&](slot_stats *stats) { return rtw_slot_stats(get(), stats); });
     }
     slot_stats stats() const { return try_stats().value(); }
 
@@ -1101,10 +1094,8 @@ private:
         config.memory_limit_bytes = setup.memory_limit_bytes;
         config.on_event = on_event;
         config.user_data = user_data;
-        rtw_slot_t *out;
-        rtw_error_t why;
-        if (rtw_slot_create(runtime.get(), &config, &out, &why) != RTW_OK) return error(why);
-        return slot(out);
+        return detail::made<slot>(
+            [&](rtw_slot_t **out, rtw_error_t *why) { return rtw_slot_create(runtime.get(), &config, out, why); });
     }
 };
 
@@ -1121,10 +1112,8 @@ public:
     /// A worker as the configuration says, with its callbacks as in C.
     static result<worker> try_create(const runtime &runtime, const worker_config &config)
     {
-        rtw_worker_t *out;
-        rtw_error_t why;
-        if (rtw_worker_create(runtime.get(), &config, &out, &why) != RTW_OK) return error(why);
-        return worker(out);
+        return detail::made<worker>(
+            [&](rtw_worker_t **out, rtw_error_t *why) { return rtw_worker_create(runtime.get(), &config, out, why); });
     }
     static worker create(const runtime &runtime, const worker_config &config) { return try_create(runtime, config).value(); }
     /// A periodic worker whose step is a callable that takes a const rtw_tick_t & and returns void or a status; an exception that
@@ -1181,26 +1170,15 @@ public:
     template <class R, class... Args>
     call_result<R> invoke(const func_ref<R(Args...)> &func, std::common_type_t<Args>... args)
     {
-        using type = detail::function_type<R(Args...)>;
-        rtw_value_t values[type::room];
-        [[maybe_unused]] std::size_t at = 0;
-        (detail::wasm_type<std::decay_t<Args>>::set(values[at++], args), ...);
-        call_result<R> result;
-        result.status = rtw_worker_invoke(get(), func.get(), values, type::values);
-        if constexpr (!std::is_void_v<R>) {
-            if (result.status == RTW_OK) result.result = detail::results<R>::get(values);
-        }
-        return result;
+        detail::call_values<R(Args...)> values(args...);
+        return values.result(rtw_worker_invoke(get(), func.get(), values.data(), values.count));
     }
     /// Gives an invocation to a queue worker and returns at once; wait returns its completion.
     template <class R, class... Args>
     rtw_status_t submit(std::uint64_t tag, const func_ref<R(Args...)> &func, std::common_type_t<Args>... args)
     {
-        using type = detail::function_type<R(Args...)>;
-        rtw_value_t values[type::room];
-        [[maybe_unused]] std::size_t at = 0;
-        (detail::wasm_type<std::decay_t<Args>>::set(values[at++], args), ...);
-        return rtw_worker_submit(get(), func.get(), values, type::values, tag);
+        detail::call_values<R(Args...)> values(args...);
+        return rtw_worker_submit(get(), func.get(), values.data(), values.count, tag);
     }
     result<completion> try_wait(std::uint64_t timeout_ns = RTW_FOREVER)
     {
@@ -1213,10 +1191,7 @@ public:
 
     result<worker_stats> try_stats() const
     {
-        worker_stats stats;
-        const rtw_status_t status = rtw_worker_stats(get(), &stats);
-        if (status != RTW_OK) return error(status);
-        return stats;
+        return detail::filled<worker_stats>([&](worker_stats *stats) { return rtw_worker_stats(get(), stats); });
     }
     worker_stats stats() const { return try_stats().value(); }
 };
