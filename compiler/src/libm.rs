@@ -4,7 +4,7 @@
 use std::mem::transmute;
 
 use rtwasm::engine::artifact::Extern;
-use rtwasm::sys::math::{FUNCTIONS, Shape};
+use rtwasm::sys::math::{Function, Shape};
 use wasmtime::Val;
 
 /// A function of the C library, with its shape and precision.
@@ -15,14 +15,12 @@ pub struct Libm {
     is_single: bool,
 }
 
-/// The function for an import such as "env" "sinf", or "env" "_sinf", if it has that function's type.
+/// The function for an import such as "env" "sinf", if it has that function's type.
 pub fn find(import: &Extern) -> Option<Libm> {
     if import.module != "env" {
         return None;
     }
-    let name = import.name.strip_prefix('_').unwrap_or(&import.name);
-    let known = |name: &str| FUNCTIONS.iter().find(|function| function.name == name);
-    let (function, is_single) = known(name).map(|f| (f, false)).or_else(|| Some((known(name.strip_suffix('f')?)?, true)))?;
+    let (function, is_single) = Function::named(&import.name)?;
     let ty = match function.shape {
         Shape::One => "(f64)->(f64)",
         Shape::Two => "(f64,f64)->(f64)",

@@ -37,6 +37,25 @@ pub struct Function {
     pub single: Address,
 }
 
+impl Function {
+    /// The function that a guest imports by this name, and true if in single precision: "sin", "sinf", or "_sinf", as Faust and older
+    /// compilers name it.
+    pub fn named(import: &str) -> Option<(&'static Function, bool)> {
+        let name = import.strip_prefix('_').unwrap_or(import);
+        let known = |name: &str| {
+            let name = match name {
+                // It differs in a `long`, which has 32 bits in a guest.
+                "scalbln" => "scalbn",
+                // It keeps the sign in a variable that all threads share.
+                "lgamma" => "lgamma_r",
+                name => name,
+            };
+            FUNCTIONS.iter().find(|function| function.name == name)
+        };
+        known(name).map(|function| (function, false)).or_else(|| Some((known(name.strip_suffix('f')?)?, true)))
+    }
+}
+
 /// The address of a C function, which has no type of its own here.
 #[derive(Clone, Copy)]
 pub struct Address(pub *const ());

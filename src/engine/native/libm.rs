@@ -6,33 +6,21 @@ use wasmtime::ValRaw;
 
 use super::{Ask, Form, Native};
 use crate::engine::artifact::Extern;
-use crate::sys::math::{FUNCTIONS, Function, Shape};
+use crate::sys::math::{Function, Shape};
 
-/// The function for an import such as "env" "sinf", or "env" "_sinf", as Faust and older compilers name it.
+/// The function for an import such as "env" "sinf".
 pub fn find(import: &Extern) -> Option<Native> {
     if import.module != "env" {
         return None;
     }
-    let name = import.name.strip_prefix('_').unwrap_or(&import.name);
-    let (function, is_single) = known(name).map(|f| (f, false)).or_else(|| Some((known(name.strip_suffix('f')?)?, true)))?;
-    let (ty, double, single) = forms(function.shape, name.starts_with("lgamma") && !name.contains("_r"));
+    let (function, is_single) = Function::named(&import.name)?;
+    let (ty, double, single) = forms(function.shape, import.name.contains("lgamma") && !import.name.contains("_r"));
     // These types are those of double precision.
     let (ty, form, address) = match is_single {
         false => (ty.to_owned(), double, function.double),
         true => (ty.replace("f64", "f32"), single, function.single),
     };
     (ty == import.ty).then_some(Native { form, data: address.0 as usize, speaks: false, is_outside: true })
-}
-
-fn known(name: &str) -> Option<&'static Function> {
-    let name = match name {
-        // It differs in a `long`, which has 32 bits in a guest.
-        "scalbln" => "scalbn",
-        // It keeps the sign in a variable that all threads share.
-        "lgamma" => "lgamma_r",
-        name => name,
-    };
-    FUNCTIONS.iter().find(|function| function.name == name)
 }
 
 /// A guest's floating-point type.
