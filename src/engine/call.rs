@@ -366,17 +366,14 @@ unsafe fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error, values
         _ => core.timing.was_cut_off(),
     };
     let mut import = None;
-    let status = match (ended, trap) {
+    match ended {
+        Ended::Exit(code) if !cut_off => host_status = code,
+        Ended::Stub(index) if !cut_off => import = Some(index),
+        _ => {}
+    }
+    let status = match (ended.status(), trap) {
         _ if cut_off => RTW_ERR_BUDGET,
-        (Ended::Exit(code), _) => {
-            host_status = code;
-            RTW_ERR_EXITED
-        }
-        (Ended::Abort, _) => RTW_ERR_ABORTED,
-        (Ended::Stub(index), _) => {
-            import = Some(index);
-            RTW_ERR_STUB
-        }
+        (Some(status), _) => status,
         _ if host_status != RTW_OK => RTW_ERR_HOST,
         (_, Some(trap)) => trap_status(trap),
         _ if arena::take_refused() != 0 => RTW_ERR_ARENA,

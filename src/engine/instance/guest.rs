@@ -317,11 +317,9 @@ fn initialising_error(core: &Core, error: &wasmtime::Error) -> Error {
         Some(Trap::UnreachableCodeReached) if !in_host => core.timing.trapped_in_poll(),
         _ => core.timing.was_cut_off(),
     };
-    let status = match (ended, trap) {
+    let status = match (ended.status(), trap) {
         _ if cut_off => RTW_ERR_BUDGET,
-        (Ended::Exit(_), _) => RTW_ERR_EXITED,
-        (Ended::Abort, _) => RTW_ERR_ABORTED,
-        (Ended::Stub(_), _) => RTW_ERR_STUB,
+        (Some(status), _) => status,
         _ if in_host => RTW_ERR_HOST,
         (_, Some(trap)) => fault::trap_status(trap),
         _ => RTW_ERR_TRAP_OTHER,

@@ -13,6 +13,7 @@ use wasmtime::{Caller, Extern as EngineExtern, Memory, Trap, ValRaw};
 use super::artifact::Extern;
 use super::imports::Stubs;
 use super::instance::Data;
+use crate::status::*;
 
 /// The values of a call: arguments in, results out.
 pub type Values<'a> = &'a mut [MaybeUninit<ValRaw>];
@@ -41,6 +42,18 @@ pub enum Ended {
     Abort,
     /// It called a stub: the import's index.
     Stub(u32),
+}
+
+impl Ended {
+    /// The status of a call that ended so; None if it did not.
+    pub fn status(self) -> Option<rtw_status_t> {
+        match self {
+            Ended::No => None,
+            Ended::Exit(_) => Some(RTW_ERR_EXITED),
+            Ended::Abort => Some(RTW_ERR_ABORTED),
+            Ended::Stub(_) => Some(RTW_ERR_STUB),
+        }
+    }
 }
 
 /// The functions that a list of imports provides beside the host's own.
