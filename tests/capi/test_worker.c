@@ -18,7 +18,7 @@ static void test_refusals(void) {
     REFUSE(good, bad.struct_size--, RTW_ERR_STRUCT_SIZE, "_init");
     REFUSE(good, bad.kind = 2, RTW_ERR_ARGUMENT, "kind");
     REFUSE(good, bad.step = NULL, RTW_ERR_NULL, "step or a func");
-    REFUSE(good, bad.func = add, RTW_ERR_VALUES, "needs 2 values");
+    REFUSE(good, (bad.step = NULL, bad.func = add), RTW_ERR_VALUES, "needs 2 values");
     rtw_value_t values[2] = {{.i32 = 1}, {.i32 = 2}};
     REFUSE(good, (bad.func = add, bad.values = values, bad.value_count = 2), RTW_ERR_ARGUMENT, "not both");
     REFUSE(good, (bad.step = NULL, bad.func = add, bad.value_count = 2), RTW_ERR_NULL, "values");

@@ -4,10 +4,11 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use wasmtime::ValRaw;
 
+use super::rules::validate;
 use crate::capi::guard;
 use crate::capi::instance::rtw_func_t;
 use crate::capi::prepare::{self, rtw_dry_call_t};
-use crate::capi::runtime::{RTW_DENORMALS_KEEP, RTW_SCHED_KEEP, out_of_range};
+use crate::capi::runtime::{RTW_DENORMALS_KEEP, RTW_SCHED_KEEP};
 use crate::capi::text;
 use crate::capi::thread::{self, RTW_SCHED_RUNTIME, rtw_thread_config_t};
 use crate::capi::value::rtw_value_t;
@@ -41,6 +42,8 @@ pub const RTW_ON_FAULT_CONTINUE: u32 = 1;
 
 /// A step returns this to end the run without a failure.
 pub const RTW_STEP_STOP: rtw_status_t = 1;
+
+const DEFAULT_QUEUE_CAPACITY: usize = 64;
 
 const _: () = assert!(RTW_STEP_STOP == crate::worker::STEP_STOP);
 
@@ -184,25 +187,12 @@ pub(super) unsafe fn raw<'a>(values: *const rtw_value_t, count: usize) -> &'a [V
     }
 }
 
-fn yes_or_no(field: &str, value: u32) -> Result<bool> {
-    match value {
-        0 => Ok(false),
-        1 => Ok(true),
-        other => Err(out_of_range(field, other)),
-    }
-}
-
-/// Refuses a field that a configuration of this kind does not use.
-fn left_alone(field: &str, is: bool, goes_with: &str) -> Result<()> {
-    match is {
-        true => Ok(()),
-        false => Err(Error::new(RTW_ERR_ARGUMENT, format!("{field} is only for {goes_with}"))),
-    }
-}
-
-const PERIODS_NS: std::ops::RangeInclusive<u64> = 10_000..=3_600_000_000_000;
-
+/// Converts a configuration that keeps its rules.
+///
+/// # Safety
+/// Its pointers are valid as the header says.
 pub(super) unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) -> Result<(Config, Work)> {
+    validate(config)?;
     let by_deadline = config.sched_policy == RTW_SCHED_DEADLINE;
     let thread_config = rtw_thread_config_t {
         sched_policy: if by_deadline { RTW_SCHED_KEEP } else { config.sched_policy },
@@ -216,14 +206,10 @@ pub(super) unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) 
         name: name(unsafe { text::optional(config.name, "name") }?)?,
         // SAFETY: it names no stacks.
         attach: unsafe { thread::wanted(runtime, &thread_config) }?,
-        deadline: by_deadline.then(|| deadline(config)).transpose()?,
-        lock: yes_or_no("memory_lock", config.memory_lock)?,
-        strict: yes_or_no("strict", config.strict)?,
-        dma_latency_us: match config.dma_latency_us {
-            -1 => None,
-            latency @ 0.. => Some(latency),
-            other => return Err(out_of_range("dma_latency_us", other)),
-        },
+        deadline: by_deadline.then(|| deadline(config)),
+        lock: config.memory_lock != 0,
+        strict: config.strict != 0,
+        dma_latency_us: (config.dma_latency_us != -1).then_some(config.dma_latency_us),
         setup: config.setup.map(|call| Setup {
             // SAFETY: the same but for what happens where it is unwound.
             call: unsafe {
@@ -236,12 +222,8 @@ pub(super) unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) 
         }),
         instances: vec![],
         dry_calls: vec![],
-        statistics: yes_or_no("statistics", config.statistics)?,
+        statistics: config.statistics != 0,
     };
-    if !by_deadline {
-        left_alone("deadline_runtime_ns", config.deadline_runtime_ns == 0, "RTW_SCHED_DEADLINE")?;
-        left_alone("deadline_ns", config.deadline_ns == 0, "RTW_SCHED_DEADLINE")?;
-    }
     // SAFETY: live handles, and as many as it says, by the API's contract.
     for call in unsafe { prepare::read_dry_calls(config.dry_calls, config.dry_call_count) }? {
         check_func("dry call", &call.func, runtime, call.values.len())?;
@@ -249,11 +231,12 @@ pub(super) unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) 
         let func = OwnFunc::new(call.func.clone())?;
         settings.dry_calls.push(DryCall { func, values: call.values.into(), repeats: call.repeats });
     }
-    let work = match config.kind {
+    let work = if config.kind == RTW_WORKER_PERIODIC {
         // SAFETY: as above.
-        RTW_WORKER_PERIODIC => Work::Periodic(Box::new(unsafe { periodic(runtime, config, &mut settings) }?)),
-        RTW_WORKER_QUEUE => Work::Queue(fed_by_queue(config, by_deadline)?),
-        other => return Err(out_of_range("kind", other)),
+        Work::Periodic(Box::new(unsafe { periodic(runtime, config, &mut settings) }?))
+    } else {
+        let capacity = if config.queue_capacity == 0 { DEFAULT_QUEUE_CAPACITY } else { config.queue_capacity as usize };
+        Work::Queue(queue::queue(capacity, config.spin_ns)?)
     };
     Ok((settings, work))
 }
@@ -278,22 +261,9 @@ fn name(given: Option<&str>) -> Result<String> {
     }
 }
 
-fn deadline(config: &rtw_worker_config_t) -> Result<Deadline> {
-    if config.cpu != -1 {
-        return Err(Error::new(RTW_ERR_ARGUMENT, "cpu must be -1 with RTW_SCHED_DEADLINE"));
-    }
-    if !PERIODS_NS.contains(&config.period_ns) {
-        return Err(out_of_range("period_ns", config.period_ns));
-    }
+fn deadline(config: &rtw_worker_config_t) -> Deadline {
     let deadline_ns = if config.deadline_ns == 0 { config.period_ns } else { config.deadline_ns };
-    if deadline_ns > config.period_ns {
-        return Err(out_of_range("deadline_ns", config.deadline_ns));
-    }
-    // The least that the system accepts.
-    if !(1024..=deadline_ns).contains(&config.deadline_runtime_ns) {
-        return Err(out_of_range("deadline_runtime_ns", config.deadline_runtime_ns));
-    }
-    Ok(Deadline { runtime_ns: config.deadline_runtime_ns, deadline_ns, period_ns: config.period_ns })
+    Deadline { runtime_ns: config.deadline_runtime_ns, deadline_ns, period_ns: config.period_ns }
 }
 
 fn check_func(what: &str, func: &Func, runtime: &Arc<Runtime>, value_count: usize) -> Result<()> {
@@ -336,21 +306,13 @@ unsafe fn call(
 }
 
 unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, settings: &mut Config) -> Result<Periodic> {
-    left_alone("queue_capacity", config.queue_capacity == 0, "RTW_WORKER_QUEUE")?;
-    left_alone("spin_ns", config.spin_ns == 0, "RTW_WORKER_QUEUE; a periodic worker has early_ns")?;
-    if !PERIODS_NS.contains(&config.period_ns) {
-        return Err(out_of_range("period_ns", config.period_ns));
-    }
-    if config.early_ns > config.period_ns / 2 {
-        return Err(out_of_range("early_ns", config.early_ns));
-    }
-    left_alone("warm_func", config.early_ns != 0 || config.warm_func.is_null(), "early_ns")?;
     // SAFETY: a handle, and as many values as it says, by the API's contract.
     let func = unsafe { call("func", runtime, config.func, config.values, config.value_count, settings) }?;
     // SAFETY: as above.
     let warm_call =
         unsafe { call("warm_func", runtime, config.warm_func, config.warm_values, config.warm_value_count, settings) }?;
     let task = match (config.step, func) {
+        (_, Some(call)) => Task::Call(call),
         (Some(step), None) => Task::Step {
             // SAFETY: the two tick types have the same layout.
             step: unsafe {
@@ -361,45 +323,15 @@ unsafe fn periodic(runtime: &Arc<Runtime>, config: &rtw_worker_config_t, setting
             },
             user_data: config.user_data,
         },
-        (None, Some(call)) => Task::Call(call),
-        (None, None) => return Err(Error::new(RTW_ERR_NULL, "a periodic worker needs a step or a func")),
-        (Some(_), Some(_)) => return Err(Error::new(RTW_ERR_ARGUMENT, "a periodic worker has a step or a func, not both")),
+        (None, None) => return Err(Error::new(RTW_ERR_INTERNAL, "a periodic worker without work passed the rules")),
     };
     Ok(Periodic {
         period_ns: config.period_ns,
-        missed: match config.missed {
-            RTW_MISSED_SKIP => Missed::Skip,
-            RTW_MISSED_CATCH_UP => Missed::CatchUp,
-            other => return Err(out_of_range("missed", other)),
-        },
+        missed: if config.missed == RTW_MISSED_SKIP { Missed::Skip } else { Missed::CatchUp },
         early_ns: config.early_ns,
         warm_call,
         period_limit: config.period_limit,
-        stop_on_fault: match config.on_fault {
-            RTW_ON_FAULT_STOP => true,
-            RTW_ON_FAULT_CONTINUE => false,
-            other => return Err(out_of_range("on_fault", other)),
-        },
+        stop_on_fault: config.on_fault == RTW_ON_FAULT_STOP,
         task,
     })
-}
-
-fn fed_by_queue(config: &rtw_worker_config_t, by_deadline: bool) -> Result<queue::WorkerEnd> {
-    const PERIODIC: &str = "RTW_WORKER_PERIODIC";
-    left_alone("step", config.step.is_none(), PERIODIC)?;
-    left_alone("func", config.func.is_null(), PERIODIC)?;
-    left_alone("warm_func", config.warm_func.is_null(), PERIODIC)?;
-    left_alone("period_ns", config.period_ns == 0 || by_deadline, "RTW_WORKER_PERIODIC or RTW_SCHED_DEADLINE")?;
-    left_alone("early_ns", config.early_ns == 0, PERIODIC)?;
-    left_alone("missed", config.missed == 0, PERIODIC)?;
-    left_alone("on_fault", config.on_fault == 0, PERIODIC)?;
-    left_alone("period_limit", config.period_limit == 0, PERIODIC)?;
-    if config.spin_ns > 1_000_000_000 {
-        return Err(out_of_range("spin_ns", config.spin_ns));
-    }
-    match config.queue_capacity {
-        0 => queue::queue(64, config.spin_ns),
-        capacity @ 1..=65536 => queue::queue(capacity as usize, config.spin_ns),
-        other => Err(out_of_range("queue_capacity", other)),
-    }
 }

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod queue;
+mod rules;
 pub mod stats;
 
 use crate::capi::error::{self, rtw_error_t};
