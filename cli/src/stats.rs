@@ -184,8 +184,8 @@ fn snapshot(json: &Value) -> Read<Snapshot> {
     if snapshot.count != number(json, "count")? {
         return Err(format!("\"count\" is {}; the buckets hold {}", json["count"], snapshot.count));
     }
-    snapshot.faults = number(json, "faults")?;
-    snapshot.arena_peak = number(json, "arena_peak_bytes")?;
+    snapshot.calls.faults = number(json, "faults")?;
+    snapshot.calls.arena_peak = number(json, "arena_peak_bytes")?;
     snapshot.last = number(json, "last_ticks")?;
     snapshot.sum = number(json, "sum_ticks")?;
     if snapshot.count != 0 {

@@ -181,31 +181,27 @@ pub(super) fn distribution(snapshot: &Snapshot) -> rtw_distribution_t {
     if snapshot.count == 0 {
         return rtw_distribution_t::default();
     }
-    let to_ns = clock::calibration().ns_per_tick;
+    let clock = clock::calibration();
     let [p50_ns, p90_ns, p95_ns, p99_ns, p999_ns, p9999_ns] =
-        snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999, 0.9999]).map(|ticks| ticks * to_ns);
+        snapshot.quantiles([0.5, 0.9, 0.95, 0.99, 0.999, 0.9999]).map(|ticks| ticks * clock.ns_per_tick);
     rtw_distribution_t {
         count: snapshot.count,
-        min_ns: snapshot.min as f64 * to_ns,
-        mean_ns: snapshot.mean() * to_ns,
+        min_ns: clock.ns(snapshot.min),
+        mean_ns: snapshot.mean() * clock.ns_per_tick,
         p50_ns,
         p90_ns,
         p95_ns,
         p99_ns,
         p999_ns,
         p9999_ns,
-        max_ns: snapshot.max as f64 * to_ns,
+        max_ns: clock.ns(snapshot.max),
     }
 }
 
 /// The non-empty buckets of a snapshot.
 pub(super) fn buckets(snapshot: &Snapshot) -> impl Iterator<Item = rtw_bucket_t> {
-    let to_ns = clock::calibration().ns_per_tick;
-    snapshot.occupied().map(move |(low, high, count)| rtw_bucket_t {
-        low_ns: low as f64 * to_ns,
-        high_ns: high as f64 * to_ns,
-        count,
-    })
+    let clock = clock::calibration();
+    snapshot.occupied().map(move |(low, high, count)| rtw_bucket_t { low_ns: clock.ns(low), high_ns: clock.ns(high), count })
 }
 
 /// Writes as many as there is room for, and how many there are.
@@ -237,12 +233,12 @@ pub(super) unsafe fn list<T>(
 /// A func's snapshot in ns.
 pub(super) fn fill(stats: &mut rtw_func_stats_t, snapshot: &Snapshot, duration: Duration) {
     stats.call = distribution(snapshot);
-    stats.last_ns = snapshot.last as f64 * clock::calibration().ns_per_tick;
+    stats.last_ns = clock::calibration().ns(snapshot.last);
     stats.duration_ns = duration.as_nanos() as u64;
-    stats.faults = snapshot.faults;
-    stats.cut_offs = snapshot.cut_offs;
-    stats.overruns = snapshot.overruns;
-    stats.deadline_misses = snapshot.misses;
+    stats.faults = snapshot.calls.faults;
+    stats.cut_offs = snapshot.calls.cut_offs;
+    stats.overruns = snapshot.calls.overruns;
+    stats.deadline_misses = snapshot.calls.misses;
     stats.overflows = snapshot.overflows;
-    stats.arena_peak_bytes = snapshot.arena_peak;
+    stats.arena_peak_bytes = snapshot.calls.arena_peak;
 }

@@ -360,11 +360,7 @@ unsafe fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error, values
     let address = core.take_fault_address();
     let trap = error.downcast_ref::<Trap>().copied();
     let in_host = host_status != RTW_OK || ended != Ended::No;
-    let cut_off = match trap {
-        Some(Trap::UnreachableCodeReached) if !in_host => core.timing.trapped_in_poll(),
-        _ if in_host => core.timing.ended_in_host(),
-        _ => core.timing.was_cut_off(),
-    };
+    let cut_off = core.timing.failed_by_cut_off(trap, in_host);
     let mut import = None;
     match ended {
         Ended::Exit(code) if !cut_off => host_status = code,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 use super::held::Share;
-use super::module::Warmed;
+use super::warmed::Warmed;
 use crate::status::*;
 use crate::sys::memory::{self, Access, Lock};
 

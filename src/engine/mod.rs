@@ -27,3 +27,4 @@ pub mod signal_watch;
 pub mod signature;
 pub mod slot;
 pub mod trap_pc;
+pub mod warmed;

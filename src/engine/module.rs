@@ -9,10 +9,11 @@ use super::artifact::{Input, Metadata, Opened};
 use super::profile::Profile;
 use super::refusal::refused;
 use super::runtime::Runtime;
+use super::warmed::Warmed;
 use crate::rt::locked_heap::{self, Kept};
 use crate::rt::{fork, reserve, thread};
 use crate::status::*;
-use crate::sys::memory::{self, Lock};
+use crate::sys::memory;
 
 pub struct Module {
     pub runtime: Arc<Runtime>,
@@ -85,33 +86,5 @@ impl Module {
         let mut warmed = Warmed { touched_bytes: range.len(), locked_bytes: locked };
         warmed += Warmed::kept(self.kept, self.runtime.config.lock)?;
         Ok(warmed)
-    }
-}
-
-/// The result of warming.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Warmed {
-    pub touched_bytes: usize,
-    pub locked_bytes: usize,
-}
-
-impl Warmed {
-    /// Memory of the locked heap: present already, locked now.
-    pub(super) fn kept(kept: Kept, lock: Lock) -> Result<Warmed> {
-        if kept.elsewhere_bytes != 0 && lock == Lock::Required {
-            return Err(Error::new(
-                RTW_ERR_MEMLOCK,
-                format!("{} bytes that calls touch are in memory that cannot be locked", kept.elsewhere_bytes),
-            ));
-        }
-        let locked = kept.bytes != 0 && locked_heap::lock(lock)?;
-        Ok(Warmed { touched_bytes: kept.bytes + kept.elsewhere_bytes, locked_bytes: if locked { kept.bytes } else { 0 } })
-    }
-}
-
-impl std::ops::AddAssign for Warmed {
-    fn add_assign(&mut self, more: Warmed) {
-        self.touched_bytes += more.touched_bytes;
-        self.locked_bytes += more.locked_bytes;
     }
 }

@@ -83,7 +83,7 @@ impl Turn<'_> {
         reserve::check()?;
         self.mark_prepared();
 
-        let to_ns = clock::calibration().ns_per_tick;
+        let clock = clock::calibration();
         let first = runs.times.first().copied().unwrap_or(0);
         let steady = &mut runs.times[first_half..];
         let middle = steady.len() / 2;
@@ -93,8 +93,8 @@ impl Turn<'_> {
             locked_bytes: warmed.locked_bytes,
             locked: warmed.locked_bytes == warmed.touched_bytes,
             dry_calls: total as u64,
-            first_call_ns: first as f64 * to_ns,
-            steady_call_ns: median as f64 * to_ns,
+            first_call_ns: clock.ns(first),
+            steady_call_ns: clock.ns(median),
             // Without calls, this would count the two readings themselves.
             usage: if calls.is_empty() { Usage::default() } else { after.since(before) },
             allocations: runs.allocations,

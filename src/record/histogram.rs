@@ -8,7 +8,7 @@
 //! Recordings are never cleared. A reader that wants the values since some moment keeps a snapshot of that moment and subtracts
 //! it; a reset does the same. So readers cannot take anything from each other, and the writer takes part in none of this.
 
-use super::snapshot::{Extremes, Snapshot};
+use super::snapshot::{CallCounters, Extremes, Snapshot};
 use crate::rt::sync::{AtomicU64, Ordering::*, Owned};
 
 #[cfg(not(loom))]
@@ -144,11 +144,13 @@ impl Histogram {
             sum: self.sum.load(Relaxed),
             min: self.min.load(Relaxed),
             max: self.max.load(Relaxed),
-            faults: self.faults.load(Relaxed),
-            cut_offs: self.cut_offs.load(Relaxed),
-            overruns: self.overruns.load(Relaxed),
-            misses: self.misses.load(Relaxed),
-            arena_peak: self.arena_peak.load(Relaxed),
+            calls: CallCounters {
+                faults: self.faults.load(Relaxed),
+                cut_offs: self.cut_offs.load(Relaxed),
+                overruns: self.overruns.load(Relaxed),
+                misses: self.misses.load(Relaxed),
+                arena_peak: self.arena_peak.load(Relaxed),
+            },
         }
     }
 

@@ -99,7 +99,7 @@ impl Recorder {
         let past = self.past();
         let mut now = self.counted.copy();
         let extremes = now.extremes().with(past.extremes);
-        (now.min, now.max, now.arena_peak) = (extremes.min, extremes.max, extremes.arena_peak);
+        (now.min, now.max, now.calls.arena_peak) = (extremes.min, extremes.max, extremes.arena_peak);
         now.reconcile();
         now
     }
@@ -304,8 +304,8 @@ mod tests {
         recorder.reset();
         recorder.active().record(5);
         let (since, ever) = (recorder.snapshot(), recorder.ever());
-        assert_eq!((since.count, since.min, since.max, since.faults, since.arena_peak), (1, 5, 5, 0, 0));
-        assert_eq!((ever.count, ever.min, ever.max, ever.faults, ever.arena_peak), (2, 5, 1_000_003, 1, 77));
+        assert_eq!((since.count, since.min, since.max, since.calls.faults, since.calls.arena_peak), (1, 5, 5, 0, 0));
+        assert_eq!((ever.count, ever.min, ever.max, ever.calls.faults, ever.calls.arena_peak), (2, 5, 1_000_003, 1, 77));
     }
 
     #[test]

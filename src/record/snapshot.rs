@@ -10,6 +10,42 @@ pub struct Extremes {
     pub(super) arena_peak: u64,
 }
 
+/// Counters of calls, beside the histogram of their times.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct CallCounters {
+    pub faults: u64,
+    /// Faults because of the budget.
+    pub cut_offs: u64,
+    /// Values above their call's budget, of calls that were not cut off.
+    pub overruns: u64,
+    /// Values above their deadline, of calls that were not cut off.
+    pub misses: u64,
+    /// The most bytes that one failing call took of its thread's arena.
+    pub arena_peak: u64,
+}
+
+impl CallCounters {
+    /// What was counted after `before`, an earlier state of the same counters.
+    fn since(self, before: CallCounters) -> CallCounters {
+        let faults = self.faults.saturating_sub(before.faults);
+        CallCounters {
+            faults,
+            cut_offs: self.cut_offs.saturating_sub(before.cut_offs),
+            overruns: self.overruns.saturating_sub(before.overruns),
+            misses: self.misses.saturating_sub(before.misses),
+            arena_peak: if faults == 0 { 0 } else { self.arena_peak },
+        }
+    }
+
+    fn add(&mut self, other: CallCounters) {
+        self.faults += other.faults;
+        self.cut_offs += other.cut_offs;
+        self.overruns += other.overruns;
+        self.misses += other.misses;
+        self.arena_peak = self.arena_peak.max(other.arena_peak);
+    }
+}
+
 impl Extremes {
     pub(super) const NONE: Extremes = Extremes { min: u64::MAX, max: 0, arena_peak: 0 };
 
@@ -27,15 +63,8 @@ impl Extremes {
 pub struct Snapshot {
     pub count: u64,
     pub overflows: u64,
-    pub faults: u64,
-    /// Faults because of the budget.
-    pub cut_offs: u64,
-    /// Values above their call's budget, of calls that were not cut off.
-    pub overruns: u64,
-    /// Values above their deadline, of calls that were not cut off.
-    pub misses: u64,
-    /// The most bytes that one failing call took of its thread's arena.
-    pub arena_peak: u64,
+    /// All 0 if the values are not calls' times.
+    pub calls: CallCounters,
     /// The last value; 0 if unknown, as for several histograms added up.
     pub last: u64,
     pub sum: u64,
@@ -49,20 +78,7 @@ impl Snapshot {
     /// A snapshot without values.
     pub fn empty() -> Snapshot {
         let buckets = vec![0; BUCKETS];
-        Snapshot {
-            count: 0,
-            overflows: 0,
-            faults: 0,
-            cut_offs: 0,
-            overruns: 0,
-            misses: 0,
-            arena_peak: 0,
-            last: 0,
-            sum: 0,
-            min: u64::MAX,
-            max: 0,
-            buckets,
-        }
+        Snapshot { count: 0, overflows: 0, calls: CallCounters::default(), last: 0, sum: 0, min: u64::MAX, max: 0, buckets }
     }
 
     /// Puts values into the bucket that begins with `low`, to restore values from a file. Returns false if no bucket begins
@@ -84,16 +100,11 @@ impl Snapshot {
         let buckets: Vec<u64> = self.buckets.iter().zip(&before.buckets).map(|(now, then)| now.saturating_sub(*then)).collect();
         let overflows = self.overflows.saturating_sub(before.overflows);
         let count = buckets.iter().sum::<u64>() + overflows;
-        let faults = self.faults.saturating_sub(before.faults);
         let mut since = Snapshot {
             count,
             buckets,
             overflows,
-            faults,
-            cut_offs: self.cut_offs.saturating_sub(before.cut_offs),
-            overruns: self.overruns.saturating_sub(before.overruns),
-            misses: self.misses.saturating_sub(before.misses),
-            arena_peak: if faults == 0 { 0 } else { self.arena_peak },
+            calls: self.calls.since(before.calls),
             last: if count == 0 { 0 } else { self.last },
             sum: self.sum.wrapping_sub(before.sum),
             min: self.min,
@@ -115,13 +126,9 @@ impl Snapshot {
         };
         self.count += other.count;
         self.overflows += other.overflows;
-        self.faults += other.faults;
-        self.cut_offs += other.cut_offs;
-        self.overruns += other.overruns;
-        self.misses += other.misses;
+        self.calls.add(other.calls);
         self.sum = self.sum.wrapping_add(other.sum);
-        let extremes = self.extremes().with(other.extremes());
-        (self.min, self.max, self.arena_peak) = (extremes.min, extremes.max, extremes.arena_peak);
+        (self.min, self.max) = (self.min.min(other.min), self.max.max(other.max));
     }
 
     /// The values that would have been recorded if late calls had not delayed others, for calls at a fixed period. A value
@@ -168,8 +175,7 @@ impl Snapshot {
             }
         }
         scaled.overflows += self.overflows;
-        (scaled.count, scaled.faults, scaled.arena_peak) = (self.count, self.faults, self.arena_peak);
-        (scaled.cut_offs, scaled.overruns, scaled.misses) = (self.cut_offs, self.overruns, self.misses);
+        (scaled.count, scaled.calls) = (self.count, self.calls);
         scaled.last = scale(self.last as f64);
         scaled.sum = scale(self.sum as f64);
         scaled.min = scale(self.min as f64);
@@ -179,7 +185,7 @@ impl Snapshot {
     }
 
     pub(super) fn extremes(&self) -> Extremes {
-        Extremes { min: self.min, max: self.max, arena_peak: self.arena_peak }
+        Extremes { min: self.min, max: self.max, arena_peak: self.calls.arena_peak }
     }
 
     /// Limits the extremes to the outermost buckets. They are already there, unless a value was being recorded during the copy,

@@ -81,7 +81,7 @@ impl Interval {
         state.total.add(&since);
         if since.count != 0 {
             state.total.last = since.last;
-            let max_ns = (since.max as f64 * clock::calibration().ns_per_tick).round() as u64;
+            let max_ns = clock::calibration().ns(since.max).round() as u64;
             state.note(Point { at_ns: at.as_nanos() as u64, count: since.count, max_ns });
         }
         state.duration += length;

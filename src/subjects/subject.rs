@@ -47,19 +47,23 @@ pub fn calls(kind: &'static str, name: String, began: Began, snapshot: Snapshot)
 
 fn counters(snapshot: &Snapshot) -> Vec<Counter> {
     vec![
-        Counter { name: "faults", help: "Calls that ended in a fault", value: snapshot.faults },
-        Counter { name: "cut_offs", help: "Faults because the budget was used up", value: snapshot.cut_offs },
-        Counter { name: "overruns", help: "Calls longer than their budget that were not cut off", value: snapshot.overruns },
+        Counter { name: "faults", help: "Calls that ended in a fault", value: snapshot.calls.faults },
+        Counter { name: "cut_offs", help: "Faults because the budget was used up", value: snapshot.calls.cut_offs },
+        Counter {
+            name: "overruns",
+            help: "Calls longer than their budget that were not cut off",
+            value: snapshot.calls.overruns,
+        },
         Counter {
             name: "deadline_misses",
             help: "Calls longer than their deadline that were not cut off",
-            value: snapshot.misses,
+            value: snapshot.calls.misses,
         },
         Counter { name: "overflows", help: "Calls longer than the buckets reach", value: snapshot.overflows },
         Counter {
             name: "arena_peak_bytes",
             help: "The most that one faulted call took of its thread's arena",
-            value: snapshot.arena_peak,
+            value: snapshot.calls.arena_peak,
         },
     ]
 }

@@ -25,6 +25,18 @@ impl Calibration {
         self.ns_per_tick * self.ticks_per_step as f64
     }
 
+    /// Converts ticks to nanoseconds.
+    #[inline]
+    pub fn ns(&self, ticks: u64) -> f64 {
+        ticks as f64 * self.ns_per_tick
+    }
+
+    /// Converts nanoseconds to whole ticks, rounded down.
+    #[inline]
+    pub fn ticks(&self, ns: u64) -> u64 {
+        (ns as f64 / self.ns_per_tick) as u64
+    }
+
     fn of_system_clock() -> Calibration {
         Calibration { ns_per_tick: 1.0, ticks_per_step: step(monotonic_ns), source: Source::Monotonic }
     }
@@ -246,6 +258,12 @@ mod tests {
         assert_eq!(step(readings(|time| (time / 26) * 2596 / 100)), 26);
         assert_eq!(step(readings(|time| time)), 1, "a counter that has every value");
         assert_eq!(step(readings(|time| time / 36 * 36)), 36);
+    }
+
+    #[test]
+    fn ticks_and_nanoseconds_convert_both_ways() {
+        let clock = Calibration { ns_per_tick: 0.5, ticks_per_step: 1, source: Source::Counter };
+        assert_eq!((clock.ns(3), clock.ticks(3), clock.ticks(u64::MAX)), (1.5, 6, u64::MAX));
     }
 
     #[test]

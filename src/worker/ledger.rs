@@ -13,21 +13,39 @@ pub const WORST: usize = 32;
 pub const TIMELINE: usize = 600;
 pub(super) const NS_PER_S: u64 = 1_000_000_000;
 
-/// The counters, in the order of [`COUNTERS`].
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    pub ticks: u64,
-    pub skipped: u64,
-    pub overruns: u64,
-    pub misses: u64,
-    pub longest_miss_run: u64,
-    pub faults: u64,
-    pub minor_faults: u64,
-    pub major_faults: u64,
-    pub voluntary_switches: u64,
-    pub involuntary_switches: u64,
+/// Passes the fields of [`Counts`] to a macro.
+macro_rules! with_counters {
+    ($then:ident) => {
+        $then! {
+            ticks, skipped, overruns, misses, longest_miss_run, faults, minor_faults, major_faults, voluntary_switches,
+            involuntary_switches
+        }
+    };
 }
+pub(crate) use with_counters;
 
+macro_rules! define_counts {
+    ($($field:ident),*) => {
+        /// The counters, in the order of [`COUNTERS`].
+        #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+        pub struct Counts {
+            $(pub $field: u64),*
+        }
+
+        impl Counts {
+            pub(super) fn to_array(self) -> [u64; COUNTERS.len()] {
+                [$(self.$field),*]
+            }
+
+            pub(super) fn from_array([$($field),*]: [u64; COUNTERS.len()]) -> Counts {
+                Counts { $($field),* }
+            }
+        }
+    };
+}
+with_counters!(define_counts);
+
+/// Their names and descriptions in exports.
 pub(super) const COUNTERS: [(&str, &str); 10] = [
     ("ticks", "Steps or invocations that ran"),
     ("skipped_periods", "Skipped periods"),
@@ -40,50 +58,6 @@ pub(super) const COUNTERS: [(&str, &str); 10] = [
     ("voluntary_switches", "The thread slept or waited, its sleeps between periods included"),
     ("involuntary_switches", "Another thread took the CPU"),
 ];
-
-impl Counts {
-    pub(super) fn to_array(self) -> [u64; COUNTERS.len()] {
-        [
-            self.ticks,
-            self.skipped,
-            self.overruns,
-            self.misses,
-            self.longest_miss_run,
-            self.faults,
-            self.minor_faults,
-            self.major_faults,
-            self.voluntary_switches,
-            self.involuntary_switches,
-        ]
-    }
-
-    pub(super) fn from_array(values: [u64; COUNTERS.len()]) -> Counts {
-        let [
-            ticks,
-            skipped,
-            overruns,
-            misses,
-            longest_miss_run,
-            faults,
-            minor_faults,
-            major_faults,
-            voluntary_switches,
-            involuntary_switches,
-        ] = values;
-        Counts {
-            ticks,
-            skipped,
-            overruns,
-            misses,
-            longest_miss_run,
-            faults,
-            minor_faults,
-            major_faults,
-            voluntary_switches,
-            involuntary_switches,
-        }
-    }
-}
 
 /// One of the worst calls, in ticks except for the stamp.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

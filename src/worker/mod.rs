@@ -7,6 +7,7 @@
 //! counters after every step. Other threads communicate with it through two words and, for queues, two rings.
 
 mod config;
+#[macro_use]
 mod ledger;
 mod life;
 pub mod periodic;
@@ -16,6 +17,8 @@ mod shared;
 pub mod statistics;
 
 pub use config::{Call, Config, Setup, Work};
+#[cfg(feature = "capi")]
+pub(crate) use ledger::with_counters;
 pub use report::DISTRIBUTIONS;
 pub use shared::{Info, Shared, State};
 

@@ -8,7 +8,7 @@ use super::statistics::{Step, StepRecorder};
 use super::{Call, STEP_STOP, Shared};
 use crate::rt::callback;
 use crate::status::*;
-use crate::sys::clock;
+use crate::sys::clock::{self, Calibration};
 
 /// The treatment of ticks whose intended start has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,50 +71,61 @@ impl Task {
 impl Periodic {
     /// Runs until it is stopped, and returns the status that ended the run.
     pub(super) fn run(&mut self, worker: &Shared) -> rtw_status_t {
-        let ticks_per_ns = 1.0 / clock::calibration().ns_per_tick;
-        let to_ticks = |ns: u64| (ns as f64 * ticks_per_ns) as u64;
-        let period_ns = self.period_ns;
+        let clock = clock::calibration();
         let mut recorder = worker.config.statistics.then(|| StepRecorder::new(&worker.statistics));
-        let mut tick = Tick { index: 0, intended_ns: clock::monotonic_ns() + period_ns, actual_ns: 0, missed: 0 };
+        let mut tick = Tick { index: 0, intended_ns: clock::monotonic_ns() + self.period_ns, actual_ns: 0, missed: 0 };
         let last_index = self.period_limit.wrapping_sub(1);
         let mut previous_ns: Option<u64> = None;
         loop {
-            let slept = self.wait(worker, recorder.as_ref(), tick.intended_ns, ticks_per_ns);
+            let slept = self.wait(worker, recorder.as_ref(), tick.intended_ns, &clock);
             if !worker.goes_on() {
                 return RTW_OK;
             }
             self.begin(&mut tick, last_index);
-
-            let started = clock::ticks();
-            let status = self.task.run(&tick);
-            let call = clock::ticks().wrapping_sub(started);
-
+            let (status, call) = self.step(&tick);
             if let Some(recorder) = &mut recorder {
-                let expected_ns = period_ns * (tick.missed + 1);
-                let step = Step {
-                    index: tick.index,
-                    status: if status == STEP_STOP { RTW_OK } else { status },
-                    actual_ns: tick.actual_ns,
-                    wake_up: to_ticks(tick.actual_ns.saturating_sub(tick.intended_ns)),
-                    call,
-                    period: to_ticks(period_ns),
-                    missed: tick.missed,
-                    jitter: previous_ns.map(|previous_ns| to_ticks((tick.actual_ns - previous_ns).abs_diff(expected_ns))),
-                };
-                recorder.record_step(&step, u64::from(slept));
+                recorder.record_step(&self.measured(&tick, status, call, previous_ns, &clock), u64::from(slept));
+            }
+            if let Some(outcome) = self.outcome(status).or((tick.index == last_index).then_some(RTW_OK)) {
+                return outcome;
             }
             previous_ns = Some(tick.actual_ns);
-            match status {
-                RTW_OK => {}
-                STEP_STOP => return RTW_OK,
-                fault if self.stop_on_fault => return fault,
-                _ => {}
-            }
-            if tick.index == last_index {
-                return RTW_OK;
-            }
             tick.index += 1;
-            tick.intended_ns += period_ns;
+            tick.intended_ns += self.period_ns;
+        }
+    }
+
+    /// Runs the step of a tick. Returns its status and its time in ticks of the clock.
+    #[inline(always)]
+    fn step(&mut self, tick: &Tick) -> (rtw_status_t, u64) {
+        let started = clock::ticks();
+        let status = self.task.run(tick);
+        (status, clock::ticks().wrapping_sub(started))
+    }
+
+    /// A step in the units of the statistics. `previous_ns` is the actual start of the step before it.
+    #[inline]
+    fn measured(&self, tick: &Tick, status: rtw_status_t, call: u64, previous_ns: Option<u64>, clock: &Calibration) -> Step {
+        let expected_ns = self.period_ns * (tick.missed + 1);
+        Step {
+            index: tick.index,
+            status: if status == STEP_STOP { RTW_OK } else { status },
+            actual_ns: tick.actual_ns,
+            wake_up: clock.ticks(tick.actual_ns.saturating_sub(tick.intended_ns)),
+            call,
+            period: clock.ticks(self.period_ns),
+            missed: tick.missed,
+            jitter: previous_ns.map(|previous_ns| clock.ticks((tick.actual_ns - previous_ns).abs_diff(expected_ns))),
+        }
+    }
+
+    /// The status with which a step ends the run; None if the run continues.
+    #[inline]
+    fn outcome(&self, status: rtw_status_t) -> Option<rtw_status_t> {
+        match status {
+            RTW_OK => None,
+            STEP_STOP => Some(RTW_OK),
+            fault => self.stop_on_fault.then_some(fault),
         }
     }
 
@@ -134,7 +145,7 @@ impl Periodic {
 
     /// Sleeps until the intended start; or wakes early, touches the path, and spins for the rest. Returns true if it slept.
     #[inline]
-    fn wait(&mut self, worker: &Shared, recorder: Option<&StepRecorder<'_>>, intended_ns: u64, ticks_per_ns: f64) -> bool {
+    fn wait(&mut self, worker: &Shared, recorder: Option<&StepRecorder<'_>>, intended_ns: u64, clock: &Calibration) -> bool {
         let wake_ns = intended_ns - self.early_ns;
         let sleeps = clock::monotonic_ns() < wake_ns;
         if sleeps {
@@ -144,7 +155,7 @@ impl Periodic {
             return sleeps;
         }
         let left_ns = intended_ns.saturating_sub(clock::monotonic_ns());
-        let until = clock::ticks() + (left_ns as f64 * ticks_per_ns) as u64;
+        let until = clock::ticks() + clock.ticks(left_ns);
         if left_ns != 0 {
             self.touch(recorder);
         }

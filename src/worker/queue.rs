@@ -9,7 +9,7 @@ use crate::engine::own::OwnFunc;
 use crate::rt::mailbox::{self, Mailbox, NoOutcome, Receiver, Refused, Request};
 use crate::rt::reserve;
 use crate::status::*;
-use crate::sys::clock;
+use crate::sys::clock::{self, Calibration};
 
 /// The largest number of values of an invocation.
 pub const VALUES: usize = 16;
@@ -174,12 +174,12 @@ impl WorkerEnd {
 
     /// Runs until it is stopped.
     pub(super) fn run(&mut self, worker: &Shared) -> rtw_status_t {
-        let ticks_per_ns = 1.0 / clock::calibration().ns_per_tick;
+        let clock = clock::calibration();
         let mut recorder = worker.config.statistics.then(|| StepRecorder::new(&worker.statistics));
         let mut sleeps = 0;
         while worker.goes_on() {
             let was_there = self.receiver.serve(|invocation| {
-                let step = run_one(invocation, ticks_per_ns);
+                let step = run_one(invocation, &clock);
                 // Before the outcome is passed on: a thread that has it finds the call in the statistics.
                 if let Some(recorder) = &mut recorder {
                     recorder.record_step(&step, sleeps);
@@ -188,7 +188,7 @@ impl WorkerEnd {
             match was_there {
                 true => sleeps = 0,
                 false => {
-                    self.rest(worker, ticks_per_ns);
+                    self.rest(worker, &clock);
                     sleeps += 1;
                 }
             }
@@ -197,8 +197,8 @@ impl WorkerEnd {
     }
 
     /// Waits for an invocation, or for the end of the run.
-    fn rest(&mut self, worker: &Shared, ticks_per_ns: f64) {
-        let until = clock::ticks() + (self.spin_ns as f64 * ticks_per_ns) as u64;
+    fn rest(&mut self, worker: &Shared, clock: &Calibration) {
+        let until = clock::ticks() + clock.ticks(self.spin_ns);
         while self.spin_ns != 0 && clock::ticks() < until {
             if !self.receiver.is_empty() || !worker.goes_on() {
                 return;
@@ -210,7 +210,7 @@ impl WorkerEnd {
 }
 
 /// Calls the guest, and measures the call as a step.
-fn run_one(invocation: &mut Invocation, ticks_per_ns: f64) -> Step {
+fn run_one(invocation: &mut Invocation, clock: &Calibration) -> Step {
     let count = invocation.value_count;
     let started_ns = clock::monotonic_ns();
     let started = clock::ticks();
@@ -223,12 +223,12 @@ fn run_one(invocation: &mut Invocation, ticks_per_ns: f64) -> Step {
     let outcome = &mut invocation.outcome;
     outcome.status = status;
     outcome.started_ns = started_ns;
-    outcome.ended_ns = started_ns + (call as f64 / ticks_per_ns) as u64;
+    outcome.ended_ns = started_ns + clock.ns(call) as u64;
     Step {
         index: outcome.tag,
         status,
         actual_ns: started_ns,
-        wake_up: (started_ns.saturating_sub(outcome.submitted_ns) as f64 * ticks_per_ns) as u64,
+        wake_up: clock.ticks(started_ns.saturating_sub(outcome.submitted_ns)),
         call,
         period: 0,
         missed: 0,

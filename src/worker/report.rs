@@ -11,7 +11,7 @@ pub const DISTRIBUTIONS: [&str; 4] = ["wake_up_latency", "call_time", "response_
 impl Statistics {
     /// Makes the report for exporters.
     pub fn report(&self, name: &str) -> Report {
-        let to_ns = clock::calibration().ns_per_tick;
+        let clock = clock::calibration();
         let all = self.snapshot();
         Report {
             kind: "worker",
@@ -43,8 +43,8 @@ impl Statistics {
                 .into_iter()
                 .map(|step| Worst {
                     at_realtime_ns: step.at_realtime_ns,
-                    call_ns: (step.call as f64 * to_ns) as u64,
-                    response_ns: (step.response as f64 * to_ns) as u64,
+                    call_ns: clock.ns(step.call).round() as u64,
+                    response_ns: clock.ns(step.response).round() as u64,
                     causes: step.causes,
                 })
                 .collect(),

@@ -116,7 +116,7 @@ impl Statistics {
 
     /// One point for each second with steps, oldest first.
     pub fn timeline(&self) -> Vec<Point> {
-        let to_ns = clock::calibration().ns_per_tick;
+        let clock = clock::calibration();
         let cells: [[u64; 3]; TIMELINE] =
             self.look([[0; 3]; TIMELINE], |ledger| std::array::from_fn(|i| read(&ledger.timeline[i])));
         let mut seconds: Vec<[u64; 3]> = cells.into_iter().filter(|[second, ..]| *second != 0).collect();
@@ -125,7 +125,7 @@ impl Statistics {
         seconds
             .into_iter()
             .filter(|[second, ..]| *second > oldest)
-            .map(|[second, count, max]| Point { at_ns: (second - 1) * NS_PER_S, count, max_ns: (max as f64 * to_ns) as u64 })
+            .map(|[second, count, max]| Point { at_ns: (second - 1) * NS_PER_S, count, max_ns: clock.ns(max).round() as u64 })
             .collect()
     }
 }

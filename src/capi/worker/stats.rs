@@ -9,7 +9,7 @@ use crate::capi::stats::{buckets, distribution, list, rtw_bucket_t, rtw_distribu
 use crate::stats::cause;
 use crate::status::*;
 use crate::sys::clock;
-use crate::worker::{DISTRIBUTIONS, Worker};
+use crate::worker::{DISTRIBUTIONS, Worker, with_counters};
 
 /// Selects wake_up of rtw_worker_stats_t in rtw_worker_buckets and rtw_worker_interval: how late steps began.
 pub const RTW_SERIES_WAKE_UP: u32 = 0;
@@ -213,13 +213,13 @@ pub unsafe extern "C-unwind" fn rtw_worker_worst(
     // SAFETY: pointers are NULL or valid by the API's contract.
     guard::look(|| unsafe {
         status_of(ours(worker).and_then(|worker| {
-            let to_ns = clock::calibration().ns_per_tick;
+            let clock = clock::calibration();
             let worst = worker.shared.statistics.worst().into_iter().map(|bad| rtw_worst_t {
                 at_realtime_ns: bad.at_realtime_ns,
                 index: bad.index,
-                wake_up_ns: bad.wake_up as f64 * to_ns,
-                call_ns: bad.call as f64 * to_ns,
-                response_ns: bad.response as f64 * to_ns,
+                wake_up_ns: clock.ns(bad.wake_up),
+                call_ns: clock.ns(bad.call),
+                response_ns: clock.ns(bad.response),
                 status: bad.status,
                 causes: bad.causes,
             });
@@ -286,16 +286,11 @@ fn fill(stats: &mut rtw_worker_stats_t, worker: &Worker) {
     let all = worker.shared.statistics.snapshot();
     stats.since_realtime_ns = all.since_realtime_ns;
     stats.duration_ns = all.duration_ns;
-    stats.ticks = all.counts.ticks;
-    stats.skipped = all.counts.skipped;
-    stats.overruns = all.counts.overruns;
-    stats.misses = all.counts.misses;
-    stats.longest_miss_run = all.counts.longest_miss_run;
-    stats.faults = all.counts.faults;
-    stats.minor_faults = all.counts.minor_faults;
-    stats.major_faults = all.counts.major_faults;
-    stats.voluntary_switches = all.counts.voluntary_switches;
-    stats.involuntary_switches = all.counts.involuntary_switches;
+    // Every counter has a field of its name.
+    macro_rules! copy {
+        ($($field:ident),*) => { $(stats.$field = all.counts.$field;)* };
+    }
+    with_counters!(copy);
     if let Some(queue) = &worker.shared.queue {
         [stats.submitted, stats.completed, stats.cancelled, stats.refused] = queue.counted();
     }

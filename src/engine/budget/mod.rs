@@ -14,6 +14,7 @@ pub use registration::Registration;
 
 use std::cell::Cell;
 use std::num::NonZeroU64;
+use wasmtime::Trap;
 
 use crate::sys::clock;
 use call_word::CallWord;
@@ -127,9 +128,19 @@ impl Timing {
         expired
     }
 
+    /// True if the last announced call failed because it was cut off. `trap` is the engine's, if there was one; `in_host` says that
+    /// a host function or the guest itself ended the call.
+    pub fn failed_by_cut_off(&self, trap: Option<Trap>, in_host: bool) -> bool {
+        match trap {
+            _ if in_host => self.ended_in_host(),
+            Some(Trap::UnreachableCodeReached) => self.trapped_in_poll(),
+            _ => self.was_cut_off(),
+        }
+    }
+
     /// True if a host function's error ended a call that is over its budget: one that was cut off further inside, or that was
     /// refused another call for that reason. The host function's own status does not matter then.
-    pub fn ended_in_host(&self) -> bool {
+    fn ended_in_host(&self) -> bool {
         let number = self.number.get();
         if self.is_watched() && number != 0 && self.refused.get() == number {
             self.cut_off.set(true);
@@ -149,7 +160,7 @@ impl Timing {
     }
 
     /// True if an `unreachable` that ended a call was a poll's.
-    pub fn trapped_in_poll(&self) -> bool {
+    fn trapped_in_poll(&self) -> bool {
         if self.page.get().is_none() && self.last_has_expired(CallWord::has_trapped) {
             self.cut_off.set(true);
         }

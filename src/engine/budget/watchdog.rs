@@ -325,7 +325,6 @@ impl Drop for Watchdog {
 
 /// The watchdog's life.
 fn run(shared: &Shared) {
-    let to_ns = clock::calibration().ns_per_tick;
     loop {
         let intended = clock::monotonic_ns() + shared.tick_ns.load(Relaxed);
         let idle = !look(shared);
@@ -335,7 +334,7 @@ fn run(shared: &Shared) {
         let woken = shared.sleeper.sleep_until((!idle).then_some(intended));
         if !idle && !woken {
             let late_ns = clock::monotonic_ns().saturating_sub(intended);
-            shared.statistics.lateness.active().record((late_ns as f64 / to_ns) as u64);
+            shared.statistics.lateness.active().record(clock::calibration().ticks(late_ns));
         }
     }
 }

@@ -16,11 +16,12 @@ use crate::engine::growth::{Grown, RefusedBy};
 use crate::engine::held::{Share, TABLE_ENTRY_BYTES};
 use crate::engine::imports::{self, Linked};
 use crate::engine::memory::{self, Region};
-use crate::engine::module::{Module, Warmed};
+use crate::engine::module::Module;
 use crate::engine::native::{Ended, System};
 use crate::engine::prepare::SETUP_BUDGET_NS;
 use crate::engine::profile::{Interruption, Profile};
 use crate::engine::refusal;
+use crate::engine::warmed::Warmed;
 use crate::rt::locked_heap::{self, Kept};
 use crate::rt::{arena, reserve};
 use crate::status::{self, *};
@@ -313,12 +314,8 @@ fn initialising_error(core: &Core, error: &wasmtime::Error) -> Error {
     let ended = core.ended.replace(Ended::No);
     let trap = error.downcast_ref::<Trap>().copied();
     let in_host = host != RTW_OK || ended != Ended::No;
-    let cut_off = match trap {
-        Some(Trap::UnreachableCodeReached) if !in_host => core.timing.trapped_in_poll(),
-        _ => core.timing.was_cut_off(),
-    };
     let status = match (ended.status(), trap) {
-        _ if cut_off => RTW_ERR_BUDGET,
+        _ if core.timing.failed_by_cut_off(trap, in_host) => RTW_ERR_BUDGET,
         (Some(status), _) => status,
         _ if in_host => RTW_ERR_HOST,
         (_, Some(trap)) => fault::trap_status(trap),

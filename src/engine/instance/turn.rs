@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::Instance;
 use crate::engine::imports::Linked;
-use crate::engine::module::Warmed;
+use crate::engine::warmed::Warmed;
 use crate::rt::{fork, reserve};
 use crate::status::*;
 use crate::sys::{memory as pages, stack};

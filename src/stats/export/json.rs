@@ -48,7 +48,7 @@ fn series_of(series: &Series, ns_per_tick: f64) -> String {
     let mut text = String::from("\n        {\n");
     put!(&mut text, "          \"name\": {},\n          \"help\": {},\n", quoted(series.name), quoted(series.help));
     put!(&mut text, "          \"count\": {}, \"overflows\": {},\n", snapshot.count, snapshot.overflows);
-    put!(&mut text, "          \"faults\": {}, \"arena_peak_bytes\": {},\n", snapshot.faults, snapshot.arena_peak);
+    put!(&mut text, "          \"faults\": {}, \"arena_peak_bytes\": {},\n", snapshot.calls.faults, snapshot.calls.arena_peak);
     put!(&mut text, "          \"last_ticks\": {}, \"sum_ticks\": {},\n", snapshot.last, snapshot.sum);
     if snapshot.count == 0 {
         text.push_str("          \"min_ticks\": null, \"max_ticks\": null,\n");
