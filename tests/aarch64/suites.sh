@@ -62,5 +62,4 @@ suite hosts env HOSTS_OFFLINE=1 ../hosts/test_hosts.sh leave float registers pub
 suite proofs env PROOF_CALLS=20000 PROOF_FAULTS=2000 ../proofs/run.sh
 suite control-loop make -s -C $root/examples-c/control-loop test OUT="$absolute/target/aarch64/examples-c/control-loop" \
     RTWASM_LIBS="-L$absolute/target/aarch64/aarch64-unknown-linux-gnu/release -lrtwasm"
-case "$wanted" in *" same "*) suite same ./test_same.sh ;; esac # only where it is named: it takes long
 finish
