@@ -81,7 +81,8 @@ typedef struct rtw_compile_options_t {
     /// Longest body of one function, in bytes. 0 (default): 2 MiB.
     uint32_t max_function_bytes;
     /// 1: results are the same on every machine and at every CPU level: NaNs are canonical, and relaxed SIMD has one meaning, which is
-    /// slow where a processor has other instructions. 0 (default): each machine's fastest.
+    /// slow where a processor has other instructions. Modules that need a higher level for that are refused with RTW_ERR_UNSUPPORTED.
+    /// 0 (default): each machine's fastest.
     uint32_t deterministic;
     /// Must be 0.
     uint32_t reserved;

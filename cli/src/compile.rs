@@ -43,7 +43,8 @@ Options:
                         memory beside it (`rtwasm inspect` prints the sum)
                         declared: the maximum that the module declares, for processes whose locked or total
                         memory is limited
-  --deterministic       results are the same on every machine: NaNs are canonical, and relaxed SIMD has one meaning
+  --deterministic       results are the same on every machine: NaNs are canonical, and relaxed SIMD has one meaning.
+                        Refuses a module that needs a higher --cpu level for that, and names the level
   --budget HOW          how the host can end a call that has used up its time budget
                         guard (default): polls in loops, at almost no cost
                         off: not at all

@@ -138,6 +138,9 @@ fn compile_unguarded(
         opt: options.opt,
         variations,
     };
+    if options.deterministic {
+        generate::on_own_stack(|| slow::refuse_undetermined(&module, options.target, &cpu_features))??;
+    }
     let slow = generate::on_own_stack(|| slow::find(&module, options.target, &cpu_features))??;
     let (module, edits) = match options.interruption {
         Interruption::Guard => {

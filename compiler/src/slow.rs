@@ -124,6 +124,48 @@ pub fn find(module: &[u8], target: Target, features: &[String]) -> Result<Vec<Sl
     Ok(all)
 }
 
+/// Refuses a module whose results are not the same everywhere, although it is to be compiled so: an instruction for which the code calls
+/// the engine returns the NaN that this processor makes, and not the canonical one. That is so of roundings, and of products whose sum is
+/// rounded once, where the processor has no instruction for them.
+pub fn refuse_undetermined(module: &[u8], target: Target, features: &[String]) -> Result<()> {
+    if target != Target::X86_64Linux {
+        return Ok(());
+    }
+    let unreadable = |error: wasmparser::Error| Error::new(RTW_ERR_INTERNAL, format!("a valid module cannot be read: {error}"));
+    for payload in Parser::new(0).parse_all(module) {
+        let Payload::CodeSectionEntry(body) = payload.map_err(unreadable)? else { continue };
+        for operator in body.get_operators_reader().map_err(unreadable)?.into_iter_with_offsets() {
+            let (operator, offset) = operator.map_err(unreadable)?;
+            let Some((name, feature)) = calls_for_a_float(&operator) else { continue };
+            if features.iter().any(|have| have == feature) {
+                continue;
+            }
+            let place = place::find(module, offset).function.map_or_else(String::new, |function| format!(", {function}"));
+            let level = level_with(target, feature);
+            return Err(Error::new(
+                RTW_ERR_UNSUPPORTED,
+                format!(
+                    "{name} is not deterministic on processors below {level}{place}: compile for {level} or a higher level"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The name, and the feature without which deterministic code calls the engine for a floating-point result.
+fn calls_for_a_float(operator: &Operator<'_>) -> Option<(&'static str, &'static str)> {
+    match operator {
+        Operator::F32x4RelaxedMadd => Some(("f32x4.relaxed_madd", "has_fma")),
+        Operator::F32x4RelaxedNmadd => Some(("f32x4.relaxed_nmadd", "has_fma")),
+        Operator::F64x2RelaxedMadd => Some(("f64x2.relaxed_madd", "has_fma")),
+        Operator::F64x2RelaxedNmadd => Some(("f64x2.relaxed_nmadd", "has_fma")),
+        other => slow_without(other)
+            .filter(|(name, _, how)| *how == Call && name.starts_with('f'))
+            .map(|(name, feature, _)| (name, feature)),
+    }
+}
+
 /// The lowest level that has the feature.
 fn level_with(target: Target, feature: &str) -> &'static str {
     let levels = cpu_features::levels(target.architecture());
@@ -143,6 +185,31 @@ mod tests {
         let found = find(&module, Target::X86_64Linux, &options.cpu_features().unwrap()).unwrap();
         let line = |s: &Slow| format!("{} {} {} {} {}", s.instruction, s.count, s.calls, s.first, s.mended_by);
         found.iter().map(line).collect()
+    }
+
+    #[test]
+    fn what_calls_for_a_float_is_refused_where_results_are_to_be_the_same() {
+        let refused = |text: &str, cpu: &str| {
+            let mut options = Options::for_target(Profile::Plugin, Target::X86_64Linux);
+            options.cpu = Cpu::from_text(cpu).unwrap();
+            let module = wat::parse_str(text).unwrap();
+            refuse_undetermined(&module, Target::X86_64Linux, &options.cpu_features().unwrap())
+                .err()
+                .map(|error| error.message.to_string())
+        };
+        let floor = "(module (func $low (param f64) (result f64) local.get 0 f64.floor))";
+        let fused = "(module (func (param v128) (result v128) local.get 0 local.get 0 local.get 0 f32x4.relaxed_madd))";
+        let shuffled = "(module (func (param v128) (result v128) local.get 0 local.get 0 i8x16.swizzle))";
+        let message = r#"f64.floor is not deterministic on processors below x86-64-v2, function 0 "low": compile for x86-64-v2 or a higher level"#;
+        assert_eq!(refused(floor, "baseline").as_deref(), Some(message));
+        assert_eq!(refused(floor, "x86-64-v2"), None);
+        assert!(
+            refused(fused, "x86-64-v2")
+                .unwrap()
+                .contains("f32x4.relaxed_madd is not deterministic on processors below x86-64-v3")
+        );
+        assert_eq!(refused(fused, "x86-64-v3"), None);
+        assert_eq!(refused(shuffled, "baseline"), None, "no float");
     }
 
     #[test]

@@ -49,9 +49,10 @@ suite() { # suite NAME COMMAND...
 
 # For `make test`: what makes aarch64 another machine for calls. Only where it is named.
 case "$wanted" in *" quick "*)
-    wanted="$wanted quick-capi quick-hosts "
+    wanted="$wanted quick-capi quick-hosts quick-same-results "
     suite quick-capi env CAPI_ONLY="test_traps test_thread test_stats" ../capi/test_capi.sh
     suite quick-hosts ../hosts/test_hosts.sh float registers publish
+    suite quick-same-results env ROUNDS=20 ./test_deterministic.sh
     ;;
 esac
 suite capi ../capi/test_capi.sh
@@ -62,4 +63,5 @@ suite hosts env HOSTS_OFFLINE=1 ../hosts/test_hosts.sh leave float registers pub
 suite proofs env PROOF_CALLS=20000 PROOF_FAULTS=2000 ../proofs/run.sh
 suite control-loop make -s -C $root/examples-c/control-loop test OUT="$absolute/target/aarch64/examples-c/control-loop" \
     RTWASM_LIBS="-L$absolute/target/aarch64/aarch64-unknown-linux-gnu/release -lrtwasm"
+suite deterministic env ROUNDS=1000 ${AARCH64_RESULT:+DETERMINISTIC_RESULT="$absolute/tests/aarch64/deterministic.txt"} ./test_deterministic.sh
 finish

@@ -1,10 +1,12 @@
 /* Damaged artifacts whose checksums were made right again: each is refused or loads, and nothing else suffers. The artifacts come from
- * forge.py, through a pipe; DAMAGED in the environment says how many, SEED which. */
+ * forge.py, through a pipe; DAMAGED in the environment says how many, SEED which. Where there is no Python, forge.py has written them to
+ * damaged.PROFILE before, among the artifacts. */
 #include "../support/common.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static rtw_runtime_t *runtime;
 static unsigned char *good;
@@ -50,7 +52,10 @@ static void test_damaged(void) {
     unsigned long expected = strtoul(count != NULL ? count : "3000", NULL, 10);
     char command[9000];
     snprintf(command, sizeof command, "exec python3 forge.py '%s' - %lu %s", artifact_path("calls"), expected, seed != NULL ? seed : "1");
-    FILE *pipe = popen(command, "r");
+    char made[9000];
+    snprintf(made, sizeof made, "%s/damaged.%s", artifacts, profile_name);
+    const bool is_file = access(made, R_OK) == 0;
+    FILE *pipe = is_file ? fopen(made, "rb") : popen(command, "r");
     if (pipe == NULL) {
         check(false, "damaged: forge.py can be started");
         return;
@@ -88,7 +93,7 @@ static void test_damaged(void) {
             break;
         }
     }
-    pclose(pipe);
+    is_file ? fclose(pipe) : pclose(pipe);
     check(number == expected, "damaged: %lu of %lu were tried", number, expected);
     check(other == 0, "damaged: each is refused as one that cannot be loaded, or loads (%lu are not)", other);
     check(loaded > number / 50 && refused > number / 4, "damaged: %lu are refused, %lu load", refused, loaded);
