@@ -63,8 +63,33 @@ pub struct Address(pub *const ());
 // SAFETY: the address of code.
 unsafe impl Sync for Address {}
 
+/// A complex number as C has it in both precisions: a structure of two floating-point numbers is passed in the same registers as
+/// `_Complex`, on x86-64 and on aarch64.
+#[repr(C)]
+struct Complex<T> {
+    re: T,
+    im: T,
+}
+
+unsafe extern "C" {
+    fn cabs(z: Complex<f64>) -> f64;
+    fn cabsf(z: Complex<f32>) -> f32;
+}
+
+// The C library's `hypot`, by way of `cabs`, which calls it: a reference to `hypot` itself would need glibc 2.35, whose `hypot` has a
+// version of its own.
+extern "C" fn hypot(x: f64, y: f64) -> f64 {
+    // SAFETY: mathematics works for all values.
+    unsafe { cabs(Complex { re: x, im: y }) }
+}
+
+extern "C" fn hypotf(x: f32, y: f32) -> f32 {
+    // SAFETY: mathematics works for all values.
+    unsafe { cabsf(Complex { re: x, im: y }) }
+}
+
 macro_rules! functions {
-    ($($shape:ident: $($name:ident $single:ident),*;)*) => {
+    ($($shape:ident: $($name:ident $single:ident),*;)* + $($own:ident: $own_name:ident $own_single:ident;)*) => {
         unsafe extern "C" {
             $($(fn $name(); fn $single();)*)*
         }
@@ -76,6 +101,12 @@ macro_rules! functions {
                 double: Address($name as *const ()),
                 single: Address($single as *const ()),
             },)*)*
+            $(Function {
+                name: stringify!($own_name),
+                shape: Shape::$own,
+                double: Address($own_name as *const ()),
+                single: Address($own_single as *const ()),
+            },)*
         ];
     };
 }
@@ -85,8 +116,8 @@ functions! {
         coshf, erf erff, erfc erfcf, exp expf, exp10 exp10f, exp2 exp2f, expm1 expm1f, fabs fabsf, floor floorf, log logf,
         log10 log10f, log1p log1pf, log2 log2f, logb logbf, nearbyint nearbyintf, rint rintf, round roundf, sin sinf, sinh
         sinhf, sqrt sqrtf, tan tanf, tanh tanhf, tgamma tgammaf, trunc truncf;
-    Two: atan2 atan2f, copysign copysignf, fdim fdimf, fmax fmaxf, fmin fminf, fmod fmodf, hypot hypotf, nextafter nextafterf,
-        pow powf, remainder remainderf;
+    Two: atan2 atan2f, copysign copysignf, fdim fdimf, fmax fmaxf, fmin fminf, fmod fmodf, nextafter nextafterf, pow powf,
+        remainder remainderf;
     Three: fma fmaf;
     Scale: ldexp ldexpf, scalbn scalbnf;
     Int: ilogb ilogbf;
@@ -96,4 +127,6 @@ functions! {
     PartOut: modf modff;
     TwoIntOut: remquo remquof;
     TwoOut: sincos sincosf;
+    +
+    Two: hypot hypotf;
 }
