@@ -16,7 +16,7 @@ HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test property test-loaded proofs soak exhausted jack-storm bench ablation bench-check header layout abidiff abi guests install uninstall \
+.PHONY: all lib command artifacts examples demo test property spec test-loaded proofs soak exhausted jack-storm bench ablation bench-check header layout abidiff abi guests install uninstall \
         packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl FORCE
 all: lib command artifacts examples
 
@@ -29,7 +29,7 @@ all: lib command artifacts examples
 CARGO_HOME ?= $(HOME)/.cargo
 # A copy of the tree that names the original here uses the original's built dependencies.
 REMAPPED ?= $(CURDIR)
-lib command unit property: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
+lib command unit property spec: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
 LIB_FLAGS := -C llvm-args=-inline-threshold=105 -C llvm-args=-inlinecold-threshold=0
 lib: FORCE
 	cargo rustc --locked --release --lib --crate-type cdylib,staticlib -- $(LIB_FLAGS) $$(./packaging/folds.sh)
@@ -137,6 +137,11 @@ property: FORCE
 	cargo build --locked --profile tools -p rtwasm-smith
 	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler-library -p rtwasm-property
 	@PROPERTY_MODULES='$(N)' PROPERTY_SEED='$(SEED)' PROPERTY_ONLY='$(ONLY)' PROPERTY_OUT='$(OUT)' target/tools/rtwasm-property
+
+# The WebAssembly specification's tests, through the C ABI. ONLY: files with this in their name.
+spec: FORCE
+	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler-library -p rtwasm-spec
+	@$(if $(ONLY),SPEC_ONLY='$(ONLY)' )target/tools/rtwasm-spec $(LIB) target/tools/librtwasm_compiler.so tests/spec/floor.txt
 
 bench: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench

@@ -17,6 +17,7 @@ suites() {
     first artifacts build make -s artifacts examples
     suite unit make -s unit
     suite property make -s property
+    suite spec make -s spec
     suite header tests/header/test_header.sh
     suite abi tests/abi/test_abi.sh
     suite capi-valgrind tests/capi/test_valgrind.sh
