@@ -42,11 +42,15 @@
 /// The code then checks accesses in both profiles.
 #define RTW_COMPILE_RESERVATION_DECLARED 1
 
+/// In `profile`: a part of the artifact for each profile, beside RTW_PROFILE_STANDALONE and RTW_PROFILE_PLUGIN of rtwasm.h.
+#define RTW_COMPILE_PROFILE_BOTH 2
+
 /// Compiler options. Call rtw_compile_options_init first.
 typedef struct rtw_compile_options_t {
     /// sizeof(rtw_compile_options_t), set by rtw_compile_options_init.
     uint32_t struct_size;
-    /// Profile of the runtime that will load the artifact: RTW_PROFILE_STANDALONE (default) or RTW_PROFILE_PLUGIN.
+    /// Profile of the runtime that will load the artifact: RTW_PROFILE_STANDALONE (default), RTW_PROFILE_PLUGIN or
+    /// RTW_COMPILE_PROFILE_BOTH.
     uint32_t profile;
     /// RTW_COMPILE_OPT_SPEED (default), RTW_COMPILE_OPT_SIZE or RTW_COMPILE_OPT_NONE.
     uint32_t opt_level;
@@ -57,8 +61,9 @@ typedef struct rtw_compile_options_t {
     /// CPU features to use. "native": those of this machine; the artifact does not load where one is missing. "x86-64-v2",
     /// "x86-64-v3", "x86-64-v4": the levels of the x86-64 psABI, for artifacts that are distributed. "baseline", "x86-64" or
     /// "aarch64": no optional ones. Otherwise a list such as "avx2,fma", to which the features that they need are added, or a
-    /// processor such as "cortex-a53", "cortex-a72" or "cortex-a76" for all its features. NULL (default): native if the target is
-    /// this machine, else x86-64-v2 or aarch64.
+    /// processor such as "cortex-a53", "cortex-a72" or "cortex-a76" for all its features. Several levels or
+    /// processors, such as "x86-64-v2,x86-64-v4,aarch64": a part of the artifact for each, of the target that the name belongs to;
+    /// rtw_module_load takes the best that runs. NULL (default): native if the target is this machine, else x86-64-v2 or aarch64.
     const char *cpu;
     /// RTW_COMPILE_RESERVATION_FULL (default) or RTW_COMPILE_RESERVATION_DECLARED.
     uint32_t reservation;
@@ -84,8 +89,8 @@ typedef struct rtw_compile_options_t {
     /// slow where a processor has other instructions. Modules that need a higher level for that are refused with RTW_ERR_UNSUPPORTED.
     /// 0 (default): each machine's fastest.
     uint32_t deterministic;
-    /// Must be 0.
-    uint32_t reserved;
+    /// 1: keeps the module in the artifact, so that rtw_recompile needs nothing else. 0 (default): does not.
+    uint32_t embed_source;
     /// Exports to run now, each as "EXPORT" or "EXPORT=ARGS" with numbers of the export's types ("setup=48000,0.5"). Instances,
     /// resets and spares start with the state that they leave behind: memories, globals. They run one after the other in one
     /// instance, after the module's _initialize, which is not exported any more. NULL (default): none. An export that calls a
@@ -138,11 +143,35 @@ rtw_status_t rtw_compile(const void *wasm_or_wat,
                          size_t *artifact_length,
                          rtw_error_t *err);
 
-/// Frees an artifact that rtw_compile has returned. Modules that were loaded from it do not need it. NULL does nothing.
+/// Compiles the module of an artifact again, by this compiler. This is the remedy if rtw_module_load returns RTW_ERR_ENGINE or
+/// RTW_ERR_COMPILER: the field needs_recompile of rtw_module_info_t says so, and has_source whether the module is inside. Keeps the guest's
+/// description, and the module if it was inside; signatures do not stay.
+///
+/// [setup]  As rtw_compile.
+/// artifact, length       the artifact; read only during the call.
+/// source, source_length  the module that it was made from, as rtw_compile got it. NULL: the one inside.
+/// options                NULL: those that the artifact was compiled with, for each of its parts. Otherwise these instead of them.
+/// out                    receives the new artifact, to be freed with rtw_compile_free; NULL on failure.
+/// out_length             receives its length in bytes; 0 on failure.
+/// err                    NULL, or filled.
+/// errors: those of rtw_compile; RTW_ERR_ARGUMENT (source is NULL and no module is inside; source is another module),
+///         RTW_ERR_NOT_ARTIFACT, RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT,
+///         RTW_ERR_PLAIN_WASM (about the artifact).
+rtw_status_t rtw_recompile(const void *artifact,
+                           size_t length,
+                           const void *source,
+                           size_t source_length,
+                           const struct rtw_compile_options_t *options,
+                           void **out,
+                           size_t *out_length,
+                           rtw_error_t *err);
+
+/// Frees an artifact that rtw_compile or rtw_recompile has returned. Modules that were loaded from it do not need it. NULL does nothing.
 ///
 /// [setup]
-/// artifact, length  as rtw_compile returned them.
-void rtw_compile_free(void *artifact, size_t length);
+/// artifact, length  as it returned them.
+void rtw_compile_free(void *artifact,
+                      size_t length);
 
 #ifdef __cplusplus
 }  // extern "C"

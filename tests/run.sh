@@ -25,6 +25,7 @@ suites() {
     suite lint tests/lint/test_lint.sh
     suite cli tests/cli/compile_at_run_time.sh
     suite init tests/init/test_init.sh
+    suite parts tests/parts/test_parts.sh
     suite guests build make -s -C guests check
     suite minimal make -s -C examples-c/minimal test
     suite cpp tests/cpp/test_cpp.sh

@@ -1,16 +1,18 @@
 //! `rtwasm compile`: compiles a module's file into an artifact.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rtwasm::engine::artifact::{self, Input, Opened};
+use rtwasm::engine::imports;
 use rtwasm::engine::profile::{Interruption, Profile};
-use rtwasm::engine::{artifact, imports};
 use rtwasm::sys::file;
 use rtwasm_compiler::limits::Limits;
-use rtwasm_compiler::{Cpu, Init, Opt, Options, Phase, Progress, Reservation, Target, interruption_from_name};
+use rtwasm_compiler::{Extras, Init, Machine, Opt, Options, Phase, Progress, Reservation, Target, interruption_from_name};
 
 use crate::args::{self, Arg, Args, Failure};
 
@@ -23,7 +25,8 @@ INPUT is a module in binary (.wasm) or text form (.wat); - reads the standard in
 Options:
   -o, --output FILE     write the artifact (.rtw) to FILE; - is the standard output. FILE appears complete or
                         not at all
-  --profile NAME        standalone (default): guard pages and signal handlers, the fastest code, for a process
+  --profile NAME        both: a part of the artifact for each of these
+                        standalone (default): guard pages and signal handlers, the fastest code, for a process
                         of your own
                         plugin: checks in the code and no signal handler, for plug-ins in another program's
                         process
@@ -37,6 +40,8 @@ Options:
                         LIST: features such as avx2,fma and those that they imply, or a processor such as
                         cortex-a53, cortex-a72 or cortex-a76 for all its features
                         A machine that lacks a level or a feature refuses the artifact and names it
+                        Several levels or processors, such as x86-64-v2,x86-64-v4,aarch64: a part of the artifact for
+                        each. The library loads the best that runs (`rtwasm inspect` lists them)
   --opt LEVEL           speed (default), size, or none, which compiles faster
   --reservation HOW     address space for each linear memory
                         full (default): 4 GiB, in the standalone profile with guard pages and the budget guard's
@@ -53,6 +58,7 @@ Options:
                         start with it. ARGS are numbers of the export's types: --init setup=48000,0.5. Given several
                         times: one call after the other. The module's _initialize runs first, and not again at run
                         time. Functions of the host have no answer now, but for libm's
+  --embed-source        keep the module in the artifact, so that `rtwasm recompile` needs nothing else
   --max-module-bytes N  refuse a longer module; default 268435456
   --max-functions N     refuse a module that defines more functions; default 500000
   --max-nesting N       refuse a function with more nested blocks; default 10000
@@ -74,12 +80,14 @@ Examples:
   rtwasm compile gain.wasm -o gain.rtw
   rtwasm compile gain.wat -o gain.rtw --profile plugin --cpu avx2,fma
   rtwasm compile control.wasm -o control-arm.rtw --target aarch64-unknown-linux-gnu --cpu cortex-a72
+  rtwasm compile eq.wasm -o eq.rtw --cpu x86-64-v2,x86-64-v3,aarch64 --profile both --embed-source
 ";
 
 pub struct Request {
     pub input: PathBuf,
     pub output: PathBuf,
-    options: Options,
+    options: Vec<Options>,
+    whole: Extras,
     talk: Talk,
 }
 
@@ -98,9 +106,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
 pub fn compile(request: &Request) -> Result<(), Failure> {
     let input = args::read_module(&request.input)?;
     refuse_own_input(&request.input, &request.output)?;
+    compile_module(request, &input)
+}
 
+/// Compiles a module that was read from the input.
+pub fn compile_module(request: &Request, input: &[u8]) -> Result<(), Failure> {
     let mut reporter = Reporter::new(request.talk);
-    let compiled = rtwasm_compiler::compile(&input, &request.options, &mut |progress| reporter.update(progress));
+    let compiled =
+        rtwasm_compiler::compile_parts(input, &request.options, &request.whole, &mut |progress| reporter.update(progress));
     reporter.finish();
     let artifact = compiled.map_err(|error| Failure::with_status(&request.input, &error))?;
 
@@ -136,36 +149,63 @@ pub fn budget_name(interruption: Interruption) -> &'static str {
     }
 }
 
-/// Reads the command line. `own` takes the calling command's own options, and returns true for these.
-pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool, Failure>) -> Result<Request, Failure> {
-    let (mut input, mut output) = (None, None);
-    let mut profile = Profile::Standalone;
-    let (mut target, mut cpu) = (None, None);
-    let mut opt = Opt::Speed;
-    let mut interruption = Interruption::Guard;
-    let mut reservation = Reservation::Full;
-    let mut deterministic = false;
-    let mut limits = Limits::DEFAULT;
-    let mut init = Vec::new();
-    let mut talk = Talk::Normal;
-    let usage = |error: rtwasm::status::Error| Failure::Usage(error.message);
+/// The options of a command line; `None` where it names none.
+#[derive(Default)]
+pub struct Choices {
+    pub input: Option<PathBuf>,
+    pub output: Option<PathBuf>,
+    pub profiles: Option<Vec<Profile>>,
+    target: Option<Target>,
+    cpu: Option<String>,
+    opt: Option<Opt>,
+    interruption: Option<Interruption>,
+    reservation: Option<Reservation>,
+    deterministic: bool,
+    init: Vec<Init>,
+    limits: Option<Limits>,
+    embed_source: bool,
+    talk: Option<Talk>,
+}
 
+fn usage(error: rtwasm::status::Error) -> Failure {
+    Failure::Usage(error.message)
+}
+
+/// Reads the command line. `own` takes the calling command's own options, and returns true for these.
+pub fn parse(args: Args, own: impl FnMut(&str, &mut Args) -> Result<bool, Failure>) -> Result<Request, Failure> {
+    let choices = choices(args, own, |_, _| Ok(false))?;
+    let parts = choices.parts(Vec::new())?;
+    choices.request(parts, Extras::default())
+}
+
+/// Reads the command line. `more` takes a value beyond the input, and returns true for it.
+pub fn choices(
+    mut args: Args,
+    mut own: impl FnMut(&str, &mut Args) -> Result<bool, Failure>,
+    mut more: impl FnMut(&mut Choices, &OsStr) -> Result<bool, Failure>,
+) -> Result<Choices, Failure> {
+    let mut made = Choices::default();
+    let mut limits = Limits::DEFAULT;
     while let Some(arg) = args.next()? {
         match arg {
-            Arg::Value(value) => args::set_once(&mut input, value, "input")?,
+            Arg::Value(value) if made.input.is_some() && more(&mut made, &value)? => {}
+            Arg::Value(value) => args::set_once(&mut made.input, value, "input")?,
             Arg::Option(option) => match option.as_str() {
                 "-o" | "--output" => {
                     let value = args.value()?;
-                    args::set_once(&mut output, value, "output")?;
+                    args::set_once(&mut made.output, value, "output")?;
                 }
-                "--profile" => profile = args.one_of(&option, "standalone, plugin", Profile::from_name)?,
-                "--target" => target = Some(Target::from_triple(&args.text()?).map_err(usage)?),
-                "--cpu" => cpu = Some(Cpu::from_text(&args.text()?).map_err(usage)?),
-                "--reservation" => reservation = args.one_of(&option, "full, declared", Reservation::from_name)?,
-                "--deterministic" => deterministic = true,
-                "--opt" => opt = args.one_of(&option, "none, speed, size", Opt::from_name)?,
-                "--budget" => interruption = args.one_of(&option, BUDGETS, budget_from_name)?,
-                "--init" => init.push(Init::from_text(&args.text()?).map_err(usage)?),
+                "--profile" => made.profiles = Some(args.one_of(&option, "standalone, plugin, both", profiles_from_name)?),
+                "--target" => made.target = Some(Target::from_triple(&args.text()?).map_err(usage)?),
+                "--cpu" => made.cpu = Some(args.text()?),
+                "--reservation" => {
+                    made.reservation = Some(args.one_of(&option, "full, declared", Reservation::from_name)?);
+                }
+                "--deterministic" => made.deterministic = true,
+                "--embed-source" => made.embed_source = true,
+                "--opt" => made.opt = Some(args.one_of(&option, "none, speed, size", Opt::from_name)?),
+                "--budget" => made.interruption = Some(args.one_of(&option, BUDGETS, budget_from_name)?),
+                "--init" => made.init.push(Init::from_text(&args.text()?).map_err(usage)?),
                 "--max-module-bytes" => limits.module_bytes = number(&option, &mut args, u64::MAX)?,
                 "--max-functions" => limits.functions = number(&option, &mut args, u32::MAX.into())? as u32,
                 "--max-nesting" => limits.nesting = number(&option, &mut args, u32::MAX.into())? as u32,
@@ -173,37 +213,97 @@ pub fn parse(mut args: Args, mut own: impl FnMut(&str, &mut Args) -> Result<bool
                 "--max-branches" => limits.branches = number(&option, &mut args, u32::MAX.into())? as u32,
                 "--max-function-bytes" => limits.function_bytes = number(&option, &mut args, u32::MAX.into())? as u32,
                 "--max-time-ms" => limits.time = Duration::from_millis(number(&option, &mut args, u64::MAX)?),
-                "-q" | "--quiet" => talk = Talk::Quiet,
-                "-v" | "--verbose" => talk = Talk::Verbose,
+                "-q" | "--quiet" => made.talk = Some(Talk::Quiet),
+                "-v" | "--verbose" => made.talk = Some(Talk::Verbose),
                 other if own(other, &mut args)? => {}
                 _ => return Err(args::unknown_option(&option)),
             },
         }
     }
-
-    let input = input.ok_or_else(|| Failure::Usage("missing input file".into()))?;
-    let output = output.ok_or_else(|| Failure::Usage("missing output file: use -o FILE".into()))?;
-    let mut options = match target {
-        Some(target) => Options::for_target(profile, target),
-        None => Options::for_host(profile).map_err(usage)?,
-    };
-    options.opt = opt;
-    options.interruption = interruption;
-    options.reservation = reservation;
-    options.deterministic = deterministic;
-    options.limits = limits;
-    options.init = init;
-    if let Some(cpu) = cpu {
-        options.cpu = cpu;
+    made.limits = Some(limits);
+    if made.input.is_none() {
+        return Err(Failure::Usage("missing input file".into()));
     }
-    // A wrong feature name is a wrong usage, whatever the input.
-    options.cpu_features().map_err(usage)?;
-    if args::is_standard_stream(&output) && io::stdout().is_terminal() {
+    if made.output.is_none() {
+        return Err(Failure::Usage("missing output file: use -o FILE".into()));
+    }
+    if made.output.as_deref().is_some_and(args::is_standard_stream) && io::stdout().is_terminal() {
         return Err(Failure::Usage(
             "cannot write an artifact to a terminal: use -o FILE, or redirect the standard output".into(),
         ));
     }
-    Ok(Request { input, output, options, talk })
+    Ok(made)
+}
+
+fn profiles_from_name(name: &str) -> Option<Vec<Profile>> {
+    match name {
+        "both" => Some(Profile::ALL.to_vec()),
+        one => Some(vec![Profile::from_name(one)?]),
+    }
+}
+
+impl Choices {
+    /// The options of each part. `before`: the parts of an artifact that is compiled again, of which the command line changes something.
+    pub fn parts(&self, before: Vec<Options>) -> Result<Vec<Options>, Failure> {
+        let names_machine = self.cpu.is_some() || self.target.is_some();
+        let mut parts = if before.is_empty() || names_machine || self.profiles.is_some() {
+            let machines = if before.is_empty() || names_machine {
+                Machine::from_text(self.cpu.as_deref(), self.target).map_err(usage)?
+            } else {
+                distinct(before.iter().map(|part| Machine { target: part.target, cpu: part.cpu.clone() }))
+            };
+            let profiles = match &self.profiles {
+                Some(profiles) => profiles.clone(),
+                None if before.is_empty() => vec![Profile::Standalone],
+                None => distinct(before.iter().map(|part| part.profile)),
+            };
+            let pairs = machines.iter().flat_map(|machine| profiles.iter().map(move |profile| (*profile, machine.clone())));
+            let like = before.first();
+            pairs
+                .map(|(profile, machine)| {
+                    let own = Options::for_machine(profile, machine);
+                    match like {
+                        Some(like) => Options { profile, target: own.target, cpu: own.cpu, ..like.clone() },
+                        None => own,
+                    }
+                })
+                .collect()
+        } else {
+            before
+        };
+        for part in &mut parts {
+            part.opt = self.opt.unwrap_or(part.opt);
+            part.interruption = self.interruption.unwrap_or(part.interruption);
+            part.reservation = self.reservation.unwrap_or(part.reservation);
+            part.deterministic |= self.deterministic;
+            if !self.init.is_empty() {
+                part.init = self.init.clone();
+            }
+            part.limits = self.limits.clone().unwrap_or(Limits::DEFAULT);
+        }
+        // A wrong feature name is a wrong usage, whatever the input.
+        rtwasm_compiler::check_parts(&parts).map_err(usage)?;
+        Ok(parts)
+    }
+
+    pub fn request(self, options: Vec<Options>, whole: Extras) -> Result<Request, Failure> {
+        let (Some(input), Some(output)) = (self.input, self.output) else {
+            return Err(Failure::Usage("missing file".into()));
+        };
+        let whole = Extras { source: whole.source || self.embed_source, ..whole };
+        Ok(Request { input, output, options, whole, talk: self.talk.unwrap_or(Talk::Normal) })
+    }
+}
+
+/// Without what was there before.
+fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for one in all.into_iter() {
+        if !once.contains(&one) {
+            once.push(one);
+        }
+    }
+    once
 }
 
 /// Warns if the module compiles, but imports what no host can provide.
@@ -217,10 +317,16 @@ fn warn_of_imports(request: &Request, artifact: &[u8]) {
 /// The most slow instructions that a warning names.
 const FEW: usize = 4;
 
-/// Warns once of instructions that take a call, which a higher CPU level would not need; `inspect` names the long sequences as well.
+/// Warns of instructions that take a call, which a higher CPU level would not need; `inspect` names the long sequences as well. Of several
+/// parts, only the one that has fewest tells what no part is free of.
 fn warn_of_slow_instructions(request: &Request, artifact: &[u8]) {
-    let Ok(artifact) = artifact::read(artifact) else { return };
-    let calls: Vec<String> = artifact.metadata.slow.iter().filter(|slow| slow.calls).map(crate::inspect::slow_text).collect();
+    let Ok(opened) = Opened::new(Input::Memory(artifact)) else { return };
+    let calls = |part: u32| -> Vec<String> {
+        let notes = opened.notes(part).unwrap_or_default();
+        notes.slow.iter().filter(|slow| slow.calls).map(crate::inspect::slow_text).collect()
+    };
+    let x86 = (1..).zip(&opened.parts).filter(|(_, part)| part.description.target == Target::X86_64Linux.triple());
+    let calls = x86.map(|(part, _)| calls(part)).min_by_key(Vec::len).unwrap_or_default();
     if !calls.is_empty() {
         let more = calls.len().saturating_sub(FEW);
         let more = if more == 0 { String::new() } else { format!("; and {more} more, see `rtwasm inspect`") };
@@ -252,12 +358,14 @@ fn refuse_own_input(input: &Path, output: &Path) -> Result<(), Failure> {
 }
 
 fn summary(request: &Request, artifact_bytes: u64, reporter: &Reporter) -> String {
+    let parts = match request.options.as_slice() {
+        [one] => format!("{}, profile {}", one.target.triple(), one.profile.name()),
+        several => format!("{} parts", several.len()),
+    };
     format!(
-        "{}: {} for {}, profile {}, {}, {:.1} s\n",
+        "{}: {} for {parts}, {}, {:.1} s\n",
         request.output.display(),
         args::plural(reporter.function_count.into(), "function"),
-        request.options.target.triple(),
-        request.options.profile.name(),
         args::human_bytes(artifact_bytes),
         reporter.elapsed.as_secs_f64(),
     )

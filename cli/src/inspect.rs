@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use rtwasm::engine::artifact::{self, Artifact, Description, Extern, Slow, kind};
+use rtwasm::engine::artifact::{self, Artifact, Description, Extern, Notes, Slow, kind, reset};
 use rtwasm::engine::cpu_features;
 use rtwasm::engine::held;
 use rtwasm::engine::imports;
@@ -53,11 +53,19 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
         }
         Err(error) => return Err(args::no_artifact(&path, &error, bytes.as_deref().unwrap_or_default())),
     };
+    let notes = match artifact.opened.notes(artifact.part) {
+        Ok(notes) => notes,
+        Err(error) if as_json => {
+            print_json(&json!({ "error": error_json(&error) }))?;
+            return Err(Failure::Reported);
+        }
+        Err(error) => return Err(Failure::with_status(&path, &error)),
+    };
     let verdict = artifact::check_host(&artifact.metadata).and_then(|()| imports::check_kinds(&artifact.metadata));
     if as_json {
-        print_json(&to_json(&artifact, &verdict))
+        print_json(&to_json(&artifact, &notes, &verdict))
     } else {
-        args::print(&to_text(&args::shown(&path), &artifact, &verdict))
+        args::print(&to_text(&args::shown(&path), &artifact, &notes, &verdict))
     }
 }
 
@@ -76,7 +84,7 @@ fn error_json(error: &Error) -> Value {
     json!({ "status": status::name(error.status), "number": error.status, "message": error.message })
 }
 
-fn to_json(artifact: &Artifact<'_>, verdict: &Result<(), Error>) -> Value {
+fn to_json(artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<(), Error>) -> Value {
     let metadata = &artifact.metadata;
     let Description { target, cpu_level: _, cpu_features, settings, opt_level, abi, release } = &metadata.description;
     let externs = |list: &[Extern], is_import: bool| -> Vec<Value> {
@@ -96,8 +104,8 @@ fn to_json(artifact: &Artifact<'_>, verdict: &Result<(), Error>) -> Value {
         .map(|memory| json!({ "min_bytes": memory.min_bytes, "max_bytes": memory.max_bytes }))
         .collect();
     let hidden: Vec<Value> =
-        metadata.hidden.iter().map(|one| json!({ "kind": one.kind.name(), "index": one.index, "type": one.ty })).collect();
-    let slow: Vec<Value> = metadata
+        notes.hidden.iter().map(|one| json!({ "kind": one.kind.name(), "index": one.index, "type": one.ty })).collect();
+    let slow: Vec<Value> = notes
         .slow
         .iter()
         .map(|one| {
@@ -176,13 +184,23 @@ fn to_json(artifact: &Artifact<'_>, verdict: &Result<(), Error>) -> Value {
         "record_bytes": need.record_bytes,
         "function_count": metadata.function_count,
         "has_start": metadata.has_start,
-        "initialised": metadata.initialised,
+        "initialised": notes.initialised,
         "imports": externs(&metadata.imports, true),
         "exports": externs(&metadata.exports, false),
         "memories": memories,
         "hidden_exports": hidden,
         "slow": slow,
-        "source": { "bytes": metadata.source_bytes, "sha256": hex(&metadata.source_sha256) },
+        "source": {
+            "bytes": metadata.source_bytes,
+            "sha256": hex(&notes.source_sha256),
+            "inside": has(artifact, kind::SOURCE),
+        },
+        "init": notes.init,
+        "guest_description": has(artifact, kind::GUEST),
+        "reset": {
+            "obstacles": reset::named(metadata.reset_obstacles).map(|(name, _)| name).collect::<Vec<_>>(),
+            "bytes": metadata.reset_bytes,
+        },
         "part": artifact.part,
         "parts": parts,
         "sections": sections,
@@ -190,7 +208,7 @@ fn to_json(artifact: &Artifact<'_>, verdict: &Result<(), Error>) -> Value {
     })
 }
 
-fn to_text(name: &str, artifact: &Artifact<'_>, verdict: &Result<(), Error>) -> String {
+fn to_text(name: &str, artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<(), Error>) -> String {
     let metadata = &artifact.metadata;
     let mut text = format!("{name}: rtwasm artifact, envelope version {}\n\n", artifact::VERSION);
     let mut row = |label: &str, value: String| {
@@ -218,19 +236,26 @@ fn to_text(name: &str, artifact: &Artifact<'_>, verdict: &Result<(), Error>) -> 
     row("producer", metadata.producer.clone());
     row("file", format!("{} bytes", artifact.opened.bytes));
     row("code", format!("{} bytes, {}", artifact.code.len(), args::plural(metadata.function_count.into(), "function")));
-    row("made from", format!("{} bytes, sha256 {}", metadata.source_bytes, hex(&metadata.source_sha256)));
-    for call in &metadata.initialised {
+    row("made from", format!("{} bytes, sha256 {}", metadata.source_bytes, hex(&notes.source_sha256)));
+    row("module inside", if has(artifact, kind::SOURCE) { "yes: rtwasm recompile needs nothing else" } else { "no" }.into());
+    if metadata.reset_obstacles == 0 {
+        row("reset image", format!("{} bytes", metadata.reset_bytes));
+    }
+    for (name, words) in reset::named(metadata.reset_obstacles) {
+        row("no reset image", format!("{words} ({name})"));
+    }
+    for call in &notes.initialised {
         row("initialised", call.escape_debug().to_string());
     }
     for (index, memory) in metadata.memories.iter().enumerate() {
         let maximum = memory.max_bytes.map_or_else(|| "no declared maximum".into(), |bytes| format!("at most {bytes}"));
         row(&format!("memory {index}"), format!("{} bytes, {maximum}", memory.min_bytes));
     }
-    for slow in &metadata.slow {
+    for slow in &notes.slow {
         row("slow", slow_text(slow));
     }
-    if !metadata.hidden.is_empty() {
-        let names: Vec<String> = metadata.hidden.iter().map(|one| format!("{} {}", one.kind.name(), one.index)).collect();
+    if !notes.hidden.is_empty() {
+        let names: Vec<String> = notes.hidden.iter().map(|one| format!("{} {}", one.kind.name(), one.index)).collect();
         let few: Vec<&str> = names.iter().map(String::as_str).collect();
         row("reachable", format!("{}, for the library alone", naming::few(few)));
     }
@@ -247,6 +272,11 @@ fn to_text(name: &str, artifact: &Artifact<'_>, verdict: &Result<(), Error>) -> 
     list(&mut text, "imports", &metadata.imports);
     list(&mut text, "exports", &metadata.exports);
     text
+}
+
+/// True if the whole file has a section of that kind.
+fn has(artifact: &Artifact<'_>, kind: u32) -> bool {
+    artifact.opened.find(kind, 0).is_some()
 }
 
 /// One slow instruction, and what mends it.

@@ -6,6 +6,7 @@ mod bisect;
 mod compile;
 mod doctor;
 mod inspect;
+mod recompile;
 mod report;
 mod stats;
 mod table;
@@ -30,6 +31,12 @@ const COMMANDS: &[Command] = &[
         summary: "compile a WebAssembly module into an artifact",
         help: compile::HELP,
         run: compile::run,
+    },
+    Command {
+        name: "recompile",
+        summary: "compile the module of an artifact again",
+        help: recompile::HELP,
+        run: recompile::run,
     },
     Command { name: "watch", summary: "compile a module again whenever it changes", help: watch::HELP, run: watch::run },
     Command {

@@ -209,10 +209,12 @@ fn module(source: &Source, code: &Code, with_it: bool) -> Value {
         };
         list.iter().map(|item| format!("{} {} {}", item.kind.name(), name(item), item.ty)).collect()
     };
+    let read = rtwasm::engine::artifact::read(&code.bytes).ok();
+    let notes = read.and_then(|artifact| artifact.opened.notes(artifact.part).ok()).unwrap_or_default();
     let proposals = (!source.is_artifact).then(|| rtwasm_compiler::proposals(&source.bytes).unwrap_or_default());
     json!({
         "bytes": metadata.source_bytes,
-        "sha256": inspect::hex(&metadata.source_sha256),
+        "sha256": inspect::hex(&notes.source_sha256),
         "artifact_bytes": code.bytes.len(),
         "engine": metadata.engine(),
         "profile": metadata.settings.profile.name(),

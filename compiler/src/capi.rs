@@ -16,7 +16,7 @@ use rtwasm::sized::{self, Sized32};
 use rtwasm::status::*;
 
 use crate::limits::Limits;
-use crate::{Cpu, Init, Opt, Options, Reservation, Target};
+use crate::{Extras, Init, Machine, Opt, Options, Reservation, Target};
 
 /// Compiles fast; the code is slow.
 pub const RTW_COMPILE_OPT_NONE: u32 = 0;
@@ -42,12 +42,16 @@ pub const RTW_COMPILE_RESERVATION_FULL: u32 = 0;
 /// The code then checks accesses in both profiles.
 pub const RTW_COMPILE_RESERVATION_DECLARED: u32 = 1;
 
+/// In `profile`: a part of the artifact for each profile, beside RTW_PROFILE_STANDALONE and RTW_PROFILE_PLUGIN of rtwasm.h.
+pub const RTW_COMPILE_PROFILE_BOTH: u32 = 2;
+
 /// Compiler options. Call rtw_compile_options_init first.
 #[repr(C)]
 pub struct rtw_compile_options_t {
     /// sizeof(rtw_compile_options_t), set by rtw_compile_options_init.
     pub struct_size: u32,
-    /// Profile of the runtime that will load the artifact: RTW_PROFILE_STANDALONE (default) or RTW_PROFILE_PLUGIN.
+    /// Profile of the runtime that will load the artifact: RTW_PROFILE_STANDALONE (default), RTW_PROFILE_PLUGIN or
+    /// RTW_COMPILE_PROFILE_BOTH.
     pub profile: u32,
     /// RTW_COMPILE_OPT_SPEED (default), RTW_COMPILE_OPT_SIZE or RTW_COMPILE_OPT_NONE.
     pub opt_level: u32,
@@ -58,8 +62,9 @@ pub struct rtw_compile_options_t {
     /// CPU features to use. "native": those of this machine; the artifact does not load where one is missing. "x86-64-v2",
     /// "x86-64-v3", "x86-64-v4": the levels of the x86-64 psABI, for artifacts that are distributed. "baseline", "x86-64" or
     /// "aarch64": no optional ones. Otherwise a list such as "avx2,fma", to which the features that they need are added, or a
-    /// processor such as "cortex-a53", "cortex-a72" or "cortex-a76" for all its features. NULL (default): native if the target is
-    /// this machine, else x86-64-v2 or aarch64.
+    /// processor such as "cortex-a53", "cortex-a72" or "cortex-a76" for all its features. Several levels or
+    /// processors, such as "x86-64-v2,x86-64-v4,aarch64": a part of the artifact for each, of the target that the name belongs to;
+    /// rtw_module_load takes the best that runs. NULL (default): native if the target is this machine, else x86-64-v2 or aarch64.
     pub cpu: *const c_char,
     /// RTW_COMPILE_RESERVATION_FULL (default) or RTW_COMPILE_RESERVATION_DECLARED.
     pub reservation: u32,
@@ -85,8 +90,8 @@ pub struct rtw_compile_options_t {
     /// slow where a processor has other instructions. Modules that need a higher level for that are refused with RTW_ERR_UNSUPPORTED.
     /// 0 (default): each machine's fastest.
     pub deterministic: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// 1: keeps the module in the artifact, so that rtw_recompile needs nothing else. 0 (default): does not.
+    pub embed_source: u32,
     /// Exports to run now, each as "EXPORT" or "EXPORT=ARGS" with numbers of the export's types ("setup=48000,0.5"). Instances,
     /// resets and spares start with the state that they leave behind: memories, globals. They run one after the other in one
     /// instance, after the module's _initialize, which is not exported any more. NULL (default): none. An export that calls a
@@ -154,16 +159,77 @@ pub unsafe extern "C" fn rtw_compile(
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    let outcome = fallible(|| unsafe {
+    unsafe {
+        compiled(artifact, artifact_length, err, || {
+            let input = input(wasm_or_wat, length, "wasm_or_wat")?;
+            let (parts, whole) = read_options(options)?;
+            reserve::with_room(room_bytes(length), || {
+                keep_signal_handlers();
+                crate::compile_parts(input, &parts, &whole, &mut |_| {})
+            })
+        })
+    }
+}
+
+/// Compiles the module of an artifact again, by this compiler. This is the remedy if rtw_module_load returns RTW_ERR_ENGINE or
+/// RTW_ERR_COMPILER: the field needs_recompile of rtw_module_info_t says so, and has_source whether the module is inside. Keeps the guest's
+/// description, and the module if it was inside; signatures do not stay.
+///
+/// [setup]  As rtw_compile.
+/// artifact, length       the artifact; read only during the call.
+/// source, source_length  the module that it was made from, as rtw_compile got it. NULL: the one inside.
+/// options                NULL: those that the artifact was compiled with, for each of its parts. Otherwise these instead of them.
+/// out                    receives the new artifact, to be freed with rtw_compile_free; NULL on failure.
+/// out_length             receives its length in bytes; 0 on failure.
+/// err                    NULL, or filled.
+/// errors: those of rtw_compile; RTW_ERR_ARGUMENT (source is NULL and no module is inside; source is another module),
+///         RTW_ERR_NOT_ARTIFACT, RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT,
+///         RTW_ERR_PLAIN_WASM (about the artifact).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rtw_recompile(
+    artifact: *const c_void,
+    length: usize,
+    source: *const c_void,
+    source_length: usize,
+    options: *const rtw_compile_options_t,
+    out: *mut *mut c_void,
+    out_length: *mut usize,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        compiled(out, out_length, err, || {
+            let artifact = input(artifact, length, "artifact")?;
+            let source = if source.is_null() { None } else { Some(input(source, source_length, "source")?) };
+            let replaced = if options.is_null() { None } else { Some(read_options(options)?) };
+            reserve::with_room(room_bytes(length.max(source_length)), || {
+                keep_signal_handlers();
+                let made = crate::of_artifact(artifact, source)?;
+                let (parts, whole) = match replaced {
+                    Some((parts, whole)) => (parts, Extras { source: whole.source || made.whole.source, ..made.whole }),
+                    None => (made.parts, made.whole),
+                };
+                crate::compile_parts(&made.source, &parts, &whole, &mut |_| {})
+            })
+        })
+    }
+}
+
+/// Runs `work` and hands its artifact over.
+///
+/// # Safety
+/// As the entries' arguments.
+unsafe fn compiled(
+    artifact: *mut *mut c_void,
+    artifact_length: *mut usize,
+    err: *mut rtw_error_t,
+    work: impl FnOnce() -> Result<Vec<u8>>,
+) -> rtw_status_t {
+    let outcome = fallible(|| {
         panics::silence();
-        let outputs = outputs(artifact, artifact_length)?;
-        let input = input(wasm_or_wat, length)?;
-        let options = read_options(options)?;
-        let compiled = reserve::with_room(room_bytes(length), || {
-            keep_signal_handlers();
-            crate::compile(input, &options, &mut |_| {})
-        })?;
-        Ok((compiled, outputs))
+        // SAFETY: NULL or writable, as the caller promises.
+        let outputs = unsafe { outputs(artifact, artifact_length)? };
+        Ok((work()?, outputs))
     });
     let outcome = outcome.and_then(|(compiled, outputs)| hand_over(&compiled, outputs));
     let error = outcome.map_or_else(|error| error, |()| Error::new(RTW_OK, ""));
@@ -172,10 +238,10 @@ pub unsafe extern "C" fn rtw_compile(
     error.status
 }
 
-/// Frees an artifact that rtw_compile has returned. Modules that were loaded from it do not need it. NULL does nothing.
+/// Frees an artifact that rtw_compile or rtw_recompile has returned. Modules that were loaded from it do not need it. NULL does nothing.
 ///
 /// [setup]
-/// artifact, length  as rtw_compile returned them.
+/// artifact, length  as it returned them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_compile_free(artifact: *mut c_void, length: usize) {
     // For an allocator that will want to know; today's does not.
@@ -257,9 +323,9 @@ fn is_null(what: &str) -> Error {
 
 /// # Safety
 /// `from` is NULL or readable for `length` bytes.
-unsafe fn input<'a>(from: *const c_void, length: usize) -> Result<&'a [u8]> {
+unsafe fn input<'a>(from: *const c_void, length: usize, what: &str) -> Result<&'a [u8]> {
     if from.is_null() {
-        return Err(is_null("wasm_or_wat"));
+        return Err(is_null(what));
     }
     if length > isize::MAX as usize {
         return Err(out_of_range("length", length));
@@ -268,9 +334,12 @@ unsafe fn input<'a>(from: *const c_void, length: usize) -> Result<&'a [u8]> {
     Ok(unsafe { std::slice::from_raw_parts(from.cast(), length) })
 }
 
+/// The options of each part, and what else the artifact has.
+type Request = (Vec<Options>, Extras);
+
 /// # Safety
 /// NULL or readable for as long as its own first field says, with strings as the header says.
-unsafe fn read_options(from: *const rtw_compile_options_t) -> Result<Options> {
+unsafe fn read_options(from: *const rtw_compile_options_t) -> Result<Request> {
     if from.is_null() {
         // SAFETY: live, and its strings are NULL.
         return unsafe { options(&rtw_compile_options_t::defaults()) };
@@ -281,52 +350,50 @@ unsafe fn read_options(from: *const rtw_compile_options_t) -> Result<Options> {
 
 /// # Safety
 /// Its strings are NULL or NUL-terminated.
-unsafe fn options(from: &rtw_compile_options_t) -> Result<Options> {
-    let profile = match from.profile {
+unsafe fn options(from: &rtw_compile_options_t) -> Result<Request> {
+    let profiles = match from.profile {
         // rtwasm.h's RTW_PROFILE_STANDALONE and RTW_PROFILE_PLUGIN.
-        0 => Profile::Standalone,
-        1 => Profile::Plugin,
+        0 => &[Profile::Standalone][..],
+        1 => &[Profile::Plugin],
+        RTW_COMPILE_PROFILE_BOTH => &Profile::ALL,
         other => return Err(out_of_range("profile", other)),
     };
     // SAFETY: passed on.
     let (target, cpu) = unsafe { (optional_text(from.target, "target")?, optional_text(from.cpu, "cpu")?) };
-    let mut options = match target {
-        Some(triple) => Options::for_target(profile, Target::from_triple(triple)?),
-        None => Options::for_host(profile)?,
+    let machines = Machine::from_text(cpu, target.map(Target::from_triple).transpose()?)?;
+    let flag = |field: &str, value: u32| match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(out_of_range(field, other)),
     };
-    if let Some(cpu) = cpu {
-        options.cpu = Cpu::from_text(cpu)?;
-    }
-    options.opt = match from.opt_level {
+    let opt = match from.opt_level {
         RTW_COMPILE_OPT_NONE => Opt::None,
         RTW_COMPILE_OPT_SPEED => Opt::Speed,
         RTW_COMPILE_OPT_SIZE => Opt::SpeedAndSize,
         other => return Err(out_of_range("opt_level", other)),
     };
-    options.interruption = match from.interruption {
+    let interruption = match from.interruption {
         RTW_COMPILE_INTERRUPTION_NONE => Interruption::None,
         RTW_COMPILE_INTERRUPTION_EPOCH => Interruption::Epoch,
         RTW_COMPILE_INTERRUPTION_FUEL => Interruption::Fuel,
         RTW_COMPILE_INTERRUPTION_GUARD => Interruption::Guard,
         other => return Err(out_of_range("interruption", other)),
     };
-    options.reservation = match from.reservation {
+    let reservation = match from.reservation {
         RTW_COMPILE_RESERVATION_FULL => Reservation::Full,
         RTW_COMPILE_RESERVATION_DECLARED => Reservation::Declared,
         other => return Err(out_of_range("reservation", other)),
     };
-    options.deterministic = match from.deterministic {
-        0 => false,
-        1 => true,
-        other => return Err(out_of_range("deterministic", other)),
-    };
-    if from.reserved != 0 {
-        return Err(out_of_range("reserved", from.reserved));
-    }
+    let deterministic = flag("deterministic", from.deterministic)?;
+    let whole = Extras { source: flag("embed_source", from.embed_source)?, ..Extras::default() };
     // SAFETY: passed on.
-    options.init = unsafe { inits(from)? };
-    options.limits = limits(from)?;
-    Ok(options)
+    let (init, limits) = (unsafe { inits(from)? }, limits(from)?);
+    let pairs = machines.iter().flat_map(|machine| profiles.iter().map(move |profile| (*profile, machine.clone())));
+    let parts = pairs.map(|(profile, machine)| {
+        let (init, limits) = (init.clone(), limits.clone());
+        Options { opt, interruption, reservation, deterministic, init, limits, ..Options::for_machine(profile, machine) }
+    });
+    Ok((parts.collect(), whole))
 }
 
 /// # Safety

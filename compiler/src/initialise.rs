@@ -54,6 +54,12 @@ impl Init {
         Ok(Init { export: export.into(), arguments })
     }
 
+    /// As `from_text` reads it.
+    pub fn text(&self) -> String {
+        let equals = if self.arguments.is_empty() { "" } else { "=" };
+        format!("{}{equals}{}", self.export, self.arguments.join(","))
+    }
+
     fn values(&self, signature: &Signature) -> Result<Vec<Val>> {
         let wrong = |why: String| Error::new(RTW_ERR_SIGNATURE, format!("init: {} {why}", place::quoted(&self.export)));
         if self.arguments.len() != signature.params.len() {
@@ -217,6 +223,12 @@ fn planned(facts: &Facts, inits: &[Init]) -> Result<Vec<(Init, Signature)>> {
     Ok(calls)
 }
 
+/// Those of the features that this machine has.
+pub fn features_here(features: &[String]) -> Vec<String> {
+    let native = rtwasm::engine::cpu_features::native();
+    features.iter().filter(|feature| native.contains(feature)).cloned().collect()
+}
+
 /// An engine of this machine that checks bounds in the code, so that it needs no signal handlers.
 fn engine(cpu_features: &[String], deterministic: bool) -> Result<Engine> {
     let settings = Settings { interruption: Interruption::Epoch, deterministic, ..Settings::new(Profile::Plugin) };
@@ -228,10 +240,9 @@ fn engine(cpu_features: &[String], deterministic: bool) -> Result<Engine> {
     // Instructions that round differently, which relaxed SIMD permits, then do so now as they will later.
     if let Some(triple) = Target::host().map(Target::triple) {
         config.target(triple).map_err(|error| Error::new(RTW_ERR_INTERNAL, format!("init: {error}")))?;
-        let native = rtwasm::engine::cpu_features::native();
-        for feature in cpu_features.iter().filter(|feature| native.contains(feature)) {
+        for feature in features_here(cpu_features) {
             // SAFETY: this machine has the feature.
-            unsafe { config.cranelift_flag_enable(feature) };
+            unsafe { config.cranelift_flag_enable(&feature) };
         }
     }
     Engine::new(&config)

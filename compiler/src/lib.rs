@@ -19,6 +19,8 @@ mod options;
 mod place;
 #[cfg(feature = "planted")]
 pub mod planted;
+mod recompile;
+mod reset;
 mod slow;
 mod validate;
 
@@ -27,14 +29,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use limits::{Deadline, Limits};
-use rtwasm::engine::artifact::{self, Description, Metadata, Part};
+use rtwasm::engine::artifact::{self, Description, Edit, Metadata, Notes, Part, Section, kind};
 use rtwasm::engine::cpu_features;
 use rtwasm::engine::profile::{Interruption, Settings, Variations};
-use rtwasm::status::{Error, RTW_ERR_INTERNAL, Result};
+use rtwasm::status::{Error, RTW_ERR_ARGUMENT, RTW_ERR_INTERNAL, Result};
 use sha2::{Digest, Sha256};
 
 pub use initialise::Init;
-pub use options::{Cpu, INTERRUPTIONS, Opt, Options, Reservation, Target, interruption_from_name};
+pub use options::{Cpu, INTERRUPTIONS, Machine, Opt, Options, Reservation, Target, interruption_from_name};
+pub use recompile::{Recompile, of_artifact};
 
 /// The phase of a compilation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,12 +88,99 @@ pub fn compile_varied(
     variations: Variations,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<u8>> {
-    caught(|| compile_unguarded(input, options, variations, progress))
+    caught(|| compile_unguarded(input, std::slice::from_ref(options), &Extras::default(), variations, progress))
+}
+
+/// What an artifact has beside its parts.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    /// The module is kept inside, so that the artifact can be compiled again.
+    pub source: bool,
+    /// The description of the guest; none is written if it is empty.
+    pub guest: Vec<u8>,
+}
+
+/// Compiles a module into an artifact of several parts, one for each of `parts` and in this order. Their limits are those of the first.
+pub fn compile_parts(input: &[u8], parts: &[Options], whole: &Extras, progress: &mut dyn FnMut(Progress)) -> Result<Vec<u8>> {
+    caught(|| compile_unguarded(input, parts, whole, Variations::default(), progress))
+}
+
+/// A module that was validated, and what it is.
+struct Front<'a> {
+    module: Cow<'a, [u8]>,
+    checked: validate::Checked,
+    facts: facts::Facts,
+    reset: reset::Reset,
+    initialised: Option<initialise::Initialised>,
+}
+
+/// A module as the code generator gets it.
+struct Prepared<'a> {
+    module: Cow<'a, [u8]>,
+    edits: Vec<Edit>,
+}
+
+/// Results by what they depend on, so that parts share them. There are few.
+struct Shared<K, V>(Vec<(K, V)>);
+
+impl<K: PartialEq, V> Shared<K, V> {
+    /// The place of the result for `key`, made if it is not there.
+    fn place(&mut self, key: K, make: impl FnOnce() -> Result<V>) -> Result<usize> {
+        if let Some(at) = self.0.iter().position(|(known, _)| *known == key) {
+            return Ok(at);
+        }
+        self.0.push((key, make()?));
+        Ok(self.0.len() - 1)
+    }
+}
+
+fn examined(module: &[u8], limits: &Limits) -> Result<(validate::Checked, facts::Facts, reset::Reset)> {
+    generate::on_own_stack(|| -> Result<_> {
+        limits::check(module, limits)?;
+        let checked = validate::module(module)?;
+        let facts = facts::gather(module, &checked)?;
+        let reset = reset::image(module, &facts)?;
+        Ok((checked, facts, reset))
+    })?
+}
+
+fn prepared<'a>(front: &'a Front<'_>, options: &Options) -> Result<Prepared<'a>> {
+    let module = &front.module;
+    let (module, edits) = match options.interruption {
+        Interruption::Guard => {
+            let insert = || guard::insert(module, &front.checked, options.profile, &front.facts.hidden);
+            let guarded = generate::on_own_stack(insert)??;
+            (Cow::Owned(guarded.module), guarded.edits)
+        }
+        Interruption::None | Interruption::Epoch | Interruption::Fuel if front.facts.hidden.is_empty() => {
+            (Cow::Borrowed(&**module), Vec::new())
+        }
+        Interruption::None | Interruption::Epoch | Interruption::Fuel => {
+            let exposed = guard::expose(module, &front.facts.hidden)?;
+            (Cow::Owned(exposed.module), exposed.edits)
+        }
+    };
+    let edits = match &front.initialised {
+        Some(made) => made.original(edits),
+        None => edits,
+    };
+    Ok(Prepared { module, edits })
+}
+
+/// The module of one part as the code generator gets it, for tools that have another release of it.
+pub fn prepare(input: &[u8], options: &Options) -> Result<Vec<u8>> {
+    caught(|| {
+        let module = generate::on_own_stack(|| input::binary(input))??;
+        let (checked, facts, reset) = examined(&module, &options.limits)?;
+        let front = Front { module, checked, facts, reset, initialised: None };
+        Ok(prepared(&front, options)?.module.into_owned())
+    })
 }
 
 fn compile_unguarded(
     input: &[u8],
-    options: &Options,
+    parts: &[Options],
+    whole: &Extras,
     variations: Variations,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<u8>> {
@@ -98,96 +188,149 @@ fn compile_unguarded(
     let mut report = |phase, function_count, bytes: usize| {
         progress(Progress { phase, function_count, bytes: bytes as u64, elapsed: start.elapsed() });
     };
-    let cpu_features = options.cpu_features()?;
-    let deadline = Deadline::new(&options.limits);
-    limits::check_size(input.len(), &options.limits)?;
-    let module = generate::on_own_stack(|| input::binary(input))??;
+    let features = parts.iter().map(Options::cpu_features).collect::<Result<Vec<_>>>()?;
+    different(parts, &features)?;
+    let limits = &parts[0].limits;
+    let deadline = Deadline::new(limits);
+    limits::check_size(input.len(), limits)?;
+    let given = generate::on_own_stack(|| input::binary(input))??;
 
-    report(Phase::Validating, 0, module.len());
-    let examine = |module: &[u8]| {
-        generate::on_own_stack(|| -> Result<_> {
-            limits::check(module, &options.limits)?;
-            let checked = validate::module(module)?;
-            let facts = facts::gather(module, &checked)?;
-            Ok((checked, facts))
-        })?
-    };
-    let (mut checked, mut facts) = examine(&module)?;
+    report(Phase::Validating, 0, given.len());
+    let (checked, facts, reset) = examined(&given, limits)?;
     deadline.check()?;
-    let initialised = match options.init.as_slice() {
-        [] => None,
-        _ => {
-            let mut tick = || report(Phase::Initialising, facts.function_count, module.len());
-            let made = initialise::run(&module, &facts, options, &cpu_features, &deadline, &mut tick)?;
-            (checked, facts) = examine(&made.module)?;
-            Some(made)
-        }
-    };
-    let module = initialised.as_ref().map_or(module, |made| Cow::Borrowed(made.module.as_slice()));
+    let given = Front { module: given, checked, facts, reset, initialised: None };
 
-    let settings = Settings {
-        interruption: options.interruption,
-        memory_reservation_bytes: options.reservation.bytes(&facts.memories)?,
-        deterministic: options.deterministic,
-        ..Settings::new(options.profile)
-    };
-    let job = generate::Job {
-        settings: &settings,
-        target: options.target,
-        cpu_features: &cpu_features,
-        opt: options.opt,
-        variations,
-    };
-    if options.deterministic {
-        generate::on_own_stack(|| slow::refuse_undetermined(&module, options.target, &cpu_features))??;
+    // What runs at compile time rounds as the part's code will, where relaxed SIMD permits a choice.
+    let mut fronts = Shared(Vec::new());
+    let mut front_of = Vec::new();
+    for (options, features) in parts.iter().zip(&features).filter(|(options, _)| !options.init.is_empty()) {
+        let key = (&options.init, initialise::features_here(features), options.deterministic);
+        front_of.push(fronts.place(key, || {
+            let mut tick = || report(Phase::Initialising, given.facts.function_count, given.module.len());
+            let made = initialise::run(&given.module, &given.facts, options, features, &deadline, &mut tick)?;
+            let (checked, facts, reset) = examined(&made.module, limits)?;
+            Ok(Front { module: Cow::Owned(made.module.clone()), checked, facts, reset, initialised: Some(made) })
+        })?);
     }
-    let slow = generate::on_own_stack(|| slow::find(&module, options.target, &cpu_features))??;
-    let (module, edits) = match options.interruption {
-        Interruption::Guard => {
-            let guarded = generate::on_own_stack(|| guard::insert(&module, &checked, options.profile, &facts.hidden))??;
-            (Cow::Owned(guarded.module), guarded.edits)
-        }
-        Interruption::None | Interruption::Epoch | Interruption::Fuel if facts.hidden.is_empty() => (module, Vec::new()),
-        Interruption::None | Interruption::Epoch | Interruption::Fuel => {
-            let exposed = guard::expose(&module, &facts.hidden)?;
-            (Cow::Owned(exposed.module), exposed.edits)
-        }
-    };
-    let edits = match &initialised {
-        Some(made) => made.original(edits),
-        None => edits,
-    };
-    deadline.check()?;
-    let code = generate::code(&module, &job, &deadline, &mut || report(Phase::Compiling, facts.function_count, module.len()))?;
+    let mut initialised = front_of.into_iter();
 
-    report(Phase::Writing, facts.function_count, code.len());
-    let architecture = options.target.triple().split('-').next().unwrap_or("");
-    let description = Description {
-        target: options.target.triple().into(),
-        cpu_level: cpu_features::level_of(architecture, &cpu_features).unwrap_or("").into(),
-        cpu_features,
-        settings,
-        opt_level: options.opt.name().into(),
-        ..Description::default()
-    };
-    let metadata = Metadata {
-        description,
-        producer: PRODUCER.into(),
-        imports: facts.imports,
-        exports: facts.exports,
-        memories: facts.memories,
-        hidden: facts.hidden,
-        slow,
-        need: need::of(&code, options.interruption == Interruption::Guard)?,
-        function_count: facts.function_count,
-        has_start: facts.has_start,
-        initialised: initialised.map_or_else(Vec::new, |made| made.calls),
-        edits,
-        // Of the given bytes, so that `sha256sum` of the file agrees.
-        source_bytes: input.len() as u64,
-        source_sha256: Sha256::digest(input).into(),
-    };
-    artifact::write(&[Part { metadata, code, more: Vec::new() }], &[])
+    let mut modules = Shared(Vec::new());
+    let mut written = Vec::with_capacity(parts.len());
+    let mut images = Vec::with_capacity(parts.len());
+    for (options, cpu_features) in parts.iter().zip(features) {
+        let place = if options.init.is_empty() { None } else { initialised.next() };
+        let front = place.map_or(&given, |at| &fronts.0[at].1);
+        let facts = &front.facts;
+        // Of the profiles, the guard's code alone depends on them.
+        let at = modules.place((place, options.profile, options.interruption), || prepared(front, options))?;
+        let Prepared { module, edits } = &modules.0[at].1;
+        deadline.check()?;
+
+        let settings = Settings {
+            interruption: options.interruption,
+            memory_reservation_bytes: options.reservation.bytes(&facts.memories)?,
+            deterministic: options.deterministic,
+            ..Settings::new(options.profile)
+        };
+        let job = generate::Job {
+            settings: &settings,
+            target: options.target,
+            cpu_features: &cpu_features,
+            opt: options.opt,
+            variations,
+        };
+        if options.deterministic {
+            generate::on_own_stack(|| slow::refuse_undetermined(&front.module, options.target, &cpu_features))??;
+        }
+        let slow = generate::on_own_stack(|| slow::find(&front.module, options.target, &cpu_features))??;
+        let mut tick = || report(Phase::Compiling, facts.function_count, module.len());
+        let code = generate::code(module, &job, &deadline, &mut tick)?;
+        report(Phase::Writing, facts.function_count, code.len());
+
+        let level = cpu_features::level_of(options.target.architecture(), &cpu_features).unwrap_or("");
+        let description = Description {
+            target: options.target.triple().into(),
+            cpu_level: level.into(),
+            cpu_features,
+            settings,
+            opt_level: options.opt.name().into(),
+            ..Description::default()
+        };
+        let metadata = Metadata {
+            description,
+            producer: PRODUCER.into(),
+            imports: facts.imports.clone(),
+            exports: facts.exports.clone(),
+            memories: facts.memories.clone(),
+            need: need::of(&code, options.interruption == Interruption::Guard)?,
+            function_count: facts.function_count,
+            has_start: facts.has_start,
+            edits: edits.clone(),
+            source_bytes: input.len() as u64,
+            reset_obstacles: front.reset.obstacles,
+            reset_bytes: front.reset.bytes,
+        };
+        let notes = Notes {
+            hidden: facts.hidden.clone(),
+            slow,
+            initialised: front.initialised.as_ref().map_or_else(Vec::new, |made| made.calls.clone()),
+            init: options.init.iter().map(Init::text).collect(),
+            // Of the given bytes, so that `sha256sum` of the file agrees.
+            source_sha256: Sha256::digest(input).into(),
+        };
+        images.push(&front.reset.image);
+        written.push(Part { metadata, notes, code, more: Vec::new() });
+    }
+
+    let section = |kind, bytes: &[u8]| Section { kind, required: false, bytes: bytes.to_vec() };
+    let mut rest = Vec::new();
+    if images.iter().all(|image| *image == images[0]) {
+        images.truncate(1);
+        rest.extend(images.iter().filter(|image| !image.is_empty()).map(|image| section(kind::RESET, image)));
+    } else {
+        for (part, image) in written.iter_mut().zip(images).filter(|(_, image)| !image.is_empty()) {
+            part.more.push(section(kind::RESET, image));
+        }
+    }
+    if !whole.guest.is_empty() {
+        rest.push(section(kind::GUEST, &whole.guest));
+    }
+    if whole.source {
+        rest.push(section(kind::SOURCE, input));
+    }
+    artifact::write(&written, &rest)
+}
+
+/// The most parts of an artifact.
+const MOST_PARTS: usize = 64;
+
+/// Returns an error if the options of parts are wrong, whatever the module: features that nobody has, no part, or the same part twice.
+pub fn check_parts(parts: &[Options]) -> Result<()> {
+    different(parts, &parts.iter().map(Options::cpu_features).collect::<Result<Vec<_>>>()?)
+}
+
+/// Refuses no part, too many, and two of which the library would never choose the second.
+fn different(parts: &[Options], features: &[Vec<String>]) -> Result<()> {
+    let wrong = |message: String| Err(Error::new(RTW_ERR_ARGUMENT, message));
+    if parts.is_empty() || parts.len() > MOST_PARTS {
+        return wrong(format!("an artifact has 1 to {MOST_PARTS} parts, not {}", parts.len()));
+    }
+    for (at, (one, own)) in parts.iter().zip(features).enumerate() {
+        let same = |(other, theirs): &(&Options, &Vec<String>)| {
+            (other.target, other.profile, other.deterministic) == (one.target, one.profile, one.deterministic) && *theirs == own
+        };
+        if let Some((other, _)) = parts.iter().zip(features).take(at).find(same) {
+            let profile = one.profile.name();
+            let (first, second) = (other.cpu.text(), one.cpu.text());
+            let what = if first == second {
+                format!("{first:?} twice")
+            } else {
+                format!("{first:?} and {second:?}, which are the same CPU")
+            };
+            return wrong(format!("two parts for {}, profile {profile}, name {what}: leave one out", one.target.triple()));
+        }
+    }
+    Ok(())
 }
 
 /// The proposals that a module in binary or text form uses, by name.

@@ -80,6 +80,96 @@ impl Cpu {
     }
 }
 
+impl Cpu {
+    /// As `from_text` reads it.
+    pub fn text(&self) -> String {
+        match self {
+            Cpu::Baseline => "baseline".into(),
+            Cpu::Native => "native".into(),
+            Cpu::Features(names) => names.join(","),
+        }
+    }
+}
+
+/// A kind of machine: its target, and the instructions that the code may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    pub target: Target,
+    pub cpu: Cpu,
+}
+
+impl Machine {
+    /// The machines that a CPU option names, one for each part of the artifact: several if it is a list of levels and processors, each
+    /// of which names its target; otherwise one, of `target` or of this machine.
+    pub fn from_text(cpu: Option<&str>, target: Option<Target>) -> Result<Vec<Machine>> {
+        let own = || target.map_or_else(this_machine, Ok);
+        let Some(text) = cpu else { return Ok(vec![Machine::default_of(own()?)]) };
+        let cpu = Cpu::from_text(text)?;
+        let names = match &cpu {
+            Cpu::Features(names) if names.len() > 1 => names,
+            _ => return Ok(vec![Machine { target: own()?, cpu }]),
+        };
+        let wrong = |why: String| Error::new(RTW_ERR_ARGUMENT, format!("CPU list {text:?}: {why}"));
+        for name in names {
+            match name.as_str() {
+                "native" | "host" => {
+                    return Err(wrong(format!("{name:?} means this machine and stands alone: name levels such as x86-64-v3")));
+                }
+                "baseline" => return Err(wrong("\"baseline\" does not say of which target: name x86-64 or aarch64".into())),
+                _ => {}
+            }
+        }
+        let found: Vec<Option<Target>> = names.iter().map(|name| target_of(name)).collect();
+        match found.iter().flatten().count() {
+            0 => return Ok(vec![Machine { target: own()?, cpu }]),
+            count if count < names.len() => {
+                // One level and more features: one part.
+                return match count {
+                    1 => Ok(vec![Machine { target: own()?, cpu }]),
+                    _ => {
+                        Err(wrong("either all are levels or processors, and each gets a part, or features for one part".into()))
+                    }
+                };
+            }
+            _ => {}
+        }
+        let pairs = names.iter().zip(found.into_iter().flatten());
+        pairs
+            .map(|(name, found)| match target.filter(|target| *target != found) {
+                Some(target) => Err(wrong(format!("{name} is of {}, but the target is {}", found.triple(), target.triple()))),
+                None => Ok(Machine { target: found, cpu: Cpu::Features(vec![name.clone()]) }),
+            })
+            .collect()
+    }
+
+    /// This machine's features, if it is of that target; for another machine, what nearly every one of that architecture has: x86-64-v2,
+    /// or no optional features on aarch64.
+    fn default_of(target: Target) -> Machine {
+        let cpu = match target {
+            _ if Target::host() == Some(target) => Cpu::Native,
+            Target::X86_64Linux => Cpu::Features(vec!["x86-64-v2".into()]),
+            Target::Aarch64Linux => Cpu::Baseline,
+        };
+        Machine { target, cpu }
+    }
+}
+
+/// The target that a level's or a processor's name belongs to.
+fn target_of(name: &str) -> Option<Target> {
+    let mut all = Target::ALL.into_iter();
+    all.find(|target| {
+        let sets = processors(*target).iter().chain(cpu_features::levels(target.architecture()));
+        sets.into_iter().any(|(set, _)| *set == name)
+    })
+}
+
+fn this_machine() -> Result<Target> {
+    Target::host().ok_or_else(|| {
+        let known = Target::ALL.map(Target::triple).join(", ");
+        Error::new(RTW_ERR_UNSUPPORTED, format!("cannot compile for this machine; name a target: {known}"))
+    })
+}
+
 /// The effort of the code generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opt {
@@ -164,18 +254,16 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options for `target`. The code may use this machine's features; for another machine, what nearly every one of that architecture
-    /// has: x86-64-v2, or no optional features on aarch64.
+    /// Options for `target`, with the features that are its default.
     pub fn for_target(profile: Profile, target: Target) -> Options {
-        let cpu = match target {
-            _ if Target::host() == Some(target) => Cpu::Native,
-            Target::X86_64Linux => Cpu::Features(vec!["x86-64-v2".into()]),
-            Target::Aarch64Linux => Cpu::Baseline,
-        };
+        Options::for_machine(profile, Machine::default_of(target))
+    }
+
+    pub fn for_machine(profile: Profile, machine: Machine) -> Options {
         Options {
             profile,
-            target,
-            cpu,
+            target: machine.target,
+            cpu: machine.cpu,
             opt: Opt::Speed,
             interruption: Interruption::Guard,
             reservation: Reservation::Full,
@@ -187,11 +275,7 @@ impl Options {
 
     /// Options for this machine.
     pub fn for_host(profile: Profile) -> Result<Options> {
-        let target = Target::host().ok_or_else(|| {
-            let known = Target::ALL.map(Target::triple).join(", ");
-            Error::new(RTW_ERR_UNSUPPORTED, format!("cannot compile for this machine; name a target: {known}"))
-        })?;
-        Ok(Options::for_target(profile, target))
+        Ok(Options::for_target(profile, this_machine()?))
     }
 
     /// The chosen features by the code generator's names, sorted and complete: the code uses no others.
@@ -404,6 +488,35 @@ mod tests {
         let foreign = Target::ALL.into_iter().find(|target| Some(*target) != Target::host()).unwrap();
         let default = Options::for_target(Profile::Plugin, foreign).cpu_features().unwrap();
         assert_eq!(default, if foreign == Target::X86_64Linux { &v2[..] } else { &[] });
+    }
+
+    #[test]
+    fn a_list_of_levels_and_processors_is_one_part_each() {
+        let told = |text: &str, target: Option<Target>| -> Vec<String> {
+            let machines = Machine::from_text(Some(text), target).unwrap();
+            machines.iter().map(|machine| format!("{} {}", machine.target.architecture(), machine.cpu.text())).collect()
+        };
+        assert_eq!(
+            told("x86-64-v2, x86-64-v4,aarch64,cortex-a76", None),
+            ["x86_64 x86-64-v2", "x86_64 x86-64-v4", "aarch64 aarch64", "aarch64 cortex-a76"]
+        );
+        let x86 = Some(Target::X86_64Linux);
+        assert_eq!(told("x86-64,x86-64-v3", x86), ["x86_64 x86-64", "x86_64 x86-64-v3"]);
+        assert_eq!(told("avx2,fma", x86), ["x86_64 avx2,fma"], "features are one part's");
+        assert_eq!(told("x86-64-v3,avx512f", x86), ["x86_64 x86-64-v3,avx512f"]);
+        assert_eq!(told("x86-64-v3", x86), ["x86_64 x86-64-v3"]);
+        for (list, target, part) in [
+            ("x86-64-v2,native", None, "stands alone"),
+            ("host,aarch64", None, "stands alone"),
+            ("x86-64-v2,baseline", None, "of which target"),
+            ("x86-64-v2,x86-64-v3,avx512f", None, "either all are levels"),
+            ("x86-64-v2,aarch64", x86, "aarch64 is of aarch64-unknown-linux-gnu, but the target is x86_64"),
+            ("x86-64-v2,,aarch64", None, "expected"),
+            ("", None, "expected"),
+        ] {
+            let error = Machine::from_text(Some(list), target).unwrap_err();
+            assert!(error.status == RTW_ERR_ARGUMENT && error.message.contains(part), "{list}: {error}");
+        }
     }
 
     #[test]

@@ -10,6 +10,33 @@
 #include "status.h"
 #include "runtime.h"
 
+/// A start function runs when an instance is created; the compiler's init runs it before.
+#define RTW_RESET_NO_START 1
+
+/// The module exports _initialize, which runs when a guest is created; the compiler's init runs it before.
+#define RTW_RESET_NO_INITIALISER 2
+
+/// The module imports a memory, a table or a global.
+#define RTW_RESET_NO_IMPORTS 4
+
+/// A mutable global holds a reference.
+#define RTW_RESET_NO_REFERENCES 8
+
+/// The code changes a table.
+#define RTW_RESET_NO_TABLES 16
+
+/// The code drops a data or an element segment.
+#define RTW_RESET_NO_DROPS 32
+
+/// A data segment does not fit into its memory, so that no instance can be created.
+#define RTW_RESET_NO_SEGMENT 64
+
+/// The memories exceed 4 GiB at the start.
+#define RTW_RESET_NO_SIZE 128
+
+/// The state at the start depends on what only the engine can compute.
+#define RTW_RESET_NO_VALUE 256
+
 /// The export or import is a function.
 #define RTW_EXTERN_FUNC 1
 
@@ -56,7 +83,7 @@ typedef struct rtw_module_info_t {
     char engine[32];
     /// The program that wrote the artifact.
     char producer[32];
-    /// Optimisation level: "none", "speed" or "speed_and_size".
+    /// Optimisation level: "none", "speed" or "size".
     char opt_level[32];
     /// The means by which a call can be cut off: "guard", "none", "epoch" or "fuel".
     char interruption[32];
@@ -82,6 +109,18 @@ typedef struct rtw_module_info_t {
     uint32_t artifact_abi;
     /// The engine release whose compiler made the code: major * 65536 + minor * 256 + patch.
     uint32_t compiler_release;
+    /// 1: this library refuses the artifact because of the compiler that made it (RTW_ERR_ENGINE, RTW_ERR_COMPILER), and it is the remedy
+    /// to compile the module again (rtw_recompile, `rtwasm recompile`). 0: it does not.
+    uint32_t needs_recompile;
+    /// 1: the module is inside, so that it can be compiled again without anything else. 0: it is not.
+    uint32_t has_source;
+    /// Why the artifact has no reset image, the state to which a guest could be reset without being created anew: bits RTW_RESET_NO_...;
+    /// 0: it has one.
+    uint32_t reset_obstacles;
+    /// Must be ignored.
+    uint32_t reserved;
+    /// Size of what a reset would copy, in bytes: the pages of the memories that are not zero at the start. 0 if there is no image.
+    uint64_t reset_bytes;
 } rtw_module_info_t;
 
 /// One export or import. The strings belong to the module and live as long as its handle. Its layout is final.

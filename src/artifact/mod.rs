@@ -4,15 +4,17 @@
 pub mod cpu_features;
 pub mod description;
 pub mod hidden;
+pub mod metadata;
+pub mod notes;
 pub mod release;
+pub mod reset;
 pub mod settings;
-
-use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
 pub use description::{Description, check_host};
-use hidden::Hidden;
+pub use metadata::Metadata;
+pub use notes::{Notes, Slow};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ExternKind {
@@ -36,7 +38,7 @@ impl ExternKind {
 }
 
 /// One import or export, which the envelope describes without loading the code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extern {
     pub kind: ExternKind,
     /// The module of an import; empty for exports.
@@ -47,7 +49,7 @@ pub struct Extern {
 }
 
 /// One linear memory of the module, imported or defined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryFacts {
     pub min_bytes: u64,
     /// `None`: the module declares no maximum.
@@ -55,7 +57,7 @@ pub struct MemoryFacts {
 }
 
 /// The bytes that a guest makes the host hold from the start; the library adds what every instance takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Need {
     /// All linear memories.
     pub memory_bytes: u64,
@@ -86,23 +88,8 @@ impl Need {
     }
 }
 
-/// An instruction for which the code needs a call or a long sequence, since the features that it was compiled for lack a better one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Slow {
-    /// Its name in the text format.
-    pub instruction: String,
-    /// Its uses in the module.
-    pub count: u32,
-    /// True if it takes a call, false if a long sequence.
-    pub calls: bool,
-    /// The first function with it, such as `function 3 "mix"`.
-    pub first: String,
-    /// The lowest CPU level that has a better instruction.
-    pub mended_by: String,
-}
-
 /// A stretch of the module that was compiled, and its place in the module that the user gave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Edit {
     pub length: u32,
     /// Offset in the user's module.
@@ -122,60 +109,6 @@ pub fn original_offset(edits: &[Edit], offset: u32) -> u32 {
     }
     // Modules that were not changed have no edits.
     edits.last().map_or(offset, |last| last.original + if last.verbatim { last.length } else { 0 })
-}
-
-/// The description of a part, and what else the artifact says about it: its interface and its needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Metadata {
-    /// In a section of its own.
-    #[serde(skip)]
-    pub description: Description,
-    /// The program that wrote the artifact, with its version.
-    pub producer: String,
-    pub imports: Vec<Extern>,
-    pub exports: Vec<Extern>,
-    pub memories: Vec<MemoryFacts>,
-    /// The memories, tables and globals that the library reaches although the module need not export them.
-    pub hidden: Vec<Hidden>,
-    /// The instructions that would be faster at a higher CPU level.
-    pub slow: Vec<Slow>,
-    pub need: Need,
-    /// Functions defined in the module.
-    pub function_count: u32,
-    /// True if the module has a start function, which runs when an instance is created.
-    pub has_start: bool,
-    /// The calls that the compiler has made, with their results, in words: a guest starts with the state that they left behind.
-    pub initialised: Vec<String>,
-    /// The changes that the compiler made to the module before it generated code; empty if there are none.
-    pub edits: Vec<Edit>,
-    /// The module's size and SHA-256 before compilation.
-    pub source_bytes: u64,
-    pub source_sha256: [u8; 32],
-}
-
-impl Metadata {
-    /// Address space, not memory, that an instance reserves.
-    pub fn address_space_bytes(&self) -> u64 {
-        self.settings.address_space_bytes(self.memories.iter().map(|memory| memory.min_bytes))
-    }
-
-    /// Finds a text with a zero byte, where C strings end; the compiler writes none.
-    pub fn text_with_zero(&self) -> Option<&str> {
-        let externs = || self.imports.iter().chain(&self.exports);
-        let names = externs().flat_map(|one| [&one.module, &one.name, &one.ty]);
-        let hidden = self.hidden.iter().map(|hidden| &hidden.ty);
-        let slow = self.slow.iter().flat_map(|slow| [&slow.instruction, &slow.first, &slow.mended_by]);
-        let rest = hidden.chain(slow).chain(&self.initialised);
-        names.chain([&self.producer]).chain(rest).map(String::as_str).find(|text| text.contains('\0'))
-    }
-}
-
-impl Deref for Metadata {
-    type Target = Description;
-
-    fn deref(&self) -> &Description {
-        &self.description
-    }
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub struct rtw_module_info_t {
     pub engine: [c_char; 32],
     /// The program that wrote the artifact.
     pub producer: [c_char; 32],
-    /// Optimisation level: "none", "speed" or "speed_and_size".
+    /// Optimisation level: "none", "speed" or "size".
     pub opt_level: [c_char; 32],
     /// The means by which a call can be cut off: "guard", "none", "epoch" or "fuel".
     pub interruption: [c_char; 32],
@@ -77,7 +77,38 @@ pub struct rtw_module_info_t {
     pub artifact_abi: u32,
     /// The engine release whose compiler made the code: major * 65536 + minor * 256 + patch.
     pub compiler_release: u32,
+    /// 1: this library refuses the artifact because of the compiler that made it (RTW_ERR_ENGINE, RTW_ERR_COMPILER), and it is the remedy
+    /// to compile the module again (rtw_recompile, `rtwasm recompile`). 0: it does not.
+    pub needs_recompile: u32,
+    /// 1: the module is inside, so that it can be compiled again without anything else. 0: it is not.
+    pub has_source: u32,
+    /// Why the artifact has no reset image, the state to which a guest could be reset without being created anew: bits RTW_RESET_NO_...;
+    /// 0: it has one.
+    pub reset_obstacles: u32,
+    /// Must be ignored.
+    pub reserved: u32,
+    /// Size of what a reset would copy, in bytes: the pages of the memories that are not zero at the start. 0 if there is no image.
+    pub reset_bytes: u64,
 }
+
+/// A start function runs when an instance is created; the compiler's init runs it before.
+pub const RTW_RESET_NO_START: u32 = 1;
+/// The module exports _initialize, which runs when a guest is created; the compiler's init runs it before.
+pub const RTW_RESET_NO_INITIALISER: u32 = 2;
+/// The module imports a memory, a table or a global.
+pub const RTW_RESET_NO_IMPORTS: u32 = 4;
+/// A mutable global holds a reference.
+pub const RTW_RESET_NO_REFERENCES: u32 = 8;
+/// The code changes a table.
+pub const RTW_RESET_NO_TABLES: u32 = 16;
+/// The code drops a data or an element segment.
+pub const RTW_RESET_NO_DROPS: u32 = 32;
+/// A data segment does not fit into its memory, so that no instance can be created.
+pub const RTW_RESET_NO_SEGMENT: u32 = 64;
+/// The memories exceed 4 GiB at the start.
+pub const RTW_RESET_NO_SIZE: u32 = 128;
+/// The state at the start depends on what only the engine can compute.
+pub const RTW_RESET_NO_VALUE: u32 = 256;
 
 /// The export or import is a function.
 pub const RTW_EXTERN_FUNC: u32 = 1;
@@ -182,6 +213,9 @@ pub unsafe extern "C-unwind" fn rtw_module_probe(
                     info.fill(|info| {
                         describe_artifact(info, &metadata, raw.code.len());
                         (info.part, info.part_count) = (index as u32 + 1, opened.parts.len() as u32);
+                        let refusal = verdict.as_ref().map_or_else(|error| error.status, |()| RTW_OK);
+                        info.needs_recompile = u32::from(matches!(refusal, RTW_ERR_ENGINE | RTW_ERR_COMPILER));
+                        info.has_source = u32::from(opened.find(artifact::kind::SOURCE, 0).is_some());
                     });
                 }
                 verdict?;
@@ -367,6 +401,7 @@ fn describe_artifact(info: &mut rtw_module_info_t, metadata: &Metadata, code_byt
     info.global_bytes = need.global_bytes;
     info.record_bytes = need.record_bytes;
     info.address_space_bytes = metadata.address_space_bytes();
+    (info.reset_obstacles, info.reset_bytes) = (metadata.reset_obstacles, metadata.reset_bytes);
     (info.artifact_abi, info.compiler_release) = (metadata.abi, metadata.release);
     text::copy(&metadata.target, &mut info.target);
     text::copy(&metadata.engine(), &mut info.engine);

@@ -103,7 +103,7 @@ def main():
         "feature": described(featured, envelope.CPU_FEATURES, lambda names: names + b" has_qq"),
         "metadata": sealed(good, {envelope.METADATA: metadata[:4] + bytes([0xFF]) * 16 + metadata[20:]}),
         "no_metadata": sealed(good, {envelope.METADATA: b""}),
-        "longer_metadata": sealed(good, {envelope.METADATA: struct.pack("<I", 2) + metadata[4:] + b"what a later version appends"}),
+        "longer_metadata": sealed(good, {envelope.METADATA: struct.pack("<I", 3) + metadata[4:] + b"what a later version appends"}),
         "no_code": sealed(good, {envelope.CODE: b""}),
         "code_is_text": sealed(good, {envelope.CODE: b"this is not machine code"}),
         "later_section": envelope.Artifact(good.sections + [later]).pack(),

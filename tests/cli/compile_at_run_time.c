@@ -278,7 +278,7 @@ static void check_options(void) {
     } while (0)
     REFUSED(struct_size, 0, RTW_ERR_STRUCT_SIZE, "struct_size is 0");
     REFUSED(struct_size, options.struct_size - 1, RTW_ERR_STRUCT_SIZE, "_init");
-    REFUSED(profile, 2, RTW_ERR_ARGUMENT, "profile is 2");
+    REFUSED(profile, 3, RTW_ERR_ARGUMENT, "profile is 3");
     REFUSED(opt_level, 3, RTW_ERR_ARGUMENT, "opt_level is 3");
     REFUSED(interruption, 4, RTW_ERR_ARGUMENT, "interruption is 4");
     REFUSED(target, "m68k-unknown-linux-gnu", RTW_ERR_UNSUPPORTED, "m68k");

@@ -20,7 +20,7 @@ for file in "$lib/librtwasm.so" "$compiler_lib/librtwasm_compiler.so"; do
 done
 
 exported=$(nm -D --defined-only "$compiler_lib/librtwasm_compiler.so" | awk '{ print $3 }' | LC_ALL=C sort | tr '\n' ' ')
-expected='rtw_compile rtw_compile_free rtw_compile_options_init_sized '
+expected='rtw_compile rtw_compile_free rtw_compile_options_init_sized rtw_recompile '
 [ "$exported" = "$expected" ] || fail "exported symbols: $exported; expected: $expected"
 
 dynamic=$(readelf -d "$compiler_lib/librtwasm_compiler.so")

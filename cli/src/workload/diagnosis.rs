@@ -341,22 +341,7 @@ mod tests {
     fn metadata() -> Metadata {
         let description =
             Description { opt_level: "speed".into(), settings: Settings::new(Profile::Standalone), ..Description::default() };
-        Metadata {
-            description,
-            producer: String::new(),
-            imports: vec![],
-            exports: vec![],
-            memories: vec![],
-            hidden: vec![],
-            slow: vec![],
-            need: rtwasm::engine::artifact::Need::default(),
-            function_count: 0,
-            has_start: false,
-            initialised: vec![],
-            edits: vec![],
-            source_bytes: 0,
-            source_sha256: [0; 32],
-        }
+        Metadata { description, ..Metadata::default() }
     }
 
     fn quiet() -> Evidence {

@@ -11,7 +11,7 @@ mod write;
 pub use crate::artifact::hidden::{self, Hidden};
 pub use crate::artifact::release;
 pub use crate::artifact::{
-    Description, Edit, Extern, ExternKind, MemoryFacts, Metadata, Need, Slow, check_host, original_offset,
+    Description, Edit, Extern, ExternKind, MemoryFacts, Metadata, Need, Notes, Slow, check_host, original_offset, reset,
 };
 pub use read::{Artifact, Input, Limits, Opened, read, read_file};
 pub use write::{Part, Section, write};
@@ -30,9 +30,9 @@ pub mod kind {
     pub const CODE: u32 = 3;
     /// The module before compilation.
     pub const SOURCE: u32 = 4;
-    /// The facts about the guest that a host needs to use it.
+    /// The facts about the guest that a host needs to use it; of the whole file.
     pub const GUEST: u32 = 5;
-    /// Memories, tables and globals that the compiler made reachable for the library. Reserved: the metadata lists them today.
+    /// Memories, tables and globals that the compiler made reachable for the library. Reserved: the notes list them today.
     pub const HIDDEN: u32 = 6;
     /// Memories and globals after instantiation.
     pub const RESET: u32 = 7;

@@ -10,10 +10,10 @@ use wasmtime_environ::object::read::elf::ElfFile64;
 use wasmtime_environ::object::{Endianness, Object, ObjectSection};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::write::{METADATA_VERSION, front_checksum};
+use super::write::front_checksum;
 use super::{
     CHECKED_HEADER_BYTES, Description, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, MOST_SIGNATURE_BYTES, Metadata,
-    REQUIRED, VERSION, check_host, kind, u32_at, u64_at, u128_at,
+    Notes, REQUIRED, VERSION, check_host, kind, u32_at, u64_at, u128_at,
 };
 use crate::artifact::settings::Profile;
 use crate::engine::refusal::handlers_refused;
@@ -127,7 +127,7 @@ impl Limits {
 pub struct Found {
     pub description: Description,
     /// Too new for this library.
-    unusable: Option<Error>,
+    pub unusable: Option<Error>,
     pub metadata: Entry,
     pub code: Entry,
 }
@@ -260,6 +260,18 @@ impl<'a> Opened<'a> {
         Ok(bytes)
     }
 
+    /// The section of a kind, of a part (from 1) or of the whole file (0).
+    pub fn find(&self, kind: u32, part: u32) -> Option<&Entry> {
+        self.entries.iter().find(|entry| (entry.kind, entry.part) == (kind, part))
+    }
+
+    /// The notes of a part (from 1); empty if it has none. For the command and the compiler: the library has no use for them.
+    pub fn notes(&self, part: u32) -> Result<Notes> {
+        let Some(entry) = self.find(kind::NOTES, part) else { return Ok(Notes::default()) };
+        let unreadable = |error| Error::new(RTW_ERR_ARTIFACT, format!("the compiler's notes cannot be read: {error}"));
+        postcard::take_from_bytes(&self.section(entry)?).map(|(notes, _)| notes).map_err(unreadable)
+    }
+
     /// Reads a part whole.
     pub fn part(&self, index: usize) -> Result<Raw<'a>> {
         let part = &self.parts[index];
@@ -287,19 +299,7 @@ impl<'a> Raw<'a> {
     }
 
     pub fn metadata(&self) -> Result<Metadata> {
-        let broken = |what: &dyn std::fmt::Display| Error::new(RTW_ERR_ARTIFACT, format!("the artifact's metadata {what}"));
-        let Some((version, rest)) = self.metadata.split_first_chunk::<4>() else {
-            return Err(broken(&"cannot be read: it is too short"));
-        };
-        // A later version appends, and this one does not look at what follows.
-        if u32::from_le_bytes(*version) < METADATA_VERSION {
-            return Err(broken(&"cannot be read: it has no version"));
-        }
-        let (mut metadata, _) =
-            postcard::take_from_bytes::<Metadata>(rest).map_err(|e| broken(&format_args!("cannot be read: {e}")))?;
-        if let Some(text) = metadata.text_with_zero() {
-            return Err(broken(&format_args!("has a zero byte in a text: {text:?}")));
-        }
+        let mut metadata = Metadata::decode(&self.metadata)?;
         metadata.description = self.description.clone();
         Ok(metadata)
     }

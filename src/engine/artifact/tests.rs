@@ -16,20 +16,22 @@ fn sample(change: impl FnOnce(&mut Description)) -> Metadata {
         imports: vec![],
         exports: vec![Extern { kind: ExternKind::Func, module: String::new(), name: "run".into(), ty: "()->()".into() }],
         memories: vec![MemoryFacts { min_bytes: 65536, max_bytes: None }],
-        hidden: vec![Hidden { kind: ExternKind::Global, index: 0, ty: "global mut i32".into() }],
-        slow: vec![],
-        initialised: vec![],
         need: Need { memory_bytes: 65536, record_bytes: 1000, ..Need::default() },
         edits: vec![Edit { length: 10, original: 0, verbatim: true }],
         function_count: 1,
         has_start: false,
         source_bytes: 3,
-        source_sha256: [7; 32],
+        ..Metadata::default()
     }
 }
 
+fn notes() -> Notes {
+    let hidden = vec![Hidden { kind: ExternKind::Global, index: 0, ty: "global mut i32".into() }];
+    Notes { hidden, source_sha256: [7; 32], ..Notes::default() }
+}
+
 fn part(code: &str, change: impl FnOnce(&mut Description)) -> Part {
-    Part { metadata: sample(change), code: code.into(), more: vec![] }
+    Part { metadata: sample(change), notes: notes(), code: code.into(), more: vec![] }
 }
 
 fn one_part() -> Vec<u8> {
@@ -51,7 +53,8 @@ fn what_is_written_is_read() {
     let artifact = read(&bytes).unwrap();
     assert_eq!(artifact.metadata, sample(|_| ()));
     assert_eq!((&*artifact.code, artifact.part), (&b"code"[..], 1));
-    let source = artifact.opened.entries.iter().find(|entry| entry.kind == kind::SOURCE).unwrap();
+    assert_eq!(artifact.opened.notes(1).unwrap(), notes());
+    let source = artifact.opened.find(kind::SOURCE, 0).unwrap();
     assert_eq!(&*artifact.opened.section(source).unwrap(), b"mod");
     assert_eq!(status(&bytes), RTW_OK);
     check_host(&artifact.metadata).unwrap();

@@ -2,7 +2,9 @@
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::{CHECKED_HEADER_BYTES, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, Metadata, REQUIRED, VERSION, kind};
+use super::{
+    CHECKED_HEADER_BYTES, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, Metadata, Notes, REQUIRED, VERSION, kind,
+};
 use crate::status::*;
 
 /// A section beside those that every part has.
@@ -19,24 +21,20 @@ pub struct Section {
 #[derive(Clone, Debug)]
 pub struct Part {
     pub metadata: Metadata,
+    pub notes: Notes,
     pub code: Vec<u8>,
     pub more: Vec<Section>,
 }
-
-/// The first word of the metadata: the version of its layout. A later version appends to what this one has.
-pub(super) const METADATA_VERSION: u32 = 1;
 
 /// Wraps parts, in the order in which equally good ones are preferred, and sections of the whole file in an envelope.
 pub fn write(parts: &[Part], whole: &[Section]) -> Result<Vec<u8>> {
     let mut sections = Vec::new();
     for (part, number) in parts.iter().zip(1..) {
-        let mut metadata = METADATA_VERSION.to_le_bytes().to_vec();
-        metadata.append(
-            &mut postcard::to_stdvec(&part.metadata)
-                .map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("cannot encode metadata: {e}")))?,
-        );
+        let notes = postcard::to_stdvec(&part.notes)
+            .map_err(|error| Error::new(RTW_ERR_INTERNAL, format!("cannot encode the notes: {error}")))?;
         sections.push((kind::DESCRIPTION, number, REQUIRED, std::borrow::Cow::Owned(part.metadata.description.encode()?)));
-        sections.push((kind::METADATA, number, REQUIRED, metadata.into()));
+        sections.push((kind::METADATA, number, REQUIRED, part.metadata.encode().into()));
+        sections.push((kind::NOTES, number, 0, notes.into()));
         let more = part.more.iter().map(|one| (one.kind, number, u32::from(one.required), one.bytes.as_slice().into()));
         sections.extend(more);
         sections.push((kind::CODE, number, REQUIRED, part.code.as_slice().into()));
