@@ -52,6 +52,10 @@ pub const RTW_ERR_PROPOSAL: rtw_status_t = -212;
 /// The compiler release that made the artifact is known to generate wrong code, or is older than the runtime's
 /// min_compiler_release: compile the module again.
 pub const RTW_ERR_COMPILER: rtw_status_t = -213;
+/// The runtime has trusted_keys, and none of them has signed the artifact.
+pub const RTW_ERR_UNSIGNED: rtw_status_t = -214;
+/// A trusted key has signed the artifact, but not what is in it now: it was changed afterwards.
+pub const RTW_ERR_FORGED: rtw_status_t = -215;
 
 /// The module has no export of that name.
 pub const RTW_ERR_NO_EXPORT: rtw_status_t = -301;
@@ -182,6 +186,8 @@ table! {
     RTW_ERR_WASM "the WebAssembly module is malformed or invalid",
     RTW_ERR_PROPOSAL "the WebAssembly module needs a proposal that is disabled",
     RTW_ERR_COMPILER "the artifact's compiler release is known to generate wrong code, or older than the runtime permits",
+    RTW_ERR_UNSIGNED "no key that the runtime trusts has signed the artifact",
+    RTW_ERR_FORGED "the artifact is not what the trusted key has signed",
     RTW_ERR_NO_EXPORT "no export of that name",
     RTW_ERR_EXPORT_KIND "the export is of another kind",
     RTW_ERR_SIGNATURE "the export has another type",

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use rtwasm::engine::artifact::signature::{self, Digests, Signature};
 use rtwasm::engine::artifact::{self, Artifact, Description, Extern, Notes, Slow, kind, reset};
 use rtwasm::engine::cpu_features;
 use rtwasm::engine::held;
@@ -23,6 +24,7 @@ memories, and the module that it was made from. Loads nothing and runs no code. 
 \"runs here\" is also no if the module imports what no host can provide: a memory, a table, a global.
 
 Options:
+  --digest    compute SHA-256 of every section and of the artifact, whoever signed it; reads all of the file
   --json      print JSON; for a file that is not a sound artifact {\"error\": {\"status\", \"number\", \"message\"}}
   -h, --help  print this text
 
@@ -35,18 +37,24 @@ Examples:
 
 pub fn run(mut args: Args) -> Result<(), Failure> {
     let mut path: Option<PathBuf> = None;
-    let mut as_json = false;
+    let (mut as_json, mut with_digests) = (false, false);
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Value(value) => args::set_once(&mut path, value, "artifact")?,
             Arg::Option(option) if option == "--json" => as_json = true,
+            Arg::Option(option) if option == "--digest" => with_digests = true,
             Arg::Option(option) => return Err(args::unknown_option(&option)),
         }
     }
     let path = path.ok_or_else(|| Failure::Usage("missing artifact".into()))?;
     let bytes = args::read_or_error(&path)?;
-    let artifact = match bytes.as_deref().map_err(Error::clone).and_then(artifact::read) {
-        Ok(artifact) => artifact,
+    let read = bytes.as_deref().map_err(Error::clone).and_then(|bytes| {
+        let artifact = artifact::read(bytes)?;
+        let digests = with_digests.then(|| Digests::new(&artifact.opened)).transpose()?;
+        Ok((artifact, digests))
+    });
+    let (artifact, digests) = match read {
+        Ok(read) => read,
         Err(error) if as_json => {
             print_json(&json!({ "error": error_json(&error) }))?;
             return Err(Failure::Reported);
@@ -63,9 +71,9 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
     };
     let verdict = artifact::check_host(&artifact.metadata).and_then(|()| imports::check_kinds(&artifact.metadata));
     if as_json {
-        print_json(&to_json(&artifact, &notes, &verdict))
+        print_json(&to_json(&artifact, &notes, &verdict, digests.as_ref()))
     } else {
-        args::print(&to_text(&args::shown(&path), &artifact, &notes, &verdict))
+        args::print(&to_text(&args::shown(&path), &artifact, &notes, &verdict, digests.as_ref()))
     }
 }
 
@@ -84,7 +92,7 @@ fn error_json(error: &Error) -> Value {
     json!({ "status": status::name(error.status), "number": error.status, "message": error.message })
 }
 
-fn to_json(artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<(), Error>) -> Value {
+fn to_json(artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<(), Error>, digests: Option<&Digests>) -> Value {
     let metadata = &artifact.metadata;
     let Description { target, cpu_level: _, cpu_features, settings, opt_level, abi, release } = &metadata.description;
     let externs = |list: &[Extern], is_import: bool| -> Vec<Value> {
@@ -150,7 +158,8 @@ fn to_json(artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<(), Error>) 
         .opened
         .entries
         .iter()
-        .map(|entry| {
+        .enumerate()
+        .map(|(index, entry)| {
             json!({
                 "kind": kind::name(entry.kind),
                 "number": entry.kind,
@@ -158,6 +167,7 @@ fn to_json(artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<(), Error>) 
                 "offset": entry.offset,
                 "bytes": entry.length,
                 "checksum": format!("{:032x}", entry.checksum),
+                "sha256": digests.map(|digests| hex(&digests.sections[index])),
             })
         })
         .collect();
@@ -203,12 +213,20 @@ fn to_json(artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<(), Error>) 
         },
         "part": artifact.part,
         "parts": parts,
+        "signed_by": signers(artifact),
+        "sha256": digests.map(|digests| hex(&digests.artifact)),
         "sections": sections,
         "runs_here": runs_here,
     })
 }
 
-fn to_text(name: &str, artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<(), Error>) -> String {
+fn to_text(
+    name: &str,
+    artifact: &Artifact<'_>,
+    notes: &Notes,
+    verdict: &Result<(), Error>,
+    digests: Option<&Digests>,
+) -> String {
     let metadata = &artifact.metadata;
     let mut text = format!("{name}: rtwasm artifact, envelope version {}\n\n", artifact::VERSION);
     let mut row = |label: &str, value: String| {
@@ -235,6 +253,16 @@ fn to_text(name: &str, artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<
     row("engine", format!("{}, artifact ABI {}", metadata.engine(), metadata.abi));
     row("producer", metadata.producer.clone());
     row("file", format!("{} bytes", artifact.opened.bytes));
+    for key in signers(artifact) {
+        row("signed by", format!("{key}, not verified here: `rtwasm verify` does"));
+    }
+    if let Some(digests) = digests {
+        row("digest", hex(&digests.artifact));
+        for (entry, digest) in artifact.opened.entries.iter().zip(&digests.sections) {
+            let whose = if entry.part == 0 { String::new() } else { format!(" of part {}", entry.part) };
+            row("", format!("{}  {}{whose}", hex(digest), kind::name(entry.kind)));
+        }
+    }
     row("code", format!("{} bytes, {}", artifact.code.len(), args::plural(metadata.function_count.into(), "function")));
     row("made from", format!("{} bytes, sha256 {}", metadata.source_bytes, hex(&notes.source_sha256)));
     row("module inside", if has(artifact, kind::SOURCE) { "yes: rtwasm recompile needs nothing else" } else { "no" }.into());
@@ -277,6 +305,12 @@ fn to_text(name: &str, artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<
 /// True if the whole file has a section of that kind.
 fn has(artifact: &Artifact<'_>, kind: u32) -> bool {
     artifact.opened.find(kind, 0).is_some()
+}
+
+/// The keys that the artifact names as its signers.
+fn signers(artifact: &Artifact<'_>) -> Vec<String> {
+    let signatures = signature::decode(&artifact.opened.signatures).unwrap_or_default();
+    signatures.iter().filter_map(Signature::key).map(|key| hex(key)).collect()
 }
 
 /// One slow instruction, and what mends it.

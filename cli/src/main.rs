@@ -6,6 +6,7 @@ mod bisect;
 mod compile;
 mod doctor;
 mod inspect;
+mod keys;
 mod recompile;
 mod report;
 mod stats;
@@ -44,6 +45,19 @@ const COMMANDS: &[Command] = &[
         summary: "print what an artifact is and whether it runs on this machine",
         help: inspect::HELP,
         run: inspect::run,
+    },
+    Command {
+        name: "keygen",
+        summary: "make a pair of keys, to sign artifacts with",
+        help: keys::KEYGEN_HELP,
+        run: keys::keygen,
+    },
+    Command { name: "sign", summary: "sign an artifact, or remove signatures", help: keys::SIGN_HELP, run: keys::sign },
+    Command {
+        name: "verify",
+        summary: "check all of an artifact, and who signed it",
+        help: keys::VERIFY_HELP,
+        run: keys::verify,
     },
     Command {
         name: "bench",

@@ -121,6 +121,14 @@ typedef struct rtw_module_info_t {
     uint32_t reserved;
     /// Size of what a reset would copy, in bytes: the pages of the memories that are not zero at the start. 0 if there is no image.
     uint64_t reset_bytes;
+    /// Number of signatures of the artifact.
+    uint32_t signature_count;
+    /// 1 if the runtime has trusted_keys, and the key in signed_by is one of them and has signed the artifact. 0 if nothing
+    /// was checked: anybody can then have written the key in signed_by.
+    uint32_t is_trusted;
+    /// The trusted key that has signed the artifact; without trusted_keys the first key that the artifact names; all zero if
+    /// it names none.
+    rtw_public_key_t signed_by;
 } rtw_module_info_t;
 
 /// One export or import. The strings belong to the module and live as long as its handle. Its layout is final.
@@ -162,7 +170,8 @@ static inline void rtw_module_info_init(rtw_module_info_t *info)
 /// info     NULL, or filled if the envelope can be read, even if the artifact would not load.
 /// err      NULL, or filled with the reason.
 /// returns  RTW_OK if the artifact would load; else why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT,
-///          RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE or
+///          RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_UNSIGNED and
+///          RTW_ERR_FORGED (only with trusted_keys in the runtime's configuration; info is then not filled), RTW_ERR_ENGINE or
 ///          RTW_ERR_COMPILER (compile the module again), RTW_ERR_TARGET, RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE,
 ///          RTW_ERR_SIGNALS (it needs signal handlers, and the runtime's allow_signal_handlers is 0). If it would load but no
 ///          instance can be created: RTW_ERR_UNSUPPORTED (it imports a function or a global with reference types). Also
@@ -175,13 +184,14 @@ rtw_status_t rtw_module_probe(const rtw_runtime_t *runtime,
 
 /// Loads an artifact from memory. Checks that it is not damaged, and fits this machine and runtime, before it maps any code. Of an
 /// artifact with several parts it checks and maps one: of those that can be loaded here, the standalone profile before the plugin
-/// profile, then the one that uses most CPU features, then a deterministic one, then the first (docs/artifacts.md). It does not
-/// check who made the artifact: load only artifacts that you trust like a shared library.
+/// profile, then the one that uses most CPU features, then a deterministic one, then the first (docs/artifacts.md). It checks who made the
+/// artifact only if the runtime has trusted_keys, before anything but the header and the table is read; without them, load only
+/// artifacts that you trust like a shared library.
 ///
 /// [setup]  One thread at a time loads or unloads code in a process; others wait. In the standalone profile a trap on another
 ///          thread may have to wait meanwhile (see docs/real-time-contract.md).
 /// runtime  the module keeps it alive.
-/// bytes    the artifact, `length` bytes; copied.
+/// bytes    the artifact, `length` bytes; copied. Nothing else writes them during the call.
 /// out      receives the module, to be destroyed with rtw_module_destroy; NULL on failure.
 /// err      NULL, or filled.
 /// errors: those of rtw_module_probe except the one about imports; RTW_ERR_PERMISSION (this process may not make memory
@@ -202,6 +212,19 @@ rtw_status_t rtw_module_load_file(const rtw_runtime_t *runtime,
                                   const char *path,
                                   rtw_module_t **out,
                                   rtw_error_t *err);
+
+/// Computes the digest of an artifact: 32 bytes that are the same for the same content, whoever has signed it, and differ for any
+/// other. Reads every section, of all parts, and compares it with its checksum; maps no code. `rtwasm inspect --digest` prints it.
+///
+/// [setup]
+/// bytes    the artifact, `length` bytes; read only during the call.
+/// out      receives 32 bytes: SHA-256 over what docs/artifacts.md says.
+/// err      NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_ARGUMENT, and of those of rtw_module_probe the ones about damaged files.
+rtw_status_t rtw_module_digest(const void *bytes,
+                               size_t length,
+                               uint8_t *out,
+                               rtw_error_t *err);
 
 /// Destroys the caller's handle of a module. Instances keep the module alive. NULL does nothing.
 ///

@@ -81,6 +81,9 @@ struct rtw_instance_t; // instance.h has it
 /// Longest message of the log, in bytes.
 #define RTW_LOG_LONGEST 1000
 
+/// The most trusted_keys of a runtime.
+#define RTW_TRUSTED_KEYS_MOST 256
+
 /// A runtime: the context of modules, instances, slots and workers, to which threads attach. It has the engine, the defaults
 /// for attached threads, and two threads: the housekeeper, which looks after slots and signal handlers, and the watchdog,
 /// which cuts off calls at their budget.
@@ -153,10 +156,10 @@ typedef struct rtw_runtime_config_t {
     /// rtw_instance_config_t. Beyond it, creating or resetting an instance and making a spare return RTW_ERR_LIMIT, and
     /// growth fails inside the guest. 0 (default): no limit.
     uint64_t memory_limit_bytes;
-    /// Not implemented in this version: leave NULL. The Ed25519 public keys, one of which must have signed each artifact.
-    /// NULL (default): loads any artifact.
+    /// The Ed25519 public keys of which one must have signed each artifact (rtwasm sign); copied. Others return
+    /// RTW_ERR_UNSIGNED, and artifacts that were changed after signing RTW_ERR_FORGED. NULL (default): loads any artifact.
     const rtw_public_key_t *trusted_keys;
-    /// Not implemented in this version: leave 0. Number of keys in trusted_keys.
+    /// Number of keys in trusted_keys: 1 to RTW_TRUSTED_KEYS_MOST; 0 (default) if trusted_keys is NULL.
     uint32_t trusted_key_count;
     /// The oldest compiler release whose artifacts load: major * 65536 + minor * 256 + patch. Others are refused with
     /// RTW_ERR_COMPILER. 0 (default): any.

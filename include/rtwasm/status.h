@@ -96,6 +96,12 @@ typedef struct rtw_error_t {
 /// min_compiler_release: compile the module again.
 #define RTW_ERR_COMPILER -213
 
+/// The runtime has trusted_keys, and none of them has signed the artifact.
+#define RTW_ERR_UNSIGNED -214
+
+/// A trusted key has signed the artifact, but not what is in it now: it was changed afterwards.
+#define RTW_ERR_FORGED -215
+
 /// The module has no export of that name.
 #define RTW_ERR_NO_EXPORT -301
 

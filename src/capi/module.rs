@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::error::rtw_error_t;
 use super::guard::{self, bare, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
-use super::runtime::{RTW_PROFILE_PLUGIN, RTW_PROFILE_STANDALONE, rtw_runtime_t};
+use super::runtime::{RTW_PROFILE_PLUGIN, RTW_PROFILE_STANDALONE, rtw_public_key_t, rtw_runtime_t};
 use super::text;
+use crate::engine::artifact::signature::{self, Digests, Signature};
 use crate::engine::artifact::{self, Extern, ExternKind, Input, Limits, Metadata, Opened};
 use crate::engine::held;
 use crate::engine::imports;
@@ -89,6 +90,14 @@ pub struct rtw_module_info_t {
     pub reserved: u32,
     /// Size of what a reset would copy, in bytes: the pages of the memories that are not zero at the start. 0 if there is no image.
     pub reset_bytes: u64,
+    /// Number of signatures of the artifact.
+    pub signature_count: u32,
+    /// 1 if the runtime has trusted_keys, and the key in signed_by is one of them and has signed the artifact. 0 if nothing
+    /// was checked: anybody can then have written the key in signed_by.
+    pub is_trusted: u32,
+    /// The trusted key that has signed the artifact; without trusted_keys the first key that the artifact names; all zero if
+    /// it names none.
+    pub signed_by: rtw_public_key_t,
 }
 
 /// A start function runs when an instance is created; the compiler's init runs it before.
@@ -179,7 +188,8 @@ pub unsafe extern "C" fn rtw_module_info_init_sized(info: *mut rtw_module_info_t
 /// info     NULL, or filled if the envelope can be read, even if the artifact would not load.
 /// err      NULL, or filled with the reason.
 /// returns  RTW_OK if the artifact would load; else why it would not: RTW_ERR_PLAIN_WASM, RTW_ERR_NOT_ARTIFACT,
-///          RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_ENGINE or
+///          RTW_ERR_TRUNCATED, RTW_ERR_ENVELOPE_VERSION, RTW_ERR_DIGEST, RTW_ERR_ARTIFACT, RTW_ERR_UNSIGNED and
+///          RTW_ERR_FORGED (only with trusted_keys in the runtime's configuration; info is then not filled), RTW_ERR_ENGINE or
 ///          RTW_ERR_COMPILER (compile the module again), RTW_ERR_TARGET, RTW_ERR_CPU_FEATURE, RTW_ERR_PROFILE,
 ///          RTW_ERR_SIGNALS (it needs signal handlers, and the runtime's allow_signal_handlers is 0). If it would load but no
 ///          instance can be created: RTW_ERR_UNSUPPORTED (it imports a function or a global with reference types). Also
@@ -204,7 +214,8 @@ pub unsafe extern "C-unwind" fn rtw_module_probe(
                 true => None,
                 false => Some(guard::output_struct(info).map_err(|s| bare(s, "info"))?),
             };
-            let opened = Opened::new(Input::Memory(bytes))?;
+            let keys = runtime.map_or(&[][..], |runtime| &runtime.config.trusted_keys);
+            let opened = Opened::trusted(Input::Memory(bytes), keys)?;
             let (index, verdict) = opened.choose(&runtime.map_or_else(Limits::default, |runtime| runtime.limits()));
             let raw = opened.part(index)?;
             reserve::with_room(raw.room_bytes(), || {
@@ -216,6 +227,7 @@ pub unsafe extern "C-unwind" fn rtw_module_probe(
                         let refusal = verdict.as_ref().map_or_else(|error| error.status, |()| RTW_OK);
                         info.needs_recompile = u32::from(matches!(refusal, RTW_ERR_ENGINE | RTW_ERR_COMPILER));
                         info.has_source = u32::from(opened.find(artifact::kind::SOURCE, 0).is_some());
+                        describe_signatures(info, &opened);
                     });
                 }
                 verdict?;
@@ -227,13 +239,14 @@ pub unsafe extern "C-unwind" fn rtw_module_probe(
 
 /// Loads an artifact from memory. Checks that it is not damaged, and fits this machine and runtime, before it maps any code. Of an
 /// artifact with several parts it checks and maps one: of those that can be loaded here, the standalone profile before the plugin
-/// profile, then the one that uses most CPU features, then a deterministic one, then the first (docs/artifacts.md). It does not
-/// check who made the artifact: load only artifacts that you trust like a shared library.
+/// profile, then the one that uses most CPU features, then a deterministic one, then the first (docs/artifacts.md). It checks who made the
+/// artifact only if the runtime has trusted_keys, before anything but the header and the table is read; without them, load only
+/// artifacts that you trust like a shared library.
 ///
 /// [setup]  One thread at a time loads or unloads code in a process; others wait. In the standalone profile a trap on another
 ///          thread may have to wait meanwhile (see docs/real-time-contract.md).
 /// runtime  the module keeps it alive.
-/// bytes    the artifact, `length` bytes; copied.
+/// bytes    the artifact, `length` bytes; copied. Nothing else writes them during the call.
 /// out      receives the module, to be destroyed with rtw_module_destroy; NULL on failure.
 /// err      NULL, or filled.
 /// errors: those of rtw_module_probe except the one about imports; RTW_ERR_PERMISSION (this process may not make memory
@@ -279,6 +292,34 @@ pub unsafe extern "C-unwind" fn rtw_module_load_file(
             *out = Input::open(path.as_ref())
                 .and_then(|file| loaded(runtime, file))
                 .map_err(|e| Error { message: format!("{path}: {}", e.message), ..e })?;
+            Ok(())
+        })
+    }
+}
+
+/// Computes the digest of an artifact: 32 bytes that are the same for the same content, whoever has signed it, and differ for any
+/// other. Reads every section, of all parts, and compares it with its checksum; maps no code. `rtwasm inspect --digest` prints it.
+///
+/// [setup]
+/// bytes    the artifact, `length` bytes; read only during the call.
+/// out      receives 32 bytes: SHA-256 over what docs/artifacts.md says.
+/// err      NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_ARGUMENT, and of those of rtw_module_probe the ones about damaged files.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn rtw_module_digest(
+    bytes: *const c_void,
+    length: usize,
+    out: *mut u8,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup_apart(err, || {
+            if out.is_null() {
+                return Err(bare(RTW_ERR_NULL, "out"));
+            }
+            let digests = Digests::new(&Opened::new(Input::Memory(slice(bytes, length)?))?)?;
+            out.cast::<[u8; 32]>().write_unaligned(digests.artifact);
             Ok(())
         })
     }
@@ -380,6 +421,15 @@ unsafe fn list(all: &[Listed], index: usize, out: *mut rtw_extern_t) -> std::res
     // SAFETY: writable as the caller promises.
     unsafe { out.write(answer) };
     Ok(())
+}
+
+fn describe_signatures(info: &mut rtw_module_info_t, opened: &Opened<'_>) {
+    // Whoever wrote them may have written anything.
+    let signatures = signature::decode(&opened.signatures).unwrap_or_default();
+    let named = opened.signed_by.or_else(|| signatures.iter().find_map(Signature::key).copied());
+    info.signature_count = signatures.len() as u32;
+    info.is_trusted = opened.signed_by.is_some().into();
+    info.signed_by = rtw_public_key_t { bytes: named.unwrap_or_default() };
 }
 
 fn describe_artifact(info: &mut rtw_module_info_t, metadata: &Metadata, code_bytes: usize) {

@@ -9,6 +9,8 @@ use super::handle::{self, Noun, Pool};
 use super::instance::rtw_instance_t;
 use super::stats::{distribution, rtw_distribution_t};
 use super::text;
+use crate::engine::artifact::PublicKey;
+use crate::engine::artifact::signature::is_key;
 use crate::engine::budget::watchdog;
 use crate::engine::housekeeper::LOOK_EVERY;
 use crate::engine::log::{self, Sink};
@@ -118,10 +120,10 @@ pub struct rtw_runtime_config_t {
     /// rtw_instance_config_t. Beyond it, creating or resetting an instance and making a spare return RTW_ERR_LIMIT, and
     /// growth fails inside the guest. 0 (default): no limit.
     pub memory_limit_bytes: u64,
-    /// Not implemented in this version: leave NULL. The Ed25519 public keys, one of which must have signed each artifact.
-    /// NULL (default): loads any artifact.
+    /// The Ed25519 public keys of which one must have signed each artifact (rtwasm sign); copied. Others return
+    /// RTW_ERR_UNSIGNED, and artifacts that were changed after signing RTW_ERR_FORGED. NULL (default): loads any artifact.
     pub trusted_keys: *const rtw_public_key_t,
-    /// Not implemented in this version: leave 0. Number of keys in trusted_keys.
+    /// Number of keys in trusted_keys: 1 to RTW_TRUSTED_KEYS_MOST; 0 (default) if trusted_keys is NULL.
     pub trusted_key_count: u32,
     /// The oldest compiler release whose artifacts load: major * 65536 + minor * 256 + patch. Others are refused with
     /// RTW_ERR_COMPILER. 0 (default): any.
@@ -145,6 +147,9 @@ pub const RTW_LOG_ERROR: u32 = 4;
 /// Longest message of the log, in bytes.
 pub const RTW_LOG_LONGEST: usize = 1000;
 const _: () = assert!(RTW_LOG_LONGEST == log::LONGEST);
+
+/// The most trusted_keys of a runtime.
+pub const RTW_TRUSTED_KEYS_MOST: u32 = 256;
 
 /// An Ed25519 public key. Its layout is final.
 #[repr(C)]
@@ -429,7 +434,6 @@ fn fill_watchdog(stats: &mut rtw_watchdog_stats_t, report: &watchdog::Report) {
 }
 
 fn read(config: &rtw_runtime_config_t) -> Result<Config> {
-    not_built("trusted_keys", !config.trusted_keys.is_null() || config.trusted_key_count != 0, "verify signatures")?;
     Ok(Config {
         profile: match config.profile {
             RTW_PROFILE_STANDALONE => Some(Profile::Standalone),
@@ -471,6 +475,8 @@ fn read(config: &rtw_runtime_config_t) -> Result<Config> {
         },
         memory_limit_bytes: config.memory_limit_bytes,
         min_compiler_release: config.min_compiler_release,
+        // SAFETY: readable as the caller promises.
+        trusted_keys: unsafe { trusted_keys(config.trusted_keys, config.trusted_key_count) }?,
         attach_on_call: match config.attach_on_call {
             0 => false,
             1 => true,
@@ -487,6 +493,23 @@ fn read(config: &rtw_runtime_config_t) -> Result<Config> {
             user_data: config.log_user_data,
         }),
     })
+}
+
+/// Copies the trusted keys. Refuses a list that would trust nobody or everybody by mistake.
+unsafe fn trusted_keys(keys: *const rtw_public_key_t, count: u32) -> Result<Vec<PublicKey>> {
+    match (keys.is_null(), count) {
+        (true, 0) => Ok(Vec::new()),
+        (true, _) => Err(Error::new(RTW_ERR_NULL, "trusted_keys is NULL, and trusted_key_count is not 0")),
+        (false, 1..=RTW_TRUSTED_KEYS_MOST) => {
+            // SAFETY: readable as the caller promises.
+            let keys = unsafe { std::slice::from_raw_parts(keys, count as usize) };
+            match keys.iter().position(|key| !is_key(&key.bytes)) {
+                Some(index) => Err(Error::new(RTW_ERR_ARGUMENT, format!("trusted_keys[{index}] is not an Ed25519 public key"))),
+                None => Ok(keys.iter().map(|key| key.bytes).collect()),
+            }
+        }
+        (false, other) => Err(out_of_range("trusted_key_count", other)),
+    }
 }
 
 /// A policy and its priority, as the system will accept them.

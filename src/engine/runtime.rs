@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use wasmtime::Engine;
 
-use super::artifact::Limits;
+use super::artifact::{Limits, PublicKey};
 use super::budget::watchdog::Watchdog;
 use super::held::Pool;
 use super::housekeeper::Housekeeper;
@@ -50,6 +50,8 @@ pub struct Config {
     pub log: Option<Sink>,
     /// The oldest compiler release whose artifacts load; 0: any.
     pub min_compiler_release: u32,
+    /// The keys of which one has to have signed each artifact; empty: any artifact loads.
+    pub trusted_keys: Vec<PublicKey>,
 }
 
 pub struct Runtime {

@@ -89,6 +89,7 @@ def main():
     folder = pathlib.Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     featured = envelope.unpack(pathlib.Path(sys.argv[3]).read_bytes())
+    signed = envelope.unpack(pathlib.Path(sys.argv[4]).read_bytes())
     metadata = good.find(envelope.METADATA).data
     later = envelope.Section(999, 0, envelope.REQUIRED, b"later")
     rows = good.entries()
@@ -108,6 +109,7 @@ def main():
         "code_is_text": sealed(good, {envelope.CODE: b"this is not machine code"}),
         "later_section": envelope.Artifact(good.sections + [later]).pack(),
         "later_flags": good.pack(rows),
+        "signature": envelope.Artifact(signed.sections + [envelope.Section(999, 0, 0, b"more")], signed.signatures).pack(),
         "reserved": file[:28] + b"\1" + file[29:],
         "trailing": file + b"\0",
         "zero_name": sealed(good, {envelope.METADATA: swap(metadata, rb"nothing", b"noth\0ng")}),

@@ -20,13 +20,20 @@ C_FLAGS="-std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread $CAP
 CXX_FLAGS="-std=c++17 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread $CAPI_FLAGS"
 
 # ---- artifacts ----
+for key in first second third; do
+    "$RTWASM" keygen "$scratch/$key" >"$scratch/keygen.log" || fail "keys can be made"
+    cp "$scratch/$key.pub" "$artifacts"
+done
 case $MACHINE in aarch64) other=x86_64 featured=lse ;; *) other=aarch64 featured=sse3 ;; esac
 for profile in standalone plugin; do
     for guest in guests/*.wat guests/*.wasm; do
         "$RTWASM" compile -q --cpu "${CAPI_CPU:-native}" "$guest" -o "$artifacts/$(basename "${guest%.*}").$profile.rtw" --profile $profile || fail "$guest for $profile"
     done
     "$RTWASM" compile -q --cpu $featured guests/calls.wat -o "$scratch/featured.$profile.rtw" --profile $profile || fail "calls.wat for $featured"
-    python3 forge.py "$artifacts/calls.$profile.rtw" "$artifacts/forged.$profile" "$scratch/featured.$profile.rtw" || fail "forged artifacts for $profile"
+    cp "$artifacts/calls.$profile.rtw" "$artifacts/signed.$profile.rtw"
+    "$RTWASM" sign "$artifacts/signed.$profile.rtw" --key "$scratch/first.key" --key "$scratch/second.key" >"$scratch/sign.log" || fail "calls.wat is signed for $profile"
+    python3 forge.py "$artifacts/calls.$profile.rtw" "$artifacts/forged.$profile" "$scratch/featured.$profile.rtw" "$artifacts/signed.$profile.rtw" ||
+        fail "forged artifacts for $profile"
     # The emulated machine has no Python, and reads files slowly.
     if [ -n "$INSIDE" ]; then
         DAMAGED=300

@@ -46,6 +46,7 @@ pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
         attach_on_call: false,
         log: None,
         min_compiler_release: 0,
+        trusted_keys: Vec::new(),
     };
     Runtime::varied(config, setup.variations())
 }

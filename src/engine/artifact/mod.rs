@@ -6,6 +6,7 @@
 //! and only then what the sections say. Nothing here maps code.
 
 mod read;
+pub mod signature;
 mod write;
 
 pub use crate::artifact::hidden::{self, Hidden};
@@ -14,6 +15,7 @@ pub use crate::artifact::{
     Description, Edit, Extern, ExternKind, MemoryFacts, Metadata, Need, Notes, Slow, check_host, original_offset, reset,
 };
 pub use read::{Artifact, Input, Limits, Opened, read, read_file};
+pub use signature::PublicKey;
 pub use write::{Part, Section, write};
 
 pub const MAGIC: [u8; 8] = *b"\x89RTW\r\n\x1a\n";

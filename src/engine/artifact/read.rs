@@ -5,11 +5,13 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
 use wasmtime_environ::obj::ELF_WASMTIME_INFO;
 use wasmtime_environ::object::read::elf::ElfFile64;
 use wasmtime_environ::object::{Endianness, Object, ObjectSection};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::signature::{self, PublicKey, forged};
 use super::write::front_checksum;
 use super::{
     CHECKED_HEADER_BYTES, Description, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, MOST_SIGNATURE_BYTES, Metadata,
@@ -140,11 +142,19 @@ pub struct Opened<'a> {
     pub parts: Vec<Found>,
     /// Length of the whole artifact.
     pub bytes: u64,
+    pub signatures: Cow<'a, [u8]>,
+    /// The trusted key that has signed the table. Sections are then compared with their digests, too.
+    pub signed_by: Option<PublicKey>,
 }
 
 impl<'a> Opened<'a> {
     /// Reads the header, the table and the descriptions, in this order, and checks each before the next is read.
     pub fn new(source: Input<'a>) -> Result<Opened<'a>> {
+        Opened::trusted(source, &[])
+    }
+
+    /// As `new`, but unless `keys` is empty, one of them has to have signed the artifact. Checks this before it reads a description.
+    pub fn trusted(source: Input<'a>, keys: &[PublicKey]) -> Result<Opened<'a>> {
         let have = source.length();
         let head = source.read(0, HEADER_BYTES as u64, |_| ())?;
         let shape = shape(&head, have)?;
@@ -158,7 +168,11 @@ impl<'a> Opened<'a> {
             return Err(damaged("header"));
         }
         let entries = entries(&front[HEADER_BYTES..], front_bytes as u64, shape.end)?;
-        let mut opened = Opened { source, entries, parts: Vec::new(), bytes: shape.total };
+        let signed_by = match keys {
+            [] => None,
+            keys => Some(signature::signer(&signature::message(&front), &signatures, keys)?),
+        };
+        let mut opened = Opened { source, entries, parts: Vec::new(), bytes: shape.total, signatures, signed_by };
         opened.find_parts()?;
         Ok(opened)
     }
@@ -247,15 +261,24 @@ impl<'a> Opened<'a> {
         (index, refusal)
     }
 
-    /// Reads a section and compares it with its checksum.
+    /// Reads a section and compares it with its checksum, and with its digest if a trusted key has signed it.
     pub fn section(&self, entry: &Entry) -> Result<Cow<'a, [u8]>> {
         let mut hash = Xxh3::new();
-        let bytes = self.source.read(entry.offset, entry.length, |bytes| hash.update(bytes))?;
+        let mut digest = self.signed_by.map(|_| Sha256::new());
+        let bytes = self.source.read(entry.offset, entry.length, |bytes| {
+            hash.update(bytes);
+            if let Some(digest) = &mut digest {
+                digest.update(bytes);
+            }
+        })?;
         if bytes.len() as u64 != entry.length {
             return Err(truncated(entry.offset + bytes.len() as u64, self.bytes));
         }
         if hash.digest128() != entry.checksum {
             return Err(damaged(kind::name(entry.kind)));
+        }
+        if digest.is_some_and(|digest| digest.finalize()[..] != entry.digest) {
+            return Err(forged("a section of the artifact"));
         }
         Ok(bytes)
     }

@@ -58,7 +58,7 @@ pub fn write(parts: &[Part], whole: &[Section]) -> Result<Vec<u8>> {
 }
 
 /// The header and the table of a file whose sections end at `end`, where the signatures begin.
-fn front(entries: &[Entry], end: u64, signatures: &[u8]) -> Vec<u8> {
+pub(super) fn front(entries: &[Entry], end: u64, signatures: &[u8]) -> Vec<u8> {
     let mut file = Vec::with_capacity(HEADER_BYTES + entries.len() * ENTRY_BYTES);
     file.extend_from_slice(&MAGIC);
     file.extend_from_slice(&VERSION.to_le_bytes());

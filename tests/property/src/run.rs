@@ -76,6 +76,7 @@ impl Runtimes {
                 attach_on_call: false,
                 log: None,
                 min_compiler_release: 0,
+                trusted_keys: Vec::new(),
             })
             .expect("a runtime can be made")
         };
