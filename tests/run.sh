@@ -24,6 +24,7 @@ suites() {
     suite model make -s loom
     suite lint tests/lint/test_lint.sh
     suite cli tests/cli/compile_at_run_time.sh
+    suite artifact tests/artifact/test_artifact.sh
     suite init tests/init/test_init.sh
     suite parts tests/parts/test_parts.sh
     suite guests build make -s -C guests check

@@ -253,7 +253,7 @@ pub fn verify(mut args: Args) -> Result<(), Failure> {
     let checked = || {
         let opened = Opened::new(Input::Memory(&bytes))?;
         let digests = Digests::new(&opened)?;
-        // What a load of any part would find.
+        // A load of any part would find this, too.
         for index in 0..opened.parts.len() {
             opened.part(index)?.metadata()?;
         }
@@ -273,7 +273,7 @@ pub fn verify(mut args: Args) -> Result<(), Failure> {
             continue;
         };
         let right = digests.match_signature(one);
-        // What a runtime with this key would say: the table's digests count there.
+        // A runtime with this key compares the table's digests as well.
         let loads = right && Opened::trusted(Input::Memory(&bytes), &[*key]).is_ok();
         wrong += u32::from(!loads);
         let is_trusted = keys.contains(key);

@@ -424,7 +424,7 @@ unsafe fn list(all: &[Listed], index: usize, out: *mut rtw_extern_t) -> std::res
 }
 
 fn describe_signatures(info: &mut rtw_module_info_t, opened: &Opened<'_>) {
-    // Whoever wrote them may have written anything.
+    // Nobody has checked them: they may be anything.
     let signatures = signature::decode(&opened.signatures).unwrap_or_default();
     let named = opened.signed_by.or_else(|| signatures.iter().find_map(Signature::key).copied());
     info.signature_count = signatures.len() as u32;

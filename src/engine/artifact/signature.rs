@@ -88,7 +88,7 @@ fn encode(signatures: &[Signature]) -> Vec<u8> {
     bytes
 }
 
-/// What is signed of an artifact that begins with these bytes: a header and a table.
+/// Returns the message that a signature is made over, for an artifact that begins with these bytes: a header and a table.
 pub fn message(front: &[u8]) -> Vec<u8> {
     [&DOMAIN, &front[..SIGNED_HEADER_BYTES], &front[HEADER_BYTES..]].concat()
 }
