@@ -116,16 +116,20 @@ static void flip_range(unsigned char *bytes, size_t length, size_t from, size_t 
 
 static void test_payload(unsigned char *bytes, size_t length, size_t front, rtw_runtime_t *runtime, const char *name) {
     uint64_t random = 88172645463325252U;
-    size_t wrong = 0;
+    size_t wrong = 0, elsewhere = 0;
     for (int i = 0; i < FLIPS; i++) {
         random ^= random << 13, random ^= random >> 7, random ^= random << 17;
         size_t bit = 8 * front + (size_t)(random % (8 * (length - front)));
         bytes[bit / 8] ^= (unsigned char)(1U << bit % 8);
         rtw_status_t status = try_load(runtime, bytes, length);
+        /* A load reads no notes and no reset image: who reads all sections finds it there. */
+        uint8_t digest[32];
+        if (status == RTW_OK) status = rtw_module_digest(bytes, length, digest, NULL), elsewhere++;
         bytes[bit / 8] ^= (unsigned char)(1U << bit % 8);
         if (status != RTW_ERR_DIGEST) wrong++;
     }
-    check(wrong == 0, "%s: %d flips behind the table, %zu not found", name, FLIPS, wrong);
+    check(wrong == 0 && elsewhere < FLIPS / 50, "%s: %d flips behind the table, %zu in what a load does not read, %zu not found", name, FLIPS,
+          elsewhere, wrong);
 }
 
 /* ---- tampering ---- */
