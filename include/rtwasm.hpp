@@ -25,6 +25,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -476,6 +477,26 @@ RTW_CPP_STRUCT(worker_stats, rtw_worker_stats_t, rtw_worker_stats_init);
 RTW_CPP_STRUCT(completion, rtw_completion_t, rtw_completion_init);
 RTW_CPP_STRUCT(fault, rtw_fault_t, rtw_fault_init);
 #undef RTW_CPP_STRUCT
+
+/// A public key from its 64 hexadecimal digits, as `rtwasm keygen` prints it, for runtime_config::trusted_keys. What is not a key gives
+/// all zeros, with which no runtime can be created.
+inline rtw_public_key_t public_key(std::string_view digits) noexcept
+{
+    const auto value = [](char digit) {
+        if (digit >= '0' && digit <= '9') return digit - '0';
+        if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+        if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
+        return -1;
+    };
+    rtw_public_key_t key{};
+    if (digits.size() != 2 * sizeof key.bytes) return key;
+    for (std::size_t index = 0; index < sizeof key.bytes; ++index) {
+        const int high = value(digits[2 * index]), low = value(digits[2 * index + 1]);
+        if (high < 0 || low < 0) return rtw_public_key_t{};
+        key.bytes[index] = static_cast<std::uint8_t>(16 * high + low);
+    }
+    return key;
+}
 
 // ---- statistics ----
 

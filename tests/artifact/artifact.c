@@ -1,5 +1,5 @@
-/* Damaged and tampered artifacts: `artifact PROFILE FOLDER` with small.PROFILE.rtw (plain), signed.PROFILE.rtw, signer.pub and tampered.txt from
- * tamper.py. Every change is refused with the right status or does no harm, and nothing stays mapped or open. */
+/* Damaged and tampered artifacts: `artifact PROFILE FOLDER` with small.PROFILE.rtw (plain), signed.PROFILE.rtw, signer.pub and
+ * tampered.txt from tamper.py. Every change is refused with the right status or does no harm, and nothing stays mapped or open. */
 #include "../support/common.h"
 
 #include <dirent.h>
@@ -212,7 +212,7 @@ int main(int argc, char **argv) {
     check_status(try_load(strict, with_signature, signed_length), RTW_OK, "the signed one loads with keys");
     size_t front = HEADER + plain[12] * (size_t)ROW;
 
-    /* What is set up once is set up: the same again must leave nothing behind. */
+    /* The first round sets up whatever is set up once; the second must leave nothing behind. */
     test_tampered(true);
     held_t before = held();
     test_tampered(true);

@@ -289,6 +289,23 @@ void test_exceptions(guest &guest)
 
 }  // namespace
 
+void test_keys(const char *path)
+{
+    // The first key of RFC 8032's examples.
+    const rtw_public_key_t key = rtwasm::public_key("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68F707511A");
+    check(key.bytes[0] == 0xd7 && key.bytes[31] == 0x1a, "a key from its digits");
+    check(rtwasm::public_key("d7").bytes[0] == 0 && rtwasm::public_key(std::string(64, 'g')).bytes[0] == 0, "what is not a key");
+    rtwasm::runtime_config config;
+    config.trusted_keys = &key;
+    config.trusted_key_count = 1;
+    rtwasm::runtime runtime = std::move(rtwasm::runtime::try_create(config).value());
+    const auto loaded = runtime.try_load_file(path);
+    check(!loaded.has_value() && std::string(loaded.error().what()).find("not signed") != std::string::npos, "only what it has signed");
+    const rtw_public_key_t none = rtwasm::public_key("");
+    config.trusted_keys = &none;
+    check(!rtwasm::runtime::try_create(config).has_value(), "what is not a key is refused");
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
@@ -299,6 +316,7 @@ int main(int argc, char **argv)
     test_host_functions(guest);
     test_slot(guest);
     test_worker(guest);
+    test_keys(argv[1]);
 #if RTW_CPP_EXCEPTIONS
     test_exceptions(guest);
 #endif
