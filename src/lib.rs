@@ -8,6 +8,7 @@ pub use rtwasm_base::{artifact, record, rt, status, sys};
 pub use rtwasm_reports::{doctor, stats};
 
 pub mod engine;
+pub mod ffi;
 pub mod sized;
 pub mod subjects;
 pub mod worker;

@@ -6,10 +6,11 @@
 // The entries' comments state their requirements, in the header's words.
 #![allow(clippy::missing_safety_doc)]
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use rtwasm::engine::profile::{self, DEFAULT_GUEST_STACK_BYTES, Interruption, Profile, Settings};
+use rtwasm::ffi::{self, out_of_range};
 use rtwasm::rt::fork::Whole;
 use rtwasm::rt::{panics, reserve};
 use rtwasm::sized::{self, Sized32};
@@ -359,7 +360,7 @@ unsafe fn options(from: &rtw_compile_options_t) -> Result<Request> {
         other => return Err(out_of_range("profile", other)),
     };
     // SAFETY: passed on.
-    let (target, cpu) = unsafe { (optional_text(from.target, "target")?, optional_text(from.cpu, "cpu")?) };
+    let (target, cpu) = unsafe { (ffi::optional(from.target, "target")?, ffi::optional(from.cpu, "cpu")?) };
     let machines = Machine::from_text(cpu, target.map(Target::from_triple).transpose()?)?;
     let flag = |field: &str, value: u32| match value {
         0 => Ok(false),
@@ -408,7 +409,7 @@ unsafe fn inits(from: &rtw_compile_options_t) -> Result<Vec<Init>> {
     // SAFETY: as the caller promises.
     let texts = unsafe { std::slice::from_raw_parts(from.init, from.init_count) };
     // SAFETY: passed on.
-    let text = |text: &*const c_char| unsafe { optional_text(*text, "init") }?.ok_or_else(|| is_null("a text of init"));
+    let text = |text: &*const c_char| unsafe { ffi::optional(*text, "init") }?.ok_or_else(|| is_null("a text of init"));
     texts.iter().map(|one| Init::from_text(text(one)?)).collect()
 }
 
@@ -430,21 +431,6 @@ fn limits(from: &rtw_compile_options_t) -> Result<Limits> {
         function_bytes: or(from.max_function_bytes, DEFAULT.function_bytes),
         time: if from.max_time_ms == 0 { DEFAULT.time } else { Duration::from_millis(from.max_time_ms) },
     })
-}
-
-/// # Safety
-/// NULL or NUL-terminated.
-unsafe fn optional_text<'a>(text: *const c_char, what: &str) -> Result<Option<&'a str>> {
-    if text.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: NUL-terminated, as the caller promises.
-    let text = unsafe { CStr::from_ptr(text) };
-    text.to_str().map(Some).map_err(|_| Error::new(RTW_ERR_ARGUMENT, format!("{what} is not UTF-8")))
-}
-
-fn out_of_range(field: &str, value: impl std::fmt::Display) -> Error {
-    Error::new(RTW_ERR_ARGUMENT, format!("{field} is {value}, which is out of range"))
 }
 
 /// Into memory of malloc's, which a wrong length cannot corrupt when it is freed.
@@ -469,14 +455,7 @@ unsafe fn fill(err: *mut rtw_error_t, error: &Error) {
         return;
     }
     let mut filled = rtw_error_t { status: error.status, os_error: error.os_error, message: [0; 504] };
-    let room = filled.message.len() - 1;
-    let mut end = error.message.len().min(room);
-    while !error.message.is_char_boundary(end) {
-        end -= 1;
-    }
-    for (to, from) in filled.message.iter_mut().zip(&error.message.as_bytes()[..end]) {
-        *to = *from as c_char;
-    }
+    ffi::copy(&ffi::printable(&error.message), &mut filled.message);
     // SAFETY: writable, as the caller promises.
     unsafe { err.write(filled) };
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::error::rtw_error_t;
 use super::guard::{self, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
-use super::runtime::out_of_range;
-use super::{module, text};
+use super::module;
 use crate::doctor::{self, Apply, Artifact, Class, Finding, Options, Report, Severity, State, Verdict};
 use crate::engine::artifact;
+use crate::ffi;
+use crate::ffi::out_of_range;
 use crate::rt::{panics, reserve};
 use crate::status::*;
 
@@ -308,7 +309,7 @@ fn class_of(number: u32) -> Result<Option<Class>> {
 /// The pointers in it are NULL or valid.
 unsafe fn read(config: &rtw_host_config_t) -> Result<Options> {
     // SAFETY: passed on.
-    let root = unsafe { text::optional(config.root, "root") }?.map(PathBuf::from);
+    let root = unsafe { ffi::optional(config.root, "root") }?.map(PathBuf::from);
     if let Some(root) = root.as_ref().filter(|root| !root.is_dir()) {
         return Err(Error::new(RTW_ERR_IO, format!("root: {} is not a directory", root.display())));
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::text;
+use crate::ffi;
 use crate::status::*;
 
 /// Describes why a [setup] function failed: which import, which byte, which limit. Belongs to the caller and needs no
@@ -42,10 +42,8 @@ pub extern "C" fn rtw_status_string(status: rtw_status_t) -> *const c_char {
 /// # Safety
 /// `err` is NULL or writable.
 pub unsafe fn fill(err: *mut rtw_error_t, error: &Error) {
-    // Names of guests and of files come into messages, and these onto terminals.
-    let printable = |c: char| if c != '\n' && is_unprintable(c) { '?' } else { c };
     // SAFETY: passed on.
-    unsafe { fill_with(err, error.status, error.os_error, &error.message.chars().map(printable).collect::<String>()) };
+    unsafe { fill_with(err, error.status, error.os_error, &ffi::printable(&error.message)) };
 }
 
 /// # Safety
@@ -55,7 +53,7 @@ pub unsafe fn fill_with(err: *mut rtw_error_t, status: rtw_status_t, os_error: i
         return;
     }
     let mut filled = rtw_error_t { status, os_error, message: [0; 504] };
-    text::copy(message, &mut filled.message);
+    ffi::copy(message, &mut filled.message);
     // SAFETY: writable as the caller promises.
     unsafe { err.write(filled) };
 }

@@ -9,11 +9,11 @@ use super::handle;
 use super::instance::{rtw_func_t, rtw_instance_t};
 use super::interval::rtw_interval_t;
 use super::recorder::rtw_recorder_t;
-use super::runtime::out_of_range;
 use super::slot::rtw_slot_t;
-use super::text;
 use super::worker::rtw_worker_t;
 use crate::engine::instance::Instance;
+use crate::ffi;
+use crate::ffi::out_of_range;
 use crate::rt::reserve;
 use crate::sized;
 use crate::stats::Report;
@@ -275,7 +275,7 @@ unsafe fn reports_of(subject: &rtw_export_subject_t) -> Result<Vec<Report>> {
     }
     // SAFETY: handles and a C string as the caller promises.
     unsafe {
-        let name = text::optional(subject.name, "name")?;
+        let name = ffi::optional(subject.name, "name")?;
         let renamed = |mut report: Report| {
             report.name = name.map_or(report.name, str::to_owned);
             vec![report]
@@ -340,7 +340,7 @@ unsafe fn write(
     let format = format(config.format)?;
     // SAFETY: C strings as the caller promises.
     let (path, name, series) = unsafe {
-        (text::optional(config.path, "path")?, text::optional(config.name, "name")?, text::optional(config.series, "series")?)
+        (ffi::optional(config.path, "path")?, ffi::optional(config.name, "name")?, ffi::optional(config.series, "series")?)
     };
     if path.is_some() && !config.buffer.is_null() {
         return Err(Error::new(RTW_ERR_ARGUMENT, "path and buffer are both set: set one of them"));

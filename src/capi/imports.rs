@@ -7,11 +7,11 @@ use super::guard::{self, setup_apart};
 use super::handle::{self, Noun, Pool};
 use super::instance::rtw_instance_t;
 use super::module::rtw_module_t;
-use super::runtime::out_of_range;
-use super::text;
 use super::value::rtw_value_t;
 use crate::engine::imports::{self, Finalizer, HostFunc, Imports, Limits, Provided, Stubs, What};
 use crate::engine::signature::Signature;
+use crate::ffi;
+use crate::ffi::out_of_range;
 use crate::status::*;
 use wasmtime::ValRaw;
 
@@ -116,9 +116,9 @@ pub unsafe extern "C-unwind" fn rtw_imports_func(
                 return Err(out_of_range("flags", flags));
             }
             imports.add(HostFunc {
-                module: text::required(module, "module")?.to_owned(),
-                name: text::required(name, "name")?.to_owned(),
-                signature: Signature::parse(text::required(signature, "signature")?)?,
+                module: ffi::required(module, "module")?.to_owned(),
+                name: ffi::required(name, "name")?.to_owned(),
+                signature: Signature::parse(ffi::required(signature, "signature")?)?,
                 func: std::mem::transmute::<
                     unsafe extern "C" fn(*mut c_void, *mut rtw_instance_t, *mut rtw_value_t) -> rtw_status_t,
                     crate::engine::imports::HostFn,
@@ -322,7 +322,7 @@ pub unsafe extern "C-unwind" fn rtw_imports_global(
     // SAFETY: pointers are NULL or valid by the API's contract; both value types are the same 16 bytes.
     unsafe {
         provide(imports, module, name, err, || {
-            let ty = text::required(ty, "ty")?;
+            let ty = ffi::required(ty, "ty")?;
             if value.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "value is NULL"));
             }
@@ -344,8 +344,8 @@ unsafe fn provide(
     unsafe {
         setup_apart(err, || {
             let imports = guard::named(imports, "imports")?;
-            let module = text::required(module, "module")?.to_owned();
-            let name = text::required(name, "name")?.to_owned();
+            let module = ffi::required(module, "module")?.to_owned();
+            let name = ffi::required(name, "name")?.to_owned();
             imports.provide_made(Provided { module, name, what: what()? })
         })
     }

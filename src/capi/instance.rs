@@ -10,8 +10,7 @@ use super::guard::{self, bare, setup, setup_apart};
 use super::handle::{self, Noun, Pool};
 use super::imports::rtw_imports_t;
 use super::module::rtw_module_t;
-use super::runtime::{denormals, not_built, out_of_range};
-use super::text;
+use super::runtime::{denormals, not_built};
 use super::value::rtw_value_t;
 use crate::engine::budget::{LONGEST_NS, Limits, OnBudget};
 use crate::engine::fault::Fault;
@@ -19,6 +18,8 @@ use crate::engine::growth::Grown;
 use crate::engine::instance::{Config, FUNC_BYTES, Func, Growth, Instance, Wanted};
 use crate::engine::own::{self, FuncNoun, InstanceNoun};
 use crate::engine::signature::Signature;
+use crate::ffi;
+use crate::ffi::out_of_range;
 use crate::rt::reserve;
 use crate::status::*;
 
@@ -386,7 +387,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_memory(
             if out.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "out is NULL"));
             }
-            let (base, size) = instance.turn().memory(text::optional(name, "name")?)?;
+            let (base, size) = instance.turn().memory(ffi::optional(name, "name")?)?;
             out.write(rtw_memory_view_t { base: base.cast(), size_bytes: size as u64 });
             Ok(())
         })
@@ -437,7 +438,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_global_get(
             if out.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "out is NULL"));
             }
-            let value = instance.turn().global_get(text::required(name, "name")?)?;
+            let value = instance.turn().global_get(ffi::required(name, "name")?)?;
             out.cast::<ValRaw>().write(value);
             Ok(())
         })
@@ -465,7 +466,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_global_set(
             if value.is_null() {
                 return Err(Error::new(RTW_ERR_NULL, "value is NULL"));
             }
-            instance.turn().global_set(text::required(name, "name")?, value.cast::<ValRaw>().read())
+            instance.turn().global_set(ffi::required(name, "name")?, value.cast::<ValRaw>().read())
         })
     }
 }
@@ -493,8 +494,8 @@ pub unsafe extern "C-unwind" fn rtw_instance_func(
         setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let instance = guard::named(instance, "instance")?;
-            let name = text::required(name, "name")?;
-            let signature = text::optional(signature, "signature")?.map(Signature::parse).transpose()?;
+            let name = ffi::required(name, "name")?;
+            let signature = ffi::optional(signature, "signature")?.map(Signature::parse).transpose()?;
             let func = instance.turn().func(name, signature.as_ref())?;
             *out = instance.keep(|| handle::create(func))?;
             Ok(())
@@ -567,7 +568,7 @@ pub(super) unsafe fn read_wanted<'a>(
     Ok(wanted.iter().map(|func| {
         // SAFETY: passed on.
         let (name, signature) = unsafe {
-            (text::required(func.name, "a function's name")?, text::optional(func.signature, "a function's signature")?)
+            (ffi::required(func.name, "a function's name")?, ffi::optional(func.signature, "a function's signature")?)
         };
         let signature = signature.map(Signature::parse).transpose()?;
         match func.optional {
@@ -599,8 +600,8 @@ fn fill_fault(out: &mut rtw_fault_t, fault: &Fault) {
         (out.refused_from, out.refused_to, out.refused_table) = (from as u64, to as u64, is_table);
         (out.refused_growths, out.refused_by) = (story.refused, story.last.by as u32);
     }
-    text::copy(&fault.to_string(), &mut out.message);
-    text::copy(fault.place.as_ref().and_then(|place| place.function_name.as_deref()).unwrap_or(""), &mut out.function_name);
+    ffi::copy(&fault.to_string(), &mut out.message);
+    ffi::copy(fault.place.as_ref().and_then(|place| place.function_name.as_deref()).unwrap_or(""), &mut out.function_name);
 }
 
 fn read(config: &rtw_instance_config_t) -> Result<Config> {

@@ -22,7 +22,6 @@ pub mod recorder;
 pub mod runtime;
 pub mod slot;
 pub mod stats;
-mod text;
 pub mod thread;
 pub mod value;
 pub mod version;

@@ -7,7 +7,6 @@ use super::error::rtw_error_t;
 use super::guard::{self, bare, setup_apart, status_of};
 use super::handle::{self, Noun, Pool};
 use super::runtime::{RTW_PROFILE_PLUGIN, RTW_PROFILE_STANDALONE, rtw_public_key_t, rtw_runtime_t};
-use super::text;
 use crate::engine::artifact::signature::{self, Digests, Signature};
 use crate::engine::artifact::{self, Extern, ExternKind, Input, Limits, Metadata, Opened};
 use crate::engine::held;
@@ -15,6 +14,7 @@ use crate::engine::imports;
 use crate::engine::module::Module;
 use crate::engine::profile::Profile;
 use crate::engine::runtime::Runtime;
+use crate::ffi;
 use crate::rt::reserve;
 use crate::status::*;
 
@@ -288,7 +288,7 @@ pub unsafe extern "C-unwind" fn rtw_module_load_file(
         setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let runtime = guard::named(runtime, "runtime")?;
-            let path = text::required(path, "path")?;
+            let path = ffi::required(path, "path")?;
             *out = Input::open(path.as_ref())
                 .and_then(|file| loaded(runtime, file))
                 .map_err(|e| Error { message: format!("{path}: {}", e.message), ..e })?;
@@ -453,10 +453,10 @@ fn describe_artifact(info: &mut rtw_module_info_t, metadata: &Metadata, code_byt
     info.address_space_bytes = metadata.address_space_bytes();
     (info.reset_obstacles, info.reset_bytes) = (metadata.reset_obstacles, metadata.reset_bytes);
     (info.artifact_abi, info.compiler_release) = (metadata.abi, metadata.release);
-    text::copy(&metadata.target, &mut info.target);
-    text::copy(&metadata.engine(), &mut info.engine);
-    text::copy(&metadata.producer, &mut info.producer);
-    text::copy(&metadata.opt_level, &mut info.opt_level);
-    text::copy(metadata.settings.interruption.name(), &mut info.interruption);
-    text::copy(&metadata.cpu_features.join(","), &mut info.cpu_features);
+    ffi::copy(&metadata.target, &mut info.target);
+    ffi::copy(&metadata.engine(), &mut info.engine);
+    ffi::copy(&metadata.producer, &mut info.producer);
+    ffi::copy(&metadata.opt_level, &mut info.opt_level);
+    ffi::copy(metadata.settings.interruption.name(), &mut info.interruption);
+    ffi::copy(&metadata.cpu_features.join(","), &mut info.cpu_features);
 }

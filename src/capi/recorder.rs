@@ -9,7 +9,7 @@ use super::handle::{self, Noun, Pool};
 use super::interval::{self, rtw_interval_t};
 use super::runtime::rtw_runtime_t;
 use super::stats::{fill, rtw_func_stats_t};
-use super::text;
+use crate::ffi;
 use crate::rt::reserve;
 use crate::status::*;
 use crate::subjects::interval::Source;
@@ -50,7 +50,7 @@ pub unsafe extern "C-unwind" fn rtw_recorder_create(
         setup_apart(err, || {
             let out = guard::output(out, "out")?;
             let runtime = guard::named(runtime, "runtime")?;
-            let name = text::required(name, "name")?;
+            let name = ffi::required(name, "name")?;
             *out = handle::create(Arc::new(Recorded::new(name, runtime.config.lock)?))?;
             Ok(())
         })

@@ -8,7 +8,6 @@ use super::guard::{self, setup_apart};
 use super::handle::{self, Noun, Pool};
 use super::instance::rtw_instance_t;
 use super::stats::{distribution, rtw_distribution_t};
-use super::text;
 use crate::engine::artifact::PublicKey;
 use crate::engine::artifact::signature::is_key;
 use crate::engine::budget::watchdog;
@@ -16,6 +15,7 @@ use crate::engine::housekeeper::LOOK_EVERY;
 use crate::engine::log::{self, Sink};
 use crate::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Profile};
 use crate::engine::runtime::{Config, Runtime};
+use crate::ffi::{self, out_of_range};
 use crate::rt::panics;
 use crate::status::*;
 use crate::sys::affinity::CpuSet;
@@ -401,7 +401,7 @@ pub unsafe extern "C-unwind" fn rtw_runtime_signals(
                 (out.looks, out.troubles) = (seen.looks, seen.troubles);
                 out.interval_ns = LOOK_EVERY.as_nanos() as u64;
                 (out.blocked_threads, out.masks_unknown) = (seen.blocked_threads, seen.masks_unknown.into());
-                text::copy(seen.trouble.as_deref().unwrap_or(""), &mut out.message);
+                ffi::copy(seen.trouble.as_deref().unwrap_or(""), &mut out.message);
             });
             Ok(())
         }))
@@ -544,8 +544,4 @@ pub fn not_built(field: &str, is_set: bool, what: &str) -> Result<()> {
         false => Ok(()),
         true => Err(Error::new(RTW_ERR_UNSUPPORTED, format!("{field} is set, and this version does not {what} yet"))),
     }
-}
-
-pub fn out_of_range(field: &str, value: impl std::fmt::Display) -> Error {
-    Error::new(RTW_ERR_ARGUMENT, format!("{field} is {value}, which is out of range"))
 }

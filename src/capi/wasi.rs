@@ -5,8 +5,8 @@ use std::ffi::c_char;
 use super::error::rtw_error_t;
 use super::guard::{self, setup_apart};
 use super::imports::rtw_imports_t;
-use super::text;
 use crate::engine::native::Setup;
+use crate::ffi;
 use crate::status::*;
 
 /// The system that guests see. Call rtw_wasi_config_init first.
@@ -87,5 +87,5 @@ unsafe fn strings<'a>(list: *const *const c_char, count: u32, what: &str) -> Res
         return Err(Error::new(RTW_ERR_NULL, format!("{what} is NULL")));
     }
     // SAFETY: passed on.
-    (0..count as usize).map(|at| unsafe { text::required(*list.add(at), what) }).collect()
+    (0..count as usize).map(|at| unsafe { ffi::required(*list.add(at), what) }).collect()
 }

@@ -9,8 +9,10 @@
 //! code.
 
 pub mod core_speed;
-mod cpu;
+mod cores;
+mod frequency;
 mod inflate;
+mod interrupts;
 mod kernel;
 mod machine;
 mod measure;
@@ -22,6 +24,7 @@ mod root;
 mod scheduling;
 mod severity;
 mod table;
+mod thermal;
 mod time;
 
 pub use machine::Artifact;

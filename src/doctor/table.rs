@@ -4,7 +4,7 @@
 use super::machine::Machine;
 use super::severity::ByClass;
 use super::{Apply, Outcome};
-use super::{cpu, kernel, memory, probes, process, scheduling, time};
+use super::{cores, frequency, interrupts, kernel, memory, probes, process, scheduling, thermal, time};
 
 pub struct Check {
     pub id: &'static str,
@@ -22,8 +22,18 @@ pub struct Check {
     pub(super) run: fn(&Machine) -> Outcome,
 }
 
-const FAMILIES: [&[Check]; 7] =
-    [kernel::CHECKS, scheduling::CHECKS, memory::CHECKS, cpu::CHECKS, time::CHECKS, process::CHECKS, probes::CHECKS];
+const FAMILIES: [&[Check]; 10] = [
+    kernel::CHECKS,
+    scheduling::CHECKS,
+    memory::CHECKS,
+    frequency::CHECKS,
+    cores::CHECKS,
+    interrupts::CHECKS,
+    thermal::CHECKS,
+    time::CHECKS,
+    process::CHECKS,
+    probes::CHECKS,
+];
 
 /// All checks, family by family.
 pub fn checks() -> impl Iterator<Item = &'static Check> {

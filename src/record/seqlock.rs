@@ -25,8 +25,10 @@ impl Version {
     pub fn change(&self, change: impl FnOnce()) {
         let version = self.0.own();
         self.0.store(version.wrapping_add(1), Relaxed);
+        // With the reader's fence: a reader that sees one of the changes also sees the odd number, or a later one.
         fence(Release);
         change();
+        // Release, with the reader's first load: a reader that begins with this number sees all changes.
         self.0.store(version.wrapping_add(2), Release);
     }
 

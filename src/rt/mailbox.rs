@@ -37,10 +37,20 @@ const RUNNING: u32 = 2;
 const CANCELLED: u32 = 3;
 const DONE: u32 = 4;
 
+/// Nobody waits for the request.
+const NOBODY: u32 = 0;
+/// A thread will take the outcome, and does not sleep yet.
+const AWAITED: u32 = 1;
+/// This thread sleeps, or is about to: the receiver wakes it.
+const ASLEEP: u32 = 2;
+/// The request is over, and the outcome can be taken.
+const OVER: u32 = 3;
+
 struct Place<T> {
     state: AtomicU32,
-    /// True if a thread waits for this very request, so that it does not become a completion.
-    awaited: AtomicBool,
+    /// Whether a thread waits for this very request, so that it does not become a completion. Waiting has a word of its own, which
+    /// changes only when the request is over: a sleeper on the state would wake up when the request begins.
+    waiter: AtomicU32,
     tag: AtomicU64,
     request: UnsafeCell<T>,
 }
@@ -129,7 +139,7 @@ pub const fn place_bytes<T>() -> usize {
 pub fn mailbox<T: Request>(capacity: usize, mut empty: impl FnMut() -> T) -> Receiver<T> {
     let mut place = || Place {
         state: AtomicU32::new(FREE),
-        awaited: AtomicBool::new(false),
+        waiter: AtomicU32::new(NOBODY),
         tag: AtomicU64::new(0),
         request: UnsafeCell::new(empty()),
     };
@@ -222,7 +232,7 @@ impl<T: Request> Mailbox<T> {
             return Err(Refused::Unfilled(error));
         }
         place.tag.store(tag, Relaxed);
-        place.awaited.store(awaited, Relaxed);
+        place.waiter.store(if awaited { AWAITED } else { NOBODY }, Relaxed);
         let mut sending = shared.sending();
         if !sending.open {
             drop(sending);
@@ -245,11 +255,11 @@ impl<T: Request> Mailbox<T> {
     /// Waits until a request that was posted as awaited is over, and takes its outcome.
     pub fn wait_for<R>(&self, posted: Posted, take: impl FnOnce(&mut T) -> R) -> R {
         let shared = &*self.0;
-        let state = &shared.place(posted.0).state;
-        loop {
-            match state.load(Acquire) {
-                DONE => break,
-                other => futex::while_equal(state, other, None),
+        let waiter = &shared.place(posted.0).waiter;
+        // If this fails, the request is over, and nobody has to sleep or wake.
+        if waiter.compare_exchange(AWAITED, ASLEEP, Acquire, Acquire).is_ok() {
+            while waiter.load(Acquire) == ASLEEP {
+                futex::while_equal(waiter, ASLEEP, None);
             }
         }
         shared.clear(posted.0, take)
@@ -303,7 +313,7 @@ impl<T: Request> Mailbox<T> {
         let cancelled = shared
             .places
             .iter()
-            .filter(|place| place.tag.load(Relaxed) == tag && !place.awaited.load(Relaxed))
+            .filter(|place| place.tag.load(Relaxed) == tag && place.waiter.load(Relaxed) == NOBODY)
             .filter(|place| place.state.compare_exchange(QUEUED, CANCELLED, AcqRel, Relaxed).is_ok())
             .count();
         shared.counters.cancelled.fetch_add(cancelled as u64, Relaxed);
@@ -357,10 +367,16 @@ impl<T: Request> Receiver<T> {
             place.request.with_mut(|request| unsafe { (*request).on_cancelled() });
         }
         // Read before another thread owns the place.
-        let awaited = place.awaited.load(Relaxed);
-        place.state.store(DONE, Release);
+        let awaited = place.waiter.load(Relaxed) != NOBODY;
+        // Relaxed: the outcome reaches its taker by the waiter's word, or by the ring.
+        place.state.store(DONE, Relaxed);
         if awaited {
-            return futex::wake(&place.state, 1);
+            // From here on the waiting thread owns the place. If the place is used again before the wake-up, its next waiter
+            // wakes up once too often, and goes on sleeping.
+            if place.waiter.swap(OVER, Release) == ASLEEP {
+                futex::wake(&place.waiter, 1);
+            }
+            return;
         }
         // There is always room: the ring has as many slots as there are places.
         self.going.push(number);

@@ -53,6 +53,7 @@ impl<T: Copy> Producer<T> {
     pub fn push(&mut self, value: T) -> bool {
         let ring = &*self.0;
         let pushed = ring.pushed.0.own();
+        // Acquire, with the consumer's release: it has read the slot before this thread writes it again.
         if pushed.wrapping_sub(ring.popped.0.load(Acquire)) == ring.slots.len() {
             return false;
         }
@@ -77,6 +78,7 @@ impl<T: Copy> Consumer<T> {
     pub fn pop(&mut self) -> Option<T> {
         let ring = &*self.0;
         let popped = ring.popped.0.own();
+        // Acquire, with the producer's release: the value is in the slot.
         if popped == ring.pushed.0.load(Acquire) {
             return None;
         }

@@ -10,6 +10,7 @@ from pathlib import Path
 BELOW_ENGINE = {"status", "sys", "rt", "record", "artifact"}
 USES = {
     "status": set(),
+    "ffi": {"status"},
     "sized": {"status"},
     "sys": {"status"},
     "rt": {"status", "sys"},
@@ -20,7 +21,7 @@ USES = {
     "engine": BELOW_ENGINE,
     "subjects": BELOW_ENGINE | {"engine", "stats"},
     "worker": BELOW_ENGINE | {"engine", "stats", "subjects"},
-    "capi": BELOW_ENGINE | {"engine", "doctor", "stats", "subjects", "worker", "sized"},
+    "capi": BELOW_ENGINE | {"engine", "doctor", "stats", "subjects", "worker", "ffi", "sized"},
 }
 
 

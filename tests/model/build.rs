@@ -54,8 +54,15 @@ const TWINS: &[Twin] = &[
         "        fence(SeqCst);\n        if self.waiting.load(SeqCst) != 0 {",
         "        if self.waiting.load(SeqCst) != 0 {",
     ),
-    // A request is over, and its outcome cannot be seen.
-    ("mailbox_done_relaxed", "rt/mailbox.rs", "place.state.store(DONE, Release)", "place.state.store(DONE, Relaxed)"),
+    // The waiting thread sees that its request is over, and not the outcome.
+    ("mailbox_over_relaxed", "rt/mailbox.rs", "place.waiter.swap(OVER, Release)", "place.waiter.swap(OVER, Relaxed)"),
+    // The waiting thread does not say that it sleeps.
+    (
+        "mailbox_sleeps_unsaid",
+        "rt/mailbox.rs",
+        "if waiter.compare_exchange(AWAITED, ASLEEP, Acquire, Acquire).is_ok() {\n            while waiter.load(Acquire) == ASLEEP {\n                futex::while_equal(waiter, ASLEEP, None);",
+        "{\n            while waiter.load(Acquire) == AWAITED {\n                futex::while_equal(waiter, AWAITED, None);",
+    ),
     // Reads after the last look at the completions if more may come.
     ("mailbox_looks_late", "rt/mailbox.rs", "if !served {", "if !shared.served.load(SeqCst) {"),
     // The receiver takes a request without looking whether it was cancelled meanwhile.

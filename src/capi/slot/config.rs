@@ -5,10 +5,10 @@ use std::ffi::c_void;
 use crate::capi::guard;
 use crate::capi::instance::{read_wanted, rtw_instance_t, rtw_wanted_func_t};
 use crate::capi::prepare::{self, rtw_dry_call_t};
-use crate::capi::runtime::out_of_range;
 use crate::engine::instance::Wanted;
 use crate::engine::prepare::DryCall;
 use crate::engine::slot::{Config, Event, EventKind, StateTransfer};
+use crate::ffi::out_of_range;
 use crate::rt::callback;
 use crate::status::*;
 

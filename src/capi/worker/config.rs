@@ -9,13 +9,13 @@ use crate::capi::guard;
 use crate::capi::instance::rtw_func_t;
 use crate::capi::prepare::{self, rtw_dry_call_t};
 use crate::capi::runtime::{RTW_DENORMALS_KEEP, RTW_SCHED_KEEP};
-use crate::capi::text;
 use crate::capi::thread::{self, RTW_SCHED_RUNTIME, rtw_thread_config_t};
 use crate::capi::value::rtw_value_t;
 use crate::engine::instance::Func;
 use crate::engine::own::OwnFunc;
 use crate::engine::prepare::DryCall;
 use crate::engine::runtime::Runtime;
+use crate::ffi;
 use crate::status::*;
 use crate::sys::sched::Deadline;
 use crate::worker::periodic::{Missed, Periodic, Task, Tick};
@@ -203,7 +203,7 @@ pub(super) unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) 
     };
     let mut settings = Config {
         // SAFETY: NULL or a string by the API's contract.
-        name: name(unsafe { text::optional(config.name, "name") }?)?,
+        name: name(unsafe { ffi::optional(config.name, "name") }?)?,
         // SAFETY: it names no stacks.
         attach: unsafe { thread::wanted(runtime, &thread_config) }?,
         deadline: by_deadline.then(|| deadline(config)),

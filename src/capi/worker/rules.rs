@@ -2,7 +2,7 @@
 //! reads through a pointer. What a func, a dry call or the thread's scheduling must be is checked where they are read.
 
 use super::config::*;
-use crate::capi::runtime::out_of_range;
+use crate::ffi::out_of_range;
 use crate::status::*;
 
 /// Periods of control loops, in ns.

@@ -57,7 +57,8 @@ impl CallWord {
     /// Announces the beginning of a call.
     #[inline(always)]
     pub fn begin(&self, number: u64, started: u64, budget: u64) {
-        // Each store comes after the previous call was removed, and before this one is announced.
+        // Release: a watchdog that reads one of these words also sees that the previous call was removed, so it does not take the word
+        // for that call's. The announcement is a release as well: who sees the number sees both words.
         self.started.store(started, Release);
         self.budget.store(budget, Release);
         self.set_current(number);

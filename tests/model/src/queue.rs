@@ -26,7 +26,8 @@ mod mailbox {
 }
 models!(sleeps_relaxed: "mailbox_models.rs", twins::mailbox_sleeps_relaxed);
 models!(without_completion_fence: "mailbox_models.rs", twins::mailbox_without_completion_fence);
-models!(done_relaxed: "mailbox_models.rs", twins::mailbox_done_relaxed);
+models!(over_relaxed: "mailbox_models.rs", twins::mailbox_over_relaxed);
+models!(sleeps_unsaid: "mailbox_models.rs", twins::mailbox_sleeps_unsaid);
 models!(looks_late: "mailbox_models.rs", twins::mailbox_looks_late);
 models!(without_exchange: "mailbox_models.rs", twins::mailbox_without_exchange);
 models!(without_lock: "mailbox_models.rs", twins::mailbox_without_lock);
@@ -43,7 +44,8 @@ fn values_arrive_whole_in_order_and_once() {
 fn nobody_sleeps_over_an_invocation() {
     explore("an invocation", 2, mailbox::invocation);
     assert!(finds(2, sleeps_relaxed::invocation), "twin: the worker sleeps over it");
-    assert!(finds(2, done_relaxed::invocation), "twin: its outcome is not seen");
+    assert!(finds(2, over_relaxed::invocation), "twin: its outcome is not seen");
+    assert!(finds(2, sleeps_unsaid::invocation), "twin: the waiting thread sleeps over its outcome");
     explore("two invocations", 2, mailbox::two_invocations);
 }
 

@@ -1,6 +1,8 @@
-//! Strings across the boundary.
+//! What the two C libraries, this one and the compiler's, do alike at their boundaries: texts, and errors about arguments. The
+//! entry points and the struct of errors are each library's own, so that no binary has a second copy of an exported symbol.
 
 use std::ffi::{CStr, c_char};
+use std::fmt::Display;
 
 use crate::status::*;
 
@@ -37,4 +39,13 @@ pub fn copy(text: &str, array: &mut [c_char]) {
         *to = *from as c_char;
     }
     array[room] = 0;
+}
+
+/// A message as it goes into an error: names of guests and of files come into messages, and these onto terminals.
+pub fn printable(message: &str) -> String {
+    message.chars().map(|c| if c != '\n' && is_unprintable(c) { '?' } else { c }).collect()
+}
+
+pub fn out_of_range(field: &str, value: impl Display) -> Error {
+    Error::new(RTW_ERR_ARGUMENT, format!("{field} is {value}, which is out of range"))
 }
