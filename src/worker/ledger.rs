@@ -22,6 +22,7 @@ macro_rules! with_counters {
         }
     };
 }
+#[cfg(feature = "capi")]
 pub(crate) use with_counters;
 
 macro_rules! define_counts {
