@@ -55,13 +55,13 @@ case "$wanted" in *" quick "*)
     suite quick-same-results env ROUNDS=20 ./test_deterministic.sh
     ;;
 esac
+suite deterministic env ROUNDS=${ROUNDS:-200} ${AARCH64_RESULT:+DETERMINISTIC_RESULT="$absolute/tests/aarch64/deterministic.txt"} ./test_deterministic.sh
 suite capi ../capi/test_capi.sh
 suite budget ../budget/test_budget.sh cutoff stale long
 suite slot ../slot/test_slot.sh
-suite worker ../worker/test_worker.sh
-suite hosts env HOSTS_OFFLINE=1 ../hosts/test_hosts.sh leave float registers publish cancel policy rights fork groups preempted
-suite proofs env PROOF_CALLS=20000 PROOF_FAULTS=2000 ../proofs/run.sh
+suite worker env WORKER_SUBMISSIONS=${WORKER_SUBMISSIONS:-100000} ../worker/test_worker.sh
 suite control-loop make -s -C $root/examples-c/control-loop test OUT="$absolute/target/aarch64/examples-c/control-loop" \
     RTWASM_LIBS="-L$absolute/target/aarch64/aarch64-unknown-linux-gnu/release -lrtwasm"
-suite deterministic env ROUNDS=1000 ${AARCH64_RESULT:+DETERMINISTIC_RESULT="$absolute/tests/aarch64/deterministic.txt"} ./test_deterministic.sh
+suite hosts env HOSTS_OFFLINE=1 ../hosts/test_hosts.sh leave float registers publish cancel policy rights fork groups preempted
+suite proofs env PROOF_CALLS=20000 PROOF_FAULTS=2000 ../proofs/run.sh
 finish
