@@ -16,7 +16,7 @@ HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test property spec test-loaded proofs soak exhausted jack-storm bench ablation bench-check header layout abidiff abi guests install uninstall \
+.PHONY: all lib command artifacts examples demo test property spec test-loaded proofs soak exhausted jack-storm bench ablation kernel-costs bench-check header layout abidiff abi guests install uninstall \
         packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl FORCE
 all: lib command artifacts examples
 
@@ -163,6 +163,14 @@ ablation:
 		python3 bench/ablation.py target/bench/ablation $$p target/bench/calls-$$p.rtw $(or $(N),24) \
 			target/bench/shipped.so target/bench/without-float.so target/bench/shipped-twin.so || exit 1; \
 	done
+
+# Counts the cost of --deterministic and of the hidden exports in all kernels; the table is committed. Builds the command again at the end.
+kernel-costs: lib command
+	mkdir -p target/bench
+	RTWASM_ABLATION=hidden $(MAKE) -s command
+	cp $(COMMAND) target/bench/rtwasm-without-hidden
+	$(MAKE) -s command
+	./bench/kernel_costs.sh
 
 # Compares the instructions of calls, setup and kernels with tests/bench-check/figures.txt; UPDATE=1 writes that anew.
 bench-check: lib command

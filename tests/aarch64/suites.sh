@@ -49,9 +49,10 @@ suite() { # suite NAME COMMAND...
 
 # For `make test`: what makes aarch64 another machine for calls. Only where it is named.
 case "$wanted" in *" quick "*)
-    wanted="$wanted quick-capi quick-hosts quick-same-results "
+    wanted="$wanted quick-capi quick-hosts quick-exports quick-same-results "
     suite quick-capi env CAPI_ONLY="test_traps test_thread test_stats" ../capi/test_capi.sh
     suite quick-hosts ../hosts/test_hosts.sh float registers publish
+    suite quick-exports ../statistics/test_statistics.sh
     suite quick-same-results env ROUNDS=20 ./test_deterministic.sh
     ;;
 esac

@@ -1,5 +1,5 @@
 /* The counts for `make bench-check`: instructions, under callgrind, and allocations, without.
- *   counts instructions|allocations standalone|plugin ARTIFACTS
+ *   counts instructions|allocations standalone|plugin ARTIFACTS [KERNEL...]    with kernels: only these
  * Instructions: each figure's calls are collected by themselves and dumped under the figure's name and their number; the loop around them
  * is part of the figure. Allocations: printed, one figure a line.
  * PLANTED_INSTRUCTIONS, a number at compile time, adds as many to every call. */
@@ -259,10 +259,12 @@ static void count_kernel(const char *kernel) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) return fprintf(stderr, "usage: counts instructions|allocations standalone|plugin ARTIFACTS\n"), 2;
+    if (argc < 4) return fprintf(stderr, "usage: counts instructions|allocations standalone|plugin ARTIFACTS [KERNEL...]\n"), 2;
     instructions = strcmp(argv[1], "instructions") == 0;
     profile_name = argv[2];
     artifacts = argv[3];
+    for (int i = 4; i < argc; i++) count_kernel(argv[i]);
+    if (argc > 4) return 0;
     count_calls("", false, 0);
     count_calls("-statistics", true, 0);
     count_calls("-statistics-budget", true, BUDGET_NS);

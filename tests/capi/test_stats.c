@@ -24,10 +24,36 @@ static bool in_steps(double ns) {
     return fabs(steps - nearbyint(steps)) < 1e-3;
 }
 
+#if defined(__aarch64__)
+/* True if a step is a whole number of counts of that frequency. */
+static bool whole_counts(double step_ns, uint64_t frequency_hz) {
+    const double counts = step_ns * (double)frequency_hz / 1e9;
+    return counts > 0.999 && fabs(counts - nearbyint(counts)) < 1e-3;
+}
+#endif
+
 static void test_clock(rtw_instance_t *instance) {
     const double step = rtw_clock_step_ns();
     check(step > 0 && step < 1e5, "clock: its step is %.3f ns", step);
     check(rtw_clock_step_ns() == step, "clock: and stays");
+#if defined(__aarch64__)
+    /* The generic timer counts at the frequency that this register holds. Some counters are scaled: they advance by several counts at
+     * once, so that a step is a whole number of counts. */
+    uint64_t frequency_hz;
+    __asm__("mrs %0, cntfrq_el0" : "=r"(frequency_hz));
+    const double counts = step * (double)frequency_hz / 1e9;
+    check(frequency_hz > 0 && whole_counts(step, frequency_hz), "clock: a step is %.3f counts of CNTFRQ, %llu Hz", counts,
+          (unsigned long long)frequency_hz);
+    uint64_t now, next, smallest = UINT64_MAX;
+    for (int i = 0; i < 10000; i++) {
+        __asm__ volatile("isb\n mrs %0, cntvct_el0" : "=r"(now));
+        do __asm__ volatile("isb\n mrs %0, cntvct_el0" : "=r"(next));
+        while (next == now);
+        if (next - now < smallest) smallest = next - now;
+    }
+    check(smallest % (uint64_t)nearbyint(counts) == 0, "clock: the counter advances by such steps (%llu)", (unsigned long long)smallest);
+    check(!whole_counts(step, frequency_hz + frequency_hz / 100), "twin: a counter that is 1 %% faster does not fit");
+#endif
     rtw_func_t *func = look_up(instance, "add", NULL);
     rtw_value_t values[2];
     memset(values, 0, sizeof values);
