@@ -69,6 +69,7 @@
 #include "rtwasm/instance.h"
 #include "rtwasm/thread.h"
 #include "rtwasm/call.h"
+#include "rtwasm/table.h"
 #include "rtwasm/recorder.h"
 #include "rtwasm/slot.h"
 #include "rtwasm/worker.h"

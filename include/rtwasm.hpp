@@ -551,6 +551,13 @@ public:
         return values.result(rtw_invoke_budget(raw_, values.data(), values.count, budget_ns));
     }
 
+    /// Calls a table's entry, as rtw_invoke_entry does: with a func of instance::try_entries. [rt & attached & prepared]
+    call_result<R> entry(std::uint64_t index, Args... args) const noexcept RTW_NONBLOCKING
+    {
+        detail::call_values<R(Args...)> values(args...);
+        return values.result(rtw_invoke_entry(raw_, index, values.data(), values.count));
+    }
+
     result<func_stats> try_stats() const
     {
         return detail::filled<func_stats>([&](func_stats *stats) { return rtw_func_stats(raw_, stats); });
@@ -644,6 +651,25 @@ public:
     rtwasm::func<Type> func(const char *name) const
     {
         return try_func<Type>(name).value();
+    }
+
+    /// Looks up the function in a table's entry, exported or not; with no table's name, in the module's first table.
+    template <class Type>
+    result<rtwasm::func<Type>> try_entry(std::uint64_t index, const char *table = nullptr) const
+    {
+        return detail::made<rtwasm::func<Type>>(
+            [&](rtw_func_t **out, rtw_error_t *why) {
+                return rtw_instance_table_func(get(), table, index, detail::function_type<Type>::signature.data(), out, why);
+            });
+    }
+    /// Makes a func for all entries of a type: func_ref::entry names the entry in each call.
+    template <class Type>
+    result<rtwasm::func<Type>> try_entries(const char *table = nullptr) const
+    {
+        return detail::made<rtwasm::func<Type>>(
+            [&](rtw_func_t **out, rtw_error_t *why) {
+                return rtw_instance_table_func_dynamic(get(), table, detail::function_type<Type>::signature.data(), out, why);
+            });
     }
 
     /// A dry call for prepare: the function, its arguments, and how often.

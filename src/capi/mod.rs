@@ -22,6 +22,7 @@ pub mod recorder;
 pub mod runtime;
 pub mod slot;
 pub mod stats;
+pub mod table;
 pub mod thread;
 pub mod value;
 pub mod version;

@@ -27,4 +27,5 @@ pub mod signal_watch;
 pub mod signature;
 pub mod slot;
 pub mod trap_pc;
+mod type_index;
 pub mod warmed;

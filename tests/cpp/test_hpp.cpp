@@ -95,6 +95,12 @@ void test_calls(guest &guest)
     check(stats.has_value() && stats->call.count == 1, "the func's statistics count the real calls");
     check(rtwasm::text({rtwasm::subject(instance, "guest")}).find("\"guest\"") != std::string::npos, "an export as a text");
 
+    auto entry = std::move(instance.try_entry<std::int32_t(std::int32_t, std::int32_t)>(0).value());
+    auto entries = std::move(instance.try_entries<std::int32_t(std::int32_t, std::int32_t)>().value());
+    check(*entry(40, 2) == 42 && *entries.entry(0, 40, 2) == 42, "a table's entry, bound and by its number");
+    check_status(entries.entry(1, 40, 2).status, RTW_ERR_NO_EXPORT, "an empty entry");
+    check_status(instance.try_entry<void()>(0).status(), RTW_ERR_SIGNATURE, "an entry of another type");
+
     const auto missing = instance.try_func<void()>("missing");
     check_status(missing.status(), RTW_ERR_NO_EXPORT, "an export that is missing");
     check(std::string(missing.error().what()).find("missing") != std::string::npos, "its error names it");

@@ -37,6 +37,7 @@ include/rtwasm/runtime.h 644
 include/rtwasm/slot.h 644 
 include/rtwasm/stats.h 644 
 include/rtwasm/status.h 644 
+include/rtwasm/table.h 644 
 include/rtwasm/thread.h 644 
 include/rtwasm/value.h 644 
 include/rtwasm/wasi.h 644 

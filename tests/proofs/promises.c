@@ -327,6 +327,32 @@ static void records(const beside_t *none, findings_t *findings, uint64_t calls)
     section_end(findings);
 }
 
+static rtw_func_t *entries;
+
+/* A call of a table's entry; of one that is empty, and of one of another type, which are refused. */
+static rtw_status_t call_entries(rtw_func_t *func, rtw_value_t *values, size_t count)
+{
+    if (hosts[RECORDING].violation != NONE)
+        violate(&hosts[RECORDING]);
+    if (rtw_invoke_entry(func, 1, values, count) != RTW_ERR_NO_EXPORT || rtw_invoke_entry(func, 2, values, count) != RTW_ERR_SIGNATURE)
+        return RTW_ERR_INTERNAL;
+    return rtw_invoke_entry(func, 0, values, count);
+}
+
+static void calls_entries(const beside_t *none, findings_t *findings, uint64_t calls)
+{
+    (void)none;
+    section_begin();
+    for (uint64_t i = 0; i < calls; i++) {
+        rtw_value_t values[2];
+        memset(values, 0, sizeof values);
+        values[0].i32 = (int32_t)(i & 0xffff), values[1].i32 = 1;
+        const int32_t sum = values[0].i32 + 1;
+        expect(findings, guarded_call(call_entries, entries, values, 2, &findings->changed) == RTW_OK && values[0].i32 == sum);
+    }
+    section_end(findings);
+}
+
 static rtw_func_t *speak;
 
 static rtw_status_t spoken(rtw_func_t *func, rtw_value_t *values, size_t count)
@@ -576,6 +602,8 @@ static void set_up_others(void)
         rtw_instance_t *made = new_instance(load(runtime, "work"), other->host, other->flags);
         other->ask = look_up(made, "ask");
         prepare(made);
+        if (i == 1)
+            OK(rtw_instance_table_func_dynamic(made, "table", "(i32,i32)->(i32)", &entries, &err), err);
         if (i == 0)
             OK(rtw_recorder_create(runtime, "host", &recorder, &err), err);
     }
@@ -846,6 +874,7 @@ int main(int argc, char **argv)
         pthread_mutex_init(&hosts[RECORDING].mutex, NULL);
         hosts[RECORDING].violation = NONE;
         prove_beside("times of the host's own", records, NULL, &hosts[RECORDING], calls);
+        prove_beside("calls of a table's entries", calls_entries, NULL, &hosts[RECORDING], calls);
         pthread_mutex_init(&hosts[SPEAKING].mutex, NULL);
         hosts[SPEAKING].violation = NONE;
         prove_beside("WASI, libm and the log", speaks, NULL, &hosts[SPEAKING], calls / 10);

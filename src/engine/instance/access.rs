@@ -35,16 +35,24 @@ impl Turn<'_> {
     }
 
     /// The memory, table or global that the module imports under this name, from whatever module.
-    fn imported(&self, name: &str, kind: &str) -> Option<Extern> {
+    pub(super) fn imported(&self, name: &str, kind: &str) -> Option<Extern> {
         let imports = &self.module.metadata.imports;
         let at = imports.iter().position(|one| one.kind != ExternKind::Func && one.kind.name() == kind && one.name == name)?;
         // SAFETY: it is this thread's turn, and only a reset replaces the guest.
         unsafe { &*self.guest.get() }.imported.get(at).cloned()
     }
 
-    /// Base address and size in bytes of an exported or imported memory; without a name, of the default one.
-    pub fn memory(&self, name: Option<&str>) -> Result<(*mut u8, usize)> {
-        let memory = match name {
+    /// Returns the status of a refusal if the calling thread may not use the guest now.
+    pub(super) fn may_read(&self) -> std::result::Result<(), rtw_status_t> {
+        if self.core.is_making() {
+            return Err(RTW_ERR_BUSY);
+        }
+        self.core.admit(self.core.gate.load(Relaxed))
+    }
+
+    /// An exported or imported memory; without a name, the default one.
+    pub(super) fn engine_memory(&self, name: Option<&str>) -> Result<wasmtime::Memory> {
+        Ok(match name {
             None => {
                 self.idle()?;
                 self.engine_parts()
@@ -55,7 +63,12 @@ impl Turn<'_> {
                 Extern::Memory(memory) => memory,
                 other => return Err(wrong_kind(name, "memory", &other)),
             },
-        };
+        })
+    }
+
+    /// Base address and size in bytes of such a memory.
+    pub fn memory(&self, name: Option<&str>) -> Result<(*mut u8, usize)> {
+        let memory = self.engine_memory(name)?;
         // SAFETY: it is this thread's turn.
         let context = unsafe { self.core.context() };
         Ok((memory.data_ptr(&context), memory.data_size(&context)))

@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::sync::{Arc, Weak};
-use wasmtime::{Extern, Func as EngineFunc};
+use wasmtime::{Extern, Func as EngineFunc, Table};
 
 use super::Instance;
 use super::access::wrong_kind;
 use super::core::Core;
+use super::table::Entry;
 use super::turn::Turn;
 use crate::engine::budget::Timing;
 use crate::engine::naming;
@@ -47,7 +48,18 @@ pub struct FuncShared {
     pub signature: Signature,
     pub name: String,
     pub instance: Arc<Instance>,
+    pub(super) origin: Origin,
+    /// For a func of a table: what is called where no such function is. Replaced by a reset.
+    pub(super) absent: Cell<EngineFunc>,
     kept: Kept,
+}
+
+/// The place in the guest from which a func comes, also after a reset.
+pub(super) enum Origin {
+    /// The export that is called like the func.
+    Export,
+    /// An entry of a table, with the table if each call names the entry.
+    Table { entry: Entry, table: Cell<Option<Table>> },
 }
 
 // SAFETY: as for `Instance`; the statistics are atomic.
@@ -157,6 +169,11 @@ impl Turn<'_> {
                 format!("function \"{name}\" has type {signature}; {wanted} was asked for"),
             ));
         }
+        self.func_of(func, signature, name.to_owned(), Origin::Export)
+    }
+
+    /// Makes the func of a function, with statistics of its own.
+    pub(super) fn func_of(&self, func: EngineFunc, signature: Signature, name: String, origin: Origin) -> Result<Func> {
         let config = &self.module.runtime.config;
         let (mut shared, kept) = locked_heap::keep(config.lock, || {
             Arc::new(FuncShared {
@@ -164,7 +181,9 @@ impl Turn<'_> {
                 value_count: signature.value_count(),
                 recorder: config.statistics.then(Recorder::new),
                 signature,
-                name: name.to_owned(),
+                name,
+                origin,
+                absent: Cell::new(func),
                 instance: self.instance().clone(),
                 kept: Kept::default(),
             })

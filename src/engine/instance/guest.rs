@@ -21,6 +21,7 @@ use crate::engine::native::{Ended, System};
 use crate::engine::prepare::SETUP_BUDGET_NS;
 use crate::engine::profile::{Interruption, Profile};
 use crate::engine::refusal;
+use crate::engine::signature::Signature;
 use crate::engine::warmed::Warmed;
 use crate::rt::locked_heap::{self, Kept};
 use crate::rt::{arena, reserve};
@@ -151,6 +152,8 @@ pub(super) struct Guest {
     pub(super) memory: Option<Memory>,
     /// Its imports, in the module's order.
     pub(super) imported: Vec<Extern>,
+    /// Functions that end every call, for entries of tables that are not there: one of each type that the host has asked for.
+    pub(super) absent: Vec<(Signature, wasmtime::Func)>,
     /// All of the guest's own memories, exported or not.
     pub(super) memories: Vec<Arc<Region>>,
     /// The budget guard's page, which is prefaulted at once: later the watchdog may have closed it.
@@ -242,8 +245,17 @@ impl Guest {
             ),
             None => (None, Warmed::default()),
         };
-        let mut guest =
-            Guest { registration, instance, memory, imported, memories: memories.made, guard, kept: Kept::default(), store };
+        let mut guest = Guest {
+            registration,
+            instance,
+            memory,
+            imported,
+            absent: Vec::new(),
+            memories: memories.made,
+            guard,
+            kept: Kept::default(),
+            store,
+        };
         if initialiser(module, config) {
             guest.initialise(core)?;
         }

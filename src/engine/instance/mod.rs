@@ -9,6 +9,7 @@ mod core;
 mod func;
 mod guest;
 mod link;
+mod table;
 mod turn;
 
 use std::cell::{Cell, UnsafeCell};
@@ -44,6 +45,7 @@ use link::host_functions;
 pub use self::core::{Core, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST};
 pub use func::{FUNC_BYTES, Func, FuncShared, Wanted};
 pub(in crate::engine) use guest::Data;
+pub use table::Entry;
 pub use turn::Turn;
 
 /// The effect of growth of memories and tables once the instance is prepared.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Instance;
+use super::func::Origin;
 use crate::engine::imports::Linked;
 use crate::engine::warmed::Warmed;
 use crate::rt::{fork, reserve};
@@ -61,7 +62,12 @@ impl Turn<'_> {
         // The failed guest's initialiser may have been connected to the calls' limits.
         let mut fresh = fresh.inspect_err(|_| self.take_view())?;
         let mut found = Vec::new();
+        let mut of_tables = Vec::new();
         for func in self.living_funcs() {
+            if matches!(func.origin, Origin::Table { .. }) {
+                of_tables.push(func);
+                continue;
+            }
             let new = fresh.instance.get_func(&mut fresh.store, &func.name);
             let gone = || Error::new(RTW_ERR_INTERNAL, format!("function \"{}\" is gone after a reset", func.name));
             found.push((func.clone(), new.ok_or_else(gone)?));
@@ -72,6 +78,9 @@ impl Turn<'_> {
         self.take_view();
         for (func, new) in found {
             func.func.set(new);
+        }
+        for func in of_tables {
+            self.find_again(&func);
         }
         old.store.data_mut().end_lines();
         drop(old);

@@ -1,0 +1,192 @@
+//! The host's access to a guest's tables: calls of their entries, growth.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use wasmtime::{Extern, Func as EngineFunc, Ref, Table, Trap};
+
+use super::Instance;
+use super::access::wrong_kind;
+use super::func::{Func, FuncShared, Origin};
+use super::turn::Turn;
+use crate::artifact::hidden;
+use crate::engine::artifact::ExternKind;
+use crate::engine::signature::Signature;
+use crate::engine::{call, type_index};
+use crate::status::*;
+use wasmtime::ValRaw;
+
+/// An entry of a table of functions.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The table's name as an export or import; none: the module's first table.
+    pub table: Option<String>,
+    /// None: each call names the entry.
+    pub index: Option<u64>,
+}
+
+/// The reason why a table's entry is not the function that was asked for.
+enum Wrong {
+    Beyond(u64),
+    Empty,
+    Type,
+}
+
+impl Turn<'_> {
+    /// A table of functions by name; without a name, the module's first table, exported or not.
+    fn table(&self, name: Option<&str>) -> Result<Table> {
+        self.idle()?;
+        let found = match (self.find_table(name), name) {
+            (Some(found), _) => found,
+            // For its error.
+            (None, Some(name)) => self.export(name, "table")?,
+            (None, None) => return Err(Error::new(RTW_ERR_NO_EXPORT, "the module has no table")),
+        };
+        let Extern::Table(table) = found else {
+            return Err(wrong_kind(name.unwrap_or(""), "table", &found));
+        };
+        // SAFETY: it is this thread's turn.
+        match table.ty(unsafe { self.core.context() }).element().heap_type().is_func() {
+            true => Ok(table),
+            false => Err(Error::new(RTW_ERR_UNSUPPORTED, "the table's entries are not functions")),
+        }
+    }
+
+    /// The same, during a reset as well.
+    fn find_table(&self, name: Option<&str>) -> Option<Extern> {
+        let Some(name) = name else { return self.first_table() };
+        // SAFETY: it is this thread's turn.
+        let exported = self.engine_parts().0.get_export(unsafe { self.core.context() }, name);
+        exported.or_else(|| self.imported(name, "table"))
+    }
+
+    fn first_table(&self) -> Option<Extern> {
+        let imports = &self.module.metadata.imports;
+        if let Some(at) = imports.iter().position(|one| one.kind == ExternKind::Table) {
+            // SAFETY: it is this thread's turn, and only a reset replaces the guest.
+            return unsafe { &*self.guest.get() }.imported.get(at).cloned();
+        }
+        // SAFETY: it is this thread's turn.
+        let context = unsafe { self.core.context() };
+        self.engine_parts().0.get_export(context, &hidden::name(ExternKind::Table, 0))
+    }
+
+    /// Looks up the function in a table's entry; with no index, one that each call names.
+    pub fn table_func(&self, entry: Entry, signature: &Signature) -> Result<Func> {
+        let table = self.table(entry.table.as_deref())?;
+        let absent = self.absent(signature);
+        let (name, found) = match entry.index {
+            None => ("table entry".to_owned(), absent),
+            Some(index) => {
+                let found = self.entry(table, index, absent).map_err(|wrong| {
+                    let (status, why) = match wrong {
+                        Wrong::Beyond(size) => (RTW_ERR_BOUNDS, format!("the table has {size} entries")),
+                        Wrong::Empty => (RTW_ERR_NO_EXPORT, "the entry is empty".to_owned()),
+                        Wrong::Type => (RTW_ERR_SIGNATURE, format!("the function there has another type than {signature}")),
+                    };
+                    Error::new(status, format!("table entry {index}: {why}"))
+                })?;
+                (format!("table entry {index}"), found)
+            }
+        };
+        let table = if entry.index.is_none() { Some(table) } else { None };
+        let func = self.func_of(found, signature.clone(), name, Origin::Table { entry, table: table.into() })?;
+        func.shared.absent.set(absent);
+        Ok(func)
+    }
+
+    /// The entry's function if it has the type of `like`.
+    fn entry(&self, table: Table, index: u64, like: EngineFunc) -> std::result::Result<EngineFunc, Wrong> {
+        // SAFETY: it is this thread's turn, for all views here.
+        let context = || unsafe { self.core.context() };
+        match table.get(context(), index) {
+            None => Err(Wrong::Beyond(table.size(context()))),
+            Some(Ref::Func(Some(func))) if type_index::same(func, like, context()) => Ok(func),
+            Some(Ref::Func(Some(_))) => Err(Wrong::Type),
+            Some(_) => Err(Wrong::Empty),
+        }
+    }
+
+    /// Connects a func of a table to the new guest after a reset. Where the entry is not what it was, a call ends as a guest's own call
+    /// of an empty entry does.
+    pub(super) fn find_again(&self, func: &FuncShared) {
+        let Origin::Table { entry, table } = &func.origin else { return };
+        let absent = self.absent(&func.signature);
+        let found = if let Some(Extern::Table(table)) = self.find_table(entry.table.as_deref()) { Some(table) } else { None };
+        let there = || self.entry(found?, entry.index?, absent).ok();
+        func.func.set(there().unwrap_or(absent));
+        func.absent.set(absent);
+        if entry.index.is_none() {
+            table.set(found);
+        }
+    }
+
+    /// A function of this type that ends every call as a call of an empty entry does. A guest has one of each type.
+    fn absent(&self, signature: &Signature) -> EngineFunc {
+        // SAFETY: it is this thread's turn, so that nothing else uses the list.
+        let known = unsafe { &mut (*self.guest.get()).absent };
+        if let Some((_, func)) = known.iter().find(|(of, _)| of == signature) {
+            return *func;
+        }
+        // SAFETY: it is this thread's turn; the function reads no values.
+        let func = unsafe {
+            let ty = signature.engine_type(self.module.code.engine());
+            EngineFunc::new_unchecked(self.core.context(), ty, |_, _| Err(Trap::IndirectCallToNull.into()))
+        };
+        known.push((signature.clone(), func));
+        func
+    }
+
+    /// Grows a table by empty entries, within the limits of a guest's own growth. Returns its size before.
+    pub fn grow_table(&self, name: Option<&str>, entries: u64) -> Result<u64> {
+        let table = self.table(name)?;
+        let asked = self.core.growth.counts();
+        // SAFETY: it is this thread's turn.
+        table.grow(unsafe { self.core.context() }, entries, Ref::Func(None)).map_err(|error| self.not_grown(asked, error))
+    }
+
+    /// Grows a memory by pages, within the limits of a guest's own growth. Returns its size in pages before.
+    pub fn grow_memory(&self, name: Option<&str>, pages: u64) -> Result<u64> {
+        let memory = self.engine_memory(name)?;
+        let asked = self.core.growth.counts();
+        // SAFETY: it is this thread's turn.
+        memory.grow(unsafe { self.core.context() }, pages).map_err(|error| self.not_grown(asked, error))
+    }
+
+    fn not_grown(&self, before: crate::engine::growth::Counts, error: wasmtime::Error) -> Error {
+        match self.core.growth.story().filter(|_| self.core.growth.counts() != before) {
+            Some(story) => Error::new(RTW_ERR_LIMIT, story.to_string()),
+            None => Error::new(RTW_ERR_LIMIT, format!("it does not grow: {error:#}")),
+        }
+    }
+}
+
+impl Func {
+    /// Calls the table's entry at `index`, if it has the func's type.
+    ///
+    /// # Safety
+    /// As for `call::invoke`.
+    pub unsafe fn call_entry(&self, index: u64, values: *mut ValRaw, count: usize) -> rtw_status_t {
+        let Origin::Table { table, .. } = &self.shared.origin else { return RTW_ERR_UNSUPPORTED };
+        let Some(table) = table.get() else { return RTW_ERR_UNSUPPORTED };
+        let instance: &std::sync::Arc<Instance> = &self.shared.instance;
+        // SAFETY: the caller has the instance.
+        let turn = unsafe { instance.turn() };
+        if let Err(status) = turn.may_read() {
+            return status;
+        }
+        let absent = self.shared.absent.get();
+        let entry = match catch_unwind(AssertUnwindSafe(|| turn.entry(table, index, absent))) {
+            Ok(Ok(entry)) => entry,
+            Ok(Err(Wrong::Beyond(_))) => return RTW_ERR_BOUNDS,
+            Ok(Err(Wrong::Empty)) => return RTW_ERR_NO_EXPORT,
+            Ok(Err(Wrong::Type)) => return RTW_ERR_SIGNATURE,
+            Err(_) => return RTW_ERR_INTERNAL,
+        };
+        // A call from inside this one, or from a signal handler, puts back what it finds.
+        let outer = self.shared.func.replace(entry);
+        // SAFETY: passed on.
+        let status = unsafe { call::invoke_apart(self, values, count, None) };
+        self.shared.func.set(outer);
+        status
+    }
+}

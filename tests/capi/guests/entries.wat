@@ -1,0 +1,16 @@
+;; A table that is not exported, with functions of two types, an empty entry, and one that the guest changes; a table that is exported.
+(module
+  (import "env" "host" (func $host (param i32) (result i32)))
+  (type $one (func (param i32) (result i32)))
+  (table $hidden 6 12 funcref)
+  (table $shown (export "shown") 2 4 funcref)
+  (memory (export "memory") 1 3)
+  (elem (table $hidden) (i32.const 0) func $twice $thrice $two $host $traps)
+  (elem (table $shown) (i32.const 1) func $thrice)
+  (func $twice (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
+  (func $thrice (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))
+  (func $two (param i64 f32) (result f32) (local.get 1))
+  (func $traps (param i32) (result i32) unreachable)
+  (func (export "swap") (table.set $hidden (i32.const 0) (ref.func $thrice)) (table.set $hidden (i32.const 1) (ref.null func)))
+  (func (export "call") (param i32 i32) (result i32) (call_indirect $hidden (type $one) (local.get 1) (local.get 0)))
+  (func (export "size") (result i32) (table.size $hidden)))
