@@ -1,8 +1,8 @@
 #!/bin/sh
-# Holds --deterministic to its promise: x86-64 and aarch64 work out the same, bit for bit. Runs every guest of the
-# repository that works something out with the same inputs here and in the emulated machine, and compares digests of results and memories. Two guests make NaNs and use
-# relaxed SIMD so that without --deterministic the two differ. Started by suites.sh, which sets CC, RTWASM, RTWASM_LIBDIR and INSIDE for the
-# other machine.
+# Holds --deterministic to its promise: x86-64 and aarch64 work out the same, bit for bit. Runs every guest of the repository that works
+# something out with the same inputs here and in the emulated machine, and compares digests of results and memories. Two guests make NaNs
+# and use relaxed SIMD so that without --deterministic the two differ. Started by suites.sh, which sets CC, RTWASM, RTWASM_LIBDIR and
+# INSIDE for the other machine.
 # Environment: ROUNDS, how often each guest works (see kernels.c); DETERMINISTIC_RESULT, a file that gets what was shown.
 cd "$(dirname "$0")" || exit 1
 root=../..
