@@ -114,7 +114,7 @@ abidiff:
 	@./tests/abi/abidiff.sh $(or $(BASE),HEAD)
 
 # Compares the code that the engine's patch releases generate; RELEASES: only these. The result is committed.
-abi: FORCE
+abi: lib command
 	./tests/abi/releases.sh $(RELEASES)
 
 guests: FORCE

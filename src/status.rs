@@ -49,8 +49,8 @@ pub const RTW_ERR_WASM: rtw_status_t = -211;
 /// The WebAssembly module needs a proposal that is disabled.
 pub const RTW_ERR_PROPOSAL: rtw_status_t = -212;
 
-/// The compiler release that made the artifact is known to generate wrong code, or is older than the runtime's
-/// min_compiler_release: compile the module again.
+/// The compiler release that made the artifact is not known to be equal to the library's, or is known to generate wrong code, or is older
+/// than the runtime's min_compiler_release: compile the module again.
 pub const RTW_ERR_COMPILER: rtw_status_t = -213;
 /// The runtime has trusted_keys, and none of them has signed the artifact.
 pub const RTW_ERR_UNSIGNED: rtw_status_t = -214;
@@ -185,7 +185,7 @@ table! {
     RTW_ERR_ARTIFACT "the artifact's envelope contradicts itself",
     RTW_ERR_WASM "the WebAssembly module is malformed or invalid",
     RTW_ERR_PROPOSAL "the WebAssembly module needs a proposal that is disabled",
-    RTW_ERR_COMPILER "the artifact's compiler release is known to generate wrong code, or older than the runtime permits",
+    RTW_ERR_COMPILER "the artifact's compiler release is not known to be equal, generates wrong code, or is older than permitted",
     RTW_ERR_UNSIGNED "no key that the runtime trusts has signed the artifact",
     RTW_ERR_FORGED "the artifact is not what the trusted key has signed",
     RTW_ERR_NO_EXPORT "no export of that name",

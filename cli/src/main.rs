@@ -7,6 +7,7 @@ mod compile;
 mod doctor;
 mod inspect;
 mod keys;
+mod prepare;
 mod recompile;
 mod report;
 mod stats;
@@ -124,6 +125,7 @@ fn dispatch(mut words: Vec<std::ffi::OsString>) -> (Option<&'static Command>, Re
             Some(Err(failure)) => (None, Err(failure)),
         },
         Some("--version" | "-V") => (None, args::print(&version())),
+        Some(prepare::COMMAND) => (None, prepare::run(Args::new(words))),
         Some(workload::cold::COMMAND) => (None, workload::cold::run_as_child(Args::new(words))),
         _ => match find(&first) {
             Ok(command) if words.iter().any(|word| word == "--help" || word == "-h") => {

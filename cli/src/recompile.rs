@@ -26,7 +26,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.
 
 Examples:
   rtwasm recompile eq.rtw eq.rtw
-  rtwasm recompile old.rtw new.rtw --source eq.wasm --cpu x86-64-v2,x86-64-v3
+  rtwasm recompile eq.rtw new.rtw --source eq.wasm --cpu x86-64-v2,x86-64-v3
 ";
 
 pub fn run(args: Args) -> Result<(), Failure> {

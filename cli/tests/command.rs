@@ -117,7 +117,7 @@ fn inspect_tells_everything_as_json() {
     assert!(told["code_bytes"].as_u64().unwrap() < file.len() as u64);
     assert_eq!((&told["part"], told["parts"].as_array().unwrap().len()), (&1.into(), 1));
     let kinds: Vec<_> = told["sections"].as_array().unwrap().iter().map(|section| section["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["description", "metadata", "code"]);
+    assert_eq!(kinds, ["reset image", "description", "metadata", "notes", "code"]);
     assert_eq!(told["envelope_version"], rtwasm::engine::artifact::VERSION);
     assert_eq!(told["engine"], rtwasm::engine::profile::ENGINE_VERSION);
     assert_eq!(told["producer"], concat!("rtwasm ", env!("CARGO_PKG_VERSION")));
@@ -619,12 +619,12 @@ fn help_and_version() {
 #[test]
 fn the_examples_in_the_help_work() {
     let directory = directory("the_examples_in_the_help_work");
-    for name in ["gain", "control"] {
+    for name in ["gain", "control", "eq"] {
         fs::write(directory.join(format!("{name}.wat")), GUEST).unwrap();
         fs::write(directory.join(format!("{name}.wasm")), wat::parse_str(GUEST).unwrap()).unwrap();
     }
     let mut examples = 0;
-    for help in [&["--help"][..], &["compile", "--help"], &["inspect", "--help"]] {
+    for help in [&["--help"][..], &["compile", "--help"], &["inspect", "--help"], &["recompile", "--help"]] {
         let text = succeeds(run(&directory, help));
         let part = text.split("\nExample").nth(1).expect("every help text ends with examples");
         for line in part.lines().filter_map(|line| line.strip_prefix("  rtwasm ")) {

@@ -6,6 +6,8 @@
 //!
 //! Not for real-time threads: everything here allocates, and may take long.
 
+#[cfg(test)]
+mod abi;
 pub mod capi;
 mod facts;
 mod generate;
@@ -91,7 +93,7 @@ pub fn compile_varied(
     caught(|| compile_unguarded(input, std::slice::from_ref(options), &Extras::default(), variations, progress))
 }
 
-/// What an artifact has beside its parts.
+/// The rest of an artifact, beside its parts.
 #[derive(Clone, Debug, Default)]
 pub struct Extras {
     /// The module is kept inside, so that the artifact can be compiled again.
@@ -200,7 +202,7 @@ fn compile_unguarded(
     deadline.check()?;
     let given = Front { module: given, checked, facts, reset, initialised: None };
 
-    // What runs at compile time rounds as the part's code will, where relaxed SIMD permits a choice.
+    // Calls at compile time round as the part's code will, where relaxed SIMD permits a choice.
     let mut fronts = Shared(Vec::new());
     let mut front_of = Vec::new();
     for (options, features) in parts.iter().zip(&features).filter(|(options, _)| !options.init.is_empty()) {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::limits::Limits;
 use crate::{Cpu, Extras, Init, Opt, Options, Reservation, Target};
 
-/// What an artifact was made of, and how.
+/// The module and the options that an artifact was made of.
 pub struct Recompile {
     /// The module, as it was given.
     pub source: Vec<u8>,

@@ -92,8 +92,8 @@ typedef struct rtw_error_t {
 /// The WebAssembly module needs a proposal that is disabled.
 #define RTW_ERR_PROPOSAL -212
 
-/// The compiler release that made the artifact is known to generate wrong code, or is older than the runtime's
-/// min_compiler_release: compile the module again.
+/// The compiler release that made the artifact is not known to be equal to the library's, or is known to generate wrong code, or is older
+/// than the runtime's min_compiler_release: compile the module again.
 #define RTW_ERR_COMPILER -213
 
 /// The runtime has trusted_keys, and none of them has signed the artifact.

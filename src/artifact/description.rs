@@ -230,7 +230,7 @@ mod tests {
             check_host(&made).map_or_else(|e| e.status, |()| RTW_OK)
         };
         assert_eq!(with(|_| ()), RTW_OK);
-        assert_eq!(with(|m| m.release = release::number(47, 0, 0)), RTW_ERR_ENGINE);
+        assert_eq!(with(|m| m.release = release::number(47, 0, 0)), RTW_ERR_COMPILER);
         assert_eq!(with(|m| m.abi = 2), RTW_ERR_ENGINE);
         assert_eq!(with(|m| m.target = "riscv64-unknown-linux-gnu".into()), RTW_ERR_TARGET);
         assert_eq!(with(|m| m.target = format!("{}-pc-windows-msvc", std::env::consts::ARCH)), RTW_ERR_TARGET);

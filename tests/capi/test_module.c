@@ -98,7 +98,7 @@ static void test_forged(void) {
         {"magic", RTW_ERR_TRUNCATED, "byte 8", "eight bytes of an artifact", false},
         {"version", RTW_ERR_ENVELOPE_VERSION, "version 6; this library reads version 5: it takes a newer library", "a later envelope", false},
         {"old_version", RTW_ERR_ENVELOPE_VERSION, "version 4; this library reads version 5: compile the module again", "an earlier envelope", false},
-        {"engine", RTW_ERR_ENGINE, "wasmtime 47.0.0", "another engine's code", true},
+        {"engine", RTW_ERR_COMPILER, "wasmtime 47.0.0", "another engine's code", true},
         {"abi", RTW_ERR_ENGINE, "artifact ABI 77", "another artifact ABI", true},
         {"system", RTW_ERR_TARGET, "hurd0", "another system's code", true},
         {"architecture", RTW_ERR_TARGET, "zzz", "another architecture's code", true},

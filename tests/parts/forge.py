@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Changes an artifact, and makes its checksums right: `forge.py OLD.rtw NEW.rtw CHANGE`.
-release: all parts are of an engine that nobody compared, and the file has a guest's description
+"""Changes an artifact, and makes its checksums right: `forge.py OLD.rtw NEW.rtw CHANGE [PATCH]`.
+release: all parts are of a patch release of the engine that nobody compared, and the file has a guest's description
 target: all parts are of another machine"""
 import pathlib
 import struct
@@ -9,13 +9,13 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import envelope  # noqa: E402
 
-old, new, change = sys.argv[1:]
+old, new, change, *patch = sys.argv[1:]
 artifact = envelope.unpack(pathlib.Path(old).read_bytes())
 for section in artifact.sections:
     if section.kind == envelope.DESCRIPTION:
         found = envelope.fields(section.data)
         if change == "release":
-            found[envelope.RELEASE] = struct.pack("<I", 48 << 16 | 255)
+            found[envelope.RELEASE] = struct.pack("<I", 48 << 16 | int(*patch or [255]))
         else:
             found[envelope.TARGET] = b"riscv64-unknown-linux-gnu"
         section.data = envelope.description(found)

@@ -141,7 +141,7 @@ fn the_best_part_that_runs_is_chosen() {
         chosen(&[part("1", elsewhere), part("2", standalone)], Limits { no_handlers: true, ..any }),
         (2, RTW_ERR_SIGNALS)
     );
-    assert_eq!(chosen(&[part("1", elsewhere), part("2", |d| d.release = 1)], any), (2, RTW_ERR_ENGINE));
+    assert_eq!(chosen(&[part("1", elsewhere), part("2", |d| d.release = 1)], any), (2, RTW_ERR_COMPILER));
     let newer = Limits { min_release: release::OWN + 1, ..any };
     assert_eq!(chosen(&[part("1", |_| ())], newer), (1, RTW_ERR_COMPILER));
 }

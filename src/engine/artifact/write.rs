@@ -28,7 +28,11 @@ pub struct Part {
 
 /// Wraps parts, in the order in which equally good ones are preferred, and sections of the whole file in an envelope.
 pub fn write(parts: &[Part], whole: &[Section]) -> Result<Vec<u8>> {
-    let mut sections = Vec::new();
+    // First, so that a part's code is at the end.
+    let mut sections: Vec<_> = whole
+        .iter()
+        .map(|one| (one.kind, 0, u32::from(one.required), std::borrow::Cow::Borrowed(one.bytes.as_slice())))
+        .collect();
     for (part, number) in parts.iter().zip(1..) {
         let notes = postcard::to_stdvec(&part.notes)
             .map_err(|error| Error::new(RTW_ERR_INTERNAL, format!("cannot encode the notes: {error}")))?;
@@ -39,7 +43,6 @@ pub fn write(parts: &[Part], whole: &[Section]) -> Result<Vec<u8>> {
         sections.extend(more);
         sections.push((kind::CODE, number, REQUIRED, part.code.as_slice().into()));
     }
-    sections.extend(whole.iter().map(|one| (one.kind, 0, u32::from(one.required), one.bytes.as_slice().into())));
     if sections.len() > MOST_ENTRIES as usize {
         return Err(Error::new(RTW_ERR_LIMIT, format!("an artifact has at most {MOST_ENTRIES} sections")));
     }

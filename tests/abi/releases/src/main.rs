@@ -1,5 +1,5 @@
-//! Compiles modules with one release of the engine and the library's own settings, one file for each module, target and profile:
-//! `rtwasm-releases FOLDER MODULE.wasm ...`.
+//! Compiles modules with one release of the engine and the library's own settings, one file for each module and target:
+//! `rtwasm-releases FOLDER NAME.PROFILE.wasm ...`.
 #![allow(dead_code)]
 
 #[path = "../../../../src/artifact/mod.rs"]
@@ -42,21 +42,20 @@ fn main() {
     for module in arguments {
         let bytes = std::fs::read(&module).expect(&module);
         let name = Path::new(&module).file_stem().expect("a name").to_string_lossy().into_owned();
-        for profile in Profile::ALL {
-            for (target, level, features) in TARGETS {
-                let mut config = profile::config(&Settings::new(profile), DEFAULT_GUEST_STACK_BYTES);
-                config.target(target).expect(target);
-                for feature in features {
-                    // SAFETY: the flags allow instructions; nothing runs the code here.
-                    unsafe { config.cranelift_flag_enable(feature) };
-                }
-                config.cranelift_opt_level(wasmtime::OptLevel::Speed);
-                let engine = wasmtime::Engine::new(&config).expect("the settings");
-                let code = engine.precompile_module(&bytes).expect(&module);
-                let architecture = target.split('-').next().unwrap_or("");
-                let path = format!("{folder}/{name}.{architecture}.{level}.{}.elf", profile.name());
-                std::fs::write(&path, code).expect(&path);
+        let profile = Profile::from_name(name.rsplit('.').next().unwrap_or("")).expect("a profile before the ending");
+        for (target, level, features) in TARGETS {
+            let mut config = profile::config(&Settings::new(profile), DEFAULT_GUEST_STACK_BYTES);
+            config.target(target).expect(target);
+            for feature in features {
+                // SAFETY: the flags allow instructions; nothing runs the code here.
+                unsafe { config.cranelift_flag_enable(feature) };
             }
+            config.cranelift_opt_level(wasmtime::OptLevel::Speed);
+            let engine = wasmtime::Engine::new(&config).expect("the settings");
+            let code = engine.precompile_module(&bytes).expect(&module);
+            let architecture = target.split('-').next().unwrap_or("");
+            let path = format!("{folder}/{name}.{architecture}.{level}.elf");
+            std::fs::write(&path, code).expect(&path);
         }
     }
 }
