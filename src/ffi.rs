@@ -1,4 +1,4 @@
-//! What the two C libraries, this one and the compiler's, do alike at their boundaries: texts, and errors about arguments. The
+//! Texts and errors about arguments, shared by the boundaries of the two C libraries, this one and the compiler's. The
 //! entry points and the struct of errors are each library's own, so that no binary has a second copy of an exported symbol.
 
 use std::ffi::{CStr, c_char};

@@ -25,7 +25,7 @@ pub struct CallCounters {
 }
 
 impl CallCounters {
-    /// What was counted after `before`, an earlier state of the same counters.
+    /// Returns the counts since `before`, an earlier state of the same counters.
     fn since(self, before: CallCounters) -> CallCounters {
         let faults = self.faults.saturating_sub(before.faults);
         CallCounters {

@@ -48,7 +48,7 @@ const OVER: u32 = 3;
 
 struct Place<T> {
     state: AtomicU32,
-    /// Whether a thread waits for this very request, so that it does not become a completion. Waiting has a word of its own, which
+    /// Says that a thread waits for this very request, so that it does not become a completion. Waiting has a word of its own, which
     /// changes only when the request is over: a sleeper on the state would wake up when the request begins.
     waiter: AtomicU32,
     tag: AtomicU64,

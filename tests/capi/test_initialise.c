@@ -1,4 +1,5 @@
-/* Resets whose _initialize fails: the status says how, the guest from before stays as it was, budgets included, and the next reset works. */
+/* Resets whose _initialize fails: the status says how, the guest from before stays as it was, budgets included, and the next reset
+ * works. */
 #include "../support/common.h"
 
 #include <string.h>
@@ -7,7 +8,7 @@ enum { SUCCEED, TRAP, NEVER_END, UNREACHABLE, FAIL_IN_HOST };
 
 static rtw_error_t err;
 
-/* What _initialize does next, and what the host's own call of the guest meets meanwhile. */
+/* The behaviour of _initialize when it is called next, and the result of the host's own call of the guest meanwhile. */
 static struct host {
     int32_t way;
     rtw_func_t *count;

@@ -12,7 +12,7 @@ const LEAST_RUNTIME_NS: u64 = 1024;
 const MOST_SPIN_NS: u64 = 1_000_000_000;
 const MOST_QUEUED: u32 = 65_536;
 
-/// What the message says of a field that breaks its rule.
+/// The way in which a field breaks its rule, which the message tells.
 enum Refusal {
     /// Its value is out of range.
     Range(u64),

@@ -51,7 +51,7 @@ impl Turn<'_> {
         }
     }
 
-    /// The same, during a reset as well.
+    /// Returns the table of this name, or the module's first table for none. A reset may call it, too.
     fn find_table(&self, name: Option<&str>) -> Option<Extern> {
         let Some(name) = name else { return self.first_table() };
         // SAFETY: it is this thread's turn.
@@ -182,7 +182,7 @@ impl Func {
             Ok(Err(Wrong::Type)) => return RTW_ERR_SIGNATURE,
             Err(_) => return RTW_ERR_INTERNAL,
         };
-        // A call from inside this one, or from a signal handler, puts back what it finds.
+        // A call from inside this one, or from a signal handler, restores the entry that it finds.
         let outer = self.shared.func.replace(entry);
         // SAFETY: passed on.
         let status = unsafe { call::invoke_apart(self, values, count, None) };

@@ -9,7 +9,7 @@ use wast::{QuoteWat, QuoteWatTest, Wast, WastArg, WastDirective, WastExecute, Wa
 
 use crate::library::{Func, Host, Instance, Refused, Value};
 
-/// What cannot be expressed through the C ABI, and so is counted apart.
+/// Reasons why a directive cannot be expressed through the C ABI; such directives are counted apart.
 const OTHER_GUESTS: &str = "links to another guest: guests share nothing";
 const REFERENCES: &str = "passes a reference, which cannot cross into C";
 const ZERO_BYTES: &str = "has a name with a zero byte, which the compiler refuses";
