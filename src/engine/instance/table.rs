@@ -12,6 +12,7 @@ use crate::artifact::hidden;
 use crate::engine::artifact::ExternKind;
 use crate::engine::signature::Signature;
 use crate::engine::{call, type_index};
+use crate::rt::cancel;
 use crate::status::*;
 use wasmtime::ValRaw;
 
@@ -163,9 +164,21 @@ impl Turn<'_> {
 impl Func {
     /// Calls the table's entry at `index`, if it has the func's type.
     ///
+    /// A cancellation is held off meanwhile, since the look-up has what to clean up and to catch (see `cancel`).
+    ///
     /// # Safety
     /// As for `call::invoke`.
+    #[inline(always)]
     pub unsafe fn call_entry(&self, index: u64, values: *mut ValRaw, count: usize) -> rtw_status_t {
+        let held = cancel::hold();
+        // SAFETY: passed on.
+        let status = unsafe { self.call_entry_held(index, values, count) };
+        cancel::let_in(held);
+        status
+    }
+
+    #[inline(never)]
+    unsafe fn call_entry_held(&self, index: u64, values: *mut ValRaw, count: usize) -> rtw_status_t {
         let Origin::Table { table, .. } = &self.shared.origin else { return RTW_ERR_UNSUPPORTED };
         let Some(table) = table.get() else { return RTW_ERR_UNSUPPORTED };
         let instance: &std::sync::Arc<Instance> = &self.shared.instance;
