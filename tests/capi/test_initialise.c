@@ -50,7 +50,7 @@ static void test_failed_reset(rtw_instance_t *instance, const struct way *way) {
     check(value.i32 == 2, "the guest from before goes on after a reset that %s", way->name);
     rtw_func_destroy(host.count);
     host.count = NULL;
-    check_status(call(instance, "spin", NULL, 0), RTW_ERR_BUDGET, "the guest from before still has its budget after a reset that %s", way->name);
+    check_status(call(instance, "wait", NULL, 0), RTW_ERR_BUDGET, "the guest from before still has its budget after a reset that %s", way->name);
     check_status(call(instance, "count", &value, 1), RTW_ERR_FAULTED, "a guest that was cut off");
     check_status(rtw_instance_reset(instance, &err), way->status, "a second reset that %s", way->name);
     check_status(call(instance, "count", &value, 1), RTW_ERR_FAULTED, "a failed reset does not repair the guest: it %s", way->name);
@@ -59,7 +59,7 @@ static void test_failed_reset(rtw_instance_t *instance, const struct way *way) {
     check(call_i32(instance, "count", 0, 0) == 1, "a reset that works after one that %s", way->name);
     check_status(call(instance, "trap", NULL, 0), RTW_ERR_TRAP_UNREACHABLE, "a trap after that is a trap");
     require(rtw_instance_reset(instance, &err), &err, "reset");
-    check_status(call(instance, "spin", NULL, 0), RTW_ERR_BUDGET, "and its calls have their budget, as before a reset that %s", way->name);
+    check_status(call(instance, "wait", NULL, 0), RTW_ERR_BUDGET, "and its calls have their budget, as before a reset that %s", way->name);
 }
 
 int main(int argc, char **argv) {

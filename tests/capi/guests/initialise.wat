@@ -12,5 +12,5 @@
   (func (export "count") (result i32)
     (global.set $count (i32.add (global.get $count) (i32.const 1)))
     (global.get $count))
-  (func (export "spin") (loop $on (br $on)))
+  (func (export "wait") (loop $on (br $on)))
   (func (export "trap") unreachable))
