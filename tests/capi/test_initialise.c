@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { SUCCEED, TRAP, NEVER_END, UNREACHABLE, FAIL_IN_HOST };
+enum { SUCCEED, TRAP, UNREACHABLE, NEVER_END, FAIL_IN_HOST };
 
 static rtw_error_t err;
 
