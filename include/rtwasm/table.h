@@ -59,7 +59,7 @@ rtw_status_t rtw_instance_table_func_dynamic(rtw_instance_t *instance,
 /// values, value_count  as for rtw_invoke.
 /// returns  as rtw_invoke; or the guest was not entered: RTW_ERR_BOUNDS (the table has fewer entries), RTW_ERR_NO_EXPORT (the entry is
 ///          empty), RTW_ERR_SIGNATURE (its function has another type), RTW_ERR_UNSUPPORTED (func is of another kind).
-/// real time: as rtw_invoke, and some 40 ns for holding a cancellation off while the entry is read and called.
+/// real time: as rtw_invoke, and some 40 ns for holding a cancellation off while the entry is read.
 rtw_status_t rtw_invoke_entry(rtw_func_t *func,
                               uint64_t index,
                               rtw_value_t *values,

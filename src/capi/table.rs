@@ -7,7 +7,7 @@ use super::guard::{self, setup, setup_apart};
 use super::handle;
 use super::instance::{rtw_func_t, rtw_instance_t};
 use super::value::rtw_value_t;
-use crate::engine::instance::{Entry, Func};
+use crate::engine::instance::{Entry, Func, Turn};
 use crate::engine::signature::Signature;
 use crate::ffi;
 use crate::rt::unwind;
@@ -92,7 +92,7 @@ unsafe fn look_up(
 /// values, value_count  as for rtw_invoke.
 /// returns  as rtw_invoke; or the guest was not entered: RTW_ERR_BOUNDS (the table has fewer entries), RTW_ERR_NO_EXPORT (the entry is
 ///          empty), RTW_ERR_SIGNATURE (its function has another type), RTW_ERR_UNSUPPORTED (func is of another kind).
-/// real time: as rtw_invoke, and some 40 ns for holding a cancellation off while the entry is read and called.
+/// real time: as rtw_invoke, and some 40 ns for holding a cancellation off while the entry is read.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_invoke_entry(
@@ -133,15 +133,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_table_grow(
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
-    unsafe {
-        setup(instance, err, || {
-            let grown = guard::named(instance, "instance")?.turn().grow_table(ffi::optional(table, "table")?, entries)?;
-            if let Some(before) = before.as_mut() {
-                *before = grown;
-            }
-            Ok(())
-        })
-    }
+    unsafe { grow(instance, before, err, |turn| turn.grow_table(ffi::optional(table, "table")?, entries)) }
 }
 
 /// Grows a memory by pages of 64 KiB that are zero, under the rules of the guest's own growth, as rtw_instance_table_grow does.
@@ -162,9 +154,21 @@ pub unsafe extern "C-unwind" fn rtw_instance_memory_grow(
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
     // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe { grow(instance, before, err, |turn| turn.grow_memory(ffi::optional(name, "name")?, pages)) }
+}
+
+/// # Safety
+/// Pointers are NULL or valid.
+unsafe fn grow(
+    instance: *mut rtw_instance_t,
+    before: *mut u64,
+    err: *mut rtw_error_t,
+    by: impl FnOnce(Turn<'_>) -> Result<u64>,
+) -> rtw_status_t {
+    // SAFETY: passed on.
     unsafe {
         setup(instance, err, || {
-            let grown = guard::named(instance, "instance")?.turn().grow_memory(ffi::optional(name, "name")?, pages)?;
+            let grown = by(guard::named(instance, "instance")?.turn())?;
             if let Some(before) = before.as_mut() {
                 *before = grown;
             }

@@ -40,6 +40,14 @@ pub struct Held {
     kind: c_int,
 }
 
+impl Held {
+    /// True if the thread could be cancelled at any instruction, had not this held it off.
+    #[inline]
+    pub fn is_asynchronous(self) -> bool {
+        self.kind == ASYNCHRONOUS
+    }
+}
+
 /// Holds off a cancellation of the calling thread until [`let_in`]. Changes a word of the thread's own; no system call.
 ///
 /// Disabling alone is not enough: a cancellation that found it enabled is on its way as a signal, whose handler in the C
@@ -55,7 +63,7 @@ pub fn hold() -> Held {
         pthread_setcancelstate(DISABLE, &mut state);
     }
     let held = Held { state, kind };
-    if kind == ASYNCHRONOUS {
+    if held.is_asynchronous() {
         OUTSIDE.set(Some(held));
     }
     held
@@ -70,7 +78,7 @@ pub fn let_in(held: Held) {
         if held.state == ENABLE {
             pthread_setcancelstate(ENABLE, null_mut());
         }
-        if held.kind == ASYNCHRONOUS {
+        if held.is_asynchronous() {
             OUTSIDE.set(None);
             pthread_setcanceltype(ASYNCHRONOUS, null_mut());
         }
@@ -110,7 +118,7 @@ pub fn hold_again() {
 pub fn is_asynchronous() -> bool {
     let held = hold();
     let_in(held);
-    held.kind == ASYNCHRONOUS || OUTSIDE.get().is_some()
+    held.is_asynchronous() || OUTSIDE.get().is_some()
 }
 
 #[cfg(test)]

@@ -14,13 +14,13 @@
 
 enum { STEPS = 100000, STORMS = 200 };
 
-typedef enum way_t { INVOKE, BUDGET, SLOT, BLOCK, NESTED, LATE, WAYS } way_t;
-static const char *const way_names[] = {"rtw_invoke", "rtw_invoke_budget", "rtw_slot_invoke", "a slot's block", "a call from a host function",
-                                        "a call that attaches"};
+typedef enum way_t { INVOKE, BUDGET, ENTRY, SLOT, BLOCK, NESTED, LATE, WAYS } way_t;
+static const char *const way_names[] = {"rtw_invoke", "rtw_invoke_budget", "rtw_invoke_entry", "rtw_slot_invoke", "a slot's block",
+                                        "a call from a host function", "a call that attaches"};
 
 static life_t life;
 static rtw_slot_t *slot;
-static rtw_func_t *visit, *work, *add;
+static rtw_func_t *visit, *work, *add, *entries;
 static atomic_int inside, cancelled, returned, cleaned_up, visits, wrong;
 static rtw_value_t result[1];
 static bool nests;
@@ -79,6 +79,7 @@ static rtw_status_t call_by(way_t way, rtw_func_t *func, uint32_t index) {
     rtw_block_t block;
     switch (way) {
     case BUDGET: return rtw_invoke_budget(func, result, 1, 2000000000);
+    case ENTRY: return rtw_invoke_entry(entries, index, result, 1);
     case SLOT: return rtw_slot_invoke(slot, index, result, 1, NULL);
     case BLOCK: {
         rtw_status_t status = rtw_slot_begin(slot, &block);
@@ -129,13 +130,14 @@ static void begin(way_t way) {
     require(rtw_slot_create(life.guest.runtime, &slot_config, &slot, &err), &err, "slot");
     if (way == SLOT || way == BLOCK) require(rtw_slot_publish(slot, life.guest.instance, NULL, &err), &err, "publish");
     visit = look_up(life.guest.instance, "visit", NULL), work = look_up(life.guest.instance, "work", NULL), add = look_up(life.guest.instance, "add", NULL);
+    require(rtw_instance_table_func_dynamic(life.guest.instance, NULL, "(i32)->(i32)", &entries, &err), &err, "entries");
     nests = way == NESTED;
     atomic_store(&inside, 0), atomic_store(&cancelled, 0), atomic_store(&returned, 0), atomic_store(&cleaned_up, 0), atomic_store(&visits, 0);
     atomic_store(&wrong, 0);
 }
 
 static void end(void) {
-    rtw_func_destroy(visit), rtw_func_destroy(work), rtw_func_destroy(add);
+    rtw_func_destroy(visit), rtw_func_destroy(work), rtw_func_destroy(add), rtw_func_destroy(entries);
     rtw_slot_destroy(slot);
     end_life(&life);
 }
@@ -175,6 +177,11 @@ static void in_call(void *data) {
           "cancelled in %s: the thread ends where it returns, by its cleanup handlers", way_names[way]);
     check(atomic_load(&visits) == (way == NESTED ? 4 : 1) && result[0].i32 == 7, "%s: the call went to its end", way_names[way]);
     check(usable(way), "%s: the next thread calls on", way_names[way]);
+    if (way == ENTRY) {
+        attach_here_as(RTW_CANCEL_DEFER);
+        check_status(rtw_invoke(entries, result, 1), RTW_ERR_TRAP_INDIRECT_CALL, "a func for all entries keeps none of a cancelled call");
+        rtw_thread_detach(life.guest.runtime, NULL);
+    }
     end();
 }
 

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wasmtime::{Extern, Func as EngineFunc, Ref, Table, Trap};
 
-use super::Instance;
 use super::access::wrong_kind;
 use super::func::{Func, FuncShared, Origin};
 use super::turn::Turn;
@@ -89,7 +88,7 @@ impl Turn<'_> {
                 (format!("table entry {index}"), found)
             }
         };
-        let table = if entry.index.is_none() { Some(table) } else { None };
+        let table = entry.index.is_none().then_some(table);
         let func = self.func_of(found, signature.clone(), name, Origin::Table { entry, table: table.into() })?;
         func.shared.absent.set(absent);
         Ok(func)
@@ -112,7 +111,7 @@ impl Turn<'_> {
     pub(super) fn find_again(&self, func: &FuncShared) {
         let Origin::Table { entry, table } = &func.origin else { return };
         let absent = self.absent(&func.signature);
-        let found = if let Some(Extern::Table(table)) = self.find_table(entry.table.as_deref()) { Some(table) } else { None };
+        let found = self.find_table(entry.table.as_deref()).and_then(Extern::into_table);
         let there = || self.entry(found?, entry.index?, absent).ok();
         func.func.set(there().unwrap_or(absent));
         func.absent.set(absent);
@@ -162,44 +161,55 @@ impl Turn<'_> {
 }
 
 impl Func {
-    /// Calls the table's entry at `index`, if it has the func's type.
-    ///
-    /// A cancellation is held off meanwhile, since the look-up has what to clean up and to catch (see `cancel`).
+    /// Calls the table's entry at `index`, if it has the func's type. This has nothing to clean up or to catch (see `cancel`).
     ///
     /// # Safety
     /// As for `call::invoke`.
     #[inline(always)]
     pub unsafe fn call_entry(&self, index: u64, values: *mut ValRaw, count: usize) -> rtw_status_t {
-        let held = cancel::hold();
-        // SAFETY: passed on.
-        let status = unsafe { self.call_entry_held(index, values, count) };
-        cancel::let_in(held);
+        let mut held = Some(cancel::hold());
+        // SAFETY: the caller has the instance.
+        let found = unsafe { self.find_entry(index) };
+        // A thread that could be cancelled at any instruction restores the entry below first. Others have to be let into host functions
+        // that block, as in any call.
+        if let Some(done) = held.take_if(|held| !held.is_asynchronous()) {
+            cancel::let_in(done);
+        }
+        let status = match found {
+            Ok(entry) => {
+                // A call from inside this one, or from a signal handler, restores the entry that it finds.
+                let outer = self.shared.func.replace(entry);
+                // SAFETY: passed on.
+                let status = unsafe { call::invoke_apart(self, values, count, None) };
+                self.shared.func.set(outer);
+                status
+            }
+            Err(status) => status,
+        };
+        if let Some(held) = held {
+            cancel::let_in(held);
+        }
         status
     }
 
+    /// Finds the table's entry at `index`.
+    ///
+    /// # Safety
+    /// As for `call::invoke`.
     #[inline(never)]
-    unsafe fn call_entry_held(&self, index: u64, values: *mut ValRaw, count: usize) -> rtw_status_t {
-        let Origin::Table { table, .. } = &self.shared.origin else { return RTW_ERR_UNSUPPORTED };
-        let Some(table) = table.get() else { return RTW_ERR_UNSUPPORTED };
-        let instance: &std::sync::Arc<Instance> = &self.shared.instance;
+    unsafe fn find_entry(&self, index: u64) -> std::result::Result<EngineFunc, rtw_status_t> {
+        let Origin::Table { table, .. } = &self.shared.origin else { return Err(RTW_ERR_UNSUPPORTED) };
+        let table = table.get().ok_or(RTW_ERR_UNSUPPORTED)?;
         // SAFETY: the caller has the instance.
-        let turn = unsafe { instance.turn() };
-        if let Err(status) = turn.may_read() {
-            return status;
-        }
+        let turn = unsafe { self.shared.instance.turn() };
+        turn.may_read()?;
         let absent = self.shared.absent.get();
-        let entry = match catch_unwind(AssertUnwindSafe(|| turn.entry(table, index, absent))) {
-            Ok(Ok(entry)) => entry,
-            Ok(Err(Wrong::Beyond(_))) => return RTW_ERR_BOUNDS,
-            Ok(Err(Wrong::Empty)) => return RTW_ERR_NO_EXPORT,
-            Ok(Err(Wrong::Type)) => return RTW_ERR_SIGNATURE,
-            Err(_) => return RTW_ERR_INTERNAL,
-        };
-        // A call from inside this one, or from a signal handler, restores the entry that it finds.
-        let outer = self.shared.func.replace(entry);
-        // SAFETY: passed on.
-        let status = unsafe { call::invoke_apart(self, values, count, None) };
-        self.shared.func.set(outer);
-        status
+        match catch_unwind(AssertUnwindSafe(|| turn.entry(table, index, absent))) {
+            Ok(Ok(entry)) => Ok(entry),
+            Ok(Err(Wrong::Beyond(_))) => Err(RTW_ERR_BOUNDS),
+            Ok(Err(Wrong::Empty)) => Err(RTW_ERR_NO_EXPORT),
+            Ok(Err(Wrong::Type)) => Err(RTW_ERR_SIGNATURE),
+            Err(_) => Err(RTW_ERR_INTERNAL),
+        }
     }
 }

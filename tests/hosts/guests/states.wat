@@ -2,6 +2,8 @@
 (module
   (import "env" "visit" (func $visit (param i32) (result i32)))
   (memory (export "memory") 1 4)
+  (table (export "entries") 2 2 funcref)
+  (elem (i32.const 0) $work $goes)
   (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
   (func (export "spin") (loop $again (br $again)))
   (func (export "outside") (result i32) (i32.load (i32.const 0x7ffffff0)))
@@ -9,11 +11,11 @@
   (func (export "unreachable") unreachable)
   (func $recurse (export "recurse") (param i32) (result i32)
     (i32.add (call $recurse (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
-  (func (export "visit") (param i32) (result i32) (call $visit (local.get 0)))
+  (func $goes (export "visit") (param i32) (result i32) (call $visit (local.get 0)))
   (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
 
   ;; Work for a while: a sum that depends on every step.
-  (func (export "work") (param $steps i32) (result i32) (local $sum i32)
+  (func $work (export "work") (param $steps i32) (result i32) (local $sum i32)
     (loop $again
       (local.set $sum (i32.add (i32.mul (local.get $sum) (i32.const 31)) (local.get $steps)))
       (local.set $steps (i32.sub (local.get $steps) (i32.const 1)))
