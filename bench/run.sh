@@ -32,8 +32,8 @@ fi
 target/tools/rtwasm compile --quiet guests/built/pid.wasm -o $out/pid.rtw
 "${CC:-cc}" -std=gnu99 -D_GNU_SOURCE -O2 -Iinclude bench/workers.c examples-c/control-loop/native_pid.c -o $out/workers \
     -Ltarget/release -lrtwasm -pthread -Wl,-rpath,"$PWD/target/release"
-"${CC:-cc}" -std=gnu99 -O2 -Iinclude tests/proofs/first_call.c tests/proofs/guest.c tests/proofs/harness.c \
-    tests/support/child.c tests/support/start.c -o $out/first_call \
+"${CC:-cc}" -std=gnu99 -O2 -Iinclude -D_GNU_SOURCE tests/proofs/first_call.c tests/proofs/proof.c \
+    tests/support/check.c tests/support/child.c tests/support/common.c tests/support/start.c tests/support/statuses.c -o $out/first_call \
     -Ltarget/release -lrtwasm -pthread -Wl,-z,lazy -Wl,-rpath,"$PWD/target/release"
 
 target/bench-host/rtwasm-bench "$PWD/target/release/librtwasm.so" $out $out/results.json ${ONLY:+--only "$ONLY"}

@@ -9,7 +9,7 @@ CXX=${CXX:-g++}
 CLANG=${CLANG:-clang-19}
 CLANGXX=${CLANGXX:-clang++-19}
 support=$root/tests/support
-harness="$support/check.c $support/child.c $support/common.c $support/start.c" # of tests in C
+harness="$support/check.c $support/child.c $support/common.c $support/start.c $support/statuses.c" # of tests in C
 # Where programs of another machine are tested (tests/aarch64): what runs them there, and which machine it is. What is built for it
 # has folders of its own.
 INSIDE=${INSIDE:-}

@@ -2,7 +2,7 @@
  *
  *   copies PROFILE FOLDER LIBRARY COPY */
 #include "../support/copies.h"
-#include "harness.h"
+#include "proof.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -167,5 +167,5 @@ int main(int argc, char **argv)
     order = RUNTIMES_FIRST;
     held = in_child(two_copies, &order);
     row("two copies in one process", "both made, then both attached", 15 * 2 + 5, held, PLANTED_NONE, "%s", remark());
-    return 0;
+    return check_summary();
 }

@@ -4,7 +4,7 @@
  *   faults PROFILE FOLDER
  *   faults PROFILE FOLDER emit     writes FOLDER/place.wasm, the guest whose places are known */
 #include "../support/float_mode.h"
-#include "guest.h"
+#include "proof.h"
 #include "place.h"
 #include "section.h"
 
@@ -76,11 +76,13 @@ static rtw_imports_t *all_imports(void)
     return imports;
 }
 
-static rtw_instance_t *open_guest(const char *guest, const rtw_instance_config_t *config)
+static rtw_instance_t *new_guest(const char *guest, const rtw_instance_config_t *config)
 {
     rtw_module_t *module = load(runtime, guest);
     rtw_imports_t *imports = all_imports();
-    rtw_instance_t *instance = open_instance(module, imports, config);
+    rtw_error_t err;
+    rtw_instance_t *instance;
+    OK(rtw_instance_create(module, imports, config, &instance, &err), err);
     rtw_imports_destroy(imports);
     rtw_module_destroy(module);
     return instance;
@@ -92,14 +94,14 @@ static void prove_places(void)
 {
     rtw_error_t err;
     encode_places(NULL);
-    rtw_instance_t *instance = open_guest("place", NULL);
-    prepare(instance);
+    rtw_instance_t *instance = new_guest("place", NULL);
+    prepare_instance(instance);
     for (int i = 0; i < PLACES; i++) {
         const place_t *place = &places[i];
         rtw_fault_t fault;
         rtw_fault_init(&fault);
         const bool none_yet = rtw_instance_fault(instance, &fault, &err) == RTW_ERR_ARGUMENT;
-        const rtw_status_t status = call_i32(instance, place->name, 1, 0, NULL);
+        const rtw_status_t status = call_with(instance, place->name, 1, 0, NULL);
         OK(rtw_instance_fault(instance, &fault, &err), err);
         const int64_t function = FIRST_PLACE + i, offset = place->offset;
         const bool told = status == place->status && fault.status == status && fault.host_status == 0;
@@ -117,10 +119,10 @@ static void prove_places(void)
 static void prove_host_errors(void)
 {
     rtw_error_t err;
-    rtw_instance_t *instance = open_guest("work", NULL);
+    rtw_instance_t *instance = new_guest("work", NULL);
     rtw_fault_t fault;
     rtw_fault_init(&fault);
-    const rtw_status_t status = call_i32(instance, "refuse", 1, 0, NULL);
+    const rtw_status_t status = call_with(instance, "refuse", 1, 0, NULL);
     OK(rtw_instance_fault(instance, &fault, &err), err);
     row("traps say what and where", "a host function's answer", 1,
         status == RTW_ERR_HOST && fault.status == RTW_ERR_HOST && fault.host_status == -7, PLANTED_NONE, "%s, the host answered %d",
@@ -132,9 +134,9 @@ static void prove_host_errors(void)
 
 static void prove_faulted(void)
 {
-    rtw_instance_t *instance = open_guest("work", NULL);
-    rtw_func_t *ask = look_up(instance, "ask"), *stop = look_up(instance, "unreachable");
-    prepare(instance);
+    rtw_instance_t *instance = new_guest("work", NULL);
+    rtw_func_t *ask = look_up(instance, "ask", NULL), *stop = look_up(instance, "unreachable", NULL);
+    prepare_instance(instance);
     rtw_value_t value = {.i32 = 1};
     host_calls = 0;
     NEED(rtw_invoke(ask, &value, 1) == RTW_OK, "the call before the fault failed");
@@ -159,9 +161,9 @@ static void prove_reset(void)
     rtw_error_t err;
     enum { NEW = 42000000 + 99000 + 50 + 1, CHANGED = 43000000 + 100000 + 700 + 60 + 2 };
     host_calls = 0;
-    rtw_instance_t *instance = open_guest("anew", NULL);
-    rtw_func_t *state = look_up(instance, "state"), *change = look_up(instance, "change"), *fail = look_up(instance, "fail");
-    prepare(instance);
+    rtw_instance_t *instance = new_guest("anew", NULL);
+    rtw_func_t *state = look_up(instance, "state", NULL), *change = look_up(instance, "change", NULL), *fail = look_up(instance, "fail", NULL);
+    prepare_instance(instance);
     rtw_value_t value;
     uint64_t wrong = 0, faults = 0, rounds = 100;
     bool seen = true;
@@ -202,7 +204,7 @@ enum { START_PAGES = 1, MOST_PAGES = 16, WASM_PAGE = 65536 };
 static bool grows(rtw_instance_t *instance, const char *function)
 {
     int32_t result = -2;
-    NEED(call_i32(instance, function, 1, 0, &result) == RTW_OK, "%s failed", function);
+    NEED(call_with(instance, function, 1, 0, &result) == RTW_OK, "%s failed", function);
     return result != -1;
 }
 
@@ -223,11 +225,11 @@ static bool grow_watched(void *data)
     rtw_instance_config_init(&config);
     config.growth = growing->growth;
     config.growth_ahead_bytes = growing->ahead_bytes;
-    runtime = open_runtime(RTW_LOCK_OFF, 0);
-    attach(runtime);
-    rtw_instance_t *instance = open_guest("work", &config);
-    rtw_func_t *grow = look_up(instance, "grow_and_touch");
-    prepare(instance);
+    runtime = make_runtime();
+    attach_here(runtime);
+    rtw_instance_t *instance = new_guest("work", &config);
+    rtw_func_t *grow = look_up(instance, "grow_and_touch", NULL);
+    prepare_instance(instance);
     watch_system_calls();
     section_begin();
     section_end(&growing->findings);
@@ -263,9 +265,9 @@ static bool undisturbed(const growing_t *growing)
 
 static void prove_growth(void)
 {
-    rtw_instance_t *instance = open_guest("work", NULL);
+    rtw_instance_t *instance = new_guest("work", NULL);
     const bool before = grows(instance, "grow") && grows(instance, "grow_table");
-    prepare(instance);
+    prepare_instance(instance);
     const bool after = grows(instance, "grow") || grows(instance, "grow_table");
     rtw_instance_destroy(instance);
 
@@ -336,12 +338,12 @@ static outcome_t try_modes(modes_t modes)
     rtw_instance_config_init(&ieee);
     wanted.denormals = modes.instance;
     ieee.denormals = RTW_DENORMALS_IEEE;
-    rtw_instance_t *instance = open_guest("work", &wanted), *other = open_guest("work", &ieee);
-    rtw_func_t *multiply = look_up(instance, "multiply"), *after = look_up(instance, "multiply_after");
-    rtw_func_t *stop = look_up(instance, "unreachable");
+    rtw_instance_t *instance = new_guest("work", &wanted), *other = new_guest("work", &ieee);
+    rtw_func_t *multiply = look_up(instance, "multiply", NULL), *after = look_up(instance, "multiply_after", NULL);
+    rtw_func_t *stop = look_up(instance, "unreachable", NULL);
     /* The host function calls a guest with a mode of its own, in between. */
-    visited = look_up(other, "multiply");
-    prepare(instance);
+    visited = look_up(other, "multiply", NULL);
+    prepare_instance(instance);
 
     const bool on_thread = modes.thread == RTW_DENORMALS_KEEP ? modes.host_flushes : modes.thread == RTW_DENORMALS_FLUSH;
     const bool in_guest = modes.instance == RTW_DENORMALS_KEEP ? on_thread : modes.instance == RTW_DENORMALS_FLUSH;
@@ -388,7 +390,7 @@ static void prove_denormals(void)
     row("denormals as asked", "half of the smallest normal number, 18 combinations", tried, in_guest, caught(some_flushed && some_not), "%s", wrong);
     row("denormals as before", "after a call, a trap, detach; 18 combinations", tried * 3, restored, PLANTED_NONE, "%s", wrong);
     write_float_mode(read_float_mode() & ~FLUSH_BITS);
-    attach(runtime);
+    attach_here(runtime);
 }
 
 /* ---- the arena */
@@ -416,13 +418,13 @@ static bool sweep_arena(void *data)
     sweep_t *sweep = data;
     rtw_error_t err;
     /* The child does not have what its parent attached; it makes its own. */
-    rtw_runtime_t *own = open_runtime(RTW_LOCK_OFF, 0);
+    rtw_runtime_t *own = make_runtime();
     runtime = own;
-    rtw_instance_t *instance = open_guest("work", NULL);
+    rtw_instance_t *instance = new_guest("work", NULL);
     const size_t kinds = sizeof failing / sizeof failing[0];
     rtw_func_t *funcs[sizeof failing / sizeof failing[0]];
     for (size_t i = 0; i < kinds; i++)
-        funcs[i] = look_up(instance, failing[i].function);
+        funcs[i] = look_up(instance, failing[i].function, NULL);
     sweep->enough = 1;
     for (sweep->bytes = 1; sweep->bytes <= LARGEST_ARENA; sweep->bytes++) {
         rtw_thread_config_t config;
@@ -472,13 +474,13 @@ int main(int argc, char **argv)
         return 0;
     }
     prove_arena();
-    runtime = open_runtime(RTW_LOCK_OFF, 0);
-    attach(runtime);
+    runtime = make_runtime();
+    attach_here(runtime);
     prove_places();
     prove_host_errors();
     prove_faulted();
     prove_reset();
     prove_growth();
     prove_denormals();
-    return 0;
+    return check_summary();
 }

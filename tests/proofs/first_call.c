@@ -8,7 +8,7 @@
  * To be linked with -z lazy: LD_BIND_NOW binds it where it is to be bound. */
 #include "../support/clock.h"
 #include "../support/numbers.h"
-#include "guest.h"
+#include "proof.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -49,11 +49,11 @@ static rtw_status_t native(rtw_func_t *func, rtw_value_t *values, size_t count)
 typedef rtw_status_t (*call_t)(rtw_func_t *func, rtw_value_t *values, size_t count);
 
 /* NULL: rtw_invoke, called as programs do that are linked to the library. */
-static double timed_call(call_t call, rtw_func_t *func)
+static double timed_call(call_t call_it, rtw_func_t *func)
 {
     rtw_value_t value = {.i32 = FLOATS};
     const uint64_t before = now_ns();
-    const rtw_status_t status = call ? call(func, &value, 1) : rtw_invoke(func, &value, 1);
+    const rtw_status_t status = call_it ? call_it(func, &value, 1) : rtw_invoke(func, &value, 1);
     const uint64_t after = now_ns();
     NEED(status == RTW_OK, "the call: %s", rtw_status_name(status));
     return (double)(after - before);
@@ -69,7 +69,7 @@ typedef struct handed_t {
 static void make_ready(const handed_t *handed)
 {
     rtw_error_t err;
-    attach(handed->runtime);
+    attach_here(handed->runtime);
     const rtw_value_t value = {.i32 = FLOATS};
     rtw_dry_call_t dry;
     memset(&dry, 0, sizeof dry);
@@ -99,17 +99,17 @@ static double times[STEADY_CALLS];
 static void *calls(void *data)
 {
     const handed_t *handed = data;
-    const call_t call = strcmp(mode, "native") == 0 ? native_call : NULL;
+    const call_t call_it = strcmp(mode, "native") == 0 ? native_call : NULL;
     memset(times, 0, sizeof times);
     if (strcmp(mode, "cold") != 0)
         make_ready(handed);
-    if (call)
+    if (call_it)
         make_native_ready();
     /* The clock's own first time is not the call's. */
     now_ns();
-    const double first = timed_call(call, handed->func);
+    const double first = timed_call(call_it, handed->func);
     for (int i = 0; i < STEADY_CALLS; i++)
-        times[i] = timed_call(call, handed->func);
+        times[i] = timed_call(call_it, handed->func);
     printf("%.0f %.0f\n", first, median(times + STEADY_CALLS / 2, STEADY_CALLS / 2));
     return NULL;
 }
@@ -128,8 +128,8 @@ static int one_process(void)
     OK(rtw_imports_create(&imports, &err), err);
     OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", nothing, NULL, NULL, 0, &err), err);
     OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", nothing, NULL, NULL, 0, &err), err);
-    handed.instance = open_instance(module, imports, NULL);
-    handed.func = look_up(handed.instance, "scale4");
+    handed.instance = new_instance(module, imports, 0);
+    handed.func = look_up(handed.instance, "scale4", NULL);
     pthread_t thread;
     NEED(pthread_create(&thread, NULL, calls, &handed) == 0, "pthread_create");
     pthread_join(thread, NULL);

@@ -3,7 +3,7 @@
  * (/proc/self/smaps). The planted violation is the same without locking.
  *
  *   locked PROFILE FOLDER */
-#include "guest.h"
+#include "proof.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -163,34 +163,34 @@ static rtw_status_t visit(void *user_data, rtw_instance_t *instance, rtw_value_t
     return rtw_invoke(next, values, 1);
 }
 
-typedef struct guest_t {
+typedef struct locked_t {
     rtw_runtime_t *runtime;
     rtw_module_t *module;
     rtw_imports_t *imports;
     rtw_instance_t *instance;
     rtw_func_t *work, *ask, *fail;
     rtw_prepare_report_t report;
-} guest_t;
+} locked_t;
 
-static void open_guest(guest_t *guest, uint32_t lock)
+static void begin(locked_t *guest, uint32_t lock)
 {
     rtw_error_t err;
     memset(guest, 0, sizeof *guest);
-    guest->runtime = open_runtime(lock, 0);
+    guest->runtime = make_locking_runtime(lock);
     guest->module = load(guest->runtime, "locked");
     OK(rtw_imports_create(&guest->imports, &err), err);
     OK(rtw_imports_func(guest->imports, "env", "visit", "(i32)->(i32)", visit, NULL, NULL, 0, &err), err);
 }
 
-static void prepare_guest(guest_t *guest)
+static void prepare_guest(locked_t *guest)
 {
     rtw_error_t err;
-    attach(guest->runtime);
-    guest->instance = open_instance(guest->module, guest->imports, NULL);
-    guest->work = look_up(guest->instance, "work");
-    guest->ask = look_up(guest->instance, "ask");
-    guest->fail = look_up(guest->instance, "fail");
-    next = look_up(guest->instance, "next");
+    attach_here(guest->runtime);
+    guest->instance = new_instance(guest->module, guest->imports, 0);
+    guest->work = look_up(guest->instance, "work", NULL);
+    guest->ask = look_up(guest->instance, "ask", NULL);
+    guest->fail = look_up(guest->instance, "fail", NULL);
+    next = look_up(guest->instance, "next", NULL);
     const rtw_value_t zero = {.i32 = 0};
     rtw_dry_call_t dry[2];
     memset(dry, 0, sizeof dry);
@@ -209,7 +209,7 @@ static void prepare_guest(guest_t *guest)
     OK(rtw_instance_prepare(guest->instance, &config, &guest->report, &err), err);
 }
 
-static void good_calls(guest_t *guest)
+static void good_calls(locked_t *guest)
 {
     for (int i = 0; i < CALLS; i++) {
         rtw_value_t value = {.i32 = i};
@@ -233,8 +233,8 @@ static bool touches(void *data)
     const trial_data_t *trial = data;
     rtw_error_t err;
     note_hosts();
-    guest_t guest;
-    open_guest(&guest, trial->lock);
+    locked_t guest;
+    begin(&guest, trial->lock);
     prepare_guest(&guest);
     if (trial->path == AFTER_RESET)
         OK(rtw_instance_reset(guest.instance, &err), err);
@@ -282,14 +282,14 @@ static void *destroy(void *instance)
 static bool come_and_go(void *data)
 {
     (void)data;
-    guest_t guest;
-    open_guest(&guest, RTW_LOCK_REQUIRED);
+    locked_t guest;
+    begin(&guest, RTW_LOCK_REQUIRED);
     uint64_t before = 0;
     for (uint32_t round = 0; round < ROUNDS; round++) {
         rtw_instance_t *instances[ROUND_INSTANCES];
         for (uint32_t i = 0; i < ROUND_INSTANCES; i++) {
-            instances[i] = open_instance(guest.module, guest.imports, NULL);
-            rtw_func_destroy(look_up(instances[i], "work"));
+            instances[i] = new_instance(guest.module, guest.imports, 0);
+            rtw_func_destroy(look_up(instances[i], "work", NULL));
         }
         for (uint32_t i = 0; i < ROUND_INSTANCES; i++) {
             /* 37 and the number of instances have no factor in common: each goes once. */
@@ -321,5 +321,5 @@ int main(int argc, char **argv)
     prove_touches("a failing call, kernel's references", FAILING);
     const bool flat = in_child(come_and_go, NULL);
     row("what is locked is used again", "VmLck over 1000 instances", ROUND_INSTANCES * ROUNDS, flat, PLANTED_NONE, "%s", remark());
-    return 0;
+    return check_summary();
 }

@@ -3,7 +3,7 @@
  *   manners PROFILE FOLDER
  *   manners PROFILE FOLDER crash        crashes in the host after a guest's trap, for its core dump to be looked at
  *   manners PROFILE FOLDER crash-early  the same from another function: what the look must tell apart */
-#include "guest.h"
+#include "proof.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -118,7 +118,7 @@ static rtw_instance_t *open_work(rtw_runtime_t *runtime)
     OK(rtw_imports_create(&imports, &err), err);
     OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visits, &visit, NULL, 0, &err), err);
     OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", answers, NULL, NULL, 0, &err), err);
-    rtw_instance_t *instance = open_instance(module, imports, NULL);
+    rtw_instance_t *instance = new_instance(module, imports, 0);
     rtw_imports_destroy(imports);
     rtw_module_destroy(module);
     return instance;
@@ -139,7 +139,7 @@ static bool guest_traps(rtw_instance_t *instance, const char *when)
     rtw_error_t err;
     for (int i = 0; i < TRAPS; i++) {
         handled = 0;
-        const rtw_status_t status = call_i32(instance, traps[i].function, 1, 0, NULL);
+        const rtw_status_t status = call_with(instance, traps[i].function, 1, 0, NULL);
         EXPECT(status == traps[i].status, "%s: %s answered %s", when, traps[i].function, rtw_status_name(status));
         EXPECT(handled == 0, "%s: %s reached the host's handler", when, traps[i].function);
         EXPECT(rtw_instance_reset(instance, &err) == RTW_OK, "%s: reset: %s", when, err.message);
@@ -155,12 +155,12 @@ static bool handlers_before(void *data)
 {
     (void)data;
     install_handlers();
-    rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);
+    rtw_runtime_t *runtime = make_runtime();
     if (!host_recovers("before attach"))
         return false;
-    attach(runtime);
+    attach_here(runtime);
     rtw_instance_t *instance = open_work(runtime);
-    prepare(instance);
+    prepare_instance(instance);
     if (!host_recovers("attached") || !guest_traps(instance, "between") || !host_recovers("after the guest's traps"))
         return false;
     /* A fault of the host under a guest's call, which the host's handler repairs. */
@@ -168,7 +168,7 @@ static bool handlers_before(void *data)
     NEED(repairable != MAP_FAILED, "mmap: %s", strerror(errno));
     visit = touch_repairable;
     handled = 0;
-    const rtw_status_t status = call_i32(instance, "ask", 1, 0, NULL);
+    const rtw_status_t status = call_with(instance, "ask", 1, 0, NULL);
     EXPECT(status == RTW_OK && handled == SIGSEGV && repairable[0] == 1, "inside a guest's call: %s", rtw_status_name(status));
     rtw_thread_detach(runtime, NULL);
     return host_recovers("detached");
@@ -178,18 +178,18 @@ static bool handlers_after(void *data)
 {
     (void)data;
     rtw_error_t err;
-    rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);
+    rtw_runtime_t *runtime = make_runtime();
     struct sigaction engine[FAULTS];
     for (int i = 0; i < FAULTS; i++)
         sigaction(faults[i], NULL, &engine[i]);
     rtw_instance_t *instance = open_work(runtime);
-    attach(runtime);
+    attach_here(runtime);
     install_handlers();
     const rtw_status_t prepared = rtw_instance_prepare(instance, NULL, NULL, &err);
     if (!standalone()) {
         EXPECT(prepared == RTW_OK, "prepare: %s", err.message);
         rtw_thread_detach(runtime, NULL);
-        attach(runtime);
+        attach_here(runtime);
         return guest_traps(instance, "handlers of the host") && host_recovers("plugin");
     }
     EXPECT(prepared == RTW_ERR_SIGNALS && strstr(err.message, "/manners"), "prepare: %s %s", rtw_status_name(prepared), err.message);
@@ -232,10 +232,10 @@ static bool dispositions_stay(void *data)
     pthread_t first;
     NEED(pthread_create(&first, NULL, nothing, NULL) == 0 && pthread_join(first, NULL) == 0, "pthread_create");
     read_dispositions(before);
-    rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);
-    attach(runtime);
+    rtw_runtime_t *runtime = make_runtime();
+    attach_here(runtime);
     rtw_instance_t *instance = open_work(runtime);
-    prepare(instance);
+    prepare_instance(instance);
     if (!guest_traps(instance, "on the way"))
         return false;
     rtw_instance_destroy(instance);
@@ -254,11 +254,11 @@ static bool fork_attached(void *data)
 {
     (void)data;
     rtw_error_t err;
-    rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);
-    attach(runtime);
+    rtw_runtime_t *runtime = make_runtime();
+    attach_here(runtime);
     rtw_instance_t *instance = open_work(runtime);
-    prepare(instance);
-    rtw_func_t *add = look_up(instance, "add");
+    prepare_instance(instance);
+    rtw_func_t *add = look_up(instance, "add", NULL);
     rtw_value_t values[2] = {{.i32 = 1}, {.i32 = 2}};
     EXPECT(rtw_invoke(add, values, 2) == RTW_OK, "the parent's call before");
     const pid_t child = fork();
@@ -267,11 +267,11 @@ static bool fork_attached(void *data)
         const bool call = rtw_invoke(add, values, 2) == RTW_ERR_FORKED && rtw_invoke(add, values, 2) == RTW_ERR_FORKED;
         const bool reset = rtw_instance_reset(instance, &err) == RTW_ERR_FORKED;
         /* Objects that the child creates itself work. */
-        rtw_runtime_t *own = open_runtime(RTW_LOCK_OFF, 0);
-        attach(own);
+        rtw_runtime_t *own = make_runtime();
+        attach_here(own);
         rtw_instance_t *fresh = open_work(own);
         int32_t sum = 0;
-        const bool works = call_i32(fresh, "add", 3, 4, &sum) == RTW_OK && sum == 7;
+        const bool works = call_with(fresh, "add", 3, 4, &sum) == RTW_OK && sum == 7;
         _exit(call ? reset ? works ? 0 : 3 : 2 : 1);
     }
     int status;
@@ -300,12 +300,12 @@ static void fork_in_host(void)
 static bool fork_in_a_call(void *data)
 {
     (void)data;
-    rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);
-    attach(runtime);
+    rtw_runtime_t *runtime = make_runtime();
+    attach_here(runtime);
     rtw_instance_t *instance = open_work(runtime);
-    inner_add = look_up(instance, "add");
-    rtw_func_t *ask = look_up(instance, "ask");
-    prepare(instance);
+    inner_add = look_up(instance, "add", NULL);
+    rtw_func_t *ask = look_up(instance, "ask", NULL);
+    prepare_instance(instance);
     visit = fork_in_host;
     rtw_value_t values[2] = {{.i32 = 1}, {.i32 = 0}};
     const rtw_status_t status = rtw_invoke(ask, values, 2);
@@ -347,7 +347,10 @@ static small_t try_stack(uint64_t guest_stack_bytes, size_t stack_bytes)
 {
     small_t small;
     memset(&small, 0, sizeof small);
-    small.runtime = open_runtime(RTW_LOCK_OFF, guest_stack_bytes);
+    rtw_error_t err;
+    rtw_runtime_config_t config = runtime_config();
+    config.guest_stack_bytes = guest_stack_bytes;
+    OK(rtw_runtime_create(&config, &small.runtime, &err), err);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     NEED(pthread_attr_setstacksize(&attributes, stack_bytes) == 0, "a stack of %zu bytes", stack_bytes);
@@ -473,10 +476,10 @@ static bool passing_threads(void *data)
     (void)data;
     passing_t passing;
     memset(&passing, 0, sizeof passing);
-    passing.runtime = open_runtime(RTW_LOCK_OFF, 0);
+    passing.runtime = make_runtime();
     passing.instance = open_work(passing.runtime);
-    passing.add = look_up(passing.instance, "add");
-    passing.outside = look_up(passing.instance, "outside");
+    passing.add = look_up(passing.instance, "add", NULL);
+    passing.outside = look_up(passing.instance, "outside", NULL);
     const growth_t growth = run_threads(passes, &passing);
     note("from thread %d to thread %d: %+ld KiB, %+ld mappings, %+ld files", FEW, MANY, (growth.many.rss_bytes - growth.few.rss_bytes) / 1024,
          growth.many.mappings - growth.few.mappings, growth.many.files - growth.few.files);
@@ -509,10 +512,10 @@ __attribute__((noinline)) void host_work_that_crashes(void)
 
 static void crash(void (*way)(void))
 {
-    rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);
-    attach(runtime);
+    rtw_runtime_t *runtime = make_runtime();
+    attach_here(runtime);
     rtw_instance_t *instance = open_work(runtime);
-    prepare(instance);
+    prepare_instance(instance);
     NEED(guest_traps(instance, "before the crash"), "%s", remark());
     way();
 }
@@ -529,7 +532,7 @@ static void tell(const char *promise, const char *how, uint64_t calls, trial_t t
 static bool recovers_without_handlers(void *data)
 {
     (void)data;
-    open_runtime(RTW_LOCK_OFF, 0);
+    make_runtime();
     return host_recovers("no handlers");
 }
 
@@ -575,5 +578,5 @@ int main(int argc, char **argv)
     char seen[256];
     snprintf(seen, sizeof seen, "%s", remark());
     row("threads come and go", "10000, half without detach: memory flat", MANY, held, caught(!in_child(leaking_threads, NULL)), "%s", seen);
-    return 0;
+    return check_summary();
 }

@@ -1,5 +1,5 @@
 #include "place.h"
-#include "harness.h"
+#include "proof.h"
 
 #include <string.h>
 

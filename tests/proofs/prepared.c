@@ -2,7 +2,7 @@
  * fresh instance and on one that was reset. The planted violation is the same touch after the pages were taken away.
  *
  *   prepared PROFILE FOLDER */
-#include "guest.h"
+#include "proof.h"
 #include "section.h"
 
 #include <errno.h>
@@ -32,9 +32,9 @@ typedef enum how_t { PREPARED, RESET, TAKEN_AWAY } how_t;
 static uint64_t first_touch_faults(rtw_module_t *module, const touch_t *touch, how_t how)
 {
     rtw_error_t err;
-    rtw_instance_t *instance = open_instance(module, NULL, NULL);
-    rtw_func_t *func = look_up(instance, touch->function);
-    prepare(instance);
+    rtw_instance_t *instance = new_instance(module, NULL, 0);
+    rtw_func_t *func = look_up(instance, touch->function, NULL);
+    prepare_instance(instance);
     if (how == RESET)
         OK(rtw_instance_reset(instance, &err), err);
     if (how == TAKEN_AWAY) {
@@ -59,8 +59,8 @@ int main(int argc, char **argv)
     begin_proof(argc, argv);
     for (size_t i = 0; i < sizeof touches / sizeof touches[0]; i++) {
         const touch_t *touch = &touches[i];
-        rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);
-        attach(runtime);
+        rtw_runtime_t *runtime = make_runtime();
+        attach_here(runtime);
         /* Each loads anew: what one made present must not help the next. */
         rtw_module_t *module = load(runtime, touch->guest);
         findings_t warm_up;
@@ -78,5 +78,5 @@ int main(int argc, char **argv)
         rtw_thread_detach(runtime, NULL);
         rtw_runtime_destroy(runtime);
     }
-    return 0;
+    return check_summary();
 }

@@ -9,7 +9,7 @@
 #include "../support/clock.h"
 #include "../support/float_mode.h"
 #include "../support/numbers.h"
-#include "guest.h"
+#include "proof.h"
 #include "interpose.h"
 #include "section.h"
 
@@ -162,15 +162,15 @@ static rtw_imports_t *imports_for(host_t *host, uint32_t flags)
     return imports;
 }
 
-static rtw_instance_t *new_instance(rtw_module_t *module, host_t *host, uint32_t flags)
+static rtw_instance_t *instance_of(rtw_module_t *module, host_t *host, uint32_t flags)
 {
     host->violation = NONE;
     pthread_mutex_init(&host->mutex, NULL);
     rtw_imports_t *imports = imports_for(host, flags);
-    rtw_instance_t *instance = open_instance(module, imports, NULL);
+    rtw_instance_t *instance = new_instance(module, imports, 0);
     rtw_imports_destroy(imports);
-    host->inner = look_up(instance, "inner");
-    host->divide = look_up(instance, "divide");
+    host->inner = look_up(instance, "inner", NULL);
+    host->divide = look_up(instance, "divide", NULL);
     return instance;
 }
 
@@ -513,7 +513,7 @@ static void *load_and_drop(void *data)
     while (!atomic_load(&done)) {
         rtw_module_t *module = load(runtime, "work");
         rtw_imports_t *imports = imports_for(&host, 0);
-        rtw_instance_destroy(open_instance(module, imports, NULL));
+        rtw_instance_destroy(new_instance(module, imports, 0));
         rtw_imports_destroy(imports);
         rtw_module_destroy(module);
     }
@@ -549,15 +549,15 @@ static void set_up(rtw_runtime_t *runtime)
 {
     rtw_module_t *module = load(runtime, "work");
     ahead = attach_with_stack(runtime, beside());
-    instance = new_instance(module, &hosts[0], 0);
-    empty = look_up(instance, "empty");
-    add = look_up(instance, "add");
-    scale = look_up(instance, "scale");
-    scale4 = look_up(instance, "scale4");
-    bulk = look_up(instance, "bulk");
-    ask = look_up(instance, "ask");
-    grow = look_up(instance, "grow");
-    grow_table = look_up(instance, "grow_table");
+    instance = instance_of(module, &hosts[0], 0);
+    empty = look_up(instance, "empty", NULL);
+    add = look_up(instance, "add", NULL);
+    scale = look_up(instance, "scale", NULL);
+    scale4 = look_up(instance, "scale4", NULL);
+    bulk = look_up(instance, "bulk", NULL);
+    ask = look_up(instance, "ask", NULL);
+    grow = look_up(instance, "grow", NULL);
+    grow_table = look_up(instance, "grow_table", NULL);
     rtw_value_t zeros[2] = {{.i32 = 0}, {.i32 = 0}};
     rtw_func_t *all[] = {empty, add, scale, scale4, bulk, ask, grow, grow_table, hosts[0].inner, hosts[0].divide};
     rtw_dry_call_t dry[9];
@@ -580,10 +580,10 @@ static void set_up(rtw_runtime_t *runtime)
         row("allocates nothing", "prepare's report of the dry calls", report.dry_calls, report.allocations == 0 && report.minor_faults == 0,
         PLANTED_NONE, "%" PRIu64 " allocations, %" PRIu64 " faults", report.allocations, report.minor_faults + report.major_faults);
     for (size_t i = 0; i < FAILURES; i++) {
-        failures[i].instance = new_instance(module, &hosts[1 + i], 0);
-        failures[i].func = look_up(failures[i].instance, failures[i].function);
+        failures[i].instance = instance_of(module, &hosts[1 + i], 0);
+        failures[i].func = look_up(failures[i].instance, failures[i].function, NULL);
         /* Nothing has failed yet: no dry call does. */
-        prepare(failures[i].instance);
+        prepare_instance(failures[i].instance);
     }
 }
 
@@ -593,15 +593,15 @@ static void set_up_others(void)
     rtw_error_t err;
     for (size_t i = 0; i < OTHERS; i++) {
         beside_t *other = &others[i];
-        rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);
+        rtw_runtime_t *runtime = make_runtime();
         if (other->asynchronous)
             set_cancel_type(PTHREAD_CANCEL_ASYNCHRONOUS);
-        attach(runtime);
+        attach_here(runtime);
         if (other->asynchronous)
             set_cancel_type(PTHREAD_CANCEL_DEFERRED);
-        rtw_instance_t *made = new_instance(load(runtime, "work"), other->host, other->flags);
-        other->ask = look_up(made, "ask");
-        prepare(made);
+        rtw_instance_t *made = instance_of(load(runtime, "work"), other->host, other->flags);
+        other->ask = look_up(made, "ask", NULL);
+        prepare_instance(made);
         if (i == 1)
             OK(rtw_instance_table_func_dynamic(made, "table", "(i32,i32)->(i32)", &entries, &err), err);
         if (i == 0)
@@ -622,10 +622,10 @@ static void set_up_speaker(void)
     OK(rtw_imports_create(&imports, &err), err);
     OK(rtw_imports_libm(imports, &err), err);
     OK(rtw_imports_wasi(imports, NULL, &err), err);
-    attach(runtime);
-    rtw_instance_t *made = open_instance(load(runtime, "quiet"), imports, NULL);
-    speak = look_up(made, "speak");
-    prepare(made);
+    attach_here(runtime);
+    rtw_instance_t *made = new_instance(load(runtime, "quiet"), imports, 0);
+    speak = look_up(made, "speak", NULL);
+    prepare_instance(made);
 }
 
 /* Starts a thread with ordinary scheduling, whatever this one has. */
@@ -809,7 +809,7 @@ int main(int argc, char **argv)
         hosts[i].fresh = fresh + 2 * i * PAGE;
     /* Before anything is made present: a fork turns every private page into one that the next write has to copy. */
     const pid_t presser = pressed() ? press_memory() : 0;
-    rtw_runtime_t *runtime = open_runtime(pressed() ? RTW_LOCK_REQUIRED : RTW_LOCK_OFF, 0);
+    rtw_runtime_t *runtime = make_locking_runtime(pressed() ? RTW_LOCK_REQUIRED : RTW_LOCK_OFF);
     set_up(runtime);
     const bool at_rest = !pressed() && !beside();
     if (at_rest) {
@@ -906,5 +906,5 @@ int main(int argc, char **argv)
         kill(presser, SIGKILL);
         NEED(waitpid(presser, &status, 0) == presser && WIFSIGNALED(status), "the process that presses memory ended early");
     }
-    return 0;
+    return check_summary();
 }

@@ -3,7 +3,7 @@
  *
  *   rtsan PROFILE FOLDER          good and failing calls
  *   rtsan PROFILE FOLDER violate  the same with a host function that allocates: the sanitizer must end it */
-#include "guest.h"
+#include "proof.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,18 +49,18 @@ int main(int argc, char **argv)
     begin_proof(argc, argv);
     violating = strcmp(mode, "violate") == 0;
     rtw_error_t err;
-    rtw_runtime_t *runtime = open_runtime(RTW_LOCK_OFF, 0);
-    attach(runtime);
+    rtw_runtime_t *runtime = make_runtime();
+    attach_here(runtime);
     rtw_module_t *module = load(runtime, "work");
     rtw_imports_t *imports;
     OK(rtw_imports_create(&imports, &err), err);
     OK(rtw_imports_func(imports, "env", "visit", "(i32)->(i32)", visit, NULL, NULL, 0, &err), err);
     OK(rtw_imports_func(imports, "env", "answer", "(i32)->()", answer, NULL, NULL, 0, &err), err);
-    rtw_instance_t *instance = open_instance(module, imports, NULL);
-    inner = look_up(instance, "inner");
-    prepare(instance);
+    rtw_instance_t *instance = new_instance(module, imports, 0);
+    inner = look_up(instance, "inner", NULL);
+    prepare_instance(instance);
 
-    rtw_func_t *ask = look_up(instance, "ask");
+    rtw_func_t *ask = look_up(instance, "ask", NULL);
     const uint64_t calls = proof_calls();
     uint64_t wrong = 0;
     rtw_value_t values[2];
@@ -73,13 +73,13 @@ int main(int argc, char **argv)
     enum { KINDS = sizeof names / sizeof names[0] };
     rtw_func_t *failing[KINDS];
     for (int i = 0; i < KINDS; i++)
-        failing[i] = look_up(instance, names[i]);
+        failing[i] = look_up(instance, names[i], NULL);
     const uint64_t faults = proof_faults();
     for (uint64_t i = 0; i < faults; i++) {
         values[0].i32 = 1;
         wrong += period(failing[i % KINDS], values, 1) == RTW_OK;
         OK(rtw_instance_reset(instance, &err), err);
     }
-    printf("%" PRIu64 " wrong\n", wrong);
-    return wrong ? 1 : 0;
+    check(wrong == 0, "%" PRIu64 " calls and %" PRIu64 " faults under RealtimeSanitizer, %" PRIu64 " with a wrong answer", calls, faults, wrong);
+    return check_summary();
 }

@@ -5,31 +5,27 @@
 #   PROOF_FAULTS  faults, 100000 otherwise
 #   PROOF_ONLY    only these programs, such as "promises faults"
 #   CLANG_RTSAN   a clang with RealtimeSanitizer, clang-22 otherwise; without one that proof is left out, which the run says
-root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
+cd "$(dirname "$0")" || exit 1
+root=$(cd ../.. && pwd) || exit 1
 here=$root/tests/proofs
-out=$root/target/proofs
-# In an emulated machine of another kind (tests/aarch64): what runs programs there.
-INSIDE=${INSIDE:-}
-[ -z "$INSIDE" ] || out=$root/target/$MACHINE/tests/proofs
-command=${RTWASM:-$root/target/tools/rtwasm}
-library=${RTWASM_LIBDIR:-$root/target/release}/librtwasm.so
-CC=${CC:-gcc}
+scratch=$root/target/proofs
+. ../lib.sh
+out=$scratch
+library=$RTWASM_LIBDIR/librtwasm.so
 profiles="standalone plugin"
 
 stop() { # stop WHY: the proofs cannot be made
-    echo "FAIL $*"
-    echo "0 passed, 1 failed"
+    fail "$*"
+    finish
     exit 1
 }
 
-[ -x "$command" ] || stop "$command is not there: make command"
+[ -x "$RTWASM" ] || stop "$RTWASM is not there: make command"
 [ -f "$library" ] || stop "$library is not there: make lib"
 
 # ---- build
 
-warnings="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
-harness="$here/harness.c $root/tests/support/child.c $root/tests/support/start.c"
-flags="-std=gnu99 -D_GNU_SOURCE -O2 -g $warnings -I$root/include"
+flags="-std=gnu99 -D_GNU_SOURCE -O2 -g $C_WARNINGS -I$root/include"
 build() { # build OUTPUT ARGUMENTS...
     output=$1
     shift
@@ -37,7 +33,6 @@ build() { # build OUTPUT ARGUMENTS...
     $CC $flags "$@" -o "$output" || stop "cannot build $output"
 }
 
-rm -rf "$out"
 mkdir -p "$out/lib" "$out/core"
 # Copies of their own: pages that other processes map as well are not reclaimed.
 soname=$(objdump -p "$library" | awk '$1 == "SONAME" { print $2 }')
@@ -52,9 +47,10 @@ for program in promises prepared locked faults manners first_call; do
     [ $program = faults ] && extra=$here/place.c
     [ $program = first_call ] && extra=-Wl,-z,lazy
     # shellcheck disable=SC2086
-    build "$out/$program" "$here/$program.c" "$here/section.c" "$here/guest.c" $harness $linked $extra
+    build "$out/$program" "$here/$program.c" "$here/section.c" "$here/proof.c" $harness $linked $extra
 done
-build "$out/copies" "$here/copies.c" $harness -ldl
+# This one is not linked to the library.
+build "$out/copies" "$here/copies.c" "$here/proof.c" "$support/check.c" "$support/child.c" "$support/start.c" -ldl
 
 # shellcheck disable=SC2086 # a list of words
 $INSIDE "$out/faults" standalone "$out" emit || stop "cannot write place.wasm"
@@ -62,7 +58,7 @@ $INSIDE "$out/faults" standalone "$out" emit || stop "cannot write place.wasm"
 cp "$here"/guests/*.wat "$out/"
 for profile in $profiles; do
     for guest in work.wat cold.wat anew.wat locked.wat quiet.wat large.wat place.wasm; do
-        "$command" compile --quiet --profile "$profile" "$out/$guest" -o "$out/${guest%.*}.$profile.rtw" || stop "cannot compile $guest"
+        "$RTWASM" compile --quiet --profile "$profile" "$out/$guest" -o "$out/${guest%.*}.$profile.rtw" || stop "cannot compile $guest"
     done
 done
 
@@ -71,32 +67,29 @@ done
 rows=$out/rows
 : >"$rows"
 
-broken_row() { # broken_row PROMISE HOW PROFILE REMARK: a row that a program could not write itself
-    printf 'row\t%s\t%s\t0\t%s\tBROKEN\t-\t%s\n' "$1" "$2" "$3" "$4" >>"$rows"
-}
-
-prove() { # prove PROGRAM PROFILE [ARGUMENTS...]: its rows are added; a program that ends badly adds one of its own
+prove() { # prove PROGRAM PROFILE [ARGUMENTS...]: its checks and its rows are added
     program=$1
     profile=$2
     shift 2
     case " ${PROOF_ONLY:-$program} " in *" $program "*) ;; *) return ;; esac
     started=$(date +%s)
-    # One that hangs is killed, and its row says so.
-    # shellcheck disable=SC2086 # a list of words
-    "${TEST_PYTHON:-python3}" "$root/tests/guard.py" run --limit "${PROGRAM_HANG_SECONDS:-1800}" --log "$out/$program.out" \
-        --errors "$out/$program.err" -- $INSIDE "$out/$program" "$profile" "$out" "$@" >"$out/$program.guard"
-    status=$?
-    cat "$out/$program.guard" >>"$out/$program.err"
-    cat "$out/$program.out" >>"$rows"
-    cat "$out/$program.err"
     mode=$program
     case "${1:-}" in "" | /*) ;; *) mode="$program $1" ;; esac
-    echo "$mode, $profile: $(grep -c '^row' "$out/$program.out") rows, $(($(date +%s) - started)) s"
-    if [ $status -ne 0 ]; then
-        broken_row "the proof itself" "$mode" "$profile" "exit status $status: $(head -n 1 "$out/$program.guard" | sed 's/^FAIL //') $(tail -n 1 "$out/$program.err")"
-    elif ! grep -q '^row' "$out/$program.out"; then
-        broken_row "the proof itself" "$mode" "$profile" "no rows"
+    PROGRAM_HANG_SECONDS=${PROGRAM_HANG_SECONDS:-1800} adopt "$mode $profile" "$out/$program" "$profile" "$out" "$@" >"$out/adopted"
+    grep -v '^row\|^measured' "$out/adopted"
+    grep '^row\|^measured' "$out/adopt.out" >>"$rows"
+    echo "$mode, $profile: $(grep -c '^row' "$out/adopt.out") rows, $(($(date +%s) - started)) s"
+}
+
+tell() { # tell PROMISE HOW CALLS PROFILE KEPT CAUGHT: a check of this script, with its row; the last two are empty where they failed
+    if [ -z "$5" ]; then
+        fail "$4: $1 ($2)"
+    elif [ -z "$6" ]; then
+        fail "$4: $1 ($2) [the planted violation was not caught]"
+    else
+        ok "$4: $1 ($2)"
     fi
+    printf 'row\t%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" "${5:-BROKEN}" "${6:-no}" >>"$rows"
 }
 
 stack_of_crash() { # stack_of_crash PROFILE MODE: the stack that the core dump of a crash shows
@@ -123,18 +116,18 @@ core_dumps() { # core_dumps PROFILE
         ;;
     esac
     command -v gdb >/dev/null || {
-        broken_row "$promise" "core dump" "$1" "gdb is not there"
+        fail "$promise, $1: gdb is not there"
         return
     }
     # The shell reports the crashes that are wanted here.
     stack=$(stack_of_crash "$1" crash 2>/dev/null)
     other=$(stack_of_crash "$1" crash-early 2>/dev/null)
-    held=BROKEN
+    held=
     shows_host "$stack" && held=kept
-    caught=no
+    caught=
     echo "$other" | grep -q abort && ! shows_host "$other" && caught=yes
-    printf 'row\t%s\tcore dump after a trap, gdb\t1\t%s\t%s\t%s\t%s\n' "$promise" "$1" $held $caught \
-        "$(echo "$stack" | grep '^#' | head -3 | tr -s ' \n\t' ' ')" >>"$rows"
+    tell "$promise" "core dump after a trap, gdb" 1 "$1" "$held" "$caught"
+    [ -n "$held" ] || echo "$stack" | grep '^#' | head -3 | sed 's/^/    /'
 }
 
 # RealtimeSanitizer came with clang 20.
@@ -143,7 +136,7 @@ if [ -n "$INSIDE" ]; then
     printf 'measured\tno RealtimeSanitizer, and no stacks of core dumps: the emulated machine has neither compiler nor gdb\n' >>"$rows"
 elif command -v "$rtsan_compiler" >/dev/null; then
     # shellcheck disable=SC2086
-    $rtsan_compiler $flags -fsanitize=realtime "$here/rtsan.c" "$here/guest.c" $harness "$out/lib/$soname" \
+    $rtsan_compiler $flags -fsanitize=realtime "$here/rtsan.c" "$here/proof.c" $harness "$out/lib/$soname" -pthread \
         '-Wl,-rpath,$ORIGIN/lib' -o "$out/rtsan" || stop "cannot build rtsan"
 else
     printf 'measured\tno RealtimeSanitizer: %s is not there\n' "$rtsan_compiler" >>"$rows"
@@ -153,13 +146,15 @@ rtsan() { # rtsan PROFILE
     case " ${PROOF_ONLY:-rtsan} " in *" rtsan "*) ;; *) return ;; esac
     [ -x "$out/rtsan" ] || return
     started=$(date +%s)
-    held=kept
-    "$out/rtsan" "$1" "$out" >"$out/rtsan.out" 2>"$out/rtsan.err" || held=BROKEN
-    caught=no
+    before=$failed
+    adopt "rtsan $1" "$out/rtsan" "$1" "$out"
+    held=
+    [ "$failed" -ne "$before" ] || held=kept
+    caught=
     PROOF_CALLS=100 PROOF_FAULTS=100 "$out/rtsan" "$1" "$out" violate 2>&1 | grep -q 'real-time unsafe function .malloc. in real-time context' && caught=yes
     # Calls that called the host, each of which called the guest; then the faults.
-    printf 'row\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "neither allocates nor blocks" "RealtimeSanitizer, good and failing calls" \
-        $((${PROOF_CALLS:-10000000} + ${PROOF_FAULTS:-100000})) "$1" $held $caught "$(grep -v '^$' "$out/rtsan.err" | head -3 | tr '\n\t' '  ')" >>"$rows"
+    tell "neither allocates nor blocks" "RealtimeSanitizer, good and failing calls" \
+        $((${PROOF_CALLS:-10000000} + ${PROOF_FAULTS:-100000})) "$1" "$held" "$caught"
     echo "rtsan, $1: 1 rows, $(($(date +%s) - started)) s"
 }
 
@@ -180,17 +175,12 @@ done
 
 awk -F '\t' '
     $1 == "measured" { measured[++notes] = $2; next }
-    $1 != "row" { next }
     {
         rows++
-        good = $6 == "kept" && $7 != "no"
-        if (good) passed++; else failed++
         for (i = 2; i <= 7; i++) {
             cell[rows, i] = $i
             if (length($i) > width[i]) width[i] = length($i)
         }
-        remark[rows] = $8
-        verdict[rows] = good
     }
     function line(promise, how, calls, profile, result, planted) {
         printf "%-" width[2] "s  %-" width[3] "s  %" width[4] "s  %-10s  %-6s  %s\n", promise, how, calls, profile, result, planted
@@ -203,9 +193,5 @@ awk -F '\t' '
             line(cell[r, 2], cell[r, 3], cell[r, 4], cell[r, 5], cell[r, 6], cell[r, 7])
         print ""
         for (n = 1; n <= notes; n++) print "measured: " measured[n]
-        for (r = 1; r <= rows; r++)
-            if (!verdict[r]) printf "FAIL %s (%s, %s): %s%s\n", cell[r, 2], cell[r, 3], cell[r, 5], remark[r], \
-                cell[r, 7] == "no" ? " [the planted violation was not caught]" : ""
-        printf "%d passed, %d failed\n", passed, failed
-        exit !(failed == 0 && passed > 0)
     }' "$rows"
+finish

@@ -152,12 +152,24 @@ rtw_status_t call(rtw_instance_t *instance, const char *name, rtw_value_t *value
     return status;
 }
 
-int32_t call_i32(rtw_instance_t *instance, const char *name, int32_t a, int32_t b) {
+rtw_status_t call_with(rtw_instance_t *instance, const char *name, int32_t a, int32_t b, int32_t *result) {
     rtw_value_t values[2];
     memset(values, 0, sizeof values);
     values[0].i32 = a;
     values[1].i32 = b;
-    return call(instance, name, values, 2) == RTW_OK ? values[0].i32 : INT32_MIN;
+    const rtw_status_t status = call(instance, name, values, 2);
+    if (result != NULL) *result = values[0].i32;
+    return status;
+}
+
+int32_t call_i32(rtw_instance_t *instance, const char *name, int32_t a, int32_t b) {
+    int32_t result;
+    return call_with(instance, name, a, b, &result) == RTW_OK ? result : INT32_MIN;
+}
+
+void prepare_instance(rtw_instance_t *instance) {
+    rtw_error_t err;
+    require(rtw_instance_prepare(instance, NULL, NULL, &err), &err, "prepare");
 }
 
 void limit_memlock(uint64_t bytes) {

@@ -80,6 +80,8 @@ guest_t open_guest(const char *guest, rtw_imports_t *imports);
 guest_t open_unattached(const char *guest, rtw_imports_t *imports);
 /* A new instance of the same module in place of the one there. */
 void renew(guest_t *guest, rtw_imports_t *imports);
+/* Prepares with the defaults, without dry calls. */
+void prepare_instance(rtw_instance_t *instance);
 /* Destroys the guest, and detaches the calling thread if it is attached. */
 void close_guest(guest_t *guest);
 /* The defaults, with the command line's profile. */
@@ -114,6 +116,8 @@ void limit_memlock(uint64_t bytes);
 
 /* Looks the function up, calls it and destroys the func. */
 rtw_status_t call(rtw_instance_t *instance, const char *name, rtw_value_t *values, size_t count);
+/* Calls a function of at most two i32; `result` receives its i32 result, and may be NULL. */
+rtw_status_t call_with(rtw_instance_t *instance, const char *name, int32_t a, int32_t b, int32_t *result);
 /* Calls an i32 function of at most two arguments; returns the result, or INT32_MIN when the call failed. */
 int32_t call_i32(rtw_instance_t *instance, const char *name, int32_t a, int32_t b);
 

@@ -1,4 +1,4 @@
-#include "harness.h"
+#include "proof.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -28,8 +28,9 @@ void row(const char *promise, const char *how, uint64_t calls, bool holds, plant
     for (char *at = text; *at; at++)
         if (*at == '\t' || *at == '\n')
             *at = ' ';
-    printf("row\t%s\t%s\t%" PRIu64 "\t%s\t%s\t%s\t%s\n", promise, how, calls, profile_name, holds ? "kept" : "BROKEN",
-           words[planted], text);
+    check(holds && planted != PLANTED_MISSED, "%s (%s)%s%s%s", promise, how, holds ? "" : ": ", holds ? "" : text,
+          planted == PLANTED_MISSED ? " [the planted violation was not caught]" : "");
+    printf("row\t%s\t%s\t%" PRIu64 "\t%s\t%s\t%s\n", promise, how, calls, profile_name, holds ? "kept" : "BROKEN", words[planted]);
 }
 
 static uint64_t from_environment(const char *name, uint64_t otherwise)
