@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../tests/support/check.h"
 #include "../common/wav.h"
-#include "check.h"
 #include "effect.h"
 
 #define PI 3.14159265358979323846

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../tests/support/check.h"
 #include "../common/wav.h"
-#include "check.h"
 
 /* ---- files made by hand ---- */
 

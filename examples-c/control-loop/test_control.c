@@ -1,23 +1,14 @@
 /* The parts of the control loop: the plants against theory, the controllers' sources natively, and the guests through rtwasm
  * against both. Simulated time only.   usage: test_control ARTIFACTS standalone|plugin */
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "../../tests/support/check.h"
 #include "controller.h"
 #include "native.h"
 #include "plant.h"
 #include "tuning.h"
-
-static int passed, failed;
-
-static void check(bool condition, const char *what)
-{
-    printf("%s %s\n", condition ? "ok" : "FAIL", what);
-    if (condition) passed++;
-    else failed++;
-}
 
 /* ---- the plants ---- */
 
@@ -144,7 +135,7 @@ static void test_riccati_solver(void)
             char what[96];
             configure_native(&native_lqr_kalman, tuning_find("lqr", plants[i]), 1.0 / rate_hz);
             snprintf(what, sizeof what, "lqr_kalman: doubling and plain Riccati iteration agree, %s at %g Hz", plants[i], rate_hz);
-            check(native_lqr_solver_error(1.0 / rate_hz) < 1e-9, what);
+            check(native_lqr_solver_error(1.0 / rate_hz) < 1e-9, "%s", what);
         }
     }
 }
@@ -233,7 +224,7 @@ static void check_for(const requirement_t *requirement, double rate_hz, bool con
 {
     char text[640];
     snprintf(text, sizeof text, "%s on %s at %g Hz: %s (%.3g)", requirement->controller, requirement->plant, rate_hz, what, value);
-    check(condition, text);
+    check(condition, "%s", text);
 }
 
 /* The guest's arithmetic is IEEE 754 double precision, as is the native one, in the same order: equal bits are expected. A
@@ -315,7 +306,7 @@ static void test_guests(const char *artifacts, const char *profile)
     config.profile = strcmp(profile, "plugin") == 0 ? RTW_PROFILE_PLUGIN : RTW_PROFILE_STANDALONE;
     rtw_status_t status = rtw_runtime_create(&config, &runtime, &err);
     if (status == RTW_OK) status = rtw_thread_attach(runtime, NULL, &err);
-    check(status == RTW_OK, status == RTW_OK ? "a runtime, attached to" : err.message);
+    check(status == RTW_OK, "a runtime, attached to%s%s", status == RTW_OK ? "" : ": ", status == RTW_OK ? "" : err.message);
     if (status != RTW_OK) return;
     for (size_t i = 0; i < sizeof requirements / sizeof requirements[0]; i++) {
         for (double rate_hz = 1000.0; rate_hz <= 10000.0; rate_hz *= 10.0) test_closed_loop(runtime, &requirements[i], rate_hz, artifacts, profile);
@@ -339,6 +330,5 @@ int main(int argc, char **argv)
     test_lost_sensor();
     test_bounds_catch_no_control();
     test_guests(argv[1], argv[2]);
-    printf("%d passed, %d failed\n", passed, failed);
-    return failed == 0 ? 0 : 1;
+    return check_summary();
 }

@@ -3,27 +3,20 @@
 #include <rtwasm.h>
 #include <rtwasm_compiler.h>
 
+#include "../support/check.h"
+
 #include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static int passed, failed;
 static rtw_error_t err;
 
-static void check(bool good, const char *what, const char *how) {
-    printf("%s %s: %s\n", good ? "ok" : "FAIL", what, how);
+static void see(bool good, const char *what, const char *how) {
+    check(good, "%s: %s", what, how);
     if (!good && err.message[0]) printf("    %s\n", err.message);
-    if (good) passed++;
-    else failed++;
 }
 
-static void need(rtw_status_t status, const char *what) {
-    if (status == RTW_OK) return;
-    printf("FAIL %s: %s: %s\n%d passed, %d failed\n", what, rtw_status_name(status), err.message, passed, failed + 1);
-    exit(1);
-}
+static void need(rtw_status_t status, const char *what) { require(status, &err, "%s", what); }
 
 static bool untouched(const unsigned char *canary) {
     for (int i = 0; i < 64; i++)
@@ -36,10 +29,10 @@ static bool untouched(const unsigned char *canary) {
 #define CHECK_REFUSED(name, x, call)                                                      \
     do {                                                                                  \
         PLANT(x, 1);                                                                      \
-        check((call) == RTW_ERR_STRUCT_SIZE, name, "a field that the library does not know is refused"); \
+        see((call) == RTW_ERR_STRUCT_SIZE, name, "a field that the library does not know is refused"); \
         PLANT(x, 0);                                                                      \
     } while (0)
-#define CHECK_ZEROED(name, x) check((x)->planted == 0, name, "what the library does not know is zeroed")
+#define CHECK_ZEROED(name, x) see((x)->planted == 0, name, "what the library does not know is zeroed")
 #else
 #define PLANT(x, value) (void)(x)
 #define CHECK_REFUSED(name, x, call) (void)(x)
@@ -55,7 +48,7 @@ static bool untouched(const unsigned char *canary) {
     noun##_t *const it = &box.it;                                                                \
     memset(&box, 0xa5, sizeof box);                                                              \
     noun##_init(it);                                                                             \
-    check(untouched(box.canary) && it->struct_size == sizeof *it, #noun "_t", "_init writes the caller's struct and no more")
+    see(untouched(box.canary) && it->struct_size == sizeof *it, #noun "_t", "_init writes the caller's struct and no more")
 
 /* A configuration: `set` fills it in, `call` returns RTW_OK. */
 #define IN(noun, set, call)                                          \
@@ -63,7 +56,7 @@ static bool untouched(const unsigned char *canary) {
         BOX(noun);                                                   \
         set;                                                         \
         CHECK_REFUSED(#noun "_t", it, call);                         \
-        check((call) == RTW_OK, #noun "_t", "it is taken");          \
+        see((call) == RTW_OK, #noun "_t", "it is taken");          \
     } while (0)
 
 /* An output: `call` returns RTW_OK, and then `told` holds. */
@@ -71,8 +64,8 @@ static bool untouched(const unsigned char *canary) {
     do {                                                                                         \
         BOX(noun);                                                                               \
         PLANT(it, 7);                                                                            \
-        check((call) == RTW_OK && (told), #noun "_t", #call);                                    \
-        check(untouched(box.canary) && it->struct_size == sizeof *it, #noun "_t", "no more than the caller's size is written"); \
+        see((call) == RTW_OK && (told), #noun "_t", #call);                                    \
+        see(untouched(box.canary) && it->struct_size == sizeof *it, #noun "_t", "no more than the caller's size is written"); \
         CHECK_ZEROED(#noun "_t", it);                                                            \
     } while (0)
 
@@ -142,10 +135,10 @@ static void test_statistics(rtw_instance_t *instance, rtw_func_t *add) {
     rtw_export_config_init(&config);
 #if defined(NEWER)
     subjects[1].planted = 1;
-    check(rtw_export(subjects, 2, stride, &config, NULL, &err) == RTW_ERR_STRUCT_SIZE, "rtw_export_subject_t", "a field that the library does not know is refused");
+    see(rtw_export(subjects, 2, stride, &config, NULL, &err) == RTW_ERR_STRUCT_SIZE, "rtw_export_subject_t", "a field that the library does not know is refused");
     subjects[1].planted = 0;
 #endif
-    check(rtw_export(subjects, 2, stride + 1, &config, NULL, &err) == RTW_ERR_STRUCT_SIZE, "rtw_export_subject_t", "a stride that no struct has is refused");
+    see(rtw_export(subjects, 2, stride + 1, &config, NULL, &err) == RTW_ERR_STRUCT_SIZE, "rtw_export_subject_t", "a stride that no struct has is refused");
     /* A recorder reports in the struct of funcs, and is exported like one. */
     rtw_runtime_t *runtime;
     rtw_recorder_t *recorder;
@@ -165,7 +158,7 @@ static void test_faults(rtw_instance_t *instance) {
     rtw_value_t value = {.i32 = 0};
     need(rtw_invoke(grow, &value, 1), "a growth");
     OUT(rtw_growth, rtw_instance_growth(instance, it), it->granted + it->refused == 1);
-    check(rtw_invoke(trap, NULL, 0) == RTW_ERR_TRAP_UNREACHABLE, "trap", "it traps");
+    see(rtw_invoke(trap, NULL, 0) == RTW_ERR_TRAP_UNREACHABLE, "trap", "it traps");
     OUT(rtw_fault, rtw_instance_fault(instance, it, &err), it->status == RTW_ERR_TRAP_UNREACHABLE && it->function_index == 2);
     rtw_func_destroy(trap), rtw_func_destroy(grow);
 }
@@ -174,7 +167,7 @@ static void test_faults(rtw_instance_t *instance) {
 static void test_oldest(rtw_module_t *module, const void *artifact, size_t length) {
     uint32_t words[4] = {9, 9, 9, 9};
     rtw_runtime_config_init_sized((rtw_runtime_config_t *)(void *)words, 8);
-    check(words[0] == 8 && words[2] == 9 && words[3] == 9, "the oldest", "_init_sized writes two words");
+    see(words[0] == 8 && words[2] == 9 && words[3] == 9, "the oldest", "_init_sized writes two words");
     words[1] = RTW_PROFILE_PLUGIN;
     rtw_runtime_t *runtime;
     need(rtw_runtime_create((const rtw_runtime_config_t *)(void *)words, &runtime, &err), "a runtime");
@@ -184,13 +177,13 @@ static void test_oldest(rtw_module_t *module, const void *artifact, size_t lengt
     rtw_func_t *add = look_up(instance, "add");
     rtw_func_stats_t stats;
     rtw_func_stats_init(&stats);
-    check(rtw_func_stats(add, &stats) == RTW_OK, "the oldest", "statistics are on by default");
+    see(rtw_func_stats(add, &stats) == RTW_OK, "the oldest", "statistics are on by default");
     cpu_set_t before, after;
     sched_getaffinity(0, sizeof before, &before);
     rtw_thread_config_init_sized((rtw_thread_config_t *)(void *)words, 8);
     need(rtw_thread_attach(runtime, (const rtw_thread_config_t *)(void *)words, &err), "attach");
     sched_getaffinity(0, sizeof after, &after);
-    check(CPU_EQUAL(&before, &after), "the oldest", "the affinity is left alone by default");
+    see(CPU_EQUAL(&before, &after), "the oldest", "the affinity is left alone by default");
     need(rtw_thread_detach(runtime, &err), "detach");
     rtw_func_destroy(add), rtw_instance_destroy(instance), rtw_module_destroy(module), rtw_runtime_destroy(runtime);
 }
@@ -203,7 +196,7 @@ static void test_canary(void) {
     } box;
     memset(&box, 0xa5, sizeof box);
     rtw_func_stats_init_sized(&box.it, sizeof box.it + 8);
-    check(!untouched(box.canary), "twin", "what is written behind a struct is found");
+    see(!untouched(box.canary), "twin", "what is written behind a struct is found");
 }
 
 int main(void) {
@@ -237,6 +230,5 @@ int main(void) {
     test_canary();
     rtw_func_destroy(add), rtw_instance_destroy(instance), rtw_module_destroy(module), rtw_runtime_destroy(runtime);
     rtw_compile_free(artifact, length);
-    printf("%d passed, %d failed\n", passed, failed);
-    return failed != 0;
+    return check_summary();
 }

@@ -148,10 +148,17 @@ for variant in older newer; do
         check "$header can be made $variant" python3 tests/abi/variants.py $variant "$table" include/$header "$scratch/$variant/$header"
     done
 done
+# The harness is compiled with the headers as they are.
+reports=
+for source in check child start statuses; do
+    $CC -std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -g -Iinclude -c tests/support/$source.c -o "$scratch/$source.o" || fail "$source.c compiles"
+    reports="$reports $scratch/$source.o"
+done
 growth() { # growth NAME FLAGS...
     name=$1
     shift
-    check "growth.c $name" $CC -std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -g "$@" tests/abi/growth.c -o "$scratch/growth-$name" "$library" "$compiler" \
+    # shellcheck disable=SC2086 # lists of words
+    check "growth.c $name" $CC -std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -g "$@" tests/abi/growth.c $reports -o "$scratch/growth-$name" "$library" "$compiler" \
         -Wl,-rpath,"$(realpath "$RTWASM_LIBDIR"):$(dirname "$(realpath "$compiler")")"
     adopt "growth $name" "$scratch/growth-$name"
 }

@@ -1,6 +1,5 @@
 /*
  * Compiles and runs in one process: librtwasm_compiler.so beside librtwasm.so, each with an engine of its own.
- * Prints one line a check and ends with status 0 if all hold.
  */
 #define _XOPEN_SOURCE 700
 #include <pthread.h>
@@ -9,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rtwasm.h"
+#include "../support/check.h"
 #include "rtwasm_compiler.h"
 
 static const char GUEST[] =
@@ -27,22 +26,6 @@ static const char GUEST[] =
 
 /* A page and a guest's first address behind it. */
 #define BEHIND_MEMORY 65536
-
-static int failures = 0;
-
-static void check(int holds, const char *what) {
-    printf("%s: %s\n", holds ? "ok" : "FAILED", what);
-    if (!holds) {
-        failures++;
-    }
-}
-
-static void require(rtw_status_t status, const rtw_error_t *err, const char *what) {
-    if (status != RTW_OK) {
-        fprintf(stderr, "%s: %s: %s\n", what, rtw_status_name(status), err->message);
-        exit(1);
-    }
-}
 
 typedef struct {
     void *bytes;
@@ -125,7 +108,7 @@ static rtw_status_t call(guest_t guest, const char *name, int32_t first, int32_t
     rtw_func_t *func;
     rtw_error_t err;
     rtw_status_t status;
-    require(rtw_instance_func(guest.instance, name, NULL, &func, &err), &err, name);
+    require(rtw_instance_func(guest.instance, name, NULL, &func, &err), &err, "%s", name);
     memset(values, 0, sizeof values);
     values[0].i32 = first;
     values[1].i32 = second;
@@ -150,7 +133,7 @@ static void check_traps(rtw_runtime_t *runtime, artifact_t artifact) {
     for (size_t i = 0; i < sizeof traps / sizeof traps[0]; i++) {
         guest_t guest = load(runtime, artifact);
         int32_t ignored;
-        check(call(guest, traps[i].name, traps[i].first, traps[i].second, &ignored) == traps[i].expected, traps[i].name);
+        check(call(guest, traps[i].name, traps[i].first, traps[i].second, &ignored) == traps[i].expected, "%s", traps[i].name);
         unload(guest);
     }
 }
@@ -260,7 +243,7 @@ static void check_refused(const char *text, const rtw_compile_options_t *options
     outcome_t outcome;
     rtw_status_t status = try_compile(text, options, &outcome);
     int told = memchr(outcome.err.message, '\0', sizeof outcome.err.message) != NULL && strstr(outcome.err.message, part) != NULL;
-    check(status == expected && outcome.err.status == expected && told, part);
+    check(status == expected && outcome.err.status == expected && told, "%s", part);
     if (!told) {
         printf("    %s: %.504s\n", rtw_status_name(status), outcome.err.message);
     }
@@ -324,6 +307,5 @@ int main(int argc, char **argv) {
     check_options();
     check_modules();
     rtw_runtime_destroy(first);
-    printf("%d failed\n", failures);
-    return failures == 0 ? 0 : 1;
+    return check_summary();
 }

@@ -1,85 +1,66 @@
 #!/bin/sh
-# Builds compile_at_run_time.c with each C compiler that is there and runs it; looks at what librtwasm_compiler.so exports
-# and calls itself.
-#   RTWASM_LIB           directory of librtwasm.so           (default target/release)
-#   RTWASM_COMPILER_LIB  directory of librtwasm_compiler.so  (default target/tools)
-set -eu
-cd "$(dirname "$0")/../.."
-lib=${RTWASM_LIB:-target/release}
-compiler_lib=${RTWASM_COMPILER_LIB:-target/tools}
-out=target/tests-cli
-mkdir -p "$out"
+# Compiling at run time: builds compile_at_run_time.c and compiler_limits.c and runs them; looks at what librtwasm_compiler.so exports
+# and calls itself; compares the compiler's table of slow instructions with the code generator.
+# Environment: RTWASM, RTWASM_LIBDIR, CC, CLANG.
+cd "$(dirname "$0")" || exit 1
+root=../..
+scratch=$root/target/tests/cli
+. ../lib.sh
+use_uninstalled_library
+library=$RTWASM_LIBDIR/librtwasm.so
+compiler=$(dirname "$RTWASM")/librtwasm_compiler.so
+[ -f "$compiler" ] || { echo "FAIL $compiler is missing: build it first"; exit 1; }
 
-fail() {
-    echo "compile_at_run_time: $*" >&2
-    exit 1
-}
-
-for file in "$lib/librtwasm.so" "$compiler_lib/librtwasm_compiler.so"; do
-    [ -f "$file" ] || fail "$file is missing: build it first"
-done
-
-exported=$(nm -D --defined-only "$compiler_lib/librtwasm_compiler.so" | awk '{ print $3 }' | LC_ALL=C sort | tr '\n' ' ')
-expected='rtw_compile rtw_compile_free rtw_compile_options_init_sized rtw_recompile '
-[ "$exported" = "$expected" ] || fail "exported symbols: $exported; expected: $expected"
-
-dynamic=$(readelf -d "$compiler_lib/librtwasm_compiler.so")
+exported=$(nm -D --defined-only "$compiler" | awk '{ print $3 }' | LC_ALL=C sort | tr '\n' ' ')
+check "librtwasm_compiler.so exports: $exported" \
+    test "$exported" = 'rtw_compile rtw_compile_free rtw_compile_options_init_sized rtw_recompile '
+dynamic=$(readelf -d "$compiler")
 soname=$(echo "$dynamic" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
 case $soname in
-    librtwasm_compiler.so.*) ;;
-    *) fail "librtwasm_compiler.so has SONAME '$soname'" ;;
+librtwasm_compiler.so.*) ok "librtwasm_compiler.so has a SONAME" ;;
+*) fail "librtwasm_compiler.so has SONAME '$soname'" ;;
 esac
-echo "$dynamic" | grep -q 'FLAGS_1.*NOW.*NODELETE' || fail "librtwasm_compiler.so is not linked with -z now -z nodelete"
+if echo "$dynamic" | grep -q 'FLAGS_1.*NOW.*NODELETE'; then
+    ok "librtwasm_compiler.so is linked with -z now -z nodelete"
+else
+    fail "librtwasm_compiler.so is linked with -z now -z nodelete"
+fi
+# Under its SONAME, as an installation would have it.
+ln -sf "$(realpath "$compiler")" "$scratch/lib/$soname"
 
-# Under their SONAMEs, as an installation would have them.
-ln -sf "$(readlink -f "$lib/librtwasm.so")" "$out/$(readelf -d "$lib/librtwasm.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')"
-ln -sf "$(readlink -f "$compiler_lib/librtwasm_compiler.so")" "$out/$soname"
-
-built=0
-passed=0
-for cc in gcc clang-19; do
+C_FLAGS="-std=c99 $C_WARNINGS -I$root/include -pthread"
+reports=
+for source in check child start statuses; do
+    $CC $C_FLAGS -D_GNU_SOURCE -c "$support/$source.c" -o "$scratch/$source.o" || fail "$source.c compiles"
+    reports="$reports $scratch/$source.o"
+done
+for cc in $CC $CLANG; do
     command -v "$cc" >/dev/null || continue
-    "$cc" -std=c99 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Iinclude tests/cli/compile_at_run_time.c \
-        -o "$out/compile_at_run_time" -L"$compiler_lib" -L"$lib" -lrtwasm_compiler -lrtwasm -pthread
+    check "compile_at_run_time.c with $cc" "$cc" $C_FLAGS compile_at_run_time.c $reports -o "$scratch/compile_at_run_time" "$compiler" "$library"
     for order in compiler-first runtime-first; do
         # A setting that is compared on load has its default in this variable.
         for details in 0 1; do
-            WASMTIME_BACKTRACE_DETAILS=$details LD_LIBRARY_PATH=$out "$out/compile_at_run_time" "$order" >"$out/log" 2>&1 || {
-                status=$?
-                cat "$out/log" >&2
-                fail "built with $cc, $order, WASMTIME_BACKTRACE_DETAILS=$details: status $status"
-            }
-            held=$(grep -c '^ok' "$out/log")
-            passed=$((passed + held))
-            echo "ok $cc, $order, WASMTIME_BACKTRACE_DETAILS=$details: $held checks hold"
+            export WASMTIME_BACKTRACE_DETAILS=$details
+            adopt "$cc, $order, WASMTIME_BACKTRACE_DETAILS=$details" "$scratch/compile_at_run_time" "$order"
         done
     done
-    built=$((built + 1))
 done
-[ "$built" -gt 0 ] || fail "no C compiler found"
-
-"$cc" -std=c99 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -Iinclude tests/cli/compiler_limits.c \
-    -o "$out/compiler_limits" -L"$compiler_lib" -L"$lib" -lrtwasm_compiler -lrtwasm -pthread
-LD_LIBRARY_PATH=$out "$out/compiler_limits" >"$out/log" 2>&1 || {
-    status=$?
-    cat "$out/log" >&2
-    fail "compiler_limits: status $status"
-}
-held=$(grep -c '^ok' "$out/log")
-passed=$((passed + held))
-echo "ok limits: $held checks hold"
+unset WASMTIME_BACKTRACE_DETAILS
+check "compiler_limits.c" $CC $C_FLAGS compiler_limits.c $reports -o "$scratch/compiler_limits" "$compiler" "$library"
+adopt limits "$scratch/compiler_limits"
 
 # The compiler's table of slow instructions is what the code generator does; a row that is wrong or missing is found.
 if [ "$(uname -m)" = x86_64 ]; then
-    table=compiler/src/slow.rs
-    python3 tests/cli/slow_instructions.py target/tools/rtwasm "$out/slow" $table || fail "$table differs from the code generator"
-    sed 's/"has_sse42", Long/"has_sse42", Call/' $table >"$out/wrong.rs"
-    sed '/"f64x2.floor"/d' $table >"$out/missing.rs"
+    table=$root/compiler/src/slow.rs
+    check "slow.rs says what the code generator does" python3 slow_instructions.py "$RTWASM" "$scratch/slow" "$table"
+    sed 's/"has_sse42", Long/"has_sse42", Call/' "$table" >"$scratch/wrong.rs"
+    sed '/"f64x2.floor"/d' "$table" >"$scratch/missing.rs"
     for twin in wrong missing; do
-        if python3 tests/cli/slow_instructions.py target/tools/rtwasm "$out/slow" "$out/$twin.rs" >"$out/log"; then
-            fail "twin: a row that is $twin was not found"
+        if python3 slow_instructions.py "$RTWASM" "$scratch/slow" "$scratch/$twin.rs" >"$scratch/log"; then
+            fail "a row that is $twin is found"
+        else
+            ok "a row that is $twin is found"
         fi
     done
-    passed=$((passed + 3))
 fi
-echo "$passed passed, 0 failed"
+finish

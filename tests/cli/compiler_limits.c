@@ -1,7 +1,6 @@
 /*
  * The statuses of rtw_compile for hostile and huge modules, on a thread with the smallest stack there is: a status
- * that names the limit, an artifact, or what is wrong with the module; never the end of the process. Prints one line a check and
- * ends with status 0 if all hold.
+ * that names the limit, an artifact, or what is wrong with the module; never the end of the process.
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -11,17 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rtwasm.h"
+#include "../support/check.h"
 #include "rtwasm_compiler.h"
 
-static int failures = 0;
-
-static void check(int holds, const char *what, const char *message) {
-    printf("%s: %s\n", holds ? "ok" : "FAILED", what);
-    if (!holds) {
-        printf("    %s\n", message);
-        failures++;
-    }
+static void told(bool holds, const char *what, const char *message) {
+    check(holds, "%s", what);
+    if (!holds) printf("    %s\n", message);
 }
 
 /* ---- a text or a module that grows */
@@ -71,7 +65,7 @@ static void module_of(const char *body, size_t body_length) {
     length = 0;
     add("\0asm\1\0\0\0\1\4\1\x60\0\0\3\2\1\0", 18);
     size_t sized = 1 + body_length;
-    size_t section = 1 + (sized < 128 ? 1 : sized < 16384 ? 2 : sized < 2097152 ? 3 : 4) + sized;
+    size_t section = 1 + (size_t)(sized < 128 ? 1 : sized < 16384 ? 2 : sized < 2097152 ? 3 : 4) + sized;
     add("\x0a", 1);
     number(section);
     add("\1", 1);
@@ -121,11 +115,11 @@ static void defaults(uint32_t interruption) {
 
 static void limited(const char *part, const char *what) {
     rtw_status_t status = answer();
-    check(status == RTW_ERR_LIMIT && strstr(job.err.message, part) != NULL, what, job.err.message);
+    told(status == RTW_ERR_LIMIT && strstr(job.err.message, part) != NULL, what, job.err.message);
 }
 
 static void compiles(const char *what) {
-    check(answer() == RTW_OK, what, job.err.message);
+    told(answer() == RTW_OK, what, job.err.message);
 }
 
 static void nested(size_t depth) {
@@ -139,8 +133,8 @@ static void answered(const char *what) {
     case RTW_OK:
     case RTW_ERR_WASM:
     case RTW_ERR_LIMIT:
-    case RTW_ERR_UNSUPPORTED: check(1, what, ""); break;
-    default: check(0, what, job.err.message);
+    case RTW_ERR_UNSUPPORTED: told(true, what, ""); break;
+    default: told(false, what, job.err.message);
     }
 }
 
@@ -217,17 +211,17 @@ int main(void) {
     job.options.max_locals = 2;
     compiles("as many locals as may be");
     job.options.max_locals = 50001;
-    check(answer() == RTW_ERR_ARGUMENT, "more locals than there may be", job.err.message);
+    told(answer() == RTW_ERR_ARGUMENT, "more locals than there may be", job.err.message);
     job.options.max_locals = 0;
     job.options.max_branches = 1;
     limited("max_branches", "max_branches");
-    check(strstr(job.err.message, "function 1") != NULL, "the function is named", job.err.message);
+    told(strstr(job.err.message, "function 1") != NULL, "the function is named", job.err.message);
     job.options.max_branches = 2;
     compiles("as many branches as may be");
     job.options.max_branches = 0;
     job.options.max_function_bytes = 5;
     limited("max_function_bytes", "max_function_bytes");
-    check(strstr(job.err.message, "function 1") != NULL, "the function is named", job.err.message);
+    told(strstr(job.err.message, "function 1") != NULL, "the function is named", job.err.message);
     job.options.max_function_bytes = 0;
     compiles("the same with the defaults");
 
@@ -252,5 +246,5 @@ int main(void) {
     job.options.max_time_ms = 0;
     compiles("the same with time");
     free(bytes);
-    return failures != 0;
+    return check_summary();
 }

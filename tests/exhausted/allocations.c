@@ -1,6 +1,6 @@
-/* Fails the n-th allocation, for every n, or every allocation from the n-th on, over the life of a host, and tells what it saw as
- * one row of a table.
- *   allocations PROFILE FOLDER first|later|large|doctor|compile once|on [FROM [TO [STEP]]]
+/* Fails the n-th allocation, for every n, or every allocation from the n-th on, over the life of a host, and prints what it saw as
+ * one row of a table, and as checks.
+ *   allocations PROFILE ARTIFACTS first|later|large|doctor|compile once|on [FROM [TO [STEP]]]
  *     first   each life in a process of its own, so that what is done once a process meets it too
  *     later   life after life in one process, with statistics written in all formats; each is to leave as many blocks as before
  *     large   as `first`, of a guest and a host that have much of everything
@@ -10,14 +10,11 @@
 #include "exhaust.h"
 #include "life.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,11 +39,10 @@ static void describe(life_report_t *report)
 }
 
 static const injector_t injector = {exhaust_failed, exhaust_disarm, allowed, describe};
-static life_t life = {RTW_PROFILE_STANDALONE, NULL, "life", &injector, false, false, RTW_LOCK_OFF, NULL, NULL};
+static life_t life = {"life", &injector, false, false, RTW_LOCK_OFF, NULL, NULL};
 static bool (*lived)(const life_t *) = live;
 static row_t *row;
 static bool on, verbose;
-static int printed_to = -1;
 
 static void plant(void)
 {
@@ -121,63 +117,83 @@ static void live_on(uint64_t from, uint64_t to, uint64_t step, bool many)
     }
 }
 
-/* Lives these lives in a process of its own. */
-static void live_apart(uint64_t from, uint64_t to, uint64_t step, bool many)
+typedef struct lives_t {
+    uint64_t from, to, step;
+    bool many;
+} lives_t;
+
+static void live_on_in_child(void *data)
 {
-    if (printed_to < 0) printed_to = memfd_create("printed", 0);
-    if (ftruncate(printed_to, 0) != 0) exit(2);
-    row->at = from;
-    const pid_t child = fork();
-    if (child == 0) {
-        lseek(printed_to, 0, SEEK_SET);
-        dup2(1, 3), dup2(printed_to, 1), dup2(printed_to, 2);
-        live_on(from, to, step, many);
-        _exit(0);
-    }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    const lives_t *lives = data;
+    live_on(lives->from, lives->to, lives->step, lives->many);
+}
+
+/* Lives these lives in a process of its own, which may print nothing. */
+static void live_apart(lives_t lives)
+{
+    char text[161];
+    row->at = lives.from;
+    const int status = output_of_child(live_on_in_child, &lives, text, sizeof text);
     if (!WIFEXITED(status)) {
         row->positions++;
         const bool hung = WTERMSIG(status) == SIGALRM;
         *(hung ? &row->hangs : &row->aborts) += 1;
         tell(hung ? "hang" : strsignal(WTERMSIG(status)));
     }
-    char text[161] = "";
-    if (pread(printed_to, text, sizeof text - 1, 0) > 0) {
+    if (text[0] != '\0') {
         row->printed++;
-        text[strcspn(text, "\n")] = 0;
-        dprintf(3, "    printed: %s\n", text);
+        printf("    printed: %.*s\n", (int)strcspn(text, "\n"), text);
     }
+}
+
+/* The check that nothing was counted there. */
+static void none(uint64_t count, const char *lives, const char *mode, const char *what)
+{
+    check(count == 0, "%s, %s: %s", lives, mode, what);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 5) return 2;
-    const bool large = strcmp(argv[3], "large") == 0, compile = strcmp(argv[3], "compile") == 0;
-    const bool many = !large && strcmp(argv[3], "first") != 0;
+    read_command_line(argc, argv);
+    NEED(argc >= 5, "which lives, and once or on");
+    const char *lives = argv[3], *mode = argv[4];
+    const bool large = strcmp(lives, "large") == 0, compile = strcmp(lives, "compile") == 0;
+    const bool many = !large && strcmp(lives, "first") != 0;
+    const uint64_t from = argc > 5 ? strtoull(argv[5], NULL, 0) : 0;
     const uint64_t to = argc > 6 ? strtoull(argv[6], NULL, 0) : UINT64_MAX - 1;
     const uint64_t step = argc > 7 ? strtoull(argv[7], NULL, 0) : 1;
-    on = strcmp(argv[4], "on") == 0;
+    on = strcmp(mode, "on") == 0;
     verbose = getenv("EXHAUSTED_VERBOSE") != NULL;
     dup2(1, 3);
     const size_t bytes = sizeof *life.report + sizeof *row + sizeof *life.listed * EXHAUST_LISTED;
     char *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    NEED(shared != MAP_FAILED, "mmap");
     life.report = (void *)shared;
     row = (void *)(shared + sizeof *life.report);
     life.listed = (void *)(shared + sizeof *life.report + sizeof *row);
-    life.profile = strcmp(argv[1], "plugin") == 0 ? RTW_PROFILE_PLUGIN : RTW_PROFILE_STANDALONE;
-    life.folder = argv[2];
     if (large) life.guest = "large", lived = live_large;
     if (compile) life.guest = "guests/life.wat", lived = live_compile;
-    if (!prepare_lives(&life)) return 2;
+    prepare_lives(&life);
     life.exports = many;
-    if (strcmp(argv[3], "doctor") == 0) lived = live_doctor;
+    if (strcmp(lives, "doctor") == 0) lived = live_doctor;
 
-    for (uint64_t at = argc > 5 ? strtoull(argv[5], NULL, 0) : 0; at <= to && !row->done; at = row->at + step) live_apart(at, to, step, many);
-    printf("row\t%s\t%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\n", argv[1], argv[3], argv[4], (unsigned long long)row->positions,
-           (unsigned long long)row->no_memory, (unsigned long long)row->well, (unsigned long long)row->other, (unsigned long long)row->wrong,
+    for (uint64_t at = from; at <= to && !row->done; at = row->at + step) live_apart((lives_t){at, to, step, many});
+    printf("row\t%s\t%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\n", profile_name, lives, mode, (unsigned long long)row->positions,
+           (unsigned long long)step, (unsigned long long)row->no_memory, (unsigned long long)row->well, (unsigned long long)row->other, (unsigned long long)row->wrong,
            (unsigned long long)row->aborts, (unsigned long long)row->hangs, (unsigned long long)row->printed, (unsigned long long)row->leaks);
     for (int i = 0; exhaust_listed()[i].function != NULL; i++)
         if (life.listed[i].calls != 0) printf("listed\t%s\t%llu\n", exhaust_listed()[i].function, (unsigned long long)life.listed[i].largest_bytes);
-    return 0;
+
+    check(row->positions > 20 || to != UINT64_MAX - 1, "%s, %s: allocations were there to fail: %llu", lives, mode, (unsigned long long)row->positions);
+    none(row->other, lives, mode, "no other status than RTW_ERR_NO_MEMORY");
+    none(row->wrong, lives, mode, "the same call succeeds afterwards, and the life goes on to its end");
+    none(row->aborts, lives, mode, "nothing ends the process");
+    none(row->hangs, lives, mode, "nothing hangs");
+    none(row->printed, lives, mode, "nothing is printed");
+    none(row->leaks, lives, mode, "nothing leaks");
+    /* Some calls succeed without memory: functions that destroy something, and work that the library's threads repeat until there is
+     * memory. */
+    check(row->well * 10 <= row->positions || to != UINT64_MAX - 1, "%s, %s: RTW_ERR_NO_MEMORY is returned; %llu calls of %llu went well", lives, mode,
+          (unsigned long long)row->well, (unsigned long long)row->positions);
+    return check_summary();
 }

@@ -1,8 +1,8 @@
-/* Fails the n-th system call of a kind, for every n, with each error that it can give, over the life of a host, and tells what it
- * saw as rows of a table. The kernel asks this program what becomes of each such call (seccomp's user notification), so calls that
+/* Fails the n-th system call of a kind, for every n, with each error that it can give, over the life of a host, and prints what
+ * it saw as rows of a table, and as checks. The kernel asks this program what becomes of each such call (seccomp's user notification), so calls that
  * the C library makes on its own, and those that are made without it, are among them.
- *   calls PROFILE|compiler FOLDER [KIND ...]
- * CALLS_STEP in the environment: every so-manieth position only; CALLS_TO: no later one. CALLS_PLANT: "abort", "print" or "hang" at
+ *   calls PROFILE ARTIFACTS host|compiler [KIND ...]
+ * CALLS_STEP in the environment: only one of as many positions; CALLS_TO: no later one. CALLS_PLANT: "abort", "print" or "hang" at
  * position 2. */
 #include "life.h"
 
@@ -28,6 +28,8 @@
 #include <unistd.h>
 
 enum { HANG_S = 60, PLANTED_AT = 2 };
+/* The exit status of a child whose kernel does not ask. */
+enum { UNHEARD = 3 };
 
 typedef struct kind_t {
     const char *name;
@@ -78,7 +80,7 @@ static bool allowed(rtw_status_t status)
 static void describe(life_report_t *report) { snprintf(report->place, sizeof report->place, "%s", kind->name); }
 
 static const injector_t injector = {failed, stop, allowed, describe};
-static life_t life = {RTW_PROFILE_STANDALONE, NULL, "life", &injector, false, false, RTW_LOCK_ON, NULL, NULL};
+static life_t life = {"life", &injector, false, false, RTW_LOCK_ON, NULL, NULL};
 
 static bool (*lived)(const life_t *) = live;
 
@@ -157,48 +159,44 @@ static void plant(uint64_t at)
     if (strcmp(what, "hang") == 0) alarm(1), pause();
 }
 
-static void live_here(uint64_t at, int to, int log)
+typedef struct here_t {
+    uint64_t at;
+    int sockets[2]; /* the parent reads the descriptor from the first, the child writes it to the second */
+} here_t;
+
+static void live_here(void *data)
 {
+    const here_t *here = data;
     const int listener = listen_to_calls();
-    if (listener < 0) _exit(3);
-    send_descriptor(to, listener);
+    if (listener < 0) _exit(UNHEARD);
+    send_descriptor(here->sockets[1], listener);
     close(listener);
-    close(to);
-    dup2(log, 1), dup2(log, 2);
+    close(here->sockets[0]), close(here->sockets[1]);
     alarm(HANG_S);
     atomic_store(&shared->armed, true);
     shared->report.lived = lived(&life);
     stop();
-    plant(at);
-    _exit(0);
+    plant(here->at);
 }
 
 /* A life of its own in which that call fails; how it ended, and whether it printed. */
 static int live_apart(uint64_t at, int error, bool *printed)
 {
-    static int log = -1;
-    int sockets[2];
-    if (log < 0) log = memfd_create("printed", 0);
+    here_t here = {at, {-1, -1}};
+    char text[161];
     memset(shared, 0, sizeof *shared);
-    if (ftruncate(log, 0) != 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) exit(2);
-    lseek(log, 0, SEEK_SET);
-    const pid_t child = fork();
-    if (child == 0) {
-        close(sockets[0]);
-        live_here(at, sockets[1], log);
-    }
-    close(sockets[1]);
-    const int listener = receive_descriptor(sockets[0]);
-    close(sockets[0]);
+    NEED(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, here.sockets) == 0, "socketpair: %s", strerror(errno));
+    const child_t child = begin_child(live_here, &here);
+    close(here.sockets[1]);
+    const int listener = receive_descriptor(here.sockets[0]);
+    close(here.sockets[0]);
     if (listener >= 0) {
         answer(listener, at, error);
         close(listener);
     }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    char text[161] = "";
-    *printed = pread(log, text, sizeof text - 1, 0) > 0;
-    if (*printed) text[strcspn(text, "\n")] = 0, printf("    printed: %s\n", text);
+    const int status = end_child(child, text, sizeof text);
+    *printed = text[0] != '\0';
+    if (*printed) printf("    printed: %.*s\n", (int)strcspn(text, "\n"), text);
     return status;
 }
 
@@ -211,60 +209,83 @@ static void tell(uint64_t at, int error, const char *what)
 
 static bool is_wanted(int argc, char **argv, const char *name)
 {
-    for (int i = 3; i < argc; i++)
+    for (int i = 4; i < argc; i++)
         if (strcmp(argv[i], name) == 0) return true;
-    return argc <= 3;
+    return argc <= 4;
+}
+
+static uint64_t from_environment(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text != NULL ? strtoull(text, NULL, 0) : otherwise;
+}
+
+/* What was seen where calls of a kind fail with an error, at each position. */
+typedef struct seen_t {
+    uint64_t positions, told, well, wrong, aborts, hangs, printed, internal;
+} seen_t;
+
+/* A life with one failure. Returns false if there is no such call any more. */
+static bool live_once(uint64_t at, int error, bool verbose, seen_t *seen)
+{
+    bool has_printed;
+    const life_report_t *report = &shared->report;
+    const int status = live_apart(at, error, &has_printed);
+    NEED(!WIFEXITED(status) || WEXITSTATUS(status) != UNHEARD, "the kernel does not tell of system calls");
+    if (WIFEXITED(status) && failed() == 0) {
+        if (!report->lived) seen->wrong++, tell(at, error, "a life without a failure went wrong");
+        return false;
+    }
+    seen->positions++;
+    seen->printed += has_printed;
+    seen->internal += report->status == RTW_ERR_INTERNAL || report->status == RTW_ERR_POISONED;
+    if (!WIFEXITED(status)) {
+        const bool hung = WTERMSIG(status) == SIGALRM;
+        *(hung ? &seen->hangs : &seen->aborts) += 1;
+        tell(at, error, hung ? "hang" : strsignal(WTERMSIG(status)));
+    } else if (!report->lived)
+        seen->wrong++, tell(at, error, "wrong");
+    else if (report->status != RTW_OK) {
+        seen->told++;
+        if (verbose) tell(at, error, "told");
+    } else
+        seen->well++;
+    return true;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 3) return 2;
-    const uint64_t step = getenv("CALLS_STEP") != NULL ? strtoull(getenv("CALLS_STEP"), NULL, 0) : 1;
-    const uint64_t to = getenv("CALLS_TO") != NULL ? strtoull(getenv("CALLS_TO"), NULL, 0) : UINT64_MAX - 1;
+    read_command_line(argc, argv);
+    NEED(argc >= 4, "whose system calls, host or compiler");
+    const char *whose = strcmp(argv[3], "compiler") == 0 ? argv[3] : profile_name;
+    const uint64_t step = from_environment("CALLS_STEP", 1), to = from_environment("CALLS_TO", UINT64_MAX - 1);
     const bool verbose = getenv("EXHAUSTED_VERBOSE") != NULL;
-    life.profile = strcmp(argv[1], "plugin") == 0 ? RTW_PROFILE_PLUGIN : RTW_PROFILE_STANDALONE;
-    if (strcmp(argv[1], "compiler") == 0) life.guest = "guests/life.wat", lived = live_compile;
-    life.folder = argv[2];
-    if (!prepare_lives(&life)) return 2;
+    if (strcmp(argv[3], "compiler") == 0) life.guest = "guests/life.wat", lived = live_compile;
+    prepare_lives(&life);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    NEED(shared != MAP_FAILED, "mmap: %s", strerror(errno));
     life.report = &shared->report;
-    setvbuf(stdout, NULL, _IOLBF, 0);
     for (kind = kinds; kind < kinds + KINDS; kind++) {
         if (!is_wanted(argc, argv, kind->name)) continue;
         life.carries = strcmp(kind->name, "membarrier") == 0;
+        uint64_t positions = 0;
         for (int i = 0; kind->errors[i] != 0; i++) {
             const int error = kind->errors[i];
-            uint64_t positions = 0, status_told = 0, well = 0, wrong = 0, aborts = 0, hangs = 0, printed = 0;
-            for (uint64_t at = 0; at <= to; at += step) {
-                bool has_printed;
-                const int status = live_apart(at, error, &has_printed);
-                if (WIFEXITED(status) && WEXITSTATUS(status) == 3) {
-                    printf("the kernel does not tell of system calls\n");
-                    return 3;
-                }
-                const uint64_t failures = atomic_load(&shared->failed);
-                if (WIFEXITED(status) && failures == 0) {
-                    if (!shared->report.lived) wrong++, tell(at, error, "a life without a failure went wrong");
-                    break;
-                }
-                positions++;
-                printed += has_printed;
-                if (!WIFEXITED(status)) {
-                    const bool hung = WTERMSIG(status) == SIGALRM;
-                    *(hung ? &hangs : &aborts) += 1;
-                    tell(at, error, hung ? "hang" : strsignal(WTERMSIG(status)));
-                } else if (!shared->report.lived)
-                    wrong++, tell(at, error, "wrong");
-                else if (shared->report.status != RTW_OK) {
-                    status_told++;
-                    if (verbose) tell(at, error, "told");
-                } else
-                    well++;
-            }
-            printf("call\t%s\t%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\n", argv[1], kind->name, strerrorname_np(error), (unsigned long long)positions,
-                   (unsigned long long)status_told, (unsigned long long)well, (unsigned long long)wrong, (unsigned long long)aborts, (unsigned long long)hangs,
-                   (unsigned long long)printed);
+            const char *name = strerrorname_np(error);
+            seen_t seen;
+            memset(&seen, 0, sizeof seen);
+            for (uint64_t at = 0; at <= to && live_once(at, error, verbose, &seen); at += step) {}
+            positions += seen.positions;
+            printf("call\t%s\t%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\n", whose, kind->name, name, (unsigned long long)seen.positions,
+                   (unsigned long long)seen.told, (unsigned long long)seen.well, (unsigned long long)seen.wrong, (unsigned long long)seen.aborts,
+                   (unsigned long long)seen.hangs, (unsigned long long)seen.printed);
+            check(seen.wrong == 0, "%s, %s: the same call succeeds afterwards, and the life goes on to its end", kind->name, name);
+            check(seen.aborts == 0, "%s, %s: nothing ends the process", kind->name, name);
+            check(seen.hangs == 0, "%s, %s: nothing hangs", kind->name, name);
+            check(seen.printed == 0, "%s, %s: nothing is printed", kind->name, name);
+            check(seen.internal == 0, "%s, %s: no call returns RTW_ERR_INTERNAL or RTW_ERR_POISONED", kind->name, name);
         }
+        check(positions > 0, "%s: calls were there to fail", kind->name);
     }
-    return 0;
+    return check_summary();
 }

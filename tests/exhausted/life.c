@@ -2,17 +2,10 @@
 
 #include <rtwasm_compiler.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 static const life_t *own;
 static uint64_t seen;
@@ -20,7 +13,7 @@ static bool repeated;
 static rtw_error_t err;
 static unsigned char *artifact;
 static size_t artifact_bytes;
-static char artifact_path[256];
+static char path[256];
 
 #define WRONG(...) (own->report->wrong[0] == 0 ? (void)snprintf(own->report->wrong, sizeof own->report->wrong, __VA_ARGS__) : (void)0)
 
@@ -56,10 +49,10 @@ static bool again(const char *call, rtw_status_t status, rtw_status_t expected, 
 /* Makes a call of the API, once more if there was no memory. */
 #define CALL(expression) do { err.message[0] = 0; } while (again(#expression, (expression), RTW_OK, &err))
 #define PLAIN(expression) do {} while (again(#expression, (expression), RTW_OK, NULL))
-#define EXPECT(expected, expression) do {} while (again(#expression, (expression), (expected), NULL))
+#define ANSWERS(expected, expression) do {} while (again(#expression, (expression), (expected), NULL))
 #define VOID(expression) do { (expression); } while (again(#expression, RTW_OK, RTW_OK, NULL))
 /* The objects that all others need. */
-#define NEED(thing) if ((thing) == NULL) { WRONG("no " #thing); return false; } else (void)0
+#define HAVE(thing) if ((thing) == NULL) { WRONG("no " #thing); return false; } else (void)0
 
 static rtw_status_t told(void *user_data, rtw_instance_t *instance, rtw_value_t *values)
 {
@@ -121,24 +114,13 @@ static rtw_status_t step(void *user_data, const rtw_tick_t *tick)
     return tick->index >= 3 ? RTW_STEP_STOP : RTW_OK;
 }
 
-static unsigned char *read_whole(const char *path, size_t *length)
-{
-    static unsigned char read_bytes[8 << 20];
-    unsigned char *const room = read_bytes;
-    const int file = open(path, O_RDONLY);
-    const ssize_t got = read(file, room, sizeof read_bytes);
-    close(file);
-    *length = (size_t)got;
-    return got > 0 ? room : NULL;
-}
-
 /* Publishes an instance, and waits for the slot's spare. */
 static bool publish_until_spare(rtw_slot_t *slot, rtw_module_t *module, rtw_imports_t *imports)
 {
     for (int round = 0; round < 3; round++) {
         rtw_instance_t *instance = NULL;
         CALL(rtw_instance_create(module, imports, NULL, &instance, &err));
-        NEED(instance);
+        HAVE(instance);
         atomic_store(&spares_ready, 0);
         CALL(rtw_slot_publish(slot, instance, NULL, &err));
         VOID(rtw_instance_destroy(instance));
@@ -169,17 +151,17 @@ static bool live_slot(rtw_runtime_t *runtime, rtw_module_t *module, rtw_imports_
     atomic_store(&spares_failed, 0);
     rtw_slot_t *slot = NULL;
     CALL(rtw_slot_create(runtime, &config, &slot, &err));
-    NEED(slot);
+    HAVE(slot);
     if (!publish_until_spare(slot, module, imports)) return false;
     PLAIN(rtw_slot_invoke(slot, 0, &value, 1, NULL));
     value.i32 = 13;
-    EXPECT(RTW_ERR_TRAP_UNREACHABLE, rtw_slot_invoke(slot, 0, &value, 1, NULL));
+    ANSWERS(RTW_ERR_TRAP_UNREACHABLE, rtw_slot_invoke(slot, 0, &value, 1, NULL));
     value.i32 = 1;
     PLAIN(rtw_slot_invoke(slot, 0, &value, 1, NULL));
     if (own->carries) {
         rtw_instance_t *instance = NULL;
         CALL(rtw_instance_create(module, imports, NULL, &instance, &err));
-        NEED(instance);
+        HAVE(instance);
         CALL(rtw_slot_publish(slot, instance, NULL, &err));
         VOID(rtw_instance_destroy(instance));
     }
@@ -202,12 +184,12 @@ static bool live_workers(rtw_runtime_t *runtime, rtw_instance_t *instance)
     config.step = step;
     rtw_worker_t *worker = NULL;
     CALL(rtw_worker_create(runtime, &config, &worker, &err));
-    NEED(worker);
+    HAVE(worker);
     CALL(rtw_worker_start(worker, &err));
     PLAIN(rtw_worker_join(worker, RTW_FOREVER));
     rtw_interval_t *interval = NULL;
     CALL(rtw_worker_interval(worker, RTW_SERIES_CALL, &interval, &err));
-    NEED(interval);
+    HAVE(interval);
     rtw_func_stats_t stats;
     rtw_func_stats_init(&stats);
     PLAIN(rtw_interval_read(interval, &stats));
@@ -230,14 +212,14 @@ static bool live_workers(rtw_runtime_t *runtime, rtw_instance_t *instance)
 
     rtw_func_t *add = NULL;
     CALL(rtw_instance_func(instance, "add", "(i32,i32)->(i32)", &add, &err));
-    NEED(add);
+    HAVE(add);
     rtw_value_t values[2] = {{.i32 = 40}, {.i32 = 2}};
     rtw_worker_config_init(&config);
     config.kind = RTW_WORKER_QUEUE;
     config.queue_capacity = 4;
     worker = NULL;
     CALL(rtw_worker_create(runtime, &config, &worker, &err));
-    NEED(worker);
+    HAVE(worker);
     CALL(rtw_worker_start(worker, &err));
     PLAIN(rtw_worker_submit(worker, add, values, 2, 7));
     rtw_completion_t completion;
@@ -256,8 +238,8 @@ static bool live_calls(rtw_instance_t *instance)
     rtw_func_t *add = NULL, *work = NULL;
     CALL(rtw_instance_func(instance, "add", "(i32,i32)->(i32)", &add, &err));
     CALL(rtw_instance_func(instance, "work", NULL, &work, &err));
-    NEED(add);
-    NEED(work);
+    HAVE(add);
+    HAVE(work);
     rtw_value_t values[2] = {{.i32 = 40}, {.i32 = 2}};
     const rtw_dry_call_t dry = {.func = add, .values = values, .value_count = 2, .repeats = 2};
     rtw_prepare_config_t prepare;
@@ -269,7 +251,7 @@ static bool live_calls(rtw_instance_t *instance)
     CALL(rtw_instance_prepare(instance, &prepare, &prepared, &err));
     PLAIN(rtw_invoke(add, values, 2));
     values[0].i32 = 13;
-    EXPECT(RTW_ERR_TRAP_UNREACHABLE, rtw_invoke(work, values, 1));
+    ANSWERS(RTW_ERR_TRAP_UNREACHABLE, rtw_invoke(work, values, 1));
     rtw_fault_t fault;
     rtw_fault_init(&fault);
     CALL(rtw_instance_fault(instance, &fault, &err));
@@ -291,8 +273,8 @@ static bool live_calls(rtw_instance_t *instance)
     rtw_interval_t *of_func = NULL, *of_instance = NULL;
     CALL(rtw_func_interval(work, &of_func, &err));
     CALL(rtw_instance_interval(instance, &of_instance, &err));
-    NEED(of_func);
-    NEED(of_instance);
+    HAVE(of_func);
+    HAVE(of_instance);
     PLAIN(rtw_invoke(work, values, 1));
     PLAIN(rtw_interval_read(of_func, &stats));
     PLAIN(rtw_interval_read(of_instance, &stats));
@@ -303,7 +285,7 @@ static bool live_calls(rtw_instance_t *instance)
         CALL(rtw_func_export(work, &config, &length, &err));
     }
     char written[256];
-    snprintf(written, sizeof written, "%s/written.%s.json", own->folder, own->profile == RTW_PROFILE_PLUGIN ? "plugin" : "standalone");
+    snprintf(written, sizeof written, "%s/written.%s.json", artifacts, profile_name);
     config.format = RTW_EXPORT_JSON;
     config.expected_interval_ns = 1000000;
     if (own->exports) {
@@ -326,14 +308,10 @@ static bool live_calls(rtw_instance_t *instance)
     return true;
 }
 
-bool prepare_lives(const life_t *life)
+void prepare_lives(const life_t *life)
 {
-    if (strchr(life->guest, '/') != NULL)
-        snprintf(artifact_path, sizeof artifact_path, "%s", life->guest);
-    else
-        snprintf(artifact_path, sizeof artifact_path, "%s/%s.%s.rtw", life->folder, life->guest, life->profile == RTW_PROFILE_PLUGIN ? "plugin" : "standalone");
-    artifact = read_whole(artifact_path, &artifact_bytes);
-    return artifact != NULL;
+    snprintf(path, sizeof path, "%s", strchr(life->guest, '/') != NULL ? life->guest : artifact_path(life->guest));
+    artifact = read_file(path, &artifact_bytes);
 }
 
 bool live(const life_t *life)
@@ -345,23 +323,23 @@ bool live(const life_t *life)
 
     rtw_imports_t *imports = NULL;
     CALL(rtw_imports_create(&imports, &err));
-    NEED(imports);
+    HAVE(imports);
     CALL(rtw_imports_func(imports, "env", "told", "(i32)->()", told, &count, NULL, 0, &err));
     rtw_runtime_config_t config;
     rtw_runtime_config_init(&config);
-    config.profile = life->profile;
+    config.profile = profile;
     config.guest_stack_bytes = 64 << 10;
     config.memory_lock = life->memory_lock;
     rtw_runtime_t *runtime = NULL;
     CALL(rtw_runtime_create(&config, &runtime, &err));
-    NEED(runtime);
+    HAVE(runtime);
     rtw_module_info_t info;
     rtw_module_info_init(&info);
     CALL(rtw_module_probe(runtime, artifact, artifact_bytes, &info, &err));
     rtw_module_t *module = NULL, *again_from_file = NULL;
     CALL(rtw_module_load(runtime, artifact, artifact_bytes, &module, &err));
-    NEED(module);
-    CALL(rtw_module_load_file(runtime, artifact_path, &again_from_file, &err));
+    HAVE(module);
+    CALL(rtw_module_load_file(runtime, path, &again_from_file, &err));
     VOID(rtw_module_destroy(again_from_file));
     rtw_instance_config_t limits;
     rtw_instance_config_init(&limits);
@@ -369,7 +347,7 @@ bool live(const life_t *life)
     limits.growth = RTW_GROWTH_ALLOWED;
     rtw_instance_t *instance = NULL;
     CALL(rtw_instance_create(module, imports, &limits, &instance, &err));
-    NEED(instance);
+    HAVE(instance);
     CALL(rtw_thread_attach(runtime, NULL, &err));
     bool good = live_calls(instance) && live_workers(runtime, instance);
     good = good && live_slot(runtime, module, imports);
@@ -400,35 +378,35 @@ bool live_large(const life_t *life)
     }
     rtw_imports_t *imports = NULL;
     CALL(rtw_imports_create(&imports, &err));
-    NEED(imports);
+    HAVE(imports);
     for (int i = 0; i < IMPORTS; i++) {
         snprintf(name, sizeof name, "a_function_of_the_host_with_the_number_%d", i);
         CALL(rtw_imports_func(imports, "env", name, "(i32)->()", told, &count, NULL, 0, &err));
     }
     rtw_runtime_config_t config;
     rtw_runtime_config_init(&config);
-    config.profile = life->profile;
+    config.profile = profile;
     rtw_runtime_t *runtime = NULL;
     CALL(rtw_runtime_create(&config, &runtime, &err));
-    NEED(runtime);
+    HAVE(runtime);
     rtw_module_info_t info;
     rtw_module_info_init(&info);
     CALL(rtw_module_probe(runtime, artifact, artifact_bytes, &info, &err));
     rtw_module_t *module = NULL;
-    CALL(rtw_module_load_file(runtime, artifact_path, &module, &err));
-    NEED(module);
+    CALL(rtw_module_load_file(runtime, path, &module, &err));
+    HAVE(module);
     rtw_instance_t *instance = NULL;
     CALL(rtw_instance_create(module, imports, NULL, &instance, &err));
-    NEED(instance);
+    HAVE(instance);
     CALL(rtw_thread_attach(runtime, NULL, &err));
     rtw_func_t *funcs[FUNCS] = {NULL};
     rtw_value_t value = {.i32 = 1};
     for (int i = 0; i < FUNCS / 2; i++) {
         CALL(rtw_instance_func(instance, names[i], NULL, &funcs[i], &err));
-        NEED(funcs[i]);
+        HAVE(funcs[i]);
     }
     CALL(rtw_instance_funcs(instance, slot_funcs + FUNCS / 2, FUNCS / 2, funcs + FUNCS / 2, &err));
-    NEED(funcs[FUNCS - 1]);
+    HAVE(funcs[FUNCS - 1]);
     static rtw_dry_call_t dry_calls[DRY_CALLS], slots_dry_calls[DRY_CALLS];
     for (int i = 0; i < DRY_CALLS; i++) {
         dry_calls[i].func = funcs[i % FUNCS];
@@ -461,7 +439,7 @@ bool live_large(const life_t *life)
     worker_config.dry_call_count = DRY_CALLS;
     rtw_worker_t *worker = NULL;
     CALL(rtw_worker_create(runtime, &worker_config, &worker, &err));
-    NEED(worker);
+    HAVE(worker);
     CALL(rtw_worker_start(worker, &err));
     PLAIN(rtw_worker_stop(worker));
     VOID(rtw_worker_destroy(worker));
@@ -475,7 +453,7 @@ bool live_large(const life_t *life)
     slot_config.on_event = on_event;
     rtw_slot_t *slot = NULL;
     CALL(rtw_slot_create(runtime, &slot_config, &slot, &err));
-    NEED(slot);
+    HAVE(slot);
     if (!publish_until_spare(slot, module, imports)) return false;
     PLAIN(rtw_slot_invoke(slot, SLOT_FUNCS - 1, &value, 1, NULL));
     VOID(rtw_slot_destroy(slot));
@@ -505,7 +483,7 @@ static void make(things_t *things)
     static int count;
     rtw_runtime_config_t config;
     rtw_runtime_config_init(&config);
-    config.profile = own->profile;
+    config.profile = profile;
     config.guest_stack_bytes = 64 << 10;
     config.memory_lock = own->memory_lock;
     const rtw_wanted_func_t slot_func = {.name = "work", .signature = "(i32)->(i32)"};
@@ -561,11 +539,11 @@ bool live_compile(const life_t *life)
     repeated = false;
     rtw_compile_options_t options;
     rtw_compile_options_init(&options);
-    options.profile = life->profile;
+    options.profile = profile;
     void *compiled = NULL;
     size_t compiled_bytes = 0;
     CALL(rtw_compile(artifact, artifact_bytes, &options, &compiled, &compiled_bytes, &err));
-    NEED(compiled);
+    HAVE(compiled);
     VOID(rtw_compile_free(compiled, compiled_bytes));
     return life->report->wrong[0] == 0;
 }
@@ -577,7 +555,7 @@ void live_long_doctor(const life_t *life)
     repeated = false;
     rtw_host_config_t config;
     rtw_host_config_init(&config);
-    config.root = life->folder; /* where there is nothing to be read, which is soon done */
+    config.root = artifacts; /* where there is nothing to be read, which is soon done */
     for (int i = 0; i < KEPT_UNUSED; i++) {
         rtw_host_report_t *report = NULL;
         CALL(rtw_host_check(&config, &report, &err));
@@ -594,7 +572,7 @@ bool live_doctor(const life_t *life)
     rtw_host_config_init(&config);
     rtw_host_report_t *report = NULL;
     CALL(rtw_host_check(&config, &report, &err));
-    NEED(report);
+    HAVE(report);
     uint32_t verdict;
     PLAIN(rtw_host_report_verdict(report, RTW_HOST_CLASS_CONTROL_1KHZ, &verdict));
     VOID(rtw_host_report_destroy(report));

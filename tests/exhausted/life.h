@@ -3,10 +3,10 @@
 #ifndef RTWASM_TEST_LIFE_H
 #define RTWASM_TEST_LIFE_H
 
+#include "../support/check.h"
+#include "../support/child.h"
+#include "../support/start.h"
 #include "exhaust.h"
-
-#include <rtwasm.h>
-#include <stdbool.h>
 
 /* Shared with the process that watches. */
 typedef struct life_report_t {
@@ -30,9 +30,7 @@ typedef struct injector_t {
 } injector_t;
 
 typedef struct life_t {
-    uint32_t profile;
-    const char *folder; /* of GUEST.PROFILE.rtw and of what is written */
-    const char *guest;
+    const char *guest;    /* or the path of a module in text form */
     const injector_t *injector;
     bool exports; /* also writes statistics in all formats, which allocates most */
     bool carries; /* a slot's state is carried over, which waits for blocks that do not come */
@@ -42,7 +40,7 @@ typedef struct life_t {
 } life_t;
 
 /* Reads what lives need; before anything fails. */
-bool prepare_lives(const life_t *life);
+void prepare_lives(const life_t *life);
 /* The whole API but the doctor. False where something is wrong, which the report says. */
 bool live(const life_t *life);
 /* Makes and ends handles of every kind, until those made from now on are used again ones, as in a host that has run for long. */

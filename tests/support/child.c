@@ -43,15 +43,21 @@ static int end_of(pid_t child) {
 
 int status_of_child(void (*body)(void *), void *data) { return end_of(start(body, data, -1)); }
 
-int output_of_child(void (*body)(void *), void *data, char *text, size_t room) {
+child_t begin_child(void (*body)(void *), void *data) {
     FILE *file = tmpfile();
     NEED(file != NULL, "a file for a child's output: %s", strerror(errno));
-    const int status = end_of(start(body, data, fileno(file)));
-    rewind(file);
-    text[fread(text, 1, room - 1, file)] = '\0';
-    fclose(file);
+    return (child_t){start(body, data, fileno(file)), file};
+}
+
+int end_child(child_t child, char *text, size_t room) {
+    const int status = end_of(child.process);
+    rewind(child.output);
+    text[fread(text, 1, room - 1, child.output)] = '\0';
+    fclose(child.output);
     return status;
 }
+
+int output_of_child(void (*body)(void *), void *data, char *text, size_t room) { return end_child(begin_child(body, data), text, room); }
 
 void note(const char *format, ...) {
     va_list arguments;

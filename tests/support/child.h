@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
 
 #if defined(__GNUC__)
 #define CHILD_FORMAT __attribute__((format(printf, 1, 2)))
@@ -21,6 +23,14 @@ int status_of_child(void (*body)(void *), void *data);
 /* Runs `body` in a process of its own and returns how it ended. `text` receives up to `room` - 1 bytes of its standard output
  * and standard error, and a NUL. */
 int output_of_child(void (*body)(void *), void *data, char *text, size_t room);
+
+/* The same in two steps, for a parent that has something to do while its child runs. */
+typedef struct child_t {
+    pid_t process;
+    FILE *output;
+} child_t;
+child_t begin_child(void (*body)(void *), void *data);
+int end_child(child_t child, char *text, size_t room);
 
 /* Runs a trial in a process of its own. Its remark is what `note` was last given there, or how the process ended. */
 typedef bool (*trial_t)(void *data);
