@@ -166,3 +166,6 @@ pub fn resign(bytes: &[u8], change: impl FnOnce(&[u8], &mut Vec<Signature>)) -> 
     file.extend_from_slice(&block);
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests;

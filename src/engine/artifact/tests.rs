@@ -34,7 +34,7 @@ fn part(code: &str, change: impl FnOnce(&mut Description)) -> Part {
     Part { metadata: sample(change), notes: notes(), code: code.into(), more: vec![] }
 }
 
-fn one_part() -> Vec<u8> {
+pub(super) fn one_part() -> Vec<u8> {
     let source = Section { kind: kind::SOURCE, required: false, bytes: b"mod".to_vec() };
     write(&[part("code", |_| ())], &[source]).unwrap()
 }
