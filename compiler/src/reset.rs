@@ -205,8 +205,11 @@ fn obstacle_of(operator: &Operator<'_>) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{facts, validate};
+    use crate::{Options, facts, validate};
     use rtwasm::engine::artifact::reset::named;
+    use rtwasm::engine::artifact::{self, ExternKind, hidden, kind};
+    use rtwasm::engine::profile::{self, Profile};
+    use wasmtime::Val;
 
     fn reset(text: &str) -> Reset {
         let module = wat::parse_str(text).unwrap();
@@ -256,5 +259,84 @@ mod tests {
     #[test]
     fn the_empty_module_has_an_empty_image() {
         assert_eq!(reset("(module)").image, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    /// Compiles a module for each profile, and compares its image with a new instance: every memory and every mutable global, which the
+    /// hidden exports reach whether the module exports them or not. `count`: the numbers of both.
+    fn compare(text: &str, init: &[&str], count: [usize; 2]) {
+        let init: Vec<_> = init.iter().map(|call| crate::Init::from_text(call).unwrap()).collect();
+        for profile in Profile::ALL {
+            let options = Options { init: init.clone(), ..Options::for_host(profile).unwrap() };
+            let bytes = crate::compile(text.as_bytes(), &options, &mut |_| {}).unwrap();
+            let artifact = artifact::read(&bytes).unwrap();
+            let section = artifact.opened.section(artifact.opened.find(kind::RESET, 0).unwrap()).unwrap();
+            let engine = profile::engine(&artifact.metadata.settings, profile::DEFAULT_GUEST_STACK_BYTES).expect("an engine");
+            // SAFETY: this compiler has just made the code.
+            let module = unsafe { wasmtime::Module::deserialize(&engine, &artifact.code) }.unwrap();
+            let mut store = wasmtime::Store::new(&engine, ());
+            let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
+
+            let number = |at: usize| u64::from_le_bytes(section[at..at + 8].try_into().unwrap()) as usize;
+            let small = |at: usize| u32::from_le_bytes(section[at..at + 4].try_into().unwrap()) as usize;
+            let [memories, extents, globals] = [4, 8, 12].map(small);
+            assert_eq!([memories, globals], count, "{text}");
+            let mut at = 16;
+            let mut expected: Vec<Vec<u8>> = (0..memories).map(|memory| vec![0; number(at + 8 * memory)]).collect();
+            at += 8 * memories;
+            let mut data = at + 24 * (extents + globals);
+            for extent in (0..extents).map(|extent| at + 24 * extent) {
+                let [memory, offset, length] = [0, 8, 16].map(|field| number(extent + field));
+                expected[memory][offset..offset + length].copy_from_slice(&section[data..data + length]);
+                data += length;
+            }
+            assert_eq!(data, section.len());
+            for (memory, expected) in (0..).zip(&expected) {
+                let name = hidden::name(ExternKind::Memory, memory);
+                let found = instance.get_memory(&mut store, &name).expect("every memory is a hidden export");
+                assert!(found.data(&store) == expected, "memory {memory}, {}: {text}", profile.name());
+                // The twin: what was written is no start.
+                if let Some(first) = found.data_mut(&mut store).first_mut() {
+                    *first ^= 1;
+                    assert!(found.data(&store) != expected);
+                }
+            }
+            at += 24 * extents;
+            for global in (0..globals).map(|global| at + 24 * global) {
+                let name = hidden::name(ExternKind::Global, small(global) as u32);
+                let found = instance.get_global(&mut store, &name).expect("every mutable global is a hidden export");
+                let value = match found.get(&mut store) {
+                    Val::I32(value) => u128::from(value as u32),
+                    Val::I64(value) => u128::from(value as u64),
+                    Val::F32(bits) => bits.into(),
+                    Val::F64(bits) => bits.into(),
+                    Val::V128(value) => value.as_u128(),
+                    other => panic!("{other:?}"),
+                };
+                let told = u128::from_le_bytes(section[global + 8..global + 24].try_into().unwrap());
+                assert_eq!(told, value, "{name:?}, {}: {text}", profile.name());
+            }
+        }
+    }
+
+    #[test]
+    fn the_image_is_what_a_new_instance_has() {
+        let several = r#"(module
+            (memory $a 1 2) (memory $b (export "b") 3) (memory $c 0 1) (memory $d i64 2 2)
+            (global $one (mut i32) (i32.const -7)) (global i32 (i32.const 9)) (global $two (mut f64) (f64.const -0.1))
+            (global $three (export "three") (mut v128) (v128.const i64x2 3 -4)) (global $four (mut f32) (f32.const nan:0x200001))
+            (global $five (mut i64) (i64.const -1))
+            (data (memory $a) (i32.const 0) "first") (data (memory $b) (i32.const 70000) "second")
+            (data (memory $b) (i32.const 196600) "the end") (data (memory $d) (i64.const 4093) "across pages")
+            (data (memory $a) (i32.const 4096) "first again") (data $passive "passive")
+            (func (export "change") (param i32)
+                (global.set $one (local.get 0)) (global.set $three (v128.const i64x2 9 9)) (global.set $four (f32.const 0.25))
+                (i32.store $a (i32.const 9000) (local.get 0)) (i32.store $d (i64.const 131068) (local.get 0))
+                (memory.fill $b (i32.const 70000) (i32.const 0) (i32.const 6))
+                (memory.copy $c $a (i32.const 0) (i32.const 0) (i32.const 0))
+                (memory.init $b $passive (i32.const 12) (i32.const 0) (i32.const 7))))"#;
+        compare(several, &[], [4, 5]);
+        compare(several, &["change=77"], [4, 5]);
+        compare("(module (global (mut i64) (i64.const 5)))", &[], [0, 1]);
+        compare("(module (memory 1) (memory 1))", &[], [2, 0]);
     }
 }
