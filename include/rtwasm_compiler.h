@@ -145,7 +145,8 @@ rtw_status_t rtw_compile(const void *wasm_or_wat,
 
 /// Compiles the module of an artifact again, by this compiler. This is the remedy if rtw_module_load returns RTW_ERR_ENGINE or
 /// RTW_ERR_COMPILER: the field needs_recompile of rtw_module_info_t says so, and has_source whether the module is inside. Keeps the guest's
-/// description, and the module if it was inside; signatures do not stay.
+/// description, and the module if it was inside. The new artifact is not signed: signatures of the old one are of other code, and only
+/// `rtwasm sign` makes new ones.
 ///
 /// [setup]  As rtw_compile.
 /// artifact, length       the artifact; read only during the call.

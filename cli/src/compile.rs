@@ -91,6 +91,12 @@ pub struct Request {
     talk: Talk,
 }
 
+impl Request {
+    pub fn is_quiet(&self) -> bool {
+        self.talk == Talk::Quiet
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Talk {
     Quiet,
@@ -106,18 +112,22 @@ pub fn run(args: Args) -> Result<(), Failure> {
 pub fn compile(request: &Request) -> Result<(), Failure> {
     let input = args::read_module(&request.input)?;
     refuse_own_input(&request.input, &request.output)?;
-    compile_module(request, &input)
+    compile_module(request, &input, Ok)
 }
 
-/// Compiles a module that was read from the input.
-pub fn compile_module(request: &Request, input: &[u8]) -> Result<(), Failure> {
+/// Compiles a module that was read from the input, and writes or prints what `finish` makes of the artifact.
+pub fn compile_module(
+    request: &Request,
+    input: &[u8],
+    finish: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, Failure>,
+) -> Result<(), Failure> {
     let mut reporter = Reporter::new(request.talk);
     let compiled =
         rtwasm_compiler::compile_parts(input, &request.options, &request.whole, &mut |progress| reporter.update(progress));
     reporter.finish();
-    let artifact = compiled.map_err(|error| Failure::with_status(&request.input, &error))?;
+    let artifact = finish(compiled.map_err(|error| Failure::with_status(&request.input, &error))?)?;
 
-    if request.talk != Talk::Quiet {
+    if !request.is_quiet() {
         warn_of_imports(request, &artifact);
         warn_of_slow_instructions(request, &artifact);
     }
@@ -125,7 +135,7 @@ pub fn compile_module(request: &Request, input: &[u8]) -> Result<(), Failure> {
         return args::print_bytes(&artifact);
     }
     file::replace(&request.output, &artifact).map_err(|error| Failure::about(&request.output, error))?;
-    if request.talk != Talk::Quiet {
+    if !request.is_quiet() {
         args::print(&summary(request, artifact.len() as u64, &reporter))?;
     }
     Ok(())

@@ -177,13 +177,28 @@ fn public_keys(text: &str) -> Result<Vec<PublicKey>, Failure> {
     }
 }
 
-fn secret_key(path: &Path) -> Result<SigningKey, Failure> {
+/// Reads a file with one secret key.
+pub fn secret_key(path: &Path) -> Result<SigningKey, Failure> {
     let keys = read_keys(path, SECRET)?;
     let [seed] = keys.as_slice() else { return Err(Failure::about(path, "it has more than one secret key")) };
     if std::fs::metadata(path).is_ok_and(|found| found.mode() & 0o077 != 0) {
         eprintln!("rtwasm: warning: {}: others can read the secret key: chmod 600", path.display());
     }
     Ok(SigningKey::from_bytes(seed))
+}
+
+/// Signs `message` with each of these keys, in place of an older signature with the same key.
+fn add(signers: &[SigningKey], message: &[u8], signatures: &mut Vec<Signature>) {
+    for signer in signers {
+        let key = signer.verifying_key().to_bytes();
+        signatures.retain(|one| one.key() != Some(&key));
+        signatures.push(Signature::new(&key, &signer.sign(message).to_bytes()));
+    }
+}
+
+/// Signs an artifact that the compiler has just made.
+pub fn sign_new(artifact: &[u8], signers: &[SigningKey]) -> rtwasm::status::Result<Vec<u8>> {
+    signature::resign(artifact, |message, signatures| add(signers, message, signatures))
 }
 
 pub fn sign(mut args: Args) -> Result<(), Failure> {
@@ -217,11 +232,7 @@ pub fn sign(mut args: Args) -> Result<(), Failure> {
         unknown =
             removed.iter().filter(|key| !signatures.iter().any(|one| one.key() == Some(key))).map(|key| hex(key)).collect();
         signatures.retain(|one| !all && !one.key().is_some_and(|key| removed.contains(key)));
-        for signer in &signers {
-            let key = signer.verifying_key().to_bytes();
-            signatures.retain(|one| one.key() != Some(&key));
-            signatures.push(Signature::new(&key, &signer.sign(message).to_bytes()));
-        }
+        add(&signers, message, signatures);
         left = signatures.iter().filter_map(Signature::key).map(|key| hex(key)).collect();
     })
     .map_err(|error| args::no_artifact(&path, &error, &bytes))?;

@@ -156,6 +156,15 @@ static void test_recompile(const artifact_t *source) {
     size_t length = 0;
     unsigned char *guest = section(&again, 5, 0, &length);
     check(guest != NULL && length == 5 && memcmp(guest, "guest", 5) == 0, "recompile: the guest's description is kept");
+    /* Signatures are of the old code. */
+    artifact_t with_signatures = read_at("signed.rtw"), unsigned_one = read_at("fat.rtw");
+    check(probe(&with_signatures, RTW_OK, "signed").signature_count == 2, "recompile: two signatures before");
+    rtw_compile_free(again.bytes, again.length);
+    require(recompile(&with_signatures, NULL, &again, &err), &err, "a signed artifact");
+    check(probe(&again, RTW_OK, "signed, and compiled again").signature_count == 0, "recompile: none afterwards");
+    check(again.length == unsigned_one.length && memcmp(again.bytes, unsigned_one.bytes, again.length) == 0, "recompile: as if nobody had signed");
+    free(with_signatures.bytes);
+    free(unsigned_one.bytes);
     artifact_t strange = read_at("target.rtw");
     info = probe(&strange, RTW_ERR_TARGET, "of another machine");
     check(info.needs_recompile == 0, "recompile: does not help where the machine is another one");

@@ -49,6 +49,8 @@ check "and again" rtwasm compile guest.wasm -o again.rtw --cpu $levels --profile
 check "to the same bytes" cmp fat.rtw again.rtw
 check "an artifact of an unknown release is forged" python3 "$root/tests/parts/forge.py" fat.rtw old.rtw release
 check "and one of another machine" python3 "$root/tests/parts/forge.py" fat.rtw target.rtw target
+for name in one two; do rtwasm keygen $name >/dev/null; done
+check "it is signed" rtwasm sign fat.rtw -o signed.rtw --key one.key --key two.key
 for profile in standalone plugin; do
     adopt "parts $profile" ./parts $profile .
 done
@@ -109,6 +111,28 @@ check "and has it" told out.rtw "told['source']['inside']"
 refuses "with another module" "SHA-256 differs" rtwasm recompile one.rtw out.rtw --source other.wasm
 refuses "of a module" "RTW_ERR_PLAIN_WASM" rtwasm recompile guest.wasm out.rtw
 refuses "without an output" "missing output" rtwasm recompile fat.rtw
+# What was signed is not signed when it has been compiled again, and the command says by whom.
+says() { # says WORDS COMMAND...: it succeeds and says this once on the standard error
+    words=$1
+    shift
+    "$@" >/dev/null 2>err && test "$(grep -c "$words" err)" -eq 1
+}
+one=$(sed -n 's/^rtwasm-public-key //p' one.pub) two=$(sed -n 's/^rtwasm-public-key //p' two.pub)
+both=$(printf '%s\n%s\n' "$one" "$two" | sort | paste -sd, | sed 's/,/, /')
+check "of a signed artifact: it names the signatures that are gone" says "out.rtw: not signed any more: the signature by $both " rtwasm recompile signed.rtw out.rtw
+check "the artifact is as if nobody had signed" cmp fat.rtw out.rtw
+rtwasm verify out.rtw --key one.pub >/dev/null 2>&1
+check "no key has signed it" test $? -eq 3
+check "quietly" rtwasm recompile -q signed.rtw out.rtw
+check "without a word" test ! -s check.log
+check "and signed anew with one key: it names the other one" says "not signed any more by all: the signature by $two " rtwasm recompile signed.rtw out.rtw --key one.key
+check "as by rtwasm sign" sh -c '"$1" sign fat.rtw -o signed-one.rtw --key one.key && cmp signed-one.rtw out.rtw' sh "$RTWASM"
+check "with both keys, in place" rtwasm recompile signed.rtw out.rtw --key two.key --key one.key
+check "nothing is gone" sh -c '! grep "not signed" check.log && cmp signed.rtw out.rtw'
+check "what was not signed is signed" rtwasm recompile -q fat.rtw out.rtw --key one.key
+check "the same" cmp signed-one.rtw out.rtw
+refuses "with a public key" "it has a public key" rtwasm recompile signed.rtw refused.rtw --key one.pub
+check "nothing is written then" test ! -e refused.rtw
 rtwasm compile -q state.wat -o init.rtw --init change=7 --embed-source --deterministic --reservation declared --budget off
 check "calls, reservation, budget and determinism" rtwasm recompile -q init.rtw out.rtw
 check "are kept" cmp init.rtw out.rtw
