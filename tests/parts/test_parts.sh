@@ -111,7 +111,7 @@ check "and has it" told out.rtw "told['source']['inside']"
 refuses "with another module" "SHA-256 differs" rtwasm recompile one.rtw out.rtw --source other.wasm
 refuses "of a module" "RTW_ERR_PLAIN_WASM" rtwasm recompile guest.wasm out.rtw
 refuses "without an output" "missing output" rtwasm recompile fat.rtw
-# What was signed is not signed when it has been compiled again, and the command says by whom.
+# Signatures do not survive recompile, and the command names those that are gone.
 says() { # says WORDS COMMAND...: it succeeds and says this once on the standard error
     words=$1
     shift
