@@ -672,6 +672,22 @@ public:
             });
     }
 
+    /// Puts a lambda, a function object or a function into a table's entry, for this guest and those that follow; see
+    /// imports::try_func and rtw_instance_table_set.
+    template <class Function>
+    result<void> try_set_entry(std::uint64_t index, Function function, const char *table = nullptr, std::uint32_t flags = 0);
+    /// Puts a function of this guest's own into a table's entry; nullptr empties it.
+    result<void> try_set_entry(std::uint64_t index, rtw_func_t *func, const char *table = nullptr)
+    {
+        rtw_error_t why;
+        if (rtw_instance_table_set_func(get(), table, index, func, &why) != RTW_OK) return error(why);
+        return {};
+    }
+    result<void> try_set_entry(std::uint64_t index, std::nullptr_t, const char *table = nullptr)
+    {
+        return try_set_entry(index, static_cast<rtw_func_t *>(nullptr), table);
+    }
+
     /// A dry call for prepare: the function, its arguments, and how often.
     struct dry_call {
         rtw_func_t *func;
@@ -856,7 +872,31 @@ private:
     }
 };
 
+/// Gives a function to the library, which destroys it when nothing can call it any more.
+template <class Function, class Give>
+result<void> hand_over(Function function, Give &&give)
+{
+    using F = std::decay_t<Function>;
+    using host = host_function<F, typename callable<F>::type>;
+    auto kept = std::make_unique<F>(std::move(function));
+    rtw_error_t why;
+    const rtw_status_t status = give(
+        function_type<typename host::type>::signature.data(), &host::run, kept.get(),
+        [](void *user_data) { delete static_cast<F *>(user_data); }, &why);
+    if (status != RTW_OK) return error(why);
+    (void)kept.release();
+    return {};
+}
+
 }  // namespace detail
+
+template <class Function>
+result<void> instance::try_set_entry(std::uint64_t index, Function function, const char *table, std::uint32_t flags)
+{
+    return detail::hand_over(std::move(function), [&](const char *signature, auto run, void *data, auto end, rtw_error_t *why) {
+        return rtw_instance_table_set(get(), table, index, signature, run, data, end, flags, why);
+    });
+}
 
 /// The host functions that guests can call; see rtw_imports_t.
 class imports : public detail::handle<rtw_imports_t, rtw_imports_destroy> {
@@ -876,16 +916,9 @@ public:
     template <class Function>
     result<void> try_func(const char *module, const char *name, Function function, std::uint32_t flags = 0)
     {
-        using F = std::decay_t<Function>;
-        using host = detail::host_function<F, typename detail::callable<F>::type>;
-        auto kept = std::make_unique<F>(std::move(function));
-        rtw_error_t why;
-        const rtw_status_t status = rtw_imports_func(
-            get(), module, name, detail::function_type<typename host::type>::signature.data(), &host::run, kept.get(),
-            [](void *user_data) { delete static_cast<F *>(user_data); }, flags, &why);
-        if (status != RTW_OK) return error(why);
-        (void)kept.release();
-        return {};
+        return detail::hand_over(std::move(function), [&](const char *signature, auto run, void *data, auto end, rtw_error_t *why) {
+            return rtw_imports_func(get(), module, name, signature, run, data, end, flags, why);
+        });
     }
     template <class Function>
     imports &func(const char *module, const char *name, Function function, std::uint32_t flags = 0)

@@ -40,7 +40,7 @@ typedef struct rtw_imports_t rtw_imports_t;
 /// A host function. Runs on the thread that called the guest. On a real-time thread it must keep the same rules: no
 /// allocation, no lock, no system call.
 ///
-/// user_data  what was given to rtw_imports_func.
+/// user_data  what was given to rtw_imports_func or rtw_instance_table_set.
 /// instance   the calling guest. The function may use its memory and call rtw_invoke on it. While the guest's start function
 ///            runs it may not: functions return RTW_ERR_HANDLE in rtw_instance_create, and RTW_ERR_BUSY in
 ///            rtw_instance_reset.
@@ -52,12 +52,12 @@ typedef struct rtw_imports_t rtw_imports_t;
 typedef rtw_status_t (*rtw_host_func_t)(void *user_data, struct rtw_instance_t *instance, rtw_value_t *values);
 
 /// Frees the user data of a host function: called once, when nothing can call the function any more. That is after the
-/// function was replaced or its list destroyed, and all instances that were linked against it are gone. Runs on the thread
-/// that destroys the last of these, in rtw_imports_func, rtw_imports_destroy, rtw_instance_destroy, rtw_func_destroy or
-/// rtw_slot_destroy, or on the runtime's housekeeper thread if a slot had the instance. It must return, and must not call
-/// this library.
+/// function was replaced or its list destroyed, and all instances that were linked against it, or have it in a table, are gone.
+/// Runs on the thread that destroys or replaces the last of these, in rtw_imports_func, rtw_imports_destroy,
+/// rtw_instance_table_set, rtw_instance_table_set_func, rtw_instance_destroy, rtw_func_destroy or rtw_slot_destroy, or on the
+/// runtime's housekeeper thread if a slot had the instance. It must return, and must not call this library.
 ///
-/// user_data  what was given to rtw_imports_func.
+/// user_data  what was given to rtw_imports_func or rtw_instance_table_set.
 typedef void (*rtw_finalizer_t)(void *user_data);
 
 /// Size of a memory in pages of 64 KiB, or of a table in entries. Its layout is final.

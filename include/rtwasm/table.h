@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include "status.h"
 #include "value.h"
+#include "imports.h"
 #include "instance.h"
 
 #ifdef __cplusplus
@@ -19,7 +20,7 @@ extern "C" {
 /// calling this function, whatever is written to the entry later. After a reset, it calls what the new guest has in the entry; if
 /// that is nothing, or a function of another type, a call ends with RTW_ERR_TRAP_INDIRECT_CALL and faults the instance, as the
 /// guest's own call would. Each look-up creates a func with statistics of its own. A slot's spares have entries of their own: look
-/// them up in each instance.
+/// them up in each instance. A host function that rtw_instance_table_set replaces is replaced for such a func, too.
 ///
 /// [setup]  On the thread that uses the instance, not while it is in a call.
 /// table      name of the exported or imported table; NULL: the module's first table, even if it is not exported.
@@ -59,12 +60,56 @@ rtw_status_t rtw_instance_table_func_dynamic(rtw_instance_t *instance,
 /// values, value_count  as for rtw_invoke.
 /// returns  as rtw_invoke; or the guest was not entered: RTW_ERR_BOUNDS (the table has fewer entries), RTW_ERR_NO_EXPORT (the entry is
 ///          empty), RTW_ERR_SIGNATURE (its function has another type), RTW_ERR_UNSUPPORTED (func is of another kind).
-/// real time: as rtw_invoke, and some 40 ns for holding a cancellation off while the entry is read.
+/// real time: as rtw_invoke, and the reading of the entry. Where calls take longer to hold a cancellation off (on_cancel in
+///            rtw_thread_config_t), this one does so twice.
 rtw_status_t rtw_invoke_entry(rtw_func_t *func,
                               uint64_t index,
                               rtw_value_t *values,
                               size_t value_count)
 RTW_NONBLOCKING;
+
+/// Puts a host function into an entry of a table, where the guest finds it as it finds its own functions: through a function pointer
+/// with this number. A call from a guest obeys the rules of host functions that guests import (rtw_host_func_t), and one with
+/// another type ends with RTW_ERR_TRAP_INDIRECT_CALL. Replaces what is in the entry. A reset puts the function into the new guest's
+/// entry again, after the start function, and so do a slot's spares if it was put there before the instance was published; their
+/// tables grow for that if need be. If a guest has copied the entry elsewhere, the copy calls the function that is in the entry
+/// last with this type, and ends with RTW_ERR_HOST when there is none any more (host_status RTW_ERR_NO_EXPORT). Replacing a
+/// function by one of the same type and flags takes no more memory.
+///
+/// [setup]  On the thread that uses the instance, not while it is in a call, nor from its host functions.
+/// table      name of the exported or imported table; NULL: the module's first table, even if it is not exported.
+/// index      number of the entry, less than the table's size.
+/// signature, func, user_data, finalizer, flags  as for rtw_imports_func.
+/// err        NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (a string is not UTF-8; a flag is unknown), RTW_ERR_NO_EXPORT,
+///         RTW_ERR_EXPORT_KIND, RTW_ERR_BOUNDS (the table has fewer entries), RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_UNSUPPORTED (the
+///         entries are not functions), RTW_ERR_BUSY, RTW_ERR_FORKED.
+rtw_status_t rtw_instance_table_set(rtw_instance_t *instance,
+                                    const char *table,
+                                    uint64_t index,
+                                    const char *signature,
+                                    rtw_host_func_t func,
+                                    void *user_data,
+                                    rtw_finalizer_t finalizer,
+                                    uint32_t flags,
+                                    rtw_error_t *err);
+
+/// Puts a function of the guest's own into an entry of a table, or empties the entry. The host function that
+/// rtw_instance_table_set has put there, if any, is taken away, also for guests that follow. A reset takes this back: the new guest
+/// has in the entry what its module puts there.
+///
+/// [setup]  On the thread that uses the instance, not while it is in a call, nor from its host functions.
+/// table, index  as for rtw_instance_table_set.
+/// func   a func of this instance, not one from rtw_instance_table_func_dynamic; NULL empties the entry.
+/// err    NULL, or filled.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (a string is not UTF-8; the func is another instance's),
+///         RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_BOUNDS (the table has fewer entries), RTW_ERR_UNSUPPORTED (the entries
+///         are not functions; the func is of all entries), RTW_ERR_BUSY, RTW_ERR_FORKED.
+rtw_status_t rtw_instance_table_set_func(rtw_instance_t *instance,
+                                         const char *table,
+                                         uint64_t index,
+                                         const rtw_func_t *func,
+                                         rtw_error_t *err);
 
 /// Grows a table by empty entries, under the rules of the guest's own growth: up to the table's maximum and the limits of the
 /// configuration, and after prepare only with RTW_GROWTH_ALLOWED. rtw_instance_growth counts it. A reset takes it back.

@@ -32,7 +32,7 @@ pub const RTW_HOST_CHANGES_FLOAT: u32 = 2;
 /// A host function. Runs on the thread that called the guest. On a real-time thread it must keep the same rules: no
 /// allocation, no lock, no system call.
 ///
-/// user_data  what was given to rtw_imports_func.
+/// user_data  what was given to rtw_imports_func or rtw_instance_table_set.
 /// instance   the calling guest. The function may use its memory and call rtw_invoke on it. While the guest's start function
 ///            runs it may not: functions return RTW_ERR_HANDLE in rtw_instance_create, and RTW_ERR_BUSY in
 ///            rtw_instance_reset.
@@ -46,12 +46,12 @@ pub type rtw_host_func_t = Option<
 >;
 
 /// Frees the user data of a host function: called once, when nothing can call the function any more. That is after the
-/// function was replaced or its list destroyed, and all instances that were linked against it are gone. Runs on the thread
-/// that destroys the last of these, in rtw_imports_func, rtw_imports_destroy, rtw_instance_destroy, rtw_func_destroy or
-/// rtw_slot_destroy, or on the runtime's housekeeper thread if a slot had the instance. It must return, and must not call
-/// this library.
+/// function was replaced or its list destroyed, and all instances that were linked against it, or have it in a table, are gone.
+/// Runs on the thread that destroys or replaces the last of these, in rtw_imports_func, rtw_imports_destroy,
+/// rtw_instance_table_set, rtw_instance_table_set_func, rtw_instance_destroy, rtw_func_destroy or rtw_slot_destroy, or on the
+/// runtime's housekeeper thread if a slot had the instance. It must return, and must not call this library.
 ///
-/// user_data  what was given to rtw_imports_func.
+/// user_data  what was given to rtw_imports_func or rtw_instance_table_set.
 pub type rtw_finalizer_t = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 impl Noun for rtw_imports_t {
@@ -106,34 +106,50 @@ pub unsafe extern "C-unwind" fn rtw_imports_func(
     flags: u32,
     err: *mut rtw_error_t,
 ) -> rtw_status_t {
-    // SAFETY: pointers are NULL or valid by the API's contract; the function types differ in pointer types, and in what
-    // happens if they are unwound.
+    // SAFETY: pointers are NULL or valid by the API's contract.
     unsafe {
         setup_apart(err, || {
             let imports = guard::named(imports, "imports")?;
-            let func = func.ok_or_else(|| Error::new(RTW_ERR_NULL, "func is NULL"))?;
-            if flags & !(RTW_HOST_MAY_BLOCK | RTW_HOST_CHANGES_FLOAT) != 0 {
-                return Err(out_of_range("flags", flags));
-            }
-            imports.add(HostFunc {
-                module: ffi::required(module, "module")?.to_owned(),
-                name: ffi::required(name, "name")?.to_owned(),
-                signature: Signature::parse(ffi::required(signature, "signature")?)?,
-                func: std::mem::transmute::<
-                    unsafe extern "C" fn(*mut c_void, *mut rtw_instance_t, *mut rtw_value_t) -> rtw_status_t,
-                    crate::engine::imports::HostFn,
-                >(func),
-                user_data,
-                may_block: flags & RTW_HOST_MAY_BLOCK != 0,
-                finalizer:
-                    finalizer.map(|finalizer| {
-                        let call = std::mem::transmute::<
-                            unsafe extern "C" fn(*mut c_void),
-                            unsafe extern "C-unwind" fn(*mut c_void),
-                        >(finalizer);
-                        Finalizer::new(call, user_data)
-                    }),
-            })
+            let name = (ffi::required(module, "module")?, ffi::required(name, "name")?);
+            imports.add(host_func(name, signature, func, user_data, finalizer, flags)?)
+        })
+    }
+}
+
+/// A host function under a module and a name.
+///
+/// # Safety
+/// `signature` is NULL or a text; the host vouches for the functions.
+pub(super) unsafe fn host_func(
+    (module, name): (&str, &str),
+    signature: *const c_char,
+    func: rtw_host_func_t,
+    user_data: *mut c_void,
+    finalizer: rtw_finalizer_t,
+    flags: u32,
+) -> Result<HostFunc> {
+    let func = func.ok_or_else(|| Error::new(RTW_ERR_NULL, "func is NULL"))?;
+    if flags & !(RTW_HOST_MAY_BLOCK | RTW_HOST_CHANGES_FLOAT) != 0 {
+        return Err(out_of_range("flags", flags));
+    }
+    // SAFETY: passed on; the function types differ in pointer types, and in what happens if they are unwound.
+    unsafe {
+        Ok(HostFunc {
+            module: module.to_owned(),
+            name: name.to_owned(),
+            signature: Signature::parse(ffi::required(signature, "signature")?)?,
+            func: std::mem::transmute::<
+                unsafe extern "C" fn(*mut c_void, *mut rtw_instance_t, *mut rtw_value_t) -> rtw_status_t,
+                crate::engine::imports::HostFn,
+            >(func),
+            user_data,
+            may_block: flags & RTW_HOST_MAY_BLOCK != 0,
+            finalizer: finalizer.map(|finalizer| {
+                let call = std::mem::transmute::<unsafe extern "C" fn(*mut c_void), unsafe extern "C-unwind" fn(*mut c_void)>(
+                    finalizer,
+                );
+                Finalizer::new(call, user_data)
+            }),
         })
     }
 }

@@ -1,6 +1,8 @@
 //! The host functions that instances are linked against.
 
+use std::cell::UnsafeCell;
 use std::ffi::c_void;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -64,10 +66,50 @@ unsafe impl Send for HostFunc {}
 // SAFETY: as for Send.
 unsafe impl Sync for HostFunc {}
 
+impl HostFunc {
+    /// The host has handed the user data over: the finalizer will be called.
+    pub fn take_over(&self) {
+        if let Some(finalizer) = &self.finalizer {
+            finalizer.is_owner.store(true, Relaxed);
+        }
+    }
+}
+
+/// A host function at the place where guests call it. What the host has put into a table can be replaced there.
+pub struct Callable(UnsafeCell<HostFunc>);
+
+// SAFETY: only `replace` writes, while nobody else reads.
+unsafe impl Sync for Callable {}
+
+impl Callable {
+    pub fn new(func: HostFunc) -> Arc<Callable> {
+        Arc::new(Callable(UnsafeCell::new(func)))
+    }
+
+    /// Returns the function that was there.
+    ///
+    /// # Safety
+    /// Nobody uses the function meanwhile: no call of its guests runs.
+    pub unsafe fn replace(&self, func: HostFunc) -> HostFunc {
+        // SAFETY: as the caller promises.
+        unsafe { std::mem::replace(&mut *self.0.get(), func) }
+    }
+}
+
+impl Deref for Callable {
+    type Target = HostFunc;
+
+    #[inline(always)]
+    fn deref(&self) -> &HostFunc {
+        // SAFETY: it is replaced only while nobody uses it.
+        unsafe { &*self.0.get() }
+    }
+}
+
 /// The function that one import of a guest is linked to.
 #[derive(Clone)]
 pub enum Linked {
-    Host(HostFunc),
+    Host(Arc<Callable>),
     Native(Native),
     /// These three are made for each guest.
     Memory(MemoryType),
@@ -235,7 +277,7 @@ pub struct Imports {
 
 #[derive(Default)]
 struct List {
-    funcs: Vec<HostFunc>,
+    funcs: Vec<Arc<Callable>>,
     provided: Vec<Provided>,
     sets: native::Sets,
 }
@@ -243,15 +285,14 @@ struct List {
 impl Imports {
     /// Adds a function. A second one of the same name replaces the first for instances that are created from now on.
     pub fn add(&self, func: HostFunc) -> Result<()> {
+        let func = Callable::new(func);
         let mut list = self.lock();
         let funcs = &mut list.funcs;
         reserve::room(funcs, 1)?;
         reserve::check()?;
         let at = funcs.iter().position(|known| (&known.module, &known.name) == (&func.module, &func.name));
         let replaced = at.map(|at| funcs.remove(at));
-        if let Some(finalizer) = &func.finalizer {
-            finalizer.is_owner.store(true, Relaxed);
-        }
+        func.take_over();
         funcs.push(func);
         drop(list);
         // The host's finalizer runs without the lock.

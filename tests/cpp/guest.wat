@@ -8,6 +8,8 @@
   (table 2 2 funcref)
   (elem (i32.const 0) $add)
   (func $add (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (type $two (func (param i32 i32) (result i32)))
+  (func (export "through") (param i32 i32) (result i32) (call_indirect (type $two) (local.get 1) (i32.const 3) (local.get 0)))
   (func (export "wide") (param i64 f32 f64) (result f64)
     (f64.add (f64.convert_i64_s (local.get 0)) (f64.add (f64.promote_f32 (local.get 1)) (local.get 2))))
   (func (export "turned") (param i32 f64) (result f64 i32) (local.get 1) (local.get 0))

@@ -101,6 +101,15 @@ void test_calls(guest &guest)
     check_status(entries.entry(1, 40, 2).status, RTW_ERR_NO_EXPORT, "an empty entry");
     check_status(instance.try_entry<void()>(0).status(), RTW_ERR_SIGNATURE, "an entry of another type");
 
+    int destroyed = 0;
+    auto through = std::move(instance.try_func<std::int32_t(std::int32_t, std::int32_t)>("through").value());
+    check(instance.try_set_entry(1, [owner = counted(&destroyed)](std::int32_t a, std::int32_t b) noexcept { return a - b; }).has_value(), "a lambda in a table");
+    check(*through(1, 40) == 37, "is called by the guest");
+    check_status(instance.try_set_entry(2, [](std::int32_t) {}).status(), RTW_ERR_BOUNDS, "not beyond the table");
+    check(instance.try_reset().has_value() && *through(1, 40) == 37 && destroyed == 0, "also after a reset");
+    check(instance.try_set_entry(1, entry.get()).has_value() && destroyed == 1 && *through(1, 40) == 43, "a function of the guest's own in its place");
+    check(instance.try_set_entry(1, nullptr).has_value() && entries.entry(1, 1, 2).status == RTW_ERR_NO_EXPORT, "an emptied entry");
+
     const auto missing = instance.try_func<void()>("missing");
     check_status(missing.status(), RTW_ERR_NO_EXPORT, "an export that is missing");
     check(std::string(missing.error().what()).find("missing") != std::string::npos, "its error names it");

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::{Extern, Global, Mutability, Val, ValRaw};
 
 use super::core::busy;
+use super::names::Names;
 use super::turn::Turn;
 use crate::engine::artifact::ExternKind;
 use crate::engine::naming;
@@ -21,25 +22,23 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn export(&self, name: &str, kind: &str) -> Result<Extern> {
+    pub(super) fn export(&self, name: &str, kind: ExternKind) -> Result<Extern> {
         self.idle()?;
         // SAFETY: it is this thread's turn, and the gate is open.
         let context = unsafe { self.core.context() };
-        let exported = self.engine_parts().0.get_export(context, name);
-        exported.or_else(|| self.imported(name, kind)).ok_or_else(|| {
-            let exports = self.module.metadata.exports.iter().filter(|e| e.kind.name() == kind);
+        self.names().find(context, name, kind).ok_or_else(|| {
+            let exports = self.module.metadata.exports.iter().filter(|e| e.kind == kind);
             let there = naming::few(exports.map(|e| e.name.as_str()));
             let name = naming::shown(name);
             Error::new(RTW_ERR_NO_EXPORT, format!("there is no export \"{name}\"; exports of this kind: {there}"))
         })
     }
 
-    /// The memory, table or global that the module imports under this name, from whatever module.
-    pub(super) fn imported(&self, name: &str, kind: &str) -> Option<Extern> {
-        let imports = &self.module.metadata.imports;
-        let at = imports.iter().position(|one| one.kind != ExternKind::Func && one.kind.name() == kind && one.name == name)?;
+    /// The guest's names. A reset may call it, too.
+    pub(super) fn names(&self) -> Names<'_> {
         // SAFETY: it is this thread's turn, and only a reset replaces the guest.
-        unsafe { &*self.guest.get() }.imported.get(at).cloned()
+        let guest = unsafe { &*self.guest.get() };
+        Names { instance: guest.instance, imported: &guest.imported, metadata: &self.module.metadata }
     }
 
     /// Returns the status of a refusal if the calling thread may not use the guest now.
@@ -59,7 +58,7 @@ impl Turn<'_> {
                     .1
                     .ok_or_else(|| Error::new(RTW_ERR_NO_EXPORT, "the module exports no memory, and imports none"))?
             }
-            Some(name) => match self.export(name, "memory")? {
+            Some(name) => match self.export(name, ExternKind::Memory)? {
                 Extern::Memory(memory) => memory,
                 other => return Err(wrong_kind(name, "memory", &other)),
             },
@@ -90,7 +89,7 @@ impl Turn<'_> {
     }
 
     pub fn global(&self, name: &str) -> Result<Global> {
-        match self.export(name, "global")? {
+        match self.export(name, ExternKind::Global)? {
             Extern::Global(global) => Ok(global),
             other => Err(wrong_kind(name, "global", &other)),
         }

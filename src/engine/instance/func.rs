@@ -9,6 +9,7 @@ use super::access::wrong_kind;
 use super::core::Core;
 use super::table::Entry;
 use super::turn::Turn;
+use crate::engine::artifact::ExternKind;
 use crate::engine::budget::Timing;
 use crate::engine::naming;
 use crate::engine::signature::Signature;
@@ -154,7 +155,7 @@ impl Instance {
 impl Turn<'_> {
     /// Looks up a function and compares its type with `wanted`.
     pub fn func(&self, name: &str, wanted: Option<&Signature>) -> Result<Func> {
-        let func = match self.export(name, "func")? {
+        let func = match self.export(name, ExternKind::Func)? {
             Extern::Func(func) => func,
             other => return Err(wrong_kind(name, "function", &other)),
         };

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::unix::StoreExt;
 use wasmtime::{Extern, ExternType, Memory, Store, Trap};
 
+use super::added::Added;
 use super::core::Core;
 use super::link;
 use super::{Config, Growth};
@@ -154,6 +155,8 @@ pub(super) struct Guest {
     pub(super) imported: Vec<Extern>,
     /// Functions that end every call, for entries of tables that are not there: one of each type that the host has asked for.
     pub(super) absent: Vec<(Signature, wasmtime::Func)>,
+    /// The engine's functions for host functions in tables, in the order of the instance's list; none for those that were taken away.
+    pub(super) placed: Vec<Option<wasmtime::Func>>,
     /// All of the guest's own memories, exported or not.
     pub(super) memories: Vec<Arc<Region>>,
     /// The budget guard's page, which is prefaulted at once: later the watchdog may have closed it.
@@ -164,12 +167,18 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    pub(super) fn new(module: &Module, linked: &[Linked], config: &Config, core: &Arc<Core>) -> Result<Guest> {
+    pub(super) fn new(module: &Module, linked: &[Linked], added: &Added, config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let _visit = if module.metadata.has_start || initialiser(module, config) { module.runtime.visit()? } else { None };
         // The engine allocates tables in a way that can fail.
         let need = imports::need(&module.metadata, linked);
         let noted = need.record_bytes.saturating_add(need.global_bytes).saturating_mul(2) as usize;
-        let make = || reserve::with_room(noted, || Guest::make(module, linked, config, core));
+        let make = || {
+            reserve::with_room(noted, || {
+                let mut guest = Guest::make(module, linked, config, core)?;
+                added.apply(module, &mut guest)?;
+                Ok(guest)
+            })
+        };
         let (guest, kept) = locked_heap::keep(module.runtime.config.lock, make);
         Ok(Guest { kept, ..guest? })
     }
@@ -251,6 +260,7 @@ impl Guest {
             memory,
             imported,
             absent: Vec::new(),
+            placed: Vec::new(),
             memories: memories.made,
             guard,
             kept: Kept::default(),

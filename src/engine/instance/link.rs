@@ -2,17 +2,18 @@
 
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::compiler_fence;
 use wasmtime::{
-    AsContextMut, Caller, Extern, ExternType, Func as EngineFunc, FuncType, Global, ImportType, Memory, Ref, Store, Table,
-    Trap, ValRaw,
+    AsContextMut, Caller, Extern, ExternType, Func as EngineFunc, FuncType, Global, ImportType, Memory, Ref, Store,
+    StoreContextMut, Table, Trap, ValRaw,
 };
 
 use super::core::{Context, Core, GATE_IN_CALL, GATE_IN_HOST};
 use super::guest::Data;
 use crate::engine::artifact::{Extern as Listed, ExternKind};
-use crate::engine::imports::{self, HostFunc, Imports, Linked};
+use crate::engine::imports::{self, Callable, HostFunc, Imports, Linked};
 use crate::engine::module::Module;
 use crate::engine::signature::Signature;
 use crate::rt::permit::Opened;
@@ -46,29 +47,33 @@ pub(super) fn made(store: &mut Store<Data>, ty: ExternType, linked: &Linked) -> 
 
 /// A function of the engine's for an import.
 fn engine_function(store: &mut Store<Data>, ty: FuncType, linked: &Linked) -> wasmtime::Result<EngineFunc> {
-    // SAFETY: the type is the import's own; `call_host` passes the values on untouched, and a native has been chosen by its type.
+    // SAFETY: the type is the import's own; a host's function has it, and a native has been chosen by it.
     Ok(unsafe {
         match linked {
             Linked::Native(native) => {
                 let native = *native;
                 EngineFunc::new_unchecked(store, ty, move |caller, values| native.call(caller, values))
             }
-            Linked::Host(host) => {
-                let host = host.clone();
-                match host.may_block {
-                    false => {
-                        EngineFunc::new_unchecked(store, ty, move |caller, values| call_host::<false>(&host, caller, values))
-                    }
-                    true => {
-                        EngineFunc::new_unchecked(store, ty, move |caller, values| call_host::<true>(&host, caller, values))
-                    }
-                }
-            }
+            Linked::Host(host) => host_function(store.as_context_mut(), ty, host.clone()),
             Linked::Memory(_) | Linked::Table(_) | Linked::Global(..) => {
                 return Err(wasmtime::Error::msg("an import is no function"));
             }
         }
     })
+}
+
+/// A function of the engine's for a host function.
+///
+/// # Safety
+/// It has this type.
+pub(super) unsafe fn host_function(store: StoreContextMut<'_, Data>, ty: FuncType, host: Arc<Callable>) -> EngineFunc {
+    // SAFETY: as the caller promises; `call_host` passes the values on untouched.
+    unsafe {
+        match host.may_block {
+            false => EngineFunc::new_unchecked(store, ty, move |caller, values| call_host::<false>(&host, caller, values)),
+            true => EngineFunc::new_unchecked(store, ty, move |caller, values| call_host::<true>(&host, caller, values)),
+        }
+    }
 }
 
 /// A guest's call into the host. The gate opens to this thread meanwhile, so that the host may call back into the guest.

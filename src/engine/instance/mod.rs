@@ -5,10 +5,12 @@
 //! stay, and then refer to the new guest's functions.
 
 mod access;
+mod added;
 mod core;
 mod func;
 mod guest;
 mod link;
+mod names;
 mod table;
 mod turn;
 
@@ -39,9 +41,11 @@ use crate::rt::permit::Pass;
 use crate::rt::{arena, cancel, fork, reserve};
 use crate::status::*;
 use crate::sys::fpu::{self, Denormals};
+use added::Added;
 use guest::Guest;
 use link::host_functions;
 
+pub use self::added::Put;
 pub use self::core::{Core, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST};
 pub use func::{FUNC_BYTES, Func, FuncShared, Wanted};
 pub(in crate::engine) use guest::Data;
@@ -122,6 +126,8 @@ pub struct Instance {
     config: Config,
     /// The functions that it is linked against, for a reset; in the order of the module's imports.
     hosts: Vec<Linked>,
+    /// Additions of the host, for a reset.
+    added: Mutex<Added>,
     /// The funcs that were looked up and still exist.
     funcs: Mutex<Vec<Weak<FuncShared>>>,
     /// Memory that calls touch, beside the guest's and the funcs'.
@@ -175,13 +181,14 @@ impl Instance {
         }
         config.limits.check(module.metadata.settings.interruption == Interruption::Guard)?;
         let config = Config { system: imports.and_then(Imports::system), ..config };
-        Instance::linked(module, host_functions(module, imports)?, config, handle, None)
+        Instance::linked(module, host_functions(module, imports)?, Added::default(), config, handle, None)
     }
 
     /// `slot` is the account that also counts what the instance holds.
     fn linked(
         module: &Arc<Module>,
         hosts: Vec<Linked>,
+        added: Added,
         config: Config,
         handle: *mut c_void,
         slot: Option<Arc<Pool>>,
@@ -217,12 +224,13 @@ impl Instance {
             handle: Cell::new(handle),
         });
         let _ready = module.runtime.ready_for_traps(module.profile())?;
-        let guest = Guest::new(module, &hosts, &config, &core)?;
+        let guest = Guest::new(module, &hosts, &added, &config, &core)?;
         let instance = Instance {
             core,
             module: module.clone(),
             config,
             hosts,
+            added: Mutex::new(added),
             funcs: Mutex::new(Vec::new()),
             kept: Mutex::default(),
             past_calls: Mutex::new(Snapshot::empty()),
@@ -257,7 +265,8 @@ impl Instance {
 
     /// Creates a new guest beside the current one.
     fn fresh(&self, warm: bool) -> Result<Guest> {
-        let fresh = Guest::new(&self.module, &self.hosts, &self.config, &self.core)?;
+        let added = self.lock_added().clone();
+        let fresh = Guest::new(&self.module, &self.hosts, &added, &self.config, &self.core)?;
         if warm {
             fresh.warm(self.module.runtime.config.lock)?;
         }
@@ -342,7 +351,9 @@ impl Instance {
     /// Creates another instance of the same module, with the same host functions and configuration, in the same slot's account.
     pub fn another(&self) -> Result<Instance> {
         // Its handle is made afterwards, before any host function asks for it but the start function's, which may not use it.
-        Instance::linked(&self.module, self.hosts.clone(), self.config.clone(), std::ptr::null_mut(), self.core.held.slot())
+        let added = self.lock_added().apart();
+        let (hosts, config) = (self.hosts.clone(), self.config.clone());
+        Instance::linked(&self.module, hosts, added, config, std::ptr::null_mut(), self.core.held.slot())
     }
 
     /// The need of its guest from the start.

@@ -1,18 +1,20 @@
 //! The host's access to a guest's tables: calls of their entries, growth.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::Relaxed;
 
 use wasmtime::{Extern, Func as EngineFunc, Ref, Table, Trap};
 
 use super::access::wrong_kind;
+use super::core::GATE_FREE;
 use super::func::{Func, FuncShared, Origin};
 use super::turn::Turn;
-use crate::artifact::hidden;
 use crate::engine::artifact::ExternKind;
 use crate::engine::signature::Signature;
 use crate::engine::{call, type_index};
 use crate::rt::cancel;
 use crate::status::*;
+use crate::sys::stack;
 use wasmtime::ValRaw;
 
 /// An entry of a table of functions.
@@ -33,12 +35,12 @@ enum Wrong {
 
 impl Turn<'_> {
     /// A table of functions by name; without a name, the module's first table, exported or not.
-    fn table(&self, name: Option<&str>) -> Result<Table> {
+    pub(super) fn table(&self, name: Option<&str>) -> Result<Table> {
         self.idle()?;
         let found = match (self.find_table(name), name) {
             (Some(found), _) => found,
             // For its error.
-            (None, Some(name)) => self.export(name, "table")?,
+            (None, Some(name)) => self.export(name, ExternKind::Table)?,
             (None, None) => return Err(Error::new(RTW_ERR_NO_EXPORT, "the module has no table")),
         };
         let Extern::Table(table) = found else {
@@ -51,23 +53,9 @@ impl Turn<'_> {
         }
     }
 
-    /// Returns the table of this name, or the module's first table for none. A reset may call it, too.
     fn find_table(&self, name: Option<&str>) -> Option<Extern> {
-        let Some(name) = name else { return self.first_table() };
         // SAFETY: it is this thread's turn.
-        let exported = self.engine_parts().0.get_export(unsafe { self.core.context() }, name);
-        exported.or_else(|| self.imported(name, "table"))
-    }
-
-    fn first_table(&self) -> Option<Extern> {
-        let imports = &self.module.metadata.imports;
-        if let Some(at) = imports.iter().position(|one| one.kind == ExternKind::Table) {
-            // SAFETY: it is this thread's turn, and only a reset replaces the guest.
-            return unsafe { &*self.guest.get() }.imported.get(at).cloned();
-        }
-        // SAFETY: it is this thread's turn.
-        let context = unsafe { self.core.context() };
-        self.engine_parts().0.get_export(context, &hidden::name(ExternKind::Table, 0))
+        self.names().table(unsafe { self.core.context() }, name)
     }
 
     /// Looks up the function in a table's entry; with no index, one that each call names.
@@ -167,7 +155,10 @@ impl Func {
     /// As for `call::invoke`.
     #[inline(always)]
     pub unsafe fn call_entry(&self, index: u64, values: *mut ValRaw, count: usize) -> rtw_status_t {
-        let mut held = Some(cancel::hold());
+        let core = self.core();
+        // A thread that can be cancelled at any instruction has no such permit: see `call::invoke`.
+        let ordinary = core.gate.load(Relaxed) == GATE_FREE && core.pass.admitting(stack::pointer()).is_some();
+        let mut held = (!ordinary).then(cancel::hold);
         // SAFETY: the caller has the instance.
         let found = unsafe { self.find_entry(index) };
         // A thread that could be cancelled at any instruction restores the entry below first. Others have to be let into host functions

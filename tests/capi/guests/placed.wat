@@ -1,0 +1,16 @@
+;; Tables that the host puts functions into: the first is not exported. The guest calls entries, copies them and never ends.
+(module
+  (type $one (func (param i32) (result i32)))
+  (type $other (func (param i64) (result i64)))
+  (table $hidden 6 30000 funcref)
+  (table $shown (export "shown") 2 4 funcref)
+  (memory (export "memory") 1)
+  (elem (table $hidden) (i32.const 0) func $twice $thrice)
+  (func $twice (export "twice") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
+  (func $thrice (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))
+  (func $call (export "call") (param i32 i32) (result i32) (call_indirect $hidden (type $one) (local.get 1) (local.get 0)))
+  (func (export "call_other") (param i32) (result i64) (call_indirect $hidden (type $other) (i64.const 5) (local.get 0)))
+  (func (export "call_shown") (param i32 i32) (result i32) (call_indirect $shown (type $one) (local.get 1) (local.get 0)))
+  (func (export "copy") (param i32 i32) (table.set $hidden (local.get 0) (table.get $hidden (local.get 1))))
+  (func (export "for_ever") (param i32) (loop $again (drop (call $call (local.get 0) (i32.const 1))) (br $again)))
+  (func (export "size") (result i32) (table.size $hidden)))
