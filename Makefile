@@ -81,7 +81,7 @@ aarch64: aarch64-lib command
 
 # The library in an emulated aarch64 machine. SUITES: only these of tests/aarch64/suites.sh. RECORD=1 notes each suite's counts in
 # tests/aarch64/result.txt.
-test-aarch64: aarch64
+test-aarch64: FORCE
 	AARCH64_RESULT=$(if $(RECORD),$(CURDIR)/tests/aarch64/result.txt) ./tests/aarch64/test_aarch64.sh $(SUITES)
 
 # The C API's tests in programs for musl, and the oldest glibc.
@@ -114,8 +114,8 @@ abidiff:
 	@./tests/abi/abidiff.sh $(or $(BASE),HEAD)
 
 # Compares the code that the engine's patch releases generate; RELEASES: only these. The result is committed.
-abi: lib command
-	./tests/abi/releases.sh $(RELEASES)
+abi: lib command aarch64-lib
+	./tests/aarch64/in_machine.sh tests/abi/releases.sh $(RELEASES)
 
 guests: FORCE
 	$(MAKE) -C guests

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Makes sure that what the tests need is there: installs it where it may, and names it where it may not.
+#   packages.sh [PACKAGE ...]    only these Debian packages, and nothing for Python
 set -eu
 
 packages="gcc g++ libc6-dev make cmake pkg-config binutils procps util-linux python3 python3-venv valgrind gdb
@@ -7,6 +8,7 @@ packages="gcc g++ libc6-dev make cmake pkg-config binutils procps util-linux pyt
     ffmpeg chromium libjemalloc2 libmimalloc2.0 jackd2 libjack-jackd2-dev abigail-tools
     gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm qemu-user cpio musl-tools libxxhash0 strace"
 
+[ $# -eq 0 ] || packages=$*
 missing=
 for package in $packages; do
     status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
@@ -22,6 +24,7 @@ else
     echo "The tests need these Debian packages:$missing" >&2
     exit 1
 fi
+[ $# -eq 0 ] || exit 0
 
 # Readers of exports in tests/statistics and of pictures in tests/pages, in a Python of its own below target/.
 python_packages="hdrhistogram==0.10.8 prometheus_client==0.26.0 pillow==13.0.0"
