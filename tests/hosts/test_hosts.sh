@@ -14,6 +14,12 @@ wanted=" $* "
 in_group() { # in_group NAME: whether it is to run
     case "$wanted" in "  " | *" $1 "*) ;; *) return 1 ;; esac
 }
+here_only() { # here_only GROUP WHAT: whether the group is to run; where programs run in the emulated machine, it cannot
+    in_group "$1" || return
+    [ -n "$INSIDE" ] || return 0
+    skip "$2"
+    return 1
+}
 
 C_FLAGS="-std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -g -I$root/include -pthread"
 common="common.c $harness"
@@ -37,7 +43,7 @@ both() { # both NAME: runs it in both profiles
 
 # --- a second Rust library, a second engine, other allocators
 
-if in_group beside; then
+if here_only beside "a second Rust library, a second engine, other allocators: the emulated machine has no such libraries"; then
     RUSTC=${RUSTC:-rustc}
     archive=$RTWASM_LIBDIR/librtwasm.a
     static_libraries=$(sed -n 's/^Libs: [^ ]* //p' $root/packaging/rtwasm-static.pc.in)
@@ -117,7 +123,7 @@ fi
 
 # --- JACK, which cancels its clients' threads
 
-if in_group jack; then
+if here_only jack "JACK: the emulated machine has none"; then
     program jack -ljack
     adopt "JACK" ./jack_storm.sh "$build/jack" "$scratch" 5
     refuses "twin: with RTW_CANCEL_IGNORE, closing a client breaks the call off" "clients closed in the middle" \
@@ -159,7 +165,7 @@ done
 
 # --- debuggers, dumps, profilers
 
-if in_group observed; then
+if here_only observed "debuggers, dumps, profilers: the emulated machine has neither gdb nor perf"; then
     program observed
     [ -x "$build/life" ] || program life
     for profile in standalone plugin; do

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The C API's tests in programs for musl, which the static library is linked into: statically, so that nothing of glibc is near. And
-# which glibc the shared library needs. Run by `make test-musl`.
+# which glibc the shared libraries and the command need. Run by `make test-musl`.
 # Environment: as for tests/capi/test_capi.sh.
 cd "$(dirname "$0")" || exit 1
 root=../..
@@ -10,28 +10,9 @@ libdir=$(realpath "$RTWASM_LIBDIR")
 shim=$(realpath "$root/packaging/musl/rtwasm_musl.c")
 
 # ---- the oldest glibc ----
-
-# The README promises this version.
-floor=$(sed -n 's/.*glibc \([0-9.]*[0-9]\) or newer.*/\1/p' "$root/README.md" | head -n 1)
-needed() { # needed LIBRARY: the newest version of glibc that it asks for
-    objdump -T "$1" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -V | tail -n 1
-}
-not_newer() { # not_newer LIBRARY: than what is promised
-    newest=$(needed "$1")
-    [ -n "$newest" ] && [ "$(printf '%s\n%s\n' "$floor" "$newest" | sort -V | tail -n 1)" = "$floor" ] && return
-    echo "$1 needs glibc $newest, the README says $floor"
-    objdump -T "$1" | grep "GLIBC_$newest"
-    return 1
-}
-check "the README names the oldest glibc" test -n "$floor"
-for library in "$libdir/librtwasm.so" "$root/target/aarch64/aarch64-unknown-linux-gnu/release/librtwasm.so"; do
-    [ -f "$library" ] || { skip "the oldest glibc of $library: it is not built"; continue; }
-    check "$(basename "$(dirname "$(dirname "$library")")")/librtwasm.so needs no newer glibc" not_newer "$library"
-done
-echo '#include <stdlib.h>
-unsigned rtw_planted(void); unsigned rtw_planted(void) { return arc4random(); }' >"$scratch/planted.c"
-check "a library that needs a newer one" $CC -O1 -shared -fPIC "$scratch/planted.c" -o "$scratch/libplanted.so"
-refuses "twin: it is found" "needs glibc 2.36" not_newer "$scratch/libplanted.so"
+# For aarch64: tests/aarch64/test_glibc.sh.
+. ../support/glibc.sh
+check_glibc "$MACHINE" "$libdir/librtwasm.so" "$RTWASM" "$(dirname "$RTWASM")/librtwasm_compiler.so"
 
 # ---- musl ----
 if ! command -v musl-gcc >/dev/null; then
