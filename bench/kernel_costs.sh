@@ -32,6 +32,13 @@ count() { # count NAME COMMAND [OPTION...]: compiles and counts, into NAME.figur
 count usual target/tools/rtwasm
 count deterministic target/tools/rtwasm --deterministic
 count without-hidden target/bench/rtwasm-without-hidden
+# Equal counts say something of different code only.
+for kernel in $kernels; do
+    for other in deterministic without-hidden; do
+        ! cmp -s "$out/usual/$kernel.plugin.rtw" "$out/$other/$kernel.plugin.rtw" ||
+            { echo "kernel_costs.sh: $other makes the same artifact of $kernel" >&2; exit 1; }
+    done
+done
 
 {
     echo "# make kernel-costs, $(date -u +%Y-%m-%d), commit $(git rev-parse --short=12 HEAD): instructions of a run of each kernel, the call included;"

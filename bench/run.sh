@@ -17,6 +17,8 @@ for profile in standalone plugin; do
             target/tools/rtwasm compile --quiet --profile $profile --budget $budget guests/built/"$kernel".wasm \
                 -o $out/kernels/"$kernel".$profile.$budget.rtw
         done
+        target/tools/rtwasm compile --quiet --profile $profile --budget off --deterministic guests/built/"$kernel".wasm \
+            -o $out/kernels/"$kernel".$profile.off-deterministic.rtw
     done
 done
 target/tools/rtwasm compile --quiet --profile standalone guests/built/reverb.wasm -o $out/reverb-standalone.rtw
