@@ -423,16 +423,17 @@ static void *read_statistics(void *data)
     return NULL;
 }
 
-/* The mappings of files whose path holds `part` (or, inverted, does not): base and length to `act`. */
+/* The mappings of files whose path holds `part` (or, inverted, does not): base and length to `act`. The loader leaves gaps that nothing
+ * may read, where segments are 64 KiB apart; there are no pages in those. */
 static void for_file_mappings(const char *part, bool holds, void (*act)(void *base, size_t length, const char *path))
 {
     FILE *maps = fopen("/proc/self/maps", "r");
     NEED(maps, "/proc/self/maps: %s", strerror(errno));
-    char line[4352], path[4096];
+    char line[4352], path[4096], readable;
     while (fgets(line, sizeof line, maps)) {
         uintptr_t low, high;
-        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %*s %*s %*s %*s %4095s", &low, &high, path) == 3 && path[0] == '/' &&
-            (strstr(path, part) != NULL) == holds)
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %c%*s %*s %*s %*s %4095s", &low, &high, &readable, path) == 4 && readable == 'r' &&
+            path[0] == '/' && (strstr(path, part) != NULL) == holds)
             act((void *)low, high - low, path);
     }
     fclose(maps);
