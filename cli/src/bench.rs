@@ -15,10 +15,11 @@ use crate::workload::describe::{self, Options, Setup, Workload};
 use crate::workload::diagnosis::{self, DenormalCheck, Findings, Slowed, Suspect, nanoseconds};
 use crate::workload::evidence::Evidence;
 use crate::workload::guest::{self, Attached, Guest, aside};
+use crate::workload::guest_log;
+use crate::workload::provided;
 use crate::workload::run::{self, Distribution, Figures, Length};
 use crate::workload::source::{Code, Source};
 use crate::workload::stats;
-use crate::workload::stubs;
 
 pub const HELP: &str = concat!(
     "rtwasm bench: measure what calls of a module cost on this machine
@@ -81,6 +82,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let request = parse(args)?;
     let path = request.options.module.clone().ok_or_else(|| Failure::Usage("missing module".into()))?;
     let source = Source::read(&path)?;
+    let _showing = guest_log::show(&source.name);
     let Some((code, workload)) = code_and_workload(&source, &request.options, request.seconds)? else { return Ok(()) };
     let length = match request.calls {
         Some(calls) => Length::Cycles(calls),
@@ -309,7 +311,7 @@ pub fn to_json(results: &Results) -> Value {
         "opt_level": results.code.metadata.opt_level,
         "processes": results.cold.len(),
         "cold": cold,
-        "imports": stubs::told(&results.code.metadata),
+        "imports": provided::told(&results.code.metadata, results.setup.missing),
         "warnings": describe::warnings(&results.workload, &results.code.metadata.exports),
     });
     for (name, distribution) in results.distributions() {
@@ -334,7 +336,7 @@ fn to_text(name: &str, results: &Results) -> String {
         budget_name(settings.interruption)
     );
     put(&mut text, format_args!("{}\n{code}\n", results.setup.text()));
-    if let Some(told) = stubs::told(&results.code.metadata) {
+    if let Some(told) = provided::told(&results.code.metadata, results.setup.missing) {
         put(&mut text, format_args!("imports: {told}\n"));
     }
     put(&mut text, format_args!("{}", figures_text(results)));

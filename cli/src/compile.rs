@@ -15,6 +15,7 @@ use rtwasm_compiler::limits::Limits;
 use rtwasm_compiler::{Extras, Init, Machine, Opt, Options, Phase, Progress, Reservation, Target, interruption_from_name};
 
 use crate::args::{self, Arg, Args, Failure};
+use crate::needs;
 
 pub const HELP: &str = "rtwasm compile: compile a WebAssembly module into an artifact
 
@@ -70,6 +71,9 @@ Options:
   -v, --verbose         report progress even if standard error is not a terminal
   -q, --quiet           print nothing except errors
   -h, --help            print this text
+
+Says what the module asks of its host: who answers its imports (`rtwasm inspect` lists each), how it starts,
+whether it can grow, and which proposals it uses.
 
 The same input with the same options makes the same artifact, byte for byte. --cpu native makes the machine an
 option.
@@ -136,7 +140,7 @@ pub fn compile_module(
     }
     file::replace(&request.output, &artifact).map_err(|error| Failure::about(&request.output, error))?;
     if !request.is_quiet() {
-        args::print(&summary(request, artifact.len() as u64, &reporter))?;
+        args::print(&(summary(request, artifact.len() as u64, &reporter) + &host_text(&artifact)))?;
     }
     Ok(())
 }
@@ -314,6 +318,14 @@ fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
         }
     }
     once
+}
+
+/// The module's demands on its host, a line each.
+fn host_text(artifact: &[u8]) -> String {
+    let Ok(artifact) = artifact::read(artifact) else { return String::new() };
+    let notes = artifact.opened.notes(artifact.part).unwrap_or_default();
+    let sentences = needs::sentences(&artifact.metadata, notes.needs.as_ref());
+    sentences.iter().map(|(subject, sentence)| format!("  {subject}: {sentence}\n")).collect()
 }
 
 /// Warns if the module compiles, but imports what no host can provide.

@@ -13,6 +13,7 @@ use rtwasm::status::{self, Error, RTW_OK};
 use serde_json::{Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
+use crate::needs::{self, Answerer};
 
 pub const HELP: &str = "rtwasm inspect: print what an artifact is and whether it runs on this machine
 
@@ -21,7 +22,10 @@ Usage: rtwasm inspect ARTIFACT [OPTIONS]
 Reads the envelope and the part that this machine would run, compares both with their checksums, and prints what the
 artifact says about itself: parts, engine, target, CPU features, profile, imports and exports with their types,
 memories, and the module that it was made from. Loads nothing and runs no code. - reads the standard input.
-\"runs here\" is also no if the module imports what no host can provide: a memory, a table, a global.
+\"runs here\" is also no if the module imports what no host can provide: a function or global with a reference type.
+Says of each import who answers it: a function of the library that the host calls beforehand (rtw_imports_libm,
+rtw_imports_wasi, ...), or the host itself; also which proposals the module uses, whether it can grow, and how it
+starts.
 
 Options:
   --digest    compute SHA-256 of every section and of the artifact, whoever signed it; reads all of the file
@@ -101,6 +105,7 @@ fn to_json(artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<(), Error>, 
                 let mut value = json!({ "kind": item.kind.name(), "name": item.name, "type": item.ty });
                 if is_import {
                     value["module"] = json!(item.module);
+                    value["answered_by"] = json!(Answerer::of(item).name());
                 }
                 value
             })
@@ -192,6 +197,7 @@ fn to_json(artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<(), Error>, 
         "table_bytes": need.table_bytes,
         "global_bytes": need.global_bytes,
         "record_bytes": need.record_bytes,
+        "needs": needs::to_json(metadata, notes.needs.as_ref()),
         "function_count": metadata.function_count,
         "has_start": metadata.has_start,
         "initialised": notes.initialised,
@@ -279,6 +285,9 @@ fn to_text(
         let maximum = memory.max_bytes.map_or_else(|| "no declared maximum".into(), |bytes| format!("at most {bytes}"));
         row(&format!("memory {index}"), format!("{} bytes, {maximum}", memory.min_bytes));
     }
+    for (subject, sentence) in needs::sentences(metadata, notes.needs.as_ref()) {
+        row(subject, sentence);
+    }
     for slow in &notes.slow {
         row("slow", slow_text(slow));
     }
@@ -297,8 +306,8 @@ fn to_text(
                 .expect("a string takes everything");
         }
     }
-    list(&mut text, "imports", &metadata.imports);
-    list(&mut text, "exports", &metadata.exports);
+    list(&mut text, "imports", &metadata.imports, |import| format!("  {}", Answerer::of(import).text()));
+    list(&mut text, "exports", &metadata.exports, |_| String::new());
     text
 }
 
@@ -332,7 +341,8 @@ fn cpu_text(metadata: &Description) -> String {
     metadata.cpu_features.iter().map(|name| name.trim_start_matches("has_")).collect::<Vec<_>>().join(" ")
 }
 
-fn list(text: &mut String, heading: &str, externs: &[Extern]) {
+/// `more`: what follows an entry.
+fn list(text: &mut String, heading: &str, externs: &[Extern], more: fn(&Extern) -> String) {
     writeln!(text, "\n  {heading}: {}", externs.len()).expect("a string takes everything");
     for item in externs {
         // Names come from the module and may hold anything; a terminal gets them escaped.
@@ -342,6 +352,6 @@ fn list(text: &mut String, heading: &str, externs: &[Extern]) {
             format!("{}.{}", item.module.escape_debug(), item.name.escape_debug())
         };
         let kind = if item.ty.starts_with('(') { "func " } else { "" };
-        writeln!(text, "    {name}  {kind}{}", item.ty).expect("a string takes everything");
+        writeln!(text, "    {name}  {kind}{}{}", item.ty, more(item)).expect("a string takes everything");
     }
 }

@@ -7,6 +7,7 @@ mod compile;
 mod doctor;
 mod inspect;
 mod keys;
+mod needs;
 mod prepare;
 mod recompile;
 mod report;

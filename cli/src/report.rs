@@ -13,9 +13,10 @@ use serde_json::{Map, Value, json};
 use crate::args::{self, Arg, Args, Failure};
 use crate::text::put;
 use crate::workload::describe::{self, Options};
+use crate::workload::guest_log;
 use crate::workload::run::Length;
 use crate::workload::source::{Code, Source};
-use crate::{bench, compile, inspect};
+use crate::{bench, compile, inspect, needs};
 
 pub const HELP: &str = concat!(
     "rtwasm report: write one file about this machine and a module's speed on it
@@ -156,6 +157,7 @@ fn make(request: &Request) -> Result<Option<Value>, Failure> {
 
 fn measure(request: &Request, path: &Path) -> Result<Option<(Source, bench::Results)>, Failure> {
     let source = Source::read(path)?;
+    let _showing = guest_log::show(&source.name);
     let Some((code, workload)) = bench::code_and_workload(&source, &request.options, request.seconds)? else { return Ok(None) };
     let length = Length::Ns((request.seconds * 1e9) as u64);
     let results = bench::measure(&source, code, workload, &request.options.setup, length, request.processes)?;
@@ -211,7 +213,6 @@ fn module(source: &Source, code: &Code, with_it: bool) -> Value {
     };
     let read = rtwasm::engine::artifact::read(&code.bytes).ok();
     let notes = read.and_then(|artifact| artifact.opened.notes(artifact.part).ok()).unwrap_or_default();
-    let proposals = (!source.is_artifact).then(|| rtwasm_compiler::proposals(&source.bytes).unwrap_or_default());
     json!({
         "bytes": metadata.source_bytes,
         "sha256": inspect::hex(&notes.source_sha256),
@@ -226,7 +227,7 @@ fn module(source: &Source, code: &Code, with_it: bool) -> Value {
         "memories": metadata.memories.iter().map(|m| json!({ "min_bytes": m.min_bytes, "max_bytes": m.max_bytes })).collect::<Vec<_>>(),
         "imports": externs(&metadata.imports),
         "exports": externs(&metadata.exports),
-        "proposals": proposals,
+        "needs": needs::to_json(metadata, notes.needs.as_ref()),
         "base64": with_it.then(|| base64(&source.bytes)),
     })
 }

@@ -124,7 +124,9 @@ fn inspect_tells_everything_as_json() {
     assert_eq!((told["opt_level"].as_str(), told["interruption"].as_str()), (Some("speed"), Some("guard")));
     assert_eq!(told["memory_reservation_bytes"], 4u64 << 30);
     assert_eq!(told["function_count"], 2);
-    let import = serde_json::json!([{ "kind": "func", "name": "log", "type": "(i32)->()", "module": "env" }]);
+    let import = serde_json::json!([{
+        "kind": "func", "name": "log", "type": "(i32)->()", "module": "env", "answered_by": "rtw_imports_func",
+    }]);
     assert_eq!(told["imports"], import);
     let exports: Vec<String> = told["exports"]
         .as_array()
@@ -175,7 +177,7 @@ fn inspect_tells_the_same_in_words() {
     }
     for part in [
         "runs here      yes",
-        "env.log  func (i32)->()",
+        "env.log  func (i32)->()  the host has to answer it, with rtw_imports_func",
         "process  func (i32,i32)->(f32)",
         "gain  global mut f32",
         "65536 bytes, at most 262144",
@@ -192,6 +194,82 @@ fn inspect_tells_the_same_in_words() {
     assert!(words.contains("runs here      no: the artifact was made for") && words.contains("[RTW_ERR_TARGET]"), "{words}");
     let level = if foreign_target().starts_with("aarch64") { "aarch64" } else { "x86-64-v2" };
     assert!(words.contains(&format!("CPU features   {level}")), "{words}");
+}
+
+/// An import for each that answers, growth, proposals, a reactor.
+const ASKING: &str = r#"(module
+    (import "env" "sinf" (func (param f32) (result f32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+    (import "env" "abort" (func (param i32 i32 i32 i32)))
+    (import "rtwasm" "rtw_log" (func (param i32 i32 i32)))
+    (import "env" "table" (table 2 funcref))
+    (import "env" "base" (global i32))
+    (import "env" "blink" (func $blink (param i32)))
+    (memory (export "memory") 1)
+    (func (export "_initialize"))
+    (func (export "more") (result i32) (drop (table.grow (ref.null func) (i32.const 1))) (memory.grow (i32.const 1)))
+    (func (export "wide") (result v128) (v128.const i64x2 1 2)))"#;
+
+#[test]
+fn compile_and_inspect_tell_what_a_host_has_to_do() {
+    let directory = directory("compile_and_inspect_tell_what_a_host_has_to_do");
+    fs::write(directory.join("a.wat"), ASKING).unwrap();
+    for profile in ["standalone", "plugin"] {
+        let compiled = succeeds(run(&directory, &["compile", "a.wat", "-o", "a.rtw", "--profile", profile]));
+        let words = succeeds(run(&directory, &["inspect", "a.rtw"]));
+        for (subject, sentence) in [
+            ("imports", "rtw_imports_libm answers sinf"),
+            ("imports", "rtw_imports_wasi answers fd_write, abort"),
+            ("imports", "the library's log answers rtw_log"),
+            ("imports", "rtw_imports_table answers table"),
+            ("imports", "rtw_imports_global answers base"),
+            ("imports", "the host has to answer env.blink (i32)->(), with rtw_imports_func"),
+            ("start", "a reactor: the library calls _initialize in each new guest, once (RTW_INITIALIZE_LEAVE: the host does)"),
+            (
+                "growth",
+                "can grow its memory and table: refused once the instance is prepared, unless its growth is \
+                 RTW_GROWTH_ALLOWED or, in the plugin profile, RTW_GROWTH_AHEAD",
+            ),
+            ("proposals", "uses reference-types, simd"),
+        ] {
+            assert!(compiled.contains(&format!("\n  {subject}: {sentence}\n")), "{sentence:?} is not in {compiled}");
+            assert!(words.contains(&format!("\n  {subject:<14} {sentence}\n")), "{sentence:?} is not in {words}");
+        }
+        for line in ["env.sinf  func (f32)->(f32)  answered by rtw_imports_libm", "env.table  table 2.. funcref  answered by"] {
+            assert!(words.contains(line), "{line:?} is not in {words}");
+        }
+        let told = inspect(&directory, "a.rtw");
+        let answers: Vec<_> =
+            told["imports"].as_array().unwrap().iter().map(|one| one["answered_by"].as_str().unwrap()).collect();
+        let last = ["rtw_imports_table", "rtw_imports_global", "rtw_imports_func"];
+        assert_eq!(answers[..4], ["rtw_imports_libm", "rtw_imports_wasi", "rtw_imports_wasi", "rtw_log"]);
+        assert_eq!(answers[4..], last);
+        let needs = serde_json::json!({
+            "proposals": ["reference-types", "simd"], "grows_memory": true, "grows_tables": true, "starts_as": "reactor",
+        });
+        assert_eq!(told["needs"], needs);
+    }
+    // A module that asks for nothing but a call of its start.
+    fs::write(directory.join("b.wat"), "(module (func (export \"_start\")))").unwrap();
+    let compiled = succeeds(run(&directory, &["compile", "b.wat", "-o", "b.rtw"]));
+    assert!(
+        compiled.ends_with(" s\n  start: a command: the host calls _start once, and resets the instance to call it again\n")
+    );
+    let needs = serde_json::json!({ "proposals": [], "grows_memory": false, "grows_tables": false, "starts_as": "command" });
+    assert_eq!(inspect(&directory, "b.rtw")["needs"], needs);
+    assert_eq!(succeeds(run(&directory, &["compile", "-q", "a.wat", "-o", "a.rtw"])), "");
+    // An import that nobody can answer is named.
+    fs::write(directory.join("c.wat"), r#"(module (import "env" "kept" (global (mut funcref))) (func (export "f")))"#).unwrap();
+    let output = run(&directory, &["compile", "c.wat", "-o", "c.rtw"]);
+    let warning = text(&output.stderr);
+    assert!(warning.contains("no host can create an instance: import \"env\" \"kept\" uses reference types"), "{warning}");
+    let told = inspect(&directory, "c.rtw");
+    assert_eq!(
+        (&told["imports"][0]["answered_by"], &told["runs_here"]["status"]),
+        (&Value::Null, &"RTW_ERR_UNSUPPORTED".into())
+    );
+    let words = succeeds(run(&directory, &["inspect", "c.rtw"]));
+    assert!(words.contains("no host can answer kept: reference types cannot cross into C"), "{words}");
 }
 
 #[test]

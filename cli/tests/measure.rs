@@ -53,7 +53,8 @@ fn json(directory: &Path, line: &str) -> Value {
 fn fails(directory: &Path, line: &str, exit: i32, part: &str) {
     let output = run(directory, line);
     let told = String::from_utf8(output.stderr).unwrap();
-    let error: String = told.split_inclusive('\n').filter(|line| !line.starts_with("rtwasm: warning: ")).collect();
+    // After warnings, and what the guest has printed.
+    let error = told.find("rtwasm: error: ").map_or("", |at| &told[at..]);
     assert_eq!(output.status.code(), Some(exit), "{line}: {error}");
     assert!(error.starts_with("rtwasm: error: ") && error.contains(part), "{line}: {part:?} is not in {error:?}");
     assert_eq!(error.contains("Try `rtwasm "), exit == 2, "{error}");
@@ -254,21 +255,81 @@ fn a_libc_gets_answers_that_it_ends_on() {
         let found = json(&directory, &bench("--func talk --args i32:1"));
         assert!(found["steady_ns"]["count"].as_u64().unwrap() > 0);
         assert!(found["imports"].as_str().unwrap().contains("fd_write"), "{found}");
-        assert!(found["imports"].as_str().unwrap().ends_with("stubbed as a libc expects"), "{found}");
+        assert!(found["imports"].as_str().unwrap().ends_with("answered by rtw_imports_wasi"), "{found}");
         json(&directory, &bench("--func wait"));
-        fails(&directory, &bench("--func leave --args i32:3"), 1, "the guest ended: it called proc_exit, status 3");
+        fails(
+            &directory,
+            &bench("--func leave --args i32:3"),
+            1,
+            "RTW_ERR_EXITED: leave: the guest ended itself with exit code 3",
+        );
+        fails(&directory, &bench("--func leave --args i32:0"), 1, "exit code 0: a command runs once");
     }
-    // Another name is none of a libc's: zeros.
-    let found = json(&directory, &format!("bench g.wat {WORK} {SHORT}"));
-    assert_eq!(found["imports"], "number stubbed with zeros");
 }
+
+#[test]
+fn what_a_guest_prints_is_shown() {
+    let directory = directory("what_a_guest_prints_is_shown");
+    for profile in ["standalone", "plugin"] {
+        for (command, length) in
+            [("bench", SHORT), ("report", SHORT), ("bisect", "--time 0.1 --processes 0 --only denormals --json")]
+        {
+            let told = |line: &str| {
+                let output = run(&directory, &printing(&format!("{command} MODULE --profile {profile} {line} {length}")));
+                assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+                String::from_utf8(output.stderr).unwrap()
+            };
+            let talk = told("--func talk --args i32:17");
+            let count = |line: &str| talk.lines().filter(|told| told.ends_with(line)).count();
+            assert_eq!(count("print.wasm: cycle 17"), 1, "each line once, with the guest's name: {talk}");
+            assert_eq!(count("print.wasm: [warning] and to the other stream"), 1, "{talk}");
+            assert!(!told("--func wait").contains("print.wasm: "), "one that prints nothing");
+        }
+    }
+}
+
+#[test]
+fn what_only_a_host_has_is_stubbed_or_refused() {
+    let directory = directory("what_only_a_host_has_is_stubbed_or_refused");
+    for profile in ["standalone", "plugin"] {
+        let bench = |how: &str| format!("bench g.wat {WORK} --profile {profile} {how} {SHORT}");
+        assert_eq!(json(&directory, &bench(""))["imports"], "env.number (f32)->(i64) stubbed with zeros");
+        assert_eq!(json(&directory, &bench("--missing zeros"))["setup"]["missing"], "Zeros");
+        fails(&directory, &bench("--missing trap"), 1, "RTW_ERR_STUB: work");
+        fails(&directory, &bench("--missing trap"), 1, "\"env\" \"number\"");
+        fails(&directory, &bench("--missing refuse"), 1, "RTW_ERR_IMPORT_MISSING: import was not provided: \"env\" \"number\"");
+        fails(&directory, &bench("--missing perhaps"), 2, "expected one of zeros, trap, refuse");
+        // The library itself answers these, so they are never missing.
+        fs::write(directory.join("sine.wat"), SINE).unwrap();
+        let line = format!("bench sine.wat --profile {profile} --missing refuse --func ask {SHORT}");
+        let found = json(&directory, &line);
+        assert_eq!(
+            found["imports"],
+            "sinf answered by rtw_imports_libm; rtw_log answered by the library's log; memory answered by \
+             rtw_imports_memory; base answered by rtw_imports_global"
+        );
+        let told = String::from_utf8(run(&directory, &line).stderr).unwrap();
+        assert!(told.contains("sine.wat: hello"), "{told}");
+    }
+}
+
+/// Traps if the sine is not that of the host's C library.
+const SINE: &str = r#"(module
+    (import "env" "sinf" (func $sinf (param f32) (result f32)))
+    (import "env" "rtw_log" (func $log (param i32 i32 i32)))
+    (import "env" "memory" (memory 1))
+    (import "env" "base" (global $base i32))
+    (data (i32.const 8) "hello")
+    (func (export "ask")
+        (call $log (i32.const 0) (i32.add (global.get $base) (i32.const 8)) (i32.const 5))
+        (if (f32.ne (call $sinf (f32.const 0.5)) (f32.const 0x1.eaee88p-2)) (then unreachable))))"#;
 
 /// Calls of WASI, of its earlier snapshot and of Emscripten's environment, each compared with a libc's expectation: a trap if it
 /// differs.
 #[test]
-fn every_stub_answers_as_its_libc_expects() {
-    let directory = directory("every_stub_answers_as_its_libc_expects");
-    for module in ["wasi_snapshot_preview1", "wasi_unstable", "env"] {
+fn every_import_answers_as_its_libc_expects() {
+    let directory = directory("every_import_answers_as_its_libc_expects");
+    for module in ["wasi_snapshot_preview1", "wasi_unstable"] {
         let guest = STUBBED.replace("MODULE", module);
         fs::write(directory.join("stubbed.wat"), &guest).unwrap();
         json(&directory, &format!("bench stubbed.wat --func ask {SHORT}"));
@@ -280,7 +341,12 @@ fn every_stub_answers_as_its_libc_expects() {
     }
     fs::write(directory.join("emscripten.wat"), EMSCRIPTEN).unwrap();
     json(&directory, &format!("bench emscripten.wat --func ask {SHORT}"));
-    fails(&directory, &format!("bench emscripten.wat --func give_up {SHORT}"), 1, "the guest aborted: it called abort");
+    fails(
+        &directory,
+        &format!("bench emscripten.wat --func give_up {SHORT}"),
+        1,
+        "RTW_ERR_ABORTED: give_up: the guest aborted",
+    );
 }
 
 const STUBBED: &str = r#"(module

@@ -199,6 +199,7 @@ fn compile_unguarded(
 
     report(Phase::Validating, 0, given.len());
     let (checked, facts, reset) = examined(&given, limits)?;
+    let needs = generate::on_own_stack(|| validate::needs(&given))??;
     deadline.check()?;
     let given = Front { module: given, checked, facts, reset, initialised: None };
 
@@ -279,6 +280,7 @@ fn compile_unguarded(
             init: options.init.iter().map(Init::text).collect(),
             // Of the given bytes, so that `sha256sum` of the file agrees.
             source_sha256: Sha256::digest(input).into(),
+            needs: Some(needs.clone()),
         };
         images.push(&front.reset.image);
         written.push(Part { metadata, notes, code, more: Vec::new() });
@@ -335,19 +337,6 @@ fn different(parts: &[Options], features: &[Vec<String>]) -> Result<()> {
     Ok(())
 }
 
-/// The proposals that a module in binary or text form uses, by name.
-pub fn proposals(input: &[u8]) -> Result<Vec<String>> {
-    caught(|| {
-        limits::check_size(input.len(), &Limits::DEFAULT)?;
-        generate::on_own_stack(|| {
-            let module = input::binary(input)?;
-            limits::check(&module, &Limits::DEFAULT)?;
-            validate::module(&module)?;
-            Ok(validate::used_proposals(&module))
-        })?
-    })
-}
-
 /// Catches a panic, which is a defect of the compiler or of the engine, and must not end the host.
 fn caught<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
@@ -363,14 +352,29 @@ fn caught<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rtwasm::engine::profile::Profile;
 
     #[test]
     fn proposals_are_named_where_they_are_used() {
-        let used = |text: &str| proposals(text.as_bytes()).unwrap().join(" ");
+        let used = |text: &str| validate::needs(&wat::parse_str(text).unwrap()).unwrap().proposals.join(" ");
         assert_eq!(used("(module (func (param f32)))"), "");
         assert_eq!(used("(module (func (result i32 i32) i32.const 0 i32.const 0))"), "multi-value");
         assert_eq!(used("(module (memory 1) (memory 1) (func v128.const i64x2 0 0 drop))"), "simd multi-memory");
-        assert!(proposals(b"(module (func i32.add))").is_err());
+        let several = "(module (memory i64 1) (func return_call 0) (func (param v128)) (func i32.const 0 i32.extend8_s drop))";
+        assert_eq!(used(several), "sign-extension simd tail-call memory64");
+    }
+
+    #[test]
+    fn growth_is_noted() {
+        let grows = |code: &str| {
+            let text = format!("(module (memory 1) (table 1 funcref) (func {code}))");
+            let artifact = compile(text.as_bytes(), &Options::for_host(Profile::Plugin).unwrap(), &mut |_| {}).unwrap();
+            let needs = artifact::read(&artifact).unwrap().opened.notes(1).unwrap().needs.unwrap();
+            (needs.grows_memory, needs.grows_tables)
+        };
+        assert_eq!(grows(""), (false, false));
+        assert_eq!(grows("(drop (memory.grow (i32.const 1)))"), (true, false));
+        assert_eq!(grows("(drop (table.grow (ref.null func) (i32.const 1)))"), (false, true));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Validates a module before the code generator reads it: reports the error, its place, and a proposal that would make the
 //! module valid.
 
+use rtwasm::engine::artifact::Needs;
 use rtwasm::engine::profile;
 use rtwasm::status::*;
 use wasmparser::types::Types;
-use wasmparser::{FuncValidatorAllocations, Parser, Payload, ValidPayload, Validator, WasmFeatures};
+use wasmparser::{FuncValidatorAllocations, Operator, Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
 use crate::place;
 
@@ -52,10 +53,44 @@ struct Proposal {
 }
 
 /// The proposals that a valid module uses: without them it would not be valid.
-pub fn used_proposals(module: &[u8]) -> Vec<String> {
-    let features = profile::guest_features();
-    let used = features.iter_names().filter(|(_, feature)| run(module, features.difference(*feature)).is_err());
-    used.map(|(name, _)| name.to_lowercase().replace('_', "-")).filter(|name| name != "floats").collect()
+fn used_proposals(module: &[u8]) -> Vec<String> {
+    let features: Vec<_> = profile::guest_features().iter_names().filter(|(name, _)| *name != "FLOATS").collect();
+    let mut used = Vec::new();
+    find_used(module, &features, &mut used);
+    used.iter().map(|name| name.to_lowercase().replace('_', "-")).collect()
+}
+
+/// A module that is valid without all of the features uses none of them, so one validation is enough for most.
+fn find_used(module: &[u8], features: &[(&'static str, WasmFeatures)], used: &mut Vec<&'static str>) {
+    let all = features.iter().fold(WasmFeatures::empty(), |all, (_, feature)| all | *feature);
+    if features.is_empty() || run(module, profile::guest_features().difference(all)).is_ok() {
+        return;
+    }
+    match features {
+        [(name, _)] => used.push(name),
+        several => {
+            let (first, second) = several.split_at(several.len() / 2);
+            find_used(module, first, used);
+            find_used(module, second, used);
+        }
+    }
+}
+
+/// The demands of a valid module on an engine.
+pub fn needs(module: &[u8]) -> Result<Needs> {
+    let unreadable = |error: wasmparser::Error| Error::new(RTW_ERR_INTERNAL, format!("a valid module cannot be read: {error}"));
+    let mut needs = Needs { proposals: used_proposals(module), ..Needs::default() };
+    for payload in Parser::new(0).parse_all(module) {
+        let Payload::CodeSectionEntry(body) = payload.map_err(unreadable)? else { continue };
+        for operator in body.get_operators_reader().map_err(unreadable)? {
+            match operator.map_err(unreadable)? {
+                Operator::MemoryGrow { .. } => needs.grows_memory = true,
+                Operator::TableGrow { .. } => needs.grows_tables = true,
+                _ => {}
+            }
+        }
+    }
+    Ok(needs)
 }
 
 /// From the exotic to the common: if either of two would do, the error names the later one.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use description::{Description, check_host};
 pub use metadata::Metadata;
-pub use notes::{Notes, Slow};
+pub use notes::{Needs, Notes, Slow};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ExternKind {

@@ -18,6 +18,20 @@ pub struct Notes {
     pub init: Vec<String>,
     /// SHA-256 of the module before compilation, as it was given.
     pub source_sha256: [u8; 32],
+    /// The module's demands on an engine; None if the compiler that made the artifact did not say. Encoded after the rest.
+    #[serde(skip)]
+    pub needs: Option<Needs>,
+}
+
+/// A module's demands on an engine and on a host, beyond its imports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// The proposals that it uses, by name.
+    pub proposals: Vec<String>,
+    /// True if it has an instruction that lets a memory grow.
+    pub grows_memory: bool,
+    /// True if it has one that lets a table grow.
+    pub grows_tables: bool,
 }
 
 /// An instruction for which the code needs a call or a long sequence, since the features that it was compiled for lack a better one.

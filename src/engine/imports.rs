@@ -489,12 +489,16 @@ fn named(module: &str, name: &str) -> String {
 
 /// Refuses a module that imports a function or a global with a reference type, which cannot cross into C.
 pub fn check_kinds(metadata: &Metadata) -> Result<()> {
-    let crosses = |kind, ty: &str| match kind {
-        ExternKind::Func => Signature::parse(ty).is_ok(),
-        ExternKind::Global => ty.rsplit(' ').next().and_then(Type::named).is_some(),
+    let refused = metadata.imports.iter().find(|import| !crosses(import));
+    refused.map_or(Ok(()), |import| Err(uncallable(&import.module, &import.name)))
+}
+
+/// True if a host can provide the import.
+pub fn crosses(import: &Extern) -> bool {
+    match import.kind {
+        ExternKind::Func => Signature::parse(&import.ty).is_ok(),
+        ExternKind::Global => import.ty.rsplit(' ').next().and_then(Type::named).is_some(),
         ExternKind::Memory | ExternKind::Table => true,
         ExternKind::Tag => false,
-    };
-    let refused = metadata.imports.iter().find(|import| !crosses(import.kind, &import.ty));
-    refused.map_or(Ok(()), |import| Err(uncallable(&import.module, &import.name)))
+    }
 }

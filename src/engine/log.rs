@@ -31,6 +31,9 @@ unsafe impl Send for Sink {}
 // SAFETY: as for Send.
 unsafe impl Sync for Sink {}
 
+/// The end of the message that counts dropped ones.
+pub const DROPPED: &str = "messages were dropped: log_bytes is too small";
+
 const PIECE_BYTES: usize = 58;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -154,7 +157,7 @@ impl Tend for Drain {
         }
         let dropped = self.dropped();
         if dropped != reader.told {
-            self.tell(WARNING, format!("{} messages were dropped: log_bytes is too small", dropped - reader.told).as_bytes());
+            self.tell(WARNING, format!("{} {DROPPED}", dropped - reader.told).as_bytes());
             reader.told = dropped;
         }
     }

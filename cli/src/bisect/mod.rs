@@ -11,6 +11,7 @@ use crate::bench;
 use crate::workload::describe::{self, Options, Workload};
 use crate::workload::diagnosis::{Slowed, Suspect};
 use crate::workload::guest::Guest;
+use crate::workload::guest_log;
 use crate::workload::rounds::{self, Plan};
 use crate::workload::source::Source;
 use crate::workload::stats;
@@ -94,6 +95,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let request = parse(args)?;
     let path = request.options.module.clone().ok_or_else(|| Failure::Usage("missing module".into()))?;
     let source = Source::read(&path)?;
+    let _showing = guest_log::show(&source.name);
     let Some(outcome) = find_out(&source, &request)? else { return Ok(()) };
     if request.json {
         return args::print(&format!("{:#}\n", print::to_json(&outcome)));

@@ -11,6 +11,7 @@ use rtwasm::engine::signature::Type;
 use rtwasm_compiler::Opt;
 use serde::{Deserialize, Serialize};
 
+use super::provided::Missing;
 use crate::args::{self, Args, Failure};
 use crate::compile::{BUDGETS, budget_from_name};
 
@@ -131,6 +132,7 @@ pub struct Setup {
     pub flush_denormals: bool,
     pub prepare: bool,
     pub growth: Growth,
+    pub missing: Missing,
     pub pooling: bool,
     pub copy_on_write: bool,
     pub lazy_tables: bool,
@@ -186,8 +188,10 @@ What to call:
   --period US           period of the periodic scenario, in microseconds, above 0 and at most 1000000000; default 1000
   --limit S             end the run if one call takes longer, in seconds, above 0 and at most 1000000000;
                         default: the time of all cycles (bisect: a tenth of --time), at least 1
-  The command provides the functions that the module imports. Those that a libc asks of a system behave as the libc
-  expects (they print nothing, and there are no files); all others return zeros.
+  --missing HOW         functions that the module imports and only its own host has: zeros (default): they return
+                        zeros; trap: a call of one ends the run; refuse: the run fails and names them
+  The command provides the rest as the library does for hosts: mathematics, WASI and what language runtimes import,
+  the log, memories, tables and globals. What the guest prints appears on the standard error, each line once.
 
 How to run it (the command compiles a .wasm or .wat for this; an artifact has its profile, --opt and --budget already):
   --profile NAME        standalone (default) or plugin
@@ -254,6 +258,7 @@ impl Options {
                 flush_denormals: false,
                 prepare: true,
                 growth: Growth::Refused,
+                missing: Missing::Zeros,
                 pooling: false,
                 copy_on_write: false,
                 lazy_tables: false,
@@ -277,6 +282,7 @@ impl Options {
             "--growth" => {
                 self.setup.growth = args.one_of(option, "refused, allowed, ahead:BYTES", Growth::from_text)?;
             }
+            "--missing" => self.setup.missing = args.one_of(option, Missing::NAMES, Missing::from_name)?,
             "--scenario" => {
                 self.scenario = Some(args.one_of(option, "call, audio, periodic", |name| {
                     ["call", "audio", "periodic"].contains(&name).then(|| name.to_owned())

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use rtwasm::engine::artifact::{Input, Metadata};
 use rtwasm::engine::budget::Limits;
 use rtwasm::engine::call::ValRaw;
+use rtwasm::engine::fault::FaultRecord;
 use rtwasm::engine::growth::RefusedBy;
+use rtwasm::engine::imports;
 use rtwasm::engine::instance::{self, Instance, Turn};
 use rtwasm::engine::module::Module;
 use rtwasm::engine::naming;
@@ -26,8 +28,9 @@ use rtwasm::sys::sched::Policy;
 
 use super::alarm::Alarm;
 use super::describe::{self, Call, Scenario, Setup, Workload};
+use super::guest_log;
+use super::provided;
 use super::source::Code;
-use super::stubs::Stubs;
 
 /// Creates a runtime whose threads have the set-up `setup`.
 pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
@@ -44,7 +47,7 @@ pub fn runtime(code: &Metadata, setup: &Setup) -> Result<Arc<Runtime>> {
         ask_at_every_call: false,
         memory_limit_bytes: 0,
         attach_on_call: false,
-        log: None,
+        log: Some(guest_log::sink()),
         min_compiler_release: 0,
         trusted_keys: Vec::new(),
     };
@@ -82,8 +85,6 @@ pub struct Guest {
     calls: Vec<Bound>,
     audio: Option<Audio>,
     instance: Arc<Instance>,
-    /// Dropped after the instance, whose imports they are.
-    stubs: Stubs,
 }
 
 /// A function with its arguments, and the array that calls use.
@@ -155,24 +156,23 @@ impl Guest {
     pub fn limited(module: &Arc<Module>, workload: &Workload, setup: &Setup, limits: Limits) -> Result<Guest> {
         let denormals = if setup.flush_denormals { Denormals::Flush } else { Denormals::Keep };
         let config = instance::Config { denormals, growth: setup.growth.in_engine(), limits, ..instance::Config::default() };
-        let (stubs, imports) = Stubs::new(&module.metadata);
+        let imports = provided::imports(&module.metadata, setup.missing)?;
         let instance = Arc::new(Instance::new(module, Some(&imports), config, std::ptr::null_mut())?);
-        stubs.serve(&instance);
         // The workload's first calls may come before the thread is attached.
         let _visit = module.runtime.visit()?;
         // Results of earlier calls, by their names.
         let mut known = Known::new();
         for call in &workload.before {
             let mut bound = Bound::new(&instance, call, &known)?;
-            bound.run().map_err(|status| ended(&instance, &stubs, &call.func, status))?;
+            bound.run().map_err(|status| ended(&instance, &call.func, status))?;
             bound.name_results(call, &mut known)?;
         }
         let calls = workload.calls.iter().map(|call| Bound::new(&instance, call, &known)).collect::<Result<_>>()?;
         let audio = match workload.scenario {
-            Scenario::Audio { frames, rate } => Some(Audio { inputs: inputs(&instance, &stubs)?, frames, rate, at: 0 }),
+            Scenario::Audio { frames, rate } => Some(Audio { inputs: inputs(&instance)?, frames, rate, at: 0 }),
             Scenario::Call | Scenario::Periodic { .. } => None,
         };
-        let mut guest = Guest { calls, audio, instance, stubs };
+        let mut guest = Guest { calls, audio, instance };
         guest.check_inputs()?;
         Ok(guest)
     }
@@ -225,7 +225,7 @@ impl Guest {
         }
         let call = Call::new("reset", Vec::new());
         let mut reset = Bound::new(&self.instance, &call, &Known::new())?;
-        reset.run().map_err(|status| ended(&self.instance, &self.stubs, "reset", status))
+        reset.run().map_err(|status| ended(&self.instance, "reset", status))
     }
 
     /// Prepares a cycle: supplies the next block of sound. Allocates nothing.
@@ -258,7 +258,7 @@ impl Guest {
     /// The error that ended a cycle.
     pub fn ended(&self, status: rtw_status_t) -> Error {
         let names: Vec<&str> = self.calls.iter().map(|call| call.func.shared.name.as_str()).collect();
-        ended(&self.instance, &self.stubs, &names.join(", "), status)
+        ended(&self.instance, &names.join(", "), status)
     }
 }
 
@@ -351,18 +351,22 @@ fn example(signature: &Signature) -> String {
 }
 
 /// Makes an error that names the function and the place where a call ended, and what may have caused it.
-fn ended(instance: &Instance, stubs: &Stubs, name: &str, status: rtw_status_t) -> Error {
+fn ended(instance: &Instance, name: &str, status: rtw_status_t) -> Error {
     let fault = instance.fault();
     let place = fault.as_ref().and_then(|fault| fault.place.as_ref()).map_or_else(String::new, |place| {
         let name = place.function_name.as_ref().map_or_else(String::new, |name| format!(" ({})", naming::shown(name)));
         format!(", in function {}{name}", place.function_index)
     });
     let mut why = status::sentence(status).to_owned();
-    match (status, stubs.ended.get()) {
-        (RTW_ERR_HOST, Some((how, code))) if how.contains("exit") => {
-            why = format!("the guest ended: it called {how}, status {code}");
+    match (status, fault.as_ref().map(|fault| fault.record)) {
+        (RTW_ERR_EXITED, Some(record)) => why = format!("the guest ended itself with exit code {}", record.host_status),
+        (RTW_ERR_FAULTED, Some(record)) if record.status == RTW_ERR_EXITED => {
+            why = format!("the guest has ended itself with exit code {}{COMMAND_ADVICE}", record.host_status);
         }
-        (RTW_ERR_HOST, Some((how, _))) => why = format!("the guest aborted: it called {how}"),
+        (RTW_ERR_STUB, Some(FaultRecord { import: Some(index), .. })) => {
+            let named = imports::named_one(&instance.module.metadata, index).unwrap_or_default();
+            why = format!("{why}: {named}");
+        }
         (RTW_ERR_BUDGET, _) => why += LIMIT_ADVICE,
         _ => {}
     }
@@ -375,11 +379,12 @@ fn ended(instance: &Instance, stubs: &Stubs, name: &str, status: rtw_status_t) -
     Error::new(status, format!("{}{place}: {why}", naming::shown(name)))
 }
 
+const COMMAND_ADVICE: &str = ": a command runs once; measure an export that can be called again";
 const LIMIT_ADVICE: &str = ": a call may take as long as --limit says (the guest has an endless loop, or needs more time)";
 const GROWTH_ADVICE: &str = "; --before can make it grow earlier, and --growth allowed permits it";
 
 /// The address of each channel's input, if the guest has inputs.
-fn inputs(instance: &Arc<Instance>, stubs: &Stubs) -> Result<Vec<u64>> {
+fn inputs(instance: &Arc<Instance>) -> Result<Vec<u64>> {
     let has_input = instance.module.metadata.exports.iter().any(|e| e.name == "input" && e.ty == "(i32)->(i32)");
     if !has_input {
         return Ok(Vec::new());
@@ -388,7 +393,7 @@ fn inputs(instance: &Arc<Instance>, stubs: &Stubs) -> Result<Vec<u64>> {
     for channel in 0..2 {
         let call = Call::new("input", vec![format!("i32:{channel}")]);
         let mut input = Bound::new(instance, &call, &Known::new())?;
-        input.run().map_err(|status| ended(instance, stubs, "input", status))?;
+        input.run().map_err(|status| ended(instance, "input", status))?;
         let address = input.values[0].get_u32();
         if address != 0 {
             addresses.push(u64::from(address));

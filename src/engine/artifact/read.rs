@@ -292,7 +292,12 @@ impl<'a> Opened<'a> {
     pub fn notes(&self, part: u32) -> Result<Notes> {
         let Some(entry) = self.find(kind::NOTES, part) else { return Ok(Notes::default()) };
         let unreadable = |error| Error::new(RTW_ERR_ARTIFACT, format!("the compiler's notes cannot be read: {error}"));
-        postcard::take_from_bytes(&self.section(entry)?).map(|(notes, _)| notes).map_err(unreadable)
+        let bytes = self.section(entry)?;
+        let (mut notes, more) = postcard::take_from_bytes::<Notes>(&bytes).map_err(unreadable)?;
+        if !more.is_empty() {
+            notes.needs = Some(postcard::take_from_bytes(more).map_err(unreadable)?.0);
+        }
+        Ok(notes)
     }
 
     /// Reads a part whole.

@@ -34,8 +34,13 @@ pub fn write(parts: &[Part], whole: &[Section]) -> Result<Vec<u8>> {
         .map(|one| (one.kind, 0, u32::from(one.required), std::borrow::Cow::Borrowed(one.bytes.as_slice())))
         .collect();
     for (part, number) in parts.iter().zip(1..) {
-        let notes = postcard::to_stdvec(&part.notes)
-            .map_err(|error| Error::new(RTW_ERR_INTERNAL, format!("cannot encode the notes: {error}")))?;
+        let encoded = postcard::to_stdvec(&part.notes).and_then(|mut notes| {
+            if let Some(needs) = &part.notes.needs {
+                notes.extend(postcard::to_stdvec(needs)?);
+            }
+            Ok(notes)
+        });
+        let notes = encoded.map_err(|error| Error::new(RTW_ERR_INTERNAL, format!("cannot encode the notes: {error}")))?;
         sections.push((kind::DESCRIPTION, number, REQUIRED, std::borrow::Cow::Owned(part.metadata.description.encode()?)));
         sections.push((kind::METADATA, number, REQUIRED, part.metadata.encode().into()));
         sections.push((kind::NOTES, number, 0, notes.into()));

@@ -56,6 +56,22 @@ impl Ended {
     }
 }
 
+/// A set of these functions that a list of imports can provide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    Mathematics,
+    System,
+    /// Every list has it.
+    Log,
+}
+
+/// The set that has a function for an import; None: the host has to provide it. For tools; linking looks only into the sets that a list
+/// provides.
+pub fn set_of(import: &Extern) -> Option<Set> {
+    let sets = [(libm::find(import), Set::Mathematics), (system::find(import), Set::System), (log_of(import), Set::Log)];
+    sets.into_iter().find_map(|(found, set)| found.map(|_| set))
+}
+
 /// The functions that a list of imports provides beside the host's own.
 #[derive(Clone, Default)]
 pub struct Sets {

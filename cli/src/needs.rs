@@ -1,0 +1,197 @@
+//! A module's demands on its host: the answerer of each import, the proposals and the growth that it needs, its way to start, and what
+//! this library refuses.
+
+use rtwasm::engine::artifact::{Extern, ExternKind, Metadata, Needs};
+use rtwasm::engine::imports;
+use rtwasm::engine::naming;
+use rtwasm::engine::native::{self, Set};
+use serde_json::{Value, json};
+
+/// Who answers an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answerer {
+    /// The library, if the host calls this function.
+    Library(&'static str),
+    /// The library, always.
+    Always,
+    /// Nobody but the host, with rtw_imports_func.
+    Host,
+    /// Nobody.
+    Refused,
+}
+
+impl Answerer {
+    pub fn of(import: &Extern) -> Answerer {
+        match import.kind {
+            _ if !imports::crosses(import) => Answerer::Refused,
+            ExternKind::Memory => Answerer::Library("rtw_imports_memory"),
+            ExternKind::Table => Answerer::Library("rtw_imports_table"),
+            ExternKind::Global => Answerer::Library("rtw_imports_global"),
+            ExternKind::Func | ExternKind::Tag => match native::set_of(import) {
+                Some(Set::Mathematics) => Answerer::Library("rtw_imports_libm"),
+                Some(Set::System) => Answerer::Library("rtw_imports_wasi"),
+                Some(Set::Log) => Answerer::Always,
+                None => Answerer::Host,
+            },
+        }
+    }
+
+    /// The name in JSON: the function that a host calls.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Answerer::Library(name) => Some(name),
+            Answerer::Always => Some("rtw_log"),
+            Answerer::Host => Some("rtw_imports_func"),
+            Answerer::Refused => None,
+        }
+    }
+
+    /// For a list of imports.
+    pub fn text(self) -> String {
+        match self {
+            Answerer::Library(name) => format!("answered by {name}"),
+            Answerer::Always => "answered by the library's log".into(),
+            Answerer::Host => "the host has to answer it, with rtw_imports_func".into(),
+            Answerer::Refused => REFUSED.into(),
+        }
+    }
+}
+
+const REFUSED: &str = "refused: it uses reference types, which cannot cross into C";
+
+/// The imports with that answerer, by name, in the module's order.
+fn names(metadata: &Metadata, whose: Answerer) -> Vec<String> {
+    let named = |import: &Extern| match whose {
+        // A host has to know these exactly.
+        Answerer::Host => format!("{}.{} {}", import.module, import.name, import.ty),
+        _ => import.name.clone(),
+    };
+    metadata.imports.iter().filter(|import| Answerer::of(import) == whose).map(named).collect()
+}
+
+/// The answerers of a module's imports, each with the names of what it answers.
+pub fn answers(metadata: &Metadata) -> Vec<(Answerer, Vec<String>)> {
+    let mut all: Vec<(Answerer, Vec<String>)> = Vec::new();
+    for whose in metadata.imports.iter().map(Answerer::of) {
+        if !all.iter().any(|(known, _)| *known == whose) {
+            all.push((whose, names(metadata, whose)));
+        }
+    }
+    all
+}
+
+/// The duties of a host, and what it may expect: subjects, and a sentence for each.
+pub fn sentences(metadata: &Metadata, needs: Option<&Needs>) -> Vec<(&'static str, String)> {
+    let mut told = Vec::new();
+    for (whose, names) in answers(metadata) {
+        let few = naming::few(names.iter().map(String::as_str));
+        let sentence = match whose {
+            Answerer::Library(name) => format!("{name} answers {few}"),
+            Answerer::Always => format!("the library's log answers {few}"),
+            Answerer::Host => format!("the host has to answer {few}, with rtw_imports_func"),
+            Answerer::Refused => format!("no host can answer {few}: reference types cannot cross into C"),
+        };
+        told.push(("imports", sentence));
+    }
+    told.extend(start(metadata).map(|start| ("start", start.sentence().to_owned())));
+    if let Some(needs) = needs {
+        told.extend(growth(metadata, needs).map(|sentence| ("growth", sentence)));
+        if !needs.proposals.is_empty() {
+            told.push(("proposals", format!("uses {}", needs.proposals.join(", "))));
+        }
+    }
+    told
+}
+
+/// The way in which a toolchain's module starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Command,
+    Reactor,
+    StartFunction,
+}
+
+pub fn start(metadata: &Metadata) -> Option<Start> {
+    let exports =
+        |name: &str| metadata.exports.iter().any(|one| one.kind == ExternKind::Func && one.name == name && one.ty == "()->()");
+    match () {
+        () if exports("_initialize") => Some(Start::Reactor),
+        () if exports("_start") => Some(Start::Command),
+        () if metadata.has_start => Some(Start::StartFunction),
+        () => None,
+    }
+}
+
+impl Start {
+    pub fn name(self) -> &'static str {
+        match self {
+            Start::Command => "command",
+            Start::Reactor => "reactor",
+            Start::StartFunction => "start function",
+        }
+    }
+
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Start::Command => "a command: the host calls _start once, and resets the instance to call it again",
+            Start::Reactor => {
+                "a reactor: the library calls _initialize in each new guest, once (RTW_INITIALIZE_LEAVE: the host does)"
+            }
+            Start::StartFunction => "has a start function, which runs in each new guest",
+        }
+    }
+}
+
+/// The parts of a guest that grow, and whether the library lets them.
+pub fn growth(metadata: &Metadata, needs: &Needs) -> Option<String> {
+    let what = match (needs.grows_memory, needs.grows_tables) {
+        (false, false) => return None,
+        (true, false) => "memory",
+        (false, true) => "table",
+        (true, true) => "memory and table",
+    };
+    let imports_memory = metadata.imports.iter().any(|one| one.kind == ExternKind::Memory);
+    let ahead = match needs.grows_memory && !imports_memory {
+        true => " or, in the plugin profile, RTW_GROWTH_AHEAD",
+        false => "",
+    };
+    Some(format!("can grow its {what}: refused once the instance is prepared, unless its growth is RTW_GROWTH_ALLOWED{ahead}"))
+}
+
+/// The needs of a module as JSON.
+pub fn to_json(metadata: &Metadata, needs: Option<&Needs>) -> Value {
+    json!({
+        "proposals": needs.map(|needs| &needs.proposals),
+        "grows_memory": needs.map(|needs| needs.grows_memory),
+        "grows_tables": needs.map(|needs| needs.grows_tables),
+        "starts_as": start(metadata).map(Start::name),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn import(kind: ExternKind, module: &str, name: &str, ty: &str) -> Extern {
+        Extern { kind, module: module.into(), name: name.into(), ty: ty.into() }
+    }
+
+    #[test]
+    fn each_import_has_its_answerer() {
+        let func = |module, name, ty| Answerer::of(&import(ExternKind::Func, module, name, ty)).name();
+        assert_eq!(func("env", "sinf", "(f32)->(f32)"), Some("rtw_imports_libm"));
+        assert_eq!(func("env", "_pow", "(f64,f64)->(f64)"), Some("rtw_imports_libm"));
+        assert_eq!(func("env", "sinf", "(f64)->(f64)"), Some("rtw_imports_func"), "a type of its own");
+        assert_eq!(func("wasi_snapshot_preview1", "fd_write", "(i32,i32,i32,i32)->(i32)"), Some("rtw_imports_wasi"));
+        assert_eq!(func("wasi_snapshot_preview1", "path_open", "(i32)->(i32)"), Some("rtw_imports_wasi"), "with an errno");
+        assert_eq!(func("env", "abort", "(i32,i32,i32,i32)->()"), Some("rtw_imports_wasi"));
+        assert_eq!(func("rtwasm", "rtw_log", "(i32,i32,i32)->()"), Some("rtw_log"));
+        assert_eq!(func("env", "blink", "(i32)->()"), Some("rtw_imports_func"));
+        assert_eq!(func("env", "keep", "(externref)->()"), None);
+        let other = |kind, ty| Answerer::of(&import(kind, "env", "x", ty)).name();
+        assert_eq!(other(ExternKind::Memory, "memory 1.. pages"), Some("rtw_imports_memory"));
+        assert_eq!(other(ExternKind::Table, "table 1.. funcref"), Some("rtw_imports_table"));
+        assert_eq!(other(ExternKind::Global, "global mut i32"), Some("rtw_imports_global"));
+        assert_eq!(other(ExternKind::Global, "global funcref"), None);
+    }
+}
