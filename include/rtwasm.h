@@ -70,6 +70,7 @@
 #include "rtwasm/thread.h"
 #include "rtwasm/call.h"
 #include "rtwasm/table.h"
+#include "rtwasm/global.h"
 #include "rtwasm/recorder.h"
 #include "rtwasm/slot.h"
 #include "rtwasm/worker.h"

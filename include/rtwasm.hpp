@@ -585,6 +585,28 @@ private:
     detail::owned<rtw_func_t, rtw_func_destroy> owned_;
 };
 
+/// A guest's global with its C++ type, looked up by instance::global; read and written in real time.
+template <class T>
+class global : public detail::handle<rtw_global_t, rtw_global_destroy> {
+public:
+    using handle::handle;
+    call_result<T> load() const noexcept RTW_NONBLOCKING
+    {
+        rtw_value_t value;
+        const rtw_status_t status = rtw_global_get(get(), &value);
+        return status == RTW_OK ? call_result<T>(detail::wasm_type<T>::get(value)) : call_result<T>::failed(status);
+    }
+    /// RTW_ERR_ARGUMENT if it is immutable.
+    call_result<void> store(T number) const noexcept RTW_NONBLOCKING
+    {
+        rtw_value_t value;
+        detail::wasm_type<T>::set(value, number);
+        call_result<void> done;
+        done.status = rtw_global_set(get(), &value);
+        return done;
+    }
+};
+
 /// Whether an export may be missing, for rtw_wanted_func_t.
 enum class wanted : std::uint32_t { required = 0, optional = 1 };
 
@@ -651,6 +673,15 @@ public:
     rtwasm::func<Type> func(const char *name) const
     {
         return try_func<Type>(name).value();
+    }
+
+    /// Looks a global up, exported or imported, and checks its type.
+    template <class T>
+    result<rtwasm::global<T>> try_global(const char *name) const
+    {
+        return detail::made<rtwasm::global<T>>([&](rtw_global_t **out, rtw_error_t *why) {
+            return rtw_instance_global(get(), name, detail::wasm_type<T>::name, out, why);
+        });
     }
 
     /// Looks up the function in a table's entry, exported or not; with no table's name, in the module's first table.

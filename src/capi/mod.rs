@@ -10,6 +10,7 @@ pub mod call;
 pub mod doctor;
 pub mod error;
 pub mod export;
+pub mod global;
 mod guard;
 pub mod imports;
 pub mod instance;

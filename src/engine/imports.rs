@@ -158,14 +158,7 @@ impl What {
         let known = Type::named(ty).ok_or_else(|| {
             Error::new(RTW_ERR_SIGNATURE_SYNTAX, format!("type \"{ty}\": it should look like \"i32\" or \"mut f64\""))
         })?;
-        let value = match known {
-            Type::I32 => Val::I32(value.get_i32()),
-            Type::I64 => Val::I64(value.get_i64()),
-            Type::F32 => Val::F32(value.get_f32()),
-            Type::F64 => Val::F64(value.get_f64()),
-            Type::V128 => Val::V128(value.get_v128().into()),
-        };
-        Ok(What::Global(GlobalType::new(known.engine_type(), mutability), value))
+        Ok(What::Global(GlobalType::new(known.engine_type(), mutability), known.value(value)))
     }
 
     fn kind(&self) -> ExternKind {

@@ -1,7 +1,7 @@
 //! Function types as text: `(i32,f32)->(f64)`. C hosts request types in this form, and artifacts and errors name them in it.
 
 use crate::status::*;
-use wasmtime::{Engine, FuncType, ValType};
+use wasmtime::{Engine, FuncType, Val, ValRaw, ValType};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -39,8 +39,19 @@ impl Type {
         }
     }
 
+    /// A value of this type, from the layout of calls' values.
+    pub fn value(self, raw: ValRaw) -> Val {
+        match self {
+            Type::I32 => Val::I32(raw.get_i32()),
+            Type::I64 => Val::I64(raw.get_i64()),
+            Type::F32 => Val::F32(raw.get_f32()),
+            Type::F64 => Val::F64(raw.get_f64()),
+            Type::V128 => Val::V128(raw.get_v128().into()),
+        }
+    }
+
     /// `None` for references, which have no meaning across the C boundary.
-    fn of(ty: &ValType) -> Option<Type> {
+    pub fn of(ty: &ValType) -> Option<Type> {
         match ty {
             ValType::I32 => Some(Type::I32),
             ValType::I64 => Some(Type::I64),

@@ -66,7 +66,7 @@ static rtw_status_t call2(rtw_instance_t *instance, const char *name, int32_t in
     return status;
 }
 
-/* What the guest gets from its own indirect call. */
+/* Returns the result of the guest's own indirect call. */
 static int32_t calls(rtw_instance_t *instance, int32_t index, int32_t argument) { return call_i32(instance, "call", index, argument); }
 
 static void test_calls(rtw_module_t *module) {

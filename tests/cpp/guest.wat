@@ -5,6 +5,7 @@
   (import "env" "first" (func $first (param i32) (result i32)))
   (memory (export "memory") 1)
   (global $count (mut i32) (i32.const 0))
+  (global (export "gain") (mut f32) (f32.const 0.5))
   (table 2 2 funcref)
   (elem (i32.const 0) $add)
   (func $add (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))

@@ -110,6 +110,11 @@ void test_calls(guest &guest)
     check(instance.try_set_entry(1, entry.get()).has_value() && destroyed == 1 && *through(1, 40) == 43, "a function of the guest's own in its place");
     check(instance.try_set_entry(1, nullptr).has_value() && entries.entry(1, 1, 2).status == RTW_ERR_NO_EXPORT, "an emptied entry");
 
+    auto gain = std::move(instance.try_global<float>("gain").value());
+    check(*gain.load() == 0.5f && gain.store(2.0f) && *gain.load() == 2.0f, "a global");
+    check(instance.try_reset().has_value() && *gain.load() == 0.5f, "is the new guest's after a reset");
+    check_status(instance.try_global<double>("gain").status(), RTW_ERR_SIGNATURE, "a global of another type");
+
     const auto missing = instance.try_func<void()>("missing");
     check_status(missing.status(), RTW_ERR_NO_EXPORT, "an export that is missing");
     check(std::string(missing.error().what()).find("missing") != std::string::npos, "its error names it");

@@ -353,6 +353,58 @@ static void calls_entries(const beside_t *none, findings_t *findings, uint64_t c
     section_end(findings);
 }
 
+static rtw_func_t *placed;
+
+/* A host function that the host has put into a table. */
+static rtw_status_t place_add(void *user_data, rtw_instance_t *caller, rtw_value_t *values)
+{
+    host_t *host = user_data;
+    (void)caller;
+    if (host->violation != NONE)
+        violate(host);
+    values[0].i32 += values[1].i32;
+    return RTW_OK;
+}
+
+static void calls_placed(const beside_t *none, findings_t *findings, uint64_t calls)
+{
+    (void)none;
+    section_begin();
+    for (uint64_t i = 0; i < calls; i++) {
+        rtw_value_t values[2];
+        memset(values, 0, sizeof values);
+        values[0].i32 = (int32_t)(i & 0xffff), values[1].i32 = 2;
+        const int32_t sum = values[0].i32 + 2;
+        expect(findings, guarded_call(rtw_invoke, placed, values, 2, &findings->changed) == RTW_OK && values[0].i32 == sum);
+    }
+    section_end(findings);
+}
+
+static rtw_global_t *looked_up;
+
+/* Writes a global and reads it. */
+static rtw_status_t use_global(rtw_func_t *none, rtw_value_t *values, size_t count)
+{
+    (void)none, (void)count;
+    if (hosts[RECORDING].violation != NONE)
+        violate(&hosts[RECORDING]);
+    const rtw_status_t status = rtw_global_set(looked_up, &values[0]);
+    return status == RTW_OK ? rtw_global_get(looked_up, &values[1]) : status;
+}
+
+static void uses_global(const beside_t *none, findings_t *findings, uint64_t calls)
+{
+    (void)none;
+    section_begin();
+    for (uint64_t i = 0; i < calls; i++) {
+        rtw_value_t values[2];
+        memset(values, 0, sizeof values);
+        values[0].f64 = (double)i;
+        expect(findings, guarded_call(use_global, NULL, values, 2, &findings->changed) == RTW_OK && values[1].f64 == (double)i);
+    }
+    section_end(findings);
+}
+
 static rtw_func_t *speak;
 
 static rtw_status_t spoken(rtw_func_t *func, rtw_value_t *values, size_t count)
@@ -605,8 +657,12 @@ static void set_up_others(void)
         prepare_instance(made);
         if (i == 1)
             OK(rtw_instance_table_func_dynamic(made, "table", "(i32,i32)->(i32)", &entries, &err), err);
-        if (i == 0)
+        if (i == 0) {
             OK(rtw_recorder_create(runtime, "host", &recorder, &err), err);
+            OK(rtw_instance_global(made, "level", "f64", &looked_up, &err), err);
+            OK(rtw_instance_table_set(made, "table", 0, "(i32,i32)->(i32)", place_add, &hosts[RECORDING], NULL, 0, &err), err);
+            placed = look_up(made, "bulk", NULL);
+        }
     }
 }
 
@@ -876,6 +932,8 @@ int main(int argc, char **argv)
         hosts[RECORDING].violation = NONE;
         prove_beside("times of the host's own", records, NULL, &hosts[RECORDING], calls);
         prove_beside("calls of a table's entries", calls_entries, NULL, &hosts[RECORDING], calls);
+        prove_beside("host functions in a table", calls_placed, NULL, &hosts[RECORDING], calls);
+        prove_beside("globals that were looked up", uses_global, NULL, &hosts[RECORDING], calls);
         pthread_mutex_init(&hosts[SPEAKING].mutex, NULL);
         hosts[SPEAKING].violation = NONE;
         prove_beside("WASI, libm and the log", speaks, NULL, &hosts[SPEAKING], calls / 10);

@@ -1,7 +1,7 @@
-//! The host's access to a guest: its exports, its memories, its globals.
+//! The host's access to a guest: its exports, its memories.
 
 use std::sync::atomic::Ordering::Relaxed;
-use wasmtime::{Extern, Global, Mutability, Val, ValRaw};
+use wasmtime::Extern;
 
 use super::core::busy;
 use super::names::Names;
@@ -86,52 +86,6 @@ impl Turn<'_> {
             Some(end) if end <= memory.data_size(&context) as u64 => memory.data_ptr(&context).wrapping_add(offset as usize),
             _ => std::ptr::null_mut(),
         }
-    }
-
-    pub fn global(&self, name: &str) -> Result<Global> {
-        match self.export(name, ExternKind::Global)? {
-            Extern::Global(global) => Ok(global),
-            other => Err(wrong_kind(name, "global", &other)),
-        }
-    }
-
-    /// A global's value, in the layout of calls' values.
-    pub fn global_get(&self, name: &str) -> Result<ValRaw> {
-        let global = self.global(name)?;
-        // SAFETY: it is this thread's turn.
-        let value = global.get(unsafe { self.core.context() });
-        match value {
-            Val::I32(v) => Ok(ValRaw::i32(v)),
-            Val::I64(v) => Ok(ValRaw::i64(v)),
-            Val::F32(v) => Ok(ValRaw::f32(v)),
-            Val::F64(v) => Ok(ValRaw::f64(v)),
-            Val::V128(v) => Ok(ValRaw::v128(v.as_u128())),
-            _ => Err(Error::new(RTW_ERR_UNSUPPORTED, format!("global \"{name}\" is a reference, which cannot cross into C"))),
-        }
-    }
-
-    pub fn global_set(&self, name: &str, value: ValRaw) -> Result<()> {
-        let global = self.global(name)?;
-        // SAFETY: it is this thread's turn.
-        let context = unsafe { self.core.context() };
-        let ty = global.ty(&context);
-        if ty.mutability() == Mutability::Const {
-            return Err(Error::new(RTW_ERR_ARGUMENT, format!("global \"{name}\" is immutable")));
-        }
-        let value = match ty.content() {
-            wasmtime::ValType::I32 => Val::I32(value.get_i32()),
-            wasmtime::ValType::I64 => Val::I64(value.get_i64()),
-            wasmtime::ValType::F32 => Val::F32(value.get_f32()),
-            wasmtime::ValType::F64 => Val::F64(value.get_f64()),
-            wasmtime::ValType::V128 => Val::V128(value.get_v128().into()),
-            wasmtime::ValType::Ref(_) => {
-                return Err(Error::new(
-                    RTW_ERR_UNSUPPORTED,
-                    format!("global \"{name}\" is a reference, which cannot cross into C"),
-                ));
-            }
-        };
-        global.set(context, value).map_err(|e| Error::new(RTW_ERR_INTERNAL, format!("global \"{name}\": {e:#}")))
     }
 
     /// Grows the default memory, prepared or not, and returns the place of the new part. The caller has the instance.

@@ -1,4 +1,4 @@
-//! What the host adds to a guest: functions of its own in tables. Every guest that follows gets the same, after a reset and in spares.
+//! The host's additions to a guest: functions of its own in tables. Every guest that follows gets the same, after a reset and in spares.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ struct Placed {
     active: bool,
 }
 
-/// What the host puts into an entry.
+/// New content of an entry.
 pub enum Put<'a> {
     Host(HostFunc),
     /// A function of the guest's own, which the next guest does not get.
@@ -42,13 +42,13 @@ pub enum Put<'a> {
 }
 
 impl Added {
-    /// The same for another instance, which replaces functions apart from this one.
+    /// A copy for another instance, which replaces its functions apart from this one's.
     pub(super) fn apart(&self) -> Added {
         let own = |placed: &Placed| Placed { host: Callable::new(HostFunc::clone(&placed.host)), ..placed.clone() };
         Added { placed: self.placed.iter().filter(|placed| placed.active).map(own).collect() }
     }
 
-    /// Adds all of it to a new guest, whose tables grow as far as this needs.
+    /// Adds everything to a new guest, whose tables grow if need be.
     pub(super) fn apply(&self, module: &Module, guest: &mut Guest) -> Result<()> {
         for placed in &self.placed {
             let names = Names { instance: guest.instance, imported: &guest.imported, metadata: &module.metadata };

@@ -20,7 +20,7 @@ use crate::rt::permit::{self, Pass};
 use crate::rt::{arena, callback, cancel, traps};
 use crate::status::*;
 use crate::sys::fpu;
-use crate::sys::{membarrier, thread};
+use crate::sys::{membarrier, stack, thread};
 
 /// A call stores another value on its way in, and restores this one on its way out.
 pub const GATE_FREE: rtw_status_t = RTW_OK;
@@ -113,6 +113,14 @@ impl Core {
             (0, noted) => noted - 1,
             (signalled, _) => signalled,
         }
+    }
+
+    /// Holds a cancellation off for what catches panics, on threads that could be cancelled at any instruction: these have no open
+    /// permit (see `call::invoke`). Where none is known, the cancellation is held off as well.
+    #[inline(always)]
+    pub(super) fn hold(&self) -> Option<cancel::Held> {
+        let ordinary = self.gate.load(Relaxed) == GATE_FREE && self.pass.admitting(stack::pointer()).is_some();
+        (!ordinary).then(cancel::hold)
     }
 
     /// Closes the instance to all further calls, after a defect of this library during a call.

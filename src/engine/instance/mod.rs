@@ -8,6 +8,7 @@ mod access;
 mod added;
 mod core;
 mod func;
+mod global;
 mod guest;
 mod link;
 mod names;
@@ -48,6 +49,7 @@ use link::host_functions;
 pub use self::added::Put;
 pub use self::core::{Core, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST};
 pub use func::{FUNC_BYTES, Func, FuncShared, Wanted};
+pub use global::Global;
 pub(in crate::engine) use guest::Data;
 pub use table::Entry;
 pub use turn::Turn;
@@ -130,6 +132,8 @@ pub struct Instance {
     added: Mutex<Added>,
     /// The funcs that were looked up and still exist.
     funcs: Mutex<Vec<Weak<FuncShared>>>,
+    /// The globals that were looked up, each once.
+    globals: Mutex<Vec<Arc<global::Found>>>,
     /// Memory that calls touch, beside the guest's and the funcs'.
     kept: Mutex<Kept>,
     /// The recordings of funcs that no longer exist. Locked while `funcs` is, so that a func is in exactly one of the two.
@@ -232,6 +236,7 @@ impl Instance {
             hosts,
             added: Mutex::new(added),
             funcs: Mutex::new(Vec::new()),
+            globals: Mutex::default(),
             kept: Mutex::default(),
             past_calls: Mutex::new(Snapshot::empty()),
             began: Began::now(),

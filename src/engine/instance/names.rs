@@ -1,4 +1,4 @@
-//! What a guest has under names: its exports, also hidden ones, and the memories, tables and globals that it imports.
+//! Finds things of a guest by name: its exports, also hidden ones, and the memories, tables and globals that it imports.
 
 use wasmtime::{AsContextMut, Extern};
 

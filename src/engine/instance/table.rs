@@ -1,12 +1,10 @@
 //! The host's access to a guest's tables: calls of their entries, growth.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::Relaxed;
 
 use wasmtime::{Extern, Func as EngineFunc, Ref, Table, Trap};
 
 use super::access::wrong_kind;
-use super::core::GATE_FREE;
 use super::func::{Func, FuncShared, Origin};
 use super::turn::Turn;
 use crate::engine::artifact::ExternKind;
@@ -14,7 +12,6 @@ use crate::engine::signature::Signature;
 use crate::engine::{call, type_index};
 use crate::rt::cancel;
 use crate::status::*;
-use crate::sys::stack;
 use wasmtime::ValRaw;
 
 /// An entry of a table of functions.
@@ -155,10 +152,7 @@ impl Func {
     /// As for `call::invoke`.
     #[inline(always)]
     pub unsafe fn call_entry(&self, index: u64, values: *mut ValRaw, count: usize) -> rtw_status_t {
-        let core = self.core();
-        // A thread that can be cancelled at any instruction has no such permit: see `call::invoke`.
-        let ordinary = core.gate.load(Relaxed) == GATE_FREE && core.pass.admitting(stack::pointer()).is_some();
-        let mut held = (!ordinary).then(cancel::hold);
+        let mut held = self.core().hold();
         // SAFETY: the caller has the instance.
         let found = unsafe { self.find_entry(index) };
         // A thread that could be cancelled at any instruction restores the entry below first. Others have to be let into host functions

@@ -82,6 +82,7 @@ impl Turn<'_> {
         for func in of_tables {
             self.find_again(&func);
         }
+        self.find_globals_again();
         old.store.data_mut().end_lines();
         drop(old);
         self.core.fault.set(None);

@@ -9,6 +9,8 @@
   (elem (i32.const 0) $add)
   (elem (i32.const 2) $empty)
 
+  (global $level (export "level") (mut f64) (f64.const 0))
+
   (func $empty (export "empty"))
   (func $add (export "add") (type $binary)
     (i32.add (local.get 0) (local.get 1)))

@@ -1,0 +1,17 @@
+;; Globals of all types, an immutable one, one that is a reference, an imported one; the guest sees and changes them.
+(module
+  (import "env" "rate" (global $rate (mut f64)))
+  (import "env" "look" (func $look))
+  (memory (export "memory") 1)
+  (global $a (export "a") (mut i32) (i32.const 1))
+  (global $b (export "b") (mut i64) (i64.const -2))
+  (global $c (export "c") (mut f32) (f32.const 0.5))
+  (global $d (export "d") (mut f64) (f64.const 0.25))
+  (global $e (export "e") (mut v128) (v128.const i32x4 1 2 3 4))
+  (global (export "fixed") i32 (i32.const 77))
+  (global (export "reference") (mut funcref) (ref.null func))
+  (func (export "sum") (result f64)
+    (f64.add (f64.add (f64.convert_i32_s (global.get $a)) (f64.convert_i64_s (global.get $b)))
+             (f64.add (f64.promote_f32 (global.get $c)) (f64.add (global.get $d) (global.get $rate)))))
+  (func (export "count") (global.set $a (i32.add (global.get $a) (i32.const 1))) (call $look))
+  (func (export "trap") (global.set $a (i32.const 1000)) unreachable))
