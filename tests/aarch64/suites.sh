@@ -73,5 +73,5 @@ suite worker env WORKER_SUBMISSIONS=${WORKER_SUBMISSIONS:-100000} ../worker/test
 suite control-loop make -s -C $root/examples-c/control-loop test OUT="$absolute/target/aarch64/examples-c/control-loop" \
     RTWASM_LIBS="-L$absolute/target/aarch64/aarch64-unknown-linux-gnu/release -lrtwasm"
 suite hosts env HOSTS_OFFLINE=1 ../hosts/test_hosts.sh
-suite proofs env PROOF_CALLS=20000 PROOF_FAULTS=2000 ../proofs/run.sh
+suite proofs env INSIDE_HANG_SECONDS=900 PROOF_CALLS=20000 PROOF_FAULTS=2000 ../proofs/run.sh
 finish

@@ -174,6 +174,23 @@ static void test_other_targets(void) {
     free(bytes);
 }
 
+static uint64_t number_at(const unsigned char *bytes, size_t at, int size) {
+    uint64_t number = 0;
+    while (size-- > 0) number = number << 8 | bytes[at + (size_t)size];
+    return number;
+}
+
+/* True if the byte is in a section that no load reads, see docs/artifacts.md: neither description nor metadata nor code. */
+static bool is_left_out(const unsigned char *bytes, size_t at) {
+    enum { HEADER = 64, ENTRY = 80, CODE = 3 };
+    const uint64_t sections = number_at(bytes, 12, 4);
+    for (size_t entry = HEADER; entry < HEADER + ENTRY * sections; entry += ENTRY) {
+        const uint64_t offset = number_at(bytes, entry + 16, 8), length = number_at(bytes, entry + 24, 8);
+        if (at >= offset && at - offset < length) return number_at(bytes, entry, 4) > CODE;
+    }
+    return false;
+}
+
 static void test_damage(void) {
     size_t length;
     unsigned char *bytes = read_file(artifact_path("calls"), &length);
@@ -194,10 +211,12 @@ static void test_damage(void) {
 
     answered = true;
     for (size_t at = 0; at < length; at = at < 1024 ? at + 1 : at + 499) {
+        const bool left_out = is_left_out(bytes, at);
         for (int bit = 0; bit < 8; bit++) {
             bytes[at] = (unsigned char)(bytes[at] ^ 1u << bit);
             rtw_status_t got = rtw_module_probe(runtime, bytes, length, NULL, NULL);
-            bool expected = at < 8    ? got == RTW_ERR_NOT_ARTIFACT
+            bool expected = left_out  ? got == RTW_OK
+                            : at < 8  ? got == RTW_ERR_NOT_ARTIFACT
                             : at < 12 ? got == RTW_ERR_ENVELOPE_VERSION
                             : at < 24 ? got == RTW_ERR_TRUNCATED || got == RTW_ERR_ARTIFACT || (at < 16 && got == RTW_ERR_DIGEST)
                                       : got == RTW_ERR_DIGEST || (at < 64 && got == RTW_ERR_ARTIFACT);
@@ -206,7 +225,7 @@ static void test_damage(void) {
             bytes[at] = (unsigned char)(bytes[at] ^ 1u << bit);
         }
     }
-    check(answered, "damage: every changed bit is refused, for the right reason");
+    check(answered, "damage: every changed bit of what a load reads is refused, for the right reason");
     check_status(rtw_module_probe(runtime, bytes, length, NULL, NULL), RTW_OK, "damage: put right, it is good again");
     bytes[length - 1] ^= 1;
     check_refused(bytes, length, RTW_ERR_DIGEST, "code does not match its checksum", "a bit changed in the code");

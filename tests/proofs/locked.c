@@ -5,9 +5,11 @@
  *   locked PROFILE FOLDER */
 #include "proof.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,12 +41,18 @@ typedef struct mapping_t {
     const char *name; /* its path in the text; NULL where the line heads no mapping */
 } mapping_t;
 
-/* The mapping that a line of maps or smaps heads. */
+/* The mapping that a line of maps or smaps heads. Reads a copy of the line: sscanf measures all that follows first. */
 static mapping_t mapping_of(const char *line)
 {
     mapping_t mapping = {0, 0, NULL};
     int name = 0;
-    if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %*4s %*x %*x:%*x %*u%n", &mapping.low, &mapping.high, &name) == 2 && name > 0)
+    char copy[128];
+    size_t length = strcspn(line, "\n");
+    if (length > sizeof copy - 1)
+        length = sizeof copy - 1;
+    memcpy(copy, line, length);
+    copy[length] = '\0';
+    if (sscanf(copy, "%" SCNxPTR "-%" SCNxPTR " %*4s %*x %*x:%*x %*u%n", &mapping.low, &mapping.high, &name) == 2 && name > 0)
         mapping.name = line + name + strspn(line + name, " ");
     return mapping;
 }
@@ -115,17 +123,30 @@ static void forget_references(void)
     munmap(many, sizeof text);
 }
 
+/* Keeps threads of ordinary scheduling waiting, the housekeeper among them, if the process may ask for that; all have one CPU. */
+static void alone(bool on)
+{
+    const struct sched_param param = {.sched_priority = on ? 1 : 0};
+    if (sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &param) != 0)
+        NEED(on && errno == EPERM, "sched_setscheduler: %s", strerror(errno));
+}
+
+/* Returns the sums of pages that were referenced since; lets the other threads go on. */
 static touched_t references(void)
 {
     touched_t touched = {0, 0, 0};
     mapping_t mapping = {0, 0, NULL};
     uint64_t kib = 0;
-    for (char *line = read_text("/proc/self/smaps"); line; line = strchr(line, '\n')) {
+    char *line = read_text("/proc/self/smaps");
+    alone(false);
+    for (; line; line = strchr(line, '\n')) {
         line += *line == '\n';
         const mapping_t next = mapping_of(line);
         if (next.name)
             mapping = next;
-        if (sscanf(line, "Referenced: %" SCNu64, &kib) == 1 || strncmp(line, "VmFlags:", 8) != 0)
+        if (strncmp(line, "Referenced:", 11) == 0)
+            kib = strtoull(line + 11, NULL, 10);
+        if (strncmp(line, "VmFlags:", 8) != 0)
             continue;
         /* The last line of a mapping. */
         const char *end = strchr(line, '\n'), *lock = strstr(line, " lo");
@@ -227,11 +248,20 @@ typedef struct trial_data_t {
     path_t path;
 } trial_data_t;
 
+static void have_one_cpu(void)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    NEED(sched_setaffinity(0, sizeof one, &one) == 0, "sched_setaffinity: %s", strerror(errno));
+}
+
 /* True if the path touches only locked memory; without locking, true if it is seen to touch the heap. */
 static bool touches(void *data)
 {
     const trial_data_t *trial = data;
     rtw_error_t err;
+    have_one_cpu();
     note_hosts();
     locked_t guest;
     begin(&guest, trial->lock);
@@ -239,13 +269,14 @@ static bool touches(void *data)
     if (trial->path == AFTER_RESET)
         OK(rtw_instance_reset(guest.instance, &err), err);
     touched_t touched = {0, 0, 0};
-    /* The kernel reports all threads: in between, the housekeeper looks at signals and touches its own. What calls touch, they
-     * touch every time. */
+    /* The kernel reports all threads: the housekeeper looks at signals and touches its own, where it is not kept waiting. What calls
+     * touch, they touch every time. */
     for (int turn = 0; turn < TURNS; turn++) {
         rtw_value_t value = {.i32 = 1};
         rtw_status_t status = RTW_OK;
         if (turn > 0 && trial->path == FAILING)
             OK(rtw_instance_reset(guest.instance, &err), err);
+        alone(true);
         forget_references();
         if (trial->path == FAILING)
             status = rtw_invoke(guest.fail, &value, 1);

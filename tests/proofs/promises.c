@@ -697,6 +697,21 @@ static void start(pthread_t *thread, void *(*run)(void *), void *data)
     pthread_attr_destroy(&attributes);
 }
 
+/* A thread that starts another has all signals blocked for a moment. If the housekeeper looks just then, calls check for themselves until
+ * one of its next looks. */
+static void wait_for_quiet_signals(const rtw_runtime_t *runtime)
+{
+    const struct timespec pause = {0, 10000000};
+    rtw_signals_t signals;
+    rtw_signals_init(&signals);
+    NEED(rtw_runtime_signals(runtime, &signals) == RTW_OK, "no figures of the signals");
+    const uint64_t before = signals.looks;
+    while (profile == RTW_PROFILE_STANDALONE && (signals.looks < before + 2 || signals.status != RTW_OK)) {
+        nanosleep(&pause, NULL);
+        NEED(rtw_runtime_signals(runtime, &signals) == RTW_OK, "no figures of the signals");
+    }
+}
+
 /* Runs one violation inside a call of the host and says what the observers saw. */
 static findings_t plant(violation_t violation)
 {
@@ -885,6 +900,7 @@ int main(int argc, char **argv)
         start(&reclaimer, reclaim_library, NULL);
     }
     hosts[0].file = absent_file();
+    wait_for_quiet_signals(runtime);
     watch_system_calls();
 
     /* The observers' own first time. */
