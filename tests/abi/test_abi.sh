@@ -201,6 +201,11 @@ if [ "$(uname -m)" = x86_64 ]; then
         done
         refuses "a release that is not in the table is refused by name" "made by wasmtime 48.0.250; this library holds wasmtime 48.0" \
             sh -c "python3 tests/parts/forge.py $scratch/now.rtw $scratch/unknown.rtw release 250 && $scratch/run $scratch/unknown.rtw >&2"
+        "$RTWASM" compile -q guests/built/pid.wasm -o "$scratch/board.rtw" --profile $profile --target aarch64-unknown-linux-gnu
+        refuses "a release whose code for aarch64 is wrong is refused by name" "made by wasmtime 48.0.6, whose compiler is known to generate wrong code" \
+            sh -c "python3 tests/parts/forge.py $scratch/board.rtw $scratch/unsound.rtw release 6 && $scratch/run $scratch/unsound.rtw >&2"
+        refuses "twin: the next one is not, but for the machine" "made for aarch64 linux" \
+            sh -c "python3 tests/parts/forge.py $scratch/board.rtw $scratch/sound.rtw release 7 && $scratch/run $scratch/sound.rtw >&2"
     done
     check "both releases are there in both profiles" test "$(ls tests/abi/artifacts | wc -l)" -eq 4
     "$RTWASM" compile -q guests/built/eq.wasm -o "$scratch/now.rtw" --cpu baseline
