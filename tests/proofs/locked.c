@@ -5,15 +5,20 @@
  *   locked PROFILE FOLDER */
 #include "proof.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MOST_MAPPINGS = 1024, CALLS = 100, DRY_CALLS = 64, ROUND_INSTANCES = 40, ROUNDS = 25, ROUNDS_BEFORE = 10, TURNS = 20 };
@@ -123,12 +128,51 @@ static void forget_references(void)
     munmap(many, sizeof text);
 }
 
-/* Keeps threads of ordinary scheduling waiting, the housekeeper among them, if the process may ask for that; all have one CPU. */
-static void alone(bool on)
+/* ---- the other threads. The kernel reports the pages of all: meanwhile the housekeeper, which looks at signals, waits in a handler. */
+
+static atomic_uint hold; /* 1 while they wait; they sleep on it */
+static atomic_uint waiting;
+
+static void wait_in_handler(int signal)
 {
-    const struct sched_param param = {.sched_priority = on ? 1 : 0};
-    if (sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &param) != 0)
-        NEED(on && errno == EPERM, "sched_setscheduler: %s", strerror(errno));
+    (void)signal;
+    atomic_fetch_add(&waiting, 1);
+    while (atomic_load(&hold))
+        syscall(SYS_futex, &hold, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
+    atomic_fetch_sub(&waiting, 1);
+}
+
+static void hold_others(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = wait_in_handler;
+    /* One of those that the library's threads let in. */
+    NEED(sigaction(SIGTRAP, &action, NULL) == 0, "sigaction: %s", strerror(errno));
+    atomic_store(&hold, 1);
+    unsigned others = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    NEED(tasks, "/proc/self/task: %s", strerror(errno));
+    for (struct dirent *entry; (entry = readdir(tasks));) {
+        const pid_t task = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (task > 0 && task != getpid())
+            others += syscall(SYS_tgkill, getpid(), task, SIGTRAP) == 0;
+    }
+    closedir(tasks);
+    const struct timespec pause = {0, 1000000};
+    while (atomic_load(&waiting) < others)
+        nanosleep(&pause, NULL);
+    /* Until they sleep. */
+    nanosleep(&pause, NULL);
+}
+
+static void let_others_go(void)
+{
+    atomic_store(&hold, 0);
+    syscall(SYS_futex, &hold, FUTEX_WAKE_PRIVATE, 1024, NULL, NULL, 0);
+    const struct timespec pause = {0, 1000000};
+    while (atomic_load(&waiting) > 0)
+        nanosleep(&pause, NULL);
 }
 
 /* Returns the sums of pages that were referenced since; lets the other threads go on. */
@@ -138,7 +182,7 @@ static touched_t references(void)
     mapping_t mapping = {0, 0, NULL};
     uint64_t kib = 0;
     char *line = read_text("/proc/self/smaps");
-    alone(false);
+    let_others_go();
     for (; line; line = strchr(line, '\n')) {
         line += *line == '\n';
         const mapping_t next = mapping_of(line);
@@ -248,20 +292,11 @@ typedef struct trial_data_t {
     path_t path;
 } trial_data_t;
 
-static void have_one_cpu(void)
-{
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET((size_t)sched_getcpu(), &one);
-    NEED(sched_setaffinity(0, sizeof one, &one) == 0, "sched_setaffinity: %s", strerror(errno));
-}
-
 /* True if the path touches only locked memory; without locking, true if it is seen to touch the heap. */
 static bool touches(void *data)
 {
     const trial_data_t *trial = data;
     rtw_error_t err;
-    have_one_cpu();
     note_hosts();
     locked_t guest;
     begin(&guest, trial->lock);
@@ -269,14 +304,13 @@ static bool touches(void *data)
     if (trial->path == AFTER_RESET)
         OK(rtw_instance_reset(guest.instance, &err), err);
     touched_t touched = {0, 0, 0};
-    /* The kernel reports all threads: the housekeeper looks at signals and touches its own, where it is not kept waiting. What calls
-     * touch, they touch every time. */
+    /* A thread may not sleep yet when the references are forgotten. What calls touch, they touch every time. */
     for (int turn = 0; turn < TURNS; turn++) {
         rtw_value_t value = {.i32 = 1};
         rtw_status_t status = RTW_OK;
         if (turn > 0 && trial->path == FAILING)
             OK(rtw_instance_reset(guest.instance, &err), err);
-        alone(true);
+        hold_others();
         forget_references();
         if (trial->path == FAILING)
             status = rtw_invoke(guest.fail, &value, 1);
