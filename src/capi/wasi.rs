@@ -45,12 +45,13 @@ pub unsafe extern "C" fn rtw_wasi_config_init_sized(config: *mut rtw_wasi_config
 }
 
 /// Provides WASI preview 1 to guests ("wasi_snapshot_preview1", "wasi_unstable"), and under "env" what the runtimes of AssemblyScript
-/// (abort, trace, seed) and Emscripten (abort, exit, __assert_fail, emscripten_get_now and others) import. All of it is quiet: no
-/// call of it allocates, blocks or makes a system call. What guests print goes to on_log of rtw_runtime_config_t, line by line.
-/// proc_exit ends the guest: see RTW_ERR_EXITED. There are no files: standard input is at its end, and other descriptors return EBADF.
-/// poll_oneoff reports every subscription as ready at once, so sleeping takes no time. What is not there returns ENOSYS. One call
-/// writes at most 64 KiB, and random_get returns EINVAL for more than that. A host function that the list has under such a name
-/// comes first. A second call of this function replaces the configuration for instances that are created from now on.
+/// (abort, trace, seed, console.log and its like, Date.now) and Emscripten (abort, exit, __assert_fail, emscripten_get_now and
+/// others) import. All of it is quiet: no call of it allocates, blocks or makes a system call. What guests print goes to on_log of
+/// rtw_runtime_config_t, line by line. proc_exit ends the guest: see RTW_ERR_EXITED. There are no files: standard input is at its
+/// end, and other descriptors return EBADF. poll_oneoff reports every subscription as ready at once, so sleeping takes no time. What
+/// is not there returns ENOSYS. One call writes at most 64 KiB, and random_get returns EINVAL for more than that. A host function
+/// that the list has under such a name comes first. A second call of this function replaces the configuration for instances that are
+/// created from now on.
 ///
 /// [setup]
 /// config  NULL for the defaults; read only during the call, but for time_ns.

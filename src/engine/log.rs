@@ -14,8 +14,10 @@ use crate::rt::spsc::{Consumer, Producer, ring};
 pub const LONGEST: usize = 1000;
 /// The size of the ring if the configuration does not say.
 pub const DEFAULT_BYTES: u64 = 16 << 10;
-/// Levels: for text that a guest prints to stdout, and to stderr, and for reasons to end.
+/// Levels: for text that a guest prints to stdout, and to stderr, and for reasons to end; the others for runtimes that have them.
 pub const PRINTED: u32 = 0;
+pub const DEBUG: u32 = 1;
+pub const INFO: u32 = 2;
 pub const WARNING: u32 = 3;
 pub const ERROR: u32 = 4;
 

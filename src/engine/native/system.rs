@@ -144,9 +144,11 @@ enum Answer {
     Number(u32),
     /// Has a result of another type, or none.
     Act(Form),
+    /// Logs a string of AssemblyScript's at this level.
+    Say(u32),
 }
 
-use Answer::{Act, Errno, Number};
+use Answer::{Act, Errno, Number, Say};
 
 type Known = (&'static str, Answer);
 
@@ -175,6 +177,13 @@ static ENV: &[Known] = &[
     ("abort(i32,i32,i32,i32)->()", Act(assembly_abort)),
     ("trace(i32,i32,f64,f64,f64,f64,f64)->()", Act(assembly_trace)),
     ("seed()->(f64)", Act(assembly_seed)),
+    ("console.log(i32)->()", Say(log::PRINTED)),
+    ("console.debug(i32)->()", Say(log::DEBUG)),
+    ("console.info(i32)->()", Say(log::INFO)),
+    ("console.warn(i32)->()", Say(log::WARNING)),
+    ("console.error(i32)->()", Say(log::ERROR)),
+    ("performance.now()->(f64)", Act(milliseconds)),
+    ("Date.now()->(f64)", Act(milliseconds_since_1970)),
     ("abort()->()", Act(abort)),
     ("_abort_js()->()", Act(abort)),
     ("exit(i32)->()", Act(exit)),
@@ -206,6 +215,7 @@ pub fn find(import: &Extern) -> Option<Native> {
         Some((_, Number(number))) => {
             Some(Native { form: answer_number, data: *number as usize, speaks: false, is_outside: false })
         }
+        Some((_, Say(level))) => Some(Native { form: assembly_say, data: *level as usize, speaks: true, is_outside: false }),
         Some((_, Act(form))) => Some(Native { form: *form, data: 0, speaks: true, is_outside: false }),
         None if is_wasi || import.name.starts_with("__syscall_") => of_libc(import),
         None => None,
@@ -548,6 +558,14 @@ unsafe fn assembly_abort(_: usize, mut ask: Ask<'_>) -> wasmtime::Result<()> {
     text.push(b")");
     text.log(&ask, log::ERROR);
     ask.end(Ended::Abort)
+}
+
+/// `console.log(message)` and its like.
+unsafe fn assembly_say(level: usize, mut ask: Ask<'_>) -> wasmtime::Result<()> {
+    let mut text = Text::new(b"");
+    text.assembly(&mut ask, 0);
+    text.log(&ask, level as u32);
+    Ok(())
 }
 
 /// `trace(message, count, a, b, c, d, e)`
