@@ -65,11 +65,18 @@ static bool read_input(program_t *p) {
     return true;
 }
 
+/* What effects print and log. Runs on the runtime's housekeeper thread, which empties the guests' logs: it may write to a file. */
+static void print_log(void *user_data, rtw_instance_t *instance, uint32_t level, const char *text, size_t length) {
+    (void)user_data, (void)instance;
+    fprintf(stderr, "audio: an effect %s: %.*s\n", level >= RTW_LOG_WARNING ? "warns" : "says", (int)length, text);
+}
+
 static bool create_runtime(program_t *p) {
     rtw_runtime_config_t config;
     rtw_error_t error;
     rtw_runtime_config_init(&config);
     config.profile = p->options.profile;
+    config.on_log = print_log;
     if (rtw_runtime_create(&config, &p->runtime, &error) != RTW_OK) {
         return complain("cannot create the runtime", error.message);
     }

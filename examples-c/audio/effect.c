@@ -96,6 +96,24 @@ static bool find_funcs(effect_t *effect, failure_t *failure) {
            find_func(effect, "reset", "()->()", &effect->reset_func, failure);
 }
 
+/* Makes an instance, with what effects from any toolchain import. The project's own import nothing. */
+static rtw_status_t instantiate(effect_t *effect, const rtw_instance_config_t *config, rtw_error_t *error) {
+    rtw_imports_t *imports;
+    rtw_status_t status = rtw_imports_create(&imports, error);
+    if (status != RTW_OK) {
+        return status;
+    }
+    status = rtw_imports_libm(imports, error);
+    if (status == RTW_OK) {
+        status = rtw_imports_wasi(imports, NULL, error);
+    }
+    if (status == RTW_OK) {
+        status = rtw_instance_create(effect->module, imports, config, &effect->instance, error);
+    }
+    rtw_imports_destroy(imports);
+    return status;
+}
+
 bool effect_load(effect_t *effect, rtw_runtime_t *runtime, const char *name, const char *path, uint64_t budget_ns,
                  failure_t *failure) {
     memset(effect, 0, sizeof *effect);
@@ -107,7 +125,7 @@ bool effect_load(effect_t *effect, rtw_runtime_t *runtime, const char *name, con
     rtw_instance_config_t config;
     rtw_instance_config_init(&config);
     config.budget_ns = budget_ns;
-    if (rtw_instance_create(effect->module, NULL, &config, &effect->instance, &error) != RTW_OK) {
+    if (instantiate(effect, &config, &error) != RTW_OK) {
         fail(failure, "cannot make an instance of effect '%s': %s", name, error.message);
         effect_unload(effect);
         return false;

@@ -290,6 +290,18 @@ in=$phrase
 play "$scratch/faulty-chain.wav" --artifacts "$faulty" --fast --tail 0
 [ "$status" -eq 3 ] && holds "$(stat_of "$out" "RMS     amplitude" trim 2) > 0.01"
 verdict $? "failing effect: the others go on"
+# ---- an effect that speaks ----
+
+sed -e 's/^(module$/(module (import "rtwasm" "rtw_log" (func $log (param i32 i32 i32))) (import "env" "sinf" (func (param f32) (result f32)))/' \
+    -e '/(export "init")/s/(i32.const 0))$/(call $log (i32.const 2) (i32.const 16) (i32.const 19)) (i32.const 0))/' \
+    -e 's/^  (func (export "latency")/  (data (i32.const 16) "room for 2 channels")\n&/' -e 's/const 300/const 0/' test_faulty.wat > "$scratch/speaks.wat"
+"$RTWASM" compile -q "$scratch/speaks.wat" -o "$faulty/reverb.rtw" || exit 1
+fails_in speaks --fast
+[ "$status" -eq 0 ] && grep -qx "audio: an effect says: room for 2 channels" "$scratch/said" "$scratch/complaints"
+verdict $? "an effect that logs: its text is printed"
+play "$scratch/quiet.wav" --artifacts "$faulty" --chain eq --tail 0 --fast
+! grep -q "an effect says" "$scratch/said" "$scratch/complaints"
+verdict $? "one that does not: none"
 sed 's/(then unreachable)/(then (loop $for_ever (br $for_ever)))/' test_faulty.wat > "$scratch/spins.wat"
 "$RTWASM" compile -q "$scratch/spins.wat" -o "$faulty/reverb.rtw" || exit 1
 fails_in spins --fast --standby 0 --fade 0 --budget 20
