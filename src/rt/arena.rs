@@ -42,7 +42,8 @@ pub struct Arena {
     capacity: Cell<usize>,
     /// The most bytes that were in use at a time since the last query. Only the owner uses it.
     peak: Cell<usize>,
-    /// The thread that may allocate here; 0 for none. For threads that a [`Link`] has led here.
+    /// The thread that may allocate here; 0 for none. For threads that a [`Link`] has led here: each compares it with its own token,
+    /// which only that thread writes, so relaxed loads suffice.
     owner: AtomicUsize,
     /// A word to copy at every allocation, or null. Only the owner uses it.
     watched: Cell<*const usize>,
@@ -85,7 +86,8 @@ pub struct Counts {
     pub system_frees: u64,
 }
 
-/// The start of each region; 0 until it is reserved.
+/// The start of each region; 0 until it is reserved. A thread that has an arena's memory has synchronised with the thread that
+/// allocated it, and so sees the region; for any other address a stale word gives the right answer as well. So they are loaded relaxed.
 static BASES: [AtomicUsize; REGIONS] = [const { AtomicUsize::new(0) }; REGIONS];
 static SLOTS: Whole<Slots> = Whole::new(Slots { free: Vec::new(), used: 0 });
 
@@ -143,6 +145,7 @@ impl Arena {
 
     pub(super) fn take(&self, layout: Layout) -> *mut u8 {
         self.note();
+        // Acquires what other threads have released in `give_back`: they have finished with the memory that is used again.
         if self.live.load(Acquire) == 0 {
             self.offset.set(0);
         }
@@ -184,6 +187,7 @@ impl Arena {
         }
     }
 
+    /// Counts an allocation as freed, on any thread, which has finished with its memory.
     pub(super) fn give_back(&self) {
         self.live.fetch_sub(1, Release);
     }
@@ -291,7 +295,7 @@ impl Drop for Attached {
         self.close();
         // SAFETY: still mapped.
         let arena = unsafe { self.0.as_ref() };
-        // An allocation that is still live is a defect of this library: then the memory is not reused.
+        // An allocation that is still live is a defect of this library: then the memory is not reused. Acquires as `take` does.
         if arena.live.load(Acquire) == 0 {
             lock_slots().free.push(self.0.as_ptr() as usize);
         }

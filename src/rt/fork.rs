@@ -49,7 +49,8 @@ pub struct Whole<T: 'static> {
     value: Mutex<T>,
     /// The forking thread's guard, across a fork.
     held: UnsafeCell<Option<MutexGuard<'static, T>>>,
-    /// True once forks know of the lock.
+    /// True once forks know of the lock. Set after it was added to the list, so that a thread which sees it set takes the lock knowing
+    /// that later forks hold it.
     known: AtomicBool,
     /// The lock that was added to the list before this one.
     next: UnsafeCell<Option<&'static dyn AcrossForks>>,
@@ -73,9 +74,11 @@ impl<T: Send> Whole<T> {
     pub fn lock(&'static self) -> MutexGuard<'static, T> {
         if !self.known.load(Acquire) {
             undisturbed(|| {
-                if !self.known.swap(true, AcqRel) {
-                    // SAFETY: with `WHOLE` held, forks wait, and so does every other thread that adds to the list.
+                // With `WHOLE` held, forks wait, and so does every other thread that adds to the list.
+                if !self.known.load(Relaxed) {
+                    // SAFETY: as above.
                     unsafe { *self.next.get() = (*LOCKS.0.get()).replace(self) };
+                    self.known.store(true, Release);
                 }
             });
         }
@@ -206,6 +209,7 @@ static AT_LOAD: extern "C" fn() = {
 /// other not.
 #[inline]
 fn watch_forks() {
+    /// Released after the registration, so that a thread which sees it set and then forks finds the handlers registered.
     static WATCHED: AtomicBool = AtomicBool::new(false);
     if !WATCHED.load(Acquire) {
         sys::fork::watch(before_fork, in_parent, in_child);

@@ -27,7 +27,9 @@ const FIRST_REGION_BYTES: usize = 512 << 10;
 /// The heap prefaults and locks this much at a time.
 const STEP_BYTES: usize = 64 << 10;
 
-/// Start and end of each region; 0 until it exists. Written with the heap locked, the start last.
+/// Start and end of each region; 0 until it exists. Written with the heap locked. Without the lock they are read to tell
+/// whether a block is from here. A thread that has a block has synchronised with the thread that allocated it, and so sees its region;
+/// for any other address stale words give the right answer as well. So all orderings are relaxed.
 static STARTS: [AtomicUsize; REGIONS] = [const { AtomicUsize::new(0) }; REGIONS];
 static ENDS: [AtomicUsize; REGIONS] = [const { AtomicUsize::new(0) }; REGIONS];
 pub(super) static HEAP: Whole<Heap> = Whole::new(Heap { bins: Bins::new(), regions: 0, committed: [0; REGIONS] });
@@ -90,7 +92,7 @@ pub fn keeping() -> bool {
 #[inline]
 pub fn owns(memory: *const u8) -> bool {
     for (start, end) in STARTS.iter().zip(&ENDS) {
-        let start = start.load(Acquire);
+        let start = start.load(Relaxed);
         if start == 0 {
             return false;
         }
@@ -170,7 +172,7 @@ impl Heap {
         let bytes = bytes.max(FIRST_REGION_BYTES << self.regions);
         let Ok(start) = memory::reserve(bytes) else { return false };
         ENDS[self.regions].store(start + bytes, Relaxed);
-        STARTS[self.regions].store(start, Release);
+        STARTS[self.regions].store(start, Relaxed);
         self.committed[self.regions] = start;
         self.regions += 1;
         true

@@ -9,6 +9,11 @@
 //! nothing up. Permits are never unmapped: a pass that remembers a permit that was withdrawn, or issued again elsewhere, finds
 //! another thread or owner in it.
 //!
+//! Memory orderings: a permit counts only if it holds the reading thread's own token, which no other thread ever writes, and a thread
+//! sees its own writes in order. So relaxed loads suffice, of the other words as well. A thread that reuses an ended thread's token
+//! sees that its permits were withdrawn: the system frees the token's memory when that thread has ended. What remains is the order in
+//! which a signal handler on the same thread sees the words; it is the reason for release and acquire where no other thread reads.
+//!
 //! Permits of a thread that may be cancelled at any instruction are sealed: no pass lets their thread in directly, so that the
 //! check for cancellation costs other threads nothing. A caller that looks such a permit up holds cancellation off, and opens
 //! the permit meanwhile.
@@ -176,7 +181,8 @@ impl Pass {
         std::ptr::eq(self.last.load(Relaxed), permit)
     }
 
-    /// Forgets the permit that let the last caller in: the next caller looks its own up.
+    /// Forgets the permit that let the last caller in: the next caller looks its own up. Sequentially consistent, since a reset then
+    /// looks at the gate to see whether a call has come in before (`Core::close`).
     pub fn take(&self) -> Taken {
         Taken(self.last.swap((&raw const NOBODYS).cast_mut(), SeqCst))
     }
@@ -326,6 +332,7 @@ pub fn issue(owner: u64, stacks: &[Range<usize>], guest_bytes: usize, whom: For,
         permit.owner.store(owner, Relaxed);
         permit.lowest.store(stack.start + need, Relaxed);
         permit.span.store(stack.len().saturating_sub(need), Relaxed);
+        // A signal handler on this thread that finds its token also finds the words above.
         permit.thread.store(thread::token() | if whom == For::SealedAttachment { SEALED } else { 0 }, Release);
     }
     FIRST.with(|head| {
@@ -349,6 +356,7 @@ impl Drop for Issued {
         for permit in first.together() {
             permit.thread.store(0, Relaxed);
         }
+        // A signal handler on this thread finds the group unlinked before `next` leads to the unused ones.
         compiler_fence(SeqCst);
         give_back(first, first);
     }
@@ -356,6 +364,7 @@ impl Drop for Issued {
 
 /// Takes a group of unused permits, which lie side by side.
 fn take(class: usize) -> Result<&'static Permit> {
+    // Acquires what `give_back` has released for each group of the list: the thread that gave it back has finished with it.
     let unused = UNUSED[class].swap(null_mut(), Acquire);
     // SAFETY: null, or a permit; the list that was taken belongs to this thread alone now.
     if let Some(taken) = unsafe { unused.as_ref() } {
@@ -390,7 +399,8 @@ fn last_of(first: &'static Permit) -> &'static Permit {
     last
 }
 
-/// Puts a chain from `first` to `last` back among the unused permits.
+/// Puts a chain from `first` to `last` back among the unused permits. The head is only compared here, never followed, so it is loaded
+/// relaxed.
 fn give_back(first: &'static Permit, last: &'static Permit) {
     let list = &UNUSED[first.class.load(Relaxed)];
     let mut head = list.load(Relaxed);

@@ -11,7 +11,7 @@ use std::alloc::Layout;
 use std::cell::Cell;
 use std::ops::Range;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicIsize, AtomicU64, AtomicUsize, Ordering::*};
 
 use super::fork::Whole;
 use super::locked_heap::Bins;
@@ -27,12 +27,16 @@ const LITTLE_BYTES: usize = BYTES / 4;
 /// The largest number of mappings. The first has `BYTES`; each other one fills the reserve up, or is a section's own room.
 const REGIONS: usize = 256;
 
-/// The place of each region: 0 until it exists, empty when it is unmapped. Written with the reserve locked.
+/// The place of each region: 0 until it exists, empty when it is unmapped. Written with the reserve locked. Without the lock it is read
+/// to tell whether a block is from here. A thread that has a block has synchronised with the thread that allocated it, and so sees its
+/// region; a region is empty here before it is unmapped, and so before the system can hand its addresses out again. For any other
+/// address a stale word gives the right answer as well. So all orderings are relaxed.
 static PLACES: [AtomicU64; REGIONS] = [const { AtomicU64::new(0) }; REGIONS];
-/// The free bytes: the reserve's own count, readable without its lock.
-static FREE: AtomicUsize = AtomicUsize::new(0);
-/// The bytes of it that sections have for themselves.
-static LENT: AtomicUsize = AtomicUsize::new(0);
+/// The free bytes that any section may use: the reserve's own count, without the room that sections have for themselves. Negative if
+/// those have taken more than their rooms. Written with the reserve locked, and read without the lock: a count that is out of date is
+/// as good as one that was read a moment earlier, and a thread that reads too little reads it again with the lock. So all orderings are
+/// relaxed.
+static FREE: AtomicIsize = AtomicIsize::new(0);
 /// The number of allocations, on any thread.
 static ASKED: AtomicU64 = AtomicU64::new(0);
 /// The number of blocks in use.
@@ -59,7 +63,8 @@ fn region(place: u64) -> Range<usize> {
 }
 
 impl Reserve {
-    /// Adds fresh memory as a region. Returns an error if there are too many regions, or the size is out of range.
+    /// Adds fresh memory as a region, whose bytes the caller counts. Returns an error if there are too many regions, or the size is out
+    /// of range.
     fn add(&mut self, bytes: usize, map: impl FnOnce(usize) -> std::io::Result<usize>) -> std::io::Result<usize> {
         let unused = |place: &AtomicU64| matches!(place.load(Relaxed), 0 | GONE);
         let number = PLACES.iter().position(unused).filter(|_| bytes >> PAGE_BITS < 1 << COUNT_BITS);
@@ -69,21 +74,21 @@ impl Reserve {
         let start = map(bytes)?;
         // SAFETY: a fresh mapping of the reserve's own.
         unsafe { self.bins.add(start..start + bytes, false) };
-        PLACES[number].store(place(&(start..start + bytes)), Release);
-        FREE.fetch_add(bytes, Relaxed);
+        PLACES[number].store(place(&(start..start + bytes)), Relaxed);
         Ok(number)
     }
 
-    /// Returns a region to the system, if none of it is in use.
-    fn remove(&mut self, number: usize) {
+    /// Returns a region to the system, if none of it is in use. Returns true if it did.
+    fn remove(&mut self, number: usize) -> bool {
         let range = region(PLACES[number].load(Relaxed));
         // SAFETY: one of the reserve's regions.
-        if unsafe { self.bins.remove_whole(range.clone()) } {
-            PLACES[number].store(GONE, Release);
-            FREE.fetch_sub(range.len(), Relaxed);
+        let is_unused = unsafe { self.bins.remove_whole(range.clone()) };
+        if is_unused {
+            PLACES[number].store(GONE, Relaxed);
             // SAFETY: none of it is in use, and it cannot be allocated any more.
             unsafe { memory::unmap(range) };
         }
+        is_unused
     }
 }
 
@@ -109,7 +114,7 @@ pub fn is_ready() -> bool {
 
 /// The free bytes that any section may use.
 fn free() -> usize {
-    FREE.load(Relaxed).saturating_sub(LENT.load(Relaxed))
+    FREE.load(Relaxed).max(0) as usize
 }
 
 #[cold]
@@ -119,8 +124,10 @@ fn fill() -> bool {
     if free >= LEAST_BYTES {
         return true;
     }
-    let added = reserve.add((BYTES - free).next_multiple_of(memory::page_size()), memory::map);
+    let bytes = (BYTES - free).next_multiple_of(memory::page_size());
+    let added = reserve.add(bytes, memory::map);
     if let Ok(number) = added {
+        FREE.fetch_add(bytes as isize, Relaxed);
         // Prefaulted, so that the memory exists when the system has no more. SAFETY: in the bins, which are locked: no other
         // thread writes there.
         unsafe { memory::touch_for_writing(region(PLACES[number].load(Relaxed))) };
@@ -138,7 +145,7 @@ pub fn owns(memory: *const u8) -> bool {
 #[cold]
 fn is_from_here(memory: *const u8) -> bool {
     for place in &PLACES {
-        let place = place.load(Acquire);
+        let place = place.load(Relaxed);
         if place == 0 {
             return false;
         }
@@ -160,18 +167,17 @@ pub fn with_room<T>(bytes: usize, run: impl FnOnce() -> Result<T>) -> Result<T> 
     impl Drop for Room {
         fn drop(&mut self) {
             let mut reserve = RESERVE.lock_known();
-            LENT.fetch_sub(self.bytes, Relaxed);
-            reserve.remove(self.region);
+            // A block in it that is still in use keeps it: then it belongs to all.
+            if !reserve.remove(self.region) {
+                FREE.fetch_add(self.bytes as isize, Relaxed);
+            }
         }
     }
     if bytes <= LITTLE_BYTES {
         return run();
     }
     let bytes = bytes.checked_next_multiple_of(memory::page_size()).ok_or_else(exhausted)?;
-    let added = {
-        let mut reserve = RESERVE.lock_known();
-        reserve.add(bytes, memory::map_on_demand).inspect(|_| _ = LENT.fetch_add(bytes, Relaxed))
-    };
+    let added = RESERVE.lock_known().add(bytes, memory::map_on_demand);
     let _room = match added {
         Ok(region) => Some(Room { region, bytes }),
         // The process locks all its mappings, and may not lock more: that is not a shortage of memory.
@@ -192,10 +198,11 @@ pub fn times_asked() -> u64 {
 pub fn take(layout: Layout) -> *mut u8 {
     let _ = SECTION.try_with(|section| section.set(Section { exhausted: true, ..section.get() }));
     ASKED.fetch_add(1, Relaxed);
-    let taken = RESERVE.lock_known().bins.take(layout).unwrap_or(null_mut());
+    let mut reserve = RESERVE.lock_known();
+    let taken = reserve.bins.take(layout).unwrap_or(null_mut());
     if !taken.is_null() {
         // SAFETY: just taken.
-        FREE.fetch_sub(unsafe { Bins::size_of_block(taken) }, Relaxed);
+        FREE.fetch_sub(unsafe { Bins::size_of_block(taken) } as isize, Relaxed);
         OUT.fetch_add(1, Relaxed);
     }
     taken
@@ -210,7 +217,7 @@ pub unsafe fn give_back(memory: *mut u8) {
     let mut reserve = RESERVE.lock_known();
     // SAFETY: passed on.
     unsafe {
-        FREE.fetch_add(Bins::size_of_block(memory), Relaxed);
+        FREE.fetch_add(Bins::size_of_block(memory) as isize, Relaxed);
         reserve.bins.give_back(memory);
         OUT.fetch_sub(1, Relaxed);
     }

@@ -49,14 +49,19 @@ type List = Vec<Arc<Watched>>;
 
 struct Shared {
     list: Rcu<List>,
+    /// Belongs to the list, but is no part of it: the watchdog may sleep once more for a tick that is out of date, unless it is woken,
+    /// which it is when an instance is added.
     tick_ns: AtomicU64,
+    /// Set before it is woken for the last time; the wake-up orders it.
     stop: AtomicBool,
     sleeper: Sleeper,
     statistics: Statistics,
-    /// Its number in the system, for changing its priority.
+    /// Its number in the system, for changing its priority; written before `ready`.
     thread_id: AtomicI32,
-    /// 1 once it runs, and its request for a priority has been decided.
+    /// 1 once it runs, and its request for a priority has been decided. The thread that starts it waits for this with the control locked,
+    /// so threads that lock the control later see what was written before, and load it relaxed.
     ready: AtomicU32,
+    /// True if it got the priority; written before `ready`.
     granted: AtomicBool,
 }
 
@@ -81,6 +86,7 @@ struct Statistics {
     lateness: Recorder,
     /// The time by which a call had exceeded its budget when it was detected.
     overdue: Recorder,
+    /// Counted relaxed: a report reads each counter for itself.
     expiries: AtomicU64,
     cut_offs: AtomicU64,
 }
@@ -186,7 +192,7 @@ impl Watchdog {
         }
         if control.scheduling.is_none_or(|has| has.1 < wanted.1) {
             control.scheduling = Some(wanted);
-            let thread_id = self.shared.thread_id.load(Acquire);
+            let thread_id = self.shared.thread_id.load(Relaxed);
             if control.thread.is_some() && thread_id != 0 && sched::set_of(thread_id, wanted.0, wanted.1).is_ok() {
                 control.granted = Some(wanted);
             }
@@ -200,7 +206,7 @@ impl Watchdog {
     /// Returns an error if the watchdog might get no CPU beside the threads that it watches over: it has to be above them, or
     /// able to run elsewhere. Otherwise a guest that spins would never be cut off, without any report.
     fn can_run(&self, control: &mut Control) -> Result<()> {
-        let own = self.shared.thread_id.load(Acquire);
+        let own = self.shared.thread_id.load(Relaxed);
         if own == 0 || control.thread.is_none() {
             return Ok(());
         }
@@ -282,7 +288,7 @@ impl Watchdog {
             let granted = scheduling.filter(|(policy, priority)| sched::set(*policy, *priority).is_ok());
             sleeper::sleep_exactly();
             shared.granted.store(granted.is_some(), Relaxed);
-            shared.thread_id.store(thread::id(), Release);
+            shared.thread_id.store(thread::id(), Relaxed);
             futex::set(&shared.ready, 1);
             run(&shared);
         };
@@ -312,7 +318,7 @@ impl Drop for Watchdog {
         let control = self.control.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
         match control.thread.take() {
             Some(thread) if self.process == std::process::id() => {
-                self.shared.stop.store(true, Release);
+                self.shared.stop.store(true, Relaxed);
                 self.shared.sleeper.wake();
                 thread.join();
             }
@@ -328,7 +334,7 @@ fn run(shared: &Shared) {
     loop {
         let intended = clock::monotonic_ns() + shared.tick_ns.load(Relaxed);
         let idle = !look(shared);
-        if shared.stop.load(Acquire) {
+        if shared.stop.load(Relaxed) {
             return;
         }
         let woken = shared.sleeper.sleep_until((!idle).then_some(intended));

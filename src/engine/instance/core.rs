@@ -123,9 +123,10 @@ impl Core {
         (!ordinary).then(cancel::hold)
     }
 
-    /// Closes the instance to all further calls, after a defect of this library during a call.
+    /// Closes the instance to all further calls, after a defect of this library during a call. Released, as a fault is: whoever sees it
+    /// also sees that the real-time thread had taken the instance.
     pub fn poison(&self) {
-        self.gate.store(RTW_ERR_POISONED, Relaxed);
+        self.gate.store(RTW_ERR_POISONED, Release);
     }
 
     /// Closes the gate to all threads, so that the guest can be created again.

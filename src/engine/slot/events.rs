@@ -51,7 +51,7 @@ impl Slot {
 
     /// Reports once that a generation is in use.
     pub(super) fn report_if_taken(&self, generation: &Generation) {
-        if generation.taken.load(Acquire) && !generation.reported_taken.swap(true, Relaxed) {
+        if generation.taken.load(Relaxed) && !generation.reported_taken.swap(true, Relaxed) {
             let kind = if generation.is_spare.load(Relaxed) { EventKind::SpareTaken } else { EventKind::Taken };
             self.report_event(kind, generation, RTW_OK);
         }

@@ -18,9 +18,11 @@ pub struct Generation {
     pub handles: Handles,
     /// True if the housekeeper created it, or reset it.
     pub(super) is_spare: AtomicBool,
-    /// Set by the real-time thread when it takes it.
+    /// Set by the real-time thread when it takes it, relaxed: nothing else that this thread wrote is read because of it. Cleared before the
+    /// generation is offered again, which passes on what was written before.
     pub(super) taken: AtomicBool,
-    /// The events that were reported to the host.
+    /// The events that were reported to the host. Of threads that find an event at the same time one sets the flag, and reports it; the
+    /// flags order nothing else.
     pub(super) reported_taken: AtomicBool,
     pub(super) reported_fault: AtomicBool,
     pub(super) _place: Place,
@@ -39,14 +41,14 @@ impl Replaceable for Generation {
 
     #[inline(always)]
     fn mark_taken(&self) {
-        self.taken.store(true, Release);
+        self.taken.store(true, Relaxed);
     }
 }
 
 /// One publication, and its spares.
 pub(super) struct Publication {
     pub(super) spares: Spares<Generation>,
-    /// The creation of a spare has failed.
+    /// The creation of a spare has failed. Written and read by the housekeeper.
     pub(super) failed: AtomicBool,
     /// The reason was that other code had replaced the signal handlers, which has been reported: it is tried again.
     pub(super) reported_signals: AtomicBool,
@@ -110,7 +112,8 @@ pub(super) struct Place(pub(super) Arc<Instance>);
 impl Place {
     /// Takes the instance, and counts what it holds in the slot's account from now on.
     pub(super) fn take(instance: &Arc<Instance>, held: &Arc<Pool>) -> Result<Place> {
-        if instance.in_slot.swap(true, AcqRel) {
+        // Acquires what the slot that had it before has released: what that slot and its real-time thread wrote to the instance.
+        if instance.in_slot.swap(true, Acquire) {
             return Err(Error::new(RTW_ERR_ARGUMENT, "the instance is in a slot already"));
         }
         let place = Place(instance.clone());
