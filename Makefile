@@ -147,16 +147,20 @@ bench: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench
 	ONLY='$(ONLY)' ./bench/run.sh
 
+# Copies that leave something out, for comparisons: a rustc cfg for all packages, and a target folder of their own, so that no usual
+# build is touched. The first build compiles all dependencies.
+ABLATION := target/ablation
+ablation kernel-costs: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
+
 # Measures the cost of reading the floating-point environment in a call: compares the shipped library with a copy that does not read it.
-# Builds the library again at the end.
-ablation:
+ablation: lib command
 	mkdir -p target/bench
-	$(MAKE) -s command
-	$(MAKE) -s lib LIB_FLAGS='$(LIB_FLAGS) --cfg ablation=\"float\"'
-	cp $(LIB) target/bench/without-float.so
-	$(MAKE) -s lib
+	RUSTFLAGS="$$RUSTFLAGS --cfg ablation=\"float\"" cargo rustc --locked --release --lib --target-dir $(ABLATION) --crate-type cdylib,staticlib \
+		-- $(LIB_FLAGS) $$(./packaging/folds.sh)
+	cp $(ABLATION)/release/librtwasm.so target/bench/without-float.so
 	cp $(LIB) target/bench/shipped.so
 	cp $(LIB) target/bench/shipped-twin.so
+	@! cmp -s target/bench/shipped.so target/bench/without-float.so || { echo "the copy leaves nothing out"; exit 1; }
 	$(CC) -std=gnu99 -D_GNU_SOURCE -O2 -Iinclude bench/ablation.c -o target/bench/ablation -ldl
 	for p in $(PROFILES); do \
 		$(COMMAND) compile --quiet --profile $$p bench/guests/calls.wat -o target/bench/calls-$$p.rtw && \
@@ -164,12 +168,12 @@ ablation:
 			target/bench/shipped.so target/bench/without-float.so target/bench/shipped-twin.so || exit 1; \
 	done
 
-# Counts the cost of --deterministic and of the hidden exports in all kernels; the table is committed. Builds the command again at the end.
+# Counts the cost of --deterministic and of the hidden exports in all kernels; the table is committed.
 kernel-costs: lib command
 	mkdir -p target/bench
-	RTWASM_ABLATION=hidden $(MAKE) -s command
-	cp $(COMMAND) target/bench/rtwasm-without-hidden
-	$(MAKE) -s command
+	RUSTFLAGS="$$RUSTFLAGS --cfg ablation=\"hidden\"" cargo build --locked --profile tools -p rtwasm-cli --target-dir $(ABLATION)
+	cp $(ABLATION)/tools/rtwasm target/bench/rtwasm-without-hidden
+	@! cmp -s $(COMMAND) target/bench/rtwasm-without-hidden || { echo "the copy leaves nothing out"; exit 1; }
 	./bench/kernel_costs.sh
 
 # Compares the instructions of calls, setup and kernels with tests/bench-check/figures.txt; UPDATE=1 writes that anew.
