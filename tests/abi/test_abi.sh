@@ -168,15 +168,21 @@ growth newer -DNEWER -I"$scratch/newer"
 
 # --- what documents and tools say about it
 
-in_the_table() { # in_the_table DOCUMENT HEADER: every function is named there, in the table or among the core
-    python3 "$root/tests/header/cheader.py" function "$2" | grep -v '_init_sized$' >"$scratch/functions"
-    grep -oE 'rtw_[a-z_]+' "$1" | LC_ALL=C sort -u >"$scratch/named"
-    [ -s "$scratch/functions" ] && LC_ALL=C comm -23 "$scratch/functions" "$scratch/named" >"$scratch/unnamed"
-    [ ! -s "$scratch/unnamed" ] || { cat "$scratch/unnamed"; return 1; }
+users() { # users PAGE: each exported function has a row with users, and the files that a row names use its functions
+    python3 tests/abi/users.py "$1" "$library" "$compiler"
 }
-check "docs/abi.md says of every function who needs it" in_the_table docs/abi.md include/rtwasm.h
-grep -v rtw_module_probe docs/abi.md >"$scratch/abi.md"
-refuses "twin: one that is missing is found" rtw_module_probe in_the_table "$scratch/abi.md" include/rtwasm.h
+check "docs/abi.md names the users of every exported function" users docs/abi.md
+planted_row() { # planted_row SED-EXPRESSION WHAT MESSAGE
+    sed "$1" docs/abi.md >"$scratch/abi.md"
+    refuses "twin: $2 is found" "$3" users "$scratch/abi.md"
+}
+planted_row '/^| `rtw_module_probe`/d' "a function without a row" "rtw_module_probe has no row"
+planted_row '/^| `rtw_slot_invoke`/s/include.rtwasm.hpp/examples-c\/audio\/live.c/' "a file that does not use the function" \
+    "examples-c/audio/live.c does not use rtw_slot_invoke"
+planted_row '/^| `rtw_slot_invoke`/s/include.rtwasm.hpp/examples-c\/gone.c/' "a file that is not there" "examples-c/gone.c is not there"
+planted_row '/^| `rtw_clock_step_ns`/s/planned: .* |$/|/' "a function without a user" '`rtw_clock_step_ns`: no user'
+planted_row '/^| `rtw_clock_step_ns`/s/planned: .* |$/planned: somebody |/' "a planned user that nobody describes" "somebody is no planned user"
+planted_row 's/`rtw_slot_invoke`/`rtw_slot_call`/' "a function that is not exported" "rtw_slot_call is no exported function"
 
 mkdir -p "$scratch/same" "$scratch/moved"
 cp -r include/* "$scratch/same/"
