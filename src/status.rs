@@ -33,8 +33,8 @@ pub const RTW_ERR_TRUNCATED: rtw_status_t = -203;
 pub const RTW_ERR_DIGEST: rtw_status_t = -204;
 /// This library does not read the artifact's envelope version.
 pub const RTW_ERR_ENVELOPE_VERSION: rtw_status_t = -205;
-/// An engine release compiled the artifact whose code this library does not load, or it has settings that this engine does not accept:
-/// compile the module again.
+/// The artifact was compiled by an engine release whose code this library does not load, or with settings that its engine does
+/// not accept. Compile the module again.
 pub const RTW_ERR_ENGINE: rtw_status_t = -206;
 /// The artifact was compiled for another architecture or operating system.
 pub const RTW_ERR_TARGET: rtw_status_t = -207;
@@ -49,12 +49,12 @@ pub const RTW_ERR_WASM: rtw_status_t = -211;
 /// The WebAssembly module needs a proposal that is disabled.
 pub const RTW_ERR_PROPOSAL: rtw_status_t = -212;
 
-/// The compiler release that made the artifact is not known to be equal to the library's, or is known to generate wrong code, or is older
-/// than the runtime's min_compiler_release: compile the module again.
+/// This library does not accept the compiler release that made the artifact: it is not known to generate the same code as the
+/// library's, or known to generate wrong code, or older than the runtime's min_compiler_release. Compile the module again.
 pub const RTW_ERR_COMPILER: rtw_status_t = -213;
 /// The runtime has trusted_keys, and none of them has signed the artifact.
 pub const RTW_ERR_UNSIGNED: rtw_status_t = -214;
-/// A trusted key has signed the artifact, but not what is in it now: it was changed afterwards.
+/// A trusted key has signed the artifact, which was changed afterwards.
 pub const RTW_ERR_FORGED: rtw_status_t = -215;
 
 /// The module has no export of that name.

@@ -172,15 +172,15 @@ pub unsafe extern "C" fn rtw_compile(
     }
 }
 
-/// Compiles the module of an artifact again, by this compiler. This is the remedy if rtw_module_load returns RTW_ERR_ENGINE or
-/// RTW_ERR_COMPILER: the field needs_recompile of rtw_module_info_t says so, and has_source whether the module is inside. Keeps the guest's
-/// description, and the module if it was inside. The new artifact is not signed: signatures of the old one are of other code, and only
-/// `rtwasm sign` makes new ones.
+/// Compiles the module of an artifact again, by this compiler. Use it if rtw_module_load returns RTW_ERR_ENGINE or
+/// RTW_ERR_COMPILER. rtw_module_info_t says in needs_recompile whether it helps, and in has_source whether the artifact
+/// contains its module. The new artifact has the guest's description, and the module if it was inside. It is not signed, since
+/// its code is new: sign it with `rtwasm sign`.
 ///
 /// [setup]  As rtw_compile.
 /// artifact, length       the artifact; read only during the call.
 /// source, source_length  the module that it was made from, as rtw_compile got it. NULL: the one inside.
-/// options                NULL: those that the artifact was compiled with, for each of its parts. Otherwise these instead of them.
+/// options                NULL: each part is compiled with the options that it has. Otherwise these options replace them.
 /// out                    receives the new artifact, to be freed with rtw_compile_free; NULL on failure.
 /// out_length             receives its length in bytes; 0 on failure.
 /// err                    NULL, or filled.

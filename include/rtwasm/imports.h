@@ -66,7 +66,7 @@ typedef struct rtw_limits_t {
     uint64_t min;
     /// Largest size; UINT64_MAX: no maximum.
     uint64_t max;
-    /// 1: it is indexed with 64-bit numbers. 0: with 32-bit numbers, as most are.
+    /// 1: the guest addresses it with 64-bit numbers. 0: with 32-bit numbers, as nearly all guests do.
     uint32_t index_64;
 } rtw_limits_t;
 
@@ -82,7 +82,7 @@ extern "C" {
 /// errors: RTW_ERR_NULL.
 rtw_status_t rtw_imports_create(rtw_imports_t **out, rtw_error_t *err);
 
-/// Adds a host function. Replaces one of the same module and name, for instances that are created from now on.
+/// Adds a host function. It replaces one of the same module and name, for instances that are created later.
 ///
 /// [setup]
 /// module, name  the names under which guests import it, such as "env" "log_level"; copied.
@@ -107,9 +107,9 @@ rtw_status_t rtw_imports_func(rtw_imports_t *imports,
 
 /// Provides C99's mathematics to guests, in double and single precision: the functions of the host's C library, with its
 /// results. Under the module "env", by their names in C ("sin", "sinf") and with an underscore before them ("_sinf"), as Faust
-/// imports them. Also exp10, sincos and lgamma_r. A `long` has 32 bits; lgamma keeps no sign. A host function that the list has
-/// under such a name comes first. Guests call them in their own floating-point environment, without the gate that host
-/// functions need.
+/// imports them. Also exp10, sincos and lgamma_r. A `long` has 32 bits; lgamma keeps no sign. If the list has a host function
+/// of the same name, guests call that instead. The functions run in the guest's own floating-point environment, without the
+/// gate that host functions need.
 ///
 /// [setup]
 /// err  NULL, or filled.
@@ -145,8 +145,8 @@ rtw_status_t rtw_imports_missing(const rtw_imports_t *imports,
 
 /// Provides a memory that guests import. The library makes one for each guest, also at a reset and for a slot's spares: two
 /// instances never share one. Prepare, growth, budgets and limits treat it as a memory that the module defines, but
-/// RTW_GROWTH_AHEAD is not available, and growth does not prefault. Replaces one of the same module and name, for instances
-/// that are created from now on.
+/// RTW_GROWTH_AHEAD is not available, and growth does not prefault. It replaces one of the same module and name, for instances
+/// that are created later.
 ///
 /// [setup]
 /// module, name  the names under which guests import it, such as "env" "memory"; copied.
@@ -178,7 +178,7 @@ rtw_status_t rtw_imports_table(rtw_imports_t *imports,
 /// [setup]
 /// module, name  the names under which guests import it, such as "env" "sample_rate"; copied.
 /// ty            its type: "i32", "i64", "f32", "f64" or "v128", after "mut " if it can change.
-/// value         the value of every new guest's, in the member of that type; copied.
+/// value         its value in every new guest, in the member of that type; copied.
 /// err           NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8).
 rtw_status_t rtw_imports_global(rtw_imports_t *imports,

@@ -10,10 +10,11 @@
 #include "status.h"
 #include "runtime.h"
 
-/// A start function runs when an instance is created; the compiler's init runs it before.
+/// The module has a start function, which runs in each new guest. Modules that are compiled with init have none: it has run
+/// then.
 #define RTW_RESET_NO_START 1
 
-/// The module exports _initialize, which runs when a guest is created; the compiler's init runs it before.
+/// The module exports _initialize, which runs in each new guest. Modules that are compiled with init do not: it has run then.
 #define RTW_RESET_NO_INITIALISER 2
 
 /// The module imports a memory, a table or a global.
@@ -34,7 +35,7 @@
 /// The memories exceed 4 GiB at the start.
 #define RTW_RESET_NO_SIZE 128
 
-/// The state at the start depends on what only the engine can compute.
+/// The module gives an initial value as an expression that only the engine evaluates.
 #define RTW_RESET_NO_VALUE 256
 
 /// The export or import is a function.
@@ -101,7 +102,8 @@ typedef struct rtw_module_info_t {
     uint64_t record_bytes;
     /// Address space that an instance reserves for its linear memories, in bytes. It is not memory, but RLIMIT_AS counts it.
     uint64_t address_space_bytes;
-    /// The part of the artifact that the other fields describe, from 1: the one that is loaded, or comes nearest.
+    /// Number of the part that the other fields describe, from 1: the part that would be loaded; if none would, the one that
+    /// comes nearest.
     uint32_t part;
     /// Number of parts of the artifact.
     uint32_t part_count;
@@ -109,13 +111,13 @@ typedef struct rtw_module_info_t {
     uint32_t artifact_abi;
     /// The engine release whose compiler made the code: major * 65536 + minor * 256 + patch.
     uint32_t compiler_release;
-    /// 1: this library refuses the artifact because of the compiler that made it (RTW_ERR_ENGINE, RTW_ERR_COMPILER), and it is the remedy
-    /// to compile the module again (rtw_recompile, `rtwasm recompile`). 0: it does not.
+    /// 1: this library refuses the artifact because of the compiler that made it (RTW_ERR_ENGINE, RTW_ERR_COMPILER), so compile
+    /// the module again (rtw_recompile, `rtwasm recompile`). 0: it does not refuse it for that.
     uint32_t needs_recompile;
-    /// 1: the module is inside, so that it can be compiled again without anything else. 0: it is not.
+    /// 1: the artifact contains its module, so rtw_recompile needs no other file. 0: it does not.
     uint32_t has_source;
-    /// Why the artifact has no reset image, the state to which a guest could be reset without being created anew: bits RTW_RESET_NO_...;
-    /// 0: it has one.
+    /// Why the artifact has no reset image: bits RTW_RESET_NO_... . 0: it has one. A reset image is the state in which a guest
+    /// starts, kept so that a reset need not create the guest again.
     uint32_t reset_obstacles;
     /// Must be ignored.
     uint32_t reserved;
@@ -123,8 +125,8 @@ typedef struct rtw_module_info_t {
     uint64_t reset_bytes;
     /// Number of signatures of the artifact.
     uint32_t signature_count;
-    /// 1 if the runtime has trusted_keys, and the key in signed_by is one of them and has signed the artifact. 0 if nothing
-    /// was checked: anybody can then have written the key in signed_by.
+    /// 1 if the runtime has trusted_keys, and the key in signed_by is one of them and has signed the artifact. 0 if the runtime
+    /// has none: nothing was checked, and anybody may have written the key in signed_by.
     uint32_t is_trusted;
     /// The trusted key that has signed the artifact; without trusted_keys the first key that the artifact names; all zero if
     /// it names none.
@@ -184,9 +186,9 @@ rtw_status_t rtw_module_probe(const rtw_runtime_t *runtime,
 
 /// Loads an artifact from memory. Checks that it is not damaged, and fits this machine and runtime, before it maps any code. Of an
 /// artifact with several parts it checks and maps one: of those that can be loaded here, the standalone profile before the plugin
-/// profile, then the one that uses most CPU features, then a deterministic one, then the first (docs/artifacts.md). It checks who made the
-/// artifact only if the runtime has trusted_keys, before anything but the header and the table is read; without them, load only
-/// artifacts that you trust like a shared library.
+/// profile, then the one that uses most CPU features, then a deterministic one, then the first (docs/artifacts.md). If the
+/// runtime has trusted_keys, it checks the signature first, when it has read only the header and the table. Without
+/// trusted_keys nobody checks who made the artifact: load only those that you trust like a shared library.
 ///
 /// [setup]  One thread at a time loads or unloads code in a process; others wait. In the standalone profile a trap on another
 ///          thread may have to wait meanwhile (see docs/real-time-contract.md).
@@ -202,29 +204,24 @@ rtw_status_t rtw_module_load(const rtw_runtime_t *runtime,
                              rtw_module_t **out,
                              rtw_error_t *err);
 
-/// Loads an artifact from a file. Reads the header first, and more only if the file has the length that its header says. Of several
-/// parts it reads one.
+/// Loads an artifact from a file. Reads the header first, and goes on only if the file has the length that the header states.
+/// Reads only the part that it loads.
 ///
 /// [setup]
 /// path  a regular file or a link to one, as NUL-terminated UTF-8. Pipes, sockets, devices and directories are refused.
 /// errors: those of rtw_module_load; RTW_ERR_IO (the message says why), RTW_ERR_ARGUMENT (the path is not UTF-8).
-rtw_status_t rtw_module_load_file(const rtw_runtime_t *runtime,
-                                  const char *path,
-                                  rtw_module_t **out,
-                                  rtw_error_t *err);
+rtw_status_t rtw_module_load_file(const rtw_runtime_t *runtime, const char *path, rtw_module_t **out, rtw_error_t *err);
 
-/// Computes the digest of an artifact: 32 bytes that are the same for the same content, whoever has signed it, and differ for any
-/// other. Reads every section, of all parts, and compares it with its checksum; maps no code. `rtwasm inspect --digest` prints it.
+/// Computes the digest of an artifact's content, 32 bytes. Signing the artifact does not change the digest; every other change
+/// does. Reads every section, of all parts, and compares it with its checksum; maps no code. `rtwasm inspect --digest` prints
+/// it.
 ///
 /// [setup]
 /// bytes    the artifact, `length` bytes; read only during the call.
 /// out      receives 32 bytes: SHA-256 over what docs/artifacts.md says.
 /// err      NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_ARGUMENT, and of those of rtw_module_probe the ones about damaged files.
-rtw_status_t rtw_module_digest(const void *bytes,
-                               size_t length,
-                               uint8_t *out,
-                               rtw_error_t *err);
+/// errors: RTW_ERR_NULL, RTW_ERR_ARGUMENT, and the errors of rtw_module_probe that are about damaged files.
+rtw_status_t rtw_module_digest(const void *bytes, size_t length, uint8_t *out, rtw_error_t *err);
 
 /// Destroys the caller's handle of a module. Instances keep the module alive. NULL does nothing.
 ///

@@ -70,8 +70,8 @@ typedef struct rtw_error_t {
 /// This library does not read the artifact's envelope version.
 #define RTW_ERR_ENVELOPE_VERSION -205
 
-/// An engine release compiled the artifact whose code this library does not load, or it has settings that this engine does not accept:
-/// compile the module again.
+/// The artifact was compiled by an engine release whose code this library does not load, or with settings that its engine does
+/// not accept. Compile the module again.
 #define RTW_ERR_ENGINE -206
 
 /// The artifact was compiled for another architecture or operating system.
@@ -92,14 +92,14 @@ typedef struct rtw_error_t {
 /// The WebAssembly module needs a proposal that is disabled.
 #define RTW_ERR_PROPOSAL -212
 
-/// The compiler release that made the artifact is not known to be equal to the library's, or is known to generate wrong code, or is older
-/// than the runtime's min_compiler_release: compile the module again.
+/// This library does not accept the compiler release that made the artifact: it is not known to generate the same code as the
+/// library's, or known to generate wrong code, or older than the runtime's min_compiler_release. Compile the module again.
 #define RTW_ERR_COMPILER -213
 
 /// The runtime has trusted_keys, and none of them has signed the artifact.
 #define RTW_ERR_UNSIGNED -214
 
-/// A trusted key has signed the artifact, but not what is in it now: it was changed afterwards.
+/// A trusted key has signed the artifact, which was changed afterwards.
 #define RTW_ERR_FORGED -215
 
 /// The module has no export of that name.

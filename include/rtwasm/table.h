@@ -24,7 +24,7 @@ extern "C" {
 ///
 /// [setup]  On the thread that uses the instance, not while it is in a call.
 /// table      name of the exported or imported table; NULL: the module's first table, even if it is not exported.
-/// index      number of the entry: what a guest's function pointer is.
+/// index      number of the entry. A function pointer of C, C++ or Rust is this number.
 /// signature  type of the function, such as "(i32,f32)->()".
 /// out        receives the func, to be destroyed with rtw_func_destroy; NULL on failure. It keeps the instance alive.
 /// err        NULL, or filled.
@@ -112,7 +112,7 @@ rtw_status_t rtw_instance_table_set_func(rtw_instance_t *instance,
                                          rtw_error_t *err);
 
 /// Grows a table by empty entries, under the rules of the guest's own growth: up to the table's maximum and the limits of the
-/// configuration, and after prepare only with RTW_GROWTH_ALLOWED. rtw_instance_growth counts it. A reset takes it back.
+/// configuration, and after prepare only with RTW_GROWTH_ALLOWED. rtw_instance_growth counts it. A reset undoes it.
 ///
 /// [setup]  On the thread that uses the instance; not while it is in a call, except from its host functions.
 /// table    as for rtw_instance_table_func.
@@ -127,7 +127,7 @@ rtw_status_t rtw_instance_table_grow(rtw_instance_t *instance,
                                      uint64_t *before,
                                      rtw_error_t *err);
 
-/// Grows a memory by pages of 64 KiB that are zero, under the rules of the guest's own growth, as rtw_instance_table_grow does.
+/// Grows a memory by zeroed pages of 64 KiB, under the rules of the guest's own growth, as rtw_instance_table_grow does.
 ///
 /// [setup]  On the thread that uses the instance; not while it is in a call, except from its host functions.
 /// name    as for rtw_instance_memory.

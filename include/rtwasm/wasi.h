@@ -22,12 +22,13 @@ typedef struct rtw_wasi_config_t {
     const char *const *env;
     /// Number of elements of env.
     uint32_t env_count;
-    /// Seed of the random numbers. 0 (default): the system seeds them when this function is called, and each new guest has others.
-    /// Otherwise each new guest has the same numbers, which are no secret.
+    /// Seed of the random numbers. 0 (default): rtw_imports_wasi takes a seed from the system, and no two guests get the same
+    /// numbers. Otherwise every guest gets the same numbers, and whoever knows the seed knows them.
     uint64_t seed;
-    /// NULL (default): clocks show the time, by the library's own clock (see rtw_clock_step_ns), which the system's adjustments after
-    /// this function's call do not reach. Otherwise a word of the host's, aligned to 8 bytes, which guests read atomically as the
-    /// time in ns of all clocks: the block's time. It must stay valid as long as any instance that was linked against the list.
+    /// NULL (default): guests' clocks show the time of the library's clock (see rtw_clock_step_ns). rtw_imports_wasi sets it to
+    /// the system's time; later adjustments of the system's do not reach it. Otherwise a word of the host's, such as the time
+    /// of the current block: all clocks of all guests show its value, in ns. It is aligned to 8 bytes, read atomically, and
+    /// must stay valid as long as any instance that was linked against the list.
     const uint64_t *time_ns;
 } rtw_wasi_config_t;
 
@@ -53,10 +54,10 @@ static inline void rtw_wasi_config_init(rtw_wasi_config_t *config)
 /// (abort, trace, seed, console.log and its like, Date.now) and Emscripten (abort, exit, __assert_fail, emscripten_get_now and
 /// others) import. All of it is quiet: no call of it allocates, blocks or makes a system call. What guests print goes to on_log of
 /// rtw_runtime_config_t, line by line. proc_exit ends the guest: see RTW_ERR_EXITED. There are no files: standard input is at its
-/// end, and other descriptors return EBADF. poll_oneoff reports every subscription as ready at once, so sleeping takes no time. What
-/// is not there returns ENOSYS. One call writes at most 64 KiB, and random_get returns EINVAL for more than that. A host function
-/// that the list has under such a name comes first. A second call of this function replaces the configuration for instances that are
-/// created from now on.
+/// end, and other descriptors return EBADF. poll_oneoff reports every subscription as ready at once, so sleeping takes no time. All
+/// other functions return ENOSYS. One call writes at most 64 KiB; random_get returns EINVAL for more. If the list has a host function
+/// of the same name, guests call that. A second call of rtw_imports_wasi replaces the configuration for instances that are created
+/// later.
 ///
 /// [setup]
 /// config  NULL for the defaults; read only during the call, but for time_ns.

@@ -81,7 +81,7 @@ pub unsafe extern "C-unwind" fn rtw_imports_create(out: *mut *mut rtw_imports_t,
     }
 }
 
-/// Adds a host function. Replaces one of the same module and name, for instances that are created from now on.
+/// Adds a host function. It replaces one of the same module and name, for instances that are created later.
 ///
 /// [setup]
 /// module, name  the names under which guests import it, such as "env" "log_level"; copied.
@@ -156,9 +156,9 @@ pub(super) unsafe fn host_func(
 
 /// Provides C99's mathematics to guests, in double and single precision: the functions of the host's C library, with its
 /// results. Under the module "env", by their names in C ("sin", "sinf") and with an underscore before them ("_sinf"), as Faust
-/// imports them. Also exp10, sincos and lgamma_r. A `long` has 32 bits; lgamma keeps no sign. A host function that the list has
-/// under such a name comes first. Guests call them in their own floating-point environment, without the gate that host
-/// functions need.
+/// imports them. Also exp10, sincos and lgamma_r. A `long` has 32 bits; lgamma keeps no sign. If the list has a host function
+/// of the same name, guests call that instead. The functions run in the guest's own floating-point environment, without the
+/// gate that host functions need.
 ///
 /// [setup]
 /// err  NULL, or filled.
@@ -260,7 +260,7 @@ pub struct rtw_limits_t {
     pub min: u64,
     /// Largest size; UINT64_MAX: no maximum.
     pub max: u64,
-    /// 1: it is indexed with 64-bit numbers. 0: with 32-bit numbers, as most are.
+    /// 1: the guest addresses it with 64-bit numbers. 0: with 32-bit numbers, as nearly all guests do.
     pub index_64: u32,
 }
 
@@ -278,8 +278,8 @@ fn limited<T>(limits: Option<&rtw_limits_t>, what: &str, make: impl FnOnce(Limit
 
 /// Provides a memory that guests import. The library makes one for each guest, also at a reset and for a slot's spares: two
 /// instances never share one. Prepare, growth, budgets and limits treat it as a memory that the module defines, but
-/// RTW_GROWTH_AHEAD is not available, and growth does not prefault. Replaces one of the same module and name, for instances
-/// that are created from now on.
+/// RTW_GROWTH_AHEAD is not available, and growth does not prefault. It replaces one of the same module and name, for instances
+/// that are created later.
 ///
 /// [setup]
 /// module, name  the names under which guests import it, such as "env" "memory"; copied.
@@ -323,7 +323,7 @@ pub unsafe extern "C-unwind" fn rtw_imports_table(
 /// [setup]
 /// module, name  the names under which guests import it, such as "env" "sample_rate"; copied.
 /// ty            its type: "i32", "i64", "f32", "f64" or "v128", after "mut " if it can change.
-/// value         the value of every new guest's, in the member of that type; copied.
+/// value         its value in every new guest, in the member of that type; copied.
 /// err           NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_SIGNATURE_SYNTAX, RTW_ERR_ARGUMENT (a string is not UTF-8).
 #[unsafe(no_mangle)]

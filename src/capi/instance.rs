@@ -103,8 +103,8 @@ pub struct rtw_instance_config_t {
     /// after the start function and under its rules, but with the budget of a dry call.
     pub initialize: u32,
     /// Size of the buffer that holds what the guest prints and logs until on_log of rtw_runtime_config_t receives it, in bytes:
-    /// 1 KiB to 16 MiB. A message takes 64 bytes for each 58 of its own. 0 (default): 16 KiB. There is none without on_log, or if
-    /// the guest imports nothing that prints or logs. Rounded up to a power of two; memory_limit_bytes does not count it.
+    /// 1 KiB to 16 MiB. A message takes 64 bytes for each 58 of its own. 0 (default): 16 KiB. No buffer is made without on_log,
+    /// or if the guest imports nothing that prints or logs. Rounded up to a power of two; memory_limit_bytes does not count it.
     pub log_bytes: u64,
 }
 

@@ -70,7 +70,8 @@ pub struct rtw_module_info_t {
     pub record_bytes: u64,
     /// Address space that an instance reserves for its linear memories, in bytes. It is not memory, but RLIMIT_AS counts it.
     pub address_space_bytes: u64,
-    /// The part of the artifact that the other fields describe, from 1: the one that is loaded, or comes nearest.
+    /// Number of the part that the other fields describe, from 1: the part that would be loaded; if none would, the one that
+    /// comes nearest.
     pub part: u32,
     /// Number of parts of the artifact.
     pub part_count: u32,
@@ -78,13 +79,13 @@ pub struct rtw_module_info_t {
     pub artifact_abi: u32,
     /// The engine release whose compiler made the code: major * 65536 + minor * 256 + patch.
     pub compiler_release: u32,
-    /// 1: this library refuses the artifact because of the compiler that made it (RTW_ERR_ENGINE, RTW_ERR_COMPILER), and it is the remedy
-    /// to compile the module again (rtw_recompile, `rtwasm recompile`). 0: it does not.
+    /// 1: this library refuses the artifact because of the compiler that made it (RTW_ERR_ENGINE, RTW_ERR_COMPILER), so compile
+    /// the module again (rtw_recompile, `rtwasm recompile`). 0: it does not refuse it for that.
     pub needs_recompile: u32,
-    /// 1: the module is inside, so that it can be compiled again without anything else. 0: it is not.
+    /// 1: the artifact contains its module, so rtw_recompile needs no other file. 0: it does not.
     pub has_source: u32,
-    /// Why the artifact has no reset image, the state to which a guest could be reset without being created anew: bits RTW_RESET_NO_...;
-    /// 0: it has one.
+    /// Why the artifact has no reset image: bits RTW_RESET_NO_... . 0: it has one. A reset image is the state in which a guest
+    /// starts, kept so that a reset need not create the guest again.
     pub reset_obstacles: u32,
     /// Must be ignored.
     pub reserved: u32,
@@ -92,17 +93,18 @@ pub struct rtw_module_info_t {
     pub reset_bytes: u64,
     /// Number of signatures of the artifact.
     pub signature_count: u32,
-    /// 1 if the runtime has trusted_keys, and the key in signed_by is one of them and has signed the artifact. 0 if nothing
-    /// was checked: anybody can then have written the key in signed_by.
+    /// 1 if the runtime has trusted_keys, and the key in signed_by is one of them and has signed the artifact. 0 if the runtime
+    /// has none: nothing was checked, and anybody may have written the key in signed_by.
     pub is_trusted: u32,
     /// The trusted key that has signed the artifact; without trusted_keys the first key that the artifact names; all zero if
     /// it names none.
     pub signed_by: rtw_public_key_t,
 }
 
-/// A start function runs when an instance is created; the compiler's init runs it before.
+/// The module has a start function, which runs in each new guest. Modules that are compiled with init have none: it has run
+/// then.
 pub const RTW_RESET_NO_START: u32 = 1;
-/// The module exports _initialize, which runs when a guest is created; the compiler's init runs it before.
+/// The module exports _initialize, which runs in each new guest. Modules that are compiled with init do not: it has run then.
 pub const RTW_RESET_NO_INITIALISER: u32 = 2;
 /// The module imports a memory, a table or a global.
 pub const RTW_RESET_NO_IMPORTS: u32 = 4;
@@ -116,7 +118,7 @@ pub const RTW_RESET_NO_DROPS: u32 = 32;
 pub const RTW_RESET_NO_SEGMENT: u32 = 64;
 /// The memories exceed 4 GiB at the start.
 pub const RTW_RESET_NO_SIZE: u32 = 128;
-/// The state at the start depends on what only the engine can compute.
+/// The module gives an initial value as an expression that only the engine evaluates.
 pub const RTW_RESET_NO_VALUE: u32 = 256;
 
 /// The export or import is a function.
@@ -239,9 +241,9 @@ pub unsafe extern "C-unwind" fn rtw_module_probe(
 
 /// Loads an artifact from memory. Checks that it is not damaged, and fits this machine and runtime, before it maps any code. Of an
 /// artifact with several parts it checks and maps one: of those that can be loaded here, the standalone profile before the plugin
-/// profile, then the one that uses most CPU features, then a deterministic one, then the first (docs/artifacts.md). It checks who made the
-/// artifact only if the runtime has trusted_keys, before anything but the header and the table is read; without them, load only
-/// artifacts that you trust like a shared library.
+/// profile, then the one that uses most CPU features, then a deterministic one, then the first (docs/artifacts.md). If the
+/// runtime has trusted_keys, it checks the signature first, when it has read only the header and the table. Without
+/// trusted_keys nobody checks who made the artifact: load only those that you trust like a shared library.
 ///
 /// [setup]  One thread at a time loads or unloads code in a process; others wait. In the standalone profile a trap on another
 ///          thread may have to wait meanwhile (see docs/real-time-contract.md).
@@ -270,8 +272,8 @@ pub unsafe extern "C-unwind" fn rtw_module_load(
     }
 }
 
-/// Loads an artifact from a file. Reads the header first, and more only if the file has the length that its header says. Of several
-/// parts it reads one.
+/// Loads an artifact from a file. Reads the header first, and goes on only if the file has the length that the header states.
+/// Reads only the part that it loads.
 ///
 /// [setup]
 /// path  a regular file or a link to one, as NUL-terminated UTF-8. Pipes, sockets, devices and directories are refused.
@@ -297,14 +299,15 @@ pub unsafe extern "C-unwind" fn rtw_module_load_file(
     }
 }
 
-/// Computes the digest of an artifact: 32 bytes that are the same for the same content, whoever has signed it, and differ for any
-/// other. Reads every section, of all parts, and compares it with its checksum; maps no code. `rtwasm inspect --digest` prints it.
+/// Computes the digest of an artifact's content, 32 bytes. Signing the artifact does not change the digest; every other change
+/// does. Reads every section, of all parts, and compares it with its checksum; maps no code. `rtwasm inspect --digest` prints
+/// it.
 ///
 /// [setup]
 /// bytes    the artifact, `length` bytes; read only during the call.
 /// out      receives 32 bytes: SHA-256 over what docs/artifacts.md says.
 /// err      NULL, or filled.
-/// errors: RTW_ERR_NULL, RTW_ERR_ARGUMENT, and of those of rtw_module_probe the ones about damaged files.
+/// errors: RTW_ERR_NULL, RTW_ERR_ARGUMENT, and the errors of rtw_module_probe that are about damaged files.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_module_digest(
     bytes: *const c_void,

@@ -120,8 +120,9 @@ pub struct rtw_runtime_config_t {
     /// rtw_instance_config_t. Beyond it, creating or resetting an instance and making a spare return RTW_ERR_LIMIT, and
     /// growth fails inside the guest. 0 (default): no limit.
     pub memory_limit_bytes: u64,
-    /// The Ed25519 public keys of which one must have signed each artifact (rtwasm sign); copied. Others return
-    /// RTW_ERR_UNSIGNED, and artifacts that were changed after signing RTW_ERR_FORGED. NULL (default): loads any artifact.
+    /// Ed25519 public keys; copied. The runtime loads only artifacts that one of them has signed (rtwasm sign). It returns
+    /// RTW_ERR_UNSIGNED for others, and RTW_ERR_FORGED for those that were changed after signing. NULL (default): it loads any
+    /// artifact.
     pub trusted_keys: *const rtw_public_key_t,
     /// Number of keys in trusted_keys: 1 to RTW_TRUSTED_KEYS_MOST; 0 (default) if trusted_keys is NULL.
     pub trusted_key_count: u32,
