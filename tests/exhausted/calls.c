@@ -1,6 +1,6 @@
-/* Fails the n-th system call of a kind, for every n, with each error that it can give, over the life of a host, and prints what
- * it saw as rows of a table, and as checks. The kernel asks this program what becomes of each such call (seccomp's user notification), so calls that
- * the C library makes on its own, and those that are made without it, are among them.
+/* Fails the n-th system call of a kind, for every n, with each error that it can give, over the life of a host, and prints what it saw
+ * as rows of a table, and as checks. The kernel asks this program what becomes of each such call (seccomp's user notification), so calls
+ * that the C library makes on its own, and those that are made without it, are among them.
  *   calls PROFILE ARTIFACTS host|compiler [KIND ...]
  * CALLS_STEP in the environment: only one of as many positions; CALLS_TO: no later one. CALLS_PLANT: "abort", "print" or "hang" at
  * position 2. */
@@ -220,7 +220,7 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
     return text != NULL ? strtoull(text, NULL, 0) : otherwise;
 }
 
-/* What was seen where calls of a kind fail with an error, at each position. */
+/* The outcomes where calls of a kind fail with an error, at each position. */
 typedef struct seen_t {
     uint64_t positions, told, well, wrong, aborts, hangs, printed, internal;
 } seen_t;
