@@ -675,6 +675,16 @@ public:
         return try_func<Type>(name).value();
     }
 
+    /// Puts a file's pages into this guest's memory, and that of guests that follow; see rtw_instance_map. The span is theirs until
+    /// the next reset.
+    result<span<std::byte>> try_map(std::uint64_t offset, std::uint64_t length, int descriptor, std::uint64_t file_offset = 0,
+                                    std::uint32_t flags = 0)
+    {
+        rtw_error_t why;
+        if (rtw_instance_map(get(), nullptr, offset, length, descriptor, file_offset, flags, &why) != RTW_OK) return error(why);
+        return at<std::byte>(offset, static_cast<std::size_t>(length));
+    }
+
     /// Looks a global up, exported or imported, and checks its type.
     template <class T>
     result<rtwasm::global<T>> try_global(const char *name) const

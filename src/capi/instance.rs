@@ -1,6 +1,6 @@
 //! Instances: guests with their own memory; their functions, memories, globals and faults; preparing them.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use wasmtime::ValRaw;
@@ -15,13 +15,14 @@ use super::value::rtw_value_t;
 use crate::engine::budget::{LONGEST_NS, Limits, OnBudget};
 use crate::engine::fault::Fault;
 use crate::engine::growth::Grown;
-use crate::engine::instance::{Config, FUNC_BYTES, Func, Growth, Instance, Wanted};
+use crate::engine::instance::{Config, FUNC_BYTES, Func, Growth, Instance, Mapped, Wanted};
 use crate::engine::own::{self, FuncNoun, InstanceNoun};
 use crate::engine::signature::Signature;
 use crate::ffi;
 use crate::ffi::out_of_range;
 use crate::rt::reserve;
 use crate::status::*;
+use crate::sys::file;
 
 /// One guest with its own memory. One thread at a time uses it; different instances run in parallel.
 pub struct rtw_instance_t {
@@ -413,6 +414,61 @@ pub unsafe extern "C" fn rtw_instance_memory_at(instance: *mut rtw_instance_t, o
             unsafe { instance.turn() }.memory_at(offset, length).cast()
         }),
         Err(_) => std::ptr::null_mut(),
+    }
+}
+
+/// Flag: the host vouches that nobody shortens the file while the library has it mapped, whoever owns it.
+pub const RTW_MAP_VOUCHED: u32 = 1;
+
+/// Replaces pages of a guest's memory by pages of a file: a buffer that the host, other guests and other processes map as well. What
+/// the guest had there is lost, what the file has is kept. The guest hands over an aligned range of its own, such as a static array,
+/// or gets the address of pages that the host has added with rtw_instance_memory_grow. Every guest that follows has the pages in the
+/// same place: after a reset, whose new guest initialises itself first, and in a slot's spares if this was called before the
+/// instance was published; its memory grows if need be. They are prefaulted here, and locked as the rest of the memory.
+///
+/// Other processes write to the pages at any time: what a guest has checked may have changed when it reads it again, and a guest's
+/// loads and stores, but for atomic ones, are ordered for its own thread only. So hand a part of the buffer from one side to the
+/// other: let the host look at a counter with acquire order before it calls the guest, and store it with release order afterwards.
+/// A process that can write to the file can change what the guest computes, but nothing outside the guest's memory.
+///
+/// [setup]  On the thread that uses the instance, not while it is in a call, nor from its host functions.
+/// memory       as name of rtw_instance_memory.
+/// offset       place in the memory, in bytes; a multiple of the system's page size.
+/// length       size in bytes; such a multiple. The memory has at least offset + length bytes.
+/// descriptor   a memfd sealed with F_SEAL_SHRINK, or with RTW_MAP_VOUCHED any regular file: one that is cut short ends the process
+///              by SIGBUS. Open for reading and writing. The library keeps a copy; the caller may close its own.
+/// file_offset  place in the file, in bytes; such a multiple.
+/// flags        0 or RTW_MAP_VOUCHED.
+/// err          NULL, or filled: why it is not mapped. The memory is then as it was.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (a number is no such multiple; a flag is unknown; the range overlaps one
+///         that is mapped; the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_BOUNDS (memory or file is too
+///         short), RTW_ERR_UNSUPPORTED (no regular file, such as a device's; the file could be shortened; it cannot be mapped),
+///         RTW_ERR_PERMISSION (the file is not open for reading and writing, or is sealed against writing), RTW_ERR_IO (no
+///         descriptor, or none left), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_BUSY, RTW_ERR_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn rtw_instance_map(
+    instance: *mut rtw_instance_t,
+    memory: *const c_char,
+    offset: u64,
+    length: u64,
+    descriptor: c_int,
+    file_offset: u64,
+    flags: u32,
+    err: *mut rtw_error_t,
+) -> rtw_status_t {
+    // SAFETY: pointers are NULL or valid by the API's contract.
+    unsafe {
+        setup(instance, err, || {
+            let instance = guard::named(instance, "instance")?;
+            let memory = ffi::optional(memory, "memory")?.map(str::to_owned);
+            if flags & !RTW_MAP_VOUCHED != 0 {
+                return Err(out_of_range("flags", flags));
+            }
+            let file = file::duplicate(descriptor).map_err(|error| Error::os(RTW_ERR_IO, "descriptor", &error))?;
+            let mapped = Mapped { memory, offset, bytes: length, file: Arc::new(file), file_offset };
+            mapped.check(flags & RTW_MAP_VOUCHED != 0)?;
+            instance.turn().map(mapped)
+        })
     }
 }
 

@@ -136,11 +136,12 @@ impl Region {
         self.base
     }
 
-    /// Prefaults the memory, with what is committed ahead, and locks it as wanted.
-    pub fn warm(&self, lock: Lock) -> Result<Warmed> {
+    /// Prefaults the memory, with what is committed ahead, and locks it as wanted. `shared`: the addresses of pages in it that others
+    /// write to.
+    pub fn warm(&self, lock: Lock, shared: &[std::ops::Range<usize>]) -> Result<Warmed> {
         let range = self.range();
         // SAFETY: accessible up to there; populating changes no content, and the instance is not in a call.
-        unsafe { memory::touch_for_writing(range.clone()) };
+        unsafe { memory::touch_around(range.clone(), shared) };
         Ok(Warmed { touched_bytes: range.len(), locked_bytes: memory::lock_as(lock, range)? })
     }
 }

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
@@ -75,6 +76,23 @@ pub fn names(directory: &Path, most: usize) -> Vec<String> {
     // SAFETY: open, and not used again. There is nothing to do about a refusal.
     unsafe { libc::closedir(stream) };
     names
+}
+
+/// True if nobody can shorten the file: it is a memfd that is sealed against that.
+pub fn keeps_its_size(file: &File) -> bool {
+    // SAFETY: only asks.
+    let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
+    seals >= 0 && seals & libc::F_SEAL_SHRINK != 0
+}
+
+/// A descriptor of the library's own for the same file. `descriptor` may be invalid.
+pub fn duplicate(descriptor: i32) -> io::Result<File> {
+    // SAFETY: creates a descriptor, or reports an error.
+    match unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 3) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: just created, and nobody else's.
+        own => Ok(unsafe { File::from_raw_fd(own) }),
+    }
 }
 
 /// The kind of a file in words; None for a regular file.

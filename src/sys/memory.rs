@@ -1,7 +1,9 @@
 //! Makes memory resident in advance: writes to pages that will be written, and locks them if configured.
 
 use crate::status::*;
+use std::fs::File;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 
 /// Says if regions are locked into memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,23 @@ fn pages(range: Range<usize>) -> Range<usize> {
 pub unsafe fn touch_for_writing(range: Range<usize>) {
     // SAFETY: passed on; populating changes no content.
     unsafe { touch(range, libc::MADV_POPULATE_WRITE, true) }
+}
+
+/// As [`touch_for_writing`], with ranges in it that other processes write to: these are made present by the system's own means only.
+/// `shared` is in the order of addresses.
+///
+/// # Safety
+/// As for [`touch_for_writing`], but for those ranges.
+pub unsafe fn touch_around(range: Range<usize>, shared: &[Range<usize>]) {
+    let mut from = range.start;
+    for there in shared.iter().filter(|there| range.contains(&there.start)) {
+        // SAFETY: passed on.
+        unsafe { touch_for_writing(from..there.start) };
+        populate(there.clone(), true);
+        from = there.end;
+    }
+    // SAFETY: passed on.
+    unsafe { touch_for_writing(from..range.end) };
 }
 
 /// Makes every page of the range present for reading and execution.
@@ -269,6 +288,38 @@ pub unsafe fn replace(range: Range<usize>, access: Access) -> bool {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
     // SAFETY: passed on.
     unsafe { libc::mmap(range.start as *mut _, range.len(), access.rights(), flags, -1, 0) != libc::MAP_FAILED }
+}
+
+/// Maps a part of a file, to be shared with whoever else maps it, and makes it present. An error if a page of it cannot be there.
+pub fn map_file(file: &File, offset: u64, bytes: usize) -> std::io::Result<usize> {
+    let (access, flags) = (Access::ReadWrite.rights(), libc::MAP_SHARED | libc::MAP_POPULATE);
+    // SAFETY: a fresh mapping; nobody else's memory is touched.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, file.as_raw_fd(), offset as libc::off_t) };
+    if start == libc::MAP_FAILED {
+        return Err(std::io::Error::last_os_error());
+    }
+    // A kernel before 5.14 does not know this, and may have left pages out.
+    // SAFETY: populating changes no content.
+    if unsafe { libc::madvise(start, bytes, libc::MADV_POPULATE_WRITE) } != 0 {
+        let cause = std::io::Error::last_os_error();
+        if cause.raw_os_error() != Some(libc::EINVAL) {
+            // SAFETY: just mapped, and nobody else's.
+            unsafe { unmap(start as usize..start as usize + bytes) };
+            return Err(cause);
+        }
+    }
+    Ok(start as usize)
+}
+
+/// Moves a mapping, with its locks, to the place of another one.
+///
+/// # Safety
+/// Both are the caller's own. Nobody uses the first, and the second's content is not needed any more.
+pub unsafe fn move_over(from: Range<usize>, to: usize) -> std::io::Result<()> {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    // SAFETY: passed on.
+    let moved = unsafe { libc::mremap(from.start as *mut _, from.len(), from.len(), flags, to as *mut libc::c_void) };
+    if moved == libc::MAP_FAILED { Err(std::io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Unmaps a mapping.

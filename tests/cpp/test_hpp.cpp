@@ -115,6 +115,16 @@ void test_calls(guest &guest)
     check(instance.try_reset().has_value() && *gain.load() == 0.5f, "is the new guest's after a reset");
     check_status(instance.try_global<double>("gain").status(), RTW_ERR_SIGNATURE, "a global of another type");
 
+    std::FILE *const file = std::tmpfile();
+    check(file && ftruncate(fileno(file), 65536) == 0, "a file");
+    const auto mapped = instance.try_map(0, 65536, fileno(file), 0, RTW_MAP_VOUCHED);
+    check(mapped.has_value() && mapped->size() == 65536, "a mapped file");
+    auto store = std::move(instance.try_func<void(std::int32_t, std::int32_t)>("put").value());
+    char byte = 0;
+    check(store(100, 42) && pread(fileno(file), &byte, 1, 100) == 1 && byte == 42 && (*mapped)[100] == std::byte{42}, "has the guest's bytes");
+    check_status(instance.try_map(0, 100, fileno(file)).status(), RTW_ERR_ARGUMENT, "an odd length");
+    std::fclose(file);
+
     const auto missing = instance.try_func<void()>("missing");
     check_status(missing.status(), RTW_ERR_NO_EXPORT, "an export that is missing");
     check(std::string(missing.error().what()).find("missing") != std::string::npos, "its error names it");

@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, FLOATS = 16 };
+enum { PAGE = 4096, FLOATS = 16, FRESH_PAGES = 4 };
 
 typedef enum violation_t {
     ALLOCATE,
@@ -74,7 +74,7 @@ enum { FAILURES = sizeof failures / sizeof failures[0] };
 typedef struct host_t {
     rtw_func_t *inner, *divide;
     violation_t violation;
-    char *fresh;             /* two pages nobody has touched: one for each path that uses this host */
+    char *fresh;             /* pages nobody has touched: one for each path that uses this host */
     volatile char *file;     /* pages of a file */
     int cancel_type;         /* that it found */
     pthread_mutex_t mutex;
@@ -875,10 +875,10 @@ static volatile char *absent_file(void)
 int main(int argc, char **argv)
 {
     begin_proof(argc, argv);
-    char *fresh = mmap(NULL, 2 * HOSTS * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    NEED(fresh != MAP_FAILED && madvise(fresh, 2 * HOSTS * PAGE, MADV_NOHUGEPAGE) == 0, "mmap: %s", strerror(errno));
+    char *fresh = mmap(NULL, FRESH_PAGES * HOSTS * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    NEED(fresh != MAP_FAILED && madvise(fresh, FRESH_PAGES * HOSTS * PAGE, MADV_NOHUGEPAGE) == 0, "mmap: %s", strerror(errno));
     for (size_t i = 0; i < HOSTS; i++)
-        hosts[i].fresh = fresh + 2 * i * PAGE;
+        hosts[i].fresh = fresh + FRESH_PAGES * i * PAGE;
     /* Before anything is made present: a fork turns every private page into one that the next write has to copy. */
     const pid_t presser = pressed() ? press_memory() : 0;
     rtw_runtime_t *runtime = make_locking_runtime(pressed() ? RTW_LOCK_REQUIRED : RTW_LOCK_OFF);

@@ -1,4 +1,5 @@
-//! The host's additions to a guest: functions of its own in tables. Every guest that follows gets the same, after a reset and in spares.
+//! The host's additions to a guest: functions of its own in tables, and mapped pages. Every guest that follows gets the same, after a
+//! reset and in spares.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use super::core::{GATE_ASK, GATE_FREE};
 use super::func::{Func, Origin};
 use super::guest::{Data, Guest};
 use super::link;
+use super::mapped::Mapped;
 use super::names::Names;
 use super::turn::Turn;
 use crate::engine::imports::{Callable, HostFunc};
@@ -21,6 +23,7 @@ use crate::status::*;
 pub(super) struct Added {
     /// One for each entry, type and way of calling that the host has ever used: replacing a function takes nothing new of the engine's.
     placed: Vec<Placed>,
+    pub(super) mapped: Vec<Mapped>,
 }
 
 /// A host function in a table's entry.
@@ -45,7 +48,8 @@ impl Added {
     /// A copy for another instance, which replaces its functions apart from this one's.
     pub(super) fn apart(&self) -> Added {
         let own = |placed: &Placed| Placed { host: Callable::new(HostFunc::clone(&placed.host)), ..placed.clone() };
-        Added { placed: self.placed.iter().filter(|placed| placed.active).map(own).collect() }
+        let placed = self.placed.iter().filter(|placed| placed.active).map(own).collect();
+        Added { placed, mapped: self.mapped.clone() }
     }
 
     /// Adds everything to a new guest, whose tables grow if need be.
@@ -71,7 +75,7 @@ impl Added {
             };
             guest.placed.push(func);
         }
-        Ok(())
+        self.mapped.iter().try_for_each(|mapped| mapped.apply(module, guest))
     }
 }
 
@@ -107,7 +111,7 @@ impl Instance {
 
 impl Turn<'_> {
     /// Changes something of the guest that calls may use: none runs meanwhile.
-    fn while_closed<T>(&self, change: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(super) fn while_closed<T>(&self, change: impl FnOnce() -> Result<T>) -> Result<T> {
         let mut making = self.core.close()?;
         let changed = change();
         making.after = match making.before {

@@ -1,5 +1,6 @@
 //! The engine's part of an instance: its store, its memories, and what the engine asks when they grow.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::unix::StoreExt;
@@ -157,6 +158,8 @@ pub(super) struct Guest {
     pub(super) absent: Vec<(Signature, wasmtime::Func)>,
     /// The engine's functions for host functions in tables, in the order of the instance's list; none for those that were taken away.
     pub(super) placed: Vec<Option<wasmtime::Func>>,
+    /// The addresses of pages that are a host's file, in their order.
+    pub(super) mapped: Vec<Range<usize>>,
     /// All of the guest's own memories, exported or not.
     pub(super) memories: Vec<Arc<Region>>,
     /// The budget guard's page, which is prefaulted at once: later the watchdog may have closed it.
@@ -250,7 +253,7 @@ impl Guest {
             Some(guard) => (
                 Registration::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?,
                 // Prepare checks later if it has to be locked.
-                guard.warm(if module.runtime.config.lock == Lock::Off { Lock::Off } else { Lock::On })?,
+                guard.warm(if module.runtime.config.lock == Lock::Off { Lock::Off } else { Lock::On }, &[])?,
             ),
             None => (None, Warmed::default()),
         };
@@ -261,6 +264,7 @@ impl Guest {
             imported,
             absent: Vec::new(),
             placed: Vec::new(),
+            mapped: Vec::new(),
             memories: memories.made,
             guard,
             kept: Kept::default(),
@@ -293,13 +297,13 @@ impl Guest {
     pub(super) fn warm(&self, lock: Lock) -> Result<Warmed> {
         let mut warmed = Warmed::kept(self.kept, lock)?;
         for memory in &self.memories {
-            warmed += memory.warm(lock)?;
+            warmed += memory.warm(lock, &self.mapped)?;
         }
         for memory in self.imported.iter().filter_map(|one| one.clone().into_memory()) {
             let base = memory.data_ptr(&self.store) as usize;
             let range = base..base + memory.data_size(&self.store);
             // SAFETY: the guest's own memory, accessible up to there; populating changes no content, and no call runs.
-            unsafe { pages::touch_for_writing(range.clone()) };
+            unsafe { pages::touch_around(range.clone(), &self.mapped) };
             warmed += Warmed { touched_bytes: range.len(), locked_bytes: pages::lock_as(lock, range)? };
         }
         if lock == Lock::Required && self.guard.locked_bytes < self.guard.touched_bytes {

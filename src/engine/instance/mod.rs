@@ -11,6 +11,7 @@ mod func;
 mod global;
 mod guest;
 mod link;
+mod mapped;
 mod names;
 mod table;
 mod turn;
@@ -51,6 +52,7 @@ pub use self::core::{Core, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST};
 pub use func::{FUNC_BYTES, Func, FuncShared, Wanted};
 pub use global::Global;
 pub(in crate::engine) use guest::Data;
+pub use mapped::Mapped;
 pub use table::Entry;
 pub use turn::Turn;
 
