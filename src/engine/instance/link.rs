@@ -16,6 +16,7 @@ use crate::engine::artifact::{Extern as Listed, ExternKind};
 use crate::engine::imports::{self, Callable, HostFunc, Imports, Linked};
 use crate::engine::module::Module;
 use crate::engine::signature::Signature;
+use crate::rt::locked_heap;
 use crate::rt::permit::Opened;
 use crate::rt::unwind::{self, Came, Mark};
 use crate::status::*;
@@ -53,6 +54,10 @@ fn engine_function(store: &mut Store<Data>, ty: FuncType, linked: &Linked) -> wa
             Linked::Native(native) => {
                 let native = *native;
                 EngineFunc::new_unchecked(store, ty, move |caller, values| native.call(caller, values))
+            }
+            // Calls read it. The list's own may lie anywhere; where memory is locked, the guest has a copy that is locked.
+            Linked::Host(host) if locked_heap::keeping() => {
+                host_function(store.as_context_mut(), ty, Callable::new(HostFunc::clone(host)))
             }
             Linked::Host(host) => host_function(store.as_context_mut(), ty, host.clone()),
             Linked::Memory(_) | Linked::Table(_) | Linked::Global(..) => {
