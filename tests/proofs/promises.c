@@ -89,7 +89,7 @@ static volatile uintptr_t sink;
 static void violate(host_t *host)
 {
     /* Long enough that a thread of any scheduling class lets go of the CPU for it. */
-    struct timespec moment = {0, 1000000};
+    struct timespec moment = {0, 20000000};
     sigset_t mask;
     switch (host->violation) {
     case ALLOCATE: {
