@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "../../tests/support/check.h"
+#include "../../tests/support/start.h"
 #include "../common/wav.h"
 #include "effect.h"
 
@@ -70,10 +71,7 @@ static const char *leg(unit_t unit) { return unit.native != NULL ? "native" : "w
 
 /* A call that a test needs but does not test; there is no going on without it. */
 static void need(rtw_status_t status, const char *what) {
-    if (status != RTW_OK) {
-        printf("FAIL %s: %s (%s)\n", what, rtw_status_string(status), rtw_status_name(status));
-        exit(1);
-    }
+    NEED(status == RTW_OK, "%s: %s (%s)", what, rtw_status_string(status), rtw_status_name(status));
 }
 
 static int32_t unit_init(unit_t unit, uint32_t rate_hz, uint32_t channels, uint32_t max_frames) {
@@ -81,10 +79,7 @@ static int32_t unit_init(unit_t unit, uint32_t rate_hz, uint32_t channels, uint3
         return unit.native->init((float)rate_hz, (int32_t)channels, (int32_t)max_frames);
     }
     failure_t failure;
-    if (!effect_init(unit.guest, rate_hz, channels, max_frames, &failure)) {
-        printf("FAIL %s\n", failure.message);
-        exit(1);
-    }
+    NEED(effect_init(unit.guest, rate_hz, channels, max_frames, &failure), "%s", failure.message);
     return EFFECT_OK;
 }
 
@@ -131,10 +126,7 @@ static void unit_process(unit_t unit, int32_t frames) {
 static wav_audio_t new_audio(uint32_t rate_hz, uint32_t channels, size_t frames) {
     wav_audio_t audio;
     wav_error_t error;
-    if (!wav_create(&audio, rate_hz, channels, frames, &error)) {
-        printf("FAIL %s\n", error.message);
-        exit(1);
-    }
+    NEED(wav_create(&audio, rate_hz, channels, frames, &error), "%s", error.message);
     return audio;
 }
 
@@ -977,10 +969,7 @@ static void load_guests(rtw_runtime_t *runtime, const char *directory, const cha
         char path[1024];
         failure_t failure;
         snprintf(path, sizeof path, "%s/%s.%s.rtw", directory, NATIVES[which].name, profile);
-        if (!effect_load(&guests[which], runtime, NATIVES[which].name, path, 0, &failure)) {
-            printf("FAIL %s\n", failure.message);
-            exit(1);
-        }
+        NEED(effect_load(&guests[which], runtime, NATIVES[which].name, path, 0, &failure), "%s", failure.message);
     }
 }
 
@@ -1003,10 +992,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     wav_error_t error = {"no samples in it"};
-    if (!wav_read(argv[2], &recording, &error) || recording.frames == 0) {
-        printf("FAIL %s: %s\n", argv[2], error.message);
-        return 1;
-    }
+    NEED(wav_read(argv[2], &recording, &error) && recording.frames != 0, "%s: %s", argv[2], error.message);
     rtw_runtime_t *runtime = start(argv[3]);
     load_guests(runtime, argv[1], argv[3]);
     test_comparison();

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../../tests/support/check.h"
+#include "../../tests/support/start.h"
 #include "../common/wav.h"
 
 /* ---- files made by hand ---- */
@@ -62,10 +63,7 @@ static void put_fmt(bytes_t *b, unsigned codec, unsigned channels, unsigned rate
 static bool parse(const bytes_t *b, wav_audio_t *audio, wav_error_t *error) {
     /* A copy of the exact size, so that an address sanitizer sees a read past the end. */
     uint8_t *copy = malloc(b->length > 0 ? b->length : 1);
-    if (copy == NULL) {
-        fprintf(stderr, "test_wav: no memory\n");
-        exit(1);
-    }
+    NEED(copy != NULL, "no memory");
     memcpy(copy, b->data, b->length);
     const bool ok = wav_parse(copy, b->length, audio, error);
     free(copy);
@@ -383,10 +381,7 @@ static void test_damage(void) {
 static wav_audio_t ramp(uint32_t channels, size_t frames) {
     wav_audio_t audio;
     wav_error_t error;
-    if (!wav_create(&audio, 48000, channels, frames, &error)) {
-        fprintf(stderr, "test_wav: %s\n", error.message);
-        exit(1);
-    }
+    NEED(wav_create(&audio, 48000, channels, frames, &error), "%s", error.message);
     for (uint32_t channel = 0; channel < channels; channel++) {
         for (size_t frame = 0; frame < frames; frame++) {
             audio.channel[channel][frame] = 1.8f * (float)frame / (float)frames - 0.9f + 0.001f * (float)channel;
@@ -399,10 +394,7 @@ static float round_trip_error(const char *path, const wav_audio_t *audio, wav_fo
     wav_error_t error;
     wav_audio_t again;
     size_t clipped = 1;
-    if (!wav_write(path, audio, format, dither, &clipped, &error) || !wav_read(path, &again, &error)) {
-        printf("FAIL %s: %s\n", path, error.message);
-        exit(1);
-    }
+    NEED(wav_write(path, audio, format, dither, &clipped, &error) && wav_read(path, &again, &error), "%s: %s", path, error.message);
     float largest = again.frames == audio->frames && again.channels == audio->channels && clipped == 0 ? 0.0f : INFINITY;
     for (size_t n = 0; n < audio->frames * audio->channels && largest < INFINITY; n++) {
         largest = fmaxf(largest, fabsf(again.channel[0][n] - audio->channel[0][n]));
@@ -435,10 +427,7 @@ static void test_dither(const char *path) {
         audio.channel[0][n] = 0.333f / 32768.0f;
     }
     for (int dither = 0; dither < 2; dither++) {
-        if (!wav_write(path, &audio, WAV_PCM16, dither == 1, NULL, &error) || !wav_read(path, &again[dither], &error)) {
-            printf("FAIL %s: %s\n", path, error.message);
-            exit(1);
-        }
+        NEED(wav_write(path, &audio, WAV_PCM16, dither == 1, NULL, &error) && wav_read(path, &again[dither], &error), "%s: %s", path, error.message);
         for (size_t n = 0; n < audio.frames; n++) {
             mean_steps[dither] += (double)again[dither].channel[0][n] * 32768.0 / (double)audio.frames;
         }

@@ -37,6 +37,17 @@ refuses "twin: a folder that uses one above it is found" "src/sys/clock.rs:1: sr
 plant_line stats/document.rs 'use crate::{status, worker::queue};'
 refuses "twin: a folder among several is found" "src/stats/document.rs:1: src/stats uses src/worker" layers "$scratch/layers"
 
+# Test programs in C count and report through tests/support/check.c alone.
+counts_once() { # counts_once FOLDER: no other C file below it prints a summary, or an outcome
+    others=$(cd "$1" && grep -rlE '"[^"]*passed, %|"(ok|FAIL) ' --include='*.c' --include='*.h' --include='*.cpp' tests examples-c bench |
+        grep -vx tests/support/check.c)
+    [ -z "$others" ] || { echo "a count of their own: $others"; return 1; }
+}
+check "test programs in C have one harness" counts_once .
+mkdir -p "$scratch/counting/tests/support" "$scratch/counting/examples-c" "$scratch/counting/bench"
+echo 'printf("%d passed, %d failed", passed, failed);' >"$scratch/counting/bench/planted.c"
+refuses "twin: a second one is found" "bench/planted.c" counts_once "$scratch/counting"
+
 if ! cargo clippy --version >"$scratch/version" 2>&1; then
     echo "clippy is not in this toolchain: the sources were not looked at (rustup component add clippy)"
     finish
