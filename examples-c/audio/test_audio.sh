@@ -102,8 +102,8 @@ frames_of() { soxi -s "$1"; }
 # ---- the parts ----
 
 adopt ./test_wav.sh "$OUT/test_wav" "$scratch"
-adopt "$OUT/test_effects" "$artifacts" "$voice" standalone
-adopt "$OUT/test_effects" "$artifacts" "$voice" plugin
+adopt "$OUT/test_effects" standalone "$artifacts" "$voice"
+adopt "$OUT/test_effects" plugin "$artifacts" "$voice"
 "$OUT/make_phrase" "$scratch/phrase.wav" && cmp "$scratch/phrase.wav" "$phrase"
 verdict $? "assets/make_phrase.c writes assets/phrase.wav, byte for byte"
 

@@ -1,6 +1,6 @@
 /* Tests of the three effects.
  *
- *   test_effects ARTIFACTS_DIR recording.wav standalone|plugin
+ *   test_effects standalone|plugin ARTIFACTS RECORDING.wav
  *
  * Each effect exists twice here: as an artifact that runs through the library, and as the same source compiled into this
  * program. Both must give the same samples. Whatever else an effect promises (its frequency response, its ceiling, its
@@ -964,19 +964,17 @@ static void test_unit(unit_t unit, int which) {
     }
 }
 
-static void load_guests(rtw_runtime_t *runtime, const char *directory, const char *profile) {
+static void load_guests(rtw_runtime_t *runtime) {
     for (int which = 0; which < EFFECTS; which++) {
-        char path[1024];
         failure_t failure;
-        snprintf(path, sizeof path, "%s/%s.%s.rtw", directory, NATIVES[which].name, profile);
-        NEED(effect_load(&guests[which], runtime, NATIVES[which].name, path, 0, &failure), "%s", failure.message);
+        NEED(effect_load(&guests[which], runtime, NATIVES[which].name, artifact_path(NATIVES[which].name), 0, &failure), "%s", failure.message);
     }
 }
 
-static rtw_runtime_t *start(const char *profile) {
+static rtw_runtime_t *start(void) {
     rtw_runtime_config_t config;
     rtw_runtime_config_init(&config);
-    config.profile = strcmp(profile, "plugin") == 0 ? RTW_PROFILE_PLUGIN : RTW_PROFILE_STANDALONE;
+    config.profile = profile;
     rtw_runtime_t *runtime = NULL;
     need(rtw_runtime_create(&config, &runtime, NULL), "runtime");
     rtw_thread_config_t thread;
@@ -987,14 +985,12 @@ static rtw_runtime_t *start(const char *profile) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) {
-        fprintf(stderr, "usage: test_effects ARTIFACTS_DIR recording.wav standalone|plugin\n");
-        return 2;
-    }
+    read_command_line(argc, argv);
+    NEED(argc == 4, "usage: test_effects standalone|plugin ARTIFACTS RECORDING.wav");
     wav_error_t error = {"no samples in it"};
-    NEED(wav_read(argv[2], &recording, &error) && recording.frames != 0, "%s: %s", argv[2], error.message);
-    rtw_runtime_t *runtime = start(argv[3]);
-    load_guests(runtime, argv[1], argv[3]);
+    NEED(wav_read(argv[3], &recording, &error) && recording.frames != 0, "%s: %s", argv[3], error.message);
+    rtw_runtime_t *runtime = start();
+    load_guests(runtime);
     test_comparison();
     for (int which = 0; which < EFFECTS; which++) {
         test_equality(which);
