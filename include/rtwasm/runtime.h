@@ -46,8 +46,8 @@ struct rtw_instance_t; // instance.h has it
 /// blocked (docs/real-time-contract.md, Signals). Calls check nothing until it finds something wrong.
 #define RTW_SIGNALS_LOOK 0
 
-/// Every call of a standalone guest checks signal handlers and mask itself, with five system calls: 3 sigaction, 1
-/// sigprocmask, 1 sigaltstack. Calls of plug-in guests check nothing.
+/// Every call of a standalone guest checks signal handlers and mask itself, with five system calls: 3 sigaction (on aarch64 2),
+/// 1 sigprocmask, 1 sigaltstack. Calls of plug-in guests check nothing.
 #define RTW_SIGNALS_ASK 1
 
 /// The thread's mode for denormal numbers is not changed.

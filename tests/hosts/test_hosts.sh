@@ -155,8 +155,14 @@ call_names() { # the numbers of this machine's system calls, for C
     echo '#include <sys/syscall.h>' | $CC -E -dM - | sed -n 's/^#define __NR_\([a-z0-9_]*\) .*/{__NR_\1, "\1"},/p' >"$scratch/call_names.h"
     test -s "$scratch/call_names.h"
 }
+runs_here() { # runs_here GROUP: whether the group is to run
+    case $1 in
+    refused) here_only refused "each system call refused in turn: an emulator takes half an hour for these some 300 processes" ;;
+    *) in_group "$1" ;;
+    esac
+}
 for group in counted refused publish; do
-    if in_group $group; then
+    if runs_here $group; then
         check "the names of system calls" call_names
         C_FLAGS="$C_FLAGS -I$scratch" common="$common tracer.c" program $group
         both $group
