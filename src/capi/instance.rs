@@ -420,11 +420,12 @@ pub unsafe extern "C" fn rtw_instance_memory_at(instance: *mut rtw_instance_t, o
 /// Flag: the host vouches that nobody shortens the file while the library has it mapped, whoever owns it.
 pub const RTW_MAP_VOUCHED: u32 = 1;
 
-/// Replaces pages of a guest's memory by pages of a file: a buffer that the host, other guests and other processes map as well. What
-/// the guest had there is lost, what the file has is kept. The guest hands over an aligned range of its own, such as a static array,
-/// or gets the address of pages that the host has added with rtw_instance_memory_grow. Every guest that follows has the pages in the
-/// same place: after a reset, whose new guest initialises itself first, and in a slot's spares if this was called before the
-/// instance was published; its memory grows if need be. They are prefaulted here, and locked as the rest of the memory.
+/// Replaces pages of a guest's memory by pages of a file: a buffer that the host, other guests and other processes map as well.
+/// The guest loses what it had there, and sees what the file has. Use an aligned range of the guest's own, such as a static
+/// array, or pages that the host has added with rtw_instance_memory_grow. Guests that are created later have the pages in the
+/// same place: the new guest after a reset, once it has initialised itself, and a slot's spares, if this function was called
+/// before the instance was published. Memories that are too small for that grow. This function prefaults the pages, and locks
+/// them if the rest of the memory is locked.
 ///
 /// Other processes write to the pages at any time: what a guest has checked may have changed when it reads it again, and a guest's
 /// loads and stores, but for atomic ones, are ordered for its own thread only. So hand a part of the buffer from one side to the
@@ -434,17 +435,18 @@ pub const RTW_MAP_VOUCHED: u32 = 1;
 /// [setup]  On the thread that uses the instance, not while it is in a call, nor from its host functions.
 /// memory       as name of rtw_instance_memory.
 /// offset       place in the memory, in bytes; a multiple of the system's page size.
-/// length       size in bytes; such a multiple. The memory has at least offset + length bytes.
-/// descriptor   a memfd sealed with F_SEAL_SHRINK, or with RTW_MAP_VOUCHED any regular file: one that is cut short ends the process
-///              by SIGBUS. Open for reading and writing. The library keeps a copy; the caller may close its own.
-/// file_offset  place in the file, in bytes; such a multiple.
+/// length       size in bytes; a multiple of the page size. The memory has at least offset + length bytes.
+/// descriptor   a memfd sealed with F_SEAL_SHRINK, or with RTW_MAP_VOUCHED any regular file, which nobody may cut short: SIGBUS
+///              would end the process. Open for reading and writing. The library keeps a copy; the caller may close its own.
+/// file_offset  place in the file, in bytes; a multiple of the page size.
 /// flags        0 or RTW_MAP_VOUCHED.
 /// err          NULL, or filled: why it is not mapped. The memory is then as it was.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (a number is no such multiple; a flag is unknown; the range overlaps one
-///         that is mapped; the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_BOUNDS (memory or file is too
-///         short), RTW_ERR_UNSUPPORTED (no regular file, such as a device's; the file could be shortened; it cannot be mapped),
-///         RTW_ERR_PERMISSION (the file is not open for reading and writing, or is sealed against writing), RTW_ERR_IO (no
-///         descriptor, or none left), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_BUSY, RTW_ERR_FORKED.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (a number is no multiple of the page size; a flag is unknown; the
+///         range overlaps one that is mapped; the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_BOUNDS
+///         (memory or file is too short), RTW_ERR_UNSUPPORTED (no regular file, such as a device's; the file could be
+///         shortened; it cannot be mapped), RTW_ERR_PERMISSION (the file is not open for reading and writing, or is sealed
+///         against writing), RTW_ERR_IO (no descriptor, or none left), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_BUSY,
+///         RTW_ERR_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_map(
     instance: *mut rtw_instance_t,
