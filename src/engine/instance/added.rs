@@ -12,6 +12,7 @@ use super::guest::{Data, Guest};
 use super::link;
 use super::mapped::Mapped;
 use super::names::Names;
+use super::table::not_grown;
 use super::turn::Turn;
 use crate::engine::imports::{Callable, HostFunc};
 use crate::engine::module::Module;
@@ -61,14 +62,12 @@ impl Added {
                     let store = &mut guest.store;
                     let func = placed.function(module, store.into());
                     let more = placed.index.saturating_add(1).saturating_sub(table.size(&*store));
-                    let grown = if more == 0 { Ok(0) } else { table.grow(&mut *store, more, Ref::Func(None)) };
-                    grown.and_then(|_| table.set(store, placed.index, Ref::Func(Some(func)))).map_err(|error| {
-                        let index = placed.index;
-                        Error::new(
-                            RTW_ERR_LIMIT,
-                            format!("the host's function does not get into table entry {index}: {error:#}"),
-                        )
-                    })?;
+                    let asked = store.data().core.growth.counts();
+                    if more != 0 {
+                        let grown = table.grow(&mut *store, more, Ref::Func(None));
+                        grown.map_err(|error| not_grown(&store.data().core.growth, asked, error))?;
+                    }
+                    table.set(store, placed.index, Ref::Func(Some(func))).map_err(refused)?;
                     Some(func)
                 }
                 _ => None,
@@ -85,6 +84,10 @@ impl Placed {
         // SAFETY: its own type.
         unsafe { link::host_function(store, ty, self.host.clone()) }
     }
+}
+
+fn refused(error: wasmtime::Error) -> Error {
+    Error::new(RTW_ERR_UNSUPPORTED, format!("the table does not take it: {error:#}"))
 }
 
 /// In the place of a host function that was taken away.
@@ -183,9 +186,7 @@ impl Turn<'_> {
         let gone: Vec<(usize, HostFunc)> = gone.map(|at| (*at, nobody(&list[*at].host))).collect();
         let mut replaced = Vec::with_capacity(gone.len() + 1);
         reserve::check()?;
-        table
-            .set(context(), index, Ref::Func(func))
-            .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("the table does not take it: {error:#}")))?;
+        table.set(context(), index, Ref::Func(func)).map_err(refused)?;
         let new = match what {
             Put::Host(host) => chosen.zip(Some(host)),
             Put::Guest(_) | Put::Nothing => None,

@@ -7,6 +7,7 @@ use wasmtime::{Extern, Memory};
 
 use super::guest::Guest;
 use super::names::Names;
+use super::table::not_grown;
 use super::turn::Turn;
 use crate::engine::artifact::ExternKind;
 use crate::engine::module::Module;
@@ -101,7 +102,8 @@ impl Mapped {
         let more = self.offset.saturating_add(self.bytes).saturating_sub(memory.data_size(&*store) as u64);
         if more != 0 {
             let more = more.div_ceil(memory.page_size(&*store));
-            memory.grow(&mut *store, more).map_err(|_| gone())?;
+            let asked = store.data().core.growth.counts();
+            memory.grow(&mut *store, more).map_err(|error| not_grown(&store.data().core.growth, asked, error))?;
         }
         let range = self.within(memory.data_ptr(&*store) as usize, memory.data_size(&*store)).ok_or_else(gone)?;
         // SAFETY: it is the memory of a guest that nobody has yet.

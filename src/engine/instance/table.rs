@@ -8,6 +8,7 @@ use super::access::wrong_kind;
 use super::func::{Func, FuncShared, Origin};
 use super::turn::Turn;
 use crate::engine::artifact::ExternKind;
+use crate::engine::growth::{Counters, Counts, RefusedBy};
 use crate::engine::signature::Signature;
 use crate::engine::{call, type_index};
 use crate::rt::cancel;
@@ -126,7 +127,9 @@ impl Turn<'_> {
         let table = self.table(name)?;
         let asked = self.core.growth.counts();
         // SAFETY: it is this thread's turn.
-        table.grow(unsafe { self.core.context() }, entries, Ref::Func(None)).map_err(|error| self.not_grown(asked, error))
+        table
+            .grow(unsafe { self.core.context() }, entries, Ref::Func(None))
+            .map_err(|error| not_grown(&self.core.growth, asked, error))
     }
 
     /// Grows a memory by pages, within the limits of a guest's own growth. Returns its size in pages before.
@@ -134,14 +137,16 @@ impl Turn<'_> {
         let memory = self.engine_memory(name)?;
         let asked = self.core.growth.counts();
         // SAFETY: it is this thread's turn.
-        memory.grow(unsafe { self.core.context() }, pages).map_err(|error| self.not_grown(asked, error))
+        memory.grow(unsafe { self.core.context() }, pages).map_err(|error| not_grown(&self.core.growth, asked, error))
     }
+}
 
-    fn not_grown(&self, before: crate::engine::growth::Counts, error: wasmtime::Error) -> Error {
-        match self.core.growth.story().filter(|_| self.core.growth.counts() != before) {
-            Some(story) => Error::new(RTW_ERR_LIMIT, story.to_string()),
-            None => Error::new(RTW_ERR_LIMIT, format!("it does not grow: {error:#}")),
-        }
+/// The error for a growth that was refused, with the counts before it.
+pub(super) fn not_grown(growth: &Counters, before: Counts, error: wasmtime::Error) -> Error {
+    match growth.story().filter(|_| growth.counts() != before) {
+        Some(story) if story.last.by == RefusedBy::System => Error::new(RTW_ERR_NO_MEMORY, story.to_string()),
+        Some(story) => Error::new(RTW_ERR_LIMIT, story.to_string()),
+        None => Error::new(RTW_ERR_LIMIT, format!("it does not grow: {error:#}")),
     }
 }
 
