@@ -2,10 +2,14 @@
 
 #include <rtwasm_compiler.h>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static const life_t *own;
 static uint64_t seen;
@@ -114,6 +118,9 @@ static rtw_status_t step(void *user_data, const rtw_tick_t *tick)
     return tick->index >= 3 ? RTW_STEP_STOP : RTW_OK;
 }
 
+static int buffer = -1;
+static int spares_told;
+
 /* Publishes an instance, and waits for the slot's spare. */
 static bool publish_until_spare(rtw_slot_t *slot, rtw_module_t *module, rtw_imports_t *imports)
 {
@@ -121,6 +128,8 @@ static bool publish_until_spare(rtw_slot_t *slot, rtw_module_t *module, rtw_impo
         rtw_instance_t *instance = NULL;
         CALL(rtw_instance_create(module, imports, NULL, &instance, &err));
         HAVE(instance);
+        CALL(rtw_instance_table_set(instance, "table", 1, "(i32)->()", told, &spares_told, NULL, 0, &err));
+        CALL(rtw_instance_map(instance, NULL, 0, 4096, buffer, 0, 0, &err));
         atomic_store(&spares_ready, 0);
         CALL(rtw_slot_publish(slot, instance, NULL, &err));
         VOID(rtw_instance_destroy(instance));
@@ -233,6 +242,46 @@ static bool live_workers(rtw_runtime_t *runtime, rtw_instance_t *instance)
     return true;
 }
 
+/* Additions of the host's to a guest: functions in its table, a buffer in its memory, handles of its entries and globals. */
+static bool live_additions(rtw_instance_t *instance, int *count)
+{
+    rtw_func_t *entry = NULL, *any = NULL, *through = NULL;
+    rtw_global_t *level = NULL;
+    rtw_value_t values[2] = {{.i32 = 40}, {.i32 = 2}};
+    CALL(rtw_instance_table_grow(instance, "table", 1, NULL, &err));
+    CALL(rtw_instance_memory_grow(instance, NULL, 1, NULL, &err));
+    for (uint64_t index = 1; index <= 2; index++) CALL(rtw_instance_table_set(instance, "table", index, "(i32)->()", told, count, NULL, 0, &err));
+    CALL(rtw_instance_table_set(instance, NULL, 2, "(i32)->()", told, count, NULL, RTW_HOST_MAY_BLOCK, &err));
+    CALL(rtw_instance_table_func(instance, NULL, 0, "(i32,i32)->(i32)", &entry, &err));
+    CALL(rtw_instance_table_func_dynamic(instance, NULL, "(i32)->()", &any, &err));
+    CALL(rtw_instance_func(instance, "through", "(i32,i32)->()", &through, &err));
+    CALL(rtw_instance_global(instance, "level", "i32", &level, &err));
+    CALL(rtw_instance_map(instance, NULL, 65536, 65536, buffer, 0, 0, &err));
+    HAVE(entry);
+    HAVE(any);
+    HAVE(through);
+    HAVE(level);
+    for (int round = 0; round < 2; round++) {
+        const int before = *count;
+        values[0].i32 = 40, values[1].i32 = 2;
+        PLAIN(rtw_invoke(entry, values, 2));
+        PLAIN(rtw_invoke_entry(any, 1, values, 1));
+        values[0].i32 = 2, values[1].i32 = 5;
+        PLAIN(rtw_invoke(through, values, 2));
+        PLAIN(rtw_global_set(level, values));
+        PLAIN(rtw_global_get(level, values + 1));
+        if (*count != before + 2 || values[1].i32 != 2) WRONG("a guest has lost an addition");
+        if (round == 0) CALL(rtw_instance_reset(instance, &err));
+    }
+    CALL(rtw_instance_table_set_func(instance, NULL, 1, entry, &err));
+    CALL(rtw_instance_table_set_func(instance, NULL, 2, NULL, &err));
+    VOID(rtw_global_destroy(level));
+    VOID(rtw_func_destroy(through));
+    VOID(rtw_func_destroy(any));
+    VOID(rtw_func_destroy(entry));
+    return true;
+}
+
 static bool live_calls(rtw_instance_t *instance)
 {
     rtw_func_t *add = NULL, *work = NULL;
@@ -312,6 +361,8 @@ void prepare_lives(const life_t *life)
 {
     snprintf(path, sizeof path, "%s", strchr(life->guest, '/') != NULL ? life->guest : artifact_path(life->guest));
     artifact = read_file(path, &artifact_bytes);
+    buffer = memfd_create("buffer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (ftruncate(buffer, 65536) != 0 || fcntl(buffer, F_ADD_SEALS, F_SEAL_SHRINK) != 0) exit(2);
 }
 
 bool live(const life_t *life)
@@ -349,7 +400,7 @@ bool live(const life_t *life)
     CALL(rtw_instance_create(module, imports, &limits, &instance, &err));
     HAVE(instance);
     CALL(rtw_thread_attach(runtime, NULL, &err));
-    bool good = live_calls(instance) && live_workers(runtime, instance);
+    bool good = live_calls(instance) && live_additions(instance, &count) && live_workers(runtime, instance);
     good = good && live_slot(runtime, module, imports);
     CALL(rtw_thread_detach(runtime, &err));
     rtw_watchdog_stats_t watchdog;
