@@ -199,6 +199,29 @@ static void count_calls(const char *suffix, bool statistics, uint64_t budget_ns)
     close_guest(&guest);
 }
 
+/* The same function as an export, as a table's entry that was looked up, and as one that each call names; a host function in a table. */
+static void count_table(void) {
+    guest_t guest = open_guest("table", false, 0);
+    rtw_func_t *add = look_up(guest.instance, "add"), *host = look_up(guest.instance, "call_host"), *bound = NULL, *any = NULL;
+    rtw_global_t *level = NULL;
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    need(rtw_instance_table_func(guest.instance, NULL, 0, "(i32,i32)->(i32)", &bound, &err), &err, "entry");
+    need(rtw_instance_table_func_dynamic(guest.instance, NULL, "(i32,i32)->(i32)", &any, &err), &err, "entries");
+    need(rtw_instance_table_set(guest.instance, NULL, 1, "()->()", nop, NULL, NULL, 0, &err), &err, "host function");
+    need(rtw_instance_global(guest.instance, "level", "f32", &level, &err), &err, "global");
+    FIGURE("table-export", 1000, call(add, values, 2));
+    FIGURE("table-entry-bound", 1000, call(bound, values, 2));
+    FIGURE("table-entry-named", 1000, need(rtw_invoke_entry(any, 0, values, 2), NULL, "entry"));
+    FIGURE("table-host-function", 1000, call(host, NULL, 0));
+    FIGURE("global-get", 1000, need(rtw_global_get(level, values), NULL, "get"));
+    FIGURE("global-set", 1000, need(rtw_global_set(level, values), NULL, "set"));
+    FIGURE("table-set", 100, need(rtw_instance_table_set(guest.instance, NULL, 1, "()->()", nop, NULL, NULL, 0, &err), &err, "set"));
+    rtw_global_destroy(level);
+    rtw_func_destroy(add), rtw_func_destroy(host), rtw_func_destroy(bound), rtw_func_destroy(any);
+    close_guest(&guest);
+}
+
 static void call_block(rtw_slot_t *slot, rtw_value_t *value) {
     rtw_block_t block;
     need(rtw_slot_begin(slot, &block), NULL, "begin");
@@ -268,6 +291,7 @@ int main(int argc, char **argv) {
     count_calls("", false, 0);
     count_calls("-statistics", true, 0);
     count_calls("-statistics-budget", true, BUDGET_NS);
+    count_table();
     count_slot();
     count_setup();
     static const char *const kernels[] = {"biquad", "fft1024", "fir128", "matmul16", "pid64"};

@@ -26,7 +26,7 @@ artifacts=$scratch/artifacts
 mkdir -p "$artifacts"
 kernels=$(sed -n 's/.*kernels\[\] = {\(.*\)};/\1/p' counts.c | tr -d '",')
 for profile in standalone plugin; do
-    for guest in "$root"/bench/guests/calls.wat "$root"/bench/guests/slot.wat $(printf "$root/guests/built/%s.wasm " $kernels); do
+    for guest in "$root"/bench/guests/calls.wat "$root"/bench/guests/slot.wat table.wat $(printf "$root/guests/built/%s.wasm " $kernels); do
         name=$(basename "${guest%.*}")
         "$RTWASM" compile -q --profile $profile --cpu $LEVEL "$guest" -o "$artifacts/$name.$profile.rtw" || fail "$name for $profile"
     done
