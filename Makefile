@@ -50,7 +50,7 @@ $(ARTIFACTS)/%.$(1).rtw: guests/built/%.wasm $(COMMAND)
 endef
 $(foreach p,$(PROFILES),$(eval $(call artifact_rule,$(p))))
 
-EXAMPLES := minimal audio control-loop
+EXAMPLES := minimal audio control-loop shared-buffer
 examples: lib
 	@for e in $(EXAMPLES); do $(MAKE) -s -C examples-c/$$e || exit 1; done
 

@@ -28,6 +28,7 @@ suites() {
     suite init tests/init/test_init.sh
     suite parts tests/parts/test_parts.sh
     suite guests build make -s -C guests check
+    suite shared-buffer make -s -C examples-c/shared-buffer test
     suite minimal make -s -C examples-c/minimal test
     suite cpp tests/cpp/test_cpp.sh
     suite pid make -s -C examples-c/cpp test

@@ -1,0 +1,1 @@
+MEMORY_BYTES_shared := 196608
