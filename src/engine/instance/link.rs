@@ -51,10 +51,16 @@ fn engine_function(store: &mut Store<Data>, ty: FuncType, linked: &Linked) -> wa
     // SAFETY: the type is the import's own; a host's function has it, and a native has been chosen by it.
     Ok(unsafe {
         match linked {
-            Linked::Native(native) => {
-                let native = *native;
-                EngineFunc::new_unchecked(store, ty, move |caller, values| native.call(caller, values))
-            }
+            Linked::Native(native) => match native.calculation() {
+                Some(calculation) => EngineFunc::new_unchecked(store, ty, move |_, values| {
+                    calculation.call(values);
+                    Ok(())
+                }),
+                None => {
+                    let native = *native;
+                    EngineFunc::new_unchecked(store, ty, move |caller, values| native.call(caller, values))
+                }
+            },
             // Calls read it. The list's own may lie anywhere; where memory is locked, the guest has a copy that is locked.
             Linked::Host(host) if locked_heap::keeping() => {
                 host_function(store.as_context_mut(), ty, Callable::new(HostFunc::clone(host)))

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_long, c_longlong};
 use std::mem::transmute;
 use wasmtime::ValRaw;
 
-use super::{Ask, Form, Native};
+use super::{Alone, Ask, Form, Native, Reaches};
 use crate::engine::artifact::Extern;
 use crate::sys::math::{Function, Shape};
 
@@ -16,11 +16,28 @@ pub fn find(import: &Extern) -> Option<Native> {
     let (function, is_single) = Function::named(&import.name)?;
     let (ty, double, single) = forms(function.shape, import.name.contains("lgamma") && !import.name.contains("_r"));
     // These types are those of double precision.
-    let (ty, form, address) = match is_single {
+    let (ty, way, address) = match is_single {
         false => (ty.to_owned(), double, function.double),
         true => (ty.replace("f64", "f32"), single, function.single),
     };
-    (ty == import.ty).then_some(Native { form, data: address.0 as usize, speaks: false, is_outside: true })
+    let (form, reaches) = match way {
+        Way::Asks(form) => (form, Reaches::Outside),
+        Way::Alone(call) => (never as Form, Reaches::OutsideAlone(call)),
+    };
+    (ty == import.ty).then_some(Native { form, data: address.0 as usize, speaks: false, reaches })
+}
+
+/// The way in which functions of a shape are called.
+#[derive(Clone, Copy)]
+enum Way {
+    Alone(Alone),
+    /// They write to the guest's memory.
+    Asks(Form),
+}
+
+/// The form of functions that are called without one.
+unsafe fn never(_: usize, _: Ask<'_>) -> wasmtime::Result<()> {
+    Err(wasmtime::Trap::UnreachableCodeReached.into())
 }
 
 /// A guest's floating-point type.
@@ -53,21 +70,26 @@ float!(f32, get_f32);
 float!(f64, get_f64);
 
 /// A shape's type in double precision, and what calls such a function in double and in single precision.
-fn forms(shape: Shape, drops_sign: bool) -> (&'static str, Form, Form) {
+fn forms(shape: Shape, drops_sign: bool) -> (&'static str, Way, Way) {
     macro_rules! both {
         ($ty:literal, $form:ident) => {
-            ($ty, $form::<f64> as Form, $form::<f32> as Form)
+            ($ty, Way::Asks($form::<f64>), Way::Asks($form::<f32>))
+        };
+    }
+    macro_rules! alone {
+        ($ty:literal, $form:ident) => {
+            ($ty, Way::Alone($form::<f64>), Way::Alone($form::<f32>))
         };
     }
     match shape {
-        Shape::One => both!("(f64)->(f64)", one),
-        Shape::Two => both!("(f64,f64)->(f64)", two),
-        Shape::Three => both!("(f64,f64,f64)->(f64)", three),
-        Shape::Scale => both!("(f64,i32)->(f64)", scale),
-        Shape::Int => both!("(f64)->(i32)", int),
-        Shape::Long => both!("(f64)->(i32)", long),
-        Shape::LongLong => both!("(f64)->(i64)", long_long),
-        Shape::IntOut if drops_sign => both!("(f64)->(f64)", lgamma),
+        Shape::One => alone!("(f64)->(f64)", one),
+        Shape::Two => alone!("(f64,f64)->(f64)", two),
+        Shape::Three => alone!("(f64,f64,f64)->(f64)", three),
+        Shape::Scale => alone!("(f64,i32)->(f64)", scale),
+        Shape::Int => alone!("(f64)->(i32)", int),
+        Shape::Long => alone!("(f64)->(i32)", long),
+        Shape::LongLong => alone!("(f64)->(i64)", long_long),
+        Shape::IntOut if drops_sign => alone!("(f64)->(f64)", lgamma),
         Shape::IntOut => both!("(f64,i32)->(f64)", int_out),
         Shape::PartOut => both!("(f64,i32)->(f64)", part_out),
         Shape::TwoIntOut => both!("(f64,f64,i32)->(f64)", two_int_out),
@@ -89,14 +111,48 @@ macro_rules! form {
     };
 }
 
-form!(one, fn(T) -> T, |f, ask| f(ask.float(0)).raw());
-form!(two, fn(T, T) -> T, |f, ask| f(ask.float(0), ask.float(1)).raw());
-form!(three, fn(T, T, T) -> T, |f, ask| f(ask.float(0), ask.float(1), ask.float(2)).raw());
-form!(scale, fn(T, c_int) -> T, |f, ask| f(ask.float(0), ask.u32(1) as c_int).raw());
-form!(int, fn(T) -> c_int, |f, ask| ValRaw::i32(f(ask.float::<T>(0))));
-form!(long, fn(T) -> c_long, |f, ask| ValRaw::i32(f(ask.float::<T>(0)) as i32));
-form!(long_long, fn(T) -> c_longlong, |f, ask| ValRaw::i64(f(ask.float::<T>(0))));
-form!(lgamma, fn(T, *mut c_int) -> T, |f, ask| f(ask.float(0), &mut 0).raw());
+/// Defines what calls C functions of one type that need nothing but the values.
+macro_rules! alone {
+    ($form:ident, fn($($argument:ty),*) $(-> $result:ty)?, |$f:ident, $values:ident| $body:expr) => {
+        unsafe fn $form<T: Float>(address: usize, values: *mut ValRaw) {
+            // SAFETY: the address of a C function of this type, by its shape and precision.
+            let $f = unsafe { transmute::<usize, unsafe extern "C" fn($($argument),*) $(-> $result)?>(address) };
+            let $values = Arguments(values);
+            // SAFETY: mathematics works for all values, of which there are as many as this type has; there is room for the result.
+            unsafe { values.write($body) };
+        }
+    };
+}
+
+/// The arguments of a call, all of which are there.
+struct Arguments(*mut ValRaw);
+
+impl Arguments {
+    /// # Safety
+    /// There is such an argument.
+    #[inline(always)]
+    unsafe fn float<T: Float>(&self, at: usize) -> T {
+        // SAFETY: passed on.
+        T::read(unsafe { self.0.add(at).read() })
+    }
+
+    /// # Safety
+    /// There is such an argument.
+    #[inline(always)]
+    unsafe fn int(&self, at: usize) -> c_int {
+        // SAFETY: passed on.
+        unsafe { self.0.add(at).read() }.get_i32()
+    }
+}
+
+alone!(one, fn(T) -> T, |f, values| f(values.float(0)).raw());
+alone!(two, fn(T, T) -> T, |f, values| f(values.float(0), values.float(1)).raw());
+alone!(three, fn(T, T, T) -> T, |f, values| f(values.float(0), values.float(1), values.float(2)).raw());
+alone!(scale, fn(T, c_int) -> T, |f, values| f(values.float(0), values.int(1)).raw());
+alone!(int, fn(T) -> c_int, |f, values| ValRaw::i32(f(values.float::<T>(0))));
+alone!(long, fn(T) -> c_long, |f, values| ValRaw::i32(f(values.float::<T>(0)) as i32));
+alone!(long_long, fn(T) -> c_longlong, |f, values| ValRaw::i64(f(values.float::<T>(0))));
+alone!(lgamma, fn(T, *mut c_int) -> T, |f, values| f(values.float(0), &mut 0).raw());
 form!(int_out, fn(T, *mut c_int) -> T, |f, ask| {
     let mut number = 0;
     let answer = f(ask.float(0), &mut number);

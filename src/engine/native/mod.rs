@@ -28,8 +28,37 @@ pub struct Native {
     data: usize,
     /// True if it may write to the log, or needs the guest's view of the system.
     pub speaks: bool,
-    /// True if `data` is the address of a function of the C library.
-    is_outside: bool,
+    reaches: Reaches,
+}
+
+/// The code that a call of such a function reaches.
+#[derive(Clone, Copy)]
+enum Reaches {
+    Library,
+    /// A function of the C library, whose address is the `data`.
+    Outside,
+    /// Such a function that needs nothing but the values. It is called by way of this: a form costs 12 instructions more.
+    OutsideAlone(Alone),
+}
+
+/// The form of functions that need nothing but the values, which there are as many of as the type has.
+type Alone = unsafe fn(data: usize, values: *mut ValRaw);
+
+/// Such a function, with its data.
+#[derive(Clone, Copy)]
+pub struct Calculation {
+    call: Alone,
+    data: usize,
+}
+
+impl Calculation {
+    /// # Safety
+    /// There are as many values as the import's type has, and the arguments are written.
+    #[inline(always)]
+    pub unsafe fn call(&self, values: Values<'_>) {
+        // SAFETY: passed on.
+        unsafe { (self.call)(self.data, values.as_mut_ptr().cast()) }
+    }
 }
 
 /// The way in which one of these functions ended a guest's call.
@@ -86,7 +115,7 @@ impl Sets {
     pub(super) fn find(&self, import: &Extern, index: usize) -> Option<Native> {
         let libm = if self.libm { libm::find(import) } else { None };
         let system = || if self.system.is_some() { system::find(import) } else { None };
-        let stub = Native { form: stub, data: index, speaks: false, is_outside: false };
+        let stub = Native { form: stub, data: index, speaks: false, reaches: Reaches::Library };
         libm.or_else(system).or_else(|| log_of(import)).or_else(|| match self.stubs {
             Stubs::None => None,
             Stubs::Trap => Some(stub),
@@ -98,7 +127,18 @@ impl Sets {
 impl Native {
     /// The address of the C library's function that it calls, if it calls one.
     pub fn outside(&self) -> Option<usize> {
-        self.is_outside.then_some(self.data)
+        match self.reaches {
+            Reaches::Library => None,
+            Reaches::Outside | Reaches::OutsideAlone(_) => Some(self.data),
+        }
+    }
+
+    /// The function, if it needs nothing but the values.
+    pub fn calculation(&self) -> Option<Calculation> {
+        match self.reaches {
+            Reaches::OutsideAlone(call) => Some(Calculation { call, data: self.data }),
+            Reaches::Library | Reaches::Outside => None,
+        }
     }
 
     /// # Safety
@@ -171,9 +211,11 @@ unsafe fn stub(index: usize, ask: Ask<'_>) -> wasmtime::Result<()> {
 /// The stub of a function that a libc ends on.
 fn of_libc(import: &Extern) -> Option<Native> {
     match (is_wasi(&import.module), import.name.as_str(), import.ty.as_str()) {
-        (true, "proc_exit", "(i32)->()") => return Some(Native { form: exit, data: 0, speaks: false, is_outside: false }),
+        (true, "proc_exit", "(i32)->()") => {
+            return Some(Native { form: exit, data: 0, speaks: false, reaches: Reaches::Library });
+        }
         (false, "abort" | "_abort_js", "()->()") => {
-            return Some(Native { form: abort, data: 0, speaks: false, is_outside: false });
+            return Some(Native { form: abort, data: 0, speaks: false, reaches: Reaches::Library });
         }
         (_, _, ty) if !ty.ends_with("->(i32)") => return None,
         _ => {}
@@ -186,7 +228,7 @@ fn of_libc(import: &Extern) -> Option<Native> {
         false if import.name.starts_with("__syscall_") => ERRNO_NOSYS.wrapping_neg(),
         false => return None,
     };
-    Some(Native { form: answer_number, data: number as usize, speaks: false, is_outside: false })
+    Some(Native { form: answer_number, data: number as usize, speaks: false, reaches: Reaches::Library })
 }
 
 /// The guest ends itself.
@@ -222,7 +264,7 @@ fn log_of(import: &Extern) -> Option<Native> {
     }
     let is_ours =
         matches!(import.module.as_str(), "env" | "rtwasm") && import.name == "rtw_log" && import.ty == "(i32,i32,i32)->()";
-    is_ours.then_some(Native { form: log, data: 0, speaks: true, is_outside: false })
+    is_ours.then_some(Native { form: log, data: 0, speaks: true, reaches: Reaches::Library })
 }
 
 /// WASI's preview 1, and the snapshot before it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use wasmtime::ValRaw;
 
-use super::{Ask, ERRNO_BADF, Ended, Form, Native, answer_number, is_wasi, of_libc};
+use super::{Ask, ERRNO_BADF, Ended, Form, Native, Reaches, answer_number, is_wasi, of_libc};
 use crate::engine::artifact::Extern;
 use crate::engine::instance::Data;
 use crate::engine::log::{self, LONGEST};
@@ -211,12 +211,16 @@ pub fn find(import: &Extern) -> Option<Native> {
     };
     let known = |known: &&Known| known.0.strip_prefix(import.name.as_str()).is_some_and(|rest| rest == import.ty);
     match list.iter().find(known) {
-        Some((_, Errno(errno))) => Some(Native { form: answer_errno, data: *errno as usize, speaks: true, is_outside: false }),
-        Some((_, Number(number))) => {
-            Some(Native { form: answer_number, data: *number as usize, speaks: false, is_outside: false })
+        Some((_, Errno(errno))) => {
+            Some(Native { form: answer_errno, data: *errno as usize, speaks: true, reaches: Reaches::Library })
         }
-        Some((_, Say(level))) => Some(Native { form: assembly_say, data: *level as usize, speaks: true, is_outside: false }),
-        Some((_, Act(form))) => Some(Native { form: *form, data: 0, speaks: true, is_outside: false }),
+        Some((_, Number(number))) => {
+            Some(Native { form: answer_number, data: *number as usize, speaks: false, reaches: Reaches::Library })
+        }
+        Some((_, Say(level))) => {
+            Some(Native { form: assembly_say, data: *level as usize, speaks: true, reaches: Reaches::Library })
+        }
+        Some((_, Act(form))) => Some(Native { form: *form, data: 0, speaks: true, reaches: Reaches::Library }),
         None if is_wasi || import.name.starts_with("__syscall_") => of_libc(import),
         None => None,
     }
