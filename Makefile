@@ -16,7 +16,7 @@ HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test property spec test-loaded proofs soak exhausted jack-storm bench ablation kernel-costs bench-check header layout abidiff abi guests install uninstall \
+.PHONY: all lib command artifacts examples demo test property spec test-loaded proofs soak exhausted jack-storm bench ablation kernel-costs crossings bench-check header layout abidiff abi guests install uninstall \
         packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl FORCE
 all: lib command artifacts examples
 
@@ -175,6 +175,11 @@ kernel-costs: lib command
 	cp $(ABLATION)/tools/rtwasm target/bench/rtwasm-without-hidden
 	@! cmp -s $(COMMAND) target/bench/rtwasm-without-hidden || { echo "the copy leaves nothing out"; exit 1; }
 	./bench/kernel_costs.sh
+
+# Counts what the way between guest and host costs, beside Wasmtime's own C API; the table is committed.
+crossings: lib command
+	cargo build --locked --profile bench-host -p rtwasm-bench
+	./bench/crossings.sh
 
 # Compares the instructions of calls, setup and kernels with tests/bench-check/figures.txt; UPDATE=1 writes that anew.
 bench-check: lib command

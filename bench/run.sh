@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 out=target/bench
 mkdir -p $out/kernels
 for profile in standalone plugin; do
-    for guest in bench/guests/calls.wat bench/guests/tail.wat bench/guests/slot.wat; do
+    for guest in bench/guests/*.wat; do
         target/tools/rtwasm compile --quiet --profile $profile $guest -o $out/"$(basename $guest .wat)"-$profile.rtw
     done
     target/tools/rtwasm compile --quiet --profile $profile tests/proofs/guests/work.wat -o $out/work.$profile.rtw
@@ -38,6 +38,10 @@ target/tools/rtwasm compile --quiet guests/built/pid.wasm -o $out/pid.rtw
     tests/support/check.c tests/support/child.c tests/support/common.c tests/support/start.c tests/support/statuses.c -o $out/first_call \
     -Ltarget/release -lrtwasm -pthread -Wl,-z,lazy -Wl,-rpath,"$PWD/target/release"
 
+# The stock engine's library for the crossings, if PyPI's package is there (bench/stock.sh).
+WASMTIME=$(bench/stock.sh) || WASMTIME=
+export WASMTIME
+cp bench/guests/crossings.wat $out
 target/bench-host/rtwasm-bench "$PWD/target/release/librtwasm.so" $out $out/results.json ${ONLY:+--only "$ONLY"}
 if [ -z "${ONLY:-}" ]; then
     echo

@@ -12,13 +12,18 @@ use super::library::{Handle, Invoke, Library, Options, PTHREAD_CANCEL_DISABLE, V
 use super::measure::{BATCH, Only, Row, Subject, interleaved};
 
 /// The bare engine with the same settings and the same code: what a Rust host could have at best.
-struct Bare {
-    store: Store<()>,
+pub struct Bare {
+    pub store: Store<()>,
     instance: Instance,
 }
 
 impl Bare {
     fn new(path: &str) -> Result<Bare, String> {
+        Bare::with(path, |store, _| Func::wrap(store, |_: Caller<'_, ()>| {}))
+    }
+
+    /// `import` makes the function for an import's name.
+    pub fn with(path: &str, import: impl Fn(&mut Store<()>, &str) -> Func) -> Result<Bare, String> {
         let bytes = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
         let artifact = artifact::read(&bytes).map_err(|e| e.message)?;
         let engine =
@@ -27,12 +32,12 @@ impl Bare {
         let module = unsafe { Module::deserialize(&engine, &artifact.code) }.map_err(|e| e.to_string())?;
         Engine::tls_eager_initialize();
         let mut store = Store::new(&engine, ());
-        let nop = Func::wrap(&mut store, |_: Caller<'_, ()>| {});
-        let instance = Instance::new(&mut store, &module, &[Extern::Func(nop)]).map_err(|e| e.to_string())?;
+        let imports: Vec<Extern> = module.imports().map(|one| Extern::Func(import(&mut store, one.name()))).collect();
+        let instance = Instance::new(&mut store, &module, &imports).map_err(|e| e.to_string())?;
         Ok(Bare { store, instance })
     }
 
-    fn func<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Result<TypedFunc<P, R>, String> {
+    pub fn func<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Result<TypedFunc<P, R>, String> {
         self.instance.get_typed_func(&mut self.store, name).map_err(|e| e.to_string())
     }
 }

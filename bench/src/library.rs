@@ -9,6 +9,7 @@ use std::ptr::{null, null_mut};
 pub union Value {
     pub i32: i32,
     pub f32: f32,
+    pub f64: f64,
     pub bytes: [u8; 16],
     _align: u64,
 }
@@ -59,7 +60,7 @@ pub struct Library {
     runtime_destroy: unsafe extern "C" fn(Handle),
 }
 
-/// The beginning of rtw_runtime_config_t; its first field says how much of the struct this is.
+/// rtw_runtime_config_t.
 #[repr(C)]
 pub struct RuntimeConfig {
     struct_size: u32,
@@ -69,9 +70,24 @@ pub struct RuntimeConfig {
     priority: i32,
     statistics: u32,
     memory_lock: u32,
+    guest_stack_bytes: u64,
+    watchdog_tick_ns: u64,
+    signal_checks: u32,
+    attach_on_call: u32,
+    allow_signal_handlers: u32,
+    memory_limit_bytes: u64,
+    trusted_keys: *const c_void,
+    trusted_key_count: u32,
+    min_compiler_release: u32,
+    on_log: Option<LogFunc>,
+    log_user_data: *mut c_void,
 }
 
-/// The beginning of rtw_instance_config_t.
+type LogFunc = unsafe extern "C" fn(*mut c_void, Handle, u32, *const c_char, usize);
+
+unsafe extern "C" fn ignore_log(_: *mut c_void, _: Handle, _: u32, _: *const c_char, _: usize) {}
+
+/// rtw_instance_config_t.
 #[repr(C)]
 pub struct InstanceConfig {
     struct_size: u32,
@@ -81,6 +97,10 @@ pub struct InstanceConfig {
     memory_limit_bytes: u64,
     growth_ahead_bytes: u64,
     budget_ns: u64,
+    deadline_ns: u64,
+    stateless: u32,
+    initialize: u32,
+    log_bytes: u64,
 }
 
 /// The set-up of a guest.
@@ -119,6 +139,9 @@ pub const PTHREAD_CANCEL_DISABLE: i32 = 1;
 unsafe extern "C" fn host_nop(_: *mut c_void, _: Handle, _: *mut Value) -> i32 {
     0
 }
+
+/// Room for all messages of a batch whose instructions are counted.
+const LOG_BYTES: u64 = 1 << 20;
 
 impl Library {
     pub fn open(path: &str) -> Result<Library, String> {
@@ -182,8 +205,27 @@ impl Library {
         guest
     }
 
+    /// Adds a host function of the module "host" to a list.
+    pub fn provide(&self, imports: Handle, name: &CStr, signature: &CStr, func: HostFunc) -> Result<(), String> {
+        let mut err = Error::none();
+        let e = &mut err as *mut Error;
+        let (module, name, signature) = (c"host".as_ptr(), name.as_ptr(), signature.as_ptr());
+        // SAFETY: a live list, and strings that are copied.
+        unsafe { check((self.imports_func)(imports, module, name, signature, func, null_mut(), null_mut(), 0, e), e) }
+    }
+
     /// Loads a guest, attaches this thread and prepares the instance.
     pub fn guest(&self, artifact: &str, options: Options) -> Result<Guest<'_>, String> {
+        self.guest_with(artifact, options, |_| Ok(()))
+    }
+
+    /// As `guest`, with more imports than host.nop, and a log that is read and forgotten.
+    pub fn guest_with(
+        &self,
+        artifact: &str,
+        options: Options,
+        provide: impl FnOnce(Handle) -> Result<(), String>,
+    ) -> Result<Guest<'_>, String> {
         let path = CString::new(artifact).map_err(|e| e.to_string())?;
         let mut err = Error::none();
         let (mut runtime, mut module, mut imports, mut instance) = (null_mut(), null_mut(), null_mut(), null_mut());
@@ -194,17 +236,19 @@ impl Library {
             let mut config = config.assume_init();
             config.profile = u32::from(options.plugin);
             config.statistics = u32::from(options.statistics);
+            config.on_log = Some(ignore_log);
             let e = &mut err as *mut Error;
             check((self.runtime_create)(&config, &mut runtime, e), e)?;
             check((self.module_load_file)(runtime, path.as_ptr(), &mut module, e), e)?;
             check((self.imports_create)(&mut imports, e), e)?;
-            let nop = (c"host".as_ptr(), c"nop".as_ptr(), c"()->()".as_ptr());
-            check((self.imports_func)(imports, nop.0, nop.1, nop.2, host_nop, null_mut(), null_mut(), 0, e), e)?;
+            self.provide(imports, c"nop", c"()->()", host_nop)?;
+            provide(imports)?;
             let mut config = std::mem::MaybeUninit::uninit();
             (self.instance_config_init)(config.as_mut_ptr(), size_of::<InstanceConfig>());
             let mut config = config.assume_init();
             config.denormals = options.denormals;
             config.budget_ns = options.budget_ns;
+            config.log_bytes = LOG_BYTES;
             check((self.instance_create)(module, imports, &config, &mut instance, e), e)?;
             check((self.thread_attach)(runtime, null(), e), e)?;
             check((self.instance_prepare)(instance, null(), null_mut(), e), e)?;
@@ -280,7 +324,7 @@ impl Statistics {
         let mut config = std::mem::MaybeUninit::uninit();
         // SAFETY: the struct is initialised by the library; the buffer is as large as it says.
         unsafe {
-            (self.config_init)(config.as_mut_ptr(), size_of::<RuntimeConfig>());
+            (self.config_init)(config.as_mut_ptr(), size_of::<ExportConfig>());
             let mut config = config.assume_init();
             (config.buffer, config.buffer_bytes) = (text.as_mut_ptr(), text.len() as u64);
             (self.instance_export)(instance, &config, null_mut(), null_mut())

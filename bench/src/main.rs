@@ -4,8 +4,12 @@
 //! subjects taking turns in every round, so that a change of the machine's speed meets all of them; ratios are medians over rounds. The
 //! distribution beside them comes from calls timed one by one, with the clock's own two readings in it. Nothing here judges:
 //! the figures are printed and written, a reader compares.
+//!
+//! `rtwasm-bench --count LIBRTWASM.SO ARTIFACT-DIR`, under callgrind: the instructions of crossings between guest and host.
+//! `WASMTIME` in the environment is the stock engine's shared library, which crossings are compared with.
 
 mod cases;
+mod crossings;
 mod kernels;
 mod library;
 mod measure;
@@ -22,6 +26,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (library, artifacts, out, only) = match words.as_slice() {
+        ["--count", library, artifacts] => return outcome(count(library, artifacts)),
         [library, artifacts, out] => (library, artifacts, out, Only(None)),
         [library, artifacts, out, "--only", prefix] => (library, artifacts, out, Only(Some(prefix.to_string()))),
         _ => {
@@ -29,7 +34,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(library, artifacts, out, &only) {
+    outcome(run(library, artifacts, out, &only))
+}
+
+fn outcome(result: Result<(), String>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("rtwasm-bench: {message}");
@@ -38,9 +47,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// Counts the instructions of crossings, under callgrind.
+fn count(library: &str, artifacts: &str) -> Result<(), String> {
+    let stock = crossings::Stock::of_environment(artifacts)?;
+    let library = library::Library::open(library)?;
+    for profile in ["standalone", "plugin"] {
+        crossings::all(&library, stock.as_ref(), artifacts, profile, &mut crossings::count)?;
+    }
+    Ok(())
+}
+
 fn run(library: &str, artifacts: &str, out: &str, only: &Only) -> Result<(), String> {
     let cpu = measure::pin_to_last_cpu()?;
     report::print_conditions(cpu);
+    let stock = crossings::Stock::of_environment(artifacts)?;
     let library = library::Library::open(library)?;
     let mut rows = Vec::new();
     if ["wake-up", "call-per-ms", "submit"].iter().any(|case| only.wants(case)) {
@@ -48,6 +68,13 @@ fn run(library: &str, artifacts: &str, out: &str, only: &Only) -> Result<(), Str
     }
     for profile in ["standalone", "plugin"] {
         rows.extend(cases::calls(&library, artifacts, profile, only)?);
+    }
+    for profile in ["standalone", "plugin"] {
+        crossings::all(&library, stock.as_ref(), artifacts, profile, &mut |case, subjects| {
+            if only.wants(case) {
+                rows.extend(measure::interleaved(case, measure::BATCH, subjects));
+            }
+        })?;
     }
     if only.wants("denormal-tail") {
         rows.extend(cases::denormal_tail(&library, artifacts)?);

@@ -65,7 +65,7 @@ static bool read_input(program_t *p) {
     return true;
 }
 
-/* What effects print and log. Runs on the runtime's housekeeper thread, which empties the guests' logs: it may write to a file. */
+/* Prints what effects print and log. Runs on the runtime's housekeeper thread, which empties the guests' logs: it may write to a file. */
 static void print_log(void *user_data, rtw_instance_t *instance, uint32_t level, const char *text, size_t length) {
     (void)user_data, (void)instance;
     fprintf(stderr, "audio: an effect %s: %.*s\n", level >= RTW_LOG_WARNING ? "warns" : "says", (int)length, text);
