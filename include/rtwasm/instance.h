@@ -383,7 +383,7 @@ void *rtw_instance_memory_at(rtw_instance_t *instance, uint64_t offset, uint64_t
 ///         range overlaps one that is mapped; the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_BOUNDS
 ///         (memory or file is too short), RTW_ERR_UNSUPPORTED (no regular file, such as a device's; the file could be
 ///         shortened; it cannot be mapped), RTW_ERR_PERMISSION (the file is not open for reading and writing, or is sealed
-///         against writing), RTW_ERR_IO (no descriptor, or none left), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_BUSY,
+///         against writing), RTW_ERR_IO (no descriptor, or none left), RTW_ERR_MEMLOCK, RTW_ERR_BUSY,
 ///         RTW_ERR_FORKED.
 rtw_status_t rtw_instance_map(rtw_instance_t *instance,
                               const char *memory,

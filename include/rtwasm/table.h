@@ -120,7 +120,7 @@ rtw_status_t rtw_instance_table_set_func(rtw_instance_t *instance,
 /// before   NULL, or receives the number of entries before: the index of the first new one.
 /// err      NULL, or filled: why it does not grow.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
-///         RTW_ERR_UNSUPPORTED (the entries are not functions), RTW_ERR_LIMIT (it does not grow so far), RTW_ERR_NO_MEMORY, RTW_ERR_BUSY.
+///         RTW_ERR_UNSUPPORTED (the entries are not functions), RTW_ERR_LIMIT (it may not grow that far), RTW_ERR_BUSY.
 rtw_status_t rtw_instance_table_grow(rtw_instance_t *instance,
                                      const char *table,
                                      uint64_t entries,
@@ -135,7 +135,7 @@ rtw_status_t rtw_instance_table_grow(rtw_instance_t *instance,
 /// before  NULL, or receives the size before, in pages.
 /// err     NULL, or filled: why it does not grow.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
-///         RTW_ERR_LIMIT (it does not grow so far), RTW_ERR_NO_MEMORY, RTW_ERR_BUSY.
+///         RTW_ERR_LIMIT (it may not grow that far), RTW_ERR_BUSY.
 rtw_status_t rtw_instance_memory_grow(rtw_instance_t *instance,
                                       const char *name,
                                       uint64_t pages,

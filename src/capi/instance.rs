@@ -445,7 +445,7 @@ pub const RTW_MAP_VOUCHED: u32 = 1;
 ///         range overlaps one that is mapped; the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_BOUNDS
 ///         (memory or file is too short), RTW_ERR_UNSUPPORTED (no regular file, such as a device's; the file could be
 ///         shortened; it cannot be mapped), RTW_ERR_PERMISSION (the file is not open for reading and writing, or is sealed
-///         against writing), RTW_ERR_IO (no descriptor, or none left), RTW_ERR_NO_MEMORY, RTW_ERR_MEMLOCK, RTW_ERR_BUSY,
+///         against writing), RTW_ERR_IO (no descriptor, or none left), RTW_ERR_MEMLOCK, RTW_ERR_BUSY,
 ///         RTW_ERR_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_map(

@@ -194,7 +194,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_table_set_func(
 /// before   NULL, or receives the number of entries before: the index of the first new one.
 /// err      NULL, or filled: why it does not grow.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
-///         RTW_ERR_UNSUPPORTED (the entries are not functions), RTW_ERR_LIMIT (it does not grow so far), RTW_ERR_NO_MEMORY, RTW_ERR_BUSY.
+///         RTW_ERR_UNSUPPORTED (the entries are not functions), RTW_ERR_LIMIT (it may not grow that far), RTW_ERR_BUSY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_table_grow(
     instance: *mut rtw_instance_t,
@@ -215,7 +215,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_table_grow(
 /// before  NULL, or receives the size before, in pages.
 /// err     NULL, or filled: why it does not grow.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (the name is not UTF-8), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
-///         RTW_ERR_LIMIT (it does not grow so far), RTW_ERR_NO_MEMORY, RTW_ERR_BUSY.
+///         RTW_ERR_LIMIT (it may not grow that far), RTW_ERR_BUSY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_instance_memory_grow(
     instance: *mut rtw_instance_t,
