@@ -16,7 +16,7 @@ HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test property spec test-loaded proofs soak exhausted jack-storm bench ablation kernel-costs crossings bench-check header layout abidiff abi guests install uninstall \
+.PHONY: all lib command artifacts examples demo test property spec test-loaded proofs soak exhausted jack-storm bench bench-rivals ablation kernel-costs crossings bench-check header layout abidiff abi guests install uninstall \
         packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl FORCE
 all: lib command artifacts examples
 
@@ -146,6 +146,12 @@ spec: FORCE
 bench: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench
 	ONLY='$(ONLY)' ./bench/run.sh
+	@[ -n '$(ONLY)' ] || ./bench/rivals/run.sh
+
+# The part of the benchmark that is outside calls: loading, with and without signatures, and the start of a process, beside Wasmtime's
+# own C API.
+bench-rivals: lib command
+	./bench/rivals/run.sh
 
 # Copies that leave something out, for comparisons: a rustc cfg for all packages, and a target folder of their own, so that no usual
 # build is touched. The first build compiles all dependencies.

@@ -1,0 +1,67 @@
+#include "rival.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { MOST_LOADS = 4096, MOST_STEPS = 16 };
+
+uint64_t rival_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void rival_fail(const char *what, const char *why) {
+    fprintf(stderr, "%s: %s\n", what, why);
+    exit(1);
+}
+
+static long faults(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt + usage.ru_majflt;
+}
+
+static void load(int count) {
+    static uint64_t ns[MOST_LOADS];
+    if (count < 1 || count > MOST_LOADS) rival_fail("load", "1 to 4096 times");
+    const long before = faults();
+    for (int i = 0; i < count; i++) ns[i] = rival_load();
+    printf("%ld", faults() - before);
+    for (int i = 0; i < count; i++) printf(" %" PRIu64, ns[i]);
+    printf("\n");
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "empty") == 0) return 0;
+    if (argc >= 3 && strcmp(argv[1], "first") == 0) {
+        rival_step_t steps[MOST_STEPS];
+        const int count = rival_first(argv + 2, steps);
+        for (int i = 0; i < count; i++) printf("%s %" PRIu64 "%s", steps[i].name, steps[i].ns, i + 1 < count ? " " : "\n");
+        return 0;
+    }
+    if (argc >= 4 && strcmp(argv[1], "load") == 0) {
+        rival_open(argv + 3);
+        for (int left = atoi(argv[2]); left > 0; left--) rival_load();
+        return 0;
+    }
+    if (argc >= 3 && strcmp(argv[1], "serve") == 0) {
+        rival_open(argv + 2);
+        char line[64];
+        while (fgets(line, sizeof line, stdin) != NULL) {
+            int count = 0;
+            if (sscanf(line, "load %d", &count) == 1) load(count);
+            else if (strcmp(line, "check\n") == 0) printf("%" PRId32 "\n", rival_check());
+            else rival_fail("unknown line", line);
+            fflush(stdout);
+        }
+        return 0;
+    }
+    const int status = rival_other(argc, argv);
+    if (status < 0) rival_fail(argv[0], "usage: see rival.h");
+    return status;
+}

@@ -1,0 +1,30 @@
+/* What the programs of the comparison have in common: one program for each rival, each a process of its own, driven by rivals.py.
+ *
+ *   PROGRAM serve ARTIFACT...   reads lines from the standard input and answers each with one line:
+ *                               load N    loads the artifact N times: the page faults of all, then the ns of each
+ *                               check     loads, creates an instance and calls run(3): the result
+ *   PROGRAM load N ARTIFACT...  loads N times and says nothing, for who counts its system calls
+ *   PROGRAM first ARTIFACT...   goes from nothing to the first result once: the ns of each step, by name
+ *   PROGRAM empty               does nothing: the price of a process */
+#ifndef RIVAL_H
+#define RIVAL_H
+
+#include <stdint.h>
+
+/* A step of `first`. */
+typedef struct {
+    const char *name;
+    uint64_t ns;
+} rival_step_t;
+
+/* What each rival has. All end the process if they fail. */
+void rival_open(char **arguments);             /* once: the engine or the runtime, and the names of files */
+uint64_t rival_load(void);                     /* the ns of a load; then the module is destroyed */
+int32_t rival_check(void);                     /* the result of run(3) */
+int rival_first(char **arguments, rival_step_t *steps); /* the number of steps */
+int rival_other(int argc, char **argv);        /* what only this rival does; -1: nothing by this name */
+
+uint64_t rival_now(void);                      /* CLOCK_MONOTONIC, in ns */
+_Noreturn void rival_fail(const char *what, const char *why);
+
+#endif

@@ -1,0 +1,98 @@
+/* rtwasm, as a rival among others. Arguments: ARTIFACT [PUBLIC-KEY-FILE]. */
+#include "rival.h"
+
+#include <rtwasm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static rtw_runtime_t *runtime;
+static const char *path;
+static rtw_error_t err;
+
+static void need(rtw_status_t status, const char *what) {
+    if (status != RTW_OK) rival_fail(what, err.message);
+}
+
+/* Reads a key as `rtwasm keygen` writes it. */
+static rtw_public_key_t read_key(const char *name) {
+    rtw_public_key_t key = {{0}};
+    char line[256], digits[65];
+    FILE *file = fopen(name, "r");
+    if (file == NULL) rival_fail(name, "cannot be read");
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "rtwasm-public-key %64s", digits) == 1)
+            for (int i = 0; i < 32; i++) {
+                const char pair[3] = {digits[2 * i], digits[2 * i + 1], 0};
+                key.bytes[i] = (uint8_t)strtoul(pair, NULL, 16);
+            }
+    fclose(file);
+    return key;
+}
+
+static void create(char **arguments) {
+    rtw_runtime_config_t config;
+    rtw_runtime_config_init(&config);
+    rtw_public_key_t key;
+    path = arguments[0];
+    if (arguments[1] != NULL) {
+        key = read_key(arguments[1]);
+        config.trusted_keys = &key;
+        config.trusted_key_count = 1;
+    }
+    need(rtw_runtime_create(&config, &runtime, &err), "runtime");
+}
+
+void rival_open(char **arguments) { create(arguments); }
+
+uint64_t rival_load(void) {
+    rtw_module_t *module;
+    const uint64_t before = rival_now();
+    const rtw_status_t status = rtw_module_load_file(runtime, path, &module, &err);
+    const uint64_t ns = rival_now() - before;
+    need(status, "load");
+    rtw_module_destroy(module);
+    return ns;
+}
+
+static int32_t result(rtw_module_t *module, rival_step_t *steps) {
+    rtw_instance_t *instance;
+    rtw_func_t *run;
+    rtw_value_t value = {.i32 = 3};
+    uint64_t at = rival_now();
+    need(rtw_instance_create(module, NULL, NULL, &instance, &err), "instance");
+    need(rtw_instance_func(instance, "run", "(i32)->(i32)", &run, &err), "func");
+    steps[0] = (rival_step_t){"instance", rival_now() - at};
+    at = rival_now();
+    need(rtw_thread_attach(runtime, NULL, &err), "attach");
+    need(rtw_instance_prepare(instance, NULL, NULL, &err), "prepare");
+    steps[1] = (rival_step_t){"attach-and-prepare", rival_now() - at};
+    at = rival_now();
+    need(rtw_invoke(run, &value, 1), "call");
+    steps[2] = (rival_step_t){"call", rival_now() - at};
+    return value.i32;
+}
+
+int32_t rival_check(void) {
+    rtw_module_t *module;
+    rival_step_t steps[3];
+    need(rtw_module_load_file(runtime, path, &module, &err), "load");
+    return result(module, steps);
+}
+
+int rival_first(char **arguments, rival_step_t *steps) {
+    uint64_t at = rival_now();
+    create(arguments);
+    steps[0] = (rival_step_t){"create", rival_now() - at};
+    rtw_module_t *module;
+    at = rival_now();
+    need(rtw_module_load_file(runtime, path, &module, &err), "load");
+    steps[1] = (rival_step_t){"load", rival_now() - at};
+    result(module, steps + 2);
+    return 5;
+}
+
+int rival_other(int argc, char **argv) {
+    (void)argc, (void)argv;
+    return -1;
+}
