@@ -701,6 +701,7 @@ fn the_examples_in_the_help_work() {
         fs::write(directory.join(format!("{name}.wat")), GUEST).unwrap();
         fs::write(directory.join(format!("{name}.wasm")), wat::parse_str(GUEST).unwrap()).unwrap();
     }
+    succeeds(run(&directory, &["keygen", "release"]));
     let mut examples = 0;
     for help in [&["--help"][..], &["compile", "--help"], &["inspect", "--help"], &["recompile", "--help"]] {
         let text = succeeds(run(&directory, help));
