@@ -6,6 +6,7 @@ pub use crate::artifact::cpu_features;
 pub mod artifact;
 pub mod budget;
 pub mod call;
+pub mod code_image;
 pub mod fault;
 pub mod growth;
 pub mod handle;

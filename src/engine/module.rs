@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wasmtime::Engine;
 
 use super::artifact::{Input, Metadata, Opened};
+use super::code_image::CodeImage;
 use super::profile::Profile;
 use super::refusal::refused;
 use super::runtime::Runtime;
@@ -47,18 +48,21 @@ impl Module {
         let opened = Opened::trusted(source, &runtime.config.trusted_keys)?;
         let (index, verdict) = opened.choose(&runtime.limits());
         verdict?;
-        let raw = opened.part(index)?;
-        reserve::with_room(raw.room_bytes(), || then(Module::load_code(runtime, raw.metadata()?, &raw.code)?))
+        let raw = opened.part_to_run(index)?;
+        reserve::with_room(raw.room_bytes(), || {
+            let metadata = raw.metadata()?;
+            then(Module::load_code(runtime, metadata, Arc::new(raw.code))?)
+        })
     }
 
-    fn load_code(runtime: &Arc<Runtime>, metadata: Metadata, code: &[u8]) -> Result<Arc<Module>> {
+    fn load_code(runtime: &Arc<Runtime>, metadata: Metadata, code: Arc<CodeImage>) -> Result<Arc<Module>> {
         // SAFETY: the checksum shows that these are the bytes that the compiler wrote, and the description that this engine runs
-        // them. Loading an artifact trusts that rtwasm's compiler wrote it.
-        let load = |engine: &Engine| unsafe { wasmtime::Module::deserialize(engine, code) };
+        // them. Loading an artifact trusts that rtwasm's compiler wrote it. The engine holds the image, and nobody writes to it.
+        let load = |engine: &Engine| unsafe { wasmtime::Module::deserialize_raw(engine, code.memory()) };
         // Calls read the engine's configuration, so it is kept with the rest. Damaged code with a corrected digest can make the
         // engine panic; that must affect only this artifact.
         let (made, kept) = locked_heap::keep(runtime.config.lock, || -> Result<_> {
-            let engine = runtime.engine(&metadata.settings)?;
+            let engine = runtime.engine(&metadata.settings, Some(code.clone()))?;
             Ok(catch_unwind(AssertUnwindSafe(|| changing_code(|| load(&engine)))))
         });
         let code = made?

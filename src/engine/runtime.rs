@@ -6,6 +6,7 @@ use wasmtime::Engine;
 
 use super::artifact::{Limits, PublicKey};
 use super::budget::watchdog::Watchdog;
+use super::code_image::CodeImage;
 use super::held::Pool;
 use super::housekeeper::Housekeeper;
 use super::instance::Core;
@@ -103,7 +104,7 @@ impl Runtime {
         // The process-wide part of an engine's creation (signal handlers, in the standalone profile) happens now if the profile
         // is known, otherwise with the first module that needs it.
         if let Some(profile) = runtime.config.profile {
-            runtime.engine(&Settings::new(profile))?;
+            runtime.engine(&Settings::new(profile), None)?;
         }
         Ok(Arc::new(runtime))
     }
@@ -121,8 +122,8 @@ impl Runtime {
     }
 
     /// Creates an engine for an artifact with these settings. Each module has its own: after a panic inside, an engine's locks
-    /// refuse every later user, and damaged code can make it panic.
-    pub fn engine(&self, settings: &Settings) -> Result<Engine> {
+    /// refuse every later user, and damaged code can make it panic. It keeps `code`, which it will run in place.
+    pub fn engine(&self, settings: &Settings, code: Option<Arc<CodeImage>>) -> Result<Engine> {
         if settings.profile == Profile::Standalone {
             if !self.config.allow_signal_handlers {
                 return Err(handlers_refused());
@@ -133,6 +134,9 @@ impl Runtime {
         profile::vary(&mut config, self.variations)?;
         if !self.variations.engine_memories() {
             config.with_host_memory(Arc::new(Creator));
+        }
+        if let Some(code) = code {
+            config.with_custom_code_memory(Some(code));
         }
         let engine = fork::undisturbed(|| Engine::new(&config))
             .map_err(|e| refused(RTW_ERR_ENGINE, "the engine cannot be set up", &e))?;

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
+use std::io::ErrorKind;
+use std::ops::Deref;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -18,6 +20,7 @@ use super::{
     Notes, REQUIRED, VERSION, check_host, kind, u32_at, u64_at, u128_at,
 };
 use crate::artifact::settings::Profile;
+use crate::engine::code_image::CodeImage;
 use crate::engine::refusal::handlers_refused;
 use crate::status::*;
 use crate::sys::errno;
@@ -25,12 +28,63 @@ use crate::sys::file::{self, Refused};
 
 /// Bytes that are read and checked at a time, while they are in the processor's cache.
 const CHUNK_BYTES: usize = 256 << 10;
+/// The bytes of a file that are read first. They nearly always have the header, the table and the small sections that a load needs.
+const HEAD_BYTES: u64 = 4096;
 
 /// The place that an artifact is read from.
 pub enum Input<'a> {
     Memory(&'a [u8]),
-    /// A file, and its length.
-    File(File, u64),
+    File(Source),
+}
+
+/// An open file, and its beginning.
+pub struct Source {
+    file: File,
+    length: u64,
+    head: Vec<u8>,
+}
+
+impl Source {
+    fn new(file: File, length: u64) -> Result<Source> {
+        let mut source = Source { file, length, head: Vec::new() };
+        let mut head = room(length.min(HEAD_BYTES))?;
+        let read = source.read(0, &mut head, |_| ())?;
+        head.truncate(read);
+        source.head = head;
+        Ok(source)
+    }
+
+    /// Reads at `offset` until `to` is full or the file ends, and passes the bytes to `look` as they come. Returns their number.
+    fn read(&self, offset: u64, to: &mut [u8], mut look: impl FnMut(&[u8])) -> Result<usize> {
+        let at_hand = part_of(&self.head, offset, to.len());
+        if at_hand.len() == to.len() {
+            to.copy_from_slice(at_hand);
+            look(to);
+            return Ok(to.len());
+        }
+        let (mut read, mut seen) = (0, 0);
+        while read < to.len() {
+            let end = to.len().min(seen + CHUNK_BYTES);
+            match self.file.read_at(&mut to[read..end], offset + read as u64) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(unreadable(error)),
+            }
+            if read == end {
+                look(&to[seen..read]);
+                seen = read;
+            }
+        }
+        look(&to[seen..read]);
+        Ok(read)
+    }
+}
+
+/// The bytes from `offset` on, `length` of them or those that there are.
+fn part_of(bytes: &[u8], offset: u64, length: usize) -> &[u8] {
+    let rest = &bytes[bytes.len().min(usize::try_from(offset).unwrap_or(usize::MAX))..];
+    &rest[..rest.len().min(length)]
 }
 
 impl<'a> Input<'a> {
@@ -43,13 +97,13 @@ impl<'a> Input<'a> {
             }
             Refused::System(error) => unreadable(error),
         })?;
-        Ok(Input::File(file, length))
+        Ok(Input::File(Source::new(file, length)?))
     }
 
     fn length(&self) -> u64 {
         match self {
             Input::Memory(bytes) => bytes.len() as u64,
-            Input::File(_, length) => *length,
+            Input::File(source) => source.length,
         }
     }
 
@@ -57,31 +111,47 @@ impl<'a> Input<'a> {
     fn read(&self, offset: u64, length: u64, mut look: impl FnMut(&[u8])) -> Result<Cow<'a, [u8]>> {
         match self {
             Input::Memory(bytes) => {
-                let start = bytes.len().min(usize::try_from(offset).unwrap_or(usize::MAX));
-                let rest = &bytes[start..];
-                let bytes = &rest[..rest.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
+                let bytes = part_of(bytes, offset, usize::try_from(length).unwrap_or(usize::MAX));
                 look(bytes);
                 Ok(Cow::Borrowed(bytes))
             }
-            Input::File(file, _) => {
-                let mut file = file;
-                let length =
-                    usize::try_from(length).map_err(|_| Error::new(RTW_ERR_LIMIT, "the artifact exceeds the address space"))?;
-                let mut bytes = Vec::new();
-                bytes.try_reserve_exact(length).map_err(|_| unreadable(std::io::Error::from_raw_os_error(errno::ENOMEM)))?;
-                file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
-                while bytes.len() < length {
-                    let before = bytes.len();
-                    file::fill(file, &mut bytes, length.min(before + CHUNK_BYTES)).map_err(unreadable)?;
-                    if bytes.len() == before {
-                        break;
-                    }
-                    look(&bytes[before..]);
-                }
+            Input::File(source) => {
+                let mut bytes = room(length)?;
+                let read = source.read(offset, &mut bytes, look)?;
+                bytes.truncate(read);
                 Ok(Cow::Owned(bytes))
             }
         }
     }
+
+    /// As `read`, into memory that is there. Returns the number of bytes.
+    fn read_into(&self, offset: u64, to: &mut [u8], mut look: impl FnMut(&[u8])) -> Result<usize> {
+        match self {
+            Input::Memory(bytes) => {
+                let from = part_of(bytes, offset, to.len());
+                for (to, from) in to.chunks_mut(CHUNK_BYTES).zip(from.chunks(CHUNK_BYTES)) {
+                    let to = &mut to[..from.len()];
+                    to.copy_from_slice(from);
+                    look(to);
+                }
+                Ok(from.len())
+            }
+            Input::File(source) => source.read(offset, to, look),
+        }
+    }
+}
+
+/// Allocates `length` bytes, all zero.
+fn room(length: u64) -> Result<Vec<u8>> {
+    let length = in_memory(length)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| unreadable(std::io::Error::from_raw_os_error(errno::ENOMEM)))?;
+    bytes.resize(length, 0);
+    Ok(bytes)
+}
+
+fn in_memory(length: u64) -> Result<usize> {
+    usize::try_from(length).map_err(|_| Error::new(RTW_ERR_LIMIT, "the artifact exceeds the address space"))
 }
 
 fn unreadable(error: std::io::Error) -> Error {
@@ -263,24 +333,21 @@ impl<'a> Opened<'a> {
 
     /// Reads a section and compares it with its checksum, and with its digest if a trusted key has signed it.
     pub fn section(&self, entry: &Entry) -> Result<Cow<'a, [u8]>> {
-        let mut hash = Xxh3::new();
-        let mut digest = self.signed_by.map(|_| Sha256::new());
-        let bytes = self.source.read(entry.offset, entry.length, |bytes| {
-            hash.update(bytes);
-            if let Some(digest) = &mut digest {
-                digest.update(bytes);
-            }
-        })?;
-        if bytes.len() as u64 != entry.length {
-            return Err(truncated(entry.offset + bytes.len() as u64, self.bytes));
-        }
-        if hash.digest128() != entry.checksum {
-            return Err(damaged(kind::name(entry.kind)));
-        }
-        if digest.is_some_and(|digest| digest.finalize()[..] != entry.digest) {
-            return Err(forged("a section of the artifact"));
-        }
+        let mut check = self.check();
+        let bytes = self.source.read(entry.offset, entry.length, |bytes| check.look(bytes))?;
+        check.judge(entry, self.bytes)?;
         Ok(bytes)
+    }
+
+    /// As `section`, but into memory of the right size.
+    fn section_into(&self, entry: &Entry, to: &mut [u8]) -> Result<()> {
+        let mut check = self.check();
+        self.source.read_into(entry.offset, to, |bytes| check.look(bytes))?;
+        check.judge(entry, self.bytes)
+    }
+
+    fn check(&self) -> Check {
+        Check { read: 0, hash: Xxh3::new(), digest: self.signed_by.map(|_| Sha256::new()) }
     }
 
     /// The section of a kind, of a part (from 1) or of the whole file (0).
@@ -302,21 +369,65 @@ impl<'a> Opened<'a> {
 
     /// Reads a part whole.
     pub fn part(&self, index: usize) -> Result<Raw<'a>> {
+        self.part_with(index, |entry| self.section(entry))
+    }
+
+    /// Reads a part whole, its code to the place where it can run.
+    pub fn part_to_run(&self, index: usize) -> Result<Raw<'a, CodeImage>> {
+        self.part_with(index, |entry| {
+            let mut image = CodeImage::new(in_memory(entry.length)?)?;
+            self.section_into(entry, &mut image)?;
+            Ok(image)
+        })
+    }
+
+    fn part_with<C>(&self, index: usize, read: impl FnOnce(&Entry) -> Result<C>) -> Result<Raw<'a, C>> {
         let part = &self.parts[index];
         let metadata = self.section(&part.metadata)?;
-        let code = self.section(&part.code)?;
+        let code = read(&part.code)?;
         Ok(Raw { description: part.description.clone(), metadata, code })
     }
 }
 
-/// The bytes of a part, checked and not yet understood.
-pub struct Raw<'a> {
-    description: Description,
-    metadata: Cow<'a, [u8]>,
-    pub code: Cow<'a, [u8]>,
+/// The comparison of a section's bytes with what the table says of them.
+struct Check {
+    read: u64,
+    hash: Xxh3,
+    digest: Option<Sha256>,
 }
 
-impl<'a> Raw<'a> {
+impl Check {
+    fn look(&mut self, bytes: &[u8]) {
+        self.read += bytes.len() as u64;
+        self.hash.update(bytes);
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes);
+        }
+    }
+
+    /// `file_bytes`: the length of the whole artifact.
+    fn judge(self, entry: &Entry, file_bytes: u64) -> Result<()> {
+        if self.read != entry.length {
+            return Err(truncated(entry.offset + self.read, file_bytes));
+        }
+        if self.hash.digest128() != entry.checksum {
+            return Err(damaged(kind::name(entry.kind)));
+        }
+        if self.digest.is_some_and(|digest| digest.finalize()[..] != entry.digest) {
+            return Err(forged("a section of the artifact"));
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a part, checked and not yet understood.
+pub struct Raw<'a, C = Cow<'a, [u8]>> {
+    description: Description,
+    metadata: Cow<'a, [u8]>,
+    pub code: C,
+}
+
+impl<C: Deref<Target = [u8]>> Raw<'_, C> {
     /// An upper bound for the records of the part: its metadata, and the engine's own records.
     pub fn room_bytes(&self) -> usize {
         /// Two texts and their records, for a name of one letter, take this many times its bytes.
