@@ -5,11 +5,15 @@
 //! below the resolution of every reported figure.
 
 use once_cell::sync::Lazy;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::Mutex;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 pub const NS_PER_S: u64 = 1_000_000_000;
 
-/// Converts ticks to nanoseconds. [`calibration`] makes one for the process.
+/// Converts ticks to nanoseconds. [`calibration`] measures it.
 #[derive(Debug, Clone, Copy)]
 pub struct Calibration {
     pub ns_per_tick: f64,
@@ -50,22 +54,82 @@ pub enum Source {
     Monotonic,
 }
 
-/// Set by the calibration. Until then the system supplies the time, so that a reading is slow but never wrong.
+/// Set by the first calibration. Until then the system supplies the time, so that a reading is slow but never wrong.
 static USE_COUNTER: AtomicBool = AtomicBool::new(false);
 
-static CALIBRATION: Lazy<Calibration> = Lazy::new(|| {
-    let calibration = match counter_is_invariant() {
+/// The largest error of the first ratio, relative: enough for budgets.
+const FIRST_ERROR: f64 = 0.0005;
+/// The longest time that the first calibration takes to get there, should the system's clock be slow to read.
+const FIRST_MOST_NS: u64 = 2_000_000;
+/// After this time the ratio is exact to some parts per million, and stays.
+const SETTLED_NS: u64 = 20_000_000;
+
+/// The first calibration of the process's counter.
+struct First {
+    calibration: Calibration,
+    /// The time since which the ratio is measured. Another one takes its place if the clocks turn out to have been apart since, as when
+    /// the machine was suspended.
+    since: Mutex<Reading>,
+}
+
+static FIRST: Lazy<First> = Lazy::new(|| {
+    let first = match counter_is_invariant() {
         true => calibrate_counter(),
-        false => Calibration::of_system_clock(),
+        false => None,
     };
-    USE_COUNTER.store(calibration.source == Source::Counter, Relaxed);
-    calibration
+    let first = first.unwrap_or_else(|| {
+        SETTLED.store(true, Release);
+        First { calibration: Calibration::of_system_clock(), since: Mutex::new(Reading::default()) }
+    });
+    NS_PER_TICK.store(first.calibration.ns_per_tick.to_bits(), Relaxed);
+    USE_COUNTER.store(first.calibration.source == Source::Counter, Relaxed);
+    first
 });
 
-/// Calibrates on the first call, which takes about 20 ms; every later call returns the same figures. Not for real-time threads
-/// until another thread has called it (`rtw_runtime_create` does).
+/// The ratio as it is known now: the bits of `ns_per_tick`.
+static NS_PER_TICK: AtomicU64 = AtomicU64::new(0);
+/// True if the ratio stays from now on.
+static SETTLED: AtomicBool = AtomicBool::new(false);
+
+/// Returns the best that is known. The first call takes about 0.1 ms and is exact to 0.05 %. Every later one measures the ratio over the
+/// time since then, which takes 2 us, until 20 ms have passed: from then on all calls return the same figures. Neither allocates nor makes
+/// a system call on the usual clock sources. Not for real-time threads until another thread has called it (`rtw_runtime_create` does).
 pub fn calibration() -> Calibration {
-    *CALIBRATION
+    let first = &*FIRST;
+    if !SETTLED.load(Acquire) {
+        refine(first);
+    }
+    Calibration { ns_per_tick: f64::from_bits(NS_PER_TICK.load(Relaxed)), ..first.calibration }
+}
+
+/// As [`calibration`], of figures that stay: waits until 20 ms have passed since the first calibration. For threads that keep them.
+pub fn settled_calibration() -> Calibration {
+    const PARTS: u64 = 20;
+    // In the child of a fork nobody may be left to measure; the first ratio has to do there.
+    for _ in 0..2 * PARTS {
+        let calibration = calibration();
+        if SETTLED.load(Acquire) {
+            return calibration;
+        }
+        super::sleeper::sleep_for(std::time::Duration::from_nanos(SETTLED_NS / PARTS));
+    }
+    calibration()
+}
+
+/// Measures the ratio over the time that has passed. Another thread that does so at the same time is enough.
+fn refine(first: &First) {
+    let Ok(mut since) = first.since.try_lock() else { return };
+    if SETTLED.load(Relaxed) {
+        return;
+    }
+    let now = simultaneous_reading();
+    match since.refined(first.calibration.ns_per_tick, &now) {
+        Some(ns_per_tick) => {
+            NS_PER_TICK.store(ns_per_tick.to_bits(), Relaxed);
+            SETTLED.store(now.ns - since.ns >= SETTLED_NS, Release);
+        }
+        None => *since = now,
+    }
 }
 
 /// The time now, in ticks.
@@ -134,20 +198,24 @@ fn counter_is_invariant() -> bool {
     false
 }
 
-/// Compares the counter with CLOCK_MONOTONIC over 20 ms. Each end is the tightest of several readings, so that an interruption
-/// between the two clocks does not count. The rest of the error is tens of nanoseconds in 20 ms, some parts per million.
-fn calibrate_counter() -> Calibration {
-    const WINDOW: std::time::Duration = std::time::Duration::from_millis(20);
-    let (ticks_before, ns_before) = simultaneous_reading();
-    super::sleeper::sleep_for(WINDOW);
-    let (ticks_after, ns_after) = simultaneous_reading();
-    let ticks = ticks_after.wrapping_sub(ticks_before);
-    let ns = ns_after - ns_before;
-    // A counter that stands still or runs backwards is not usable.
-    if ticks == 0 || ticks > u64::MAX / 2 {
-        return Calibration::of_system_clock();
+/// Compares the counter with CLOCK_MONOTONIC until the ratio is exact enough; finding out the counter's step takes most of that time.
+/// None: the counter stands still or runs backwards.
+fn calibrate_counter() -> Option<First> {
+    let since = simultaneous_reading();
+    let ticks_per_step = step(counter);
+    loop {
+        let now = simultaneous_reading();
+        let measured = since.ratio_to(&now);
+        let is_late = now.ns - since.ns > FIRST_MOST_NS;
+        match measured {
+            Some((ns_per_tick, error)) if error <= FIRST_ERROR || is_late => {
+                let calibration = Calibration { ns_per_tick, ticks_per_step, source: Source::Counter };
+                return Some(First { calibration, since: Mutex::new(since) });
+            }
+            None if is_late => return None,
+            _ => {}
+        }
     }
-    Calibration { ns_per_tick: ns as f64 / ticks as f64, ticks_per_step: step(counter), source: Source::Counter }
 }
 
 /// The resolution of the clock, however long a reading takes: the greatest common divisor of the differences between readings. Where a
@@ -193,18 +261,49 @@ fn greatest_common_divisor(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
-/// Reads the counter and CLOCK_MONOTONIC at nearly the same moment.
-fn simultaneous_reading() -> (u64, u64) {
-    (0..32)
-        .map(|_| {
-            let before = counter();
-            let ns = monotonic_ns();
-            let width = counter().wrapping_sub(before);
-            (width, before.wrapping_add(width / 2), ns)
-        })
-        .min_by_key(|(width, _, _)| *width)
-        .map(|(_, ticks, ns)| (ticks, ns))
-        .expect("there are readings")
+/// The counter and CLOCK_MONOTONIC at nearly the same moment.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reading {
+    ticks: u64,
+    ns: u64,
+    /// The ticks during which the system's clock was read.
+    width: u64,
+}
+
+impl Reading {
+    /// The nanoseconds of a tick between this reading and a later one, and the largest relative error of that. None: the counter did not
+    /// go forward.
+    fn ratio_to(&self, later: &Reading) -> Option<(f64, f64)> {
+        let ticks = later.ticks.wrapping_sub(self.ticks);
+        if ticks == 0 || ticks > u64::MAX / 2 || later.ns <= self.ns {
+            return None;
+        }
+        // The system's clock was read somewhere within the widths, and rounds to whole ns.
+        let error = (self.width + later.width) as f64 / 2.0 / ticks as f64 + 1.0 / (later.ns - self.ns) as f64;
+        Some(((later.ns - self.ns) as f64 / ticks as f64, error))
+    }
+
+    /// The ratio between this reading and a later one. None: it is not what the first one, with both errors, can become, so that one clock
+    /// has stood still or was set in between.
+    fn refined(&self, first: f64, later: &Reading) -> Option<f64> {
+        let (ns_per_tick, error) = self.ratio_to(later)?;
+        let apart = (ns_per_tick / first - 1.0).abs();
+        (apart <= 2.0 * (FIRST_ERROR + error)).then_some(ns_per_tick)
+    }
+}
+
+/// The tightest of several readings, so that an interruption between the two clocks does not count.
+fn simultaneous_reading() -> Reading {
+    let read = || {
+        let before = counter();
+        let ns = monotonic_ns();
+        let width = counter().wrapping_sub(before);
+        Reading { ticks: before.wrapping_add(width / 2), ns, width }
+    };
+    (1..32).fold(read(), |best, _| {
+        let now = read();
+        if now.width < best.width { now } else { best }
+    })
 }
 
 /// The resolution of CLOCK_MONOTONIC.
@@ -264,6 +363,35 @@ mod tests {
     fn ticks_and_nanoseconds_convert_both_ways() {
         let clock = Calibration { ns_per_tick: 0.5, ticks_per_step: 1, source: Source::Counter };
         assert_eq!((clock.ns(3), clock.ticks(3), clock.ticks(u64::MAX)), (1.5, 6, u64::MAX));
+    }
+
+    #[test]
+    fn a_ratio_knows_its_error() {
+        let at = |ticks, ns| Reading { ticks, ns, width: 100 };
+        let (ratio, error) = at(1_000, 50).ratio_to(&at(201_000, 100_050)).unwrap();
+        assert_eq!(ratio, 0.5);
+        assert!((error - 0.00051).abs() < 1e-9, "100 ticks of 200,000, and a nanosecond of 100,000: {error}");
+        assert!(at(5, 50).ratio_to(&at(5, 60)).is_none(), "it stands still");
+        assert!(at(5, 50).ratio_to(&at(4, 60)).is_none(), "it runs backwards");
+    }
+
+    #[test]
+    fn the_ratio_settles_near_the_first() {
+        let first = FIRST.calibration;
+        let settled = settled_calibration();
+        assert_eq!(settled.ns_per_tick, calibration().ns_per_tick, "it stays");
+        assert_eq!((settled.source, settled.ticks_per_step), (first.source, first.ticks_per_step));
+        assert!((settled.ns_per_tick / first.ns_per_tick - 1.0).abs() < 4.0 * FIRST_ERROR, "{settled:?}, first {first:?}");
+    }
+
+    #[test]
+    fn a_ratio_over_a_suspension_is_none() {
+        let since = Reading { ticks: 1_000, ns: 1_000, width: 100 };
+        let after = |ms: u64, asleep_ms: u64| Reading { ticks: (ms + asleep_ms) * 2_000_000, ns: ms * 1_000_000, width: 100 };
+        let refined = |later: Reading| since.refined(0.5, &later);
+        assert!(refined(after(30, 0)).is_some_and(|ratio| (ratio - 0.5).abs() < 1e-5));
+        assert_eq!(refined(after(30, 10_000)), None, "the counter went on while the system's clock stood still");
+        assert_eq!(refined(Reading { ticks: 500, ..after(30, 0) }), None, "the counter was set back");
     }
 
     #[test]

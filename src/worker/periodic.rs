@@ -71,7 +71,7 @@ impl Task {
 impl Periodic {
     /// Runs until it is stopped, and returns the status that ended the run.
     pub(super) fn run(&mut self, worker: &Shared) -> rtw_status_t {
-        let clock = clock::calibration();
+        let clock = clock::settled_calibration();
         let mut recorder = worker.config.statistics.then(|| StepRecorder::new(&worker.statistics));
         let mut tick = Tick { index: 0, intended_ns: clock::monotonic_ns() + self.period_ns, actual_ns: 0, missed: 0 };
         let last_index = self.period_limit.wrapping_sub(1);

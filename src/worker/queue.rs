@@ -174,7 +174,7 @@ impl WorkerEnd {
 
     /// Runs until it is stopped.
     pub(super) fn run(&mut self, worker: &Shared) -> rtw_status_t {
-        let clock = clock::calibration();
+        let clock = clock::settled_calibration();
         let mut recorder = worker.config.statistics.then(|| StepRecorder::new(&worker.statistics));
         let mut sleeps = 0;
         while worker.goes_on() {

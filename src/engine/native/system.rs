@@ -66,7 +66,7 @@ impl Setup {
             key,
             same: seed != 0,
             guests: AtomicU64::new(0),
-            ns_per_tick: (clock::calibration().ns_per_tick * (1u64 << 32) as f64) as u64,
+            ns_per_tick: (clock::settled_calibration().ns_per_tick * (1u64 << 32) as f64) as u64,
             began_ticks: clock::ticks(),
             began_ns: clock::monotonic_ns(),
             began_real_ns: clock::realtime_ns(),
