@@ -1,4 +1,4 @@
-/* What the programs of the comparison have in common: one program for each rival, each a process of its own, driven by rivals.py.
+/* The common part of the programs of the comparison: one program for each rival, each a process of its own, driven by rivals.py.
  *
  *   PROGRAM serve ARTIFACT...   reads lines from the standard input and answers each with one line:
  *                               load N    loads the artifact N times: the page faults of all, then the ns of each
@@ -17,7 +17,7 @@ typedef struct {
     uint64_t ns;
 } rival_step_t;
 
-/* What each rival has. All end the process if they fail. */
+/* Functions that each rival defines. All end the process if they fail. */
 void rival_open(char **arguments);             /* once: the engine or the runtime, and the names of files */
 uint64_t rival_load(void);                     /* the ns of a load; then the module is destroyed */
 int32_t rival_check(void);                     /* the result of run(3) */
