@@ -22,15 +22,15 @@ all: lib command artifacts examples
 
 # Cargo does not optimise at link time when an rlib is among the crate types, and a call then costs twice as much: so the
 # shipped libraries are built by name. The link is what a linker would make of the SONAME on installing.
-# Less is inlined than by default: the library is smaller, and calls take the same instructions (make bench-check). Below about 100
-# the engine's own frame of a call is no longer one piece, which costs 35 instructions. Nothing is inlined where it is unlikely to run.
+# Less is inlined than by default: the library is smaller, and calls take the same instructions (make bench-check). Nothing is inlined
+# where it is unlikely to run.
 # The linker folds equal functions, if it can.
 # No path of the building machine goes into what is installed. The unit tests share the command's build.
 CARGO_HOME ?= $(HOME)/.cargo
 # A copy of the tree that names the original here uses the original's built dependencies.
 REMAPPED ?= $(CURDIR)
 lib command unit property spec: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
-LIB_FLAGS := -C llvm-args=-inline-threshold=105 -C llvm-args=-inlinecold-threshold=0
+LIB_FLAGS := -C llvm-args=-inlinehint-threshold=150 -C llvm-args=-inlinecold-threshold=0
 lib: FORCE
 	cargo rustc --locked --release --lib --crate-type cdylib,staticlib -- $(LIB_FLAGS) $$(./packaging/folds.sh)
 	ln -sf librtwasm.so target/release/librtwasm.so.0.1
@@ -66,7 +66,7 @@ aarch64-toolchain: FORCE
 	@./packaging/aarch64/toolchain.sh $(AARCH64)/toolchain
 aarch64-lib: aarch64-toolchain
 	$(AARCH64_ENV) cargo rustc --locked --release --lib --target $(AARCH64_TRIPLE) --target-dir $(AARCH64) --crate-type cdylib,staticlib \
-	    -- -C llvm-args=-inline-threshold=120
+	    -- $(LIB_FLAGS)
 	ln -sf librtwasm.so $(AARCH64_LIBS)/librtwasm.so.0.1
 	@LD=aarch64-linux-gnu-ld OBJCOPY=aarch64-linux-gnu-objcopy AR=aarch64-linux-gnu-ar \
 	    ./packaging/archive.sh $(AARCH64_LIBS)/deps/librtwasm.a $(AARCH64_LIBS)/librtwasm.a

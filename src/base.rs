@@ -1,5 +1,5 @@
 //! The base of the library: statuses, the system, the structures of real-time threads, recording, and an artifact's description of
-//! itself. It is a package of its own, optimised for speed; the packages above it are optimised for size.
+//! itself. It is a package of its own: the reports and the rest stand on it.
 
 pub mod artifact;
 pub mod record;

@@ -2,7 +2,8 @@
 //!
 //! The C API in `capi` is the product; Rust programs of this project (the compiler, the command, the benchmark) use the other
 //! folders directly. Dependencies run one way: `capi -> worker -> subjects -> engine -> record -> rt -> sys`, with `stats` and
-//! `doctor` beside them. The folders are three packages: `base.rs` and `reports.rs` say which, and this is the rest.
+//! `doctor` beside them. The folders are three packages: `base.rs` and `reports.rs` say which, and this is the rest;
+//! `enter.rs` is a fourth, for the engine's part of a call.
 
 pub use rtwasm_base::{artifact, record, rt, status, sys};
 pub use rtwasm_reports::{doctor, stats};

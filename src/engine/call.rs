@@ -333,7 +333,7 @@ unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasm
         return unsafe { enter_changed(core, shared, values) };
     }
     // SAFETY: passed on.
-    unsafe { shared.func.get().call_unchecked(core.context(), values) }
+    unsafe { rtwasm_enter::enter(shared.func.get(), core.context(), values) }
 }
 
 #[cold]
@@ -342,7 +342,7 @@ unsafe fn enter_changed(core: &Core, shared: &FuncShared, values: *mut [ValRaw])
     let modes = core.host_float.modes(core.float);
     modes.enter();
     // SAFETY: passed on.
-    let result = unsafe { shared.func.get().call_unchecked(core.context(), values) };
+    let result = unsafe { rtwasm_enter::enter(shared.func.get(), core.context(), values) };
     modes.leave();
     result
 }

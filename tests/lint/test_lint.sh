@@ -56,7 +56,7 @@ fi
 # Other warnings of clippy are advice, and not part of this test.
 clippy() { cargo clippy --locked --quiet "$@" -- --allow clippy::all; }
 # One run cannot check all packages: the library's entry points and the command exclude each other, see the features in Cargo.toml.
-for packages in "rtwasm rtwasm-base rtwasm-reports" "rtwasm-compiler rtwasm-cli" "rtwasm-bench rtwasm-headergen rtwasm-model" "rtwasm-property rtwasm-smith"; do
+for packages in "rtwasm rtwasm-base rtwasm-enter rtwasm-reports" "rtwasm-compiler rtwasm-cli" "rtwasm-bench rtwasm-headergen rtwasm-model" "rtwasm-property rtwasm-smith"; do
     # shellcheck disable=SC2046 # the options are words
     check "clippy finds nothing that is denied: $packages" clippy --all-targets $(printf -- '-p %s ' $packages)
 done

@@ -1,6 +1,7 @@
 //! The host's additions to a guest: functions of its own in tables, and mapped pages. Every guest that follows gets the same, after a
 //! reset and in spares.
 
+use rtwasm_enter::Held;
 use std::ffi::c_void;
 use std::sync::Arc;
 use wasmtime::{Extern, Func as EngineFunc, Ref, StoreContextMut, Table};
@@ -8,7 +9,7 @@ use wasmtime::{Extern, Func as EngineFunc, Ref, StoreContextMut, Table};
 use super::Instance;
 use super::core::{GATE_ASK, GATE_FREE};
 use super::func::{Func, Origin};
-use super::guest::{Data, Guest};
+use super::guest::Guest;
 use super::link;
 use super::mapped::Mapped;
 use super::names::Names;
@@ -79,7 +80,7 @@ impl Added {
 }
 
 impl Placed {
-    fn function(&self, module: &Module, store: StoreContextMut<'_, Data>) -> EngineFunc {
+    fn function(&self, module: &Module, store: StoreContextMut<'_, Held>) -> EngineFunc {
         let ty = self.host.signature.engine_type(module.code.engine());
         // SAFETY: its own type.
         unsafe { link::host_function(store, ty, self.host.clone()) }

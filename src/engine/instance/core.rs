@@ -1,5 +1,6 @@
 //! The part of an instance that calls and host functions work with, and its gate: the word that says what a call has to know first.
 
+use rtwasm_enter::Held;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -7,7 +8,6 @@ use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, fence};
 use wasmtime::StoreContextMut;
 
-use super::guest::Data;
 use super::link::left;
 use crate::engine::budget::Timing;
 use crate::engine::fault::FaultRecord;
@@ -89,7 +89,7 @@ pub struct Core {
     pub(super) handle: Cell<*mut c_void>,
 }
 
-pub(super) type Context = StoreContextMut<'static, Data>;
+pub(super) type Context = StoreContextMut<'static, Held>;
 
 // SAFETY: one thread at a time has an instance, by the API's rules; the cells are not used beyond it.
 unsafe impl Send for Core {}

@@ -1,10 +1,11 @@
 //! The engine's part of an instance: its store, its memories, and what the engine asks when they grow.
 
+use rtwasm_enter::{Held, enter};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::unix::StoreExt;
-use wasmtime::{Extern, ExternType, Memory, Store, Trap};
+use wasmtime::{AsContextMut, Extern, ExternType, Memory, Store, Trap};
 
 use super::added::Added;
 use super::core::Core;
@@ -34,7 +35,7 @@ use crate::sys::{clock, handlers};
 /// The size of the budget guard's memory for the guest; the host holds a page of it.
 const GUARD_MEMORY_BYTES: u64 = 65536;
 
-/// The library's data in the engine's store.
+/// The library's data in the engine's store, behind a [`Held`].
 pub struct Data {
     pub(super) share: Arc<Share>,
     /// Memories that are still to be created, the budget guard's included: the share already contains what the module declares.
@@ -57,6 +58,21 @@ pub struct Data {
 }
 
 impl Data {
+    /// The data in a store of ours.
+    #[inline(always)]
+    pub(in crate::engine) fn of(held: &Held) -> &Data {
+        debug_assert!(held.0.is::<Data>());
+        // SAFETY: `Guest::make` puts a `Data` into every store of ours.
+        unsafe { &*(&raw const *held.0).cast::<Data>() }
+    }
+
+    #[inline(always)]
+    pub(in crate::engine) fn of_mut(held: &mut Held) -> &mut Data {
+        debug_assert!(held.0.is::<Data>());
+        // SAFETY: as above.
+        unsafe { &mut *(&raw mut *held.0).cast::<Data>() }
+    }
+
     #[inline(always)]
     pub(in crate::engine) fn core(&self) -> &Core {
         &self.core
@@ -166,7 +182,7 @@ pub(super) struct Guest {
     pub(super) guard: Warmed,
     /// The store, the globals, the tables.
     pub(super) kept: Kept,
-    pub(super) store: Store<Data>,
+    pub(super) store: Store<Held>,
 }
 
 impl Guest {
@@ -209,8 +225,8 @@ impl Guest {
             system: config.system.clone().filter(|_| linked.iter().any(Linked::speaks)).map(System::new),
             memory: None,
         };
-        let mut store = Store::try_new(module.code.engine(), data).map_err(|_| reserve::exhausted())?;
-        store.limiter(|data| data);
+        let mut store = Store::try_new(module.code.engine(), Held(Box::new(data))).map_err(|_| reserve::exhausted())?;
+        store.limiter(|held| Data::of_mut(held));
         never_interrupt(&mut store, module.metadata.settings.interruption)?;
         if module.metadata.settings.profile == Profile::Standalone {
             let core = core.clone();
@@ -248,7 +264,7 @@ impl Guest {
         drop(running);
         let (instance, imported) = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
         let memory = default_memory(module, instance, &imported, &mut store);
-        store.data_mut().memory = memory;
+        Data::of_mut(store.data_mut()).memory = memory;
         let (registration, guard) = match &memories.guard {
             Some(guard) => (
                 Registration::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?,
@@ -287,7 +303,7 @@ impl Guest {
         let _running = core.runs_in_setup();
         modes.enter();
         // SAFETY: the function has neither parameters nor results.
-        let done = unsafe { func.call_unchecked(&mut self.store, &mut []) };
+        let done = unsafe { enter(func, self.store.as_context_mut(), &mut []) };
         modes.leave();
         core.timing.end();
         done.map_err(|error| initialising_error(core, &error))
@@ -315,7 +331,7 @@ impl Guest {
 }
 
 /// Lets code with epochs or fuel, which is for comparison only, run without an end: otherwise its first check would stop it.
-fn never_interrupt(store: &mut Store<Data>, interruption: Interruption) -> Result<()> {
+fn never_interrupt(store: &mut Store<Held>, interruption: Interruption) -> Result<()> {
     match interruption {
         Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
         Interruption::Fuel => {
@@ -374,9 +390,9 @@ fn default_memory(
     module: &Module,
     instance: wasmtime::Instance,
     imported: &[Extern],
-    store: &mut Store<Data>,
+    store: &mut Store<Held>,
 ) -> Option<Memory> {
-    let first_exported = |store: &mut Store<Data>| {
+    let first_exported = |store: &mut Store<Held>| {
         let first = module.code.exports().find(|e| !hidden::is_hidden(e.name()) && matches!(e.ty(), ExternType::Memory(_)))?;
         instance.get_memory(store, first.name())
     };

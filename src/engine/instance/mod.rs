@@ -155,7 +155,7 @@ impl Drop for Instance {
         self.core.has_not_left(cancel::section_at());
         let is_forked = self.core.gate.load(Relaxed) == RTW_ERR_FORKED;
         if let Some(log) = self.core.log.as_ref().filter(|_| !is_forked) {
-            self.guest.get_mut().store.data_mut().end_lines();
+            Data::of_mut(self.guest.get_mut().store.data_mut()).end_lines();
             // The rest of the messages: the housekeeper reads it, as before.
             let drain = log.drain.clone();
             let _ = self.module.runtime.housekeeper().post(move || drain.tend());

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::Instance;
 use super::func::Origin;
+use super::guest::Data;
 use crate::engine::imports::Linked;
 use crate::engine::warmed::Warmed;
 use crate::rt::{fork, reserve};
@@ -83,7 +84,7 @@ impl Turn<'_> {
             self.find_again(&func);
         }
         self.find_globals_again();
-        old.store.data_mut().end_lines();
+        Data::of_mut(old.store.data_mut()).end_lines();
         drop(old);
         self.core.fault.set(None);
         self.core.fault_address.set(0);

@@ -6,6 +6,7 @@ mod system;
 
 pub use system::{Setup, System};
 
+use rtwasm_enter::Held;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use wasmtime::{Caller, Extern as EngineExtern, Memory, Trap, ValRaw};
@@ -144,7 +145,7 @@ impl Native {
     /// # Safety
     /// There are as many values as the import's type has.
     #[inline(always)]
-    pub unsafe fn call(&self, caller: Caller<'_, Data>, values: Values<'_>) -> wasmtime::Result<()> {
+    pub unsafe fn call(&self, caller: Caller<'_, Held>, values: Values<'_>) -> wasmtime::Result<()> {
         // SAFETY: passed on.
         unsafe { (self.form)(self.data, Ask { caller, values }) }
     }
@@ -152,7 +153,7 @@ impl Native {
 
 /// One call of such a function.
 pub struct Ask<'a> {
-    caller: Caller<'a, Data>,
+    caller: Caller<'a, Held>,
     values: Values<'a>,
 }
 
@@ -175,7 +176,7 @@ impl Ask<'_> {
 
     /// The guest's memory: the one that it exports as "memory", else the first exported one.
     fn find_memory(&mut self) -> Option<Memory> {
-        self.caller.data().memory.or_else(|| match self.caller.get_export("memory") {
+        Data::of(self.caller.data()).memory.or_else(|| match self.caller.get_export("memory") {
             // The guest is being created, and runs its start function.
             Some(EngineExtern::Memory(memory)) => Some(memory),
             _ => None,
@@ -198,7 +199,7 @@ impl Ask<'_> {
     /// Ends the guest's call.
     #[cold]
     fn end(&self, how: Ended) -> wasmtime::Result<()> {
-        self.caller.data().core().ended.set(how);
+        Data::of(self.caller.data()).core().ended.set(how);
         Err(Trap::UnreachableCodeReached.into())
     }
 }
@@ -256,7 +257,7 @@ fn log_of(import: &Extern) -> Option<Native> {
         let Some(memory) = ask.find_memory() else { return Ok(()) };
         let (bytes, data) = memory.data_and_store_mut(&mut ask.caller);
         let text = bytes.get(address..).and_then(|bytes| bytes.get(..length));
-        if let (Some(text), Some(log)) = (text, data.core().log.as_ref()) {
+        if let (Some(text), Some(log)) = (text, Data::of(data).core().log.as_ref()) {
             // SAFETY: the guest calls on this thread.
             unsafe { log.write(level, text) };
         }

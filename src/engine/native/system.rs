@@ -237,7 +237,7 @@ unsafe fn answer_errno(compute: usize, mut ask: Ask<'_>) -> wasmtime::Result<()>
 
 impl Ask<'_> {
     fn system(&mut self) -> Option<&mut System> {
-        self.caller.data_mut().system.as_deref_mut()
+        Data::of_mut(self.caller.data_mut()).system.as_deref_mut()
     }
 
     fn setup(&mut self) -> Option<Arc<Setup>> {
@@ -293,7 +293,7 @@ impl Ask<'_> {
 
     /// Hands a message to the log, if the host has one.
     pub(super) fn log(&self, level: u32, text: &[u8]) {
-        if let Some(log) = self.caller.data().core().log.as_ref() {
+        if let Some(log) = Data::of(self.caller.data()).core().log.as_ref() {
             // SAFETY: the guest calls on this thread.
             unsafe { log.write(level, text) };
         }
@@ -304,6 +304,7 @@ impl Ask<'_> {
         let memory = self.find_memory();
         let Some(memory) = memory else { return };
         let (bytes, data) = memory.data_and_store_mut(&mut self.caller);
+        let data = Data::of_mut(data);
         let Some(bytes) = bytes.get(address as usize..).and_then(|bytes| bytes.get(..length as usize)) else { return };
         let Some(line) = data.system.as_deref_mut().map(|system| &mut system.lines[stream]) else { return };
         let Some(log) = data.core.log.as_ref() else { return };
@@ -322,7 +323,7 @@ impl Ask<'_> {
     }
 
     fn end_lines(&mut self) {
-        self.caller.data_mut().end_lines();
+        Data::of_mut(self.caller.data_mut()).end_lines();
     }
 }
 
@@ -404,7 +405,7 @@ fn random_get(ask: &mut Ask<'_>) -> u32 {
     }
     let Some(memory) = ask.find_memory() else { return ERRNO_FAULT };
     let (bytes, data) = memory.data_and_store_mut(&mut ask.caller);
-    match (bytes.get_mut(address..).and_then(|bytes| bytes.get_mut(..length)), data.system.as_deref_mut()) {
+    match (bytes.get_mut(address..).and_then(|bytes| bytes.get_mut(..length)), Data::of_mut(data).system.as_deref_mut()) {
         (Some(bytes), Some(system)) => {
             system.random.fill(bytes);
             0

@@ -27,7 +27,7 @@ impl Slot {
     ///
     /// # Safety
     /// One thread at a time begins and ends blocks, in turn, and was let in.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn begin(&self) -> std::result::Result<Block<'_>, rtw_status_t> {
         // SAFETY: passed on.
         unsafe { self.exchange.begin() }.map_err(|refused| match refused {
