@@ -197,7 +197,7 @@ impl<T: Replaceable> Exchange<T> {
     ///
     /// # Safety
     /// One thread at a time begins and ends blocks, in turn.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn begin(&self) -> Result<Block<'_, T>, Refused> {
         if self.in_block.own() != BLOCK_NONE {
             // Called from inside a block, whose item must not be exchanged.
