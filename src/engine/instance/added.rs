@@ -9,7 +9,7 @@ use wasmtime::{Extern, Func as EngineFunc, Ref, StoreContextMut, Table};
 use super::Instance;
 use super::core::{GATE_ASK, GATE_FREE};
 use super::func::{Func, Origin};
-use super::guest::Guest;
+use super::guest::{Data, Guest};
 use super::link;
 use super::mapped::Mapped;
 use super::names::Names;
@@ -63,10 +63,10 @@ impl Added {
                     let store = &mut guest.store;
                     let func = placed.function(module, store.into());
                     let more = placed.index.saturating_add(1).saturating_sub(table.size(&*store));
-                    let asked = store.data().core.growth.counts();
+                    let asked = Data::of(store.data()).core.growth.counts();
                     if more != 0 {
                         let grown = table.grow(&mut *store, more, Ref::Func(None));
-                        grown.map_err(|error| not_grown(&store.data().core.growth, asked, error))?;
+                        grown.map_err(|error| not_grown(&Data::of(store.data()).core.growth, asked, error))?;
                     }
                     table.set(store, placed.index, Ref::Func(Some(func))).map_err(refused)?;
                     Some(func)

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use wasmtime::{Extern, Memory};
 
-use super::guest::Guest;
+use super::guest::{Data, Guest};
 use super::names::Names;
 use super::table::not_grown;
 use super::turn::Turn;
@@ -102,8 +102,8 @@ impl Mapped {
         let more = self.offset.saturating_add(self.bytes).saturating_sub(memory.data_size(&*store) as u64);
         if more != 0 {
             let more = more.div_ceil(memory.page_size(&*store));
-            let asked = store.data().core.growth.counts();
-            memory.grow(&mut *store, more).map_err(|error| not_grown(&store.data().core.growth, asked, error))?;
+            let asked = Data::of(store.data()).core.growth.counts();
+            memory.grow(&mut *store, more).map_err(|error| not_grown(&Data::of(store.data()).core.growth, asked, error))?;
         }
         let range = self.within(memory.data_ptr(&*store) as usize, memory.data_size(&*store)).ok_or_else(gone)?;
         // SAFETY: it is the memory of a guest that nobody has yet.
