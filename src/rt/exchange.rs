@@ -265,20 +265,17 @@ impl<T: Replaceable> Exchange<T> {
     /// As for [`Exchange::begin`].
     #[inline]
     pub unsafe fn end(&self) {
-        self.front.with_mut(
-            #[inline(always)]
-            |front| {
-                // SAFETY: as in `begin`.
-                let front = unsafe { &mut *front };
-                if !front.held.is_null() {
-                    front.release(1);
-                }
-                // SAFETY: as in `enter`.
-                if unsafe { front.active.as_ref() }.is_some_and(T::is_broken) {
-                    count(&self.counters.broken);
-                }
-            },
-        );
+        self.front.with_mut(|front| {
+            // SAFETY: as in `begin`.
+            let front = unsafe { &mut *front };
+            if !front.held.is_null() {
+                front.release(1);
+            }
+            // SAFETY: as in `enter`.
+            if unsafe { front.active.as_ref() }.is_some_and(T::is_broken) {
+                count(&self.counters.broken);
+            }
+        });
         self.in_block.store(BLOCK_NONE, Release);
     }
 
