@@ -4,7 +4,7 @@
 use std::any::Any;
 use wasmtime::{Func, Result, StoreContextMut, ValRaw};
 
-/// What a store holds. The type is known to the package above: see `engine::instance::Data`.
+/// The content of a store. The package above knows its type: see `engine::instance::Data`.
 pub struct Held(pub Box<dyn Any>);
 
 /// Runs a function of a guest. `values` holds its arguments and receives its results, without conversion.

@@ -203,6 +203,7 @@ static void test_off(void) {
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     guest_t guest = open_guest("calls", NULL);
+    settle_clock();
     test_readings(guest.instance);
     test_instances(&guest);
     test_concurrent(&guest);

@@ -270,6 +270,7 @@ static void test_ahead(rtw_module_t *module) {
     close(file);
 }
 
+#if !defined(ON_A_THREAD)
 static long faults(void) {
     struct rusage usage;
     getrusage(RUSAGE_THREAD, &usage);
@@ -289,6 +290,7 @@ static bool is_locked(const void *address) {
     if (file != NULL) fclose(file);
     return locked;
 }
+#endif
 
 /* Prefaulted and locked, whether mapped before prepare or after it, and after a reset. */
 static void test_warm(void) {

@@ -221,6 +221,7 @@ static void test_concurrent(rtw_instance_t *instance) {
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     guest_t guest = open_guest("calls", NULL);
+    settle_clock();
     test_counting(guest.instance);
     test_clock(guest.instance);
     test_buckets(guest.instance);

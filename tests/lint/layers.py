@@ -10,6 +10,7 @@ from pathlib import Path
 BELOW_ENGINE = {"status", "sys", "rt", "record", "artifact"}
 USES = {
     "status": set(),
+    "enter": set(),
     "ffi": {"status"},
     "sized": {"status"},
     "sys": {"status"},

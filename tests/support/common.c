@@ -1,4 +1,5 @@
 #include "common.h"
+#include "clock.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -40,6 +41,11 @@ void attach_here(rtw_runtime_t *runtime) {
     rtw_error_t err;
     rtw_status_t status = rtw_thread_attach(runtime, NULL, &err);
     if (status != RTW_ERR_ATTACHED) require(status, &err, "the calling thread is attached");
+}
+
+void settle_clock(void) {
+    rtw_clock_step_ns();
+    for (const uint64_t end_ns = now_ns() + 21 * MS; now_ns() < end_ns;) rtw_clock_step_ns();
 }
 
 guest_t open_guest(const char *guest, rtw_imports_t *imports) {

@@ -72,6 +72,8 @@ typedef struct guest_t {
 
 rtw_runtime_t *make_runtime(void);
 rtw_module_t *load(rtw_runtime_t *runtime, const char *guest);
+/* Returns when the library has measured its clock for 20 ms: from then on the same ticks are the same ns. */
+void settle_clock(void);
 /* Attaches the calling thread, unless it is attached. */
 void attach_here(rtw_runtime_t *runtime);
 /* Opens a guest with everything that a call needs, and attaches the calling thread. `imports` may be NULL. */
