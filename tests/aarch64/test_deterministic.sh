@@ -32,8 +32,13 @@ check "kernels.c for aarch64" $CC $C_FLAGS kernels.c $harness -o "$scratch/kerne
 # Levels of the processors, by the folder that their artifacts go to.
 levels="v2 there"
 if grep -qw avx2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo; then levels="v2 v3 there"; else skip "x86-64-v3: this processor lacks AVX2 or FMA"; fi
-names=
+# Left out: guests that only cross the border to the host, and compute nothing.
+guests=
 for guest in "$root"/guests/built/*.wasm "$root"/bench/guests/*.wat guests/*.wat; do
+    case $guest in */crossings.wat | */services.wat | */shared.wasm) ;; *) guests="$guests $guest" ;; esac
+done
+names=
+for guest in $guests; do
     names="$names $(basename "${guest%.*}")"
 done
 compile_all() { # compile_all FOLDER [OPTION...]: for each level
@@ -43,7 +48,7 @@ compile_all() { # compile_all FOLDER [OPTION...]: for each level
         mkdir -p "$scratch/$folder-$level"
         case $level in there) compiler="$RTWASM compile --cpu cortex-a72" ;; *) compiler="$here compile --cpu x86-64-$level" ;; esac
         for profile in standalone plugin; do
-            for guest in "$root"/guests/built/*.wasm "$root"/bench/guests/*.wat guests/*.wat; do
+            for guest in $guests; do
                 case $folder-$level-$guest in fixed-v2-*/fused.wat) continue ;; esac # is refused, see below
                 # shellcheck disable=SC2086 # a list of words
                 $compiler --quiet --profile $profile "$@" "$guest" -o "$scratch/$folder-$level/$(basename "${guest%.*}").$profile.rtw" || return 1
