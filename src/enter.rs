@@ -5,7 +5,7 @@ use std::any::Any;
 use wasmtime::{Func, Result, StoreContextMut, ValRaw};
 
 /// The content of a store. The package above knows its type: see `engine::instance::Data`.
-pub struct Held(pub Box<dyn Any>);
+pub struct Content(pub Box<dyn Any>);
 
 /// Runs a function of a guest. `values` holds its arguments and receives its results, without conversion.
 ///
@@ -13,7 +13,7 @@ pub struct Held(pub Box<dyn Any>);
 /// As for [`Func::call_unchecked`]: `values` has room for the arguments and for the results, and the arguments have the function's
 /// types.
 #[inline(never)]
-pub unsafe fn enter(func: Func, context: StoreContextMut<'_, Held>, values: *mut [ValRaw]) -> Result<()> {
+pub unsafe fn enter(func: Func, context: StoreContextMut<'_, Content>, values: *mut [ValRaw]) -> Result<()> {
     // SAFETY: passed on.
     unsafe { func.call_unchecked(context, values) }
 }

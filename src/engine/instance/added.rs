@@ -1,7 +1,7 @@
 //! The host's additions to a guest: functions of its own in tables, and mapped pages. Every guest that follows gets the same, after a
 //! reset and in spares.
 
-use rtwasm_enter::Held;
+use rtwasm_enter::Content;
 use std::ffi::c_void;
 use std::sync::Arc;
 use wasmtime::{Extern, Func as EngineFunc, Ref, StoreContextMut, Table};
@@ -80,7 +80,7 @@ impl Added {
 }
 
 impl Placed {
-    fn function(&self, module: &Module, store: StoreContextMut<'_, Held>) -> EngineFunc {
+    fn function(&self, module: &Module, store: StoreContextMut<'_, Content>) -> EngineFunc {
         let ty = self.host.signature.engine_type(module.code.engine());
         // SAFETY: its own type.
         unsafe { link::host_function(store, ty, self.host.clone()) }

@@ -1,6 +1,6 @@
 //! The part of an instance that calls and host functions work with, and its gate: the word that says what a call has to know first.
 
-use rtwasm_enter::Held;
+use rtwasm_enter::Content;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -89,7 +89,7 @@ pub struct Core {
     pub(super) handle: Cell<*mut c_void>,
 }
 
-pub(super) type Context = StoreContextMut<'static, Held>;
+pub(super) type Context = StoreContextMut<'static, Content>;
 
 // SAFETY: one thread at a time has an instance, by the API's rules; the cells are not used beyond it.
 unsafe impl Send for Core {}

@@ -1,6 +1,6 @@
 //! The engine's part of an instance: its store, its memories, and what the engine asks when they grow.
 
-use rtwasm_enter::{Held, enter};
+use rtwasm_enter::{Content, enter};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,7 +35,7 @@ use crate::sys::{clock, handlers};
 /// The size of the budget guard's memory for the guest; the host holds a page of it.
 const GUARD_MEMORY_BYTES: u64 = 65536;
 
-/// The library's data in the engine's store, behind a [`Held`].
+/// The library's data in the engine's store, in a [`Content`].
 pub struct Data {
     pub(super) share: Arc<Share>,
     /// Memories that are still to be created, the budget guard's included: the share already contains what the module declares.
@@ -60,17 +60,17 @@ pub struct Data {
 impl Data {
     /// The data in a store of ours.
     #[inline(always)]
-    pub(in crate::engine) fn of(held: &Held) -> &Data {
-        debug_assert!(held.0.is::<Data>());
+    pub(in crate::engine) fn of(content: &Content) -> &Data {
+        debug_assert!(content.0.is::<Data>());
         // SAFETY: `Guest::make` puts a `Data` into every store of ours.
-        unsafe { &*(&raw const *held.0).cast::<Data>() }
+        unsafe { &*(&raw const *content.0).cast::<Data>() }
     }
 
     #[inline(always)]
-    pub(in crate::engine) fn of_mut(held: &mut Held) -> &mut Data {
-        debug_assert!(held.0.is::<Data>());
+    pub(in crate::engine) fn of_mut(content: &mut Content) -> &mut Data {
+        debug_assert!(content.0.is::<Data>());
         // SAFETY: as above.
-        unsafe { &mut *(&raw mut *held.0).cast::<Data>() }
+        unsafe { &mut *(&raw mut *content.0).cast::<Data>() }
     }
 
     #[inline(always)]
@@ -182,7 +182,7 @@ pub(super) struct Guest {
     pub(super) guard: Warmed,
     /// The store, the globals, the tables.
     pub(super) kept: Kept,
-    pub(super) store: Store<Held>,
+    pub(super) store: Store<Content>,
 }
 
 impl Guest {
@@ -225,8 +225,8 @@ impl Guest {
             system: config.system.clone().filter(|_| linked.iter().any(Linked::speaks)).map(System::new),
             memory: None,
         };
-        let mut store = Store::try_new(module.code.engine(), Held(Box::new(data))).map_err(|_| reserve::exhausted())?;
-        store.limiter(|held| Data::of_mut(held));
+        let mut store = Store::try_new(module.code.engine(), Content(Box::new(data))).map_err(|_| reserve::exhausted())?;
+        store.limiter(|content| Data::of_mut(content));
         never_interrupt(&mut store, module.metadata.settings.interruption)?;
         if module.metadata.settings.profile == Profile::Standalone {
             let core = core.clone();
@@ -331,7 +331,7 @@ impl Guest {
 }
 
 /// Lets code with epochs or fuel, which is for comparison only, run without an end: otherwise its first check would stop it.
-fn never_interrupt(store: &mut Store<Held>, interruption: Interruption) -> Result<()> {
+fn never_interrupt(store: &mut Store<Content>, interruption: Interruption) -> Result<()> {
     match interruption {
         Interruption::Epoch => store.set_epoch_deadline(u64::MAX / 2),
         Interruption::Fuel => {
@@ -390,9 +390,9 @@ fn default_memory(
     module: &Module,
     instance: wasmtime::Instance,
     imported: &[Extern],
-    store: &mut Store<Held>,
+    store: &mut Store<Content>,
 ) -> Option<Memory> {
-    let first_exported = |store: &mut Store<Held>| {
+    let first_exported = |store: &mut Store<Content>| {
         let first = module.code.exports().find(|e| !hidden::is_hidden(e.name()) && matches!(e.ty(), ExternType::Memory(_)))?;
         instance.get_memory(store, first.name())
     };

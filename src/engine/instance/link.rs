@@ -1,6 +1,6 @@
 //! Host functions: which of them an instance is linked to, and how guests call them.
 
-use rtwasm_enter::Held;
+use rtwasm_enter::Content;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(super) fn host_functions(module: &Module, imports: Option<&Imports>) -> Resu
 }
 
 /// Makes what an import is linked to.
-pub(super) fn made(store: &mut Store<Held>, ty: ExternType, linked: &Linked) -> wasmtime::Result<Extern> {
+pub(super) fn made(store: &mut Store<Content>, ty: ExternType, linked: &Linked) -> wasmtime::Result<Extern> {
     Ok(match (linked, ty) {
         (Linked::Memory(ty), _) => Memory::new(store, ty.clone())?.into(),
         (Linked::Table(ty), _) => Table::new(store, ty.clone(), Ref::Func(None))?.into(),
@@ -48,7 +48,7 @@ pub(super) fn made(store: &mut Store<Held>, ty: ExternType, linked: &Linked) -> 
 }
 
 /// A function of the engine's for an import.
-fn engine_function(store: &mut Store<Held>, ty: FuncType, linked: &Linked) -> wasmtime::Result<EngineFunc> {
+fn engine_function(store: &mut Store<Content>, ty: FuncType, linked: &Linked) -> wasmtime::Result<EngineFunc> {
     // SAFETY: the type is the import's own; a host's function has it, and a native has been chosen by it.
     Ok(unsafe {
         match linked {
@@ -78,7 +78,7 @@ fn engine_function(store: &mut Store<Held>, ty: FuncType, linked: &Linked) -> wa
 ///
 /// # Safety
 /// It has this type.
-pub(super) unsafe fn host_function(store: StoreContextMut<'_, Held>, ty: FuncType, host: Arc<Callable>) -> EngineFunc {
+pub(super) unsafe fn host_function(store: StoreContextMut<'_, Content>, ty: FuncType, host: Arc<Callable>) -> EngineFunc {
     // SAFETY: as the caller promises; `call_host` passes the values on untouched.
     unsafe {
         match host.may_block {
@@ -93,7 +93,7 @@ pub(super) unsafe fn host_function(store: StoreContextMut<'_, Held>, ty: FuncTyp
 /// `BLOCKS`: the function may block, and a thread may end in it.
 pub(super) fn call_host<const BLOCKS: bool>(
     host: &HostFunc,
-    mut caller: Caller<'_, Held>,
+    mut caller: Caller<'_, Content>,
     values: &mut [MaybeUninit<ValRaw>],
 ) -> wasmtime::Result<()> {
     let core: *const Core = &*Data::of(caller.data()).core;

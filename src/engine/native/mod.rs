@@ -6,7 +6,7 @@ mod system;
 
 pub use system::{Setup, System};
 
-use rtwasm_enter::Held;
+use rtwasm_enter::Content;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use wasmtime::{Caller, Extern as EngineExtern, Memory, Trap, ValRaw};
@@ -145,7 +145,7 @@ impl Native {
     /// # Safety
     /// There are as many values as the import's type has.
     #[inline(always)]
-    pub unsafe fn call(&self, caller: Caller<'_, Held>, values: Values<'_>) -> wasmtime::Result<()> {
+    pub unsafe fn call(&self, caller: Caller<'_, Content>, values: Values<'_>) -> wasmtime::Result<()> {
         // SAFETY: passed on.
         unsafe { (self.form)(self.data, Ask { caller, values }) }
     }
@@ -153,7 +153,7 @@ impl Native {
 
 /// One call of such a function.
 pub struct Ask<'a> {
-    caller: Caller<'a, Held>,
+    caller: Caller<'a, Content>,
     values: Values<'a>,
 }
 
