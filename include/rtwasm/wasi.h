@@ -59,7 +59,7 @@ static inline void rtw_wasi_config_init(rtw_wasi_config_t *config)
 /// of the same name, guests call that. A second call of rtw_imports_wasi replaces the configuration for instances that are created
 /// later.
 ///
-/// [setup]
+/// [setup]  Without time_ns, waits until the library's clock is exact: 20 ms after the first rtw_runtime_create of the process.
 /// config  NULL for the defaults; read only during the call, but for time_ns.
 /// err     NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (a string is not UTF-8; time_ns is not aligned), RTW_ERR_IO

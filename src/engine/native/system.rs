@@ -57,6 +57,8 @@ impl Setup {
             0 => random::fill(&mut key).map_err(|e| Error::os(RTW_ERR_IO, "the system gives no random numbers", &e))?,
             seed => key[..8].copy_from_slice(&seed.to_le_bytes()),
         }
+        // Guests' clocks keep the ratio, unless they show the host's time.
+        let clock = if time.is_null() { clock::settled_calibration() } else { clock::calibration() };
         Ok(Arc::new(Setup {
             args: join(&args),
             env: join(&env),
@@ -66,7 +68,7 @@ impl Setup {
             key,
             same: seed != 0,
             guests: AtomicU64::new(0),
-            ns_per_tick: (clock::settled_calibration().ns_per_tick * (1u64 << 32) as f64) as u64,
+            ns_per_tick: (clock.ns_per_tick * (1u64 << 32) as f64) as u64,
             began_ticks: clock::ticks(),
             began_ns: clock::monotonic_ns(),
             began_real_ns: clock::realtime_ns(),
