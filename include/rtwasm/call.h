@@ -38,8 +38,8 @@ extern "C" {
 ///            longer; so does every call on a thread that defers cancellation (on_cancel in rtw_thread_config_t). A fault
 ///            takes some hundred bytes from the thread's arena, not from malloc, and returns them; in the standalone profile
 ///            it arrives as a signal, whose handler takes a read lock on the engine's list of loaded code
-///            (docs/real-time-contract.md). With RTW_SIGNALS_ASK every call makes five system calls; with RTW_SIGNALS_LOOK a
-///            call makes them only after the housekeeper has found a handler replaced or a signal blocked.
+///            (docs/real-time-contract.md). With RTW_SIGNALS_ASK every call makes five system calls, on aarch64 four; with
+///            RTW_SIGNALS_LOOK a call makes them only after the housekeeper has found a handler replaced or a signal blocked.
 rtw_status_t rtw_invoke(rtw_func_t *func, rtw_value_t *values, size_t value_count) RTW_NONBLOCKING;
 
 /// Calls a guest's function with a budget for this call instead of the instance's. A call that takes longer is cut off or

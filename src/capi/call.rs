@@ -34,8 +34,8 @@ use crate::status::*;
 ///            longer; so does every call on a thread that defers cancellation (on_cancel in rtw_thread_config_t). A fault
 ///            takes some hundred bytes from the thread's arena, not from malloc, and returns them; in the standalone profile
 ///            it arrives as a signal, whose handler takes a read lock on the engine's list of loaded code
-///            (docs/real-time-contract.md). With RTW_SIGNALS_ASK every call makes five system calls; with RTW_SIGNALS_LOOK a
-///            call makes them only after the housekeeper has found a handler replaced or a signal blocked.
+///            (docs/real-time-contract.md). With RTW_SIGNALS_ASK every call makes five system calls, on aarch64 four; with
+///            RTW_SIGNALS_LOOK a call makes them only after the housekeeper has found a handler replaced or a signal blocked.
 /// cbindgen:postfix=RTW_NONBLOCKING
 // The declaration for the header alone: the function is `engine::call::entry`, whose exported name this is.
 #[cfg(header)]
