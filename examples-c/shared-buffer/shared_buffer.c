@@ -74,10 +74,12 @@ int main(int argc, char **argv)
         return 2;
     }
     const int file = make_buffer();
+    const pid_t parent = getpid();
     const pid_t child = fork();
     if (child < 0) fail("fork");
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with its parent */
+        if (getppid() != parent) _exit(1); /* the parent had ended before, so no signal comes */
         _exit(other_process(file));
     }
 

@@ -533,11 +533,14 @@ static pid_t press_memory(void)
     uint64_t bytes = available_bytes() / 10 * 6;
     if (bytes > (uint64_t)4 << 30)
         bytes = (uint64_t)4 << 30;
+    const pid_t parent = getpid();
     const pid_t child = fork();
     NEED(child >= 0, "fork: %s", strerror(errno));
     if (child > 0)
         return child;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1); // the parent had ended before, so no signal comes
     for (char round = 1;; round++) {
         char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED)
