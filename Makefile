@@ -16,7 +16,7 @@ HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test property spec test-loaded proofs soak exhausted jack-storm bench bench-rivals ablation kernel-costs crossings bench-check header layout abidiff abi guests install uninstall \
+.PHONY: all lib command artifacts examples demo test property spec test-loaded proofs soak exhausted jack-storm bench bench-rivals ablation kernel-costs crossings bench-check header layout api abidiff abi guests install uninstall \
         packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl FORCE
 all: lib command artifacts examples
 
@@ -108,6 +108,10 @@ layout: header
 	python3 tests/abi/layout.py rust tests/abi/layout.txt $$(find src/capi -name '*.rs') > target/layout/layout.rs
 	cp target/layout/layout.rs src/capi/layout.rs
 	rustfmt --edition 2024 src/capi/layout.rs
+
+# The API as data, and what the bindings declare: written from the headers and the layout.
+api: layout
+	python3 bindings/generate.py bindings
 
 # Prints the changes of the ABI since the last commit, or since BASE.
 abidiff:

@@ -20,6 +20,7 @@ suites() {
     suite spec make -s spec
     suite header tests/header/test_header.sh
     suite abi tests/abi/test_abi.sh
+    suite bindings-api tests/bindings/test_api.sh
     suite capi-valgrind tests/capi/test_valgrind.sh
     suite model make -s loom
     suite lint tests/lint/test_lint.sh
