@@ -26,13 +26,16 @@ else
 fi
 [ $# -eq 0 ] || exit 0
 
-# Readers of exports in tests/statistics and of pictures in tests/pages, in a Python of its own below target/.
-python_packages="hdrhistogram==0.10.8 prometheus_client==0.26.0 pillow==13.0.0"
-python=$(dirname "$0")/../target/python
-if [ "$(cat "$python/packages" 2>/dev/null)" != "$python_packages" ]; then
-    rm -rf "$python"
-    python3 -m venv "$python"
-    # shellcheck disable=SC2086 # a list of words
-    "$python/bin/python" -m pip install --quiet --disable-pip-version-check $python_packages
-    echo "$python_packages" >"$python/packages"
-fi
+# Python packages, each list in an environment of its own below target/.
+python_of() { # python_of FOLDER PACKAGE...: fails if they cannot be had
+    folder=$(dirname "$0")/../target/$1
+    shift
+    [ "$(cat "$folder/packages" 2>/dev/null)" != "$*" ] || return 0
+    rm -rf "$folder"
+    python3 -m venv "$folder" && "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@" && echo "$*" >"$folder/packages"
+}
+# Readers of exports in tests/statistics and of pictures in tests/pages.
+python_of python hdrhistogram==0.10.8 prometheus_client==0.26.0 pillow==13.0.0
+# Packages that the one for Python can use, and a checker of types. Without them tests/bindings/test_python.sh says so.
+python_of python-bindings numpy==2.4.6 pandas==3.1.1 matplotlib==3.11.2 mypy==2.4.1 pandas-stubs==3.1.0.261029 ||
+    echo "The packages for tests/bindings/test_python.sh cannot be had" >&2

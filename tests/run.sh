@@ -21,6 +21,7 @@ suites() {
     suite header tests/header/test_header.sh
     suite abi tests/abi/test_abi.sh
     suite bindings-api tests/bindings/test_api.sh
+    suite python tests/bindings/test_python.sh
     suite capi-valgrind tests/capi/test_valgrind.sh
     suite model make -s loom
     suite lint tests/lint/test_lint.sh

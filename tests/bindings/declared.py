@@ -5,6 +5,7 @@ Compared are every function (the library exports it; in Python also the number o
 offset, in Python also the field's size) and every constant.
 """
 import ctypes
+import importlib.util
 import json
 import subprocess
 import sys
@@ -27,8 +28,10 @@ def expected(api, sees_all):
 
 
 def of_python(api, libraries, folder):
-    sys.path.insert(0, folder)
-    from rtwasm import _api
+    # The declarations alone: the package itself would look for the library.
+    spec = importlib.util.spec_from_file_location("_api", f"{folder}/rtwasm/_api.py")
+    _api = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(_api)
     loaded = {name: ctypes.CDLL(path) for name, path in libraries.items()}
     for library, functions in _api.FUNCTIONS.items():
         for name, (_, arguments) in functions.items():
