@@ -22,6 +22,8 @@ suites() {
     suite abi tests/abi/test_abi.sh
     suite bindings-api tests/bindings/test_api.sh
     suite python tests/bindings/test_python.sh
+    suite lua tests/bindings/test_lua.sh
+    suite node tests/bindings/test_node.sh
     suite capi-valgrind tests/capi/test_valgrind.sh
     suite model make -s loom
     suite lint tests/lint/test_lint.sh

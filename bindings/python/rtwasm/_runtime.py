@@ -64,7 +64,7 @@ class Runtime(Handle):
         if trusted_keys:
             config.trusted_keys, config.trusted_key_count = keys, len(trusted_keys)
         if log is not None:
-            # The housekeeper may pass on what was left after the runtime is closed, so the key stays for ever.
+            # The housekeeper may pass on what was left after the runtime is closed, so the key stays.
             config.on_log, config.log_user_data = LOG_RECEIVED, register(self._receiver(log))
         super().__init__(create("rtw_runtime_create", ctypes.byref(config)))
 
