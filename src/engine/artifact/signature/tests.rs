@@ -1,4 +1,6 @@
-use ed25519_dalek::{Signer, SigningKey};
+use curve25519_dalek::scalar::Scalar;
+use ed25519_dalek::hazmat::ExpandedSecretKey;
+use ed25519_dalek::{Signer, SigningKey, Verifier};
 
 use super::super::tests::one_part;
 use super::*;
@@ -211,4 +213,50 @@ fn no_replaced_section_is_trusted() {
         assert_eq!(status(&bytes, &[1]), RTW_ERR_FORGED, "round {round}: section {index}");
         assert_ne!(status(&bytes, &[]), RTW_ERR_FORGED, "round {round}: who has no keys looks at no digest");
     }
+}
+
+/// Adds the order of the group to a signature's scalar.
+fn with_order_added(signature: &[u8; 64]) -> [u8; 64] {
+    let order = (Scalar::ZERO - Scalar::ONE).to_bytes();
+    let mut bytes = *signature;
+    let mut carry = 1;
+    for (byte, order) in bytes[32..].iter_mut().zip(order) {
+        let sum = u16::from(*byte) + u16::from(order) + carry;
+        *byte = sum as u8;
+        carry = sum >> 8;
+    }
+    bytes
+}
+
+/// What is right for others but not strictly so: points of small order, which fit any message, and scalars beyond the group's order.
+#[test]
+fn only_strict_signatures_are_right() {
+    let message = b"message";
+    let all_but_first = |first| std::array::from_fn(|at| if at == 0 { first } else { 0 });
+    let identity: [u8; 32] = all_but_first(1);
+    let join = |r: &[u8; 32], s: &[u8; 32]| -> [u8; 64] { [*r, *s].concat().try_into().unwrap() };
+    let judge = |key: &PublicKey, bytes: &[u8; 64]| {
+        let (whole, signature) = (VerifyingKey::from_bytes(key).unwrap(), ed25519_dalek::Signature::from_bytes(bytes));
+        let right = Signature::new(key, bytes).is_right(message);
+        assert_eq!(right, whole.verify_strict(message, &signature).is_ok(), "as the strict verification says");
+        (right, whole.verify(message, &signature).is_ok())
+    };
+
+    let right = key(1).sign(message).to_bytes();
+    assert_eq!(judge(&public(1), &right), (true, true));
+    assert_eq!(judge(&public(2), &right), (false, false), "another key's");
+    assert_eq!(judge(&public(1), &with_order_added(&right)), (false, false), "a second form of the same signature");
+
+    let base = curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED.to_bytes();
+    assert_eq!(judge(&identity, &join(&base, &all_but_first(1))), (false, true), "a key of small order");
+    assert!(!is_key(&identity));
+
+    let secret = ExpandedSecretKey::from(&key(1).to_bytes());
+    let hash: [u8; 64] = hmac_sha512::Hash::hash([&identity[..], &public(1), message].concat());
+    let scalar = Scalar::from_bytes_mod_order_wide(&hash) * secret.scalar;
+    assert_eq!(judge(&public(1), &join(&identity, scalar.as_bytes())), (false, true), "a commitment of small order");
+    // The same point, encoded as one more than the field's prime.
+    let other_form = std::array::from_fn(|at| [0xee, 0xff, 0x7f][usize::from(at > 0) + usize::from(at == 31)]);
+    assert_eq!(judge(&public(1), &join(&other_form, scalar.as_bytes())), (false, false), "another encoding of it");
+    assert_eq!(judge(&public(1), &join(&[2; 32], &[0; 32])), (false, false), "no point");
 }
