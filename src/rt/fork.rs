@@ -1,6 +1,7 @@
 //! Marks a forked child's inherited objects as unusable: words are registered here, and set in the child.
 
 use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::*};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -47,8 +48,9 @@ static WHOLE: Whole<()> = Whole::new(());
 /// child finds it taken by a thread that does not exist there.
 pub struct Whole<T: 'static> {
     value: Mutex<T>,
-    /// The forking thread's guard, across a fork.
-    held: UnsafeCell<Option<MutexGuard<'static, T>>>,
+    /// The forking thread's guard, across a fork: from [`AcrossForks::hold`] to [`AcrossForks::release`]. Otherwise zeros, which an
+    /// `Option` would not be: a lock whose bytes are all zero takes no room in the library's file, and some are large.
+    held: UnsafeCell<MaybeUninit<MutexGuard<'static, T>>>,
     /// True once forks know of the lock. Set after it was added to the list, so that a thread which sees it set takes the lock knowing
     /// that later forks hold it.
     known: AtomicBool,
@@ -64,7 +66,7 @@ impl<T: Send> Whole<T> {
     pub const fn new(value: T) -> Whole<T> {
         Whole {
             value: Mutex::new(value),
-            held: UnsafeCell::new(None),
+            held: UnsafeCell::new(MaybeUninit::zeroed()),
             known: AtomicBool::new(false),
             next: UnsafeCell::new(None),
         }
@@ -96,8 +98,11 @@ impl<T: Send> Whole<T> {
 /// Actions of the forking thread on a lock.
 pub trait AcrossForks: Sync {
     fn hold(&'static self);
-    /// Called by the thread that holds the lock.
-    fn release(&self);
+    /// Undoes [`hold`](AcrossForks::hold).
+    ///
+    /// # Safety
+    /// The calling thread has called it, and has not released the lock since.
+    unsafe fn release(&self);
     /// Called with [`WHOLE`] held.
     fn next(&self) -> Option<&'static dyn AcrossForks>;
 }
@@ -106,12 +111,12 @@ impl<T: Send> AcrossForks for Whole<T> {
     fn hold(&'static self) {
         let held = self.lock_known();
         // SAFETY: the thread that holds the lock owns the cell.
-        unsafe { *self.held.get() = Some(held) };
+        unsafe { (*self.held.get()).write(held) };
     }
 
-    fn release(&self) {
-        // SAFETY: the forking thread has the lock since `hold`.
-        drop(unsafe { (*self.held.get()).take() });
+    unsafe fn release(&self) {
+        // SAFETY: passed on: `hold` has written it, and the thread that holds the lock owns the cell.
+        unsafe { (*self.held.get()).assume_init_drop() };
     }
 
     fn next(&self) -> Option<&'static dyn AcrossForks> {
@@ -171,12 +176,14 @@ extern "C" fn in_parent() {
     if FORKING.get() != 0 {
         return;
     }
-    reserve::RESERVE.release();
-    locked_heap::HEAP.release();
-    REGISTRY.unlock();
-    // SAFETY: the forking thread holds it since `before_fork`.
-    unsafe { LOCKS.each(|lock| lock.release()) };
-    WHOLE.release();
+    // SAFETY: the forking thread holds them all since `before_fork`.
+    unsafe {
+        reserve::RESERVE.release();
+        locked_heap::HEAP.release();
+        REGISTRY.unlock();
+        LOCKS.each(|lock| lock.release());
+        WHOLE.release();
+    }
 }
 
 extern "C" fn in_child() {
