@@ -157,10 +157,11 @@ pub const RTW_ERR_INTERNAL: rtw_status_t = -901;
 
 macro_rules! table {
     ($($name:ident $text:literal,)*) => {
-        /// Every status with its name and its sentence, both NUL-terminated so that C can have them as they are.
-        pub const TABLE: &[(rtw_status_t, &str, &str)] = &[
-            $(($name, concat!(stringify!($name), "\0"), concat!($text, "\0")),)*
-        ];
+        /// Every status.
+        pub const STATUSES: &[rtw_status_t] = &[$($name,)*];
+        /// Of each in turn, its name and its sentence, both NUL-terminated so that C can have them as they are. One text, since a
+        /// pointer to each would take as much room in the library again.
+        const TEXTS: &str = concat!($(stringify!($name), "\0", $text, "\0",)*);
     };
 }
 
@@ -275,10 +276,11 @@ pub fn is_unprintable(c: char) -> bool {
 
 /// The name and the sentence of a status, NUL-terminated; a number that is not a status gets a text saying so.
 pub fn describe(status: rtw_status_t) -> (&'static str, &'static str) {
-    TABLE
-        .iter()
-        .find(|(known, _, _)| *known == status)
-        .map_or(("RTW_ERR_?\0", "not a status of this library\0"), |(_, name, text)| (name, text))
+    let found = STATUSES.iter().position(|known| *known == status).and_then(|at| {
+        let mut texts = TEXTS.split_inclusive('\0').skip(2 * at);
+        Some((texts.next()?, texts.next()?))
+    });
+    found.unwrap_or(("RTW_ERR_?\0", "not a status of this library\0"))
 }
 
 /// A status by its name in the C header.
@@ -300,14 +302,15 @@ mod tests {
         let source = include_str!("status.rs");
         let declared: Vec<&str> =
             source.lines().filter_map(|line| line.strip_prefix("pub const RTW_")?.split(':').next()).collect();
-        assert_eq!(declared.len(), TABLE.len());
-        for name in declared {
-            let full = format!("RTW_{name}\0");
-            assert_eq!(TABLE.iter().filter(|(_, known, _)| *known == full).count(), 1, "{full}");
+        assert_eq!(declared.len(), STATUSES.len());
+        for known in declared {
+            let full = format!("RTW_{known}");
+            assert_eq!(STATUSES.iter().filter(|status| name(**status) == full).count(), 1, "{full}");
         }
-        let mut numbers: Vec<_> = TABLE.iter().map(|(status, _, _)| *status).collect();
+        assert_eq!(TEXTS.matches('\0').count(), 2 * STATUSES.len(), "no zero bytes within");
+        let mut numbers = STATUSES.to_vec();
         numbers.sort();
         numbers.dedup();
-        assert_eq!(numbers.len(), TABLE.len(), "a number stands twice");
+        assert_eq!(numbers.len(), STATUSES.len(), "a number stands twice");
     }
 }
