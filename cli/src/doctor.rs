@@ -165,7 +165,7 @@ fn list() -> String {
         format!("{id:<18} {a:<10} {b:<10} {c:<13} {d:<14} {title}\n")
     };
     let head = row("id", Class::ALL.map(Class::name), "title");
-    let rows = doctor::checks().map(|check| row(check.id, check.severity.map(severity_name), check.title));
+    let rows = doctor::checks().map(|check| row(check.id(), check.severity.map(severity_name), check.title()));
     head + &rows.collect::<String>()
 }
 

@@ -3,11 +3,11 @@
 use super::machine::Machine;
 use super::parse::{CpuList, shown};
 use super::severity::{AUDIO_INFO_CONTROL_MEDIUM, AUDIO_MEDIUM_CONTROL_HIGH, INFO, MEDIUM, MEDIUM_BUT_FOR_LONG_BLOCKS};
-use super::table::Check;
+use super::table::{Check, check};
 use super::{Apply::*, Class, Outcome, Severity::*};
 
 pub const CHECKS: &[Check] = &[
-    Check {
+    check! {
         id: "idle-states",
         title: "idle states",
         severity: AUDIO_MEDIUM_CONTROL_HIGH,
@@ -20,7 +20,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: idle_states,
     },
-    Check {
+    check! {
         id: "smt",
         title: "second threads of cores",
         severity: MEDIUM_BUT_FOR_LONG_BLOCKS,
@@ -32,7 +32,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: smt,
     },
-    Check {
+    check! {
         id: "core-type",
         title: "kind of core",
         severity: MEDIUM,
@@ -44,7 +44,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: core_type,
     },
-    Check {
+    check! {
         id: "affinity",
         title: "CPUs that the thread may use",
         severity: AUDIO_INFO_CONTROL_MEDIUM,
@@ -56,7 +56,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: affinity,
     },
-    Check {
+    check! {
         id: "isolation",
         title: "isolated CPUs",
         severity: AUDIO_INFO_CONTROL_MEDIUM,
@@ -68,7 +68,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: isolation,
     },
-    Check {
+    check! {
         id: "timer-tick",
         title: "timer tick",
         severity: INFO,

@@ -4,11 +4,11 @@ use super::cores::hidden;
 use super::machine::Machine;
 use super::parse::{CpuList, shown};
 use super::severity::{HIGH_BUT_FOR_LONG_BLOCKS, INFO, MEDIUM_BUT_FOR_LONG_BLOCKS};
-use super::table::Check;
+use super::table::{Check, check};
 use super::{Apply::*, Outcome};
 
 pub const CHECKS: &[Check] = &[
-    Check {
+    check! {
         id: "governor",
         title: "frequency governor",
         severity: HIGH_BUT_FOR_LONG_BLOCKS,
@@ -20,7 +20,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: governor,
     },
-    Check {
+    check! {
         id: "energy-preference",
         title: "energy preference",
         severity: MEDIUM_BUT_FOR_LONG_BLOCKS,
@@ -32,7 +32,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: energy_preference,
     },
-    Check {
+    check! {
         id: "frequency-range",
         title: "range of frequencies",
         severity: INFO,

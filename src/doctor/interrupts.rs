@@ -6,11 +6,11 @@ use super::machine::Machine;
 use super::measure;
 use super::parse::{CpuList, count, shown};
 use super::severity::AUDIO_INFO_CONTROL_MEDIUM;
-use super::table::Check;
+use super::table::{Check, check};
 use super::{Apply::*, Outcome};
 
 pub const CHECKS: &[Check] = &[
-    Check {
+    check! {
         id: "irqs",
         title: "device interrupts on the thread's CPU",
         severity: AUDIO_INFO_CONTROL_MEDIUM,
@@ -22,7 +22,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: irqs,
     },
-    Check {
+    check! {
         id: "irqbalance",
         title: "irqbalance",
         severity: AUDIO_INFO_CONTROL_MEDIUM,

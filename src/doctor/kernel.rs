@@ -3,12 +3,12 @@
 use super::machine::Machine;
 use super::parse::{count, shown};
 use super::severity::{AUDIO_INFO_CONTROL_MEDIUM, AUDIO_MEDIUM_CONTROL_HIGH, HIGH, INFO, MEDIUM};
-use super::table::Check;
+use super::table::{Check, check};
 use super::{Apply::*, ByClass, Outcome, Severity::*};
 use crate::sys::clock;
 
 pub const CHECKS: &[Check] = &[
-    Check {
+    check! {
         id: "preemption",
         title: "preemption model",
         severity: AUDIO_MEDIUM_CONTROL_HIGH,
@@ -20,7 +20,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: preemption,
     },
-    Check {
+    check! {
         id: "threaded-irqs",
         title: "threaded interrupt handlers",
         severity: AUDIO_INFO_CONTROL_MEDIUM,
@@ -32,7 +32,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: threaded_irqs,
     },
-    Check {
+    check! {
         id: "virtualised",
         title: "hypervisor",
         severity: AUDIO_MEDIUM_CONTROL_HIGH,
@@ -44,7 +44,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: virtualised,
     },
-    Check {
+    check! {
         id: "steal",
         title: "time stolen by the hypervisor",
         severity: HIGH,
@@ -56,7 +56,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: steal,
     },
-    Check {
+    check! {
         id: "kernel-debug",
         title: "debugging options of the kernel",
         severity: HIGH,
@@ -68,7 +68,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: kernel_debug,
     },
-    Check {
+    check! {
         id: "tracing",
         title: "kernel tracing",
         severity: MEDIUM,
@@ -80,7 +80,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: tracing,
     },
-    Check {
+    check! {
         id: "watchdogs",
         title: "lockup detectors",
         severity: INFO,
@@ -92,7 +92,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: watchdogs,
     },
-    Check {
+    check! {
         id: "mitigations",
         title: "mitigations of processor vulnerabilities",
         severity: INFO,
@@ -104,7 +104,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: mitigations,
     },
-    Check {
+    check! {
         id: "kernel-warnings",
         title: "kernel warnings since boot",
         severity: INFO,

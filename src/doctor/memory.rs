@@ -3,13 +3,13 @@
 use super::machine::Machine;
 use super::parse::{self, mebibytes};
 use super::severity::{AUDIO_MEDIUM_CONTROL_HIGH, FATAL, HIGH, INFO, MEDIUM};
-use super::table::Check;
+use super::table::{Check, check};
 use super::{Apply::*, Outcome, Severity::*};
 use crate::artifact::settings::{Profile, Settings};
 use crate::sys::{errno, memory};
 
 pub const CHECKS: &[Check] = &[
-    Check {
+    check! {
         id: "memlock",
         title: "right to lock memory",
         severity: AUDIO_MEDIUM_CONTROL_HIGH,
@@ -21,7 +21,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: memlock,
     },
-    Check {
+    check! {
         id: "memory-locked",
         title: "locked memory",
         severity: MEDIUM,
@@ -33,7 +33,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: memory_locked,
     },
-    Check {
+    check! {
         id: "lock-conflict",
         title: "locking of all mappings",
         severity: FATAL,
@@ -45,7 +45,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: lock_conflict,
     },
-    Check {
+    check! {
         id: "swap",
         title: "swap",
         severity: MEDIUM,
@@ -57,7 +57,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: swap,
     },
-    Check {
+    check! {
         id: "huge-pages",
         title: "transparent huge pages",
         severity: MEDIUM,
@@ -69,7 +69,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: huge_pages,
     },
-    Check {
+    check! {
         id: "numa-balancing",
         title: "automatic NUMA balancing",
         severity: HIGH,
@@ -81,7 +81,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: numa_balancing,
     },
-    Check {
+    check! {
         id: "numa-placement",
         title: "CPUs of one NUMA node",
         severity: MEDIUM,
@@ -93,7 +93,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: numa_placement,
     },
-    Check {
+    check! {
         id: "compaction",
         title: "proactive compaction",
         severity: INFO,
@@ -105,7 +105,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: compaction,
     },
-    Check {
+    check! {
         id: "page-merging",
         title: "merging of equal pages (KSM)",
         severity: INFO,
@@ -117,7 +117,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: page_merging,
     },
-    Check {
+    check! {
         id: "swap-compression",
         title: "compressed swap (zswap)",
         severity: INFO,
@@ -129,7 +129,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: swap_compression,
     },
-    Check {
+    check! {
         id: "memory-pressure",
         title: "waiting for memory",
         severity: MEDIUM,
@@ -141,7 +141,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: memory_pressure,
     },
-    Check {
+    check! {
         id: "overcommit",
         title: "overcommitment of memory",
         severity: MEDIUM,
@@ -153,7 +153,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: overcommit,
     },
-    Check {
+    check! {
         id: "map-count",
         title: "number of mappings",
         severity: MEDIUM,
@@ -165,7 +165,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: map_count,
     },
-    Check {
+    check! {
         id: "address-space",
         title: "limit on address space",
         severity: HIGH,

@@ -262,16 +262,16 @@ fn finding(check: &Check, machine: &Machine) -> Finding {
         state @ (State::Good | State::Skipped) => (state, severity::NONE),
     };
     Finding {
-        id: check.id,
-        title: check.title,
+        id: check.id(),
+        title: check.title(),
         state,
         by_class,
         severity: worst(&by_class).or_else(|| worst(&check.severity)).unwrap_or(Severity::Info),
         found: outcome.found,
-        expected: outcome.expected.unwrap_or_else(|| check.expected.into()),
-        why: check.why,
-        remedy: outcome.remedy.unwrap_or_else(|| check.remedy.into()),
-        commands: outcome.commands.unwrap_or_else(|| check.commands.into()),
+        expected: outcome.expected.unwrap_or_else(|| check.expected().into()),
+        why: check.why(),
+        remedy: outcome.remedy.unwrap_or_else(|| check.remedy().into()),
+        commands: outcome.commands.unwrap_or_else(|| check.commands().into()),
         apply: check.apply,
         needs_root: check.needs_root,
     }

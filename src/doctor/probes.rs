@@ -8,13 +8,13 @@ use super::kernel;
 use super::machine::Machine;
 use super::measure;
 use super::severity::{HIGH, INFO, MEDIUM, MEDIUM_BUT_FOR_LONG_BLOCKS};
-use super::table::Check;
+use super::table::{Check, check};
 use super::{Apply::*, ByClass, Class, Outcome, Severity, Severity::*};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::sleeper;
 
 pub const CHECKS: &[Check] = &[
-    Check {
+    check! {
         id: "clock-cost",
         title: "cost of reading the clock (measured)",
         severity: MEDIUM,
@@ -26,7 +26,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: clock_cost,
     },
-    Check {
+    check! {
         id: "wakeup",
         title: "lateness of wake-ups (measured)",
         severity: HIGH,
@@ -38,7 +38,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: wakeup,
     },
-    Check {
+    check! {
         id: "gaps",
         title: "gaps in a busy loop (measured)",
         severity: MEDIUM,
@@ -50,7 +50,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: gaps,
     },
-    Check {
+    check! {
         id: "shared-core",
         title: "speed of the processor (measured)",
         severity: MEDIUM_BUT_FOR_LONG_BLOCKS,

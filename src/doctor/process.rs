@@ -3,7 +3,7 @@
 use super::machine::Machine;
 use super::parse::{self, shown};
 use super::severity::{FATAL, HIGH, INFO};
-use super::table::Check;
+use super::table::{Check, check};
 use super::{Apply::*, Outcome, Severity::*};
 use crate::artifact;
 use crate::artifact::settings::DEFAULT_GUEST_STACK_BYTES;
@@ -11,7 +11,7 @@ use crate::rt::attach::HOST_STACK_BYTES;
 use crate::sys::{handlers, memory, sigstack, stack};
 
 pub const CHECKS: &[Check] = &[
-    Check {
+    check! {
         id: "exec-memory",
         title: "memory that becomes executable",
         severity: FATAL,
@@ -23,7 +23,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: exec_memory,
     },
-    Check {
+    check! {
         id: "seccomp",
         title: "seccomp",
         severity: INFO,
@@ -35,7 +35,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: seccomp,
     },
-    Check {
+    check! {
         id: "signal-handlers",
         title: "handlers for faults",
         severity: INFO,
@@ -47,7 +47,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: signal_handlers,
     },
-    Check {
+    check! {
         id: "signal-stack",
         title: "the thread's signal stack",
         severity: INFO,
@@ -59,7 +59,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: signal_stack,
     },
-    Check {
+    check! {
         id: "stack-size",
         title: "stacks of new threads",
         severity: FATAL,
@@ -71,7 +71,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: stack_size,
     },
-    Check {
+    check! {
         id: "engines",
         title: "other engines in the process",
         severity: INFO,
@@ -83,7 +83,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: engines,
     },
-    Check {
+    check! {
         id: "traced",
         title: "debugger",
         severity: INFO,
@@ -95,7 +95,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: traced,
     },
-    Check {
+    check! {
         id: "artifact",
         title: "artifact",
         severity: FATAL,

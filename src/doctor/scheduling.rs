@@ -3,11 +3,11 @@
 use super::machine::Machine;
 use super::parse::{self, Task, policy_name};
 use super::severity::{HIGH, INFO, MEDIUM};
-use super::table::Check;
+use super::table::{Check, check};
 use super::{Apply::*, Class, Outcome, Severity::*, State};
 
 pub const CHECKS: &[Check] = &[
-    Check {
+    check! {
         id: "rt-priority",
         title: "right to real-time priority",
         severity: HIGH,
@@ -19,7 +19,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: rt_priority,
     },
-    Check {
+    check! {
         id: "rtkit",
         title: "RealtimeKit",
         severity: INFO,
@@ -31,7 +31,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: rtkit,
     },
-    Check {
+    check! {
         id: "thread-policy",
         title: "the thread's policy and priority",
         severity: HIGH,
@@ -43,7 +43,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: thread_policy,
     },
-    Check {
+    check! {
         id: "rt-time-limit",
         title: "limit on real-time CPU time",
         severity: MEDIUM,
@@ -55,7 +55,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: rt_time_limit,
     },
-    Check {
+    check! {
         id: "rt-throttling",
         title: "real-time throttling",
         severity: INFO,
@@ -67,7 +67,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: rt_throttling,
     },
-    Check {
+    check! {
         id: "fair-server",
         title: "fair server",
         severity: INFO,
@@ -79,7 +79,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: fair_server,
     },
-    Check {
+    check! {
         id: "rt-group",
         title: "the control group's time for real-time threads",
         severity: HIGH,
@@ -91,7 +91,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: rt_group,
     },
-    Check {
+    check! {
         id: "cpu-quota",
         title: "processor quota",
         severity: HIGH,
@@ -103,7 +103,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: cpu_quota,
     },
-    Check {
+    check! {
         id: "cpu-throttled",
         title: "periods cut short by a quota",
         severity: HIGH,
@@ -115,7 +115,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: cpu_throttled,
     },
-    Check {
+    check! {
         id: "cpu-pressure",
         title: "threads waiting for a CPU",
         severity: MEDIUM,
@@ -127,7 +127,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: cpu_pressure,
     },
-    Check {
+    check! {
         id: "neighbours",
         title: "other processes on the thread's CPU",
         severity: MEDIUM,

@@ -3,10 +3,10 @@
 use super::machine::Machine;
 use super::parse::count;
 use super::severity::MEDIUM;
-use super::table::Check;
+use super::table::{Check, check};
 use super::{Apply::*, Outcome};
 
-pub const CHECKS: &[Check] = &[Check {
+pub const CHECKS: &[Check] = &[check! {
     id: "thermal",
     title: "throttling by temperature or power",
     severity: MEDIUM,

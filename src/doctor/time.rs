@@ -3,12 +3,12 @@
 use super::machine::Machine;
 use super::parse::shown;
 use super::severity::{HIGH, INFO};
-use super::table::Check;
+use super::table::{Check, check};
 use super::{Apply::*, Outcome};
 use crate::sys::clock;
 
 pub const CHECKS: &[Check] = &[
-    Check {
+    check! {
         id: "clocksource",
         title: "clock source",
         severity: HIGH,
@@ -20,7 +20,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: clocksource,
     },
-    Check {
+    check! {
         id: "counter",
         title: "invariant counter",
         severity: INFO,
@@ -32,7 +32,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: false,
         run: counter,
     },
-    Check {
+    check! {
         id: "timer-resolution",
         title: "resolution of timers",
         severity: HIGH,
@@ -44,7 +44,7 @@ pub const CHECKS: &[Check] = &[
         needs_root: true,
         run: timer_resolution,
     },
-    Check {
+    check! {
         id: "timer-slack",
         title: "timer slack",
         severity: INFO,
