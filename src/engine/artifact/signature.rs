@@ -50,7 +50,7 @@ impl Signature {
     pub fn is_right(&self, message: &[u8]) -> bool {
         let (Some(key), Some(bytes)) = (self.key().and_then(point), self.value.last_chunk()) else { return false };
         let signature = ed25519_dalek::Signature::from_bytes(bytes);
-        // What `verify_strict` does, which would bring a second SHA-512, five times as large.
+        // This is `verify_strict`, but for its SHA-512, which is five times as large.
         point(signature.r_bytes()).is_some() && hazmat::raw_verify::<hmac_sha512::Hash>(&key, message, &signature).is_ok()
     }
 }

@@ -228,7 +228,7 @@ fn with_order_added(signature: &[u8; 64]) -> [u8; 64] {
     bytes
 }
 
-/// What is right for others but not strictly so: points of small order, which fit any message, and scalars beyond the group's order.
+/// Refuses what a lax verification accepts: points of small order, which fit any message; and scalars beyond the group's order.
 #[test]
 fn only_strict_signatures_are_right() {
     let message = b"message";
