@@ -31,7 +31,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use limits::{Deadline, Limits};
-use rtwasm::engine::artifact::{self, Description, Edit, Metadata, Notes, Part, Section, kind};
+use rtwasm::engine::artifact::{self, Description, Edit, Edits, Metadata, Notes, Part, Section, kind};
 use rtwasm::engine::cpu_features;
 use rtwasm::engine::profile::{Interruption, Settings, Variations};
 use rtwasm::status::{Error, RTW_ERR_ARGUMENT, RTW_ERR_INTERNAL, Result};
@@ -268,7 +268,7 @@ fn compile_unguarded(
             need: need::of(&code, options.interruption == Interruption::Guard)?,
             function_count: facts.function_count,
             has_start: facts.has_start,
-            edits: edits.clone(),
+            edits: Edits::new(edits),
             source_bytes: input.len() as u64,
             reset_obstacles: front.reset.obstacles,
             reset_bytes: front.reset.bytes,

@@ -27,13 +27,39 @@ pub struct Metadata {
     /// True if the module has a start function, which runs when an instance is created.
     pub has_start: bool,
     /// The changes that the compiler made to the module before it generated code; empty if there are none.
-    pub edits: Vec<Edit>,
+    pub edits: Edits,
     /// The module's size before compilation.
     pub source_bytes: u64,
     /// Why the part has no reset image: bits of `reset::OBSTACLES`. 0: it has one.
     pub reset_obstacles: u32,
     /// The bytes of the reset image that are not zero: what a reset has to copy.
     pub reset_bytes: u64,
+}
+
+/// A list of edits as an artifact has it: two numbers for each. Large modules have thousands, and only a fault's report reads them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edits {
+    count: u64,
+    encoded: Box<[u8]>,
+}
+
+impl Edits {
+    pub fn new(edits: &[Edit]) -> Edits {
+        let mut encoded = Vec::new();
+        for edit in edits {
+            put(&mut encoded, edit.length.into());
+            put(&mut encoded, u64::from(edit.original) << 1 | u64::from(edit.verbatim));
+        }
+        Edits { count: edits.len() as u64, encoded: encoded.into() }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Edit> + '_ {
+        let mut from = Reader { bytes: &self.encoded };
+        std::iter::from_fn(move || {
+            let (length, place) = (from.number().ok()? as u32, from.number().ok()?);
+            Some(Edit { length, original: (place >> 1) as u32, verbatim: place & 1 != 0 })
+        })
+    }
 }
 
 /// In the order of their numbers.
@@ -67,11 +93,8 @@ impl Metadata {
         }
         put(&mut out, self.function_count.into());
         put(&mut out, self.has_start.into());
-        put(&mut out, self.edits.len() as u64);
-        for edit in &self.edits {
-            put(&mut out, edit.length.into());
-            put(&mut out, u64::from(edit.original) << 1 | u64::from(edit.verbatim));
-        }
+        put(&mut out, self.edits.count);
+        out.extend_from_slice(&self.edits.encoded);
         for number in [self.source_bytes, self.reset_obstacles.into(), self.reset_bytes] {
             put(&mut out, number);
         }
@@ -110,10 +133,8 @@ impl Metadata {
         };
         found.function_count = from.small()?;
         found.has_start = from.number()? != 0;
-        for _ in 0..from.number()? {
-            let (length, place) = (from.small()?, from.number()?);
-            found.edits.push(Edit { length, original: (place >> 1) as u32, verbatim: place & 1 != 0 });
-        }
+        let count = from.number()?;
+        found.edits = Edits { count, encoded: from.skip(count.checked_mul(2).ok_or_else(broken)?)?.into() };
         found.source_bytes = from.number()?;
         found.reset_obstacles = from.small()?;
         found.reset_bytes = from.number()?;
@@ -151,7 +172,25 @@ struct Reader<'a> {
     bytes: &'a [u8],
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Passes over so many numbers, and returns their bytes. Does not look at the values.
+    fn skip(&mut self, numbers: u64) -> Result<&'a [u8]> {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        let (all, mut left, mut length) = (self.bytes, numbers, 0);
+        // A number ends with a byte below 0x80; eight bytes have eight ends at most.
+        while left >= 8 {
+            let Some(eight) = all[length..].first_chunk() else { break };
+            left -= (!u64::from_le_bytes(*eight) >> 7 & ONES).wrapping_mul(ONES) >> 56;
+            length += 8;
+        }
+        while left > 0 {
+            left -= u64::from(*all.get(length).ok_or_else(broken)? < 0x80);
+            length += 1;
+        }
+        self.bytes = &all[length..];
+        Ok(&all[..length])
+    }
+
     #[inline(never)]
     fn number(&mut self) -> Result<u64> {
         let mut number = 0;
@@ -190,6 +229,12 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
+    fn edits() -> Vec<Edit> {
+        let many =
+            (0..100).map(|number: u32| Edit { length: number, original: number << (number % 32), verbatim: number % 3 == 0 });
+        many.chain([Edit { length: u32::MAX, original: u32::MAX, verbatim: true }, Edit::default()]).collect()
+    }
+
     fn sample() -> Metadata {
         let one =
             |kind, module: &str, name: &str, ty: &str| Extern { kind, module: module.into(), name: name.into(), ty: ty.into() };
@@ -204,7 +249,7 @@ mod tests {
             need: Need { memory_bytes: u64::MAX, table_bytes: 1, global_bytes: 2, record_bytes: 3, table_count: 4 },
             function_count: 300,
             has_start: true,
-            edits: vec![Edit { length: u32::MAX, original: u32::MAX, verbatim: true }, Edit::default()],
+            edits: Edits::new(&edits()),
             source_bytes: 5,
             reset_obstacles: 6,
             reset_bytes: 1 << 40,
@@ -218,6 +263,17 @@ mod tests {
         assert_eq!(Metadata::decode(&bytes).unwrap(), sample());
         bytes.extend_from_slice(b"later");
         assert_eq!(Metadata::decode(&bytes).unwrap(), sample());
+    }
+
+    #[test]
+    fn edits_are_decoded_one_by_one() {
+        for count in 0..edits().len() {
+            let some = &edits()[..count];
+            let made = Metadata { edits: Edits::new(some), ..sample() };
+            let read = Metadata::decode(&made.encode()).unwrap();
+            assert_eq!(read.edits.iter().collect::<Vec<_>>(), some);
+            assert_eq!(read.reset_bytes, made.reset_bytes, "what follows them is in its place");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub mod settings;
 use serde::{Deserialize, Serialize};
 
 pub use description::{Description, check_host};
-pub use metadata::Metadata;
+pub use metadata::{Edits, Metadata};
 pub use notes::{Needs, Notes, Slow};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,16 +99,18 @@ pub struct Edit {
 }
 
 /// Converts an offset in the compiled module into one in the user's module.
-pub fn original_offset(edits: &[Edit], offset: u32) -> u32 {
+pub fn original_offset(edits: impl IntoIterator<Item = Edit>, offset: u32) -> u32 {
     let mut left = offset;
+    let mut last = None;
     for edit in edits {
         if left < edit.length {
-            return edit.original + if edit.verbatim { left } else { 0 };
+            return edit.original.saturating_add(if edit.verbatim { left } else { 0 });
         }
         left -= edit.length;
+        last = Some(edit);
     }
     // Modules that were not changed have no edits.
-    edits.last().map_or(offset, |last| last.original + if last.verbatim { last.length } else { 0 })
+    last.map_or(offset, |last| last.original.saturating_add(if last.verbatim { last.length } else { 0 }))
 }
 
 #[cfg(test)]
@@ -120,8 +122,8 @@ mod tests {
         let edit = |length, original, verbatim| Edit { length, original, verbatim };
         // Ten bytes, three inserted before the eleventh, five from the twelfth on, the same five again, two at the end.
         let edits = [edit(10, 0, true), edit(3, 10, false), edit(5, 11, true), edit(5, 11, true), edit(2, 16, false)];
-        let told = |offset| original_offset(&edits, offset);
+        let told = |offset| original_offset(edits, offset);
         assert_eq!([0, 9, 10, 12, 13, 17, 18, 22, 23, 24, 25].map(told), [0, 9, 10, 10, 11, 15, 11, 15, 16, 16, 16]);
-        assert_eq!(original_offset(&[], 7), 7);
+        assert_eq!(original_offset([], 7), 7);
     }
 }

@@ -88,7 +88,7 @@ fn place(module: &Module, record: &FaultRecord) -> Option<Place> {
         .and_then(|map| map.take_while(|(start, _)| *start <= offset).last())
         .and_then(|(_, wasm)| wasm)
         .or_else(|| if record.status == RTW_ERR_TRAP_STACK { first_offset(module, &function) } else { None });
-    let wasm_offset = wasm_offset.map(|offset| artifact::original_offset(&module.metadata.edits, offset));
+    let wasm_offset = wasm_offset.map(|offset| artifact::original_offset(module.metadata.edits.iter(), offset));
     Some(Place { function_index: function.index.as_u32(), function_name: function.name, wasm_offset })
 }
 

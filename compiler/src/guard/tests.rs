@@ -192,7 +192,7 @@ fn offsets_lead_back_to_the_module_that_was_given() {
         // The original place of each instruction is that of itself, or of one it was inserted before; every original place occurs.
         let mut found = std::collections::BTreeSet::new();
         for (operator, offset) in operators(&guarded.module) {
-            let back = original_offset(&guarded.edits, offset);
+            let back = original_offset(guarded.edits.iter().copied(), offset);
             let (there, _) = original.iter().find(|(_, at)| *at == back).unwrap_or_else(|| panic!("{back} is between two"));
             if *there == operator {
                 found.insert(back);
@@ -244,7 +244,7 @@ impl Runnable {
         let run = instance.get_func(&mut store, "run").unwrap();
         let ended = run.call(&mut store, arguments, &mut []).err().map(|error| {
             let offset = error.downcast_ref::<wasmtime::WasmBacktrace>().and_then(|trace| trace.frames()[0].module_offset());
-            (error.root_cause().to_string(), offset.map(|offset| original_offset(&self.edits, offset as u32)))
+            (error.root_cause().to_string(), offset.map(|offset| original_offset(self.edits.iter().copied(), offset as u32)))
         });
         if let Some(show) = instance.get_func(&mut store, "show") {
             show.call(&mut store, &[], &mut []).unwrap();

@@ -12,7 +12,7 @@ mod write;
 pub use crate::artifact::hidden::{self, Hidden};
 pub use crate::artifact::release;
 pub use crate::artifact::{
-    Description, Edit, Extern, ExternKind, MemoryFacts, Metadata, Need, Needs, Notes, Slow, check_host, original_offset, reset,
+    Description, Edit, Edits, Extern, ExternKind, MemoryFacts, Metadata, Need, Needs, Notes, Slow, check_host, original_offset, reset,
 };
 pub use read::{Artifact, Input, Limits, Opened, read, read_file};
 pub use signature::PublicKey;

@@ -17,7 +17,7 @@ fn sample(change: impl FnOnce(&mut Description)) -> Metadata {
         exports: vec![Extern { kind: ExternKind::Func, module: String::new(), name: "run".into(), ty: "()->()".into() }],
         memories: vec![MemoryFacts { min_bytes: 65536, max_bytes: None }],
         need: Need { memory_bytes: 65536, record_bytes: 1000, ..Need::default() },
-        edits: vec![Edit { length: 10, original: 0, verbatim: true }],
+        edits: Edits::new(&[Edit { length: 10, original: 0, verbatim: true }]),
         function_count: 1,
         has_start: false,
         source_bytes: 3,
