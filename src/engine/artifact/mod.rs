@@ -5,6 +5,8 @@
 //! makes artifacts. Native code can do anything, so the order of the checks is part of the design: shape, version, the table's checksum,
 //! and only then what the sections say. Nothing here maps code.
 
+use twox_hash::xxhash3_128::{DEFAULT_SECRET_LENGTH, RawHasher, SecretBuffer};
+
 mod read;
 pub mod signature;
 mod write;
@@ -12,7 +14,8 @@ mod write;
 pub use crate::artifact::hidden::{self, Hidden};
 pub use crate::artifact::release;
 pub use crate::artifact::{
-    Description, Edit, Edits, Extern, ExternKind, MemoryFacts, Metadata, Need, Needs, Notes, Slow, check_host, original_offset, reset,
+    Description, Edit, Edits, Extern, ExternKind, MemoryFacts, Metadata, Need, Needs, Notes, Slow, check_host, original_offset,
+    reset,
 };
 pub use read::{Artifact, Input, Limits, Opened, read, read_file};
 pub use signature::PublicKey;
@@ -109,6 +112,29 @@ impl Entry {
             digest: bytes[48..].try_into().expect("the last 32 bytes"),
         };
         (entry, u32_at(bytes, 12))
+    }
+}
+
+/// XXH3-128 of bytes that come piece by piece.
+struct Checksum(RawHasher<&'static [u8; DEFAULT_SECRET_LENGTH]>);
+
+impl Checksum {
+    fn new() -> Checksum {
+        Checksum(RawHasher::new(SecretBuffer::default()))
+    }
+
+    fn of(bytes: &[u8]) -> u128 {
+        let mut checksum = Checksum::new();
+        checksum.add(bytes);
+        checksum.value()
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    fn value(&self) -> u128 {
+        self.0.finish_128()
     }
 }
 

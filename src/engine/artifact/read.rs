@@ -11,13 +11,12 @@ use sha2::{Digest, Sha256};
 use wasmtime_environ::obj::ELF_WASMTIME_INFO;
 use wasmtime_environ::object::read::elf::ElfFile64;
 use wasmtime_environ::object::{Endianness, Object, ObjectSection};
-use xxhash_rust::xxh3::Xxh3;
 
 use super::signature::{self, PublicKey, forged};
 use super::write::front_checksum;
 use super::{
-    CHECKED_HEADER_BYTES, Description, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, MOST_SIGNATURE_BYTES, Metadata,
-    Notes, REQUIRED, VERSION, check_host, kind, u32_at, u64_at, u128_at,
+    CHECKED_HEADER_BYTES, Checksum, Description, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, MOST_SIGNATURE_BYTES,
+    Metadata, Notes, REQUIRED, VERSION, check_host, kind, u32_at, u64_at, u128_at,
 };
 use crate::artifact::settings::Profile;
 use crate::engine::code_image::CodeImage;
@@ -347,7 +346,7 @@ impl<'a> Opened<'a> {
     }
 
     fn check(&self) -> Check {
-        Check { read: 0, hash: Xxh3::new(), digest: self.signed_by.map(|_| Sha256::new()) }
+        Check { read: 0, checksum: Checksum::new(), digest: self.signed_by.map(|_| Sha256::new()) }
     }
 
     /// The section of a kind, of a part (from 1) or of the whole file (0).
@@ -392,14 +391,14 @@ impl<'a> Opened<'a> {
 /// The comparison of a section's bytes with what the table says of them.
 struct Check {
     read: u64,
-    hash: Xxh3,
+    checksum: Checksum,
     digest: Option<Sha256>,
 }
 
 impl Check {
     fn look(&mut self, bytes: &[u8]) {
         self.read += bytes.len() as u64;
-        self.hash.update(bytes);
+        self.checksum.add(bytes);
         if let Some(digest) = &mut self.digest {
             digest.update(bytes);
         }
@@ -410,7 +409,7 @@ impl Check {
         if self.read != entry.length {
             return Err(truncated(entry.offset + self.read, file_bytes));
         }
-        if self.hash.digest128() != entry.checksum {
+        if self.checksum.value() != entry.checksum {
             return Err(damaged(kind::name(entry.kind)));
         }
         if self.digest.is_some_and(|digest| digest.finalize()[..] != entry.digest) {

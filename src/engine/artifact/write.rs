@@ -1,9 +1,8 @@
 //! Writes artifacts.
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
-
 use super::{
-    CHECKED_HEADER_BYTES, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, Metadata, Notes, REQUIRED, VERSION, kind,
+    CHECKED_HEADER_BYTES, Checksum, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, Metadata, Notes, REQUIRED, VERSION,
+    kind,
 };
 use crate::status::*;
 
@@ -56,7 +55,7 @@ pub fn write(parts: &[Part], whole: &[Section]) -> Result<Vec<u8>> {
     let mut entries = Vec::with_capacity(sections.len());
     for (kind, part, flags, bytes) in &sections {
         let (kind, part, flags, length) = (*kind, *part, *flags, bytes.len() as u64);
-        entries.push(Entry { kind, part, flags, offset, length, checksum: xxh3_128(bytes), digest: [0; 32] });
+        entries.push(Entry { kind, part, flags, offset, length, checksum: Checksum::of(bytes), digest: [0; 32] });
         offset += length;
     }
     let mut file = front(&entries, offset, &[]);
@@ -82,9 +81,7 @@ pub(super) fn front(entries: &[Entry], end: u64, signatures: &[u8]) -> Vec<u8> {
 
 /// The checksum of a header with its table, and of the signatures.
 pub(super) fn front_checksum(front: &[u8], signatures: &[u8]) -> u128 {
-    let mut hash = Xxh3::new();
-    hash.update(&front[..CHECKED_HEADER_BYTES]);
-    hash.update(&front[HEADER_BYTES..]);
-    hash.update(signatures);
-    hash.digest128()
+    let mut checksum = Checksum::new();
+    [&front[..CHECKED_HEADER_BYTES], &front[HEADER_BYTES..], signatures].into_iter().for_each(|bytes| checksum.add(bytes));
+    checksum.value()
 }
