@@ -48,7 +48,7 @@ impl Module {
         let opened = Opened::trusted(source, &runtime.config.trusted_keys)?;
         let (index, verdict) = opened.choose(&runtime.limits());
         verdict?;
-        let raw = opened.part_to_run(index)?;
+        let raw = opened.part_to_run(index, &runtime.kept)?;
         reserve::with_room(raw.room_bytes(), || {
             let metadata = raw.metadata()?;
             then(Module::load_code(runtime, metadata, Arc::new(raw.code))?)

@@ -6,7 +6,7 @@ use wasmtime::Engine;
 
 use super::artifact::{Limits, PublicKey};
 use super::budget::watchdog::Watchdog;
-use super::code_image::CodeImage;
+use super::code_image::{CodeImage, Kept};
 use super::held::Pool;
 use super::housekeeper::Housekeeper;
 use super::instance::Core;
@@ -66,6 +66,8 @@ pub struct Runtime {
     housekeeper: Housekeeper,
     watchdog: Watchdog,
     signal_watch: Arc<SignalWatch>,
+    /// Memory of modules that are gone.
+    pub(super) kept: Arc<Kept>,
     /// The number of threads that a call has attached.
     late_attaches: AtomicU64,
     /// The number of attached threads, as long as the runtime exists.
@@ -98,9 +100,10 @@ impl Runtime {
         let always = config.ask_at_every_call && config.may_use_signals();
         let signal_watch = Arc::new(SignalWatch::new(always));
         let held = Pool::new("runtime", config.memory_limit_bytes);
+        let kept = Kept::new(config.lock);
         let (late_attaches, attached) = Default::default();
         let runtime =
-            Runtime { config, variations, held, number, housekeeper, watchdog, signal_watch, late_attaches, attached };
+            Runtime { config, variations, held, number, housekeeper, watchdog, signal_watch, kept, late_attaches, attached };
         // The process-wide part of an engine's creation (signal handlers, in the standalone profile) happens now if the profile
         // is known, otherwise with the first module that needs it.
         if let Some(profile) = runtime.config.profile {

@@ -237,6 +237,12 @@ pub fn lock(range: Range<usize>) -> Result<()> {
     ))
 }
 
+/// Undoes [`lock`]. Returns true if the system did.
+pub fn unlock(range: Range<usize>) -> bool {
+    // SAFETY: changes no content; unmapped ranges are reported as an error.
+    unsafe { libc::munlock(range.start as *const _, range.len()) == 0 }
+}
+
 /// Reserves fresh address space without access.
 pub fn reserve(bytes: usize) -> std::io::Result<usize> {
     fresh(bytes, libc::PROT_NONE, libc::MAP_NORESERVE)

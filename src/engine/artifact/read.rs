@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::ops::Deref;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use wasmtime_environ::obj::ELF_WASMTIME_INFO;
@@ -19,7 +20,7 @@ use super::{
     Metadata, Notes, REQUIRED, VERSION, check_host, kind, u32_at, u64_at, u128_at,
 };
 use crate::artifact::settings::Profile;
-use crate::engine::code_image::CodeImage;
+use crate::engine::code_image::{CodeImage, Kept};
 use crate::engine::refusal::handlers_refused;
 use crate::status::*;
 use crate::sys::errno;
@@ -28,7 +29,7 @@ use crate::sys::file::{self, Refused};
 /// Bytes that are read and checked at a time, while they are in the processor's cache.
 const CHUNK_BYTES: usize = 256 << 10;
 /// The bytes of a file that are read first. They nearly always have the header, the table and the small sections that a load needs.
-const HEAD_BYTES: u64 = 4096;
+const HEAD_BYTES: u64 = 16 << 10;
 
 /// The place that an artifact is read from.
 pub enum Input<'a> {
@@ -372,9 +373,9 @@ impl<'a> Opened<'a> {
     }
 
     /// Reads a part whole, its code to the place where it can run.
-    pub fn part_to_run(&self, index: usize) -> Result<Raw<'a, CodeImage>> {
+    pub fn part_to_run(&self, index: usize, kept: &Arc<Kept>) -> Result<Raw<'a, CodeImage>> {
         self.part_with(index, |entry| {
-            let mut image = CodeImage::new(in_memory(entry.length)?)?;
+            let mut image = CodeImage::new(in_memory(entry.length)?, kept)?;
             self.section_into(entry, &mut image)?;
             Ok(image)
         })
