@@ -173,7 +173,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Passes over so many numbers, and returns their bytes. Does not look at the values.
+    /// Passes over as many numbers as `numbers` says, and returns their bytes. Does not look at the values.
     fn skip(&mut self, numbers: u64) -> Result<&'a [u8]> {
         const ONES: u64 = 0x0101_0101_0101_0101;
         let (all, mut left, mut length) = (self.bytes, numbers, 0);

@@ -21,7 +21,7 @@ const LARGEST_KEPT_BYTES: usize = 2 << 20;
 
 /// Mappings that held code of a runtime's modules, for the next modules.
 pub struct Kept {
-    /// Each a mapping in one word ([`word`]), or 0. Whoever takes a word out owns the mapping.
+    /// Each a mapping in one word ([`word`]), or 0. The thread that takes a word out owns the mapping.
     mappings: [AtomicU64; MOST_KEPT],
     /// True if the runtime locks memory: then images were locked, and are unlocked here, since the limit is for what is in use.
     locks: bool,
@@ -193,7 +193,7 @@ impl CustomCodeMemory for CodeImage {
 mod tests {
     use super::*;
 
-    /// What smaps has about the mapping that holds the address: its rights, and the line of what is locked of it.
+    /// Returns from smaps the rights of the mapping that holds the address, and the KiB of it that are locked.
     fn seen(address: usize) -> (String, String) {
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
         let mut lines = maps.lines();
