@@ -17,7 +17,7 @@ use crate::record::histogram::Histogram;
 use crate::rt::permit::Opened;
 use crate::rt::{arena, cancel, unwind};
 use crate::status::*;
-use crate::sys::{clock, stack};
+use crate::sys::{clock, stack, thread};
 
 /// The entry of all calls of a func: the host's, who knows it as rtw_invoke, a worker's, and dry calls. There is one copy of it:
 /// code that is the same but lies elsewhere would be warm in its place.
@@ -83,7 +83,8 @@ fn enters(func: &Func, here: usize) -> std::result::Result<&Core, (&Core, rtw_st
     if gate != GATE_FREE {
         return Err((core, gate));
     }
-    let Some(permit) = core.pass.admitting(here) else { return Err((core, gate)) };
+    let token = thread::token();
+    let Some(permit) = core.pass.admitting(here, token) else { return Err((core, gate)) };
     // Before the pass is checked for a reset that has taken it: see `Core::close`.
     core.gate.store(GATE_IN_CALL, Relaxed);
     compiler_fence(SeqCst);
@@ -91,8 +92,9 @@ fn enters(func: &Func, here: usize) -> std::result::Result<&Core, (&Core, rtw_st
         return Err((core, gate));
     }
     core.entered_at.set(here);
+    core.caller.store(token, Relaxed);
     // Reads the register long before its value is needed: the value takes some 20 cycles to arrive.
-    core.host_float.note();
+    core.note_float();
     Ok(core)
 }
 
@@ -168,16 +170,12 @@ unsafe fn invoke_otherwise_within(
         // Lets cancellation in here unless the call is admitted.
         cancel::let_in(held);
     }
-    if admitted.is_ok() {
-        // Without this, the mode that another call noted may still be there.
-        core.host_float.note();
-    }
     match admitted {
         // SAFETY: passed on.
-        Ok(None) => unsafe { run_apart(shared, values, count, core, gate, budget) },
+        Ok(None) => unsafe { run_admitted(shared, values, count, core, gate, budget) },
         Ok(Some(opened)) => {
             // SAFETY: passed on.
-            let status = unsafe { run_apart(shared, values, count, core, gate, budget) };
+            let status = unsafe { run_admitted(shared, values, count, core, gate, budget) };
             opened.seal();
             if let Some(held) = held {
                 cancel::let_in(held);
@@ -186,6 +184,32 @@ unsafe fn invoke_otherwise_within(
         }
         Err(status) => status,
     }
+}
+
+/// Runs a call that a gate with the value `gate` let in, from a host function or not.
+///
+/// # Safety
+/// As for [`invoke`].
+#[inline(never)]
+unsafe fn run_admitted(
+    shared: &Arc<FuncShared>,
+    values: *mut ValRaw,
+    count: usize,
+    core: &Core,
+    gate: rtw_status_t,
+    budget: Option<u64>,
+) -> rtw_status_t {
+    let outer = (gate == GATE_IN_HOST).then(|| core.begin_inner());
+    // Without this, the mode that another call noted may still be there.
+    core.host_float.note();
+    let Some(outer) = outer else {
+        // SAFETY: passed on.
+        return unsafe { run_apart(shared, values, count, core, gate, budget) };
+    };
+    // The gate stays closed until what the host function's call noted is there again. SAFETY: passed on.
+    let status = unsafe { run_apart(shared, values, count, core, GATE_IN_CALL, budget) };
+    core.end_inner(outer);
+    status
 }
 
 /// Catches a panic, which poisons the instance.
@@ -202,7 +226,8 @@ fn contained(core: &Core, call: impl FnOnce() -> rtw_status_t) -> rtw_status_t {
     }
 }
 
-/// The call itself, after a gate with the value `gate` let it in and was closed behind it.
+/// The call itself, after the gate was closed behind it. `gate` is the gate's value afterwards: GATE_IN_CALL if this call was made
+/// inside another one.
 ///
 /// # Safety
 /// As for [`invoke`].
@@ -226,7 +251,7 @@ unsafe fn run(
     }
     let values = std::ptr::slice_from_raw_parts_mut(values, shared.value_count);
     // A call from a host function runs under the outer call's budget, which the watchdog already knows.
-    let announced = core.timing.is_watched() && gate != GATE_IN_HOST;
+    let announced = core.timing.is_watched() && gate != GATE_IN_CALL;
     let budget = budget.unwrap_or_else(|| core.timing.budget());
     let started = if announced || shared.recorder.is_some() { clock::ticks() } else { 0 };
     if announced {
@@ -248,7 +273,6 @@ unsafe fn run(
     }
     match result {
         Ok(()) => {
-            // Open again, or open for a host function's calls.
             core.gate.store(gate, Relaxed);
             RTW_OK
         }
@@ -300,6 +324,7 @@ fn admit(
             return Err(status);
         }
         core.entered_at.set(here);
+        core.caller.store(thread::token(), Relaxed);
         Ok(opened)
     }));
     admitted.unwrap_or_else(|_| {
@@ -340,10 +365,12 @@ unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasm
 #[inline(never)]
 unsafe fn enter_changed(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
     let modes = core.host_float.modes(core.float);
+    core.with_another_float(true);
     modes.enter();
     // SAFETY: passed on.
     let result = unsafe { rtwasm_enter::enter(shared.func.get(), core.context(), values) };
     modes.leave();
+    core.with_another_float(false);
     result
 }
 

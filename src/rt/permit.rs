@@ -103,10 +103,10 @@ impl Permit {
         }
     }
 
-    /// True if the calling thread may enter guests of `owner` with this stack pointer.
+    /// True if the calling thread may enter guests of `owner` with this stack pointer. `token` is the thread's.
     #[inline(always)]
-    fn admits(&self, owner: u64, here: usize) -> bool {
-        self.thread.load(Relaxed) == thread::token() && self.is_for(owner, here)
+    fn admits(&self, owner: u64, here: usize, token: usize) -> bool {
+        self.thread.load(Relaxed) == token && self.is_for(owner, here)
     }
 
     /// True if the calling thread may enter guests of `owner` with this stack pointer once the permit is opened.
@@ -164,15 +164,15 @@ impl Pass {
     #[inline(always)]
     pub fn admits(&self, here: usize) -> bool {
         // SAFETY: a permit, and none is ever unmapped.
-        unsafe { &*self.last.load(Relaxed) }.admits(self.owner, here)
+        unsafe { &*self.last.load(Relaxed) }.admits(self.owner, here, thread::token())
     }
 
-    /// The permit that let the last caller in, if it also lets in this one.
+    /// The permit that let the last caller in, if it also lets in this one. `token` is the calling thread's.
     #[inline(always)]
-    pub fn admitting(&self, here: usize) -> Option<&'static Permit> {
+    pub fn admitting(&self, here: usize, token: usize) -> Option<&'static Permit> {
         // SAFETY: a permit, and none is ever unmapped.
         let last: &'static Permit = unsafe { &*self.last.load(Relaxed) };
-        last.admits(self.owner, here).then_some(last)
+        last.admits(self.owner, here, token).then_some(last)
     }
 
     /// True if the pass still remembers this permit.
@@ -268,7 +268,7 @@ fn find(owner: u64, here: usize) -> std::result::Result<&'static Permit, Refused
     let mut refused = Refused::Unknown;
     for first in of_this_thread().filter(|first| first.owner.load(Relaxed) == owner) {
         refused = Refused::NoRoom;
-        let admits = |permit: &Permit| permit.admits(owner, here) || permit.admits_sealed(owner, here);
+        let admits = |permit: &Permit| permit.admits(owner, here, thread::token()) || permit.admits_sealed(owner, here);
         if admits(first) {
             return Ok(first);
         }

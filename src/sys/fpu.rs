@@ -80,7 +80,7 @@ impl Wanted {
 }
 
 /// The thread's environment as it was when a guest was called.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Host(Cell<Mode>);
 
 impl Host {
@@ -97,6 +97,28 @@ impl Host {
         }
     }
 
+    /// As `note`, for the `Host` at `OFFSET` in `place`: one instruction on x86-64.
+    ///
+    /// # Safety
+    /// There is one.
+    #[inline(always)]
+    pub unsafe fn note_at<T, const OFFSET: usize>(place: &T) {
+        if cfg!(ablation = "float") {
+            return;
+        }
+        let place = std::ptr::from_ref(place);
+        // SAFETY: as the caller promises.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            core::arch::asm!("stmxcsr dword ptr [{} + {}]", in(reg) place, const OFFSET, options(nostack, preserves_flags));
+        }
+        // SAFETY: as the caller promises.
+        #[cfg(not(target_arch = "x86_64"))]
+        unsafe {
+            (*place.byte_add(OFFSET).cast::<Host>()).note();
+        }
+    }
+
     /// True if the noted environment has to change for guests.
     #[inline(always)]
     pub fn differs(&self, wanted: Wanted) -> bool {
@@ -110,10 +132,35 @@ impl Host {
         Modes { host, guest: Mode(host.0 ^ wanted.differing(host)) }
     }
 
-    /// Notes again what calls that were made meanwhile have noted for themselves.
+    /// Notes again what was noted before.
+    pub fn restore(&self, before: &Host) {
+        self.0.set(before.0.get());
+    }
+
+    /// Sets the noted environment, whatever it is now: that of the `Host` at `OFFSET` in `place`. One instruction on x86-64, where setting
+    /// the register costs less than checking it.
+    ///
+    /// # Safety
+    /// There is one.
     #[inline(always)]
-    pub fn restore(&self, modes: Modes) {
-        self.0.set(modes.host);
+    pub unsafe fn set_again<T, const OFFSET: usize>(place: &T) {
+        if cfg!(ablation = "float") {
+            return;
+        }
+        let place = std::ptr::from_ref(place);
+        // SAFETY: the value was read from the register. The word is as the caller promises.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            core::arch::asm!("ldmxcsr dword ptr [{} + {}]", in(reg) place, const OFFSET, options(nostack, preserves_flags, readonly));
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            // SAFETY: as the caller promises.
+            let host = unsafe { &*place.byte_add(OFFSET).cast::<Host>() }.0.get();
+            if read() != host {
+                write(host);
+            }
+        }
     }
 }
 

@@ -106,6 +106,25 @@ pub fn touch(bytes: usize) -> Range<usize> {
     descend(top - bytes)..top
 }
 
+/// Stores the calling function's stack pointer in the cell at `OFFSET` in `place`. One instruction on x86-64.
+///
+/// # Safety
+/// There is one.
+#[inline(always)]
+pub unsafe fn note<T, const OFFSET: usize>(place: &T) {
+    let place = std::ptr::from_ref(place);
+    // SAFETY: the cell is as the caller promises.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!("mov [{} + {}], rsp", in(reg) place, const OFFSET, options(nostack, preserves_flags));
+    }
+    // SAFETY: as above.
+    #[cfg(not(target_arch = "x86_64"))]
+    unsafe {
+        (*place.byte_add(OFFSET).cast::<std::cell::Cell<usize>>()).set(pointer());
+    }
+}
+
 /// The calling function's stack pointer. One instruction.
 #[inline(always)]
 pub fn pointer() -> usize {

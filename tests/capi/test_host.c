@@ -332,6 +332,35 @@ static void test_two_instances(void) {
     rtw_instance_destroy(other);
 }
 
+/* Calls the guest again and again, which calls another host function each time. */
+static void call_often(struct host *host, rtw_instance_t *instance) {
+    rtw_func_t *note = host->data;
+    rtw_value_t values[2];
+    for (int i = 0; i < 3; i++) {
+        memset(values, 0, sizeof values);
+        values[0].i32 = i, values[1].f32 = 2;
+        const rtw_status_t status = rtw_invoke(note, values, 2);
+        if (host->inner == RTW_OK) host->inner = values[0].f32 == 4.5f ? status : RTW_ERR_INTERNAL;
+    }
+    rtw_memory_view_t view;
+    check_status(rtw_instance_memory(instance, NULL, &view, &err), RTW_OK, "again and again: and looks at the guest's memory");
+}
+
+/* In a process of its own: a library that takes the inner function for one that longjmp has left ends it. */
+static void again_and_again(void *data) {
+    (void)data;
+    struct host host;
+    rtw_instance_t *instance = make_instance(&host);
+    rtw_func_t *note = look_up(instance, "note", NULL);
+    host.inside = call_often;
+    host.data = note;
+    check_status(call(instance, "silent", NULL, 0), RTW_OK, "again and again: a host function calls the guest three times");
+    check_status(host.inner, RTW_OK, "again and again: which calls another one each time");
+    check(host.notes == 3 && host.seen == instance, "again and again: three times");
+    rtw_func_destroy(note);
+    rtw_instance_destroy(instance);
+}
+
 /* ---- another thread while a call runs ---- */
 struct crossing {
     rtw_runtime_t *runtime;
@@ -446,6 +475,7 @@ int main(int argc, char **argv) {
     test_inside();
     test_two_instances();
     test_busy_in_guest();
+    check_in_child("again and again", again_and_again, NULL);
     check_in_child("busy in a host function", busy_in_host, NULL);
     rtw_module_destroy(module);
     rtw_runtime_destroy(runtime);

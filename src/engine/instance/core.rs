@@ -3,9 +3,10 @@
 use rtwasm_enter::Content;
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, fence};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, compiler_fence, fence};
 use wasmtime::StoreContextMut;
 
 use super::link::left;
@@ -49,17 +50,20 @@ pub struct Core {
     pub entered_at: Cell<usize>,
     /// The distance below it that guests may use, with guests called from host functions.
     pub(super) guest_stack_bytes: usize,
-    /// The view of the store for the current moment: between calls this instance's own view; in a host function the one that
-    /// the engine passed to it, so that a call from inside continues the outer one's.
+    /// The view of the store. Host functions use it as well: the view that the engine passes to them is the same reference.
     pub(super) context: Cell<Option<Context>>,
     /// The status of the host function that ended the call.
     pub host_status: Cell<rtw_status_t>,
     /// The way in which a function of the library's own ended the call.
     pub ended: Cell<Ended>,
-    /// The thread of the innermost host function, which function it is, and the place of its call on the stack.
-    pub(super) host_thread: AtomicUsize,
+    /// The thread of the current outermost call.
+    pub caller: AtomicUsize,
+    /// The innermost host function, and the place of its call on the stack.
     pub(super) host: Cell<*const HostFunc>,
     pub(super) host_at: Cell<usize>,
+    /// True if a host function's call takes more than the usual steps: the guest is being created, or its floating-point environment is
+    /// not the thread's.
+    pub(super) differs: Cell<bool>,
     /// True if the host function may block, and a cancellation that is otherwise held off is let in meanwhile.
     pub lets_in: Cell<bool>,
     /// The progress of the guest's creation: NOT_MAKING, CLOSING, MAKING or OVERTAKEN.
@@ -119,7 +123,7 @@ impl Core {
     /// permit (see `call::invoke`). Where none is known, the cancellation is held off as well.
     #[inline(always)]
     pub(super) fn hold(&self) -> Option<cancel::Held> {
-        let ordinary = self.gate.load(Relaxed) == GATE_FREE && self.pass.admitting(stack::pointer()).is_some();
+        let ordinary = self.gate.load(Relaxed) == GATE_FREE && self.pass.admits(stack::pointer());
         (!ordinary).then(cancel::hold)
     }
 
@@ -161,6 +165,7 @@ impl Core {
             let _ = self.gate.compare_exchange(GATE_MAKING, before, Release, Relaxed);
             return Err(busy());
         }
+        self.differs.set(true);
         // If this unwinds, the guest may be incomplete.
         Ok(Making { core: self, before, after: RTW_ERR_POISONED, pass })
     }
@@ -201,7 +206,7 @@ impl Core {
     /// it there, past a guest and the engine's records of it. `here` is the stack pointer. A place further down proves nothing.
     #[cold]
     pub fn has_not_left(&self, here: usize) {
-        let is_this_threads = self.gate.load(Relaxed) == GATE_IN_HOST && self.host_thread.load(Relaxed) == thread::token();
+        let is_this_threads = self.gate.load(Relaxed) == GATE_IN_HOST && self.caller.load(Relaxed) == thread::token();
         if is_this_threads && self.pass.is_behind(self.host_at.get(), here) {
             // SAFETY: the guest's, which still exists, since no thread gets past this check.
             let host = unsafe { &*self.host.get() };
@@ -228,14 +233,14 @@ impl Core {
     /// It is the gate of an instance.
     pub unsafe fn has_not_left_behind(gate: *const AtomicI32, here: usize) {
         // SAFETY: part of a core.
-        unsafe { (*gate.byte_sub(std::mem::offset_of!(Core, gate)).cast::<Core>()).has_not_left(here) }
+        unsafe { (*gate.byte_sub(offset_of!(Core, gate)).cast::<Core>()).has_not_left(here) }
     }
 
     /// Returns an error with the status if the calling thread may not read the guest now.
     pub(super) fn admit(&self, gate: rtw_status_t) -> std::result::Result<(), rtw_status_t> {
         match gate {
             GATE_FREE | GATE_ASK => Ok(()),
-            GATE_IN_HOST if self.host_thread.load(Relaxed) == thread::token() => Ok(()),
+            GATE_IN_HOST if self.caller.load(Relaxed) == thread::token() => Ok(()),
             GATE_IN_HOST | GATE_MAKING => Err(RTW_ERR_BUSY),
             status => Err(status),
         }
@@ -259,6 +264,55 @@ impl Core {
     }
 }
 
+/// What a host function's own call noted, while a call from inside it runs.
+pub struct Outer {
+    host: *const HostFunc,
+    host_at: usize,
+    differs: bool,
+    lets_in: bool,
+    host_float: fpu::Host,
+}
+
+impl Core {
+    /// Notes the thread's floating-point environment.
+    #[inline(always)]
+    pub fn note_float(&self) {
+        // SAFETY: it is there.
+        unsafe { fpu::Host::note_at::<Core, { offset_of!(Core, host_float) }>(self) }
+    }
+
+    /// Says if the guest's floating-point environment is not the thread's, from now on.
+    pub fn with_another_float(&self, differs: bool) {
+        self.differs.set(differs);
+    }
+
+    /// Begins a call from a host function, behind the closed gate.
+    #[cold]
+    pub fn begin_inner(&self) -> Outer {
+        Outer {
+            host: self.host.get(),
+            host_at: self.host_at.get(),
+            differs: self.differs.replace(false),
+            lets_in: self.lets_in.get(),
+            host_float: self.host_float.clone(),
+        }
+    }
+
+    /// Ends a call from a host function, and opens the gate to the function again unless the call has closed it for good.
+    #[cold]
+    pub fn end_inner(&self, outer: Outer) {
+        self.host.set(outer.host);
+        self.host_at.set(outer.host_at);
+        self.differs.set(outer.differs);
+        self.lets_in.set(outer.lets_in);
+        self.host_float.restore(&outer.host_float);
+        compiler_fence(SeqCst);
+        if self.gate.load(Relaxed) == GATE_IN_CALL {
+            self.gate.store(GATE_IN_HOST, Relaxed);
+        }
+    }
+}
+
 /// The gate is closed while this value lives.
 pub(super) struct Making<'a> {
     pub(super) core: &'a Core,
@@ -277,6 +331,7 @@ impl Drop for Making<'_> {
             core.gate.store(RTW_ERR_POISONED, Release);
             return;
         }
+        core.differs.set(false);
         core.after.store(self.after, Relaxed);
         // The guest is complete: from now on calls that found the gate open before may come in, and keep it.
         core.making.store(NOT_MAKING, SeqCst);

@@ -1,27 +1,28 @@
 //! Host functions: which of them an instance is linked to, and how guests call them.
 
 use rtwasm_enter::Content;
-use std::mem::MaybeUninit;
+use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::compiler_fence;
 use wasmtime::{
-    AsContextMut, Caller, Extern, ExternType, Func as EngineFunc, FuncType, Global, ImportType, Memory, Ref, Store,
-    StoreContextMut, Table, Trap, ValRaw,
+    AsContextMut, Extern, ExternType, Func as EngineFunc, FuncType, Global, ImportType, Memory, Ref, Store, StoreContextMut,
+    Table, Trap,
 };
 
-use super::core::{Context, Core, GATE_IN_CALL, GATE_IN_HOST};
+use super::core::{Core, GATE_IN_CALL, GATE_IN_HOST};
 use super::guest::Data;
 use crate::engine::artifact::{Extern as Listed, ExternKind};
 use crate::engine::imports::{self, Callable, HostFunc, Imports, Linked};
 use crate::engine::module::Module;
+use crate::engine::native::Values;
 use crate::engine::signature::Signature;
 use crate::rt::locked_heap;
 use crate::rt::permit::Opened;
 use crate::rt::unwind::{self, Came, Mark};
 use crate::status::*;
-use crate::sys::{end, stack, thread};
+use crate::sys::{end, fpu, stack};
 
 /// The function that each of the module's imports is linked to.
 pub(super) fn host_functions(module: &Module, imports: Option<&Imports>) -> Result<Vec<Linked>> {
@@ -79,89 +80,119 @@ fn engine_function(store: &mut Store<Content>, ty: FuncType, linked: &Linked) ->
 /// # Safety
 /// It has this type.
 pub(super) unsafe fn host_function(store: StoreContextMut<'_, Content>, ty: FuncType, host: Arc<Callable>) -> EngineFunc {
+    let core: *const Core = Data::of(store.data()).core();
+    let may_block = host.may_block;
+    // SAFETY: the store has the core and the function, so that both outlive every call.
+    let bound = unsafe { Bound { core: &*core, host: &*Arc::as_ptr(&host), _keeps: host } };
     // SAFETY: as the caller promises; `call_host` passes the values on untouched.
     unsafe {
-        match host.may_block {
-            false => EngineFunc::new_unchecked(store, ty, move |caller, values| call_host::<false>(&host, caller, values)),
-            true => EngineFunc::new_unchecked(store, ty, move |caller, values| call_host::<true>(&host, caller, values)),
+        match may_block {
+            false => EngineFunc::new_unchecked(store, ty, move |_, values| call_host::<false>(&bound, values)),
+            true => EngineFunc::new_unchecked(store, ty, move |_, values| call_host::<true>(&bound, values)),
         }
     }
+}
+
+/// What the engine keeps of a host function: all that a call of it reads.
+struct Bound {
+    /// Of the store that the function is in.
+    core: &'static Core,
+    /// Kept by `_keeps`.
+    host: &'static Callable,
+    _keeps: Arc<Callable>,
 }
 
 /// A guest's call into the host. The gate opens to this thread meanwhile, so that the host may call back into the guest.
 ///
 /// `BLOCKS`: the function may block, and a thread may end in it.
-pub(super) fn call_host<const BLOCKS: bool>(
-    host: &HostFunc,
-    mut caller: Caller<'_, Content>,
-    values: &mut [MaybeUninit<ValRaw>],
-) -> wasmtime::Result<()> {
-    let core: *const Core = &*Data::of(caller.data()).core;
-    // SAFETY: the calling store holds its core.
-    let core = unsafe { &*core };
-    // The host function has the thread's floating-point environment; its changes are undone.
-    let modes = core.host_float.modes(core.float);
-    let mut call = || {
-        modes.enter_host();
-        if BLOCKS {
-            let answer = call_blocking(host, core, values);
-            modes.leave_host();
-            core.host_float.restore(modes);
-            return answer;
-        }
-        // This catch makes an unwinder find a handler in this frame, and unwind to it.
-        let answer = catch_unwind(AssertUnwindSafe(|| {
-            let left = Left { host };
-            // SAFETY: the host guarantees for its function; the values are an array of 16-byte unions, as it expects.
-            let answer = unsafe { (host.func)(host.user_data, core.handle.get(), values.as_mut_ptr().cast()) };
-            std::mem::forget(left);
-            answer
-        }))
-        .unwrap_or(RTW_ERR_INTERNAL);
-        modes.leave_host();
-        // Calls from inside it had environments of their own.
-        core.host_float.restore(modes);
-        answer
-    };
-    if core.is_making() {
-        core.host.set(host);
-        // A start function: the gate stays closed, since there is no guest yet to call back into.
-        let answer = call();
-        return if answer == RTW_OK { Ok(()) } else { Err(host_error(core, answer)) };
+#[inline(always)]
+fn call_host<const BLOCKS: bool>(bound: &Bound, values: Values<'_>) -> wasmtime::Result<()> {
+    let core = bound.core;
+    if core.differs.get() {
+        return call_host_otherwise(bound, values, BLOCKS);
     }
-    // SAFETY: the view is removed below, before the engine's own becomes usable again.
-    let inner: Context = unsafe { std::mem::transmute(caller.as_context_mut()) };
-    let outer = core.context.replace(Some(inner));
-    core.host_thread.store(thread::token(), Relaxed);
-    core.host.set(host);
-    core.host_at.set(stack::pointer());
+    // SAFETY: as the core's type says.
+    unsafe { stack::note::<Core, { offset_of!(Core, host_at) }>(core) };
+    core.host.set(&**bound.host);
+    // A signal handler may call between any two lines: what its call notes is taken back before the gate opens again.
     compiler_fence(SeqCst);
     core.gate.store(GATE_IN_HOST, Relaxed);
-    let answer = call();
-    // A signal handler may call between any two of these lines: the gate closes before the view changes, and opens after it.
-    let gate = core.gate.load(Relaxed);
-    if gate == GATE_IN_HOST {
-        core.gate.store(GATE_IN_CALL, Relaxed);
-    }
+    let answer = answer(bound, values, BLOCKS);
+    // The guest has the thread's environment, as it was when the guest was called: the function's changes are undone. SAFETY: as the
+    // core's type says.
+    unsafe { fpu::Host::set_again::<Core, { offset_of!(Core, host_float) }>(core) };
+    close(core, answer)
+}
+
+/// Such a call in a guest that has another floating-point environment than the thread, or that is being created.
+#[cold]
+#[inline(never)]
+fn call_host_otherwise(bound: &Bound, values: Values<'_>, blocks: bool) -> wasmtime::Result<()> {
+    let core = bound.core;
+    // The host function has the thread's floating-point environment; its changes are undone.
+    let modes = core.host_float.modes(core.float);
+    core.host_at.set(stack::pointer());
+    core.host.set(&**bound.host);
     compiler_fence(SeqCst);
-    core.context.set(outer);
-    // A call from inside the host function may have faulted, or the process may have forked: then the gate is closed, whatever
-    // the host returned.
-    if gate == GATE_IN_HOST && answer == RTW_OK {
-        return Ok(());
+    // In a start function the gate stays closed, since there is no guest yet to call back into.
+    let is_making = core.is_making();
+    if !is_making {
+        core.gate.store(GATE_IN_HOST, Relaxed);
     }
-    Err(host_error(core, if answer == RTW_OK { gate } else { answer }))
+    modes.enter_host();
+    let answer = answer(bound, values, blocks);
+    modes.leave_host();
+    match (is_making, answer) {
+        (true, RTW_OK) => Ok(()),
+        (true, answer) => Err(host_error(core, answer)),
+        (false, answer) => close(core, answer),
+    }
+}
+
+/// Closes the gate to the host again. A call from inside the host function may have faulted, or the process may have forked: then the
+/// gate is closed already, and the guest's call ends, whatever the host returned.
+#[inline(always)]
+fn close(core: &Core, answer: rtw_status_t) -> wasmtime::Result<()> {
+    let gate = core.gate.load(Relaxed);
+    if gate != GATE_IN_HOST {
+        return Err(host_error(core, if answer == RTW_OK { gate } else { answer }));
+    }
+    core.gate.store(GATE_IN_CALL, Relaxed);
+    if answer != RTW_OK {
+        return Err(host_error(core, answer));
+    }
+    Ok(())
+}
+
+/// The host function's answer.
+#[inline(always)]
+fn answer(bound: &Bound, values: Values<'_>, blocks: bool) -> rtw_status_t {
+    let Bound { core, host, .. } = *bound;
+    if blocks {
+        return call_blocking(host, core, values);
+    }
+    // This catch makes an unwinder find a handler in this frame, and unwind to it.
+    catch_unwind(AssertUnwindSafe(|| {
+        let left = Left { core };
+        // SAFETY: the host guarantees for its function; the values are an array of 16-byte unions, as it expects.
+        let answer = unsafe { (host.func)(host.user_data, core.handle.get(), values.as_mut_ptr().cast()) };
+        std::mem::forget(left);
+        answer
+    }))
+    .unwrap_or(RTW_ERR_INTERNAL)
 }
 
 /// Dropped if a host function does not return: an unwinding of the stack, which cannot pass through a guest.
 struct Left<'a> {
-    host: &'a HostFunc,
+    core: &'a Core,
 }
 
 impl Drop for Left<'_> {
     #[cold]
     fn drop(&mut self) {
-        left(self.host, b"an exception, by pthread_exit or because the thread was cancelled")
+        // SAFETY: the function whose call this is: calls from inside it have restored it.
+        let host = unsafe { &*self.core.host.get() };
+        left(host, b"an exception, by pthread_exit or because the thread was cancelled")
     }
 }
 
@@ -182,7 +213,7 @@ pub(super) fn left(host: &HostFunc, by: &[u8]) -> ! {
 /// Calls a host function that may block. If the thread ends in it, the guest's call ends first, as if the function had returned
 /// RTW_ERR_CANCELLED; then the caller of the guest resumes the thread's end.
 #[inline(never)]
-fn call_blocking(host: &HostFunc, core: &Core, values: &mut [MaybeUninit<ValRaw>]) -> rtw_status_t {
+fn call_blocking(host: &HostFunc, core: &Core, values: Values<'_>) -> rtw_status_t {
     let mark = Mark::here();
     let let_in = Opened::let_in();
     core.lets_in.set(let_in.is_some());
@@ -205,6 +236,7 @@ fn call_blocking(host: &HostFunc, core: &Core, values: &mut [MaybeUninit<ValRaw>
 
 /// Notes the host function's status, and gives the engine a reason to end the call.
 #[cold]
+#[inline(never)]
 fn host_error(core: &Core, answer: rtw_status_t) -> wasmtime::Error {
     core.host_status.set(answer);
     Trap::UnreachableCodeReached.into()

@@ -210,9 +210,10 @@ impl Instance {
             context: Cell::new(None),
             host_status: Cell::new(RTW_OK),
             ended: Cell::new(Ended::No),
-            host_thread: AtomicUsize::new(0),
+            caller: AtomicUsize::new(0),
             host: Cell::new(std::ptr::null()),
             host_at: Cell::new(0),
+            differs: Cell::new(true),
             lets_in: Cell::new(false),
             making: AtomicU8::new(MAKING),
             after: AtomicI32::new(GATE_FREE),
@@ -251,6 +252,7 @@ impl Instance {
             module.runtime.housekeeper().tend(Arc::downgrade(&drain))?;
         }
         instance.take_view();
+        instance.core.differs.set(false);
         instance.core.making.store(NOT_MAKING, Relaxed);
         instance.core.gate.store(instance.resting_gate(), Release);
         let needs_signals = module.profile() == Profile::Standalone;
