@@ -108,6 +108,9 @@ if in_group leave; then
     check "callbacks.cpp" $CXX $CXX_FLAGS callbacks.cpp $objects -o "$build/callbacks" \
         "$RTWASM_LIBDIR/librtwasm.so"
     both callbacks
+    check "placed.cpp" $CXX $CXX_FLAGS placed.cpp $objects -o "$build/placed" \
+        "$RTWASM_LIBDIR/librtwasm.so"
+    both placed
 fi
 
 # --- threads that are cancelled at any instruction
