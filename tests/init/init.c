@@ -1,11 +1,14 @@
-/* A guest that was set up at compile time, beside the same guest set up at run time: their states, resets, spares, faults; and the
- * compiler's refusals. The start-up of either can be counted: init PROFILE FOLDER GUEST count HOW. */
+/* A guest that was set up at compile time, beside the same guest set up at run time: their states, resets, spares, faults; files that
+ * are mapped over kept state; and the compiler's refusals. The start-up of either can be counted: init PROFILE FOLDER GUEST count HOW. */
 #include "../support/common.h"
 
+#include <fcntl.h>
 #include <rtwasm_compiler.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static const char *const SET_UP[] = {"setup=48000,f32:0.5"};
 static const char *guest_name;
@@ -121,6 +124,82 @@ static void test_spare(rtw_runtime_t *runtime, rtw_module_t *made) {
     rtw_slot_destroy(slot);
 }
 
+/* Where the guest keeps its table: the first page of 4 KiB that has nothing but the table's samples. 0: nowhere. */
+static uint64_t page_of_samples(rtw_instance_t *instance) {
+    rtw_memory_view_t view;
+    rtw_error_t err;
+    require(rtw_instance_memory(instance, "memory", &view, &err), &err, "a memory");
+    for (uint64_t page = 4096; page + 4096 <= view.size_bytes; page += 4096) {
+        const float *samples = (const float *)(const void *)((const char *)view.base + page);
+        int found = 0;
+        for (int n = 0; n < 1024; n++) found += samples[n] >= -0.5F && samples[n] <= 0.5F && samples[n] * samples[n] > 1e-9F;
+        if (found > 1020) return page;
+    }
+    return 0;
+}
+
+/* A file in the place of a part of the state: there the guest has the file's bytes, everywhere else what was kept; likewise after a reset
+ * and in a spare. Nothing writes the kept state into the file. */
+static void test_mapped(rtw_runtime_t *runtime, rtw_module_t *made) {
+    rtw_instance_t *instance = new_instance(made, NULL, 0), *untouched = new_instance(made, NULL, 0);
+    const uint64_t page = page_of_samples(instance);
+    check(page != 0, "the table's pages are found");
+    const int file = memfd_create("samples", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (file < 0 || ftruncate(file, 4096) != 0 || fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK) != 0) check(false, "a memfd");
+    float *const samples = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    check(samples != MAP_FAILED, "the host maps the file, too");
+    for (int n = 0; n < 1024; n++) samples[n] = 3.0F;
+    rtw_error_t err;
+    check_status(rtw_instance_map(instance, "memory", page, 4096, file, 0, 0, &err), RTW_OK, "a file in the place of kept state");
+    close(file);
+    check_status(rtw_instance_prepare(instance, NULL, NULL, &err), RTW_OK, "prepare");
+    for (int round = 0; round < 3; round++) {
+        int of_file = 0, kept = 0;
+        for (int32_t n = 0; n < 4096; n++) {
+            const float sample = play(instance, n);
+            of_file += sample == 3.0F + (float)round;
+            kept += sample == play(untouched, n);
+        }
+        check(of_file > 900 && kept > 2900 && of_file + kept == 4096, "the guest has the file there, and what was kept elsewhere: %d and %d", of_file, kept);
+        rtw_memory_view_t view, other;
+        require(rtw_instance_memory(instance, "memory", &view, &err), &err, "a memory");
+        require(rtw_instance_memory(untouched, "memory", &other, &err), &err, "another memory");
+        check(memcmp(view.base, other.base, (size_t)page) == 0, "the memory below is the one that was kept");
+        for (int n = 0; n < 1024; n++) samples[n] = 4.0F + (float)round;
+        check_status(rtw_instance_reset(instance, &err), RTW_OK, "a reset");
+    }
+    check(samples[0] == 6.0F && samples[1023] == 6.0F, "no reset has written to the file");
+
+    rtw_slot_config_t config;
+    rtw_slot_config_init(&config);
+    config.standby = 1;
+    const rtw_wanted_func_t funcs[] = {{"play", "(i32)->(f32)", 0}, {"divide", "(i32)->(i32)", 0}};
+    config.funcs = funcs;
+    config.func_count = 2;
+    rtw_slot_t *slot = NULL;
+    require(rtw_slot_create(runtime, &config, &slot, &err), &err, "a slot");
+    require(rtw_slot_publish(slot, instance, NULL, &err), &err, "publish");
+    rtw_instance_destroy(instance);
+    wait_for_spares(slot, 1);
+    rtw_value_t value;
+    memset(&value, 0, sizeof value);
+    check_status(rtw_slot_invoke(slot, 1, &value, 1, NULL), division_status, "a fault");
+    uint32_t flags = 0;
+    int of_file = 0, kept = 0;
+    for (int32_t n = 0; n < 4096; n++) {
+        uint32_t on = 0;
+        value.i32 = n;
+        if (rtw_slot_invoke(slot, 0, &value, 1, &on) != RTW_OK) break;
+        flags |= on;
+        of_file += value.f32 == 6.0F;
+        kept += value.f32 == play(untouched, n);
+    }
+    check((flags & RTW_BLOCK_SPARE) != 0 && of_file > 900 && of_file + kept == 4096, "so does a spare: %d and %d", of_file, kept);
+    rtw_slot_destroy(slot);
+    rtw_instance_destroy(untouched);
+    munmap(samples, 4096);
+}
+
 static rtw_fault_t fault_of(rtw_module_t *module) {
     rtw_instance_t *instance = new_instance(module, NULL, 0);
     rtw_value_t value;
@@ -204,6 +283,7 @@ int main(int argc, char **argv) {
     rtw_module_t *plain = module_with(runtime, NULL, 0), *made = module_with(runtime, SET_UP, 1);
     test_state(plain, made);
     test_spare(runtime, made);
+    test_mapped(runtime, made);
     test_fault(plain, made);
     test_refusals();
     rtw_module_destroy(plain);
