@@ -55,6 +55,7 @@ suites() {
     timed doctor tests/doctor/test_doctor.sh
     timed slot tests/slot/test_slot.sh
     timed audio make -s -C examples-c/audio test
+    timed jack make -s -C examples-c/jack test
     timed control-loop make -s -C examples-c/control-loop test
     timed demo tests/demo/test_demo.sh
     timed proofs tests/proofs/run.sh
