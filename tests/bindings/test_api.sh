@@ -57,4 +57,13 @@ sed 's/^rtw_status_t rtw_slot_end(.*//; s/uint64_t actual_ns/uint32_t actual_ns[
 refuses "twin: a wrong declaration for Lua is found" "missing: field rtw_tick_t.missed 24" declared lua bindings/api.json "$scratch/wrong"
 refuses "twin: so is a function that is missing" "missing: function rtw_slot_end" declared lua bindings/api.json "$scratch/wrong"
 
+# --- and which functions are enough
+
+enough() { python3 tests/bindings/enough.py "$1" bindings "$library" "$compiler"; }
+check "the functions that docs/bindings.md calls enough run a guest" enough docs/bindings.md
+sed 's/`rtw_thread_attach`, //' docs/bindings.md >"$scratch/few.md"
+refuses "twin: one fewer is not enough" "rtw_thread_attach" enough "$scratch/few.md"
+sed 's/needs 16 functions: /needs 16 functions: `rtw_global_get`, /' docs/bindings.md >"$scratch/many.md"
+refuses "twin: nor is one that is not needed among them" "not used: rtw_global_get" enough "$scratch/many.md"
+
 finish

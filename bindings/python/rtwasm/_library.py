@@ -67,7 +67,7 @@ class Pending:
     """Exceptions that have left host functions, by the thread that they ran on, until the call's status arrives."""
 
     def __init__(self) -> None:
-        self.of_thread: defaultdict[int, deque[BaseException]] = defaultdict(deque)
+        self.of_thread: defaultdict[int, deque[BaseException]] = defaultdict(lambda: deque(maxlen=64))
 
     def put(self, exception: BaseException) -> None:
         self.of_thread[threading.get_native_id()].append(exception)
