@@ -11,7 +11,7 @@ PROFILES  := standalone plugin
 HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=src/capi/stats.rs,src/capi/interval.rs \
     runtime=src/capi/runtime.rs module=src/capi/module.rs imports=src/capi/imports.rs wasi=src/capi/wasi.rs \
     instance=src/capi/instance.rs,src/capi/prepare.rs thread=src/capi/thread.rs call=src/capi/call.rs table=src/capi/table.rs \
-    global=src/capi/global.rs recorder=src/capi/recorder.rs slot=src/capi/slot/mod.rs worker=src/capi/worker/mod.rs export=src/capi/export.rs \
+    global=src/capi/global.rs recorder=src/capi/recorder.rs slot=src/capi/slot/mod.rs guest=src/capi/guest.rs worker=src/capi/worker/mod.rs export=src/capi/export.rs \
     doctor=src/capi/doctor.rs
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo

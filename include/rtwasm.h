@@ -73,6 +73,7 @@
 #include "rtwasm/global.h"
 #include "rtwasm/recorder.h"
 #include "rtwasm/slot.h"
+#include "rtwasm/guest.h"
 #include "rtwasm/worker.h"
 #include "rtwasm/export.h"
 #include "rtwasm/doctor.h"

@@ -3,6 +3,7 @@
 
 pub mod cpu_features;
 pub mod description;
+pub mod guest;
 pub mod hidden;
 pub mod metadata;
 pub mod notes;

@@ -6,6 +6,7 @@ use std::mem::{MaybeUninit, align_of, offset_of, size_of};
 use super::doctor::{rtw_host_config_t, rtw_host_finding_t};
 use super::error::rtw_error_t;
 use super::export::{rtw_export_config_t, rtw_export_subject_t};
+use super::guest::{rtw_event_data_t, rtw_event_t, rtw_guest_config_t, rtw_guest_info_t, rtw_guest_param_t, rtw_guest_port_t};
 use super::imports::rtw_limits_t;
 use super::instance::{rtw_fault_t, rtw_growth_t, rtw_instance_config_t, rtw_memory_view_t, rtw_wanted_func_t};
 use super::module::{rtw_extern_t, rtw_module_info_t};
@@ -84,6 +85,13 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_block_t: instance funcs held_instance held_funcs flags),
         lines!(rtw_slot_stats_t: struct_size spares_ready instances blocks publications refused taken faults spares_used
             unserved busy held_bytes),
+        lines!(rtw_guest_info_t: struct_size kind flags input_count output_count port_count param_count meter_count
+            latency_frames voice_count name meta),
+        lines!(rtw_guest_param_t: struct_size flags id name unit group labels meta min_value max_value default_value step),
+        lines!(rtw_guest_config_t: struct_size max_frames sample_rate),
+        lines!(rtw_guest_port_t: is_output channel_count name),
+        lines!(rtw_event_data_t: value midi),
+        lines!(rtw_event_t: frame kind index data),
         lines!(rtw_tick_t: index intended_ns actual_ns missed),
         lines!(rtw_worker_config_t: struct_size kind name sched_policy priority cpu denormals strict memory_lock statistics
             dma_latency_us deadline_runtime_ns deadline_ns setup user_data dry_calls dry_call_count missed period_ns early_ns

@@ -12,6 +12,7 @@ pub mod error;
 pub mod export;
 pub mod global;
 mod guard;
+pub mod guest;
 pub mod imports;
 pub mod instance;
 pub mod interval;

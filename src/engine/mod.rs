@@ -7,6 +7,7 @@ pub mod artifact;
 pub mod budget;
 pub mod call;
 pub mod code_image;
+pub mod driver;
 pub mod fault;
 pub mod growth;
 pub mod handle;

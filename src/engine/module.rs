@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use wasmtime::Engine;
 
-use super::artifact::{Input, Metadata, Opened};
+use super::artifact::{Input, Metadata, Opened, kind};
 use super::code_image::CodeImage;
 use super::profile::Profile;
 use super::refusal::refused;
 use super::runtime::Runtime;
 use super::warmed::Warmed;
+use crate::artifact::guest::Described;
 use crate::rt::locked_heap::{self, Kept};
 use crate::rt::{fork, reserve, thread};
 use crate::status::*;
@@ -19,6 +20,8 @@ use crate::sys::memory;
 pub struct Module {
     pub runtime: Arc<Runtime>,
     pub metadata: Metadata,
+    /// The description of the guest for hosts of audio or control, if the artifact has one.
+    pub guest: Option<Described>,
     /// Dropped inside [`changing_code`].
     pub(super) code: ManuallyDrop<wasmtime::Module>,
     /// The engine's own records of the module.
@@ -49,13 +52,22 @@ impl Module {
         let (index, verdict) = opened.choose(&runtime.limits());
         verdict?;
         let raw = opened.part_to_run(index, &runtime.kept)?;
-        reserve::with_room(raw.room_bytes(), || {
+        let guest = opened.find(kind::GUEST, 0).map(|entry| opened.section(entry)).transpose()?;
+        let guest_bytes = guest.as_ref().map_or(0, |guest| guest.len());
+        reserve::with_room(raw.room_bytes() + guest_bytes, || {
             let metadata = raw.metadata()?;
-            then(Module::load_code(runtime, metadata, Arc::new(raw.code))?)
+            // Calls read it: it lies with the engine's records.
+            let guest = guest.as_ref().map(|guest| Described::new(guest)).transpose()?;
+            then(Module::load_code(runtime, metadata, guest, Arc::new(raw.code))?)
         })
     }
 
-    fn load_code(runtime: &Arc<Runtime>, metadata: Metadata, code: Arc<CodeImage>) -> Result<Arc<Module>> {
+    fn load_code(
+        runtime: &Arc<Runtime>,
+        metadata: Metadata,
+        guest: Option<Described>,
+        code: Arc<CodeImage>,
+    ) -> Result<Arc<Module>> {
         // SAFETY: the checksum shows that these are the bytes that the compiler wrote, and the description that this engine runs
         // them. Loading an artifact trusts that rtwasm's compiler wrote it. The engine holds the image, and nobody writes to it.
         let load = |engine: &Engine| unsafe { wasmtime::Module::deserialize_raw(engine, code.memory()) };
@@ -73,7 +85,7 @@ impl Module {
                     .err()
                     .unwrap_or_else(|| refused(RTW_ERR_ENGINE, "the engine refuses the artifact's code", &e))
             })?;
-        Ok(Arc::new(Module { runtime: runtime.clone(), metadata, code: ManuallyDrop::new(code), kept }))
+        Ok(Arc::new(Module { runtime: runtime.clone(), metadata, guest, code: ManuallyDrop::new(code), kept }))
     }
 
     pub fn profile(&self) -> Profile {

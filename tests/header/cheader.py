@@ -9,7 +9,8 @@ import sys
 from dataclasses import dataclass, field
 
 # Names of rtwasm's own that guests export or import: no header declares them.
-GUESTS_NAMES = {"rtw_state_save", "rtw_state_load", "rtw_state_buffer", "rtw_log"}
+GUESTS_NAMES = {"rtw_state_save", "rtw_state_load", "rtw_state_buffer", "rtw_log", "rtw_init", "rtw_io", "rtw_process", "rtw_reset",
+                "rtw_describe", "rtw_guest"}
 
 
 @dataclass

@@ -125,9 +125,20 @@ impl UserData {
     }
 }
 
+/// A configuration whose functions and dry calls the library adds; without one the defaults.
+pub(in crate::capi) unsafe fn read_around(config: Option<&rtw_slot_config_t>) -> Result<Config> {
+    use guard::Sized32;
+    let defaults = rtw_slot_config_t::defaults();
+    let config = config.unwrap_or(&defaults);
+    if config.func_count != 0 || config.dry_call_count != 0 {
+        return Err(Error::new(RTW_ERR_ARGUMENT, "funcs and dry_calls of slot_config are not empty: the library adds them"));
+    }
+    // SAFETY: passed on.
+    unsafe { rest(config) }
+}
+
 pub(super) unsafe fn read(config: &rtw_slot_config_t) -> Result<Config> {
     let funcs = in_range("func_count", config.func_count, 1, 1024)?;
-    let standby = in_range("standby", config.standby, 0, 64)?;
     // SAFETY: as many as the caller says, with strings that are NULL or NUL-terminated by the API's contract.
     let interface = unsafe { read_wanted("funcs", config.funcs, funcs) }?.map(|wanted| match wanted? {
         Wanted { optional: true, .. } => {
@@ -135,6 +146,14 @@ pub(super) unsafe fn read(config: &rtw_slot_config_t) -> Result<Config> {
         }
         Wanted { name, signature, .. } => Ok((name.to_owned(), signature)),
     });
+    let interface = interface.collect::<Result<_>>()?;
+    // SAFETY: passed on.
+    unsafe { Ok(Config { interface, dry_calls: dry_calls(config, funcs)?, ..rest(config)? }) }
+}
+
+/// All but functions and dry calls.
+unsafe fn rest(config: &rtw_slot_config_t) -> Result<Config> {
+    let standby = in_range("standby", config.standby, 0, 64)?;
     let user_data = UserData(config.user_data);
     let on_event = config.on_event.map(|on_event| {
         let tell = move |event: Event| {
@@ -161,11 +180,10 @@ pub(super) unsafe fn read(config: &rtw_slot_config_t) -> Result<Config> {
         Box::new(tell) as Box<dyn Fn(Event) + Send + Sync>
     });
     Ok(Config {
-        interface: interface.collect::<Result<_>>()?,
+        interface: Vec::new(),
         standby,
         hold_blocks: config.hold_blocks,
-        // SAFETY: passed on.
-        dry_calls: unsafe { dry_calls(config, funcs) }?,
+        dry_calls: Vec::new(),
         state: state(config)?,
         memory_limit_bytes: config.memory_limit_bytes,
         on_event,

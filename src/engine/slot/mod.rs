@@ -12,7 +12,7 @@ mod block;
 mod config;
 mod events;
 mod generation;
-mod guest_state;
+pub(in crate::engine) mod guest_state;
 mod housekeeping;
 mod publish;
 mod standby;
