@@ -15,7 +15,7 @@ use rtwasm_compiler::limits::Limits;
 use rtwasm_compiler::{Extras, Init, Machine, Opt, Options, Phase, Progress, Reservation, Target, interruption_from_name};
 
 use crate::args::{self, Arg, Args, Failure};
-use crate::needs;
+use crate::{describe, needs};
 
 pub const HELP: &str = "rtwasm compile: compile a WebAssembly module into an artifact
 
@@ -325,7 +325,9 @@ fn host_text(artifact: &[u8]) -> String {
     let Ok(artifact) = artifact::read(artifact) else { return String::new() };
     let notes = artifact.opened.notes(artifact.part).unwrap_or_default();
     let sentences = needs::sentences(&artifact.metadata, notes.needs.as_ref());
-    sentences.iter().map(|(subject, sentence)| format!("  {subject}: {sentence}\n")).collect()
+    let guest = describe::read(&artifact.opened).ok().flatten();
+    let guest = guest.map(|guest| format!("  guest: {}\n", describe::summary(&guest))).unwrap_or_default();
+    sentences.iter().map(|(subject, sentence)| format!("  {subject}: {sentence}\n")).collect::<String>() + &guest
 }
 
 /// Warns if the module compiles, but imports what no host can provide.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use rtwasm::artifact::guest::Guest;
 use rtwasm::engine::artifact::signature::{self, Digests, Signature};
 use rtwasm::engine::artifact::{self, Artifact, Description, Extern, Notes, Slow, kind, reset};
 use rtwasm::engine::cpu_features;
@@ -13,6 +14,7 @@ use rtwasm::status::{self, Error, RTW_OK};
 use serde_json::{Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
+use crate::describe;
 use crate::needs::{self, Answerer};
 
 pub const HELP: &str = "rtwasm inspect: print what an artifact is and whether it runs on this machine
@@ -25,7 +27,7 @@ memories, and the module that it was made from. Loads nothing and runs no code. 
 \"runs here\" is also no if the module imports what no host can provide: a function or global with a reference type.
 Says of each import who answers it: a function of the library that the host calls beforehand (rtw_imports_libm,
 rtw_imports_wasi, ...), or the host itself; also which proposals the module uses, whether it can grow, and how it
-starts.
+starts; of a guest for audio or control its ports, parameters and meters (guests/include/rtw_guest.h, Faust).
 
 Options:
   --digest    compute SHA-256 of every section and of the artifact, whoever signed it; reads all of the file
@@ -65,8 +67,9 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
         }
         Err(error) => return Err(args::no_artifact(&path, &error, bytes.as_deref().unwrap_or_default())),
     };
-    let notes = match artifact.opened.notes(artifact.part) {
-        Ok(notes) => notes,
+    let facts = artifact.opened.notes(artifact.part).and_then(|notes| Ok((notes, describe::read(&artifact.opened)?)));
+    let (notes, guest) = match facts {
+        Ok(facts) => facts,
         Err(error) if as_json => {
             print_json(&json!({ "error": error_json(&error) }))?;
             return Err(Failure::Reported);
@@ -75,9 +78,9 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
     };
     let verdict = artifact::check_host(&artifact.metadata).and_then(|()| imports::check_kinds(&artifact.metadata));
     if as_json {
-        print_json(&to_json(&artifact, &notes, &verdict, digests.as_ref()))
+        print_json(&to_json(&artifact, &notes, &guest, &verdict, digests.as_ref()))
     } else {
-        args::print(&to_text(&args::shown(&path), &artifact, &notes, &verdict, digests.as_ref()))
+        args::print(&to_text(&args::shown(&path), &artifact, &notes, &guest, &verdict, digests.as_ref()))
     }
 }
 
@@ -96,7 +99,13 @@ fn error_json(error: &Error) -> Value {
     json!({ "status": status::name(error.status), "number": error.status, "message": error.message })
 }
 
-fn to_json(artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<(), Error>, digests: Option<&Digests>) -> Value {
+fn to_json(
+    artifact: &Artifact<'_>,
+    notes: &Notes,
+    guest: &Option<Guest>,
+    verdict: &Result<(), Error>,
+    digests: Option<&Digests>,
+) -> Value {
     let metadata = &artifact.metadata;
     let Description { target, cpu_level: _, cpu_features, settings, opt_level, abi, release } = &metadata.description;
     let externs = |list: &[Extern], is_import: bool| -> Vec<Value> {
@@ -213,6 +222,7 @@ fn to_json(artifact: &Artifact<'_>, notes: &Notes, verdict: &Result<(), Error>, 
         },
         "init": notes.init,
         "guest_description": has(artifact, kind::GUEST),
+        "guest": guest.as_ref().map(describe::to_json),
         "reset": {
             "obstacles": reset::named(metadata.reset_obstacles).map(|(name, _)| name).collect::<Vec<_>>(),
             "bytes": metadata.reset_bytes,
@@ -230,6 +240,7 @@ fn to_text(
     name: &str,
     artifact: &Artifact<'_>,
     notes: &Notes,
+    guest: &Option<Guest>,
     verdict: &Result<(), Error>,
     digests: Option<&Digests>,
 ) -> String {
@@ -305,6 +316,9 @@ fn to_text(
             writeln!(text, "    {number}  {} {profile}, {cpu}, {} bytes of code{chosen}", made.target, part.code.length)
                 .expect("a string takes everything");
         }
+    }
+    if let Some(guest) = guest {
+        text += &describe::to_text(guest);
     }
     list(&mut text, "imports", &metadata.imports, |import| format!("  {}", Answerer::of(import).text()));
     list(&mut text, "exports", &metadata.exports, |_| String::new());

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod bisect;
 mod compile;
+mod describe;
 mod doctor;
 mod inspect;
 mod keys;

@@ -162,6 +162,53 @@ pub fn run(
     Ok(Initialised { module: made, calls, code })
 }
 
+/// Calls an export of a valid module, of type `()->(i32)`, and returns the text at the address that it returns. `_initialize` comes
+/// first, if there is one.
+pub fn text(
+    module: &[u8],
+    facts: &Facts,
+    options: &Options,
+    export: &str,
+    deadline: &Deadline,
+    tick: &mut dyn FnMut(),
+) -> Result<Vec<u8>> {
+    let wanted = Init { export: export.into(), arguments: Vec::new() };
+    let calls = planned(facts, &[wanted])?;
+    if let Some(import) = facts.imports.iter().find(|import| !import.ty.starts_with('(')) {
+        let name = place::quoted(&format!("{}.{}", import.module, import.name));
+        let what =
+            format!("{export} cannot run at compile time: the module imports {name}; put its text into a custom section");
+        return Err(Error::new(RTW_ERR_UNSUPPORTED, what));
+    }
+    let engine = engine(&[], options.deterministic)?;
+    let memory_bytes = options.limits.module_bytes;
+    let job = Job { module: module.to_vec(), calls, imports: facts.imports.clone(), engine: engine.clone(), memory_bytes };
+    let outcome = generate::ticking(move || generate::with_pool(|pool| pool.install(|| read_text(&job)))?, deadline, tick);
+    engine.increment_epoch();
+    outcome
+}
+
+fn read_text(job: &Job) -> Result<Vec<u8>> {
+    let module = Module::new(&job.engine, &job.module)
+        .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("cannot generate code for this module: {error:#}")))?;
+    let (mut store, imports) = surroundings(job, &module);
+    let told = |error: &wasmtime::Error, what: &str| failure(&job.module, &job.module, what, error);
+    let instance = Instance::new(&mut store, &module, &imports).map_err(|error| told(&error, "creating an instance"))?;
+    let mut address = 0;
+    for (call, signature) in &job.calls {
+        let func = instance.get_func(&mut store, &call.export).expect("a checked export");
+        let mut results = vec![Val::I32(0); signature.results.len()];
+        func.call(&mut store, &[], &mut results).map_err(|error| told(&error, &call.to_string()))?;
+        address = results.first().and_then(Val::i32).unwrap_or(0) as u32 as usize;
+    }
+    let memory = module.exports().find_map(|export| instance.get_memory(&mut store, export.name()));
+    let text =
+        memory.and_then(|memory| memory.data(&store).get(address..)?.split(|byte| *byte == 0).next().map(<[u8]>::to_vec));
+    let nothing =
+        || Error::new(RTW_ERR_BOUNDS, format!("there is no text at {address}, which the guest's description is to be"));
+    text.filter(|text| address != 0 && !text.is_empty()).ok_or_else(nothing)
+}
+
 impl Initialised {
     /// Makes edits that refer to this module refer to the given one. No edits: the whole module, unchanged.
     pub fn original(&self, edits: Vec<Edit>) -> Vec<Edit> {
@@ -259,22 +306,13 @@ struct Job {
     memory_bytes: u64,
 }
 
-fn initialised(job: &Job, current: &Mutex<String>) -> Result<(Vec<u8>, Vec<String>)> {
-    let now = |text: String| *current.lock().unwrap_or_else(PoisonError::into_inner) = text;
-    let mut wizer = Wizer::new();
-    // Every chosen export stays: a host may call it again. The constructors do not; wizer takes them away by itself.
-    wizer.keep_init_func(true);
-    let (context, instrumented) = wizer.instrument(&job.module).map_err(|error| {
-        Error::new(RTW_ERR_UNSUPPORTED, format!("init: the state of this module cannot be kept: {}", error.root_cause()))
-    })?;
-    let module = Module::new(&job.engine, &instrumented)
-        .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("init: cannot generate code for this module: {error:#}")))?;
-
+/// A store within the job's limits, and what answers the module's imports in it.
+fn surroundings(job: &Job, module: &Module) -> (Store<StoreLimits>, Vec<Extern>) {
     let limits = wasmtime::StoreLimitsBuilder::new().memory_size(job.memory_bytes as usize).build();
     let mut store = Store::new(&job.engine, limits);
     store.limiter(|limits: &mut StoreLimits| limits);
     store.set_epoch_deadline(1);
-    let imports: Vec<Extern> = module
+    let imports = module
         .imports()
         .zip(&job.imports)
         .map(|(import, described)| {
@@ -291,6 +329,21 @@ fn initialised(job: &Job, current: &Mutex<String>) -> Result<(Vec<u8>, Vec<Strin
             func.into()
         })
         .collect();
+    (store, imports)
+}
+
+fn initialised(job: &Job, current: &Mutex<String>) -> Result<(Vec<u8>, Vec<String>)> {
+    let now = |text: String| *current.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    let mut wizer = Wizer::new();
+    // Every chosen export stays: a host may call it again. The constructors do not; wizer takes them away by itself.
+    wizer.keep_init_func(true);
+    let (context, instrumented) = wizer.instrument(&job.module).map_err(|error| {
+        Error::new(RTW_ERR_UNSUPPORTED, format!("init: the state of this module cannot be kept: {}", error.root_cause()))
+    })?;
+    let module = Module::new(&job.engine, &instrumented)
+        .map_err(|error| Error::new(RTW_ERR_UNSUPPORTED, format!("init: cannot generate code for this module: {error:#}")))?;
+
+    let (mut store, imports) = surroundings(job, &module);
     let told = |error: &wasmtime::Error, what: &str| failure(&job.module, &instrumented, what, error);
     now("the start function".into());
     let instance = Instance::new(&mut store, &module, &imports).map_err(|error| told(&error, "creating an instance"))?;

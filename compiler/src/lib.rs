@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod abi;
 pub mod capi;
+mod describe;
 mod facts;
 mod generate;
 mod guard;
@@ -98,7 +99,7 @@ pub fn compile_varied(
 pub struct Extras {
     /// The module is kept inside, so that the artifact can be compiled again.
     pub source: bool,
-    /// The description of the guest; none is written if it is empty.
+    /// The description of the guest, for a module that does not describe it; none is written if it is empty.
     pub guest: Vec<u8>,
 }
 
@@ -201,6 +202,11 @@ fn compile_unguarded(
     let (checked, facts, reset) = examined(&given, limits)?;
     let needs = generate::on_own_stack(|| validate::needs(&given))??;
     deadline.check()?;
+    let mut run = |export: &str| {
+        let mut tick = || report(Phase::Initialising, facts.function_count, given.len());
+        initialise::text(&given, &facts, &parts[0], export, &deadline, &mut tick)
+    };
+    let guest = describe::of(&given, &facts, &mut run)?.map_or_else(|| whole.guest.clone(), |guest| guest.encode());
     let given = Front { module: given, checked, facts, reset, initialised: None };
 
     // Calls at compile time round as the part's code will, where relaxed SIMD permits a choice.
@@ -296,8 +302,8 @@ fn compile_unguarded(
             part.more.push(section(kind::RESET, image));
         }
     }
-    if !whole.guest.is_empty() {
-        rest.push(section(kind::GUEST, &whole.guest));
+    if !guest.is_empty() {
+        rest.push(section(kind::GUEST, &guest));
     }
     if whole.source {
         rest.push(section(kind::SOURCE, input));
