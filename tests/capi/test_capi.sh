@@ -26,7 +26,7 @@ for key in first second third; do
 done
 case $MACHINE in aarch64) other=x86_64 featured=lse ;; *) other=aarch64 featured=sse3 ;; esac
 for profile in standalone plugin; do
-    for guest in guests/*.wat guests/*.wasm; do
+    for guest in guests/*.wat guests/*.wasm "$root/guests/built/drive.wasm" "$root/guests/built/tone.wasm"; do
         "$RTWASM" compile -q --cpu "${CAPI_CPU:-native}" "$guest" -o "$artifacts/$(basename "${guest%.*}").$profile.rtw" --profile $profile || fail "$guest for $profile"
     done
     "$RTWASM" compile -q --cpu $featured guests/calls.wat -o "$scratch/featured.$profile.rtw" --profile $profile || fail "calls.wat for $featured"
