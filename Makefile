@@ -17,7 +17,7 @@ WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
 .PHONY: all lib command artifacts examples demo test property spec test-loaded proofs soak exhausted jack-storm bench bench-rivals ablation kernel-costs crossings bench-check header layout api abidiff abi guests install uninstall \
-        packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl FORCE
+        licences packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl FORCE
 all: lib command artifacts examples
 
 # Cargo does not optimise at link time when an rlib is among the crate types, and a call then costs twice as much: so the
@@ -120,6 +120,11 @@ abidiff:
 # Compares the code that the engine's patch releases generate; RELEASES: only these. The result is committed.
 abi: lib command aarch64-lib
 	./tests/aarch64/in_machine.sh tests/abi/releases.sh $(RELEASES)
+
+# The licences of the packages in the binaries: packaging/THIRD-PARTY.txt, which is installed with them.
+licences:
+	./packaging/licences.py check
+	./packaging/licences.py write > packaging/THIRD-PARTY.txt
 
 guests: FORCE
 	$(MAKE) -C guests

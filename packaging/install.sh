@@ -29,13 +29,14 @@ from_template() { # from_template FILE FOLDER
     chmod 644 "$2/$1"
 }
 
-install -d "$dest/bin" "$dest/include/rtwasm" "$dest/lib/pkgconfig" "$dest/lib/cmake/rtwasm"
+install -d "$dest/bin" "$dest/include/rtwasm" "$dest/lib/pkgconfig" "$dest/lib/cmake/rtwasm" "$dest/share/doc/rtwasm"
 install -m 644 "$root/include/rtwasm.h" "$root/include/rtwasm.hpp" "$root/include/rtwasm_compiler.h" "$dest/include"
 install -m 644 "$root"/include/rtwasm/*.h "$dest/include/rtwasm"
 shared_library "$libraries_built/librtwasm.so"
 shared_library "$tools_built/librtwasm_compiler.so"
 install -m 644 "$libraries_built/librtwasm.a" "$dest/lib"
 install -m 755 "$tools_built/rtwasm" "$dest/bin"
+install -m 644 "$root/LICENSE" "$here/THIRD-PARTY.txt" "$dest/share/doc/rtwasm"
 for file in $pc_files; do from_template "$file" "$dest/lib/pkgconfig"; done
 for file in $cmake_files; do from_template "$file" "$dest/lib/cmake/rtwasm"; done
 

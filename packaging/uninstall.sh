@@ -13,15 +13,17 @@ for library in $libraries; do
 done
 for file in $pc_files; do rm -f "$dest/lib/pkgconfig/$file"; done
 for file in $cmake_files; do rm -f "$dest/lib/cmake/rtwasm/$file"; done
+rm -f "$dest/share/doc/rtwasm/LICENSE" "$dest/share/doc/rtwasm/THIRD-PARTY.txt"
 
 remove_if_empty() {
     [ ! -d "$1" ] || rmdir --ignore-fail-on-non-empty "$1"
 }
 remove_if_empty "$dest/lib/cmake/rtwasm"
 remove_if_empty "$dest/include/rtwasm"
+remove_if_empty "$dest/share/doc/rtwasm"
 case $prefix in
     "" | /usr | /usr/local) [ "$dest" != "$prefix" ] || { refresh_linker_cache; exit 0; } ;;
 esac
-for folder in "$dest/lib/cmake" "$dest/lib/pkgconfig" "$dest/lib" "$dest/include" "$dest/bin" "$dest"; do
+for folder in "$dest/lib/cmake" "$dest/lib/pkgconfig" "$dest/lib" "$dest/share/doc" "$dest/share" "$dest/include" "$dest/bin" "$dest"; do
     remove_if_empty "$folder"
 done

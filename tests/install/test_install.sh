@@ -56,6 +56,8 @@ lib/librtwasm_compiler.so.$version 755
 lib/pkgconfig/rtwasm-compiler.pc 644 
 lib/pkgconfig/rtwasm-static.pc 644 
 lib/pkgconfig/rtwasm.pc 644 
+share/doc/rtwasm/LICENSE 644 
+share/doc/rtwasm/THIRD-PARTY.txt 644 
 END
 same_files() { # same_files FOLDER
     files_below "$1" >"$scratch/installed"
@@ -69,6 +71,23 @@ no_template_left() { ! grep -rnE '@[A-Z_]+@' "$prefix/lib/pkgconfig" "$prefix/li
 check "templates are filled in" no_template_left
 knows_no_place() { ! grep -rF -e "$root" -e /opt/rtwasm "$prefix/lib/pkgconfig" "$prefix/lib/cmake"; }
 check "no installed text names the place" knows_no_place
+
+# --- licences: what is linked into the binaries may be passed on with them, and the installed text names it
+
+licences() { python3 "$root/packaging/licences.py" "$@"; }
+check "every package in the binaries has an allowed licence" licences check
+written() { licences write >"$scratch/third-party" && diff -u "$prefix/share/doc/rtwasm/THIRD-PARTY.txt" "$scratch/third-party"; }
+check "THIRD-PARTY.txt names them (make licences)" written
+for licence in null '"GPL-3.0-only"' '"MIT AND GPL-3.0-only"'; do
+    (cd "$root" && cargo metadata --locked --format-version 1) | python3 -c "
+import json, sys
+told = json.load(sys.stdin)
+next(one for one in told['packages'] if one['name'] == 'postcard')['license'] = json.loads(sys.argv[1])
+json.dump(told, sys.stdout)" "$licence" >"$scratch/metadata.json"
+    refuses "twin: a package with the licence $licence" "postcard" env CARGO_METADATA="$scratch/metadata.json" python3 "$root/packaging/licences.py" check
+done
+sed -i 's/"MIT AND GPL-3.0-only"/"GPL-3.0-only OR MIT"/' "$scratch/metadata.json"
+check "twin: one with a choice is allowed" env CARGO_METADATA="$scratch/metadata.json" python3 "$root/packaging/licences.py" check
 
 refuses "a relative PREFIX is refused" "PREFIX must be absolute" install_to relative/prefix
 refuses "too many arguments are refused" usage install_to /a /b /c
