@@ -347,7 +347,7 @@ typedef struct rtw_module_info_t {
     uint32_t needs_recompile;
     uint32_t has_source;
     uint32_t reset_obstacles;
-    uint32_t reserved;
+    uint32_t memory_count;
     uint64_t reset_bytes;
     uint32_t signature_count;
     uint32_t is_trusted;

@@ -119,8 +119,8 @@ typedef struct rtw_module_info_t {
     /// Why the artifact has no reset image: bits RTW_RESET_NO_... . 0: it has one. A reset image is the state in which a guest
     /// starts, kept so that a reset need not create the guest again.
     uint32_t reset_obstacles;
-    /// Must be ignored.
-    uint32_t reserved;
+    /// Number of linear memories, imported ones included.
+    uint32_t memory_count;
     /// Size of what a reset would copy, in bytes: the pages of the memories that are not zero at the start. 0 if there is no image.
     uint64_t reset_bytes;
     /// Number of signatures of the artifact.

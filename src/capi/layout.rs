@@ -62,7 +62,7 @@ fn types_have_the_layout_that_c_was_promised() {
         lines!(rtw_module_info_t: struct_size envelope_version profile import_count export_count function_count code_bytes
             source_bytes memory_min_bytes memory_max_bytes target engine producer opt_level interruption cpu_features
             guest_bytes table_bytes global_bytes record_bytes address_space_bytes part part_count artifact_abi compiler_release
-            needs_recompile has_source reset_obstacles reserved reset_bytes signature_count is_trusted signed_by),
+            needs_recompile has_source reset_obstacles memory_count reset_bytes signature_count is_trusted signed_by),
         lines!(rtw_extern_t: kind module name ty),
         lines!(rtw_limits_t: min max index_64),
         lines!(rtw_wasi_config_t: struct_size arg_count args env env_count seed time_ns),

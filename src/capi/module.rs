@@ -87,8 +87,8 @@ pub struct rtw_module_info_t {
     /// Why the artifact has no reset image: bits RTW_RESET_NO_... . 0: it has one. A reset image is the state in which a guest
     /// starts, kept so that a reset need not create the guest again.
     pub reset_obstacles: u32,
-    /// Must be ignored.
-    pub reserved: u32,
+    /// Number of linear memories, imported ones included.
+    pub memory_count: u32,
     /// Size of what a reset would copy, in bytes: the pages of the memories that are not zero at the start. 0 if there is no image.
     pub reset_bytes: u64,
     /// Number of signatures of the artifact.
@@ -446,6 +446,7 @@ fn describe_artifact(info: &mut rtw_module_info_t, metadata: &Metadata, code_byt
     info.import_count = metadata.imports.len() as u32;
     info.export_count = metadata.exports.len() as u32;
     info.function_count = metadata.function_count;
+    info.memory_count = metadata.memories.len() as u32;
     info.code_bytes = code_bytes as u64;
     info.source_bytes = metadata.source_bytes;
     info.memory_min_bytes = metadata.memories.iter().fold(0, |sum: u64, m| sum.saturating_add(m.min_bytes));

@@ -28,7 +28,7 @@ static void test_probe(void) {
           info.compiler_release);
     check(info.import_count == 0 && info.export_count == 27 && info.function_count == 18, "probe: %u imports, %u exports, %u functions",
           info.import_count, info.export_count, info.function_count);
-    check(info.memory_min_bytes == 65536 && info.memory_max_bytes == 4 * 65536, "probe: memory from 1 to 4 pages");
+    check(info.memory_count == 1 && info.memory_min_bytes == 65536 && info.memory_max_bytes == 4 * 65536, "probe: memory from 1 to 4 pages");
     check(info.code_bytes > 0 && info.code_bytes < length && info.source_bytes > 500 && info.source_bytes < 5000,
           "probe: %llu bytes of code from %llu", (unsigned long long)info.code_bytes, (unsigned long long)info.source_bytes);
     check(strstr(info.target, "-linux-gnu") != NULL, "probe: target %s", info.target);
@@ -48,7 +48,7 @@ static void test_probe(void) {
         info.import_count = 0;
         check_status(rtw_module_probe(runtime, imports, size, &info, &err), not_linkable[i].status, "probe: what cannot be imported");
         check_error(&err, not_linkable[i].status, not_linkable[i].part, "probe: what cannot be imported is named");
-        check(info.import_count == 1, "probe: the envelope of what cannot be linked is told");
+        check(info.import_count == 1 && info.memory_count == 0, "probe: the envelope of what cannot be linked is told");
         free(imports);
     }
     check_status(rtw_module_probe(runtime, bytes, length, NULL, NULL), RTW_OK, "probe: without info and error");

@@ -919,7 +919,7 @@ class rtw_module_info_t(Structure):
     needs_recompile: int
     has_source: int
     reset_obstacles: int
-    reserved: int
+    memory_count: int
     reset_bytes: int
     signature_count: int
     is_trusted: int
@@ -952,7 +952,7 @@ class rtw_module_info_t(Structure):
                 ("needs_recompile", c_uint32),
                 ("has_source", c_uint32),
                 ("reset_obstacles", c_uint32),
-                ("reserved", c_uint32),
+                ("memory_count", c_uint32),
                 ("reset_bytes", c_uint64),
                 ("signature_count", c_uint32),
                 ("is_trusted", c_uint32),
@@ -1388,6 +1388,7 @@ class ModuleInfo(TypedDict):
     needs_recompile: int
     has_source: int
     reset_obstacles: int
+    memory_count: int
     reset_bytes: int
     signature_count: int
     is_trusted: int
