@@ -7,6 +7,7 @@ pub mod callback;
 pub mod cancel;
 pub mod exchange;
 pub mod fork;
+pub mod free_list;
 pub mod global_alloc;
 pub mod locked_heap;
 pub mod mailbox;

@@ -25,6 +25,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
 
 use super::cancel;
+use super::free_list::{FreeList, Linked};
 use crate::status::*;
 use crate::sys::memory::{self, Lock};
 use crate::sys::thread;
@@ -61,9 +62,8 @@ pub struct Permit {
 /// The permit of a pass that has let nobody in yet.
 static NOBODYS: Permit = Permit::unused();
 
-/// Unused permits, by the power of two of the group's size. A thread that needs a group takes the whole list away and returns
-/// the rest: without a lock, which a fork could leave locked, and without the ABA problem.
-static UNUSED: [AtomicPtr<Permit>; CLASSES] = [const { AtomicPtr::new(null_mut()) }; CLASSES];
+/// Unused permits, by the power of two of the group's size.
+static UNUSED: [FreeList<Permit>; CLASSES] = [const { FreeList::new() }; CLASSES];
 const CLASSES: usize = STACKS.next_power_of_two().trailing_zeros() as usize + 1;
 
 /// Turns a thread's token into another one that no thread has: tokens are aligned addresses.
@@ -87,6 +87,12 @@ impl LetIn {
 thread_local! {
     /// The calling thread's permits. A signal handler may read them at any moment.
     static FIRST: AtomicPtr<Permit> = const { AtomicPtr::new(null_mut()) };
+}
+
+impl Linked for Permit {
+    fn next(&self) -> &AtomicPtr<Permit> {
+        &self.next
+    }
 }
 
 impl Permit {
@@ -358,20 +364,13 @@ impl Drop for Issued {
         }
         // A signal handler on this thread finds the group unlinked before `next` leads to the unused ones.
         compiler_fence(SeqCst);
-        give_back(first, first);
+        UNUSED[first.class.load(Relaxed)].give_back(first);
     }
 }
 
 /// Takes a group of unused permits, which lie side by side.
 fn take(class: usize) -> Result<&'static Permit> {
-    // Acquires what `give_back` has released for each group of the list: the thread that gave it back has finished with it.
-    let unused = UNUSED[class].swap(null_mut(), Acquire);
-    // SAFETY: null, or a permit; the list that was taken belongs to this thread alone now.
-    if let Some(taken) = unsafe { unused.as_ref() } {
-        // SAFETY: as above.
-        if let Some(rest) = unsafe { taken.next.swap(null_mut(), Relaxed).as_ref() } {
-            give_back(rest, last_of(rest));
-        }
+    if let Some(taken) = UNUSED[class].take() {
         return Ok(taken);
     }
     let bytes = (size_of::<Permit>() << class).next_multiple_of(memory::page_size());
@@ -380,37 +379,14 @@ fn take(class: usize) -> Result<&'static Permit> {
     unsafe { memory::touch_for_writing(start..start + bytes) };
     for at in (start..start + bytes).step_by(size_of::<Permit>() << class) {
         // SAFETY: zeros are unused permits, and none is ever unmapped.
-        let made = unsafe { &*(at as *const Permit) };
+        let made: &'static Permit = unsafe { &*(at as *const Permit) };
         made.class.store(class, Relaxed);
         if at != start {
-            give_back(made, made);
+            UNUSED[class].give_back(made);
         }
     }
     // SAFETY: as above.
     Ok(unsafe { &*(start as *const Permit) })
-}
-
-fn last_of(first: &'static Permit) -> &'static Permit {
-    let mut last = first;
-    // SAFETY: null, or a permit.
-    while let Some(next) = unsafe { last.next.load(Relaxed).as_ref() } {
-        last = next;
-    }
-    last
-}
-
-/// Puts a chain from `first` to `last` back among the unused permits. The head is only compared here, never followed, so it is loaded
-/// relaxed.
-fn give_back(first: &'static Permit, last: &'static Permit) {
-    let list = &UNUSED[first.class.load(Relaxed)];
-    let mut head = list.load(Relaxed);
-    loop {
-        last.next.store(head, Relaxed);
-        match list.compare_exchange_weak(head, std::ptr::from_ref(first).cast_mut(), Release, Relaxed) {
-            Ok(_) => return,
-            Err(now) => head = now,
-        }
-    }
 }
 
 #[cfg(test)]

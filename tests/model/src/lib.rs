@@ -13,6 +13,9 @@ mod call_word;
 #[path = "../../../src/rt/exchange.rs"]
 #[allow(dead_code)]
 mod exchange;
+#[path = "../../../src/rt/free_list.rs"]
+#[allow(dead_code)]
+mod free_list;
 #[path = "../../../src/record/histogram.rs"]
 #[allow(dead_code)]
 mod histogram;
@@ -48,7 +51,7 @@ mod sys;
 
 /// The sources with one thing wrong.
 // Their comments are left out: why each block is sound stands in the source itself.
-#[allow(dead_code, unused_imports, unused_variables, clippy::undocumented_unsafe_blocks)]
+#[allow(dead_code, unused_imports, unused_mut, unused_variables, clippy::undocumented_unsafe_blocks)]
 mod twins {
     use crate::{spsc, sync};
     include!(concat!(env!("OUT_DIR"), "/twins.rs"));
@@ -69,6 +72,7 @@ macro_rules! models {
 }
 
 mod budget;
+mod permits;
 mod queue;
 mod recording;
 mod slot;
