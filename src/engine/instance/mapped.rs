@@ -115,8 +115,8 @@ impl Mapped {
 
 impl Guest {
     fn note_mapped(&mut self, range: Range<usize>) {
-        self.mapped.push(range);
-        self.mapped.sort_by_key(|range| range.start);
+        let place = self.mapped.partition_point(|known| known.start <= range.start);
+        self.mapped.insert(place, range);
     }
 }
 

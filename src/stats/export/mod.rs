@@ -76,9 +76,12 @@ pub fn write(format: Format, documents: &[Document]) -> Result<String> {
 /// Keeps only the series of that name, if a name is given.
 pub fn keep_series(document: &mut Document, name: Option<&str>) -> Result<()> {
     let Some(name) = name else { return Ok(()) };
-    let mut known: Vec<&str> = document.series().map(|(_, series)| series.name).collect();
-    known.sort_unstable();
-    known.dedup();
+    let mut known: Vec<&str> = Vec::new();
+    for (_, series) in document.series() {
+        if let Err(place) = known.binary_search(&series.name) {
+            known.insert(place, series.name);
+        }
+    }
     let known = known.join(", ");
     match document.keep_series(name) {
         true => Ok(()),
