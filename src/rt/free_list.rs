@@ -1,6 +1,6 @@
-//! A list of unused records that are never freed: any thread takes one from it, and gives it back.
+//! A list of unused records that are never freed: any thread takes one from it, and returns it.
 //!
-//! A thread that needs a record takes the whole list away, and gives back all but one: without a lock, which a fork could leave locked,
+//! A thread that needs a record takes the whole list away, and returns all but one: without a lock, which a fork could leave locked,
 //! and without the ABA problem of taking the first record alone. Meanwhile another thread finds an empty list, and makes a record.
 //!
 //! `tests/model` runs this file under loom.
@@ -11,8 +11,8 @@ use super::sync::{AtomicPtr, Ordering::*};
 
 /// A record that can be in a list.
 pub trait Linked: Sync + Sized + 'static {
-    /// The record that follows this one while it is unused. Whoever has taken the record may use the word for a list of its own, and
-    /// leaves no pointer in it.
+    /// The record that follows this one while it is unused. The thread that has taken the record may use the word for a list of
+    /// its own.
     fn next(&self) -> &AtomicPtr<Self>;
 }
 
@@ -31,9 +31,9 @@ impl<T: Linked> FreeList<T> {
         FreeList { first: AtomicPtr::new(null_mut()) }
     }
 
-    /// Takes a record. None if there is none, or if another thread has taken the list away and not yet given the rest back.
+    /// Takes a record. None if there is none, or if another thread has taken the list away and not yet returned the rest.
     pub fn take(&self) -> Option<&'static T> {
-        // Acquires what `give_back` has released for each record of the list: the thread that gave it back has finished with it.
+        // Acquires what `give_back` has released for each record of the list: the thread that returned it has finished with it.
         let all = self.first.swap(null_mut(), Acquire);
         // SAFETY: null, or a record, and none is ever freed; the list that was taken belongs to this thread alone now.
         let taken: &'static T = unsafe { all.as_ref() }?;

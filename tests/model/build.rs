@@ -110,11 +110,10 @@ const TWINS: &[Twin] = &[
     ),
     // A look begins, and what the look before has read can still be to come.
     ("rcu_looks_relaxed", "rt/rcu.rs", "self.looking.store(looking + 1, Release)", "self.looking.store(looking + 1, Relaxed)"),
-    // The old value is dropped whether the reader looks at it or not.
-    // A record is taken, or given back, without what its last user did with it.
+    // A record is taken, or returned, without what its last user did with it.
     ("free_list_takes_relaxed", "rt/free_list.rs", "swap(null_mut(), Acquire)", "swap(null_mut(), Relaxed)"),
     ("free_list_gives_back_relaxed", "rt/free_list.rs", ".cast_mut(), Release, Relaxed)", ".cast_mut(), Relaxed, Relaxed)"),
-    // Takes the first record alone: another thread may have taken and given it back meanwhile, and others not.
+    // Takes the first record alone: another thread may have taken and returned it meanwhile, and others not.
     (
         "free_list_takes_first",
         "rt/free_list.rs",
@@ -123,9 +122,9 @@ const TWINS: &[Twin] = &[
          if self.first.compare_exchange(all, next, AcqRel, Relaxed).is_ok() {\n            unsafe { &*all }.next().store(null_mut(), \
          Relaxed);\n            return unsafe { all.as_ref() };\n        }\n        let all = self.first.swap(null_mut(), Acquire);\n",
     ),
-    // The rest of the list is not given back.
+    // The rest of the list is not returned.
     ("free_list_forgets_the_rest", "rt/free_list.rs", "self.give_back_chain(rest, last_of(rest));", "let _ = rest;"),
-    // A record that another thread gives back at the same time is lost.
+    // A record that another thread returns at the same time is lost.
     (
         "free_list_gives_back_over",
         "rt/free_list.rs",
@@ -133,6 +132,7 @@ const TWINS: &[Twin] = &[
          return,\n                Err(now) => head = now,\n            }\n",
         "            self.first.store(from_ref(first).cast_mut(), Release);\n            return;\n",
     ),
+    // The old value is dropped whether the reader looks at it or not.
     ("rcu_drops_at_once", "rt/rcu.rs", "has_reader && looking % 2 == 1", "has_reader && false"),
 ];
 

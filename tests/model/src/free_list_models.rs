@@ -1,4 +1,4 @@
-//! A model of unused records that threads take and give back.
+//! A model of unused records that threads take and return.
 
 use std::ptr::null_mut;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Record {
     }
 }
 
-/// Takes a record, or makes one if there is none, uses it, and gives it back. Returns 1 if it has made one.
+/// Takes a record, or makes one if there is none, uses it, and returns it to the list. The result is 1 if it has made one.
 fn visit(list: &FreeList<Record>) -> usize {
     let found = list.take();
     let record = found.unwrap_or_else(Record::make);
