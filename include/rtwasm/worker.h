@@ -412,13 +412,17 @@ rtw_status_t rtw_worker_submit(rtw_worker_t *worker,
                                size_t value_count,
                                uint64_t tag);
 
-/// Runs an invocation on a queue worker and waits for its end: rtw_invoke on another thread. It gives no completion.
+/// Runs an invocation on a queue worker and waits for its end: rtw_invoke on another thread. It gives no completion. The calling thread
+/// polls for 5 us, then sleeps.
 ///
 /// [any] but a real-time thread, and not the worker's own.
 /// values  in: the arguments; out: the results, on RTW_OK only.
 /// errors: those of rtw_worker_submit and rtw_invoke; RTW_ERR_CANCELLED (the worker was stopped first); RTW_ERR_BUSY (on the
 ///         worker's own thread).
-rtw_status_t rtw_worker_invoke(rtw_worker_t *worker, rtw_func_t *func, rtw_value_t *values, size_t value_count);
+rtw_status_t rtw_worker_invoke(rtw_worker_t *worker,
+                               rtw_func_t *func,
+                               rtw_value_t *values,
+                               size_t value_count);
 
 /// Initialises a completion. NULL does nothing.
 ///

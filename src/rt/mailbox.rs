@@ -252,10 +252,13 @@ impl<T: Request> Mailbox<T> {
         Ok(Posted(number))
     }
 
-    /// Waits until a request that was posted as awaited is over, and takes its outcome.
-    pub fn wait_for<R>(&self, posted: Posted, take: impl FnOnce(&mut T) -> R) -> R {
+    /// Waits until a request that was posted as awaited is over, and takes its outcome. Polls while `polls` is true, then sleeps.
+    pub fn wait_for<R>(&self, posted: Posted, polls: impl Fn() -> bool, take: impl FnOnce(&mut T) -> R) -> R {
         let shared = &*self.0;
         let waiter = &shared.place(posted.0).waiter;
+        while waiter.load(Relaxed) == AWAITED && polls() {
+            std::hint::spin_loop();
+        }
         // If this fails, the request is over, and nobody has to sleep or wake.
         if waiter.compare_exchange(AWAITED, ASLEEP, Acquire, Acquire).is_ok() {
             while waiter.load(Acquire) == ASLEEP {

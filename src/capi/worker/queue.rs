@@ -69,7 +69,8 @@ pub unsafe extern "C-unwind" fn rtw_worker_submit(
     })
 }
 
-/// Runs an invocation on a queue worker and waits for its end: rtw_invoke on another thread. It gives no completion.
+/// Runs an invocation on a queue worker and waits for its end: rtw_invoke on another thread. It gives no completion. The calling thread
+/// polls for 5 us, then sleeps.
 ///
 /// [any] but a real-time thread, and not the worker's own.
 /// values  in: the arguments; out: the results, on RTW_OK only.

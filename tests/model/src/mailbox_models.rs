@@ -78,7 +78,7 @@ fn fill(asked: &mut Asked, tag: u64) -> Result<(), ()> {
 /// Posts, waits, and takes the outcome, as an invocation that waits for its results.
 fn invoke(mailbox: &Mailbox<Asked>, tag: u64) -> Result<Outcome, Refused<()>> {
     let posted = mailbox.post(tag, true, |asked| fill(asked, tag))?;
-    let (seen, outcome) = mailbox.wait_for(posted, Asked::read);
+    let (seen, outcome) = mailbox.wait_for(posted, || false, Asked::read);
     assert_eq!(seen, tag, "it is the outcome of another request");
     Ok(outcome)
 }
