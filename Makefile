@@ -191,10 +191,11 @@ kernel-costs: lib command
 	@! cmp -s $(COMMAND) target/bench/rtwasm-without-hidden || { echo "the copy leaves nothing out"; exit 1; }
 	./bench/kernel_costs.sh
 
-# Counts what the way between guest and host costs, beside Wasmtime's own C API; the table is committed.
+# Counts what the way between guest and host costs, beside Wasmtime's own C API; with TIMES=1 measures it as well, on a quiet machine. The
+# table is committed.
 crossings: lib command
 	cargo build --locked --profile bench-host -p rtwasm-bench
-	./bench/crossings.sh
+	TIMES='$(TIMES)' ./bench/crossings.sh
 
 # Compares the instructions of calls, setup and kernels with tests/bench-check/figures.txt; UPDATE=1 writes that anew.
 bench-check: lib command

@@ -49,11 +49,12 @@ pub fn all(
         let func = bare.func::<i32, ()>(text)?;
         let store = &mut bare.store;
         let wrap = |n: u64| func.call(&mut *store, n as i32).expect("it returns");
-        let mut subjects = vec![Subject { name: WRAP, run: Box::new(wrap) }];
+        let mut subjects = Vec::new();
         if let Some(stock) = stock {
             let func = stock.func(text)?;
             subjects.push(Subject { name: STOCK, run: Box::new(move |n| stock.call(&func, n)) });
         }
+        subjects.push(Subject { name: WRAP, run: Box::new(wrap) });
         subjects.push(loops(OWN, library, guest.func(name)?));
         visit(&format!("crossing-{text}/{profile}"), subjects);
     }

@@ -6,6 +6,7 @@
 //! the figures are printed and written, a reader compares.
 //!
 //! `rtwasm-bench --count LIBRTWASM.SO ARTIFACT-DIR`, under callgrind: the instructions of crossings between guest and host.
+//! `rtwasm-bench --time LIBRTWASM.SO ARTIFACT-DIR`: the times of the same, a line for each: case, subject, ns, ratio to the case's first.
 //! `WASMTIME` in the environment is the stock engine's shared library, which crossings are compared with.
 
 mod cases;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (library, artifacts, out, only) = match words.as_slice() {
         ["--count", library, artifacts] => return outcome(count(library, artifacts)),
+        ["--time", library, artifacts] => return outcome(time(library, artifacts)),
         [library, artifacts, out] => (library, artifacts, out, Only(None)),
         [library, artifacts, out, "--only", prefix] => (library, artifacts, out, Only(Some(prefix.to_string()))),
         _ => {
@@ -56,6 +58,25 @@ fn count(library: &str, artifacts: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// Times crossings, subjects in turn.
+fn time(library: &str, artifacts: &str) -> Result<(), String> {
+    measure::pin_to_last_cpu()?;
+    let stock = crossings::Stock::of_environment(artifacts)?;
+    let library = library::Library::open(library)?;
+    for profile in ["standalone", "plugin"] {
+        crossings::all(&library, stock.as_ref(), artifacts, profile, &mut |case, subjects| {
+            for row in measure::interleaved_rounds(case, TIMED, TIMED_ROUNDS, 1, subjects) {
+                println!("{}:{} {:.3} {:.4}", row.case, row.subject.replace(' ', "-"), row.mean_ns, row.ratio);
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Crossings in a batch, and batches of each subject: some milliseconds each, so that most meet a processor that nobody else uses.
+const TIMED: u64 = 200_000;
+const TIMED_ROUNDS: usize = 45;
 
 fn run(library: &str, artifacts: &str, out: &str, only: &Only) -> Result<(), String> {
     let cpu = measure::pin_to_last_cpu()?;
