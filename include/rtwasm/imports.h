@@ -107,9 +107,10 @@ rtw_status_t rtw_imports_func(rtw_imports_t *imports,
 
 /// Provides C99's mathematics to guests, in double and single precision: the functions of the host's C library, with its
 /// results. Under the module "env", by their names in C ("sin", "sinf") and with an underscore before them ("_sinf"), as Faust
-/// imports them. Also exp10, sincos and lgamma_r. A `long` has 32 bits; lgamma keeps no sign. If the list has a host function
-/// of the same name, guests call that instead. The functions run in the guest's own floating-point environment, without the
-/// gate that host functions need.
+/// imports them. Also exp10, sincos and lgamma_r. A `long` has 32 bits; lgamma keeps no sign. In a program that is linked
+/// statically, cbrt may differ in the last bit, and fmax and fmin in the sign of a zero. If the list has a host function of the
+/// same name, guests call that instead. The functions run in the guest's own floating-point environment, without the gate that
+/// host functions need.
 ///
 /// [setup]
 /// err  NULL, or filled.

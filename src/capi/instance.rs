@@ -421,11 +421,11 @@ pub unsafe extern "C" fn rtw_instance_memory_at(instance: *mut rtw_instance_t, o
 pub const RTW_MAP_VOUCHED: u32 = 1;
 
 /// Replaces pages of a guest's memory by pages of a file: a buffer that the host, other guests and other processes map as well.
-/// The guest loses what it had there, and sees what the file has. Use an aligned range of the guest's own, such as a static
-/// array, or pages that the host has added with rtw_instance_memory_grow. Guests that are created later have the pages in the
-/// same place: the new guest after a reset, once it has initialised itself, and a slot's spares, if this function was called
-/// before the instance was published. Memories that are too small for that grow. This function prefaults the pages, and locks
-/// them if the rest of the memory is locked.
+/// The guest loses what it had there (what `rtwasm compile --init` has kept, too), and sees what the file has. Use an aligned
+/// range of the guest's own, such as a static array, or pages that the host has added with rtw_instance_memory_grow. Guests that
+/// are created later have the pages in the same place: the new guest after a reset, once it has initialised itself, and a slot's
+/// spares, if this function was called before the instance was published. Memories that are too small for that grow. This
+/// function prefaults the pages, and locks them if the rest of the memory is locked.
 ///
 /// Other processes write to the pages at any time: what a guest has checked may have changed when it reads it again, and a guest's
 /// loads and stores, but for atomic ones, are ordered for its own thread only. So hand a part of the buffer from one side to the

@@ -28,9 +28,10 @@ pub enum Shape {
     TwoOut,
 }
 
-/// A function in both precisions. Each address is that of a C function of this shape.
+/// A function in both precisions. Each address is that of a C function of this shape, perhaps not the C library's: Rust's own library
+/// for compiled code contains some of them (`cbrt`, `fma`, `ceil` ...), and the linker prefers these.
 pub struct Function {
-    /// The name in double precision; that in single precision has an `f` at its end.
+    /// The name in double precision; that in single precision has an `f` at its end, or before `_r`.
     pub name: &'static str,
     pub shape: Shape,
     pub double: Address,
@@ -52,7 +53,31 @@ impl Function {
             };
             FUNCTIONS.iter().find(|function| function.name == name)
         };
-        known(name).map(|function| (function, false)).or_else(|| Some((known(name.strip_suffix('f')?)?, true)))
+        let single = if name == "lgammaf_r" { Some("lgamma_r") } else { name.strip_suffix('f') };
+        known(name).map(|function| (function, false)).or_else(|| Some((known(single?)?, true)))
+    }
+}
+
+impl Function {
+    /// The address of the C library's own function, in one of the precisions. In a static program, which cannot be asked, that of the
+    /// function that the linker has found. Takes the loader's lock.
+    pub fn address(&self, is_single: bool) -> usize {
+        let (name, linked) = (self.name.as_bytes(), if is_single { self.single } else { self.double });
+        let (stem, end): (&[u8], &[u8]) = match (name.strip_suffix(b"_r"), is_single) {
+            (Some(stem), true) => (stem, b"f_r"),
+            (None, true) => (name, b"f"),
+            (_, false) => (name, b""),
+        };
+        // It is called by way of `cabs`.
+        if self.name == "hypot" {
+            return linked.0 as usize;
+        }
+        let mut text = [0u8; 16];
+        text[..stem.len()].copy_from_slice(stem);
+        text[stem.len()..stem.len() + end.len()].copy_from_slice(end);
+        // SAFETY: the text ends in zero bytes; looking a symbol up runs no code of anybody's.
+        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, text.as_ptr().cast()) };
+        if found.is_null() { linked.0 as usize } else { found as usize }
     }
 }
 

@@ -6,6 +6,7 @@ use wasmtime::ValRaw;
 
 use super::{Alone, Ask, Form, Native, Reaches};
 use crate::engine::artifact::Extern;
+use crate::rt::fork;
 use crate::sys::math::{Function, Shape};
 
 /// The function for an import such as "env" "sinf".
@@ -16,15 +17,19 @@ pub fn find(import: &Extern) -> Option<Native> {
     let (function, is_single) = Function::named(&import.name)?;
     let (ty, double, single) = forms(function.shape, import.name.contains("lgamma") && !import.name.contains("_r"));
     // These types are those of double precision.
-    let (ty, way, address) = match is_single {
-        false => (ty.to_owned(), double, function.double),
-        true => (ty.replace("f64", "f32"), single, function.single),
+    let (ty, way) = match is_single {
+        false => (ty.to_owned(), double),
+        true => (ty.replace("f64", "f32"), single),
     };
+    if ty != import.ty {
+        return None;
+    }
     let (form, reaches) = match way {
         Way::Asks(form) => (form, Reaches::Outside),
         Way::Alone(call) => (never as Form, Reaches::OutsideAlone(call)),
     };
-    (ty == import.ty).then_some(Native { form, data: address.0 as usize, speaks: false, reaches })
+    let data = fork::reading_objects(|| function.address(is_single));
+    Some(Native { form, data, speaks: false, reaches })
 }
 
 /// The way in which functions of a shape are called.
