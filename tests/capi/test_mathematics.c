@@ -31,7 +31,7 @@ static double value(int n) {
 static bool same_double(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
 static bool same_float(float a, float b) { return memcmp(&a, &b, sizeof a) == 0; }
 
-/* What the guest has at an address. */
+/* The guest's number at an address. */
 static double *double_at(uint64_t address) { return rtw_instance_memory_at(instance, address, sizeof(double)); }
 static float *float_at(uint64_t address) { return rtw_instance_memory_at(instance, address, sizeof(float)); }
 static int32_t *int_at(uint64_t address) { return rtw_instance_memory_at(instance, address, sizeof(int32_t)); }

@@ -264,7 +264,7 @@ impl Core {
     }
 }
 
-/// What a host function's own call noted, while a call from inside it runs.
+/// The notes of a host function's own call, while a call from inside it runs.
 pub struct Outer {
     host: *const HostFunc,
     host_at: usize,

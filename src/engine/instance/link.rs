@@ -93,7 +93,7 @@ pub(super) unsafe fn host_function(store: StoreContextMut<'_, Content>, ty: Func
     }
 }
 
-/// What the engine keeps of a host function: all that a call of it reads.
+/// The engine's record of a host function: all that a call of it reads.
 struct Bound {
     /// Of the store that the function is in.
     core: &'static Core,
