@@ -16,7 +16,7 @@ HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test property spec test-loaded proofs soak exhausted jack-storm bench bench-rivals ablation kernel-costs crossings bench-check header layout api abidiff abi guests install uninstall \
+.PHONY: all lib command artifacts examples demo test property fuzz spec test-loaded proofs soak exhausted jack-storm bench bench-rivals ablation kernel-costs crossings bench-check header layout api abidiff abi guests install uninstall \
         licences packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl FORCE
 all: lib command artifacts examples
 
@@ -146,6 +146,11 @@ property: FORCE
 	cargo build --locked --profile tools -p rtwasm-smith
 	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler-library -p rtwasm-property
 	@PROPERTY_MODULES='$(N)' PROPERTY_SEED='$(SEED)' PROPERTY_ONLY='$(ONLY)' PROPERTY_OUT='$(OUT)' target/tools/rtwasm-property
+
+# Artifacts that are changed along their structure, N of them from SEED; ONLY one, which goes to the file OUT as well. The loader has to
+# give each the status that a second reading of the format gives.
+fuzz: lib command
+	@ONLY='$(ONLY)' OUT='$(OUT)' ./tests/artifact/fuzz.sh $(or $(N),20000) $(or $(SEED),1)
 
 # The WebAssembly specification's tests, through the C ABI. ONLY: files with this in their name.
 spec: FORCE

@@ -219,22 +219,25 @@ pub unsafe extern "C-unwind" fn rtw_module_probe(
             let keys = runtime.map_or(&[][..], |runtime| &runtime.config.trusted_keys);
             let opened = Opened::trusted(Input::Memory(bytes), keys)?;
             let (index, verdict) = opened.choose(&runtime.map_or_else(Limits::default, |runtime| runtime.limits()));
-            let raw = opened.part(index)?;
-            reserve::with_room(raw.room_bytes(), || {
-                let metadata = raw.metadata()?;
-                if let Some(info) = info {
-                    info.fill(|info| {
-                        describe_artifact(info, &metadata, raw.code.len());
-                        (info.part, info.part_count) = (index as u32 + 1, opened.parts.len() as u32);
-                        let refusal = verdict.as_ref().map_or_else(|error| error.status, |()| RTW_OK);
-                        info.needs_recompile = u32::from(matches!(refusal, RTW_ERR_ENGINE | RTW_ERR_COMPILER));
-                        info.has_source = u32::from(opened.find(artifact::kind::SOURCE, 0).is_some());
-                        describe_signatures(info, &opened);
-                    });
-                }
-                verdict?;
-                imports::check_kinds(&metadata)
-            })
+            // Metadata that cannot be read is reported only if nothing else keeps the artifact from loading, as in a load.
+            let described = opened.part(index).and_then(|raw| {
+                reserve::with_room(raw.room_bytes(), || {
+                    let metadata = raw.metadata()?;
+                    if let Some(info) = info {
+                        info.fill(|info| {
+                            describe_artifact(info, &metadata, raw.code.len());
+                            (info.part, info.part_count) = (index as u32 + 1, opened.parts.len() as u32);
+                            let refusal = verdict.as_ref().map_or_else(|error| error.status, |()| RTW_OK);
+                            info.needs_recompile = u32::from(matches!(refusal, RTW_ERR_ENGINE | RTW_ERR_COMPILER));
+                            info.has_source = u32::from(opened.find(artifact::kind::SOURCE, 0).is_some());
+                            describe_signatures(info, &opened);
+                        });
+                    }
+                    Ok(metadata)
+                })
+            });
+            verdict?;
+            imports::check_kinds(&described?)
         })
     }
 }

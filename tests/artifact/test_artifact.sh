@@ -56,6 +56,9 @@ for profile in standalone plugin; do
     check "verify finds all of it for $profile" test $wrong -eq 0
 done
 
+# ---- artifacts that are changed along their structure ----
+adopt "fuzz" ./fuzz.sh 1500 1
+
 # ---- the command ----
 ends() { # ends STATUS COMMAND...
     wanted=$1

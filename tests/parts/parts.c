@@ -150,6 +150,9 @@ static void test_recompile(const artifact_t *source) {
     artifact_t old = read_at("old.rtw");
     info = probe(&old, RTW_ERR_COMPILER, "of a release that nobody compared");
     check(info.needs_recompile == 1 && info.has_source == 1, "recompile: it is what is needed");
+    artifact_t older = read_at("older.rtw");
+    probe(&older, RTW_ERR_COMPILER, "of such a release, whose metadata cannot be read either");
+    free(older.bytes);
     require(recompile(&old, NULL, &again, &err), &err, "an old artifact");
     info = probe(&again, RTW_OK, "compiled again");
     check(info.needs_recompile == 0 && info.compiler_release == 48 * 65536 + 8, "recompile: it loads");

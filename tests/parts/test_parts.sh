@@ -48,6 +48,7 @@ check "several parts compile" rtwasm compile guest.wasm -o fat.rtw --cpu $levels
 check "and again" rtwasm compile guest.wasm -o again.rtw --cpu $levels --profile both --embed-source
 check "to the same bytes" cmp fat.rtw again.rtw
 check "an artifact of an unknown release is forged" python3 "$root/tests/parts/forge.py" fat.rtw old.rtw release
+check "and one with older metadata" python3 "$root/tests/parts/forge.py" fat.rtw older.rtw metadata
 check "and one of another machine" python3 "$root/tests/parts/forge.py" fat.rtw target.rtw target
 for name in one two; do rtwasm keygen $name >/dev/null; done
 check "it is signed" rtwasm sign fat.rtw -o signed.rtw --key one.key --key two.key

@@ -1,0 +1,20 @@
+;; Something of everything that an artifact describes.
+(module
+  (import "env" "log" (func $log (param i32)))
+  (import "env" "gain" (global f32))
+  (memory (export "memory") 1 4)
+  (memory 1)
+  (table (export "table") 3 8 funcref)
+  (global $state (export "state") (mut i64) (i64.const 7))
+  (data (i32.const 8) "seed")
+  (elem (i32.const 1) $twice)
+  (func $twice (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
+  (func (export "run") (param i32) (result i32)
+    (local $n i32)
+    (loop $again
+      (local.set $n (i32.add (local.get $n) (i32.const 1)))
+      (br_if $again (i32.lt_u (local.get $n) (local.get 0))))
+    (call $log (local.get $n))
+    (call_indirect (param i32) (result i32) (local.get $n) (i32.const 1)))
+  (func $begin (global.set $state (i64.const 8)))
+  (start $begin))
