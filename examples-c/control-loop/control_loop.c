@@ -109,6 +109,13 @@ static int run_with_controller(rtw_runtime_t *runtime, const tuning_t *tuning, c
     return result;
 }
 
+/* Prints what controllers log. Runs on the runtime's housekeeper thread, which empties the guests' logs: it may write to a file. */
+static void print_log(void *user_data, rtw_instance_t *instance, uint32_t level, const char *text, size_t length)
+{
+    (void)user_data, (void)instance;
+    fprintf(stderr, "control_loop: the controller %s: %.*s\n", level >= RTW_LOG_WARNING ? "warns" : "says", (int)length, text);
+}
+
 static int run(const tuning_t *tuning, const options_t *options)
 {
     rtw_runtime_config_t config;
@@ -116,6 +123,7 @@ static int run(const tuning_t *tuning, const options_t *options)
     rtw_error_t err;
     rtw_runtime_config_init(&config);
     config.profile = options->profile;
+    config.on_log = print_log;
     config.memory_lock = RTW_LOCK_ON; /* a refusal is no error: report_start shows how much is locked */
     rtw_status_t status = rtw_runtime_create(&config, &runtime, &err);
     if (status != RTW_OK) return report_failure("runtime", status, &err);

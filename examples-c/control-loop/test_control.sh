@@ -77,6 +77,28 @@ check "--fast --report has the calls alone, each once" test "$(counts_in "$scrat
 check "--csv has a header and a line a step" test "$(wc -l <"$scratch/fast.csv")" -eq 1001
 check "--csv names its columns" grep -qx "time_s,reference,output,control,measurement_0,wake_up_us" "$scratch/fast.csv"
 
+# ---- a guest that logs ----
+logging=$scratch/logging
+mkdir -p "$logging"
+cat >"$scratch/logging.wat" <<'END'
+(module
+  (import "rtwasm" "rtw_log" (func $log (param i32 i32 i32)))
+  (memory (export "memory") 1 1)
+  (data (i32.const 512) "the gains are set")
+  (func (export "init") (param f64) (result i32) (call $log (i32.const 2) (i32.const 512) (i32.const 17)) (i32.const 0))
+  (func (export "set_param") (param i32 f64) (result i32) (i32.const 0))
+  (func (export "step") (param f64 f64) (result f64) (f64.sub (local.get 0) (local.get 1)))
+  (func (export "reset"))
+  (func (export "io") (result i32) (i32.const 1024)))
+END
+for profile in standalone plugin; do
+    check "the logging guest compiles for $profile" "$RTWASM" compile "$scratch/logging.wat" -o "$logging/pid.$profile.rtw" --profile $profile
+    run "$loop" --fast --controller pid --artifacts "$logging" --profile $profile --seconds 0.1
+    check "a guest that logs, $profile: its text is printed" grep -qx "control_loop: the controller says: the gains are set" "$scratch/err"
+    run "$loop" --fast --controller pid --artifacts "$artifacts" --profile $profile --seconds 0.1
+    check "twin: one that does not, $profile: nothing" sh -c '! grep -q "the controller" "$0"' "$scratch/err"
+done
+
 # ---- a guest that fails ----
 for profile in standalone plugin; do
     run "$loop" --fast --controller pid --artifacts "$faulty" --profile $profile --seconds 0.5 --csv "$scratch/fault.csv"
