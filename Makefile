@@ -16,7 +16,7 @@ HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test property fuzz spec test-loaded proofs soak exhausted jack-storm bench bench-rivals ablation kernel-costs crossings bench-check header layout api abidiff abi guests install uninstall \
+.PHONY: all lib command artifacts examples demo test property fuzz spec test-loaded proofs faust-all soak exhausted jack-storm bench bench-rivals ablation kernel-costs crossings bench-check header layout api abidiff abi guests install uninstall \
         licences packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl FORCE
 all: lib command artifacts examples
 
@@ -139,6 +139,10 @@ soak: lib command
 # JACK clients closed and servers killed in the middle of guests' calls, 50 times each; the counts are committed.
 jack-storm: lib command
 	./tests/hosts/test_hosts.sh storm
+
+# All examples of Faust that Debian has, compared with Node's engine and some with g++; the result is committed.
+faust-all: lib command
+	./tests/faust/test_faust.sh all
 
 # Generated modules with the guard and without it: N of them, from SEED; ONLY one, which goes to the file OUT as well. It is built
 # beside the command, with the command's dependencies.

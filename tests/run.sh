@@ -32,6 +32,7 @@ suites() {
     suite init tests/init/test_init.sh
     suite parts tests/parts/test_parts.sh
     suite guests build make -s -C guests check
+    suite faust tests/faust/test_faust.sh
     suite shared-buffer make -s -C examples-c/shared-buffer test
     suite minimal make -s -C examples-c/minimal test
     suite cpp tests/cpp/test_cpp.sh

@@ -8,6 +8,8 @@ use rtwasm::engine::artifact;
 use rtwasm::status::{self, Error, RTW_ERR_NOT_ARTIFACT};
 use rtwasm::sys::file::{self, Refused};
 
+use crate::faust;
+
 pub enum Failure {
     /// The command line is wrong: exit status 2.
     Usage(String),
@@ -199,8 +201,11 @@ pub fn no_artifact(path: &Path, error: &Error, bytes: &[u8]) -> Failure {
     Failure::about(path, format_args!("{}: {}{known}", status::name(error.status), error.message))
 }
 
-/// Reads a module to compile, in binary or text form. Refuses rtwasm's other files.
+/// Reads a module to compile, in binary or text form, or has Faust make one of a program (.dsp). Refuses rtwasm's other files.
 pub fn read_module(path: &Path) -> Result<Vec<u8>, Failure> {
+    if path.extension().is_some_and(|extension| extension == "dsp") {
+        return faust::module(path);
+    }
     let bytes = read(path)?;
     check_module(path, &bytes)?;
     Ok(bytes)

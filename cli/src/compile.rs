@@ -21,7 +21,8 @@ pub const HELP: &str = "rtwasm compile: compile a WebAssembly module into an art
 
 Usage: rtwasm compile INPUT -o OUTPUT [OPTIONS]
 
-INPUT is a module in binary (.wasm) or text form (.wat); - reads the standard input.
+INPUT is a module in binary (.wasm) or text form (.wat), or a program of Faust (.dsp), of which `faust` makes one;
+- reads the standard input.
 
 Options:
   -o, --output FILE     write the artifact (.rtw) to FILE; - is the standard output. FILE appears complete or
@@ -83,6 +84,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.
 Examples:
   rtwasm compile gain.wasm -o gain.rtw
   rtwasm compile gain.wat -o gain.rtw --profile plugin --cpu avx2,fma
+  rtwasm compile reverb.dsp -o reverb.rtw
   rtwasm compile control.wasm -o control-arm.rtw --target aarch64-unknown-linux-gnu --cpu cortex-a72
   rtwasm compile eq.wasm -o eq.rtw --cpu x86-64-v2,x86-64-v3,aarch64 --profile both --embed-source
 ";

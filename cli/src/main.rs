@@ -6,6 +6,7 @@ mod bisect;
 mod compile;
 mod describe;
 mod doctor;
+mod faust;
 mod inspect;
 mod keys;
 mod needs;

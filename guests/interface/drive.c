@@ -1,5 +1,5 @@
-/* A gain with a soft limit, in the interface of rtw_guest.h, without events: the host writes the parameters between two calls, and calls for
- * parts of a block where a parameter changes within it. */
+/* A gain with a soft limit, in the interface of rtw_guest.h, without events: the host writes the parameters between two calls, and calls
+ * for parts of a block where a parameter changes within it. */
 
 #include "rtw_guest.h"
 

@@ -1,5 +1,5 @@
-/* A voice that plays MIDI notes, in the interface of rtw_guest.h, with events: each takes effect at its frame. Its state is the note that it
- * plays and where its wave is. */
+/* A voice that plays MIDI notes, in the interface of rtw_guest.h, with events: each takes effect at its frame. Its state is the note that
+ * it plays and where its wave is. */
 #include "rtw_guest.h"
 
 #define MAX_FRAMES 4096
@@ -30,7 +30,7 @@ static rtwg_io_t io = {.outputs = outputs, .meters = &note_meter, .events = even
 static double rate_hz;
 static double params[PARAMS];
 
-/* What goes over to the next version. */
+/* The state that goes over to the next version. */
 static struct state_t {
     double phase; /* 0 to 1 */
     int32_t note; /* -1: none */

@@ -666,7 +666,7 @@ impl State {
     unsafe fn hand_over(&mut self, base: *mut u8, events: &mut &[Event], at: u32, left: u32) -> u32 {
         let mut piece = left.min(self.bound.piece);
         let mut count = 0;
-        // SAFETY: the buffer has room for that many, and is below the end.
+        // SAFETY: the buffer has room for as many events as it says, and is below the end.
         let to = unsafe { base.add(self.bound.events as usize) }.cast::<Event>();
         let mut write = |event: Event| {
             // SAFETY: as above.

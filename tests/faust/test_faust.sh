@@ -1,0 +1,145 @@
+#!/bin/sh
+# Programs of Faust, compiled and run in both profiles, and compared with Node's engine bit by bit, both with the C library's mathematics;
+# some also with what `faust -lang cpp` and g++ make of them, within the distances of tolerance.txt.
+#   test_faust.sh        the programs of sample.txt
+#   test_faust.sh all    all examples of Debian's package, every third of them with g++; writes all.txt
+# Environment: RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is), CC, CXX.
+cd "$(dirname "$0")" || exit 1
+root=../..
+scratch=$root/target/tests/faust
+. ../lib.sh
+use_uninstalled_library
+here=$(pwd)
+scratch=$(realpath "$scratch")
+examples=/usr/share/doc/faust-common/examples
+
+# shellcheck disable=SC2086 # lists of words
+check "the host compiles" $CC -std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -I$root/include host.c -o "$scratch/host" "$RTWASM_LIBDIR/librtwasm.so" -lm
+# shellcheck disable=SC2086 # lists of words
+check "the addon for Node compiles" $CC -O2 -D_GNU_SOURCE $C_WARNINGS -shared -fPIC libm.c -o "$scratch/libm.node" -lm
+[ "$failed" -eq 0 ] || { finish; exit 1; }
+
+same() { python3 "$here/compare.py" same "$1" "$2" >>"$work/said" 2>&1; }
+
+# one PROGRAM [OPTION]: makes, runs and compares one. Sets `row`; the reason is in $work/said if it begins with FAIL.
+one() {
+    work=$scratch/$(echo "$1$2" | tr '/ ' '__')
+    mkdir -p "$work"
+    : >"$work/said"
+    # Faust looks for what a program includes beside it.
+    if ! (cd "$(dirname "$examples/$1")" && timeout 120 faust -lang wasm $2 "$examples/$1" -o "$work/program.wasm") >>"$work/said" 2>&1; then
+        row="does-not-compile"
+        return
+    fi
+    if ! timeout 120 "$RTWASM" compile -q --profile both "$work/program.wasm" -o "$work/program.rtw" >>"$work/said" 2>&1; then
+        row="FAIL compile"
+        return
+    fi
+    for profile in standalone plugin; do
+        if ! timeout 120 "$scratch/host" $profile "$work/program.rtw" "$work/$profile.raw" >>"$work/said" 2>&1; then
+            row="FAIL $profile"
+            return
+        fi
+    done
+    if ! timeout 120 node run.js "$scratch/libm.node" "$work/program.wasm" "$work/node.raw" >>"$work/said" 2>&1; then
+        row="FAIL node"
+    elif same "$work/standalone.raw" "$work/node.raw" && same "$work/plugin.raw" "$work/node.raw"; then
+        row="same"
+    else
+        row="FAIL differs"
+    fi
+}
+
+# native PROGRAM [OPTION]: after `one`, sets `row` to the distance in dB from what g++ makes.
+native() {
+    if ! (cd "$(dirname "$examples/$1")" && timeout 120 faust -lang cpp $2 -a "$here/native.cpp" "$examples/$1" -o "$work/program.cpp") >>"$work/said" 2>&1 ||
+        ! timeout 300 $CXX -std=c++17 -O1 -ffp-contract=off ${2:+-DFAUSTFLOAT=double} "$work/program.cpp" -o "$work/native" >>"$work/said" 2>&1; then
+        row="does-not-compile"
+    elif timeout 120 "$work/native" "$work/native.raw" >>"$work/said" 2>&1; then
+        row=$(python3 compare.py distance "$work/standalone.raw" "$work/native.raw" 2>&1)
+    else
+        row="FAIL native"
+    fi
+}
+
+# within ROW LIMIT: whether a distance is at most the limit of the table.
+within() {
+    case $1 in
+    same) true ;;
+    not-finite) [ "$2" = not-finite ] ;;
+    *[!-0-9]*) false ;;
+    *) [ "$2" != same ] && [ "$2" != not-finite ] && [ "$1" -le "$2" ] ;;
+    esac
+}
+
+if [ "${1:-}" = all ]; then
+    {
+        echo "# Examples of Faust $(faust --version | head -n 1 | sed 's/.* //'): equal to Node $(node --version) bit by bit in both profiles; distance from g++ in dB, of every third."
+        echo "# By make faust-all, $(date -u +%F)."
+    } >"$scratch/all.txt"
+    count=0
+    for path in $(find "$examples" -name '*.dsp' | sort); do
+        program=${path#"$examples/"}
+        one "$program"
+        equal=$row
+        row=-
+        case $equal in
+        same)
+            ok "$program"
+            [ $((count % 3)) -ne 0 ] || native "$program"
+            count=$((count + 1))
+            ;;
+        FAIL*)
+            fail "$program: $equal"
+            sed 's/^/    /' "$work/said" | tail -n 3
+            ;;
+        esac
+        echo "$program $equal $row" >>"$scratch/all.txt"
+        rm -rf "$work"
+    done
+    echo "# $count equal, $failed failed, $(grep -c 'does-not-compile -$' "$scratch/all.txt") that Faust does not compile" >>"$scratch/all.txt"
+    cp "$scratch/all.txt" all.txt
+    finish
+    exit
+fi
+
+while read -r program option; do
+    one "$program" "$option"
+    if [ "$row" = same ]; then
+        ok "$program $option: both profiles equal Node, bit by bit"
+    else
+        fail "$program $option: $row"
+        sed 's/^/    /' "$work/said"
+    fi
+    limit=$(sed -n "s|^$program${option:+ $option} ||p" tolerance.txt)
+    [ -n "$limit" ] || continue
+    native "$program" "$option"
+    if within "$row" "$limit"; then
+        ok "$program $option: $row, $limit dB at most from g++"
+    else
+        fail "$program $option: $row instead of $limit dB at most from g++"
+        sed 's/^/    /' "$work/said"
+    fi
+done <sample.txt
+
+# ---- the twins ----
+first=$(sed -n '1s/ *$//p' sample.txt)
+one "$first"
+cp "$work/node.raw" "$work/changed.raw"
+printf '\001' | dd of="$work/changed.raw" bs=1 seek=100 conv=notrunc 2>"$scratch/dd.log"
+refuses "twin: a changed bit is found" "floats differ, first 25" python3 compare.py same "$work/standalone.raw" "$work/changed.raw"
+beyond() { ! within "$1" "$2"; }
+check "twin: a distance beyond the table's is found" beyond -60 -80
+check "twin: one within it is not" within -90 -80
+
+# ---- what the command says ----
+cp "$examples/$first" "$scratch/program.dsp"
+check "rtwasm compiles a .dsp" "$RTWASM" compile "$scratch/program.dsp" -o "$scratch/program.rtw"
+cp "$scratch/check.log" "$scratch/compiled.log"
+check "and says what it is" grep "a program of Faust" "$scratch/compiled.log"
+check "inspect has it as JSON" sh -c "'$RTWASM' inspect --json '$scratch/program.rtw' | python3 -c 'import json, sys; guest = json.load(sys.stdin)[\"guest\"]; assert guest[\"kind\"] == \"faust\" and guest[\"parameters\"], guest'"
+echo "process = nothing_of_that_name;" >"$scratch/wrong.dsp"
+refuses "Faust's own message comes through" "undefined symbol" "$RTWASM" compile "$scratch/wrong.dsp" -o "$scratch/wrong.rtw"
+mkdir -p "$scratch/nothing"
+refuses "where Faust is missing, the command says how to get it" "apt-get install faust" env PATH="$scratch/nothing" "$RTWASM" compile "$scratch/program.dsp" -o "$scratch/program.rtw"
+finish
