@@ -1,6 +1,6 @@
 //! Gathers the envelope's facts about a module's interface from the module itself.
 
-use rtwasm::engine::artifact::{Extern, ExternKind, Hidden, MemoryFacts};
+use rtwasm::engine::artifact::{Extern, ExternKind, Hidden, MemoryFacts, hidden};
 use rtwasm::status::*;
 use wasmparser::types::{CoreTypeId, EntityType, TypesRef};
 use wasmparser::{FuncType, GlobalType, KnownCustom, MemoryType, Name, Parser, Payload, TableType, ValType};
@@ -93,7 +93,7 @@ impl Imported {
 
 /// The most mutable globals that are exported in secret: at each access of code to a memory, table or global, the code generator looks
 /// through all exports. A module may have at most 100 memories and 100 tables.
-const MOST_HIDDEN_GLOBALS: usize = 1000;
+const MOST_HIDDEN_GLOBALS: usize = hidden::MOST_GLOBALS as usize;
 
 /// The engine's limit.
 const MOST_EXPORTS: usize = 1_000_000;

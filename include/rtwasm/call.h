@@ -24,7 +24,7 @@ extern "C" {
 ///              set the member that the signature names.
 /// value_count  number of values: at least the larger of the function's numbers of parameters and results. If both are 0,
 ///              values may be NULL.
-/// returns  RTW_OK; or the guest's call ended early and the instance is faulted: RTW_ERR_TRAP_..., RTW_ERR_HOST,
+/// returns  RTW_OK; or the guest's call ended early and the instance is faulted, unless it is stateless: RTW_ERR_TRAP_..., RTW_ERR_HOST,
 ///          RTW_ERR_BUDGET (cut off), RTW_ERR_ARENA (the reason did not fit into the arena), RTW_ERR_NO_MEMORY
 ///          (RTW_GROWTH_ALLOWED, and a table got no memory); or the guest was not entered: RTW_ERR_FAULTED (it faulted
 ///          before), RTW_ERR_BUSY (it is in a call or being reset), RTW_ERR_NOT_ATTACHED (the thread is not attached to the
@@ -40,7 +40,10 @@ extern "C" {
 ///            it arrives as a signal, whose handler takes a read lock on the engine's list of loaded code
 ///            (docs/real-time-contract.md). With RTW_SIGNALS_ASK every call makes five system calls, on aarch64 four; with
 ///            RTW_SIGNALS_LOOK a call makes them only after the housekeeper has found a handler replaced or a signal blocked.
-rtw_status_t rtw_invoke(rtw_func_t *func, rtw_value_t *values, size_t value_count) RTW_NONBLOCKING;
+rtw_status_t rtw_invoke(rtw_func_t *func,
+                        rtw_value_t *values,
+                        size_t value_count)
+RTW_NONBLOCKING;
 
 /// Calls a guest's function with a budget for this call instead of the instance's. A call that takes longer is cut off or
 /// counted, as the instance's on_budget says.

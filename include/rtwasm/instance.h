@@ -87,8 +87,11 @@ typedef struct rtw_instance_config_t {
     /// Deadline of one call, in ns: a call that takes longer and is not cut off counts as a deadline miss. 0 (default): no
     /// deadline. Needs the runtime's statistics.
     uint64_t deadline_ns;
-    /// Not implemented in this version: leave 0. 1: the guest keeps no state between calls, so that it can be called after a
-    /// trap without a reset.
+    /// 1: the guest keeps no state between calls, and goes on after a fault without a reset: the call returns its status, and the next
+    /// call enters the guest. Its mutable globals then have the values that they had when the guest was created; its memories and
+    /// tables stay as the fault left them. rtw_instance_fault describes the last fault. A slot's spares do not take over. Does not
+    /// cover RTW_ERR_ARENA, RTW_ERR_NO_MEMORY and RTW_ERR_TRAP_OTHER, after which the instance is faulted. 0 (default): after a
+    /// fault the instance has to be reset.
     uint32_t stateless;
     /// RTW_INITIALIZE_CALL (default) or RTW_INITIALIZE_LEAVE: whether the library calls the export "_initialize" of type "()->()",
     /// by which a WASI reactor initialises itself, once in each new guest: in rtw_instance_create, rtw_instance_reset and spares,
@@ -268,14 +271,16 @@ void rtw_instance_destroy(rtw_instance_t *instance);
 /// Replaces the guest with a new one behind the same handle, after a fault or at any other time: initialises memories, tables
 /// and globals, and runs the start function. Funcs stay valid and keep their statistics. Pointers into the guest's memory
 /// become invalid: get them again. If the instance was prepared, the new memory is prefaulted; dry calls are not repeated.
-/// Calls meanwhile, from a signal handler or a worker's queue, return RTW_ERR_BUSY.
+/// If the artifact has a reset image (reset_obstacles of rtw_module_info_t is 0), no memory has grown and the host has changed no
+/// table, the state is written back in place: that allocates nothing, and cannot fail for lack of memory. Calls meanwhile, from a signal handler or a worker's queue, return RTW_ERR_BUSY.
 ///
 /// [setup]  On the thread that uses the instance, not while it is in a call.
 /// err  NULL, or filled. On failure the instance is unchanged.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_BUSY, RTW_ERR_FORKED, RTW_ERR_LIMIT (the slot or the runtime may not hold
 ///         two guests meanwhile), RTW_ERR_MEMLOCK, RTW_ERR_SIGNALS (see rtw_instance_prepare), RTW_ERR_STACK_SIZE (as for
 ///         rtw_instance_create), RTW_ERR_TRAP_... and RTW_ERR_HOST (the start function ended so).
-rtw_status_t rtw_instance_reset(rtw_instance_t *instance, rtw_error_t *err);
+rtw_status_t rtw_instance_reset(rtw_instance_t *instance,
+                                rtw_error_t *err);
 
 /// Returns how much memory the instance holds now, in bytes, as the limits of instance, slot and runtime count it; during a
 /// reset including the new guest. Returns 0 for an invalid handle.

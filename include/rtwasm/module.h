@@ -117,11 +117,13 @@ typedef struct rtw_module_info_t {
     /// 1: the artifact contains its module, so rtw_recompile needs no other file. 0: it does not.
     uint32_t has_source;
     /// Why the artifact has no reset image: bits RTW_RESET_NO_... . 0: it has one. A reset image is the state in which a guest
-    /// starts, kept so that a reset need not create the guest again.
+    /// starts: rtw_instance_reset writes it back, which is quick and allocates nothing. Without one, or if the guest has grown,
+    /// a reset creates a new guest.
     uint32_t reset_obstacles;
     /// Number of linear memories, imported ones included.
     uint32_t memory_count;
-    /// Size of what a reset would copy, in bytes: the pages of the memories that are not zero at the start. 0 if there is no image.
+    /// Size of what a reset copies, in bytes: the pages of the memories that are not zero at the start; it clears the other pages. 0 if
+    /// there is no image.
     uint64_t reset_bytes;
     /// Number of signatures of the artifact.
     uint32_t signature_count;

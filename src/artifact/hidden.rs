@@ -35,6 +35,16 @@ pub fn name(kind: ExternKind, index: u32) -> String {
     format!("\0{letter}{index}")
 }
 
+/// A module with more mutable globals than this has no hidden exports for them.
+pub const MOST_GLOBALS: u64 = 1000;
+
+/// True if the library reaches all mutable globals of a module with these exports, by their engine's names. `global_bytes`: what the
+/// artifact counts for all globals.
+pub fn reaches_globals<'a>(mut exports: impl Iterator<Item = &'a str>, global_bytes: u64) -> bool {
+    const BYTES_EACH: u64 = 16;
+    global_bytes <= MOST_GLOBALS * BYTES_EACH || exports.any(|name| name.starts_with("\0g"))
+}
+
 /// True if the engine's name of an export is one of these.
 pub fn is_hidden(name: &str) -> bool {
     name.starts_with('\0')

@@ -20,7 +20,7 @@ use crate::status::*;
 ///              set the member that the signature names.
 /// value_count  number of values: at least the larger of the function's numbers of parameters and results. If both are 0,
 ///              values may be NULL.
-/// returns  RTW_OK; or the guest's call ended early and the instance is faulted: RTW_ERR_TRAP_..., RTW_ERR_HOST,
+/// returns  RTW_OK; or the guest's call ended early and the instance is faulted, unless it is stateless: RTW_ERR_TRAP_..., RTW_ERR_HOST,
 ///          RTW_ERR_BUDGET (cut off), RTW_ERR_ARENA (the reason did not fit into the arena), RTW_ERR_NO_MEMORY
 ///          (RTW_GROWTH_ALLOWED, and a table got no memory); or the guest was not entered: RTW_ERR_FAULTED (it faulted
 ///          before), RTW_ERR_BUSY (it is in a call or being reset), RTW_ERR_NOT_ATTACHED (the thread is not attached to the

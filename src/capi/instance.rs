@@ -10,7 +10,7 @@ use super::guard::{self, bare, setup, setup_apart};
 use super::handle::{self, Noun, Pool};
 use super::imports::rtw_imports_t;
 use super::module::rtw_module_t;
-use super::runtime::{denormals, not_built};
+use super::runtime::denormals;
 use super::value::rtw_value_t;
 use crate::engine::budget::{LONGEST_NS, Limits, OnBudget};
 use crate::engine::fault::Fault;
@@ -96,8 +96,11 @@ pub struct rtw_instance_config_t {
     /// Deadline of one call, in ns: a call that takes longer and is not cut off counts as a deadline miss. 0 (default): no
     /// deadline. Needs the runtime's statistics.
     pub deadline_ns: u64,
-    /// Not implemented in this version: leave 0. 1: the guest keeps no state between calls, so that it can be called after a
-    /// trap without a reset.
+    /// 1: the guest keeps no state between calls, and goes on after a fault without a reset: the call returns its status, and the next
+    /// call enters the guest. Its mutable globals then have the values that they had when the guest was created; its memories and
+    /// tables stay as the fault left them. rtw_instance_fault describes the last fault. A slot's spares do not take over. Does not
+    /// cover RTW_ERR_ARENA, RTW_ERR_NO_MEMORY and RTW_ERR_TRAP_OTHER, after which the instance is faulted. 0 (default): after a
+    /// fault the instance has to be reset.
     pub stateless: u32,
     /// RTW_INITIALIZE_CALL (default) or RTW_INITIALIZE_LEAVE: whether the library calls the export "_initialize" of type "()->()",
     /// by which a WASI reactor initialises itself, once in each new guest: in rtw_instance_create, rtw_instance_reset and spares,
@@ -265,7 +268,8 @@ pub unsafe extern "C-unwind" fn rtw_instance_destroy(instance: *mut rtw_instance
 /// Replaces the guest with a new one behind the same handle, after a fault or at any other time: initialises memories, tables
 /// and globals, and runs the start function. Funcs stay valid and keep their statistics. Pointers into the guest's memory
 /// become invalid: get them again. If the instance was prepared, the new memory is prefaulted; dry calls are not repeated.
-/// Calls meanwhile, from a signal handler or a worker's queue, return RTW_ERR_BUSY.
+/// If the artifact has a reset image (reset_obstacles of rtw_module_info_t is 0), no memory has grown and the host has changed no
+/// table, the state is written back in place: that allocates nothing, and cannot fail for lack of memory. Calls meanwhile, from a signal handler or a worker's queue, return RTW_ERR_BUSY.
 ///
 /// [setup]  On the thread that uses the instance, not while it is in a call.
 /// err  NULL, or filled. On failure the instance is unchanged.
@@ -663,7 +667,6 @@ fn fill_fault(out: &mut rtw_fault_t, fault: &Fault) {
 }
 
 fn read(config: &rtw_instance_config_t) -> Result<Config> {
-    not_built("stateless", config.stateless != 0, "call on after a trap without a reset")?;
     if config.growth != RTW_GROWTH_AHEAD && config.growth_ahead_bytes != 0 {
         return Err(Error::new(RTW_ERR_ARGUMENT, "growth_ahead_bytes is only for RTW_GROWTH_AHEAD"));
     }
@@ -693,6 +696,10 @@ fn read(config: &rtw_instance_config_t) -> Result<Config> {
         log_bytes: match config.log_bytes {
             0 | 1024..=0x100_0000 => config.log_bytes,
             other => return Err(out_of_range("log_bytes", other)),
+        },
+        stateless: match config.stateless {
+            0 | 1 => config.stateless == 1,
+            other => return Err(out_of_range("stateless", other)),
         },
         system: None,
     })

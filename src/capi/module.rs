@@ -85,11 +85,13 @@ pub struct rtw_module_info_t {
     /// 1: the artifact contains its module, so rtw_recompile needs no other file. 0: it does not.
     pub has_source: u32,
     /// Why the artifact has no reset image: bits RTW_RESET_NO_... . 0: it has one. A reset image is the state in which a guest
-    /// starts, kept so that a reset need not create the guest again.
+    /// starts: rtw_instance_reset writes it back, which is quick and allocates nothing. Without one, or if the guest has grown,
+    /// a reset creates a new guest.
     pub reset_obstacles: u32,
     /// Number of linear memories, imported ones included.
     pub memory_count: u32,
-    /// Size of what a reset would copy, in bytes: the pages of the memories that are not zero at the start. 0 if there is no image.
+    /// Size of what a reset copies, in bytes: the pages of the memories that are not zero at the start; it clears the other pages. 0 if
+    /// there is no image.
     pub reset_bytes: u64,
     /// Number of signatures of the artifact.
     pub signature_count: u32,

@@ -539,11 +539,3 @@ pub fn denormals(value: u32) -> Result<Denormals> {
         other => Err(out_of_range("denormals", other)),
     }
 }
-
-/// Refuses a field that has its name, and nothing behind it yet.
-pub fn not_built(field: &str, is_set: bool, what: &str) -> Result<()> {
-    match is_set {
-        false => Ok(()),
-        true => Err(Error::new(RTW_ERR_UNSUPPORTED, format!("{field} is set, and this version does not {what} yet"))),
-    }
-}

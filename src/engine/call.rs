@@ -277,7 +277,7 @@ unsafe fn run(
             RTW_OK
         }
         // SAFETY: as many as the type has.
-        Err(error) => unsafe { fault(core, shared, error, values) },
+        Err(error) => unsafe { fault(core, shared, error, values, gate) },
     }
 }
 
@@ -374,14 +374,20 @@ unsafe fn enter_changed(core: &Core, shared: &FuncShared, values: *mut [ValRaw])
     result
 }
 
-/// A call ended early: finds the status, notes what developers will query, and closes the gate for good. The error's memory in
-/// the thread's arena is free again when this returns.
+/// A call ended early: finds the status, notes what developers will query, and closes the gate for good, or opens it again for a guest
+/// without state. `gate`: its value before the call. The error's memory in the thread's arena is free again when this returns.
 ///
 /// # Safety
 /// The values are writable.
 #[cold]
 #[inline(never)]
-unsafe fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error, values: *mut [ValRaw]) -> rtw_status_t {
+unsafe fn fault(
+    core: &Core,
+    shared: &FuncShared,
+    error: wasmtime::Error,
+    values: *mut [ValRaw],
+    gate: rtw_status_t,
+) -> rtw_status_t {
     let mut host_status = core.host_status.replace(RTW_OK);
     let ended = core.ended.replace(Ended::No);
     let address = core.take_fault_address();
@@ -409,19 +415,24 @@ unsafe fn fault(core: &Core, shared: &FuncShared, error: wasmtime::Error, values
     if let Some(recorder) = shared.recorder.as_ref().filter(|_| !is_success) {
         recorder.active().record_fault(arena::take_peak() as u64, cut_off);
     }
-    let record = match core.fault.get() {
+    let closed = core.gate.load(Relaxed);
+    // A call from inside this one has faulted.
+    let inner = core.fault.get().filter(|_| closed != GATE_IN_CALL);
+    let record = match inner {
         // A host function made the call that was cut off: the place is known from there.
         Some(inner) if cut_off && inner.status == RTW_ERR_BUDGET => inner,
         _ => FaultRecord { status, host_status, import, address, growth: core.growth.story() },
     };
-    if cut_off && core.fault.get().is_none() {
+    if cut_off && inner.is_none() {
         shared.instance.module.runtime.watchdog().count_cut_off();
     }
     core.fault.set(Some(record));
     // A child process keeps the status that says it is one.
-    if core.gate.load(Relaxed) == GATE_IN_CALL {
+    if matches!(closed, GATE_IN_CALL | RTW_ERR_FAULTED) {
+        // SAFETY: the outermost call has ended.
+        let goes_on = gate != GATE_IN_HOST && record.leaves_engine_whole() && unsafe { shared.instance.goes_on() };
         // Releases what was noted before it to readers on other threads.
-        core.gate.store(RTW_ERR_FAULTED, Release);
+        core.gate.store(if goes_on { gate } else { RTW_ERR_FAULTED }, Release);
     }
     if is_success {
         // SAFETY: passed on.

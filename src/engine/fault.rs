@@ -23,6 +23,13 @@ pub struct FaultRecord {
     pub growth: Option<Story>,
 }
 
+impl FaultRecord {
+    /// True if the engine has ended the call in its ordinary way, so that the guest can go on with its state written back.
+    pub fn leaves_engine_whole(&self) -> bool {
+        !matches!(self.status, RTW_ERR_ARENA | RTW_ERR_NO_MEMORY | RTW_ERR_TRAP_OTHER)
+    }
+}
+
 /// A fault for a developer.
 #[derive(Clone, Debug)]
 pub struct Fault {

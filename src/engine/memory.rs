@@ -131,6 +131,11 @@ impl Region {
         self.base..self.base + self.committed.load(Relaxed)
     }
 
+    /// The addresses that the guest may use now.
+    pub fn of_guest(&self) -> std::ops::Range<usize> {
+        self.base..self.base + self.size.load(Relaxed)
+    }
+
     /// The guard's page. A page of zeros is a `Watch` to which nothing has happened.
     pub fn page(&self) -> usize {
         self.base

@@ -13,6 +13,7 @@ pub mod growth;
 pub mod handle;
 pub mod held;
 pub mod housekeeper;
+mod image;
 pub mod imports;
 pub mod instance;
 pub mod log;

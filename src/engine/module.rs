@@ -1,5 +1,6 @@
 //! A loaded artifact: immutable, shared between threads and instances.
 
+use std::borrow::Cow;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use wasmtime::Engine;
 
 use super::artifact::{Input, Metadata, Opened, kind};
 use super::code_image::CodeImage;
+use super::image::Image;
 use super::profile::Profile;
 use super::refusal::refused;
 use super::runtime::Runtime;
@@ -22,6 +24,8 @@ pub struct Module {
     pub metadata: Metadata,
     /// The description of the guest for hosts of audio or control, if the artifact has one.
     pub guest: Option<Described>,
+    /// What a reset writes back; none if it has to create the guest anew.
+    pub(super) image: Option<Image>,
     /// Dropped inside [`changing_code`].
     pub(super) code: ManuallyDrop<wasmtime::Module>,
     /// The engine's own records of the module.
@@ -35,6 +39,17 @@ pub struct Module {
 /// child with the list locked.
 fn changing_code<T>(change: impl FnOnce() -> T) -> T {
     fork::undisturbed(|| thread::ahead_of_ordinary(change))
+}
+
+/// Bytes of the module's own, which may be many.
+fn owned(bytes: Cow<'_, [u8]>) -> Result<Box<[u8]>> {
+    if let Cow::Owned(bytes) = bytes {
+        return Ok(bytes.into_boxed_slice());
+    }
+    let mut own = Vec::new();
+    own.try_reserve_exact(bytes.len()).map_err(|_| reserve::exhausted())?;
+    own.extend_from_slice(&bytes);
+    Ok(own.into_boxed_slice())
 }
 
 impl Drop for Module {
@@ -54,11 +69,12 @@ impl Module {
         let raw = opened.part_to_run(index, &runtime.kept)?;
         let guest = opened.find(kind::GUEST, 0).map(|entry| opened.section(entry)).transpose()?;
         let guest_bytes = guest.as_ref().map_or(0, |guest| guest.len());
+        let image = opened.reset_image(index)?.map(owned).transpose()?;
         reserve::with_room(raw.room_bytes() + guest_bytes, || {
             let metadata = raw.metadata()?;
             // Calls read it: it lies with the engine's records.
             let guest = guest.as_ref().map(|guest| Described::new(guest)).transpose()?;
-            then(Module::load_code(runtime, metadata, guest, Arc::new(raw.code))?)
+            then(Module::load_code(runtime, metadata, guest, image, Arc::new(raw.code))?)
         })
     }
 
@@ -66,6 +82,7 @@ impl Module {
         runtime: &Arc<Runtime>,
         metadata: Metadata,
         guest: Option<Described>,
+        image: Option<Box<[u8]>>,
         code: Arc<CodeImage>,
     ) -> Result<Arc<Module>> {
         // SAFETY: the checksum shows that these are the bytes that the compiler wrote, and the description that this engine runs
@@ -85,7 +102,11 @@ impl Module {
                     .err()
                     .unwrap_or_else(|| refused(RTW_ERR_ENGINE, "the engine refuses the artifact's code", &e))
             })?;
-        Ok(Arc::new(Module { runtime: runtime.clone(), metadata, guest, code: ManuallyDrop::new(code), kept }))
+        let mut module = Module { runtime: runtime.clone(), metadata, guest, image: None, code: ManuallyDrop::new(code), kept };
+        if let Some(bytes) = image {
+            module.image = Image::new(bytes, &module.metadata.memories, &module.code)?;
+        }
+        Ok(Arc::new(module))
     }
 
     pub fn profile(&self) -> Profile {

@@ -207,20 +207,6 @@ static void test_create(void) {
     check(true, "destroying NULL does nothing");
 }
 
-/* A field that has its name before there is anything behind it is refused, by name. */
-static void test_not_built(void) {
-    rtw_error_t err;
-    guest_t guest = open_unattached("calls", NULL);
-    rtw_instance_config_t config;
-    rtw_instance_config_init(&config);
-    config.stateless = 1;
-    rtw_instance_t *instance = NULL;
-    check_status(rtw_instance_create(guest.module, NULL, &config, &instance, &err), RTW_ERR_UNSUPPORTED, "stateless");
-    check_error(&err, RTW_ERR_UNSUPPORTED, "stateless", "the field that is not built is named");
-    check(instance == NULL, "not built: no instance is created");
-    close_guest(&guest);
-}
-
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     test_version();
@@ -229,6 +215,5 @@ int main(int argc, char **argv) {
     test_config();
     test_create();
     if (!sanitized) check_in_child("without memlock", without_memlock, NULL);
-    test_not_built();
     return check_summary();
 }

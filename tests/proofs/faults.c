@@ -197,6 +197,78 @@ static void prove_reset(void)
     rtw_instance_destroy(instance);
 }
 
+/* A reset that writes the state back takes nothing of the system; one that has to make a new guest does, and is the twin. */
+static void prove_written_back(void)
+{
+    rtw_error_t err;
+    rtw_instance_t *instance = new_guest("back", NULL);
+    rtw_func_t *stop = look_up(instance, "unreachable", NULL), *change = look_up(instance, "change", "(i32)->(i32)");
+    prepare_instance(instance);
+    findings_t findings, grown;
+    memset(&findings, 0, sizeof findings);
+    memset(&grown, 0, sizeof grown);
+    const uint64_t rounds = 1000;
+    uint64_t wrong = 0;
+    for (uint64_t round = 0; round < rounds; round++) {
+        rtw_value_t value = {.i32 = 40};
+        wrong += rtw_invoke(change, &value, 1) != RTW_OK || value.i32 != 42;
+        wrong += rtw_invoke(stop, NULL, 0) != RTW_ERR_TRAP_UNREACHABLE;
+        section_begin();
+        const rtw_status_t status = rtw_instance_reset(instance, &err);
+        section_end(&findings);
+        wrong += status != RTW_OK;
+    }
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.growth = RTW_GROWTH_ALLOWED;
+    rtw_instance_t *twin = new_guest("back", &config);
+    prepare_instance(twin);
+    NEED(call_with(twin, "grow", 1, 0, NULL) == RTW_OK, "the twin does not grow");
+    section_begin();
+    const rtw_status_t status = rtw_instance_reset(twin, &err);
+    section_end(&grown);
+    OK(status, err);
+    row("reset makes it new", "written back: no allocation, no page fault", rounds,
+        wrong == 0 && findings.allocations == 0 && findings.minor_faults == 0 && findings.major_faults == 0, caught(grown.allocations != 0),
+        "%" PRIu64 " wrong, %" PRIu64 " allocations (%s), %" PRIu64 " faults; a guest that has grown: %" PRIu64 " allocations", wrong, findings.allocations,
+        findings.first_allocation ? findings.first_allocation : "none", findings.minor_faults + findings.major_faults, grown.allocations);
+    rtw_instance_destroy(twin);
+    rtw_func_destroy(stop);
+    rtw_func_destroy(change);
+    rtw_instance_destroy(instance);
+}
+
+/* A guest without a state goes on after a fault, and its calls promise what others do. */
+static void prove_stateless(void)
+{
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.stateless = 1;
+    rtw_instance_t *instance = new_guest("back", &config);
+    rtw_func_t *stop = look_up(instance, "unreachable", NULL), *change = look_up(instance, "change", "(i32)->(i32)");
+    prepare_instance(instance);
+    findings_t findings;
+    memset(&findings, 0, sizeof findings);
+    const uint64_t rounds = proof_faults();
+    uint64_t wrong = 0;
+    section_begin();
+    for (uint64_t round = 0; round < rounds; round++) {
+        rtw_value_t value = {.i32 = 40};
+        wrong += rtw_invoke(stop, NULL, 0) != RTW_ERR_TRAP_UNREACHABLE;
+        wrong += rtw_invoke(change, &value, 1) != RTW_OK || value.i32 != 42;
+    }
+    section_end(&findings);
+    rtw_value_t value = {.i32 = 0};
+    NEED(rtw_invoke(change, &value, 1) == RTW_OK, "the last call failed");
+    row("a guest without a state goes on", "traps, each with a call after it, no reset", rounds,
+        wrong == 0 && findings.allocations == 0 && findings.locks == 0 && findings.minor_faults == 0 && findings.major_faults == 0,
+        caught(value.i32 != 2), "%" PRIu64 " wrong, %" PRIu64 " allocations, %" PRIu64 " locks, %" PRIu64 " faults", wrong, findings.allocations,
+        findings.locks, findings.minor_faults + findings.major_faults);
+    rtw_func_destroy(stop);
+    rtw_func_destroy(change);
+    rtw_instance_destroy(instance);
+}
+
 /* ---- growth */
 
 enum { START_PAGES = 1, MOST_PAGES = 16, WASM_PAGE = 65536 };
@@ -485,6 +557,8 @@ int main(int argc, char **argv)
     prove_host_errors();
     prove_faulted();
     prove_reset();
+    prove_written_back();
+    prove_stateless();
     prove_growth();
     prove_denormals();
     return check_summary();

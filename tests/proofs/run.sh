@@ -57,7 +57,7 @@ $INSIDE "$out/faults" standalone "$out" emit || stop "cannot write place.wasm"
 "$here/guests/large.sh" >"$out/large.wat" || stop "cannot write large.wat"
 cp "$here"/guests/*.wat "$out/"
 for profile in $profiles; do
-    for guest in work.wat cold.wat anew.wat locked.wat quiet.wat large.wat place.wasm; do
+    for guest in work.wat back.wat cold.wat anew.wat locked.wat quiet.wat large.wat place.wasm; do
         "$RTWASM" compile --quiet --profile "$profile" "$out/$guest" -o "$out/${guest%.*}.$profile.rtw" || stop "cannot compile $guest"
     done
 done

@@ -355,6 +355,12 @@ impl<'a> Opened<'a> {
         self.entries.iter().find(|entry| (entry.kind, entry.part) == (kind, part))
     }
 
+    /// A part's reset image, if there is one: its own, or that of all parts.
+    pub fn reset_image(&self, index: usize) -> Result<Option<Cow<'a, [u8]>>> {
+        let found = self.find(kind::RESET, index as u32 + 1).or_else(|| self.find(kind::RESET, 0));
+        found.map(|entry| self.section(entry)).transpose()
+    }
+
     /// The notes of a part (from 1); empty if it has none. For the command and the compiler: the library has no use for them.
     pub fn notes(&self, part: u32) -> Result<Notes> {
         let Some(entry) = self.find(kind::NOTES, part) else { return Ok(Notes::default()) };

@@ -17,7 +17,7 @@ use std::num::NonZeroU64;
 use wasmtime::Trap;
 
 use crate::sys::clock;
-use call_word::CallWord;
+use call_word::{CallWord, Page};
 use watchdog::GuardPage;
 
 /// The number of ticks that stands for no limit.
@@ -178,6 +178,15 @@ impl Timing {
         let outcome = run();
         self.budget.set(usual);
         outcome
+    }
+
+    /// What was cut off is over: a call may follow. Opens the page that was closed for it.
+    pub fn begin_anew(&self) {
+        if self.cut_off.replace(false)
+            && let Some(page) = self.page.get()
+        {
+            page.open();
+        }
     }
 
     /// Announces the calls of a new guest in this word, if in any.

@@ -188,6 +188,7 @@ impl Turn<'_> {
         let mut replaced = Vec::with_capacity(gone.len() + 1);
         reserve::check()?;
         table.set(context(), index, Ref::Func(func)).map_err(refused)?;
+        guest.tables_changed = true;
         let new = match what {
             Put::Host(host) => chosen.zip(Some(host)),
             Put::Guest(_) | Put::Nothing => None,

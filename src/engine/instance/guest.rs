@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::unix::StoreExt;
-use wasmtime::{AsContextMut, Extern, ExternType, Memory, Store, Trap};
+use wasmtime::{AsContextMut, Extern, ExternType, Global, Memory, Mutability, Store, Trap, Val};
 
 use super::added::Added;
 use super::core::Core;
@@ -17,6 +17,7 @@ use crate::engine::budget::Registration;
 use crate::engine::fault;
 use crate::engine::growth::{Grown, RefusedBy};
 use crate::engine::held::{Share, TABLE_ENTRY_BYTES};
+use crate::engine::image::Image;
 use crate::engine::imports::{self, Linked};
 use crate::engine::memory::{self, Region};
 use crate::engine::module::Module;
@@ -176,6 +177,12 @@ pub(super) struct Guest {
     pub(super) placed: Vec<Option<wasmtime::Func>>,
     /// The addresses of pages that are a host's file, in their order.
     pub(super) mapped: Vec<Range<usize>>,
+    /// True if the host has changed a table since the guest was created.
+    pub(super) tables_changed: bool,
+    /// The size of its own memories together when it was created.
+    pub(super) memory_bytes: usize,
+    /// Without a state, it has these globals and values after every fault.
+    pub(super) lasting: Vec<(Global, Val)>,
     /// All of the guest's own memories, exported or not.
     pub(super) memories: Vec<Arc<Region>>,
     /// The budget guard's page, which is prefaulted at once: later the watchdog may have closed it.
@@ -195,6 +202,10 @@ impl Guest {
             reserve::with_room(noted, || {
                 let mut guest = Guest::make(module, linked, config, core)?;
                 added.apply(module, &mut guest)?;
+                guest.memory_bytes = guest.size();
+                if config.stateless {
+                    guest.note_lasting(module)?;
+                }
                 Ok(guest)
             })
         };
@@ -281,6 +292,9 @@ impl Guest {
             absent: Vec::new(),
             placed: Vec::new(),
             mapped: Vec::new(),
+            tables_changed: false,
+            memory_bytes: 0,
+            lasting: Vec::new(),
             memories: memories.made,
             guard,
             kept: Kept::default(),
@@ -307,6 +321,54 @@ impl Guest {
         modes.leave();
         core.timing.end();
         done.map_err(|error| initialising_error(core, &error))
+    }
+
+    /// The size of its own memories together.
+    fn size(&self) -> usize {
+        self.memories.iter().map(|memory| memory.of_guest().len()).sum()
+    }
+
+    /// Notes the mutable globals with their values.
+    fn note_lasting(&mut self, module: &Module) -> Result<()> {
+        let is_one = |ty: &ExternType| matches!(ty, ExternType::Global(ty) if ty.mutability() == Mutability::Var);
+        if !hidden::reaches_globals(module.code.exports().map(|export| export.name()), module.metadata.need.global_bytes) {
+            return Err(Error::new(
+                RTW_ERR_UNSUPPORTED,
+                "stateless: the module has so many mutable globals that the library does not reach them",
+            ));
+        }
+        let exported = module.code.exports().filter(|export| is_one(&export.ty()));
+        let exported = exported.filter_map(|export| self.instance.get_global(&mut self.store, export.name()));
+        let found: Vec<Global> = exported.chain(self.imported.iter().filter_map(|one| one.clone().into_global())).collect();
+        for global in found {
+            if global.ty(&self.store).mutability() == Mutability::Var {
+                let value = global.get(&mut self.store);
+                self.lasting.push((global, value));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the globals the values that they had when the guest was created. Allocates nothing. True if it did.
+    pub(super) fn restore_lasting(&mut self) -> bool {
+        let Guest { lasting, store, .. } = self;
+        lasting.iter().all(|(global, value)| global.set(&mut *store, *value).is_ok())
+    }
+
+    /// Writes back the state in which the guest began. False if it cannot, and has not changed.
+    pub(super) fn write_back(&mut self, module: &Module) -> bool {
+        let fits = |image: &&Image| image.fits(&self.memories);
+        let Some(image) = module.image.as_ref().filter(fits) else { return false };
+        if self.tables_changed || self.size() != self.memory_bytes {
+            return false;
+        }
+        Data::of_mut(self.store.data_mut()).begin_anew();
+        // SAFETY: the guest's own memories, and no call runs.
+        unsafe { image.write(&self.memories, &self.mapped) };
+        image.globals.iter().all(|(export, value)| {
+            let global = self.instance.get_module_export(&mut self.store, export).and_then(Extern::into_global);
+            global.is_some_and(|global| global.set(&mut self.store, *value).is_ok())
+        })
     }
 
     /// Prefaults the memories, and locks them as wanted.

@@ -82,6 +82,8 @@ pub struct Config {
     pub initialise: bool,
     /// The size of the log; 0: the default.
     pub log_bytes: u64,
+    /// True if a guest goes on after a fault, without a reset.
+    pub stateless: bool,
     /// The system that the imports describe; `Instance::new` reads it from them.
     pub system: Option<Arc<Setup>>,
 }
@@ -94,6 +96,7 @@ impl Default for Config {
             denormals: Denormals::Keep,
             limits: Limits::NONE,
             initialise: true,
+            stateless: false,
             log_bytes: 0,
             system: None,
         }
@@ -373,6 +376,21 @@ impl Instance {
     /// The instance's handle for host functions.
     pub fn handle(&self) -> *mut c_void {
         self.core.handle.get()
+    }
+
+    /// Lets a guest without state go on after a fault, with its globals as they were when it was created. False if it cannot. Allocates
+    /// nothing.
+    ///
+    /// # Safety
+    /// The calling thread has the instance, and no call runs.
+    #[cold]
+    pub(in crate::engine) unsafe fn goes_on(&self) -> bool {
+        // SAFETY: as the caller promises.
+        let goes_on = self.config.stateless && unsafe { &mut *self.guest.get() }.restore_lasting();
+        if goes_on {
+            self.core.timing.begin_anew();
+        }
+        goes_on
     }
 
     /// The fault that closed the instance, if there was one.

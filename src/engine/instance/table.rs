@@ -127,9 +127,10 @@ impl Turn<'_> {
         let table = self.table(name)?;
         let asked = self.core.growth.counts();
         // SAFETY: it is this thread's turn.
-        table
-            .grow(unsafe { self.core.context() }, entries, Ref::Func(None))
-            .map_err(|error| not_grown(&self.core.growth, asked, error))
+        let grown = table.grow(unsafe { self.core.context() }, entries, Ref::Func(None));
+        // SAFETY: as above.
+        unsafe { &mut *self.guest.get() }.tables_changed = true;
+        grown.map_err(|error| not_grown(&self.core.growth, asked, error))
     }
 
     /// Grows a memory by pages, within the limits of a guest's own growth. Returns its size in pages before.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Instance;
+use super::core::{GATE_ASK, GATE_FREE};
 use super::func::Origin;
 use super::guest::Data;
 use crate::engine::imports::Linked;
@@ -49,9 +50,41 @@ impl Turn<'_> {
     /// status that the instance is busy.
     pub fn reset(&self) -> Result<()> {
         let mut making = self.core.close()?;
-        let outcome = self.make_anew();
+        let outcome = match self.write_back(making.before) {
+            Ok(false) => self.make_anew(),
+            other => other.map(drop),
+        };
         making.after = if outcome.is_ok() { self.resting_gate() } else { making.before };
         outcome
+    }
+
+    /// Writes back the state in which the guest began, if its module has an image of it and nothing has grown. False if it cannot.
+    fn write_back(&self, before: rtw_status_t) -> Result<bool> {
+        // What may have left the engine amid something is not used again.
+        let is_whole = match before {
+            GATE_FREE | GATE_ASK => true,
+            RTW_ERR_FAULTED => self.core.fault.get().is_some_and(|fault| fault.leaves_engine_whole()),
+            _ => false,
+        };
+        if !is_whole || self.module.image.is_none() {
+            return Ok(false);
+        }
+        let _ready = self.module.runtime.ready_for_traps(self.module.profile())?;
+        // SAFETY: it is this thread's turn, and no call runs.
+        let guest = unsafe { &mut *self.guest.get() };
+        if !guest.write_back(&self.module) {
+            return Ok(false);
+        }
+        self.core.timing.begin_anew();
+        self.begin_anew();
+        Ok(true)
+    }
+
+    /// A new guest begins here.
+    fn begin_anew(&self) {
+        self.core.fault.set(None);
+        self.core.fault_address.set(0);
+        self.core.growth.begin_anew();
     }
 
     fn make_anew(&self) -> Result<()> {
@@ -86,9 +119,7 @@ impl Turn<'_> {
         self.find_globals_again();
         Data::of_mut(old.store.data_mut()).end_lines();
         drop(old);
-        self.core.fault.set(None);
-        self.core.fault_address.set(0);
-        self.core.growth.begin_anew();
+        self.begin_anew();
         Ok(())
     }
 

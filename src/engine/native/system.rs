@@ -102,8 +102,7 @@ pub struct System {
 
 impl System {
     pub fn new(setup: Arc<Setup>) -> Box<System> {
-        let number = if setup.same { 0 } else { setup.guests.fetch_add(1, Relaxed) };
-        let random = Random { key: hash(&setup.key, number), count: 0 };
+        let random = Random::of_next_guest(&setup);
         Box::new(System { setup, random, lines: [Line::EMPTY; 2] })
     }
 }
@@ -119,6 +118,11 @@ fn hash(key: &[u8; 32], count: u64) -> [u8; 32] {
 }
 
 impl Random {
+    fn of_next_guest(setup: &Setup) -> Random {
+        let number = if setup.same { 0 } else { setup.guests.fetch_add(1, Relaxed) };
+        Random { key: hash(&setup.key, number), count: 0 }
+    }
+
     fn fill(&mut self, bytes: &mut [u8]) {
         for piece in bytes.chunks_mut(32) {
             self.count += 1;
@@ -330,6 +334,14 @@ impl Ask<'_> {
 }
 
 impl Data {
+    /// A new guest begins here: its view of the system is a new one.
+    pub(in crate::engine) fn begin_anew(&mut self) {
+        self.end_lines();
+        if let Some(system) = self.system.as_deref_mut() {
+            system.random = Random::of_next_guest(&system.setup);
+        }
+    }
+
     /// Hands on what was printed and has no end of line, since none will come.
     pub(in crate::engine) fn end_lines(&mut self) {
         let (Some(system), Some(log)) = (self.system.as_deref_mut(), self.core.log.as_ref()) else { return };
