@@ -5,8 +5,8 @@
 //! meanwhile, and collects the memories that were created.
 
 use std::cell::RefCell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 use super::held::Share;
@@ -14,13 +14,85 @@ use super::warmed::Warmed;
 use crate::status::*;
 use crate::sys::memory::{self, Access, Lock};
 
+/// A mapping with guards, of which a part is accessible and present.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Mapping {
+    start: usize,
+    form: Form,
+}
+
+/// What a mapping has to be like to take the place of another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Form {
+    bytes: usize,
+    guard_bytes: usize,
+    committed_bytes: usize,
+}
+
+/// Mappings of guests that have ended, with zeros in them, for guests to come: making one takes six system calls. A runtime has them.
+#[derive(Default)]
+pub struct Spares(Mutex<Vec<Mapping>>);
+
+/// The most that the spares keep, and of what size.
+const MOST_SPARES: usize = 16;
+const MOST_SPARE_BYTES: usize = 256 << 10;
+
+impl Spares {
+    /// A lock that somebody holds is passed over: a forked child may have inherited it.
+    fn take(&self, form: Form) -> Option<Mapping> {
+        let mut list = self.0.try_lock().ok()?;
+        let at = list.iter().rposition(|spare| spare.form == form)?;
+        Some(list.swap_remove(at))
+    }
+
+    /// Returns false if there is no room.
+    fn give(&self, mapping: Mapping) -> bool {
+        let Ok(mut list) = self.0.try_lock() else { return false };
+        let fits = list.len() < MOST_SPARES && (list.len() < list.capacity() || list.try_reserve_exact(MOST_SPARES).is_ok());
+        if fits {
+            list.push(mapping);
+        }
+        fits
+    }
+
+    /// Gives all of them back to the system. False if there are none.
+    fn clear(&self) -> bool {
+        let Ok(mut list) = self.0.try_lock() else { return false };
+        let found = !list.is_empty();
+        list.drain(..).for_each(Mapping::unmap);
+        found
+    }
+}
+
+impl Drop for Spares {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl Mapping {
+    fn new(form: Form) -> Result<Mapping> {
+        let refused = |e| memory::reservation_refused(form.bytes, &e);
+        let start = memory::reserve(form.bytes).map_err(refused)?;
+        memory::dump(start..start + form.bytes, false);
+        Ok(Mapping { start, form })
+    }
+
+    fn unmap(self) {
+        // SAFETY: its own mapping, which nobody uses any more.
+        unsafe { memory::unmap(self.start..self.start + self.form.bytes) };
+    }
+}
+
 /// One linear memory's address space.
 pub struct Region {
-    /// Start and size of the whole mapping, with guards.
-    mapping: usize,
-    mapping_bytes: usize,
+    /// The whole of it, as it was at first.
+    mapping: Mapping,
     base: usize,
     reserved_bytes: usize,
+    /// Where it may go when the guest has ended; none if something about it is the guest's own.
+    spares: Option<Arc<Spares>>,
+    is_own: AtomicBool,
     /// The guest's current size.
     size: AtomicUsize,
     /// The accessible size, never less than the guest's.
@@ -92,22 +164,38 @@ impl Region {
         reserved_bytes: usize,
         guard_bytes: usize,
         share: Option<Arc<Share>>,
+        spares: Option<Arc<Spares>>,
     ) -> Result<Region> {
         // An empty memory still needs an address.
-        let mapping_bytes = (guard_bytes + reserved_bytes + guard_bytes).max(memory::page_size());
-        let mapping = memory::reserve(mapping_bytes).map_err(|e| memory::reservation_refused(mapping_bytes, &e))?;
-        memory::dump(mapping..mapping + mapping_bytes, false);
+        let bytes = (guard_bytes + reserved_bytes + guard_bytes).max(memory::page_size());
+        let form = Form { bytes, guard_bytes, committed_bytes: committed };
+        let spare = spares.as_ref().and_then(|spares| spares.take(form));
+        let is_spare = spare.is_some();
+        let mapping = match spare {
+            Some(mapping) => mapping,
+            // Those of another form take address space.
+            None => Mapping::new(form).or_else(|error| match &spares {
+                Some(spares) if spares.clear() => Mapping::new(form),
+                _ => Err(error),
+            })?,
+        };
         let region = Region {
             mapping,
-            mapping_bytes,
-            base: mapping + guard_bytes,
+            base: mapping.start + guard_bytes,
             reserved_bytes,
+            spares,
+            is_own: AtomicBool::new(false),
             size: AtomicUsize::new(size),
-            committed: AtomicUsize::new(0),
+            committed: AtomicUsize::new(if is_spare { committed } else { 0 }),
             share,
         };
         region.commit(committed)?;
         Ok(region)
+    }
+
+    /// Says that something about it is not as it was mapped: it will be no spare.
+    pub fn keep_apart(&self) {
+        self.is_own.store(true, Relaxed);
     }
 
     /// Makes the memory accessible and present up to `bytes`.
@@ -145,6 +233,9 @@ impl Region {
     /// write to.
     pub fn warm(&self, lock: Lock, shared: &[std::ops::Range<usize>]) -> Result<Warmed> {
         let range = self.range();
+        if lock != Lock::Off {
+            self.keep_apart();
+        }
         // SAFETY: accessible up to there; populating changes no content, and the instance is not in a call.
         unsafe { memory::touch_around(range.clone(), shared) };
         Ok(Warmed { touched_bytes: range.len(), locked_bytes: memory::lock_as(lock, range)? })
@@ -153,8 +244,17 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // SAFETY: the region's own mapping; the engine has released the memory.
-        unsafe { memory::unmap(self.mapping..self.mapping + self.mapping_bytes) };
+        // What has grown is of another form.
+        let as_before = !*self.is_own.get_mut() && *self.committed.get_mut() == self.mapping.form.committed_bytes;
+        if let Some(spares) = self.spares.take().filter(|_| as_before && self.mapping.form.committed_bytes <= MOST_SPARE_BYTES)
+        {
+            // SAFETY: accessible so far; the engine has released the memory.
+            unsafe { (self.base as *mut u8).write_bytes(0, self.mapping.form.committed_bytes) };
+            if spares.give(self.mapping) {
+                return;
+            }
+        }
+        self.mapping.unmap();
     }
 }
 
@@ -191,7 +291,7 @@ unsafe impl LinearMemory for Linear {
 }
 
 /// Supplies the engine's memories.
-pub struct Creator;
+pub struct Creator(pub Arc<Spares>);
 
 // SAFETY: memories are fresh mappings of zeros, with the reservation and the guards that the engine requests.
 unsafe impl MemoryCreator for Creator {
@@ -222,11 +322,12 @@ unsafe impl MemoryCreator for Creator {
                 }
             };
             let share = making.share.clone();
-            let region = Region::new(minimum, committed, reserved, guard_bytes, share).map_err(|error| {
-                let text = error.message.clone();
-                making.refused = Some(error);
-                text
-            })?;
+            let region =
+                Region::new(minimum, committed, reserved, guard_bytes, share, Some(self.0.clone())).map_err(|error| {
+                    let text = error.message.clone();
+                    making.refused = Some(error);
+                    text
+                })?;
             let region = Arc::new(region);
             match is_guard {
                 true => making.guard = Some(region.clone()),
@@ -244,7 +345,7 @@ mod tests {
 
     #[test]
     fn growth_within_what_is_committed_touches_nothing_new() {
-        let region = Arc::new(Region::new(65536, 4 * 65536, 1 << 20, 1 << 16, None).unwrap());
+        let region = Arc::new(Region::new(65536, 4 * 65536, 1 << 20, 1 << 16, None, None).unwrap());
         let mut linear = Linear(region.clone());
         assert_eq!((linear.byte_size(), region.range().len()), (65536, 4 * 65536));
         linear.grow_to(3 * 65536).unwrap();
@@ -257,6 +358,40 @@ mod tests {
     }
 
     #[test]
+    fn a_memory_that_is_as_before_becomes_a_spare_of_zeros() {
+        let spares: Arc<Spares> = Arc::default();
+        let region = |committed: usize| Region::new(65536, committed, 1 << 20, 1 << 16, None, Some(spares.clone())).unwrap();
+        let count = || spares.0.lock().unwrap().len();
+        let first = region(65536);
+        let base = first.base;
+        // SAFETY: committed.
+        unsafe { (base as *mut u8).write_bytes(1, 65536) };
+        drop(first);
+        assert_eq!(count(), 1);
+        drop(region(2 * 65536));
+        assert_eq!(count(), 2, "one of another size is another");
+        let again = region(65536);
+        assert_eq!((again.base, count()), (base, 1));
+        // SAFETY: committed.
+        assert!((0..65536).all(|at| unsafe { *((base + at) as *const u8) } == 0));
+        let mut linear = Linear(Arc::new(again));
+        linear.grow_to(2 * 65536).unwrap();
+        drop(linear);
+        assert_eq!(count(), 1, "what has grown is given back");
+        let apart = region(65536);
+        apart.keep_apart();
+        drop(apart);
+        assert_eq!(count(), 1);
+        let large = region(MOST_SPARE_BYTES + 65536);
+        drop(large);
+        assert_eq!(count(), 1);
+        let many: Vec<Region> = (0..MOST_SPARES + 3).map(|_| region(65536)).collect();
+        drop(many);
+        assert_eq!(count(), MOST_SPARES);
+        assert!(spares.clear() && !spares.clear());
+    }
+
+    #[test]
     fn the_guards_memory_overlaps_no_other_as_far_as_the_engine_counts() {
         const RESERVED: usize = 1 << 32;
         const GUARD: usize = 1 << 20;
@@ -266,13 +401,13 @@ mod tests {
             let ((), made) = collect(wanted, Some(&share), || {
                 for _ in 0..2 {
                     let ty = MemoryType::new(1, Some(1));
-                    let memory = Creator.new_memory(ty, 65536, Some(65536), Some(RESERVED), GUARD).unwrap();
+                    let memory = Creator(Arc::default()).new_memory(ty, 65536, Some(65536), Some(RESERVED), GUARD).unwrap();
                     assert_eq!(memory.byte_size(), 65536);
                 }
             });
             let guard = made.guard.unwrap();
             assert_eq!(made.made.len(), 1);
-            assert_eq!(guard.mapping_bytes, if signals { RESERVED + 2 * GUARD } else { 65536 });
+            assert_eq!(guard.mapping.form.bytes, if signals { RESERVED + 2 * GUARD } else { 65536 });
         }
     }
 }

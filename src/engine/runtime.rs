@@ -11,7 +11,7 @@ use super::held::Pool;
 use super::housekeeper::Housekeeper;
 use super::instance::Core;
 use super::log::Sink;
-use super::memory::Creator;
+use super::memory::{Creator, Spares};
 use super::profile::{self, Profile, Settings, Variations};
 use super::refusal::{handlers_refused, refused};
 use super::signal_watch::SignalWatch;
@@ -60,6 +60,8 @@ pub struct Runtime {
     variations: Variations,
     /// The account of the runtime's guests.
     pub held: Arc<Pool>,
+    /// Memories for guests to come.
+    spares: Arc<Spares>,
     /// Identifies the runtime for good; an address could be reused.
     number: u64,
     /// Runs work that must not hold up a thread with deadlines.
@@ -101,9 +103,9 @@ impl Runtime {
         let signal_watch = Arc::new(SignalWatch::new(always));
         let held = Pool::new("runtime", config.memory_limit_bytes);
         let kept = Kept::new(config.lock);
-        let (late_attaches, attached) = Default::default();
+        let (late_attaches, attached, spares) = Default::default();
         let runtime =
-            Runtime { config, variations, held, number, housekeeper, watchdog, signal_watch, kept, late_attaches, attached };
+            Runtime { config, variations, held, spares, number, housekeeper, watchdog, signal_watch, kept, late_attaches, attached };
         // The process-wide part of an engine's creation (signal handlers, in the standalone profile) happens now if the profile
         // is known, otherwise with the first module that needs it.
         if let Some(profile) = runtime.config.profile {
@@ -136,7 +138,7 @@ impl Runtime {
         let mut config = profile::config(settings, self.config.guest_stack_bytes);
         profile::vary(&mut config, self.variations)?;
         if !self.variations.engine_memories() {
-            config.with_host_memory(Arc::new(Creator));
+            config.with_host_memory(Arc::new(Creator(self.spares.clone())));
         }
         if let Some(code) = code {
             config.with_custom_code_memory(Some(code));

@@ -59,6 +59,22 @@ pub struct Histogram {
 }
 
 impl Histogram {
+    /// One that nobody reads.
+    #[cfg(not(loom))]
+    pub(super) const ZERO: Histogram = Histogram {
+        last: AtomicU64::new(0),
+        sum: AtomicU64::new(0),
+        min: AtomicU64::new(0),
+        max: AtomicU64::new(0),
+        overflows: AtomicU64::new(0),
+        faults: AtomicU64::new(0),
+        cut_offs: AtomicU64::new(0),
+        overruns: AtomicU64::new(0),
+        misses: AtomicU64::new(0),
+        arena_peak: AtomicU64::new(0),
+        buckets: [const { AtomicU64::new(0) }; BUCKETS],
+    };
+
     #[cfg(not(loom))]
     pub(super) fn new() -> Box<Histogram> {
         // SAFETY: all-zero is a valid value of every field; the minimum is set below. Written in place: 17 KiB do not

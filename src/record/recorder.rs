@@ -8,12 +8,20 @@ use crate::rt::sync::{AtomicPtr, Mutex, MutexGuard, Ordering::*};
 
 /// A histogram that readers can reset while its writer runs.
 pub struct Recorder {
-    /// The histogram that the writer records into: usually the one that counts, for a while the other.
+    /// The histogram that the writer records into: usually its own, for a while the one that does not count.
     active: AtomicPtr<Histogram>,
     counted: Box<Histogram>,
-    aside: Box<Histogram>,
     /// Used by readers only; the writer never touches it.
     past: Mutex<Past>,
+}
+
+/// Takes what does not count, of all recorders.
+#[cfg(not(loom))]
+static ASIDE: Histogram = Histogram::ZERO;
+
+fn range_of(histogram: &Histogram) -> std::ops::Range<usize> {
+    let start = histogram as *const Histogram as usize;
+    start..start + size_of::<Histogram>()
 }
 
 /// The values before the last reset.
@@ -54,11 +62,10 @@ impl Began {
 
 impl Recorder {
     pub fn new() -> Recorder {
-        let (counted, aside) = (Histogram::new(), Histogram::new());
+        let counted = Histogram::new();
         Recorder {
             active: AtomicPtr::new(&*counted as *const Histogram as *mut _),
             counted,
-            aside,
             past: Mutex::new(Past { recorded: None, extremes: Extremes::NONE, began: Began::now() }),
         }
     }
@@ -67,7 +74,7 @@ impl Recorder {
     #[inline(always)]
     pub fn active(&self) -> &Histogram {
         // Relaxed: only the writer's thread exchanges the pointer, and both histograms were whole before it began.
-        // SAFETY: always one of the two histograms, which live as long as self.
+        // SAFETY: its own histogram, which lives as long as self, or one that lives for good.
         unsafe { &*self.active.load(Relaxed) }
     }
 
@@ -114,10 +121,12 @@ impl Recorder {
         past.began = Began::now();
     }
 
-    /// Runs a function whose recordings do not count. Call it on the writer's thread.
+    /// Runs a function whose recordings do not count: they go where nobody looks, and where several threads may write at once. Call it
+    /// on the writer's thread.
+    #[cfg(not(loom))]
     pub fn aside<T>(&self, run: impl FnOnce() -> T) -> T {
         let record_into = |histogram: &Histogram| self.active.store(histogram as *const Histogram as *mut _, Relaxed);
-        record_into(&self.aside);
+        record_into(&ASIDE);
         let outcome = run();
         record_into(&self.counted);
         outcome
@@ -128,11 +137,14 @@ impl Recorder {
     }
 
     /// The memory that the writer touches, for prefaulting.
-    pub fn ranges(&self) -> [std::ops::Range<usize>; 2] {
-        [&self.counted, &self.aside].map(|histogram| {
-            let start = &**histogram as *const Histogram as usize;
-            start..start + size_of::<Histogram>()
-        })
+    pub fn range(&self) -> std::ops::Range<usize> {
+        range_of(&self.counted)
+    }
+
+    /// The memory that it touches while recordings do not count.
+    #[cfg(not(loom))]
+    pub fn range_aside() -> std::ops::Range<usize> {
+        range_of(&ASIDE)
     }
 }
 

@@ -5,7 +5,7 @@
 //! An attached thread has both while it is attached, other threads while a [`Ready`] lives. Afterwards the previous state is
 //! restored. The plugin profile needs none of this, and changes none of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -28,17 +28,23 @@ struct Thread {
 }
 
 thread_local! {
+    /// True if the engine's part of this thread's set-up is done, which is done once.
+    static ENGINE_IS_SET_UP: Cell<bool> = const { Cell::new(false) };
     static THREAD: RefCell<Thread> = const { RefCell::new(Thread { users: 0, blocked: 0, host_stack: None, stack: None }) };
 }
 
 /// Runs the engine's set-up of the calling thread, which may set an alternate signal stack, and restores the previous one.
 pub fn keeping_stack(engine_init: impl FnOnce()) -> Result<()> {
+    if ENGINE_IS_SET_UP.get() {
+        return Ok(());
+    }
     let before = sigstack::in_force();
     // The engine panics if the system refuses it a stack of its own.
     let ready = catch_unwind(AssertUnwindSafe(engine_init));
     if sigstack::in_force().start() != before.start() {
         before.put_back();
     }
+    ENGINE_IS_SET_UP.set(ready.is_ok());
     ready.map_err(|panic| {
         let text = panic.downcast_ref::<String>().map_or("", String::as_str);
         Error::new(RTW_ERR_NO_MEMORY, format!("the engine cannot make the thread's alternate signal stack: {text}"))

@@ -19,11 +19,10 @@ impl Recorded {
     pub fn new(name: &str, lock: Lock) -> Result<Recorded> {
         let ns_per_tick = fork::undisturbed(clock::calibration).ns_per_tick;
         let (recorder, _) = locked_heap::keep(lock, Recorder::new);
-        for range in recorder.ranges() {
-            // SAFETY: the recorder's own memory, which no other thread uses yet.
-            unsafe { memory::touch_for_writing(range.clone()) };
-            memory::lock_as(lock, range)?;
-        }
+        let range = recorder.range();
+        // SAFETY: the recorder's own memory, which no other thread uses yet.
+        unsafe { memory::touch_for_writing(range.clone()) };
+        memory::lock_as(lock, range)?;
         Ok(Recorded { name: name.to_owned(), ticks_per_ns: 1.0 / ns_per_tick, recorder })
     }
 

@@ -71,7 +71,7 @@ impl Statistics {
     pub fn warm(&self, lock: Lock) -> Result<()> {
         let start = &*self.ledger as *const Ledger as usize;
         let ledger = start..start + size_of::<Ledger>();
-        for range in std::iter::once(ledger).chain(self.recorders().into_iter().flat_map(Recorder::ranges)) {
+        for range in std::iter::once(ledger).chain(self.recorders().into_iter().map(Recorder::range)) {
             // SAFETY: its own memory, which no thread has written to yet.
             unsafe { pages::touch_for_writing(range.clone()) };
             pages::lock_as(lock, range)?;

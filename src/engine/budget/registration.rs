@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::call_word::CallWord;
+use super::call_word::{CallWord, Page};
 use super::watchdog::{GuardPage, Watched};
 use super::{Limits, Timing};
 use crate::engine::memory::Region;
@@ -42,5 +42,9 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.runtime.watchdog().unwatch(&self.entry);
+        // It may be closed, and becomes another guest's.
+        if let Some(page) = &self.page {
+            page.open();
+        }
     }
 }

@@ -93,18 +93,22 @@ impl Drop for FuncShared {
         let mut funcs = self.instance.lock_funcs();
         funcs.retain(|func| !std::ptr::eq(func.as_ptr(), self));
         if let Some(recorder) = self.recorder.as_ref().filter(|recorder| !recorder.is_untouched()) {
-            self.instance.lock_past_calls().add(&recorder.ever());
+            let ever = recorder.ever();
+            match &mut *self.instance.lock_past_calls() {
+                Some(past) => past.add(&ever),
+                none => *none = Some(ever),
+            }
         }
     }
 }
 
 impl FuncShared {
     fn warm(&self, lock: Lock) -> Result<Warmed> {
-        let recorder: usize = self.recorder.iter().flat_map(Recorder::ranges).map(|range| range.len()).sum();
+        let recorder: usize = self.recorder.iter().map(|recorder| recorder.range().len()).sum();
         // The recorder's bytes are counted below.
         let beside = Kept { bytes: self.kept.bytes.saturating_sub(recorder), ..self.kept };
         let mut warmed = Warmed::kept(beside, lock)?;
-        for range in self.recorder.iter().flat_map(Recorder::ranges) {
+        for range in self.recorder.iter().map(Recorder::range) {
             // SAFETY: its own memory. A value that is recorded at the same time may be lost if the kernel cannot populate;
             // prepare comes before calls.
             unsafe { pages::touch_for_writing(range.clone()) };
@@ -136,7 +140,7 @@ impl Instance {
             let living: Vec<Arc<FuncShared>> = funcs.iter().filter_map(Weak::upgrade).collect();
             // A func in the list that cannot be upgraded any more is about to hand in its figures, and waits for the list.
             let complete = living.len() == funcs.len();
-            let mut sum = complete.then(|| self.lock_past_calls().clone());
+            let mut sum = complete.then(|| self.lock_past_calls().clone().unwrap_or_else(Snapshot::empty));
             drop(funcs);
             if let Some(sum) = &mut sum {
                 living.iter().filter_map(|func| func.recorder.as_ref()).for_each(|recorder| sum.add(&recorder.ever()));
@@ -147,7 +151,7 @@ impl Instance {
         }
     }
 
-    pub(super) fn lock_past_calls(&self) -> std::sync::MutexGuard<'_, Snapshot> {
+    pub(super) fn lock_past_calls(&self) -> std::sync::MutexGuard<'_, Option<Snapshot>> {
         self.past_calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

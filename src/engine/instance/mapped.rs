@@ -115,6 +115,7 @@ impl Mapped {
 
 impl Guest {
     fn note_mapped(&mut self, range: Range<usize>) {
+        self.memories.iter().for_each(|memory| memory.keep_apart());
         let place = self.mapped.partition_point(|known| known.start <= range.start);
         self.mapped.insert(place, range);
     }

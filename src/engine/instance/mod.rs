@@ -141,8 +141,8 @@ pub struct Instance {
     globals: Mutex<Vec<Arc<global::Found>>>,
     /// Memory that calls touch, beside the guest's and the funcs'.
     kept: Mutex<Kept>,
-    /// The recordings of funcs that no longer exist. Locked while `funcs` is, so that a func is in exactly one of the two.
-    past_calls: Mutex<Snapshot>,
+    /// The recordings of funcs that no longer exist, if there are any. Locked while `funcs` is, so that a func is in exactly one of the two.
+    past_calls: Mutex<Option<Snapshot>>,
     began: Began,
     /// True if a slot has the instance.
     pub(in crate::engine) in_slot: AtomicBool,
@@ -244,7 +244,7 @@ impl Instance {
             funcs: Mutex::new(Vec::new()),
             globals: Mutex::default(),
             kept: Mutex::default(),
-            past_calls: Mutex::new(Snapshot::empty()),
+            past_calls: Mutex::default(),
             began: Began::now(),
             in_slot: AtomicBool::new(false),
             guest: UnsafeCell::new(guest),
