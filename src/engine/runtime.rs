@@ -104,8 +104,19 @@ impl Runtime {
         let held = Pool::new("runtime", config.memory_limit_bytes);
         let kept = Kept::new(config.lock);
         let (late_attaches, attached, spares) = Default::default();
-        let runtime =
-            Runtime { config, variations, held, spares, number, housekeeper, watchdog, signal_watch, kept, late_attaches, attached };
+        let runtime = Runtime {
+            config,
+            variations,
+            held,
+            spares,
+            number,
+            housekeeper,
+            watchdog,
+            signal_watch,
+            kept,
+            late_attaches,
+            attached,
+        };
         // The process-wide part of an engine's creation (signal handlers, in the standalone profile) happens now if the profile
         // is known, otherwise with the first module that needs it.
         if let Some(profile) = runtime.config.profile {
