@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes a module with so many functions that the result is as large as wanted: `guest.py FUNCTIONS [RESULT]`.
 
-Each function reads its memory, which is zero, and mixes the argument; run(x) calls the first. With RESULT, prints run(3) instead."""
+Each function reads its memory, which is zero, and mixes the argument; run(x) calls the first, and trap() traps. With RESULT, prints
+run(3) instead."""
 import sys
 
 STEPS = 40
@@ -21,6 +22,7 @@ def module(functions):
         )
         name = '(export "run")' if function == 0 else ""
         lines.append(f"(func {name} (param i32) (result i32) {body} (local.get 0))")
+    lines.append('(func (export "trap") (unreachable))')
     return "\n".join(lines) + ")"
 
 

@@ -1,13 +1,17 @@
 #include "rival.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { MOST_LOADS = 4096, MOST_STEPS = 16 };
+
+const char *const rival_cases[] = {"instantiate", "prepared", "end", "reset", "stateless", "turn", NULL};
 
 uint64_t rival_now(void) {
     struct timespec now;
@@ -36,6 +40,41 @@ static void load(int count) {
     printf("\n");
 }
 
+static void time_case(const char *name, int count) {
+    static uint64_t ns[MOST_LOADS];
+    if (count < 1 || count > MOST_LOADS) rival_fail(name, "1 to 4096 times");
+    const long before = faults();
+    if (rival_case(name, count, ns) != 0) {
+        printf("none\n");
+        return;
+    }
+    printf("%ld", faults() - before);
+    for (int i = 0; i < count; i++) printf(" %" PRIu64, ns[i]);
+    printf("\n");
+}
+
+/* The memory that this process has present, in bytes. */
+static long present(void) {
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL || fscanf(file, "%*d %ld", &pages) != 1) rival_fail("/proc/self/statm", "cannot be read");
+    fclose(file);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+static void measure_memory(int count) {
+    rival_many(16); /* what comes with the first */
+    const long before = present();
+    rival_many(count);
+    printf("%ld\n", present() - before);
+}
+
+static bool is_case(const char *name) {
+    for (int i = 0; rival_cases[i] != NULL; i++)
+        if (strcmp(rival_cases[i], name) == 0) return true;
+    return false;
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "empty") == 0) return 0;
     if (argc >= 3 && strcmp(argv[1], "first") == 0) {
@@ -54,7 +93,10 @@ int main(int argc, char **argv) {
         char line[64];
         while (fgets(line, sizeof line, stdin) != NULL) {
             int count = 0;
+            char name[32];
             if (sscanf(line, "load %d", &count) == 1) load(count);
+            else if (sscanf(line, "memory %d", &count) == 1) measure_memory(count);
+            else if (sscanf(line, "%31s %d", name, &count) == 2 && is_case(name)) time_case(name, count);
             else if (strcmp(line, "check\n") == 0) printf("%" PRId32 "\n", rival_check());
             else rival_fail("unknown line", line);
             fflush(stdout);

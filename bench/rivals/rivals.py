@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares what happens outside calls: loading from a file, and a process from its start to the first result.
+"""Compares what happens outside calls: loading from a file, a process from its start to the first result, and what happens to instances.
 
 `rivals.py SUBJECTS.json OUT.json [ROUNDS]`: each subject is a program (see rival.h) with its arguments, and runs as a process of its own,
 pinned to one CPU; the subjects take turns in every round. Ratios are medians over rounds, to the subject named first."""
@@ -33,7 +33,7 @@ class Process:
         answer = self.process.stdout.readline()
         if not answer:
             raise SystemExit(f"{self.name} has ended: {line}")
-        return [int(word) for word in answer.split()]
+        return None if answer == "none\n" else [int(word) for word in answer.split()]
 
     def close(self):
         self.process.stdin.close()
@@ -91,6 +91,44 @@ def compare_loads(case, subjects, rounds, expected):
     ]
 
 
+CASES = {
+    "instantiate": "instantiate",
+    "prepared": "instantiate and prepare",
+    "end": "end of an instance",
+    "reset": "trap, and ready again",
+    "stateless": "trap, and on without a state",
+    "turn": "1024 instances in turn, a call",
+}
+MANY = 200  # instances, for the memory of one
+
+
+def compare_cases(subjects, rounds, expected):
+    """What happens to instances of a small module; and the memory of one with four funcs."""
+    rows = []
+    for name, case in CASES.items():
+        processes = [Process(subject) for subject in subjects]
+        for process in processes:
+            if process.ask("check") != [expected]:
+                raise SystemExit(f"{process.name} computes another result than {expected}")
+        processes = [process for process in processes if process.ask(f"{name} {LOADS}") is not None]
+        times = {process.name: [] for process in processes}
+        faults = {process.name: [] for process in processes}
+        for turn in range(rounds):
+            for process in processes[turn % len(processes):] + processes[:turn % len(processes)]:
+                found, *ns = process.ask(f"{name} {LOADS}")
+                faults[process.name].append(found / LOADS)
+                times[process.name].append(ns)
+        for process in processes:
+            process.close()
+        first = times[processes[0].name]
+        rows += [row(case, process.name, times[process.name], first, page_faults=statistics.median(faults[process.name])) for process in processes]
+    for subject in subjects:
+        process = Process(subject)
+        print(f"memory of an instance with four funcs, with what is present of its 64 KiB: {subject['name']:44} {process.ask(f'memory {MANY}')[0] / MANY / 1024:7.1f} KiB")
+        process.close()
+    return rows
+
+
 def compare_starts(case, subjects, rounds, launcher):
     """From the start of a process to its end, after the first result; and the steps on the way, told by the process."""
     commands = [[subject["program"], "first", *subject["arguments"]] for subject in subjects]
@@ -116,7 +154,7 @@ def compare_starts(case, subjects, rounds, launcher):
 def show(rows):
     print(f"{'case':28} {'subject':44} {'min us':>9} {'median us':>9} {'p90 us':>9} {'ratio':>7} {'faults':>7} {'calls':>6}")
     for one in sorted(rows, key=lambda one: one["case"]):
-        us = [f"{one[key] / 1000:9.1f}" for key in ("min_ns", "median_ns", "p90_ns")]
+        us = [f"{one[key] / 1000:9.2f}" for key in ("min_ns", "median_ns", "p90_ns")]
         counts = [f"{one[key]:g}" if one.get(key) is not None else "" for key in ("page_faults", "system_calls")]
         print(f"{one['case']:28} {one['subject']:44} {' '.join(us)} {one['ratio']:7.2f} {counts[0]:>7} {counts[1]:>6}")
 
@@ -129,6 +167,8 @@ def main():
     rows = []
     for case in told["loads"]:
         rows += compare_loads(case["case"], case["subjects"], rounds, told["result"])
+    for subjects in told["cases"]:
+        rows += compare_cases(subjects, rounds, told["result"])
     for case in told["starts"]:
         rows += compare_starts(case["case"], case["subjects"], rounds, told["launcher"])
     show(rows)

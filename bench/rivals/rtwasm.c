@@ -2,6 +2,7 @@
 #include "rival.h"
 
 #include <rtwasm.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,95 @@ int rival_first(char **arguments, rival_step_t *steps) {
     steps[1] = (rival_step_t){"load", rival_now() - at};
     result(module, steps + 2);
     return 5;
+}
+
+/* ---- the cases beside loading */
+
+static rtw_module_t *module;
+
+typedef struct {
+    rtw_instance_t *instance;
+    rtw_func_t *run, *trap;
+} guest_t;
+
+static guest_t make(uint32_t stateless, bool prepared) {
+    if (module == NULL) {
+        need(rtw_module_load_file(runtime, path, &module, &err), "load");
+        if (!rtw_thread_is_attached(runtime)) need(rtw_thread_attach(runtime, NULL, &err), "attach");
+    }
+    guest_t guest = {NULL, NULL, NULL};
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.stateless = stateless;
+    need(rtw_instance_create(module, NULL, &config, &guest.instance, &err), "instance");
+    if (prepared) need(rtw_instance_prepare(guest.instance, NULL, NULL, &err), "prepare");
+    return guest;
+}
+
+static guest_t look_up(guest_t guest) {
+    need(rtw_instance_func(guest.instance, "run", "(i32)->(i32)", &guest.run, &err), "func");
+    need(rtw_instance_func(guest.instance, "trap", "()->()", &guest.trap, &err), "func");
+    need(rtw_instance_prepare(guest.instance, NULL, NULL, &err), "prepare");
+    return guest;
+}
+
+static void end(guest_t guest) {
+    rtw_func_destroy(guest.run), rtw_func_destroy(guest.trap);
+    rtw_instance_destroy(guest.instance);
+}
+
+static void call_in_turn(guest_t *guests, int count) {
+    for (int i = 0; i < count; i++) {
+        rtw_value_t value = {.i32 = i};
+        need(rtw_invoke(guests[i].run, &value, 1), "call");
+    }
+}
+
+int rival_case(const char *name, int count, uint64_t *ns) {
+    enum { MANY = 1024 };
+    static guest_t many[MANY], one[2];
+    const bool stateless = strcmp(name, "stateless") == 0, is_turn = strcmp(name, "turn") == 0;
+    if (stateless || strcmp(name, "reset") == 0) {
+        guest_t *guest = &one[stateless];
+        if (guest->instance == NULL) *guest = look_up(make(stateless, true));
+        for (int i = 0; i < count; i++) {
+            rtw_value_t value = {.i32 = i};
+            const uint64_t at = rival_now();
+            if (rtw_invoke(guest->trap, NULL, 0) != RTW_ERR_TRAP_UNREACHABLE) rival_fail("trap", "no trap");
+            if (!stateless) need(rtw_instance_reset(guest->instance, &err), "reset");
+            ns[i] = rival_now() - at;
+            need(rtw_invoke(guest->run, &value, 1), "call");
+        }
+        return 0;
+    }
+    if (is_turn) {
+        for (int i = 0; i < MANY && many[i].instance == NULL; i++) many[i] = look_up(make(0, true));
+        call_in_turn(many, MANY);
+        for (int i = 0; i < count; i++) {
+            const uint64_t at = rival_now();
+            call_in_turn(many, MANY);
+            ns[i] = (rival_now() - at) / MANY;
+        }
+        return 0;
+    }
+    end(make(0, true));
+    for (int i = 0; i < count; i++) {
+        uint64_t at = rival_now();
+        const guest_t guest = make(0, strcmp(name, "prepared") == 0);
+        const uint64_t made = rival_now() - at;
+        at = rival_now();
+        end(guest);
+        ns[i] = strcmp(name, "end") == 0 ? rival_now() - at : made;
+    }
+    return 0;
+}
+
+/* With four funcs each. */
+void rival_many(int count) {
+    for (int i = 0; i < count; i++) {
+        const guest_t guest = make(0, false);
+        look_up(guest), look_up(guest);
+    }
 }
 
 int rival_other(int argc, char **argv) {

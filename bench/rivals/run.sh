@@ -57,6 +57,7 @@ print(json.dumps({
     "result": int(result),
     "launcher": f"{out}/start",
     "loads": [{"case": f"load {size} of code", "subjects": subjects(name, True)} for size, name in (("64 KiB", "64k"), ("1 MiB", "1m"))],
+    "cases": [subjects("small", False)],
     "starts": [{"case": "start", "subjects": subjects("small", False)}],
 }))
 END

@@ -2,6 +2,7 @@
 #include "rival.h"
 #include "wasmtime_c.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,93 @@ int rival_first(char **arguments, rival_step_t *steps) {
     steps[1] = (rival_step_t){"load", rival_now() - at};
     result(module, steps + 2);
     return 4;
+}
+
+/* ---- the cases beside loading */
+
+static wasmtime_module_t *loaded;
+
+typedef struct {
+    wasmtime_store_t *store;
+    wasmtime_context_t *context;
+    wasmtime_func_t run, trap;
+} guest_t;
+
+static guest_t make(void) {
+    if (loaded == NULL) need(wasmtime_module_deserialize_file(engine, path, &loaded), "load");
+    guest_t guest;
+    guest.store = wasmtime_store_new(engine, NULL, NULL);
+    guest.context = wasmtime_store_context(guest.store);
+    wasmtime_instance_t instance;
+    wasm_trap_t *trap = NULL;
+    need(wasmtime_instance_new(guest.context, loaded, NULL, 0, &instance, &trap), "instance");
+    wasmtime_extern_t run, end;
+    if (!wasmtime_instance_export_get(guest.context, &instance, "run", 3, &run) || !wasmtime_instance_export_get(guest.context, &instance, "trap", 4, &end))
+        rival_fail("run and trap", "are not there");
+    guest.run = run.of.func, guest.trap = end.of.func;
+    return guest;
+}
+
+static void call_one(const guest_t *guest, int argument) {
+    wasm_trap_t *trap = NULL;
+    wasmtime_val_raw_t value = {.i32 = argument};
+    need(wasmtime_func_call_unchecked(guest->context, &guest->run, &value, 1, &trap), "call");
+}
+
+static void trap_one(const guest_t *guest) {
+    wasm_trap_t *trap = NULL;
+    wasmtime_val_raw_t value = {.i32 = 0};
+    wasmtime_error_t *error = wasmtime_func_call_unchecked(guest->context, &guest->trap, &value, 1, &trap);
+    if (error == NULL && trap == NULL) rival_fail("trap", "no trap");
+    if (error != NULL) wasmtime_error_delete(error);
+    if (trap != NULL) wasm_trap_delete(trap);
+}
+
+int rival_case(const char *name, int count, uint64_t *ns) {
+    enum { MANY = 1024 };
+    static guest_t many[MANY], one;
+    const bool is_reset = strcmp(name, "reset") == 0;
+    if (strcmp(name, "prepared") == 0) return -1;
+    if (is_reset || strcmp(name, "stateless") == 0) {
+        if (one.store == NULL) one = make();
+        for (int i = 0; i < count; i++) {
+            const uint64_t at = rival_now();
+            trap_one(&one);
+            if (is_reset) {
+                wasmtime_store_delete(one.store);
+                one = make();
+            }
+            ns[i] = rival_now() - at;
+            call_one(&one, i);
+        }
+        return 0;
+    }
+    if (strcmp(name, "turn") == 0) {
+        for (int i = 0; i < MANY && many[i].store == NULL; i++) many[i] = make(), call_one(&many[i], i);
+        for (int i = 0; i < count; i++) {
+            const uint64_t at = rival_now();
+            for (int k = 0; k < MANY; k++) call_one(&many[k], k);
+            ns[i] = (rival_now() - at) / MANY;
+        }
+        return 0;
+    }
+    for (int i = 0; i < count; i++) {
+        uint64_t at = rival_now();
+        const guest_t guest = make();
+        const uint64_t made = rival_now() - at;
+        at = rival_now();
+        wasmtime_store_delete(guest.store);
+        ns[i] = strcmp(name, "end") == 0 ? rival_now() - at : made;
+    }
+    return 0;
+}
+
+/* A call each, so that what the engine leaves until then is there, as in a prepared one. */
+void rival_many(int count) {
+    for (int i = 0; i < count; i++) {
+        const guest_t guest = make();
+        call_one(&guest, i);
+    }
 }
 
 static char *read_text(const char *name, size_t *length) {

@@ -54,6 +54,9 @@ wasmtime_error_t *wasmtime_instance_new(wasmtime_context_t *, const wasmtime_mod
 _Bool wasmtime_instance_export_get(wasmtime_context_t *, const wasmtime_instance_t *, const char *, size_t, wasmtime_extern_t *);
 wasmtime_error_t *wasmtime_func_call_unchecked(wasmtime_context_t *, const wasmtime_func_t *, wasmtime_val_raw_t *, size_t,
                                                wasm_trap_t **);
+void wasmtime_store_delete(wasmtime_store_t *);
+void wasmtime_error_delete(wasmtime_error_t *);
+void wasm_trap_delete(wasm_trap_t *);
 void wasmtime_error_message(const wasmtime_error_t *, wasm_byte_vec_t *);
 
 #endif
