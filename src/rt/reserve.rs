@@ -126,11 +126,10 @@ fn fill() -> bool {
     }
     let bytes = (BYTES - free).next_multiple_of(memory::page_size());
     let added = reserve.add(bytes, memory::map);
-    if let Ok(number) = added {
+    // Not present yet: prefaulting it would be a third of what a process's first runtime costs. A system that refuses memory refuses
+    // mappings, and counts this one as used; when it lacks pages for mappings that it has granted, it ends processes.
+    if added.is_ok() {
         FREE.fetch_add(bytes as isize, Relaxed);
-        // Prefaulted, so that the memory exists when the system has no more. SAFETY: in the bins, which are locked: no other
-        // thread writes there.
-        unsafe { memory::touch_for_writing(region(PLACES[number].load(Relaxed))) };
     }
     added.is_ok()
 }

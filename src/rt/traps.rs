@@ -51,13 +51,17 @@ pub fn keeping_stack(engine_init: impl FnOnce()) -> Result<()> {
     })
 }
 
+/// The part of the alternate stack that is prefaulted: several times what the kernel's record of the registers and the handlers of a trap
+/// take.
+const USED_BYTES: usize = 64 << 10;
+
 /// Makes guests' faults arrive on the calling thread until [`detach`] is called as often as this. Returns the range of the
-/// alternate stack, for locking; it is prefaulted.
+/// alternate stack, for locking; the part that a trap uses is prefaulted.
 pub fn attach() -> Result<std::ops::Range<usize>> {
     THREAD.with_borrow_mut(|thread| {
         let range = thread.put_stack()?;
         // SAFETY: mapped writable, and no signal runs on it now.
-        unsafe { memory::touch_for_writing(range.clone()) };
+        unsafe { memory::touch_for_writing(range.end - range.len().min(USED_BYTES)..range.end) };
         thread.unblock();
         thread.users += 1;
         Ok(range)

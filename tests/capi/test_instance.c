@@ -164,7 +164,7 @@ static void test_limit(void) {
 /* Where address space is short; in a process of its own. */
 static void short_of_memory(void *data) {
     (void)data;
-    rtw_module_t *module = load(runtime, "calls");
+    rtw_module_t *module = load(make_runtime(), "calls"); /* which has no spare memory of guests that have ended */
     struct rlimit limit;
     getrlimit(RLIMIT_AS, &limit);
     limit.rlim_cur = UINT64_C(3) << 30;
@@ -179,7 +179,7 @@ static void short_of_memory(void *data) {
 /* Where the process locks all that it maps and may not lock that much. */
 static void locked_future(void *data) {
     (void)data;
-    rtw_module_t *module = load(runtime, "calls");
+    rtw_module_t *module = load(make_runtime(), "calls");
     drop_rights(8 << 20);
     check(mlockall(MCL_FUTURE) == 0, "create: mlockall(MCL_FUTURE)");
     rtw_instance_t *instance = NULL;

@@ -75,7 +75,7 @@ static uint64_t mapped(void) {
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static void test_told(rtw_runtime_t *runtime, rtw_imports_t *imports) {
+static void test_told(rtw_imports_t *imports) {
     rtw_module_info_t info = probe("held");
     check(info.memory_min_bytes == 3 * PAGE, "told: memories");
     check(info.table_bytes == 107 * 8, "told: tables, %llu bytes", (unsigned long long)info.table_bytes);
@@ -84,11 +84,14 @@ static void test_told(rtw_runtime_t *runtime, rtw_imports_t *imports) {
     static const char *const guests[] = {"held", "calls", "no_memory", "two_memories"};
     for (size_t i = 0; i < sizeof guests / sizeof guests[0]; i++) {
         info = probe(guests[i]);
-        rtw_module_t *module = load(runtime, guests[i]);
         rtw_instance_t *instance = NULL;
+        rtw_runtime_t *other = limited_runtime(0), *runtime = limited_runtime(0);
+        rtw_module_t *module = load(other, guests[i]);
         require(make(module, imports, 0, &instance), &err, "%s", guests[i]);
         rtw_instance_destroy(instance);
-        /* Memory that a process allocates once has been allocated. */
+        rtw_module_destroy(module);
+        module = load(runtime, guests[i]);
+        /* Memory that a process allocates once has been allocated; and this runtime has no spare memory of guests that have ended. */
         const size_t before = heap_bytes();
         uint64_t mapped_before = mapped();
         require(make(module, imports, info.guest_bytes, &instance), &err, "%s, with what it needs as its limit", guests[i]);
@@ -106,6 +109,9 @@ static void test_told(rtw_runtime_t *runtime, rtw_imports_t *imports) {
         check(rtw_runtime_held_bytes(runtime) == 0, "%s: and nothing in the end", guests[i]);
         check_status(make(module, imports, info.guest_bytes - 1, &instance), RTW_ERR_LIMIT, "%s: a byte less", guests[i]);
         rtw_module_destroy(module);
+        require(rtw_thread_detach(runtime, &err), &err, "detach");
+        require(rtw_thread_detach(other, &err), &err, "detach");
+        rtw_runtime_destroy(other), rtw_runtime_destroy(runtime);
     }
     check(rtw_instance_held_bytes(NULL) == 0 && rtw_runtime_held_bytes(NULL) == 0, "told: of nobody");
 }
@@ -278,7 +284,7 @@ int main(int argc, char **argv) {
     rtw_runtime_t *runtime = make_runtime();
     attach_here(runtime);
     rtw_imports_t *imports = make_imports();
-    test_told(runtime, imports);
+    test_told(imports);
     test_tables(runtime);
     test_growth(runtime, imports);
     test_ahead(runtime, imports);
