@@ -375,7 +375,7 @@ unsafe fn enter_changed(core: &Core, shared: &FuncShared, values: *mut [ValRaw])
 }
 
 /// A call ended early: finds the status, notes what developers will query, and closes the gate for good, or opens it again for a guest
-/// without state. `gate`: its value before the call. The error's memory in the thread's arena is free again when this returns.
+/// without state. `gate`: its value afterwards, if all went well, as in `run`. The error's memory in the thread's arena is free again when this returns.
 ///
 /// # Safety
 /// The values are writable.
@@ -430,7 +430,7 @@ unsafe fn fault(
     // A child process keeps the status that says it is one.
     if matches!(closed, GATE_IN_CALL | RTW_ERR_FAULTED) {
         // SAFETY: the outermost call has ended.
-        let goes_on = gate != GATE_IN_HOST && record.leaves_engine_whole() && unsafe { shared.instance.goes_on() };
+        let goes_on = gate != GATE_IN_CALL && record.leaves_engine_whole() && unsafe { shared.instance.goes_on() };
         // Releases what was noted before it to readers on other threads.
         core.gate.store(if goes_on { gate } else { RTW_ERR_FAULTED }, Release);
     }
