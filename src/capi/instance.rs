@@ -269,7 +269,8 @@ pub unsafe extern "C-unwind" fn rtw_instance_destroy(instance: *mut rtw_instance
 /// and globals, and runs the start function. Funcs stay valid and keep their statistics. Pointers into the guest's memory
 /// become invalid: get them again. If the instance was prepared, the new memory is prefaulted; dry calls are not repeated.
 /// If the artifact has a reset image (reset_obstacles of rtw_module_info_t is 0), no memory has grown and the host has changed no
-/// table, the state is written back in place: that allocates nothing, and cannot fail for lack of memory. Calls meanwhile, from a signal handler or a worker's queue, return RTW_ERR_BUSY.
+/// table, the state is written back in place: that allocates nothing, and cannot fail for lack of memory.
+/// Calls meanwhile, from a signal handler or a worker's queue, return RTW_ERR_BUSY.
 ///
 /// [setup]  On the thread that uses the instance, not while it is in a call.
 /// err  NULL, or filled. On failure the instance is unchanged.

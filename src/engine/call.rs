@@ -375,7 +375,8 @@ unsafe fn enter_changed(core: &Core, shared: &FuncShared, values: *mut [ValRaw])
 }
 
 /// A call ended early: finds the status, notes what developers will query, and closes the gate for good, or opens it again for a guest
-/// without state. `gate`: its value afterwards, if all went well, as in `run`. The error's memory in the thread's arena is free again when this returns.
+/// without state. `gate`: the gate's value after a call that succeeds, as in `run`. The error's memory in the thread's arena is free
+/// again when this returns.
 ///
 /// # Safety
 /// The values are writable.

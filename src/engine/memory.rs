@@ -21,7 +21,7 @@ struct Mapping {
     form: Form,
 }
 
-/// What a mapping has to be like to take the place of another.
+/// The properties that a mapping shares with those that may take its place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Form {
     bytes: usize,
@@ -244,7 +244,7 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // What has grown is of another form.
+        // A memory that has grown is of another form.
         let as_before = !*self.is_own.get_mut() && *self.committed.get_mut() == self.mapping.form.committed_bytes;
         if let Some(spares) = self.spares.take().filter(|_| as_before && self.mapping.form.committed_bytes <= MOST_SPARE_BYTES)
         {

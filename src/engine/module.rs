@@ -24,7 +24,7 @@ pub struct Module {
     pub metadata: Metadata,
     /// The description of the guest for hosts of audio or control, if the artifact has one.
     pub guest: Option<Described>,
-    /// What a reset writes back; none if it has to create the guest anew.
+    /// The state that a reset writes back; none if it has to create the guest anew.
     pub(super) image: Option<Image>,
     /// Dropped inside [`changing_code`].
     pub(super) code: ManuallyDrop<wasmtime::Module>,

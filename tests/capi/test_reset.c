@@ -7,7 +7,7 @@
 
 static rtw_error_t err;
 
-/* What the guest of reset.wat asks for. */
+/* The answers that the guest of reset.wat asks for. */
 enum { ANSWER, TRAP_INSIDE, FAIL };
 static int visits;
 
@@ -141,7 +141,7 @@ static void test_written_back(void) {
     close_guest(&guest);
 }
 
-/* What cannot be written back is made anew: the new guest's memory is elsewhere, since the old one still exists while it is made. */
+/* A state that cannot be written back is made anew: in memory elsewhere, since the old guest still exists while the new one is made. */
 static void test_grown(void) {
     guest_t guest = open_visited("reset");
     rtw_instance_t *fresh = another(&guest, NULL), *instance = guest.instance;

@@ -180,7 +180,7 @@ impl Timing {
         outcome
     }
 
-    /// What was cut off is over: a call may follow. Opens the page that was closed for it.
+    /// Ends the matter of a call that was cut off, so that another may follow. Opens the page that was closed for it.
     pub fn begin_anew(&self) {
         if self.cut_off.replace(false)
             && let Some(page) = self.page.get()

@@ -141,7 +141,7 @@ pub struct Instance {
     globals: Mutex<Vec<Arc<global::Found>>>,
     /// Memory that calls touch, beside the guest's and the funcs'.
     kept: Mutex<Kept>,
-    /// The recordings of funcs that no longer exist, if there are any. Locked while `funcs` is, so that a func is in exactly one of the two.
+    /// The recordings of funcs that no longer exist; none at first. Locked while `funcs` is, so that a func is in exactly one of the two.
     past_calls: Mutex<Option<Snapshot>>,
     began: Began,
     /// True if a slot has the instance.

@@ -60,7 +60,7 @@ impl Turn<'_> {
 
     /// Writes back the state in which the guest began, if its module has an image of it and nothing has grown. False if it cannot.
     fn write_back(&self, before: rtw_status_t) -> Result<bool> {
-        // What may have left the engine amid something is not used again.
+        // A guest whose fault may have left the engine amid something is not used again.
         let is_whole = match before {
             GATE_FREE | GATE_ASK => true,
             RTW_ERR_FAULTED => self.core.fault.get().is_some_and(|fault| fault.leaves_engine_whole()),
