@@ -119,7 +119,7 @@ fn lines(facts: &Map<String, Value>) -> String {
     all
 }
 
-/// The parts of a module that tell of its guest before any of its code runs.
+/// The parts of a module that say something about its guest before any of its code runs.
 #[derive(Default)]
 struct Module<'a> {
     section: Option<&'a [u8]>,
