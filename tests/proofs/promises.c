@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, FLOATS = 16, FRESH_PAGES = 4 };
+enum { PAGE = 4096, FLOATS = 16, FRESH_PAGES = 5 };
 
 typedef enum violation_t {
     ALLOCATE,
@@ -405,6 +405,74 @@ static void uses_global(const beside_t *none, findings_t *findings, uint64_t cal
     section_end(findings);
 }
 
+/* Guests for audio and control: one for which the library divides a block, one that takes events, one behind a slot. */
+enum { DRIVEN = 3, DRIVEN_FRAMES = 64 };
+static rtw_guest_t *driven[DRIVEN];
+static rtw_slot_t *driven_slot;
+
+/* Runs a block on each of the guests, and writes and reads their parameters and meters. */
+static rtw_status_t use_guests(rtw_func_t *none, rtw_value_t *values, size_t count)
+{
+    (void)none, (void)count;
+    if (hosts[RECORDING].violation != NONE)
+        violate(&hosts[RECORDING]);
+    static float samples[2][DRIVEN_FRAMES];
+    float *outputs[] = {samples[0], samples[1]};
+    const float *inputs[] = {samples[0], samples[1]};
+    rtw_event_t events[3];
+    memset(events, 0, sizeof events);
+    events[0].kind = RTW_EVENT_PARAM, events[0].data.value = 2;
+    events[1].frame = 20, events[1].kind = RTW_EVENT_MIDI, events[1].index = 3;
+    memcpy(events[1].data.midi, "\x90\x3c\x40", 3);
+    events[2].frame = 40, events[2].kind = RTW_EVENT_PARAM, events[2].data.value = values[0].f64;
+    for (int i = 0; i < DRIVEN; i++) {
+        double value = 0;
+        for (int n = 0; n < DRIVEN_FRAMES; n++)
+            samples[0][n] = samples[1][n] = 0.25f;
+        rtw_status_t status = rtw_guest_set(driven[i], 1, 0);
+        if (status == RTW_OK)
+            status = rtw_guest_process(driven[i], inputs, outputs, DRIVEN_FRAMES, events, 3);
+        if (status == RTW_OK)
+            status = rtw_guest_read_meter(driven[i], 0, &value);
+        if (status == RTW_OK)
+            status = rtw_guest_get(driven[i], 0, &value);
+        if (status == RTW_OK && rtw_guest_latency(driven[i]) == 0 && value == values[0].f64)
+            status = rtw_guest_set_budget(driven[i], UINT64_MAX);
+        if (status != RTW_OK || samples[0][DRIVEN_FRAMES - 1] == 0.25f)
+            return status == RTW_OK ? RTW_ERR_INTERNAL : status;
+    }
+    return rtw_guest_reset(driven[0]);
+}
+
+static void uses_guests(const beside_t *none, findings_t *findings, uint64_t calls)
+{
+    (void)none;
+    section_begin();
+    for (uint64_t i = 0; i < calls; i++) {
+        rtw_value_t values[2];
+        memset(values, 0, sizeof values);
+        values[0].f64 = i % 2 == 0 ? 0.5 : 0.75;
+        expect(findings, guarded_call(use_guests, NULL, values, 2, &findings->changed) == RTW_OK);
+    }
+    section_end(findings);
+}
+
+static void set_up_guests(rtw_runtime_t *runtime)
+{
+    rtw_error_t err;
+    rtw_module_t *drive = load(runtime, "drive"), *tone = load(runtime, "tone");
+    rtw_guest_config_t config;
+    rtw_guest_config_init(&config);
+    config.max_frames = DRIVEN_FRAMES;
+    OK(rtw_guest_create(drive, new_instance(drive, NULL, 0), NULL, &config, &driven[0], &err), err);
+    OK(rtw_guest_create(tone, new_instance(tone, NULL, 0), NULL, &config, &driven[1], &err), err);
+    OK(rtw_guest_slot_create(drive, &config, NULL, &driven_slot, &err), err);
+    OK(rtw_slot_publish(driven_slot, new_instance(drive, NULL, 0), NULL, &err), err);
+    OK(rtw_guest_create(drive, NULL, driven_slot, &config, &driven[2], &err), err);
+    for (int i = 0; i < DRIVEN; i++)
+        OK(rtw_guest_prepare(driven[i], 64, &err), err);
+}
+
 static rtw_func_t *speak;
 
 static rtw_status_t spoken(rtw_func_t *func, rtw_value_t *values, size_t count)
@@ -663,6 +731,7 @@ static void set_up_others(void)
         if (i == 0) {
             OK(rtw_recorder_create(runtime, "host", &recorder, &err), err);
             OK(rtw_instance_global(made, "level", "f64", &looked_up, &err), err);
+            set_up_guests(runtime);
             OK(rtw_instance_table_set(made, "table", 0, "(i32,i32)->(i32)", place_add, &hosts[RECORDING], NULL, 0, &err), err);
             placed = look_up(made, "bulk", NULL);
         }
@@ -953,6 +1022,7 @@ int main(int argc, char **argv)
         prove_beside("calls of a table's entries", calls_entries, NULL, &hosts[RECORDING], calls);
         prove_beside("host functions in a table", calls_placed, NULL, &hosts[RECORDING], calls);
         prove_beside("globals that were looked up", uses_global, NULL, &hosts[RECORDING], calls);
+        prove_beside("blocks of guests for audio and control", uses_guests, NULL, &hosts[RECORDING], calls / 10);
         pthread_mutex_init(&hosts[SPEAKING].mutex, NULL);
         hosts[SPEAKING].violation = NONE;
         prove_beside("WASI, libm and the log", speaks, NULL, &hosts[SPEAKING], calls / 10);

@@ -55,9 +55,9 @@ build "$out/copies" "$here/copies.c" "$here/proof.c" "$support/check.c" "$suppor
 # shellcheck disable=SC2086 # a list of words
 $INSIDE "$out/faults" standalone "$out" emit || stop "cannot write place.wasm"
 "$here/guests/large.sh" >"$out/large.wat" || stop "cannot write large.wat"
-cp "$here"/guests/*.wat "$out/"
+cp "$here"/guests/*.wat "$here/../../guests/built/drive.wasm" "$here/../../guests/built/tone.wasm" "$out/"
 for profile in $profiles; do
-    for guest in work.wat back.wat cold.wat anew.wat locked.wat quiet.wat large.wat place.wasm; do
+    for guest in work.wat back.wat cold.wat anew.wat locked.wat quiet.wat large.wat place.wasm drive.wasm tone.wasm; do
         "$RTWASM" compile --quiet --profile "$profile" "$out/$guest" -o "$out/${guest%.*}.$profile.rtw" || stop "cannot compile $guest"
     done
 done
