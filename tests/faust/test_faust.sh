@@ -111,7 +111,7 @@ while read -r program option; do
         fail "$program $option: $row"
         sed 's/^/    /' "$work/said"
     fi
-    limit=$(sed -n "s|^$program${option:+ $option} ||p" tolerance.txt)
+    limit=$(sed -n "s|^$program${option:+ $option} \([^ ]*\)$|\1|p" tolerance.txt)
     [ -n "$limit" ] || continue
     native "$program" "$option"
     if within "$row" "$limit"; then
