@@ -141,6 +141,29 @@ static void test_written_back(void) {
     close_guest(&guest);
 }
 
+/* The memories of an instance that has ended may become a new one's: nothing of the old one is in them. */
+static void test_next(void) {
+    guest_t guest = open_visited("reset");
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.budget_ns = 20000000;
+    bool reused = false;
+    for (int round = 0; round < 2 * WAYS; round++) {
+        rtw_instance_t *instance = another(&guest, &config);
+        const void *base = base_of(instance);
+        prepare_instance(instance);
+        use_up(instance, round % WAYS);
+        rtw_instance_destroy(instance);
+        instance = another(&guest, round % 2 ? &config : NULL);
+        reused = reused || base_of(instance) == base;
+        check(same_state(instance, guest.instance), "an instance after one that has ended by %s is new", ways[round % WAYS].func);
+        check_status(call(instance, "scribble", NULL, 0), RTW_OK, "and works");
+        rtw_instance_destroy(instance);
+    }
+    check(reused, "memories were used again");
+    close_guest(&guest);
+}
+
 /* A state that cannot be written back is made anew: in memory elsewhere, since the old guest still exists while the new one is made. */
 static void test_grown(void) {
     guest_t guest = open_visited("reset");
@@ -342,6 +365,7 @@ static void test_stateless_slot(void) {
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     test_written_back();
+    test_next();
     test_grown();
     test_without_image();
     test_toolchains();
