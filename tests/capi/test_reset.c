@@ -55,12 +55,13 @@ static bool same_memory(rtw_instance_t *one, rtw_instance_t *other, const char *
     return a.size_bytes == b.size_bytes && (a.size_bytes == 0 || memcmp(a.base, b.base, (size_t)a.size_bytes) == 0);
 }
 
-static bool same_global(rtw_instance_t *one, rtw_instance_t *other, const char *name) {
+/* Of a value, only the bytes of its type are told. */
+static bool same_global(rtw_instance_t *one, rtw_instance_t *other, const char *name, size_t bytes) {
     rtw_value_t a, b;
     memset(&a, 0, sizeof a), memset(&b, 0, sizeof b);
     require(rtw_instance_global_get(one, name, &a, &err), &err, "global %s", name);
     require(rtw_instance_global_get(other, name, &b, &err), &err, "global %s", name);
-    return memcmp(&a, &b, sizeof a) == 0;
+    return memcmp(&a, &b, bytes) == 0;
 }
 
 /* The status of an entry, with the number that its function returns. */
@@ -76,8 +77,9 @@ static int32_t entry(rtw_instance_t *instance, uint64_t index) {
 
 static bool same_globals(rtw_instance_t *one, rtw_instance_t *other) {
     static const char *const names[] = {"a", "b", "c", "d", "e"};
+    static const size_t bytes[] = {4, 8, 4, 8, 16};
     bool same = call_i32(one, "own", 0, 0) == call_i32(other, "own", 0, 0);
-    for (int i = 0; i < 5; i++) same = same_global(one, other, names[i]) && same;
+    for (int i = 0; i < 5; i++) same = same_global(one, other, names[i], bytes[i]) && same;
     return same;
 }
 
