@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rtwasm::artifact::guest::Guest;
 use rtwasm::engine::artifact::signature::{self, Digests, Signature};
-use rtwasm::engine::artifact::{self, Artifact, Description, Extern, Notes, Slow, kind, reset};
+use rtwasm::engine::artifact::{self, Artifact, Description, Extern, MemoryFacts, Metadata, Notes, Slow, kind, reset};
 use rtwasm::engine::cpu_features;
 use rtwasm::engine::held;
 use rtwasm::engine::imports;
@@ -108,83 +108,7 @@ fn to_json(
 ) -> Value {
     let metadata = &artifact.metadata;
     let Description { target, cpu_level: _, cpu_features, settings, opt_level, abi, release } = &metadata.description;
-    let externs = |list: &[Extern], is_import: bool| -> Vec<Value> {
-        list.iter()
-            .map(|item| {
-                let mut value = json!({ "kind": item.kind.name(), "name": item.name, "type": item.ty });
-                if is_import {
-                    value["module"] = json!(item.module);
-                    value["answered_by"] = json!(Answerer::of(item).name());
-                }
-                value
-            })
-            .collect()
-    };
-    let memories: Vec<Value> = metadata
-        .memories
-        .iter()
-        .map(|memory| json!({ "min_bytes": memory.min_bytes, "max_bytes": memory.max_bytes }))
-        .collect();
-    let hidden: Vec<Value> =
-        notes.hidden.iter().map(|one| json!({ "kind": one.kind.name(), "index": one.index, "type": one.ty })).collect();
-    let slow: Vec<Value> = notes
-        .slow
-        .iter()
-        .map(|one| {
-            json!({
-                "instruction": one.instruction,
-                "count": one.count,
-                "calls": one.calls,
-                "first": one.first,
-                "mended_by": one.mended_by,
-            })
-        })
-        .collect();
-    let need = held::need(&artifact.metadata);
-    let runs_here = match verdict {
-        Ok(()) => json!({ "ok": true, "status": status::name(RTW_OK), "number": RTW_OK, "message": "" }),
-        Err(error) => {
-            let mut value = error_json(error);
-            value["ok"] = json!(false);
-            value
-        }
-    };
-    let parts: Vec<Value> = artifact
-        .opened
-        .parts
-        .iter()
-        .zip(1..)
-        .map(|(part, number)| {
-            let made = &part.description;
-            json!({
-                "part": number,
-                "target": made.target,
-                "profile": made.settings.profile.name(),
-                "cpu_level": cpu_level(made),
-                "cpu_features": made.cpu_features,
-                "deterministic": made.settings.deterministic,
-                "engine": made.engine(),
-                "code_bytes": part.code.length,
-            })
-        })
-        .collect();
-    let sections: Vec<Value> = artifact
-        .opened
-        .entries
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| {
-            json!({
-                "kind": kind::name(entry.kind),
-                "number": entry.kind,
-                "part": entry.part,
-                "offset": entry.offset,
-                "bytes": entry.length,
-                "checksum": format!("{:032x}", entry.checksum),
-                "sha256": digests.map(|digests| hex(&digests.sections[index])),
-            })
-        })
-        .collect();
+    let need = held::need(metadata);
     json!({
         "envelope_version": artifact::VERSION,
         "file_bytes": artifact.opened.bytes,
@@ -210,11 +134,11 @@ fn to_json(
         "function_count": metadata.function_count,
         "has_start": metadata.has_start,
         "initialised": notes.initialised,
-        "imports": externs(&metadata.imports, true),
-        "exports": externs(&metadata.exports, false),
-        "memories": memories,
-        "hidden_exports": hidden,
-        "slow": slow,
+        "imports": externs_to_json(&metadata.imports, true),
+        "exports": externs_to_json(&metadata.exports, false),
+        "memories": memories_to_json(metadata),
+        "hidden_exports": hidden_to_json(notes),
+        "slow": slow_to_json(notes),
         "source": {
             "bytes": metadata.source_bytes,
             "sha256": hex(&notes.source_sha256),
@@ -228,12 +152,87 @@ fn to_json(
             "bytes": metadata.reset_bytes,
         },
         "part": artifact.part,
-        "parts": parts,
+        "parts": parts_to_json(artifact),
         "signed_by": signers(artifact),
         "sha256": digests.map(|digests| hex(&digests.artifact)),
-        "sections": sections,
-        "runs_here": runs_here,
+        "sections": sections_to_json(artifact, digests),
+        "runs_here": verdict_to_json(verdict),
     })
+}
+
+/// What an import has beside an export: its module, and who answers it.
+fn externs_to_json(externs: &[Extern], are_imports: bool) -> Vec<Value> {
+    let one = |item: &Extern| {
+        let mut value = json!({ "kind": item.kind.name(), "name": item.name, "type": item.ty });
+        if are_imports {
+            value["module"] = json!(item.module);
+            value["answered_by"] = json!(Answerer::of(item).name());
+        }
+        value
+    };
+    externs.iter().map(one).collect()
+}
+
+fn memories_to_json(metadata: &Metadata) -> Vec<Value> {
+    let one = |memory: &MemoryFacts| json!({ "min_bytes": memory.min_bytes, "max_bytes": memory.max_bytes });
+    metadata.memories.iter().map(one).collect()
+}
+
+fn hidden_to_json(notes: &Notes) -> Vec<Value> {
+    notes.hidden.iter().map(|one| json!({ "kind": one.kind.name(), "index": one.index, "type": one.ty })).collect()
+}
+
+fn slow_to_json(notes: &Notes) -> Vec<Value> {
+    let one = |slow: &Slow| {
+        let Slow { instruction, count, calls, first, mended_by } = slow;
+        json!({ "instruction": instruction, "count": count, "calls": calls, "first": first, "mended_by": mended_by })
+    };
+    notes.slow.iter().map(one).collect()
+}
+
+fn parts_to_json(artifact: &Artifact<'_>) -> Vec<Value> {
+    let mut parts = Vec::new();
+    for (part, number) in artifact.opened.parts.iter().zip(1..) {
+        let made = &part.description;
+        parts.push(json!({
+            "part": number,
+            "target": made.target,
+            "profile": made.settings.profile.name(),
+            "cpu_level": cpu_level(made),
+            "cpu_features": made.cpu_features,
+            "deterministic": made.settings.deterministic,
+            "engine": made.engine(),
+            "code_bytes": part.code.length,
+        }));
+    }
+    parts
+}
+
+fn sections_to_json(artifact: &Artifact<'_>, digests: Option<&Digests>) -> Vec<Value> {
+    let mut sections = Vec::new();
+    for (index, entry) in artifact.opened.entries.iter().enumerate() {
+        sections.push(json!({
+            "kind": kind::name(entry.kind),
+            "number": entry.kind,
+            "part": entry.part,
+            "offset": entry.offset,
+            "bytes": entry.length,
+            "checksum": format!("{:032x}", entry.checksum),
+            "sha256": digests.map(|digests| hex(&digests.sections[index])),
+        }));
+    }
+    sections
+}
+
+fn verdict_to_json(verdict: &Result<(), Error>) -> Value {
+    match verdict {
+        Ok(()) => json!({ "ok": true, "status": status::name(RTW_OK), "number": RTW_OK, "message": "" }),
+        Err(error) => {
+            let mut value = error_json(error);
+            value["ok"] = json!(false);
+            value
+        }
+    }
 }
 
 fn to_text(
@@ -245,84 +244,118 @@ fn to_text(
     digests: Option<&Digests>,
 ) -> String {
     let metadata = &artifact.metadata;
-    let mut text = format!("{name}: rtwasm artifact, envelope version {}\n\n", artifact::VERSION);
-    let mut row = |label: &str, value: String| {
-        writeln!(text, "  {label:<14} {value}").expect("a string takes everything");
-    };
-    row(
+    let mut rows = Rows(format!("{name}: rtwasm artifact, envelope version {}\n\n", artifact::VERSION));
+    rows.row(
         "runs here",
         match verdict {
             Ok(()) => "yes".into(),
             Err(error) => format!("no: {} [{}]", error.message, status::name(error.status)),
         },
     );
-    row("profile", metadata.settings.profile.name().into());
-    row("target", metadata.target.clone());
-    row("CPU features", cpu_text(metadata));
-    row("optimised for", metadata.opt_level.clone());
-    row("interruption", metadata.settings.interruption.name().into());
-    row("deterministic", if metadata.settings.deterministic { "yes" } else { "no" }.into());
-    row("reservation", format!("{} bytes of address space a memory", metadata.settings.memory_reservation_bytes));
-    row("address space", format!("{} bytes an instance, guards included", metadata.address_space_bytes()));
-    let need = held::need(metadata);
-    let (part, part_bytes) = need.largest();
-    row("needs", format!("{} bytes an instance, most for {part} ({part_bytes})", need.total()));
-    row("engine", format!("{}, artifact ABI {}", metadata.engine(), metadata.abi));
-    row("producer", metadata.producer.clone());
-    row("file", format!("{} bytes", artifact.opened.bytes));
-    for key in signers(artifact) {
-        row("signed by", format!("{key}, not verified here: `rtwasm verify` does"));
-    }
-    if let Some(digests) = digests {
-        row("digest", hex(&digests.artifact));
-        for (entry, digest) in artifact.opened.entries.iter().zip(&digests.sections) {
-            let whose = if entry.part == 0 { String::new() } else { format!(" of part {}", entry.part) };
-            row("", format!("{}  {}{whose}", hex(digest), kind::name(entry.kind)));
-        }
-    }
-    row("code", format!("{} bytes, {}", artifact.code.len(), args::plural(metadata.function_count.into(), "function")));
-    row("made from", format!("{} bytes, sha256 {}", metadata.source_bytes, hex(&notes.source_sha256)));
-    row("module inside", if has(artifact, kind::SOURCE) { "yes: rtwasm recompile needs nothing else" } else { "no" }.into());
-    if metadata.reset_obstacles == 0 {
-        row("reset image", format!("{} bytes", metadata.reset_bytes));
-    }
-    for (name, words) in reset::named(metadata.reset_obstacles) {
-        row("no reset image", format!("{words} ({name})"));
-    }
-    for call in &notes.initialised {
-        row("initialised", call.escape_debug().to_string());
-    }
-    for (index, memory) in metadata.memories.iter().enumerate() {
-        let maximum = memory.max_bytes.map_or_else(|| "no declared maximum".into(), |bytes| format!("at most {bytes}"));
-        row(&format!("memory {index}"), format!("{} bytes, {maximum}", memory.min_bytes));
-    }
-    for (subject, sentence) in needs::sentences(metadata, notes.needs.as_ref()) {
-        row(subject, sentence);
-    }
-    for slow in &notes.slow {
-        row("slow", slow_text(slow));
-    }
-    if !notes.hidden.is_empty() {
-        let names: Vec<String> = notes.hidden.iter().map(|one| format!("{} {}", one.kind.name(), one.index)).collect();
-        let few: Vec<&str> = names.iter().map(String::as_str).collect();
-        row("reachable", format!("{}, for the library alone", naming::few(few)));
-    }
-    if artifact.opened.parts.len() > 1 {
-        writeln!(text, "\n  parts: {}", artifact.opened.parts.len()).expect("a string takes everything");
-        for (part, number) in artifact.opened.parts.iter().zip(1..) {
-            let made = &part.description;
-            let chosen = if number == artifact.part { ", described above" } else { "" };
-            let (profile, cpu) = (made.settings.profile.name(), cpu_text(made));
-            writeln!(text, "    {number}  {} {profile}, {cpu}, {} bytes of code{chosen}", made.target, part.code.length)
-                .expect("a string takes everything");
-        }
-    }
+    rows.code(metadata);
+    rows.file(artifact, digests);
+    rows.module(artifact, notes);
+    let Rows(mut text) = rows;
+    parts_to_text(&mut text, artifact);
     if let Some(guest) = guest {
         text += &describe::to_text(guest);
     }
     list(&mut text, "imports", &metadata.imports, |import| format!("  {}", Answerer::of(import).text()));
     list(&mut text, "exports", &metadata.exports, |_| String::new());
     text
+}
+
+/// A text with a row for each fact.
+struct Rows(String);
+
+impl Rows {
+    fn row(&mut self, label: &str, value: String) {
+        writeln!(self.0, "  {label:<14} {value}").expect("a string takes everything");
+    }
+
+    /// How the code was compiled, and what it needs.
+    fn code(&mut self, metadata: &Metadata) {
+        self.row("profile", metadata.settings.profile.name().into());
+        self.row("target", metadata.target.clone());
+        self.row("CPU features", cpu_text(metadata));
+        self.row("optimised for", metadata.opt_level.clone());
+        self.row("interruption", metadata.settings.interruption.name().into());
+        self.row("deterministic", if metadata.settings.deterministic { "yes" } else { "no" }.into());
+        self.row("reservation", format!("{} bytes of address space a memory", metadata.settings.memory_reservation_bytes));
+        self.row("address space", format!("{} bytes an instance, guards included", metadata.address_space_bytes()));
+        let need = held::need(metadata);
+        let (part, part_bytes) = need.largest();
+        self.row("needs", format!("{} bytes an instance, most for {part} ({part_bytes})", need.total()));
+        self.row("engine", format!("{}, artifact ABI {}", metadata.engine(), metadata.abi));
+        self.row("producer", metadata.producer.clone());
+    }
+
+    /// The file, its signers, and its digests if they were computed.
+    fn file(&mut self, artifact: &Artifact<'_>, digests: Option<&Digests>) {
+        self.row("file", format!("{} bytes", artifact.opened.bytes));
+        for key in signers(artifact) {
+            self.row("signed by", format!("{key}, not verified here: `rtwasm verify` does"));
+        }
+        if let Some(digests) = digests {
+            self.row("digest", hex(&digests.artifact));
+            for (entry, digest) in artifact.opened.entries.iter().zip(&digests.sections) {
+                let whose = if entry.part == 0 { String::new() } else { format!(" of part {}", entry.part) };
+                self.row("", format!("{}  {}{whose}", hex(digest), kind::name(entry.kind)));
+            }
+        }
+    }
+
+    /// The module that it was made from, and what became of it.
+    fn module(&mut self, artifact: &Artifact<'_>, notes: &Notes) {
+        let metadata = &artifact.metadata;
+        self.row(
+            "code",
+            format!("{} bytes, {}", artifact.code.len(), args::plural(metadata.function_count.into(), "function")),
+        );
+        self.row("made from", format!("{} bytes, sha256 {}", metadata.source_bytes, hex(&notes.source_sha256)));
+        self.row(
+            "module inside",
+            if has(artifact, kind::SOURCE) { "yes: rtwasm recompile needs nothing else" } else { "no" }.into(),
+        );
+        if metadata.reset_obstacles == 0 {
+            self.row("reset image", format!("{} bytes", metadata.reset_bytes));
+        }
+        for (name, words) in reset::named(metadata.reset_obstacles) {
+            self.row("no reset image", format!("{words} ({name})"));
+        }
+        for call in &notes.initialised {
+            self.row("initialised", call.escape_debug().to_string());
+        }
+        for (index, memory) in metadata.memories.iter().enumerate() {
+            let maximum = memory.max_bytes.map_or_else(|| "no declared maximum".into(), |bytes| format!("at most {bytes}"));
+            self.row(&format!("memory {index}"), format!("{} bytes, {maximum}", memory.min_bytes));
+        }
+        for (subject, sentence) in needs::sentences(metadata, notes.needs.as_ref()) {
+            self.row(subject, sentence);
+        }
+        for slow in &notes.slow {
+            self.row("slow", slow_text(slow));
+        }
+        if !notes.hidden.is_empty() {
+            let names: Vec<String> = notes.hidden.iter().map(|one| format!("{} {}", one.kind.name(), one.index)).collect();
+            let few: Vec<&str> = names.iter().map(String::as_str).collect();
+            self.row("reachable", format!("{}, for the library alone", naming::few(few)));
+        }
+    }
+}
+
+fn parts_to_text(text: &mut String, artifact: &Artifact<'_>) {
+    if artifact.opened.parts.len() == 1 {
+        return;
+    }
+    writeln!(text, "\n  parts: {}", artifact.opened.parts.len()).expect("a string takes everything");
+    for (part, number) in artifact.opened.parts.iter().zip(1..) {
+        let made = &part.description;
+        let chosen = if number == artifact.part { ", described above" } else { "" };
+        let (profile, cpu) = (made.settings.profile.name(), cpu_text(made));
+        writeln!(text, "    {number}  {} {profile}, {cpu}, {} bytes of code{chosen}", made.target, part.code.length)
+            .expect("a string takes everything");
+    }
 }
 
 /// True if the whole file has a section of that kind.

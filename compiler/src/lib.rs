@@ -32,7 +32,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use limits::{Deadline, Limits};
-use rtwasm::engine::artifact::{self, Description, Edit, Edits, Metadata, Notes, Part, Section, kind};
+use rtwasm::engine::artifact::{self, Description, Edit, Edits, Metadata, Needs, Notes, Part, Section, Slow, kind};
 use rtwasm::engine::cpu_features;
 use rtwasm::engine::profile::{Interruption, Settings, Variations};
 use rtwasm::status::{Error, RTW_ERR_ARGUMENT, RTW_ERR_INTERNAL, Result};
@@ -209,32 +209,76 @@ fn compile_unguarded(
     let guest = describe::of(&given, &facts, &mut run)?.map_or_else(|| whole.guest.clone(), |guest| guest.encode());
     let given = Front { module: given, checked, facts, reset, initialised: None };
 
-    // Calls at compile time round as the part's code will, where relaxed SIMD permits a choice.
-    let mut fronts = Shared(Vec::new());
-    let mut front_of = Vec::new();
-    for (options, features) in parts.iter().zip(&features).filter(|(options, _)| !options.init.is_empty()) {
-        let key = (&options.init, initialise::features_here(features), options.deterministic);
-        front_of.push(fronts.place(key, || {
-            let mut tick = || report(Phase::Initialising, given.facts.function_count, given.module.len());
-            let made = initialise::run(&given.module, &given.facts, options, features, &deadline, &mut tick)?;
-            let (checked, facts, reset) = examined(&made.module, limits)?;
-            Ok(Front { module: Cow::Owned(made.module.clone()), checked, facts, reset, initialised: Some(made) })
-        })?);
-    }
-    let mut initialised = front_of.into_iter();
-
+    let (fronts, front_of) = initialised(&given, parts, &features, &deadline, &mut report)?;
     let mut modules = Shared(Vec::new());
     let mut written = Vec::with_capacity(parts.len());
     let mut images = Vec::with_capacity(parts.len());
-    for (options, cpu_features) in parts.iter().zip(features) {
-        let place = if options.init.is_empty() { None } else { initialised.next() };
-        let front = place.map_or(&given, |at| &fronts.0[at].1);
-        let facts = &front.facts;
+    for ((options, cpu_features), place) in parts.iter().zip(features).zip(front_of) {
+        let front = place.map_or(&given, |at| &fronts[at]);
         // Of the profiles, the guard's code alone depends on them.
         let at = modules.place((place, options.profile, options.interruption), || prepared(front, options))?;
-        let Prepared { module, edits } = &modules.0[at].1;
         deadline.check()?;
+        let making = Making { input, options, front, prepared: &modules.0[at].1, needs: &needs };
+        images.push(&front.reset.image);
+        written.push(making.part(cpu_features, variations, &deadline, &mut report)?);
+    }
 
+    let mut rest = Vec::new();
+    keep_images(&images, &mut written, &mut rest);
+    if !guest.is_empty() {
+        rest.push(section(kind::GUEST, &guest));
+    }
+    if whole.source {
+        rest.push(section(kind::SOURCE, input));
+    }
+    artifact::write(&written, &rest)
+}
+
+/// Reports a phase, its number of functions and its number of bytes.
+type Report<'a> = &'a mut dyn FnMut(Phase, u32, usize);
+
+/// Makes the module anew for each part with calls at compile time; parts that agree share one. Returns the modules, and the place of
+/// each part's.
+fn initialised(
+    given: &Front<'_>,
+    parts: &[Options],
+    features: &[Vec<String>],
+    deadline: &Deadline,
+    report: Report<'_>,
+) -> Result<(Vec<Front<'static>>, Vec<Option<usize>>)> {
+    let mut fronts = Shared(Vec::new());
+    let mut front_of = Vec::with_capacity(parts.len());
+    for (options, features) in parts.iter().zip(features) {
+        if options.init.is_empty() {
+            front_of.push(None);
+            continue;
+        }
+        // Calls at compile time round as the part's code will, where relaxed SIMD permits a choice.
+        let key = (&options.init, initialise::features_here(features), options.deterministic);
+        let make = || {
+            let mut tick = || report(Phase::Initialising, given.facts.function_count, given.module.len());
+            let made = initialise::run(&given.module, &given.facts, options, features, deadline, &mut tick)?;
+            let (checked, facts, reset) = examined(&made.module, &parts[0].limits)?;
+            Ok(Front { module: Cow::Owned(made.module.clone()), checked, facts, reset, initialised: Some(made) })
+        };
+        front_of.push(Some(fronts.place(key, make)?));
+    }
+    Ok((fronts.0.into_iter().map(|(_, front)| front).collect(), front_of))
+}
+
+/// What a part is made from.
+struct Making<'a> {
+    input: &'a [u8],
+    options: &'a Options,
+    front: &'a Front<'a>,
+    prepared: &'a Prepared<'a>,
+    needs: &'a Needs,
+}
+
+impl Making<'_> {
+    fn part(&self, cpu_features: Vec<String>, variations: Variations, deadline: &Deadline, report: Report<'_>) -> Result<Part> {
+        let Making { options, front, prepared: Prepared { module, .. }, .. } = *self;
+        let facts = &front.facts;
         let settings = Settings {
             interruption: options.interruption,
             memory_reservation_bytes: options.reservation.bytes(&facts.memories)?,
@@ -253,9 +297,14 @@ fn compile_unguarded(
         }
         let slow = generate::on_own_stack(|| slow::find(&front.module, options.target, &cpu_features))??;
         let mut tick = || report(Phase::Compiling, facts.function_count, module.len());
-        let code = generate::code(module, &job, &deadline, &mut tick)?;
+        let code = generate::code(module, &job, deadline, &mut tick)?;
         report(Phase::Writing, facts.function_count, code.len());
+        let metadata = self.metadata(settings, cpu_features, &code)?;
+        Ok(Part { metadata, notes: self.notes(slow), code, more: Vec::new() })
+    }
 
+    fn metadata(&self, settings: Settings, cpu_features: Vec<String>, code: &[u8]) -> Result<Metadata> {
+        let Making { options, front: Front { facts, reset, .. }, .. } = *self;
         let level = cpu_features::level_of(options.target.architecture(), &cpu_features).unwrap_or("");
         let description = Description {
             target: options.target.triple().into(),
@@ -265,50 +314,47 @@ fn compile_unguarded(
             opt_level: options.opt.name().into(),
             ..Description::default()
         };
-        let metadata = Metadata {
+        Ok(Metadata {
             description,
             producer: PRODUCER.into(),
             imports: facts.imports.clone(),
             exports: facts.exports.clone(),
             memories: facts.memories.clone(),
-            need: need::of(&code, options.interruption == Interruption::Guard)?,
+            need: need::of(code, options.interruption == Interruption::Guard)?,
             function_count: facts.function_count,
             has_start: facts.has_start,
-            edits: Edits::new(edits),
-            source_bytes: input.len() as u64,
-            reset_obstacles: front.reset.obstacles,
-            reset_bytes: front.reset.bytes,
-        };
-        let notes = Notes {
-            hidden: facts.hidden.clone(),
-            slow,
-            initialised: front.initialised.as_ref().map_or_else(Vec::new, |made| made.calls.clone()),
-            init: options.init.iter().map(Init::text).collect(),
-            // Of the given bytes, so that `sha256sum` of the file agrees.
-            source_sha256: Sha256::digest(input).into(),
-            needs: Some(needs.clone()),
-        };
-        images.push(&front.reset.image);
-        written.push(Part { metadata, notes, code, more: Vec::new() });
+            edits: Edits::new(&self.prepared.edits),
+            source_bytes: self.input.len() as u64,
+            reset_obstacles: reset.obstacles,
+            reset_bytes: reset.bytes,
+        })
     }
 
-    let section = |kind, bytes: &[u8]| Section { kind, required: false, bytes: bytes.to_vec() };
-    let mut rest = Vec::new();
-    if images.iter().all(|image| *image == images[0]) {
-        images.truncate(1);
-        rest.extend(images.iter().filter(|image| !image.is_empty()).map(|image| section(kind::RESET, image)));
-    } else {
-        for (part, image) in written.iter_mut().zip(images).filter(|(_, image)| !image.is_empty()) {
-            part.more.push(section(kind::RESET, image));
+    fn notes(&self, slow: Vec<Slow>) -> Notes {
+        Notes {
+            hidden: self.front.facts.hidden.clone(),
+            slow,
+            initialised: self.front.initialised.as_ref().map_or_else(Vec::new, |made| made.calls.clone()),
+            init: self.options.init.iter().map(Init::text).collect(),
+            // Of the given bytes, so that `sha256sum` of the file agrees.
+            source_sha256: Sha256::digest(self.input).into(),
+            needs: Some(self.needs.clone()),
         }
     }
-    if !guest.is_empty() {
-        rest.push(section(kind::GUEST, &guest));
+}
+
+fn section(kind: u32, bytes: &[u8]) -> Section {
+    Section { kind, required: false, bytes: bytes.to_vec() }
+}
+
+/// Keeps the parts' reset images: one for all if they are equal, otherwise each with its part.
+fn keep_images(images: &[&Vec<u8>], parts: &mut [Part], whole: &mut Vec<Section>) {
+    let kept = |image: &Vec<u8>| (!image.is_empty()).then(|| section(kind::RESET, image));
+    if images.iter().all(|image| *image == images[0]) {
+        whole.extend(kept(images[0]));
+    } else {
+        parts.iter_mut().zip(images).for_each(|(part, image)| part.more.extend(kept(image)));
     }
-    if whole.source {
-        rest.push(section(kind::SOURCE, input));
-    }
-    artifact::write(&written, &rest)
 }
 
 /// The most parts of an artifact.
