@@ -6,6 +6,8 @@
  *     large   as `first`, of a guest and a host that have much of everything
  *     compile as `later`, of the compiler
  *     doctor  as `later`, of rtw_host_check
+ * ALLOCATIONS_WARM_UP in the environment is the number of lives before those that are tried in one process. The slots of handles are
+ * created 64 at a time until 256 of a kind wait to be used again: more than that many lives are needed where more than 60 are tried.
  * ALLOCATIONS_PLANT in the environment plants what has to be found: "leak", "abort", "print" or "hang" at position 7. */
 #include "exhaust.h"
 #include "life.h"
@@ -97,7 +99,9 @@ static void live_on(uint64_t from, uint64_t to, uint64_t step, bool many)
     alarm(2 * HANG_S);
     if (many && lived == live) live_long(&life);
     if (many && lived == live_doctor) live_long_doctor(&life);
-    for (int i = 0; many && i < WARM_UP; i++) live_with(UINT64_MAX);
+    const char *const warm_up = getenv("ALLOCATIONS_WARM_UP");
+    const int before_all = warm_up != NULL ? atoi(warm_up) : WARM_UP;
+    for (int i = 0; many && i < before_all; i++) live_with(UINT64_MAX);
     before = exhaust_live();
     for (row->at = from; row->at <= to && !row->done; row->at += step) {
         live_with(row->at);
