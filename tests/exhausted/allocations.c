@@ -7,7 +7,7 @@
  *     compile as `later`, of the compiler
  *     doctor  as `later`, of rtw_host_check
  * ALLOCATIONS_WARM_UP in the environment is the number of lives before those that are tried in one process. The slots of handles are
- * created 64 at a time until 256 of a kind wait to be used again: more than that many lives are needed where more than 60 are tried.
+ * created 64 at a time until 256 of a kind wait to be used again: more than 320 lives are needed where more than 60 are tried.
  * ALLOCATIONS_PLANT in the environment plants what has to be found: "leak", "abort", "print" or "hang" at position 7. */
 #include "exhaust.h"
 #include "life.h"

@@ -13,7 +13,7 @@ scratch=$root/target/tests/exhausted
 use_uninstalled_library
 whole=
 [ "$1" = whole ] && whole=${2:-1}
-# Where so many lives follow each other in one process, handles have to be reused from the start.
+# Hundreds of lives follow each other in one process then: handles have to be reused from the start.
 [ -z "$whole" ] || export ALLOCATIONS_WARM_UP=330
 every() { # every STEP [WHOLE]: of so many positions one is tried
     if [ -n "$whole" ]; then echo $((${2:-1} * whole)); else echo "$1"; fi
