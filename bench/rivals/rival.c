@@ -30,12 +30,17 @@ static long faults(void) {
     return usage.ru_minflt + usage.ru_majflt;
 }
 
-static void load(int count) {
+/* Keeps all modules until the last is loaded, or one at a time. */
+static void load(int count, int most, int keeps) {
     static uint64_t ns[MOST_LOADS];
-    if (count < 1 || count > MOST_LOADS) rival_fail("load", "1 to 4096 times");
+    if (count < 1 || count > most) rival_fail("load", "too often");
     const long before = faults();
-    for (int i = 0; i < count; i++) ns[i] = rival_load();
+    for (int i = 0; i < count; i++) {
+        ns[i] = rival_load();
+        if (!keeps) rival_unload();
+    }
     printf("%ld", faults() - before);
+    rival_unload();
     for (int i = 0; i < count; i++) printf(" %" PRIu64, ns[i]);
     printf("\n");
 }
@@ -85,7 +90,10 @@ int main(int argc, char **argv) {
     }
     if (argc >= 4 && strcmp(argv[1], "load") == 0) {
         rival_open(argv + 3);
-        for (int left = atoi(argv[2]); left > 0; left--) rival_load();
+        for (int left = atoi(argv[2]); left > 0; left--) {
+            rival_load();
+            rival_unload();
+        }
         return 0;
     }
     if (argc >= 3 && strcmp(argv[1], "serve") == 0) {
@@ -94,7 +102,8 @@ int main(int argc, char **argv) {
         while (fgets(line, sizeof line, stdin) != NULL) {
             int count = 0;
             char name[32];
-            if (sscanf(line, "load %d", &count) == 1) load(count);
+            if (sscanf(line, "load %d", &count) == 1) load(count, MOST_LOADS, 0);
+            else if (sscanf(line, "keep %d", &count) == 1) load(count, RIVAL_MOST_KEPT, 1);
             else if (sscanf(line, "memory %d", &count) == 1) measure_memory(count);
             else if (sscanf(line, "%31s %d", name, &count) == 2 && is_case(name)) time_case(name, count);
             else if (strcmp(line, "check\n") == 0) printf("%" PRId32 "\n", rival_check());

@@ -1,7 +1,9 @@
 /* The common part of the programs of the comparison: one program for each rival, each a process of its own, driven by rivals.py.
  *
  *   PROGRAM serve ARTIFACT...   reads lines from the standard input and answers each with one line:
- *                               load N    loads the artifact N times: the page faults of all, then the ns of each
+ *                               load N    loads the artifact N times: the page faults of all, then the ns of each; destroys each
+ *                                         module before the next is loaded
+ *                               keep N    as load, but keeps all modules until the last is loaded
  *                               check     loads, creates an instance and calls run(3): the result
  *                               CASE N    does what CASE is called by, N times: as for load; "none" if this rival has no such case
  *                               memory N  creates and prepares N instances: the bytes of memory that they take together
@@ -13,6 +15,9 @@
 
 #include <stdint.h>
 
+/* The most modules between two calls of rival_unload. */
+enum { RIVAL_MOST_KEPT = 64 };
+
 /* A step of `first`. */
 typedef struct {
     const char *name;
@@ -21,7 +26,8 @@ typedef struct {
 
 /* Functions that each rival defines. All end the process if they fail. */
 void rival_open(char **arguments);             /* once: the engine or the runtime, and the names of files */
-uint64_t rival_load(void);                     /* the ns of a load; then the module is destroyed */
+uint64_t rival_load(void);                     /* the ns of a load */
+void rival_unload(void);                       /* destroys the modules that were loaded since the last call */
 int32_t rival_check(void);                     /* the result of run(3) */
 int rival_first(char **arguments, rival_step_t *steps); /* the number of steps */
 int rival_case(const char *name, int count, uint64_t *ns); /* times a case so often; -1: it has none by this name */

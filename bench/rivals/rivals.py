@@ -2,7 +2,8 @@
 """Compares what happens outside calls: loading from a file, a process from its start to the first result, and what happens to instances.
 
 `rivals.py SUBJECTS.json OUT.json [ROUNDS]`: each subject is a program (see rival.h) with its arguments, and runs as a process of its own,
-pinned to one CPU; the subjects take turns in every round. Ratios are medians over rounds, to the subject named first."""
+pinned to one CPU; the subjects take turns in every round. Loads are compared twice: each module destroyed before the next is loaded, and
+`kept`, where all of a round stay until its end. Ratios are medians over rounds, to the subject named first."""
 import json
 import os
 import re
@@ -68,17 +69,17 @@ def row(case, name, rounds, first, **more):
     }
 
 
-def compare_loads(case, subjects, rounds, expected):
+def compare_loads(case, subjects, rounds, expected, how="load"):
     processes = [Process(subject) for subject in subjects]
     for process in processes:
         if process.ask("check") != [expected]:
             raise SystemExit(f"{process.name} computes another result than {expected}")
-        process.ask(f"load {LOADS}")
+        process.ask(f"{how} {LOADS}")
     times = {process.name: [] for process in processes}
     faults = {process.name: [] for process in processes}
     for turn in range(rounds):
         for process in processes[turn % len(processes):] + processes[:turn % len(processes)]:
-            found, *ns = process.ask(f"load {LOADS}")
+            found, *ns = process.ask(f"{how} {LOADS}")
             faults[process.name].append(found / LOADS)
             times[process.name].append(ns)
     for process in processes:
@@ -86,7 +87,7 @@ def compare_loads(case, subjects, rounds, expected):
     first = times[subjects[0]["name"]]
     return [
         row(case, subject["name"], times[subject["name"]], first, page_faults=statistics.median(faults[subject["name"]]),
-            system_calls=system_calls(subject), bytes=os.path.getsize(subject["arguments"][0]))
+            system_calls=system_calls(subject) if how == "load" else None, bytes=os.path.getsize(subject["arguments"][0]))
         for subject in subjects
     ]
 
@@ -167,6 +168,7 @@ def main():
     rows = []
     for case in told["loads"]:
         rows += compare_loads(case["case"], case["subjects"], rounds, told["result"])
+        rows += compare_loads(f"{case['case']}, {LOADS} kept", case["subjects"], rounds, told["result"], "keep")
     for subjects in told["cases"]:
         rows += compare_cases(subjects, rounds, told["result"])
     for case in told["starts"]:

@@ -46,14 +46,20 @@ static void create(char **arguments) {
 
 void rival_open(char **arguments) { create(arguments); }
 
+static rtw_module_t *kept[RIVAL_MOST_KEPT];
+static int kept_count;
+
 uint64_t rival_load(void) {
-    rtw_module_t *module;
     const uint64_t before = rival_now();
-    const rtw_status_t status = rtw_module_load_file(runtime, path, &module, &err);
+    const rtw_status_t status = rtw_module_load_file(runtime, path, &kept[kept_count], &err);
     const uint64_t ns = rival_now() - before;
     need(status, "load");
-    rtw_module_destroy(module);
+    kept_count++;
     return ns;
+}
+
+void rival_unload(void) {
+    while (kept_count > 0) rtw_module_destroy(kept[--kept_count]);
 }
 
 static int32_t result(rtw_module_t *module, rival_step_t *steps) {

@@ -23,14 +23,20 @@ void rival_open(char **arguments) {
     engine = wasm_engine_new();
 }
 
+static wasmtime_module_t *kept[RIVAL_MOST_KEPT];
+static int kept_count;
+
 uint64_t rival_load(void) {
-    wasmtime_module_t *module;
     const uint64_t before = rival_now();
-    wasmtime_error_t *error = wasmtime_module_deserialize_file(engine, path, &module);
+    wasmtime_error_t *error = wasmtime_module_deserialize_file(engine, path, &kept[kept_count]);
     const uint64_t ns = rival_now() - before;
     need(error, "load");
-    wasmtime_module_delete(module);
+    kept_count++;
     return ns;
+}
+
+void rival_unload(void) {
+    while (kept_count > 0) wasmtime_module_delete(kept[--kept_count]);
 }
 
 static int32_t result(wasmtime_module_t *module, rival_step_t *steps) {
