@@ -55,7 +55,7 @@ static bool same_memory(rtw_instance_t *one, rtw_instance_t *other, const char *
     return a.size_bytes == b.size_bytes && (a.size_bytes == 0 || memcmp(a.base, b.base, (size_t)a.size_bytes) == 0);
 }
 
-/* Of a value, only the bytes of its type are told. */
+/* Compares only the bytes of the value that its type has. */
 static bool same_global(rtw_instance_t *one, rtw_instance_t *other, const char *name, size_t bytes) {
     rtw_value_t a, b;
     memset(&a, 0, sizeof a), memset(&b, 0, sizeof b);
@@ -95,7 +95,7 @@ static const struct {
     const char *func;
     rtw_status_t status;
 } ways[] = {{"scribble", RTW_OK}, {"trap", RTW_ERR_TRAP_UNREACHABLE}, {"outside", RTW_ERR_TRAP_MEMORY}, {"deep", RTW_ERR_TRAP_STACK},
-            {"spin", RTW_ERR_BUDGET}};
+            {"for_ever", RTW_ERR_BUDGET}};
 enum { WAYS = sizeof ways / sizeof ways[0] };
 
 static void use_up(rtw_instance_t *instance, int way) {

@@ -1,6 +1,6 @@
 /* A thread that is preempted anywhere in a call, for the time of a reset on another thread: one of the two gets the status that the
- * instance is busy. The call is stopped after each of its instructions (the processor's trap flag), and let go while the reset gives up the
- * old guest, whose last step is `munmap`. */
+ * instance is busy. The call is stopped after each of its instructions (the processor's trap flag), and let go while the reset makes the
+ * new guest, whose start function calls the host. */
 #include "common.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ static volatile bool is_over; /* the call had returned when it was stopped */
 static rtw_status_t called;
 static int32_t answer;
 
-static __thread bool lets_go; /* this thread's next munmap lets the call go on and waits for its end */
+static __thread bool lets_go; /* this thread's next start function lets the call go on and waits for its end */
 static volatile bool let_go;
 
 static void wait_for(sem_t *semaphore) {
@@ -46,12 +46,6 @@ static void let_the_call_go(void) {
     let_go = true;
     sem_post(&go);
     wait_for(&ended);
-}
-
-/* In front of the C library's. */
-int munmap(void *start, size_t bytes) {
-    if (lets_go) let_the_call_go();
-    return (int)syscall(SYS_munmap, start, bytes);
 }
 
 static void on_step(int number, siginfo_t *info, void *context) {
@@ -96,6 +90,7 @@ static void *caller(void *data) {
 
 static rtw_status_t visit(void *user_data, rtw_instance_t *caller_instance, rtw_value_t *values) {
     (void)user_data, (void)caller_instance, (void)values;
+    if (lets_go) let_the_call_go();
     return RTW_OK;
 }
 
@@ -110,7 +105,7 @@ static void every_instruction(bool ask, bool twin) {
     require(rtw_runtime_create(&config, &runtime, &err), &err, "a runtime");
     life_t life;
     memset(&life, 0, sizeof life);
-    life.guest.module = load(runtime, "states");
+    life.guest.module = load(runtime, "starts");
     require(rtw_imports_create(&life.imports, &err), &err, "imports");
     require(rtw_imports_func(life.imports, "env", "visit", "(i32)->(i32)", visit, NULL, NULL, 0, &err), &err, "visit");
     require(rtw_instance_create(life.guest.module, life.imports, NULL, &instance, &err), &err, "an instance");

@@ -29,7 +29,7 @@
     (global.set $e (v128.const i32x4 5 6 7 8)) (global.set $own (i32.const 9)))
   (func (export "trap") (call $scribble) (unreachable))
   (func (export "outside") (result i32) (global.set $own (i32.const 9)) (i32.load offset=0xfffffff0 (i32.const -1)))
-  (func (export "spin") (global.set $own (i32.const 9)) (loop $forever (br $forever)))
+  (func (export "for_ever") (global.set $own (i32.const 9)) (loop $forever (br $forever)))
   (func $deep (export "deep") (result i32) (global.set $own (i32.const 9)) (i32.add (call $deep) (i32.const 1)))
   (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
   (func (export "entry") (param i32) (result i32) (call_indirect (result i32) (local.get 0)))
