@@ -17,7 +17,7 @@ WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
 .PHONY: all lib command artifacts examples demo test property fuzz spec test-loaded proofs faust-all soak exhausted jack-storm bench bench-rivals ablation kernel-costs crossings bench-check header layout api abidiff abi guests install uninstall \
-        licences packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl FORCE
+        licences packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl wheel FORCE
 all: lib command artifacts examples
 
 # Cargo does not optimise at link time when an rlib is among the crate types, and a call then costs twice as much: so the
@@ -143,6 +143,11 @@ jack-storm: lib command
 # All examples of Faust that Debian has, compared with Node's engine and some with g++; the result is committed.
 faust-all: lib command
 	./tests/faust/test_faust.sh all
+
+# The wheels for Python, for glibc 2.28 and newer, in target/wheel/dist; what they need of the system is checked, and committed.
+wheel: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
+wheel: lib command
+	WHEEL_LIB_FLAGS='$(LIB_FLAGS)' ./packaging/wheel.sh packaging/wheel.txt
 
 # Generated modules with the guard and without it: N of them, from SEED; ONLY one, which goes to the file OUT as well. It is built
 # beside the command, with the command's dependencies.

@@ -16,7 +16,7 @@ SONAME = "librtwasm_compiler.so.0.1"
 def compiler() -> _api.CompilerLibrary:
     """The library, loaded when it is first needed."""
     path = os.environ.get("RTWASM_COMPILER_LIBRARY")
-    if path is None:
+    if not path:
         try:
             import rtwasm_compiler  # type: ignore[import-not-found,unused-ignore]
             path = str(rtwasm_compiler.LIBRARY)
