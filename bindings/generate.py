@@ -197,7 +197,7 @@ def lines_of(api):
 # ---- Python
 
 SCALARS = {"int32_t": "c_int32", "uint32_t": "c_uint32", "int64_t": "c_int64", "uint64_t": "c_uint64", "size_t": "c_size_t",
-           "float": "c_float", "double": "c_double", "uint8_t": "c_uint8", "int8_t": "c_int8", "int16_t": "c_int16", "int": "c_int",
+           "float": "c_float", "double": "c_double", "uint8_t": "c_uint8", "int8_t": "c_int8", "int16_t": "c_int16", "uint16_t": "c_uint16", "int": "c_int",
            "char": "c_char"}
 
 
@@ -252,7 +252,7 @@ class Python:
         yield '"""The C API for ctypes. Written by `make api` from the headers; do not edit."""'
         yield "from __future__ import annotations\n"
         yield "from ctypes import (CDLL, CFUNCTYPE, POINTER, Structure, Union, c_char, c_char_p, c_double, c_float, c_int, c_int8, c_int16,"
-        yield "                    c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p)"
+        yield "                    c_int32, c_int64, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p)"
         yield "from enum import IntEnum, IntFlag"
         yield "from typing import Any, Callable, TypedDict\n"
         yield f"VERSION = {tuple(map(int, self.api['version'].split('.')))}"

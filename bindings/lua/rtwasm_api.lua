@@ -11,6 +11,7 @@ typedef struct rtw_instance_t rtw_instance_t;
 typedef struct rtw_global_t rtw_global_t;
 typedef struct rtw_recorder_t rtw_recorder_t;
 typedef struct rtw_slot_t rtw_slot_t;
+typedef struct rtw_guest_t rtw_guest_t;
 typedef struct rtw_worker_t rtw_worker_t;
 typedef struct rtw_host_report_t rtw_host_report_t;
 typedef struct rtw_error_t {
@@ -176,6 +177,48 @@ typedef struct rtw_slot_stats_t {
     uint64_t busy;
     uint64_t held_bytes;
 } rtw_slot_stats_t;
+typedef struct rtw_guest_info_t {
+    uint32_t struct_size;
+    uint32_t kind;
+    uint32_t flags;
+    uint32_t input_count;
+    uint32_t output_count;
+    uint32_t port_count;
+    uint32_t param_count;
+    uint32_t meter_count;
+    uint32_t latency_frames;
+    uint32_t voice_count;
+    const char *name;
+    const char *meta;
+} rtw_guest_info_t;
+typedef struct rtw_guest_param_t {
+    uint32_t struct_size;
+    uint32_t flags;
+    const char *id;
+    const char *name;
+    const char *unit;
+    const char *group;
+    const char *labels;
+    const char *meta;
+    double min_value;
+    double max_value;
+    double default_value;
+    double step;
+} rtw_guest_param_t;
+typedef struct rtw_guest_config_t {
+    uint32_t struct_size;
+    uint32_t max_frames;
+    double sample_rate;
+} rtw_guest_config_t;
+typedef struct rtw_guest_port_t {
+    uint32_t is_output;
+    uint32_t channel_count;
+    const char *name;
+} rtw_guest_port_t;
+typedef union rtw_event_data_t {
+    double value;
+    uint8_t midi[8];
+} rtw_event_data_t;
 typedef struct rtw_tick_t {
     uint64_t index;
     uint64_t intended_ns;
@@ -371,6 +414,12 @@ typedef struct rtw_thread_config_t {
     uint64_t arena_bytes;
     const rtw_stack_t *stacks;
 } rtw_thread_config_t;
+typedef struct rtw_event_t {
+    uint32_t frame;
+    uint16_t kind;
+    uint16_t index;
+    rtw_event_data_t data;
+} rtw_event_t;
 typedef struct rtw_completion_t {
     uint32_t struct_size;
     rtw_status_t status;
@@ -554,6 +603,28 @@ void rtw_slot_stats_init_sized(rtw_slot_stats_t *stats, size_t struct_size);
 rtw_status_t rtw_slot_stats(const rtw_slot_t *slot, rtw_slot_stats_t *stats);
 rtw_status_t rtw_slot_func_stats(const rtw_slot_t *slot, uint32_t func_index, rtw_func_stats_t *stats);
 void rtw_slot_config_init_sized(rtw_slot_config_t *config, size_t struct_size);
+void rtw_guest_info_init_sized(rtw_guest_info_t *info, size_t struct_size);
+void rtw_guest_param_init_sized(rtw_guest_param_t *param, size_t struct_size);
+void rtw_guest_config_init_sized(rtw_guest_config_t *config, size_t struct_size);
+rtw_status_t rtw_guest_info(const rtw_module_t *module, rtw_guest_info_t *out);
+rtw_status_t rtw_guest_port(const rtw_module_t *module, uint32_t index, rtw_guest_port_t *out);
+rtw_status_t rtw_guest_param(const rtw_module_t *module, uint32_t index, rtw_guest_param_t *out);
+rtw_status_t rtw_guest_meter(const rtw_module_t *module, uint32_t index, rtw_guest_param_t *out);
+rtw_status_t rtw_guest_slot_create(const rtw_module_t *module, const rtw_guest_config_t *config, const rtw_slot_config_t *slot_config, rtw_slot_t **out, rtw_error_t *err);
+rtw_status_t rtw_guest_create(const rtw_module_t *module, rtw_instance_t *instance, rtw_slot_t *slot, const rtw_guest_config_t *config, rtw_guest_t **out, rtw_error_t *err);
+void rtw_guest_destroy(rtw_guest_t *guest);
+rtw_status_t rtw_guest_prepare(rtw_guest_t *guest, uint32_t repeats, rtw_error_t *err);
+rtw_status_t rtw_guest_renew(rtw_guest_t *guest, rtw_error_t *err);
+rtw_func_t *rtw_guest_func(const rtw_guest_t *guest);
+rtw_status_t rtw_guest_process(rtw_guest_t *guest, const float *const *inputs, float *const *outputs, uint32_t frames, const rtw_event_t *events, size_t event_count);
+rtw_status_t rtw_guest_set(rtw_guest_t *guest, uint32_t index, double value);
+rtw_status_t rtw_guest_get(const rtw_guest_t *guest, uint32_t index, double *out);
+rtw_status_t rtw_guest_read_meter(const rtw_guest_t *guest, uint32_t index, double *out);
+uint32_t rtw_guest_latency(const rtw_guest_t *guest);
+rtw_status_t rtw_guest_set_budget(rtw_guest_t *guest, uint64_t budget_ns);
+rtw_status_t rtw_guest_reset(rtw_guest_t *guest);
+rtw_status_t rtw_guest_save_state(rtw_guest_t *guest, void *bytes, size_t length, size_t *needed, rtw_error_t *err);
+rtw_status_t rtw_guest_load_state(rtw_guest_t *guest, const void *bytes, size_t length, rtw_error_t *err);
 rtw_status_t rtw_worker_create(const rtw_runtime_t *runtime, const rtw_worker_config_t *config, rtw_worker_t **out, rtw_error_t *err);
 void rtw_worker_destroy(rtw_worker_t *worker);
 rtw_status_t rtw_worker_start(rtw_worker_t *worker, rtw_error_t *err);
@@ -601,6 +672,23 @@ api.RTW_CPU_SET_WORDS = 16
 api.RTW_LOG_LONGEST = 1000
 api.RTW_TRUSTED_KEYS_MOST = 256
 api.RTW_STACKS = 1024
+api.RTW_GUEST_OWN = 1
+api.RTW_GUEST_FAUST = 2
+api.RTW_GUEST_FAUST_DOUBLE = 3
+api.RTW_GUEST_STATELESS = 1
+api.RTW_GUEST_EVENTS = 2
+api.RTW_GUEST_MIDI = 4
+api.RTW_GUEST_STATE = 8
+api.RTW_PARAM_INTEGER = 1
+api.RTW_PARAM_TOGGLE = 2
+api.RTW_PARAM_TRIGGER = 4
+api.RTW_PARAM_LOGARITHMIC = 8
+api.RTW_PARAM_NOT_AUTOMATABLE = 16
+api.RTW_PARAM_HIDDEN = 32
+api.RTW_EVENT_PARAM = 1
+api.RTW_EVENT_MIDI = 2
+api.RTW_GUEST_FUNC_INIT = 0
+api.RTW_GUEST_FUNC_PROCESS = 1
 api.RTW_FOREVER = 18446744073709551615ULL
 api.RTW_WORKER_VALUES = 16
 api.RTW_STEP_STOP = 1

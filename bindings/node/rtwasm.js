@@ -52,8 +52,8 @@ function callback(type, func) {
 
 // ---- structs
 
-const sizes = { int32_t: 4, uint32_t: 4, rtw_status_t: 4, int64_t: 8, uint64_t: 8, size_t: 8, float: 4, double: 8 };
 const readers = {
+    uint8_t: "getUint8", uint16_t: "getUint16",
     int32_t: "getInt32", rtw_status_t: "getInt32", uint32_t: "getUint32", int64_t: "getBigInt64", uint64_t: "getBigUint64",
     size_t: "getBigUint64", float: "getFloat32", double: "getFloat64",
 };

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from ctypes import (CDLL, CFUNCTYPE, POINTER, Structure, Union, c_char, c_char_p, c_double, c_float, c_int, c_int8, c_int16,
-                    c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p)
+                    c_int32, c_int64, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p)
 from enum import IntEnum, IntFlag
 from typing import Any, Callable, TypedDict
 
@@ -11,6 +11,23 @@ RTW_CPU_SET_WORDS = 16
 RTW_LOG_LONGEST = 1000
 RTW_TRUSTED_KEYS_MOST = 256
 RTW_STACKS = 1024
+RTW_GUEST_OWN = 1
+RTW_GUEST_FAUST = 2
+RTW_GUEST_FAUST_DOUBLE = 3
+RTW_GUEST_STATELESS = 1
+RTW_GUEST_EVENTS = 2
+RTW_GUEST_MIDI = 4
+RTW_GUEST_STATE = 8
+RTW_PARAM_INTEGER = 1
+RTW_PARAM_TOGGLE = 2
+RTW_PARAM_TRIGGER = 4
+RTW_PARAM_LOGARITHMIC = 8
+RTW_PARAM_NOT_AUTOMATABLE = 16
+RTW_PARAM_HIDDEN = 32
+RTW_EVENT_PARAM = 1
+RTW_EVENT_MIDI = 2
+RTW_GUEST_FUNC_INIT = 0
+RTW_GUEST_FUNC_PROCESS = 1
 RTW_FOREVER = 18446744073709551615
 RTW_WORKER_VALUES = 16
 RTW_STEP_STOP = 1
@@ -614,6 +631,85 @@ class rtw_slot_stats_t(Structure):
                 ("held_bytes", c_uint64)]
 
 
+class rtw_guest_info_t(Structure):
+    struct_size: int
+    kind: int
+    flags: int
+    input_count: int
+    output_count: int
+    port_count: int
+    param_count: int
+    meter_count: int
+    latency_frames: int
+    voice_count: int
+    name: bytes | None
+    meta: bytes | None
+    _fields_ = [("struct_size", c_uint32),
+                ("kind", c_uint32),
+                ("flags", c_uint32),
+                ("input_count", c_uint32),
+                ("output_count", c_uint32),
+                ("port_count", c_uint32),
+                ("param_count", c_uint32),
+                ("meter_count", c_uint32),
+                ("latency_frames", c_uint32),
+                ("voice_count", c_uint32),
+                ("name", c_char_p),
+                ("meta", c_char_p)]
+
+
+class rtw_guest_param_t(Structure):
+    struct_size: int
+    flags: int
+    id: bytes | None
+    name: bytes | None
+    unit: bytes | None
+    group: bytes | None
+    labels: bytes | None
+    meta: bytes | None
+    min_value: float
+    max_value: float
+    default_value: float
+    step: float
+    _fields_ = [("struct_size", c_uint32),
+                ("flags", c_uint32),
+                ("id", c_char_p),
+                ("name", c_char_p),
+                ("unit", c_char_p),
+                ("group", c_char_p),
+                ("labels", c_char_p),
+                ("meta", c_char_p),
+                ("min_value", c_double),
+                ("max_value", c_double),
+                ("default_value", c_double),
+                ("step", c_double)]
+
+
+class rtw_guest_config_t(Structure):
+    struct_size: int
+    max_frames: int
+    sample_rate: float
+    _fields_ = [("struct_size", c_uint32),
+                ("max_frames", c_uint32),
+                ("sample_rate", c_double)]
+
+
+class rtw_guest_port_t(Structure):
+    is_output: int
+    channel_count: int
+    name: bytes | None
+    _fields_ = [("is_output", c_uint32),
+                ("channel_count", c_uint32),
+                ("name", c_char_p)]
+
+
+class rtw_event_data_t(Union):
+    value: float
+    midi: Any
+    _fields_ = [("value", c_double),
+                ("midi", c_uint8 * 8)]
+
+
 class rtw_tick_t(Structure):
     index: int
     intended_ns: int
@@ -993,6 +1089,17 @@ class rtw_thread_config_t(Structure):
                 ("stacks", POINTER(rtw_stack_t))]
 
 
+class rtw_event_t(Structure):
+    frame: int
+    kind: int
+    index: int
+    data: rtw_event_data_t
+    _fields_ = [("frame", c_uint32),
+                ("kind", c_uint16),
+                ("index", c_uint16),
+                ("data", rtw_event_data_t)]
+
+
 class rtw_completion_t(Structure):
     struct_size: int
     status: int
@@ -1290,6 +1397,45 @@ class SlotStats(TypedDict):
     held_bytes: int
 
 
+class GuestInfo(TypedDict):
+    kind: int
+    flags: int
+    input_count: int
+    output_count: int
+    port_count: int
+    param_count: int
+    meter_count: int
+    latency_frames: int
+    voice_count: int
+    name: str
+    meta: str
+
+
+class GuestParam(TypedDict):
+    flags: int
+    id: str
+    name: str
+    unit: str
+    group: str
+    labels: str
+    meta: str
+    min_value: float
+    max_value: float
+    default_value: float
+    step: float
+
+
+class GuestConfig(TypedDict):
+    max_frames: int
+    sample_rate: float
+
+
+class GuestPort(TypedDict):
+    is_output: int
+    channel_count: int
+    name: str
+
+
 class Tick(TypedDict):
     index: int
     intended_ns: int
@@ -1516,6 +1662,28 @@ FUNCTIONS: dict[str, dict[str, tuple[Any, list[Any]]]] = {
         "rtw_slot_stats": (c_int32, [c_void_p, POINTER(rtw_slot_stats_t)]),
         "rtw_slot_func_stats": (c_int32, [c_void_p, c_uint32, POINTER(rtw_func_stats_t)]),
         "rtw_slot_config_init_sized": (None, [POINTER(rtw_slot_config_t), c_size_t]),
+        "rtw_guest_info_init_sized": (None, [POINTER(rtw_guest_info_t), c_size_t]),
+        "rtw_guest_param_init_sized": (None, [POINTER(rtw_guest_param_t), c_size_t]),
+        "rtw_guest_config_init_sized": (None, [POINTER(rtw_guest_config_t), c_size_t]),
+        "rtw_guest_info": (c_int32, [c_void_p, POINTER(rtw_guest_info_t)]),
+        "rtw_guest_port": (c_int32, [c_void_p, c_uint32, POINTER(rtw_guest_port_t)]),
+        "rtw_guest_param": (c_int32, [c_void_p, c_uint32, POINTER(rtw_guest_param_t)]),
+        "rtw_guest_meter": (c_int32, [c_void_p, c_uint32, POINTER(rtw_guest_param_t)]),
+        "rtw_guest_slot_create": (c_int32, [c_void_p, POINTER(rtw_guest_config_t), POINTER(rtw_slot_config_t), POINTER(c_void_p), POINTER(rtw_error_t)]),
+        "rtw_guest_create": (c_int32, [c_void_p, c_void_p, c_void_p, POINTER(rtw_guest_config_t), POINTER(c_void_p), POINTER(rtw_error_t)]),
+        "rtw_guest_destroy": (None, [c_void_p]),
+        "rtw_guest_prepare": (c_int32, [c_void_p, c_uint32, POINTER(rtw_error_t)]),
+        "rtw_guest_renew": (c_int32, [c_void_p, POINTER(rtw_error_t)]),
+        "rtw_guest_func": (c_void_p, [c_void_p]),
+        "rtw_guest_process": (c_int32, [c_void_p, POINTER(POINTER(c_float)), POINTER(POINTER(c_float)), c_uint32, POINTER(rtw_event_t), c_size_t]),
+        "rtw_guest_set": (c_int32, [c_void_p, c_uint32, c_double]),
+        "rtw_guest_get": (c_int32, [c_void_p, c_uint32, POINTER(c_double)]),
+        "rtw_guest_read_meter": (c_int32, [c_void_p, c_uint32, POINTER(c_double)]),
+        "rtw_guest_latency": (c_uint32, [c_void_p]),
+        "rtw_guest_set_budget": (c_int32, [c_void_p, c_uint64]),
+        "rtw_guest_reset": (c_int32, [c_void_p]),
+        "rtw_guest_save_state": (c_int32, [c_void_p, c_void_p, c_size_t, POINTER(c_size_t), POINTER(rtw_error_t)]),
+        "rtw_guest_load_state": (c_int32, [c_void_p, c_void_p, c_size_t, POINTER(rtw_error_t)]),
         "rtw_worker_create": (c_int32, [c_void_p, POINTER(rtw_worker_config_t), POINTER(c_void_p), POINTER(rtw_error_t)]),
         "rtw_worker_destroy": (None, [c_void_p]),
         "rtw_worker_start": (c_int32, [c_void_p, POINTER(rtw_error_t)]),
@@ -1662,6 +1830,28 @@ class Library:
     rtw_slot_stats: Callable[..., int]
     rtw_slot_func_stats: Callable[..., int]
     rtw_slot_config_init_sized: Callable[..., None]
+    rtw_guest_info_init_sized: Callable[..., None]
+    rtw_guest_param_init_sized: Callable[..., None]
+    rtw_guest_config_init_sized: Callable[..., None]
+    rtw_guest_info: Callable[..., int]
+    rtw_guest_port: Callable[..., int]
+    rtw_guest_param: Callable[..., int]
+    rtw_guest_meter: Callable[..., int]
+    rtw_guest_slot_create: Callable[..., int]
+    rtw_guest_create: Callable[..., int]
+    rtw_guest_destroy: Callable[..., None]
+    rtw_guest_prepare: Callable[..., int]
+    rtw_guest_renew: Callable[..., int]
+    rtw_guest_func: Callable[..., Any]
+    rtw_guest_process: Callable[..., int]
+    rtw_guest_set: Callable[..., int]
+    rtw_guest_get: Callable[..., int]
+    rtw_guest_read_meter: Callable[..., int]
+    rtw_guest_latency: Callable[..., int]
+    rtw_guest_set_budget: Callable[..., int]
+    rtw_guest_reset: Callable[..., int]
+    rtw_guest_save_state: Callable[..., int]
+    rtw_guest_load_state: Callable[..., int]
     rtw_worker_create: Callable[..., int]
     rtw_worker_destroy: Callable[..., None]
     rtw_worker_start: Callable[..., int]
