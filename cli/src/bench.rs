@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
 use crate::compile::budget_name;
+use crate::rack;
 use crate::text::put;
 use crate::workload::cold::{Phases, Starter};
 use crate::workload::describe::{self, Options, Setup, Workload};
@@ -25,6 +26,7 @@ pub const HELP: &str = concat!(
     "rtwasm bench: measure what calls of a module cost on this machine
 
 Usage: rtwasm bench MODULE [OPTIONS]
+       rtwasm bench --rack N [--seconds S] [--block FRAMES] [--rate HZ] [--profile NAME] [--cpu N] [--fifo PRIORITY] [--json]
 
 MODULE is an artifact (.rtw) or a module (.wasm, .wat). Calls it as a host would, and reports:
   cold     a process from its start to its first cycle, in fresh processes
@@ -40,6 +42,11 @@ Measuring itself adds time to each figure: bench reports that time, and does not
   --calls N             run this number of steady cycles instead, 1 or more
   --processes N         fresh processes for the cold figures, from 0 (no cold figures) to 1000; default 5
 
+A rack:
+  --rack N              run N small effects in one period instead of a MODULE, from 1 to 4096: as functions of the host, as
+                        guests behind slots, and as processes with shared memory. Reports CPU share, times and missed periods,
+                        and what becomes of the host if one effect loops or traps. Default block: 64 frames
+
 Other options:
   --json                print JSON
   -h, --help            print this text
@@ -49,6 +56,7 @@ Exit status: 0 measured, whatever the figures; 1 failed; 2 wrong usage.
 Examples:
   rtwasm bench gain.wasm --func gain --args i32:128,f32:0.5
   rtwasm bench reverb.rtw --scenario audio --block 64 --seconds 10 --cpu 3 --fifo 80
+  rtwasm bench --rack 300 --seconds 10
   rtwasm bench pid.wasm --scenario periodic --period 1000 --before init --args f64:0.001 --func step --args f64:1,f64:0
 "
 );
@@ -58,6 +66,7 @@ struct Request {
     seconds: f64,
     calls: Option<u64>,
     processes: u32,
+    rack: Option<u32>,
     json: bool,
 }
 
@@ -80,6 +89,9 @@ pub struct Results {
 
 pub fn run(args: Args) -> Result<(), Failure> {
     let request = parse(args)?;
+    if let Some(count) = request.rack {
+        return rack::run(&request.options.rack(count, request.seconds, request.json)?);
+    }
     let path = request.options.module.clone().ok_or_else(|| Failure::Usage("missing module".into()))?;
     let source = Source::read(&path)?;
     let _showing = guest_log::show(&source.name);
@@ -116,7 +128,7 @@ pub fn code_and_workload(source: &Source, options: &Options, run_s: f64) -> Resu
 }
 
 fn parse(mut args: Args) -> Result<Request, Failure> {
-    let mut request = Request { options: Options::new(), seconds: 2.0, calls: None, processes: 5, json: false };
+    let mut request = Request { options: Options::new(), seconds: 2.0, calls: None, processes: 5, rack: None, json: false };
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Value(value) => request.options.set_module(value)?,
@@ -124,6 +136,7 @@ fn parse(mut args: Args) -> Result<Request, Failure> {
                 "--seconds" => request.seconds = describe::positive(&option, &mut args)?,
                 "--calls" => request.calls = Some(describe::number(&option, &mut args, 1, u64::MAX)?),
                 "--processes" => request.processes = describe::number(&option, &mut args, 0, 1000)?,
+                "--rack" => request.rack = Some(describe::number(&option, &mut args, 1, 4096)?),
                 "--json" => request.json = true,
                 _ if request.options.take(&option, &mut args)? => {}
                 _ => return Err(args::unknown_option(&option)),

@@ -11,6 +11,7 @@ mod inspect;
 mod keys;
 mod needs;
 mod prepare;
+mod rack;
 mod recompile;
 mod report;
 mod stats;

@@ -473,6 +473,44 @@ fn addresses_come_from_the_guest() {
 }
 
 #[test]
+fn a_rack_survives_what_ends_a_host() {
+    let directory = directory("rack");
+    let found = json(&directory, "bench --rack 4 --seconds 0.05 --json");
+    assert_eq!(found["effects"], 4);
+    assert_eq!((&found["frames"], &found["period_ns"]), (&64.into(), &1_333_333.into()));
+    let ways = found["ways"].as_array().unwrap();
+    let names: Vec<&str> = ways.iter().map(|way| way["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["host functions", "rtwasm slots", "processes"]);
+    for way in ways {
+        assert_eq!(way["effects"], 4);
+        assert_eq!(way["run"]["block_ns"]["count"], found["periods"], "{way}");
+        assert!(way["run"]["cpu_share"].as_f64().unwrap() > 0.0, "{way}");
+    }
+    let fault = |way: usize, fault: &str| {
+        let faults = ways[way]["faults"].as_array().unwrap();
+        faults.iter().find(|found| found["fault"] == fault).unwrap().clone()
+    };
+    // A function of the host takes the host with it.
+    assert!(fault(0, "loop")["outcome"].as_str().unwrap().starts_with("the host hangs"));
+    assert_eq!(fault(0, "trap")["outcome"], "the host ends by signal 11");
+    for deed in ["loop", "trap"] {
+        assert_eq!(fault(0, deed)["host_goes_on"], false);
+        // A spare takes over; a process is lost for the remaining 180 periods.
+        let missed = |way: usize| fault(way, deed)["unserved_blocks_of_the_faulty"].as_u64().unwrap();
+        assert!((1..180).contains(&missed(1)), "{deed}: {}", missed(1));
+        assert!(missed(2) >= 180, "{deed}: {}", missed(2));
+        assert!([1, 2].iter().all(|way| fault(*way, deed)["host_goes_on"] == true), "{deed}");
+    }
+    let text = succeeds(&directory, "bench --rack 2 --seconds 0.01 --block 128 --rate 44100 --profile plugin");
+    assert!(text.contains("rack of 2 effects") && text.contains("one effect never returns"), "{text}");
+
+    fails(&directory, "bench g.wat --rack 4", 2, "MODULE: a rack has effects of its own");
+    fails(&directory, "bench --rack 4 --func work", 2, "--func: a rack has effects of its own");
+    fails(&directory, "bench --rack 0", 2, "from 1 to 4096");
+    fails(&directory, "bench --rack 4 --block 8193", 2, "at most 8192 frames");
+}
+
+#[test]
 fn exports_are_listed_when_asked_for() {
     let directory = directory("exports_are_listed_when_asked_for");
     let many: String = (0..3000).map(|n| format!("(func (export \"f{n}\") (param i32))")).collect();

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::provided::Missing;
 use crate::args::{self, Args, Failure};
 use crate::compile::{BUDGETS, budget_from_name};
+use crate::rack;
 
 /// One export with its arguments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,7 +220,7 @@ pub struct Options {
     list: bool,
     limit_s: Option<f64>,
     scenario: Option<String>,
-    frames: u32,
+    frames: Option<u32>,
     rate: u32,
     period_us: Option<f64>,
     profile: Option<Profile>,
@@ -245,7 +246,7 @@ impl Options {
             list: false,
             limit_s: None,
             scenario: None,
-            frames: 128,
+            frames: None,
             rate: 48_000,
             period_us: None,
             profile: None,
@@ -288,7 +289,7 @@ impl Options {
                     ["call", "audio", "periodic"].contains(&name).then(|| name.to_owned())
                 })?);
             }
-            "--block" => self.frames = number(option, args, 1, 65_536)?,
+            "--block" => self.frames = Some(number(option, args, 1, 65_536)?),
             "--rate" => self.rate = number(option, args, 1_000, 768_000)?,
             "--period" => self.period_us = Some(positive(option, args)?),
             "--profile" => self.profile = Some(args.one_of(option, "standalone, plugin", Profile::from_name)?),
@@ -388,6 +389,7 @@ impl Options {
             return Err(Failure::Usage("--period needs --scenario periodic".into()));
         }
         let (mut before, mut calls) = (self.before.clone(), self.calls.clone());
+        let frames = self.frames.unwrap_or(128);
         let scenario = match name {
             "audio" => {
                 if !calls.is_empty() {
@@ -399,11 +401,11 @@ impl Options {
                     ));
                 }
                 if before.is_empty() && exports("init") == Some("(f32,i32,i32)->(i32)") {
-                    let arguments = [format!("f32:{}", self.rate), "i32:2".into(), format!("i32:{}", self.frames)];
+                    let arguments = [format!("f32:{}", self.rate), "i32:2".into(), format!("i32:{frames}")];
                     before.push(Call::new("init", arguments.into()));
                 }
-                calls.push(Call::new("process", vec![format!("i32:{}", self.frames)]));
-                Scenario::Audio { frames: self.frames, rate: self.rate }
+                calls.push(Call::new("process", vec![format!("i32:{frames}")]));
+                Scenario::Audio { frames, rate: self.rate }
             }
             "periodic" => Scenario::Periodic { period_ns: (self.period_us.unwrap_or(1000.0) * 1e3) as u64 },
             _ => Scenario::Call,
@@ -412,6 +414,28 @@ impl Options {
             calls.push(only_func(funcs)?);
         }
         Ok(Workload { before, calls, scenario, limit_ns: self.limit_ns(1.0) })
+    }
+
+    /// A rack of `count` effects instead of a workload. Refuses options that only a module of the user's needs.
+    pub fn rack(&self, count: u32, seconds: f64, json: bool) -> Result<rack::Request, Failure> {
+        let given = [
+            ("MODULE", self.module.is_some()),
+            ("--func", !self.calls.is_empty()),
+            ("--before", !self.before.is_empty()),
+            ("--list", self.list),
+            ("--limit", self.limit_s.is_some()),
+            ("--scenario", self.scenario.is_some()),
+            ("--period", self.period_us.is_some()),
+            ("--opt", self.opt.is_some()),
+            ("--budget", self.interruption.is_some()),
+        ];
+        if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
+            return Err(Failure::Usage(format!("{option}: a rack has effects of its own")));
+        }
+        let Setup { cpu, fifo, .. } = self.setup;
+        let (frames, rate) = (self.frames.unwrap_or(64), self.rate);
+        let request = rack::Request { count, frames, rate, seconds, profile: self.profile, cpu, fifo, json };
+        request.check().map(|()| request)
     }
 }
 
