@@ -160,7 +160,7 @@ fn to_json(
     })
 }
 
-/// What an import has beside an export: its module, and who answers it.
+/// Exports or imports; an import also has its module, and who answers it.
 fn externs_to_json(externs: &[Extern], are_imports: bool) -> Vec<Value> {
     let one = |item: &Extern| {
         let mut value = json!({ "kind": item.kind.name(), "name": item.name, "type": item.ty });
@@ -273,7 +273,7 @@ impl Rows {
         writeln!(self.0, "  {label:<14} {value}").expect("a string takes everything");
     }
 
-    /// How the code was compiled, and what it needs.
+    /// The options that the code was compiled with, and its needs.
     fn code(&mut self, metadata: &Metadata) {
         self.row("profile", metadata.settings.profile.name().into());
         self.row("target", metadata.target.clone());

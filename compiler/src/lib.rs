@@ -266,7 +266,7 @@ fn initialised(
     Ok((fronts.0.into_iter().map(|(_, front)| front).collect(), front_of))
 }
 
-/// What a part is made from.
+/// The sources of a part.
 struct Making<'a> {
     input: &'a [u8],
     options: &'a Options,

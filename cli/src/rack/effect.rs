@@ -6,7 +6,7 @@ pub const GUEST: &[u8] = include_bytes!("guest.wat");
 pub const MOST_FRAMES: u32 = 8192;
 const STAGES: usize = 8;
 
-/// What an effect does in a block.
+/// The conduct of an effect in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Deed {

@@ -38,7 +38,7 @@ const HANGS_AFTER_S: f64 = 1.0;
 /// The part of a period after which a guest's call is cut off.
 const BUDGET_PART: u64 = 4;
 
-/// What the command line says of the rack.
+/// The rack's options.
 pub struct Request {
     pub count: u32,
     pub frames: u32,
@@ -82,11 +82,11 @@ struct Run {
     misses: u64,
     /// Blocks of single effects that were not processed.
     unserved: u64,
-    /// The same, of the effect with the fault alone.
+    /// Those of the effect with the fault alone.
     unserved_culprit: u64,
 }
 
-/// What a fault did to the host.
+/// The host's fate after a fault.
 enum Outcome {
     Goes(Box<Run>, String),
     /// The host itself has ended, or has to be ended.

@@ -114,7 +114,7 @@ fn block(slot: &Slot, input: &[f32], output: &mut [f32], deed: Deed) -> std::res
     answer
 }
 
-/// The same, for a thread that was let in.
+/// The block of a thread that was let in.
 fn admitted(slot: &Slot, input: &[f32], output: &mut [f32], deed: Deed) -> std::result::Result<(), rtw_status_t> {
     // SAFETY: this thread alone begins and ends the slot's blocks, in turn, and was let in.
     let begun = unsafe { slot.begin() }?;
