@@ -156,9 +156,16 @@ static void test_recompile(const artifact_t *source) {
     require(recompile(&old, NULL, &again, &err), &err, "an old artifact");
     info = probe(&again, RTW_OK, "compiled again");
     check(info.needs_recompile == 0 && info.compiler_release == 48 * 65536 + 8, "recompile: it loads");
-    size_t length = 0;
-    unsigned char *guest = section(&again, 5, 0, &length);
-    check(guest != NULL && length == 5 && memcmp(guest, "guest", 5) == 0, "recompile: the guest's description is kept");
+    size_t length = 0, kept = 0;
+    unsigned char *guest = section(&old, 5, 0, &length), *same = section(&again, 5, 0, &kept);
+    check(guest != NULL && same != NULL && kept == length && memcmp(guest, same, length) == 0, "recompile: the guest's description is kept");
+    rtw_module_t *module = NULL;
+    require(rtw_module_load(runtime, again.bytes, again.length, &module, &err), &err, "an artifact that was compiled again");
+    rtw_guest_info_t told;
+    rtw_guest_info_init(&told);
+    check_status(rtw_guest_info(module, &told), RTW_OK, "recompile: what its guest is");
+    check(told.kind == RTW_GUEST_OWN && told.port_count == 0 && strcmp(told.name, "guest") == 0, "recompile: is what the old one says");
+    rtw_module_destroy(module);
     /* Signatures are of the old code. */
     artifact_t with_signatures = read_at("signed.rtw"), unsigned_one = read_at("fat.rtw");
     check(probe(&with_signatures, RTW_OK, "signed").signature_count == 2, "recompile: two signatures before");
