@@ -35,7 +35,7 @@
     (loop $next
       (call $log (i32.const 2) (i32.const 300) (i32.const 5))
       (local.set $n (i32.sub (local.get $n) (i32.const 1)))
-      (br_if $next (local.get $n))))
+      (br_if $next (i32.gt_s (local.get $n) (i32.const 0)))))
   (func (export "abort") (call $abort (i32.const 100) (i32.const 128) (i32.const 12) (i32.const 3)))
   (func (export "trace")
     (call $trace (i32.const 100) (i32.const 2) (f64.const 1.5) (f64.const -2) (f64.const 0) (f64.const 0) (f64.const 0)))
