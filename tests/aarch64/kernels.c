@@ -6,6 +6,7 @@
 #include "../support/common.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,47 @@ static void run_kernel(unsigned rounds) {
     (void)run_i32("checksum", none(), none(), none());
 }
 
+/* A guest of the own interface (guests/interface), with a note in each block. */
+static void run_driven(unsigned rounds) {
+    enum { FRAMES = 128, MOST_CHANNELS = 2 };
+    static float inputs[MOST_CHANNELS][FRAMES], outputs[MOST_CHANNELS][FRAMES];
+    const float *from[] = {inputs[0], inputs[1]};
+    float *to[] = {outputs[0], outputs[1]};
+    rtw_error_t err;
+    rtw_guest_info_t info;
+    rtw_guest_info_init(&info);
+    NEED(rtw_guest_info(guest.module, &info) == RTW_OK, "the guest is not described");
+    NEED(info.input_count <= MOST_CHANNELS && info.output_count <= MOST_CHANNELS, "%s: too many channels", info.name);
+    rtw_guest_config_t config;
+    rtw_guest_config_init(&config);
+    config.max_frames = FRAMES;
+    rtw_guest_t *driven = NULL;
+    require(rtw_guest_create(guest.module, guest.instance, NULL, &config, &driven, &err), &err, "%s is driven", info.name);
+    require(rtw_guest_prepare(driven, 0, &err), &err, "%s is prepared", info.name);
+    for (unsigned round = 0; round < 2 * rounds; round++) {
+        for (uint32_t index = 0; index < info.param_count; index++) {
+            rtw_guest_param_t param;
+            rtw_guest_param_init(&param);
+            NEED(rtw_guest_param(guest.module, index, &param) == RTW_OK, "%s: parameter %" PRIu32, info.name, index);
+            NEED(rtw_guest_set(driven, index, param.min_value + (param.max_value - param.min_value) * fabs(noise())) == RTW_OK, "set");
+        }
+        for (uint32_t channel = 0; channel < info.input_count; channel++)
+            for (size_t i = 0; i < FRAMES; i++) inputs[channel][i] = sample(round >= rounds);
+        rtw_event_t note;
+        memset(&note, 0, sizeof note);
+        note.kind = RTW_EVENT_MIDI;
+        note.frame = next_random() % FRAMES;
+        note.data.midi[0] = (uint8_t)(round % 4 == 3 ? 0x80 : 0x90);
+        note.data.midi[1] = (uint8_t)(36 + round / 4 * 7 % 48);
+        note.data.midi[2] = 100;
+        const rtw_status_t status = rtw_guest_process(driven, from, to, FRAMES, &note, 1);
+        add_bytes(&status, sizeof status);
+        for (uint32_t channel = 0; channel < info.output_count; channel++) add_bytes(outputs[channel], sizeof outputs[channel]);
+        calls++;
+    }
+    rtw_guest_destroy(driven);
+}
+
 static void run_others(unsigned rounds) {
     for (unsigned round = 0; round < rounds; round++) {
         if (exports("gain")) { /* guests/minimal */
@@ -170,7 +212,9 @@ static void run_guest(const char *name, unsigned rounds) {
     digest = UINT64_C(14695981039346656037);
     calls = 0;
     state = 1;
-    if (exports("process"))
+    if (exports("rtw_process"))
+        run_driven(rounds);
+    else if (exports("process"))
         run_effect(rounds);
     else if (exports("step"))
         run_controller(rounds);
