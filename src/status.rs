@@ -274,13 +274,23 @@ pub fn is_unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The name and the sentence of a status, NUL-terminated; a number that is not a status gets a text saying so.
+/// The name and the sentence of a status, NUL-terminated; a number that is not a status gets a text saying so. Nothing in it can panic,
+/// so that the functions of the C API that return these texts have no handlers.
 pub fn describe(status: rtw_status_t) -> (&'static str, &'static str) {
-    let found = STATUSES.iter().position(|known| *known == status).and_then(|at| {
-        let mut texts = TEXTS.split_inclusive('\0').skip(2 * at);
-        Some((texts.next()?, texts.next()?))
-    });
-    found.unwrap_or(("RTW_ERR_?\0", "not a status of this library\0"))
+    find(status).unwrap_or(("RTW_ERR_?\0", "not a status of this library\0"))
+}
+
+fn find(status: rtw_status_t) -> Option<(&'static str, &'static str)> {
+    let mut ends = TEXTS.bytes().enumerate().filter(|(_, byte)| *byte == 0).map(|(at, _)| at + 1);
+    let mut start = 0;
+    for known in STATUSES {
+        let (middle, end) = (ends.next()?, ends.next()?);
+        if *known == status {
+            return Some((TEXTS.get(start..middle)?, TEXTS.get(middle..end)?));
+        }
+        start = end;
+    }
+    None
 }
 
 /// A status by its name in the C header.

@@ -206,8 +206,10 @@ impl Described {
         if sound { Ok(found) } else { Err(broken()) }
     }
 
+    /// A word; 0 out of bounds, where no reader of a checked description looks. It cannot panic: the functions of the C API that read
+    /// descriptions have no handlers, so that their threads can be cancelled.
     fn at(&self, offset: usize) -> u32 {
-        u32::from_le_bytes(self.bytes[offset..offset + 4].try_into().expect("four bytes"))
+        self.bytes.get(offset..).and_then(<[u8]>::first_chunk).map_or(0, |word| u32::from_le_bytes(*word))
     }
 
     fn word(&self, word: Word) -> u32 {
@@ -269,13 +271,17 @@ impl Described {
         (words, numbers)
     }
 
+    fn texts_from(&self, offset: u32) -> &[u8] {
+        self.bytes.get(self.texts + offset as usize..).unwrap_or(&[0])
+    }
+
     /// A text, with the zero byte that ends it somewhere behind.
     pub fn text_from(&self, offset: u32) -> *const u8 {
-        self.bytes[self.texts + offset as usize..].as_ptr()
+        self.texts_from(offset).as_ptr()
     }
 
     pub fn text(&self, offset: u32) -> &str {
-        let bytes = &self.bytes[self.texts + offset as usize..];
+        let bytes = self.texts_from(offset);
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
         std::str::from_utf8(&bytes[..end]).unwrap_or("")
     }
