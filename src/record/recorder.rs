@@ -125,8 +125,17 @@ impl Recorder {
     /// on the writer's thread.
     #[cfg(not(loom))]
     pub fn aside<T>(&self, run: impl FnOnce() -> T) -> T {
+        // SAFETY: it lives for good.
+        unsafe { self.recording_into(&ASIDE, run) }
+    }
+
+    /// Runs a function whose recordings go into another histogram. Call it on the writer's thread.
+    ///
+    /// # Safety
+    /// The histogram lives as long as self, or the function does not unwind.
+    pub unsafe fn recording_into<T>(&self, other: &Histogram, run: impl FnOnce() -> T) -> T {
         let record_into = |histogram: &Histogram| self.active.store(histogram as *const Histogram as *mut _, Relaxed);
-        record_into(&ASIDE);
+        record_into(other);
         let outcome = run();
         record_into(&self.counted);
         outcome

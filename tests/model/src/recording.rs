@@ -82,7 +82,9 @@ fn what_is_recorded_aside_is_seen_by_nobody() {
             let recorder = recorder.clone();
             thread::spawn(move || {
                 recorder.active().record(3);
-                recorder.aside(|| recorder.active().record(7));
+                let aside = Recorder::new();
+                // SAFETY: the function does not unwind.
+                unsafe { recorder.recording_into(aside.active(), || recorder.active().record(7)) };
             })
         };
         let seen = recorder.ever();
