@@ -162,7 +162,10 @@ def wrong(library, judge, file, path=None, plant=None):
     for status in (probed, loaded, strict):
         if status != "OK" and status not in REFUSALS:
             return f"status {status}"
-    if probed != loaded and not (probed == "UNSUPPORTED" and loaded == "OK" or probed == "OK" and loaded in ("ENGINE", "ARTIFACT")):
+    # A probe does not read the reset image.
+    damaged_image = any(judge.damaged(file, row) for row in rows if row[1] == part and row[0] == RESET)
+    only_loads = ("ENGINE", "ARTIFACT", "DIGEST") if damaged_image else ("ENGINE", "ARTIFACT")
+    if probed != loaded and not (probed == "UNSUPPORTED" and loaded == "OK" or probed == "OK" and loaded in only_loads):
         return f"probed {probed}, loaded {loaded}"
     if path:
         path.write_bytes(given)
@@ -171,7 +174,7 @@ def wrong(library, judge, file, path=None, plant=None):
             return f"{loaded} from memory, {from_file} from a file"
     if loaded == "OK" and reason:
         return f"loaded in spite of {reason}"
-    if loaded == "OK" and any(judge.damaged(file, row) for row in rows if row[1] == part and row[0] in (METADATA, CODE)):
+    if loaded == "OK" and any(judge.damaged(file, row) for row in rows if row[1] == part and row[0] in (METADATA, CODE, RESET)):
         return "loaded with a wrong checksum of the part"
     if not reason and loaded != "OK" and judge.must_load(file, rows):
         return f"{loaded}, although it has only parts that load"

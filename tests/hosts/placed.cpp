@@ -161,7 +161,7 @@ std::string run_all(int *status) {
     for (const char *at = text; *at != 0; at++) {
         line += *at;
         if (*at != '\n') continue;
-        if (line.compare(0, 3, "ok ") != 0) written += line;
+        if (line.compare(0, 2, "ok") != 0) written += line;
         line.clear();
     }
     return written + line;

@@ -30,6 +30,7 @@ include/rtwasm/call.h 644
 include/rtwasm/doctor.h 644 
 include/rtwasm/export.h 644 
 include/rtwasm/global.h 644 
+include/rtwasm/guest.h 644 
 include/rtwasm/imports.h 644 
 include/rtwasm/instance.h 644 
 include/rtwasm/module.h 644 
