@@ -61,29 +61,32 @@ static double meter_of(const rtw_guest_t *guest, uint32_t index) {
 
 /* ---- descriptions ---- */
 
+/* What was not told has no texts to compare. */
+static void told(rtw_status_t status, const char *what) { NEED(status == RTW_OK, "%s: %s", what, rtw_status_name(status)); }
+
 static void test_description(const guest_t *of) {
     rtw_guest_info_t info;
     rtw_guest_info_init(&info);
-    check_status(rtw_guest_info(of->module, &info), RTW_OK, "what the guest is");
+    told(rtw_guest_info(of->module, &info), "what the guest is");
     check(info.kind == RTW_GUEST_OWN && info.flags == RTW_GUEST_STATELESS, "kind and flags");
     check(strcmp(info.name, "Drive") == 0 && strcmp(info.meta, "author=rtwasm\nlicense=Apache-2.0") == 0, "name and other facts");
     check(info.input_count == 2 && info.output_count == 2 && info.port_count == 2, "channels and ports");
     check(info.param_count == 2 && info.meter_count == 1 && info.latency_frames == 0 && info.voice_count == 0, "numbers");
     rtw_guest_port_t port;
-    check_status(rtw_guest_port(of->module, 1, &port), RTW_OK, "a port");
+    told(rtw_guest_port(of->module, 1, &port), "a port");
     check(port.is_output == 1 && port.channel_count == 2 && strcmp(port.name, "Out") == 0, "is the output");
     check_status(rtw_guest_port(of->module, 2, &port), RTW_ERR_BOUNDS, "no such port");
     check_status(rtw_guest_port(of->module, 0, NULL), RTW_ERR_NULL, "no place for it");
     rtw_guest_param_t param;
     rtw_guest_param_init(&param);
-    check_status(rtw_guest_param(of->module, 0, &param), RTW_OK, "a parameter");
+    told(rtw_guest_param(of->module, 0, &param), "a parameter");
     check(strcmp(param.id, "gain") == 0 && strcmp(param.name, "Gain") == 0 && strcmp(param.group, "Level") == 0, "its names");
     check(param.min_value == 0 && param.max_value == 8 && param.default_value == 1 && param.flags == 0, "its range");
-    check_status(rtw_guest_param(of->module, 1, &param), RTW_OK, "another parameter");
+    told(rtw_guest_param(of->module, 1, &param), "another parameter");
     check(param.flags == RTW_PARAM_TOGGLE && strcmp(param.labels, "off\non") == 0 && *param.unit == 0 && *param.meta == 0, "a toggle");
     check_status(rtw_guest_param(of->module, 2, &param), RTW_ERR_BOUNDS, "no such parameter");
     check_status(rtw_guest_param(of->module, 0, NULL), RTW_ERR_NULL, "no place for it");
-    check_status(rtw_guest_meter(of->module, 0, &param), RTW_OK, "a meter");
+    told(rtw_guest_meter(of->module, 0, &param), "a meter");
     check(strcmp(param.id, "peak") == 0 && param.max_value == 8, "is the peak");
     check_status(rtw_guest_meter(of->module, 1, &param), RTW_ERR_BOUNDS, "no such meter");
     check_status(rtw_guest_info(NULL, &info), RTW_ERR_NULL, "no module");
