@@ -428,13 +428,30 @@ unsafe fn channel_of(list: *const *const f32, channel: usize) -> *const f32 {
     if list.is_null() { std::ptr::null() } else { unsafe { list.add(channel).read() } }
 }
 
+impl Param {
+    /// Takes a new value, within the range. False for what is no number.
+    #[inline(always)]
+    fn take(&mut self, value: f64) -> bool {
+        if value.is_nan() {
+            return false;
+        }
+        self.value = value.max(self.min).min(self.max);
+        true
+    }
+}
+
+/// Words of the guest's memory; None if they are not inside, not aligned, or at address 0.
+fn words(instance: Turn<'_>, address: u32, count: usize) -> Option<*mut u32> {
+    let at = instance.memory_at(address.into(), count as u64 * 4).cast::<u32>();
+    if address == 0 || !address.is_multiple_of(4) || at.is_null() { None } else { Some(at) }
+}
+
 impl State {
     fn set(&mut self, index: usize, value: f64) -> rtw_status_t {
         let Some(param) = self.params.get_mut(index) else { return RTW_ERR_BOUNDS };
-        if value.is_nan() {
+        if !param.take(value) {
             return RTW_ERR_ARGUMENT;
         }
-        param.value = value.max(param.min).min(param.max);
         self.change(index..index + 1);
         RTW_OK
     }
@@ -504,22 +521,31 @@ impl State {
         status
     }
 
-    unsafe fn bind_own(&mut self, instance: Turn<'_>, funcs: &[*mut FuncNoun]) -> rtw_status_t {
+    /// Asks the guest for its record: returns its address and its words.
+    unsafe fn record(
+        &mut self,
+        instance: Turn<'_>,
+        io: *mut FuncNoun,
+    ) -> std::result::Result<(u32, [u32; IO_WORDS]), rtw_status_t> {
         let mut values = [ValRaw::i32(0)];
         // SAFETY: passed on.
-        match unsafe { self.call(funcs[IO], &mut values) } {
+        match unsafe { self.call(io, &mut values) } {
             RTW_OK => {}
-            status => return status,
+            status => return Err(status),
         }
         let io = values[0].get_u32();
-        let words = |address: u32, count: usize| {
-            let at = instance.memory_at(address.into(), count as u64 * 4).cast::<u32>();
-            if address == 0 || !address.is_multiple_of(4) || at.is_null() { None } else { Some(at) }
-        };
-        let Some(record) = words(io, IO_WORDS) else { return RTW_ERR_BOUNDS };
+        let record = words(instance, io, IO_WORDS).ok_or(RTW_ERR_BOUNDS)?;
         // SAFETY: inside the memory, and aligned.
-        let [inputs, outputs, params, meters, events, event_room, _, latency] =
-            unsafe { record.cast::<[u32; IO_WORDS]>().read() }.map(u32::from_le);
+        Ok((io, unsafe { record.cast::<[u32; IO_WORDS]>().read() }.map(u32::from_le)))
+    }
+
+    unsafe fn bind_own(&mut self, instance: Turn<'_>, funcs: &[*mut FuncNoun]) -> rtw_status_t {
+        // SAFETY: passed on.
+        let (io, record) = match unsafe { self.record(instance, funcs[IO]) } {
+            Ok(found) => found,
+            Err(status) => return status,
+        };
+        let [inputs, outputs, params, meters, events, event_room, _, latency] = record;
         let bound = &mut self.bound;
         let mut end = u64::from(io) + 4 * IO_WORDS as u64;
         let mut reserve = |address: u32, bytes: u64| {
@@ -533,7 +559,7 @@ impl State {
             if count == 0 {
                 continue;
             }
-            let Some(list) = words(list, count) else { return RTW_ERR_BOUNDS };
+            let Some(list) = words(instance, list, count) else { return RTW_ERR_BOUNDS };
             for (at, channel) in bound.channels[from..from + count].iter_mut().enumerate() {
                 // SAFETY: inside the memory, and aligned.
                 *channel = u32::from_le(unsafe { list.add(at).read() });
@@ -697,11 +723,9 @@ impl State {
             let mut event = Event { frame: ahead.min(piece.saturating_sub(1)), ..*event };
             if event.kind == EVENT_PARAM {
                 let Some(param) = self.params.get_mut(usize::from(event.index)) else { continue };
-                let value = f64::from_bits(event.data);
-                if value.is_nan() {
+                if !param.take(f64::from_bits(event.data)) {
                     continue;
                 }
-                param.value = value.max(param.min).min(param.max);
                 event.data = param.value.to_bits();
             }
             full = write(event);
