@@ -192,6 +192,28 @@ pub(super) struct Guest {
     pub(super) store: Store<Content>,
 }
 
+/// Has the guest's faults recorded: the address of the instruction, unless the fault is of a page that ends its budget.
+fn note_faults(store: &mut Store<Content>, module: &Module, core: &Arc<Core>) {
+    let core = core.clone();
+    let code = module.code.text().as_ptr_range();
+    let code = code.start as usize..code.end as usize;
+    // SAFETY: the handler stores some words and at most opens a page, which is async-signal-safe; no other code reads
+    // the address before the faulting call has returned.
+    unsafe {
+        store.set_signal_handler(move |_, info, context| {
+            if core.timing.meets_closed_page((*info).si_addr() as usize) {
+                return true;
+            }
+            // The host's handler repairs a fault of its own in a host function, or the process ends.
+            let address = handlers::interrupted_at(context);
+            if code.contains(&address) {
+                core.fault_address.set(address);
+            }
+            false
+        });
+    }
+}
+
 impl Guest {
     pub(super) fn new(module: &Module, linked: &[Linked], added: &Added, config: &Config, core: &Arc<Core>) -> Result<Guest> {
         let _visit = if module.metadata.has_start || initialiser(module, config) { module.runtime.visit()? } else { None };
@@ -239,25 +261,8 @@ impl Guest {
         let mut store = Store::try_new(module.code.engine(), Content(Box::new(data))).map_err(|_| reserve::exhausted())?;
         store.limiter(|content| Data::of_mut(content));
         never_interrupt(&mut store, module.metadata.settings.interruption)?;
-        if module.metadata.settings.profile == Profile::Standalone {
-            let core = core.clone();
-            let code = module.code.text().as_ptr_range();
-            let code = code.start as usize..code.end as usize;
-            // SAFETY: the handler stores some words and at most opens a page, which is async-signal-safe; no other code reads
-            // the address before the faulting call has returned.
-            unsafe {
-                store.set_signal_handler(move |_, info, context| {
-                    if core.timing.meets_closed_page((*info).si_addr() as usize) {
-                        return true;
-                    }
-                    // The host's handler repairs a fault of its own in a host function, or the process ends.
-                    let address = handlers::interrupted_at(context);
-                    if code.contains(&address) {
-                        core.fault_address.set(address);
-                    }
-                    false
-                });
-            }
+        if settings.profile == Profile::Standalone {
+            note_faults(&mut store, module, core);
         }
         let signals = settings.profile == Profile::Standalone;
         let ahead_left_bytes = usize::try_from(ahead_left).unwrap_or(usize::MAX);

@@ -170,6 +170,38 @@ impl Drop for Instance {
     }
 }
 
+/// What calls read of an instance that is being made.
+fn new_core(module: &Module, config: &Config, handle: *mut c_void, slot: Option<Arc<Pool>>, log: Option<Log>) -> Core {
+    Core {
+        gate: AtomicI32::new(GATE_MAKING),
+        pass: Pass::new(module.runtime.number()),
+        entered_at: Cell::new(0),
+        guest_stack_bytes: module.runtime.config.guest_stack_bytes,
+        context: Cell::new(None),
+        host_status: Cell::new(RTW_OK),
+        ended: Cell::new(Ended::No),
+        caller: AtomicUsize::new(0),
+        host: Cell::new(std::ptr::null()),
+        host_at: Cell::new(0),
+        differs: Cell::new(true),
+        lets_in: Cell::new(false),
+        making: AtomicU8::new(MAKING),
+        after: AtomicI32::new(GATE_FREE),
+        float: fpu::Wanted::new(config.denormals),
+        host_float: fpu::Host::new(),
+        timing: Timing::new(&config.limits),
+        held: Account::new(config.memory_limit_bytes.unwrap_or(0), &module.runtime.held, slot),
+        prepared: AtomicBool::new(false),
+        fault_address: Cell::new(0),
+        exit_word: Cell::new(std::ptr::null()),
+        arena: arena::Link::default(),
+        log,
+        growth: Counters::default(),
+        fault: Cell::new(None),
+        handle: Cell::new(handle),
+    }
+}
+
 impl Instance {
     /// Instantiates, which runs the start function. `handle` is the instance's handle for host functions.
     pub fn new(module: &Arc<Module>, imports: Option<&Imports>, config: Config, handle: *mut c_void) -> Result<Instance> {
@@ -205,34 +237,7 @@ impl Instance {
         let log_bytes = if config.log_bytes == 0 { log::DEFAULT_BYTES } else { config.log_bytes };
         let sink = module.runtime.config.log.filter(|_| hosts.iter().any(Linked::speaks));
         let log = sink.map(|sink| Log::new(log_bytes, sink, handle));
-        let core = Arc::new(Core {
-            gate: AtomicI32::new(GATE_MAKING),
-            pass: Pass::new(module.runtime.number()),
-            entered_at: Cell::new(0),
-            guest_stack_bytes: module.runtime.config.guest_stack_bytes,
-            context: Cell::new(None),
-            host_status: Cell::new(RTW_OK),
-            ended: Cell::new(Ended::No),
-            caller: AtomicUsize::new(0),
-            host: Cell::new(std::ptr::null()),
-            host_at: Cell::new(0),
-            differs: Cell::new(true),
-            lets_in: Cell::new(false),
-            making: AtomicU8::new(MAKING),
-            after: AtomicI32::new(GATE_FREE),
-            float: fpu::Wanted::new(config.denormals),
-            host_float: fpu::Host::new(),
-            timing: Timing::new(&config.limits),
-            held: Account::new(config.memory_limit_bytes.unwrap_or(0), &module.runtime.held, slot),
-            prepared: AtomicBool::new(false),
-            fault_address: Cell::new(0),
-            exit_word: Cell::new(std::ptr::null()),
-            arena: arena::Link::default(),
-            log,
-            growth: Counters::default(),
-            fault: Cell::new(None),
-            handle: Cell::new(handle),
-        });
+        let core = Arc::new(new_core(module, &config, handle, slot, log));
         let _ready = module.runtime.ready_for_traps(module.profile())?;
         let guest = Guest::new(module, &hosts, &added, &config, &core)?;
         let instance = Instance {
