@@ -153,8 +153,10 @@ impl<'a> Module<'a> {
                 Payload::CodeSectionEntry(body) => {
                     if wanted == Some(index) {
                         let mut operators = body.get_operators_reader()?;
-                        let (first, then) = (operators.read()?, operators.read()?);
-                        if let (Operator::I32Const { value }, Operator::End | Operator::Return) = (first, then) {
+                        // A function without a result may have nothing but its end.
+                        if let Operator::I32Const { value } = operators.read()?
+                            && let Operator::End | Operator::Return = operators.read()?
+                        {
                             found.constant = Some(value as u32);
                         }
                     }

@@ -16,7 +16,7 @@ fn described(text: &str) -> Result<Option<Guest>> {
 }
 
 fn own(json: &str) -> Result<Guest> {
-    let json = json.replace('"', "\\\"");
+    let json = json.replace('\n', " ").replace('"', "\\\"");
     described(&format!("(module {FUNCS} (@custom \"rtw_guest\" \"{json}\"))")).map(Option::unwrap)
 }
 
