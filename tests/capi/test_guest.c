@@ -61,7 +61,7 @@ static double meter_of(const rtw_guest_t *guest, uint32_t index) {
 
 /* ---- descriptions ---- */
 
-/* What was not told has no texts to compare. */
+/* Ends the program if a description was refused: there is no text to compare. */
 static void told(rtw_status_t status, const char *what) { NEED(status == RTW_OK, "%s: %s", what, rtw_status_name(status)); }
 
 static void test_description(const guest_t *of) {

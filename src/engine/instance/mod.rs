@@ -170,7 +170,7 @@ impl Drop for Instance {
     }
 }
 
-/// What calls read of an instance that is being made.
+/// The state that calls read, of an instance that is being made.
 fn new_core(module: &Module, config: &Config, handle: *mut c_void, slot: Option<Arc<Pool>>, log: Option<Log>) -> Core {
     Core {
         gate: AtomicI32::new(GATE_MAKING),
