@@ -26,7 +26,8 @@ pub const HELP: &str = concat!(
     "rtwasm bench: measure what calls of a module cost on this machine
 
 Usage: rtwasm bench MODULE [OPTIONS]
-       rtwasm bench --rack N [--seconds S] [--block FRAMES] [--rate HZ] [--profile NAME] [--cpu N] [--fifo PRIORITY] [--json]
+       rtwasm bench --rack N [--seconds S] [--block FRAMES] [--rate HZ] [--profile NAME] [--cpu N]
+                    [--fifo PRIORITY] [--json]
 
 MODULE is an artifact (.rtw) or a module (.wasm, .wat). Calls it as a host would, and reports:
   cold     a process from its start to its first cycle, in fresh processes
@@ -43,9 +44,10 @@ Measuring itself adds time to each figure: bench reports that time, and does not
   --processes N         fresh processes for the cold figures, from 0 (no cold figures) to 1000; default 5
 
 A rack:
-  --rack N              run N small effects in one period instead of a MODULE, from 1 to 4096: as functions of the host, as
-                        guests behind slots, and as processes with shared memory. Reports CPU share, times and missed periods,
-                        and what becomes of the host if one effect loops or traps. Default block: 64 frames
+  --rack N              run N small effects in one period instead of a MODULE, from 1 to 4096: as functions of the
+                        host, as guests behind slots, and as processes with shared memory. Reports CPU share, times
+                        and missed periods, and what becomes of the host if one effect loops or traps. Default
+                        block: 64 frames
 
 Other options:
   --json                print JSON

@@ -162,8 +162,8 @@ def wrong(library, judge, file, path=None, plant=None):
     for status in (probed, loaded, strict):
         if status != "OK" and status not in REFUSALS:
             return f"status {status}"
-    # A probe does not read the reset image.
-    damaged_image = any(judge.damaged(file, row) for row in rows if row[1] == part and row[0] == RESET)
+    # A probe does not read the reset image, the part's or one that belongs to no part.
+    damaged_image = any(judge.damaged(file, row) for row in rows if row[1] in (0, part) and row[0] == RESET)
     only_loads = ("ENGINE", "ARTIFACT", "DIGEST") if damaged_image else ("ENGINE", "ARTIFACT")
     if probed != loaded and not (probed == "UNSUPPORTED" and loaded == "OK" or probed == "OK" and loaded in only_loads):
         return f"probed {probed}, loaded {loaded}"
