@@ -41,7 +41,7 @@ static rtw_event_t midi(uint32_t frame, uint8_t status, uint8_t key, uint8_t vel
 
 static void ramp(void) {
     for (int n = 0; n < LENGTH; n++) {
-        left[n] = (float)n / LENGTH;
+        left[n] = (float)n / (float)LENGTH;
         right[n] = -left[n];
         other_left[n] = other_right[n] = 99;
     }
