@@ -6,6 +6,7 @@ mod native;
 mod processes;
 mod slots;
 
+use std::io;
 use std::time::Duration;
 
 use rtwasm::engine::profile::{Interruption, Profile};
@@ -19,6 +20,7 @@ use crate::text::put;
 use crate::workload::describe::Compilation;
 use crate::workload::diagnosis::nanoseconds;
 use crate::workload::guest::aside;
+use crate::workload::os;
 use crate::workload::run::Distribution;
 use crate::workload::source::Source;
 use effect::{Deed, MOST_FRAMES};
@@ -123,6 +125,11 @@ impl Request {
         u64::from(self.frames) * 1_000_000_000 / u64::from(self.rate)
     }
 
+    /// The number of periods of a run without a fault.
+    fn periods(&self) -> u64 {
+        ((self.seconds * 1e9) as u64 / self.period_ns()).max(1)
+    }
+
     fn budget_ns(&self) -> u64 {
         self.period_ns() / BUDGET_PART
     }
@@ -156,7 +163,8 @@ pub fn run(request: &Request) -> Result<(), Failure> {
     let mut native = Native::new(count, frames);
     let expected = compared(&mut native, request);
     let run = pace(&mut native, request, request.periods(), Deed::Effect);
-    let outcomes = FAULTS.map(|deed| (deed, in_a_child(request, deed))).into();
+    let outcomes = FAULTS.map(|deed| in_a_child(request, deed).map(|outcome| (deed, outcome)));
+    let outcomes = outcomes.into_iter().collect::<io::Result<_>>().map_err(|error| failed("cannot start a process", &error))?;
     let mut ways = vec![Way { name: "host functions", count, fewer: None, run, outcomes }];
 
     let same = |rack: &mut dyn Rack, what: &str| {
@@ -187,12 +195,6 @@ pub fn run(request: &Request) -> Result<(), Failure> {
     drop(processes);
 
     args::print(&if request.json { format!("{:#}\n", to_json(request, &ways)) } else { to_text(request, &ways) })
-}
-
-impl Request {
-    fn periods(&self) -> u64 {
-        ((self.seconds * 1e9) as u64 / self.period_ns()).max(1)
-    }
 }
 
 /// The samples of all effects after the first periods.
@@ -236,12 +238,7 @@ fn pace(rack: &mut dyn Rack, request: &Request, periods: u64, fault: Deed) -> Ru
 
 /// The CPU time of all threads of this process, in ns.
 fn this_process_cpu_ns() -> u64 {
-    // SAFETY: fills in a time.
-    unsafe {
-        let mut time: libc::timespec = std::mem::zeroed();
-        libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time);
-        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-    }
+    os::clock_ns(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
 fn with_fault(slots: &mut Slots, request: &Request, deed: Deed) -> Outcome {
@@ -271,24 +268,14 @@ fn plural_of(processes: usize) -> String {
 }
 
 /// Runs the host's functions with a fault in a child, since it ends the host.
-fn in_a_child(request: &Request, deed: Deed) -> Outcome {
+fn in_a_child(request: &Request, deed: Deed) -> io::Result<Outcome> {
     // SAFETY: this process has one thread here.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        // SAFETY: changes this process only.
-        unsafe {
-            let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-            libc::setrlimit(libc::RLIMIT_CORE, &none);
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        }
+    let Some(child) = (unsafe { os::fork() })? else {
         let mut native = Native::new(request.count as usize, request.frames as usize);
         pace(&mut native, request, FAULT_PERIODS, deed);
         // SAFETY: ends this process without the parent's work at its end.
         unsafe { libc::_exit(0) };
-    }
-    if child < 0 {
-        return Outcome::Ends(format!("not run: {}", std::io::Error::last_os_error()));
-    }
+    };
     let limit_s = request.period_ns() as f64 * FAULT_PERIODS as f64 / 1e9 + HANGS_AFTER_S;
     let until_ns = clock::monotonic_ns() + (limit_s * 1e9) as u64;
     let mut status = 0;
@@ -298,15 +285,15 @@ fn in_a_child(request: &Request, deed: Deed) -> Outcome {
             if clock::monotonic_ns() > until_ns {
                 libc::kill(child, libc::SIGKILL);
                 libc::waitpid(child, &mut status, 0);
-                return Outcome::Ends(format!("the host hangs ({HANGS_AFTER_S} s after its end it was killed)"));
+                return Ok(Outcome::Ends(format!("the host hangs ({HANGS_AFTER_S} s after its end it was killed)")));
             }
             sleeper::sleep_for(Duration::from_millis(5));
         }
     }
-    match libc::WIFSIGNALED(status) {
-        true => Outcome::Ends(format!("the host ends by signal {}", libc::WTERMSIG(status))),
-        false => Outcome::Ends(format!("the host exits with status {}", libc::WEXITSTATUS(status))),
-    }
+    Ok(Outcome::Ends(match libc::WIFSIGNALED(status) {
+        true => format!("the host ends by signal {}", libc::WTERMSIG(status)),
+        false => format!("the host exits with status {}", libc::WEXITSTATUS(status)),
+    }))
 }
 
 /// Adds a line to a text.

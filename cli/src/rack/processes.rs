@@ -14,6 +14,7 @@ use rtwasm::sys::sched::{self, Policy};
 
 use super::Rack;
 use super::effect::{Deed, Effect};
+use crate::workload::os;
 
 /// The time between two looks whether a process that does not answer has ended, in ns.
 const LOOK_NS: u64 = 100_000;
@@ -116,18 +117,16 @@ impl Processes {
     pub fn new(count: usize, frames: usize) -> io::Result<Processes> {
         let shared = Shared::new(count, frames)?;
         let mut made = Processes { shared, processes: Vec::new(), frames, ended_ns: 0, fewer: None };
-        // SAFETY: reads the process's number.
-        let host = unsafe { libc::getpid() };
         while made.processes.len() < count {
-            // SAFETY: this process has one thread, and the child calls nothing that allocates.
-            match unsafe { libc::fork() } {
-                0 => serve(&made.shared, made.processes.len(), frames, host),
-                -1 if made.processes.is_empty() => return Err(io::Error::last_os_error()),
-                -1 => {
-                    made.fewer = Some(io::Error::last_os_error());
+            // SAFETY: this process has one thread.
+            match unsafe { os::fork() } {
+                Ok(None) => serve(&made.shared, made.processes.len(), frames),
+                Ok(Some(number)) => made.processes.push(Process { number: Some(number), asked: 0, late: 0 }),
+                Err(error) if made.processes.is_empty() => return Err(error),
+                Err(error) => {
+                    made.fewer = Some(error);
                     break;
                 }
-                number => made.processes.push(Process { number: Some(number), asked: 0, late: 0 }),
             }
         }
         Ok(made)
@@ -196,29 +195,14 @@ fn has_ended(process: Option<libc::pid_t>) -> bool {
 
 /// The CPU time of a process, in ns; 0 if the system does not tell it.
 fn cpu_ns(process: libc::pid_t) -> u64 {
-    // SAFETY: fills in an id and a time.
-    unsafe {
-        let mut clock = 0;
-        let mut time: libc::timespec = std::mem::zeroed();
-        match libc::clock_getcpuclockid(process, &mut clock) == 0 && libc::clock_gettime(clock, &mut time) == 0 {
-            true => time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
-            false => 0,
-        }
-    }
+    let mut clock = 0;
+    // SAFETY: fills in a clock's id.
+    let is_there = unsafe { libc::clock_getcpuclockid(process, &mut clock) } == 0;
+    if is_there { os::clock_ns(clock) } else { 0 }
 }
 
-/// The life of a process of the rack: answers until the host ends.
-fn serve(shared: &Shared, at: usize, frames: usize, host: libc::pid_t) -> ! {
-    // SAFETY: system calls that change this process only.
-    unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        if libc::getppid() != host {
-            libc::_exit(1); // The host had ended before, so no signal comes.
-        }
-        // A process that ends by a fault leaves no image of its memory behind.
-        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        libc::setrlimit(libc::RLIMIT_CORE, &none);
-    }
+/// The life of a process of the rack: answers until the host ends. Calls nothing that allocates.
+fn serve(shared: &Shared, at: usize, frames: usize) -> ! {
     let place = shared.place(at);
     let mut effect = Effect::default();
     let mut done = 0;

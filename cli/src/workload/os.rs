@@ -17,6 +17,40 @@ pub fn allowed_cpus() -> Vec<u32> {
     }
 }
 
+/// Forks. The child gets None: it ends with this process, and leaves no image of its memory behind if a fault ends it.
+///
+/// # Safety
+/// This process has one thread, or the child calls nothing that another thread may have been in the middle of.
+pub unsafe fn fork() -> io::Result<Option<libc::pid_t>> {
+    // SAFETY: passed on; what the child calls changes the child only.
+    unsafe {
+        let parent = libc::getpid();
+        match libc::fork() {
+            0 => {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                if libc::getppid() != parent {
+                    libc::_exit(1); // The parent had ended before, so no signal comes.
+                }
+                let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+                libc::setrlimit(libc::RLIMIT_CORE, &none);
+                Ok(None)
+            }
+            -1 => Err(io::Error::last_os_error()),
+            child => Ok(Some(child)),
+        }
+    }
+}
+
+/// The time on a clock of the system's, in ns; 0 if it cannot be read.
+pub fn clock_ns(clock: libc::clockid_t) -> u64 {
+    // SAFETY: fills in a time, which is zero before.
+    unsafe {
+        let mut time: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(clock, &mut time);
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    }
+}
+
 /// A file without a name, for child processes to read: it disappears with the last process that has it.
 pub struct Nameless(File);
 
