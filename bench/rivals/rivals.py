@@ -69,24 +69,36 @@ def row(case, name, rounds, first, **more):
     }
 
 
-def compare_loads(case, subjects, rounds, expected, how="load"):
+def started(subjects, expected):
     processes = [Process(subject) for subject in subjects]
     for process in processes:
         if process.ask("check") != [expected]:
             raise SystemExit(f"{process.name} computes another result than {expected}")
-        process.ask(f"{how} {LOADS}")
+    return processes
+
+
+def interleaved(processes, rounds, command):
+    """Asks all in turn, once before it counts. Returns the times of each, a list for each round, and its page faults. Those that do not
+    have the case are left out."""
+    processes = [process for process in processes if process.ask(command) is not None]
     times = {process.name: [] for process in processes}
     faults = {process.name: [] for process in processes}
     for turn in range(rounds):
         for process in processes[turn % len(processes):] + processes[:turn % len(processes)]:
-            found, *ns = process.ask(f"{how} {LOADS}")
+            found, *ns = process.ask(command)
             faults[process.name].append(found / LOADS)
             times[process.name].append(ns)
+    return times, {name: statistics.median(found) for name, found in faults.items()}
+
+
+def compare_loads(case, subjects, rounds, expected, how="load"):
+    processes = started(subjects, expected)
+    times, faults = interleaved(processes, rounds, f"{how} {LOADS}")
     for process in processes:
         process.close()
     first = times[subjects[0]["name"]]
     return [
-        row(case, subject["name"], times[subject["name"]], first, page_faults=statistics.median(faults[subject["name"]]),
+        row(case, subject["name"], times[subject["name"]], first, page_faults=faults[subject["name"]],
             system_calls=system_calls(subject) if how == "load" else None, bytes=os.path.getsize(subject["arguments"][0]))
         for subject in subjects
     ]
@@ -107,22 +119,12 @@ def compare_cases(subjects, rounds, expected):
     """What happens to instances of a small module; and the memory of one with four funcs."""
     rows = []
     for name, case in CASES.items():
-        processes = [Process(subject) for subject in subjects]
-        for process in processes:
-            if process.ask("check") != [expected]:
-                raise SystemExit(f"{process.name} computes another result than {expected}")
-        processes = [process for process in processes if process.ask(f"{name} {LOADS}") is not None]
-        times = {process.name: [] for process in processes}
-        faults = {process.name: [] for process in processes}
-        for turn in range(rounds):
-            for process in processes[turn % len(processes):] + processes[:turn % len(processes)]:
-                found, *ns = process.ask(f"{name} {LOADS}")
-                faults[process.name].append(found / LOADS)
-                times[process.name].append(ns)
+        processes = started(subjects, expected)
+        times, faults = interleaved(processes, rounds, f"{name} {LOADS}")
         for process in processes:
             process.close()
-        first = times[processes[0].name]
-        rows += [row(case, process.name, times[process.name], first, page_faults=statistics.median(faults[process.name])) for process in processes]
+        first = next(iter(times.values()))
+        rows += [row(case, subject, own, first, page_faults=faults[subject]) for subject, own in times.items()]
     for subject in subjects:
         process = Process(subject)
         print(f"memory of an instance with four funcs, with what is present of its 64 KiB: {subject['name']:44} {process.ask(f'memory {MANY}')[0] / MANY / 1024:7.1f} KiB")
