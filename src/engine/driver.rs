@@ -73,9 +73,7 @@ pub struct Driver {
     module: Arc<Module>,
     /// The functions of the instance that is driven; none behind a slot.
     funcs: Vec<OwnFunc>,
-    handles: Vec<*mut FuncNoun>,
     rate: f64,
-    max_frames: u32,
     state: UnsafeCell<State>,
 }
 
@@ -161,14 +159,7 @@ impl Driver {
                 event_room: 0,
             },
         };
-        let mut made = Driver {
-            module: module.clone(),
-            funcs: Vec::new(),
-            handles: Vec::new(),
-            rate,
-            max_frames,
-            state: UnsafeCell::new(state),
-        };
+        let mut made = Driver { module: module.clone(), funcs: Vec::new(), rate, state: UnsafeCell::new(state) };
         if let Some(instance) = instance {
             if !Arc::ptr_eq(&instance.module, module) {
                 return Err(Error::new(RTW_ERR_ARGUMENT, "the instance is of another module"));
@@ -176,7 +167,6 @@ impl Driver {
             for (name, ty) in interface(guest.kind()) {
                 made.funcs.push(OwnFunc::new(instance.func(name, Some(&Signature::parse(ty)?))?)?);
             }
-            made.handles = made.funcs.iter().map(OwnFunc::as_ptr).collect();
             made.begin(instance)?;
         }
         Ok(made)
@@ -184,7 +174,8 @@ impl Driver {
 
     /// The functions of the driven instance, in the order of the interface; empty behind a slot.
     pub fn handles(&self) -> &[*mut FuncNoun] {
-        &self.handles
+        // SAFETY: an own handle is a pointer, and nothing else.
+        unsafe { std::slice::from_raw_parts(self.funcs.as_ptr().cast(), self.funcs.len()) }
     }
 
     pub fn instance(&self) -> Option<&Arc<Instance>> {
@@ -202,7 +193,7 @@ impl Driver {
         let runtime = &instance.module.runtime;
         let _visit = runtime.visit()?;
         let _ready = runtime.ready_for_traps(instance.module.profile())?;
-        let mut values = init_values(self.state().kind, self.rate, self.max_frames);
+        let mut values = init_values(self.state().kind, self.rate, self.state().max_frames);
         let func = &*self.funcs[INIT];
         let _running = func.core().runs_in_setup();
         // SAFETY: both values are there; the caller has the instance.
@@ -214,12 +205,12 @@ impl Driver {
             status => return Err(failed(status, "the first call")),
         }
         if self.state().kind == kind::OWN && values[0].get_i32() != 0 {
-            let (code, rate, frames) = (values[0].get_i32(), self.rate as u64, self.max_frames);
+            let (code, rate, frames) = (values[0].get_i32(), self.rate as u64, self.state().max_frames);
             let what = format!("the guest refuses {rate} Hz and {frames} frames: rtw_init returned {code}");
             return Err(Error::new(RTW_ERR_ARGUMENT, what));
         }
         // SAFETY: the caller has the instance, and these are its functions.
-        match unsafe { self.state().bind(&self.module, instance, &self.handles) } {
+        match unsafe { self.state().bind(&self.module, instance, self.handles()) } {
             RTW_OK => Ok(()),
             RTW_ERR_BOUNDS => Err(Error::new(RTW_ERR_BOUNDS, "rtw_io of the guest names a place outside its memory")),
             RTW_ERR_LIMIT => Err(Error::new(RTW_ERR_LIMIT, "the guest's memory has no room for buffers")),
