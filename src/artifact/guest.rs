@@ -196,6 +196,8 @@ impl Described {
         let known = (kind::OWN..=kind::FAUST_DOUBLE).contains(&found.kind());
         found.texts = texts;
         let is_text = |offset: u32| (offset as usize) < bytes.len() - texts;
+        // Only guests of the own interface have a place for events.
+        let known = known && (found.kind() == kind::OWN || found.flags() & flag::EVENTS == 0);
         let sound = known
             && inputs.max(outputs) <= MOST_CHANNELS
             && bytes.get(texts..).is_some_and(|blob| blob.last() == Some(&0) && std::str::from_utf8(blob).is_ok())
@@ -350,6 +352,14 @@ mod tests {
         assert_eq!(described.whole(), sample());
         assert_eq!(described.channels(), (3, 2));
         assert_eq!(Described::new(&Guest { kind: 1, ..Guest::default() }.encode()).unwrap().whole().ports, []);
+    }
+
+    #[test]
+    fn only_guests_of_the_own_interface_take_events() {
+        for kind in kind::OWN..=kind::FAUST_DOUBLE {
+            let described = Described::new(&Guest { kind, flags: flag::EVENTS, ..sample() }.encode());
+            assert_eq!(described.is_ok(), kind == kind::OWN, "{kind}");
+        }
     }
 
     #[test]
