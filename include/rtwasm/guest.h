@@ -273,9 +273,10 @@ rtw_status_t rtw_guest_slot_create(const rtw_module_t *module,
 /// out       receives the guest, to be destroyed with rtw_guest_destroy; NULL on failure.
 /// err       NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (the instance is of another module, there is a slot
-///         as well, a field is out of range, or the guest refuses the rate or the frames), RTW_ERR_UNSUPPORTED (see
-///         rtw_guest_info), RTW_ERR_BOUNDS (the guest names buffers outside its memory), RTW_ERR_LIMIT (its memory has no room for
-///         buffers), RTW_ERR_BUSY, RTW_ERR_SIGNALS, RTW_ERR_STACK_SIZE; and the status of a call that failed.
+///         as well, the slot has other functions than a guest, a field is out of range, or the guest refuses the rate or the
+///         frames), RTW_ERR_UNSUPPORTED (see rtw_guest_info), RTW_ERR_BOUNDS (the guest names buffers outside its memory),
+///         RTW_ERR_LIMIT (its memory has no room for buffers), RTW_ERR_BUSY, RTW_ERR_SIGNALS, RTW_ERR_STACK_SIZE; and the status
+///         of a call that failed.
 rtw_status_t rtw_guest_create(const rtw_module_t *module,
                               rtw_instance_t *instance,
                               rtw_slot_t *slot,

@@ -367,9 +367,10 @@ pub unsafe extern "C-unwind" fn rtw_guest_slot_create(
 /// out       receives the guest, to be destroyed with rtw_guest_destroy; NULL on failure.
 /// err       NULL, or filled.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_ARGUMENT (the instance is of another module, there is a slot
-///         as well, a field is out of range, or the guest refuses the rate or the frames), RTW_ERR_UNSUPPORTED (see
-///         rtw_guest_info), RTW_ERR_BOUNDS (the guest names buffers outside its memory), RTW_ERR_LIMIT (its memory has no room for
-///         buffers), RTW_ERR_BUSY, RTW_ERR_SIGNALS, RTW_ERR_STACK_SIZE; and the status of a call that failed.
+///         as well, the slot has other functions than a guest, a field is out of range, or the guest refuses the rate or the
+///         frames), RTW_ERR_UNSUPPORTED (see rtw_guest_info), RTW_ERR_BOUNDS (the guest names buffers outside its memory),
+///         RTW_ERR_LIMIT (its memory has no room for buffers), RTW_ERR_BUSY, RTW_ERR_SIGNALS, RTW_ERR_STACK_SIZE; and the status
+///         of a call that failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_guest_create(
     module: *const rtw_module_t,
@@ -387,7 +388,7 @@ pub unsafe extern "C-unwind" fn rtw_guest_create(
             let config = guest_config(config)?;
             let turn = match (instance.is_null(), slot.is_null()) {
                 (false, true) => Some(guard::named(instance, "instance")?.turn()),
-                (true, false) => guard::named(slot, "slot").map(|_| None)?,
+                (true, false) => Driver::check_slot(module, guard::named(slot, "slot")?).map(|()| None)?,
                 (true, true) => return Err(bare(RTW_ERR_NULL, "instance and slot")),
                 (false, false) => return Err(Error::new(RTW_ERR_ARGUMENT, "give an instance or a slot, not both")),
             };

@@ -15,7 +15,7 @@ use super::module::Module;
 use super::own::{FuncNoun, OwnFunc};
 use super::prepare::{DryCall, Ready, SETUP_BUDGET_NS};
 use super::signature::Signature;
-use super::slot::guest_state;
+use super::slot::{Slot, guest_state};
 use crate::artifact::guest::{Described, flag, kind};
 use crate::status::*;
 
@@ -170,6 +170,15 @@ impl Driver {
             made.begin(instance)?;
         }
         Ok(made)
+    }
+
+    /// Returns an error if a slot has other functions than those that the module's guests are driven by.
+    pub fn check_slot(module: &Module, slot: &Slot) -> Result<()> {
+        let mut wanted = interface(described(module)?.kind()).iter().enumerate();
+        match wanted.all(|(at, (name, _))| slot.func_name(at) == Some(name)) {
+            true => Ok(()),
+            false => Err(Error::new(RTW_ERR_ARGUMENT, "the slot has other functions than one of rtw_guest_slot_create")),
+        }
     }
 
     /// The functions of the driven instance, in the order of the interface; empty behind a slot.

@@ -370,6 +370,188 @@ static void test_slot(const guest_t *of, const guest_t *another) {
     check_error(&err, RTW_ERR_ARGUMENT, "the library adds them", "are none of its business");
 }
 
+/* ---- what a host does wrong ---- */
+
+/* Calls every function that takes a guest's handle; each has to return `status`. */
+static void refuse_all(rtw_guest_t *guest, rtw_status_t status, const char *what) {
+    double value;
+    size_t needed = 0;
+    uint8_t bytes[64] = {0};
+    check_status(rtw_guest_process(guest, NULL, NULL, 10, NULL, 0), status, "%s: process", what);
+    check_status(rtw_guest_set(guest, 0, 1), status, "%s: set", what);
+    check_status(rtw_guest_get(guest, 0, &value), status, "%s: get", what);
+    check_status(rtw_guest_read_meter(guest, 0, &value), status, "%s: a meter", what);
+    check_status(rtw_guest_set_budget(guest, 0), status, "%s: a budget", what);
+    check_status(rtw_guest_reset(guest), status, "%s: reset", what);
+    check_status(rtw_guest_prepare(guest, 1, &err), status, "%s: prepare", what);
+    check_status(rtw_guest_renew(guest, &err), status, "%s: renew", what);
+    check_status(rtw_guest_save_state(guest, bytes, sizeof bytes, &needed, &err), status, "%s: save", what);
+    check_status(rtw_guest_load_state(guest, bytes, sizeof bytes, &err), status, "%s: load", what);
+    check(rtw_guest_latency(guest) == 0 && rtw_guest_func(guest) == NULL, "%s: no latency, no function", what);
+}
+
+static void test_handles(const guest_t *of) {
+    refuse_all(NULL, RTW_ERR_NULL, "no guest");
+    refuse_all((rtw_guest_t *)of->instance, RTW_ERR_HANDLE, "an instance");
+    rtw_guest_t *guest = drive(of, 48000, 64);
+    rtw_guest_destroy(guest);
+    refuse_all(guest, RTW_ERR_HANDLE, "a destroyed guest");
+
+    rtw_guest_info_t info;
+    rtw_guest_port_t port;
+    rtw_guest_param_t param;
+    rtw_guest_info_init(&info);
+    rtw_guest_param_init(&param);
+    const rtw_module_t *none = (const rtw_module_t *)of->instance;
+    rtw_slot_t *slot = NULL;
+    check_status(rtw_guest_info(none, &info), RTW_ERR_HANDLE, "info of an instance");
+    check_status(rtw_guest_port(none, 0, &port), RTW_ERR_HANDLE, "a port of an instance");
+    check_status(rtw_guest_param(none, 0, &param), RTW_ERR_HANDLE, "a parameter of an instance");
+    check_status(rtw_guest_meter(none, 0, &param), RTW_ERR_HANDLE, "a meter of an instance");
+    check_status(rtw_guest_slot_create(none, NULL, NULL, &slot, &err), RTW_ERR_HANDLE, "a slot of an instance");
+    check_status(rtw_guest_create(none, of->instance, NULL, NULL, &guest, &err), RTW_ERR_HANDLE, "a guest of an instance");
+    param.struct_size = 3;
+    check_status(rtw_guest_param(of->module, 0, &param), RTW_ERR_STRUCT_SIZE, "a parameter of no size");
+    rtw_guest_config_t config;
+    rtw_guest_config_init(&config);
+    config.struct_size = 3;
+    check_status(rtw_guest_create(of->module, of->instance, NULL, &config, &guest, &err), RTW_ERR_STRUCT_SIZE, "a configuration of no size");
+    check_status(rtw_guest_slot_create(of->module, &config, NULL, &slot, &err), RTW_ERR_STRUCT_SIZE, "also of a slot's");
+    check(guest == NULL && slot == NULL, "and there is no handle");
+
+    /* Slots that are not of rtw_guest_slot_create, and one that is gone. */
+    slot = new_slot(of->runtime, "rtw_process", "(i32)->()", NULL);
+    check_status(rtw_guest_create(of->module, NULL, slot, NULL, &guest, &err), RTW_ERR_ARGUMENT, "a slot of one function");
+    check_error(&err, RTW_ERR_ARGUMENT, "rtw_guest_slot_create", "says what made it");
+    rtw_slot_destroy(slot);
+    check_status(rtw_guest_create(of->module, NULL, slot, NULL, &guest, &err), RTW_ERR_HANDLE, "a slot that is gone");
+    require(rtw_guest_slot_create(of->module, NULL, NULL, &slot, &err), &err, "a slot");
+    require(rtw_guest_create(of->module, NULL, slot, NULL, &guest, &err), &err, "a guest behind it");
+    rtw_slot_destroy(slot);
+    ramp();
+    float *outputs[] = {other_left, other_right};
+    check_status(rtw_guest_process(guest, NULL, outputs, 10, NULL, 0), RTW_ERR_HANDLE, "a block behind a slot that is gone");
+    check(other_left[9] == 0 && other_right[9] == 0 && other_left[10] == 99, "is silent");
+    check_status(rtw_guest_reset(guest), RTW_ERR_HANDLE, "its reset");
+    rtw_guest_destroy(guest);
+}
+
+/* A guest that the parent made is the parent's. */
+typedef struct inherited_t {
+    const guest_t *of;
+    rtw_guest_t *own, *behind;
+    uint8_t bytes[256];
+    size_t length;
+} inherited_t;
+
+static void in_child(void *data) {
+    const inherited_t *has = data;
+    float *outputs[] = {other_left};
+    rtw_guest_t *const both[] = {has->own, has->behind};
+    for (int i = 0; i < 2; i++) {
+        size_t needed;
+        uint8_t bytes[256];
+        ramp();
+        check_status(rtw_guest_process(both[i], NULL, outputs, 10, NULL, 0), RTW_ERR_FORKED, "fork: a block, %d", i);
+        check(other_left[0] == 0 && other_left[9] == 0 && other_left[10] == 99, "fork: is silent");
+        check_status(rtw_guest_reset(both[i]), RTW_ERR_FORKED, "fork: reset");
+        check_status(rtw_guest_save_state(both[i], bytes, sizeof bytes, &needed, &err), RTW_ERR_STATE, "fork: save");
+        check_error(&err, RTW_ERR_STATE, "RTW_ERR_FORKED", "fork: the message says why");
+        check_status(rtw_guest_load_state(both[i], has->bytes, has->length, &err), RTW_ERR_STATE, "fork: load");
+        check_error(&err, RTW_ERR_STATE, "RTW_ERR_FORKED", "fork: the message says why");
+        check_status(rtw_guest_set(both[i], 0, 0.5), RTW_OK, "fork: a parameter is a number");
+        check(value_of(both[i], 0) == 0.5, "fork: which can be read");
+    }
+    check_status(rtw_guest_renew(has->own, &err), RTW_ERR_FORKED, "fork: renew");
+    check_status(rtw_guest_prepare(has->own, 1, &err), RTW_ERR_FORKED, "fork: prepare");
+    rtw_guest_destroy(has->own);
+    rtw_guest_destroy(has->behind);
+}
+
+static void test_fork(const guest_t *of) {
+    inherited_t has = {.of = of, .own = drive(of, 48000, 64)};
+    rtw_slot_t *slot = NULL;
+    require(rtw_guest_slot_create(of->module, NULL, NULL, &slot, &err), &err, "a slot");
+    require(rtw_guest_create(of->module, NULL, slot, NULL, &has.behind, &err), &err, "a guest behind it");
+    publish(of, slot);
+    require(rtw_guest_save_state(has.own, has.bytes, sizeof has.bytes, &has.length, &err), &err, "a state");
+    float *outputs[] = {other_left};
+    check_status(rtw_guest_process(has.behind, NULL, outputs, 10, NULL, 0), RTW_OK, "a block before the fork");
+    check_in_child("fork", in_child, &has);
+    check_status(rtw_guest_process(has.own, NULL, outputs, 10, NULL, 0), RTW_OK, "the parent's guest goes on");
+    check_status(rtw_guest_process(has.behind, NULL, outputs, 10, NULL, 0), RTW_OK, "also behind its slot");
+    rtw_guest_destroy(has.behind);
+    rtw_slot_destroy(slot);
+    rtw_guest_destroy(has.own);
+}
+
+/* A state of parameters alone. */
+static void test_short_state(const guest_t *of) {
+    rtw_guest_t *guest = drive(of, 48000, 64);
+    uint8_t bytes[64] = {0};
+    size_t needed = 0;
+    rtw_guest_set(guest, 0, 3);
+    require(rtw_guest_save_state(guest, bytes, sizeof bytes - 1, &needed, &err), &err, "a state");
+    rtw_guest_set(guest, 0, 4);
+    for (size_t length = 0; length <= needed + 1; length++) {
+        if (length == needed) continue;
+        check_status(rtw_guest_load_state(guest, bytes, length, &err), RTW_ERR_STATE, "%zu bytes of it", length);
+    }
+    for (size_t at = 0; at < 12; at++) {
+        bytes[at] ^= 1;
+        check_status(rtw_guest_load_state(guest, bytes, needed, &err), RTW_ERR_STATE, "another byte %zu", at);
+        bytes[at] ^= 1;
+    }
+    check(value_of(guest, 0) == 4, "changes no parameter");
+    check_status(rtw_guest_load_state(guest, NULL, needed, &err), RTW_ERR_NULL, "no bytes");
+    check_status(rtw_guest_load_state(guest, bytes, needed, &err), RTW_OK, "all of it");
+    check(value_of(guest, 0) == 3, "is loaded");
+    rtw_guest_destroy(guest);
+}
+
+/* What a host function does with the guest whose block has called it. */
+typedef struct visitor_t {
+    rtw_guest_t *guest;
+    int visits;
+} visitor_t;
+
+static rtw_status_t visit(void *data, rtw_instance_t *caller, rtw_value_t *values) {
+    visitor_t *visitor = data;
+    (void)caller, (void)values;
+    if (visitor->guest == NULL || visitor->visits++ != 0) return RTW_OK;
+    uint8_t bytes[64];
+    size_t needed;
+    float *outputs[] = {right};
+    check_status(rtw_guest_set(visitor->guest, 0, 3), RTW_OK, "inside: a parameter");
+    check(value_of(visitor->guest, 0) == 3, "inside: has its value");
+    check_status(rtw_guest_renew(visitor->guest, &err), RTW_ERR_BUSY, "inside: renew");
+    check_status(rtw_guest_save_state(visitor->guest, bytes, sizeof bytes, &needed, &err), RTW_OK, "inside: save");
+    rtw_guest_set(visitor->guest, 0, 5);
+    check_status(rtw_guest_process(visitor->guest, NULL, outputs, 10, NULL, 0), RTW_OK, "inside: another block");
+    check(right[9] == 5, "inside: has the parameter");
+    check_status(rtw_guest_load_state(visitor->guest, bytes, needed, &err), RTW_OK, "inside: load");
+    return RTW_OK;
+}
+
+static void test_inside(void) {
+    visitor_t visitor = {NULL, 0};
+    rtw_imports_t *imports = NULL;
+    require(rtw_imports_create(&imports, &err), &err, "imports");
+    require(rtw_imports_func(imports, "env", "visit", "()->()", visit, &visitor, NULL, 0, &err), &err, "a host function");
+    guest_t of = open_guest("inside", imports);
+    rtw_imports_destroy(imports);
+    rtw_guest_t *guest = drive(&of, 48000, 64);
+    float *outputs[] = {left};
+    rtw_guest_set(guest, 0, 2);
+    visitor.guest = guest;
+    check_status(rtw_guest_process(guest, NULL, outputs, 200, NULL, 0), RTW_OK, "a block of four calls, the first with a visit");
+    check(visitor.visits == 5, "each call visits the host, and so does the block inside: %d", visitor.visits);
+    check(left[0] == 5 && left[63] == 5, "the block inside has given the guest its parameter: %g, %g", (double)left[0], (double)left[63]);
+    check(left[64] == 3 && left[199] == 3, "the next call has what was loaded: %g, %g", (double)left[64], (double)left[199]);
+    rtw_guest_destroy(guest);
+    close_guest(&of);
+}
+
 int main(int argc, char **argv) {
     read_command_line(argc, argv);
     guest_t of_drive = open_guest("drive", NULL);
@@ -380,10 +562,16 @@ int main(int argc, char **argv) {
     guest_t driven = open_guest("driven", NULL);
     test_slot(&driven, &of_drive);
     test_faults(&driven);
+    test_handles(&of_drive);
+    renew(&driven, NULL);
+    test_short_state(&driven);
+    test_inside();
     guest_t tone = open_guest("tone", NULL);
     test_events(&tone);
     renew(&tone, NULL);
     test_state(&tone);
+    renew(&tone, NULL);
+    test_fork(&tone);
     close_guest(&tone);
     close_guest(&driven);
     close_guest(&of_drive);
