@@ -4,6 +4,7 @@
 //! first, which finds the places in its memory. `process`, `reset` and what they call are for real-time threads.
 
 use std::cell::UnsafeCell;
+use std::marker::PhantomPinned;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use wasmtime::ValRaw;
@@ -93,6 +94,9 @@ struct State {
     latency: u32,
     max_frames: u32,
     bound: Bound,
+    /// A host function of the guest may use the driver while a block runs: without this, the compiler assumes that nothing but the block
+    /// changes a `&mut State`.
+    _shared: PhantomPinned,
 }
 
 struct Param {
@@ -158,6 +162,7 @@ impl Driver {
                 events: 0,
                 event_room: 0,
             },
+            _shared: PhantomPinned,
         };
         let mut made = Driver { module: module.clone(), funcs: Vec::new(), rate, state: UnsafeCell::new(state) };
         if let Some(instance) = instance {
