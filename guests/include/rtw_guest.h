@@ -52,9 +52,11 @@ extern "C" {
 #if defined(__wasm__)
 /* The export's name is independent of the function's. */
 #define RTWG_EXPORT(name) __attribute__((export_name(#name)))
-/* A custom section: it takes no memory at run time. */
+/* A custom section: it takes no memory at run time. A long description is no reason for a warning. */
 #define RTWG_DESCRIPTION(...)                                                                                                     \
-    __asm__(".section .custom_section.rtw_guest,\"\",@\n.ascii " RTWG_QUOTED(RTWG_TEXT(__VA_ARGS__)) "\n");
+    _Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Woverlength-strings\"")                                 \
+    __asm__(".section .custom_section.rtw_guest,\"\",@\n.ascii " RTWG_QUOTED(RTWG_TEXT(__VA_ARGS__)) "\n");                        \
+    _Pragma("clang diagnostic pop")
 #define RTWG_TEXT(...) #__VA_ARGS__
 #define RTWG_QUOTED(text) RTWG_QUOTED_AGAIN(text)
 #define RTWG_QUOTED_AGAIN(text) #text
