@@ -344,6 +344,103 @@ static void test_equality(int which) {
     }
 }
 
+/* ---- the interface for any host, guests/include/rtw_guest.h, which the effects have beside their own functions ---- */
+
+static rtw_guest_t *begin_guest(int which, uint32_t rate_hz, uint32_t max_frames, rtw_instance_t **instance) {
+    rtw_guest_config_t config;
+    rtw_error_t error;
+    rtw_guest_t *guest = NULL;
+    rtw_guest_config_init(&config);
+    config.sample_rate = rate_hz;
+    config.max_frames = max_frames;
+    NEED(rtw_instance_create(guests[which].module, NULL, NULL, instance, &error) == RTW_OK, "instance: %s", error.message);
+    NEED(rtw_guest_create(guests[which].module, *instance, NULL, &config, &guest, &error) == RTW_OK, "guest: %s", error.message);
+    NEED(rtw_guest_prepare(guest, 16, &error) == RTW_OK, "prepare: %s", error.message);
+    return guest;
+}
+
+/* As render_twice, with two channels; the late parameter is an event at the second pass's first frame. */
+static void render_guest(int which, const wav_audio_t *in, uint32_t block, wav_audio_t out[2]) {
+    rtw_instance_t *instance;
+    rtw_guest_t *guest = begin_guest(which, in->rate_hz, block, &instance);
+    for (const setting_t *setting = BUSY_SETTINGS[which]; setting->id >= 0; setting++) {
+        need(rtw_guest_set(guest, (uint32_t)setting->id, (double)setting->value), "rtw_guest_set");
+    }
+    const rtw_event_t late = {.kind = RTW_EVENT_PARAM, .index = (uint16_t)LATER[which].id, .data.value = (double)LATER[which].value};
+    for (int pass = 0; pass < 2; pass++) {
+        out[pass] = new_audio(in->rate_hz, in->channels, in->frames);
+        for (size_t done = 0; done < in->frames;) {
+            const uint32_t count = (uint32_t)(in->frames - done < block ? in->frames - done : block);
+            const float *const from[2] = {in->channel[0] + done, in->channel[1] + done};
+            float *const to[2] = {out[pass].channel[0] + done, out[pass].channel[1] + done};
+            need(rtw_guest_process(guest, from, to, count, &late, pass == 1 && done == 0), "rtw_guest_process");
+            done += count;
+        }
+    }
+    rtw_guest_destroy(guest);
+    rtw_instance_destroy(instance);
+}
+
+static void test_guest_interface(int which) {
+    static const uint32_t BLOCKS[] = {128, 1, 509};
+    wav_audio_t in = make_signal(NOISE, 48000, 2, 12013);
+    wav_audio_t raw[2], driven[2];
+    for (size_t i = 0; i < sizeof BLOCKS / sizeof BLOCKS[0]; i++) {
+        render_twice(guest_unit(which), which, &in, BLOCKS[i], raw);
+        render_guest(which, &in, BLOCKS[i], driven);
+        const float first = largest_difference(&raw[0], &driven[0]), second = largest_difference(&raw[1], &driven[1]);
+        check(first == 0.0f && second == 0.0f, "%s: rtw_guest_process in blocks of %u gives the samples of its own functions (%g, %g)",
+              NATIVES[which].name, (unsigned)BLOCKS[i], (double)first, (double)second);
+        for (int pass = 0; pass < 2; pass++) {
+            wav_free(&raw[pass]);
+            wav_free(&driven[pass]);
+        }
+    }
+    wav_free(&in);
+}
+
+/* The description against the effect's own functions: number, default and range of each parameter, and the latency. */
+static void test_guest_description(int which) {
+    rtw_instance_t *instance;
+    rtw_guest_t *guest = begin_guest(which, 48000, 64, &instance);
+    rtw_guest_info_t info;
+    rtw_guest_info_init(&info);
+    need(rtw_guest_info(guests[which].module, &info), "rtw_guest_info");
+    const unit_t unit = guest_unit(which);
+    unit_init(unit, 48000, 2, 64);
+    check(unit_set(unit, (int32_t)info.param_count - 1, 0.5f) != EFFECT_BAD_PARAM &&
+              unit_set(unit, (int32_t)info.param_count, 0.5f) == EFFECT_BAD_PARAM && rtw_guest_latency(guest) == unit_latency(unit),
+          "%s: the %u parameters that are described are there, and the latency is its own", NATIVES[which].name,
+          (unsigned)info.param_count);
+    wav_audio_t in = make_signal(RECORDING, 48000, 2, 4000);
+    wav_audio_t untouched, defaults;
+    unit_init(unit, 48000, 2, 64);
+    untouched = render(unit, &in, 64);
+    uint32_t wrong_ranges = 0;
+    for (uint32_t index = 0; index < info.param_count; index++) {
+        rtw_guest_param_t param;
+        rtw_guest_param_init(&param);
+        need(rtw_guest_param(guests[which].module, index, &param), "rtw_guest_param");
+        const int32_t id = (int32_t)index;
+        const float outside = 1e-3f * (float)(param.max_value - param.min_value) + ((param.flags & RTW_PARAM_INTEGER) != 0 ? 1.0f : 0.0f);
+        if (unit_set(unit, id, (float)param.min_value) != EFFECT_OK || unit_set(unit, id, (float)param.max_value) != EFFECT_OK ||
+            unit_set(unit, id, (float)param.min_value - outside) != EFFECT_BAD_VALUE ||
+            unit_set(unit, id, (float)param.max_value + outside) != EFFECT_BAD_VALUE) {
+            wrong_ranges++;
+        }
+        unit_set(unit, id, (float)param.default_value);
+    }
+    unit_reset(unit);
+    defaults = render(unit, &in, 64);
+    check(wrong_ranges == 0, "%s: the ranges that are described are its own, but for %u", NATIVES[which].name, (unsigned)wrong_ranges);
+    check(largest_difference(&untouched, &defaults) == 0.0f, "%s: the defaults that are described are its own", NATIVES[which].name);
+    wav_free(&in);
+    wav_free(&untouched);
+    wav_free(&defaults);
+    rtw_guest_destroy(guest);
+    rtw_instance_destroy(instance);
+}
+
 /* The comparison itself must be able to see a difference. */
 static void test_comparison(void) {
     wav_audio_t a = make_signal(NOISE, 48000, 2, 100);
@@ -994,6 +1091,8 @@ int main(int argc, char **argv) {
     test_comparison();
     for (int which = 0; which < EFFECTS; which++) {
         test_equality(which);
+        test_guest_interface(which);
+        test_guest_description(which);
         test_native_refusals(which);
         test_host_refusal(which);
         test_unit(native_unit(which), which);

@@ -297,6 +297,80 @@ static void test_closed_loop(rtw_runtime_t *runtime, const requirement_t *requir
     controller_close(&guest);
 }
 
+/* ---- the interface for any host, guests/include/rtw_guest.h ---- */
+
+/* The described parameter that has the number `id` in control.h. */
+static uint32_t described_index(const tuning_t *tuning, int32_t id)
+{
+    bool has_gap = strcmp(tuning->guest, "lqr_kalman") == 0 && id >= LQR_PHYSICAL;
+    return (uint32_t)(has_gap ? id - LQR_PHYSICAL + LQR_DISTURBANCE_DRIFT + 1 : id);
+}
+
+/* One period a frame, in blocks of `frames` periods, and at half time a change of parameters at its frame: the outputs are those of the
+ * native controller's step, rounded to float, bit for bit. */
+static void check_driven(rtw_guest_t *guest, const tuning_t *tuning, uint32_t frames)
+{
+    enum { STEPS = 1200, CHANGE_AT = 613, MOST_FRAMES = 64 };
+    const native_controller_t *native = native_of(tuning);
+    bool is_pid = strcmp(tuning->guest, "pid") == 0;
+    const int32_t later = is_pid ? PID_KP : LQR_LIMIT;
+    const double value = is_pid ? 55.5 : 3.25;
+    configure_native(native, tuning, 1e-3);
+    bool same = true, moves = false;
+    for (uint32_t done = 0; done < STEPS && same;) {
+        const uint32_t count = STEPS - done < frames ? STEPS - done : frames;
+        float reference[MOST_FRAMES], measured[2][MOST_FRAMES], control[MOST_FRAMES];
+        for (uint32_t i = 0; i < count; i++) {
+            reference[i] = (done + i) % 400 < 200 ? 0.1f : 0.0f;
+            measured[0][i] = 0.05f * sinf(0.01f * (float)(done + i));
+            measured[1][i] = 0.02f * sinf(0.013f * (float)(done + i));
+        }
+        const float *const inputs[] = {reference, measured[0], measured[1]};
+        float *const outputs[] = {control};
+        const bool due = CHANGE_AT >= done && CHANGE_AT < done + count;
+        const rtw_event_t change = {.frame = due ? CHANGE_AT - done : 0, .kind = RTW_EVENT_PARAM,
+                                    .index = (uint16_t)described_index(tuning, later), .data.value = value};
+        same = rtw_guest_process(guest, inputs, outputs, count, &change, due) == RTW_OK;
+        for (uint32_t i = 0; i < count; i++) {
+            if (done + i == CHANGE_AT) native->set_param(later, value);
+            native->io()->measurement[1] = (double)measured[1][i];
+            const float expected = (float)native->step((double)reference[i], (double)measured[0][i]);
+            same = same && expected == control[i];
+            moves = moves || (i > 0 && control[i] != control[i - 1]) || (done > 0 && expected != 0.0f);
+        }
+        done += count;
+    }
+    check(same && moves, "%s on %s: rtw_guest_process with %u frames gives the controls of step, bit for bit", tuning->guest, tuning->plant,
+          (unsigned)frames);
+}
+
+static void test_driven(rtw_runtime_t *runtime, const tuning_t *tuning, const char *artifacts, const char *profile)
+{
+    char path[1024];
+    rtw_error_t err = {0};
+    rtw_module_t *module = NULL;
+    rtw_instance_t *instance = NULL;
+    rtw_guest_t *guest = NULL;
+    rtw_guest_config_t config;
+    rtw_guest_config_init(&config);
+    config.sample_rate = 1000.0;
+    config.max_frames = 64;
+    snprintf(path, sizeof path, "%s/%s.%s.rtw", artifacts, tuning->guest, profile);
+    rtw_status_t status = rtw_module_load_file(runtime, path, &module, &err);
+    if (status == RTW_OK) status = rtw_instance_create(module, NULL, NULL, &instance, &err);
+    if (status == RTW_OK) status = rtw_guest_create(module, instance, NULL, &config, &guest, &err);
+    if (status == RTW_OK) status = rtw_guest_prepare(guest, 2, &err);
+    check(status == RTW_OK, "%s as a described guest: %s", tuning->guest, status == RTW_OK ? "prepared" : err.message);
+    for (uint32_t frames = 1; status == RTW_OK && frames <= 64; frames *= 4) {
+        for (size_t i = 0; i < tuning->param_count; i++) {
+            status = rtw_guest_set(guest, described_index(tuning, tuning->params[i].id), tuning->params[i].value);
+        }
+        if (status == RTW_OK) status = rtw_guest_reset(guest);
+        check_driven(guest, tuning, frames);
+    }
+    rtw_guest_destroy(guest), rtw_instance_destroy(instance), rtw_module_destroy(module);
+}
+
 static void test_guests(const char *artifacts, const char *profile)
 {
     rtw_runtime_config_t config;
@@ -310,6 +384,9 @@ static void test_guests(const char *artifacts, const char *profile)
     if (status != RTW_OK) return;
     for (size_t i = 0; i < sizeof requirements / sizeof requirements[0]; i++) {
         for (double rate_hz = 1000.0; rate_hz <= 10000.0; rate_hz *= 10.0) test_closed_loop(runtime, &requirements[i], rate_hz, artifacts, profile);
+    }
+    for (size_t i = 0; i < sizeof requirements / sizeof requirements[0]; i++) {
+        test_driven(runtime, tuning_find(requirements[i].controller, requirements[i].plant), artifacts, profile);
     }
     check(rtw_thread_detach(runtime, NULL) == RTW_OK, "detached");
     rtw_runtime_destroy(runtime);

@@ -18,6 +18,24 @@
 
 #include "dsp.h"
 
+RTWG_DESCRIPTION({
+    "name": "Compressor",
+    "inputs": 2,
+    "outputs": 2,
+    "parameters": [
+        {"id": "threshold", "name": "Threshold", "unit": "dB", "min": -60, "max": 0, "default": -18},
+        {"id": "ratio", "name": "Ratio", "min": 1, "max": 100, "default": 3, "flags": ["logarithmic"]},
+        {"id": "knee", "name": "Knee", "unit": "dB", "min": 0, "max": 24, "default": 6},
+        {"id": "attack", "name": "Attack", "unit": "ms", "min": 0.05, "max": 500, "default": 10, "flags": ["logarithmic"]},
+        {"id": "release", "name": "Release", "unit": "ms", "min": 1, "max": 5000, "default": 120, "flags": ["logarithmic"]},
+        {"id": "makeup", "name": "Make-up", "unit": "dB", "min": -24, "max": 24, "default": 0},
+        {"id": "ceiling", "name": "Ceiling", "unit": "dB", "min": -24, "max": 0, "default": -0.3},
+        {"id": "limiter-release", "name": "Limiter release", "unit": "ms", "min": 1, "max": 5000, "default": 80,
+         "flags": ["logarithmic"]}
+    ],
+    "meta": {"author": "rtwasm", "license": "Apache-2.0"}
+})
+
 #define LOOKAHEAD_S 0.0015
 #define RING 512 /* a power of two above the look-ahead's 288 frames at EFFECT_MAX_RATE_HZ */
 #define RING_MASK (RING - 1)
@@ -215,6 +233,8 @@ static void tick(void) {
 
 /* ---- exports ---- */
 
+static void compressor_settle(void) { envelope.makeup = curve.makeup; }
+
 GUEST_EXPORT("reset") void compressor_reset(void) {
     envelope = (envelope_t){0.0f, 0.0f, curve.makeup};
     memset(delay, 0, sizeof delay);
@@ -250,20 +270,21 @@ typedef struct range_t {
     float least, most;
 } range_t;
 
+static const range_t PARAMS[COMP_PARAMS] = {
+    {&settings.threshold_db, -60.0f, 0.0f}, {&settings.ratio, 1.0f, 100.0f},
+    {&settings.knee_db, 0.0f, 24.0f},       {&settings.attack_ms, 0.05f, 500.0f},
+    {&settings.release_ms, 1.0f, 5000.0f},  {&settings.makeup_db, -24.0f, 24.0f},
+    {&settings.ceiling_db, -24.0f, 0.0f},   {&settings.limiter_release_ms, 1.0f, 5000.0f},
+};
+
 GUEST_EXPORT("set_param") int32_t compressor_set_param(int32_t id, float value) {
-    const range_t params[COMP_PARAMS] = {
-        {&settings.threshold_db, -60.0f, 0.0f},      {&settings.ratio, 1.0f, 100.0f},
-        {&settings.knee_db, 0.0f, 24.0f},            {&settings.attack_ms, 0.05f, 500.0f},
-        {&settings.release_ms, 1.0f, 5000.0f},       {&settings.makeup_db, -24.0f, 24.0f},
-        {&settings.ceiling_db, -24.0f, 0.0f},        {&settings.limiter_release_ms, 1.0f, 5000.0f},
-    };
     if (id < 0 || id >= COMP_PARAMS) {
         return EFFECT_BAD_PARAM;
     }
-    if (!(value >= params[id].least && value <= params[id].most)) {
+    if (!(value >= PARAMS[id].least && value <= PARAMS[id].most)) {
         return EFFECT_BAD_VALUE;
     }
-    *params[id].value = value;
+    *PARAMS[id].value = value;
     aim();
     return EFFECT_OK;
 }
@@ -281,3 +302,7 @@ GUEST_EXPORT("process") void compressor_process(int32_t frames) {
 }
 
 GUEST_EXPORT("latency") int32_t compressor_latency(void) { return (int32_t)lookahead_frames; }
+
+static float compressor_param(int32_t id) { return *PARAMS[id].value; }
+
+EXPORT_GUEST(compressor, ports, COMP_PARAMS)

@@ -11,9 +11,11 @@
 #ifndef RTWASM_GUEST_DSP_H
 #define RTWASM_GUEST_DSP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "../include/rtw_guest.h"
 #include "effects.h"
 
 #ifdef __wasm__
@@ -206,6 +208,55 @@ __attribute__((always_inline)) static inline void process_on_grid(const ports_t 
     }                                                                                                                             \
     GUEST_EXPORT("output") guest_address_t effect##_output(int32_t channel) {                                                     \
         return port_address((ports).output, channel, (ports).channels);                                                           \
+    }
+
+/* Sets the parameters that the host has changed since the last time, and returns whether there were any. A value that is refused is
+ * not tried again. */
+static inline bool take_params(const float *params, float *taken, int32_t count, int32_t (*set_param)(int32_t id, float value)) {
+    bool changed = false;
+    for (int32_t id = 0; id < count; id++) {
+        if (params[id] != taken[id]) {
+            taken[id] = params[id];
+            changed = set_param(id, params[id]) == EFFECT_OK || changed;
+        }
+    }
+    return changed;
+}
+
+/* The exports of rtw_guest.h beside the effect's own, over the functions effect_init, effect_set_param, ...: two channels, and `count`
+ * parameters by their numbers. effect_param(id) returns a parameter's value; effect_settle() lets parameters be at once where they
+ * were set, which is how those that come before the first frame arrive. */
+#define EXPORT_GUEST(effect, ports, count)                                                                                        \
+    static float effect##_params[count], effect##_taken[count];                                                                   \
+    static float *effect##_inputs[EFFECT_MAX_CHANNELS] = {(ports).input[0], (ports).input[1]};                                    \
+    static float *effect##_outputs[EFFECT_MAX_CHANNELS] = {(ports).output[0], (ports).output[1]};                                 \
+    static rtwg_io_t effect##_places = {.inputs = effect##_inputs, .outputs = effect##_outputs, .params = effect##_params};       \
+    static bool effect##_is_fresh;                                                                                                \
+                                                                                                                                  \
+    RTWG_EXPORT(rtw_init) int32_t effect##_guest_init(double rate_hz, int32_t max_frames) {                                       \
+        const int32_t result = effect##_init((float)rate_hz, EFFECT_MAX_CHANNELS, max_frames);                                    \
+        for (int32_t id = 0; id < (count); id++) {                                                                                \
+            effect##_params[id] = effect##_taken[id] = effect##_param(id);                                                        \
+        }                                                                                                                         \
+        effect##_places.latency = (uint32_t)effect##_latency();                                                                   \
+        effect##_is_fresh = true;                                                                                                 \
+        return result;                                                                                                            \
+    }                                                                                                                             \
+                                                                                                                                  \
+    RTWG_EXPORT(rtw_io) const rtwg_io_t *effect##_guest_io(void) { return &effect##_places; }                                     \
+                                                                                                                                  \
+    RTWG_EXPORT(rtw_reset) void effect##_guest_reset(void) {                                                                      \
+        take_params(effect##_params, effect##_taken, count, effect##_set_param);                                                  \
+        effect##_reset();                                                                                                         \
+        effect##_is_fresh = true;                                                                                                 \
+    }                                                                                                                             \
+                                                                                                                                  \
+    RTWG_EXPORT(rtw_process) void effect##_guest_process(int32_t frames) {                                                        \
+        if (take_params(effect##_params, effect##_taken, count, effect##_set_param) && effect##_is_fresh) {                       \
+            effect##_settle();                                                                                                    \
+        }                                                                                                                         \
+        effect##_is_fresh = effect##_is_fresh && frames <= 0;                                                                     \
+        effect##_process(frames);                                                                                                 \
     }
 
 #endif

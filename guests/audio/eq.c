@@ -11,9 +11,54 @@
  * latency. The cost is the same whatever the bands' types are.
  */
 #include <math.h>
-#include <stdbool.h>
 
 #include "dsp.h"
+
+RTWG_DESCRIPTION({
+    "name": "Equaliser",
+    "inputs": 2,
+    "outputs": 2,
+    "parameters": [
+        {"id": "1.type", "name": "Type", "group": "Band 1", "max": 6, "default": 2, "flags": ["integer"],
+         "labels": ["Off", "Peak", "Low shelf", "High shelf", "Low pass", "High pass", "Notch"]},
+        {"id": "1.frequency", "name": "Frequency", "group": "Band 1", "unit": "Hz", "min": 10, "max": 40000, "default": 80,
+         "flags": ["logarithmic"]},
+        {"id": "1.gain", "name": "Gain", "group": "Band 1", "unit": "dB", "min": -24, "max": 24, "default": 0},
+        {"id": "1.q", "name": "Q", "group": "Band 1", "min": 0.1, "max": 18, "default": 0.7, "flags": ["logarithmic"]},
+        {"id": "2.type", "name": "Type", "group": "Band 2", "max": 6, "default": 1, "flags": ["integer"],
+         "labels": ["Off", "Peak", "Low shelf", "High shelf", "Low pass", "High pass", "Notch"]},
+        {"id": "2.frequency", "name": "Frequency", "group": "Band 2", "unit": "Hz", "min": 10, "max": 40000, "default": 250,
+         "flags": ["logarithmic"]},
+        {"id": "2.gain", "name": "Gain", "group": "Band 2", "unit": "dB", "min": -24, "max": 24, "default": 0},
+        {"id": "2.q", "name": "Q", "group": "Band 2", "min": 0.1, "max": 18, "default": 1, "flags": ["logarithmic"]},
+        {"id": "3.type", "name": "Type", "group": "Band 3", "max": 6, "default": 1, "flags": ["integer"],
+         "labels": ["Off", "Peak", "Low shelf", "High shelf", "Low pass", "High pass", "Notch"]},
+        {"id": "3.frequency", "name": "Frequency", "group": "Band 3", "unit": "Hz", "min": 10, "max": 40000, "default": 800,
+         "flags": ["logarithmic"]},
+        {"id": "3.gain", "name": "Gain", "group": "Band 3", "unit": "dB", "min": -24, "max": 24, "default": 0},
+        {"id": "3.q", "name": "Q", "group": "Band 3", "min": 0.1, "max": 18, "default": 1, "flags": ["logarithmic"]},
+        {"id": "4.type", "name": "Type", "group": "Band 4", "max": 6, "default": 1, "flags": ["integer"],
+         "labels": ["Off", "Peak", "Low shelf", "High shelf", "Low pass", "High pass", "Notch"]},
+        {"id": "4.frequency", "name": "Frequency", "group": "Band 4", "unit": "Hz", "min": 10, "max": 40000, "default": 2500,
+         "flags": ["logarithmic"]},
+        {"id": "4.gain", "name": "Gain", "group": "Band 4", "unit": "dB", "min": -24, "max": 24, "default": 0},
+        {"id": "4.q", "name": "Q", "group": "Band 4", "min": 0.1, "max": 18, "default": 1, "flags": ["logarithmic"]},
+        {"id": "5.type", "name": "Type", "group": "Band 5", "max": 6, "default": 1, "flags": ["integer"],
+         "labels": ["Off", "Peak", "Low shelf", "High shelf", "Low pass", "High pass", "Notch"]},
+        {"id": "5.frequency", "name": "Frequency", "group": "Band 5", "unit": "Hz", "min": 10, "max": 40000, "default": 6000,
+         "flags": ["logarithmic"]},
+        {"id": "5.gain", "name": "Gain", "group": "Band 5", "unit": "dB", "min": -24, "max": 24, "default": 0},
+        {"id": "5.q", "name": "Q", "group": "Band 5", "min": 0.1, "max": 18, "default": 1, "flags": ["logarithmic"]},
+        {"id": "6.type", "name": "Type", "group": "Band 6", "max": 6, "default": 3, "flags": ["integer"],
+         "labels": ["Off", "Peak", "Low shelf", "High shelf", "Low pass", "High pass", "Notch"]},
+        {"id": "6.frequency", "name": "Frequency", "group": "Band 6", "unit": "Hz", "min": 10, "max": 40000, "default": 10000,
+         "flags": ["logarithmic"]},
+        {"id": "6.gain", "name": "Gain", "group": "Band 6", "unit": "dB", "min": -24, "max": 24, "default": 0},
+        {"id": "6.q", "name": "Q", "group": "Band 6", "min": 0.1, "max": 18, "default": 0.7, "flags": ["logarithmic"]},
+        {"id": "output", "name": "Output", "unit": "dB", "min": -24, "max": 24, "default": 0}
+    ],
+    "meta": {"author": "rtwasm", "license": "Apache-2.0"}
+})
 
 #define PAIRS (EQ_BANDS / 2)
 #define MAX_FREQUENCY_RATIO 0.49 /* of the sample rate; a band above it is placed there */
@@ -202,12 +247,18 @@ static void run(int32_t from, int32_t frames) {
 
 /* ---- exports ---- */
 
-GUEST_EXPORT("reset") void eq_reset(void) {
+static void eq_settle(void) {
     for (int32_t pair = 0; pair < PAIRS; pair++) {
         pairs[pair].next = pairs[pair].target; /* where the first tick starts */
-        pairs[pair].state = (state_t){splat(0.0f), splat(0.0f)};
     }
     ticks_left = 0;
+}
+
+GUEST_EXPORT("reset") void eq_reset(void) {
+    eq_settle();
+    for (int32_t pair = 0; pair < PAIRS; pair++) {
+        pairs[pair].state = (state_t){splat(0.0f), splat(0.0f)};
+    }
     frame_in_tick = 0;
 }
 
@@ -271,3 +322,14 @@ GUEST_EXPORT("process") void eq_process(int32_t frames) {
 }
 
 GUEST_EXPORT("latency") int32_t eq_latency(void) { return 0; }
+
+static float eq_param(int32_t id) {
+    if (id == EQ_OUTPUT_DB) {
+        return output_db;
+    }
+    const band_t *band = &bands[id / EQ_BAND_STRIDE];
+    const float fields[EQ_BAND_STRIDE] = {(float)band->type, band->frequency_hz, band->gain_db, band->q};
+    return fields[id % EQ_BAND_STRIDE];
+}
+
+EXPORT_GUEST(eq, ports, EQ_OUTPUT_DB + 1)

@@ -12,6 +12,20 @@
 
 #include "dsp.h"
 
+RTWG_DESCRIPTION({
+    "name": "Reverb",
+    "inputs": 2,
+    "outputs": 2,
+    "parameters": [
+        {"id": "room", "name": "Room", "default": 0.5},
+        {"id": "damping", "name": "Damping", "default": 0.5},
+        {"id": "width", "name": "Width", "default": 1},
+        {"id": "wet", "name": "Wet", "default": 0.33},
+        {"id": "dry", "name": "Dry", "default": 1}
+    ],
+    "meta": {"author": "rtwasm", "license": "Apache-2.0"}
+})
+
 #define COMBS 8
 #define BANKS (COMBS / QUAD)
 #define ALLPASSES 4
@@ -264,15 +278,19 @@ static void silence_tank(tank_t *tank) {
 
 /* ---- exports ---- */
 
-GUEST_EXPORT("reset") void reverb_reset(void) {
-    for (int32_t channel = 0; channel < EFFECT_MAX_CHANNELS; channel++) {
-        silence_tank(&tanks[channel]);
-    }
+static void reverb_settle(void) {
     ramp_jump(&feedback);
     ramp_jump(&damp);
     ramp_jump(&wet_same);
     ramp_jump(&wet_other);
     ramp_jump(&dry_gain);
+}
+
+GUEST_EXPORT("reset") void reverb_reset(void) {
+    for (int32_t channel = 0; channel < EFFECT_MAX_CHANNELS; channel++) {
+        silence_tank(&tanks[channel]);
+    }
+    reverb_settle();
     frame_in_tick = 0;
 }
 
@@ -299,15 +317,16 @@ GUEST_EXPORT("init") int32_t reverb_init(float rate_hz, int32_t channels, int32_
 
 EXPORT_PORTS(reverb, ports)
 
+static float *const PARAMS[REVERB_PARAMS] = {&room, &damping, &width, &wet, &dry};
+
 GUEST_EXPORT("set_param") int32_t reverb_set_param(int32_t id, float value) {
-    float *const params[REVERB_PARAMS] = {&room, &damping, &width, &wet, &dry};
     if (id < 0 || id >= REVERB_PARAMS) {
         return EFFECT_BAD_PARAM;
     }
     if (!(value >= 0.0f && value <= 1.0f)) {
         return EFFECT_BAD_VALUE;
     }
-    *params[id] = value;
+    *PARAMS[id] = value;
     aim();
     return EFFECT_OK;
 }
@@ -317,3 +336,7 @@ GUEST_EXPORT("process") void reverb_process(int32_t frames) {
 }
 
 GUEST_EXPORT("latency") int32_t reverb_latency(void) { return 0; }
+
+static float reverb_param(int32_t id) { return *PARAMS[id]; }
+
+EXPORT_GUEST(reverb, ports, REVERB_PARAMS)

@@ -3,14 +3,18 @@
 #define RTWASM_GUESTS_CONTROL_GUEST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
+#include "../include/rtw_guest.h"
 #include "control.h"
 
 /* The same source compiles natively, to be compared with the guest: a C file then includes it, and the exports are its own. */
 #ifdef __wasm__
 #define EXPORT(name) __attribute__((export_name(#name)))
+#define GUEST_EXPORT(name) RTWG_EXPORT(name)
 #else
 #define EXPORT(name) static
+#define GUEST_EXPORT(name) static inline
 #endif
 
 static inline bool is_number(double value)

@@ -16,6 +16,44 @@
  * All vectors and matrices have ORDER rows, an even number so that they fill 128-bit SIMD registers; unused ones are 0.
  * Matrices are stored by columns: column-wise sums vectorise without changing the order of any addition, so that the guest
  * gives the same bits as the same source compiled natively. */
+#include "../include/rtw_guest.h"
+
+/* Before <stdbool.h>, which would make a number of `true`. */
+RTWG_DESCRIPTION({
+    "name": "State feedback with an observer",
+    "inputs": [{"name": "Set-point"}, {"name": "Measurements", "channels": 2}],
+    "outputs": [{"name": "Control"}],
+    "parameters": [
+        {"id": "model", "name": "Model", "min": 0, "max": 1, "default": 0,
+         "flags": ["integer", "not-automatable"], "labels": ["Motor", "Pendulum"]},
+        {"id": "limit", "name": "Limit", "min": 1e-6, "max": 1e6, "default": 24},
+        {"id": "max-state.0", "name": "Largest state 0", "group": "Weights", "min": 1e-9, "max": 1e9, "default": 0.05},
+        {"id": "max-state.1", "name": "Largest state 1", "group": "Weights", "min": 1e-9, "max": 1e9, "default": 10},
+        {"id": "max-state.2", "name": "Largest state 2", "group": "Weights", "min": 1e-9, "max": 1e9, "default": 10},
+        {"id": "max-state.3", "name": "Largest state 3", "group": "Weights", "min": 1e-9, "max": 1e9, "default": 10},
+        {"id": "max-control", "name": "Largest control", "group": "Weights", "min": 1e-9, "max": 1e9, "default": 24},
+        {"id": "sensor-noise.0", "name": "Noise of measurement 0", "group": "Noise", "min": 1e-12, "max": 1e6, "default": 5e-4},
+        {"id": "sensor-noise.1", "name": "Noise of measurement 1", "group": "Noise", "min": 1e-12, "max": 1e6, "default": 5e-4},
+        {"id": "input-noise", "name": "Noise of the control", "group": "Noise", "min": 1e-12, "max": 1e6, "default": 0.05},
+        {"id": "disturbance-drift", "name": "Drift of the load", "group": "Noise", "min": 1e-12, "max": 1e6, "default": 5},
+        {"id": "physical.0", "name": "Resistance or cart mass", "group": "Plant", "min": 0, "max": 1e6, "default": 1},
+        {"id": "physical.1", "name": "Inductance or pole mass", "group": "Plant", "min": 0, "max": 1e6, "default": 5e-4},
+        {"id": "physical.2", "name": "Torque constant or pole length", "group": "Plant", "min": 0, "max": 1e6, "default": 0.05},
+        {"id": "physical.3", "name": "Inertia", "group": "Plant", "min": 0, "max": 1e6, "default": 2e-4},
+        {"id": "physical.4", "name": "Friction, of the cart", "group": "Plant", "min": 0, "max": 1e6, "default": 1e-4},
+        {"id": "physical.5", "name": "Friction of the pole", "group": "Plant", "min": 0, "max": 1e6, "default": 0}
+    ],
+    "meters": [
+        {"id": "estimate.0", "name": "Estimate of state 0", "min": -1e6, "max": 1e6},
+        {"id": "estimate.1", "name": "Estimate of state 1", "min": -1e6, "max": 1e6},
+        {"id": "estimate.2", "name": "Estimate of state 2", "min": -1e6, "max": 1e6},
+        {"id": "estimate.3", "name": "Estimate of state 3", "min": -1e6, "max": 1e6},
+        {"id": "estimate.4", "name": "Estimate of state 4", "min": -1e6, "max": 1e6}
+    ],
+    "events": true,
+    "meta": {"author": "rtwasm", "license": "Apache-2.0"}
+})
+
 #include "guest.h"
 
 #define ORDER 6
@@ -54,6 +92,8 @@ static lqr_params_t params = {
     LQR_MODEL_MOTOR, 24.0, {0.05, 10.0, 10.0, 10.0}, 24.0, {5e-4, 5e-4}, 0.05, 5.0, {1.0, 5e-4, 0.05, 2e-4, 1e-4, 0.0},
 };
 static design_t design;
+static double designed_for_s; /* the period */
+static bool stale; /* parameters have changed since the design */
 static bool started;
 static vector_t estimate;
 static double last_control, last_reference;
@@ -420,6 +460,8 @@ EXPORT(init) int32_t init(double period)
     design_t made = {0};
     if (!make_design(period, &made)) return CONTROL_ERR_NO_GAINS;
     design = made;
+    designed_for_s = period;
+    stale = false;
     reset();
     return CONTROL_OK;
 }
@@ -439,17 +481,20 @@ EXPORT(set_param) int32_t set_param(int32_t id, double value)
 {
     if (id == LQR_MODEL) {
         if (value != (double)LQR_MODEL_MOTOR && value != (double)LQR_MODEL_PENDULUM) return CONTROL_ERR_VALUE;
+        stale = stale || params.model != (int32_t)value;
         params.model = (int32_t)value;
         return CONTROL_OK;
     }
     if (id >= LQR_PHYSICAL && id < LQR_PHYSICAL + PHYSICAL_COUNT) { /* frictions may be 0 */
         if (!is_number(value) || value < 0.0) return CONTROL_ERR_VALUE;
+        stale = stale || params.physical[id - LQR_PHYSICAL] != value;
         params.physical[id - LQR_PHYSICAL] = value;
         return CONTROL_OK;
     }
     double *param = positive_param(id);
     if (!param) return CONTROL_ERR_PARAM;
     if (!is_positive(value)) return CONTROL_ERR_VALUE;
+    stale = stale || *param != value;
     *param = value;
     return CONTROL_OK;
 }
@@ -472,3 +517,29 @@ EXPORT(step) double step(double reference, double measurement)
     signals.control[0] = last_control;
     return last_control;
 }
+
+/* ---- the interface for any host ---- */
+
+#define SENSORS MAX_SENSORS
+#define METERS signals.estimate
+#define METER_COUNT 5
+static const int32_t PARAM_IDS[] = {
+    LQR_MODEL, LQR_LIMIT, LQR_MAX_STATE, LQR_MAX_STATE + 1, LQR_MAX_STATE + 2, LQR_MAX_STATE + 3, LQR_MAX_CONTROL,
+    LQR_SENSOR_NOISE, LQR_SENSOR_NOISE + 1, LQR_INPUT_NOISE, LQR_DISTURBANCE_DRIFT,
+    LQR_PHYSICAL, LQR_PHYSICAL + 1, LQR_PHYSICAL + 2, LQR_PHYSICAL + 3, LQR_PHYSICAL + 4, LQR_PHYSICAL + 5,
+};
+
+/* New gains, which take some twenty passes: change parameters where time does not matter. The estimate goes on, unless the states are
+ * others. Parameters that no gains can be computed from leave the old gains. */
+static void take_over(void)
+{
+    if (!stale) return;
+    stale = false;
+    design_t made = {0};
+    if (!make_design(designed_for_s, &made)) return;
+    bool same_states = made.state_count == design.state_count;
+    design = made;
+    if (!same_states) reset();
+}
+
+#include "interface.h"

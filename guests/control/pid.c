@@ -5,6 +5,28 @@
  *   - the control is limited, and while it is, the integral is led back by the excess (anti-windup by back-calculation);
  *   - changes of gains, of the set-point weight and of the limits do not jump: the integral takes up the difference;
  *   - the set-point may be rate-limited, starting from where the plant is, so that a new set-point does not bump it. */
+#include "../include/rtw_guest.h"
+
+/* Before <stdbool.h>, which would make a number of `true`. */
+RTWG_DESCRIPTION({
+    "name": "PID controller",
+    "inputs": [{"name": "Set-point"}, {"name": "Measurement"}],
+    "outputs": [{"name": "Control"}],
+    "parameters": [
+        {"id": "kp", "name": "Proportional gain", "min": -1e6, "max": 1e6, "default": 1},
+        {"id": "ki", "name": "Integral gain", "unit": "1/s", "min": -1e6, "max": 1e6, "default": 0},
+        {"id": "kd", "name": "Derivative gain", "unit": "s", "min": -1e6, "max": 1e6, "default": 0},
+        {"id": "filter", "name": "Derivative filter", "unit": "s", "min": 0, "max": 1000, "default": 0},
+        {"id": "limit-low", "name": "Lower limit", "min": -1e6, "max": 1e6, "default": -1},
+        {"id": "limit-high", "name": "Upper limit", "min": -1e6, "max": 1e6, "default": 1},
+        {"id": "tracking", "name": "Tracking time", "unit": "s", "min": 1e-6, "max": 1e6, "default": 1, "flags": ["logarithmic"]},
+        {"id": "weight", "name": "Set-point weight", "min": 0, "max": 1, "default": 1},
+        {"id": "reference-rate", "name": "Rate of the set-point", "unit": "1/s", "min": 0, "max": 1e6, "default": 0}
+    ],
+    "events": true,
+    "meta": {"author": "rtwasm", "license": "Apache-2.0"}
+})
+
 #include "guest.h"
 
 typedef struct {
@@ -126,3 +148,16 @@ EXPORT(step) double step(double reference, double measurement)
     signals.control[0] = state.control;
     return state.control;
 }
+
+/* ---- the interface for any host ---- */
+
+#define SENSORS 1
+#define METERS signals.estimate
+#define METER_COUNT 0
+static const int32_t PARAM_IDS[] = {
+    PID_KP, PID_KI, PID_KD, PID_FILTER_S, PID_LIMIT_LOW, PID_LIMIT_HIGH, PID_TRACKING_S, PID_WEIGHT, PID_REFERENCE_RATE,
+};
+
+static void take_over(void) {} /* set_param does */
+
+#include "interface.h"
