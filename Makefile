@@ -24,15 +24,16 @@ all: lib command artifacts examples
 # shipped libraries are built by name. The link is what a linker would make of the SONAME on installing.
 # Less is inlined than by default: the library is smaller, and calls take the same instructions (make bench-check). Nothing is inlined
 # where it is unlikely to run.
-# The linker folds equal functions, if it can.
+# The linker folds equal functions, if it can, and drops what prints backtraces, which this library never does.
 # No path of the building machine goes into what is installed. The unit tests share the command's build.
 CARGO_HOME ?= $(HOME)/.cargo
 # A copy of the tree that names the original here uses the original's built dependencies.
 REMAPPED ?= $(CURDIR)
 lib command unit property spec: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
 LIB_FLAGS := -C llvm-args=-inlinehint-threshold=150 -C llvm-args=-inlinecold-threshold=0
+LINKER    := -C linker=$(CURDIR)/packaging/linker.sh
 lib: FORCE
-	cargo rustc --locked --release --lib --crate-type cdylib,staticlib -- $(LIB_FLAGS) $$(./packaging/folds.sh)
+	cargo rustc --locked --release --lib --crate-type cdylib,staticlib -- $(LIB_FLAGS) $(LINKER) $$(./packaging/folds.sh)
 	ln -sf librtwasm.so target/release/librtwasm.so.0.1
 	@LD='$(LD)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' ./packaging/archive.sh target/release/deps/librtwasm.a $(ARCHIVE)
 
@@ -60,15 +61,16 @@ AARCH64        := target/aarch64
 AARCH64_TRIPLE := aarch64-unknown-linux-gnu
 AARCH64_LIBS   := $(AARCH64)/$(AARCH64_TRIPLE)/release
 AARCH64_CPU    ?= baseline
-AARCH64_ENV    := RUSTC=$(CURDIR)/$(AARCH64)/toolchain/rustc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+AARCH64_ENV    := LINK_CC=aarch64-linux-gnu-gcc OBJCOPY=aarch64-linux-gnu-objcopy RUSTC=$(CURDIR)/$(AARCH64)/toolchain/rustc \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 aarch64-lib aarch64-command: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
 aarch64-toolchain: FORCE
 	@./packaging/aarch64/toolchain.sh $(AARCH64)/toolchain
 aarch64-lib: aarch64-toolchain
 	$(AARCH64_ENV) cargo rustc --locked --release --lib --target $(AARCH64_TRIPLE) --target-dir $(AARCH64) --crate-type cdylib,staticlib \
-	    -- $(LIB_FLAGS)
+	    -- $(LIB_FLAGS) $(LINKER)
 	ln -sf librtwasm.so $(AARCH64_LIBS)/librtwasm.so.0.1
-	@LD=aarch64-linux-gnu-ld OBJCOPY=aarch64-linux-gnu-objcopy AR=aarch64-linux-gnu-ar \
+	@LINK_CC=aarch64-linux-gnu-gcc LD=aarch64-linux-gnu-ld OBJCOPY=aarch64-linux-gnu-objcopy AR=aarch64-linux-gnu-ar \
 	    ./packaging/archive.sh $(AARCH64_LIBS)/deps/librtwasm.a $(AARCH64_LIBS)/librtwasm.a
 aarch64-command: aarch64-toolchain
 	$(AARCH64_ENV) cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler-library --target $(AARCH64_TRIPLE) --target-dir $(AARCH64)
@@ -185,7 +187,7 @@ ablation kernel-costs: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=car
 ablation: lib command
 	mkdir -p target/bench
 	RUSTFLAGS="$$RUSTFLAGS --cfg ablation=\"float\"" cargo rustc --locked --release --lib --target-dir $(ABLATION) --crate-type cdylib,staticlib \
-		-- $(LIB_FLAGS) $$(./packaging/folds.sh)
+		-- $(LIB_FLAGS) $(LINKER) $$(./packaging/folds.sh)
 	cp $(ABLATION)/release/librtwasm.so target/bench/without-float.so
 	cp $(LIB) target/bench/shipped.so
 	cp $(LIB) target/bench/shipped-twin.so

@@ -62,7 +62,7 @@ refuses "twin: another library is found" "librtwasm_compiler.so.$soversion" need
 
 # --- size, and what is not in it
 
-limit_bytes=1840000
+limit_bytes=1700000
 strip -o "$scratch/stripped.so" "$library"
 fits() { # fits FILE
     size_bytes=$(stat -c %s "$1")
