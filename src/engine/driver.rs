@@ -244,17 +244,33 @@ impl Driver {
     /// Prepares the driven instance on this thread: dry calls with silence, then the guest's reset.
     pub fn prepare(&self, repeats: u32) -> Result<()> {
         let Some(instance) = self.instance() else { return Ok(()) };
-        let bound = &self.state().bound;
-        let frames = bound.piece;
-        let values = process_values(self.state().kind, frames, bound.lists);
+        // SAFETY: the caller has the instance.
+        let turn = unsafe { instance.turn() };
+        if repeats == 0 {
+            return turn.prepare(&[]).map(|_| ());
+        }
+        let state = self.state();
+        let frames = state.bound.piece;
+        let silence = Block { inputs: std::ptr::null(), outputs: std::ptr::null(), frames, events: &[] };
+        let base = turn.memory_at(0, state.bound.end);
+        if !base.is_null() {
+            // SAFETY: the memory reaches to the end of all buffers.
+            unsafe { state.copy_in(base, &silence, 0, frames) };
+        }
+        let values = process_values(state.kind, frames, state.bound.lists);
         let empty = [ValRaw::i32(0)];
         let calls = [
             Ready { func: self.funcs[PROCESS].as_ref(), values: &values, repeats },
             // So often that the last call of all is a reset: those at the end are a quarter of each function's.
             Ready { func: self.funcs[RESET].as_ref(), values: &empty, repeats: 4 },
         ];
-        // SAFETY: the caller has the instance.
-        unsafe { instance.turn() }.prepare(if repeats == 0 { &[] } else { &calls }).map(|_| ())
+        turn.prepare(&calls)?;
+        // The last of the dry calls compute blocks: they come after the dry call of the reset.
+        // SAFETY: the caller has the instance, and these are its functions.
+        match unsafe { self.reset(instance, self.handles(), false) } {
+            RTW_OK => Ok(()),
+            status => Err(Error::new(status, "the reset of the guest failed")),
+        }
     }
 
     /// The dry calls of a slot's instances, which are initialised by them.

@@ -60,7 +60,7 @@ int main(int argc, char **argv) {
     rtw_guest_config_init(&guest_config);
     guest_config.max_frames = BLOCK;
     must(rtw_guest_create(module, instance, NULL, &guest_config, &guest, &err), "guest");
-    must(rtw_guest_prepare(guest, 0, &err), "prepare");
+    must(rtw_guest_prepare(guest, 16, &err), "prepare"); /* changes no sample, since the guest is reset afterwards */
 
     rtw_guest_info_t info;
     rtw_guest_info_init(&info);
