@@ -5,7 +5,7 @@
 //! makes artifacts. Native code can do anything, so the order of the checks is part of the design: shape, version, the table's checksum,
 //! and only then what the sections say. Nothing here maps code.
 
-use twox_hash::xxhash3_128::{DEFAULT_SECRET_LENGTH, RawHasher, SecretBuffer};
+use twox_hash::XxHash3_128;
 
 mod read;
 pub mod signature;
@@ -115,27 +115,9 @@ impl Entry {
     }
 }
 
-/// XXH3-128 of bytes that come piece by piece.
-struct Checksum(RawHasher<&'static [u8; DEFAULT_SECRET_LENGTH]>);
-
-impl Checksum {
-    fn new() -> Checksum {
-        Checksum(RawHasher::new(SecretBuffer::default()))
-    }
-
-    fn of(bytes: &[u8]) -> u128 {
-        let mut checksum = Checksum::new();
-        checksum.add(bytes);
-        checksum.value()
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        self.0.write(bytes);
-    }
-
-    fn value(&self) -> u128 {
-        self.0.finish_128()
-    }
+/// XXH3-128. In one piece: the streaming form is generic, so it would be compiled in this package, for size, and take three times as long.
+fn checksum(bytes: &[u8]) -> u128 {
+    XxHash3_128::oneshot(bytes)
 }
 
 fn u32_at(bytes: &[u8], offset: usize) -> u32 {

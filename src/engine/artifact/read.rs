@@ -16,8 +16,8 @@ use wasmtime_environ::object::{Endianness, Object, ObjectSection};
 use super::signature::{self, PublicKey, forged};
 use super::write::front_checksum;
 use super::{
-    CHECKED_HEADER_BYTES, Checksum, Description, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, MOST_SIGNATURE_BYTES,
-    Metadata, Notes, REQUIRED, VERSION, check_host, kind, u32_at, u64_at, u128_at,
+    CHECKED_HEADER_BYTES, Description, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, MOST_SIGNATURE_BYTES, Metadata,
+    Notes, REQUIRED, VERSION, check_host, checksum, kind, u32_at, u64_at, u128_at,
 };
 use crate::artifact::settings::Profile;
 use crate::engine::code_image::{CodeImage, Kept};
@@ -26,8 +26,6 @@ use crate::status::*;
 use crate::sys::errno;
 use crate::sys::file::{self, Refused};
 
-/// Bytes that are read and checked at a time, while they are in the processor's cache.
-const CHUNK_BYTES: usize = 256 << 10;
 /// The bytes of a file that are read first. They nearly always have the header, the table and the small sections that a load needs.
 const HEAD_BYTES: u64 = 16 << 10;
 
@@ -48,35 +46,28 @@ impl Source {
     fn new(file: File, length: u64) -> Result<Source> {
         let mut source = Source { file, length, head: Vec::new() };
         let mut head = room(length.min(HEAD_BYTES))?;
-        let read = source.read(0, &mut head, |_| ())?;
+        let read = source.read(0, &mut head)?;
         head.truncate(read);
         source.head = head;
         Ok(source)
     }
 
-    /// Reads at `offset` until `to` is full or the file ends, and passes the bytes to `look` as they come. Returns their number.
-    fn read(&self, offset: u64, to: &mut [u8], mut look: impl FnMut(&[u8])) -> Result<usize> {
+    /// Reads at `offset` until `to` is full or the file ends. Returns the number of bytes.
+    fn read(&self, offset: u64, to: &mut [u8]) -> Result<usize> {
         let at_hand = part_of(&self.head, offset, to.len());
         if at_hand.len() == to.len() {
             to.copy_from_slice(at_hand);
-            look(to);
             return Ok(to.len());
         }
-        let (mut read, mut seen) = (0, 0);
+        let mut read = 0;
         while read < to.len() {
-            let end = to.len().min(seen + CHUNK_BYTES);
-            match self.file.read_at(&mut to[read..end], offset + read as u64) {
+            match self.file.read_at(&mut to[read..], offset + read as u64) {
                 Ok(0) => break,
                 Ok(more) => read += more,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(unreadable(error)),
             }
-            if read == end {
-                look(&to[seen..read]);
-                seen = read;
-            }
         }
-        look(&to[seen..read]);
         Ok(read)
     }
 }
@@ -107,17 +98,13 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Reads `length` bytes at `offset`, fewer where the source ends, and passes them to `look` as they come.
-    fn read(&self, offset: u64, length: u64, mut look: impl FnMut(&[u8])) -> Result<Cow<'a, [u8]>> {
+    /// Reads `length` bytes at `offset`, fewer where the source ends.
+    fn read(&self, offset: u64, length: u64) -> Result<Cow<'a, [u8]>> {
         match self {
-            Input::Memory(bytes) => {
-                let bytes = part_of(bytes, offset, usize::try_from(length).unwrap_or(usize::MAX));
-                look(bytes);
-                Ok(Cow::Borrowed(bytes))
-            }
+            Input::Memory(bytes) => Ok(Cow::Borrowed(part_of(bytes, offset, usize::try_from(length).unwrap_or(usize::MAX)))),
             Input::File(source) => {
                 let mut bytes = room(length)?;
-                let read = source.read(offset, &mut bytes, look)?;
+                let read = source.read(offset, &mut bytes)?;
                 bytes.truncate(read);
                 Ok(Cow::Owned(bytes))
             }
@@ -125,18 +112,14 @@ impl<'a> Input<'a> {
     }
 
     /// As `read`, into memory that is there. Returns the number of bytes.
-    fn read_into(&self, offset: u64, to: &mut [u8], mut look: impl FnMut(&[u8])) -> Result<usize> {
+    fn read_into(&self, offset: u64, to: &mut [u8]) -> Result<usize> {
         match self {
             Input::Memory(bytes) => {
                 let from = part_of(bytes, offset, to.len());
-                for (to, from) in to.chunks_mut(CHUNK_BYTES).zip(from.chunks(CHUNK_BYTES)) {
-                    let to = &mut to[..from.len()];
-                    to.copy_from_slice(from);
-                    look(to);
-                }
+                to[..from.len()].copy_from_slice(from);
                 Ok(from.len())
             }
-            Input::File(source) => source.read(offset, to, look),
+            Input::File(source) => source.read(offset, to),
         }
     }
 }
@@ -226,11 +209,11 @@ impl<'a> Opened<'a> {
     /// As `new`, but unless `keys` is empty, one of them has to have signed the artifact. Checks this before it reads a description.
     pub fn trusted(source: Input<'a>, keys: &[PublicKey]) -> Result<Opened<'a>> {
         let have = source.length();
-        let head = source.read(0, HEADER_BYTES as u64, |_| ())?;
+        let head = source.read(0, HEADER_BYTES as u64)?;
         let shape = shape(&head, have)?;
         let front_bytes = HEADER_BYTES + shape.count as usize * ENTRY_BYTES;
-        let front = source.read(0, front_bytes as u64, |_| ())?;
-        let signatures = source.read(shape.end, shape.total - shape.end, |_| ())?;
+        let front = source.read(0, front_bytes as u64)?;
+        let signatures = source.read(shape.end, shape.total - shape.end)?;
         if front.len() < front_bytes || signatures.len() as u64 != shape.total - shape.end {
             return Err(truncated(front.len() as u64, shape.total));
         }
@@ -333,21 +316,29 @@ impl<'a> Opened<'a> {
 
     /// Reads a section and compares it with its checksum, and with its digest if a trusted key has signed it.
     pub fn section(&self, entry: &Entry) -> Result<Cow<'a, [u8]>> {
-        let mut check = self.check();
-        let bytes = self.source.read(entry.offset, entry.length, |bytes| check.look(bytes))?;
-        check.judge(entry, self.bytes)?;
+        let bytes = self.source.read(entry.offset, entry.length)?;
+        self.check(entry, &bytes)?;
         Ok(bytes)
     }
 
     /// As `section`, but into memory of the right size.
     fn section_into(&self, entry: &Entry, to: &mut [u8]) -> Result<()> {
-        let mut check = self.check();
-        self.source.read_into(entry.offset, to, |bytes| check.look(bytes))?;
-        check.judge(entry, self.bytes)
+        let read = self.source.read_into(entry.offset, to)?;
+        self.check(entry, &to[..read])
     }
 
-    fn check(&self) -> Check {
-        Check { read: 0, checksum: Checksum::new(), digest: self.signed_by.map(|_| Sha256::new()) }
+    /// Compares the bytes that were read of a section with what the table says of them.
+    fn check(&self, entry: &Entry, bytes: &[u8]) -> Result<()> {
+        if bytes.len() as u64 != entry.length {
+            return Err(truncated(entry.offset + bytes.len() as u64, self.bytes));
+        }
+        if checksum(bytes) != entry.checksum {
+            return Err(damaged(kind::name(entry.kind)));
+        }
+        if self.signed_by.is_some() && Sha256::digest(bytes)[..] != entry.digest {
+            return Err(forged("a section of the artifact"));
+        }
+        Ok(())
     }
 
     /// The section of a kind, of a part (from 1) or of the whole file (0).
@@ -395,37 +386,6 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// The comparison of a section's bytes with what the table says of them.
-struct Check {
-    read: u64,
-    checksum: Checksum,
-    digest: Option<Sha256>,
-}
-
-impl Check {
-    fn look(&mut self, bytes: &[u8]) {
-        self.read += bytes.len() as u64;
-        self.checksum.add(bytes);
-        if let Some(digest) = &mut self.digest {
-            digest.update(bytes);
-        }
-    }
-
-    /// `file_bytes`: the length of the whole artifact.
-    fn judge(self, entry: &Entry, file_bytes: u64) -> Result<()> {
-        if self.read != entry.length {
-            return Err(truncated(entry.offset + self.read, file_bytes));
-        }
-        if self.checksum.value() != entry.checksum {
-            return Err(damaged(kind::name(entry.kind)));
-        }
-        if self.digest.is_some_and(|digest| digest.finalize()[..] != entry.digest) {
-            return Err(forged("a section of the artifact"));
-        }
-        Ok(())
-    }
-}
-
 /// The bytes of a part, checked and not yet understood.
 pub struct Raw<'a, C = Cow<'a, [u8]>> {
     description: Description,
@@ -470,8 +430,8 @@ pub fn read(bytes: &[u8]) -> Result<Artifact<'_>> {
 /// Reads all of an artifact's file, but only if it is as long as its header says.
 pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     let source = Input::open(path)?;
-    let total = shape(&source.read(0, HEADER_BYTES as u64, |_| ())?, source.length())?.total;
-    let bytes = source.read(0, total, |_| ())?;
+    let total = shape(&source.read(0, HEADER_BYTES as u64)?, source.length())?.total;
+    let bytes = source.read(0, total)?;
     // The file was truncated during the read.
     if (bytes.len() as u64) < total {
         return Err(truncated(bytes.len() as u64, total));

@@ -1,7 +1,7 @@
 //! Writes artifacts.
 
 use super::{
-    CHECKED_HEADER_BYTES, Checksum, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, Metadata, Notes, REQUIRED, VERSION,
+    CHECKED_HEADER_BYTES, ENTRY_BYTES, Entry, HEADER_BYTES, MAGIC, MOST_ENTRIES, Metadata, Notes, REQUIRED, VERSION, checksum,
     kind,
 };
 use crate::status::*;
@@ -55,7 +55,7 @@ pub fn write(parts: &[Part], whole: &[Section]) -> Result<Vec<u8>> {
     let mut entries = Vec::with_capacity(sections.len());
     for (kind, part, flags, bytes) in &sections {
         let (kind, part, flags, length) = (*kind, *part, *flags, bytes.len() as u64);
-        entries.push(Entry { kind, part, flags, offset, length, checksum: Checksum::of(bytes), digest: [0; 32] });
+        entries.push(Entry { kind, part, flags, offset, length, checksum: checksum(bytes), digest: [0; 32] });
         offset += length;
     }
     let mut file = front(&entries, offset, &[]);
@@ -81,7 +81,5 @@ pub(super) fn front(entries: &[Entry], end: u64, signatures: &[u8]) -> Vec<u8> {
 
 /// The checksum of a header with its table, and of the signatures.
 pub(super) fn front_checksum(front: &[u8], signatures: &[u8]) -> u128 {
-    let mut checksum = Checksum::new();
-    [&front[..CHECKED_HEADER_BYTES], &front[HEADER_BYTES..], signatures].into_iter().for_each(|bytes| checksum.add(bytes));
-    checksum.value()
+    checksum(&[&front[..CHECKED_HEADER_BYTES], &front[HEADER_BYTES..], signatures].concat())
 }

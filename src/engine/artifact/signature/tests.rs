@@ -2,7 +2,7 @@ use curve25519_dalek::scalar::Scalar;
 use ed25519_dalek::hazmat::ExpandedSecretKey;
 use ed25519_dalek::{Signer, SigningKey, Verifier};
 
-use super::super::Checksum;
+use super::super::checksum;
 use super::super::tests::one_part;
 use super::*;
 
@@ -203,7 +203,7 @@ fn no_replaced_section_is_trusted() {
         let entry = &mut entries[index];
         let range = entry.offset as usize..(entry.offset + entry.length) as usize;
         bytes[range.start + random.below(range.len())] ^= 1 << random.below(8);
-        entry.checksum = Checksum::of(&bytes[range.clone()]);
+        entry.checksum = checksum(&bytes[range.clone()]);
         let keeps_digest = random.below(2) == 0;
         if !keeps_digest {
             entry.digest = Sha256::digest(&bytes[range]).into();
