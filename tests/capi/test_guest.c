@@ -509,7 +509,7 @@ static void test_short_state(const guest_t *of) {
     rtw_guest_destroy(guest);
 }
 
-/* What a host function does with the guest whose block has called it. */
+/* The guest that a host function uses while its block runs, and the calls of it so far. */
 typedef struct visitor_t {
     rtw_guest_t *guest;
     int visits;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The templates of guests/templates: each, as committed, runs in both profiles and equals the native filter; where its tool is there or can be
-# fetched, it is also built, and what is built runs as well.
+# The templates of guests/templates: each, as committed, runs in both profiles and equals the native filter; where its tool is there or
+# can be fetched, it is also built, and what is built runs as well.
 #   test_templates.sh [kept]    kept: only the committed modules; fetches nothing
 # Environment: RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is), CC.
 cd "$(dirname "$0")" || exit 1
