@@ -44,6 +44,7 @@ build "$out/libinterpose.so" -fno-builtin -shared -fPIC -Wl,-z,now "$here/interp
 linked="-L$out -linterpose $out/lib/$soname -Wl,-rpath,\$ORIGIN:\$ORIGIN/lib -Wl,-z,now -pthread"
 for program in promises prepared locked faults manners first_call; do
     extra=
+    [ $program = promises ] && extra=$(echo "$here"/promises/*.c)
     [ $program = faults ] && extra=$here/place.c
     [ $program = first_call ] && extra=-Wl,-z,lazy
     # shellcheck disable=SC2086
