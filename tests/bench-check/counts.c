@@ -1,7 +1,11 @@
-/* The counts for `make bench-check`: instructions, under callgrind, and allocations, without.
+/* The counts for `make bench-check`: instructions, and what a cold call touches, under callgrind; and allocations, without.
  *   counts instructions|allocations standalone|plugin ARTIFACTS [KERNEL...]    with kernels: only these
+ *   counts lines|pages standalone|plugin ARTIFACTS
  * Instructions: each figure's calls are collected by themselves and dumped under the figure's name and their number; the loop around them
  * is part of the figure. Allocations: printed, one figure a line.
+ * Lines and pages: the simulated last-level cache has lines of 64 or 4096 bytes, and before each call everything else is written, so that each
+ * miss is the first access to a line or page in this call. In front of it are caches of two lines, which hide nothing.
+ * PLANTED_LINES, a number at compile time, has every cold call write as many lines more, each in a page of its own.
  * PLANTED_INSTRUCTIONS, a number at compile time, adds as many to every call. */
 #include <rtwasm.h>
 
@@ -22,8 +26,13 @@
 #define PLANT() ((void)0)
 #endif
 
+#ifndef PLANTED_LINES
+#define PLANTED_LINES 0
+#endif
+
 static const char *artifacts, *profile_name;
 static bool instructions;
+static size_t swept_line; /* bytes of a line of the simulated cache; 0: no call is cold */
 
 /* ---- allocations: the library's come here, since the program's own definitions go before the C library's ---- */
 
@@ -107,6 +116,36 @@ static void end(const char *name, unsigned calls) {
             printf("%s.%s %lu allocations\n", name, profile_name,                                 \
                    __atomic_load_n(&allocations, __ATOMIC_RELAXED) - before);                     \
         }                                                                                         \
+    } while (0)
+
+/* Evicts everything from the simulated cache, which has half as many lines. */
+static void sweep(void) {
+    enum { LINES = 8192, LARGEST = 4096 };
+    static char memory[LINES * LARGEST];
+    for (size_t line = 0; line < LINES; line++) *(volatile char *)&memory[line * swept_line] = 1;
+}
+
+/* A function, since what stands in one block with the request to collect no more is not collected. */
+static __attribute__((noinline)) void touch_planted(void) {
+    static char planted[(PLANTED_LINES + 1) * 4096];
+    for (int line = 0; line < PLANTED_LINES; line++) *(volatile char *)&planted[line * 4096] = 1;
+}
+
+/* As FIGURE, for the first accesses of cold calls. */
+#define COLD_FIGURE(name, what)                                                          \
+    do {                                                                                  \
+        for (unsigned turn = 0; turn < 20; turn++) what;                                  \
+        CALLGRIND_ZERO_STATS;                                                             \
+        for (unsigned turn = 0; turn < 10; turn++) {                                      \
+            sweep();                                                                      \
+            CALLGRIND_TOGGLE_COLLECT;                                                     \
+            what;                                                                         \
+            touch_planted();                                                              \
+            CALLGRIND_TOGGLE_COLLECT;                                                     \
+        }                                                                                 \
+        char text[128];                                                                   \
+        snprintf(text, sizeof text, "%s.%s %u", name, profile_name, 10);                  \
+        CALLGRIND_DUMP_STATS_AT(text);                                                    \
     } while (0)
 
 /* ---- the library ---- */
@@ -222,6 +261,18 @@ static void count_table(void) {
     close_guest(&guest);
 }
 
+static void count_cold_calls(const char *suffix, bool statistics, uint64_t budget_ns) {
+    char name[64];
+    guest_t guest = open_guest("calls", statistics, budget_ns);
+    rtw_func_t *add = look_up(guest.instance, "add");
+    rtw_value_t values[2];
+    memset(values, 0, sizeof values);
+    snprintf(name, sizeof name, "cold-invoke-add%s", suffix);
+    COLD_FIGURE(name, call(add, values, 2));
+    rtw_func_destroy(add);
+    close_guest(&guest);
+}
+
 static void call_block(rtw_slot_t *slot, rtw_value_t *value) {
     rtw_block_t block;
     need(rtw_slot_begin(slot, &block), NULL, "begin");
@@ -282,10 +333,17 @@ static void count_kernel(const char *kernel) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 4) return fprintf(stderr, "usage: counts instructions|allocations standalone|plugin ARTIFACTS [KERNEL...]\n"), 2;
+    if (argc < 4) return fprintf(stderr, "usage: counts instructions|allocations|lines|pages standalone|plugin ARTIFACTS [KERNEL...]\n"), 2;
     instructions = strcmp(argv[1], "instructions") == 0;
     profile_name = argv[2];
     artifacts = argv[3];
+    swept_line = strcmp(argv[1], "lines") == 0 ? 64 : strcmp(argv[1], "pages") == 0 ? 4096 : 0;
+    if (swept_line != 0) {
+        count_cold_calls("", false, 0);
+        count_cold_calls("-statistics", true, 0);
+        count_cold_calls("-statistics-budget", true, BUDGET_NS);
+        return 0;
+    }
     for (int i = 4; i < argc; i++) count_kernel(argv[i]);
     if (argc > 4) return 0;
     count_calls("", false, 0);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Counts what calls, setup and kernels cost in instructions and allocations, and how large the library is; and compares that with
-# figures.txt. Counts are the same on a busy machine. Run by `make test` and `make bench-check`.
+# Counts what calls, setup and kernels cost in instructions and allocations, what a cold call touches in cache lines and pages, and how
+# large the library is; and compares that with figures.txt. Counts are the same on a busy machine. Run by `make test` and `make bench-check`.
 # Left out: traps and cut-offs, whose signals are valgrind's here, and all that only shows in time.
 # Environment: RTWASM, RTWASM_LIBDIR, CC as everywhere; UPDATE=1: what is counted becomes figures.txt.
 cd "$(dirname "$0")" || exit 1
@@ -39,15 +39,27 @@ build() { # build PROGRAM [FLAG...]
 }
 check "counts.c compiles" build counts
 check "counts.c compiles with instructions planted" build planted -DPLANTED_INSTRUCTIONS=10
+check "counts.c compiles with accesses planted" build touching -DPLANTED_LINES=8
 [ "$failed" -eq 0 ] || { finish; exit 1; }
 
-collect() { # collect PROGRAM PROFILE TUNABLES: callgrind's dumps go to PROGRAM.PROFILE.*
-    rm -f "$scratch/$1.$2."*
-    GLIBC_TUNABLES=$3 "$TEST_PYTHON" "$guard" run -- valgrind -q --tool=callgrind --collect-atstart=no \
-        --callgrind-out-file="$scratch/$1.$2" "$scratch/$1" instructions "$2" "$artifacts"
+collect() { # collect PROGRAM PROFILE TUNABLES [WHAT [CACHE...]]: callgrind's dumps go to PROGRAM.PROFILE.*
+    program=$1 profile_of=$2 tunables=$3 what=${4:-instructions}
+    shift $(($# < 4 ? 3 : 4))
+    rm -f "$scratch/$program.$profile_of."*
+    GLIBC_TUNABLES=$tunables "$TEST_PYTHON" "$guard" run -- valgrind -q --tool=callgrind --collect-atstart=no "$@" \
+        --callgrind-out-file="$scratch/$program.$profile_of" "$scratch/$program" "$what" "$profile_of" "$artifacts"
 }
 instructions() { # instructions PROGRAM PROFILE
     collect "$1" "$2" "$PINNED" && python3 figures.py gather instructions "$scratch/$1.$2".*
+}
+touched() { # touched PROGRAM PROFILE: two lines of the first cache hide no access, and a sweep clears the last one (counts.c)
+    for line in lines:64 pages:4096; do
+        bytes=${line#*:}
+        cp "$scratch/$1" "$scratch/$1-cold"
+        collect "$1-cold" "$2" "$PINNED" "${line%:*}" --cache-sim=yes --I1=$((2 * bytes)),1,"$bytes" --D1=$((2 * bytes)),1,"$bytes" \
+            --LL=$((4096 * bytes)),16,"$bytes" 2>"$scratch/caches" || { cat "$scratch/caches" >&2; return 1; }
+        python3 figures.py gather "${line%:*}" "$scratch/$1-cold.$2".* || return 1
+    done
 }
 allocations() { # allocations PROFILE: outside the calls, which make none, as tests/proofs shows
     "$scratch/counts" allocations "$1" "$artifacts" | grep -v ' 0 allocations$' | sed 's/\./-allocations./'
@@ -57,7 +69,7 @@ size_of() { # size_of LIBRARY
 }
 measure() {
     for profile in standalone plugin; do
-        instructions counts $profile && allocations $profile || return 1
+        instructions counts $profile && allocations $profile && touched counts $profile || return 1
     done
     size_of "$RTWASM_LIBDIR/librtwasm.so"
 }
@@ -85,6 +97,10 @@ instructions planted plugin >"$scratch/planted.figures"
 refuses "ten more instructions a call are found" "FAIL invoke-empty.plugin:" compare "$own" "$scratch/planted.measured"
 check "where they were planted only" sh -c '! python3 figures.py compare "$1" "$2" "$3" | grep "^FAIL .*\(standalone\|kernel\|reset\|load\|instantiate\)"' \
     sh "$own" "$scratch/planted.measured" "$key"
+touched touching plugin >"$scratch/touching.figures"
+{ grep -v '^cold.*plugin' "$scratch/measured"; cat "$scratch/touching.figures"; } >"$scratch/touching.measured"
+refuses "eight more lines a call are found" "FAIL cold-invoke-add-data-lines.plugin:" compare "$own" "$scratch/touching.measured"
+refuses "as are eight more pages" "FAIL cold-invoke-add-data-pages.plugin:" compare "$own" "$scratch/touching.measured"
 cp "$RTWASM_LIBDIR/librtwasm.so" "$scratch/larger.so"
 head -c 100000 /dev/urandom >"$scratch/more"
 objcopy --add-section .more="$scratch/more" --set-section-flags .more=alloc,readonly "$scratch/larger.so" 2>/dev/null
