@@ -34,6 +34,7 @@ suites() {
     suite guests build make -s -C guests check
     suite faust tests/faust/test_faust.sh
     suite templates tests/templates/test_templates.sh
+    suite npm tests/npm/test_npm.sh
     suite shared-buffer make -s -C examples-c/shared-buffer test
     suite minimal make -s -C examples-c/minimal test
     suite cpp tests/cpp/test_cpp.sh

@@ -67,11 +67,13 @@ built() { # built NAME TOOL: builds a template with it
         skip "$1 is built here: $(grep "^$2: " "$scratch/absent" || echo "a tool is missing")"
         return
     fi
-    check "$1 is built" make -s -C $templates "OUT=$fresh" "CLANG=$(tool CLANG)" "LIBCXX=$(tool LIBCXX)" "ZIG=$(tool ZIG)" "ASC=$(tool ASC)" "RUSTC=$(tool RUSTC)" \
-        "EMCC=$(tool EMCC)" "FAUST=$(tool FAUST)" "$fresh/$1.wasm"
+    check "$1 is built" make -s -C $templates "OUT=$fresh" "CLANG=$(tool CLANG)" "LIBCXX=$(tool LIBCXX)" "ZIG=$(tool ZIG)" "ASC=$(tool ASC)" \
+        "RUSTC=$(tool RUSTC)" "EMCC=$(tool EMCC)" "FAUST=$(tool FAUST)" "$fresh/$1.wasm"
     [ -s "$fresh/$1.wasm" ] || return
     run "$1" "$fresh/$1.wasm" "$scratch/fresh.rows"
-    if cmp -s "$fresh/$1.wasm" "$templates/built/$1.wasm"; then echo "$1: the bytes are those of the committed module"; else echo "$1: other bytes than the committed module's"; fi
+    bytes="other bytes than"
+    cmp -s "$fresh/$1.wasm" "$templates/built/$1.wasm" && bytes="the bytes of"
+    echo "$1: $bytes the committed module"
 }
 built clang CLANG
 built wasi-c CLANG

@@ -27,8 +27,7 @@ unpacked() {
         apt-get download -q "$@" || { apt-get update -q && apt-get download -q "$@"; } || exit 1
         for package in *.deb; do
             # shellcheck disable=SC2086 # a list of words
-            dpkg-deb --fsys-tarfile "$package" | tar x -C "$debian" $leave_out ||
-                exit 1
+            dpkg-deb --fsys-tarfile "$package" | tar x -C "$debian" $leave_out || exit 1
         done
     ) >"$folder/$name.log" 2>&1 && touch "$debian/$name.done"
     result=$?
@@ -40,8 +39,13 @@ unpacked() {
 wrapper() {
     name=$1
     shift
-    printf '#!/bin/sh\nPATH=%s/usr/bin:$PATH\nLD_LIBRARY_PATH=%s/usr/lib/x86_64-linux-gnu\nexport PATH LD_LIBRARY_PATH\nexec %s "$@"\n' "$debian" "$debian" "$*" \
-        >"$folder/bin/$name"
+    cat >"$folder/bin/$name" <<EOF
+#!/bin/sh
+PATH=$debian/usr/bin:\$PATH
+LD_LIBRARY_PATH=$debian/usr/lib/x86_64-linux-gnu
+export PATH LD_LIBRARY_PATH
+exec $* "\$@"
+EOF
     chmod +x "$folder/bin/$name"
 }
 on_debian() { command -v apt-get >/dev/null && [ "$(dpkg --print-architecture)" = amd64 ]; }
@@ -62,7 +66,8 @@ fi
 if command -v zig >/dev/null; then
     echo ZIG=zig
 elif [ -e "$folder/zig-$ZIG_VERSION/ziglang/zig" ] ||
-    python3 -m pip install -q --disable-pip-version-check --no-deps --target "$folder/zig-$ZIG_VERSION" "ziglang==$ZIG_VERSION" >"$folder/zig.log" 2>&1; then
+    python3 -m pip install -q --disable-pip-version-check --no-deps --target "$folder/zig-$ZIG_VERSION" "ziglang==$ZIG_VERSION" \
+        >"$folder/zig.log" 2>&1; then
     echo "ZIG=$folder/zig-$ZIG_VERSION/ziglang/zig"
 else
     absent ZIG "it is not installed, and ziglang $ZIG_VERSION cannot be fetched from PyPI"
@@ -71,7 +76,8 @@ fi
 asc=$root/target/npm/node_modules/.bin/asc
 if command -v asc >/dev/null; then
     echo ASC=asc
-elif command -v npm >/dev/null && make -s -C "$root/tests/capi/guests" ../../../target/npm/node_modules/.bin/asc >"$folder/asc.log" 2>&1; then
+elif command -v npm >/dev/null && make -s -C "$root/tests/capi/guests" ../../../target/npm/node_modules/.bin/asc \
+    >"$folder/asc.log" 2>&1; then
     echo "ASC=$asc"
 else
     absent ASC "it is not installed, and assemblyscript cannot be fetched from npm"
@@ -83,7 +89,7 @@ elif on_debian && unpacked rust rustc libstd-rust-1.63 libstd-rust-dev-wasm32 ll
     wrapper rustc "$debian/usr/bin/rustc"
     echo "RUSTC=$folder/bin/rustc"
 else
-    absent RUSTC "no rustc here has the target wasm32-unknown-unknown (rustup target add), and Debian's libstd-rust-dev-wasm32 cannot be fetched"
+    absent RUSTC "no rustc has the target wasm32-unknown-unknown (rustup target add), nor can Debian's libstd-rust-dev-wasm32 be fetched"
 fi
 
 if command -v emcc >/dev/null; then

@@ -26,7 +26,8 @@ struct Coefficients {
         const double w = 2 * 3.141592653589793 * std::min(frequency, 0.49 * rate) / rate;
         const double alpha = std::sin(w) / (2 * q), cosine = std::cos(w), a0 = 1 + alpha;
         const auto outer = static_cast<float>((1 - cosine) / 2 / a0);
-        return {outer, static_cast<float>((1 - cosine) / a0), outer, static_cast<float>(-2 * cosine / a0), static_cast<float>((1 - alpha) / a0)};
+        const auto middle = static_cast<float>((1 - cosine) / a0);
+        return {outer, middle, outer, static_cast<float>(-2 * cosine / a0), static_cast<float>((1 - alpha) / a0)};
     }
 };
 

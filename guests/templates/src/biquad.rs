@@ -57,7 +57,16 @@ struct Guest {
 
 /// All zeros, so that it takes no place in the module; the host writes the parameters before the first block.
 static mut GUEST: Guest = Guest {
-    io: Io { inputs: null(), outputs: null(), params: null_mut(), meters: null_mut(), events: null_mut(), event_room: 0, event_count: 0, latency: 0 },
+    io: Io {
+        inputs: null(),
+        outputs: null(),
+        params: null_mut(),
+        meters: null_mut(),
+        events: null_mut(),
+        event_room: 0,
+        event_count: 0,
+        latency: 0,
+    },
     inputs: [null_mut(); CHANNELS],
     outputs: [null_mut(); CHANNELS],
     params: [0.0; 2],
