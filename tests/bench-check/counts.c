@@ -3,8 +3,8 @@
  *   counts lines|pages standalone|plugin ARTIFACTS
  * Instructions: each figure's calls are collected by themselves and dumped under the figure's name and their number; the loop around them
  * is part of the figure. Allocations: printed, one figure a line.
- * Lines and pages: the simulated last-level cache has lines of 64 or 4096 bytes, and before each call everything else is written, so that each
- * miss is the first access to a line or page in this call. In front of it are caches of two lines, which hide nothing.
+ * Lines and pages: the simulated last-level cache has lines of 64 or 4096 bytes, and before each call everything else is written, so that
+ * each miss is the first access to a line or page in this call. In front of it are caches of two lines, which hide nothing.
  * PLANTED_LINES, a number at compile time, has every cold call write as many lines more, each in a page of its own.
  * PLANTED_INSTRUCTIONS, a number at compile time, adds as many to every call. */
 #include <rtwasm.h>

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Counts what calls, setup and kernels cost in instructions and allocations, what a cold call touches in cache lines and pages, and how
-# large the library is; and compares that with figures.txt. Counts are the same on a busy machine. Run by `make test` and `make bench-check`.
+# Counts what calls, setup and kernels cost in instructions and allocations, the cache lines and pages that a cold call touches, and the
+# library's size; and compares that with figures.txt. Counts are the same on a busy machine. Run by `make test` and `make bench-check`.
 # Left out: traps and cut-offs, whose signals are valgrind's here, and all that only shows in time.
 # Environment: RTWASM, RTWASM_LIBDIR, CC as everywhere; UPDATE=1: what is counted becomes figures.txt.
 cd "$(dirname "$0")" || exit 1
