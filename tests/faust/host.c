@@ -1,7 +1,8 @@
-/* Runs a program of Faust through the C API with a fixed schedule: host PROFILE ARTIFACT OUTPUT. Writes the samples of all blocks and then
- * the meters as floats. In the standalone profile block by block; in the plugin profile in place, in one call with events at the blocks'
- * beginnings. Both have to give the same, and what run.js gives. */
-#include <rtwasm.h>
+/* Runs a program of Faust through the C API with a fixed schedule: host PROFILE ARTIFACT OUTPUT NAME ROWS. Appends a row for the table of
+ * docs/modules.md to the file ROWS, without its result. Writes the samples of all blocks and then the meters as floats. In the standalone
+ * profile block by block; in the plugin profile in place, in one call with events at the blocks' beginnings. Both have to give the same,
+ * and what run.js gives. */
+#include "../support/row.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -40,7 +41,7 @@ static double value_at(const rtw_guest_param_t *param, uint32_t block) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) return 2;
+    if (argc != 6) return 2;
     const int plugin = strcmp(argv[1], "plugin") == 0;
     rtw_runtime_config_t config;
     rtw_runtime_config_init(&config);
@@ -116,6 +117,10 @@ int main(int argc, char **argv) {
         fwrite(&shown, sizeof shown, 1, file);
     }
     if (fclose(file) != 0) return 1;
+    rtw_func_stats_t stats;
+    rtw_func_stats_init(&stats);
+    must(rtw_func_stats(rtw_guest_func(guest), &stats), "times");
+    if (!add_row(argv[5], argv[4], argv[1], module, "", stats.call.p50_ns)) return 1;
     rtw_guest_destroy(guest);
     rtw_instance_destroy(instance);
     rtw_imports_destroy(imports);

@@ -2,7 +2,7 @@
 # Programs of Faust, compiled and run in both profiles, and compared with Node's engine bit by bit, both with the C library's mathematics;
 # some also with what `faust -lang cpp` and g++ make of them: tolerance.txt has the largest distance of each in dB beside the loudest
 # sample, or "same". Where both compute the same operations in the same order they are the same; g++ is free to take another order.
-#   test_faust.sh        the programs of sample.txt, those marked g++ also with g++
+#   test_faust.sh        the programs of sample.txt, those marked g++ also with g++; compares with the table of docs/modules.md
 #   test_faust.sh all    all examples of Debian's package, those of tolerance.txt also with g++; writes all.txt
 # Environment: RTWASM (the command), RTWASM_LIBDIR (where librtwasm.so is), CC, CXX.
 cd "$(dirname "$0")" || exit 1
@@ -37,7 +37,8 @@ one() {
         return
     fi
     for profile in standalone plugin; do
-        if ! timeout 120 "$scratch/host" $profile "$work/program.rtw" "$work/$profile.raw" >>"$work/said" 2>&1; then
+        if ! timeout 120 "$scratch/host" $profile "$work/program.rtw" "$work/$profile.raw" "$1${2:+ $2}" "$work/rows" \
+            >>"$work/said" 2>&1; then
             row="FAIL $profile"
             return
         fi
@@ -144,6 +145,8 @@ while read -r program words; do
     option=${words%g++}
     option=${option% }
     one "$program" "$option"
+    subject=$program${option:+ $option}
+    result="every bit as Node"
     if [ "$row" = same ]; then
         ok "$program $option: both profiles equal Node, bit by bit"
     else
@@ -152,9 +155,17 @@ while read -r program words; do
     fi
     # shellcheck disable=SC2086 # no argument where there is no option
     case $words in
-    *g++) hold "$(limit_of "$program" "$option")" "$program" $option ;;
+    *g++)
+        limit=$(limit_of "$program" "$option")
+        hold "$limit" "$program" $option
+        case $limit in same) result="$result and g++" ;; *) result="$result, g++ within $limit dB" ;; esac
+        ;;
     esac
+    sed "s/||/|$result|/" "$work/rows" >>"$scratch/rows"
+    echo "$subject|\`$subject\`" >>"$scratch/names"
 done <sample.txt
+check "the profiles agree" python3 $support/table.py make "$scratch/rows" "$scratch/names" "$scratch/table.md"
+check "the documented table is this one" python3 $support/table.py same "$scratch/table.md" $root/docs/modules.md
 
 # ---- the twins ----
 first=reverb/freeverb.dsp

@@ -4,12 +4,12 @@
 
 #include "../support/common.h"
 
-/* What an export or import is called in the module, and what it is. */
+/* An export: its real name, and the one that it has in the module. */
 typedef struct alias_t {
     const char *name, *in_module;
 } alias_t;
 
-/* What answers an import: by its name in the module. The type is the import's own. */
+/* An import: its name in the module, and the function that answers it. The type is the import's own. */
 typedef struct answer_t {
     const char *in_module;
     rtw_host_func_t func;

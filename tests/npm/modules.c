@@ -149,7 +149,7 @@ static void drive_rapier(void) {
 
 /* ---- a codec that is called through its function table: embind ---- */
 
-/* What the module registers of its class while its constructors run. */
+/* The functions of a class that the module registers while its constructors run. */
 static struct registered_t {
     char name[32];
     uint32_t invoker, context;

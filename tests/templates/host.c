@@ -125,7 +125,7 @@ int main(int argc, char **argv) {
     check(within(distance, limit), "equals the native filter: %s (limit: %s)", result, limit);
     const rtw_func_stats_t stats = stats_of_func(rtw_guest_func(guest));
     check(stats.call.count >= BLOCKS, "its calls have times");
-    add_row(argv[5], name, made.module, result, stats.call.p50_ns);
+    check(add_row(argv[5], name, profile_name, made.module, result, stats.call.p50_ns), "a row of the table");
 
     /* After a reset it computes the same again. */
     static float first[CHANNELS][FRAMES];
