@@ -16,7 +16,7 @@ HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command artifacts examples demo test property fuzz spec test-loaded proofs faust-all soak exhausted jack-storm bench bench-rivals ablation kernel-costs crossings bench-check header layout api abidiff abi guests install uninstall \
+.PHONY: all lib command plugins artifacts examples demo test property fuzz spec test-loaded proofs faust-all soak exhausted jack-storm bench bench-rivals ablation kernel-costs crossings bench-check header layout api abidiff abi guests install uninstall \
         licences packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl wheel FORCE
 all: lib command artifacts examples
 
@@ -40,6 +40,10 @@ lib: FORCE
 command: FORCE
 	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler-library
 	ln -sf librtwasm_compiler.so target/tools/librtwasm_compiler.so.0.1
+
+# The plug-in libraries, which `rtwasm lv2` puts into bundles. They need LV2's headers (Debian: lv2-dev).
+plugins: lib
+	$(MAKE) -s -C plugins
 
 # A newer command may write another envelope, so it makes the artifacts anew.
 artifacts: $(foreach p,$(PROFILES),$(GUESTS:%=$(ARTIFACTS)/%.$(p).rtw))
@@ -217,7 +221,9 @@ crossings: lib command
 bench-check: lib command
 	UPDATE='$(UPDATE)' ./tests/bench-check/test_bench_check.sh
 
+# The plug-in libraries are left out where their formats' headers are not there.
 install: lib command
+	@$(MAKE) -s -C plugins possible
 	./packaging/install.sh "$(PREFIX)" "$(DESTDIR)"
 
 uninstall:

@@ -2,10 +2,12 @@
 # Installs what `make lib command` has built: install.sh [PREFIX [DESTDIR]]. PREFIX is /usr/local unless given; DESTDIR is put
 # in front of it, for making packages. Nothing that is installed knows PREFIX: the tree may be moved as a whole.
 #   LIBDIR_BUILT, TOOLS_BUILT  where the libraries and the command have been built (target/release, target/tools)
+#   PLUGINS_BUILT              where the plug-in libraries are (target/plugins); those that are not there are left out
 set -eu
 . "$(dirname "$0")/common.sh"
 libraries_built=${LIBDIR_BUILT:-$root/target/release}
 tools_built=${TOOLS_BUILT:-$root/target/tools}
+plugins_built=${PLUGINS_BUILT:-$root/target/plugins}
 
 # Everything is looked at before anything is written.
 for file in "$libraries_built/librtwasm.so" "$libraries_built/librtwasm.a" "$tools_built/librtwasm_compiler.so" \
@@ -36,6 +38,11 @@ shared_library "$libraries_built/librtwasm.so"
 shared_library "$tools_built/librtwasm_compiler.so"
 install -m 644 "$libraries_built/librtwasm.a" "$dest/lib"
 install -m 755 "$tools_built/rtwasm" "$dest/bin"
+for file in $plugin_files; do
+    [ -f "$plugins_built/$file" ] || continue
+    install -d "$dest/lib/rtwasm"
+    install -m 755 "$plugins_built/$file" "$dest/lib/rtwasm"
+done
 install -m 644 "$root/LICENSE" "$here/THIRD-PARTY.txt" "$dest/share/doc/rtwasm"
 for file in $pc_files; do from_template "$file" "$dest/lib/pkgconfig"; done
 for file in $cmake_files; do from_template "$file" "$dest/lib/cmake/rtwasm"; done

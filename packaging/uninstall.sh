@@ -12,6 +12,7 @@ for library in $libraries; do
     rm -f "$dest/lib/$library.so" "$dest/lib/$library.so.$soversion" "$dest/lib/$library.so.$soversion".*
 done
 for file in $pc_files; do rm -f "$dest/lib/pkgconfig/$file"; done
+for file in $plugin_files; do rm -f "$dest/lib/rtwasm/$file"; done
 for file in $cmake_files; do rm -f "$dest/lib/cmake/rtwasm/$file"; done
 rm -f "$dest/share/doc/rtwasm/LICENSE" "$dest/share/doc/rtwasm/THIRD-PARTY.txt"
 
@@ -19,6 +20,7 @@ remove_if_empty() {
     [ ! -d "$1" ] || rmdir --ignore-fail-on-non-empty "$1"
 }
 remove_if_empty "$dest/lib/cmake/rtwasm"
+remove_if_empty "$dest/lib/rtwasm"
 remove_if_empty "$dest/include/rtwasm"
 remove_if_empty "$dest/share/doc/rtwasm"
 case $prefix in

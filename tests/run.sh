@@ -13,7 +13,7 @@ limit_s=${SUITE_HANG_SECONDS:-2400}
 # Runs a suite: first those that make what the others need, each alone; then `suite`, side by side; then `timed`, alone:
 # they measure, keep periods or race threads, and what they find under load is worth less.
 suites() {
-    first build build make -s lib command
+    first build build make -s lib command plugins
     first artifacts build make -s artifacts examples
     suite unit make -s unit
     suite property make -s property
@@ -48,6 +48,7 @@ suites() {
     suite bench-check tests/bench-check/test_bench_check.sh
     suite runner tests/runner/test_runner.sh
     suite musl tests/musl/test_musl.sh
+    suite lv2 tests/lv2/test_lv2.sh
     timed capi tests/capi/test_capi.sh
     timed capi-sanitized tests/capi/test_sanitized.sh
     timed budget tests/budget/test_budget.sh

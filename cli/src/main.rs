@@ -9,6 +9,7 @@ mod doctor;
 mod faust;
 mod inspect;
 mod keys;
+mod lv2;
 mod needs;
 mod prepare;
 mod rack;
@@ -51,6 +52,7 @@ const COMMANDS: &[Command] = &[
         help: inspect::HELP,
         run: inspect::run,
     },
+    Command { name: "lv2", summary: "make an LV2 plug-in of a guest", help: lv2::HELP, run: lv2::run },
     Command {
         name: "keygen",
         summary: "make a pair of keys, to sign artifacts with",

@@ -57,6 +57,7 @@ lib/librtwasm_compiler.so.$version 755
 lib/pkgconfig/rtwasm-compiler.pc 644 
 lib/pkgconfig/rtwasm-static.pc 644 
 lib/pkgconfig/rtwasm.pc 644 
+lib/rtwasm/rtwasm_lv2.so 755 
 share/doc/rtwasm/LICENSE 644 
 share/doc/rtwasm/THIRD-PARTY.txt 644 
 END
