@@ -16,7 +16,7 @@ HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command plugins artifacts examples demo test property fuzz spec test-loaded proofs faust-all soak exhausted jack-storm bench bench-rivals ablation kernel-costs crossings bench-check header layout api abidiff abi guests install uninstall \
+.PHONY: all lib command plugins artifacts examples demo test property fuzz spec test-loaded proofs faust-all soak exhausted jack-storm bench bench-rivals rivals-check ablation kernel-costs crossings bench-check header layout api abidiff abi guests install uninstall \
         licences packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl wheel FORCE
 all: lib command artifacts examples
 
@@ -29,7 +29,7 @@ all: lib command artifacts examples
 CARGO_HOME ?= $(HOME)/.cargo
 # A copy of the tree that names the original here uses the original's built dependencies.
 REMAPPED ?= $(CURDIR)
-lib command unit property spec: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
+lib command unit property spec rivals-check: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
 LIB_FLAGS := -C llvm-args=-inlinehint-threshold=150 -C llvm-args=-inlinecold-threshold=0
 LINKER    := -C linker=$(CURDIR)/packaging/linker.sh
 lib: FORCE
@@ -177,10 +177,16 @@ bench: lib command
 	ONLY='$(ONLY)' ./bench/run.sh
 	@[ -n '$(ONLY)' ] || ./bench/rivals/run.sh
 
-# The part of the benchmark that is outside calls: loading, with and without signatures, and the start of a process, beside Wasmtime's
-# own C API.
+# Compares rtwasm with what else a C program could call: see bench/rivals/run.sh for what may be set. UPDATE=1 rewrites the committed
+# figures and docs/performance.md, on a quiet machine.
 bench-rivals: lib command
-	./bench/rivals/run.sh
+	cargo build --locked --profile bench-host -p rtwasm-bench --lib
+	ROUNDS='$(ROUNDS)' OPTIONAL='$(OPTIONAL)' UPDATE='$(UPDATE)' ./bench/rivals/run.sh
+
+# Runs the rivals shortly, for their results. The one in Rust is built beside the command, with the command's dependencies.
+rivals-check: FORCE
+	cargo build --locked --quiet --profile tools -p rtwasm-cli -p rtwasm-compiler-library -p rtwasm-bench --lib
+	TYPED_FUNC=tools ./tests/rivals/test_rivals.sh
 
 # Copies that leave something out, for comparisons: a rustc cfg for all packages, and a target folder of their own, so that no usual
 # build is touched. The first build compiles all dependencies.

@@ -46,6 +46,7 @@ suites() {
     suite exhausted tests/exhausted/test_exhausted.sh
     suite memlock tests/memlock/test_memlock.sh
     suite bench-check tests/bench-check/test_bench_check.sh
+    suite rivals make -s rivals-check
     suite runner tests/runner/test_runner.sh
     suite musl tests/musl/test_musl.sh
     suite lv2 tests/lv2/test_lv2.sh

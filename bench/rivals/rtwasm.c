@@ -1,14 +1,28 @@
-/* rtwasm, as a rival among others. Arguments: ARTIFACT [PUBLIC-KEY-FILE]. */
+/* rtwasm. Arguments: ARTIFACT, then any of: plugin, no-statistics, stateless, key=PUBLIC-KEY-FILE. */
 #include "rival.h"
 
 #include <rtwasm.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+struct rival_func {
+    rtw_func_t *func;
+    size_t values;
+};
+
+struct rival_instance {
+    rtw_instance_t *instance;
+    rival_func_t funcs[RIVAL_MOST_FUNCS];
+    int count;
+};
+
 static rtw_runtime_t *runtime;
+static rtw_imports_t *imports;
+static rtw_module_t *kept[RIVAL_MOST_KEPT];
+static int kept_count;
 static const char *path;
+static bool stateless;
 static rtw_error_t err;
 
 static void need(rtw_status_t status, const char *what) {
@@ -31,164 +45,82 @@ static rtw_public_key_t read_key(const char *name) {
     return key;
 }
 
-static void create(char **arguments) {
+unsigned rival_open(char **arguments) {
     rtw_runtime_config_t config;
     rtw_runtime_config_init(&config);
     rtw_public_key_t key;
-    path = arguments[0];
-    if (arguments[1] != NULL) {
-        key = read_key(arguments[1]);
-        config.trusted_keys = &key;
-        config.trusted_key_count = 1;
+    path = *arguments++;
+    for (; *arguments != NULL; arguments++) {
+        if (strcmp(*arguments, "plugin") == 0) config.profile = RTW_PROFILE_PLUGIN;
+        else if (strcmp(*arguments, "no-statistics") == 0) config.statistics = 0;
+        else if (strcmp(*arguments, "stateless") == 0) stateless = true;
+        else if (strncmp(*arguments, "key=", 4) == 0) {
+            key = read_key(*arguments + 4);
+            config.trusted_keys = &key;
+            config.trusted_key_count = 1;
+        } else rival_fail(*arguments, "no such argument");
     }
     need(rtw_runtime_create(&config, &runtime, &err), "runtime");
+    return RIVAL_HAS_INSTANCES | RIVAL_KEEPS | RIVAL_PREPARES | RIVAL_ATTACHES | (stateless ? RIVAL_GOES_ON : 0);
 }
 
-void rival_open(char **arguments) { create(arguments); }
-
-static rtw_module_t *kept[RIVAL_MOST_KEPT];
-static int kept_count;
-
-uint64_t rival_load(void) {
-    const uint64_t before = rival_now();
-    const rtw_status_t status = rtw_module_load_file(runtime, path, &kept[kept_count], &err);
-    const uint64_t ns = rival_now() - before;
-    need(status, "load");
-    kept_count++;
-    return ns;
-}
+void rival_load(void) { need(rtw_module_load_file(runtime, path, &kept[kept_count++], &err), "load"); }
 
 void rival_unload(void) {
     while (kept_count > 0) rtw_module_destroy(kept[--kept_count]);
 }
 
-static int32_t result(rtw_module_t *module, rival_step_t *steps) {
-    rtw_instance_t *instance;
-    rtw_func_t *run;
-    rtw_value_t value = {.i32 = 3};
-    uint64_t at = rival_now();
-    need(rtw_instance_create(module, NULL, NULL, &instance, &err), "instance");
-    need(rtw_instance_func(instance, "run", "(i32)->(i32)", &run, &err), "func");
-    steps[0] = (rival_step_t){"instance", rival_now() - at};
-    at = rival_now();
-    need(rtw_thread_attach(runtime, NULL, &err), "attach");
-    need(rtw_instance_prepare(instance, NULL, NULL, &err), "prepare");
-    steps[1] = (rival_step_t){"attach-and-prepare", rival_now() - at};
-    at = rival_now();
-    need(rtw_invoke(run, &value, 1), "call");
-    steps[2] = (rival_step_t){"call", rival_now() - at};
-    return value.i32;
+static rtw_status_t nop(void *user_data, rtw_instance_t *caller, rtw_value_t *values) {
+    return (void)user_data, (void)caller, (void)values, RTW_OK;
 }
 
-int32_t rival_check(void) {
-    rtw_module_t *module;
-    rival_step_t steps[3];
-    need(rtw_module_load_file(runtime, path, &module, &err), "load");
-    return result(module, steps);
+static void offer_nop(void) {
+    need(rtw_imports_create(&imports, &err), "imports");
+    need(rtw_imports_func(imports, "host", "nop", "()->()", nop, NULL, NULL, 0, &err), "import");
 }
 
-int rival_first(char **arguments, rival_step_t *steps) {
-    uint64_t at = rival_now();
-    create(arguments);
-    steps[0] = (rival_step_t){"create", rival_now() - at};
-    rtw_module_t *module;
-    at = rival_now();
-    need(rtw_module_load_file(runtime, path, &module, &err), "load");
-    steps[1] = (rival_step_t){"load", rival_now() - at};
-    result(module, steps + 2);
-    return 5;
-}
-
-/* ---- the cases beside loading */
-
-static rtw_module_t *module;
-
-typedef struct {
-    rtw_instance_t *instance;
-    rtw_func_t *run, *trap;
-} guest_t;
-
-static guest_t make(uint32_t stateless, bool prepared) {
-    if (module == NULL) {
-        need(rtw_module_load_file(runtime, path, &module, &err), "load");
-        if (!rtw_thread_is_attached(runtime)) need(rtw_thread_attach(runtime, NULL, &err), "attach");
-    }
-    guest_t guest = {NULL, NULL, NULL};
+rival_instance_t *rival_instantiate(void) {
+    if (imports == NULL && rtw_module_import_count(kept[kept_count - 1]) != 0) offer_nop();
+    rival_instance_t *instance = calloc(1, sizeof *instance);
     rtw_instance_config_t config;
     rtw_instance_config_init(&config);
     config.stateless = stateless;
-    need(rtw_instance_create(module, NULL, &config, &guest.instance, &err), "instance");
-    if (prepared) need(rtw_instance_prepare(guest.instance, NULL, NULL, &err), "prepare");
-    return guest;
+    need(rtw_instance_create(kept[kept_count - 1], imports, &config, &instance->instance, &err), "instance");
+    return instance;
 }
 
-static guest_t look_up(guest_t guest) {
-    need(rtw_instance_func(guest.instance, "run", "(i32)->(i32)", &guest.run, &err), "func");
-    need(rtw_instance_func(guest.instance, "trap", "()->()", &guest.trap, &err), "func");
-    need(rtw_instance_prepare(guest.instance, NULL, NULL, &err), "prepare");
-    return guest;
+void rival_end(rival_instance_t *instance) {
+    for (int i = 0; i < instance->count; i++) rtw_func_destroy(instance->funcs[i].func);
+    rtw_instance_destroy(instance->instance);
+    free(instance);
 }
 
-static void end(guest_t guest) {
-    rtw_func_destroy(guest.run), rtw_func_destroy(guest.trap);
-    rtw_instance_destroy(guest.instance);
+rival_func_t *rival_func(rival_instance_t *instance, const char *name, rival_shape_t shape) {
+    static const char *const signatures[] = {"()->()", "()->(i32)", "(i32,i32)->(i32)"};
+    rival_func_t *func = &instance->funcs[instance->count++];
+    need(rtw_instance_func(instance->instance, name, signatures[shape], &func->func, &err), name);
+    func->values = (size_t)shape;
+    return func;
 }
 
-static void call_in_turn(guest_t *guests, int count) {
-    for (int i = 0; i < count; i++) {
-        rtw_value_t value = {.i32 = i};
-        need(rtw_invoke(guests[i].run, &value, 1), "call");
+int32_t rival_call(rival_func_t *func, int32_t first, int32_t second, uint64_t count) {
+    rtw_value_t values[2];
+    while (count-- != 0) {
+        values[0].i32 = first, values[1].i32 = second;
+        need(rtw_invoke(func->func, values, func->values), "call");
     }
+    return values[0].i32;
 }
 
-int rival_case(const char *name, int count, uint64_t *ns) {
-    enum { MANY = 1024 };
-    static guest_t many[MANY], one[2];
-    const bool stateless = strcmp(name, "stateless") == 0, is_turn = strcmp(name, "turn") == 0;
-    if (stateless || strcmp(name, "reset") == 0) {
-        guest_t *guest = &one[stateless];
-        if (guest->instance == NULL) *guest = look_up(make(stateless, true));
-        for (int i = 0; i < count; i++) {
-            rtw_value_t value = {.i32 = i};
-            const uint64_t at = rival_now();
-            if (rtw_invoke(guest->trap, NULL, 0) != RTW_ERR_TRAP_UNREACHABLE) rival_fail("trap", "no trap");
-            if (!stateless) need(rtw_instance_reset(guest->instance, &err), "reset");
-            ns[i] = rival_now() - at;
-            need(rtw_invoke(guest->run, &value, 1), "call");
-        }
-        return 0;
-    }
-    if (is_turn) {
-        for (int i = 0; i < MANY && many[i].instance == NULL; i++) many[i] = look_up(make(0, true));
-        call_in_turn(many, MANY);
-        for (int i = 0; i < count; i++) {
-            const uint64_t at = rival_now();
-            call_in_turn(many, MANY);
-            ns[i] = (rival_now() - at) / MANY;
-        }
-        return 0;
-    }
-    end(make(0, true));
-    for (int i = 0; i < count; i++) {
-        uint64_t at = rival_now();
-        const guest_t guest = make(0, strcmp(name, "prepared") == 0);
-        const uint64_t made = rival_now() - at;
-        at = rival_now();
-        end(guest);
-        ns[i] = strcmp(name, "end") == 0 ? rival_now() - at : made;
-    }
-    return 0;
+void rival_trap(rival_func_t *func) {
+    if (rtw_invoke(func->func, NULL, 0) != RTW_ERR_TRAP_UNREACHABLE) rival_fail("trap", "no trap");
 }
 
-/* With four funcs each. */
-void rival_many(int count) {
-    for (int i = 0; i < count; i++) {
-        const guest_t guest = make(0, false);
-        look_up(guest), look_up(guest);
-    }
+bool rival_reset(rival_instance_t *instance) {
+    if (!stateless) need(rtw_instance_reset(instance->instance, &err), "reset");
+    return true;
 }
 
-int rival_other(int argc, char **argv) {
-    (void)argc, (void)argv;
-    return -1;
-}
+void rival_prepare(rival_instance_t *instance) { need(rtw_instance_prepare(instance->instance, NULL, NULL, &err), "prepare"); }
+void rival_attach(void) { need(rtw_thread_attach(runtime, NULL, &err), "attach"); }
+void rival_detach(void) { need(rtw_thread_detach(runtime, &err), "detach"); }

@@ -2,20 +2,13 @@
 #ifndef WASMTIME_C_H
 #define WASMTIME_C_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "wasm_h.h"
 
-typedef struct wasm_engine_t wasm_engine_t;
 typedef struct wasmtime_module wasmtime_module_t;
 typedef struct wasmtime_store wasmtime_store_t;
 typedef struct wasmtime_context wasmtime_context_t;
 typedef struct wasmtime_error wasmtime_error_t;
-typedef struct wasm_trap_t wasm_trap_t;
-
-typedef struct {
-    size_t size;
-    char *data;
-} wasm_byte_vec_t;
+typedef struct wasmtime_caller wasmtime_caller_t;
 
 typedef struct {
     uint64_t store_id;
@@ -40,15 +33,16 @@ typedef union {
     uint8_t v128[16];
 } wasmtime_val_raw_t;
 
-wasm_engine_t *wasm_engine_new(void);
-void wasm_byte_vec_delete(wasm_byte_vec_t *);
-wasmtime_error_t *wasmtime_wat2wasm(const char *, size_t, wasm_byte_vec_t *);
+typedef wasm_trap_t *wasmtime_callback_t(void *, wasmtime_caller_t *, wasmtime_val_raw_t *, size_t);
+
 wasmtime_error_t *wasmtime_module_new(wasm_engine_t *, const uint8_t *, size_t, wasmtime_module_t **);
 wasmtime_error_t *wasmtime_module_serialize(wasmtime_module_t *, wasm_byte_vec_t *);
 wasmtime_error_t *wasmtime_module_deserialize_file(wasm_engine_t *, const char *, wasmtime_module_t **);
+void wasmtime_module_imports(const wasmtime_module_t *, wasm_importtype_vec_t *);
 void wasmtime_module_delete(wasmtime_module_t *);
 wasmtime_store_t *wasmtime_store_new(wasm_engine_t *, void *, void (*)(void *));
 wasmtime_context_t *wasmtime_store_context(wasmtime_store_t *);
+void wasmtime_func_new_unchecked(wasmtime_context_t *, const wasm_functype_t *, wasmtime_callback_t *, void *, void (*)(void *), wasmtime_func_t *);
 wasmtime_error_t *wasmtime_instance_new(wasmtime_context_t *, const wasmtime_module_t *, const wasmtime_extern_t *, size_t,
                                         wasmtime_instance_t *, wasm_trap_t **);
 _Bool wasmtime_instance_export_get(wasmtime_context_t *, const wasmtime_instance_t *, const char *, size_t, wasmtime_extern_t *);
@@ -56,7 +50,6 @@ wasmtime_error_t *wasmtime_func_call_unchecked(wasmtime_context_t *, const wasmt
                                                wasm_trap_t **);
 void wasmtime_store_delete(wasmtime_store_t *);
 void wasmtime_error_delete(wasmtime_error_t *);
-void wasm_trap_delete(wasm_trap_t *);
 void wasmtime_error_message(const wasmtime_error_t *, wasm_byte_vec_t *);
 
 #endif

@@ -1,0 +1,71 @@
+/* The guest's source, compiled for this machine: a shared library. Arguments: LIBRARY. */
+#include "rival.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+typedef void plain_t(void);
+typedef int32_t result_t(void);
+typedef int32_t binary_t(int32_t, int32_t);
+
+struct rival_func {
+    rival_shape_t shape;
+    union {
+        void *address;
+        plain_t *plain;
+        result_t *result;
+        binary_t *binary;
+    } of;
+};
+
+/* There is one, so that functions can be looked up in it. */
+struct rival_instance {
+    rival_func_t funcs[RIVAL_MOST_FUNCS];
+    int count;
+};
+
+static const char *path;
+static void *library;
+static rival_instance_t only;
+
+/* The function of the host that guests import. */
+void host_nop(void);
+void host_nop(void) { __asm__ volatile(""); }
+
+unsigned rival_open(char **arguments) { return path = arguments[0], 0; }
+
+void rival_load(void) {
+    library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL) rival_fail(path, dlerror());
+}
+
+void rival_unload(void) { dlclose(library); }
+
+rival_instance_t *rival_instantiate(void) { return &only; }
+
+rival_func_t *rival_func(rival_instance_t *instance, const char *name, rival_shape_t shape) {
+    rival_func_t *func = &instance->funcs[instance->count++];
+    func->shape = shape;
+    func->of.address = dlsym(library, name);
+    if (func->of.address == NULL) rival_fail(name, "is not there");
+    return func;
+}
+
+int32_t rival_call(rival_func_t *func, int32_t first, int32_t second, uint64_t count) {
+    int32_t result = 0;
+    switch (func->shape) {
+    case RIVAL_PLAIN:
+        while (count-- != 0) func->of.plain();
+        break;
+    case RIVAL_RESULT:
+        while (count-- != 0) result = func->of.result();
+        break;
+    case RIVAL_BINARY:
+        while (count-- != 0) result = func->of.binary(first, second);
+        break;
+    }
+    return result;
+}
+
+void rival_end(rival_instance_t *instance) { (void)instance; }
+void rival_trap(rival_func_t *func) { (void)func; }
