@@ -29,7 +29,11 @@ use super::weight::{self, Cost};
 
 /// Copies are made as long as all of them together have no more instructions than this.
 const UNROLLED_OPS: usize = 96;
-const MOST_COPIES: usize = 8;
+/// More copies save little: of four, each bears a quarter of the poll. What they cost is registers, and loops of few turns that leave in
+/// the middle.
+const MOST_COPIES: usize = 4;
+/// Two copies of a long body cost more than the half of a poll that they save.
+const FEWEST_COPIES: usize = 3;
 /// The most instructions that are added to one function. The code generator's time grows at least with a function's size, and
 /// it has limits: so in functions with very many loops only the innermost ones are unrolled, and the first of those.
 const MOST_ADDED_OPS: usize = 4096;
@@ -139,7 +143,7 @@ impl<'a> Code<'a> {
         for (index, found) in self.loops.iter().enumerate() {
             let ops = found.end - found.at - 1;
             let copies = (UNROLLED_OPS / ops.max(1)).min(MOST_COPIES);
-            if found.repeats && found.is_plain && !found.has_parameters && copies > 1 {
+            if found.repeats && found.is_plain && !found.has_parameters && copies >= FEWEST_COPIES {
                 wanted.push((index, copies, ops * (copies - 1)));
             }
         }

@@ -492,8 +492,9 @@ fn a_poll_is_few_bytes_of_machine_code() {
             // Fewer polls than make a function crowded: each of the plugin profile's has a cold part of its own.
             let (few, more) = (added(300), added(500));
             let most = if profile == Profile::Plugin { most + 9 } else { most };
+            // The artifact's code fills whole pages.
             assert!(
-                more - few <= 200 * most,
+                more - few <= 200 * most + 4096,
                 "{profile:?}: {} bytes of code are put into 200 loops, {most} a loop were enough: {one}",
                 more - few
             );
