@@ -16,7 +16,7 @@ HEADERS := status=src/status.rs,src/capi/error.rs value=src/capi/value.rs stats=
 WAV       ?= assets/phrase.wav
 DEMO      := target/demo
 
-.PHONY: all lib command plugins artifacts examples demo test property fuzz spec test-loaded proofs faust-all soak exhausted jack-storm bench bench-rivals rivals-check ablation kernel-costs crossings bench-check header layout api abidiff abi guests install uninstall \
+.PHONY: all lib command plugins artifacts examples demo test property fuzz spec test-loaded proofs faust-all soak exhausted jack-storm bench bench-rivals rivals-check ablation kernel-costs kernels crossings bench-check header layout api abidiff abi guests install uninstall \
         licences packages unit loom clean aarch64 aarch64-toolchain aarch64-lib aarch64-command aarch64-same test-aarch64 test-musl wheel FORCE
 all: lib command artifacts examples
 
@@ -216,6 +216,10 @@ kernel-costs: lib command
 	cp $(ABLATION)/tools/rtwasm target/bench/rtwasm-without-hidden
 	@! cmp -s $(COMMAND) target/bench/rtwasm-without-hidden || { echo "the copy leaves nothing out"; exit 1; }
 	./bench/kernel_costs.sh
+
+# Times the kernels of guests/include/rtw_dsp.h and their plain forms beside native code and the stock engine; the table is committed.
+kernels: lib command
+	ROUNDS='$(ROUNDS)' ./bench/dsp/kernels.sh
 
 # Counts what the way between guest and host costs, beside Wasmtime's own C API; with TIMES=1 measures it as well, on a quiet machine. The
 # table is committed.

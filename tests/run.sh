@@ -33,6 +33,7 @@ suites() {
     suite parts tests/parts/test_parts.sh
     suite guests build make -s -C guests check
     suite faust tests/faust/test_faust.sh
+    suite dsp tests/dsp/test_dsp.sh
     suite templates tests/templates/test_templates.sh
     suite npm tests/npm/test_npm.sh
     suite shared-buffer make -s -C examples-c/shared-buffer test

@@ -3,6 +3,7 @@
  *   kernels standalone|plugin ARTIFACTS NAME...
  * NAME:flush runs the guest with denormals flushed; otherwise they are kept as IEEE 754 has them. ROUNDS: how often each works, 100
  * otherwise. */
+#include "../../guests/dsp/kernels.h"
 #include "../support/common.h"
 
 #include <inttypes.h>
@@ -131,6 +132,20 @@ static void run_kernel(unsigned rounds) {
     (void)run_i32("checksum", none(), none(), none());
 }
 
+/* The kernels of guests/dsp, in both forms. */
+static void run_dsp(unsigned rounds) {
+    (void)run("init", none(), none(), none(), 0);
+    const int32_t output = run_i32("output", none(), none(), none());
+    for (unsigned round = 0; round < rounds; round += 10) {
+#define RUN(name, has_header)                                                  \
+    (void)run(#name "_plain", none(), none(), none(), 0);                      \
+    add_bytes(floats_at(output, 2048), 2048 * sizeof(float));                  \
+    if (has_header) (void)run(#name "_header", none(), none(), none(), 0);     \
+    add_bytes(floats_at(output, 2048), 2048 * sizeof(float));
+        DSP_KERNELS(RUN)
+    }
+}
+
 /* A guest of the own interface (guests/interface), with a note in each block. */
 static void run_driven(unsigned rounds) {
     enum { FRAMES = 128, MOST_CHANNELS = 2 };
@@ -212,12 +227,14 @@ static void run_guest(const char *name, unsigned rounds) {
     digest = UINT64_C(14695981039346656037);
     calls = 0;
     state = 1;
-    if (exports("rtw_process"))
-        run_driven(rounds);
-    else if (exports("process"))
+    if (exports("process"))
         run_effect(rounds);
     else if (exports("step"))
         run_controller(rounds);
+    else if (exports("rtw_process"))
+        run_driven(rounds);
+    else if (exports("fir_plain"))
+        run_dsp(rounds);
     else if (exports("checksum"))
         run_kernel(rounds);
     else
