@@ -20,6 +20,7 @@ check "the host compiles" $CC -std=gnu99 $C_WARNINGS -O2 -I$root/include -pthrea
     -o "$build/host" "$RTWASM_LIBDIR/librtwasm.so" -lm
 [ "$failed" -eq 0 ] || { finish; exit 1; }
 
+retries=1
 has_hash() { # has_hash FILE INTEGRITY
     found=sha512-$(python3 -c 'import base64, hashlib, sys
 print(base64.b64encode(hashlib.sha512(open(sys.argv[1], "rb").read()).digest()).decode())' "$1")
@@ -28,18 +29,24 @@ print(base64.b64encode(hashlib.sha512(open(sys.argv[1], "rb").read()).digest()).
 # fetched NAME PACKAGE: the archive of a package, in the folder of what is kept.
 fetched() {
     [ ! -s "$kept/$1.tgz" ] || return 0
-    command -v npm >"$scratch/npm.path" || { echo "there is no npm" >"$scratch/npm.log"; return 1; }
+    command -v npm >"$scratch/npm.path" || {
+        echo "there is no npm" >"$scratch/npm.log"
+        return 1
+    }
     rm -rf "$scratch/pack"
     mkdir -p "$scratch/pack"
-    npm pack --silent --fetch-retries 1 --pack-destination "$scratch/pack" "$2" >"$scratch/npm.log" 2>&1 &&
-        mv "$scratch/pack/"*.tgz "$kept/$1.tgz"
+    if ! npm pack --loglevel error --fetch-retries $retries --pack-destination "$scratch/pack" "$2" >"$scratch/npm.log" 2>&1; then
+        retries=0 # of the packages that follow
+        return 1
+    fi
+    mv "$scratch/pack/"*.tgz "$kept/$1.tgz"
 }
 
 while IFS='|' read -r module package integrity file; do
     case $module in "#"*) continue ;; esac
     case "$wanted" in "  " | *" $module "*) ;; *) continue ;; esac
     if ! fetched "$module" "$package"; then
-        skip "$package: it cannot be fetched: $(tail -n 1 "$scratch/npm.log")"
+        skip "$package: it cannot be fetched: $(head -n 1 "$scratch/npm.log")"
         continue
     fi
     check "$package has its hash" has_hash "$kept/$module.tgz" "$integrity"
