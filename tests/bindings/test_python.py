@@ -15,6 +15,7 @@ import textwrap
 import threading
 import traceback
 import weakref
+from array import array
 from pathlib import Path
 
 import numpy
@@ -23,6 +24,7 @@ import rtwasm
 from rtwasm import Error, Status, Trap, _library
 
 PATIENCE_S = 60
+ROOT = Path(__file__).parents[2]
 TYPES = """(module
   (memory (export "memory") 1 3)
   (global (export "level") (mut i32) (i32.const 5))
@@ -635,6 +637,84 @@ def test_state_is_transferred_by_python_or_not_at_all():
 
 
 # ---- statistics
+
+def driven(name, **options):
+    """A guest for audio of a module in the tree, prepared."""
+    path = next(path for folder in ("guests/built", "guests/templates/built", "tests/capi/guests")
+                for path in (ROOT / folder).glob(f"{name}.wa[st]*") if path.suffix in (".wasm", ".wat"))
+    artifact = rtwasm.compile(path.read_text() if path.suffix == ".wat" else path.read_bytes())
+    imports = rtwasm.Imports()
+    imports.libm()
+    guest = rtwasm.Guest(rtwasm.Runtime().load(artifact).instance(imports), **options)
+    guest.prepare()
+    return guest
+
+
+def test_a_guest_describes_itself():
+    described = driven("drive").description
+    assert described.info["name"] == "Drive" and described.info["meta"] == "author=rtwasm\nlicense=Apache-2.0"
+    assert described.ports == [{"is_output": 0, "channel_count": 2, "name": "In"}, {"is_output": 1, "channel_count": 2, "name": "Out"}]
+    assert [param["id"] for param in described.params] == ["gain", "limit"] and described.params[0]["max_value"] == 8
+    assert [meter["id"] for meter in described.meters] == ["peak"]
+    assert described.is_stateless and not described.takes_midi
+    plain = rtwasm.Runtime().load(rtwasm.compile(TYPES))
+    assert raises(Error, rtwasm.describe, plain).status == Status.UNSUPPORTED
+
+
+def test_a_guest_computes_blocks_with_changes_at_their_frames():
+    guest = driven("drive", sample_rate=44100, max_frames=64)
+    ramp = numpy.linspace(0, 1, 500, dtype="f4")
+    guest.set("gain", 2)
+    left, right = guest.process([ramp, None])
+    assert (numpy.asarray(left) == 2 * ramp).all() and not any(right) and guest.get(0) == 2
+    assert guest.meter("peak") == 2 * float(ramp[-1])
+    # In place, with another gain from frame 300 on. A value beyond the range is limited.
+    both = [ramp.copy(), -ramp]
+    assert guest.process(both, both, events=[rtwasm.Change(300, "gain", 99)])[0] is both[0]
+    assert (both[0] == ramp * numpy.where(numpy.arange(500) < 300, 2, 8).astype("f4")).all() and (both[1] == -both[0]).all()
+    assert guest.get("gain") == 8 and guest.stats()["call"]["count"] >= 16
+    assert guest.process(frames=0)[0] == array("f") and guest.process([bytes_of(ramp), None])[0][7] == 8 * ramp[7]
+    for wrong, what in (([ramp], "2 channels of input"), ([ramp.astype("f8"), None], "input 0 is no buffer"), ([ramp[::2], ramp], "input 0 is no")):
+        raises(ValueError, guest.process, wrong, says=what)
+    raises(ValueError, guest.process, [ramp, ramp], [bytes_of(ramp), ramp], says="output 0 can only be read")
+    raises(ValueError, guest.process, says="number of frames")
+    raises(KeyError, guest.set, "loudness", 1, says="no loudness among gain, limit")
+
+
+def bytes_of(samples):
+    """A buffer of floats that can only be read."""
+    return memoryview(samples.tobytes()).cast("f")
+
+
+def test_a_guest_plays_midi_and_keeps_its_state():
+    guest = driven("tone")
+    assert guest.description.takes_midi and not guest.description.is_stateless
+    [sound] = guest.process(frames=100, events=[rtwasm.Change(0, "level", 0.25), rtwasm.Midi(40, b"\x90\x45\x64")])
+    assert not any(sound[:40]) and all(abs(value) == 0.25 for value in sound[40:]) and guest.meter("note") == 69
+    state = guest.save_state()
+    other = driven("tone")
+    other.load_state(state)
+    assert other.get("level") == 0.25 and other.process(frames=300) == guest.process(frames=300)
+    guest.reset()
+    assert not any(guest.process(frames=10)[0]) and guest.get("level") == 0.25
+    assert raises(Error, other.load_state, state[:-1]).status == Status.STATE
+    raises(ValueError, guest.process, (), None, 1, [rtwasm.Midi(0, bytes(9))], says="1 to 8 bytes")
+
+
+def test_a_guest_that_faults_is_silent_until_it_is_renewed():
+    guest = driven("driven", max_frames=100)
+    assert guest.latency == 7
+    guest.set(0, 3)
+    source, result = numpy.ones(300, "f4"), numpy.zeros(300, "f4")
+    raises(Trap, guest.process, [source], [result], 300, [rtwasm.Change(250, 1, 1)])
+    assert (result[:250] == 4).all() and not result[250:].any()
+    guest.set(1, 0)
+    assert raises(Error, guest.process, [source], [result]).status == Status.FAULTED
+    guest.renew()
+    guest.set_budget(0)
+    guest.process([source], [result])
+    assert (result == 4).all()
+
 
 def test_statistics_are_dicts_and_intervals_add_up():
     instance = guest(TYPES)

@@ -16,6 +16,7 @@ from ._api import (RTW_FOREVER, BlockFlag, Budget, Cancel, Cause, CompileInterru
                    Series, SlotEvent, StateTransfer, Status, Stubs)
 from ._compiler import compile
 from ._doctor import HostReport, check_host
+from ._guest import Change, Description, Guest, Midi, describe
 from ._library import Error, Trap, lib
 from ._runtime import Caller, Func, Imports, Instance, Memory, Module, Runtime
 from ._slot import Block, Event, Slot
@@ -31,9 +32,10 @@ def version() -> str:
 
 
 __all__ = [
-    "Block", "BlockFlag", "Budget", "Caller", "Cancel", "Cause", "CompileInterruption", "CompileOpt", "CompileReservation",
-    "Completion", "Denormals", "Error", "Event", "Export", "Func", "GrowthMode", "HostClass", "HostReport", "HostSeverity", "HostState",
-    "HostVerdict", "Imports", "Initialize", "Instance", "Interval", "Lock", "LogLevel", "Memory", "Missed", "Module", "OnFault",
-    "Profile", "RTW_FOREVER", "Recorder", "Runtime", "Sched", "Series", "Slot", "SlotEvent", "StateTransfer", "Status", "Stubs", "Trap",
-    "Worker", "buckets_frame", "check_host", "clock_step_ns", "compile", "document", "export", "frame", "plot", "version",
+    "Block", "BlockFlag", "Budget", "Caller", "Cancel", "Cause", "Change", "CompileInterruption", "CompileOpt", "CompileReservation",
+    "Completion", "Denormals", "Description", "Error", "Event", "Export", "Func", "GrowthMode", "Guest", "HostClass", "HostReport",
+    "HostSeverity", "HostState", "HostVerdict", "Imports", "Initialize", "Instance", "Interval", "Lock", "LogLevel", "Memory", "Midi",
+    "Missed", "Module", "OnFault", "Profile", "RTW_FOREVER", "Recorder", "Runtime", "Sched", "Series", "Slot", "SlotEvent", "StateTransfer",
+    "Status", "Stubs", "Trap", "Worker", "buckets_frame", "check_host", "clock_step_ns", "compile", "describe", "document", "export",
+    "frame", "plot", "version",
 ]
