@@ -127,8 +127,8 @@ end
 
 ---- runtimes, modules
 
-local Runtime, Module, Imports, Instance, Func, Worker = {}, {}, {}, {}, {}, {}
-for _, class in ipairs({ Runtime, Module, Imports, Instance, Func, Worker }) do class.__index = class end
+local Runtime, Module, Imports, Instance, Func, Guest, Worker = {}, {}, {}, {}, {}, {}, {}
+for _, class in ipairs({ Runtime, Module, Imports, Instance, Func, Guest, Worker }) do class.__index = class end
 
 function rtwasm.version() return ffi.string(lib.rtw_version_string()) end
 
@@ -253,6 +253,108 @@ function Func:__call(...)
 end
 
 function Func:stats() return read("rtw_func_stats", "rtw_func_stats_t", self.handle) end
+
+---- guests for audio and control
+
+local function field_text(struct, field) return ffi.string(struct[field]) end
+
+-- A parameter or a meter as a table.
+local function described(name, module, index)
+    local out = new("rtw_guest_param_t")
+    local status = lib[name](module, index, out)
+    if status ~= 0 then raise(status) end
+    local param = { index = index, min = out.min_value, max = out.max_value, default = out.default_value, step = out.step, flags = out.flags }
+    for _, field in ipairs({ "id", "name", "unit", "group", "labels", "meta" }) do param[field] = field_text(out, field) end
+    return param
+end
+
+-- What a module says of its guests: name, numbers of channels, and parameters and meters in lists, which have them by their ids as well.
+function Module:describe()
+    local info = read("rtw_guest_info", "rtw_guest_info_t", self.handle)
+    local out = { name = field_text(info, "name"), meta = field_text(info, "meta"), flags = info.flags, inputs = info.input_count,
+                  outputs = info.output_count, params = {}, meters = {} }
+    for list, names in pairs({ params = { "rtw_guest_param", info.param_count }, meters = { "rtw_guest_meter", info.meter_count } }) do
+        for index = 0, names[2] - 1 do
+            local one = described(names[1], self.handle, index)
+            out[list][index + 1], out[list][one.id] = one, one
+        end
+    end
+    return out
+end
+
+-- The instance as a guest that the library drives. `config`: sample_rate, max_frames. Its state is made anew by `renew`, not by the
+-- instance's reset.
+function Instance:guest(config)
+    local description = self.module:describe()
+    local handle = create("rtw_guest_create", "rtw_guest_t", self.module.handle, self.handle, nil, new("rtw_guest_config_t", config))
+    local inputs = ffi.new("const float *[?]", math.max(description.inputs, 1))
+    local outputs = ffi.new("float *[?]", math.max(description.outputs, 1))
+    return setmetatable({ handle = handle, instance = self, description = description, inputs = inputs, outputs = outputs }, Guest)
+end
+
+local function index_of(list, name)
+    if type(name) == "number" then return name end
+    return (list[name] or error(("there is no %s"):format(name), 3)).index
+end
+
+local function good(guest, status)
+    if status ~= 0 then fail(guest, status) end
+end
+
+function Guest:prepare(repeats) call("rtw_guest_prepare", self.handle, repeats or 16) end
+
+-- Computes a block: `inputs` and `outputs` are lists of pointers to floats, one a channel; false is silence, or is left out. `events` are
+-- in the order of their frames: { frame = 3, param = "gain", value = 0.5 } or { frame = 3, midi = "\144\60\100" }.
+function Guest:process(inputs, outputs, frames, events)
+    for channel = 1, self.description.inputs do self.inputs[channel - 1] = inputs and inputs[channel] or nil end
+    for channel = 1, self.description.outputs do self.outputs[channel - 1] = outputs and outputs[channel] or nil end
+    local count = events and #events or 0
+    local list = count > 0 and ffi.new("rtw_event_t[?]", count) or nil
+    for index = 1, count do
+        local event, place = events[index], list[index - 1]
+        place.frame = event.frame
+        if event.midi then
+            if #event.midi < 1 or #event.midi > 8 then error("a MIDI message has 1 to 8 bytes", 2) end
+            place.kind, place.index = api.RTW_EVENT_MIDI, #event.midi
+            ffi.copy(place.data.midi, event.midi, #event.midi)
+        else
+            place.kind, place.index = api.RTW_EVENT_PARAM, index_of(self.description.params, event.param)
+            place.data.value = event.value
+        end
+    end
+    good(self, lib.rtw_guest_process(self.handle, self.inputs, self.outputs, frames, list, count))
+end
+
+function Guest:set(param, value) good(self, lib.rtw_guest_set(self.handle, index_of(self.description.params, param), value)) end
+function Guest:get(param)
+    local out = ffi.new("double[1]")
+    good(self, lib.rtw_guest_get(self.handle, index_of(self.description.params, param), out))
+    return out[0]
+end
+function Guest:meter(meter)
+    local out = ffi.new("double[1]")
+    good(self, lib.rtw_guest_read_meter(self.handle, index_of(self.description.meters, meter), out))
+    return out[0]
+end
+function Guest:latency() return lib.rtw_guest_latency(self.handle) end
+function Guest:reset() good(self, lib.rtw_guest_reset(self.handle)) end
+function Guest:renew() call("rtw_guest_renew", self.handle) end
+function Guest:set_budget(budget_ns) good(self, lib.rtw_guest_set_budget(self.handle, budget_ns)) end
+function Guest:stats() return read("rtw_func_stats", "rtw_func_stats_t", lib.rtw_guest_func(self.handle)) end
+
+-- The parameters and the guest's own state, as a string.
+function Guest:save_state()
+    local needed = ffi.new("size_t[1]")
+    local status = lib.rtw_guest_save_state(self.handle, nil, 0, needed, nil)
+    if status ~= 0 and status ~= api.RTW_ERR_LIMIT then raise(status) end
+    local bytes = ffi.new("char[?]", needed[0])
+    call("rtw_guest_save_state", self.handle, bytes, needed[0], needed)
+    return ffi.string(bytes, needed[0])
+end
+function Guest:load_state(state) call("rtw_guest_load_state", self.handle, state, #state) end
+-- They call the guest, which may call Lua.
+for _, name in ipairs({ "prepare", "process", "reset", "renew", "save_state", "load_state" }) do jit.off(Guest[name]) end
+jit.off(Instance.guest)
 
 ---- workers
 
