@@ -162,7 +162,7 @@ while read -r program words; do
         ;;
     esac
     sed "s/||/|$result|/" "$work/rows" >>"$scratch/rows"
-    echo "$subject|\`$subject\`" >>"$scratch/names"
+    echo "$subject|$subject" >>"$scratch/names"
 done <sample.txt
 check "the profiles agree" python3 $support/table.py make "$scratch/rows" "$scratch/names" "$scratch/table.md"
 check "the documented table is this one" python3 $support/table.py same "$scratch/table.md" $root/docs/modules.md
