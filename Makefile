@@ -41,7 +41,7 @@ command: FORCE
 	cargo build --locked --profile tools -p rtwasm-cli -p rtwasm-compiler-library
 	ln -sf librtwasm_compiler.so target/tools/librtwasm_compiler.so.0.1
 
-# The plug-in libraries, which `rtwasm lv2` puts into bundles. They need LV2's headers (Debian: lv2-dev).
+# The plug-in libraries, which `rtwasm lv2` puts into bundles. They need the headers of LV2 and LADSPA (Debian: lv2-dev, ladspa-sdk).
 plugins: lib
 	$(MAKE) -s -C plugins
 

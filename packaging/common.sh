@@ -31,7 +31,7 @@ esac
 
 libraries="librtwasm librtwasm_compiler"
 pc_files="rtwasm.pc rtwasm-static.pc rtwasm-compiler.pc"
-plugin_files="rtwasm_lv2.so"
+plugin_files="rtwasm_lv2.so rtwasm_ladspa.so"
 cmake_files="rtwasmConfig.cmake rtwasmConfigVersion.cmake"
 
 # Programs that are started find libraries in /usr/local/lib through the dynamic linker's cache only.

@@ -35,6 +35,8 @@
 /* The most faults that the log gets from one version of a guest. */
 #define FAULTS_LOGGED 8
 
+#define UNDESCRIBED "the artifact does not describe its guest: it exports no description, and is no program of Faust"
+
 /* One state of the artifact, and its guest behind a slot. */
 typedef struct version_t {
     plugin_t *plugin;
@@ -277,9 +279,9 @@ static bool start(version_t *version) {
     guest_config.sample_rate = plugin->rate_hz;
     const bool done = find_frames(version, instance, &guest_config) && put_behind_slot(version, instance, &guest_config);
     if (done) {
-        say(plugin, PLUGIN_NOTE, "%s: %u in, %u out, %u parameters; up to %u frames a call; %llu bytes", version->info.name,
-            version->info.input_count, version->info.output_count, version->info.param_count, version->max_frames,
-            (unsigned long long)rtw_instance_held_bytes(instance));
+        say(plugin, PLUGIN_NOTE, "%s: %u in, %u out, %u parameters; up to %u frames a call; %llu bytes, and %llu of all such guests here",
+            version->info.name, version->info.input_count, version->info.output_count, version->info.param_count, version->max_frames,
+            (unsigned long long)rtw_instance_held_bytes(instance), (unsigned long long)rtw_runtime_held_bytes(plugin->runtime));
     }
     rtw_instance_destroy(instance);
     return done;
@@ -320,7 +322,7 @@ static version_t *version_load(plugin_t *plugin) {
     } else if (rtw_module_load(plugin->runtime, bytes, length, &version->module, &error) != RTW_OK) {
         refuse(plugin, &error, "the artifact is refused");
     } else if (rtw_guest_info(version->module, &version->info) != RTW_OK) {
-        refuse_for(plugin, "the artifact does not describe its guest: it exports no description, and is no program of Faust");
+        refuse_for(plugin, UNDESCRIBED);
     } else {
         loaded = has_shape(version) && start(version);
     }
@@ -433,6 +435,24 @@ void plugin_destroy(plugin_t *plugin) {
     free(plugin->meters);
     free(plugin->artifact);
     free(plugin);
+}
+
+rtw_module_t *plugin_open(const char *artifact, rtw_guest_info_t *info, plugin_log_t log, void *log_data) {
+    const plugin_t teller = {.artifact = (char *)(uintptr_t)artifact, .log = log, .log_data = log_data};
+    rtw_error_t error;
+    rtw_module_t *module = NULL;
+    rtw_runtime_t *runtime = shared_runtime(&error);
+    if (runtime == NULL || rtw_module_load_file(runtime, artifact, &module, &error) != RTW_OK) {
+        refuse(&teller, &error, "the artifact is refused");
+        return NULL;
+    }
+    rtw_guest_info_init(info);
+    if (rtw_guest_info(module, info) != RTW_OK) {
+        refuse_for(&teller, UNDESCRIBED);
+        rtw_module_destroy(module);
+        return NULL;
+    }
+    return module;
 }
 
 /* ---- changes from outside blocks ---- */

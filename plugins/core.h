@@ -76,4 +76,7 @@ void *plugin_save(plugin_t *plugin, size_t *length);
 /* [setup] Loads what plugin_save has saved; false on failure, after a message. */
 bool plugin_load(plugin_t *plugin, const void *bytes, size_t length);
 
+/* [setup] Loads an artifact to describe its guest. NULL on failure, after a message. To be ended with rtw_module_destroy. */
+rtw_module_t *plugin_open(const char *artifact, rtw_guest_info_t *info, plugin_log_t log, void *log_data);
+
 #endif

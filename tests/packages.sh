@@ -7,7 +7,7 @@ packages="gcc g++ libc6-dev make cmake pkg-config binutils procps util-linux pyt
     clang-19 lld-19 llvm-19 wasi-libc libclang-rt-19-dev-wasm32 libclang-rt-19-dev clang-22 libclang-rt-22-dev sox alsa-utils luajit nodejs
     ffmpeg chromium libjemalloc2 libmimalloc2.0 jackd2 libjack-jackd2-dev abigail-tools
     gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm qemu-user cpio musl-tools libxxhash0 strace faust wabt
-    lv2-dev liblilv-dev lilv-utils sordi jalv ecasound"
+    lv2-dev liblilv-dev lilv-utils sordi jalv ecasound ladspa-sdk"
 
 [ $# -eq 0 ] || packages=$*
 missing=

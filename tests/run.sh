@@ -51,6 +51,8 @@ suites() {
     suite runner tests/runner/test_runner.sh
     suite musl tests/musl/test_musl.sh
     suite lv2 tests/lv2/test_lv2.sh
+    suite tutorial tests/lv2/test_tutorial.sh
+    suite ladspa tests/ladspa/test_ladspa.sh
     timed capi tests/capi/test_capi.sh
     timed capi-sanitized tests/capi/test_sanitized.sh
     timed budget tests/budget/test_budget.sh

@@ -24,6 +24,7 @@ prefix=$scratch/prefix
 check "install" install_to "$prefix"
 cat >"$scratch/expected" <<END
 bin/rtwasm 755 
+include/rtw_guest.h 644 
 include/rtwasm.h 644 
 include/rtwasm.hpp 644 
 include/rtwasm/call.h 644 
@@ -57,6 +58,7 @@ lib/librtwasm_compiler.so.$version 755
 lib/pkgconfig/rtwasm-compiler.pc 644 
 lib/pkgconfig/rtwasm-static.pc 644 
 lib/pkgconfig/rtwasm.pc 644 
+lib/rtwasm/rtwasm_ladspa.so 755 
 lib/rtwasm/rtwasm_lv2.so 755 
 share/doc/rtwasm/LICENSE 644 
 share/doc/rtwasm/THIRD-PARTY.txt 644 

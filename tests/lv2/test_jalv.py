@@ -83,15 +83,15 @@ try:
     sine = subprocess.Popen(["jack_simple_client", "sine", SERVER], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
     connect("sine:output1", "plug:in_1")
     jalv.wait_for(r"peak = 0\.(7|80)", "it computes: the meter shows the peak of a sine of 0.2, four times as loud", ask="monitors")
-    jalv.wait_for(r"rtw_load = (?!0\.000000)", "and its load", ask="monitors")
+    jalv.wait_for(r"guest_load = (?!0\.000000)", "and its load", ask="monitors")
     sine.terminate()
     sine.wait(PATIENCE_S)
     jalv.end("it ends")
 
     jalv = Jalv("urn:rtwasm:faulty", "-c", "mode=1")
     jalv.wait_for(r"out of bounds", "a guest that fails: the log says why")
-    jalv.wait_for(r"rtw_fault = 1", "the flag is up", ask="monitors")
-    jalv.wait_for(r"rtw_faults = [1-9]", "the faults are counted", ask="monitors")
+    jalv.wait_for(r"guest_fault = 1", "the flag is up", ask="monitors")
+    jalv.wait_for(r"guest_faults = [1-9]", "the faults are counted", ask="monitors")
     check(jalv.process.poll() is None, "jalv goes on")
     jalv.end("it ends as well")
 finally:

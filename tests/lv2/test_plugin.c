@@ -1,4 +1,4 @@
-/* What the LV2 plug-in does in a host that tries everything: test_plugin BUNDLES ARTIFACTS, the folders that test_lv2.sh fills. The bundles
+/* The LV2 plug-in in a host that tries everything: test_plugin BUNDLES ARTIFACTS, the folders that test_lv2.sh fills. The bundles
  * are read with lilv, as most hosts read them. */
 #include "check.h"
 
@@ -193,7 +193,7 @@ static void test_blocks(void) {
     lilv_instance_activate(plug.instance);
     *control(&plug, "freewheel") = 1;
     check(same_output(&plug, APART, 0, false), "offline as live");
-    check(*control(&plug, "rtw_misses") == 0 || *control(&plug, "rtw_load") > 0, "the load is told");
+    check(*control(&plug, "guest_misses") == 0 || *control(&plug, "guest_load") > 0, "the load is told");
     *control(&plug, "_3_gain") = -11;
     lilv_instance_activate(plug.instance);
     check(!same_output(&plug, APART, 0, false), "twin: with another parameter the output is another one");
@@ -269,7 +269,7 @@ static void test_faults(void) {
     float out[BLOCK];
     check(open_plug(&plug, "urn:rtwasm:faulty"), "the faulty guest is there: %s", plug.log);
     check(*control(&plug, "mode") == 0, "it works at first");
-    float *mode = control(&plug, "mode"), *fault = control(&plug, "rtw_fault"), *faults = control(&plug, "rtw_faults");
+    float *mode = control(&plug, "mode"), *fault = control(&plug, "guest_fault"), *faults = control(&plug, "guest_faults");
     constant_block(&plug, 1, out);
     check(out[0] == 0.5f && *fault == 0 && *faults == 0, "no fault");
     last_heard = out[BLOCK - 1];
@@ -297,6 +297,38 @@ static void test_faults(void) {
     check(out[BLOCK - 1] == 0 && *fault == 1, "faults in each block: silence");
     *mode = 0;
     check(isfinite(until(&plug, 0.5f, out)), "and it comes back");
+    close_plug(&plug);
+}
+
+/* Budgets: of offline blocks none, on ordinary threads at least half a second, on real-time threads the usual block's time. */
+static void test_budgets(void) {
+    plug_t plug;
+    float out[BLOCK];
+    check(open_plug(&plug, "urn:rtwasm:faulty"), "an instance");
+    float *mode = control(&plug, "mode"), *faults = control(&plug, "guest_faults"), *misses = control(&plug, "guest_misses");
+    constant_block(&plug, 1, out);
+    *mode = 3;
+    *control(&plug, "freewheel") = 1;
+    const float missed = *misses;
+    constant_block(&plug, 1, out);
+    check(*faults == 0 && *misses == missed && out[0] == 0.5f, "a long call offline: no budget, no miss");
+    *control(&plug, "freewheel") = 0;
+    constant_block(&plug, 1, out);
+    check(*faults == 1 && *misses == missed + 1, "twin: live it is cut off, and a miss");
+    *mode = 0;
+    check(isfinite(until(&plug, 0.5f, out)), "a spare goes on");
+    struct sched_param priority = {.sched_priority = 5};
+    if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority) != 0) {
+        printf("skipped: budgets of real-time threads: SCHED_FIFO is not permitted\n");
+    } else {
+        /* The plug-in looks at the thread's scheduling once in 1024 blocks. */
+        for (int block = 0; block < 1024; block++) constant_block(&plug, 1, out);
+        *mode = 4;
+        constant_block(&plug, 1, out);
+        check(*faults == 2, "on a real-time thread a call has the usual block's time");
+        priority.sched_priority = 0;
+        pthread_setschedparam(pthread_self(), SCHED_OTHER, &priority);
+    }
     close_plug(&plug);
 }
 
@@ -474,7 +506,7 @@ static void test_midi_and_state(void) {
     saving = false;
     pthread_join(saver, &count);
     check(count != NULL, "saved while it ran");
-    check(*control(&plug, "rtw_faults") == 0 && *control(&plug, "rtw_fault") == 0, "without a fault");
+    check(*control(&plug, "guest_faults") == 0 && *control(&plug, "guest_fault") == 0, "without a fault");
 
     put_midi(&events, 10, OFF);
     lilv_instance_connect_port(plug.instance, port, &events);
@@ -553,6 +585,7 @@ int main(int argc, char **argv) {
     test_blocks();
     test_parallel();
     test_faults();
+    test_budgets();
     test_bypass();
     test_reload();
     test_midi_and_state();

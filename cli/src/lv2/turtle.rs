@@ -43,22 +43,22 @@ const OWN: [(&str, &str); 7] = [
          lv2:portProperty lv2:reportsLatency, lv2:integer, pprops:notOnGUI, lv2:connectionOptional",
     ),
     (
-        "rtw_load",
+        "guest_load",
         "a lv2:OutputPort, lv2:ControlPort ; lv2:name \"Load\" ; lv2:minimum 0 ; lv2:maximum 100 ; units:unit units:pc ; \
          lv2:portProperty lv2:connectionOptional",
     ),
     (
-        "rtw_misses",
+        "guest_misses",
         "a lv2:OutputPort, lv2:ControlPort ; lv2:name \"Misses\" ; lv2:minimum 0 ; lv2:maximum 1000000 ; \
          lv2:portProperty lv2:integer, lv2:connectionOptional",
     ),
     (
-        "rtw_faults",
+        "guest_faults",
         "a lv2:OutputPort, lv2:ControlPort ; lv2:name \"Faults\" ; lv2:minimum 0 ; lv2:maximum 1000000 ; \
          lv2:portProperty lv2:integer, lv2:connectionOptional",
     ),
     (
-        "rtw_fault",
+        "guest_fault",
         "a lv2:OutputPort, lv2:ControlPort ; lv2:name \"Fault\" ; lv2:minimum 0 ; lv2:maximum 1 ; \
          lv2:portProperty lv2:toggled, lv2:connectionOptional",
     ),
