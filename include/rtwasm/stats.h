@@ -106,7 +106,7 @@ static inline void rtw_func_stats_init(rtw_func_stats_t *stats)
 /// Reads a func's statistics without disturbing its calls. A call that ends during the read may be in some figures and not in
 /// others.
 ///
-/// [any] but a real-time thread: it copies 17 KiB.
+/// [any] but a real-time thread: it copies 9 KiB.
 /// stats   filled on success; all figures are 0 if there were no calls.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 rtw_status_t rtw_func_stats(const struct rtw_func_t *func, rtw_func_stats_t *stats);
@@ -115,7 +115,7 @@ rtw_status_t rtw_func_stats(const struct rtw_func_t *func, rtw_func_stats_t *sta
 /// destroyed; resets of funcs do not affect it. A nested call, which a host function makes, counts as a call of its own, and
 /// its time is also part of the outer call's. Calls may continue meanwhile.
 ///
-/// [any] but a real-time thread: it copies 17 KiB a func.
+/// [any] but a real-time thread: it copies 9 KiB a func.
 /// stats   filled on success; all figures are 0 if there were no calls.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 rtw_status_t rtw_instance_stats(const struct rtw_instance_t *instance, rtw_func_stats_t *stats);
@@ -158,7 +158,7 @@ rtw_status_t rtw_instance_interval(const struct rtw_instance_t *instance, rtw_in
 /// count and the buckets are exact. min_ns and max_ns are exact if the interval has one call or a new extreme; otherwise they
 /// are the outer bounds of their buckets, which are at most 1.6 % wide: min_ns is never too long, max_ns never too short.
 ///
-/// [any] but a real-time thread: it copies 17 KiB a func. Threads that share an interval take turns.
+/// [any] but a real-time thread: it copies 9 KiB a func. Threads that share an interval take turns.
 /// stats   filled on success; call rtw_func_stats_init first. duration_ns is the interval's length.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
 rtw_status_t rtw_interval_read(rtw_interval_t *interval, rtw_func_stats_t *stats);

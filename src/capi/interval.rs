@@ -74,7 +74,7 @@ pub unsafe extern "C-unwind" fn rtw_instance_interval(
 /// count and the buckets are exact. min_ns and max_ns are exact if the interval has one call or a new extreme; otherwise they
 /// are the outer bounds of their buckets, which are at most 1.6 % wide: min_ns is never too long, max_ns never too short.
 ///
-/// [any] but a real-time thread: it copies 17 KiB a func. Threads that share an interval take turns.
+/// [any] but a real-time thread: it copies 9 KiB a func. Threads that share an interval take turns.
 /// stats   filled on success; call rtw_func_stats_init first. duration_ns is the interval's length.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE.
 #[unsafe(no_mangle)]

@@ -103,7 +103,7 @@ pub unsafe extern "C" fn rtw_func_stats_init_sized(stats: *mut rtw_func_stats_t,
 /// Reads a func's statistics without disturbing its calls. A call that ends during the read may be in some figures and not in
 /// others.
 ///
-/// [any] but a real-time thread: it copies 17 KiB.
+/// [any] but a real-time thread: it copies 9 KiB.
 /// stats   filled on success; all figures are 0 if there were no calls.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]
@@ -122,7 +122,7 @@ pub unsafe extern "C-unwind" fn rtw_func_stats(func: *const rtw_func_t, stats: *
 /// destroyed; resets of funcs do not affect it. A nested call, which a host function makes, counts as a call of its own, and
 /// its time is also part of the outer call's. Calls may continue meanwhile.
 ///
-/// [any] but a real-time thread: it copies 17 KiB a func.
+/// [any] but a real-time thread: it copies 9 KiB a func.
 /// stats   filled on success; all figures are 0 if there were no calls.
 /// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_STRUCT_SIZE, RTW_ERR_UNSUPPORTED (the runtime's statistics are off).
 #[unsafe(no_mangle)]

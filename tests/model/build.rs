@@ -101,6 +101,15 @@ const TWINS: &[Twin] = &[
         "page.open();\n        self.current_has_expired()",
         "page.open();\n        false",
     ),
+    // A counter is cleared and its carry counted, and readers do not notice that they have seen half of it.
+    (
+        "histogram_carries_unseen",
+        "record/histogram.rs",
+        "        self.version.change(|| {\n            self.buckets[bucket].store(0, Relaxed);\n            word.store(carried, Relaxed);\n        });",
+        "        self.buckets[bucket].store(0, Relaxed);\n        word.store(carried, Relaxed);",
+    ),
+    // Readers do not look at the version.
+    ("histogram_reads_at_once", "record/histogram.rs", "        self.version.look(|| {", "        Version::new().look(|| {"),
     // The reader looks at the value before it can be seen to look.
     (
         "rcu_without_fence",

@@ -53,7 +53,7 @@ mod sys;
 // Their comments are left out: why each block is sound stands in the source itself.
 #[allow(dead_code, unused_imports, unused_mut, unused_variables, clippy::undocumented_unsafe_blocks)]
 mod twins {
-    use crate::{spsc, sync};
+    use crate::{seqlock, snapshot, spsc, sync};
     include!(concat!(env!("OUT_DIR"), "/twins.rs"));
 }
 
@@ -72,6 +72,7 @@ macro_rules! models {
 }
 
 mod budget;
+mod carries;
 mod permits;
 mod queue;
 mod recording;
