@@ -24,6 +24,9 @@ for name in "Wasmtime's C API" TypedFunc wasm2c spacewasm Wasmer; do
         *) fail "$name: neither takes part nor is left out by name" ;;
     esac
 done
+if has TypedFunc; then
+    check "the rival in Rust has its own functions" sh -c 'nm "$1" | grep -q " T rival_attach$"' sh $out/typed-program
+fi
 check "each has a figure in every case, or a reason" rivals check $out/figures.json
 lacking() { # lacking RIVAL: the cases without a figure
     python3 -c 'import json, sys
