@@ -30,9 +30,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#if defined(__wasm_simd128__)
-#include <wasm_simd128.h>
-#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -75,11 +72,10 @@ static inline rtwd_vector_t rtwd_four(float a, float b, float c, float d) {
     return v;
 }
 static inline rtwd_vector_t rtwd_splat(float x) { return rtwd_four(x, x, x, x); }
-#if defined(__wasm_simd128__)
-static inline rtwd_vector_t rtwd_load_splat(const float *from) { return (rtwd_vector_t)wasm_v128_load32_splat(from); }
-#else
-static inline rtwd_vector_t rtwd_load_splat(const float *from) { return rtwd_splat(*from); }
-#endif
+static inline rtwd_vector_t rtwd_from_ints(int32_t a, int32_t b, int32_t c, int32_t d) {
+    const rtwd_lanes_t v = {a, b, c, d};
+    return __builtin_convertvector(v, rtwd_vector_t);
+}
 static inline rtwd_vector_t rtwd_add(rtwd_vector_t a, rtwd_vector_t b) { return a + b; }
 static inline rtwd_vector_t rtwd_sub(rtwd_vector_t a, rtwd_vector_t b) { return a - b; }
 static inline rtwd_vector_t rtwd_mul(rtwd_vector_t a, rtwd_vector_t b) { return a * b; }
@@ -114,7 +110,9 @@ static inline void rtwd_store(float *to, rtwd_vector_t v) {
     to[0] = v.lane[0], to[1] = v.lane[1], to[2] = v.lane[2], to[3] = v.lane[3];
 }
 static inline rtwd_vector_t rtwd_splat(float x) { return rtwd_four(x, x, x, x); }
-static inline rtwd_vector_t rtwd_load_splat(const float *from) { return rtwd_splat(*from); }
+static inline rtwd_vector_t rtwd_from_ints(int32_t a, int32_t b, int32_t c, int32_t d) {
+    return rtwd_four((float)a, (float)b, (float)c, (float)d);
+}
 #define RTWD_EACH(name, op)                                                                                                       \
     static inline rtwd_vector_t name(rtwd_vector_t a, rtwd_vector_t b) {                                                          \
         return rtwd_four(a.lane[0] op b.lane[0], a.lane[1] op b.lane[1], a.lane[2] op b.lane[2], a.lane[3] op b.lane[3]);         \
@@ -143,22 +141,47 @@ static inline int32_t rtwd_least(int32_t a, int32_t b) { return a < b ? a : b; }
 
 /* Copies forward: the ranges may overlap where `to` is below `from`. */
 static inline void rtwd_copy(float *to, const float *from, int32_t count) {
-    RTWD_WALK(to);
-    RTWD_WALK(from);
-    const float *end = from + (count & ~7);
+    const float *x = from, *end = from + (count & ~7);
+    float *y = to;
+    RTWD_WALK(end);
     RTWD_ONE_BY_ONE
-    for (; from != end; from += 8, to += 8) {
-        RTWD_WALK(from);
-        RTWD_WALK(to);
-        const rtwd_vector_t a = rtwd_load(from), b = rtwd_load(from + 4);
-        rtwd_store(to, a);
-        rtwd_store(to + 4, b);
+    for (; x != end; x += 8, y += 8) {
+        RTWD_WALK(x);
+        RTWD_WALK(y);
+        const rtwd_vector_t a = rtwd_load(x), b = rtwd_load(x + 4);
+        rtwd_store(y, a);
+        rtwd_store(y + 4, b);
     }
     RTWD_ONE_BY_ONE
-    for (end = from + (count & 7); from != end; from++, to++) *to = *from;
+    for (int32_t n = count & ~7; n < count; n++) to[n] = from[n];
 }
 
 /* ---- FIR ---- */
+
+/* Adds the products of up to six taps, whose number is a constant: they stay in registers, while samples and sums walk past. */
+RTWD_INLINE void rtwd_fir_part(float *out, const float *in, int32_t frames, const float *taps, int32_t count) {
+    rtwd_vector_t tap[6];
+    for (int32_t k = 0; k < count; k++) tap[k] = rtwd_splat(taps[k]);
+    const int32_t whole = frames & ~7;
+    const float *x = in - (count - 1);
+    float *y = out, *end = out + whole;
+    RTWD_WALK(end);
+    RTWD_ONE_BY_ONE
+    for (; y != end; x += 8, y += 8) {
+        RTWD_WALK(x);
+        RTWD_WALK(y);
+        for (int32_t half = 0; half < 8; half += 4) {
+            rtwd_vector_t sum = rtwd_load(y + half);
+            for (int32_t k = 0; k < count; k++) sum = rtwd_add(sum, rtwd_mul(tap[k], rtwd_load(x + half + count - 1 - k)));
+            rtwd_store(y + half, sum);
+        }
+    }
+    for (int32_t n = whole; n < frames; n++) {
+        float sum = out[n];
+        for (int32_t k = 0; k < count; k++) sum += taps[k] * in[n - k];
+        out[n] = sum;
+    }
+}
 
 /* Filters `frames` samples: out[n] = taps[0] * in[n] + taps[1] * in[n - 1] + ..., added up in this order.
  *
@@ -167,43 +190,11 @@ static inline void rtwd_copy(float *to, const float *from, int32_t count) {
  *
  * tap_count  1 or more; frames 0 or more */
 static inline void rtwd_fir(float *out, const float *in, int32_t frames, const float *taps, int32_t tap_count) {
-    const float *const taps_end = taps + tap_count;
-    const int32_t whole = frames & ~7;
     for (int32_t n = 0; n < frames; n++) out[n] = 0;
-    /* Four taps at a time stay in registers, while samples and sums walk past. */
-    for (; taps_end - taps >= 4; taps += 4, in -= 4) {
-        const rtwd_vector_t tap0 = rtwd_splat(taps[0]), tap1 = rtwd_splat(taps[1]), tap2 = rtwd_splat(taps[2]);
-        const rtwd_vector_t tap3 = rtwd_splat(taps[3]);
-        const float *x = in - 3;
-        float *y = out;
-        RTWD_WALK(x);
-        RTWD_WALK(y);
-        const float *const y_end = y + whole;
-        RTWD_ONE_BY_ONE
-        for (; y != y_end; x += 8, y += 8) {
-            RTWD_WALK(x);
-            RTWD_WALK(y);
-            rtwd_vector_t a = rtwd_load(y), b = rtwd_load(y + 4);
-            a = rtwd_add(a, rtwd_mul(tap0, rtwd_load(x + 3)));
-            a = rtwd_add(a, rtwd_mul(tap1, rtwd_load(x + 2)));
-            a = rtwd_add(a, rtwd_mul(tap2, rtwd_load(x + 1)));
-            a = rtwd_add(a, rtwd_mul(tap3, rtwd_load(x)));
-            b = rtwd_add(b, rtwd_mul(tap0, rtwd_load(x + 7)));
-            b = rtwd_add(b, rtwd_mul(tap1, rtwd_load(x + 6)));
-            b = rtwd_add(b, rtwd_mul(tap2, rtwd_load(x + 5)));
-            b = rtwd_add(b, rtwd_mul(tap3, rtwd_load(x + 4)));
-            rtwd_store(y, a);
-            rtwd_store(y + 4, b);
-        }
-        for (int32_t n = whole; n < frames; n++) {
-            float sum = out[n];
-            for (int32_t k = 0; k < 4; k++) sum += taps[k] * in[n - k];
-            out[n] = sum;
-        }
-    }
-    for (; taps != taps_end; taps++, in--) {
-        for (int32_t n = 0; n < frames; n++) out[n] += *taps * in[n];
-    }
+    for (; tap_count >= 6; tap_count -= 6, taps += 6, in -= 6) rtwd_fir_part(out, in, frames, taps, 6);
+    for (; tap_count >= 4; tap_count -= 4, taps += 4, in -= 4) rtwd_fir_part(out, in, frames, taps, 4);
+    for (; tap_count >= 2; tap_count -= 2, taps += 2, in -= 2) rtwd_fir_part(out, in, frames, taps, 2);
+    if (tap_count == 1) rtwd_fir_part(out, in, frames, taps, 1);
 }
 
 /* After a block of `frames`: moves the last `past` samples of line[0 .. past + frames) to its beginning, for the next block. */
@@ -366,12 +357,8 @@ static inline void rtwd_fft_roots(float *roots, int32_t points) {
 
 /* The first pass of Stockham's FFT, four butterflies at a time, whose outputs follow each other. */
 RTWD_INLINE void rtwd_fft_first(float *to_re, float *to_im, const float *x_re, const float *x_im, int32_t points, const float *roots) {
-    const float *const end = x_re + points / 4;
-    RTWD_WALK(x_re);
-    RTWD_WALK(x_im);
-    RTWD_WALK(to_re);
-    RTWD_WALK(to_im);
-    RTWD_WALK(roots);
+    const float *end = x_re + points / 4;
+    RTWD_WALK(end);
     RTWD_ONE_BY_ONE
     for (; x_re != end; x_re += 4, x_im += 4, to_re += 16, to_im += 16, roots += 24) {
         RTWD_WALK(x_re);
@@ -399,17 +386,14 @@ RTWD_INLINE void rtwd_fft_first(float *to_re, float *to_im, const float *x_re, c
 /* A later pass: `stride` butterflies share their roots, which are loaded where registers are free, after the first stores. */
 RTWD_INLINE void rtwd_fft_pass(float *to_re, float *to_im, const float *x_re, const float *x_im, int32_t points, int32_t stride,
                                const float *roots) {
-    const float *const end = x_re + points / 4;
-    RTWD_WALK(x_re);
-    RTWD_WALK(x_im);
-    RTWD_WALK(to_re);
-    RTWD_WALK(to_im);
-    RTWD_WALK(roots);
+    const float *end = x_re + points / 4;
+    RTWD_WALK(end);
     RTWD_ONE_BY_ONE
     for (; x_re != end; x_re += stride, x_im += stride, to_re += 4 * stride, to_im += 4 * stride, roots += 24) {
         const float *in_re = x_re, *in_im = x_im;
         float *out_re = to_re, *out_im = to_im;
-        const float *const row_end = x_re + stride;
+        const float *row_end = x_re + stride;
+        RTWD_WALK(row_end);
         RTWD_WALK(roots);
         RTWD_ONE_BY_ONE
         for (; in_re != row_end; in_re += 4, in_im += 4, out_re += 4, out_im += 4) {
@@ -435,11 +419,8 @@ RTWD_INLINE void rtwd_fft_pass(float *to_re, float *to_im, const float *x_re, co
 
 /* The last pass, where all roots are 1: of four inputs a butterfly, or of two where the number of points is no power of four. */
 RTWD_INLINE void rtwd_fft_last(float *to_re, float *to_im, const float *x_re, const float *x_im, int32_t points, bool by_two) {
-    const float *const end = x_re + points / (by_two ? 2 : 4);
-    RTWD_WALK(x_re);
-    RTWD_WALK(x_im);
-    RTWD_WALK(to_re);
-    RTWD_WALK(to_im);
+    const float *end = x_re + points / (by_two ? 2 : 4);
+    RTWD_WALK(end);
     RTWD_ONE_BY_ONE
     for (; x_re != end; x_re += 4, x_im += 4, to_re += 4, to_im += 4) {
         RTWD_WALK(x_re);
@@ -643,16 +624,17 @@ RTWD_INLINE void rtwd_matmul_part(float *out, const float *left, const float *ri
     RTWD_ONE_BY_ONE
     for (; out != last; out += 8, right += 8) {
         float *to = out;
-        const float *from = left, *const pairs_end = left + (rows & ~1) * inner;
-        RTWD_WALK(to);
-        RTWD_WALK(from);
+        const float *from = left, *pairs_end = left + (rows & ~1) * inner;
+        RTWD_WALK(pairs_end);
         RTWD_ONE_BY_ONE
         for (; from != pairs_end; from += 2 * inner, to += 2 * columns) {
             RTWD_WALK(from);
             RTWD_WALK(to);
             rtwd_matmul_tile(to, from, right, inner, columns, 2, depth, adds);
         }
-        if ((rows & 1) != 0) rtwd_matmul_tile(to, from, right, inner, columns, 1, depth, adds);
+        if ((rows & 1) != 0) {
+            rtwd_matmul_tile(out + (rows - 1) * columns, left + (rows - 1) * inner, right, inner, columns, 1, depth, adds);
+        }
     }
 }
 
@@ -702,30 +684,32 @@ static inline void rtwd_delay(rtwd_delay_t *delay, float *out, const float *in, 
     while (frames > 0) {
         /* The frames until the ring comes round. */
         const int32_t count = rtwd_least(frames, delay->length - delay->at);
-        float *line = delay->line + delay->at;
+        float *const line = delay->line + delay->at;
         delay->at = delay->at + count == delay->length ? 0 : delay->at + count;
         frames -= count;
-        RTWD_WALK(line);
-        RTWD_WALK(in);
-        RTWD_WALK(out);
-        const float *end = in + (count & ~7);
+        const int32_t whole = count & ~7;
+        const float *x = in, *end = in + whole;
+        float *y = out, *ring = line;
+        RTWD_WALK(end);
         RTWD_ONE_BY_ONE
-        for (; in != end; in += 8, out += 8, line += 8) {
-            RTWD_WALK(in);
-            RTWD_WALK(out);
-            RTWD_WALK(line);
-            const rtwd_vector_t a = rtwd_load(line), b = rtwd_load(line + 4), x = rtwd_load(in), y = rtwd_load(in + 4);
-            rtwd_store(line, x);
-            rtwd_store(line + 4, y);
-            rtwd_store(out, a);
-            rtwd_store(out + 4, b);
+        for (; x != end; x += 8, y += 8, ring += 8) {
+            RTWD_WALK(x);
+            RTWD_WALK(y);
+            RTWD_WALK(ring);
+            const rtwd_vector_t a = rtwd_load(ring), b = rtwd_load(ring + 4), c = rtwd_load(x), d = rtwd_load(x + 4);
+            rtwd_store(ring, c);
+            rtwd_store(ring + 4, d);
+            rtwd_store(y, a);
+            rtwd_store(y + 4, b);
         }
         RTWD_ONE_BY_ONE
-        for (end = in + (count & 7); in != end; in++, out++, line++) {
-            const float a = *line;
-            *line = *in;
-            *out = a;
+        for (int32_t n = whole; n < count; n++) {
+            const float delayed = line[n];
+            line[n] = in[n];
+            out[n] = delayed;
         }
+        in += count;
+        out += count;
     }
 }
 
@@ -753,35 +737,32 @@ static inline void rtwd_combs(rtwd_combs_t *combs, float *out, const float *in, 
             delay->at = delay->at + count == delay->length ? 0 : delay->at + count;
         }
         frames -= count;
-        float *first = line[0], *second = line[1], *third = line[2], *fourth = line[3];
-        RTWD_WALK(first);
-        RTWD_WALK(second);
-        RTWD_WALK(third);
-        RTWD_WALK(fourth);
-        RTWD_WALK(in);
-        RTWD_WALK(out);
 /* One frame of all four: delayed samples go in, what goes back into the rings comes out. */
 #define RTWD_COMB(v, x)                                                                                                           \
     do {                                                                                                                          \
         low = rtwd_add(v, rtwd_mul(rtwd_sub(low, v), damping));                                                                   \
-        v = rtwd_add(rtwd_splat(x), rtwd_mul(low, feedback));                                                                     \
+        v = rtwd_add(x, rtwd_mul(low, feedback));                                                                                 \
     } while (0)
-        const float *end = in + (count & ~3);
+        const int32_t whole = count & ~3;
+        const float *from = in, *end = in + whole;
+        float *to = out, *first = line[0], *second = line[1], *third = line[2], *fourth = line[3];
+        RTWD_WALK(end);
         RTWD_ONE_BY_ONE
-        for (; in != end; in += 4, out += 4, first += 4, second += 4, third += 4, fourth += 4) {
-            RTWD_WALK(in);
-            RTWD_WALK(out);
+        for (; from != end; from += 4, to += 4, first += 4, second += 4, third += 4, fourth += 4) {
+            RTWD_WALK(from);
+            RTWD_WALK(to);
             RTWD_WALK(first);
             RTWD_WALK(second);
             RTWD_WALK(third);
             RTWD_WALK(fourth);
+            const rtwd_vector_t x = rtwd_load(from);
             rtwd_vector_t v[4] = {rtwd_load(first), rtwd_load(second), rtwd_load(third), rtwd_load(fourth)};
-            rtwd_store(out, rtwd_add(rtwd_add(rtwd_add(rtwd_add(rtwd_load(out), v[0]), v[1]), v[2]), v[3]));
+            rtwd_store(to, rtwd_add(rtwd_add(rtwd_add(rtwd_add(rtwd_load(to), v[0]), v[1]), v[2]), v[3]));
             rtwd_transpose(v);
-            RTWD_COMB(v[0], in[0]);
-            RTWD_COMB(v[1], in[1]);
-            RTWD_COMB(v[2], in[2]);
-            RTWD_COMB(v[3], in[3]);
+            RTWD_COMB(v[0], rtwd_shuffle(x, x, 0, 0, 0, 0));
+            RTWD_COMB(v[1], rtwd_shuffle(x, x, 1, 1, 1, 1));
+            RTWD_COMB(v[2], rtwd_shuffle(x, x, 2, 2, 2, 2));
+            RTWD_COMB(v[3], rtwd_shuffle(x, x, 3, 3, 3, 3));
             rtwd_transpose(v);
             rtwd_store(first, v[0]);
             rtwd_store(second, v[1]);
@@ -789,15 +770,14 @@ static inline void rtwd_combs(rtwd_combs_t *combs, float *out, const float *in, 
             rtwd_store(fourth, v[3]);
         }
         RTWD_ONE_BY_ONE
-        for (end = in + (count & 3); in != end; in++, out++, first++, second++, third++, fourth++) {
-            rtwd_vector_t v = rtwd_four(*first, *second, *third, *fourth);
-            *out = *out + *first + *second + *third + *fourth;
-            RTWD_COMB(v, *in);
-            *first = RTWD_LANE(v, 0);
-            *second = RTWD_LANE(v, 1);
-            *third = RTWD_LANE(v, 2);
-            *fourth = RTWD_LANE(v, 3);
+        for (int32_t n = whole; n < count; n++) {
+            rtwd_vector_t v = rtwd_four(line[0][n], line[1][n], line[2][n], line[3][n]);
+            out[n] = out[n] + line[0][n] + line[1][n] + line[2][n] + line[3][n];
+            RTWD_COMB(v, rtwd_splat(in[n]));
+            for (int32_t i = 0; i < 4; i++) line[i][n] = RTWD_LANE(v, i);
         }
+        in += count;
+        out += count;
 #undef RTWD_COMB
     }
     rtwd_store(combs->low, low);
@@ -814,7 +794,7 @@ typedef uint64_t rtwd_place_t;
 static inline rtwd_place_t rtwd_interpolate(float *out, const float *in, int32_t frames, rtwd_place_t place, rtwd_place_t step) {
     RTWD_WALK(out);
 /* The fraction in 24 bits, which a float holds exactly; times 2^-24. */
-#define RTWD_FRACTION(place) ((float)(int32_t)((uint32_t)(place) >> 8) * 5.9604644775390625e-8f)
+#define RTWD_PART 5.9604644775390625e-8f
 #define RTWD_AT(place) (in + (int32_t)((place) >> 32) - 1)
 /* ((d t + c) t + b) t + x1, for floats and vectors. */
 #define RTWD_CUBIC(add, sub, mul, constant, x0, x1, x2, x3, t)                                                                    \
@@ -824,7 +804,9 @@ static inline rtwd_place_t rtwd_interpolate(float *out, const float *in, int32_t
     for (; frames >= 4; frames -= 4, out += 4) {
         const rtwd_place_t second = place + step, third = second + step, fourth = third + step;
         rtwd_vector_t x[4] = {rtwd_load(RTWD_AT(place)), rtwd_load(RTWD_AT(second)), rtwd_load(RTWD_AT(third)), rtwd_load(RTWD_AT(fourth))};
-        const rtwd_vector_t t = rtwd_four(RTWD_FRACTION(place), RTWD_FRACTION(second), RTWD_FRACTION(third), RTWD_FRACTION(fourth));
+        const rtwd_vector_t t = rtwd_mul(rtwd_from_ints((int32_t)((uint32_t)place >> 8), (int32_t)((uint32_t)second >> 8),
+                                                        (int32_t)((uint32_t)third >> 8), (int32_t)((uint32_t)fourth >> 8)),
+                                         rtwd_splat(RTWD_PART));
         rtwd_transpose(x);
         rtwd_store(out, RTWD_CUBIC(rtwd_add, rtwd_sub, rtwd_mul, rtwd_splat, x[0], x[1], x[2], x[3], t));
         place = fourth + step;
@@ -833,10 +815,10 @@ static inline rtwd_place_t rtwd_interpolate(float *out, const float *in, int32_t
 #define RTWD_SUB(a, b) ((a) - (b))
 #define RTWD_MUL(a, b) ((a) * (b))
     for (; frames > 0; frames--, out++, place += step) {
-        const float *x = RTWD_AT(place), t = RTWD_FRACTION(place);
+        const float *x = RTWD_AT(place), t = (float)(int32_t)((uint32_t)place >> 8) * RTWD_PART;
         *out = RTWD_CUBIC(RTWD_ADD, RTWD_SUB, RTWD_MUL, , x[0], x[1], x[2], x[3], t);
     }
-#undef RTWD_FRACTION
+#undef RTWD_PART
 #undef RTWD_AT
 #undef RTWD_CUBIC
 #undef RTWD_ADD

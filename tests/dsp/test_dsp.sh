@@ -26,17 +26,6 @@ for compiler in "$CXX" "$CLANGXX"; do
 done
 
 # ---- all sizes ----
-adopt() { # adopt WHAT COMMAND...: a test of our kind; its lines and counts become ours
-    adopted=$1
-    shift
-    "$@" >"$scratch/said" 2>"$scratch/complaints"
-    status=$?
-    sed -n "s/^\(ok\|FAIL\) /&$adopted: /p" "$scratch/said"
-    passed=$((passed + $(grep -c '^ok ' "$scratch/said")))
-    failed=$((failed + $(grep -c '^FAIL ' "$scratch/said")))
-    cat "$scratch/complaints"
-    check "$adopted: ended well" test $status -eq 0
-}
 sizes() { # sizes WHAT COMPILER OPTION...
     what=$1
     shift
