@@ -152,6 +152,18 @@ static rtw_status_t attach(const rtw_runtime_t *runtime, bool *was_attached, rtw
     return rtw_thread_attach(runtime, &config, error);
 }
 
+/* ---- who has the guest ---- */
+
+static void hold(plugin_t *plugin) {
+    while (atomic_exchange_explicit(&plugin->held, true, memory_order_acquire)) {
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+    }
+}
+
+static void let_go(plugin_t *plugin) {
+    atomic_store_explicit(&plugin->held, false, memory_order_release);
+}
+
 /* ---- loading ---- */
 
 /* Reads a whole file. NULL on failure, with the reason. */
@@ -287,14 +299,28 @@ static bool start(version_t *version) {
     return done;
 }
 
-static bool has_shape(const version_t *version) {
+/* Compares the ids of two modules' parameters, of which there are as many. */
+static bool has_same_params(const rtw_module_t *one, const rtw_module_t *other) {
+    rtw_guest_param_t first, second;
+    rtw_guest_param_init(&first);
+    rtw_guest_param_init(&second);
+    for (uint32_t index = 0; rtw_guest_param(one, index, &first) == RTW_OK && rtw_guest_param(other, index, &second) == RTW_OK; index++) {
+        if (strcmp(first.id, second.id) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Compares a version's ports with those that the host knows, and with those of the version in use if there is one. */
+static bool has_shape(const version_t *version, const version_t *current) {
     const plugin_shape_t *wanted = &version->plugin->shape;
     const rtw_guest_info_t *info = &version->info;
     if (info->input_count == wanted->inputs && info->output_count == wanted->outputs && info->param_count == wanted->params &&
-        info->meter_count == wanted->meters) {
+        info->meter_count == wanted->meters && (current == NULL || has_same_params(version->module, current->module))) {
         return true;
     }
-    return refuse_for(version->plugin, "the artifact has other ports than the bundle: make the bundle anew");
+    return refuse_for(version->plugin, "the artifact has other ports than the plug-in: make the bundle anew, and load it again");
 }
 
 /* Loads the artifact's content, unless that is what was loaded last. */
@@ -324,7 +350,10 @@ static version_t *version_load(plugin_t *plugin) {
     } else if (rtw_guest_info(version->module, &version->info) != RTW_OK) {
         refuse_for(plugin, UNDESCRIBED);
     } else {
-        loaded = has_shape(version) && start(version);
+        hold(plugin); /* `current` stays */
+        loaded = has_shape(version, plugin->current);
+        let_go(plugin);
+        loaded = loaded && start(version);
     }
     if (loaded) {
         memcpy(plugin->digest, digest, sizeof digest);
@@ -456,16 +485,6 @@ rtw_module_t *plugin_open(const char *artifact, rtw_guest_info_t *info, plugin_l
 }
 
 /* ---- changes from outside blocks ---- */
-
-static void hold(plugin_t *plugin) {
-    while (atomic_exchange_explicit(&plugin->held, true, memory_order_acquire)) {
-        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-    }
-}
-
-static void let_go(plugin_t *plugin) {
-    atomic_store_explicit(&plugin->held, false, memory_order_release);
-}
 
 void plugin_start_anew(plugin_t *plugin) {
     hold(plugin);

@@ -259,6 +259,10 @@ fn profiles_from_name(name: &str) -> Option<Vec<Profile>> {
 }
 
 impl Choices {
+    pub fn is_quiet(&self) -> bool {
+        self.talk == Some(Talk::Quiet)
+    }
+
     /// The options of each part. `before`: the parts of an artifact that is compiled again, of which the command line changes something.
     pub fn parts(&self, before: Vec<Options>) -> Result<Vec<Options>, Failure> {
         let names_machine = self.cpu.is_some() || self.target.is_some();

@@ -35,7 +35,8 @@ check "a standalone artifact is refused, with the reason" grep -q "standalone.rt
 check "and one without a description" grep -q "minimal.rtw: the artifact does not describe its guest" "$scratch/said"
 count() { [ "$(grep -c 'Plugin Label:' "$scratch/said")" -eq 5 ]; }
 check "neither is listed" count
-check "RTWASM_LADSPA_PATH names other folders" says '"Reverb"' env RTWASM_LADSPA_PATH="$folder" analyseplugin "$root/target/plugins/rtwasm_ladspa.so"
+check "RTWASM_LADSPA_PATH names other folders" says '"Reverb"' \
+    env RTWASM_LADSPA_PATH="$folder" analyseplugin "$root/target/plugins/rtwasm_ladspa.so"
 none() { ! env RTWASM_LADSPA_PATH="$scratch/none" analyseplugin "$library" 2>&1 | grep Label; }
 check "twin: a folder that is not there has none" none
 

@@ -1,4 +1,5 @@
-"""The plug-in in jalv, under a jackd of its own with the dummy driver: test_jalv.py. Prints `ok WHAT` and `FAIL WHAT`.
+"""The plug-in in jalv, under a jackd of its own with the dummy driver: test_jalv.py BUNDLES DRIVE, where DRIVE is another version of the
+drive's artifact. Prints `ok WHAT` and `FAIL WHAT`.
 
 It waits for what jalv prints; PATIENCE_S is only how long a test that hangs may hang.
 """
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 
+BUNDLES, DRIVE = sys.argv[1:]
 SERVER = "rtwasm-lv2"
 PATIENCE_S = 60
 ENVIRONMENT = {**os.environ, "JACK_DEFAULT_SERVER": SERVER, "JACK_NO_START_SERVER": "1"}
@@ -86,6 +88,25 @@ try:
     jalv.wait_for(r"guest_load = (?!0\.000000)", "and its load", ask="monitors")
     sine.terminate()
     sine.wait(PATIENCE_S)
+    jalv.end("it ends")
+
+    # Notes of another client go to an instrument, whose meter shows the one that it plays.
+    jalv = Jalv("urn:rtwasm:tone")
+    jalv.wait_for(r"Tone: 0 in, 1 out", "jalv loads an instrument")
+    notes = subprocess.Popen(["jack_midiseq", "notes", "48000", "0", "69", "47000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             env=ENVIRONMENT)
+    connect("notes:out", "plug:control")
+    jalv.wait_for(r"note = 69", "it plays the note", ask="monitors")
+    notes.terminate()
+    notes.wait(PATIENCE_S)
+    jalv.end("it ends")
+
+    # jalv's worker loads a new version.
+    jalv = Jalv("urn:rtwasm:drive")
+    jalv.wait_for(r"Drive: 2 in, 2 out", "jalv loads the plug-in once more")
+    subprocess.run(["cp", DRIVE, f"{BUNDLES}/drive.lv2/new"], check=True)
+    os.rename(f"{BUNDLES}/drive.lv2/new", f"{BUNDLES}/drive.lv2/drive.rtw")
+    jalv.wait_for(r"Drive: 2 in, 2 out", "and the new version of its artifact")
     jalv.end("it ends")
 
     jalv = Jalv("urn:rtwasm:faulty", "-c", "mode=1")

@@ -29,7 +29,8 @@ check "it needs no library but the system's" needs_nothing
 
 # ---- the command ----
 
-check "a bundle of a module" rtwasm lv2 -q "$guests/drive.wasm" -o "$bundles/drive.lv2"
+check "a bundle of a module: the command names its URI" says "LV2 plug-in urn:rtwasm:drive" \
+    rtwasm lv2 "$guests/drive.wasm" -o "$bundles/drive.lv2"
 check "a bundle of an instrument" rtwasm lv2 -q "$guests/tone.wasm" -o "$bundles/tone.lv2"
 check "a bundle of an artifact" rtwasm compile -q "$guests/reverb.wasm" --profile plugin -o "$scratch/reverb.rtw"
 check "which it copies" rtwasm lv2 "$scratch/reverb.rtw" -o "$bundles/reverb.lv2"
@@ -75,6 +76,8 @@ check "lv2info: the latency's port" says "Has latency:       yes" lv2info urn:rt
 
 # ---- in a host of our own ----
 
+sed 's/mode/mood/' "$here/faulty.wat" >"$scratch/version.wat"
+check "a version with another parameter" rtwasm compile -q --profile plugin "$scratch/version.wat" -o "$artifacts/renamed.rtw"
 for part in half:0.5 quarter:0.25; do
     sed "s/(f32.const 0.5)/(f32.const ${part#*:})/" "$here/faulty.wat" >"$scratch/version.wat"
     check "the version of ${part%:*}" rtwasm compile -q --profile plugin "$scratch/version.wat" -o "$artifacts/${part%:*}.rtw"
@@ -124,5 +127,6 @@ cp -r "$bundles/reverb.lv2" "$scratch/refused"
 rtwasm compile -q "$guests/reverb.wasm" -o "$scratch/refused/reverb.lv2/reverb.rtw"
 refuses "lv2apply with a standalone artifact: refused, with the reason in the log" "RTW_ERR_PROFILE" \
     standalone lv2apply -i "$scratch/in.wav" -o "$scratch/refused.wav" $reverb
-adopt jalv "$TEST_PYTHON" "$here/test_jalv.py"
+check "another version of the drive" rtwasm compile -q "$guests/drive.wasm" --profile plugin --opt size -o "$scratch/drive.rtw"
+adopt jalv "$TEST_PYTHON" "$here/test_jalv.py" "$bundles" "$scratch/drive.rtw"
 finish

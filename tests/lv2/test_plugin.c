@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <lilv/lilv.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <lv2/atom/util.h>
 #include <lv2/buf-size/buf-size.h>
 #include <lv2/log/log.h>
@@ -20,6 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -228,6 +233,73 @@ static void test_parallel(void) {
     }
 }
 
+/* ---- real time ---- */
+
+static _Thread_local volatile bool counting;
+static _Thread_local volatile int allocations;
+
+extern void *__libc_malloc(size_t bytes);
+extern void *__libc_calloc(size_t count, size_t bytes);
+extern void *__libc_realloc(void *old, size_t bytes);
+extern void __libc_free(void *old);
+
+static void count_one(void) { allocations = allocations + counting; }
+
+/* The process's allocator, which the plug-in uses as well. */
+void *malloc(size_t bytes) { return count_one(), __libc_malloc(bytes); }
+void *calloc(size_t count, size_t bytes) { return count_one(), __libc_calloc(count, bytes); }
+void *realloc(void *old, size_t bytes) { return count_one(), __libc_realloc(old, bytes); }
+void free(void *old) { count_one(), __libc_free(old); }
+
+/* Lets the calling thread make no system calls but those that end the process, and the one about its scheduling. */
+static void permit_no_system_calls(void) {
+    static struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_getscheduler, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {sizeof filter / sizeof filter[0], filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) _exit(3);
+}
+
+/* Runs blocks, with a parameter that changes and a bypass, in a child that is killed at a system call. `planted` makes one. Exit status:
+ * 0, or 1 after an allocation. */
+static int run_quietly(bool planted) {
+    const pid_t child = fork();
+    if (child == 0) {
+        plug_t plug;
+        static float in[2][BLOCK], out[2][BLOCK];
+        float *const audio[] = {in[0], in[1], out[0], out[1]};
+        if (!open_plug(&plug, "urn:rtwasm:equaliser")) _exit(2);
+        float *gain = control(&plug, "_2_gain"), *enabled = control(&plug, "enabled");
+        for (int block = 0; block < 10; block++) run(&plug, audio, 4, BLOCK);
+        permit_no_system_calls();
+        counting = true;
+        for (int block = 0; block < 5000; block++) {
+            *gain = (float)(block % 12);
+            *enabled = block % 100 < 50;
+            lilv_instance_run(plug.instance, (uint32_t)(block % (BLOCK + 1)));
+        }
+        if (planted) syscall(SYS_getppid);
+        _exit(allocations != 0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return status;
+}
+
+static void test_real_time(void) {
+    check(run_quietly(false) == 0, "5000 blocks: no allocation and no system call");
+    check(WIFSIGNALED(run_quietly(true)), "twin: a system call ends the child");
+    counting = true;
+    void *volatile some = malloc(16);
+    free(some);
+    counting = false;
+    check(allocations == 2, "twin: an allocation is counted");
+}
+
 /* ---- faults, bypass, other versions ---- */
 
 /* The largest step from one frame to the next since the last call. */
@@ -375,7 +447,7 @@ static void let_look(plug_t *plug, float *out) {
 
 static void test_reload(void) {
     static const char *const REFUSED[][2] = {
-        {"broken.rtw", "RTW_ERR_"}, {"standalone.rtw", "RTW_ERR_PROFILE"}, {"drive.rtw", "other ports"}};
+        {"broken.rtw", "RTW_ERR_"}, {"standalone.rtw", "RTW_ERR_PROFILE"}, {"drive.rtw", "other ports"}, {"renamed.rtw", "other ports"}};
     plug_t plug;
     float out[BLOCK];
     check(open_plug(&plug, "urn:rtwasm:faulty"), "an instance");
@@ -383,7 +455,7 @@ static void test_reload(void) {
     last_heard = out[BLOCK - 1];
     let_look(&plug, out);
     check(constant_block(&plug, 1, out) == 0, "nothing has changed");
-    for (int n = 0; n < 3; n++) {
+    for (int n = 0; n < 4; n++) {
         plug.log[0] = 0;
         replace_artifact(REFUSED[n][0]);
         let_look(&plug, out);
@@ -584,6 +656,7 @@ int main(int argc, char **argv) {
     lilv_world_load_all(world);
     test_blocks();
     test_parallel();
+    test_real_time();
     test_faults();
     test_budgets();
     test_bypass();

@@ -15,8 +15,8 @@ mkdir -p "$scratch/work" "$scratch/home" "$scratch/tools"
 ln -sf "$(command -v "$CLANG")" "$scratch/tools/clang"
 ln -sf "$(command -v wasm-ld-19)" "$scratch/tools/wasm-ld"
 installed() { # installed COMMAND...: as somebody who has rtwasm in $prefix and a home of their own, with a JACK server of their own
-    (cd "$scratch/work" && env -u LV2_PATH HOME="$scratch/home" PATH="$prefix/bin:$scratch/tools:$PATH" PKG_CONFIG_PATH="$prefix/lib/pkgconfig" \
-        LD_LIBRARY_PATH="$prefix/lib" JACK_DEFAULT_SERVER=rtwasm-tutorial JACK_NO_AUDIO_RESERVATION=1 JACK_NO_START_SERVER=1 "$@")
+    (cd "$scratch/work" && env -u LV2_PATH HOME="$scratch/home" PATH="$prefix/bin:$scratch/tools:$PATH" \
+        PKG_CONFIG_PATH="$prefix/lib/pkgconfig" LD_LIBRARY_PATH="$prefix/lib" JACK_DEFAULT_SERVER=rtwasm-tutorial JACK_NO_AUDIO_RESERVATION=1 JACK_NO_START_SERVER=1 "$@")
 }
 number=$(python3 "$here/tutorial.py" "$root/docs/tutorial.md" "$scratch")
 check "the page shows $number commands" test "$number" -ge 15

@@ -1,5 +1,5 @@
-"""Takes the tutorial apart: tutorial.py PAGE FOLDER writes to FOLDER the script commands.sh, which does what the page says: its indented lines are
-commands, and each fenced block is a file, whose name is at the end of the paragraph before. Prints the number of commands."""
+"""Makes a script of the tutorial: tutorial.py PAGE FOLDER writes FOLDER/commands.sh. The page's indented lines are commands, and each fenced
+block is a file, whose name is at the end of the paragraph before. Prints the number of commands."""
 import re
 import sys
 from pathlib import Path

@@ -75,7 +75,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let stem = if args::is_standard_stream(&input) { None } else { input.file_stem().and_then(|stem| stem.to_str()) };
     let stem = stem.filter(|stem| stem.len() < LONGEST_TEXT && !stem.contains(char::is_control)).unwrap_or("guest");
     let name = format!("{stem}.rtw");
-    let bundle = Bundle { library: find_library(library)?, artifact: folder.join(&name), folder, name, uri };
+    let quiet = choices.is_quiet();
+    let bundle = Bundle { library: find_library(library)?, artifact: folder.join(&name), folder, name, uri, quiet };
     let is_program = input.extension().is_some_and(|extension| extension == "dsp");
     let bytes = if is_program { args::read_module(&input)? } else { args::read(&input)? };
     if bytes.starts_with(&artifact::MAGIC) {
@@ -96,6 +97,7 @@ struct Bundle {
     artifact: PathBuf,
     name: String,
     uri: Option<String>,
+    quiet: bool,
 }
 
 impl Bundle {
@@ -121,7 +123,11 @@ impl Bundle {
         put(LIBRARY, &self.library)?;
         put("bundle.txt", self.facts(&guest, &uri).as_bytes())?;
         put("plugin.ttl", turtle::plugin(&guest, &uri).as_bytes())?;
-        put("manifest.ttl", turtle::manifest(&uri, LIBRARY).as_bytes())
+        put("manifest.ttl", turtle::manifest(&uri, LIBRARY).as_bytes())?;
+        if !self.quiet {
+            args::print(&format!("{}: LV2 plug-in {uri}\n", self.folder.display()))?;
+        }
+        Ok(())
     }
 
     /// The lines of bundle.txt, which plugins/lv2/rtwasm_lv2.c reads.

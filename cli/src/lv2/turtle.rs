@@ -333,3 +333,50 @@ impl Writer<'_> {
         self.port(&symbol, &facts);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_are_letters_digits_and_underscores() {
+        let cases =
+            [("room", "room"), ("/echo/feedback", "echo_feedback"), ("1.gain", "_1_gain"), ("", "unnamed"), ("äö", "unnamed")];
+        for (id, expected) in cases {
+            assert_eq!(symbol(id), expected);
+        }
+    }
+
+    #[test]
+    fn texts_cannot_end_their_quotes() {
+        assert_eq!(quoted("a \"b\" \\ ; c\nd"), "\"a \\\"b\\\" \\\\ ; c\\u000Ad\"");
+        for (text, is) in [
+            ("urn:a", true),
+            ("https://example.org/a#b", true),
+            ("a b:c", false),
+            ("urn:<a>", false),
+            ("a", false),
+            (":a", false),
+        ] {
+            assert_eq!(is_uri(text), is, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_no_exponent() {
+        let cases = [(0.0, "0.0"), (-60.0, "-60.0"), (0.1, "0.1"), (1e-7, "0.0000001"), (1e20, "100000000000000000000.0")];
+        for (value, expected) in cases {
+            assert_eq!(number(value), expected);
+        }
+    }
+
+    #[test]
+    fn equal_ids_get_symbols_of_their_own() {
+        let param = |id: &str| Param { id: id.into(), max: 1.0, ..Param::default() };
+        let guest = Guest { name: "A".into(), params: vec![param("a b"), param("a.b"), param("latency")], ..Guest::default() };
+        let text = plugin(&guest, "urn:a");
+        for symbol in ["\"a_b\"", "\"a_b_2\"", "\"latency_2\"", "\"latency\""] {
+            assert_eq!(text.matches(&format!("lv2:symbol {symbol}")).count(), 1, "{symbol}");
+        }
+    }
+}
