@@ -226,7 +226,7 @@ rtw_status_t rtw_module_load_file(const rtw_runtime_t *runtime, const char *path
 rtw_status_t rtw_module_digest(const void *bytes, size_t length, uint8_t *out, rtw_error_t *err);
 
 /// Destroys the caller's handle of a module. Instances keep the module alive. The runtime keeps the memory of up to two destroyed
-/// modules' code, at most 2 MiB each, for the next modules, which then load faster; that memory is neither executable nor locked.
+/// modules' code, at most 4 MiB each, for the next modules, which then load faster; that memory is neither executable nor locked.
 /// NULL does nothing.
 ///
 /// [setup]  No other thread uses the handle.

@@ -334,7 +334,7 @@ pub unsafe extern "C-unwind" fn rtw_module_digest(
 }
 
 /// Destroys the caller's handle of a module. Instances keep the module alive. The runtime keeps the memory of up to two destroyed
-/// modules' code, at most 2 MiB each, for the next modules, which then load faster; that memory is neither executable nor locked.
+/// modules' code, at most 4 MiB each, for the next modules, which then load faster; that memory is neither executable nor locked.
 /// NULL does nothing.
 ///
 /// [setup]  No other thread uses the handle.

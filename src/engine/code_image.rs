@@ -17,7 +17,7 @@ use crate::sys::{errno, memory};
 /// The largest number of mappings that a runtime keeps.
 const MOST_KEPT: usize = 2;
 /// The largest mapping that a runtime keeps.
-const LARGEST_KEPT_BYTES: usize = 2 << 20;
+const LARGEST_KEPT_BYTES: usize = 4 << 20;
 
 /// Mappings that held code of a runtime's modules, for the next modules.
 pub struct Kept {

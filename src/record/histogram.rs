@@ -30,8 +30,8 @@ pub(super) const VALUE_BITS: u32 = 3;
 const FULL: u32 = u32::MAX;
 #[cfg(loom)]
 const FULL: u32 = 1;
-/// The number of buckets that can have carries of their own. The carries of others count for the nearest of these buckets: that moves values
-/// only after 10^11 calls whose times are scattered over more buckets than that.
+/// The number of buckets that can have carries of their own. The carries of others count for the nearest of these buckets: that moves
+/// values only after 10^11 calls whose times are scattered over more buckets than that.
 const CARRIES: usize = if cfg!(loom) { 1 } else { 16 };
 const SUB: u64 = 1 << SUB_BITS;
 pub const BUCKETS: usize = ((VALUE_BITS - SUB_BITS + 1) as usize) << SUB_BITS;
