@@ -1,29 +1,38 @@
-/* A chain of effects for one format: a rate and a period of JACK's. The main thread makes chains; the audio thread uses one. */
+/* A chain of effects for one format: a rate and a period of JACK's. The main thread makes chains; the audio thread uses one. An effect is
+ * any artifact that describes its guest, with two inputs and two outputs: of guests/include/rtw_guest.h, or a program of Faust. */
 #ifndef RTWASM_EXAMPLE_CHAIN_H
 #define RTWASM_EXAMPLE_CHAIN_H
 
-#include "../audio/effect.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "rtwasm.h"
 
 #define CHAIN_CHANNELS 2
 #define CHAIN_LONGEST 8
 
-/* An effect of the command line. */
-typedef struct link_t {
-    const char *name; /* "eq", "reverb" or "compressor" */
-    const char *path; /* its artifact */
-} link_t;
+typedef struct failure_t {
+    char message[768];
+} failure_t;
+
+typedef struct effect_t {
+    rtw_module_t *module;
+    rtw_instance_t *instance;
+    rtw_guest_t *guest;
+    /* Set by the audio thread: a failed effect is left out of the following periods. */
+    rtw_status_t failed;
+} effect_t;
 
 typedef struct chain_t {
     uint32_t rate_hz, frames;
     size_t count;
     effect_t effects[CHAIN_LONGEST];
-    /* Set by the audio thread: a failed effect is left out of the following periods. */
-    rtw_status_t failed[CHAIN_LONGEST];
+    float *buffers[2][CHAIN_CHANNELS]; /* the effects write to the one and the other in turn */
 } chain_t;
 
-/* [setup] Loads, configures and prepares the effects; a call of one may take `budget_ns`, or any time if that is 0. NULL on failure.
+/* [setup] Loads and prepares the effects, `count` artifacts; a call of one may take `budget_ns`, or any time if that is 0. NULL on failure.
  * The calling thread is attached. */
-chain_t *chain_create(rtw_runtime_t *runtime, const link_t *links, size_t count, uint32_t rate_hz, uint32_t frames, uint64_t budget_ns,
+chain_t *chain_create(rtw_runtime_t *runtime, const char *const *paths, size_t count, uint32_t rate_hz, uint32_t frames, uint64_t budget_ns,
                       failure_t *failure);
 /* [setup] NULL does nothing. */
 void chain_destroy(chain_t *chain);

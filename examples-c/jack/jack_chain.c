@@ -26,7 +26,7 @@ typedef struct options_t {
     bool connect; /* to the system's ports */
     bool again;   /* waits for another server when the server ends */
     int budget_percent; /* of a period, for the whole chain; 0: no limit */
-    link_t links[CHAIN_LONGEST];
+    const char *paths[CHAIN_LONGEST]; /* the effects */
     size_t count;
 } options_t;
 
@@ -150,7 +150,7 @@ static bool offer_chain(uint32_t rate_hz, uint32_t frames) {
     failure_t failure;
     const uint64_t period_ns = (uint64_t)frames * NS_PER_S / rate_hz;
     const uint64_t budget_ns = period_ns / options.count * (uint64_t)options.budget_percent / 100;
-    chain_t *chain = chain_create(runtime, options.links, options.count, rate_hz, frames, budget_ns, &failure);
+    chain_t *chain = chain_create(runtime, options.paths, options.count, rate_hz, frames, budget_ns, &failure);
     if (chain == NULL) {
         return complain("no chain", failure.message);
     }
@@ -297,8 +297,8 @@ static int serve(void) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: jack_chain [--server NAME] [--name CLIENT] [--connect] [--again] [--budget PERCENT] EFFECT=ARTIFACT...\n"
-                    "Effects: eq, reverb, compressor. --connect: to the system's ports. --again: waits for another server when it ends.\n"
+    fprintf(stderr, "usage: jack_chain [--server NAME] [--name CLIENT] [--connect] [--again] [--budget PERCENT] ARTIFACT...\n"
+                    "--connect: to the system's ports. --again: waits for another server when it ends.\n"
                     "--budget: of a period, for the whole chain; 100 otherwise, 0: no limit.\n");
     return 2;
 }
@@ -307,7 +307,6 @@ static bool read_options(int argc, char **argv) {
     options.name = "rtwasm";
     options.budget_percent = 100;
     for (int i = 1; i < argc; i++) {
-        const char *equals = strchr(argv[i], '=');
         if (strcmp(argv[i], "--server") == 0 && i + 1 < argc) {
             options.server = argv[++i];
         } else if (strcmp(argv[i], "--name") == 0 && i + 1 < argc) {
@@ -322,8 +321,8 @@ static bool read_options(int argc, char **argv) {
             options.connect = true;
         } else if (strcmp(argv[i], "--again") == 0) {
             options.again = true;
-        } else if (equals != NULL && options.count < CHAIN_LONGEST && effect_find(argv[i], (size_t)(equals - argv[i])) != NULL) {
-            options.links[options.count++] = (link_t){effect_find(argv[i], (size_t)(equals - argv[i])), equals + 1};
+        } else if (strncmp(argv[i], "--", 2) != 0 && options.count < CHAIN_LONGEST) {
+            options.paths[options.count++] = argv[i];
         } else {
             return false;
         }

@@ -1,5 +1,5 @@
 /* Compares the client's output with what the chain makes of its input, sample for sample: test_jack SERVER CLIENT FRAMES
- * EFFECT=ARTIFACT... plays noise from a JACK client of its own through CLIENT into another one, and compares it with a chain that it
+ * ARTIFACT... plays noise from a JACK client of its own through CLIENT into another one, and compares it with a chain that it
  * computes itself. Exit status 3: the server skipped a period, so there is nothing to compare. */
 #include "../../tests/support/check.h"
 #include "chain.h"
@@ -75,9 +75,9 @@ static void connect_to(const char *client_name) {
 }
 
 /* Computes what a chain makes of the noise. */
-static void compute(rtw_runtime_t *runtime, const link_t *links, size_t count, uint32_t rate_hz, float (*out)[BLOCKS * MOST_FRAMES]) {
+static void compute(rtw_runtime_t *runtime, const char *const *paths, size_t count, uint32_t rate_hz, float (*out)[BLOCKS * MOST_FRAMES]) {
     failure_t failure;
-    chain_t *chain = chain_create(runtime, links, count, rate_hz, block_frames, 0, &failure);
+    chain_t *chain = chain_create(runtime, paths, count, rate_hz, block_frames, 0, &failure);
     if (chain == NULL) fprintf(stderr, "%s\n", failure.message), exit(1);
     for (size_t block = 0; block < BLOCKS; block++) {
         const float *from[CHAIN_CHANNELS];
@@ -98,16 +98,11 @@ static bool same(float (*one)[BLOCKS * MOST_FRAMES], float (*other)[BLOCKS * MOS
 }
 
 int main(int argc, char **argv) {
-    link_t links[CHAIN_LONGEST];
+    const char *paths[CHAIN_LONGEST];
     size_t count = 0;
     if (argc < 5 || argc - 4 > CHAIN_LONGEST) return 2;
     block_frames = (uint32_t)atoi(argv[3]);
-    for (int i = 4; i < argc; i++) {
-        const char *equals = strchr(argv[i], '=');
-        links[count].name = equals ? effect_find(argv[i], (size_t)(equals - argv[i])) : NULL;
-        if (links[count].name == NULL) return 2;
-        links[count++].path = equals + 1;
-    }
+    for (int i = 4; i < argc; i++) paths[count++] = argv[i];
     uint32_t random = 1;
     for (int channel = 0; channel < CHAIN_CHANNELS; channel++)
         for (size_t n = 0; n < BLOCKS * block_frames; n++) {
@@ -141,9 +136,9 @@ int main(int argc, char **argv) {
     rtw_error_t err;
     require(rtw_runtime_create(NULL, &runtime, &err), &err, "runtime");
     require(rtw_thread_attach(runtime, NULL, &err), &err, "attach");
-    compute(runtime, links, count, rate_hz, expected);
+    compute(runtime, paths, count, rate_hz, expected);
     check(same(expected, heard), "%d blocks of %u frames at %u Hz are what the chain makes, bit for bit", BLOCKS, (unsigned)block_frames, (unsigned)rate_hz);
-    compute(runtime, links, count - 1, rate_hz, expected);
+    compute(runtime, paths, count - 1, rate_hz, expected);
     check(!same(expected, heard), "twin: a chain without its last effect makes something else");
     check(!same(played, heard), "twin: and so does no chain");
     (void)rtw_thread_detach(runtime, NULL);

@@ -10,7 +10,7 @@ use_uninstalled_library
 for guest in eq reverb compressor; do
     check "$guest compiles" "$RTWASM" compile -q "$root/guests/built/$guest.wasm" -o "$scratch/$guest.rtw" --profile plugin
 done
-check "the effect that fails compiles" "$RTWASM" compile -q ../audio/test_faulty.wat -o "$scratch/faulty.rtw" --profile plugin
+check "the effect that fails compiles" "$RTWASM" compile -q test_faulty.wat -o "$scratch/faulty.rtw" --profile plugin
 check "the effect that is late compiles" "$RTWASM" compile -q test_busy.wat -o "$scratch/busy.rtw" --profile plugin
 adopt jack "$TEST_PYTHON" test_jack.py "$OUT" "$scratch"
 finish
