@@ -61,6 +61,12 @@ while IFS='|' read -r module package integrity file; do
         check "$module compiles for $profile" "$RTWASM" compile -q --profile $profile "$kept/$module/$file" -o "$build/$module.$profile.rtw"
         adopt "$module $profile" "$build/host" $profile "$build" "$module" "$scratch/rows"
     done
+    if [ "$module" = rnnoise ]; then
+        # docs/toolchains.md shows the commands with what they find in this module.
+        shown() { grep -qF "$("$@")" $root/docs/toolchains.md; }
+        check "the page's command finds the imports" shown grep -o 'wasmImports={[^}]*}' "$kept/rnnoise/rnnoise.js"
+        check "and the exports" shown grep -o -m 1 '_rnnoise_create"\]=wasmExports\["[A-Za-z]*"\]' "$kept/rnnoise/rnnoise.js"
+    fi
     if [ "$module" = opus ]; then
         refuses "twin: an import that has no answer is named when the guest calls it" 'an import that was not provided: "a" "t"' \
             env UNANSWERED=1 "$build/host" standalone "$build" "$module" "$scratch/unanswered"

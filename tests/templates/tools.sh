@@ -9,6 +9,8 @@ mkdir -p "$1/bin"
 folder=$(cd "$1" && pwd)
 debian=$folder/debian
 ZIG_VERSION=0.17.1
+python=$root/target/python/bin/python # of tests/packages.sh: the system's Python has no pip
+[ -x "$python" ] || python=python3
 leave_out='--exclude=*/doc/* --exclude=*/lto* --exclude=*/thinlto* --exclude=*/pic --exclude=*/rustlib/wasm32-wasi --exclude=lib*-mt*.a'
 
 absent() { # absent TOOL WHY
@@ -66,7 +68,7 @@ fi
 if command -v zig >/dev/null; then
     echo ZIG=zig
 elif [ -e "$folder/zig-$ZIG_VERSION/ziglang/zig" ] ||
-    python3 -m pip install -q --disable-pip-version-check --no-deps --target "$folder/zig-$ZIG_VERSION" "ziglang==$ZIG_VERSION" \
+    "$python" -m pip install -q --disable-pip-version-check --no-deps --target "$folder/zig-$ZIG_VERSION" "ziglang==$ZIG_VERSION" \
         >"$folder/zig.log" 2>&1; then
     echo "ZIG=$folder/zig-$ZIG_VERSION/ziglang/zig"
 else
