@@ -192,13 +192,13 @@ refuses "twin: a field that moves things is found" "'int32_t cpu' offset changed
 sed -i 's/^rtw_status_t rtw_slot_end(/rtw_status_t rtw_planted(/' "$scratch/same/rtwasm/slot.h"
 refuses "twin: so is a function that has gone" "1 Removed" env OLD=include NEW="$scratch/same" tests/abi/abidiff.sh
 
-# --- artifacts of the pinned release and of the first one of its line, from `make abi`
+# --- artifacts of the pinned release and of the first one of its line, and their module, from `make abi`
 
 if [ "$(uname -m)" = x86_64 ]; then
     use_uninstalled_library
     $CC -std=c99 -D_GNU_SOURCE $C_WARNINGS -O1 -Iinclude tests/abi/run.c -o "$scratch/run" "$library" || fail "run.c compiles"
     for profile in standalone plugin; do
-        "$RTWASM" compile -q guests/built/pid.wasm -o "$scratch/now.rtw" --profile $profile --cpu baseline
+        "$RTWASM" compile -q tests/abi/artifacts/pid.wasm -o "$scratch/now.rtw" --profile $profile --cpu baseline
         "$scratch/run" "$scratch/now.rtw" >"$scratch/expected" || fail "pid.wasm runs in the $profile profile"
         for artifact in tests/abi/artifacts/pid.*.$profile.rtw; do
             "$scratch/run" "$artifact" >"$scratch/found"
@@ -206,13 +206,13 @@ if [ "$(uname -m)" = x86_64 ]; then
         done
         refuses "a release that is not in the table is refused by name" "made by wasmtime 48.0.250; this library holds wasmtime 48.0" \
             sh -c "python3 tests/parts/forge.py $scratch/now.rtw $scratch/unknown.rtw release 250 && $scratch/run $scratch/unknown.rtw >&2"
-        "$RTWASM" compile -q guests/built/pid.wasm -o "$scratch/board.rtw" --profile $profile --target aarch64-unknown-linux-gnu
+        "$RTWASM" compile -q tests/abi/artifacts/pid.wasm -o "$scratch/board.rtw" --profile $profile --target aarch64-unknown-linux-gnu
         refuses "a release whose code for aarch64 is wrong is refused by name" "made by wasmtime 48.0.6, whose compiler is known to generate wrong code" \
             sh -c "python3 tests/parts/forge.py $scratch/board.rtw $scratch/unsound.rtw release 6 && $scratch/run $scratch/unsound.rtw >&2"
         refuses "twin: the next one is not, but for the machine" "made for aarch64 linux" \
             sh -c "python3 tests/parts/forge.py $scratch/board.rtw $scratch/sound.rtw release 7 && $scratch/run $scratch/sound.rtw >&2"
     done
-    check "both releases are there in both profiles" test "$(ls tests/abi/artifacts | wc -l)" -eq 4
+    check "both releases are there in both profiles" test "$(ls tests/abi/artifacts/*.rtw | wc -l)" -eq 4
     "$RTWASM" compile -q guests/built/eq.wasm -o "$scratch/now.rtw" --cpu baseline
     "$scratch/run" "$scratch/now.rtw" >"$scratch/found"
     refuses "twin: another guest does something else" "differ" cmp "$scratch/expected" "$scratch/found"
