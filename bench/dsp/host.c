@@ -15,6 +15,7 @@
 #include <valgrind/callgrind.h>
 
 #include "../../guests/dsp/kernels.h"
+#include "../../tests/support/check.h"
 #include "../rivals/wasmtime_c.h"
 
 enum { OUTPUT_FLOATS = 2048, MOST = 8, BLOCKS = 200 };
@@ -158,13 +159,6 @@ static void call(const guest_t *guest, int kernel, int form) {
 
 /* ---- check ---- */
 
-static int passed, failed;
-
-static void check(bool good, const char *kernel, const char *what, double value) {
-    printf("%s %s: %s (%g)\n", good ? "ok" : "FAIL", kernel, what, value);
-    good ? passed++ : failed++;
-}
-
 /* The largest difference beside the largest sample; infinity for what is no number, and where there is no sound at all. */
 static double distance(const float *a, const float *b) {
     double furthest = 0, loudest = 0;
@@ -204,10 +198,10 @@ static void check_kernel(const guest_t *guest, int kernel) {
             }
             for (int n = 0; n < OUTPUT_FLOATS; n++) loudest = fmax(loudest, fabs((double)dsp_output()[n]));
         }
-        check(engines == 0 && loudest > 1e-3, name, form == 0 ? "plain: native bits" : "header: native bits", engines);
+        check(engines == 0 && loudest > 1e-3, "%s %s: native bits (%g)", name, FORMS[form], engines);
         if (form == 1) {
             const double bound = bound_of(name);
-            check(forms <= bound, name, bound > 0 ? "header and plain: within 1e-6" : "header and plain: the same", forms);
+            check(forms <= bound, "%s: header and plain differ by at most %g (%g)", name, bound, forms);
         }
     }
 }
@@ -276,8 +270,7 @@ int main(int argc, char **argv) {
     if (strcmp(mode, "check") == 0) {
         const guest_t guest = load("guest", argv[3]);
         for (int kernel = 0; kernel < KERNELS; kernel++) check_kernel(&guest, kernel);
-        printf("%d passed, %d failed\n", passed, failed);
-        return failed != 0;
+        return check_summary();
     }
     for (int i = timed ? 4 : 3; i < argc && count < MOST; i++) {
         char *path = strchr(argv[i], '=');

@@ -19,8 +19,8 @@ build() { # build NAME CPU-OF-CLANG OPTION-OF-COMPILE...: a host with native ker
     mkdir $out/$name
     # Vectors of the guests' width. Fused operations would change the bits.
     "$CLANG" -std=c99 -O3 -march="$march" -mprefer-vector-width=128 -ffp-contract=off -c guests/dsp/dsp.c -o $out/$name/dsp.o
-    "${CC:-cc}" -std=gnu99 -D_GNU_SOURCE -O2 -Iinclude bench/dsp/host.c $out/$name/dsp.o target/release/librtwasm.so -lm -ldl \
-        -o $out/$name/host
+    "${CC:-cc}" -std=gnu99 -D_GNU_SOURCE -O2 -Iinclude bench/dsp/host.c tests/support/check.c tests/support/child.c tests/support/start.c $out/$name/dsp.o \
+        target/release/librtwasm.so -lm -ldl -pthread -o $out/$name/host
     for profile in standalone plugin; do
         target/tools/rtwasm compile -q --profile $profile "$@" guests/built/dsp.wasm -o $out/$name/$profile.rtw
         target/tools/rtwasm compile -q --profile $profile --budget off "$@" guests/built/dsp.wasm -o $out/$name/$profile-off.rtw

@@ -364,6 +364,7 @@ def check_core(docs, root):
 def check_all(docs, root, rtwasm):
     header = "".join(part.read_text() for part in sorted((root / "include").rglob("*.h")))
     known = set(re.findall(r"\b(?:rtw|RTW)_\w+", re.sub(r"/\*.*?\*/|//.*?$", "", header, flags=re.DOTALL | re.MULTILINE)))
+    known |= {path.stem for path in (root / "guests/include").glob("*.h")}  # the headers for guests, by their names
     for doc in documents(docs):
         check_names(doc, known)
         check_links(doc, docs, root)

@@ -6,13 +6,7 @@
 #include <string.h>
 
 #include "../../guests/include/rtw_dsp.h"
-
-static int passed, failed;
-
-static void check(bool good, const char *what, double value) {
-    printf("%s %s (%g)\n", good ? "ok" : "FAIL", what, value);
-    good ? passed++ : failed++;
-}
+#include "../support/check.h"
 
 static float *floats(int32_t count) {
     float *made = malloc((size_t)count * sizeof *made + 1); /* an address even if there is no float */
@@ -67,8 +61,8 @@ static void test_fft(void) {
         for (int32_t n = 0; n < 2 * points; n++) worst_back = fmax(worst_back, fabs((double)back[n] / points - (double)in[n]));
         free(roots), free(in), free(out), free(work), free(back);
     }
-    check(worst < 4e-7, "fft: 16 to 4096 points, as the definition", worst);
-    check(worst_back < 1e-6, "fft: with the parts exchanged it is the inverse", worst_back);
+    check(worst < 4e-7, "fft: 16 to 4096 points, as the definition (%g)", worst);
+    check(worst_back < 1e-6, "fft: with the parts exchanged it is the inverse (%g)", worst_back);
 }
 
 static void test_fir(void) {
@@ -94,8 +88,8 @@ static void test_fir(void) {
             free(tap), free(line), free(out), free(kept);
         }
     }
-    check(worst < 1e-5, "fir: 1 to 19 taps, 0 to 41 frames, as the definition", worst);
-    check(in_order && kept_past, "fir: added up in order, and the past kept", 0);
+    check(worst < 1e-5, "fir: 1 to 19 taps, 0 to 41 frames, as the definition (%g)", worst);
+    check(in_order && kept_past, "fir: added up in order, and the past kept");
 }
 
 static void test_cascade(void) {
@@ -132,8 +126,8 @@ static void test_cascade(void) {
         }
         free(in), free(out), free(pieces);
     }
-    check(worst < 1e-5, "cascade: 0 to 3 biquads, as the definition", worst);
-    check(all_same, "cascade: blocks of 0 to 21 frames, in place, make the same as one block", 0);
+    check(worst < 1e-5, "cascade: 0 to 3 biquads, as the definition (%g)", worst);
+    check(all_same, "cascade: blocks of 0 to 21 frames, in place, make the same as one block");
 }
 
 static void test_convolver(void) {
@@ -159,7 +153,7 @@ static void test_convolver(void) {
             free(memory), free(response), free(left), free(right), free(out_left), free(out_right);
         }
     }
-    check(worst < 1e-5, "convolver: blocks of 8 to 64, 1 to 5 parts, two channels, as the definition", worst);
+    check(worst < 1e-5, "convolver: blocks of 8 to 64, 1 to 5 parts, two channels, as the definition (%g)", worst);
 }
 
 static void test_matmul(void) {
@@ -178,7 +172,7 @@ static void test_matmul(void) {
             }
         }
     }
-    check(in_order, "matmul: all shapes up to 6 by 9 by 19, added up in order", 0);
+    check(in_order, "matmul: all shapes up to 6 by 9 by 19, added up in order");
 }
 
 static void test_delay(void) {
@@ -198,7 +192,7 @@ static void test_delay(void) {
         for (int32_t n = 0; n < WHOLE; n++) delays = delays && out[n] == (n < length ? 0 : in[n - length]);
         free(line), free(in), free(out);
     }
-    check(delays, "delay: 1 to 40 frames, blocks of 0 to 21 in place", 0);
+    check(delays, "delay: 1 to 40 frames, blocks of 0 to 21 in place");
 }
 
 static void test_combs(void) {
@@ -232,7 +226,7 @@ static void test_combs(void) {
     }
     for (int i = 0; i < 4; i++) free(lines[i]), free(rings[i]);
     free(in), free(out), free(expected);
-    check(all_same, "combs: blocks of 0 to 21 frames make what a loop over frames makes", 0);
+    check(all_same, "combs: blocks of 0 to 21 frames make what a loop over frames makes");
 }
 
 static void test_interpolation(void) {
@@ -254,8 +248,8 @@ static void test_interpolation(void) {
         all_same = all_same && place == end;
         free(in), free(out), free(one);
     }
-    check(worst < 1e-5, "interpolation: a parabola is met", worst);
-    check(all_same, "interpolation: frame by frame it is the same as in one block", 0);
+    check(worst < 1e-5, "interpolation: a parabola is met (%g)", worst);
+    check(all_same, "interpolation: frame by frame it is the same as in one block");
 }
 
 int main(void) {
@@ -267,6 +261,5 @@ int main(void) {
     test_delay();
     test_combs();
     test_interpolation();
-    printf("%d passed, %d failed\n", passed, failed);
-    return failed != 0;
+    return check_summary();
 }

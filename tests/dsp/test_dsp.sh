@@ -30,7 +30,8 @@ sizes() { # sizes WHAT COMPILER OPTION...
     what=$1
     shift
     # shellcheck disable=SC2086 # lists of words
-    check "$what: compiles" "$@" -std=c99 $C_WARNINGS $exact sizes.c -o "$scratch/sizes" -lm
+    check "$what: compiles" "$@" -std=gnu99 -D_GNU_SOURCE $C_WARNINGS $exact -I$root/include sizes.c $harness \
+        "$RTWASM_LIBDIR/librtwasm.so" -o "$scratch/sizes" -lm -pthread
     adopt "$what" "$scratch/sizes"
 }
 sizes "$CC" $CC -O2
@@ -47,7 +48,7 @@ kernels() { # kernels NAME OPTION...: builds a program with the kernels compiled
     shift
     # shellcheck disable=SC2086 # lists of words
     check "the host compiles: $*" $CC -std=gnu99 -D_GNU_SOURCE $C_WARNINGS $exact "$@" -I$root/include "$root/bench/dsp/host.c" \
-        "$root/guests/dsp/dsp.c" -o "$scratch/$name" "$RTWASM_LIBDIR/librtwasm.so" -lm -ldl
+        "$root/guests/dsp/dsp.c" $harness -o "$scratch/$name" "$RTWASM_LIBDIR/librtwasm.so" -lm -ldl -pthread
 }
 kernels host -O2
 kernels plain -O2 -DRTWD_PLAIN
