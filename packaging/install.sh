@@ -33,7 +33,7 @@ from_template() { # from_template FILE FOLDER
 
 install -d "$dest/bin" "$dest/include/rtwasm" "$dest/lib/pkgconfig" "$dest/lib/cmake/rtwasm" "$dest/share/doc/rtwasm"
 install -m 644 "$root/include/rtwasm.h" "$root/include/rtwasm.hpp" "$root/include/rtwasm_compiler.h" \
-    "$root/guests/include/rtw_guest.h" "$dest/include"
+    "$root/guests/include/rtw_guest.h" "$root/guests/include/rtw_dsp.h" "$dest/include"
 install -m 644 "$root"/include/rtwasm/*.h "$dest/include/rtwasm"
 shared_library "$libraries_built/librtwasm.so"
 shared_library "$tools_built/librtwasm_compiler.so"

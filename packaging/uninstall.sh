@@ -5,7 +5,7 @@ set -eu
 . "$(dirname "$0")/common.sh"
 
 rm -f "$dest/bin/rtwasm" "$dest/include/rtwasm.h" "$dest/include/rtwasm.hpp" "$dest/include/rtwasm_compiler.h" "$dest/include/rtw_guest.h" \
-    "$dest/lib/librtwasm.a"
+    "$dest/include/rtw_dsp.h" "$dest/lib/librtwasm.a"
 # An earlier version may have had parts of other names.
 rm -f "$dest"/include/rtwasm/*.h
 for library in $libraries; do

@@ -24,6 +24,7 @@ prefix=$scratch/prefix
 check "install" install_to "$prefix"
 cat >"$scratch/expected" <<END
 bin/rtwasm 755 
+include/rtw_dsp.h 644 
 include/rtw_guest.h 644 
 include/rtwasm.h 644 
 include/rtwasm.hpp 644 
