@@ -28,10 +28,13 @@ def gather(unit, paths):
         events = re.search(r"^events: (.*)$", text, re.MULTILINE).group(1).split()
         # callgrind leaves out zeros at the end.
         total = dict.fromkeys(events, 0) | dict(zip(events, map(int, re.search(r"^totals: (.*)$", text, re.MULTILINE).group(1).split())))
-        name, profile = trigger.group(1).split(".")
-        parts = {"": total["Ir"]} if unit == "instructions" else {f"-code-{unit}": total["ILmr"], f"-data-{unit}": total["DLmr"] + total["DLmw"]}
-        for part, count in parts.items():
-            figures[f"{name}{part}.{profile}"] = count / int(trigger.group(2))
+        name, calls = trigger.group(1), int(trigger.group(2))
+        if unit == "instructions":
+            figures[name] = total["Ir"] / calls
+        else:
+            name, profile = name.split(".")
+            figures[f"{name}-code-{unit}.{profile}"] = total["ILmr"] / calls
+            figures[f"{name}-data-{unit}.{profile}"] = (total["DLmr"] + total["DLmw"]) / calls
     for name, value in sorted(figures.items()):
         print(f"{name} {value:.1f} {unit}")
     return 0 if figures else 1
