@@ -11,16 +11,17 @@ from html import escape
 GROUPS = {
     "kernel": ("Kernels", "ns of a run, the median; below, the geometric means of the ratios to native code."),
     "call": ("Calls", "ns, the median of batches."),
-    "cold": ("Cold calls", "ns of a call, median / 99th percentile, the clock's own readings included. In between, the process sleeps, or "
-             "writes other data of twice the largest cache, {flush} MiB at most."),
+    "cold": ("Cold calls", "ns of a call, median / 99th percentile, the clock's own readings included. In between, the process sleeps, or\n"
+             "writes {flush} MiB of other data."),
     "first": ("First calls", "us, the median."),
     "instance": ("Instances", "us, the median; of a module with one page of memory."),
     "load": ("Loading", "us, the median; page faults / system calls of a load, where they were counted."),
-    "start": ("Start of a process", "us, the median. The steps are told by the process itself."),
+    "start": ("Start of a process", "us, the median. Each process reports its own steps."),
     "memory": ("Memory", "KiB that are present. The instance has no linear memory."),
     "allocations": ("Allocations", "calls of malloc and its like."),
 }
-COLOURS = ("#333333", "#999999", "#1f77b4", "#17becf", "#9467bd", "#d62728", "#ff7f0e", "#e377c2", "#2ca02c", "#bcbd22", "#8c564b", "#7f7f7f")
+COLOURS = ("#333333", "#999999", "#1f77b4", "#17becf", "#9467bd", "#d62728", "#ff7f0e", "#e377c2", "#8c564b", "#bcbd22", "#c49c94", "#2ca02c",
+           "#c5b0d5", "#393b79")
 NONE = "–"
 
 
@@ -109,7 +110,8 @@ class Page:
                 continue
             lines += ["", f"## {title}", "", about.format(flush=self.told["conditions"]["flush_bytes"] >> 20), ""]
             lines += self.table(group)
-            lines += ["", *self.reasons(group)] if self.reasons(group) else []
+            if self.reasons(group):
+                lines += ["", *self.reasons(group)]
             if group in PICTURES:
                 lines += ["", f"![{title}](performance-{group}.svg)"]
         return "\n".join(lines) + "\n"
@@ -122,7 +124,8 @@ class Page:
                 if one["case"] == case["case"]:
                     names = why.setdefault((case["title"], one["why"]), [])
                     names.append(one["subject"])
-        return [f"- {title}: {reason} ({'; '.join(names)})." for (title, reason), names in why.items()]
+        rows = [f"| {title} | {reason} | {'; '.join(names)} |" for (title, reason), names in why.items()]
+        return ["| no figure | why | of |", "|---|---|---|", *rows] if rows else []
 
     def picture(self, group):
         """A row for each case, a dot for each rival, on a logarithmic scale."""

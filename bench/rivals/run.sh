@@ -127,11 +127,11 @@ fi
 library=$libraries/librtwasm.so
 after_traps="instance-trap allocations-trap"
 version=$(git rev-parse --short=12 HEAD 2>/dev/null || sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-subject "rtwasm" rtwasm-program "rtwasm/%.rtw" "rtwasm $version, standalone profile, with statistics" "$library" -
+subject "rtwasm" rtwasm-program "rtwasm/%.rtw" "rtwasm $version, standalone profile, compiled for this CPU, with statistics" "$library" -
 subject "rtwasm, no statistics" rtwasm-program "rtwasm/%.rtw" "the same without statistics" "$library" - no-statistics
-subject "rtwasm, plugin" rtwasm-program "rtwasm/%.plugin.rtw" "plugin profile, without statistics" "$library" - plugin no-statistics
-subject "rtwasm, stateless" rtwasm-program "rtwasm/%.rtw" "goes on after a trap without a reset" "$library" "$after_traps" stateless
-subject "rtwasm, plugin, stateless" rtwasm-program "rtwasm/%.plugin.rtw" "the same in the plugin profile" "$library" "$after_traps" plugin stateless
+subject "rtwasm, plugin" rtwasm-program "rtwasm/%.plugin.rtw" "the same in the plugin profile" "$library" - plugin no-statistics
+subject "rtwasm, stateless" rtwasm-program "rtwasm/%.rtw" "goes on after a trap without a reset; with statistics" "$library" "$after_traps" stateless
+subject "rtwasm, plugin, stateless" rtwasm-program "rtwasm/%.plugin.rtw" "this in the plugin profile" "$library" "$after_traps" plugin stateless
 subject "rtwasm, signed" rtwasm-program "rtwasm/%.signed.rtw" "with statistics and one trusted key" "$library" load key=$out/release.pub
 
 if ! command -v wasm2c >/dev/null; then
@@ -166,7 +166,7 @@ edition = "2024"
 $1 = { version = "=$2"${3:+, default-features = false, features = [$3]} }
 [workspace]
 [profile.release]
-codegen-units = 1
+codegen-units = ${UNITS:-16}
 panic = "${PANIC:-unwind}"
 END
     (cd "$folder" && CARGO_TARGET_DIR=target cargo build --release -p "$1" >log 2>&1)
@@ -176,7 +176,7 @@ wants() { case " ${OPTIONAL:-} " in *" $1 "*) ;; *) return 1 ;; esac; }
 if ! wants spacewasm; then
     leave_out "spacewasm" "OPTIONAL does not ask for it"
 else
-    if PANIC=abort crate spacewasm_c_api 0.7.1 '"provide-panic-handler"'; then
+    if PANIC=abort UNITS=1 crate spacewasm_c_api 0.7.1 '"provide-panic-handler"'; then
         built=$out/crates/spacewasm_c_api
         headers=$(cd $built && cargo metadata --format-version 1 | python3 -c '
 import json, os, sys
