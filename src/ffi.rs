@@ -46,6 +46,15 @@ pub fn printable(message: &str) -> String {
     message.chars().map(|c| if c != '\n' && is_unprintable(c) { '?' } else { c }).collect()
 }
 
+/// A field that is 1 or 0.
+pub fn flag(field: &str, value: u32) -> Result<bool> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(out_of_range(field, other)),
+    }
+}
+
 pub fn out_of_range(field: &str, value: impl Display) -> Error {
     Error::new(RTW_ERR_ARGUMENT, format!("{field} is {value}, which is out of range"))
 }

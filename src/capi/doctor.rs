@@ -11,7 +11,7 @@ use super::module;
 use crate::doctor::{self, Apply, Artifact, Class, Finding, Options, Report, Severity, State, Verdict};
 use crate::engine::artifact;
 use crate::ffi;
-use crate::ffi::out_of_range;
+use crate::ffi::{flag, out_of_range};
 use crate::rt::{panics, reserve};
 use crate::status::*;
 
@@ -325,11 +325,7 @@ unsafe fn read(config: &rtw_host_config_t) -> Result<Options> {
             RTW_HOST_CPU_ANY => None,
             cpu => Some(usize::try_from(cpu).map_err(|_| out_of_range("cpu", cpu))?),
         },
-        thread: match config.calling_thread {
-            0 => false,
-            1 => true,
-            other => return Err(out_of_range("calling_thread", other)),
-        },
+        thread: flag("calling_thread", config.calling_thread)?,
         probe: match config.probe_ms {
             0 => None,
             ms @ 1..=60_000 => Some(Duration::from_millis(ms.into())),

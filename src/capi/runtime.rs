@@ -15,7 +15,7 @@ use crate::engine::housekeeper::LOOK_EVERY;
 use crate::engine::log::{self, Sink};
 use crate::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Profile};
 use crate::engine::runtime::{Config, Runtime};
-use crate::ffi::{self, out_of_range};
+use crate::ffi::{self, flag, out_of_range};
 use crate::rt::panics;
 use crate::status::*;
 use crate::sys::affinity::CpuSet;
@@ -443,18 +443,10 @@ fn read(config: &rtw_runtime_config_t) -> Result<Config> {
             RTW_PROFILE_ANY => None,
             other => return Err(out_of_range("profile", other)),
         },
-        allow_signal_handlers: match config.allow_signal_handlers {
-            0 => false,
-            1 => true,
-            other => return Err(out_of_range("allow_signal_handlers", other)),
-        },
+        allow_signal_handlers: flag("allow_signal_handlers", config.allow_signal_handlers)?,
         cpus: Some(CpuSet::from_words(config.cpu_set)).filter(|cpus| !cpus.is_empty()),
         scheduling: scheduling(config.sched_policy, config.priority)?,
-        statistics: match config.statistics {
-            0 => false,
-            1 => true,
-            other => return Err(out_of_range("statistics", other)),
-        },
+        statistics: flag("statistics", config.statistics)?,
         lock: match config.memory_lock {
             RTW_LOCK_OFF => Lock::Off,
             RTW_LOCK_ON => Lock::On,
@@ -479,21 +471,21 @@ fn read(config: &rtw_runtime_config_t) -> Result<Config> {
         min_compiler_release: config.min_compiler_release,
         // SAFETY: readable as the caller promises.
         trusted_keys: unsafe { trusted_keys(config.trusted_keys, config.trusted_key_count) }?,
-        attach_on_call: match config.attach_on_call {
-            0 => false,
-            1 => true,
-            other => return Err(out_of_range("attach_on_call", other)),
+        attach_on_call: flag("attach_on_call", config.attach_on_call)?,
+        log: sink(config),
+    })
+}
+
+fn sink(config: &rtw_runtime_config_t) -> Option<Sink> {
+    config.on_log.map(|call| Sink {
+        // SAFETY: the types differ in pointer types, and in what happens if the function is unwound.
+        call: unsafe {
+            std::mem::transmute::<
+                unsafe extern "C" fn(*mut c_void, *mut rtw_instance_t, u32, *const c_char, usize),
+                unsafe extern "C-unwind" fn(*mut c_void, *mut c_void, u32, *const u8, usize),
+            >(call)
         },
-        log: config.on_log.map(|call| Sink {
-            // SAFETY: the types differ in pointer types, and in what happens if the function is unwound.
-            call: unsafe {
-                std::mem::transmute::<
-                    unsafe extern "C" fn(*mut c_void, *mut rtw_instance_t, u32, *const c_char, usize),
-                    unsafe extern "C-unwind" fn(*mut c_void, *mut c_void, u32, *const u8, usize),
-                >(call)
-            },
-            user_data: config.log_user_data,
-        }),
+        user_data: config.log_user_data,
     })
 }
 

@@ -44,49 +44,72 @@ const MOST_STACK_BYTES: usize = 64 << 20;
 /// Uses the system's functions: the standard library's allocations for a thread do not come from this library's allocator, and
 /// end the process if there is no memory.
 pub fn start(name: &str, stack_bytes: usize, run: impl FnOnce() + Send + 'static) -> std::io::Result<Thread> {
-    struct Start<F> {
-        run: F,
-        /// NUL-terminated; the system keeps 16 bytes.
-        name: [u8; 16],
-        mask: sigmask::Mask,
-    }
-    extern "C" fn begin<F: FnOnce()>(start: *mut libc::c_void) -> *mut libc::c_void {
-        // SAFETY: from the box below, and given to this thread alone; each call only reads its arguments.
-        unsafe {
-            let Start { run, name, mask } = *Box::from_raw(start.cast::<Start<F>>());
-            libc::pthread_setname_np(libc::pthread_self(), name.as_ptr().cast());
-            sigmask::set(&mask);
-            // A panic ends the thread and nothing else.
-            let _ = catch_unwind(AssertUnwindSafe(run));
-        }
-        std::ptr::null_mut()
-    }
-    fn begins<F: FnOnce()>(_: &Start<F>) -> extern "C" fn(*mut libc::c_void) -> *mut libc::c_void {
-        begin::<F>
-    }
-    let mut short = [0; 16];
-    let mut length = name.len().min(short.len() - 1);
-    while !name.is_char_boundary(length) {
-        length -= 1;
-    }
-    short[..length].copy_from_slice(&name.as_bytes()[..length]);
     let others = sigmask::of_others();
-    let start = Box::new(Start { run, name: short, mask: others });
-    let begin = begins(&start);
+    let start = Box::new(Start { run, name: short(name), mask: others });
+    let begin = begin_of(&start);
     let start = Box::into_raw(start);
-    let mut size = stack_bytes.max(libc::PTHREAD_STACK_MIN).next_multiple_of(memory::page_size());
-    // SAFETY: all-zero is valid for what is filled in; the calls change this thread's mask only; the new thread owns what it is
-    // given, and if there is no new thread this function owns it again.
+    let before = sigmask::block_more(&others);
+    // SAFETY: the new thread owns what it is given.
+    let created = unsafe { create(stack_bytes, begin, start.cast()) };
+    sigmask::set(&before);
+    created.inspect_err(|_| {
+        // SAFETY: there is no new thread, so this function owns it again.
+        drop(unsafe { Box::from_raw(start) });
+    })
+}
+
+/// The beginning of a thread.
+struct Start<F> {
+    run: F,
+    name: Name,
+    mask: sigmask::Mask,
+}
+
+/// NUL-terminated; the system keeps 16 bytes.
+type Name = [u8; 16];
+
+fn short(name: &str) -> Name {
+    let mut short = Name::default();
+    let length = name.floor_char_boundary(short.len() - 1);
+    short[..length].copy_from_slice(&name.as_bytes()[..length]);
+    short
+}
+
+type Begin = extern "C" fn(*mut libc::c_void) -> *mut libc::c_void;
+
+/// The function that begins with such a start.
+fn begin_of<F: FnOnce()>(_: &Start<F>) -> Begin {
+    begin::<F>
+}
+
+extern "C" fn begin<F: FnOnce()>(start: *mut libc::c_void) -> *mut libc::c_void {
+    // SAFETY: from the box in `start`, and given to this thread alone; each call only reads its arguments.
     unsafe {
+        let Start { run, name, mask } = *Box::from_raw(start.cast::<Start<F>>());
+        libc::pthread_setname_np(libc::pthread_self(), name.as_ptr().cast());
+        sigmask::set(&mask);
+        // A panic ends the thread and nothing else.
+        let _ = catch_unwind(AssertUnwindSafe(run));
+    }
+    std::ptr::null_mut()
+}
+
+/// Creates a thread with a stack of that size, or of a larger one that the C library accepts.
+///
+/// # Safety
+/// The new thread may use `start` as `begin` does.
+unsafe fn create(stack_bytes: usize, begin: Begin, start: *mut libc::c_void) -> std::io::Result<Thread> {
+    let mut size = stack_bytes.max(libc::PTHREAD_STACK_MIN).next_multiple_of(memory::page_size());
+    // SAFETY: all-zero is valid for what is filled in; the caller has promised the rest.
+    let (refused, thread) = unsafe {
         let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
         let mut thread: libc::pthread_t = 0;
         let mut refused = libc::pthread_attr_init(&mut attributes);
         if refused == 0 {
-            let before = sigmask::block_more(&others);
             loop {
                 refused = libc::pthread_attr_setstacksize(&mut attributes, size);
                 if refused == 0 {
-                    refused = libc::pthread_create(&mut thread, &attributes, begin, start.cast());
+                    refused = libc::pthread_create(&mut thread, &attributes, begin, start);
                 }
                 // The program's thread-locals lie on the stack, and need more than this.
                 if refused != libc::EINVAL || size > MOST_STACK_BYTES / 2 {
@@ -94,15 +117,11 @@ pub fn start(name: &str, stack_bytes: usize, run: impl FnOnce() + Send + 'static
                 }
                 size *= 2;
             }
-            sigmask::set(&before);
             libc::pthread_attr_destroy(&mut attributes);
         }
-        if refused != 0 {
-            drop(Box::from_raw(start));
-            return Err(std::io::Error::from_raw_os_error(refused));
-        }
-        Ok(Thread(thread))
-    }
+        (refused, thread)
+    };
+    if refused == 0 { Ok(Thread(thread)) } else { Err(std::io::Error::from_raw_os_error(refused)) }
 }
 
 /// A thread of the library's own. Dropping this lets the thread continue by itself; forgetting it, as in a forked child that

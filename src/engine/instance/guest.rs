@@ -12,14 +12,14 @@ use super::core::Core;
 use super::link;
 use super::{Config, Growth};
 use crate::artifact::hidden;
-use crate::engine::artifact::{Extern as Listed, ExternKind};
+use crate::engine::artifact::{Extern as Listed, ExternKind, Need};
 use crate::engine::budget::Registration;
 use crate::engine::fault;
 use crate::engine::growth::{Grown, RefusedBy};
 use crate::engine::held::{Share, TABLE_ENTRY_BYTES};
 use crate::engine::image::Image;
 use crate::engine::imports::{self, Linked};
-use crate::engine::memory::{self, Region};
+use crate::engine::memory::{self, Collected, Region};
 use crate::engine::module::Module;
 use crate::engine::native::{Ended, System};
 use crate::engine::prepare::SETUP_BUDGET_NS;
@@ -59,11 +59,28 @@ pub struct Data {
 }
 
 impl Data {
+    /// The data of a guest that is still to be created.
+    fn new(module: &Module, linked: &[Linked], config: &Config, core: &Arc<Core>, share: &Arc<Share>, need: &Need) -> Data {
+        let guard_bytes = if has_guard(module) { GUARD_MEMORY_BYTES } else { 0 };
+        Data {
+            share: share.clone(),
+            memories_to_be_made: module.metadata.memories.len() + usize::from(has_guard(module)),
+            tables_to_be_made: need.table_count,
+            declared_bytes: need.memory_bytes.saturating_add(need.table_bytes).saturating_add(guard_bytes),
+            growth: config.growth,
+            counts_memories: imported_memories(linked) != 0,
+            taken: 0,
+            core: core.clone(),
+            system: config.system.clone().filter(|_| linked.iter().any(Linked::speaks)).map(System::new),
+            memory: None,
+        }
+    }
+
     /// The data in a store of ours.
     #[inline(always)]
     pub(in crate::engine) fn of(content: &Content) -> &Data {
         debug_assert!(content.0.is::<Data>());
-        // SAFETY: `Guest::make` puts a `Data` into every store of ours.
+        // SAFETY: `new_store` puts a `Data` into every store of ours.
         unsafe { &*(&raw const *content.0).cast::<Data>() }
     }
 
@@ -236,57 +253,25 @@ impl Guest {
     }
 
     fn make(module: &Module, linked: &[Linked], config: &Config, core: &Arc<Core>) -> Result<Guest> {
-        let settings = &module.metadata.settings;
         let need = imports::need(&module.metadata, linked);
         let ahead_left = config.ahead_in_all(module, linked, &need);
         let share =
             Share::open(&core.held, need.total().saturating_add(ahead_left)).map_err(|full| full.error(&need, ahead_left))?;
-        // The engine makes imported memories itself.
-        let imported = linked.iter().filter(|link| matches!(link, Linked::Memory(_))).count();
-        let own = module.metadata.memories.len() - imported.min(module.metadata.memories.len());
-        let guard_index = (settings.interruption == Interruption::Guard).then_some(own);
-        let guard_bytes = if guard_index.is_some() { GUARD_MEMORY_BYTES } else { 0 };
-        let data = Data {
-            share: share.clone(),
-            memories_to_be_made: module.metadata.memories.len() + usize::from(guard_index.is_some()),
-            tables_to_be_made: need.table_count,
-            declared_bytes: need.memory_bytes.saturating_add(need.table_bytes).saturating_add(guard_bytes),
-            growth: config.growth,
-            counts_memories: imported != 0,
-            taken: 0,
-            core: core.clone(),
-            system: config.system.clone().filter(|_| linked.iter().any(Linked::speaks)).map(System::new),
-            memory: None,
+        let imported = imported_memories(linked);
+        let own = module.metadata.memories.len().saturating_sub(imported);
+        let wanted = memory::Wanted {
+            ahead_bytes: config.ahead(),
+            ahead_left_bytes: usize::try_from(ahead_left).unwrap_or(usize::MAX),
+            guard_index: has_guard(module).then_some(own),
+            signals: module.metadata.settings.profile == Profile::Standalone,
         };
-        let mut store = Store::try_new(module.code.engine(), Content(Box::new(data))).map_err(|_| reserve::exhausted())?;
-        store.limiter(|content| Data::of_mut(content));
-        never_interrupt(&mut store, module.metadata.settings.interruption)?;
-        if settings.profile == Profile::Standalone {
-            note_faults(&mut store, module, core);
-        }
-        let signals = settings.profile == Profile::Standalone;
-        let ahead_left_bytes = usize::try_from(ahead_left).unwrap_or(usize::MAX);
-        let wanted = memory::Wanted { ahead_bytes: config.ahead(), ahead_left_bytes, guard_index, signals };
-        core.host_float.note();
-        let modes = core.host_float.modes(core.float);
-        let running = core.runs_in_setup();
-        modes.enter();
-        let (made, memories) = memory::collect(wanted, (imported == 0).then_some(&share), || {
-            let made = module.code.imports().zip(linked).map(|(import, to)| link::made(&mut store, import.ty(), to));
-            let imported = made.collect::<wasmtime::Result<Vec<Extern>>>()?;
-            Ok((wasmtime::Instance::new(&mut store, &module.code, &imported)?, imported))
-        });
-        modes.leave();
-        drop(running);
-        let (instance, imported) = made.map_err(|e| instantiation_error(core, memories.refused, &e))?;
+        let mut store = new_store(module, core, Data::new(module, linked, config, core, &share, &need))?;
+        let own_share = (imported == 0).then_some(&share);
+        let (instance, imported, memories) = instantiate(&mut store, module, linked, core, wanted, own_share)?;
         let memory = default_memory(module, instance, &imported, &mut store);
         Data::of_mut(store.data_mut()).memory = memory;
         let (registration, guard) = match &memories.guard {
-            Some(guard) => (
-                Registration::new(&module.runtime, guard, settings.profile == Profile::Plugin, &config.limits)?,
-                // Prepare checks later if it has to be locked.
-                guard.warm(if module.runtime.config.lock == Lock::Off { Lock::Off } else { Lock::On }, &[])?,
-            ),
+            Some(region) => arm(region, module, config)?,
             None => (None, Warmed::default()),
         };
         let mut guest = Guest {
@@ -395,6 +380,63 @@ impl Guest {
         warmed += self.guard;
         Ok(warmed)
     }
+}
+
+/// True if the guest has a memory of the budget guard's, after its own ones.
+fn has_guard(module: &Module) -> bool {
+    module.metadata.settings.interruption == Interruption::Guard
+}
+
+/// The number of imported memories, which the engine makes itself.
+fn imported_memories(linked: &[Linked]) -> usize {
+    linked.iter().filter(|link| matches!(link, Linked::Memory(_))).count()
+}
+
+/// Makes a store that counts growth, runs without interruption, and in the standalone profile records faults.
+fn new_store(module: &Module, core: &Arc<Core>, data: Data) -> Result<Store<Content>> {
+    let mut store = Store::try_new(module.code.engine(), Content(Box::new(data))).map_err(|_| reserve::exhausted())?;
+    store.limiter(|content| Data::of_mut(content));
+    never_interrupt(&mut store, module.metadata.settings.interruption)?;
+    if module.metadata.settings.profile == Profile::Standalone {
+        note_faults(&mut store, module, core);
+    }
+    Ok(store)
+}
+
+/// Links the module and instantiates it, which runs its start function, in the guest's floating-point mode. Returns the instance, its
+/// imports and its memories.
+fn instantiate(
+    store: &mut Store<Content>,
+    module: &Module,
+    linked: &[Linked],
+    core: &Core,
+    wanted: memory::Wanted,
+    share: Option<&Arc<Share>>,
+) -> Result<(wasmtime::Instance, Vec<Extern>, Collected)> {
+    core.host_float.note();
+    let modes = core.host_float.modes(core.float);
+    let running = core.runs_in_setup();
+    modes.enter();
+    let (made, memories) = memory::collect(wanted, share, || {
+        let made = module.code.imports().zip(linked).map(|(import, to)| link::made(&mut *store, import.ty(), to));
+        let imported = made.collect::<wasmtime::Result<Vec<Extern>>>()?;
+        Ok((wasmtime::Instance::new(&mut *store, &module.code, &imported)?, imported))
+    });
+    modes.leave();
+    drop(running);
+    match made {
+        Ok((instance, imported)) => Ok((instance, imported, memories)),
+        Err(error) => Err(instantiation_error(core, memories.refused, &error)),
+    }
+}
+
+/// Registers the budget guard's memory with the watchdog, and prefaults it.
+fn arm(guard: &Arc<Region>, module: &Module, config: &Config) -> Result<(Option<Registration>, Warmed)> {
+    let is_plugin = module.metadata.settings.profile == Profile::Plugin;
+    let registration = Registration::new(&module.runtime, guard, is_plugin, &config.limits)?;
+    // Prepare checks later if it has to be locked.
+    let lock = if module.runtime.config.lock == Lock::Off { Lock::Off } else { Lock::On };
+    Ok((registration, guard.warm(lock, &[])?))
 }
 
 /// Lets code with epochs or fuel, which is for comparison only, run without an end: otherwise its first check would stop it.
