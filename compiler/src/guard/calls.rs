@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use rtwasm::status::*;
 use wasmparser::types::TypesRef;
-use wasmparser::{ElementItems, FunctionBody, Operator, Parser, Payload};
+use wasmparser::{CompositeInnerType, ConstExpr, ElementItems, FuncType, FunctionBody, Operator, Parser, Payload};
 
 use super::bulk::{self, Segments};
 use super::loops::Code;
@@ -68,20 +68,34 @@ struct Components {
     circular: Vec<bool>,
 }
 
-impl<'a> Graph<'a> {
-    fn read(module: &'a [u8], types: &TypesRef<'_>) -> Result<Graph<'a>> {
-        // Types that are equal are interchangeable in a call, whatever their indices.
-        let mut classes = HashMap::new();
-        let mut class_of = |ty: &wasmparser::FuncType| {
-            let next = classes.len();
-            *classes.entry(ty.clone()).or_insert(next)
+/// The types of a module in classes. Types that are equal are interchangeable in a call, whatever their indices.
+struct Classes {
+    of: HashMap<FuncType, usize>,
+    /// The class of each type, by its index.
+    by_type: Vec<usize>,
+}
+
+impl Classes {
+    fn new(types: &TypesRef<'_>) -> Classes {
+        let mut of = HashMap::new();
+        let mut class_of = |ty: &FuncType| {
+            let next = of.len();
+            *of.entry(ty.clone()).or_insert(next)
         };
-        let class_by_type: Vec<usize> = (0..types.core_type_count_in_module())
+        let by_type = (0..types.core_type_count_in_module())
             .map(|index| match &types[types.core_type_at_in_module(index)].composite_type.inner {
-                wasmparser::CompositeInnerType::Func(ty) => class_of(ty),
+                CompositeInnerType::Func(ty) => class_of(ty),
                 _ => usize::MAX,
             })
             .collect();
+        Classes { of, by_type }
+    }
+}
+
+impl<'a> Graph<'a> {
+    fn read(module: &'a [u8], types: &TypesRef<'_>) -> Result<Graph<'a>> {
+        let classes = Classes::new(types);
+        // The functions whose address is taken.
         let mut taken = Vec::new();
         let (mut bodies, mut calls) = (Vec::new(), Vec::new());
         let mut imported = 0;
@@ -90,58 +104,33 @@ impl<'a> Graph<'a> {
                 Payload::FunctionSection(section) => imported = types.function_count() - section.count(),
                 Payload::ElementSection(section) => {
                     for element in section {
-                        match element.map_err(unreadable)?.items {
-                            ElementItems::Functions(functions) => {
-                                for function in functions {
-                                    taken.push(function.map_err(unreadable)?);
-                                }
-                            }
-                            ElementItems::Expressions(_, expressions) => {
-                                for expression in expressions {
-                                    let expression = expression.map_err(unreadable)?;
-                                    for operator in expression.get_operators_reader() {
-                                        taken.extend(referenced(&operator.map_err(unreadable)?));
-                                    }
-                                }
-                            }
-                        }
+                        take_items(element.map_err(unreadable)?.items, &mut taken)?;
                     }
                 }
                 Payload::GlobalSection(section) => {
                     for global in section {
-                        for operator in global.map_err(unreadable)?.init_expr.get_operators_reader() {
-                            taken.extend(referenced(&operator.map_err(unreadable)?));
-                        }
+                        take_operands(&global.map_err(unreadable)?.init_expr, &mut taken)?;
                     }
                 }
                 Payload::CodeSectionEntry(body) => {
-                    let mut found = Vec::new();
-                    for operator in body.get_operators_reader().map_err(unreadable)? {
-                        let operator = operator.map_err(unreadable)?;
-                        match callee(&operator, imported, &class_by_type) {
-                            Some(Callee::Host) | None => taken.extend(referenced(&operator)),
-                            Some(Callee::Defined(function)) => found.push(Call::Direct(function)),
-                            Some(Callee::Class(class)) => found.push(Call::Indirect(class)),
-                        }
-                    }
+                    calls.push(read_calls(&body, imported, &classes.by_type, &mut taken)?);
                     bodies.push(body);
-                    calls.push(found);
                 }
                 _ => {}
             }
         }
         taken.sort_unstable();
         taken.dedup();
-        let mut targets = vec![Vec::new(); classes.len()];
-        let mut reaches_host = vec![false; classes.len()];
+        let mut targets = vec![Vec::new(); classes.of.len()];
+        let mut reaches_host = vec![false; classes.of.len()];
         for function in taken {
-            let class = classes[types[types.core_function_at(function)].unwrap_func()];
+            let class = classes.of[types[types.core_function_at(function)].unwrap_func()];
             match function.checked_sub(imported) {
                 Some(defined) => targets[class].push(defined as usize),
                 None => reaches_host[class] = true,
             }
         }
-        Ok(Graph { imported, bodies, calls, class_by_type, targets, reaches_host })
+        Ok(Graph { imported, bodies, calls, class_by_type: classes.by_type, targets, reaches_host })
     }
 
     /// The number of nodes: the functions, and after them one for each class of types, through which calls by a table go. So
@@ -252,6 +241,45 @@ impl<'a> Graph<'a> {
         }
         Ok(plans.into_iter().map(|plan| plan.expect("every function is in a component")).collect())
     }
+}
+
+/// Adds the functions of an element segment.
+fn take_items(items: ElementItems<'_>, taken: &mut Vec<u32>) -> Result<()> {
+    match items {
+        ElementItems::Functions(functions) => {
+            for function in functions {
+                taken.push(function.map_err(unreadable)?);
+            }
+        }
+        ElementItems::Expressions(_, expressions) => {
+            for expression in expressions {
+                take_operands(&expression.map_err(unreadable)?, taken)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds the functions that a constant expression names.
+fn take_operands(expression: &ConstExpr<'_>, taken: &mut Vec<u32>) -> Result<()> {
+    for operator in expression.get_operators_reader() {
+        taken.extend(referenced(&operator.map_err(unreadable)?));
+    }
+    Ok(())
+}
+
+/// Reads the calls of a function, and adds the functions whose address it takes.
+fn read_calls(body: &FunctionBody<'_>, imported: u32, class_by_type: &[usize], taken: &mut Vec<u32>) -> Result<Vec<Call>> {
+    let mut calls = Vec::new();
+    for operator in body.get_operators_reader().map_err(unreadable)? {
+        let operator = operator.map_err(unreadable)?;
+        match callee(&operator, imported, class_by_type) {
+            Some(Callee::Host) | None => taken.extend(referenced(&operator)),
+            Some(Callee::Defined(function)) => calls.push(Call::Direct(function)),
+            Some(Callee::Class(class)) => calls.push(Call::Indirect(class)),
+        }
+    }
+    Ok(calls)
 }
 
 fn callee(operator: &Operator<'_>, imported: u32, class_by_type: &[usize]) -> Option<Callee> {

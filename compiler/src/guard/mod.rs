@@ -43,8 +43,6 @@ const SECTION_MEMORY: u8 = 5;
 const SECTION_GLOBAL: u8 = 6;
 const SECTION_EXPORT: u8 = 7;
 const SECTION_CODE: u8 = 10;
-/// The sections before the memory section, in the order that the format prescribes; custom sections may be anywhere.
-const BEFORE_MEMORY: [u8; 5] = [0, 1, 2, 3, 4];
 
 /// The engine's limit.
 const MOST_GLOBALS: u32 = 1_000_000;
@@ -88,16 +86,19 @@ pub fn insert(module: &[u8], checked: &Checked, profile: Profile, hidden: &[Hidd
             "the module has as many globals as the engine takes, and the budget guard needs more: compile without the guard",
         ));
     }
-    splice(module, hidden, NewSections { memory: true, globals: needs_globals, exports: None }, functions)
+    splice(module, NewItems { memory: true, globals: needs_globals, exports: export_items(hidden) }, functions)
 }
 
 /// Inserts hidden exports alone.
 pub fn expose(module: &[u8], hidden: &[Hidden]) -> Result<Guarded> {
-    splice(module, hidden, NewSections { memory: false, globals: false, exports: None }, Vec::new())
+    splice(module, NewItems { memory: false, globals: false, exports: export_items(hidden) }, Vec::new())
 }
 
-/// The hidden exports in the form of the export section: their number and their bytes.
-fn export_items(hidden: &[Hidden]) -> (u32, Vec<u8>) {
+/// Items of a section: their number, and their bytes.
+type Items = (u32, Vec<u8>);
+
+/// The hidden exports, if there are any.
+fn export_items(hidden: &[Hidden]) -> Option<Items> {
     let mut bytes = Vec::new();
     for one in hidden {
         let name = one.name();
@@ -112,108 +113,76 @@ fn export_items(hidden: &[Hidden]) -> (u32, Vec<u8>) {
         });
         splice::push_leb(&mut bytes, one.index);
     }
-    (hidden.len() as u32, bytes)
+    (!hidden.is_empty()).then_some((hidden.len() as u32, bytes))
 }
 
-/// Copies the module with new sections and, if there are any, new functions.
-fn splice<'a>(
-    module: &'a [u8],
-    hidden: &[Hidden],
-    new_sections: NewSections<'_>,
-    functions: Vec<Rewritten<'a>>,
-) -> Result<Guarded> {
-    let exports = export_items(hidden);
-    let NewSections { memory, globals, .. } = new_sections;
-    let mut new_sections = NewSections { exports: (exports.0 != 0).then_some(&exports), memory, globals };
+/// Copies the module with new items and, if there are any, new functions.
+fn splice<'a>(module: &'a [u8], mut new: NewItems, functions: Vec<Rewritten<'a>>) -> Result<Guarded> {
     let mut splicer = Splicer::new(module);
     let rewrites_functions = !functions.is_empty();
     let mut functions = functions.into_iter();
     for payload in Parser::new(0).parse_all(module) {
-        let payload = payload.map_err(unreadable)?;
-        if let Some((id, range)) = payload.as_section()
-            && id != 0
-        {
-            for (section, content) in new_sections.due_before(id) {
-                splicer.insert_section_before(range.start, section, &content);
-            }
+        let Some((id, range)) = payload.map_err(unreadable)?.as_section() else { continue };
+        for (section, content) in new.sections_before(id) {
+            splicer.insert_section_before(range.start, section, &content);
         }
-        match &payload {
-            Payload::MemorySection(section) if memory => {
-                splicer.rewrite_section(SECTION_MEMORY, section.range(), |inside| {
-                    inside.insert_items(1, &MEMORY_TYPE);
-                    Ok(())
-                })?;
-                new_sections.memory = false;
-            }
-            Payload::GlobalSection(section) if globals => {
-                splicer.rewrite_section(SECTION_GLOBAL, section.range(), |inside| {
-                    inside.insert_items(bulk::GLOBALS.0, &bulk::GLOBALS.1);
-                    Ok(())
-                })?;
-                new_sections.globals = false;
-            }
-            Payload::ExportSection(section) => {
-                if let Some((count, bytes)) = new_sections.exports.take() {
-                    splicer.rewrite_section(SECTION_EXPORT, section.range(), |inside| {
-                        inside.insert_items(*count, bytes);
+        if let Some((count, bytes)) = new.take(id) {
+            splicer.rewrite_section(id, range, |inside| {
+                inside.insert_items(count, &bytes);
+                Ok(())
+            })?;
+        } else if id == SECTION_CODE && rewrites_functions {
+            splicer.rewrite_section(id, range, |inside| {
+                inside.copy_leb();
+                for function in functions.by_ref() {
+                    inside.rewrite_sized(|body| {
+                        function.write(body);
                         Ok(())
                     })?;
                 }
-            }
-            Payload::CodeSectionStart { range, .. } if rewrites_functions => {
-                splicer.rewrite_section(SECTION_CODE, range.clone(), |inside| {
-                    inside.copy_leb();
-                    for function in functions.by_ref() {
-                        inside.rewrite_sized(|body| {
-                            function.write(body);
-                            Ok(())
-                        })?;
-                    }
-                    Ok(())
-                })?;
-            }
-            _ => {}
+                Ok(())
+            })?;
         }
     }
     splicer.copy_rest();
-    for (section, content) in new_sections.due_before(u8::MAX) {
+    for (section, content) in new.sections_before(u8::MAX) {
         splicer.insert_section(section, &content);
     }
     Ok(splicer.finish())
 }
 
 /// New content that has not been inserted yet: into a section of the module, or as a section that the module does not have.
-#[derive(Clone, Copy)]
-struct NewSections<'a> {
+struct NewItems {
     memory: bool,
     globals: bool,
-    /// The number of exports, and their bytes.
-    exports: Option<&'a (u32, Vec<u8>)>,
+    exports: Option<Items>,
 }
 
-impl NewSections<'_> {
-    /// The new sections that come next, before the module's section `id`.
-    fn due_before(&mut self, id: u8) -> Vec<(u8, Vec<u8>)> {
-        let mut due = Vec::new();
-        if id != SECTION_MEMORY && !BEFORE_MEMORY.contains(&id) {
-            if std::mem::take(&mut self.memory) {
-                due.push((SECTION_MEMORY, [&[1], &MEMORY_TYPE[..]].concat()));
-            }
-            // Tags come between the two, but no guest has any.
-            if id != SECTION_GLOBAL && std::mem::take(&mut self.globals) {
-                due.push((SECTION_GLOBAL, [&[bulk::GLOBALS.0 as u8], &bulk::GLOBALS.1[..]].concat()));
-            }
-            if id != SECTION_GLOBAL
-                && id != SECTION_EXPORT
-                && let Some((count, bytes)) = self.exports.take()
-            {
+impl NewItems {
+    /// Takes what belongs into a section.
+    fn take(&mut self, section: u8) -> Option<Items> {
+        match section {
+            SECTION_MEMORY => std::mem::take(&mut self.memory).then(|| (1, MEMORY_TYPE.to_vec())),
+            SECTION_GLOBAL => std::mem::take(&mut self.globals).then(|| (bulk::GLOBALS.0, bulk::GLOBALS.1.to_vec())),
+            SECTION_EXPORT => self.exports.take(),
+            _ => None,
+        }
+    }
+
+    /// Takes the new sections that come next, before the module's section `id`.
+    fn sections_before(&mut self, id: u8) -> Vec<(u8, Vec<u8>)> {
+        let mut sections = Vec::new();
+        // Up to the export section, sections have their ids' order, and all later ones have larger ids. Only tags come between memories
+        // and globals, but no guest has any. Custom sections, which may be anywhere, have the id 0.
+        for section in [SECTION_MEMORY, SECTION_GLOBAL, SECTION_EXPORT].into_iter().filter(|section| *section < id) {
+            if let Some((count, bytes)) = self.take(section) {
                 let mut content = Vec::new();
-                splice::push_leb(&mut content, *count);
-                content.extend_from_slice(bytes);
-                due.push((SECTION_EXPORT, content));
+                splice::push_leb(&mut content, count);
+                content.extend_from_slice(&bytes);
+                sections.push((section, content));
             }
         }
-        due
+        sections
     }
 }
 

@@ -122,80 +122,114 @@ fn walk(
     callees: Callees<'_>,
     weigh: &dyn Fn(&Operator<'_>, Option<u64>) -> u64,
 ) -> (Plan, Called) {
-    let mut before = Vec::new();
-    let mut run = if at_entry { Run::POLLED } else { Run { since_entry: Some(0), ..Run::default() } };
-    let mut exit = Run::default();
-    let mut first = 0;
-    let mut labels: Vec<Label> = Vec::new();
+    let mut walk = Walk::new(at_entry);
     let mut last_constant = None;
     for (at, op) in code.ops.iter().enumerate() {
         let operator = &op.operator;
-        let call = callees(operator);
         let weight = match weight::cost(operator) {
             Cost::Constant(weight) => weight,
             Cost::Bytes | Cost::Entries => weigh(operator, last_constant),
             Cost::Call => CALL,
             Cost::Growth | Cost::Refused => 1,
         };
-        let until_poll = weight + call.map_or(0, |(called, _)| called.first);
-        if run.is_too_long_with(until_poll) {
-            before.push(at);
-            run = Run::POLLED;
-        }
-        first = first.max(run.since_entry.map_or(0, |run| run + until_poll));
-        run = run.after(weight);
-        if let Some((called, leads_round)) = call {
-            run = run.after_call(called, leads_round);
-        }
-        for label in branches(operator) {
-            match labels.len().checked_sub(1 + label as usize) {
-                // The path continues at the loop's head, with a poll.
-                Some(index) if labels[index].is_loop => {}
-                Some(index) => labels[index].at_end = labels[index].at_end.or(run),
-                None => exit = exit.or(run),
-            }
-        }
-        let label = |at_else| Label { at_end: Run::default(), at_else, is_loop: false };
-        match operator {
-            Operator::Block { .. } => labels.push(label(Run::default())),
-            Operator::If { .. } => labels.push(label(run)),
-            Operator::Loop { .. } => {
-                if code.is_polled_loop(at) {
-                    if run.is_reached() {
-                        run = Run::POLLED.after(code.repeated_weight(at));
-                    }
-                    labels.push(Label { is_loop: true, ..label(Run::default()) });
-                } else {
-                    labels.push(label(Run::default()));
-                }
-            }
-            Operator::Else => {
-                if let Some(label) = labels.last_mut() {
-                    label.at_end = label.at_end.or(run);
-                    run = std::mem::take(&mut label.at_else);
-                }
-            }
-            Operator::End => match labels.pop() {
-                Some(label) => run = run.or(label.at_end).or(label.at_else),
-                None => exit = exit.or(run),
-            },
-            Operator::Return | Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
-                exit = exit.or(run);
-                run = Run::default();
-            }
-            Operator::Br { .. } | Operator::BrTable { .. } | Operator::Unreachable => run = Run::default(),
-            operator if is_polled_after(operator) && run.is_reached() => run = Run::POLLED,
-            _ => {}
-        }
+        walk.run_one(at, weight, callees(operator));
+        walk.branch(operator);
+        walk.go_on(code, at);
         last_constant = constant(operator);
     }
-    let called = Called {
-        first: if at_entry { 0 } else { first },
-        through: exit.since_entry,
-        // When a recursion has unwound, it has run for a while.
-        last: exit.since_poll.max(exit.since_return.map(|_| STRETCH / 2)),
-    };
-    (Plan { at_entry, before }, called)
+    let called = walk.called(at_entry);
+    (Plan { at_entry, before: walk.before }, called)
+}
+
+/// A pass over a function's code, at some point of it.
+struct Walk {
+    run: Run,
+    /// At the function's returns so far.
+    exit: Run,
+    /// The most that has run until the first poll.
+    first: u64,
+    labels: Vec<Label>,
+    /// The instructions so far that get a poll before them.
+    before: Vec<usize>,
+}
+
+impl Walk {
+    fn new(at_entry: bool) -> Walk {
+        let run = if at_entry { Run::POLLED } else { Run { since_entry: Some(0), ..Run::default() } };
+        Walk { run, exit: Run::default(), first: 0, labels: Vec::new(), before: Vec::new() }
+    }
+
+    /// Adds an instruction, with all that it calls; before it a poll, if it would be too much without one.
+    fn run_one(&mut self, at: usize, weight: u64, call: Option<(Called, bool)>) {
+        let until_poll = weight + call.map_or(0, |(called, _)| called.first);
+        if self.run.is_too_long_with(until_poll) {
+            self.before.push(at);
+            self.run = Run::POLLED;
+        }
+        self.first = self.first.max(self.run.since_entry.map_or(0, |run| run + until_poll));
+        self.run = self.run.after(weight);
+        if let Some((called, leads_round)) = call {
+            self.run = self.run.after_call(called, leads_round);
+        }
+    }
+
+    /// Notes the paths that branch away.
+    fn branch(&mut self, operator: &Operator<'_>) {
+        for label in branches(operator) {
+            match self.labels.len().checked_sub(1 + label as usize) {
+                // The path continues at the loop's head, with a poll.
+                Some(index) if self.labels[index].is_loop => {}
+                Some(index) => self.labels[index].at_end = self.labels[index].at_end.or(self.run),
+                None => self.exit = self.exit.or(self.run),
+            }
+        }
+    }
+
+    /// Follows the path that leads from an instruction to the next one, and opens and closes blocks.
+    fn go_on(&mut self, code: &Code<'_>, at: usize) {
+        match &code.ops[at].operator {
+            Operator::Block { .. } => self.open(Run::default(), false),
+            Operator::If { .. } => self.open(self.run, false),
+            Operator::Loop { .. } => {
+                let is_polled = code.is_polled_loop(at);
+                if is_polled && self.run.is_reached() {
+                    self.run = Run::POLLED.after(code.repeated_weight(at));
+                }
+                self.open(Run::default(), is_polled);
+            }
+            Operator::Else => {
+                if let Some(label) = self.labels.last_mut() {
+                    label.at_end = label.at_end.or(self.run);
+                    self.run = std::mem::take(&mut label.at_else);
+                }
+            }
+            Operator::End => match self.labels.pop() {
+                Some(label) => self.run = self.run.or(label.at_end).or(label.at_else),
+                None => self.exit = self.exit.or(self.run),
+            },
+            Operator::Return | Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
+                self.exit = self.exit.or(self.run);
+                self.run = Run::default();
+            }
+            Operator::Br { .. } | Operator::BrTable { .. } | Operator::Unreachable => self.run = Run::default(),
+            operator if is_polled_after(operator) && self.run.is_reached() => self.run = Run::POLLED,
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, at_else: Run, is_loop: bool) {
+        self.labels.push(Label { at_end: Run::default(), at_else, is_loop });
+    }
+
+    /// At the end of the code: the most that a call of the function runs.
+    fn called(&self, at_entry: bool) -> Called {
+        Called {
+            first: if at_entry { 0 } else { self.first },
+            through: self.exit.since_entry,
+            // When a recursion has unwound, it has run for a while.
+            last: self.exit.since_poll.max(self.exit.since_return.map(|_| STRETCH / 2)),
+        }
+    }
 }
 
 /// True if an instruction is one long call of the engine: it gets a poll after it.
