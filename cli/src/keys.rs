@@ -261,60 +261,75 @@ pub fn verify(mut args: Args) -> Result<(), Failure> {
     }
     let path = path.ok_or_else(|| Failure::Usage("missing artifact".into()))?;
     let bytes = args::read(&path)?;
-    let checked = || {
-        let opened = Opened::new(Input::Memory(&bytes))?;
+    let verified = Verified::new(&bytes, &keys).map_err(|error| args::no_artifact(&path, &error, &bytes))?;
+    let name = args::shown(&path);
+    let outcome = verified.outcome(&keys);
+    if !quiet || outcome.is_err() {
+        args::print(&format!("{name}: {}", verified.text))?;
+    }
+    outcome.map_err(|(code, why)| {
+        eprintln!("rtwasm: error: {name}: {why}");
+        Failure::Outcome(code)
+    })
+}
+
+/// A sound artifact's signatures.
+struct Verified {
+    /// A line about the artifact, and one for each signature.
+    text: String,
+    has_wrong: bool,
+    /// True if one of the trusted keys has signed it.
+    is_trusted: bool,
+}
+
+impl Verified {
+    /// Checks all of an artifact. An error if it is not sound, whoever has signed it.
+    fn new(bytes: &[u8], trusted: &[PublicKey]) -> rtwasm::status::Result<Verified> {
+        let opened = Opened::new(Input::Memory(bytes))?;
         let digests = Digests::new(&opened)?;
         // A load of any part would find this, too.
         for index in 0..opened.parts.len() {
             opened.part(index)?.metadata()?;
         }
-        Ok((digests, signature::decode(&opened.signatures)?, opened))
-    };
-    let (digests, signatures, opened) = checked().map_err(|error| args::no_artifact(&path, &error, &bytes))?;
-    let name = args::shown(&path);
-    let mut text = format!(
-        "{name}: {}, {}: every checksum is right\n",
-        args::plural(opened.parts.len() as u64, "part"),
-        args::plural(opened.entries.len() as u64, "section")
-    );
-    let (mut wrong, mut trusted) = (0, false);
-    for one in &signatures {
-        let Some(key) = one.key() else {
-            text += &format!("signature of an unknown kind {}: not checked\n", one.algorithm);
-            continue;
+        let signatures = signature::decode(&opened.signatures)?;
+        let text = format!(
+            "{}, {}: every checksum is right\n",
+            args::plural(opened.parts.len() as u64, "part"),
+            args::plural(opened.entries.len() as u64, "section")
+        );
+        let mut verified = Verified { text, has_wrong: false, is_trusted: false };
+        for one in &signatures {
+            verified.add(one, bytes, &digests, trusted);
+        }
+        if signatures.is_empty() {
+            verified.text += "not signed\n";
+        }
+        Ok(verified)
+    }
+
+    fn add(&mut self, signature: &Signature, bytes: &[u8], digests: &Digests, trusted: &[PublicKey]) {
+        let Some(key) = signature.key() else {
+            self.text += &format!("signature of an unknown kind {}: not checked\n", signature.algorithm);
+            return;
         };
-        let right = digests.match_signature(one);
         // A runtime with this key compares the table's digests as well.
-        let loads = right && Opened::trusted(Input::Memory(&bytes), &[*key]).is_ok();
-        wrong += u32::from(!loads);
-        let is_trusted = keys.contains(key);
-        trusted |= loads && is_trusted;
+        let loads = digests.match_signature(signature) && Opened::trusted(Input::Memory(bytes), &[*key]).is_ok();
+        let is_trusted = trusted.contains(key);
+        self.has_wrong |= !loads;
+        self.is_trusted |= loads && is_trusted;
         let whose = if is_trusted { ", which you trust" } else { "" };
-        text += &format!("signed by {}{whose}{}\n", hex(key), if loads { "" } else { ": WRONG" });
+        self.text += &format!("signed by {}{whose}{}\n", hex(key), if loads { "" } else { ": WRONG" });
     }
-    if signatures.is_empty() {
-        text += "not signed\n";
-    }
-    let outcome = if wrong != 0 {
-        EXIT_FORGED
-    } else if !keys.is_empty() && !trusted {
-        EXIT_UNSIGNED
-    } else {
-        0
-    };
-    if !quiet || outcome != 0 {
-        args::print(&text)?;
-    }
-    match outcome {
-        0 => Ok(()),
-        EXIT_FORGED => {
+
+    /// The exit status and its cause, unless all is well.
+    fn outcome(&self, keys: &[PublicKey]) -> Result<(), (u8, String)> {
+        if self.has_wrong {
             let status = rtwasm::status::name(RTW_ERR_FORGED);
-            eprintln!("rtwasm: error: {name}: {status}: it was changed after it was signed");
-            Err(Failure::Outcome(outcome))
+            return Err((EXIT_FORGED, format!("{status}: it was changed after it was signed")));
         }
-        _ => {
-            eprintln!("rtwasm: error: {name}: RTW_ERR_UNSIGNED: none of these keys has signed it");
-            Err(Failure::Outcome(outcome))
+        if !keys.is_empty() && !self.is_trusted {
+            return Err((EXIT_UNSIGNED, "RTW_ERR_UNSIGNED: none of these keys has signed it".into()));
         }
+        Ok(())
     }
 }

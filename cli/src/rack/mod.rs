@@ -299,12 +299,21 @@ fn in_a_child(request: &Request, deed: Deed) -> io::Result<Outcome> {
 /// Adds a line to a text.
 macro_rules! line {
     ($text:expr, $($format:tt)*) => {
-        put(&mut $text, format_args!("{}\n", format_args!($($format)*)))
+        put($text, format_args!("{}\n", format_args!($($format)*)))
     };
 }
 
 fn to_text(request: &Request, ways: &[Way]) -> String {
     let mut text = String::new();
+    put_request(&mut text, request);
+    put_runs(&mut text, ways);
+    for (at, deed) in FAULTS.iter().enumerate() {
+        put_fault(&mut text, *deed, ways.iter().map(|way| (way.name, &way.outcomes[at].1)));
+    }
+    text
+}
+
+fn put_request(text: &mut String, request: &Request) {
     let placed = request.cpu.map_or("not pinned".into(), |cpu| format!("on CPU {cpu}"));
     let scheduled = request.fifo.map_or("ordinary scheduling".into(), |priority| format!("SCHED_FIFO {priority}"));
     line!(
@@ -321,6 +330,10 @@ fn to_text(request: &Request, ways: &[Way]) -> String {
         request.periods(),
         nanoseconds(request.budget_ns() as f64)
     );
+}
+
+/// The table of the runs without a fault.
+fn put_runs(text: &mut String, ways: &[Way]) {
     line!(
         text,
         "{:<22} {:>7} {:>9} {:>9} {:>9} {:>9} {:>7}",
@@ -352,25 +365,24 @@ fn to_text(request: &Request, ways: &[Way]) -> String {
             line!(text, "    {} blocks of single effects were not processed", way.run.unserved);
         }
     }
-    for (at, deed) in FAULTS.iter().enumerate() {
-        let what = if *deed == Deed::Loop { "never returns" } else { "makes an illegal access" };
-        line!(text, "\none effect {what}, in period {} of {FAULT_PERIODS}", FAULT_AT + 1);
-        for way in ways {
-            match &way.outcomes[at].1 {
-                Outcome::Ends(said) => line!(text, "  {:<20} {said}", way.name),
-                Outcome::Goes(run, said) => line!(
-                    text,
-                    "  {:<20} goes on: {said}; the faulty one missed {} blocks, the others {}; {} missed; longest block {}",
-                    way.name,
-                    run.unserved_culprit,
-                    run.unserved - run.unserved_culprit,
-                    args::plural(run.misses, "period"),
-                    nanoseconds(run.block.max)
-                ),
-            }
+}
+
+fn put_fault<'a>(text: &mut String, deed: Deed, outcomes: impl Iterator<Item = (&'a str, &'a Outcome)>) {
+    let what = if deed == Deed::Loop { "never returns" } else { "makes an illegal access" };
+    line!(text, "\none effect {what}, in period {} of {FAULT_PERIODS}", FAULT_AT + 1);
+    for (way, outcome) in outcomes {
+        match outcome {
+            Outcome::Ends(said) => line!(text, "  {way:<20} {said}"),
+            Outcome::Goes(run, said) => line!(
+                text,
+                "  {way:<20} goes on: {said}; the faulty one missed {} blocks, the others {}; {} missed; longest block {}",
+                run.unserved_culprit,
+                run.unserved - run.unserved_culprit,
+                args::plural(run.misses, "period"),
+                nanoseconds(run.block.max)
+            ),
         }
     }
-    text
 }
 
 fn to_json(request: &Request, ways: &[Way]) -> Value {
