@@ -32,7 +32,23 @@ pub fn all(
     let options = Options { plugin: profile == "plugin", statistics: false, denormals: 0, budget_ns: 0 };
     let entries = Entries::of(library)?;
     let path = format!("{artifacts}/crossings-{profile}.rtw");
-    let mut bare = Bare::with(&path, |store, name| {
+    let mut bare = bare(&path)?;
+    let guest = library.guest_with(&path, options, |imports| entries.provide(imports))?;
+    host_functions(&guest, &mut bare, stock, profile, visit)?;
+    drop(guest);
+
+    let path = format!("{artifacts}/services-{profile}.rtw");
+    let guest = library.guest_with(&path, options, |imports| entries.provide(imports))?;
+    for name in [c"sched_yield", c"clock_time_get", c"random_get", c"fd_write", c"rtw_log"] {
+        let case = format!("service-{}/{profile}", name.to_str().map_err(|e| e.to_string())?);
+        visit(&case, vec![loops(OWN, library, guest.func(name)?)]);
+    }
+    table_calls(&guest, &entries, profile, visit)
+}
+
+/// The guest in the engine alone, with host functions of `Func::wrap`.
+fn bare(path: &str) -> Result<Bare, String> {
+    Bare::with(path, |store, name| {
         use wasmtime::{Caller, Func};
         match name {
             "nop" => Func::wrap(store, |_: Caller<'_, ()>| {}),
@@ -42,8 +58,17 @@ pub fn all(
             // SAFETY: as above.
             _ => Func::wrap(store, |x: f64, y: f64| unsafe { pow(x, y) }),
         }
-    })?;
-    let guest = library.guest_with(&path, options, |imports| entries.provide(imports))?;
+    })
+}
+
+/// Calls of host functions and of mathematics, from a loop in the guest.
+fn host_functions(
+    guest: &Guest<'_>,
+    bare: &mut Bare,
+    stock: Option<&Stock>,
+    profile: &str,
+    visit: &mut Visit<'_>,
+) -> Result<(), String> {
     for name in [c"nop", c"mix", c"sinf", c"pow"] {
         let text = name.to_str().map_err(|e| e.to_string())?;
         let func = bare.func::<i32, ()>(text)?;
@@ -55,20 +80,17 @@ pub fn all(
             subjects.push(Subject { name: STOCK, run: Box::new(move |n| stock.call(&func, n)) });
         }
         subjects.push(Subject { name: WRAP, run: Box::new(wrap) });
-        subjects.push(loops(OWN, library, guest.func(name)?));
+        subjects.push(loops(OWN, guest.library, guest.func(name)?));
         visit(&format!("crossing-{text}/{profile}"), subjects);
     }
-    drop(guest);
+    Ok(())
+}
 
-    let path = format!("{artifacts}/services-{profile}.rtw");
-    let guest = library.guest_with(&path, options, |imports| entries.provide(imports))?;
-    for name in [c"sched_yield", c"clock_time_get", c"random_get", c"fd_write", c"rtw_log"] {
-        let case = format!("service-{}/{profile}", name.to_str().map_err(|e| e.to_string())?);
-        visit(&case, vec![loops(OWN, library, guest.func(name)?)]);
-    }
+/// Calls of a table's entries from the host, beside those of an export.
+fn table_calls(guest: &Guest<'_>, entries: &Entries<'_>, profile: &str, visit: &mut Visit<'_>) -> Result<(), String> {
     let export = guest.func(c"empty")?;
-    let (bound, dynamic) = entries.table_funcs(&guest)?;
-    let invoke = library.invoke;
+    let (bound, dynamic) = entries.table_funcs(guest)?;
+    let invoke = guest.library.invoke;
     let entry = entries.invoke_entry;
     let calls = |func: Handle| {
         move |n: u64| {
@@ -200,6 +222,66 @@ struct StockInstance {
 
 type Callback = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut Value, usize) -> *mut c_void;
 
+type Wat2wasm = unsafe extern "C" fn(*const u8, usize, *mut Bytes) -> Handle;
+type ModuleNew = unsafe extern "C" fn(Handle, *mut c_void, usize, *mut Handle) -> Handle;
+type StoreNew = unsafe extern "C" fn(Handle, Handle, Handle) -> Handle;
+type StoreContext = unsafe extern "C" fn(Handle) -> Handle;
+type InstanceNew = unsafe extern "C" fn(Handle, Handle, *const StockExtern, usize, *mut StockInstance, *mut Handle) -> Handle;
+type FuncNew = unsafe extern "C" fn(Handle, Handle, Callback, Handle, Handle, *mut StockFunc);
+
+/// A shared library, which is never closed.
+struct Object<'a> {
+    path: &'a str,
+    handle: Handle,
+}
+
+impl Object<'_> {
+    fn open(path: &str) -> Result<Object<'_>, String> {
+        let name = CString::new(path).map_err(|e| e.to_string())?;
+        // SAFETY: opening runs the library's initialisers, which is what any host does.
+        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW) };
+        if handle.is_null() { Err(format!("{path}: cannot be opened")) } else { Ok(Object { path, handle }) }
+    }
+
+    fn entry(&self, name: &CStr) -> Result<Handle, String> {
+        // SAFETY: the object is open.
+        let entry = unsafe { libc::dlsym(self.handle, name.as_ptr()) };
+        if entry.is_null() { Err(format!("{} has no {}", self.path, name.to_string_lossy())) } else { Ok(entry) }
+    }
+}
+
+/// The host functions in a store of the stock engine, in the order of the guest's imports.
+fn stock_imports(object: &Object<'_>, context: Handle) -> Result<Vec<StockExtern>, String> {
+    // SAFETY: each entry is transmuted to its own declaration in Wasmtime's headers, and called as they say.
+    unsafe {
+        let valtype_new = transmute::<Handle, unsafe extern "C" fn(u8) -> Handle>(object.entry(c"wasm_valtype_new")?);
+        let vec_new =
+            transmute::<Handle, unsafe extern "C" fn(*mut Bytes, usize, *const Handle)>(object.entry(c"wasm_valtype_vec_new")?);
+        let functype_new =
+            transmute::<Handle, unsafe extern "C" fn(*mut Bytes, *mut Bytes) -> Handle>(object.entry(c"wasm_functype_new")?);
+        let func_new = transmute::<Handle, FuncNew>(object.entry(c"wasmtime_func_new_unchecked")?);
+        let types = |kinds: &[u8]| {
+            let kinds: Vec<Handle> = kinds.iter().map(|kind| valtype_new(*kind)).collect();
+            let mut types = Bytes { size: 0, data: null_mut() };
+            vec_new(&mut types, kinds.len(), kinds.as_ptr());
+            types
+        };
+        let import = |callback: Callback, params: &[u8], results: &[u8]| {
+            let mut func = StockFunc { store_id: 0, private: null_mut() };
+            let ty = functype_new(&mut types(params), &mut types(results));
+            func_new(context, ty, callback, null_mut(), null_mut(), &mut func);
+            StockExtern { kind: 0, of: [func.store_id, func.private as u64, 0] }
+        };
+        let (i32, f32, f64) = (0, 2, 3);
+        Ok(vec![
+            import(stock_nop, &[], &[]),
+            import(stock_mix, &[i32, f32], &[f32]),
+            import(stock_sinf, &[f32], &[f32]),
+            import(stock_pow, &[f64, f64], &[f64]),
+        ])
+    }
+}
+
 /// Wasmtime's C API with a store of its own. Nothing of it is freed: the program ends soon.
 pub struct Stock {
     context: Handle,
@@ -240,40 +322,16 @@ impl Stock {
 
     fn open(library: &str, module: &str) -> Result<Stock, String> {
         let text = std::fs::read(module).map_err(|e| format!("{module}: {e}"))?;
-        let path = CString::new(library).map_err(|e| e.to_string())?;
-        // SAFETY: opening runs the library's initialisers, which is what any host does.
-        let object = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
-        if object.is_null() {
-            return Err(format!("{library}: cannot be opened"));
-        }
-        let entry = |name: &CStr| {
-            // SAFETY: the object is open; it is never closed.
-            let entry = unsafe { libc::dlsym(object, name.as_ptr()) };
-            if entry.is_null() { Err(format!("{library} has no {}", name.to_string_lossy())) } else { Ok(entry) }
-        };
+        let object = Object::open(library)?;
         let none = |error: Handle, what: &str| if error.is_null() { Ok(()) } else { Err(format!("the stock engine: {what}")) };
         // SAFETY: each entry is transmuted to its own declaration in Wasmtime's headers, and called as they say.
         unsafe {
-            let engine_new = transmute::<Handle, unsafe extern "C" fn() -> Handle>(entry(c"wasm_engine_new")?);
-            let wat2wasm =
-                transmute::<Handle, unsafe extern "C" fn(*const u8, usize, *mut Bytes) -> Handle>(entry(c"wasmtime_wat2wasm")?);
-            let module_new = transmute::<Handle, unsafe extern "C" fn(Handle, *mut c_void, usize, *mut Handle) -> Handle>(
-                entry(c"wasmtime_module_new")?,
-            );
-            let store_new =
-                transmute::<Handle, unsafe extern "C" fn(Handle, Handle, Handle) -> Handle>(entry(c"wasmtime_store_new")?);
-            let store_context = transmute::<Handle, unsafe extern "C" fn(Handle) -> Handle>(entry(c"wasmtime_store_context")?);
-            let valtype_new = transmute::<Handle, unsafe extern "C" fn(u8) -> Handle>(entry(c"wasm_valtype_new")?);
-            let functype_new =
-                transmute::<Handle, unsafe extern "C" fn(*mut Bytes, *mut Bytes) -> Handle>(entry(c"wasm_functype_new")?);
-            let vec_new =
-                transmute::<Handle, unsafe extern "C" fn(*mut Bytes, usize, *const Handle)>(entry(c"wasm_valtype_vec_new")?);
-            let func_new = transmute::<Handle, unsafe extern "C" fn(Handle, Handle, Callback, Handle, Handle, *mut StockFunc)>(
-                entry(c"wasmtime_func_new_unchecked")?,
-            );
-            type InstanceNew =
-                unsafe extern "C" fn(Handle, Handle, *const StockExtern, usize, *mut StockInstance, *mut Handle) -> Handle;
-            let instance_new = transmute::<Handle, InstanceNew>(entry(c"wasmtime_instance_new")?);
+            let engine_new = transmute::<Handle, unsafe extern "C" fn() -> Handle>(object.entry(c"wasm_engine_new")?);
+            let wat2wasm = transmute::<Handle, Wat2wasm>(object.entry(c"wasmtime_wat2wasm")?);
+            let module_new = transmute::<Handle, ModuleNew>(object.entry(c"wasmtime_module_new")?);
+            let store_new = transmute::<Handle, StoreNew>(object.entry(c"wasmtime_store_new")?);
+            let store_context = transmute::<Handle, StoreContext>(object.entry(c"wasmtime_store_context")?);
+            let instance_new = transmute::<Handle, InstanceNew>(object.entry(c"wasmtime_instance_new")?);
 
             let engine = engine_new();
             let mut binary = Bytes { size: 0, data: null_mut() };
@@ -281,35 +339,15 @@ impl Stock {
             let mut module = null_mut();
             none(module_new(engine, binary.data, binary.size, &mut module), "the module")?;
             let context = store_context(store_new(engine, null_mut(), null_mut()));
-            let types = |kinds: &[u8]| {
-                let kinds: Vec<Handle> = kinds.iter().map(|kind| valtype_new(*kind)).collect();
-                let mut types = Bytes { size: 0, data: null_mut() };
-                vec_new(&mut types, kinds.len(), kinds.as_ptr());
-                types
-            };
-            let (i32, f32, f64) = (0, 2, 3);
-            let imports: Vec<StockExtern> = [
-                (stock_nop as Callback, vec![], vec![]),
-                (stock_mix, vec![i32, f32], vec![f32]),
-                (stock_sinf, vec![f32], vec![f32]),
-                (stock_pow, vec![f64, f64], vec![f64]),
-            ]
-            .into_iter()
-            .map(|(callback, params, results): (Callback, Vec<u8>, Vec<u8>)| {
-                let mut func = StockFunc { store_id: 0, private: null_mut() };
-                let ty = functype_new(&mut types(&params), &mut types(&results));
-                func_new(context, ty, callback, null_mut(), null_mut(), &mut func);
-                StockExtern { kind: 0, of: [func.store_id, func.private as u64, 0] }
-            })
-            .collect();
+            let imports = stock_imports(&object, context)?;
             let (mut instance, mut trap) = (StockInstance { store_id: 0, index: 0 }, null_mut());
             none(instance_new(context, module, imports.as_ptr(), imports.len(), &mut instance, &mut trap), "the instance")?;
             none(trap, "the instance")?;
             Ok(Stock {
                 context,
                 instance,
-                export_get: transmute::<Handle, _>(entry(c"wasmtime_instance_export_get")?),
-                call_unchecked: transmute::<Handle, _>(entry(c"wasmtime_func_call_unchecked")?),
+                export_get: transmute::<Handle, _>(object.entry(c"wasmtime_instance_export_get")?),
+                call_unchecked: transmute::<Handle, _>(object.entry(c"wasmtime_func_call_unchecked")?),
             })
         }
     }

@@ -123,7 +123,7 @@ pub struct Stats {
 
 /// A guest in the shared library, on an attached thread until it is dropped; its funcs go with it.
 pub struct Guest<'a> {
-    library: &'a Library,
+    pub library: &'a Library,
     pub runtime: Handle,
     pub instance: Handle,
     funcs: RefCell<Vec<Handle>>,
