@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Writes a guest with so many functions that its code is as large as wanted: `guest.py FUNCTIONS OUT.wasm` or `OUT.c`, the same.
 
-Each function reads its memory, which is zero, and mixes the first of its arguments; run(x, y) is the first of them, and trap() traps.
+Each function reads its memory, which is zero there, mixes the first of its arguments, and writes it where run(x, y), which is the first
+function, does not read: memory that was read only would be one page of zeros, which all instances share. trap() traps.
 With 0 functions there is no memory, and run(x, y) returns x."""
 import sys
 
 STEPS = 40
 MEMORY_BYTES = 65536
+WRITTEN = 2048
 
 
 def steps(function):
@@ -22,7 +24,8 @@ def c_source(functions):
     for function in range(functions):
         name = "run" if function == 0 else f"f{function}"
         body = " ".join(f"x = x * {factor}u + at((x & 1020) + {offset});" for factor, offset in steps(function))
-        lines.append(f"int32_t {name}(int32_t a, int32_t b) {{ uint32_t x = (uint32_t)a; (void)b; {body} return (int32_t)x; }}")
+        lines.append(f"int32_t {name}(int32_t a, int32_t b) {{ uint32_t x = (uint32_t)a; (void)b; {body} "
+                     f"memcpy(memory + {WRITTEN}, &x, sizeof x); return (int32_t)x; }}")
     return "\n".join([*lines, "void trap(void) { __builtin_trap(); }", ""]).encode()
 
 
@@ -57,7 +60,7 @@ def module(functions):
             get + constant(factor) + mul + get + constant(1020) + and_ + b"\x28\x02" + unsigned(offset) + add + set_
             for factor, offset in steps(function)
         )
-        codes.append(sized(b"\x00" + body + get + end))
+        codes.append(sized(b"\x00" + body + constant(WRITTEN) + get + b"\x36\x02\x00" + get + end))
     codes.append(sized(b"\x00\x00" + end))
     i32 = b"\x7f"
     count = max(functions, 1)

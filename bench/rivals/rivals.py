@@ -57,6 +57,7 @@ def all_cases(kernels, batch_us):
             ("trap", "trap, and on as it is"), ("reset", "trap, and ready again"), ("turn", "1024 instances in turn, a call"),
         )
     ]
+    cases.append(Case("instance-turn-tiny", "the same without linear memory", "instance", "tiny", f"turn {LOADS}", run))
     for size, title in (("64k", "64 KiB"), ("1m", "1 MiB")):
         cases.append(Case(f"load-{size}", f"load {title} of code", "load", f"code{size}", f"load {LOADS}", run))
         cases.append(Case(f"load-{size}-kept", f"load {title} of code, {LOADS} kept", "load", f"code{size}", f"keep {LOADS}", run))
