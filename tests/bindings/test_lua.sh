@@ -32,4 +32,15 @@ LUA
 bare() { luajit "$scratch/bare.lua"; }
 refuses "twin: an error that leaves a bare callback ends the process" "was left by an exception" bare
 
+# --- the program that docs/bindings.md shows
+
+shown() { # shown NAME: the programs of a page are there, and so is the guest that they load
+    python3 tests/docs/check_docs.py programs README.md "$scratch" &&
+        python3 tests/docs/check_docs.py programs docs/bindings.md "$scratch" | grep -Fx "$1" &&
+        "$RTWASM" compile -q "$scratch/gain.wat" -o "$scratch/gain.rtw"
+}
+check "the page shows a program" shown gain.lua
+first() { (cd "$scratch" && luajit gain.lua) | grep -E '^0\.5[[:space:]]1[[:space:]][0-9.]+$'; }
+check "the page's program runs" first
+
 finish

@@ -83,4 +83,15 @@ check "values, traps and errors reach JavaScript" more
 sed 's/status: -605/status: -604/' "$scratch/more.js" >"$scratch/planted.js"
 refuses "twin: another status is found" "-605" timeout 120 node "$scratch/planted.js" "$root/bindings/node/rtwasm.js"
 
+# --- the program that docs/bindings.md shows
+
+shown() { # shown NAME: the programs of a page are there, and so is the guest that they load
+    python3 tests/docs/check_docs.py programs README.md "$scratch" &&
+        python3 tests/docs/check_docs.py programs docs/bindings.md "$scratch" | grep -Fx "$1" &&
+        "$RTWASM" compile -q "$scratch/gain.wat" -o "$scratch/gain.rtw"
+}
+check "the page shows a program" shown gain.js
+first() { (cd "$scratch" && NODE_PATH=$NODE_PATH:$root/bindings timeout 120 node gain.js) | grep -Fx 0.5; }
+check "the page's program runs, and ends" first
+
 finish

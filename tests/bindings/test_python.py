@@ -877,7 +877,7 @@ def test_another_version_of_the_library_is_refused():
 
 def test_a_missing_compiler_is_named():
     found = program("import rtwasm; rtwasm.compile('(module)')", RTWASM_COMPILER_LIBRARY="/nowhere.so")
-    assert "the compiler is an extra: pip install rtwasm[compiler]" in found.stderr, found
+    assert "install rtwasm or the wheel rtwasm_compiler (make wheel)" in found.stderr, found
 
 
 def test_the_notebook_runs():

@@ -27,6 +27,17 @@ instance = rtwasm.Runtime().load(artifact).instance()
 instance.memory().view()[3] = 7
 assert instance.func("f")() == 7'
 
+# --- the program that its page shows
+
+shown() { # shown NAME: the programs of a page are there, and so is the guest that they load
+    python3 tests/docs/check_docs.py programs README.md "$scratch" &&
+        python3 tests/docs/check_docs.py programs bindings/python/README.md "$scratch" | grep -Fx "$1" &&
+        "$RTWASM" compile -q "$scratch/gain.wat" -o "$scratch/gain.rtw"
+}
+check "the page shows a program" shown gain.py
+first() { (cd "$scratch" && python3 gain.py) | grep -E '^0\.5 [0-9.]+ ns$'; }
+check "the page's program runs without another package" first
+
 # --- types
 
 types() { # types FILE

@@ -4,6 +4,7 @@ check_docs.py names DOCS ROOT RTWASM    every name in the .md files below DOCS, 
                                         make targets, files, links, options of the command; prints `ok`/`FAIL` lines and their sum
 check_docs.py example README.md OUT     writes to OUT the README's gain.wat and gain.c, its commands as commands.sh, and its lines
                                         for CMake as lines.cmake
+check_docs.py programs PAGE OUT         writes to OUT the programs that a page shows under a line that begins with their names; prints names
 check_docs.py commands DOCS             prints the `rtwasm` commands that the examples' pages show: folder, tab, arguments
 """
 import os
@@ -255,6 +256,12 @@ def write_example(readme, out):
         (out / name).write_text(text)
 
 
+def write_programs(page, out):
+    for name, text in example_files(Doc(page.parent, page)).items():
+        (out / name).write_text(text)
+        print(name)
+
+
 # ---- the list of host states ----
 
 
@@ -388,6 +395,8 @@ def main(arguments):
             return check_all(Path(docs), Path(root), rtwasm)
         case ["example", readme, out]:
             return write_example(Path(readme), Path(out))
+        case ["programs", page, out]:
+            return write_programs(Path(page), Path(out))
         case ["commands", docs]:
             for doc in documents(Path(docs)):
                 # The tutorial's commands need those before them: tests/lv2/test_tutorial.sh runs all.

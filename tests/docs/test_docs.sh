@@ -73,6 +73,17 @@ check "README: its CMake lines configure" cmake -S "$scratch/cmake" -B "$scratch
 check "README: its CMake lines build" cmake --build "$scratch/cmake/build"
 check "README: what CMake has built runs" installed "$scratch/cmake/build/gain"
 
+# ---- the first program in C++, with the same guest ----
+
+check "examples-c/cpp: there is a first program" docs programs "$root/examples-c/cpp/README.md" "$example"
+for compiler in $CXX $CLANGXX; do
+    # shellcheck disable=SC2016,SC2086
+    check "examples-c/cpp: the first program has no warning from $compiler" \
+        installed sh -c '"$@" $(pkg-config --cflags --libs rtwasm)' - "$compiler" -std=c++17 -O2 $C_WARNINGS gain.cpp -o "gain-$compiler"
+    first() { installed "./gain-$compiler" | grep -E '^0\.5, max [1-9][0-9]* ns$'; }
+    check "examples-c/cpp: the first program built with $compiler runs" first
+done
+
 # ---- the commands of the examples' pages, each in its folder; what they write goes to the scratch folder ----
 
 docs commands "$root" >"$scratch/commands"

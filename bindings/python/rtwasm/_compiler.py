@@ -19,13 +19,13 @@ def compiler() -> _api.CompilerLibrary:
     if not path:
         try:
             import rtwasm_compiler  # type: ignore[import-not-found,unused-ignore]
-            path = str(rtwasm_compiler.LIBRARY)
+            path = str(rtwasm_compiler.LIBRARY) if rtwasm_compiler.LIBRARY.exists() else SONAME
         except ImportError:
             path = SONAME
     try:
         return _api.CompilerLibrary(path)
     except OSError as why:
-        raise ImportError(f"{why}; the compiler is an extra: pip install rtwasm[compiler]") from why
+        raise ImportError(f"{why}; install rtwasm or the wheel rtwasm_compiler (make wheel), or name the file in RTWASM_COMPILER_LIBRARY") from why
 
 
 def compile(module: bytes | str, *, profile: int | None = None, opt_level: _api.CompileOpt | None = None,
