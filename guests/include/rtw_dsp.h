@@ -8,19 +8,20 @@
  *   rtwd_convolver    convolution with a long response    rtwd_interpolate  reads a signal at fractional places
  *
  * Units: frames, sizes and strides are numbers of floats. Signals are arrays of one channel. No array needs more than the alignment of a
- * float. Only the functions whose names end in _begin keep addresses. Outputs may not overlap inputs, but where a function says so.
+ * float. Only `_begin` functions keep pointers. Input and output must not overlap unless the comment allows it.
  *
- * Compile guests with -O3 -msimd128. Vectors are the compilers' own (clang, gcc), which become the instructions of SIMD128; with other
+ * Compile guests with -O3 -msimd128 -mbulk-memory. Without the last, clang makes calls of memcpy and memset of loops, which a guest without
+ * a libc does not have. Vectors are the compilers' own (clang, gcc), which become the instructions of SIMD128; with other
  * compilers, or with RTWD_PLAIN defined, they are arrays of four floats, and the bits are the same.
  *
  * For kernels of your own:
  *  - Let pointers walk, and address by constant offsets from them. A 32-bit index that may wrap around does not fit into the machine's
  *    addressing, so each indexed load costs a shift and an addition.
- *  - Hide the origin of pointers (RTWD_WALK) before a loop, and in a loop with several pointers in each turn: otherwise clang rewrites
- *    them into one index and several bases.
- *  - Load at most ten vectors or so before the next store or the end of the turn. The code generator puts arithmetic as late as it can and
- *    leaves loads where they are, so what has been loaded takes registers until then; of sixteen, the others are stored and loaded again.
- *  - Keep few values from one turn to the next, for the same reason. After a loop, do not use the pointers that walked in it.
+ *  - Call RTWD_WALK on each pointer before the loop. If the loop has several pointers, call it again in each iteration: otherwise clang
+ *    rewrites them into one index and several bases.
+ *  - Keep at most about ten loaded vectors live per iteration; more spill to the stack. The code generator puts arithmetic as late as it
+ *    can and leaves loads where they are: a loaded vector takes one of sixteen registers up to the next store or the iteration's end.
+ *  - Keep few values from one iteration to the next, for the same reason. After a loop, do not use the pointers that walked in it.
  *  - Use several accumulators, so that additions do not wait for each other. If each belongs to a result of its own, the bits stay.
  *  - Load vectors of factors and shuffle them, rather than single floats to splat.
  */
@@ -563,7 +564,8 @@ RTWD_INLINE void rtwd_convolver_sum(const rtwd_convolver_t *c, float *to, int32_
     }
 }
 
-/* Convolves one block of two channels; out_ may be in_. For one channel, give the other silence.
+/* Convolves one block of two channels, of exactly `block` frames, without delay; out_ may be in_. For one channel, give the other silence.
+ * Hosts call with any number of frames: a guest has to gather `block` of them first, and to report the latency that this adds.
  *
  * block  as in rtwd_convolver_begin; a constant makes better code */
 RTWD_INLINE void rtwd_convolver(rtwd_convolver_t *c, int32_t block, float *out_left, float *out_right, const float *in_left,

@@ -1,16 +1,16 @@
 /* The interface of guests for audio and control: what a module exports so that any host can drive it by rtw_guest_... of rtwasm, and so
- * that tools know its ports and parameters. For C and C++, header only; docs/guests.md has the same for other languages.
+ * that tools know its ports and parameters. For C and C++, header only; guests/templates of the source tree has guests in other languages.
  *
- * A guest exports its memory as "memory", and these functions:
+ * A guest exports its memory as "memory", and these functions, of exactly these types:
  *
- *   rtw_init(rate, max_frames)  prepares for a sample rate in Hz and for blocks of at most max_frames; sets the past to silence. Returns
- *                               0, or any other number to refuse. May be called again.
- *   rtw_io()                    returns the address of a rtwg_io_t, which stays the same from rtw_init on
- *   rtw_process(frames)         computes a block of 0 to max_frames
- *   rtw_reset()                 sets the past to silence; parameters keep their values
+ *   rtw_init     (f64,i32)->(i32)  takes the sample rate in Hz and the most frames of a block (max_frames); clears filter and delay state.
+ *                                  Returns 0 for success, any other number to refuse. May be called again.
+ *   rtw_io       ()->(i32)         returns the address of a rtwg_io_t, which stays the same from rtw_init on
+ *   rtw_process  (i32)->()         computes a block of 0 to max_frames
+ *   rtw_reset    ()->()            clears filter and delay state; parameters keep their values
  *
- * and, if its description says "state": true, those by which slots hand state over to a new version: rtw_state_save,
- * rtw_state_buffer, rtw_state_load (below).
+ * A guest whose description says "state": true also exports rtw_state_save and rtw_state_load, by which slots hand state over to a new
+ * version; rtw_state_buffer is optional (below).
  *
  * Write them behind RTWG_EXPORT:
  *
@@ -38,7 +38,8 @@
  *   state       true: it exports the functions of state
  *   voices, meta  number of voices; other facts, such as {"author": "...", "license": "..."}
  *
- * The text may not contain a #define'd word outside of quotes (such as `true` in C before C23, if <stdbool.h> is included first).
+ * The preprocessor expands macros in it, outside of quotes: write descriptions before you include <stdbool.h> or rtw_dsp.h, which make
+ * `true` a macro in C before C23.
  */
 #ifndef RTW_GUEST_H
 #define RTW_GUEST_H
@@ -78,23 +79,30 @@ typedef struct rtwg_event_t {
     } data;
 } rtwg_event_t;
 
-/* Where the host finds the guest's buffers. All addresses are multiples of 4. */
+/* Where the host finds the guest's buffers. All addresses are multiples of 4. NULL is allowed only for what is not there: lists of no
+ * channels, `params` without parameters or with "events": true, `meters` without meters, `events` without "events": true. */
 typedef struct rtwg_io_t {
     float *const *inputs;  /* a buffer of max_frames for each input channel, in the order of the ports */
     float *const *outputs; /* the same for the outputs; may be the same buffers */
-    float *params;         /* without events: the parameters' values, which the host writes between two calls of rtw_process */
+    float *params;         /* the parameters' values, which the host writes between two calls of rtw_process; not with "events": true */
     float *meters;         /* the meters' values, which the host reads after rtw_process */
-    rtwg_event_t *events;  /* with events: room for the events of a block, which include all changes of parameters */
-    uint32_t event_room;   /* with events: how many, at least 16 */
-    uint32_t event_count;  /* with events: how many there are; the host writes it before each rtw_process */
+    rtwg_event_t *events;  /* with "events": true: array of `event_room` events; parameters arrive only here */
+    uint32_t event_room;   /* at least 16 */
+    uint32_t event_count;  /* number of events of this block; the host writes it before each rtw_process */
     uint32_t latency;      /* delay of the outputs in frames, from rtw_init on */
 } rtwg_io_t;
 
-/* Optional, for "state": true. The first returns address and length of the guest's state in its memory, the length in the upper half;
- * the second the address for `length` bytes, 0 for none; the third takes a state that is there, and returns 0 to refuse. */
+/* For "state": true:
+ *
+ *   RTWG_EXPORT(rtw_state_save) uint64_t save(void);                                  ()->(i64): RTWG_STATE(address, length) of the state
+ *   RTWG_EXPORT(rtw_state_load) int32_t load(const void *state, uint32_t length);     (i32,i32)->(i32): takes a state over
+ *   RTWG_EXPORT(rtw_state_buffer) void *buffer(uint32_t length);                      (i32)->(i32): where to put it; optional
+ *
+ * `rtw_init` returns 0 for success; `rtw_state_load` returns 0 to refuse, and `rtw_state_buffer` NULL. Without rtw_state_buffer the
+ * guest's memory grows by the length of the state. */
 #define RTWG_STATE(address, length) ((uint64_t)(length) << 32 | (uint32_t)(uintptr_t)(address))
 
-/* The frames up to the next event, and the event if it is due: for guests with events.
+/* Splits a block at its events, for guests with "events": true.
  *
  *   for (uint32_t at = 0, next = 0; at < frames || next < io.event_count;) {
  *       for (; next < io.event_count && io.events[next].frame <= at; next++) { ... io.events[next] ... }
