@@ -25,7 +25,7 @@ pub struct rtw_guest_t {
     _private: [u8; 0],
 }
 
-/// The guest has the interface of this project's header for guests, in guests/include.
+/// The guest has the interface of <rtw_guest.h>.
 pub const RTW_GUEST_OWN: u32 = 1;
 /// The guest is a program of Faust (`faust -lang wasm`).
 pub const RTW_GUEST_FAUST: u32 = 2;
@@ -359,10 +359,11 @@ pub unsafe extern "C-unwind" fn rtw_guest_slot_create(
 /// Creates a guest that the library drives: an instance, whose guest this function initialises for a sample rate and a largest
 /// block, or a slot of rtw_guest_slot_create.
 ///
-/// [setup]  On the thread that uses the instance, not while it is in a call.
+/// [setup]  On the thread that uses the instance, not while it is in a call; before or after rtw_thread_attach.
 /// module    describes the guest.
 /// instance  an instance of the module, or NULL. The guest keeps it alive.
-/// slot      if instance is NULL, a slot of rtw_guest_slot_create, which has to outlive the guest; its blocks are the guest's alone.
+/// slot      if instance is NULL, a slot of rtw_guest_slot_create, which has to outlive the guest. While the guest exists, do not call
+///           rtw_slot_begin or rtw_slot_invoke on this slot.
 /// config    NULL for the defaults; for a slot the one that the slot was created with.
 /// out       receives the guest, to be destroyed with rtw_guest_destroy; NULL on failure.
 /// err       NULL, or filled.
@@ -565,7 +566,7 @@ pub unsafe extern "C-unwind" fn rtw_guest_read_meter(guest: *const rtw_guest_t, 
 /// for an invalid handle.
 ///
 /// [rt]  On the thread that uses the guest.
-/// Use it to tell the host's own host, once after rtw_guest_create and whenever the instance behind the slot has changed.
+/// Use it to report the latency to the DAW, once after rtw_guest_create and whenever the instance behind the slot has changed.
 /// real time: allocates 0, locks 0, system calls 0, page faults 0.
 /// cbindgen:postfix=RTW_NONBLOCKING
 #[unsafe(no_mangle)]
@@ -594,7 +595,8 @@ pub unsafe extern "C-unwind" fn rtw_guest_set_budget(guest: *mut rtw_guest_t, bu
 /// Clears a guest's past to silence, by its own function. Parameters keep their values.
 ///
 /// [rt & attached & prepared]  On the thread that uses the guest.
-/// Use it when a sound starts anew. It may take the guest as long as it likes: clearing a long delay takes more than a block.
+/// Use it when a sound starts anew. The run time depends on the guest and can exceed a block, such as clearing a long delay. Do not call
+/// it between two real-time blocks.
 /// returns  as rtw_guest_process.
 /// real time: as rtw_guest_process.
 /// cbindgen:postfix=RTW_NONBLOCKING
