@@ -402,7 +402,9 @@ def main(arguments):
                 # The tutorial's commands need those before them: tests/lv2/test_tutorial.sh runs all.
                 if doc.strict and doc.folder != Path(".") and doc.name != "docs/tutorial.md":
                     for arguments in shown_commands(doc):
-                        print(f"{doc.folder.as_posix()}\t{arguments}")
+                        # Those below docs run at the root; those of examples, and paths that leave a folder, in the page's folder.
+                        at_root = doc.folder == Path("docs") and "../" not in arguments
+                        print(f"{'.' if at_root else doc.folder.as_posix()}\t{arguments}")
             return 0
     sys.exit(__doc__)
 
