@@ -144,15 +144,15 @@ impl Histogram {
         // SAFETY: the last value of this number of bits is in the last bucket, as a test shows.
         let counter = unsafe { self.buckets.get_unchecked(bucket) };
         match counter.own() {
-            FULL => self.carry(bucket),
+            FULL => self.carry(bucket, counter),
             count => counter.store(count + 1, Relaxed),
         }
     }
 
-    /// Counts one more value in a bucket whose counter is full.
+    /// Counts one more value in a bucket whose counter is full. Cannot panic: its callers would need handlers for that.
     #[cold]
     #[inline(never)]
-    fn carry(&self, bucket: usize) {
+    fn carry(&self, bucket: usize, counter: &AtomicU32) {
         let of = |word: &AtomicU64| (word.own() >> 32).checked_sub(1).map(|bucket| bucket as usize);
         let own = self.carries.iter().find(|word| of(word).is_none_or(|other| other == bucket));
         let nearest = || self.carries.iter().min_by_key(|word| of(word).map_or(0, |other| other.abs_diff(bucket)));
@@ -162,7 +162,7 @@ impl Histogram {
             carried => carried + 1,
         };
         self.version.change(|| {
-            self.buckets[bucket].store(0, Relaxed);
+            counter.store(0, Relaxed);
             word.store(carried, Relaxed);
         });
     }

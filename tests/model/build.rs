@@ -105,8 +105,8 @@ const TWINS: &[Twin] = &[
     (
         "histogram_carries_unseen",
         "record/histogram.rs",
-        "        self.version.change(|| {\n            self.buckets[bucket].store(0, Relaxed);\n            word.store(carried, Relaxed);\n        });",
-        "        self.buckets[bucket].store(0, Relaxed);\n        word.store(carried, Relaxed);",
+        "        self.version.change(|| {\n            counter.store(0, Relaxed);\n            word.store(carried, Relaxed);\n        });",
+        "        counter.store(0, Relaxed);\n        word.store(carried, Relaxed);",
     ),
     // Readers do not look at the version.
     ("histogram_reads_at_once", "record/histogram.rs", "        self.version.look(|| {", "        Version::new().look(|| {"),
