@@ -265,7 +265,9 @@ static void run(LV2_Handle handle, uint32_t frames) {
         instance->frames_to_look -= frames < instance->frames_to_look ? frames : instance->frames_to_look;
         if (instance->frames_to_look == 0) {
             instance->frames_to_look = instance->look_frames;
-            instance->schedule->schedule_work(instance->schedule->handle, 0, NULL);
+            /* jalv's worker ends at the second request that has no bytes. */
+            static const char LOOK = 1;
+            instance->schedule->schedule_work(instance->schedule->handle, sizeof LOOK, &LOOK);
         }
     }
 }

@@ -1,5 +1,5 @@
-"""The plug-in in jalv, under a jackd of its own with the dummy driver: test_jalv.py BUNDLES DRIVE, where DRIVE is another version of the
-drive's artifact. Prints `ok WHAT` and `FAIL WHAT`.
+"""The plug-in in jalv, under a jackd of its own with the dummy driver: test_jalv.py BUNDLES DRIVE FAULTY..., where DRIVE is another version
+of the drive's artifact, and each FAULTY one of the faulty guest's. Prints `ok WHAT` and `FAIL WHAT`.
 
 It waits for what jalv prints; PATIENCE_S is only how long a test that hangs may hang.
 """
@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-BUNDLES, DRIVE = sys.argv[1:]
+BUNDLES, DRIVE, *FAULTY = sys.argv[1:]
 SERVER = "rtwasm-lv2"
 PATIENCE_S = 60
 ENVIRONMENT = {**os.environ, "JACK_DEFAULT_SERVER": SERVER, "JACK_NO_START_SERVER": "1"}
@@ -59,6 +59,12 @@ class Jalv:
         check(self.process.wait(PATIENCE_S) in (0, -15), what, f"exit status {self.process.returncode}: {self.seen[-20:]}")
 
 
+def swap(plugin, artifact):
+    """Replaces the artifact of a bundle at once."""
+    subprocess.run(["cp", artifact, f"{BUNDLES}/{plugin}.lv2/new"], check=True)
+    os.rename(f"{BUNDLES}/{plugin}.lv2/new", f"{BUNDLES}/{plugin}.lv2/{plugin}.rtw")
+
+
 def jack(*command):
     return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=PATIENCE_S)
 
@@ -103,8 +109,7 @@ try:
     # jalv's worker loads a new version.
     jalv = Jalv("urn:rtwasm:drive")
     jalv.wait_for(r"Drive: 2 in, 2 out", "jalv loads the plug-in once more")
-    subprocess.run(["cp", DRIVE, f"{BUNDLES}/drive.lv2/new"], check=True)
-    os.rename(f"{BUNDLES}/drive.lv2/new", f"{BUNDLES}/drive.lv2/drive.rtw")
+    swap("drive", DRIVE)
     jalv.wait_for(r"Drive: 2 in, 2 out", "and the new version of its artifact")
     jalv.end("it ends")
 
@@ -113,6 +118,13 @@ try:
     jalv.wait_for(r"guest_fault = 1", "the flag is up", ask="monitors")
     jalv.wait_for(r"guest_faults = [1-9]", "the faults are counted", ask="monitors")
     check(jalv.process.poll() is None, "jalv goes on")
+
+    # The worker still loads new versions later: the flag goes down after a second of sound without faults.
+    for version in FAULTY:
+        jalv.wait_for(r"guest_fault = 1", "the guest fails", ask="mode = 1\nmonitors")
+        jalv.wait_for(r"guest_fault = 0", "it plays for a second without faults", ask="mode = 0\nmonitors")
+        swap("faulty", version)
+        jalv.wait_for(r"Faulty: 1 in, 1 out", f"then jalv loads a new version, {os.path.basename(version)}")
     jalv.end("it ends as well")
 finally:
     server.terminate()

@@ -128,5 +128,6 @@ rtwasm compile -q "$guests/reverb.wasm" -o "$scratch/refused/reverb.lv2/reverb.r
 refuses "lv2apply with a standalone artifact: refused, with the reason in the log" "RTW_ERR_PROFILE" \
     standalone lv2apply -i "$scratch/in.wav" -o "$scratch/refused.wav" $reverb
 check "another version of the drive" rtwasm compile -q "$guests/drive.wasm" --profile plugin --opt size -o "$scratch/drive.rtw"
-adopt jalv "$TEST_PYTHON" "$here/test_jalv.py" "$bundles" "$scratch/drive.rtw"
+adopt jalv "$TEST_PYTHON" "$here/test_jalv.py" "$bundles" "$scratch/drive.rtw" \
+    "$artifacts/quarter.rtw" "$artifacts/half.rtw"
 finish
