@@ -108,7 +108,12 @@ static void say(const plugin_t *plugin, plugin_level_t level, const char *format
 
 /* Logs an error of the library's; returns false. */
 static bool refuse(const plugin_t *plugin, const rtw_error_t *error, const char *what) {
-    say(plugin, PLUGIN_ERROR, "%s: %s: %s (%s)", plugin->artifact, what, error->message, rtw_status_name(error->status));
+    const char *name = rtw_status_name(error->status);
+    if (strstr(error->message, name) != NULL) {
+        say(plugin, PLUGIN_ERROR, "%s: %s: %s", plugin->artifact, what, error->message);
+    } else {
+        say(plugin, PLUGIN_ERROR, "%s: %s: %s (%s)", plugin->artifact, what, error->message, name);
+    }
     return false;
 }
 
@@ -291,9 +296,11 @@ static bool start(version_t *version) {
     guest_config.sample_rate = plugin->rate_hz;
     const bool done = find_frames(version, instance, &guest_config) && put_behind_slot(version, instance, &guest_config);
     if (done) {
-        say(plugin, PLUGIN_NOTE, "%s: %u in, %u out, %u parameters; up to %u frames a call; %llu bytes, and %llu of all such guests here",
+        const uint64_t own_kb = rtw_instance_held_bytes(instance) / 1000, all_kb = rtw_runtime_held_bytes(plugin->runtime) / 1000;
+        say(plugin, PLUGIN_NOTE,
+            "%s: %u in, %u out, %u parameters; up to %u frames a call; uses %llu kB; all rtwasm guests in this process: %llu kB",
             version->info.name, version->info.input_count, version->info.output_count, version->info.param_count, version->max_frames,
-            (unsigned long long)rtw_instance_held_bytes(instance), (unsigned long long)rtw_runtime_held_bytes(plugin->runtime));
+            (unsigned long long)own_kb, (unsigned long long)all_kb);
     }
     rtw_instance_destroy(instance);
     return done;
