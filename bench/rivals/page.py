@@ -5,24 +5,27 @@ The figures are those that rivals.py wrote. The same figures make the same page,
 import json
 import math
 import os
+import re
 import sys
 from html import escape
 
 GROUPS = {
-    "kernel": ("Kernels", "ns of a run, the median; below, the geometric means of the ratios to native code."),
-    "call": ("Calls", "ns, the median of batches."),
-    "cold": ("Cold calls", "ns of a call, median / 99th percentile, the clock's own readings included. In between, the process sleeps, or\n"
-             "writes {flush} MiB of other data."),
-    "first": ("First calls", "us, the median."),
-    "instance": ("Instances", "us, the median; of a module with one page of memory."),
-    "load": ("Loading", "us, the median; page faults / system calls of a load, where they were counted."),
-    "start": ("Start of a process", "us, the median. Each process reports its own steps."),
-    "memory": ("Memory", "KiB that are present. The instance has no linear memory."),
-    "allocations": ("Allocations", "calls of malloc and its like."),
+    "kernel": ("Kernels", "Median ns per run. Last row: geometric mean of time relative to native."),
+    "call": ("Calls", "Median ns per call, of batches of calls."),
+    "cold": ("Cold calls", "ns of a call, median / 99th percentile, with the time that reading the clock takes. Before each call, the process sleeps,\n"
+             "or writes {flush} MiB of other data."),
+    "first": ("First calls", "Median µs."),
+    "instance": ("Instances", "Median µs, of a module with one page of memory."),
+    "load": ("Loading", "Median µs; in parentheses the page faults / system calls of a load, if they were counted."),
+    "start": ("Start of a process", "Median µs. Each process reports its own steps."),
+    "memory": ("Memory", "KiB of resident memory. The instance has no linear memory."),
+    "allocations": ("Allocations", "Number of calls of malloc, calloc, realloc and the like."),
 }
 COLOURS = ("#333333", "#999999", "#1f77b4", "#17becf", "#9467bd", "#d62728", "#ff7f0e", "#e377c2", "#8c564b", "#bcbd22", "#c49c94", "#2ca02c",
            "#c5b0d5", "#393b79")
 NONE = "–"
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+KERNEL_FOLDERS = ("guests/kernels", "bench/rivals/guests")
 
 
 def number(value):
@@ -74,7 +77,7 @@ class Page:
         lines = ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
         lines += [f"| {case['title']} | " + " | ".join(self.cell(case, name) for name in names) + " |" for case in self.cases(group)]
         if group == "kernel":
-            lines.append("| geometric mean to native | " + " | ".join(self.mean(name) for name in names) + " |")
+            lines.append("| geometric mean, relative to native | " + " | ".join(self.mean(name) for name in names) + " |")
         return lines
 
     def mean(self, name):
@@ -89,14 +92,34 @@ class Page:
             f"Each rival is a process of its own, pinned to CPU {told['pinned_to']}, with normal scheduling. The rivals take turns in each of "
             f"{told['rounds']} rounds.",
             f"A batch of calls takes about {told['batch_us'] / 1000:g} ms. The load average before was {told['load_before']:.2f}.",
-            "Each result was compared with that of native code, before and after it was timed.",
+            "Each result was compared with that of native code, before and after it was timed.", *self.noise(),
         ]
+
+    def noise(self):
+        """A line on how much the same kernel's time varies from round to round; none if no kernel was measured."""
+        first = [self.rows[case["case"], self.names[0]] for case in self.cases("kernel")]
+        if not first:
+            return []
+        times = geometric_mean([row["p90"] / row["p50"] for row in first])
+        return [f"Noise: in the slowest tenth of the rounds a kernel of native code took at least {times:.2f} times its median (geometric mean)."]
+
+    def work(self):
+        """A table of what a run of each kernel computes: the first comment of its source."""
+        rows = []
+        for case in self.cases("kernel"):
+            for folder in KERNEL_FOLDERS:
+                source = os.path.join(ROOT, folder, case["title"] + ".c")
+                if os.path.exists(source):
+                    with open(source) as file:
+                        comment = re.match(r"/\* (.*?) \*/", file.read(), re.DOTALL).group(1).replace("\n *", "")
+                    rows.append(f"| {case['title']} | {comment} |")
+        return ["| kernel | a run |", "|---|---|", *rows] if rows else []
 
     def text(self):
         lines = [
             "# Performance", "",
             "`bench/rivals/page.py` writes this page from `bench/rivals/figures.json`; `make bench-rivals UPDATE=1` measures anew and writes both.",
-            "Figures are of one machine; ratios travel better.", "",
+            "Figures are of one machine; ratios hold on other machines more often than times do.", "",
             *self.conditions(), "", "## Rivals", "",
             "| rival | what it is | library, stripped |", "|---|---|---|",
         ]
@@ -104,12 +127,14 @@ class Page:
             size = subject["library_bytes"]
             lines.append(f"| {subject['name']} | {subject['about']} | {NONE if size is None else f'{size / 1e6:.2f} MB'} |")
         for one in self.told["left_out"]:
-            lines.append(f"| {one['subject']} | left out: {one['why']} | {NONE} |")
+            lines.append(f"| {one['subject']} | not measured in this run: {one['why']} | {NONE} |")
         for group, (title, about) in GROUPS.items():
             if not self.cases(group):
                 continue
             lines += ["", f"## {title}", "", about.format(flush=self.told["conditions"]["flush_bytes"] >> 20), ""]
             lines += self.table(group)
+            if group == "kernel":
+                lines += ["", *self.work()]
             if self.reasons(group):
                 lines += ["", *self.reasons(group)]
             if group in PICTURES:
@@ -138,7 +163,7 @@ class Page:
         low = min(x for _, dots in rows for _, x in dots)
         high = max(x for _, dots in rows for _, x in dots)
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(high) + 1e-9)
-        left, width, step = 250, 560, 24
+        left, width, step = 290, 560, 24
         legend = 20 * ((len(names) + 2) // 3)
         top = 30 + legend
         bottom = top + step * len(rows)
@@ -170,8 +195,8 @@ class Page:
 
 # Groups with a picture: the value, and what its axis is.
 PICTURES = {
-    "kernel": (lambda row: row["ratio"], "time to that of native code"),
-    "instance": (lambda row: row["p50"] / 1000, "us"),
+    "kernel": (lambda row: row["ratio"], "time relative to native code"),
+    "instance": (lambda row: row["p50"] / 1000, "µs"),
 }
 
 

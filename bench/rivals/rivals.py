@@ -42,22 +42,22 @@ def all_cases(kernels, batch_us):
     ]
     add = [f"call add {BINARY} 40 2 1"]
     cases += [
-        Case("call-empty", "call, nothing in it", "call", "calls", f"time empty {PLAIN} {batch_us}", add),
-        Case("call-add", "call, two numbers added", "call", "calls", f"time add {BINARY} {batch_us}", add),
+        Case("call-empty", "call of an empty function", "call", "calls", f"time empty {PLAIN} {batch_us}", add),
+        Case("call-add", "call that adds two numbers", "call", "calls", f"time add {BINARY} {batch_us}", add),
         Case("call-host", "guest to host and back", "call", "calls", f"time host_1000 {PLAIN} {batch_us}", add, share=1000),
         Case("cold-ms", "one call a millisecond", "cold", "calls", f"cold {COLD} 1000000 0", add),
-        Case("cold-flushed", "a call, caches flushed before", "cold", "calls", f"cold {FLUSHED} 0 {flush_bytes()}", add),
+        Case("cold-flushed", "a call after flushing the caches", "cold", "calls", f"cold {FLUSHED} 0 {flush_bytes()}", add),
         Case("first-thread", "first call of a thread", "first", "small", f"thread {LOADS}", run),
-        Case("first-attach", "what a thread does before it", "first", "small", f"attach {LOADS}", run),
+        Case("first-attach", "thread set-up (attach)", "first", "small", f"attach {LOADS}", run),
     ]
     cases += [
         Case(f"instance-{name}", title, "instance", "small", f"{name} {LOADS}", run)
         for name, title in (
             ("instantiate", "instantiate"), ("prepared", "instantiate and prepare"), ("end", "end of an instance"),
-            ("trap", "trap, and on as it is"), ("reset", "trap, and ready again"), ("turn", "1024 instances in turn, a call"),
+            ("trap", "trap, then call again without reset"), ("reset", "trap, then reset"), ("turn", "1024 instances in turn, a call"),
         )
     ]
-    cases.append(Case("instance-turn-tiny", "the same without linear memory", "instance", "tiny", f"turn {LOADS}", run))
+    cases.append(Case("instance-turn-tiny", "1024 instances in turn, without linear memory", "instance", "tiny", f"turn {LOADS}", run))
     for size, title in (("64k", "64 KiB"), ("1m", "1 MiB")):
         cases.append(Case(f"load-{size}", f"load {title} of code", "load", f"code{size}", f"load {LOADS}", run))
         cases.append(Case(f"load-{size}-kept", f"load {title} of code, {LOADS} kept", "load", f"code{size}", f"keep {LOADS}", run))
@@ -242,8 +242,8 @@ def measure_memory(subjects, figures):
 
 def count_allocations(subjects, folder, figures):
     environment = {**os.environ, "LD_PRELOAD": os.path.abspath(os.path.join(folder, "counter.so"))}
-    for name, title in (("instantiate", "instantiate"), ("prepared", "instantiate and prepare"), ("trap", "trap, and on as it is"),
-                        ("reset", "trap, and ready again"), ("load", "load, 1 KiB of code")):
+    for name, title in (("instantiate", "instantiate"), ("prepared", "instantiate and prepare"), ("trap", "trap, then call again without reset"),
+                        ("reset", "trap, then reset"), ("load", "load, 1 KiB of code")):
         found = {}
         for subject in [subject for subject in subjects if subject.takes_part(f"allocations-{name}")]:
             process = Process(subject, "small", environment)

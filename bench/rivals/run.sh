@@ -174,7 +174,7 @@ END
 wants() { case " ${OPTIONAL:-} " in *" $1 "*) ;; *) return 1 ;; esac; }
 
 if ! wants spacewasm; then
-    leave_out "spacewasm" "OPTIONAL does not ask for it"
+    leave_out "spacewasm" "build with \`OPTIONAL=spacewasm\`"
 else
     if PANIC=abort UNITS=1 crate spacewasm_c_api 0.7.1 '"provide-panic-handler"'; then
         built=$out/crates/spacewasm_c_api
@@ -195,7 +195,7 @@ if [ -z "$wasmer" ] && wants wasmer; then
     crate wasmer-c-api 7.4.2 '"sys-default", "cranelift", "compiler", "wasmer-artifact-load", "wasmer-artifact-create"' &&
         wasmer=$out/crates/wasmer-c-api/target/release/libwasmer.so || leave_out "Wasmer" "its crate cannot be built ($out/crates/wasmer-c-api/log)"
 elif [ -z "$wasmer" ]; then
-    leave_out "Wasmer" "OPTIONAL does not ask for it"
+    leave_out "Wasmer" "build with \`OPTIONAL=wasmer\`"
 fi
 if [ -n "$wasmer" ]; then
     wasmer=$(realpath "$wasmer")

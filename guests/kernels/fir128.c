@@ -1,4 +1,4 @@
-/* An FIR filter of 128 taps over 64 samples: eight outputs at a time, two taps a turn, all walking forward. */
+/* An FIR filter of 128 taps over 64 samples: eight outputs at a time, two taps per iteration, all walking forward. */
 #include "kernel.h"
 
 enum { FRAMES = 64, TAPS = 128 };

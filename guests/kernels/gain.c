@@ -1,4 +1,4 @@
-/* Scalar gain: 512 samples, one by one, two a turn. */
+/* Scalar gain: 512 samples, one by one, two per iteration. */
 #include "kernel.h"
 
 enum { FRAMES = 512 };

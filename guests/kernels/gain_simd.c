@@ -1,4 +1,4 @@
-/* SIMD gain: 2048 samples in vectors of four, two vectors a turn. */
+/* SIMD gain: 2048 samples in vectors of four, two vectors per iteration. */
 #include "kernel.h"
 
 enum { FRAMES = 2048 };

@@ -90,6 +90,13 @@ as_committed() { # as_committed FOLDER: the page and its pictures
 }
 for name in performance.md performance-kernel.svg performance-instance.svg; do check "$name is written" test -s "$scratch/page/$name"; done
 check "docs/performance.md and its pictures are what the committed figures make" as_committed "$scratch/page"
+described() { # described PAGE: each kernel has a row with a sentence
+    python3 -c 'import json; print(*[case["title"] for case in json.load(open("bench/rivals/figures.json"))["cases"] if case["group"] == "kernel"])' |
+        tr ' ' '\n' | while read -r kernel; do grep -q "^| $kernel | .*[a-z].*\. |$" "$1" || { echo "$kernel is not described"; exit 1; }; done
+}
+check "the page says what a run of each kernel computes" described docs/performance.md
+sed '/^| chase | .*[a-z]/d' docs/performance.md >"$scratch/undescribed.md"
+refuses "twin: a kernel without a sentence is found" "chase is not described" described "$scratch/undescribed.md"
 sed 's/"p50": [0-9.]*/"p50": 12345/' bench/rivals/figures.json >"$scratch/other.json"
 check "other figures make a page" page "$scratch/other.json" "$scratch/other"
 refuses "twin: and it differs" "differ" as_committed "$scratch/other"
