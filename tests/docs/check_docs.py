@@ -5,7 +5,7 @@ check_docs.py names DOCS ROOT RTWASM    every name in the .md files below DOCS, 
 check_docs.py example README.md OUT     writes to OUT the README's gain.wat and gain.c, its commands as commands.sh, and its lines
                                         for CMake as lines.cmake
 check_docs.py programs PAGE OUT         writes to OUT the programs that a page shows under a line that begins with their names; prints names
-check_docs.py commands DOCS             prints the `rtwasm` commands that the examples' pages show: folder, tab, arguments
+check_docs.py commands DOCS             prints the `rtwasm` commands that pages show: folder (the root for those below docs), tab, arguments
 """
 import os
 import re
@@ -399,12 +399,11 @@ def main(arguments):
             return write_programs(Path(page), Path(out))
         case ["commands", docs]:
             for doc in documents(Path(docs)):
-                # The tutorial's commands need those before them: tests/lv2/test_tutorial.sh runs all.
-                if doc.strict and doc.folder != Path(".") and doc.name != "docs/tutorial.md":
+                # The tutorial's commands need those before them: tests/lv2/test_tutorial.sh runs all. The page of plug-ins goes on with
+                # the tutorial's files: tests/lv2 and tests/ladspa make such plug-ins.
+                if doc.strict and doc.folder != Path(".") and doc.name not in ("docs/tutorial.md", "docs/plugins.md"):
                     for arguments in shown_commands(doc):
-                        # Those below docs run at the root; those of examples, and paths that leave a folder, in the page's folder.
-                        at_root = doc.folder == Path("docs") and "../" not in arguments
-                        print(f"{'.' if at_root else doc.folder.as_posix()}\t{arguments}")
+                        print(f"{'.' if doc.folder == Path('docs') else doc.folder.as_posix()}\t{arguments}")
             return 0
     sys.exit(__doc__)
 

@@ -84,7 +84,7 @@ for compiler in $CXX $CLANGXX; do
     check "examples-c/cpp: the first program built with $compiler runs" first
 done
 
-# ---- the commands of the examples' pages, each in its folder; what they write goes to the scratch folder ----
+# ---- the commands of the pages, each in its folder (docs: at the root); what they write goes to the scratch folder ----
 
 docs commands "$root" >"$scratch/commands"
 check "the examples' pages show commands" test -s "$scratch/commands"
