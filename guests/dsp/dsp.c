@@ -199,7 +199,7 @@ EXPORT(matmul_header) void matmul_header(void) {
 enum { DELAY = 1000 };
 static float plain_line[DELAY], header_line[DELAY];
 static int plain_at;
-static rtwd_delay_t delay;
+static rtwd_delay_t delay = {.line = header_line, .length = DELAY};
 
 EXPORT(delay_plain) void delay_plain(void) {
     for (int n = 0; n < LONG; n++) {
@@ -218,7 +218,11 @@ static const int comb_lengths[4] = {1116, 1188, 1277, COMB_FRAMES};
 static float plain_combs[4][COMB_FRAMES], comb_lines[4][COMB_FRAMES];
 static float plain_low[4];
 static int comb_at[4];
-static rtwd_combs_t combs;
+/* Rings of no length would never come round, if a test calls this before init. */
+static rtwd_combs_t combs = {.delays = {{.line = comb_lines[0], .length = 1116},
+                                        {.line = comb_lines[1], .length = 1188},
+                                        {.line = comb_lines[2], .length = 1277},
+                                        {.line = comb_lines[3], .length = COMB_FRAMES}}};
 
 EXPORT(combs_plain) void combs_plain(void) {
     for (int n = 0; n < FRAMES; n++) output[n] = 0;
