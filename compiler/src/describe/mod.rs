@@ -4,7 +4,7 @@
 mod faust;
 mod own;
 
-use rtwasm::artifact::guest::{Guest, MOST_CHANNELS, MOST_PARAMS, Param, kind, param_flag};
+use rtwasm::artifact::guest::{Guest, MOST_CHANNELS, MOST_PARAMS, Param, flag, kind, param_flag};
 use rtwasm::engine::artifact::ExternKind;
 use rtwasm::engine::driver::{DESCRIBE as EXPORT, SECTION};
 use rtwasm::status::*;
@@ -72,6 +72,9 @@ fn check(guest: &Guest, facts: &Facts) -> Result<()> {
     }
     if guest.params.len().max(guest.meters.len()) > MOST_PARAMS as usize {
         return Err(wrong(format!("there are more than {MOST_PARAMS} parameters or meters")));
+    }
+    if guest.kind == kind::OWN && guest.flags & (flag::MIDI | flag::EVENTS) == flag::MIDI {
+        return Err(wrong("\"midi\": true needs \"events\": true: MIDI arrives as events"));
     }
     let all: Vec<&Param> = guest.params.iter().chain(&guest.meters).collect();
     for (index, one) in all.iter().enumerate() {

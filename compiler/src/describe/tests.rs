@@ -62,6 +62,8 @@ fn mistakes_are_named() {
     refused(r#"{"inputs": 2}"#, "missing field `name`");
     refused(r#"{"name": "X", "inputs": 300}"#, "1 to 256 channels");
     refused(r#"{"name": "X", "inputs": "two"}"#, "expected a number of channels, or a list of ports");
+    refused(r#"{"name": "X", "midi": true}"#, "\"midi\": true needs \"events\": true");
+    assert_eq!(own(r#"{"name": "X", "midi": true, "events": true}"#).unwrap().flags, flag::MIDI | flag::EVENTS);
     let param = |text: &str| format!(r#"{{"name": "X", "parameters": [{text}]}}"#);
     refused(&param(r#"{"id": "a", "min": 2}"#), "\"a\" has the range 2 to 1");
     refused(&param(r#"{"id": "a", "default": 7}"#), "\"a\" has the default 7, outside its range of 0 to 1");
