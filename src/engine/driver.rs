@@ -226,7 +226,7 @@ impl Driver {
         // SAFETY: the caller has the instance, and these are its functions.
         match unsafe { self.state().bind(&self.module, instance, self.handles()) } {
             RTW_OK => Ok(()),
-            RTW_ERR_BOUNDS => Err(Error::new(RTW_ERR_BOUNDS, "rtw_io of the guest names a place outside its memory")),
+            RTW_ERR_BOUNDS => Err(Error::new(RTW_ERR_BOUNDS, "rtw_io of the guest names a place outside its memory, or NULL")),
             RTW_ERR_LIMIT => Err(Error::new(RTW_ERR_LIMIT, "the guest's memory has no room for buffers")),
             status => Err(failed(status, "rtw_io")),
         }
