@@ -23,6 +23,21 @@ const EFFECT: &str = r#"(module
         ;; No sound that is not there.
         (if (i32.eqz (i32.load (i32.const 1024))) (then (i32.store (i32.const 0) (local.get $frames))))))"#;
 
+/// Traps if its second parameter is not 0.5, and if there is no sound in its first block after a reset.
+const DESCRIBED: &str = r#"(module
+    (@custom "rtw_guest" "{\"name\": \"G\", \"inputs\": 1, \"parameters\": [{\"id\": \"a\"}, {\"id\": \"b\", \"default\": 0.5}]}")
+    (memory (export "memory") 1 1)
+    (data (i32.const 16) "\40\00\00\00\00\00\00\00\48\00\00\00")
+    (data (i32.const 64) "\00\10\00\00")
+    (global $was_reset (mut i32) (i32.const 0))
+    (func (export "rtw_init") (param f64 i32) (result i32) (i32.gt_s (local.get 1) (i32.const 256)))
+    (func (export "rtw_io") (result i32) (i32.const 16))
+    (func (export "rtw_reset") (global.set $was_reset (i32.const 1)))
+    (func (export "rtw_process") (param i32)
+        (if (f32.ne (f32.load (i32.const 76)) (f32.const 0.5)) (then unreachable))
+        (if (i32.and (global.get $was_reset) (i32.eqz (i32.load (i32.const 0x1000)))) (then unreachable))
+        (global.set $was_reset (i32.const 0))))"#;
+
 fn directory(test: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("measure-{test}"));
     let _ = fs::remove_dir_all(&path);
@@ -177,6 +192,29 @@ fn periods_are_kept_and_sound_goes_in() {
         .replace("(i32.const 1024))\n    (func (export \"process\")", "(i32.const 65500))\n    (func (export \"process\")");
     fs::write(directory.join("outside.wat"), outside).unwrap();
     fails(&directory, "bench outside.wat --processes 0", 1, "the input buffer at 65500, of 128 frames, is not inside");
+}
+
+#[test]
+fn a_described_guest_gets_sound_and_its_defaults() {
+    let directory = directory("a_described_guest_gets_sound_and_its_defaults");
+    let put = |name: &str, text: String| fs::write(directory.join(name), text).unwrap();
+    put("described.wat", DESCRIBED.into());
+    let text = |frames, rate| {
+        format!("rtw_process(i32:{frames}) after rtw_init(f64:{rate},i32:{frames}), audio, {frames} frames at {rate} Hz")
+    };
+    let found = json(&directory, "bench described.wat --block 32 --rate 96000 --calls 20 --processes 1 --json");
+    assert_eq!(found["workload"], text(32, 96_000));
+    let found = json(&directory, "bisect described.wat --processes 0 --time 0.1 --only denormals --json");
+    assert_eq!(found["workload"], text(128, 48_000));
+    fails(&directory, "bench described.wat --block 300", 1, "the guest refuses: rtw_init(f64:48000,i32:300) returned 1");
+    put("deaf.wat", DESCRIBED.replace("\\00\\10", "\\00\\20"));
+    fails(&directory, "bench deaf.wat", 1, "RTW_ERR_TRAP_UNREACHABLE: rtw_process");
+    put("default.wat", DESCRIBED.replace("default\\\": 0.5", "default\\\": 0.6"));
+    fails(&directory, "bench default.wat", 1, "RTW_ERR_TRAP_UNREACHABLE: rtw_process");
+    for (name, params) in [("outside.wat", "\\48\\00\\7f"), ("null.wat", "\\00\\00\\00")] {
+        put(name, DESCRIBED.replace("\\48\\00\\00", params));
+        fails(&directory, &format!("bench {name}"), 1, "rtw_io of the guest names a place outside its memory, or NULL");
+    }
 }
 
 #[test]

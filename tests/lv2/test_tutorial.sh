@@ -41,6 +41,8 @@ check "the tremolo changes the sound" differ tremolo/tone.wav tremolo/wobbling.w
 check "the echo changes it too" differ tremolo/mono.wav tremolo/echoing.wav
 same() { ! differ "$1" "$1"; }
 check "twin: a sound is as loud as itself" same tremolo/tone.wav
+check "rtwasm bench calls the guest by its interface" \
+    grep -q "rtw_process(i32:128) after rtw_init(f64:48000,i32:128), audio, 128 frames at 48000 Hz" "$scratch/out"
 replaced() { ! cmp -s "$scratch/work/tremolo/tremolo.rtw" "$scratch/home/.lv2/tremolo.lv2/tremolo.rtw"; }
 check "the bundle has the new version" replaced
 finish

@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use rtwasm::artifact::guest::kind;
 use rtwasm::engine::artifact::{Extern, ExternKind};
+use rtwasm::engine::driver;
 use rtwasm::engine::instance;
 use rtwasm::engine::naming;
 use rtwasm::engine::profile::{Interruption, Profile, Variations};
@@ -180,9 +182,9 @@ What to call:
                         --before malloc --args i32:4096 --as p --func process --args p,i32:128
   --list                print the exported functions with their types, and call nothing
   --scenario NAME       call: cycles without a pause (default)
-                        audio: a block of sound each cycle, through an effect as guests/README.md describes it:
-                        process(frames), and init, input, reset if they exist; the default without --func if the
-                        module exports process
+                        audio: a block of sound each cycle, through a guest for audio and control (docs/guests.md), or
+                        an effect as guests/README.md describes it: process(frames), and init, input, reset if they
+                        exist; the default without --func if the module is one of them
                         periodic: a cycle every period, with absolute sleeps
   --block FRAMES        block of the audio scenario, from 1 to 65536; default 128
   --rate HZ             sample rate of the audio scenario, from 1000 to 768000; default 48000
@@ -379,7 +381,8 @@ impl Options {
     /// The workload, for a module with these exported functions (name and type).
     pub fn workload(&self, funcs: &[(String, String)]) -> Result<Workload, Failure> {
         let exports = |name: &str| funcs.iter().find(|(known, _)| known == name).map(|(_, ty)| ty.as_str());
-        let is_effect = exports("process") == Some("(i32)->()");
+        let is_guest = driver::interface(kind::OWN).iter().all(|(name, ty)| exports(name) == Some(*ty));
+        let is_effect = is_guest || exports("process") == Some("(i32)->()");
         let name = match &self.scenario {
             Some(name) => name.as_str(),
             None if self.calls.is_empty() && is_effect => "audio",
@@ -393,18 +396,23 @@ impl Options {
         let scenario = match name {
             "audio" => {
                 if !calls.is_empty() {
-                    return Err(Failure::Usage("--func: the audio scenario calls process".into()));
+                    return Err(Failure::Usage("--func: the audio scenario calls process or rtw_process".into()));
                 }
                 if !is_effect {
                     return Err(Failure::Failed(
-                        "the audio scenario calls an export process(frames) of type (i32)->(), and the module has none".into(),
+                        "the audio scenario calls an export process(frames) of type (i32)->(), and the module has none; nor is it \
+                         a guest with rtw_init, rtw_io, rtw_process and rtw_reset"
+                            .into(),
                     ));
                 }
-                if before.is_empty() && exports("init") == Some("(f32,i32,i32)->(i32)") {
+                let process = if is_guest { "rtw_process" } else { "process" };
+                if before.is_empty() && is_guest {
+                    before.push(Call::new("rtw_init", vec![format!("f64:{}", self.rate), format!("i32:{frames}")]));
+                } else if before.is_empty() && exports("init") == Some("(f32,i32,i32)->(i32)") {
                     let arguments = [format!("f32:{}", self.rate), "i32:2".into(), format!("i32:{frames}")];
                     before.push(Call::new("init", arguments.into()));
                 }
-                calls.push(Call::new("process", vec![format!("i32:{frames}")]));
+                calls.push(Call::new(process, vec![format!("i32:{frames}")]));
                 Scenario::Audio { frames, rate: self.rate }
             }
             "periodic" => Scenario::Periodic { period_ns: (self.period_us.unwrap_or(1000.0) * 1e3) as u64 },
@@ -671,6 +679,17 @@ mod tests {
         assert!(
             message(options(&["--scenario", "audio"]).ok().unwrap().workload(&funcs(&[("f", "()->()")]))).contains("process")
         );
+    }
+
+    #[test]
+    fn guests_for_audio_are_known_by_their_exports() {
+        let mut guest = funcs(driver::interface(kind::OWN));
+        let workload = options(&["--rate", "44100"]).ok().unwrap().workload(&guest).ok().unwrap();
+        let text = "rtw_process(i32:128) after rtw_init(f64:44100,i32:128), audio, 128 frames at 44100 Hz";
+        assert_eq!(workload.text(), text);
+        guest.pop();
+        assert!(message(options(&[]).ok().unwrap().workload(&guest)).contains("name a function"));
+        assert!(message(options(&["--scenario", "audio"]).ok().unwrap().workload(&guest)).contains("nor is it a guest"));
     }
 
     #[test]

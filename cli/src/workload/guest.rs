@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use rtwasm::engine::artifact::{Input, Metadata};
+use rtwasm::artifact::guest::{Described, flag, kind};
+use rtwasm::engine::artifact::{Extern, Input, Metadata};
 use rtwasm::engine::budget::Limits;
 use rtwasm::engine::call::ValRaw;
 use rtwasm::engine::fault::FaultRecord;
@@ -165,6 +166,10 @@ impl Guest {
         for call in &workload.before {
             let mut bound = Bound::new(&instance, call, &known)?;
             bound.run().map_err(|status| ended(&instance, &call.func, status))?;
+            if call.func == "rtw_init" && module.guest.is_some() && bound.values[0].get_i32() != 0 {
+                let what = format!("the guest refuses: {call} returned {}", bound.values[0].get_i32());
+                return Err(Error::new(RTW_ERR_ARGUMENT, what));
+            }
             bound.name_results(call, &mut known)?;
         }
         let calls = workload.calls.iter().map(|call| Bound::new(&instance, call, &known)).collect::<Result<_>>()?;
@@ -219,13 +224,12 @@ impl Guest {
     }
 
     fn reset(&self) -> Result<()> {
-        let has_reset = self.instance.module.metadata.exports.iter().any(|e| e.name == "reset" && e.ty == "()->()");
-        if !has_reset {
-            return Ok(());
+        let exports = &self.instance.module.metadata.exports;
+        let is_reset = |e: &&Extern| (e.name == "reset" || e.name == "rtw_reset") && e.ty == "()->()";
+        match exports.iter().find(is_reset) {
+            Some(export) => call_once(&self.instance, &export.name, Vec::new()).map(|_| ()),
+            None => Ok(()),
         }
-        let call = Call::new("reset", Vec::new());
-        let mut reset = Bound::new(&self.instance, &call, &Known::new())?;
-        reset.run().map_err(|status| ended(&self.instance, "reset", status))
     }
 
     /// Prepares a cycle: supplies the next block of sound. Allocates nothing.
@@ -383,23 +387,53 @@ const COMMAND_ADVICE: &str = ": a command runs once; measure an export that can 
 const LIMIT_ADVICE: &str = ": a call may take as long as --limit says (the guest has an endless loop, or needs more time)";
 const GROWTH_ADVICE: &str = "; --before can make it grow earlier, and --growth allowed permits it";
 
+/// Calls an export, and returns the bits of its first result.
+fn call_once(instance: &Arc<Instance>, name: &str, arguments: Vec<String>) -> Result<u32> {
+    let mut bound = Bound::new(instance, &Call::new(name, arguments), &Known::new())?;
+    bound.run().map_err(|status| ended(instance, name, status))?;
+    Ok(bound.values.first().map_or(0, |value| value.get_u32()))
+}
+
 /// The address of each channel's input, if the guest has inputs.
 fn inputs(instance: &Arc<Instance>) -> Result<Vec<u64>> {
-    let has_input = instance.module.metadata.exports.iter().any(|e| e.name == "input" && e.ty == "(i32)->(i32)");
-    if !has_input {
+    let has = |name: &str, ty: &str| instance.module.metadata.exports.iter().any(|e| e.name == name && e.ty == ty);
+    if let Some(guest) = instance.module.guest.as_ref().filter(|guest| guest.kind() == kind::OWN) {
+        let io = call_once(instance, "rtw_io", Vec::new())?;
+        return described_inputs(instance, guest, io)
+            .ok_or_else(|| Error::new(RTW_ERR_BOUNDS, "rtw_io of the guest names a place outside its memory, or NULL"));
+    }
+    if !has("input", "(i32)->(i32)") {
         return Ok(Vec::new());
     }
     let mut addresses = Vec::new();
     for channel in 0..2 {
-        let call = Call::new("input", vec![format!("i32:{channel}")]);
-        let mut input = Bound::new(instance, &call, &Known::new())?;
-        input.run().map_err(|status| ended(instance, "input", status))?;
-        let address = input.values[0].get_u32();
-        if address != 0 {
-            addresses.push(u64::from(address));
+        match call_once(instance, "input", vec![format!("i32:{channel}")])? {
+            0 => {}
+            address => addresses.push(u64::from(address)),
         }
     }
     Ok(addresses)
+}
+
+/// Reads the inputs' addresses in the record of `rtw_io`, and sets the parameters to their defaults, as the library does for hosts.
+fn described_inputs(instance: &Arc<Instance>, guest: &Described, io: u32) -> Option<Vec<u64>> {
+    // The word at an index behind a base, which must not be NULL.
+    let place = |base: u64, index: u64| {
+        // SAFETY: a guest's instance is used by the thread that has the guest.
+        let at = unsafe { instance.turn() }.memory_at(base + 4 * index, 4).cast::<u32>();
+        (base != 0 && !at.is_null()).then_some(at)
+    };
+    // SAFETY: inside the memory; guests' addresses need not be aligned.
+    let word = |base, index| place(base, index).map(|at| u64::from(u32::from_le(unsafe { at.read_unaligned() })));
+    let (list, params) = (word(io.into(), 0)?, word(io.into(), 2)?);
+    // A guest with events gets changes of parameters as events, and has its own defaults until then.
+    let count = if guest.flags() & flag::EVENTS == 0 { guest.param_count() } else { 0 };
+    for index in 0..count {
+        let ([_, at, ..], [_, _, default, _]) = guest.param(index);
+        // SAFETY: as above.
+        unsafe { place(params, at.into())?.write_unaligned((default as f32).to_bits().to_le()) };
+    }
+    (0..u64::from(guest.channels().0)).map(|channel| word(list, channel)).collect()
 }
 
 #[cfg(test)]
