@@ -1,5 +1,6 @@
-"""The plug-in in jalv, under a jackd of its own with the dummy driver: test_jalv.py BUNDLES DRIVE FAULTY..., where DRIVE is another version
-of the drive's artifact, and each FAULTY one of the faulty guest's. Prints `ok WHAT` and `FAIL WHAT`.
+"""The plug-in in jalv, under a jackd of its own with the dummy driver: test_jalv.py BUNDLES DRIVE TRAPS FAULTY..., where DRIVE is another
+version of the drive's artifact, TRAPS one of the faulty guest's that fails at each call, and each FAULTY one that does not. Prints
+`ok WHAT` and `FAIL WHAT`.
 
 It waits for what jalv prints; PATIENCE_S is only how long a test that hangs may hang.
 """
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 
-BUNDLES, DRIVE, *FAULTY = sys.argv[1:]
+BUNDLES, DRIVE, TRAPS, *FAULTY = sys.argv[1:]
 SERVER = "rtwasm-lv2"
 PATIENCE_S = 60
 ENVIRONMENT = {**os.environ, "JACK_DEFAULT_SERVER": SERVER, "JACK_NO_START_SERVER": "1"}
@@ -125,6 +126,9 @@ try:
         jalv.wait_for(r"guest_fault = 0", "it plays for a second without faults", ask="mode = 0\nmonitors")
         swap("faulty", version)
         jalv.wait_for(r"Faulty: 1 in, 1 out", f"then jalv loads a new version, {os.path.basename(version)}")
+    swap("faulty", TRAPS)
+    jalv.wait_for(r'dry call 0 of "rtw_process" ended with RTW_ERR_TRAP_MEMORY$', "it refuses a version that fails at its dry calls")
+    jalv.wait_for(r"guest_fault = 0", "the old one plays on", ask="monitors")
     jalv.end("it ends as well")
 finally:
     server.terminate()

@@ -127,7 +127,10 @@ cp -r "$bundles/reverb.lv2" "$scratch/refused"
 rtwasm compile -q "$guests/reverb.wasm" -o "$scratch/refused/reverb.lv2/reverb.rtw"
 refuses "lv2apply with a standalone artifact: refused, with the reason in the log" "RTW_ERR_PROFILE" \
     standalone lv2apply -i "$scratch/in.wav" -o "$scratch/refused.wav" $reverb
+# shellcheck disable=SC2016 # the guest's own $mode
+sed 's/(f32.eq (local.get $mode) (f32.const 1))/(i32.const 1)/' "$here/faulty.wat" >"$scratch/version.wat"
+check "a version that fails at each call" rtwasm compile -q --profile plugin "$scratch/version.wat" -o "$scratch/traps.rtw"
 check "another version of the drive" rtwasm compile -q "$guests/drive.wasm" --profile plugin --opt size -o "$scratch/drive.rtw"
 adopt jalv "$TEST_PYTHON" "$here/test_jalv.py" "$bundles" "$scratch/drive.rtw" \
-    "$artifacts/quarter.rtw" "$artifacts/half.rtw"
+    "$scratch/traps.rtw" "$artifacts/quarter.rtw" "$artifacts/half.rtw"
 finish
