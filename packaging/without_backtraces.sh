@@ -1,9 +1,8 @@
 #!/bin/sh
 # Empties the function that prints a panic's backtrace: without_backtraces.sh OBJECT. The standard library would call it from the hook
 # that this library replaces (src/rt/panics.rs), so it never runs; but the linker cannot know that, and keeps the readers of debugging
-# information, the demangler and the decompressor that it reaches: 200 KB. The function answers "printed" from now on, and
-# names nothing, so the linker drops them. Where the tools cannot do that, or the function has another name, the library is larger
-# and works alike.
+# information, the demangler and the decompressor that it reaches: 200 KB. The emptied function returns success and calls nothing, so
+# the linker drops them. Where the tools cannot do that, or the function has another name, the library is larger and works alike.
 #   LINK_CC, OBJCOPY  the C compiler and binutils for the library's processor
 object=$1
 section=$(readelf -SW "$object" 2>/dev/null | grep -oE '\.text\.[^ ]*BacktraceLock[^ ]*DisplayBacktrace[^ ]*' | head -n 1)
