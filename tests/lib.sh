@@ -73,6 +73,13 @@ tell_how_to_repeat() { # tell_how_to_repeat COMMAND...: where it can be done wit
     rm -f "$TEST_ENVIRONMENT.now.$$"
 }
 
+says() { # says TEXT COMMAND...: true if the command succeeds and its output has the text (a fixed string); otherwise it shows the output
+    text=$1
+    shift
+    "$@" >"$scratch/said" 2>&1 || { cat "$scratch/said"; return 1; }
+    grep -qF -e "$text" "$scratch/said" || { cat "$scratch/said"; return 1; }
+}
+
 refuses() { # refuses WHAT MESSAGE COMMAND...: ok if the command fails and says MESSAGE (a fixed string)
     what=$1
     message=$2

@@ -8,12 +8,6 @@ library=$folder/rtwasm_ladspa.so
 guests=$root/guests/built
 mkdir -p "$folder"
 rtwasm() { "$RTWASM" "$@"; }
-says() { # says TEXT COMMAND...
-    text=$1
-    shift
-    "$@" >"$scratch/said" 2>&1 || { cat "$scratch/said"; return 1; }
-    grep -qF -e "$text" "$scratch/said" || { cat "$scratch/said"; return 1; }
-}
 
 check "the plug-in library is built" make -s -C "$root/plugins"
 cp "$root/target/plugins/rtwasm_ladspa.so" "$library"

@@ -14,12 +14,6 @@ artifacts=$scratch/artifacts # of the test's host
 guests=$root/guests/built
 mkdir -p "$bundles" "$artifacts"
 rtwasm() { "$RTWASM" "$@"; }
-says() { # says TEXT COMMAND...
-    text=$1
-    shift
-    "$@" >"$scratch/said" 2>&1 || { cat "$scratch/said"; return 1; }
-    grep -qF -e "$text" "$scratch/said" || { cat "$scratch/said"; return 1; }
-}
 
 check "the plug-in library is built" make -s -C "$root/plugins"
 exports() { [ "$(nm -D --defined-only "$RTWASM_LV2_LIBRARY" | awk '{ print $3 }')" = lv2_descriptor ]; }
