@@ -261,11 +261,10 @@ impl Driver {
         let empty = [ValRaw::i32(0)];
         let calls = [
             Ready { func: self.funcs[PROCESS].as_ref(), values: &values, repeats },
-            // So often that the last call of all is a reset: those at the end are a quarter of each function's.
-            Ready { func: self.funcs[RESET].as_ref(), values: &empty, repeats: 4 },
+            Ready { func: self.funcs[RESET].as_ref(), values: &empty, repeats: 1 },
         ];
         turn.prepare(&calls)?;
-        // The last of the dry calls compute blocks: they come after the dry call of the reset.
+        // Prepare makes all calls once, in their order, and then again those with repeats: the last ones compute blocks.
         // SAFETY: the caller has the instance, and these are its functions.
         match unsafe { self.reset(instance, self.handles(), false) } {
             RTW_OK => Ok(()),
