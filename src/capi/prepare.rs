@@ -7,7 +7,7 @@ use super::guard::{self, bare, setup};
 use super::instance::{rtw_func_t, rtw_instance_t};
 use super::value::rtw_value_t;
 use crate::engine::own::FuncRef;
-use crate::engine::prepare::Ready;
+use crate::engine::prepare::{self, Ready};
 use crate::rt::reserve;
 use crate::status::*;
 
@@ -205,7 +205,7 @@ pub unsafe fn read_dry_calls<'a>(dry_calls: *const rtw_dry_call_t, count: u32) -
             if call.func_index != 0 {
                 return Err(Error::new(RTW_ERR_ARGUMENT, format!("dry call {at}: func_index is only for slots")));
             }
-            Ok(Ready { func, values, repeats: call.repeats })
+            Ok(Ready { func, values, repeats: call.repeats, accepts: prepare::any })
         })
         .collect()
 }

@@ -14,7 +14,7 @@ use super::handle;
 use super::instance::{Func, Instance, Turn};
 use super::module::Module;
 use super::own::{FuncNoun, OwnFunc};
-use super::prepare::{DryCall, Ready, SETUP_BUDGET_NS};
+use super::prepare::{self, DryCall, Ready, SETUP_BUDGET_NS};
 use super::signature::Signature;
 use super::slot::{Slot, guest_state};
 use crate::artifact::guest::{Described, flag, kind};
@@ -207,7 +207,8 @@ impl Driver {
         let runtime = &instance.module.runtime;
         let _visit = runtime.visit()?;
         let _ready = runtime.ready_for_traps(instance.module.profile())?;
-        let mut values = init_values(self.state().kind, self.rate, self.state().max_frames);
+        let given = init_values(self.state().kind, self.rate, self.state().max_frames);
+        let mut values = given;
         let func = &*self.funcs[INIT];
         let _running = func.core().runs_in_setup();
         // SAFETY: both values are there; the caller has the instance.
@@ -218,10 +219,8 @@ impl Driver {
             RTW_OK => {}
             status => return Err(failed(status, "the first call")),
         }
-        if self.state().kind == kind::OWN && values[0].get_i32() != 0 {
-            let (code, rate, frames) = (values[0].get_i32(), self.rate as u64, self.state().max_frames);
-            let what = format!("the guest refuses {rate} Hz and {frames} frames: rtw_init returned {code}");
-            return Err(Error::new(RTW_ERR_ARGUMENT, what));
+        if self.state().kind == kind::OWN {
+            accepts(&given, &values)?;
         }
         // SAFETY: the caller has the instance, and these are its functions.
         match unsafe { self.state().bind(&self.module, instance, self.handles()) } {
@@ -260,8 +259,8 @@ impl Driver {
         let values = process_values(state.kind, frames, state.bound.lists);
         let empty = [ValRaw::i32(0)];
         let calls = [
-            Ready { func: self.funcs[PROCESS].as_ref(), values: &values, repeats },
-            Ready { func: self.funcs[RESET].as_ref(), values: &empty, repeats: 1 },
+            Ready { func: self.funcs[PROCESS].as_ref(), values: &values, repeats, accepts: prepare::any },
+            Ready { func: self.funcs[RESET].as_ref(), values: &empty, repeats: 1, accepts: prepare::any },
         ];
         turn.prepare(&calls)?;
         // Prepare makes all calls once, in their order, and then again those with repeats: the last ones compute blocks.
@@ -275,10 +274,11 @@ impl Driver {
     /// The dry calls of a slot's instances, which are initialised by them.
     pub fn dry_calls(kind: u32, rate: f64, max_frames: u32) -> Vec<DryCall<usize>> {
         // Each twice: prepare makes all calls once, in their order, and then again.
-        let call = |func, values: &[ValRaw]| DryCall { func, values: values.into(), repeats: 2 };
+        let call = |func, values: &[ValRaw]| DryCall { func, values: values.into(), repeats: 2, accepts: prepare::any };
         let init = init_values(kind, rate, max_frames);
         let mut calls = vec![call(INIT, &init)];
         if kind == kind::OWN {
+            calls[INIT].accepts = accepts;
             calls.push(call(PROCESS, &process_values(kind, max_frames, [0; 2])));
             calls.push(call(RESET, &[]));
         } else {
@@ -431,6 +431,16 @@ fn init_values(kind: u32, rate: f64, max_frames: u32) -> [ValRaw; 2] {
         kind::OWN => [ValRaw::f64(rate.to_bits()), ValRaw::u32(max_frames)],
         _ => [ValRaw::i32(0), ValRaw::i32(rate as i32)],
     }
+}
+
+/// Returns an error if rtw_init, which is given a rate and frames, has not returned 0.
+fn accepts(given: &[ValRaw], results: &[ValRaw]) -> Result<()> {
+    let (rate, frames, code) = (f64::from_bits(given[0].get_f64()) as u64, given[1].get_u32(), results[0].get_i32());
+    if code == 0 {
+        return Ok(());
+    }
+    let what = format!("the guest refuses {rate} Hz and {frames} frames: rtw_init returned {code}");
+    Err(Error::new(RTW_ERR_ARGUMENT, what))
 }
 
 /// One value for the own interface, four for Faust's.

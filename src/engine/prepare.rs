@@ -22,6 +22,16 @@ pub struct DryCall<F, V = Box<[ValRaw]>> {
     pub func: F,
     pub values: V,
     pub repeats: u32,
+    /// Judges each call by its arguments and results.
+    pub accepts: Accepts,
+}
+
+/// Returns an error if a call's results say that the guest has refused its arguments.
+pub type Accepts = fn(&[ValRaw], &[ValRaw]) -> Result<()>;
+
+/// Accepts whatever a call returns.
+pub fn any(_: &[ValRaw], _: &[ValRaw]) -> Result<()> {
+    Ok(())
 }
 
 /// One that can be made.
@@ -30,7 +40,7 @@ pub type Ready<'a> = DryCall<FuncRef<'a>, &'a [ValRaw]>;
 impl<F> DryCall<F> {
     /// This call, of that func.
     pub fn of<'a>(&'a self, func: FuncRef<'a>) -> Ready<'a> {
-        DryCall { func, values: &self.values, repeats: self.repeats }
+        DryCall { func, values: &self.values, repeats: self.repeats, accepts: self.accepts }
     }
 }
 
@@ -206,6 +216,7 @@ impl Runs {
             if status != RTW_OK {
                 return Err(refused(call, round, status));
             }
+            (call.accepts)(call.values, &values)?;
         }
         Ok(())
     }

@@ -311,6 +311,40 @@ static void publish(const guest_t *of, rtw_slot_t *slot) {
     rtw_instance_destroy(instance);
 }
 
+/* The slot calls rtw_init, and refuses what that refuses, as rtw_guest_create does. */
+static void test_refused_behind_slot(const guest_t *of) {
+    static const struct {
+        double rate;
+        uint32_t frames;
+        rtw_status_t status;
+        const char *text;
+    } tried[] = {
+        {48000, 512, RTW_OK, ""},
+        {48000, 513, RTW_ERR_ARGUMENT, "the guest refuses 48000 Hz and 513 frames: rtw_init returned 1"},
+        {900, 512, RTW_ERR_ARGUMENT, "the guest refuses 900 Hz and 512 frames: rtw_init returned 1"},
+    };
+    rtw_instance_t *instance = new_instance(of->module, NULL, 0);
+    for (size_t i = 0; i < sizeof tried / sizeof tried[0]; i++) {
+        rtw_guest_config_t config;
+        rtw_guest_config_init(&config);
+        config.sample_rate = tried[i].rate;
+        config.max_frames = tried[i].frames;
+        rtw_slot_t *slot = NULL;
+        rtw_guest_t *guest = NULL;
+        require(rtw_guest_slot_create(of->module, &config, NULL, &slot, &err), &err, "a slot");
+        require(rtw_guest_create(of->module, NULL, slot, &config, &guest, &err), &err, "a guest behind it");
+        const rtw_status_t status = rtw_slot_publish(slot, instance, NULL, &err);
+        check_status(status, tried[i].status, "a publication for %g Hz and %u frames", tried[i].rate, tried[i].frames);
+        if (status != RTW_OK) check_error(&err, tried[i].status, tried[i].text, "and says why");
+        const rtw_status_t after = tried[i].status == RTW_OK ? RTW_OK : RTW_ERR_EMPTY;
+        check_status(rtw_guest_process(guest, NULL, (float *[]){other_left}, 10, NULL, 0), after, "the next block");
+        check(stats_of_slot(slot).refused == (tried[i].status != RTW_OK), "a refusal is counted");
+        rtw_guest_destroy(guest);
+        rtw_slot_destroy(slot);
+    }
+    rtw_instance_destroy(instance);
+}
+
 static void test_slot(const guest_t *of, const guest_t *another) {
     rtw_guest_config_t config;
     rtw_guest_config_init(&config);
@@ -560,6 +594,7 @@ int main(int argc, char **argv) {
     test_blocks(&of_drive);
     test_params(&of_drive);
     guest_t driven = open_guest("driven", NULL);
+    test_refused_behind_slot(&driven);
     test_slot(&driven, &of_drive);
     test_faults(&driven);
     test_handles(&of_drive);

@@ -8,7 +8,7 @@ use rtwasm::engine::budget::Limits;
 use rtwasm::engine::call::ValRaw;
 use rtwasm::engine::instance::{self, Instance};
 use rtwasm::engine::module::Module;
-use rtwasm::engine::prepare::DryCall;
+use rtwasm::engine::prepare::{DryCall, any};
 use rtwasm::engine::runtime::Runtime;
 use rtwasm::engine::slot::{Config, Slot, StateTransfer};
 use rtwasm::status::{Error, RTW_OK, Result, rtw_status_t};
@@ -85,7 +85,12 @@ fn slot(runtime: &Arc<Runtime>, module: &Arc<Module>, limits: Limits, frames: us
         interface: vec![("process".into(), None)],
         standby: SPARES,
         hold_blocks: 0,
-        dry_calls: vec![DryCall { func: PROCESS, values: Box::new(arguments(frames, Deed::Effect)), repeats: REPEATS }],
+        dry_calls: vec![DryCall {
+            func: PROCESS,
+            values: Box::new(arguments(frames, Deed::Effect)),
+            repeats: REPEATS,
+            accepts: any,
+        }],
         state: StateTransfer::None,
         memory_limit_bytes: 0,
         on_event: None,

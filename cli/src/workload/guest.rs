@@ -15,7 +15,7 @@ use rtwasm::engine::instance::{self, Instance, Turn};
 use rtwasm::engine::module::Module;
 use rtwasm::engine::naming;
 use rtwasm::engine::own::OwnFunc;
-use rtwasm::engine::prepare::{Ready, Report};
+use rtwasm::engine::prepare::{Ready, Report, any};
 use rtwasm::engine::profile::{DEFAULT_GUEST_STACK_BYTES, Interruption};
 use rtwasm::engine::runtime::{Config, Runtime};
 use rtwasm::engine::signature::{Signature, Type};
@@ -199,7 +199,7 @@ impl Guest {
         self.touch_engine_memory();
         let calls = self.calls.iter();
         let dry: Vec<Ready<'_>> =
-            calls.map(|call| Ready { func: call.func.as_ref(), values: &call.arguments, repeats }).collect();
+            calls.map(|call| Ready { func: call.func.as_ref(), values: &call.arguments, repeats, accepts: any }).collect();
         let report = self.turn().prepare(&dry).map_err(|error| match self.instance.fault() {
             Some(_) => self.ended(error.status),
             None => error,

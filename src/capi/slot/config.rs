@@ -6,7 +6,7 @@ use crate::capi::guard;
 use crate::capi::instance::{read_wanted, rtw_instance_t, rtw_wanted_func_t};
 use crate::capi::prepare::{self, rtw_dry_call_t};
 use crate::engine::instance::Wanted;
-use crate::engine::prepare::DryCall;
+use crate::engine::prepare::{DryCall, any};
 use crate::engine::slot::{Config, Event, EventKind, StateTransfer};
 use crate::ffi::out_of_range;
 use crate::rt::callback;
@@ -233,7 +233,7 @@ unsafe fn dry_calls(config: &rtw_slot_config_t, funcs: usize) -> Result<Vec<DryC
                     format!("dry call {at}: func must be NULL for a slot; set func_index"),
                 ));
             }
-            Ok(DryCall { func, values: values.into(), repeats: call.repeats })
+            Ok(DryCall { func, values: values.into(), repeats: call.repeats, accepts: any })
         })
         .collect()
 }

@@ -145,12 +145,13 @@ pub unsafe extern "C-unwind" fn rtw_slot_destroy(slot: *mut rtw_slot_t) {
 ///              again.
 /// publication  NULL, or receives the number of this publication, for events.
 /// err          NULL, or filled; names all exports that are missing or of another type, or the reason.
-/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (an instance of another runtime, or in a slot already),
-///         RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state was not
-///         transferred; the old instance stays), RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no
-///         time to save the state), RTW_ERR_PERMISSION (the system no longer permits membarrier(2), which keeps blocks out
-///         meanwhile), RTW_ERR_LIMIT (memory_limit_bytes), RTW_ERR_FORKED, RTW_ERR_STACK_SIZE (the thread's stack has no room
-///         for dry calls or the transfer); and those of rtw_instance_prepare.
+/// errors: RTW_ERR_NULL, RTW_ERR_HANDLE, RTW_ERR_ARGUMENT (an instance of another runtime, or in a slot already; or its guest
+///         refuses the rate or the frames of rtw_guest_slot_create), RTW_ERR_NO_EXPORT, RTW_ERR_EXPORT_KIND,
+///         RTW_ERR_SIGNATURE, RTW_ERR_FAULTED, RTW_ERR_STATE (the state was not transferred; the old instance stays),
+///         RTW_ERR_BUSY (the instance is in a call; or the real-time thread left no time to save the state),
+///         RTW_ERR_PERMISSION (the system no longer permits membarrier(2), which keeps blocks out meanwhile), RTW_ERR_LIMIT
+///         (memory_limit_bytes), RTW_ERR_FORKED, RTW_ERR_STACK_SIZE (the thread's stack has no room for dry calls or the
+///         transfer); and those of rtw_instance_prepare.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn rtw_slot_publish(
     slot: *mut rtw_slot_t,

@@ -229,7 +229,7 @@ pub(super) unsafe fn read(runtime: &Arc<Runtime>, config: &rtw_worker_config_t) 
         check_func("dry call", &call.func, runtime, call.values.len())?;
         settings.prepare(&call.func);
         let func = OwnFunc::new(call.func.clone())?;
-        settings.dry_calls.push(DryCall { func, values: call.values.into(), repeats: call.repeats });
+        settings.dry_calls.push(DryCall { func, values: call.values.into(), repeats: call.repeats, accepts: call.accepts });
     }
     let work = if config.kind == RTW_WORKER_PERIODIC {
         // SAFETY: as above.
