@@ -93,8 +93,8 @@ typedef struct rtw_compile_options_t {
     uint32_t embed_source;
     /// Exports to run now, each as "EXPORT" or "EXPORT=ARGS" with numbers of the export's types ("setup=48000,0.5"). Instances,
     /// resets and spares start with the state that they leave behind: memories, globals. They run one after the other in one
-    /// instance, after the module's _initialize, which is not exported any more. NULL (default): none. An export that calls a
-    /// function of the host has no answer now, but for those of libm on numbers (sinf, pow). max_time_ms limits the calls, too.
+    /// instance, after the module's _initialize, which is not exported any more. NULL (default): none. Functions of
+    /// the host are not provided then, but for those of libm on numbers (sinf, pow). max_time_ms limits the calls, too.
     const char *const *init;
     /// The number of texts in init.
     size_t init_count;
@@ -134,7 +134,7 @@ static inline void rtw_compile_options_init(struct rtw_compile_options_t *option
 ///         RTW_ERR_UNSUPPORTED (an unknown target; a limit of the code generator; a name with a zero byte), RTW_ERR_LIMIT
 ///         (one of the max_ fields, which the message names), RTW_ERR_INTERNAL. Of init: RTW_ERR_NO_EXPORT,
 ///         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE (other types than the export's), RTW_ERR_IMPORT_MISSING (it calls an import
-///         that has no answer at compile time), RTW_ERR_TRAP_... (it traps), RTW_ERR_UNSUPPORTED (state that cannot be kept:
+///         that is not provided at compile time), RTW_ERR_TRAP_... (it traps), RTW_ERR_UNSUPPORTED (state that cannot be kept:
 ///         tables that change, imported memories, tables and globals).
 rtw_status_t rtw_compile(const void *wasm_or_wat,
                          size_t length,

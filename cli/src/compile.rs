@@ -59,7 +59,7 @@ Options:
   --init EXPORT[=ARGS]  run this export now, and keep the state that it leaves behind: instances, resets and spares
                         start with it. ARGS are numbers of the export's types: --init setup=48000,0.5. Given several
                         times: one call after the other. The module's _initialize runs first, and not again at run
-                        time. Functions of the host have no answer now, but for libm's
+                        time. Functions of the host are not provided then, but for libm's
   --embed-source        keep the module in the artifact, so that `rtwasm recompile` needs nothing else
   --max-module-bytes N  refuse a longer module; default 268435456
   --max-functions N     refuse a module that defines more functions; default 500000
@@ -73,7 +73,7 @@ Options:
   -q, --quiet           print nothing except errors
   -h, --help            print this text
 
-Says what the module asks of its host: who answers its imports (`rtwasm inspect` lists each), how it starts,
+Says what the module asks of its host: who provides its imports (`rtwasm inspect` lists each), how it starts,
 whether it can grow, and which proposals it uses.
 
 The same input with the same options makes the same artifact, byte for byte. --cpu native makes the machine an

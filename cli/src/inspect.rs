@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::args::{self, Arg, Args, Failure};
 use crate::describe;
-use crate::needs::{self, Answerer};
+use crate::needs::{self, Provider};
 
 pub const HELP: &str = "rtwasm inspect: print what an artifact is and whether it runs on this machine
 
@@ -25,7 +25,7 @@ Reads the envelope and the part that this machine would run, compares both with 
 artifact says about itself: parts, engine, target, CPU features, profile, imports and exports with their types,
 memories, and the module that it was made from. Loads nothing and runs no code. - reads the standard input.
 \"runs here\" is also no if the module imports what no host can provide: a function or global with a reference type.
-Says of each import who answers it: a function of the library that the host calls beforehand (rtw_imports_libm,
+Says of each import who provides it: a function of the library that the host calls beforehand (rtw_imports_libm,
 rtw_imports_wasi, ...), or the host itself; also which proposals the module uses, whether it can grow, and how it
 starts; of a guest for audio or control its ports, parameters and meters (guests/include/rtw_guest.h, Faust).
 
@@ -160,13 +160,13 @@ fn to_json(
     })
 }
 
-/// Exports or imports; an import also has its module, and who answers it.
+/// Exports or imports; an import also has its module, and who provides it.
 fn externs_to_json(externs: &[Extern], are_imports: bool) -> Vec<Value> {
     let one = |item: &Extern| {
         let mut value = json!({ "kind": item.kind.name(), "name": item.name, "type": item.ty });
         if are_imports {
             value["module"] = json!(item.module);
-            value["answered_by"] = json!(Answerer::of(item).name());
+            value["provided_by"] = json!(Provider::of(item).name());
         }
         value
     };
@@ -260,7 +260,7 @@ fn to_text(
     if let Some(guest) = guest {
         text += &describe::to_text(guest);
     }
-    list(&mut text, "imports", &metadata.imports, |import| format!("  {}", Answerer::of(import).text()));
+    list(&mut text, "imports", &metadata.imports, |import| format!("  {}", Provider::of(import).text()));
     list(&mut text, "exports", &metadata.exports, |_| String::new());
     text
 }

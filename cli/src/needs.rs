@@ -1,4 +1,4 @@
-//! A module's demands on its host: the answerer of each import, the proposals and the growth that it needs, its way to start, and what
+//! A module's demands on its host: the provider of each import, the proposals and the growth that it needs, its way to start, and what
 //! this library refuses.
 
 use rtwasm::engine::artifact::{Extern, ExternKind, Metadata, Needs};
@@ -7,9 +7,9 @@ use rtwasm::engine::naming;
 use rtwasm::engine::native::{self, Set};
 use serde_json::{Value, json};
 
-/// Who answers an import.
+/// Who provides an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answerer {
+pub enum Provider {
     /// The library, if the host calls this function.
     Library(&'static str),
     /// The library, always.
@@ -20,18 +20,18 @@ pub enum Answerer {
     Refused,
 }
 
-impl Answerer {
-    pub fn of(import: &Extern) -> Answerer {
+impl Provider {
+    pub fn of(import: &Extern) -> Provider {
         match import.kind {
-            _ if !imports::crosses(import) => Answerer::Refused,
-            ExternKind::Memory => Answerer::Library("rtw_imports_memory"),
-            ExternKind::Table => Answerer::Library("rtw_imports_table"),
-            ExternKind::Global => Answerer::Library("rtw_imports_global"),
+            _ if !imports::crosses(import) => Provider::Refused,
+            ExternKind::Memory => Provider::Library("rtw_imports_memory"),
+            ExternKind::Table => Provider::Library("rtw_imports_table"),
+            ExternKind::Global => Provider::Library("rtw_imports_global"),
             ExternKind::Func | ExternKind::Tag => match native::set_of(import) {
-                Some(Set::Mathematics) => Answerer::Library("rtw_imports_libm"),
-                Some(Set::System) => Answerer::Library("rtw_imports_wasi"),
-                Some(Set::Log) => Answerer::Always,
-                None => Answerer::Host,
+                Some(Set::Mathematics) => Provider::Library("rtw_imports_libm"),
+                Some(Set::System) => Provider::Library("rtw_imports_wasi"),
+                Some(Set::Log) => Provider::Always,
+                None => Provider::Host,
             },
         }
     }
@@ -39,40 +39,40 @@ impl Answerer {
     /// The name in JSON: the function that a host calls.
     pub fn name(self) -> Option<&'static str> {
         match self {
-            Answerer::Library(name) => Some(name),
-            Answerer::Always => Some("rtw_log"),
-            Answerer::Host => Some("rtw_imports_func"),
-            Answerer::Refused => None,
+            Provider::Library(name) => Some(name),
+            Provider::Always => Some("rtw_log"),
+            Provider::Host => Some("rtw_imports_func"),
+            Provider::Refused => None,
         }
     }
 
     /// For a list of imports.
     pub fn text(self) -> String {
         match self {
-            Answerer::Library(name) => format!("answered by {name}"),
-            Answerer::Always => "answered by the library's log".into(),
-            Answerer::Host => "the host has to answer it, with rtw_imports_func".into(),
-            Answerer::Refused => REFUSED.into(),
+            Provider::Library(name) => format!("provided by {name}"),
+            Provider::Always => "provided by the library's log".into(),
+            Provider::Host => "the host has to provide it, with rtw_imports_func".into(),
+            Provider::Refused => REFUSED.into(),
         }
     }
 }
 
 const REFUSED: &str = "refused: it uses reference types, which cannot cross into C";
 
-/// The imports with that answerer, by name, in the module's order.
-fn names(metadata: &Metadata, whose: Answerer) -> Vec<String> {
+/// The imports of that provider, by name, in the module's order.
+fn names(metadata: &Metadata, whose: Provider) -> Vec<String> {
     let named = |import: &Extern| match whose {
         // A host has to know these exactly.
-        Answerer::Host => format!("{}.{} {}", import.module, import.name, import.ty),
+        Provider::Host => format!("{}.{} {}", import.module, import.name, import.ty),
         _ => import.name.clone(),
     };
-    metadata.imports.iter().filter(|import| Answerer::of(import) == whose).map(named).collect()
+    metadata.imports.iter().filter(|import| Provider::of(import) == whose).map(named).collect()
 }
 
-/// The answerers of a module's imports, each with the names of what it answers.
-pub fn answers(metadata: &Metadata) -> Vec<(Answerer, Vec<String>)> {
-    let mut all: Vec<(Answerer, Vec<String>)> = Vec::new();
-    for whose in metadata.imports.iter().map(Answerer::of) {
+/// The providers of a module's imports, each with the names of what it provides.
+pub fn providers(metadata: &Metadata) -> Vec<(Provider, Vec<String>)> {
+    let mut all: Vec<(Provider, Vec<String>)> = Vec::new();
+    for whose in metadata.imports.iter().map(Provider::of) {
         if !all.iter().any(|(known, _)| *known == whose) {
             all.push((whose, names(metadata, whose)));
         }
@@ -83,13 +83,13 @@ pub fn answers(metadata: &Metadata) -> Vec<(Answerer, Vec<String>)> {
 /// The duties of a host, and what it may expect: subjects, and a sentence for each.
 pub fn sentences(metadata: &Metadata, needs: Option<&Needs>) -> Vec<(&'static str, String)> {
     let mut told = Vec::new();
-    for (whose, names) in answers(metadata) {
+    for (whose, names) in providers(metadata) {
         let few = naming::few(names.iter().map(String::as_str));
         let sentence = match whose {
-            Answerer::Library(name) => format!("{name} answers {few}"),
-            Answerer::Always => format!("the library's log answers {few}"),
-            Answerer::Host => format!("the host has to answer {few}, with rtw_imports_func"),
-            Answerer::Refused => format!("no host can answer {few}: reference types cannot cross into C"),
+            Provider::Library(name) => format!("{name} provides {few}"),
+            Provider::Always => format!("the library's log provides {few}"),
+            Provider::Host => format!("the host has to provide {few}, with rtw_imports_func"),
+            Provider::Refused => format!("no host can provide {few}: reference types cannot cross into C"),
         };
         told.push(("imports", sentence));
     }
@@ -177,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn each_import_has_its_answerer() {
-        let func = |module, name, ty| Answerer::of(&import(ExternKind::Func, module, name, ty)).name();
+    fn each_import_has_its_provider() {
+        let func = |module, name, ty| Provider::of(&import(ExternKind::Func, module, name, ty)).name();
         assert_eq!(func("env", "sinf", "(f32)->(f32)"), Some("rtw_imports_libm"));
         assert_eq!(func("env", "_pow", "(f64,f64)->(f64)"), Some("rtw_imports_libm"));
         assert_eq!(func("env", "sinf", "(f64)->(f64)"), Some("rtw_imports_func"), "a type of its own");
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(func("rtwasm", "rtw_log", "(i32,i32,i32)->()"), Some("rtw_log"));
         assert_eq!(func("env", "blink", "(i32)->()"), Some("rtw_imports_func"));
         assert_eq!(func("env", "keep", "(externref)->()"), None);
-        let other = |kind, ty| Answerer::of(&import(kind, "env", "x", ty)).name();
+        let other = |kind, ty| Provider::of(&import(kind, "env", "x", ty)).name();
         assert_eq!(other(ExternKind::Memory, "memory 1.. pages"), Some("rtw_imports_memory"));
         assert_eq!(other(ExternKind::Table, "table 1.. funcref"), Some("rtw_imports_table"));
         assert_eq!(other(ExternKind::Global, "global mut i32"), Some("rtw_imports_global"));

@@ -125,7 +125,7 @@ fn inspect_tells_everything_as_json() {
     assert_eq!(told["memory_reservation_bytes"], 4u64 << 30);
     assert_eq!(told["function_count"], 2);
     let import = serde_json::json!([{
-        "kind": "func", "name": "log", "type": "(i32)->()", "module": "env", "answered_by": "rtw_imports_func",
+        "kind": "func", "name": "log", "type": "(i32)->()", "module": "env", "provided_by": "rtw_imports_func",
     }]);
     assert_eq!(told["imports"], import);
     let exports: Vec<String> = told["exports"]
@@ -177,7 +177,7 @@ fn inspect_tells_the_same_in_words() {
     }
     for part in [
         "runs here      yes",
-        "env.log  func (i32)->()  the host has to answer it, with rtw_imports_func",
+        "env.log  func (i32)->()  the host has to provide it, with rtw_imports_func",
         "process  func (i32,i32)->(f32)",
         "gain  global mut f32",
         "65536 bytes, at most 262144",
@@ -196,7 +196,7 @@ fn inspect_tells_the_same_in_words() {
     assert!(words.contains(&format!("CPU features   {level}")), "{words}");
 }
 
-/// An import for each that answers, growth, proposals, a reactor.
+/// An import of each provider, growth, proposals, a reactor.
 const ASKING: &str = r#"(module
     (import "env" "sinf" (func (param f32) (result f32)))
     (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
@@ -218,12 +218,12 @@ fn compile_and_inspect_tell_what_a_host_has_to_do() {
         let compiled = succeeds(run(&directory, &["compile", "a.wat", "-o", "a.rtw", "--profile", profile]));
         let words = succeeds(run(&directory, &["inspect", "a.rtw"]));
         for (subject, sentence) in [
-            ("imports", "rtw_imports_libm answers sinf"),
-            ("imports", "rtw_imports_wasi answers fd_write, abort"),
-            ("imports", "the library's log answers rtw_log"),
-            ("imports", "rtw_imports_table answers table"),
-            ("imports", "rtw_imports_global answers base"),
-            ("imports", "the host has to answer env.blink (i32)->(), with rtw_imports_func"),
+            ("imports", "rtw_imports_libm provides sinf"),
+            ("imports", "rtw_imports_wasi provides fd_write, abort"),
+            ("imports", "the library's log provides rtw_log"),
+            ("imports", "rtw_imports_table provides table"),
+            ("imports", "rtw_imports_global provides base"),
+            ("imports", "the host has to provide env.blink (i32)->(), with rtw_imports_func"),
             ("start", "a reactor: the library calls _initialize in each new guest, once (RTW_INITIALIZE_LEAVE: the host does)"),
             (
                 "growth",
@@ -235,15 +235,15 @@ fn compile_and_inspect_tell_what_a_host_has_to_do() {
             assert!(compiled.contains(&format!("\n  {subject}: {sentence}\n")), "{sentence:?} is not in {compiled}");
             assert!(words.contains(&format!("\n  {subject:<14} {sentence}\n")), "{sentence:?} is not in {words}");
         }
-        for line in ["env.sinf  func (f32)->(f32)  answered by rtw_imports_libm", "env.table  table 2.. funcref  answered by"] {
+        for line in ["env.sinf  func (f32)->(f32)  provided by rtw_imports_libm", "env.table  table 2.. funcref  provided by"] {
             assert!(words.contains(line), "{line:?} is not in {words}");
         }
         let told = inspect(&directory, "a.rtw");
-        let answers: Vec<_> =
-            told["imports"].as_array().unwrap().iter().map(|one| one["answered_by"].as_str().unwrap()).collect();
+        let providers: Vec<_> =
+            told["imports"].as_array().unwrap().iter().map(|one| one["provided_by"].as_str().unwrap()).collect();
         let last = ["rtw_imports_table", "rtw_imports_global", "rtw_imports_func"];
-        assert_eq!(answers[..4], ["rtw_imports_libm", "rtw_imports_wasi", "rtw_imports_wasi", "rtw_log"]);
-        assert_eq!(answers[4..], last);
+        assert_eq!(providers[..4], ["rtw_imports_libm", "rtw_imports_wasi", "rtw_imports_wasi", "rtw_log"]);
+        assert_eq!(providers[4..], last);
         let needs = serde_json::json!({
             "proposals": ["reference-types", "simd"], "grows_memory": true, "grows_tables": true, "starts_as": "reactor",
         });
@@ -258,18 +258,18 @@ fn compile_and_inspect_tell_what_a_host_has_to_do() {
     let needs = serde_json::json!({ "proposals": [], "grows_memory": false, "grows_tables": false, "starts_as": "command" });
     assert_eq!(inspect(&directory, "b.rtw")["needs"], needs);
     assert_eq!(succeeds(run(&directory, &["compile", "-q", "a.wat", "-o", "a.rtw"])), "");
-    // An import that nobody can answer is named.
+    // An import that nobody can provide is named.
     fs::write(directory.join("c.wat"), r#"(module (import "env" "kept" (global (mut funcref))) (func (export "f")))"#).unwrap();
     let output = run(&directory, &["compile", "c.wat", "-o", "c.rtw"]);
     let warning = text(&output.stderr);
     assert!(warning.contains("no host can create an instance: import \"env\" \"kept\" uses reference types"), "{warning}");
     let told = inspect(&directory, "c.rtw");
     assert_eq!(
-        (&told["imports"][0]["answered_by"], &told["runs_here"]["status"]),
+        (&told["imports"][0]["provided_by"], &told["runs_here"]["status"]),
         (&Value::Null, &"RTW_ERR_UNSUPPORTED".into())
     );
     let words = succeeds(run(&directory, &["inspect", "c.rtw"]));
-    assert!(words.contains("no host can answer kept: reference types cannot cross into C"), "{words}");
+    assert!(words.contains("no host can provide kept: reference types cannot cross into C"), "{words}");
 }
 
 #[test]

@@ -293,7 +293,7 @@ fn a_libc_gets_answers_that_it_ends_on() {
         let found = json(&directory, &bench("--func talk --args i32:1"));
         assert!(found["steady_ns"]["count"].as_u64().unwrap() > 0);
         assert!(found["imports"].as_str().unwrap().contains("fd_write"), "{found}");
-        assert!(found["imports"].as_str().unwrap().ends_with("answered by rtw_imports_wasi"), "{found}");
+        assert!(found["imports"].as_str().unwrap().ends_with("provided by rtw_imports_wasi"), "{found}");
         json(&directory, &bench("--func wait"));
         fails(
             &directory,
@@ -337,14 +337,14 @@ fn what_only_a_host_has_is_stubbed_or_refused() {
         fails(&directory, &bench("--missing trap"), 1, "\"env\" \"number\"");
         fails(&directory, &bench("--missing refuse"), 1, "RTW_ERR_IMPORT_MISSING: import was not provided: \"env\" \"number\"");
         fails(&directory, &bench("--missing perhaps"), 2, "expected one of zeros, trap, refuse");
-        // The library itself answers these, so they are never missing.
+        // The library itself provides these, so they are never missing.
         fs::write(directory.join("sine.wat"), SINE).unwrap();
         let line = format!("bench sine.wat --profile {profile} --missing refuse --func ask {SHORT}");
         let found = json(&directory, &line);
         assert_eq!(
             found["imports"],
-            "sinf answered by rtw_imports_libm; rtw_log answered by the library's log; memory answered by \
-             rtw_imports_memory; base answered by rtw_imports_global"
+            "sinf provided by rtw_imports_libm; rtw_log provided by the library's log; memory provided by \
+             rtw_imports_memory; base provided by rtw_imports_global"
         );
         let told = String::from_utf8(run(&directory, &line).stderr).unwrap();
         assert!(told.contains("sine.wat: hello"), "{told}");

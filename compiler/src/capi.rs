@@ -95,8 +95,8 @@ pub struct rtw_compile_options_t {
     pub embed_source: u32,
     /// Exports to run now, each as "EXPORT" or "EXPORT=ARGS" with numbers of the export's types ("setup=48000,0.5"). Instances,
     /// resets and spares start with the state that they leave behind: memories, globals. They run one after the other in one
-    /// instance, after the module's _initialize, which is not exported any more. NULL (default): none. An export that calls a
-    /// function of the host has no answer now, but for those of libm on numbers (sinf, pow). max_time_ms limits the calls, too.
+    /// instance, after the module's _initialize, which is not exported any more. NULL (default): none. Functions of
+    /// the host are not provided then, but for those of libm on numbers (sinf, pow). max_time_ms limits the calls, too.
     pub init: *const *const c_char,
     /// The number of texts in init.
     pub init_count: usize,
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn rtw_compile_options_init_sized(options: *mut rtw_compil
 ///         RTW_ERR_UNSUPPORTED (an unknown target; a limit of the code generator; a name with a zero byte), RTW_ERR_LIMIT
 ///         (one of the max_ fields, which the message names), RTW_ERR_INTERNAL. Of init: RTW_ERR_NO_EXPORT,
 ///         RTW_ERR_EXPORT_KIND, RTW_ERR_SIGNATURE (other types than the export's), RTW_ERR_IMPORT_MISSING (it calls an import
-///         that has no answer at compile time), RTW_ERR_TRAP_... (it traps), RTW_ERR_UNSUPPORTED (state that cannot be kept:
+///         that is not provided at compile time), RTW_ERR_TRAP_... (it traps), RTW_ERR_UNSUPPORTED (state that cannot be kept:
 ///         tables that change, imported memories, tables and globals).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rtw_compile(

@@ -306,7 +306,7 @@ struct Job {
     memory_bytes: u64,
 }
 
-/// A store within the job's limits, and what answers the module's imports in it.
+/// A store within the job's limits, and what provides the module's imports in it.
 fn surroundings(job: &Job, module: &Module) -> (Store<StoreLimits>, Vec<Extern>) {
     let limits = wasmtime::StoreLimitsBuilder::new().memory_size(job.memory_bytes as usize).build();
     let mut store = Store::new(&job.engine, limits);
@@ -324,7 +324,7 @@ fn surroundings(job: &Job, module: &Module) -> (Store<StoreLimits>, Vec<Extern>)
                     results[0] = libm.call(arguments);
                     Ok(())
                 }
-                None => Err(wasmtime::Error::new(NoAnswer(name.clone()))),
+                None => Err(wasmtime::Error::new(NotProvided(name.clone()))),
             });
             func.into()
         })
@@ -373,23 +373,23 @@ fn shown(value: &Val) -> String {
     }
 }
 
-/// An import was called that nothing answers before there is a host.
+/// An import was called that nobody provides before there is a host.
 #[derive(Debug)]
-struct NoAnswer(String);
+struct NotProvided(String);
 
-impl std::fmt::Display for NoAnswer {
+impl std::fmt::Display for NotProvided {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "it calls the import {}, which has no answer at compile time", place::quoted(&self.0))
+        write!(f, "it calls the import {}, which is not provided at compile time", place::quoted(&self.0))
     }
 }
 
-impl std::error::Error for NoAnswer {}
+impl std::error::Error for NotProvided {}
 
 /// Why a call ended, and where, in the given module.
 fn failure(given: &[u8], instrumented: &[u8], what: &str, error: &wasmtime::Error) -> Error {
     let status = match error.downcast_ref::<wasmtime::Trap>() {
         Some(trap) => status_of(*trap),
-        None if error.downcast_ref::<NoAnswer>().is_some() => RTW_ERR_IMPORT_MISSING,
+        None if error.downcast_ref::<NotProvided>().is_some() => RTW_ERR_IMPORT_MISSING,
         None => RTW_ERR_UNSUPPORTED,
     };
     let shift = |offset: usize| Some(offset - code_section(instrumented)?.start + code_section(given)?.start);

@@ -1,4 +1,4 @@
-//! Answers the functions of libm that a module imports while its exports run at compile time: as the library does at run time, with
+//! Provides the functions of libm that a module imports while its exports run at compile time: as the library does at run time, with
 //! the C library's own functions. Only those whose arguments and results are numbers; pointers are for the guest's own libm.
 
 use std::mem::transmute;
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_answered_in_both_precisions() {
+    fn numbers_are_computed_in_both_precisions() {
         assert_eq!(answer("cos", "(f64)->(f64)", &[Val::from(0.0f64)]), Some(1.0));
         assert_eq!(answer("_powf", "(f32,f32)->(f32)", &[Val::from(2.0f32), Val::from(10.0f32)]), Some(1024.0));
         let three = [Val::from(2.0f64), Val::from(3.0f64), Val::from(1.0f64)];

@@ -5,7 +5,7 @@ check_docs.py names DOCS ROOT RTWASM    every name in the .md files below DOCS, 
 check_docs.py example README.md OUT     writes to OUT the README's gain.wat and gain.c, its commands as commands.sh, and its lines
                                         for CMake as lines.cmake
 check_docs.py programs PAGE OUT         writes to OUT the programs that a page shows under a line that begins with their names; prints names
-check_docs.py commands DOCS             prints the `rtwasm` commands that pages show: folder (the root for those below docs), tab, arguments
+check_docs.py commands DOCS             prints the `rtwasm` commands that pages show: folder (the root for those below docs and guests), tab, arguments
 """
 import os
 import re
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "header"))
 from cheader import GUESTS_NAMES  # noqa: E402 (it is found there)
 
 # Every `path` of these has to exist; the others' are checked for functions, constants and links only.
-STRICT = re.compile(r"README\.md|CONTRIBUTING\.md|SECURITY\.md|docs/.*\.md|examples-c/(.*/)?README\.md")
+STRICT = re.compile(r"README\.md|CONTRIBUTING\.md|SECURITY\.md|docs/.*\.md|examples-c/(.*/)?README\.md|guests/templates/README\.md")
 CHECKED_EXTENSIONS = (".md", ".toml", ".lock", ".sh", ".rs", ".py", ".h", ".c", ".wat", ".mk")
 MAX_EXAMPLE_LINES = 24
 
@@ -403,7 +403,7 @@ def main(arguments):
                 # the tutorial's files: tests/lv2 and tests/ladspa make such plug-ins.
                 if doc.strict and doc.folder != Path(".") and doc.name not in ("docs/tutorial.md", "docs/plugins.md"):
                     for arguments in shown_commands(doc):
-                        print(f"{'.' if doc.folder == Path('docs') else doc.folder.as_posix()}\t{arguments}")
+                        print(f"{'.' if doc.folder.parts[0] in ('docs', 'guests') else doc.folder.as_posix()}\t{arguments}")
             return 0
     sys.exit(__doc__)
 

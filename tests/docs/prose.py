@@ -32,6 +32,7 @@ PHRASES = {
     BEGINS + r"(What|How|Whether)\b": "the noun, or a verb and its object: The place of …, Returns …, True if …",
     r"\b(is|are|was|were) (told|answered)\b": "is reported, is returned",
     r"\banswers? RTW_": "returns",
+    r"\banswer(s|ed by) (each|its|an|the) imports?\b|\banswered by rtw_": "provides, provided by",
     r"\b(gives?|given|gave|puts?|put) back\b": "returns, releases, frees, restores",
     r"\bto be had\b": "there is, is available",
     r"\b[Oo]ne's own\b": "your own, its own",

@@ -35,6 +35,7 @@ refuses "planted: a comment that needs the one above" 'file.rs:2: "The same with
 refuses "planted: a comment that begins with a question word" 'file.rs:2: "Whether": write' plain file.rs "fn f() {}\n/// Whether it is set."
 refuses "planted: a passive without an actor" 'file.py:1: "is told": write' plain file.py "# The host is told of it."
 refuses "planted: another word for return" 'file.c:1: "answers RTW_": write' plain file.c "/* It answers RTW_OK. */"
+refuses "planted: another word for provide" 'doc.md:1: "answers each import": write' plain doc.md "It says who answers each import."
 refuses "planted: another word for restore" 'doc.md:1: "puts back": write' plain doc.md "It puts back the mask."
 refuses "planted: a limit that is not one" 'file.rs:1: "as far as": write' plain file.rs "// Locks it as far as it may."
 check "a table may quote the name of a check" plain doc.md '| kept | \`a.c\` "the host is told" |'
@@ -84,7 +85,7 @@ for compiler in $CXX $CLANGXX; do
     check "examples-c/cpp: the first program built with $compiler runs" first
 done
 
-# ---- the commands of the pages, each in its folder (docs: at the root); what they write goes to the scratch folder ----
+# ---- the commands of the pages, each in its folder (docs and guests: at the root); what they write goes to the scratch folder ----
 
 docs commands "$root" >"$scratch/commands"
 check "the examples' pages show commands" test -s "$scratch/commands"
@@ -93,6 +94,7 @@ while IFS="$(printf '\t')" read -r folder arguments; do
     # shellcheck disable=SC2086 # the arguments are words
     check "$folder: rtwasm $arguments" sh -c 'cd "$1" && shift && exec "$@"' - "$root/$folder" "$RTWASM" $elsewhere
 done <"$scratch/commands"
+check "the templates' page is among them" grep -q "^\.	compile guests/templates/built/" "$scratch/commands"
 
 # ---- the checks can fail: each of these plants one error in a copy of the documents ----
 

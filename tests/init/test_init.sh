@@ -39,7 +39,7 @@ compile() { # compile MODULE INIT...
     shift
     "$RTWASM" compile "$module" -o "$scratch/out.rtw" "$@"
 }
-refuses "an import without an answer is named" 'calls the import "env.ask", which has no answer at compile time, in function 1 "asks"' \
+refuses "an import that is not provided is named" 'calls the import "env.ask", which is not provided at compile time, in function 1 "asks"' \
     compile "$scratch/refused.wat" --init asks
 refuses "a command's main program is not run" 'is a command'"'"'s main program' compile "$scratch/refused.wat" --init _start
 refuses "the time limit ends a call" 'endless() did not end' compile "$scratch/refused.wat" --init endless --max-time-ms 1000

@@ -253,7 +253,7 @@ int main(int argc, char **argv) {
     require(rtw_imports_create(&imports, &err), &err, "imports");
     require(rtw_imports_libm(imports, &err), &err, "mathematics");
     require(rtw_imports_wasi(imports, NULL, &err), &err, "WASI");
-    require(rtw_imports_stubs(imports, RTW_STUBS_TRAP, &err), &err, "stubs"); /* an import that has no answer, and is called, is named */
+    require(rtw_imports_stubs(imports, RTW_STUBS_TRAP, &err), &err, "stubs"); /* an import that nobody provides, and that is called, is named */
     if (getenv("UNANSWERED") == NULL) provide(imports);
     rtw_instance_config_t config;
     rtw_instance_config_init(&config);

@@ -68,7 +68,7 @@ while IFS='|' read -r module package integrity file; do
         check "and the exports" shown grep -o -m 1 '_rnnoise_create"\]=wasmExports\["[A-Za-z]*"\]' "$kept/rnnoise/rnnoise.js"
     fi
     if [ "$module" = opus ]; then
-        refuses "twin: an import that has no answer is named when the guest calls it" 'an import that was not provided: "a" "t"' \
+        refuses "twin: an import that nobody provides is named when the guest calls it" 'an import that was not provided: "a" "t"' \
             env UNANSWERED=1 "$build/host" standalone "$build" "$module" "$scratch/unanswered"
     fi
 done <packages.txt

@@ -1,5 +1,5 @@
 //! The functions, memories, tables and globals that a measuring command provides to a guest, so that it can run without its host: the
-//! library's mathematics, its system and its log, as a host would; and for what only a host can answer, stubs.
+//! library's mathematics, its system and its log, as a host would; and for what only a host can provide, stubs.
 
 use std::ffi::c_void;
 
@@ -12,7 +12,7 @@ use rtwasm::engine::signature::Signature;
 use rtwasm::status::*;
 use serde::{Deserialize, Serialize};
 
-use crate::needs::{self, Answerer};
+use crate::needs::{self, Provider};
 
 /// The treatment of functions that only the guest's own host has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub fn imports(metadata: &Metadata, missing: Missing) -> Result<Imports> {
     imports.provide_declared(metadata)?;
     if missing == Missing::Zeros {
         let func = |import: &&rtwasm::engine::artifact::Extern| {
-            import.kind == ExternKind::Func && Answerer::of(import) == Answerer::Host
+            import.kind == ExternKind::Func && Provider::of(import) == Provider::Host
         };
         for import in metadata.imports.iter().filter(func) {
             let signature = Signature::parse(&import.ty)?;
@@ -86,18 +86,18 @@ unsafe extern "C-unwind" fn zeros(room: *mut c_void, _instance: *mut c_void, val
     RTW_OK
 }
 
-/// Who answers the functions that a module imports, in words.
+/// Who provides the functions that a module imports, in words.
 pub fn told(metadata: &Metadata, missing: Missing) -> Option<String> {
-    let answers = needs::answers(metadata);
-    let parts: Vec<String> = answers
+    let providers = needs::providers(metadata);
+    let parts: Vec<String> = providers
         .iter()
         .map(|(whose, names)| {
             let few = naming::few(names.iter().map(String::as_str));
             match whose {
-                Answerer::Library(name) => format!("{few} answered by {name}"),
-                Answerer::Always => format!("{few} answered by the library's log"),
-                Answerer::Host => format!("{few} {}", missing.text()),
-                Answerer::Refused => format!("{few} refused"),
+                Provider::Library(name) => format!("{few} provided by {name}"),
+                Provider::Always => format!("{few} provided by the library's log"),
+                Provider::Host => format!("{few} {}", missing.text()),
+                Provider::Refused => format!("{few} refused"),
             }
         })
         .collect();
