@@ -23,6 +23,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -476,6 +477,8 @@ RTW_CPP_STRUCT(slot_stats, rtw_slot_stats_t, rtw_slot_stats_init);
 RTW_CPP_STRUCT(worker_stats, rtw_worker_stats_t, rtw_worker_stats_init);
 RTW_CPP_STRUCT(completion, rtw_completion_t, rtw_completion_init);
 RTW_CPP_STRUCT(fault, rtw_fault_t, rtw_fault_init);
+RTW_CPP_STRUCT(guest_config, rtw_guest_config_t, rtw_guest_config_init);
+RTW_CPP_STRUCT(guest_info, rtw_guest_info_t, rtw_guest_info_init);
 #undef RTW_CPP_STRUCT
 
 /// A public key from its 64 hexadecimal digits, as `rtwasm keygen` prints it, for runtime_config::trusted_keys. What is not a key gives
@@ -967,6 +970,31 @@ public:
         try_func(module, name, std::move(function), flags).value();
         return *this;
     }
+
+    /// Provides mathematics; see rtw_imports_libm.
+    result<void> try_libm()
+    {
+        rtw_error_t why;
+        if (rtw_imports_libm(get(), &why) != RTW_OK) return error(why);
+        return {};
+    }
+    imports &libm()
+    {
+        try_libm().value();
+        return *this;
+    }
+    /// Provides what a libc and a language's runtime import; see rtw_imports_wasi.
+    result<void> try_wasi(const rtw_wasi_config_t *config = nullptr)
+    {
+        rtw_error_t why;
+        if (rtw_imports_wasi(get(), config, &why) != RTW_OK) return error(why);
+        return {};
+    }
+    imports &wasi(const rtw_wasi_config_t *config = nullptr)
+    {
+        try_wasi(config).value();
+        return *this;
+    }
 };
 
 // ---- modules ----
@@ -989,6 +1017,13 @@ public:
     /// The exports and the imports, in the module's order; their texts live as long as the module.
     std::vector<rtw_extern_t> exports() const { return list(rtw_module_export_count(get()), rtw_module_export); }
     std::vector<rtw_extern_t> imports() const { return list(rtw_module_import_count(get()), rtw_module_import); }
+
+    /// The module's description of its guests; its texts live as long as the module. See rtw_guest_info.
+    result<rtwasm::guest_info> try_guest_info() const
+    {
+        return detail::filled<rtwasm::guest_info>([&](rtwasm::guest_info *info) { return rtw_guest_info(get(), info); });
+    }
+    rtwasm::guest_info guest_info() const { return try_guest_info().value(); }
 
 private:
     template <class Read>
@@ -1162,14 +1197,33 @@ public:
     template <class OnEvent>
     static result<slot> try_create(const runtime &runtime, const slot_setup &setup, OnEvent &on_event)
     {
-        return made(
-            runtime, setup,
-            [](void *user_data, const rtw_slot_event_t *event) { (*static_cast<OnEvent *>(user_data))(*event); }, &on_event);
+        return made(runtime, setup, call<OnEvent>, &on_event);
     }
     template <class OnEvent>
     static slot create(const runtime &runtime, const slot_setup &setup, OnEvent &on_event)
     {
         return try_create(runtime, setup, on_event).value();
+    }
+
+    /// For a module's guests, which a `guest` drives; see rtw_guest_slot_create. The setup has no functions and no dry calls.
+    static result<slot> try_for_guests(const module &module, const guest_config &guests = {}, const slot_setup &setup = {})
+    {
+        return made_for_guests(module, guests, setup, nullptr, nullptr);
+    }
+    static slot for_guests(const module &module, const guest_config &guests = {}, const slot_setup &setup = {})
+    {
+        return try_for_guests(module, guests, setup).value();
+    }
+    /// With an event callback, as above.
+    template <class OnEvent>
+    static result<slot> try_for_guests(const module &module, const guest_config &guests, const slot_setup &setup, OnEvent &on_event)
+    {
+        return made_for_guests(module, guests, setup, call<OnEvent>, &on_event);
+    }
+    template <class OnEvent>
+    static slot for_guests(const module &module, const guest_config &guests, const slot_setup &setup, OnEvent &on_event)
+    {
+        return try_for_guests(module, guests, setup, on_event).value();
     }
 
     /// Publishes an instance; the real-time thread takes it at its next block. The slot keeps the instance alive. Returns the
@@ -1199,13 +1253,24 @@ public:
         return detail::filled<slot_stats>([&](slot_stats *stats) { return rtw_slot_stats(get(), stats); });
     }
     slot_stats stats() const { return try_stats().value(); }
+    /// Statistics of a function on all instances, by its place in the setup; for guests, RTW_GUEST_FUNC_PROCESS.
+    result<rtwasm::func_stats> try_func_stats(std::uint32_t func) const
+    {
+        return detail::filled<rtwasm::func_stats>([&](rtwasm::func_stats *stats) { return rtw_slot_func_stats(get(), func, stats); });
+    }
+    rtwasm::func_stats func_stats(std::uint32_t func) const { return try_func_stats(func).value(); }
 
 private:
-    static result<slot> made(const runtime &runtime, const slot_setup &setup, rtw_slot_event_func_t on_event, void *user_data)
+    template <class OnEvent>
+    static void call(void *user_data, const rtw_slot_event_t *event)
+    {
+        (*static_cast<OnEvent *>(user_data))(*event);
+    }
+    static rtw_slot_config_t config_of(const slot_setup &setup, rtw_slot_event_func_t on_event, void *user_data)
     {
         rtw_slot_config_t config;
         rtw_slot_config_init(&config);
-        config.funcs = setup.wanted_.data();
+        config.funcs = setup.wanted_.empty() ? nullptr : setup.wanted_.data();
         config.func_count = static_cast<std::uint32_t>(setup.wanted_.size());
         config.dry_calls = setup.dry_.empty() ? nullptr : setup.dry_.data();
         config.dry_call_count = static_cast<std::uint32_t>(setup.dry_.size());
@@ -1215,8 +1280,94 @@ private:
         config.memory_limit_bytes = setup.memory_limit_bytes;
         config.on_event = on_event;
         config.user_data = user_data;
+        return config;
+    }
+    static result<slot> made(const runtime &runtime, const slot_setup &setup, rtw_slot_event_func_t on_event, void *user_data)
+    {
+        const rtw_slot_config_t config = config_of(setup, on_event, user_data);
         return detail::made<slot>(
             [&](rtw_slot_t **out, rtw_error_t *why) { return rtw_slot_create(runtime.get(), &config, out, why); });
+    }
+    static result<slot> made_for_guests(const module &module, const guest_config &guests, const slot_setup &setup,
+                                        rtw_slot_event_func_t on_event, void *user_data)
+    {
+        const rtw_slot_config_t config = config_of(setup, on_event, user_data);
+        return detail::made<slot>(
+            [&](rtw_slot_t **out, rtw_error_t *why) { return rtw_guest_slot_create(module.get(), &guests, &config, out, why); });
+    }
+};
+
+// ---- guests for audio and control ----
+
+/// A guest that describes itself, which the library drives: an instance's, or those behind a slot; see rtw_guest_t.
+class guest : public detail::handle<rtw_guest_t, rtw_guest_destroy> {
+public:
+    using handle::handle;
+    /// Drives an instance, whose guest this initialises.
+    static result<guest> try_create(const module &module, const instance &instance, const guest_config &config = {})
+    {
+        return made(module, instance.get(), nullptr, config);
+    }
+    static guest create(const module &module, const instance &instance, const guest_config &config = {})
+    {
+        return try_create(module, instance, config).value();
+    }
+    /// Drives what is behind a slot of slot::for_guests, with the same configuration. The slot has to outlive it.
+    static result<guest> try_create(const module &module, const slot &slot, const guest_config &config = {})
+    {
+        return made(module, nullptr, slot.get(), config);
+    }
+    static guest create(const module &module, const slot &slot, const guest_config &config = {})
+    {
+        return try_create(module, slot, config).value();
+    }
+
+    /// Prepares the instance, with dry calls; behind a slot it does nothing. See rtw_guest_prepare.
+    result<void> try_prepare(std::uint32_t repeats = 16)
+    {
+        rtw_error_t why;
+        if (rtw_guest_prepare(get(), repeats, &why) != RTW_OK) return error(why);
+        return {};
+    }
+    void prepare(std::uint32_t repeats = 16) { try_prepare(repeats).value(); }
+    /// Makes the guest of an instance anew after a fault; see rtw_guest_renew.
+    result<void> try_renew()
+    {
+        rtw_error_t why;
+        if (rtw_guest_renew(get(), &why) != RTW_OK) return error(why);
+        return {};
+    }
+    void renew() { try_renew().value(); }
+
+    /// Computes a block; if it fails, the rest of the outputs is silent. See rtw_guest_process. [rt & attached & prepared]
+    rtw_status_t process(const float *const *inputs, float *const *outputs, std::uint32_t frames, const rtw_event_t *events = nullptr,
+                         std::size_t event_count = 0) const noexcept RTW_NONBLOCKING
+    {
+        return rtw_guest_process(get(), inputs, outputs, frames, events, event_count);
+    }
+    /// Sets a parameter from the next block on. [rt]
+    rtw_status_t set(std::uint32_t index, double value) const noexcept RTW_NONBLOCKING { return rtw_guest_set(get(), index, value); }
+    /// Value of a parameter, and of a meter after the last block; NaN if there is none. [rt]
+    double param(std::uint32_t index) const noexcept RTW_NONBLOCKING { return read(rtw_guest_get, index); }
+    double meter(std::uint32_t index) const noexcept RTW_NONBLOCKING { return read(rtw_guest_read_meter, index); }
+    /// Clears the guest's past; see rtw_guest_reset. [rt & attached & prepared]
+    rtw_status_t reset() const noexcept RTW_NONBLOCKING { return rtw_guest_reset(get()); }
+    /// Delay of the outputs in frames. [rt]
+    std::uint32_t latency() const noexcept RTW_NONBLOCKING { return rtw_guest_latency(get()); }
+
+private:
+    template <class Read>
+    double read(Read from, std::uint32_t index) const noexcept
+    {
+        double value = std::numeric_limits<double>::quiet_NaN();
+        (void)from(get(), index, &value);
+        return value;
+    }
+    static result<guest> made(const module &module, rtw_instance_t *instance, rtw_slot_t *slot, const guest_config &config)
+    {
+        return detail::made<guest>([&](rtw_guest_t **out, rtw_error_t *why) {
+            return rtw_guest_create(module.get(), instance, slot, &config, out, why);
+        });
     }
 };
 

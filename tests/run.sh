@@ -39,7 +39,7 @@ suites() {
     suite shared-buffer make -s -C examples-c/shared-buffer test
     suite minimal make -s -C examples-c/minimal test
     suite cpp tests/cpp/test_cpp.sh
-    suite pid make -s -C examples-c/cpp test
+    suite cpp-examples make -s -C examples-c/cpp test
     suite install tests/install/test_install.sh
     suite pages tests/pages/test_pages.sh
     suite docs tests/docs/test_docs.sh

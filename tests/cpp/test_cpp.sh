@@ -10,7 +10,10 @@ library=$RTWASM_LIBDIR/librtwasm.so
 WARNINGS="$C_WARNINGS -Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor -Woverloaded-virtual -Wextra-semi"
 
 for profile in standalone plugin; do
-    "$RTWASM" compile -q guest.wat -o "$scratch/guest.$profile.rtw" --profile $profile || fail "guest.wat for $profile"
+    for guest in guest.wat "$root/guests/built/tone.wasm" "$root/tests/capi/guests/wasi_reactor.wasm"; do
+        name=$(basename "${guest%.*}").$profile.rtw
+        "$RTWASM" compile -q "$guest" -o "$scratch/$name" --profile $profile || fail "$name"
+    done
 done
 objects=
 for source in $harness; do
@@ -37,7 +40,7 @@ for program in gcc-17 gcc-23 clang-20 gcc-17-no-exceptions gcc-20-sanitized; do
     for profile in standalone plugin; do
         # AddressSanitizer wants SIGSEGV for itself, which the standalone profile has to have.
         [ $program-$profile != gcc-20-sanitized-standalone ] || continue
-        adopt "$program, $profile" "$scratch/$program" "$scratch/guest.$profile.rtw"
+        adopt "$program, $profile" "$scratch/$program" "$scratch/guest.$profile.rtw" "$scratch/tone.$profile.rtw" "$scratch/wasi_reactor.$profile.rtw"
     done
 done
 

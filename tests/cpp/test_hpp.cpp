@@ -6,7 +6,9 @@ extern "C" {
 #include "../support/common.h"
 }
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
@@ -227,6 +229,56 @@ void test_slot(guest &guest)
     check(slot.try_stats()->blocks >= 4, "its statistics");
 }
 
+/// A guest that describes itself, driven alone and behind a slot; `tone` is its artifact.
+void test_described(const rtwasm::runtime &runtime, const char *tone)
+{
+    const rtwasm::module module = std::move(runtime.try_load_file(tone).value());
+    const auto info = module.try_guest_info();
+    check(info.has_value() && info->output_count == 1 && std::string(info->name) == "Tone", "the description");
+    rtwasm::guest_config config;
+    config.max_frames = 64;
+    float samples[100];
+    float *outputs[] = {samples};
+    rtw_event_t on{};
+    on.kind = RTW_EVENT_MIDI;
+    on.frame = 10;
+    on.index = 3;
+    const std::uint8_t note[] = {0x90, 69, 100};
+    std::copy(note, note + 3, on.data.midi);
+
+    const rtwasm::instance instance = std::move(module.try_instance().value());
+    const rtwasm::attachment attached = std::move(runtime.try_attach().value());
+    rtwasm::guest alone = std::move(rtwasm::guest::try_create(module, instance, config).value());
+    check(alone.try_prepare().has_value(), "a guest is prepared");
+    check(alone.set(0, 0.25) == RTW_OK && alone.param(0) == 0.25 && std::isnan(alone.param(9)), "a parameter, and one that is not there");
+    check(alone.process(nullptr, outputs, 100, &on, 1) == RTW_OK && samples[9] == 0 && samples[10] == 0.25F, "a block with an event");
+    check(alone.meter(0) == 69 && std::isnan(alone.meter(9)) && alone.latency() == 0, "a meter, the latency");
+    check(alone.reset() == RTW_OK && alone.process(nullptr, outputs, 10) == RTW_OK && samples[9] == 0, "reset, it is silent");
+    check(alone.try_renew().has_value(), "and can be made anew");
+
+    std::atomic<int> events{0};
+    auto on_event = [&events](const rtw_slot_event_t &) { ++events; };
+    rtwasm::slot_setup setup;
+    rtwasm::slot slot = std::move(rtwasm::slot::try_for_guests(module, config, setup, on_event).value());
+    const rtwasm::guest behind = std::move(rtwasm::guest::try_create(module, slot, config).value());
+    check(behind.process(nullptr, outputs, 10) == RTW_ERR_EMPTY, "an empty slot");
+    check(slot.try_publish(*module.try_instance()).has_value(), "publish");
+    check(behind.process(nullptr, outputs, 100, &on, 1) == RTW_OK && samples[10] == 0.5F, "a block behind the slot");
+    check(slot.try_func_stats(RTW_GUEST_FUNC_PROCESS)->call.count >= 2, "its calls");
+    setup.func<void()>("one more");
+    check(rtwasm::slot::try_for_guests(module, config, setup).status() == RTW_ERR_ARGUMENT, "a setup with functions is refused");
+}
+
+/// The library provides what languages import.
+void test_provided(const rtwasm::runtime &runtime, const char *path)
+{
+    const rtwasm::module module = std::move(runtime.try_load_file(path).value());
+    rtwasm::imports imports = std::move(rtwasm::imports::try_create().value());
+    check(module.try_instance({}, imports.get()).status() == RTW_ERR_IMPORT_MISSING, "a program with a libc needs imports");
+    check(imports.try_libm().has_value() && imports.try_wasi().has_value(), "the library has them");
+    check(module.try_instance({}, imports.get()).has_value(), "and provides them");
+}
+
 void test_worker(guest &guest)
 {
     rtwasm::instance instance = guest.instance();
@@ -338,13 +390,15 @@ void test_keys(const char *path)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) return 2;
+    if (argc != 4) return 2;
     guest guest(argv[1]);
     test_calls(guest);
     test_faults(guest);
     test_memory(guest);
     test_host_functions(guest);
     test_slot(guest);
+    test_described(guest.runtime, argv[2]);
+    test_provided(guest.runtime, argv[3]);
     test_worker(guest);
     test_keys(argv[1]);
 #if RTW_CPP_EXCEPTIONS
