@@ -37,6 +37,8 @@
 
 #define UNDESCRIBED "the artifact does not describe its guest: it exports no description, and is no program of Faust"
 
+enum { NONE, KEPT, LOGGED };
+
 /* One state of the artifact, and its guest behind a slot. */
 typedef struct version_t {
     plugin_t *plugin;
@@ -73,6 +75,10 @@ struct plugin_t {
     uint64_t misses, faults;
     double load_percent;
     uint64_t flag_frames; /* frames until the fault flag goes down */
+
+    /* Why the thread that computes could not call the guest, for the log: the first reason. Blocks must not log. */
+    rtw_error_t refusal;
+    atomic_int refusal_is; /* NONE, KEPT, LOGGED */
 
     /* The guest's last samples, and their copy that fades out while another source fades in: fade_frames for each output. */
     uint32_t fade_frames;
@@ -155,6 +161,34 @@ static rtw_status_t attach(const rtw_runtime_t *runtime, bool *was_attached, rtw
     rtw_thread_config_init(&config);
     config.sched_policy = RTW_SCHED_KEEP;
     return rtw_thread_attach(runtime, &config, error);
+}
+
+/* Keeps the reason why a block's thread cannot call the guest. */
+static void keep_refusal(plugin_t *plugin, const rtw_error_t *error) {
+    if (atomic_load_explicit(&plugin->refusal_is, memory_order_relaxed) == NONE) {
+        plugin->refusal = *error;
+        atomic_store_explicit(&plugin->refusal_is, KEPT, memory_order_release);
+    }
+}
+
+/* Logs that reason, once. Not for the thread that computes. */
+static void log_refusal(plugin_t *plugin) {
+    int kept = KEPT;
+    if (atomic_compare_exchange_strong(&plugin->refusal_is, &kept, LOGGED)) {
+        refuse(plugin, &plugin->refusal, "silent, since the host's thread cannot call the guest");
+    }
+}
+
+/* Keeps how much stack is left, where a block's thread is attached and is too deep in it: attaching it anew tells that. */
+static rtw_status_t keep_depth(plugin_t *plugin) {
+    bool was_attached;
+    rtw_error_t error;
+    rtw_thread_detach(plugin->runtime, NULL);
+    const rtw_status_t status = attach(plugin->runtime, &was_attached, &error);
+    if (status != RTW_OK) {
+        keep_refusal(plugin, &error);
+    }
+    return status;
 }
 
 /* ---- who has the guest ---- */
@@ -458,6 +492,7 @@ void plugin_destroy(plugin_t *plugin) {
     if (plugin == NULL) {
         return;
     }
+    log_refusal(plugin);
     version_destroy(plugin->current);
     version_destroy(atomic_load(&plugin->next));
     version_destroy(atomic_load(&plugin->replaced));
@@ -494,6 +529,7 @@ rtw_module_t *plugin_open(const char *artifact, rtw_guest_info_t *info, plugin_l
 /* ---- changes from outside blocks ---- */
 
 void plugin_start_anew(plugin_t *plugin) {
+    log_refusal(plugin);
     hold(plugin);
     bool was_attached;
     rtw_error_t error;
@@ -585,6 +621,7 @@ bool plugin_load(plugin_t *plugin, const void *bytes, size_t length) {
 }
 
 void plugin_look(plugin_t *plugin) {
+    log_refusal(plugin);
     version_destroy(atomic_exchange(&plugin->replaced, NULL));
     struct stat now;
     if (stat(plugin->artifact, &now) != 0 ||
@@ -796,8 +833,10 @@ static rtw_status_t process_piece(plugin_t *plugin, rtw_status_t status, uint32_
     keep_inputs(plugin, frames);
     if (status == RTW_OK) {
         status = rtw_guest_process(plugin->current->guest, plugin->in, plugin->out, frames, events, event_count);
-        /* RTW_ERR_FAULTED, RTW_ERR_EMPTY and RTW_ERR_BUSY say that there was no guest to call. */
-        plugin->faults += status != RTW_OK && status != RTW_ERR_FAULTED && status != RTW_ERR_EMPTY && status != RTW_ERR_BUSY;
+        /* RTW_ERR_FAULTED, RTW_ERR_EMPTY and RTW_ERR_BUSY say that there was no guest to call, RTW_ERR_STACK_SIZE that
+         * the thread has no room for it. */
+        plugin->faults += status != RTW_OK && status != RTW_ERR_FAULTED && status != RTW_ERR_EMPTY && status != RTW_ERR_BUSY &&
+                          status != RTW_ERR_STACK_SIZE;
     }
     if (status != RTW_OK) {
         silence(plugin, frames); /* also what the guest has made of the piece before it failed */
@@ -828,7 +867,11 @@ static void measure(plugin_t *plugin, uint64_t took_ns, uint64_t block_ns) {
 void plugin_process(plugin_t *plugin, const float *const *inputs, float *const *outputs, uint32_t frames, const rtw_event_t *events,
                     size_t event_count) {
     bool was_attached;
-    const rtw_status_t attached = attach(plugin->runtime, &was_attached, NULL);
+    rtw_error_t error;
+    rtw_status_t attached = attach(plugin->runtime, &was_attached, &error);
+    if (attached != RTW_OK) {
+        keep_refusal(plugin, &error);
+    }
     const uint64_t begun_ns = now_ns(), block_ns = (uint64_t)(frames * 1e9 / plugin->rate_hz);
     const bool has_guest = try_hold(plugin, begun_ns, block_ns);
     if (has_guest) {
@@ -860,7 +903,10 @@ void plugin_process(plugin_t *plugin, const float *const *inputs, float *const *
             plugin->out[channel] = outputs[channel] == NULL ? NULL : outputs[channel] + at;
         }
         if (length != 0 || count != 0) {
-            process_piece(plugin, !has_guest ? RTW_ERR_BUSY : attached, length, due, count);
+            const rtw_status_t status = process_piece(plugin, !has_guest ? RTW_ERR_BUSY : attached, length, due, count);
+            if (status == RTW_ERR_STACK_SIZE && attached == RTW_OK) {
+                attached = keep_depth(plugin);
+            }
         }
         at += length;
     } while (at < frames || event_count != 0);

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Guests as LADSPA plug-ins, in hosts that exist: analyseplugin, applyplugin, and ffmpeg, whose output is compared with the audio example's.
+# Guests as LADSPA plug-ins, in hosts that exist: analyseplugin, applyplugin, and ffmpeg, whose output is compared with the audio example's;
+# and in a host of one block (one_block.c), whose thread has a small stack.
 root=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=$root/target/tests-ladspa
 . "$root/tests/lib.sh"
@@ -33,6 +34,23 @@ check "RTWASM_LADSPA_PATH names other folders" says '"Reverb"' \
     env RTWASM_LADSPA_PATH="$folder" analyseplugin "$root/target/plugins/rtwasm_ladspa.so"
 none() { ! env RTWASM_LADSPA_PATH="$scratch/none" analyseplugin "$library" 2>&1 | grep Label; }
 check "twin: a folder that is not there has none" none
+
+# ---- a thread whose stack has no room for guests ----
+
+# shellcheck disable=SC2086 # a list of words
+check "a host of one block is built" $CC -std=c11 -D_GNU_SOURCE -O2 $C_WARNINGS "$root/tests/ladspa/one_block.c" -o "$scratch/one_block" -ldl -lpthread
+one_block() { RTWASM_LADSPA_PATH=$folder/drive "$scratch/one_block" "$library" drive "$1" >"$scratch/out" 2>"$scratch/err"; }
+mkdir -p "$folder/drive"
+cp "$folder/drive.rtw" "$folder/drive"
+check "a block on a small stack" one_block 200
+check "is silent" grep -qx 0 "$scratch/out"
+last() { [ "$(wc -l <"$scratch/err")" -eq 2 ] && tail -n 1 "$scratch/err" | grep -q "$1"; }
+check "it logs nothing; then the plug-in says once what the stack has and what is needed" \
+    last "this thread has 1[0-9]* KiB of stack left and guests need [0-9]* KiB .*(RTW_ERR_STACK_SIZE)"
+check "twin: a block on a large stack" one_block 2000
+check "has sound" grep -qx 0.5 "$scratch/out"
+silent() { [ "$(cat "$scratch/err")" = "the block is done" ]; }
+check "and nothing is logged" silent
 
 # ---- their output ----
 

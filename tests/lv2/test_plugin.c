@@ -2,6 +2,7 @@
  * are read with lilv, as most hosts read them. */
 #include "check.h"
 
+#include <alloca.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <lilv/lilv.h>
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -385,6 +387,107 @@ static void test_faults(void) {
     close_plug(&plug);
 }
 
+static const LV2_Worker_Interface *worker_of(const plug_t *plug) {
+    return lilv_instance_get_extension_data(plug->instance, LV2_WORKER__interface);
+}
+
+typedef struct visit_t {
+    plug_t *plug;
+    size_t deeper; /* bytes of stack in use */
+    float out[BLOCK];
+} visit_t;
+
+static void *run_one(void *data) {
+    visit_t *visit = data;
+    volatile char *deep = alloca(visit->deeper + 1);
+    *deep = 1;
+    constant_block(visit->plug, 1, visit->out);
+    *deep = 0;
+    return NULL;
+}
+
+/* Runs a block at the thread's beginning, and then one deeper in its stack. */
+static void *run_shallow_and_deep(void *data) {
+    visit_t *visit = data;
+    const size_t deeper = visit->deeper;
+    visit->deeper = 0;
+    run_one(visit);
+    check(visit->out[BLOCK - 1] == 0.5f, "at the thread's beginning there is room");
+    visit->deeper = deeper;
+    return run_one(visit);
+}
+
+static void on_thread(void *(*body)(void *), visit_t *visit, size_t stack_bytes) {
+    pthread_t thread;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    /* A stack of our own: otherwise the system hands out the larger one of a thread that has ended. */
+    void *stack = mmap(NULL, stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_attr_setstack(&attributes, stack, stack_bytes);
+    check(pthread_create(&thread, &attributes, body, visit) == 0, "a thread with %zu KiB of stack", stack_bytes / 1024);
+    pthread_join(thread, NULL);
+    pthread_attr_destroy(&attributes);
+    munmap(stack, stack_bytes);
+}
+
+static int times_logged(plug_t *plug, const char *text) {
+    int times = 0;
+    pthread_mutex_lock(&log_lock);
+    for (const char *at = plug->log; (at = strstr(at, text)) != NULL; at++) times++;
+    pthread_mutex_unlock(&log_lock);
+    return times;
+}
+
+static void look(plug_t *plug) { worker_of(plug)->work(lilv_instance_get_handle(plug->instance), NULL, NULL, 0, NULL); }
+
+/* Threads whose stack has no room for guests: silence and the fault flag, and one sentence in the log, which a block does not write. */
+static void test_small_stacks(void) {
+    enum { SMALL = 300 << 10, LARGE = 2 << 20 };
+    static const struct {
+        const char *what;
+        void *(*body)(void *);
+        size_t stack_bytes, deeper;
+    } PLACES[] = {{"a small stack", run_one, SMALL, 0}, {"deep in a large stack", run_shallow_and_deep, LARGE, LARGE - SMALL}};
+    static const char SAID[] = "KiB of stack left and guests need";
+    for (size_t n = 0; n < sizeof PLACES / sizeof PLACES[0]; n++) {
+        const char *what = PLACES[n].what;
+        plug_t plug;
+        check(open_plug(&plug, "urn:rtwasm:faulty"), "an instance");
+        visit_t visit = {.plug = &plug, .deeper = PLACES[n].deeper};
+        on_thread(PLACES[n].body, &visit, PLACES[n].stack_bytes);
+        check(visit.out[BLOCK - 1] == 0 && *control(&plug, "guest_fault") == 1, "%s: silence, and the flag is up", what);
+        check(*control(&plug, "guest_faults") == 0, "%s: no fault of the guest's", what);
+        check(times_logged(&plug, SAID) == 0, "%s: a block logs nothing", what);
+        look(&plug);
+        check(times_logged(&plug, SAID) == 1, "%s: the worker logs why: %s", what, plug.log);
+        on_thread(PLACES[n].body, &visit, PLACES[n].stack_bytes);
+        look(&plug);
+        lilv_instance_activate(plug.instance);
+        check(times_logged(&plug, SAID) == 1, "%s: once", what);
+        visit.deeper = 0;
+        on_thread(run_one, &visit, LARGE);
+        check(isfinite(until(&plug, 0.5f, visit.out)), "%s: where there is room, there is sound", what);
+        close_plug(&plug);
+    }
+    plug_t plug;
+    check(open_plug(&plug, "urn:rtwasm:faulty"), "an instance");
+    visit_t visit = {.plug = &plug};
+    on_thread(run_one, &visit, SMALL);
+    lilv_instance_activate(plug.instance);
+    check(times_logged(&plug, SAID) == 1, "without a worker activating logs it: %s", plug.log);
+    close_plug(&plug);
+    check(open_plug(&plug, "urn:rtwasm:faulty"), "an instance");
+    on_thread(run_one, &visit, SMALL);
+    close_plug(&plug);
+    check(times_logged(&plug, SAID) == 1, "or the end does: %s", plug.log);
+    check(open_plug(&plug, "urn:rtwasm:faulty"), "an instance");
+    on_thread(run_one, &visit, LARGE);
+    look(&plug);
+    lilv_instance_activate(plug.instance);
+    close_plug(&plug);
+    check(visit.out[BLOCK - 1] == 0.5f && times_logged(&plug, SAID) == 0, "twin: with a usual stack there is sound, and nothing is logged");
+}
+
 /* Budgets: of offline blocks none, on ordinary threads at least half a second, on real-time threads the usual block's time. */
 static void test_budgets(void) {
     plug_t plug;
@@ -437,10 +540,6 @@ static void test_bypass(void) {
     *enabled = 1;
     check(constant_block(&plug, 1, out) < SMOOTH && out[BLOCK - 1] == 0.5f, "and it fades back");
     close_plug(&plug);
-}
-
-static const LV2_Worker_Interface *worker_of(const plug_t *plug) {
-    return lilv_instance_get_extension_data(plug->instance, LV2_WORKER__interface);
 }
 
 /* Copies an artifact into its place as a compiler does, by a new file under the name. */
@@ -671,6 +770,7 @@ int main(int argc, char **argv) {
     test_parallel();
     test_real_time();
     test_faults();
+    test_small_stacks();
     test_budgets();
     test_bypass();
     test_reload();
