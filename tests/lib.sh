@@ -62,6 +62,10 @@ check() { # check WHAT COMMAND...: ok if the command succeeds; what it said is s
     fi
 }
 
+make_alone() { # make_alone ARGUMENT...: `make`; waits for other suites that are at it, since they may build the same
+    flock "$root/target/make.lock" make -s "$@"
+}
+
 is_program() { # is_program COMMAND: rather than a function of the script's
     case $(command -v "$1") in */*) ;; *) return 1 ;; esac
 }

@@ -1,5 +1,5 @@
-/* Runs one block of a LADSPA plug-in on a thread of its own: one_block LIBRARY LABEL STACK_KIB. Every input is 1. Says on the standard error
- * when the block is done, prints the last sample of the first output, and ends the plug-in. */
+/* Runs one block of a LADSPA plug-in on a thread of its own: one_block LIBRARY LABEL STACK_KIB. Every input is 1. Says on the standard
+ * error when the block is done, prints the last sample of the first output, and ends the plug-in. */
 #include <dlfcn.h>
 #include <ladspa.h>
 #include <pthread.h>

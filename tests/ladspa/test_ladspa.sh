@@ -10,7 +10,7 @@ guests=$root/guests/built
 mkdir -p "$folder"
 rtwasm() { "$RTWASM" "$@"; }
 
-check "the plug-in library is built" make -s -C "$root/plugins"
+check "the plug-in library is built" make_alone -C "$root/plugins"
 cp "$root/target/plugins/rtwasm_ladspa.so" "$library"
 exports() { [ "$(nm -D --defined-only "$library" | awk '{ print $3 }')" = ladspa_descriptor ]; }
 check "it exports ladspa_descriptor and nothing else" exports
@@ -54,7 +54,7 @@ check "and nothing is logged" silent
 
 # ---- their output ----
 
-check "the audio example is built" make -s -C "$root/examples-c/audio"
+check "the audio example is built" make_alone -C "$root/examples-c/audio"
 use_uninstalled_library
 sox "$root/assets/phrase.wav" -b 32 -e floating-point -c 2 "$scratch/in.wav" 2>"$scratch/err"
 sox "$root/assets/phrase.wav" -c 2 "$scratch/in16.wav" 2>"$scratch/err"

@@ -15,7 +15,7 @@ guests=$root/guests/built
 mkdir -p "$bundles" "$artifacts"
 rtwasm() { "$RTWASM" "$@"; }
 
-check "the plug-in library is built" make -s -C "$root/plugins"
+check "the plug-in library is built" make_alone -C "$root/plugins"
 exports() { [ "$(nm -D --defined-only "$RTWASM_LV2_LIBRARY" | awk '{ print $3 }')" = lv2_descriptor ]; }
 check "it exports lv2_descriptor and nothing else" exports
 needs_nothing() { ! objdump -p "$RTWASM_LV2_LIBRARY" | grep NEEDED | grep -vE 'lib(c|m|gcc_s|ld-linux.*)\.so|ld-linux'; }
@@ -90,7 +90,7 @@ adopt plug-in "$scratch/test_plugin" "$bundles" "$artifacts"
 # ---- in hosts that exist ----
 
 # The audio example's output, as 32-bit floats, without what it plays behind the input's end.
-check "the audio example is built" make -s -C "$root/examples-c/audio"
+check "the audio example is built" make_alone -C "$root/examples-c/audio"
 use_uninstalled_library
 sox "$root/assets/phrase.wav" -b 32 -e floating-point -c 2 "$scratch/in.wav" 2>"$scratch/err"
 samples() { sox "$1" -t f32 - 2>/dev/null | head -c "$2"; } # samples FILE BYTES

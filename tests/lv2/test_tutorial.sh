@@ -8,7 +8,7 @@ prefix=$scratch/prefix
 LIBDIR_BUILT=$RTWASM_LIBDIR
 TOOLS_BUILT=$(dirname "$RTWASM")
 export LIBDIR_BUILT TOOLS_BUILT
-check "the plug-in libraries are built" make -s -C "$root/plugins"
+check "the plug-in libraries are built" make_alone -C "$root/plugins"
 check "rtwasm is installed" "$root/packaging/install.sh" "$prefix"
 mkdir -p "$scratch/work" "$scratch/home" "$scratch/tools"
 # The page says clang and wasm-ld; here they have numbers.

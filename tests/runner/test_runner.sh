@@ -172,6 +172,13 @@ check "which does the same, with its variables" grep -qxF "FAIL in this" "$scrat
 check "and no others" sh -c '[ "$(echo "$1" | grep -o "[A-Z_]*=" | tr -d "\n")" = PLANTED= ]' sh "$again"
 check "so it is for a command" grep -q '^    to repeat it: .* env false$' "$scratch/programs.said"
 
+# ---- what several suites build ----
+mkdir -p "$scratch/target"
+printf 'all:\n\t@! flock --nonblock %s true\n' "$scratch/target/make.lock" >"$scratch/Makefile"
+in_scratch() { (root=$scratch && "$@" -C "$scratch"); }
+check "a build that suites share keeps other builds out" in_scratch make_alone
+refuses "twin: another build does not" "Error 1" in_scratch make -s
+
 # ---- the list ----
 check "what depends on time is listed" grep -q '^    timed ' ../run.sh
 for command in $(sed -n 's/^    \(first\|suite\|timed\) [^ ]* \(tests[^ ]*\)$/\2/p' ../run.sh); do
