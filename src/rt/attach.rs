@@ -230,7 +230,7 @@ fn change(wanted: &Attach, stack_bytes: usize, engine_init: impl FnOnce(), befor
         before.scheduling = Some(sched::found()?);
         sched::set(policy, priority)?;
     }
-    let mut present = vec![stack::touch(stack_bytes)];
+    let mut present = vec![stack::touch(stack_bytes)?];
     if wanted.signals {
         present.push(traps::attach()?);
         before.signals = true;

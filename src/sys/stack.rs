@@ -7,7 +7,7 @@ use super::memory;
 use crate::status::*;
 
 thread_local! {
-    /// This thread's own stack, once it is known. It is queried once only: the C library reads the main thread's from the list
+    /// This thread's own stack, once it is known. It is queried once only: the C library may read the main thread's from the list
     /// of mappings, which locking divides.
     static STACK: std::cell::Cell<Option<(usize, usize)>> = const { std::cell::Cell::new(None) };
 }
@@ -28,11 +28,18 @@ pub fn own() -> Result<Range<usize>> {
 }
 
 fn ask() -> Result<(usize, usize)> {
+    // For this stack the C library would read and parse the list of all mappings.
+    if is_main_thread()
+        && let Ok((low, high)) = of_main_thread()
+        && (low..high).contains(&pointer())
+    {
+        return Ok((low, high));
+    }
     // SAFETY: the attribute is initialised by the call that fills it and destroyed once.
     unsafe {
         let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
         let refused = libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr());
-        if refused != 0 && libc::gettid() == libc::getpid() {
+        if refused != 0 && is_main_thread() {
             return of_main_thread();
         }
         if refused != 0 {
@@ -48,11 +55,17 @@ fn ask() -> Result<(usize, usize)> {
         // Some C libraries include the guard in the stack: leaving it out is safe.
         let (mut lowest, top) = (low as usize + guard, low as usize + size);
         // musl tells how far the main thread's stack has grown, not how far it may grow.
-        if size < LEAST_MAIN_STACK_BYTES && libc::gettid() == libc::getpid() {
+        if size < LEAST_MAIN_STACK_BYTES && is_main_thread() {
             lowest = of_main_thread().map_or(lowest, |(lower, _)| lower.min(lowest));
         }
         Ok((lowest, top))
     }
+}
+
+/// True on the process's first thread. In a forked child this is the thread that forked, on a stack of any kind.
+fn is_main_thread() -> bool {
+    // SAFETY: both return numbers.
+    unsafe { libc::gettid() == libc::getpid() }
 }
 
 /// A main thread has at least this much stack, unless its limit was lowered.
@@ -61,8 +74,8 @@ const LEAST_MAIN_STACK_BYTES: usize = 1 << 20;
 /// The most that the kernel keeps free below the main thread's stack, whatever its limit says.
 const MAIN_STACK_BYTES: usize = 64 << 20;
 
-/// The main thread's stack if the list of mappings cannot be read, as without /proc: its stack begins above what the kernel has
-/// put there at the program's start, and reaches as far down as the limit says.
+/// The main thread's stack, without the list of mappings: it begins above what the kernel has put there at the program's start, and
+/// reaches as far down as the limit says.
 fn of_main_thread() -> Result<(usize, usize)> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the first call returns a number, the second fills in a live struct.
@@ -89,21 +102,36 @@ fn of_main_thread() -> Result<(usize, usize)> {
     Ok((end.saturating_sub(size).next_multiple_of(page), top.next_multiple_of(page)))
 }
 
-/// Writes to each page down the stack, and returns the range that is now present.
-pub fn touch(bytes: usize) -> Range<usize> {
-    #[inline(never)]
-    fn descend(target: usize) -> usize {
-        let mut frame = [0u8; 2048];
-        let here = std::hint::black_box(frame.as_mut_ptr());
-        // SAFETY: the frame is this function's own; the write must not be optimised away.
-        unsafe { here.write_volatile(0) };
-        let lowest = if here as usize > target { descend(target) } else { here as usize };
-        std::hint::black_box(&mut frame);
-        lowest
+/// Makes each page down the stack present, but none below its end, and returns the range that is now present.
+pub fn touch(bytes: usize) -> Result<Range<usize>> {
+    let top = pointer();
+    let range = (top - bytes).max(own()?.start)..top;
+    // The main thread's stack ends where it was used last, until something below is touched.
+    if !memory::populate_for_writing(range.clone()) {
+        reach(range.start);
+        // SAFETY: this thread's own stack; what lies below its stack pointer is nobody's.
+        unsafe { memory::touch_for_writing(range.clone()) };
     }
-    let marker = std::hint::black_box(0u8);
-    let top = &raw const marker as usize;
-    descend(top - bytes)..top
+    Ok(range)
+}
+
+/// Moves the stack pointer down to a place in the free part of this thread's stack, writes there, and moves it back.
+fn reach(place: usize) {
+    let place = place.next_multiple_of(16);
+    // SAFETY: the stack pointer is the old one again at the end; the byte is in the part of the stack that nobody uses.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!("mov {old}, rsp", "mov rsp, {place}", "mov byte ptr [rsp], 0", "mov rsp, {old}",
+            old = out(reg) _, place = in(reg) place, options(preserves_flags));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("mov {old}, sp", "mov sp, {place}", "strb wzr, [sp]", "mov sp, {old}",
+            old = out(reg) _, place = in(reg) place, options(preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = place;
 }
 
 /// Stores the calling function's stack pointer in the cell at `OFFSET` in `place`. One instruction on x86-64.

@@ -452,6 +452,45 @@ static void *attach_locked_again(void *data) {
 
 static void locked_main_thread(void *data) { (void)attach_locked_again(data); }
 
+/* Returns how many KiB of this thread's stack are left, as the refusal to attach for guests with a larger stack says; 0 if it does not
+ * refuse. */
+static unsigned told_kib(void) {
+    rtw_runtime_config_t config;
+    rtw_runtime_config_init(&config);
+    config.guest_stack_bytes = 64 << 20;
+    rtw_runtime_t *runtime;
+    require(rtw_runtime_create(&config, &runtime, &err), &err, "a runtime of guests with large stacks");
+    unsigned kib = 0;
+    if (rtw_thread_attach(runtime, NULL, &err) != RTW_ERR_STACK_SIZE || sscanf(err.message, "this thread has %u KiB", &kib) != 1) kib = 0;
+    rtw_runtime_destroy(runtime);
+    return kib;
+}
+
+/* The library finds the main thread's stack without the C library, and has to come to the same end. In a child that another thread
+ * forked, the one thread is the main one, and its stack is not the process's. */
+static void same_stack(void *data) {
+    const char *where = data;
+    pthread_attr_t attributes;
+    size_t bytes = 0;
+    void *base = NULL;
+    pthread_getattr_np(pthread_self(), &attributes);
+    pthread_attr_getstack(&attributes, &base, &bytes);
+    pthread_attr_destroy(&attributes);
+    const unsigned left = (unsigned)(((uintptr_t)__builtin_frame_address(0) - (uintptr_t)base) / 1024), told = told_kib();
+#if defined(__GLIBC__) && !defined(ON_A_THREAD)
+    if (bytes <= 64 << 20) check(told <= left && told + 32 >= left, "%s: %u KiB of stack are left, %u are told", where, left, told);
+#else
+    (void)left;
+#endif
+    check(told > 0 || bytes > 64 << 20, "%s: what is left is told: %u KiB", where, told);
+    rtw_runtime_t *runtime = make_runtime();
+    check_status(rtw_thread_attach(runtime, NULL, &err), RTW_OK, "%s: attached", where);
+    check_status(rtw_thread_detach(runtime, NULL), RTW_OK, "%s: detached", where);
+    rtw_runtime_destroy(runtime);
+}
+
+static void *forking(void *data) { return check_in_child(data, same_stack, data), NULL; }
+
 /* An arena too small for what a trap needs; the reason is lost, the call fails all the same. */
 static void *tiny_arena(void *data) {
     (void)data;
@@ -499,6 +538,9 @@ int main(int argc, char **argv) {
     static char main_thread[] = "main thread", other_thread[] = "another thread";
     on_thread(attach_locked_again, other_thread, 0);
     check_in_child("locked stack", locked_main_thread, main_thread);
+    static char forked[] = "a fork of another thread";
+    same_stack(main_thread);
+    on_thread(forking, forked, 0);
     test_exit_without_detach();
     check_in_child("unprivileged", unprivileged, NULL);
     check_status(rtw_thread_attach(runtime, NULL, &err), RTW_OK, "the main thread is attached");

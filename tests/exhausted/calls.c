@@ -46,7 +46,7 @@ static const kind_t kinds[] = {
     {"mlock", {SYS_mlock, -1}, {ENOMEM, EPERM, EAGAIN, 0}, {RTW_ERR_MEMLOCK, 0}},
     {"clone", {SYS_clone3, SYS_clone, -1}, {EAGAIN, ENOMEM, EPERM, 0}, {RTW_ERR_NO_MEMORY, RTW_ERR_LIMIT, RTW_ERR_PERMISSION, 0}},
     {"open", {SYS_openat, -1}, {EMFILE, ENOMEM, EACCES, 0}, {RTW_ERR_IO, RTW_ERR_NO_MEMORY, 0}},
-    {"read", {SYS_read, -1}, {EIO, EINTR, ENOMEM, 0}, {RTW_ERR_IO, RTW_ERR_NO_MEMORY, 0}},
+    {"read", {SYS_read, SYS_pread64, -1}, {EIO, EINTR, ENOMEM, 0}, {RTW_ERR_IO, RTW_ERR_NO_MEMORY, 0}},
     {"sigaltstack", {SYS_sigaltstack, -1}, {ENOMEM, EPERM, 0}, {RTW_ERR_NO_MEMORY, RTW_ERR_PERMISSION, RTW_ERR_SIGNALS, 0}},
     {"sched_set", {SYS_sched_setscheduler, SYS_sched_setaffinity, SYS_sched_setparam}, {EPERM, EINVAL, 0}, {RTW_ERR_PERMISSION, RTW_ERR_ARGUMENT, 0}},
     {"sched_get", {SYS_sched_getscheduler, SYS_sched_getaffinity, SYS_sched_getparam}, {EPERM, ESRCH, 0}, {RTW_ERR_PERMISSION, RTW_ERR_IO, 0}},
