@@ -51,8 +51,8 @@ typedef struct rtw_thread_config_t {
     /// rtw_slot_end and rtw_slot_invoke defer a cancellation until they return, which takes about 42 ns and no system call
     /// (docs/hosts.md). Calls on other threads take no longer.
     uint32_t on_cancel;
-    /// Most bytes that a failing call may take from the thread's arena. 0 (default): 64 KiB less its header, which is also
-    /// the maximum.
+    /// Most bytes that a failing call may take from the thread's arena. 0 (default): 16 KiB less a header of 128 bytes. At
+    /// most 64 KiB less this header.
     uint64_t arena_bytes;
     /// Further stacks that guests are called on, for hosts with coroutines; NULL if there are none. Copied. The library
     /// prefaults them, and locks them as the runtime's configuration says. They must not overlap each other or the thread's

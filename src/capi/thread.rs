@@ -9,7 +9,7 @@ use super::handle;
 use super::runtime::{RTW_DENORMALS_KEEP, RTW_SCHED_KEEP, denormals, rtw_runtime_t, scheduling};
 use crate::engine::runtime::Runtime;
 use crate::ffi::out_of_range;
-use crate::rt::arena::DEFAULT_ARENA_BYTES;
+use crate::rt::arena::MOST_ARENA_BYTES;
 use crate::rt::attach::Attach;
 use crate::status::*;
 use crate::sys::affinity::CpuSet;
@@ -56,8 +56,8 @@ pub struct rtw_thread_config_t {
     /// rtw_slot_end and rtw_slot_invoke defer a cancellation until they return, which takes about 42 ns and no system call
     /// (docs/hosts.md). Calls on other threads take no longer.
     pub on_cancel: u32,
-    /// Most bytes that a failing call may take from the thread's arena. 0 (default): 64 KiB less its header, which is also
-    /// the maximum.
+    /// Most bytes that a failing call may take from the thread's arena. 0 (default): 16 KiB less a header of 128 bytes. At
+    /// most 64 KiB less this header.
     pub arena_bytes: u64,
     /// Further stacks that guests are called on, for hosts with coroutines; NULL if there are none. Copied. The library
     /// prefaults them, and locks them as the runtime's configuration says. They must not overlap each other or the thread's
@@ -166,7 +166,7 @@ pub unsafe fn wanted(runtime: &Runtime, config: &rtw_thread_config_t) -> Result<
     wanted.denormals = denormals(config.denormals)?;
     match config.arena_bytes {
         0 => {}
-        bytes if bytes <= DEFAULT_ARENA_BYTES as u64 => wanted.arena_bytes = bytes as usize,
+        bytes if bytes <= MOST_ARENA_BYTES as u64 => wanted.arena_bytes = bytes as usize,
         other => return Err(out_of_range("arena_bytes", other)),
     }
     // SAFETY: as many as the caller says.

@@ -28,8 +28,10 @@ const SLOT_BYTES: usize = 64 << 10;
 const REGIONS: usize = 9;
 const FIRST_REGION_SLOTS: usize = 16;
 const HEADER_BYTES: usize = 128;
-/// The default size of an arena.
-pub const DEFAULT_ARENA_BYTES: usize = SLOT_BYTES - HEADER_BYTES;
+/// The largest size of an arena.
+pub const MOST_ARENA_BYTES: usize = SLOT_BYTES - HEADER_BYTES;
+/// The default size of an arena: several times what any fault was seen to take.
+pub const DEFAULT_ARENA_BYTES: usize = (16 << 10) - HEADER_BYTES;
 
 /// One thread's arena. Only its thread allocates from it; any thread may free.
 #[repr(C, align(64))]
@@ -251,14 +253,16 @@ impl Attached {
     /// Prefaults an arena, and locks it as wanted.
     pub fn new(bytes: usize, lock: Lock) -> Result<Attached> {
         let start = free_slot()?;
+        let bytes = bytes.min(MOST_ARENA_BYTES);
+        let used = start..start + HEADER_BYTES + bytes;
         // SAFETY: the slot now belongs to this thread alone; its pages are mapped writable below.
         let arena = unsafe {
             memory::protect(start..start + SLOT_BYTES, Access::ReadWrite)
                 .map_err(|e| Error::os(RTW_ERR_NO_MEMORY, "cannot map a thread's arena", &e))?;
-            memory::touch_for_writing(start..start + SLOT_BYTES);
+            memory::touch_for_writing(used.clone());
             let arena = start as *mut Arena;
             (*arena).offset.set(0);
-            (*arena).capacity.set(bytes.min(DEFAULT_ARENA_BYTES));
+            (*arena).capacity.set(bytes);
             (*arena).peak.set(0);
             (*arena).watched.set(std::ptr::null());
             (*arena).noted.set(0);
@@ -267,7 +271,7 @@ impl Attached {
             NonNull::new_unchecked(arena)
         };
         let attached = Attached(arena);
-        memory::lock_as(lock, start..start + SLOT_BYTES)?;
+        memory::lock_as(lock, used)?;
         Ok(attached)
     }
 
@@ -338,10 +342,11 @@ pub fn allow_growth(now: usize, wanted: usize) {
 
 /// Makes the calling thread's arena writable again without page faults: after a fork, its pages would be copied.
 pub fn warm() {
-    let start = ARENA.get() as usize;
-    if start != 0 {
+    // SAFETY: null, or the calling thread's arena.
+    if let Some(arena) = unsafe { ARENA.get().as_ref() } {
+        let start = std::ptr::from_ref(arena) as usize;
         // SAFETY: an attached thread's arena is mapped writable, and its owner runs this.
-        unsafe { memory::touch_for_writing(start..start + SLOT_BYTES) };
+        unsafe { memory::touch_for_writing(start..start + HEADER_BYTES + arena.capacity.get()) };
     }
 }
 
@@ -447,7 +452,7 @@ mod tests {
         let is_arenas = |list: &Vec<u64>| owner(list.as_ptr() as *mut u8).is_some();
         std::thread::spawn(move || {
             let mut before = vec![1u64; 10];
-            let attached = Attached::new(DEFAULT_ARENA_BYTES, Lock::Off).unwrap();
+            let attached = Attached::new(MOST_ARENA_BYTES, Lock::Off).unwrap();
             attached.open();
             allow_growth(0, 8);
             let mut new = vec![2u64];

@@ -33,15 +33,22 @@ thread_local! {
     static THREAD: RefCell<Thread> = const { RefCell::new(Thread { users: 0, blocked: 0, host_stack: None, stack: None }) };
 }
 
-/// Runs the engine's set-up of the calling thread, which may set an alternate signal stack, and restores the previous one.
+/// Runs the engine's set-up of the calling thread, and restores the alternate signal stack that it finds. The library's own is in force
+/// meanwhile: without one of this size the engine would make another.
 pub fn keeping_stack(engine_init: impl FnOnce()) -> Result<()> {
     if ENGINE_IS_SET_UP.get() {
         return Ok(());
     }
     let before = sigstack::in_force();
+    let ours = THREAD.with_borrow_mut(|thread| {
+        let host_stack = thread.host_stack;
+        let ours = thread.put_stack(before);
+        thread.host_stack = host_stack;
+        ours
+    })?;
     // The engine panics if the system refuses it a stack of its own.
     let ready = catch_unwind(AssertUnwindSafe(engine_init));
-    if sigstack::in_force().start() != before.start() {
+    if before.start() != ours.start {
         before.put_back();
     }
     ENGINE_IS_SET_UP.set(ready.is_ok());
@@ -51,20 +58,17 @@ pub fn keeping_stack(engine_init: impl FnOnce()) -> Result<()> {
     })
 }
 
-/// The part of the alternate stack that is prefaulted: several times what the kernel's record of the registers and the handlers of a trap
-/// take.
-const USED_BYTES: usize = 64 << 10;
-
-/// Makes guests' faults arrive on the calling thread until [`detach`] is called as often as this. Returns the range of the
-/// alternate stack, for locking; the part that a trap uses is prefaulted.
+/// Makes guests' faults arrive on the calling thread until [`detach`] is called as often as this. Returns the part of the alternate
+/// stack that a trap uses, for locking; it is prefaulted: twice what the kernel's record of the registers and the handlers of a trap need.
 pub fn attach() -> Result<std::ops::Range<usize>> {
     THREAD.with_borrow_mut(|thread| {
-        let range = thread.put_stack()?;
+        let range = thread.put_stack(sigstack::in_force())?;
+        let used = range.end - range.len().min(2 * sigstack::needed_bytes())..range.end;
         // SAFETY: mapped writable, and no signal runs on it now.
-        unsafe { memory::touch_for_writing(range.end - range.len().min(USED_BYTES)..range.end) };
+        unsafe { memory::touch_for_writing(used.clone()) };
         thread.unblock();
         thread.users += 1;
-        Ok(range)
+        Ok(used)
     })
 }
 
@@ -86,9 +90,8 @@ pub fn detach() {
 }
 
 impl Thread {
-    /// Sets the library's alternate stack.
-    fn put_stack(&mut self) -> Result<std::ops::Range<usize>> {
-        let found = sigstack::in_force();
+    /// Sets the library's alternate stack in place of the one that was found.
+    fn put_stack(&mut self, found: InForce) -> Result<std::ops::Range<usize>> {
         let ours = match self.stack.take() {
             Some(stack) => stack,
             None => Stack::new()?,
@@ -139,7 +142,7 @@ impl Ready {
                         ),
                     ));
                 }
-                thread.put_stack()?;
+                thread.put_stack(found)?;
                 ready.host_stack = thread.host_stack.take();
             }
             match thread.users {
