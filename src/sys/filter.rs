@@ -14,15 +14,16 @@ const REFUSALS: [libc::c_int; 3] = [libc::EPERM, libc::EACCES, libc::ENOSYS];
 /// Returns an error if a filter refuses one of these calls. Makes a few system calls.
 pub fn check() -> Result<()> {
     let word = 0u32;
-    let past = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // The system refuses it as an argument, at once; a time in the past would set a timer first.
+    let never = libc::timespec { tv_sec: 0, tv_nsec: -1 };
     let mut byte = 0u8;
-    // SAFETY: these calls only query, or change nothing: a time in the past, a word that no thread waits on; the pointers are
-    // to live values.
+    // SAFETY: these calls only query, or change nothing: a time that does not exist, a word that no thread waits on; the pointers
+    // are to live values.
     unsafe {
         refused(libc::syscall(libc::SYS_gettid), &REFUSALS, "gettid, which tells threads apart")?;
         let wake = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
         refused(libc::syscall(libc::SYS_futex, &raw const word, wake, 1), &REFUSALS, "futex, which threads wait with")?;
-        let (clock, until) = (libc::CLOCK_MONOTONIC, &raw const past);
+        let (clock, until) = (libc::CLOCK_MONOTONIC, &raw const never);
         let slept = libc::syscall(libc::SYS_clock_nanosleep, clock, libc::TIMER_ABSTIME, until, null_mut::<libc::timespec>());
         refused(slept, &REFUSALS, "clock_nanosleep, which periodic threads and the watchdog sleep with")?;
         // On any other error, the standard library uses another source.
