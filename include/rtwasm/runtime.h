@@ -142,7 +142,7 @@ typedef struct rtw_runtime_config_t {
     /// 0 (default): a call on a thread that is not attached returns RTW_ERR_NOT_ATTACHED. 1: such a call first attaches its
     /// thread, as rtw_thread_attach does but without changing scheduling and affinity. For hosts that do not know their
     /// threads in advance, such as a thread pool that calls a plug-in. The thread's first call then takes locks, allocates,
-    /// touches the stack and makes 14 (plugin profile) to 28 system calls, the first in a process about 15 more: 0.1 to 0.2
+    /// touches the stack and makes 16 (plugin profile) to 27 system calls, the first in a process about 16 more: 0.1 to 0.2
     /// ms on a virtual EPYC. late_attaches of rtw_runtime_stats_t counts these calls. If the thread cannot be attached, the
     /// call returns the error of rtw_thread_attach. The thread is detached when it ends, or by rtw_thread_detach. With this
     /// field set, do not call guests from signal handlers.
@@ -245,11 +245,11 @@ static inline void rtw_runtime_config_init(rtw_runtime_config_t *config)
     rtw_runtime_config_init_sized(config, sizeof *config);
 }
 
-/// Creates a runtime. Prefaults the library's own code and data, and locks them if memory_lock says so; calibrates the clock, once a
-/// process, which takes 0.1 ms. Budgets are then exact to 0.05 %; so are statistics that are read at once, while those read 20 ms later,
-/// and the times of workers, are exact to some parts per million. With RTW_PROFILE_STANDALONE it also installs the engine's handlers for
-/// SIGSEGV, SIGILL and SIGFPE, once a process, which pass signals that no guest caused to the handlers that were there before; with
-/// RTW_PROFILE_ANY, loading the first standalone artifact does.
+/// Creates a runtime. Prefaults the library's own code and data, and locks them if memory_lock says so; calibrates the clock
+/// meanwhile, once a process, for 0.1 ms in all. Budgets are then exact to 0.05 %; so are statistics that are read at once, while
+/// those read 20 ms later, and the times of workers, are exact to some parts per million. With RTW_PROFILE_STANDALONE it also
+/// installs the engine's handlers for SIGSEGV, SIGILL and SIGFPE, once a process, which pass signals that no guest caused to the
+/// handlers that were there before; with RTW_PROFILE_ANY, loading the first standalone artifact does.
 ///
 /// [setup]
 /// config  NULL for the defaults; read only during the call.

@@ -85,8 +85,8 @@ extern "C" {
 /// Returns one step of the clock that measures times, in ns: the resolution of all times. It is below 1 ns on most x86-64 processors and
 /// 10 ns on some. On aarch64 it is 18 to 52 ns if the counter runs at 54 to 19 MHz, as on most boards, and 1 ns on newer processors.
 ///
-/// [any] but a real-time thread before rtw_runtime_create: the first call of either function measures the clock, which takes 0.1 ms. Within
-/// 20 ms of that the value may still change by 0.05 %; then it stays.
+/// [any] but a real-time thread: the first call of this function or of rtw_runtime_create measures the clock, which takes 0.1 ms; the first
+/// call of this one finds out the step, 0.05 ms. Within 20 ms of that the value may still change by 0.05 %; then it stays.
 double rtw_clock_step_ns(void);
 
 /// Initialises a statistics struct. NULL does nothing.

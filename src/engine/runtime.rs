@@ -90,11 +90,12 @@ impl Runtime {
 
     /// Creates a runtime whose engines differ from the product's, for tools.
     pub fn varied(config: Config, variations: Variations) -> Result<Arc<Runtime>> {
+        let begun = clock::begin();
         filter::check()?;
-        fork::undisturbed(clock::calibration);
         fork::reading_objects(|| memory::warm_own_image(config.lock))?;
         // Resets need this. In a process that already has threads, the kernel takes some time, once.
         membarrier::register();
+        fork::undisturbed(|| clock::calibration_since(Some(begun)));
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Relaxed);
         let housekeeper = Housekeeper::new(config.guest_stack_bytes, config.cpus);

@@ -28,7 +28,7 @@ impl Document {
             label: String::new(),
             taken_realtime_ns: Began::now().realtime_ns(),
             ns_per_tick: clock::calibration().ns_per_tick,
-            ticks_per_step: clock::calibration().ticks_per_step,
+            ticks_per_step: clock::calibration().ticks_per_step(),
             environment: environment(),
             reports,
         }

@@ -4,7 +4,7 @@
 //! them to nanoseconds. Counter reads do not serialise: a few instructions at the edges may fall on the other side, which is
 //! below the resolution of every reported figure.
 
-use once_cell::sync::Lazy;
+use once_cell::sync::OnceCell;
 use std::sync::Mutex;
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
@@ -17,8 +17,6 @@ pub const NS_PER_S: u64 = 1_000_000_000;
 #[derive(Debug, Clone, Copy)]
 pub struct Calibration {
     pub ns_per_tick: f64,
-    /// The counter goes up by multiples of this: 1 nearly everywhere.
-    pub ticks_per_step: u64,
     pub source: Source,
 }
 
@@ -26,7 +24,19 @@ impl Calibration {
     /// The resolution of times: one step of the counter, in ns. It is below 1 ns on most x86-64 processors, 10 ns on some,
     /// 18 to 52 ns on most boards.
     pub fn resolution_ns(&self) -> f64 {
-        self.ns_per_tick * self.ticks_per_step as f64
+        self.ns_per_tick * self.ticks_per_step() as f64
+    }
+
+    /// The counter goes up by multiples of this: 1 nearly everywhere. The first call in a process takes about 0.05 ms. Neither allocates
+    /// nor waits.
+    pub fn ticks_per_step(&self) -> u64 {
+        // The first of several measurements stays; 0: none yet.
+        static STEP: AtomicU64 = AtomicU64::new(0);
+        if STEP.load(Relaxed) == 0 {
+            let measured = if self.source == Source::Counter { step(counter) } else { step(monotonic_ns) };
+            let _ = STEP.compare_exchange(0, measured, Relaxed, Relaxed);
+        }
+        STEP.load(Relaxed)
     }
 
     /// Converts ticks to nanoseconds.
@@ -42,7 +52,7 @@ impl Calibration {
     }
 
     fn of_system_clock() -> Calibration {
-        Calibration { ns_per_tick: 1.0, ticks_per_step: step(monotonic_ns), source: Source::Monotonic }
+        Calibration { ns_per_tick: 1.0, source: Source::Monotonic }
     }
 }
 
@@ -72,9 +82,11 @@ struct First {
     since: Mutex<Reading>,
 }
 
-static FIRST: Lazy<First> = Lazy::new(|| {
+static FIRST: OnceCell<First> = OnceCell::new();
+
+fn first(since: Reading) -> First {
     let first = match counter_is_invariant() {
-        true => calibrate_counter(),
+        true => calibrate_counter(since),
         false => None,
     };
     let first = first.unwrap_or_else(|| {
@@ -84,18 +96,32 @@ static FIRST: Lazy<First> = Lazy::new(|| {
     NS_PER_TICK.store(first.calibration.ns_per_tick.to_bits(), Relaxed);
     USE_COUNTER.store(first.calibration.source == Source::Counter, Relaxed);
     first
-});
+}
 
 /// The ratio as it is known now: the bits of `ns_per_tick`.
 static NS_PER_TICK: AtomicU64 = AtomicU64::new(0);
 /// True if the ratio stays from now on.
 static SETTLED: AtomicBool = AtomicBool::new(false);
 
-/// Returns the best that is known. The first call takes about 0.1 ms and is exact to 0.05 %. Every later one measures the ratio over the
-/// time since then, which takes 2 us, until 20 ms have passed: from then on all calls return the same figures. Neither allocates nor makes
-/// a system call on the usual clock sources. Not for real-time threads until another thread has called it (`rtw_runtime_create` does).
+/// Returns the best that is known. The first call is exact to 0.05 %, and takes as long as that needs, up to 0.1 ms. Every later one
+/// measures the ratio over the time since then, which takes 2 us, until 20 ms have passed: from then on all calls return the same
+/// figures. Neither allocates nor makes a system call on the usual clock sources. Not for real-time threads until another thread has
+/// called it (`rtw_runtime_create` does).
 pub fn calibration() -> Calibration {
-    let first = &*FIRST;
+    calibration_since(FIRST.get().is_none().then(begin))
+}
+
+/// The moment at which a first calibration begins.
+pub struct Begun(Reading);
+
+/// Begins a first calibration, for [`calibration_since`]: other work in between is time that it need not wait.
+pub fn begin() -> Begun {
+    Begun(simultaneous_reading())
+}
+
+/// As [`calibration`], measured since that moment if it is the first.
+pub fn calibration_since(begun: Option<Begun>) -> Calibration {
+    let first = FIRST.get_or_init(|| first(begun.unwrap_or_else(begin).0));
     if !SETTLED.load(Acquire) {
         refine(first);
     }
@@ -170,7 +196,8 @@ fn counter() -> u64 {
 fn counter_is_invariant() -> bool {
     use core::arch::x86_64::__cpuid;
     const INVARIANT_TSC: u32 = 1 << 8;
-    __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & INVARIANT_TSC != 0
+    // Every 64-bit processor has this leaf: the size of addresses is in the next one. In a virtual machine each look takes microseconds.
+    __cpuid(0x8000_0007).edx & INVARIANT_TSC != 0
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -198,18 +225,15 @@ fn counter_is_invariant() -> bool {
     false
 }
 
-/// Compares the counter with CLOCK_MONOTONIC until the ratio is exact enough; finding out the counter's step takes most of that time.
-/// None: the counter stands still or runs backwards.
-fn calibrate_counter() -> Option<First> {
-    let since = simultaneous_reading();
-    let ticks_per_step = step(counter);
+/// Compares the counter with CLOCK_MONOTONIC until the ratio is exact enough. None: the counter stands still or runs backwards.
+fn calibrate_counter(since: Reading) -> Option<First> {
     loop {
         let now = simultaneous_reading();
         let measured = since.ratio_to(&now);
         let is_late = now.ns - since.ns > FIRST_MOST_NS;
         match measured {
             Some((ns_per_tick, error)) if error <= FIRST_ERROR || is_late => {
-                let calibration = Calibration { ns_per_tick, ticks_per_step, source: Source::Counter };
+                let calibration = Calibration { ns_per_tick, source: Source::Counter };
                 return Some(First { calibration, since: Mutex::new(since) });
             }
             None if is_late => return None,
@@ -361,7 +385,7 @@ mod tests {
 
     #[test]
     fn ticks_and_nanoseconds_convert_both_ways() {
-        let clock = Calibration { ns_per_tick: 0.5, ticks_per_step: 1, source: Source::Counter };
+        let clock = Calibration { ns_per_tick: 0.5, source: Source::Counter };
         assert_eq!((clock.ns(3), clock.ticks(3), clock.ticks(u64::MAX)), (1.5, 6, u64::MAX));
     }
 
@@ -377,10 +401,11 @@ mod tests {
 
     #[test]
     fn the_ratio_settles_near_the_first() {
-        let first = FIRST.calibration;
+        calibration();
+        let first = FIRST.get().unwrap().calibration;
         let settled = settled_calibration();
         assert_eq!(settled.ns_per_tick, calibration().ns_per_tick, "it stays");
-        assert_eq!((settled.source, settled.ticks_per_step), (first.source, first.ticks_per_step));
+        assert_eq!((settled.source, settled.ticks_per_step()), (first.source, first.ticks_per_step()));
         assert!((settled.ns_per_tick / first.ns_per_tick - 1.0).abs() < 4.0 * FIRST_ERROR, "{settled:?}, first {first:?}");
     }
 

@@ -59,6 +59,8 @@ impl Setup {
         }
         // Guests' clocks keep the ratio, unless they show the host's time.
         let clock = if time.is_null() { clock::settled_calibration() } else { clock::calibration() };
+        // Measured before a guest asks, in a call.
+        clock.ticks_per_step();
         Ok(Arc::new(Setup {
             args: join(&args),
             env: join(&env),
