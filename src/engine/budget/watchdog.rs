@@ -10,7 +10,7 @@
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::call_word::{CallWord, LastEnded, Page};
 use crate::record::recorder::Recorder;
@@ -82,13 +82,28 @@ impl Shared {
 
 #[derive(Default)]
 struct Statistics {
+    /// There once the watchdog runs.
+    times: OnceLock<Times>,
+    /// Counted relaxed: a report reads each counter for itself.
+    expiries: AtomicU64,
+    cut_offs: AtomicU64,
+}
+
+impl Statistics {
+    /// On the watchdog's thread.
+    fn record(&self, which: fn(&Times) -> &Recorder, ticks: u64) {
+        if let Some(times) = self.times.get() {
+            which(times).active().record(ticks);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Times {
     /// The lateness of ticks, in clock ticks.
     lateness: Recorder,
     /// The time by which a call had exceeded its budget when it was detected.
     overdue: Recorder,
-    /// Counted relaxed: a report reads each counter for itself.
-    expiries: AtomicU64,
-    cut_offs: AtomicU64,
 }
 
 /// The watchdog's statistics.
@@ -239,6 +254,9 @@ impl Watchdog {
     pub fn report(&self) -> Report {
         let control = self.lock();
         let statistics = &self.shared.statistics;
+        let times = |which: fn(&Times) -> &Recorder| {
+            statistics.times.get().map_or_else(Snapshot::empty, |times| which(times).snapshot())
+        };
         let (policy, priority) = control.granted.unwrap_or((Policy::Other, 0));
         let watched = self.list().len();
         Report {
@@ -248,8 +266,8 @@ impl Watchdog {
             priority,
             expiries: statistics.expiries.load(Relaxed),
             cut_offs: statistics.cut_offs.load(Relaxed),
-            lateness: statistics.lateness.snapshot(),
-            overdue: statistics.overdue.snapshot(),
+            lateness: times(|times| &times.lateness),
+            overdue: times(|times| &times.overdue),
         }
     }
 
@@ -280,6 +298,7 @@ impl Watchdog {
         if control.thread.is_some() {
             return Ok(());
         }
+        self.shared.statistics.times.get_or_init(Times::default);
         let shared = self.shared.clone();
         let scheduling = control.scheduling;
         let watching = move || {
@@ -340,7 +359,7 @@ fn run(shared: &Shared) {
         let woken = shared.sleeper.sleep_until((!idle).then_some(intended));
         if !idle && !woken {
             let late_ns = clock::monotonic_ns().saturating_sub(intended);
-            shared.statistics.lateness.active().record(clock::calibration().ticks(late_ns));
+            shared.statistics.record(|times| &times.lateness, clock::calibration().ticks(late_ns));
         }
     }
 }
@@ -361,7 +380,7 @@ impl Watched {
         let word = unsafe { &*self.word };
         if let Some(over) = word.look(&self.last_ended, clock::ticks, self.page.as_ref()) {
             statistics.expiries.fetch_add(1, Relaxed);
-            statistics.overdue.active().record(over);
+            statistics.record(|times| &times.overdue, over);
         }
     }
 }
