@@ -84,14 +84,21 @@ unsafe fn touch(range: Range<usize>, advice: i32, write: bool) {
 }
 
 /// Prefaults this library's own code and data, and locks them as wanted: they are file pages, which the system drops and reads
-/// again when memory is short. If the library is linked into a program, this covers the whole program.
+/// again when memory is short. Leaves out what only a panic or a cancellation reads, the tables for unwinding. If the library is linked
+/// into a program, this covers the whole program.
 pub fn warm_own_image(wanted: Lock) -> Result<()> {
-    warm_images_of(&[warm_own_image as *const () as usize], wanted)
+    /// Lies among the constants of this library.
+    static CONSTANT: u64 = 1;
+    warm(&[warm_own_image as *const () as usize], Some(std::hint::black_box(&CONSTANT) as *const u64 as usize), wanted)
 }
 
-/// As [`warm_own_image`], of the libraries that hold these addresses.
+/// As [`warm_own_image`], of the libraries that hold these addresses, with all their tables.
 pub fn warm_images_of(addresses: &[usize], wanted: Lock) -> Result<()> {
-    let mut search = Search { addresses, segments: Vec::new() };
+    warm(addresses, None, wanted)
+}
+
+fn warm(addresses: &[usize], constant: Option<usize>, wanted: Lock) -> Result<()> {
+    let mut search = Search { addresses, constant, segments: Vec::new() };
     // SAFETY: the callback has this signature, and the search outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(segments), (&raw mut search).cast()) };
     for Segment { range, writable } in search.segments {
@@ -137,13 +144,15 @@ struct Segment {
 
 struct Search<'a> {
     addresses: &'a [usize],
+    /// Constant data. If it lies in front of the tables for unwinding, which linkers put at their segment's end, these are left out.
+    constant: Option<usize>,
     segments: Vec<Segment>,
 }
 
 /// Called for every loaded object: notes the segments of those that hold one of the addresses.
 unsafe extern "C" fn segments(info: *mut libc::dl_phdr_info, _size: usize, search: *mut libc::c_void) -> libc::c_int {
     // SAFETY: the loader gives valid tables; the search is ours.
-    let (base, headers, Search { addresses, segments: found }) = unsafe {
+    let (base, headers, Search { addresses, constant, segments: found }) = unsafe {
         let headers = std::slice::from_raw_parts((*info).dlpi_phdr, (*info).dlpi_phnum as usize);
         ((*info).dlpi_addr as usize, headers, &mut *search.cast::<Search<'_>>())
     };
@@ -157,8 +166,15 @@ unsafe extern "C" fn segments(info: *mut libc::dl_phdr_info, _size: usize, searc
     }
     // Relocated data is read-only by now, although its segment is writable.
     let relro = headers.iter().find(|header| header.p_type == libc::PT_GNU_RELRO).map(range).unwrap_or(0..0);
+    let tables = headers.iter().find(|header| header.p_type == libc::PT_GNU_EH_FRAME).map(|header| range(header).start);
     for header in loaded() {
-        let whole = range(header);
+        let mut whole = range(header);
+        if let (Some(constant), Some(tables)) = (*constant, tables)
+            && whole.contains(&constant)
+            && (constant..whole.end).contains(&tables)
+        {
+            whole.end = tables;
+        }
         if header.p_flags & libc::PF_W == 0 {
             found.push(Segment { range: whole, writable: false });
             continue;
