@@ -29,7 +29,9 @@ all: lib command artifacts examples
 CARGO_HOME ?= $(HOME)/.cargo
 # A copy of the tree that names the original here uses the original's built dependencies.
 REMAPPED ?= $(CURDIR)
-lib command unit property spec rivals-check: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
+# Not with +=: a target hands its flags on to those that it needs, which would add them again, and Cargo would build everything anew.
+lib command unit property spec rivals-check aarch64-lib aarch64-command wheel ablation kernel-costs: \
+    export RUSTFLAGS := $(strip $(RUSTFLAGS) --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm)
 LIB_FLAGS := -C llvm-args=-inlinehint-threshold=150 -C llvm-args=-inlinecold-threshold=0
 LINKER    := -C linker=$(CURDIR)/packaging/linker.sh
 lib: FORCE
@@ -67,7 +69,6 @@ AARCH64_LIBS   := $(AARCH64)/$(AARCH64_TRIPLE)/release
 AARCH64_CPU    ?= baseline
 AARCH64_ENV    := LINK_CC=aarch64-linux-gnu-gcc OBJCOPY=aarch64-linux-gnu-objcopy RUSTC=$(CURDIR)/$(AARCH64)/toolchain/rustc \
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-aarch64-lib aarch64-command: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
 aarch64-toolchain: FORCE
 	@./packaging/aarch64/toolchain.sh $(AARCH64)/toolchain
 aarch64-lib: aarch64-toolchain
@@ -151,7 +152,6 @@ faust-all: lib command
 	./tests/faust/test_faust.sh all
 
 # The wheels for Python, for glibc 2.28 and newer, in target/wheel/dist; what they need of the system is checked, and committed.
-wheel: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
 wheel: lib command
 	WHEEL_LIB_FLAGS='$(LIB_FLAGS)' ./packaging/wheel.sh packaging/wheel.txt
 
@@ -191,7 +191,6 @@ rivals-check: FORCE
 # Copies that leave something out, for comparisons: a rustc cfg for all packages, and a target folder of their own, so that no usual
 # build is touched. The first build compiles all dependencies.
 ABLATION := target/ablation
-ablation kernel-costs: export RUSTFLAGS += --remap-path-prefix=$(CARGO_HOME)=cargo --remap-path-prefix=$(REMAPPED)=rtwasm
 
 # Measures the cost of reading the floating-point environment in a call: compares the shipped library with a copy that does not read it.
 ablation: lib command
