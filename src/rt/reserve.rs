@@ -41,10 +41,13 @@ static FREE: AtomicIsize = AtomicIsize::new(0);
 static ASKED: AtomicU64 = AtomicU64::new(0);
 /// The number of blocks in use.
 static OUT: AtomicUsize = AtomicUsize::new(0);
-pub(super) static RESERVE: Whole<Reserve> = Whole::new(Reserve { bins: Bins::new() });
+pub(super) static RESERVE: Whole<Reserve> = Whole::new(Reserve { bins: Bins::new(), spare: 0..0 });
 
 pub(super) struct Reserve {
     bins: Bins,
+    /// The latest room, if it is not larger than the reserve: no region now, but mapped, for the next section that needs room. Empty if
+    /// there is none.
+    spare: Range<usize>,
 }
 
 /// A region in one word, so that it is read at once: the number of its first page, then its number of pages.
@@ -78,15 +81,32 @@ impl Reserve {
         Ok(number)
     }
 
-    /// Returns a region to the system, if none of it is in use. Returns true if it did.
-    fn remove(&mut self, number: usize) -> bool {
-        let range = region(PLACES[number].load(Relaxed));
+    /// Adds a region of `bytes` or more for a section. Returns its number and its size.
+    fn add_room(&mut self, bytes: usize) -> std::io::Result<(usize, usize)> {
+        if self.spare.len() < bytes {
+            return Ok((self.add(bytes, memory::map_on_demand)?, bytes));
+        }
+        let spare = self.spare.clone();
+        let number = self.add(spare.len(), |_| Ok(spare.start))?;
+        self.spare = 0..0;
+        Ok((number, spare.len()))
+    }
+
+    /// Takes out a section's region, if none of it is in use, and keeps it as the spare one or returns it to the system. Returns true if
+    /// it did.
+    fn remove(&mut self, number: usize, keep: bool) -> bool {
+        let mut range = region(PLACES[number].load(Relaxed));
         // SAFETY: one of the reserve's regions.
         let is_unused = unsafe { self.bins.remove_whole(range.clone()) };
         if is_unused {
             PLACES[number].store(GONE, Relaxed);
-            // SAFETY: none of it is in use, and it cannot be allocated any more.
-            unsafe { memory::unmap(range) };
+            if keep && range.len() <= BYTES {
+                std::mem::swap(&mut self.spare, &mut range);
+            }
+            if !range.is_empty() {
+                // SAFETY: none of it is in use, and it cannot be allocated any more.
+                unsafe { memory::unmap(range) };
+            }
         }
         is_unused
     }
@@ -162,12 +182,13 @@ pub fn with_room<T>(bytes: usize, run: impl FnOnce() -> Result<T>) -> Result<T> 
     struct Room {
         region: usize,
         bytes: usize,
+        asked: u64,
     }
     impl Drop for Room {
         fn drop(&mut self) {
             let mut reserve = RESERVE.lock_known();
-            // A block in it that is still in use keeps it: then it belongs to all.
-            if !reserve.remove(self.region) {
+            // A block in it that is still in use keeps it: then it belongs to all. If it was used, it has pages that the system lacks.
+            if !reserve.remove(self.region, self.asked == times_asked()) {
                 FREE.fetch_add(self.bytes as isize, Relaxed);
             }
         }
@@ -176,9 +197,9 @@ pub fn with_room<T>(bytes: usize, run: impl FnOnce() -> Result<T>) -> Result<T> 
         return run();
     }
     let bytes = bytes.checked_next_multiple_of(memory::page_size()).ok_or_else(exhausted)?;
-    let added = RESERVE.lock_known().add(bytes, memory::map_on_demand);
+    let added = RESERVE.lock_known().add_room(bytes);
     let _room = match added {
-        Ok(region) => Some(Room { region, bytes }),
+        Ok((region, bytes)) => Some(Room { region, bytes, asked: times_asked() }),
         // The process locks all its mappings, and may not lock more: that is not a shortage of memory.
         Err(error) if error.raw_os_error() == Some(errno::EAGAIN) => None,
         Err(_) => return Err(exhausted()),
@@ -345,6 +366,27 @@ mod tests {
             kept.write_bytes(7, MUCH / 2);
             give_back(kept);
         }
+        // A small room stays mapped for the next section, unless the section has used it.
+        const LITTLE: usize = BYTES / 2;
+        let spare = || RESERVE.lock_known().spare.clone();
+        let kept = loop {
+            with_room(LITTLE, || Ok(())).unwrap();
+            let kept = spare();
+            // If another test was served from the reserve meanwhile, it was not kept.
+            if !kept.is_empty() {
+                break kept;
+            }
+        };
+        assert_eq!(kept.len(), LITTLE);
+        assert!(!is_from_here(kept.start as *mut u8), "nothing is taken from it between sections");
+        with_room(LITTLE, || {
+            assert!(is_from_here(kept.start as *mut u8) && spare().is_empty());
+            // SAFETY: taken from the reserve.
+            unsafe { give_back(take(layout(1))) };
+            Ok(())
+        })
+        .unwrap();
+        assert!(spare().is_empty());
         assert_eq!(with_room(usize::MAX, || Ok(())).unwrap_err().status, RTW_ERR_NO_MEMORY);
         assert_eq!(with_room(1 << 50, || Ok(())).unwrap_err().status, RTW_ERR_NO_MEMORY);
     }
