@@ -40,15 +40,16 @@ pub fn keeping_stack(engine_init: impl FnOnce()) -> Result<()> {
         return Ok(());
     }
     let before = sigstack::in_force();
-    let ours = THREAD.with_borrow_mut(|thread| {
+    let was_ours = THREAD.with_borrow_mut(|thread| {
         let host_stack = thread.host_stack;
-        let ours = thread.put_stack(before);
+        let was_ours = thread.stack.as_ref().is_some_and(|stack| stack.is(&before));
+        thread.put_stack(before)?;
         thread.host_stack = host_stack;
-        ours
+        Ok(was_ours)
     })?;
     // The engine panics if the system refuses it a stack of its own.
     let ready = catch_unwind(AssertUnwindSafe(engine_init));
-    if before.start() != ours.start {
+    if !was_ours {
         before.put_back();
     }
     ENGINE_IS_SET_UP.set(ready.is_ok());

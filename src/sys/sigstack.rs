@@ -36,8 +36,9 @@ impl Stack {
         InForce(libc::stack_t { ss_sp: self.range().start as *mut _, ss_flags: 0, ss_size: STACK_BYTES }).put_back()
     }
 
+    /// True if this stack is in force: a disabled one may still be reported with its address.
     pub fn is(&self, stack: &InForce) -> bool {
-        stack.start() == self.range().start
+        stack.is_there() && stack.start() == self.range().start
     }
 }
 
