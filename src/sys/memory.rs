@@ -144,9 +144,18 @@ struct Segment {
 
 struct Search<'a> {
     addresses: &'a [usize],
-    /// Constant data. If it lies in front of the tables for unwinding, which linkers put at their segment's end, these are left out.
+    /// Constant data, if the tables for unwinding are to be left out.
     constant: Option<usize>,
     segments: Vec<Segment>,
+}
+
+/// The part of a segment in front of the tables for unwinding; all of it if constants or code come behind them. Linkers put all constants
+/// in one place, all code in one, and the tables at a segment's end; but some put all three into one segment.
+fn before_tables(segment: Range<usize>, constant: usize, tables: usize, code: &[usize]) -> Range<usize> {
+    let behind = tables..segment.end;
+    let last = segment.contains(&tables) && segment.contains(&constant) && !behind.contains(&constant);
+    let end = if last && !code.iter().any(|address| behind.contains(address)) { tables } else { segment.end };
+    segment.start..end
 }
 
 /// Called for every loaded object: notes the segments of those that hold one of the addresses.
@@ -168,13 +177,10 @@ unsafe extern "C" fn segments(info: *mut libc::dl_phdr_info, _size: usize, searc
     let relro = headers.iter().find(|header| header.p_type == libc::PT_GNU_RELRO).map(range).unwrap_or(0..0);
     let tables = headers.iter().find(|header| header.p_type == libc::PT_GNU_EH_FRAME).map(|header| range(header).start);
     for header in loaded() {
-        let mut whole = range(header);
-        if let (Some(constant), Some(tables)) = (*constant, tables)
-            && whole.contains(&constant)
-            && (constant..whole.end).contains(&tables)
-        {
-            whole.end = tables;
-        }
+        let whole = match (*constant, tables) {
+            (Some(constant), Some(tables)) => before_tables(range(header), constant, tables, addresses),
+            _ => range(header),
+        };
         if header.p_flags & libc::PF_W == 0 {
             found.push(Segment { range: whole, writable: false });
             continue;
@@ -521,6 +527,15 @@ mod tests {
         assert_eq!(resident_pages(start, bytes), 64);
         // SAFETY: mapped above.
         unsafe { libc::munmap(start as *mut _, bytes) };
+    }
+
+    #[test]
+    fn only_tables_at_the_end_of_the_constants_are_left_out() {
+        assert_eq!(before_tables(10..90, 20, 50, &[200]), 10..50);
+        assert_eq!(before_tables(10..90, 20, 50, &[15]), 10..50, "code in front of the constants");
+        assert_eq!(before_tables(10..90, 60, 50, &[200]), 10..90, "constants behind the tables");
+        assert_eq!(before_tables(10..90, 20, 50, &[200, 70]), 10..90, "code behind the tables");
+        assert_eq!(before_tables(100..300, 20, 50, &[200]), 100..300, "another segment");
     }
 
     #[test]
