@@ -1,6 +1,12 @@
 //! The loops of a function: finds those that need a poll, and unrolls short ones around one poll.
 //!
-//! A loop that nothing branches back to is only a block. An innermost loop without parameters becomes
+//! A loop that nothing branches back to is only a block. Two kinds of loops that repeat need no poll:
+//!
+//! - a *counted* loop, whose turns are few and known: a local starts with a constant, changes by a constant, and is compared with a
+//!   constant. All its turns count as straight code (`counted`).
+//! - a *covered* loop, each turn of which passes another loop's poll (`covered`).
+//!
+//! A short innermost loop without parameters becomes
 //!
 //! ```text
 //! block $exit
@@ -22,18 +28,23 @@ use rtwasm::status::*;
 use wasmparser::types::TypesRef;
 use wasmparser::{BlockType, FunctionBody, Operator};
 
+use super::STRETCH;
 use super::poll::{CROWDED, Polls};
 use super::splice::{Splicer, push_leb};
 use super::unreadable;
-use super::weight::{self, Cost};
+use super::weight;
 
-/// Copies are made as long as all of them together have no more instructions than this.
-const UNROLLED_OPS: usize = 96;
-/// More copies save little: of four, each bears a quarter of the poll. What they cost is registers, and loops of few turns that leave in
-/// the middle.
-const MOST_COPIES: usize = 4;
-/// Two copies of a long body cost more than the half of a poll that they save.
-const FEWEST_COPIES: usize = 3;
+mod counted;
+mod covered;
+
+/// The numbers of copies, each with the most instructions that all copies together have. More copies save little: of four, each bears a
+/// quarter of the poll. What they cost is registers, and loops of few turns that leave in the middle. Two copies of a long body cost more
+/// than the half of a poll that they save.
+const COPIES: [(usize, usize); 2] = [(4, 96), (3, 192)];
+/// A counted loop longer than this is not unrolled: it does without a poll.
+const LONG_OPS: usize = 32;
+/// The most that all turns of a counted loop may run. The rest of a stretch is for what comes before and after it.
+const MOST_COUNTED: u64 = STRETCH / 10 * 9;
 /// The most instructions that are added to one function. The code generator's time grows at least with a function's size, and
 /// it has limits: so in functions with very many loops only the innermost ones are unrolled, and the first of those.
 const MOST_ADDED_OPS: usize = 4096;
@@ -65,6 +76,13 @@ struct Loop {
     end: usize,
     /// True if a branch leads back to it.
     repeats: bool,
+    /// Index of the only branch that leads back to it, if there is only one.
+    branch: Option<usize>,
+    /// Index of the innermost loop around it, among the loops.
+    around: Option<usize>,
+    /// The weight of its instructions outside of the loops in it; None with a long operation or a call.
+    weight: Option<u64>,
+    kind: Kind,
     /// Without loops, long operations or calls in it.
     is_plain: bool,
     has_parameters: bool,
@@ -72,6 +90,17 @@ struct Loop {
     nesting: u32,
     /// The number of copies of its body; 1 if it is not unrolled.
     copies: usize,
+}
+
+/// The reason why a loop that repeats can be interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It has a poll at its head.
+    Polled,
+    /// It has few turns; the number is the weight of all but one of them.
+    Counted(u64),
+    /// Each turn passes the poll of a loop in it.
+    Covered,
 }
 
 /// A label while its block is open.
@@ -88,7 +117,8 @@ impl<'a> Code<'a> {
         let start = reader.original_position();
         let mut code = Code { start, ops: Vec::new(), loops: Vec::new(), is_wrapped: false };
         let mut labels: Vec<Label> = Vec::new();
-        let mut nesting = 0;
+        // The open loops, by their indices.
+        let mut open: Vec<usize> = Vec::new();
         while !reader.eof() {
             let (operator, start) = reader.read_with_offset().map_err(unreadable)?;
             let at = code.ops.len();
@@ -96,7 +126,7 @@ impl<'a> Code<'a> {
                 && let Some(closed) = labels.pop()
             {
                 if let Some(index) = closed.of_loop {
-                    nesting -= 1;
+                    open.pop();
                     let found = &mut code.loops[index];
                     (found.end, found.is_plain) = (at, closed.is_plain);
                 }
@@ -112,18 +142,38 @@ impl<'a> Code<'a> {
             for label in branches(&operator) {
                 let target = labels.len().checked_sub(1 + label as usize).and_then(|at| labels[at].of_loop);
                 if let Some(target) = target {
-                    code.loops[target].repeats = true;
+                    let found = &mut code.loops[target];
+                    found.branch = (!found.repeats).then_some(at);
+                    found.repeats = true;
                 }
+            }
+            let cost = weight::cost(&operator);
+            if let Some(around) = open.last() {
+                let weight = &mut code.loops[*around].weight;
+                *weight = weight.zip(cost.constant()).map(|(sum, weight)| sum + weight);
             }
             match &operator {
                 Operator::Block { .. } | Operator::If { .. } => labels.push(Label { of_loop: None, is_plain: true }),
                 Operator::Loop { blockty } => {
                     labels.push(Label { of_loop: Some(code.loops.len()), is_plain: true });
                     let has_parameters = has_parameters(*blockty, types);
-                    code.loops.push(Loop { at, end: at, repeats: false, is_plain: true, has_parameters, nesting, copies: 1 });
-                    nesting += 1;
+                    let (around, nesting) = (open.last().copied(), open.len() as u32);
+                    open.push(code.loops.len());
+                    code.loops.push(Loop {
+                        at,
+                        end: at,
+                        repeats: false,
+                        branch: None,
+                        around,
+                        weight: Some(0),
+                        kind: Kind::Polled,
+                        is_plain: true,
+                        has_parameters,
+                        nesting,
+                        copies: 1,
+                    });
                 }
-                operator if !matches!(weight::cost(operator), Cost::Constant(_)) => {
+                _ if cost.constant().is_none() => {
                     if let Some(around) = labels.last_mut() {
                         around.is_plain = false;
                     }
@@ -132,23 +182,28 @@ impl<'a> Code<'a> {
             }
             code.ops.push(Op { start, end: reader.original_position(), operator, depth });
         }
-        code.choose_unrolled();
+        let counted = code.counted();
+        code.choose_unrolled(&counted);
+        code.choose_counted(&counted);
+        code.choose_covered();
         Ok(code)
     }
 
     /// Chooses the number of copies of each body. If there are more loops than may be unrolled, takes those with the most loops
     /// around them, from the function's start.
-    fn choose_unrolled(&mut self) {
+    fn choose_unrolled(&mut self, turns: &[Option<u64>]) {
         let mut wanted = Vec::new();
         for (index, found) in self.loops.iter().enumerate() {
             let ops = found.end - found.at - 1;
-            let copies = (UNROLLED_OPS / ops.max(1)).min(MOST_COPIES);
-            if found.repeats && found.is_plain && !found.has_parameters && copies >= FEWEST_COPIES {
+            let needs_no_poll = ops > LONG_OPS && found.counted(turns[index], found.weight).is_some();
+            let copies = COPIES.iter().find(|(copies, most)| ops * copies <= *most).map_or(1, |(copies, _)| *copies);
+            if found.repeats && found.is_plain && !found.has_parameters && !needs_no_poll && copies > 1 {
                 wanted.push((index, copies, ops * (copies - 1)));
             }
         }
         wanted.sort_by_key(|(index, _, _)| std::cmp::Reverse(self.loops[*index].nesting));
-        let most = if self.polled_loops() > CROWDED { MOST_ADDED_TO_CROWDED } else { MOST_ADDED_OPS };
+        let repeating = self.loops.iter().filter(|found| found.repeats).count();
+        let most = if repeating > CROWDED { MOST_ADDED_TO_CROWDED } else { MOST_ADDED_OPS };
         let mut added = 0;
         for (index, copies, more) in wanted {
             added += more;
@@ -159,14 +214,19 @@ impl<'a> Code<'a> {
         }
     }
 
-    /// True if the instruction at this index is a loop that repeats.
+    /// True if the instruction at this index is a loop with a poll.
     pub fn is_polled_loop(&self, at: usize) -> bool {
-        self.find(at).is_some_and(|found| found.repeats)
+        self.find(at).is_some_and(Loop::is_polled)
     }
 
-    /// The number of loops that repeat.
+    /// The kind of the loop at this index, if it is one that repeats.
+    pub fn kind(&self, at: usize) -> Option<Kind> {
+        self.find(at).filter(|found| found.repeats).map(|found| found.kind)
+    }
+
+    /// The number of loops with a poll.
     pub fn polled_loops(&self) -> usize {
-        self.loops.iter().filter(|found| found.repeats).count()
+        self.loops.iter().filter(|found| found.is_polled()).count()
     }
 
     /// The number of labels around the place directly before the instruction.
@@ -204,11 +264,7 @@ impl<'a> Code<'a> {
 
     /// The weight of what the copies of the loop at this index run between two polls, beyond that of one copy.
     pub fn repeated_weight(&self, at: usize) -> u64 {
-        let weight = |op: &Op<'_>| if let Cost::Constant(weight) = weight::cost(&op.operator) { weight } else { 0 };
-        self.unrolled(at).map_or(0, |unrolled| {
-            let body: u64 = self.ops[unrolled.at + 1..unrolled.end].iter().map(weight).sum();
-            body * (unrolled.copies as u64 - 1)
-        })
+        self.find(at).map_or(0, |found| found.weight.unwrap_or(0) * (found.copies as u64 - 1))
     }
 
     fn find(&self, at: usize) -> Option<&Loop> {
@@ -216,6 +272,27 @@ impl<'a> Code<'a> {
             return None;
         }
         self.loops.binary_search_by_key(&at, |found| found.at).ok().map(|index| &self.loops[index])
+    }
+}
+
+impl Kind {
+    /// The weight of the turns that no poll follows, beyond that of one turn.
+    pub fn other_turns(self) -> u64 {
+        match self {
+            Kind::Counted(others) => others,
+            Kind::Polled | Kind::Covered => 0,
+        }
+    }
+}
+
+impl Loop {
+    /// The weight of all turns, if they are few enough to need no poll; `one`: that of one turn.
+    fn counted(&self, turns: Option<u64>, one: Option<u64>) -> Option<u64> {
+        turns?.checked_mul(one?).filter(|most| self.repeats && *most <= MOST_COUNTED)
+    }
+
+    fn is_polled(&self) -> bool {
+        self.repeats && self.kind == Kind::Polled
     }
 }
 

@@ -1,10 +1,11 @@
 //! The budget guard: polls in the guest's code through which the watchdog can end a call that runs too long.
 //!
-//! The module gets one more memory, of one page, that nothing in it can name: only the polls reach it. There are polls at every
-//! loop header; at the entry of functions that calls, tail calls included, can lead back to, or that run for longer than
-//! [`STRETCH`]; in straight code longer than that, including all that it calls; after operations that are one long call of the
-//! engine (`calls`, `stretch`, `weight`). So a guest executes a bounded number of instructions between two polls. Bulk operations
-//! that may be long are split (`bulk`).
+//! The module gets one more memory, of one page, that nothing in it can name: only the polls reach it. There are polls at the
+//! headers of loops, but for those with few, known turns, and those of which each turn passes another loop's poll (`loops`); at the
+//! entry of functions that calls, tail calls included, can lead back to, or that run for longer than [`STRETCH`]; in straight code
+//! longer than that, including all that it calls; after operations that are one long call of the engine (`calls`, `stretch`,
+//! `weight`). So a guest executes a bounded number of instructions between two polls. Bulk operations that may be long are split
+//! (`bulk`).
 //!
 //! A short innermost loop is unrolled, with one poll for all its copies (`loops`): in the shortest loops a poll would cost as much
 //! as the loop's own work.

@@ -1,12 +1,14 @@
 //! Plans the polls inside a function: computes, for every point of its code, the most that can have run since the last poll, on
 //! any path. The code before the function and the functions that it calls count too.
 //!
-//! Loops that repeat have a poll at their head, so all other paths lead forward, and one pass over the code sees every path.
+//! One pass over the code sees every path that leads forward. A path that leads back to a loop's head meets a poll there; or it belongs to
+//! a counted loop, whose turns are all weighed before the first; or it has not run for longer than [`BACK`] since its last poll, and the
+//! pass begins the loop as if that much had run.
 
 use wasmparser::Operator;
 
 use super::STRETCH;
-use super::loops::{Code, branches};
+use super::loops::{Code, Kind, branches};
 use super::weight::{self, Cost};
 
 /// The assumed cost of a call through the host, which is unknown: at most 16 such calls come between two polls.
@@ -16,6 +18,9 @@ const CALL: u64 = 8;
 /// The most that may run without a poll between the return of a call on a cycle and the function's own return: when a deep
 /// recursion unwinds, all of its functions return one after the other, and that adds up.
 const UNWINDING: u64 = 50;
+
+/// The most that may have run since the last poll at the end of a turn of a loop without a poll of its own.
+const BACK: u64 = STRETCH / 4;
 
 /// The polls of a function.
 pub struct Plan {
@@ -101,7 +106,8 @@ struct Label {
     at_end: Run,
     /// The weight at the start of an `if` that has no `else` yet.
     at_else: Run,
-    is_loop: bool,
+    /// The kind of its loop, if it is one that repeats.
+    of_loop: Option<Kind>,
 }
 
 /// Plans a function's polls, and returns what a call of it then runs.
@@ -127,11 +133,15 @@ fn walk(
     for (at, op) in code.ops.iter().enumerate() {
         let operator = &op.operator;
         let weight = match weight::cost(operator) {
-            Cost::Constant(weight) => weight,
+            Cost::Constant(weight) => weight + code.kind(at).map_or(0, Kind::other_turns),
             Cost::Bytes | Cost::Entries => weigh(operator, last_constant),
             Cost::Call => CALL,
             Cost::Growth | Cost::Refused => 1,
         };
+        // A branch back to a loop without a poll of its own.
+        if walk.is_too_long_to_go_back(operator) {
+            walk.poll_before(at);
+        }
         walk.run_one(at, weight, callees(operator));
         walk.branch(operator);
         walk.go_on(code, at);
@@ -163,8 +173,7 @@ impl Walk {
     fn run_one(&mut self, at: usize, weight: u64, call: Option<(Called, bool)>) {
         let until_poll = weight + call.map_or(0, |(called, _)| called.first);
         if self.run.is_too_long_with(until_poll) {
-            self.before.push(at);
-            self.run = Run::POLLED;
+            self.poll_before(at);
         }
         self.first = self.first.max(self.run.since_entry.map_or(0, |run| run + until_poll));
         self.run = self.run.after(weight);
@@ -173,12 +182,28 @@ impl Walk {
         }
     }
 
+    fn poll_before(&mut self, at: usize) {
+        self.before.push(at);
+        self.run = Run::POLLED;
+    }
+
+    /// True if an instruction branches back to a covered loop after more than [`BACK`], or after a call on a cycle: what has run since its
+    /// return would be forgotten.
+    fn is_too_long_to_go_back(&self, operator: &Operator<'_>) -> bool {
+        let is_covered = |label: u32| {
+            let index = self.labels.len().checked_sub(1 + label as usize);
+            index.is_some_and(|index| self.labels[index].of_loop == Some(Kind::Covered))
+        };
+        let is_long = self.run.since_poll.is_some_and(|run| run >= BACK) || self.run.since_return.is_some();
+        is_long && branches(operator).any(is_covered)
+    }
+
     /// Notes the paths that branch away.
     fn branch(&mut self, operator: &Operator<'_>) {
         for label in branches(operator) {
             match self.labels.len().checked_sub(1 + label as usize) {
-                // The path continues at the loop's head, with a poll.
-                Some(index) if self.labels[index].is_loop => {}
+                // The path continues at the loop's head.
+                Some(index) if self.labels[index].of_loop.is_some() => {}
                 Some(index) => self.labels[index].at_end = self.labels[index].at_end.or(self.run),
                 None => self.exit = self.exit.or(self.run),
             }
@@ -188,14 +213,18 @@ impl Walk {
     /// Follows the path that leads from an instruction to the next one, and opens and closes blocks.
     fn go_on(&mut self, code: &Code<'_>, at: usize) {
         match &code.ops[at].operator {
-            Operator::Block { .. } => self.open(Run::default(), false),
-            Operator::If { .. } => self.open(self.run, false),
+            Operator::Block { .. } => self.open(Run::default(), None),
+            Operator::If { .. } => self.open(self.run, None),
             Operator::Loop { .. } => {
-                let is_polled = code.is_polled_loop(at);
-                if is_polled && self.run.is_reached() {
-                    self.run = Run::POLLED.after(code.repeated_weight(at));
+                let kind = code.kind(at);
+                if self.run.is_reached() {
+                    match kind {
+                        Some(Kind::Polled) => self.run = Run::POLLED.after(code.repeated_weight(at)),
+                        Some(Kind::Covered) => self.run.since_poll = self.run.since_poll.max(Some(BACK)),
+                        Some(Kind::Counted(_)) | None => {}
+                    }
                 }
-                self.open(Run::default(), is_polled);
+                self.open(Run::default(), kind);
             }
             Operator::Else => {
                 if let Some(label) = self.labels.last_mut() {
@@ -217,8 +246,8 @@ impl Walk {
         }
     }
 
-    fn open(&mut self, at_else: Run, is_loop: bool) {
-        self.labels.push(Label { at_end: Run::default(), at_else, is_loop });
+    fn open(&mut self, at_else: Run, of_loop: Option<Kind>) {
+        self.labels.push(Label { at_end: Run::default(), at_else, of_loop });
     }
 
     /// At the end of the code: the most that a call of the function runs.

@@ -22,6 +22,16 @@ pub enum Cost {
     Refused,
 }
 
+impl Cost {
+    /// The weight of an instruction that always takes about as long.
+    pub fn constant(self) -> Option<u64> {
+        match self {
+            Cost::Constant(weight) => Some(weight),
+            _ => None,
+        }
+    }
+}
+
 /// Bytes that take the time of a simple instruction.
 const BYTES: u64 = 8;
 /// The time of a table's entry.
