@@ -11,6 +11,7 @@ use rtwasm::status::*;
 use rtwasm::sys::{clock, futex};
 use wasmtime::{Config, Engine, OptLevel};
 
+use crate::lean;
 use crate::limits::Deadline;
 use crate::options::{Opt, Target};
 
@@ -33,8 +34,9 @@ const STACK_BYTES: usize = 8 << 20;
 /// and drop their result.
 pub fn code(module: &[u8], job: &Job<'_>, deadline: &Deadline, tick: &mut dyn FnMut()) -> Result<Vec<u8>> {
     let config = config(job)?;
-    let module = module.to_vec();
-    ticking(move || with_pool(|pool| pool.install(|| precompile(&config, &module)))?, deadline, tick)
+    let (module, target) = (module.to_vec(), job.target);
+    let work = move || lean::lean(&with_pool(|pool| pool.install(|| precompile(&config, &module)))??, target);
+    ticking(work, deadline, tick)
 }
 
 /// Runs `work` on a thread that has enough stack, whatever the caller's has.

@@ -15,6 +15,7 @@ mod generate;
 mod guard;
 mod initialise;
 mod input;
+mod lean;
 mod libm;
 pub mod limits;
 mod need;
