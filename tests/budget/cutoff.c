@@ -18,6 +18,7 @@ static const struct {
     bool inside; /* the spinning call is made by a host function */
 } spinning[] = {
     {"empty", false},      {"crowded_loop", false},        {"memory_loop", false},         {"nested_loops", false}, {"call_loop", false}, {"tree", false},
+    {"counted_loops", false}, {"missed_end", false}, {"counter_set_back", false}, {"loop_passed_over", false},
     {"tail_calls", false}, {"indirect_tail_calls", false}, {"host_loop", false},    {"bulk_loop", false}, {"host_calls_again", true},
 };
 enum { KINDS = sizeof spinning / sizeof spinning[0] };

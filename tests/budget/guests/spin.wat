@@ -31,6 +31,32 @@
         (br_if $middle (local.tee $j (i32.sub (local.get $j) (i32.const 1)))))
       (br $outer)))
 
+  ;; Around loops of few known turns, which have no poll.
+  (func (export "counted_loops") (local $i i32)
+    (loop $again
+      (local.set $i (i32.const 0))
+      (loop $turn
+        ROW(50, (i32.store (i32.const 8) (local.get $i)))
+        (br_if $turn (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100))))
+      (br $again)))
+  ;; As such a loop, but the counter never meets its end, or starts anew before it.
+  (func (export "missed_end") (local $i i32)
+    (local.set $i (i32.const 0))
+    (loop $turn
+      ROW(50, (i32.store (i32.const 8) (local.get $i)))
+      (br_if $turn (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 2))) (i32.const 7)))))
+  (func (export "counter_set_back") (local $i i32)
+    (local.set $i (i32.const 0))
+    (loop $turn
+      ROW(50, (i32.store (i32.const 8) (local.get $i)))
+      (if (i32.eq (local.get $i) (i32.const 50)) (then (local.set $i (i32.const 0))))
+      (br_if $turn (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))))
+  ;; No turn runs the loop inside, nor passes its poll.
+  (func (export "loop_passed_over") (local $never i32)
+    (loop $again
+      (if (local.get $never) (then (loop $inner (br_if $inner (local.get $never)))))
+      (br $again)))
+
   ;; Recursion between two functions, in a loop.
   (func $even (param i32) (result i32)
     (if (result i32) (i32.eqz (local.get 0))
