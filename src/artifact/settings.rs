@@ -39,7 +39,7 @@ pub enum Interruption {
     Epoch,
     /// The engine's fuel counting.
     Fuel,
-    /// The library's own polls, see `engine/budget/call_word.rs`.
+    /// The library's own polls, see `rt/call_word.rs`.
     Guard,
 }
 

@@ -1,9 +1,13 @@
 //! The call: stamp, enter, leave, stamp, record. Every line here runs on the host's real-time thread.
 
+use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::compiler_fence;
+use rtwasm_enter::{Called, Callee, Ends, Took};
 use wasmtime::Trap;
 /// A value of a call: 16 bytes, not converted.
 pub use wasmtime::ValRaw;
@@ -13,11 +17,10 @@ use super::handle;
 use super::instance::{Core, Func, FuncShared, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST};
 use super::native::Ended;
 use super::own::FuncNoun;
-use crate::record::histogram::Histogram;
 use crate::rt::permit::Opened;
 use crate::rt::{arena, cancel, unwind};
 use crate::status::*;
-use crate::sys::{clock, stack, thread};
+use crate::sys::{stack, thread};
 
 /// The entry of all calls of a func: the host's, who knows it as rtw_invoke, a worker's, and dry calls. There is one copy of it:
 /// code that is the same but lies elsewhere would be warm in its place.
@@ -46,10 +49,10 @@ pub unsafe extern "C-unwind" fn entry(func: *mut FuncNoun, values: *mut ValRaw, 
 /// `values` points to at least `count` values, unless `count` is 0; the calling thread has the instance.
 #[inline(always)]
 pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_status_t {
-    let here = stack::pointer();
-    match enters(func, here) {
+    let (here, token) = (stack::pointer(), thread::token());
+    match enters(func, here, token) {
         // SAFETY: passed on; the call was let in.
-        Ok(core) => unsafe { invoke_at_once(&func.shared, values, count, core) },
+        Ok(core) => unsafe { invoke_at_once(func, values, count, core, token) },
         // SAFETY: passed on.
         Err((core, gate)) => unsafe { invoke_otherwise(&func.shared, values, count, core, here, gate) },
     }
@@ -63,9 +66,9 @@ pub unsafe fn invoke(func: &Func, values: *mut ValRaw, count: usize) -> rtw_stat
 #[inline(always)]
 pub unsafe fn invoke_apart(func: &Func, values: *mut ValRaw, count: usize, budget: Option<u64>) -> rtw_status_t {
     let here = stack::pointer();
-    match enters(func, here) {
+    match enters(func, here, thread::token()) {
         // SAFETY: passed on; the call was let in.
-        Ok(core) => unsafe { run_apart(&func.shared, values, count, core, GATE_FREE, budget) },
+        Ok(core) => unsafe { run(core, &func.shared, GATE_FREE, values, count, budget) },
         // SAFETY: passed on.
         Err((core, gate)) => unsafe { invoke_otherwise_within(&func.shared, values, count, core, here, gate, budget) },
     }
@@ -74,7 +77,7 @@ pub unsafe fn invoke_apart(func: &Func, values: *mut ValRaw, count: usize, budge
 /// Returns the core, with its gate closed, if the gate was open and the last permit also lets this call in; otherwise the
 /// gate's value.
 #[inline(always)]
-fn enters(func: &Func, here: usize) -> std::result::Result<&Core, (&Core, rtw_status_t)> {
+fn enters(func: &Func, here: usize, token: usize) -> std::result::Result<&Core, (&Core, rtw_status_t)> {
     // SAFETY: a func keeps its instance alive, and the core does not move.
     let core = unsafe { &*func.core };
     // Acquires everything that a reset on another thread has done.
@@ -83,7 +86,6 @@ fn enters(func: &Func, here: usize) -> std::result::Result<&Core, (&Core, rtw_st
     if gate != GATE_FREE {
         return Err((core, gate));
     }
-    let token = thread::token();
     let Some(permit) = core.pass.admitting(here, token) else { return Err((core, gate)) };
     // Before the pass is checked for a reset that has taken it: see `Core::close`.
     core.gate.store(GATE_IN_CALL, Relaxed);
@@ -91,42 +93,22 @@ fn enters(func: &Func, here: usize) -> std::result::Result<&Core, (&Core, rtw_st
     if !core.pass.still_leads_to(permit) {
         return Err((core, gate));
     }
+    core.note_float();
     core.entered_at.set(here);
     core.caller.store(token, Relaxed);
-    // Reads the register long before its value is needed: the value takes some 20 cycles to arrive.
-    core.note_float();
     Ok(core)
 }
 
-/// A whole ordinary call, in one piece with the engine's part. The arguments are in the same registers as those of `invoke`.
-///
-/// # Safety
-/// As for [`invoke`]; an open gate let the call in.
+/// A call that was let in, and still needs something that most calls do not.
+#[cold]
 #[inline(never)]
-unsafe fn invoke_at_once(shared: &Arc<FuncShared>, values: *mut ValRaw, count: usize, core: &Core) -> rtw_status_t {
+unsafe fn run_otherwise(shared: &Arc<FuncShared>, values: *mut ValRaw, count: usize, core: &Core) -> rtw_status_t {
     // SAFETY: passed on.
-    let status = contained(core, || unsafe { run(core, shared, GATE_FREE, values, count, None) });
+    let status = unsafe { run(core, shared, GATE_FREE, values, count, None) };
     if status == RTW_ERR_HOST {
         unwind::leave();
     }
     status
-}
-
-/// A second copy of the call: two copies in one function would keep the compiler from making the first a single piece.
-///
-/// # Safety
-/// As for [`invoke`]; a gate with the value `gate` let the call in.
-#[inline(never)]
-unsafe fn run_apart(
-    shared: &Arc<FuncShared>,
-    values: *mut ValRaw,
-    count: usize,
-    core: &Core,
-    gate: rtw_status_t,
-    budget: Option<u64>,
-) -> rtw_status_t {
-    // SAFETY: passed on.
-    contained(core, || unsafe { run(core, shared, gate, values, count, budget) })
 }
 
 /// A call from a host function, or with another permit than the last one, or with a sealed permit.
@@ -204,34 +186,43 @@ unsafe fn run_admitted(
     core.host_float.note();
     let Some(outer) = outer else {
         // SAFETY: passed on.
-        return unsafe { run_apart(shared, values, count, core, gate, budget) };
+        return unsafe { run(core, shared, gate, values, count, budget) };
     };
     // The gate stays closed until what the host function's call noted is there again. SAFETY: passed on.
-    let status = unsafe { run_apart(shared, values, count, core, GATE_IN_CALL, budget) };
+    let status = unsafe { run(core, shared, GATE_IN_CALL, values, count, budget) };
     core.end_inner(outer);
     status
 }
 
-/// Catches a panic, which poisons the instance.
+/// Runs a call that was let in, if it needs nothing more than most calls.
+///
+/// # Safety
+/// As for [`invoke`]; an open gate let the call in. `token` is the calling thread's.
 #[inline(always)]
-fn contained(core: &Core, call: impl FnOnce() -> rtw_status_t) -> rtw_status_t {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(status) => status,
-        Err(panic) => {
-            // Dropping the payload may free memory; a call that met a defect of this library is late already.
-            drop(panic);
-            core.poison();
-            RTW_ERR_INTERNAL
-        }
+unsafe fn invoke_at_once(func: &Func, mut values: *mut ValRaw, count: usize, core: &Core, token: usize) -> rtw_status_t {
+    // SAFETY: a func keeps what it leads to.
+    let value_count = unsafe { (*func.callee).value_count };
+    if values.is_null() && value_count == 0 {
+        values = std::ptr::dangling_mut();
     }
+    if let Some(values) = NonNull::new(values)
+        && count >= value_count
+        && let Some(watched) = core.arena.watched_by(token)
+        && !core.host_float.differs(core.float)
+    {
+        // SAFETY: passed on; it is the calling thread's arena.
+        return unsafe { rtwasm_enter::call(func.callee, values, core.called(), watched, &ENDS) };
+    }
+    // SAFETY: passed on.
+    unsafe { run_otherwise(&func.shared, values, count, core) }
 }
 
-/// The call itself, after the gate was closed behind it. `gate` is the gate's value afterwards: GATE_IN_CALL if this call was made
+/// Runs a call after the gate was closed behind it. `gate` is the gate's value afterwards: GATE_IN_CALL if this call was made
 /// inside another one.
 ///
 /// # Safety
 /// As for [`invoke`].
-#[inline(always)]
+#[inline(never)]
 unsafe fn run(
     core: &Core,
     shared: &Arc<FuncShared>,
@@ -240,7 +231,6 @@ unsafe fn run(
     count: usize,
     budget: Option<u64>,
 ) -> rtw_status_t {
-    let shared = &**shared;
     if shared.value_count != 0 {
         if count < shared.value_count {
             return refuse(core, gate, RTW_ERR_VALUES);
@@ -249,36 +239,29 @@ unsafe fn run(
             return refuse(core, gate, RTW_ERR_NULL);
         }
     }
-    let values = std::ptr::slice_from_raw_parts_mut(values, shared.value_count);
-    // A call from a host function runs under the outer call's budget, which the watchdog already knows.
-    let announced = core.timing.is_watched() && gate != GATE_IN_CALL;
-    let budget = budget.unwrap_or_else(|| core.timing.budget());
-    let started = if announced || shared.recorder.is_some() { clock::ticks() } else { 0 };
-    if announced {
-        core.timing.begin(started, budget);
-    }
-    // The only place that enters guests: the engine's part becomes one piece with this. SAFETY: the gate was open, so no other
-    // call uses the store; there are as many values as the type has.
-    let result = unsafe { enter(core, shared, values) };
-    if announced {
-        core.timing.end();
-    }
-    if let Some(recorder) = &shared.recorder {
-        let took = clock::ticks().wrapping_sub(started);
-        let histogram = recorder.active();
-        histogram.record(took);
-        if took > core.timing.deadline.min(budget) {
-            late(core, histogram, took, budget, result.is_ok());
-        }
-    }
-    match result {
-        Ok(()) => {
-            core.gate.store(gate, Relaxed);
-            RTW_OK
-        }
-        // SAFETY: as many as the type has.
-        Err(error) => unsafe { fault(core, shared, error, values, gate) },
-    }
+    let values = NonNull::new(values).unwrap_or(NonNull::dangling());
+    let nothing = Cell::new(std::ptr::null());
+    let watched = core.arena.watched().unwrap_or(&nothing);
+    // SAFETY: passed on; the word is the calling thread's.
+    let call = || unsafe { rtwasm_enter::call(Arc::as_ptr(shared).cast(), values, core.called(), watched, &ENDS) };
+    let (gate_after, apart) = (core.gate_after.replace(gate), core.apart.replace(true));
+    let usual = budget.map(|budget| core.timing.bounds.budget.replace(budget));
+    let status = if core.host_float.differs(core.float) { in_changed_float(core, call) } else { call() };
+    core.gate_after.set(gate_after);
+    core.apart.set(apart);
+    usual.map(|usual| core.timing.bounds.budget.set(usual));
+    status
+}
+
+/// Runs a call in the guest's floating-point environment, which is not the thread's.
+fn in_changed_float(core: &Core, call: impl FnOnce() -> rtw_status_t) -> rtw_status_t {
+    let modes = core.host_float.modes(core.float);
+    core.with_another_float(true);
+    modes.enter();
+    let status = call();
+    modes.leave();
+    core.with_another_float(false);
+    status
 }
 
 /// The guest is not entered, and the gate has its earlier value.
@@ -333,62 +316,69 @@ fn admit(
     })
 }
 
-/// Counts a call that took longer than its budget or its deadline.
-#[cold]
-#[inline(never)]
-fn late(core: &Core, histogram: &Histogram, took: u64, budget: u64, ended_well: bool) {
-    if ended_well && took > budget {
-        histogram.record_overrun();
-    }
-    if took > core.timing.deadline && !core.timing.was_cut_off() {
-        histogram.record_miss();
-    }
-}
+static ENDS: Ends = Ends { late, fault: fault_and_leave, panicked };
 
-/// Enters the guest, in the guest's floating-point environment. That is mostly the thread's own, which is then neither set nor restored.
+/// Counts a call that took longer than its budget or its deadline.
 ///
 /// # Safety
-/// The gate was open, so no other call uses the store; the values are as many as the type has.
-#[inline(always)]
-unsafe fn enter(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
-    let _watching = core.watch_exit();
-    // As late as can be: what was noted takes a while to be there.
-    if core.host_float.differs(core.float) {
-        // SAFETY: passed on.
-        return unsafe { enter_changed(core, shared, values) };
-    }
-    // SAFETY: passed on.
-    unsafe { rtwasm_enter::enter(shared.func.get(), core.context(), values) }
-}
-
+/// It is the start of a core.
 #[cold]
 #[inline(never)]
-unsafe fn enter_changed(core: &Core, shared: &FuncShared, values: *mut [ValRaw]) -> wasmtime::Result<()> {
-    let modes = core.host_float.modes(core.float);
-    core.with_another_float(true);
-    modes.enter();
+unsafe fn late(called: *const Called, took: Took<'_>) {
+    // SAFETY: as the caller promises.
+    let core = unsafe { Core::of(called) };
+    if took.ended_well && took.ticks > took.budget {
+        took.histogram.record_overrun();
+    }
+    if took.ticks > core.timing.bounds.deadline && !core.timing.was_cut_off() {
+        took.histogram.record_miss();
+    }
+}
+
+/// Poisons the instance after a panic.
+///
+/// # Safety
+/// It is the start of a core.
+#[cold]
+unsafe fn panicked(called: *const Called, panic: Box<dyn Any + Send>) -> rtw_status_t {
+    // Dropping the payload may free memory; a call that met a defect of this library is late already.
+    drop(panic);
+    // SAFETY: as the caller promises.
+    unsafe { Core::of(called) }.poison();
+    RTW_ERR_INTERNAL
+}
+
+/// As `fault`. A thread that was ending in a host function continues to end here, unless the call's caller will see to that.
+///
+/// # Safety
+/// As for `fault`.
+#[cold]
+#[inline(never)]
+unsafe fn fault_and_leave(
+    called: *const Called,
+    callee: *const Callee,
+    error: wasmtime::Error,
+    values: NonNull<ValRaw>,
+) -> rtw_status_t {
     // SAFETY: passed on.
-    let result = unsafe { rtwasm_enter::enter(shared.func.get(), core.context(), values) };
-    modes.leave();
-    core.with_another_float(false);
-    result
+    let status = unsafe { fault(called, callee, error, values) };
+    // SAFETY: as the caller promises.
+    if status == RTW_ERR_HOST && !unsafe { Core::of(called) }.apart.get() {
+        unwind::leave();
+    }
+    status
 }
 
 /// A call ended early: finds the status, notes what developers will query, and closes the gate for good, or opens it again for a guest
-/// without state. `gate`: the gate's value after a call that succeeds, as in `run`. The error's memory in the thread's arena is free
-/// again when this returns.
+/// without state. The error's memory in the thread's arena is free again when this returns.
 ///
 /// # Safety
-/// The values are writable.
-#[cold]
-#[inline(never)]
-unsafe fn fault(
-    core: &Core,
-    shared: &FuncShared,
-    error: wasmtime::Error,
-    values: *mut [ValRaw],
-    gate: rtw_status_t,
-) -> rtw_status_t {
+/// It is the start of a core, and the callee that of a func; the values are writable.
+unsafe fn fault(called: *const Called, callee: *const Callee, error: wasmtime::Error, values: NonNull<ValRaw>) -> rtw_status_t {
+    // SAFETY: as the caller promises.
+    let (core, shared) = unsafe { (Core::of(called), &*callee.cast::<FuncShared>()) };
+    // The value after a call that succeeds.
+    let gate = core.gate_after.get();
     let mut host_status = core.host_status.replace(RTW_OK);
     let ended = core.ended.replace(Ended::No);
     let address = core.take_fault_address();
@@ -437,7 +427,7 @@ unsafe fn fault(
     }
     if is_success {
         // SAFETY: passed on.
-        unsafe { &mut *values }.fill(ValRaw::i64(0));
+        unsafe { std::slice::from_raw_parts_mut(values.as_ptr(), shared.value_count) }.fill(ValRaw::i64(0));
         return RTW_OK;
     }
     status

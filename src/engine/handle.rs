@@ -11,13 +11,15 @@ use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::MutexGuard;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU64, Ordering::*};
 
 use crate::rt::fork::Whole;
 use crate::rt::{locked_heap, reserve};
 use crate::status::*;
 
 const FREED: u64 = 0x6465_6572_665f_7774;
+/// In the magic word of an object that must not be used any more. No kind's magic word has it.
+const POISONED: u64 = 1 << 63;
 
 /// The number of freed slots of a kind that are kept unused.
 const QUARANTINE: usize = 256;
@@ -25,7 +27,6 @@ const QUARANTINE: usize = 256;
 #[repr(C)]
 pub struct Slot<T> {
     magic: AtomicU64,
-    poisoned: AtomicBool,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
@@ -95,7 +96,7 @@ impl Unused {
 
 impl<T> Slot<T> {
     fn new() -> Slot<T> {
-        Slot { magic: AtomicU64::new(FREED), poisoned: AtomicBool::new(false), value: UnsafeCell::new(MaybeUninit::uninit()) }
+        Slot { magic: AtomicU64::new(FREED), value: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 }
 
@@ -123,7 +124,6 @@ pub fn publish<N: Noun>(handle: *mut N, value: N::Value) {
     unsafe {
         let slot = &*slot(handle);
         (*slot.value.get()).write(value);
-        slot.poisoned.store(false, Relaxed);
         slot.magic.store(N::MAGIC, Release);
     }
 }
@@ -234,11 +234,10 @@ pub unsafe fn borrow<'a, N: Noun>(handle: *const N) -> std::result::Result<&'a N
     // SAFETY: readable, as the caller promises; a magic word that fits says that it is a published slot.
     unsafe {
         let slot = &*slot(handle);
-        if slot.magic.load(Acquire) != N::MAGIC {
-            return Err(RTW_ERR_HANDLE);
-        }
-        if slot.poisoned.load(Relaxed) {
-            return Err(RTW_ERR_POISONED);
+        match slot.magic.load(Acquire) {
+            magic if magic == N::MAGIC => {}
+            magic if magic == N::MAGIC | POISONED => return Err(RTW_ERR_POISONED),
+            _ => return Err(RTW_ERR_HANDLE),
         }
         Ok((*slot.value.get()).assume_init_ref())
     }
@@ -252,7 +251,9 @@ pub unsafe fn poison<N: Noun>(handle: *const N) {
     // SAFETY: passed on.
     if unsafe { borrow(handle) }.is_ok() {
         // SAFETY: a handle that can be borrowed points to a slot, and slots are never freed.
-        unsafe { &*slot(handle) }.poisoned.store(true, Relaxed);
+        let magic = unsafe { &(*slot(handle)).magic };
+        // No effect if another thread destroys it at this moment.
+        let _ = magic.compare_exchange(N::MAGIC, N::MAGIC | POISONED, Relaxed, Relaxed);
     }
 }
 
@@ -267,7 +268,8 @@ pub unsafe fn destroy<N: Noun>(handle: *mut N) {
     // SAFETY: readable, as the caller promises; only the thread that removes the magic word drops the value.
     unsafe {
         let slot = &*slot(handle);
-        if slot.magic.compare_exchange(N::MAGIC, FREED, AcqRel, Relaxed).is_ok() {
+        let is_ended = |magic| slot.magic.compare_exchange(magic, FREED, AcqRel, Relaxed).is_ok();
+        if is_ended(N::MAGIC) || is_ended(N::MAGIC | POISONED) {
             (*slot.value.get()).assume_init_drop();
             cancel(handle);
         }

@@ -36,6 +36,8 @@ pub const DEFAULT_ARENA_BYTES: usize = (16 << 10) - HEADER_BYTES;
 /// One thread's arena. Only its thread allocates from it; any thread may free.
 #[repr(C, align(64))]
 pub struct Arena {
+    /// A word to copy at every allocation, or null. Only the owner uses it. First, since every call leads here.
+    watched: Cell<*const usize>,
     /// The number of live allocations.
     live: AtomicUsize,
     /// The place of the next allocation, counted from the end of the header. Only the owner uses it.
@@ -47,8 +49,6 @@ pub struct Arena {
     /// The thread that may allocate here; 0 for none. For threads that a [`Link`] has led here: each compares it with its own token,
     /// which only that thread writes, so relaxed loads suffice.
     owner: AtomicUsize,
-    /// A word to copy at every allocation, or null. Only the owner uses it.
-    watched: Cell<*const usize>,
     /// The watched word's value at the last allocation; 0 if there was none. Only the owner uses it.
     noted: Cell<usize>,
     /// The allocation that may come from the system. Only the owner uses it.
@@ -201,16 +201,6 @@ impl Arena {
 pub struct Link(AtomicPtr<Arena>);
 
 impl Link {
-    /// Copies `word` at the calling thread's allocations in real-time sections as long as the returned value lives, and
-    /// afterwards the previous word; null copies nothing.
-    ///
-    /// # Safety
-    /// The word lives as long as the returned value, which is dropped on this thread.
-    #[inline(always)]
-    pub unsafe fn watch(&self, word: *const usize) -> Watching<'_> {
-        Watching(self.own().or_else(|| self.find()).map(|arena| (arena, arena.watched.replace(word))))
-    }
-
     /// Takes the last copy; 0 if nothing was copied since the last call.
     pub fn take_noted(&self) -> usize {
         self.own().map_or(0, |arena| arena.noted.replace(0))
@@ -223,6 +213,20 @@ impl Link {
         unsafe { self.0.load(Relaxed).as_ref() }.filter(|arena| arena.owner.load(Relaxed) == thread::token())
     }
 
+    /// The place for a word that is copied at the allocations of the thread with this token in real-time sections; none if the link does
+    /// not lead to that thread's arena. While a word is there, it lives. Null copies nothing.
+    #[inline(always)]
+    pub fn watched_by(&self, token: usize) -> Option<&Cell<*const usize>> {
+        // SAFETY: as in `own`.
+        let arena = unsafe { self.0.load(Relaxed).as_ref() }?;
+        (arena.owner.load(Relaxed) == token).then_some(&arena.watched)
+    }
+
+    /// As [`Link::watched_by`], for the calling thread, to whose arena the link leads from now on if there is one.
+    pub fn watched(&self) -> Option<&Cell<*const usize>> {
+        Some(&self.own().or_else(|| self.find())?.watched)
+    }
+
     /// Leads to the calling thread's arena from now on, if it has one.
     #[cold]
     #[inline(never)]
@@ -231,18 +235,6 @@ impl Link {
         self.0.store(arena.cast_mut(), Relaxed);
         // SAFETY: as above.
         unsafe { arena.as_ref() }
-    }
-}
-
-/// While this value lives, a word is copied; see [`Link::watch`].
-pub struct Watching<'a>(Option<(&'a Arena, *const usize)>);
-
-impl Drop for Watching<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        if let Some((arena, before)) = self.0 {
-            arena.watched.set(before);
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod arena;
 pub mod attach;
+pub mod call_word;
 pub mod callback;
 pub mod cancel;
 pub mod exchange;

@@ -79,25 +79,25 @@ const TWINS: &[Twin] = &[
     // The budget of a call can be seen before the call before it is over.
     (
         "call_word_begins_relaxed",
-        "engine/budget/call_word.rs",
+        "rt/call_word.rs",
         "self.started.store(started, Release);\n        self.budget.store(budget, Release);",
         "self.started.store(started, Relaxed);\n        self.budget.store(budget, Relaxed);",
     ),
     // The watchdog does not look whether the call is still the same.
-    ("call_word_reads_once", "engine/budget/call_word.rs", "number != 0 && self.number() == number", "number != 0"),
+    ("call_word_reads_once", "rt/call_word.rs", "number != 0 && self.number() == number", "number != 0"),
     // The watchdog marks the call that runs, whichever it is.
     (
         "call_word_marks_any",
-        "engine/budget/call_word.rs",
+        "rt/call_word.rs",
         "let _ = self.current.compare_exchange(number, number | MARK, SeqCst, Relaxed);",
         "self.current.fetch_or(MARK, SeqCst);",
     ),
     // A call meets the mark, and asks for the verdict without having seen what came before the mark.
-    ("call_word_without_fence", "engine/budget/call_word.rs", "        fence(Acquire);\n", ""),
+    ("call_word_without_fence", "rt/call_word.rs", "        fence(Acquire);\n", ""),
     // A call that opens its page does not ask again.
     (
         "call_word_opens_once",
-        "engine/budget/call_word.rs",
+        "rt/call_word.rs",
         "page.open();\n        self.current_has_expired()",
         "page.open();\n        false",
     ),

@@ -4,7 +4,6 @@
 //!
 //! Calls that a host function makes into the instance run under the budget of the outer call.
 
-pub mod call_word;
 mod limits;
 mod registration;
 pub mod watchdog;
@@ -16,27 +15,23 @@ use std::cell::Cell;
 use std::num::NonZeroU64;
 use wasmtime::Trap;
 
+pub use crate::rt::call_word;
 use crate::sys::clock;
 use call_word::{CallWord, Page};
+use rtwasm_enter::Bounds;
 use watchdog::GuardPage;
 
 /// The number of ticks that stands for no limit.
 pub const NEVER: u64 = u64::MAX;
 
-/// The limits in the form that the call path needs.
+/// The limits in the form that the call path needs: it uses the bounds itself.
+#[repr(C)]
 pub struct Timing {
-    /// The word that announces calls; null if none is cut off.
-    word: Cell<*const CallWord>,
-    /// The budget of calls without one of their own, in ticks.
-    budget: Cell<u64>,
-    /// The deadline, in ticks.
-    pub deadline: u64,
+    pub bounds: Bounds,
     /// True if calls may have budgets of their own.
     pub limited: bool,
     /// In units of 2^-32: an integer, since floating-point exceptions may trap on the calling thread.
     ticks_per_ns: u64,
-    /// The number of the last announced call.
-    number: Cell<u64>,
     /// True if a call was cut off since the guest was created.
     cut_off: Cell<bool>,
     /// The last announced call whose host function was refused another call because the budget was used up; 0 for none.
@@ -50,25 +45,27 @@ const FRACTION: f64 = (1u64 << 32) as f64;
 impl Timing {
     pub fn new(limits: &Limits) -> Timing {
         let mut timing = Timing {
-            word: Cell::new(std::ptr::null()),
-            budget: Cell::new(NEVER),
-            deadline: NEVER,
+            bounds: Bounds {
+                word: Cell::new(std::ptr::null()),
+                budget: Cell::new(NEVER),
+                deadline: NEVER,
+                number: Cell::new(0),
+            },
             limited: limits.budget_ns.is_some(),
             ticks_per_ns: (FRACTION / clock::calibration().ns_per_tick) as u64,
-            number: Cell::new(0),
             cut_off: Cell::new(false),
             refused: Cell::new(0),
             page: Cell::new(None),
         };
-        timing.budget.set(timing.ticks(limits.budget_ns));
-        timing.deadline = timing.ticks(limits.deadline_ns);
+        timing.bounds.budget.set(timing.ticks(limits.budget_ns));
+        timing.bounds.deadline = timing.ticks(limits.deadline_ns);
         timing
     }
 
     /// The budget of calls without one of their own, in ticks.
     #[inline(always)]
     pub fn budget(&self) -> u64 {
-        self.budget.get()
+        self.bounds.budget.get()
     }
 
     /// A limit in ticks.
@@ -81,36 +78,31 @@ impl Timing {
     /// True if calls are announced, with or without a budget: every call has a number.
     #[inline(always)]
     pub fn is_watched(&self) -> bool {
-        !self.word.get().is_null()
+        !self.bounds.word.get().is_null()
     }
 
     /// Announces a call, if it can be cut off. Only stores.
     #[inline(always)]
     pub fn begin(&self, started: u64, budget: u64) {
-        // SAFETY: null, or alive as long as the guest.
-        if let Some(word) = unsafe { self.word.get().as_ref() } {
-            let number = self.number.get() + 1;
-            self.number.set(number);
-            word.begin(number, started, budget);
-        }
+        self.bounds.begin(started, budget);
     }
 
     #[inline(always)]
     pub fn end(&self) {
         // SAFETY: as in `begin`.
-        if let Some(word) = unsafe { self.word.get().as_ref() } {
+        if let Some(word) = unsafe { self.bounds.word.get().as_ref() } {
             word.end();
         }
     }
 
     fn word(&self) -> Option<&CallWord> {
         // SAFETY: as in `begin`.
-        unsafe { self.word.get().as_ref() }
+        unsafe { self.bounds.word.get().as_ref() }
     }
 
     /// True if the last announced call has expired, by the given check of its word.
     fn last_has_expired(&self, has: impl FnOnce(&CallWord, u64) -> bool) -> bool {
-        let number = self.number.get();
+        let number = self.bounds.number.get();
         self.cut_off.get() || self.word().is_some_and(|word| number != 0 && has(word, number))
     }
 
@@ -123,7 +115,7 @@ impl Timing {
     pub fn refuses(&self) -> bool {
         let expired = self.has_expired();
         if expired {
-            self.refused.set(self.number.get());
+            self.refused.set(self.bounds.number.get());
         }
         expired
     }
@@ -141,7 +133,7 @@ impl Timing {
     /// True if a host function's error ended a call that is over its budget: one that was cut off further inside, or that was
     /// refused another call for that reason. The host function's own status does not matter then.
     fn ended_in_host(&self) -> bool {
-        let number = self.number.get();
+        let number = self.bounds.number.get();
         if self.is_watched() && number != 0 && self.refused.get() == number {
             self.cut_off.set(true);
         }
@@ -173,10 +165,10 @@ impl Timing {
 
     /// Runs code during which calls have a budget of at least `ns`.
     pub fn with_at_least<T>(&self, ns: NonZeroU64, run: impl FnOnce() -> T) -> T {
-        let usual = self.budget.get();
-        self.budget.set(usual.max(self.ticks(Some(ns))));
+        let usual = self.bounds.budget.get();
+        self.bounds.budget.set(usual.max(self.ticks(Some(ns))));
         let outcome = run();
-        self.budget.set(usual);
+        self.bounds.budget.set(usual);
         outcome
     }
 
@@ -193,6 +185,6 @@ impl Timing {
     fn announce_to(&self, word: *const CallWord, page: Option<GuardPage>) {
         self.cut_off.set(false);
         self.page.set(page);
-        self.word.set(word);
+        self.bounds.word.set(word);
     }
 }

@@ -1,13 +1,14 @@
 //! The part of an instance that calls and host functions work with, and its gate: the word that says what a call has to know first.
 
-use rtwasm_enter::Content;
+use rtwasm_enter::{Called, Hot};
+pub(super) use rtwasm_enter::Context;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::offset_of;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, compiler_fence, fence};
-use wasmtime::StoreContextMut;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, compiler_fence, fence};
 
 use super::link::left;
 use crate::engine::budget::Timing;
@@ -17,15 +18,15 @@ use crate::engine::held::Account;
 use crate::engine::imports::HostFunc;
 use crate::engine::log::Log;
 use crate::engine::native::Ended;
-use crate::rt::permit::{self, Pass};
-use crate::rt::{arena, callback, cancel, traps};
+use crate::rt::permit;
+use crate::rt::{callback, cancel, traps};
 use crate::status::*;
 use crate::sys::fpu;
 use crate::sys::{membarrier, stack, thread};
 
 /// A call stores another value on its way in, and restores this one on its way out.
 pub const GATE_FREE: rtw_status_t = RTW_OK;
-pub const GATE_IN_CALL: rtw_status_t = RTW_ERR_BUSY;
+pub use rtwasm_enter::GATE_IN_CALL;
 /// A host function runs: its thread may call, and other threads get the status that the instance is busy.
 pub const GATE_IN_HOST: rtw_status_t = 1;
 /// The guest is being created, or created again: every caller gets the status that the instance is busy.
@@ -42,22 +43,17 @@ pub(super) const MAKING: u8 = 3;
 pub const GATE_ASK: rtw_status_t = 3;
 
 /// The part of an instance that calls and host functions use.
+#[repr(C, align(64))]
 pub struct Core {
-    pub gate: AtomicI32,
-    /// Lets in calls of threads that are attached, on stacks with room for the guest.
-    pub pass: Pass,
-    /// The stack pointer at the beginning of the current outermost call.
-    pub entered_at: Cell<usize>,
+    /// The part that every call touches. With the bounds of calls, which are the beginning of `timing`, it is what `Called` views.
+    pub(super) hot: Hot,
+    pub timing: Timing,
     /// The distance below it that guests may use, with guests called from host functions.
     pub(super) guest_stack_bytes: usize,
-    /// The view of the store. Host functions use it as well: the view that the engine passes to them is the same reference.
-    pub(super) context: Cell<Option<Context>>,
     /// The status of the host function that ended the call.
     pub host_status: Cell<rtw_status_t>,
     /// The way in which a function of the library's own ended the call.
     pub ended: Cell<Ended>,
-    /// The thread of the current outermost call.
-    pub caller: AtomicUsize,
     /// The innermost host function, and the place of its call on the stack.
     pub(super) host: Cell<*const HostFunc>,
     pub(super) host_at: Cell<usize>,
@@ -68,22 +64,16 @@ pub struct Core {
     pub lets_in: Cell<bool>,
     /// The progress of the guest's creation: NOT_MAKING, CLOSING, MAKING or OVERTAKEN.
     pub(super) making: AtomicU8,
+    /// True while the caller of a call has something to clean up after it.
+    pub apart: Cell<bool>,
     /// The gate's value after a reset.
     pub(super) after: AtomicI32,
-    /// The floating-point environment of its calls, and the thread's at the innermost running call.
-    pub float: fpu::Wanted,
-    pub host_float: fpu::Host,
-    pub timing: Timing,
     /// The account of what the instance holds.
     pub held: Arc<Account>,
     /// True if the instance has been prepared since its creation or last reset.
     pub(super) prepared: AtomicBool,
     /// The place of the last fault that arrived as a signal; 0 if there was none.
     pub fault_address: Cell<usize>,
-    /// The word in which the engine notes the address of a trap without a signal; null if no function is exported.
-    pub(super) exit_word: Cell<*const usize>,
-    /// Leads to the calling thread's arena.
-    pub(super) arena: arena::Link,
     /// Where the guest's messages go; none if nobody reads them.
     pub log: Option<Log>,
     pub growth: Counters,
@@ -93,7 +83,16 @@ pub struct Core {
     pub(super) handle: Cell<*mut c_void>,
 }
 
-pub(super) type Context = StoreContextMut<'static, Content>;
+const _: () = assert!(offset_of!(Core, hot) == offset_of!(Called, hot) && offset_of!(Core, timing) == offset_of!(Called, bounds));
+
+impl Deref for Core {
+    type Target = Hot;
+
+    #[inline(always)]
+    fn deref(&self) -> &Hot {
+        &self.hot
+    }
+}
 
 // SAFETY: one thread at a time has an instance, by the API's rules; the cells are not used beyond it.
 unsafe impl Send for Core {}
@@ -101,12 +100,19 @@ unsafe impl Send for Core {}
 unsafe impl Sync for Core {}
 
 impl Core {
-    /// While the returned value lives, the address of a trap without a signal is noted. On an attached thread; no effect on
-    /// others.
+    /// The core that a call knows by its beginning.
+    ///
+    /// # Safety
+    /// It comes from [`Core::called`], and the instance is there.
+    pub unsafe fn of<'a>(called: *const Called) -> &'a Core {
+        // SAFETY: as the caller promises.
+        unsafe { &*called.cast() }
+    }
+
+    /// This core in the form that calls know.
     #[inline(always)]
-    pub fn watch_exit(&self) -> arena::Watching<'_> {
-        // SAFETY: the word lives as long as the store, which outlives the call.
-        unsafe { self.arena.watch(self.exit_word.get()) }
+    pub fn called(&self) -> *const Called {
+        std::ptr::from_ref(self).cast()
     }
 
     /// The address of the trap that has just ended a call; 0 if unknown.
@@ -233,7 +239,7 @@ impl Core {
     /// It is the gate of an instance.
     pub unsafe fn has_not_left_behind(gate: *const AtomicI32, here: usize) {
         // SAFETY: part of a core.
-        unsafe { (*gate.byte_sub(offset_of!(Core, gate)).cast::<Core>()).has_not_left(here) }
+        unsafe { (*gate.byte_sub(offset_of!(Core, hot.gate)).cast::<Core>()).has_not_left(here) }
     }
 
     /// Returns an error with the status if the calling thread may not read the guest now.
@@ -252,16 +258,6 @@ impl Core {
         self.entered_at.get().wrapping_sub(here) < self.guest_stack_bytes
     }
 
-    /// The store, for the thread that has the instance now.
-    ///
-    /// # Safety
-    /// One thread at a time, and the caller does not keep the view beyond its own call.
-    #[inline(always)]
-    pub unsafe fn context(&self) -> Context {
-        // SAFETY: a view is one reference; the copy replaces the original until it is no longer used. It is set while the
-        // instance lives.
-        unsafe { (*self.context.as_ptr()).as_ref().map(|c| std::ptr::read(c)).unwrap_unchecked() }
-    }
 }
 
 /// The notes of a host function's own call, while a call from inside it runs.
@@ -278,7 +274,7 @@ impl Core {
     #[inline(always)]
     pub fn note_float(&self) {
         // SAFETY: it is there.
-        unsafe { fpu::Host::note_at::<Core, { offset_of!(Core, host_float) }>(self) }
+        unsafe { fpu::Host::note_at::<Core, { offset_of!(Core, hot.host_float) }>(self) }
     }
 
     /// Says if the guest's floating-point environment is not the thread's, from now on.

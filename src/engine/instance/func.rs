@@ -1,7 +1,9 @@
 //! Functions of a guest that were looked up, and what their calls recorded.
 
 use std::cell::Cell;
+use std::ops::Deref;
 use std::sync::{Arc, Weak};
+use rtwasm_enter::Callee;
 use wasmtime::{Extern, Func as EngineFunc, Table};
 
 use super::Instance;
@@ -36,16 +38,16 @@ pub struct Wanted<'a> {
 #[derive(Clone)]
 pub struct Func {
     pub(in crate::engine) core: *const Core,
+    /// The beginning of `shared`, where calls find it without adding anything.
+    pub(in crate::engine) callee: *const Callee,
     pub shared: Arc<FuncShared>,
 }
 
-/// State that a func's handle and its instance share.
+/// State that a func's handle and its instance share. The part that calls touch is at its start.
+#[repr(C)]
 pub struct FuncShared {
-    /// Replaced by a reset, which has exclusive use.
-    pub(in crate::engine) func: Cell<EngineFunc>,
-    pub value_count: usize,
-    /// None if the runtime's statistics are off.
-    pub recorder: Option<Recorder>,
+    /// The part that every call touches.
+    pub callee: Callee,
     pub signature: Signature,
     pub name: String,
     pub instance: Arc<Instance>,
@@ -67,6 +69,15 @@ pub(super) enum Origin {
 unsafe impl Send for Func {}
 // SAFETY: as for Send.
 unsafe impl Sync for Func {}
+impl Deref for FuncShared {
+    type Target = Callee;
+
+    #[inline(always)]
+    fn deref(&self) -> &Callee {
+        &self.callee
+    }
+}
+
 // SAFETY: as for `Func`, which shares it.
 unsafe impl Send for FuncShared {}
 // SAFETY: as for Send.
@@ -182,9 +193,11 @@ impl Turn<'_> {
         let config = &self.module.runtime.config;
         let (mut shared, kept) = locked_heap::keep(config.lock, || {
             Arc::new(FuncShared {
-                func: Cell::new(func),
-                value_count: signature.value_count(),
-                recorder: config.statistics.then(Recorder::new),
+                callee: Callee {
+                    func: Cell::new(func),
+                    value_count: signature.value_count(),
+                    recorder: config.statistics.then(Recorder::new),
+                },
                 signature,
                 name,
                 origin,
@@ -203,7 +216,7 @@ impl Turn<'_> {
         }
         drop(funcs);
         room?;
-        Ok(Func { core: Arc::as_ptr(&self.core), shared })
+        Ok(Func { core: Arc::as_ptr(&self.core), callee: Arc::as_ptr(&shared).cast(), shared })
     }
 
     /// Looks up several functions; optional ones that are missing are None. The error names all missing functions, and the kind

@@ -1,6 +1,6 @@
 //! The engine's part of an instance: its store, its memories, and what the engine asks when they grow.
 
-use rtwasm_enter::{Content, enter};
+use rtwasm_enter::Content;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -307,7 +307,7 @@ impl Guest {
         let _running = core.runs_in_setup();
         modes.enter();
         // SAFETY: the function has neither parameters nor results.
-        let done = unsafe { enter(func, self.store.as_context_mut(), &mut []) };
+        let done = unsafe { func.call_unchecked(self.store.as_context_mut(), &mut []) };
         modes.leave();
         core.timing.end();
         done.map_err(|error| initialising_error(core, &error))

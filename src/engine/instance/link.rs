@@ -120,7 +120,7 @@ fn call_host<const BLOCKS: bool>(bound: &Bound, values: Values<'_>) -> wasmtime:
     let answer = answer(bound, values, BLOCKS);
     // The guest has the thread's environment, as it was when the guest was called: the function's changes are undone. SAFETY: as the
     // core's type says.
-    unsafe { fpu::Host::set_again::<Core, { offset_of!(Core, host_float) }>(core) };
+    unsafe { fpu::Host::set_again::<Core, { offset_of!(Core, hot.host_float) }>(core) };
     close(core, answer)
 }
 

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize};
 use std::sync::{Arc, Mutex, Weak};
 use wasmtime::{AsContextMut, Memory};
 
+use rtwasm_enter::Hot;
 use self::core::{Context, GATE_MAKING, MAKING, NOT_MAKING, forked};
 use super::artifact::{ExternKind, MemoryFacts, Need};
 use super::budget::{Limits, Registration, Timing};
@@ -173,28 +174,32 @@ impl Drop for Instance {
 /// The state that calls read, of an instance that is being made.
 fn new_core(module: &Module, config: &Config, handle: *mut c_void, slot: Option<Arc<Pool>>, log: Option<Log>) -> Core {
     Core {
-        gate: AtomicI32::new(GATE_MAKING),
-        pass: Pass::new(module.runtime.number()),
-        entered_at: Cell::new(0),
+        hot: Hot {
+            gate: AtomicI32::new(GATE_MAKING),
+            host_float: fpu::Host::new(),
+            float: fpu::Wanted::new(config.denormals),
+            pass: Pass::new(module.runtime.number()),
+            entered_at: Cell::new(0),
+            caller: AtomicUsize::new(0),
+            context: Cell::new(None),
+            exit_word: Cell::new(std::ptr::null()),
+            arena: arena::Link::default(),
+            gate_after: Cell::new(GATE_FREE),
+        },
+        timing: Timing::new(&config.limits),
         guest_stack_bytes: module.runtime.config.guest_stack_bytes,
-        context: Cell::new(None),
         host_status: Cell::new(RTW_OK),
         ended: Cell::new(Ended::No),
-        caller: AtomicUsize::new(0),
         host: Cell::new(std::ptr::null()),
         host_at: Cell::new(0),
         differs: Cell::new(true),
         lets_in: Cell::new(false),
         making: AtomicU8::new(MAKING),
+        apart: Cell::new(false),
         after: AtomicI32::new(GATE_FREE),
-        float: fpu::Wanted::new(config.denormals),
-        host_float: fpu::Host::new(),
-        timing: Timing::new(&config.limits),
         held: Account::new(config.memory_limit_bytes.unwrap_or(0), &module.runtime.held, slot),
         prepared: AtomicBool::new(false),
         fault_address: Cell::new(0),
-        exit_word: Cell::new(std::ptr::null()),
-        arena: arena::Link::default(),
         log,
         growth: Counters::default(),
         fault: Cell::new(None),

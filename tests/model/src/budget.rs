@@ -1,4 +1,4 @@
-//! State that calls and the watchdog share, `src/engine/budget/call_word.rs`, and the watchdog's list, `src/rt/rcu.rs`.
+//! State that calls and the watchdog share, `src/rt/call_word.rs`, and the watchdog's list, `src/rt/rcu.rs`.
 
 use crate::{explore, finds};
 

@@ -7,7 +7,7 @@
 //! `src/sys` has a stand-in in `sys` here.
 #![cfg(test)]
 
-#[path = "../../../src/engine/budget/call_word.rs"]
+#[path = "../../../src/rt/call_word.rs"]
 #[allow(dead_code)]
 mod call_word;
 #[path = "../../../src/rt/exchange.rs"]
