@@ -381,6 +381,7 @@ unsafe fn fault(called: *const Called, callee: *const Callee, error: wasmtime::E
     let gate = core.gate_after.get();
     let mut host_status = core.host_status.replace(RTW_OK);
     let ended = core.ended.replace(Ended::No);
+    let by_signal = core.fault_address.get() != 0;
     let address = core.take_fault_address();
     let trap = error.downcast_ref::<Trap>().copied();
     let in_host = host_status != RTW_OK || ended != Ended::No;
@@ -412,7 +413,7 @@ unsafe fn fault(called: *const Called, callee: *const Callee, error: wasmtime::E
     let record = match inner {
         // A host function made the call that was cut off: the place is known from there.
         Some(inner) if cut_off && inner.status == RTW_ERR_BUDGET => inner,
-        _ => FaultRecord { status, host_status, import, address, growth: core.growth.story() },
+        _ => FaultRecord { status, host_status, import, address, by_signal, growth: core.growth.story() },
     };
     if cut_off && inner.is_none() {
         shared.instance.module.runtime.watchdog().count_cut_off();

@@ -19,6 +19,8 @@ pub struct FaultRecord {
     pub import: Option<u32>,
     /// The address of the instruction; 0 if unknown: after a trap without a signal on a thread that is not attached.
     pub address: usize,
+    /// True if the fault arrived as a signal.
+    pub by_signal: bool,
     /// Growth that the guest was refused before.
     pub growth: Option<Story>,
 }

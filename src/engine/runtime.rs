@@ -278,4 +278,9 @@ impl Runtime {
             Profile::Plugin => Ready::needless(Engine::tls_eager_initialize),
         }
     }
+
+    /// The same on a thread on which a guest's fault has just arrived as a signal.
+    pub fn ready_for_traps_again(&self) -> Result<Ready> {
+        Ready::again(Engine::tls_eager_initialize)
+    }
 }

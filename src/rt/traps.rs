@@ -146,12 +146,24 @@ impl Ready {
                 thread.put_stack(found)?;
                 ready.host_stack = thread.host_stack.take();
             }
-            match thread.users {
-                0 => ready.blocked = sigmask::unblock(sigmask::ALL),
-                _ => thread.unblock(),
-            }
+            ready.unblock(thread);
             Ok(ready)
         })
+    }
+
+    /// As `new`, on a thread on which a fault has just arrived as a signal: handlers and stack were in their places, so only the mask is
+    /// looked at, which hosts change more often. One system call instead of five.
+    pub fn again(engine_init: impl FnOnce()) -> Result<Ready> {
+        let mut ready = Ready::needless(engine_init)?;
+        THREAD.with_borrow_mut(|thread| ready.unblock(thread));
+        Ok(ready)
+    }
+
+    fn unblock(&mut self, thread: &mut Thread) {
+        match thread.users {
+            0 => self.blocked = sigmask::unblock(sigmask::ALL),
+            _ => thread.unblock(),
+        }
     }
 
     /// Prepares a thread for a [setup] function if faults do not arrive as signals.

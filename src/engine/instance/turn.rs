@@ -10,11 +10,12 @@ use super::Instance;
 use super::core::{GATE_ASK, GATE_FREE};
 use super::func::Origin;
 use super::guest::Data;
+use crate::engine::fault::FaultRecord;
 use crate::engine::imports::Linked;
 use crate::engine::warmed::Warmed;
 use crate::rt::{fork, reserve};
 use crate::status::*;
-use crate::sys::{memory as pages, stack};
+use crate::sys::{memory as pages, stack, thread};
 
 /// One thread's turn with an instance.
 #[derive(Clone, Copy)]
@@ -69,7 +70,12 @@ impl Turn<'_> {
         if !is_whole || self.module.image.is_none() {
             return Ok(false);
         }
-        let _ready = self.module.runtime.ready_for_traps(self.module.profile())?;
+        // No guest runs here, but calls will follow.
+        let arrived = |fault: FaultRecord| fault.by_signal && self.core.caller.load(Relaxed) == thread::token();
+        let _ready = match self.core.fault.get() {
+            Some(fault) if before == RTW_ERR_FAULTED && arrived(fault) => self.module.runtime.ready_for_traps_again()?,
+            _ => self.module.runtime.ready_for_traps(self.module.profile())?,
+        };
         // SAFETY: it is this thread's turn, and no call runs.
         let guest = unsafe { &mut *self.guest.get() };
         if !guest.write_back(&self.module) {
