@@ -15,7 +15,7 @@ GROUPS = {
     "cold": ("Cold calls", "ns of a call, median / 99th percentile, with the time that reading the clock takes. Before each call, the process sleeps,\n"
              "or writes {flush} MiB of other data."),
     "first": ("First calls", "Median µs."),
-    "instance": ("Instances", "Median µs, of a module with one page of memory."),
+    "instance": ("Instances", "Median µs, of a module with one page of memory. In turn: the median of {turns} passes over all instances in each round."),
     "load": ("Loading", "Median µs; in parentheses the page faults / system calls of a load, if they were counted."),
     "start": ("Start of a process", "Median µs. Each process reports its own steps."),
     "memory": ("Memory", "KiB of resident memory. The instance has no linear memory."),
@@ -131,7 +131,7 @@ class Page:
         for group, (title, about) in GROUPS.items():
             if not self.cases(group):
                 continue
-            lines += ["", f"## {title}", "", about.format(flush=self.told["conditions"]["flush_bytes"] >> 20), ""]
+            lines += ["", f"## {title}", "", about.format(flush=self.told["conditions"]["flush_bytes"] >> 20, turns=self.told["conditions"]["turns"]), ""]
             lines += self.table(group)
             if group == "kernel":
                 lines += ["", *self.work()]

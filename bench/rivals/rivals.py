@@ -21,6 +21,7 @@ import tempfile
 CPU = max(os.sched_getaffinity(0))
 PLAIN, RESULT, BINARY = range(3)
 LOADS = 8        # of each rival in a round; the same number of instances
+TURNS = 64       # passes over all instances in a round: in the first ones, the other rivals have the caches
 COLD = 32        # calls of each rival in a round, a millisecond apart
 FLUSHED = 4      # with the cache flushed
 MANY = 200       # instances, for the memory of one
@@ -51,13 +52,13 @@ def all_cases(kernels, batch_us):
         Case("first-attach", "thread set-up (attach)", "first", "small", f"attach {LOADS}", run),
     ]
     cases += [
-        Case(f"instance-{name}", title, "instance", "small", f"{name} {LOADS}", run)
+        Case(f"instance-{name}", title, "instance", "small", f"{name} {TURNS if name == 'turn' else LOADS}", run)
         for name, title in (
             ("instantiate", "instantiate"), ("prepared", "instantiate and prepare"), ("end", "end of an instance"),
             ("trap", "trap, then call again without reset"), ("reset", "trap, then reset"), ("turn", "1024 instances in turn, a call"),
         )
     ]
-    cases.append(Case("instance-turn-tiny", "1024 instances in turn, without linear memory", "instance", "tiny", f"turn {LOADS}", run))
+    cases.append(Case("instance-turn-tiny", "1024 instances in turn, without linear memory", "instance", "tiny", f"turn {TURNS}", run))
     for size, title in (("64k", "64 KiB"), ("1m", "1 MiB")):
         cases.append(Case(f"load-{size}", f"load {title} of code", "load", f"code{size}", f"load {LOADS}", run))
         cases.append(Case(f"load-{size}-kept", f"load {title} of code, {LOADS} kept", "load", f"code{size}", f"keep {LOADS}", run))
@@ -272,7 +273,7 @@ def conditions(rounds, batch_us):
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"), "cpu": name.group(1) if name else platform.machine(),
         "cpus": os.cpu_count(), "virtual": " hypervisor" in text, "kernel": platform.release(), "pinned_to": CPU, "rounds": rounds,
-        "batch_us": batch_us, "load_before": round(os.getloadavg()[0], 2), "flush_bytes": flush_bytes(),
+        "batch_us": batch_us, "load_before": round(os.getloadavg()[0], 2), "flush_bytes": flush_bytes(), "turns": TURNS,
     }
 
 
