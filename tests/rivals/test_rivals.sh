@@ -35,8 +35,8 @@ print(*[one["case"] for one in json.load(open(sys.argv[1]))["absent"] if one["su
 same() { [ "$1" = "$2" ] || { echo "$1, not $2"; return 1; }; }
 check "rtwasm lacks what it does not have only" same "$(lacking rtwasm)" "instance-trap allocations-trap"
 check "native code lacks what comes with instances only" same "$(lacking native)" \
-    "first-attach instance-instantiate instance-prepared instance-end instance-trap instance-reset instance-turn instance-turn-tiny load-64k-kept load-1m-kept \
-memory allocations-instantiate allocations-prepared allocations-trap allocations-reset"
+    "first-attach instance-instantiate instance-prepared instance-end instance-reset instance-turn instance-turn-tiny load-64k-kept load-1m-kept \
+memory allocations-instantiate allocations-prepared allocations-reset"
 counted() { # counted CASE RIVAL COUNT
     python3 -c 'import json, sys
 found = [row["p50"] for row in json.load(open(sys.argv[1]))["rows"] if row["case"] == sys.argv[2] and row["subject"] == sys.argv[3]]
