@@ -1,5 +1,5 @@
-/* The guest's source, compiled for this machine: a shared library. Arguments: LIBRARY. A trap is a signal and its handler, and nothing else:
- * the least that a trap by signal can take. */
+/* The guest's source, compiled for this machine: a shared library. Arguments: LIBRARY. A trap is a signal and its handler, and nothing
+ * else: the least that a trap by signal can take. */
 #include "rival.h"
 
 #include <dlfcn.h>

@@ -201,7 +201,18 @@ fn populate(range: Range<usize>, write: bool) {
     let whole = pages(range);
     let advice = if write { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
     // SAFETY: populating changes no content, and unsuitable pages are reported as an error.
-    unsafe { libc::madvise(whole.start as *mut _, whole.len(), advice) };
+    let populated = unsafe { libc::madvise(whole.start as *mut _, whole.len(), advice) } == 0;
+    // A processor that does not mark written pages by itself has the kernel mark a shared page at the first write, which is a fault, if
+    // the page was present for reading before.
+    #[cfg(target_arch = "aarch64")]
+    if write && populated {
+        for page in whole.step_by(page_size()) {
+            // SAFETY: present and writable; an atomic access that changes nothing, whoever else writes there.
+            unsafe { std::sync::atomic::AtomicU8::from_ptr(page as *mut u8) }.fetch_or(0, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    #[cfg(not(target_arch = "aarch64"))]
+    let _ = populated;
 }
 
 /// Makes every page of a host's range present without changing its content. Returns false if the range is not wholly mapped and
