@@ -201,18 +201,7 @@ fn populate(range: Range<usize>, write: bool) {
     let whole = pages(range);
     let advice = if write { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
     // SAFETY: populating changes no content, and unsuitable pages are reported as an error.
-    let populated = unsafe { libc::madvise(whole.start as *mut _, whole.len(), advice) } == 0;
-    // A processor that does not mark written pages by itself has the kernel mark a shared page at the first write, which is a fault, if
-    // the page was present for reading before.
-    #[cfg(target_arch = "aarch64")]
-    if write && populated {
-        for page in whole.step_by(page_size()) {
-            // SAFETY: present and writable; an atomic access that changes nothing, whoever else writes there.
-            unsafe { std::sync::atomic::AtomicU8::from_ptr(page as *mut u8) }.fetch_or(0, std::sync::atomic::Ordering::Relaxed);
-        }
-    }
-    #[cfg(not(target_arch = "aarch64"))]
-    let _ = populated;
+    unsafe { libc::madvise(whole.start as *mut _, whole.len(), advice) };
 }
 
 /// Makes every page of a host's range present without changing its content. Returns false if the range is not wholly mapped and
@@ -379,20 +368,29 @@ pub unsafe fn replace(range: Range<usize>, access: Access) -> bool {
 
 /// Maps a part of a file, to be shared with whoever else maps it, and makes it present. An error if a page of it cannot be there.
 pub fn map_file(file: &File, offset: u64, bytes: usize) -> std::io::Result<usize> {
-    let (access, flags) = (Access::ReadWrite.rights(), libc::MAP_SHARED | libc::MAP_POPULATE);
-    // SAFETY: a fresh mapping; nobody else's memory is touched.
-    let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, file.as_raw_fd(), offset as libc::off_t) };
+    let map = |flags| {
+        let (access, flags) = (Access::ReadWrite.rights(), libc::MAP_SHARED | flags);
+        // SAFETY: a fresh mapping; nobody else's memory is touched.
+        unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, file.as_raw_fd(), offset as libc::off_t) }
+    };
+    // Not with MAP_POPULATE, which makes shared pages present for reading: where the processor does not mark written pages, the kernel
+    // does so at the first write, which is a fault, and populating for writing afterwards changes nothing.
+    let mut start = map(0);
     if start == libc::MAP_FAILED {
         return Err(std::io::Error::last_os_error());
     }
-    // A kernel before 5.14 does not know this, and may have left pages out.
     // SAFETY: populating changes no content.
     if unsafe { libc::madvise(start, bytes, libc::MADV_POPULATE_WRITE) } != 0 {
         let cause = std::io::Error::last_os_error();
+        // SAFETY: just mapped, and nobody else's.
+        unsafe { unmap(start as usize..start as usize + bytes) };
         if cause.raw_os_error() != Some(libc::EINVAL) {
-            // SAFETY: just mapped, and nobody else's.
-            unsafe { unmap(start as usize..start as usize + bytes) };
             return Err(cause);
+        }
+        // A kernel before 5.14 does not know this, and may leave pages out.
+        start = map(libc::MAP_POPULATE);
+        if start == libc::MAP_FAILED {
+            return Err(std::io::Error::last_os_error());
         }
     }
     Ok(start as usize)
