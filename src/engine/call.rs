@@ -1,5 +1,6 @@
 //! The call: stamp, enter, leave, stamp, record. Every line here runs on the host's real-time thread.
 
+use rtwasm_enter::{Called, Callee, Ends, Took};
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +8,6 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::compiler_fence;
-use rtwasm_enter::{Called, Callee, Ends, Took};
 use wasmtime::Trap;
 /// A value of a call: 16 bytes, not converted.
 pub use wasmtime::ValRaw;

@@ -1,7 +1,7 @@
 //! The part of an instance that calls and host functions work with, and its gate: the word that says what a call has to know first.
 
-use rtwasm_enter::{Called, Hot};
 pub(super) use rtwasm_enter::Context;
+use rtwasm_enter::{Called, Hot};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::offset_of;
@@ -83,7 +83,8 @@ pub struct Core {
     pub(super) handle: Cell<*mut c_void>,
 }
 
-const _: () = assert!(offset_of!(Core, hot) == offset_of!(Called, hot) && offset_of!(Core, timing) == offset_of!(Called, bounds));
+const _: () =
+    assert!(offset_of!(Core, hot) == offset_of!(Called, hot) && offset_of!(Core, timing) == offset_of!(Called, bounds));
 
 impl Deref for Core {
     type Target = Hot;
@@ -257,7 +258,6 @@ impl Core {
     pub fn is_within_outer_call(&self, here: usize) -> bool {
         self.entered_at.get().wrapping_sub(here) < self.guest_stack_bytes
     }
-
 }
 
 /// The notes of a host function's own call, while a call from inside it runs.

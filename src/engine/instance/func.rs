@@ -1,9 +1,9 @@
 //! Functions of a guest that were looked up, and what their calls recorded.
 
+use rtwasm_enter::Callee;
 use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
-use rtwasm_enter::Callee;
 use wasmtime::{Extern, Func as EngineFunc, Table};
 
 use super::Instance;

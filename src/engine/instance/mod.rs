@@ -23,7 +23,6 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize};
 use std::sync::{Arc, Mutex, Weak};
 use wasmtime::{AsContextMut, Memory};
 
-use rtwasm_enter::Hot;
 use self::core::{Context, GATE_MAKING, MAKING, NOT_MAKING, forked};
 use super::artifact::{ExternKind, MemoryFacts, Need};
 use super::budget::{Limits, Registration, Timing};
@@ -47,6 +46,7 @@ use crate::sys::fpu::{self, Denormals};
 use added::Added;
 use guest::Guest;
 use link::host_functions;
+use rtwasm_enter::Hot;
 
 pub use self::added::Put;
 pub use self::core::{Core, GATE_ASK, GATE_FREE, GATE_IN_CALL, GATE_IN_HOST};
