@@ -48,8 +48,10 @@ pub struct Hot {
     pub exit_word: Cell<*const usize>,
     /// Leads to the calling thread's arena.
     pub arena: arena::Link,
-    /// The gate's value after a call that succeeds: GATE_IN_CALL if the call is made inside another one.
+    /// The gate's value after a call that succeeds: GATE_IN_CALL if the call's caller still has something to do before the gate opens.
     pub gate_after: Cell<rtw_status_t>,
+    /// True in a call that is made inside another one.
+    pub is_inner: Cell<bool>,
 }
 
 /// The bounds of an instance's calls.
@@ -134,8 +136,8 @@ pub struct Ends {
 }
 
 /// Runs a function of a guest, in the thread's floating-point environment as it is: `values` holds the arguments and receives the results,
-/// without conversion. Announces the call, records its time, and opens the gate behind it. Meanwhile `watched` leads to the word in which
-/// the engine notes where a trap was.
+/// without conversion. Announces the call, records its time, and leaves the gate as `gate_after` says. Meanwhile `watched` leads to the
+/// word in which the engine notes where a trap was.
 ///
 /// This is the only place that enters guests by their funcs: the engine's part becomes one piece with it.
 ///
@@ -154,7 +156,7 @@ pub unsafe fn call(
     let (Called { hot, bounds }, func, watched) = unsafe { (&*called, &*callee, &*watched) };
     // SAFETY: null, or alive as long as the guest. A call from a host function runs under the outer call's budget, which the watchdog
     // already knows.
-    let announced = || unsafe { bounds.word.get().as_ref() }.filter(|_| hot.gate_after.get() != GATE_IN_CALL);
+    let announced = || unsafe { bounds.word.get().as_ref() }.filter(|_| !hot.is_inner.get());
     let mut started = MaybeUninit::uninit();
     if !bounds.word.get().is_null() || func.recorder.is_some() {
         let now = started.write(clock::ticks());

@@ -244,12 +244,17 @@ unsafe fn run(
     let watched = core.arena.watched().unwrap_or(&nothing);
     // SAFETY: passed on; the word is the calling thread's.
     let call = || unsafe { rtwasm_enter::call(Arc::as_ptr(shared).cast(), values, core.called(), watched, &ENDS) };
-    let (gate_after, apart) = (core.gate_after.replace(gate), core.apart.replace(true));
-    let usual = budget.map(|budget| core.timing.bounds.budget.replace(budget));
+    let (gate_after, is_inner) = (core.gate_after.replace(GATE_IN_CALL), core.is_inner.replace(gate == GATE_IN_CALL));
+    let usual = core.timing.budget();
+    core.timing.bounds.budget.set(budget.unwrap_or(usual));
     let status = if core.host_float.differs(core.float) { in_changed_float(core, call) } else { call() };
+    core.timing.bounds.budget.set(usual);
+    core.is_inner.set(is_inner);
     core.gate_after.set(gate_after);
-    core.apart.set(apart);
-    usual.map(|usual| core.timing.bounds.budget.set(usual));
+    // Last of all: a reset on another thread, or a signal handler's call, may come as soon as the gate is open.
+    if core.gate.load(Relaxed) == GATE_IN_CALL {
+        core.gate.store(gate, Release);
+    }
     status
 }
 
@@ -363,7 +368,7 @@ unsafe fn fault_and_leave(
     // SAFETY: passed on.
     let status = unsafe { fault(called, callee, error, values) };
     // SAFETY: as the caller promises.
-    if status == RTW_ERR_HOST && !unsafe { Core::of(called) }.apart.get() {
+    if status == RTW_ERR_HOST && unsafe { Core::of(called) }.gate_after.get() != GATE_IN_CALL {
         unwind::leave();
     }
     status
@@ -377,8 +382,6 @@ unsafe fn fault_and_leave(
 unsafe fn fault(called: *const Called, callee: *const Callee, error: wasmtime::Error, values: NonNull<ValRaw>) -> rtw_status_t {
     // SAFETY: as the caller promises.
     let (core, shared) = unsafe { (Core::of(called), &*callee.cast::<FuncShared>()) };
-    // The value after a call that succeeds.
-    let gate = core.gate_after.get();
     let mut host_status = core.host_status.replace(RTW_OK);
     let ended = core.ended.replace(Ended::No);
     let by_signal = core.fault_address.get() != 0;
@@ -422,9 +425,9 @@ unsafe fn fault(called: *const Called, callee: *const Callee, error: wasmtime::E
     // A child process keeps the status that says it is one.
     if matches!(closed, GATE_IN_CALL | RTW_ERR_FAULTED) {
         // SAFETY: the outermost call has ended.
-        let goes_on = gate != GATE_IN_CALL && record.leaves_engine_whole() && unsafe { shared.instance.goes_on() };
+        let goes_on = !core.is_inner.get() && record.leaves_engine_whole() && unsafe { shared.instance.goes_on() };
         // Releases what was noted before it to readers on other threads.
-        core.gate.store(if goes_on { gate } else { RTW_ERR_FAULTED }, Release);
+        core.gate.store(if goes_on { core.gate_after.get() } else { RTW_ERR_FAULTED }, Release);
     }
     if is_success {
         // SAFETY: passed on.

@@ -548,16 +548,26 @@ static void start_storm(bool on) {
     setitimer(ITIMER_REAL, &storm, NULL);
 }
 
+/* A guest in a storm. In another floating-point environment than its thread's, its calls do more before and after the guest. */
+static guest_t open_in_storm(rtw_imports_t *imports, const uint32_t *denormals) {
+    guest_t guest = open_unattached("told", imports);
+    rtw_instance_config_t config;
+    rtw_instance_config_init(&config);
+    config.denormals = *denormals;
+    rtw_instance_destroy(guest.instance);
+    require(rtw_instance_create(guest.module, imports, &config, &guest.instance, &err), &err, "an instance");
+    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "storm: attached");
+    return guest;
+}
+
 /* A timer's signals, in the middle of whatever the thread does: of resets, of calls, of calls into the host. */
-static void storm(void *data) {
-    (void)data;
+static void storm(void *denormals) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = call_from_handler;
     sigaction(SIGALRM, &action, NULL);
     rtw_imports_t *imports = telling(tell_nothing, NULL);
-    guest_t guest = open_unattached("told", imports);
-    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "storm: attached");
+    guest_t guest = open_in_storm(imports, denormals);
     check_status(rtw_instance_prepare(guest.instance, NULL, NULL, &err), RTW_OK, "storm: prepared");
     rtw_func_t *act = look_up(guest.instance, "act", NULL);
     alive = look_up(guest.instance, "alive", NULL);
@@ -582,11 +592,9 @@ static void storm(void *data) {
 }
 
 /* A worker's queue that is never empty, on an instance that is reset and reset. */
-static void queue_storm(void *data) {
-    (void)data;
+static void queue_storm(void *denormals) {
     rtw_imports_t *imports = telling(tell_nothing, NULL);
-    guest_t guest = open_unattached("told", imports);
-    check_status(rtw_thread_attach(guest.runtime, NULL, &err), RTW_OK, "queue storm: attached");
+    guest_t guest = open_in_storm(imports, denormals);
     rtw_func_t *act = look_up(guest.instance, "act", NULL);
     rtw_worker_config_t config;
     rtw_worker_config_init(&config);
@@ -941,7 +949,10 @@ int main(int argc, char **argv) {
         check_in_child("asked", asked_at_every_call, NULL);
     }
     check_in_child("while it is made", while_it_is_made, NULL);
-    check_in_child("storm", storm, NULL);
-    check_in_child("queue storm", queue_storm, NULL);
+    static uint32_t kept = RTW_DENORMALS_KEEP, flushed = RTW_DENORMALS_FLUSH;
+    check_in_child("storm", storm, &kept);
+    check_in_child("storm, denormals flushed", storm, &flushed);
+    check_in_child("queue storm", queue_storm, &kept);
+    check_in_child("queue storm, denormals flushed", queue_storm, &flushed);
     return check_summary();
 }

@@ -48,7 +48,7 @@ pub struct Core {
     /// The part that every call touches. With the bounds of calls, which are the beginning of `timing`, it is what `Called` views.
     pub(super) hot: Hot,
     pub timing: Timing,
-    /// The distance below it that guests may use, with guests called from host functions.
+    /// The distance below `entered_at` that guests may use, with guests called from host functions.
     pub(super) guest_stack_bytes: usize,
     /// The status of the host function that ended the call.
     pub host_status: Cell<rtw_status_t>,
@@ -64,8 +64,6 @@ pub struct Core {
     pub lets_in: Cell<bool>,
     /// The progress of the guest's creation: NOT_MAKING, CLOSING, MAKING or OVERTAKEN.
     pub(super) making: AtomicU8,
-    /// True while the caller of a call has something to clean up after it.
-    pub apart: Cell<bool>,
     /// The gate's value after a reset.
     pub(super) after: AtomicI32,
     /// The account of what the instance holds.
