@@ -207,19 +207,22 @@ impl Link {
     }
 
     /// The arena, if it belongs to the calling thread.
-    #[inline(always)]
     fn own(&self) -> Option<&Arena> {
+        self.arena_of(thread::token())
+    }
+
+    /// The arena, if it belongs to the thread with this token.
+    #[inline(always)]
+    fn arena_of(&self, token: usize) -> Option<&Arena> {
         // SAFETY: null, or an arena; their memory is never unmapped.
-        unsafe { self.0.load(Relaxed).as_ref() }.filter(|arena| arena.owner.load(Relaxed) == thread::token())
+        unsafe { self.0.load(Relaxed).as_ref() }.filter(|arena| arena.owner.load(Relaxed) == token)
     }
 
     /// The place for a word that is copied at the allocations of the thread with this token in real-time sections; none if the link does
     /// not lead to that thread's arena. While a word is there, it lives. Null copies nothing.
     #[inline(always)]
     pub fn watched_by(&self, token: usize) -> Option<&Cell<*const usize>> {
-        // SAFETY: as in `own`.
-        let arena = unsafe { self.0.load(Relaxed).as_ref() }?;
-        (arena.owner.load(Relaxed) == token).then_some(&arena.watched)
+        Some(&self.arena_of(token)?.watched)
     }
 
     /// As [`Link::watched_by`], for the calling thread, to whose arena the link leads from now on if there is one.
@@ -233,7 +236,7 @@ impl Link {
     pub fn find(&self) -> Option<&Arena> {
         let arena = ARENA.try_with(Cell::get).unwrap_or(null_mut());
         self.0.store(arena.cast_mut(), Relaxed);
-        // SAFETY: as above.
+        // SAFETY: as in `arena_of`.
         unsafe { arena.as_ref() }
     }
 }

@@ -108,7 +108,7 @@ static SETTLED: AtomicBool = AtomicBool::new(false);
 /// figures. Neither allocates nor makes a system call on the usual clock sources. Not for real-time threads until another thread has
 /// called it (`rtw_runtime_create` does).
 pub fn calibration() -> Calibration {
-    calibration_since(FIRST.get().is_none().then(begin))
+    calibration_since(None)
 }
 
 /// The moment at which a first calibration begins.

@@ -371,29 +371,26 @@ pub fn map_file(file: &File, offset: u64, bytes: usize) -> std::io::Result<usize
     let map = |flags| {
         let (access, flags) = (Access::ReadWrite.rights(), libc::MAP_SHARED | flags);
         // SAFETY: a fresh mapping; nobody else's memory is touched.
-        unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, file.as_raw_fd(), offset as libc::off_t) }
+        match unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, flags, file.as_raw_fd(), offset as libc::off_t) } {
+            libc::MAP_FAILED => Err(std::io::Error::last_os_error()),
+            start => Ok(start as usize),
+        }
     };
     // Not with MAP_POPULATE, which makes shared pages present for reading: where the processor does not mark written pages, the kernel
     // does so at the first write, which is a fault, and populating for writing afterwards changes nothing.
-    let mut start = map(0);
-    if start == libc::MAP_FAILED {
-        return Err(std::io::Error::last_os_error());
-    }
+    let start = map(0)?;
     // SAFETY: populating changes no content.
-    if unsafe { libc::madvise(start, bytes, libc::MADV_POPULATE_WRITE) } != 0 {
-        let cause = std::io::Error::last_os_error();
-        // SAFETY: just mapped, and nobody else's.
-        unsafe { unmap(start as usize..start as usize + bytes) };
-        if cause.raw_os_error() != Some(libc::EINVAL) {
-            return Err(cause);
-        }
-        // A kernel before 5.14 does not know this, and may leave pages out.
-        start = map(libc::MAP_POPULATE);
-        if start == libc::MAP_FAILED {
-            return Err(std::io::Error::last_os_error());
-        }
+    if unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_POPULATE_WRITE) } == 0 {
+        return Ok(start);
     }
-    Ok(start as usize)
+    let cause = std::io::Error::last_os_error();
+    // SAFETY: just mapped, and nobody else's.
+    unsafe { unmap(start..start + bytes) };
+    match cause.raw_os_error() {
+        // A kernel before 5.14 does not know this, and may leave pages out.
+        Some(libc::EINVAL) => map(libc::MAP_POPULATE),
+        _ => Err(cause),
+    }
 }
 
 /// Moves a mapping, with its locks, to the place of another one.

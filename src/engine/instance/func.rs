@@ -69,6 +69,7 @@ pub(super) enum Origin {
 unsafe impl Send for Func {}
 // SAFETY: as for Send.
 unsafe impl Sync for Func {}
+
 impl Deref for FuncShared {
     type Target = Callee;
 
